@@ -1,0 +1,24 @@
+"""evalharness: evaluate and benchmark language models from a YAML suite.
+
+Everything public is imported on first use, so that `import harness` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "load_run": "harness.evaluate",
+    "run": "harness.evaluate",
+}
+
+__all__ = ["__version__", "load_run", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

@@ -1,0 +1,47 @@
+"""Flows: conversations as generators that say what they need and do no I/O.
+
+A flow yields an `Ask` (ask the model in that role), a `ToolCall` (call that function), or a tuple of these (performed
+concurrently, answered in order). It is sent the `Response` or the `ToolResult`, or a tuple of them, and returns a value. A
+failed ask is thrown in as `AskFailed`; inside a tuple it is sent as the response it is, with `error` set, so that one
+failure does not discard its neighbours' answers. A flow draws nothing at random: the same answers lead it the same way.
+
+`engine.drive` performs flows; a test needs only `next()` and `.send()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from harness.model import Request, Response, ToolCall
+
+T = TypeVar("T")
+
+TARGET = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the model that plays `role` (`target`, `judge`, …)."""
+
+    role: str
+    request: Request
+
+
+Need: TypeAlias = Ask | ToolCall
+Flow: TypeAlias = Generator[Need | tuple[Need, ...], Any, T]
+
+
+class AskFailed(Exception):
+    """The ask a flow waits for has no usable answer; `response.error` says why."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.error.message if response.error else "no answer")
+        self.response = response
+
+
+def single_turn(request: Request) -> Flow[Response]:
+    """Ask the target once; the usual conversation."""
+    response: Response = yield Ask(TARGET, request)
+    return response

@@ -1,0 +1,71 @@
+"""What a provider is: two pure functions between our requests and its bytes.
+
+`encode` turns a Request into a `Wire`; a fresh `Decoder` for each attempt is fed what came back and says what it means. The
+transport does the rest (sockets, clocks, SSE framing, limits), so that a provider is tested on literal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from harness.model import Error, FinishReason, Message, Request, Target, Usage, Wire
+
+
+class Signal(Enum):
+    """What one stream event carried, for the clock: nothing that counts as a token, reasoning, or answer content."""
+
+    NOTHING = 0
+    REASONING = 1
+    ANSWER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What an HTTP answer means once it is complete (or cut): everything of a Response that is not the transport's."""
+
+    message: Message | None = None
+    usage: Usage | None = None
+    finish_reason: FinishReason | None = None
+    model: str | None = None
+    fingerprint: str | None = None
+    error: Error | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Decoder(Protocol):
+    """Reads one attempt's answer. Never raises on what a server may send: what cannot be read is an `Error` in `finish`."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream's terminal signal has been seen: nothing after it matters."""
+
+    def event(self, name: str, data: bytes) -> Signal:
+        """Take one server-sent event: its `event:` name (empty if none) and its `data:`."""
+
+    def body(self, data: bytes) -> None:
+        """Take a whole JSON body (a 2xx that was not streamed, asked for or not)."""
+
+    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Take an answer whose status is not 2xx; header names are lower case."""
+
+    def finish(self, headers: Mapping[str, str]) -> Decoded:
+        """What it all means. A stream that ended without a terminal signal has the error kind `truncated`."""
+
+
+class Provider(Protocol):
+    """A wire format and where it lives."""
+
+    name: str
+    default_address: str | None
+    """Base URL as declared when a target names none; may hold `${VARIABLE}`. None: the target must name one."""
+    default_api_key_env: str | None
+    """The variable that holds the API key when a target names none and uses the default address."""
+
+    def encode(self, target: Target, request: Request) -> Wire:
+        """The HTTP request for `request`. Raises ValueError for what this format cannot express."""
+
+    def decoder(self, target: Target, request: Request) -> Decoder:
+        """A fresh decoder for one attempt at `request`."""

@@ -1,0 +1,79 @@
+"""Finds providers, graders and reporters by name; the whole plug-in surface.
+
+Built-ins stand in a static table of `module:attribute` strings and are imported when first asked for, so that naming a
+grader in a suite imports nothing else. Installed packages add their own through the entry-point groups
+`harness.providers`, `harness.graders` and `harness.reporters`, which are read only on a miss or for `names(…, all=True)`
+(reading them costs tens of milliseconds).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+Kind = Literal["providers", "graders", "reporters"]
+
+_references: dict[Kind, dict[str, str]] = {"providers": {}, "graders": {}, "reporters": {}}
+_objects: dict[tuple[Kind, str], Any] = {}
+
+
+def register(kind: Kind, name: str, reference: str) -> None:
+    """Make `reference` (`module:attribute`) known as `name`. Raises ValueError where the name is taken."""
+    if name in _references[kind]:
+        raise ValueError(f"{kind} already has a {name!r}: {_references[kind][name]}")
+    _references[kind][name] = reference
+
+
+def load(kind: Kind, name: str) -> Any:
+    """The object registered as `name`. Raises KeyError where there is none."""
+    if (kind, name) not in _objects:
+        reference = _references[kind].get(name) or _installed(kind)[name]
+        module, _, attribute = reference.partition(":")
+        _objects[kind, name] = getattr(import_module(module), attribute)
+    return _objects[kind, name]
+
+
+def known(kind: Kind, name: str) -> bool:
+    """Whether `load` would find `name`."""
+    return name in _references[kind] or name in _installed(kind)
+
+
+def names(kind: Kind, *, installed: bool = True) -> list[str]:
+    """All names of a kind, sorted; without `installed`, the built-in ones only."""
+    return sorted({*_references[kind], *(_installed(kind) if installed else ())})
+
+
+@lru_cache
+def _installed(kind: Kind) -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=f"harness.{kind}")}
+
+
+for _name in ("cloudflare", "openai"):
+    register("providers", _name, f"harness.providers.{_name}:provider")
+
+for _name, _module in {
+    "equals": "text",
+    "contains": "text",
+    "icontains": "text",
+    "starts_with": "text",
+    "ends_with": "text",
+    "regex": "text",
+    "one_of": "text",
+    "length": "text",
+    "number": "number",
+    "json": "structured",
+    "json_schema": "structured",
+    "latency": "measures",
+    "cost": "measures",
+    "finish_reason": "measures",
+    "python": "python",
+    "not": "combine",
+    "all": "combine",
+    "any": "combine",
+}.items():
+    register("graders", _name, f"harness.graders.{_module}:{_name}_grader")
+
+for _name in ("console", "markdown", "csv", "html", "junit"):
+    register("reporters", _name, f"harness.reporters.{_name}:report")
