@@ -114,7 +114,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens; None = unknown. `per_request` is dollars. `source` says where the figures are from."""
+    """US dollars per million tokens; None = unknown. `per_request` is dollars. `source` says where the figures are from.
+
+    `tiers` are the prices of a whole request whose input tokens exceed a threshold, in ascending order of it.
+    """
 
     input: Decimal
     output: Decimal
@@ -123,6 +126,7 @@ class Price:
     cache_write_1h: Decimal | None = None
     per_request: Decimal = Decimal(0)
     source: str = "suite"
+    tiers: tuple[tuple[int, Price], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,7 @@ class Call:
 
     `key` is the trial's key, `position` the place in its flow (`t0` the first ask of the target, `g1.0` the first ask of the
     second grader). `due` is when the schedule wanted it sent (ns), None in closed loop: then the moment its first attempt
-    gets a slot.
+    gets a slot. `attempt` counts the tries before this one; `retry` sets it.
     """
 
     target: Target
@@ -206,6 +210,7 @@ class Call:
     repeat: int = 0
     position: str = "t0"
     due: int | None = None
+    attempt: int = 0
 
 
 # ── What came back ────────────────────────────────────────────────────────────────────────────────────────────────────

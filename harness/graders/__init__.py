@@ -1,0 +1,21 @@
+"""Graders: from an answer to a verdict. `build` makes them ready, `grade_all` uses them, `verdict` sums them up."""
+
+from harness.graders.answer import answer_of
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
+from harness.graders.build import Grader, build, grade_all
+from harness.graders.gold import gold
+from harness.graders.scoring import verdict
+
+__all__ = [
+    "Answer",
+    "Arguments",
+    "Grader",
+    "GraderError",
+    "GraderType",
+    "Verdict",
+    "answer_of",
+    "build",
+    "gold",
+    "grade_all",
+    "verdict",
+]

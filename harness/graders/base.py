@@ -6,14 +6,21 @@ a function. Arguments may hold templates; they are rendered for each case and va
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from harness.flow import Flow
-from harness.model import FinishReason, Message, ToolCall, Usage
+from harness.model import Error, FinishReason, Message, ToolCall, ToolResult, Usage
+
+EXPECTED = "{{ expected }}"
+"""The default of an argument that is compared with the answer: what the case expects."""
+
+UNKNOWN = "unknown"
+"""The kind of a GraderError where a grader needs a measure that the answer came without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,35 @@ class Verdict:
     reason: str = ""
 
 
+class GraderError(Exception):
+    """A grader cannot say: its grade becomes null, with `error` as the reason."""
+
+    def __init__(self, kind: str, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.error = Error("grader", kind, message, retryable)
+
+
+def text_of(value: Any) -> str:
+    """What a value is compared by: a string itself, anything else its JSON text (`true`, `null`, `4.5`, `{"a": 1}`)."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def quoted(text: str, limit: int = 120) -> str:
+    """`text` for a reason: in quotes, its white space visible, and not longer than `limit` characters."""
+    return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"
+
+
+def content_of(result: ToolResult) -> Any:
+    """The value of a tool call a grader made. Raises GraderError where there is none."""
+    if result.error is not None:
+        raise GraderError(result.error.kind, result.error.message, retryable=result.error.retryable)
+    return json.loads(result.content)
+
+
+PlainText = Annotated[str, BeforeValidator(text_of, json_schema_input_type=Any)]
+"""A text argument; a number, boolean, null, list or object stands for its JSON text."""
+
+
 class Arguments(BaseModel):
     """Base of every grader's arguments: strict about keys, frozen."""
 
@@ -59,9 +95,34 @@ class GraderType(Generic[A]):
     """One entry of the registry.
 
     `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where there is no short form.
+    `short_takes_mapping` says that the bare argument may be a mapping itself (`not: {contains: x}`, `json_schema: {type: …}`).
+    `file` names the argument that may be a path instead: `schema.json` stands for what it holds, `grader.py:function` for the
+    same with an absolute path. Whoever reads the suite resolves it, since graders open no files.
     """
 
     name: str
     arguments: type[A]
     grade: Callable[[A, Answer], Grading]
     short: str | None = None
+    short_takes_mapping: bool = False
+    file: str | None = None
+
+    def spelled_out(self, bare: Any) -> dict[str, Any]:
+        """The arguments that what stands behind the grader's name means: nothing, a mapping of them, or the short form's value.
+
+        Raises ValueError where there is no short form.
+        """
+        if bare is None:
+            return {}
+        if isinstance(bare, Mapping) and not (self.short_takes_mapping and self._is_short(bare)):
+            return dict(bare)
+        if self.short is None:
+            raise ValueError(f"{self.name} takes a mapping of arguments, such as {', '.join(self.arguments.model_fields)}")
+        return {self.short: bare}
+
+    def _is_short(self, bare: Mapping[str, Any]) -> bool:
+        return not any(key in self.names() for key in bare)
+
+    def names(self) -> set[str]:
+        """The arguments' names as a suite spells them."""
+        return {field.alias or name for name, field in self.arguments.model_fields.items()}

@@ -1,0 +1,68 @@
+"""What a reader must know before believing a figure: the warnings of a Comparison, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.analysis import words
+from harness.analysis.comparison import Configuration, RunHeader
+from harness.analysis.stats import samples_for_upper_bound
+
+FEW_CASES = 30
+"""Below this many cases an interval of a rate spans tens of points."""
+
+
+def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], trials: Any) -> tuple[str, ...]:
+    """The warnings, the most important first; empty where there is nothing to warn of."""
+    return tuple([*_runs(runs), *_verdicts(configurations), *_money(trials), *_sizes(configurations), *_sources(trials)])
+
+
+def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
+    for run in runs:
+        if run.recorded == 0:
+            yield f"{run.id} has no records: nothing was measured."
+        elif not run.finished:
+            yield f"{run.id} is not finished: {run.recorded:,} of {words.plural(run.planned, 'trial')} recorded."
+        if run.error_rate is not None and run.error_rate > run.max_error_rate:
+            share, most = words.percent(run.error_rate), words.percent(run.max_error_rate)
+            yield f"{run.id}: {share} of its trials broke, more than the {most} it tolerates; its figures rest on the others."
+        if run.simulated:
+            yield f"{run.id}: {words.names(list(run.simulated))} is simulated; its figures say nothing about a real model."
+
+
+def _verdicts(configurations: Sequence[Configuration]) -> Iterator[str]:
+    silent = [c.label for c in configurations if c.n and c.no_verdict == c.n]
+    if silent:
+        yield f"No grader can fail in {words.names(silent)}: there is no pass rate."
+    ungraded = sum(c.ungraded for c in configurations)
+    if ungraded:
+        yield f"{words.plural(ungraded, 'answer')} could not be graded: neither passed nor failed, and counted apart."
+
+
+def _money(trials: Any) -> Iterator[str]:
+    missing = trials[(trials["cost"].isna() & (trials["outcome"] != "error")).to_numpy()]
+    targets = sorted(missing["target"].astype(object).unique())
+    if targets:
+        yield f"Unpriced target: {words.names(targets)}; the cost of {words.plural(len(missing), 'answer')} is unknown, not zero."
+
+
+def _sizes(configurations: Sequence[Configuration]) -> Iterator[str]:
+    few = [c for c in configurations if 0 < c.cases < FEW_CASES]
+    if few:
+        least = min(c.cases for c in few)
+        yield f"n too small: as few as {words.plural(least, 'case')} a configuration; intervals are wide, differences mostly noise."
+    needed = samples_for_upper_bound(0.99, two_sided=True)
+    if any(c.latency and c.latency["p99"].n and c.latency["p99"].low is None for c in configurations):
+        yield f"p99 has no interval where fewer than {needed} latencies were measured."
+
+
+def _sources(trials: Any) -> Iterator[str]:
+    estimated = int((trials["tokens_source"] == "estimated").sum())
+    if estimated:
+        yield f"The tokens of {words.plural(estimated, 'answer')} are estimated: the server did not report them."
+    replayed = int(np.count_nonzero(trials["replayed"]))
+    if replayed:
+        yield f"{words.plural(replayed, 'answer')} replayed from earlier runs: in no latency figure and in no new spending."

@@ -1,0 +1,204 @@
+"""Frames and manifests become a Comparison: the tables, verdicts and warnings every reporter shows.
+
+Works on half-finished runs (what is recorded is compared, what was planned is said) and on several runs side by side.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from harness.analysis import gates, select
+from harness.analysis.cases import OUTCOMES, case_rows, cells
+from harness.analysis.caveats import caveats
+from harness.analysis.comparison import Comparison, Configuration, ErrorGroup, RunHeader, TagRate, Totals
+from harness.analysis.frame import Frames
+from harness.analysis.rows import label
+from harness.analysis.stats import Estimate
+from harness.model import Manifest
+from harness.suite.gates import GateSpec
+
+_KEYS = ["run", "eval", "prompt", "target", "setting"]
+TAG_LIMIT = 40
+ERROR_LIMIT = 50
+
+
+def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
+    """The comparison of the runs whose manifests these are; each run's own gates are judged on its own trials."""
+    trials = frames.trials
+    order = {manifest.id: number for number, manifest in enumerate(manifests)}
+    keys, numbers = _numbered(trials, order)
+    clusters = select.case_clusters(trials)
+    rows_of = _rows_of(numbers, len(keys))
+    configurations = tuple(
+        _configuration(key, trials.iloc[rows], clusters[rows]) for key, rows in zip(keys, rows_of, strict=True)
+    )
+    table = cells(trials, numbers)
+    shown, case_count = case_rows(frames, table, numbers)
+    headers = tuple(_header(manifest, trials) for manifest in manifests)
+    verdicts = tuple(verdict for manifest in manifests for verdict in gates.evaluate(_specs(manifest), trials, manifest.id))
+    return Comparison(
+        runs=headers,
+        configurations=configurations,
+        cases=shown,
+        case_count=case_count,
+        gates=verdicts,
+        tags=_tags(trials, clusters, rows_of),
+        errors=_errors(trials),
+        totals=_totals(frames),
+        warnings=caveats(headers, configurations, trials),
+        frames=frames,
+        cells=table,
+    )
+
+
+def _specs(manifest: Manifest) -> list[GateSpec]:
+    return [GateSpec.model_validate(gate) for gate in manifest.gates]
+
+
+def _numbered(trials: Any, order: Mapping[str, int]) -> tuple[list[tuple[str, ...]], Any]:
+    """The configurations' keys in reading order, and each trial's configuration number."""
+    groups = trials.groupby(_KEYS, observed=True, sort=False)
+    found, first = groups.ngroup().to_numpy(), groups.head(1)
+    keys = list(first[_KEYS].astype(object).itertuples(index=False, name=None))
+    reading = sorted(range(len(keys)), key=lambda index: _reading_order(keys[index], order))
+    numbers = np.empty(len(keys), dtype=np.int64)
+    numbers[reading] = np.arange(len(keys))
+    return [keys[index] for index in reading], numbers[found]
+
+
+def _reading_order(key: tuple[str, ...], order: Mapping[str, int]) -> tuple[Any, ...]:
+    """By eval, prompt, target, setting (numbers by size) and then run, so that what is compared stands together."""
+    run, eval_name, prompt, target, setting = key
+    point = [(name, isinstance(value, str), _comparable(value)) for name, value in sorted(json.loads(setting).items())]
+    return eval_name, prompt, target, point, order.get(run, len(order))
+
+
+def _comparable(value: Any) -> tuple[float, str]:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (float(value), "") if is_number else (0.0, str(value))
+
+
+def _rows_of(numbers: Any, count: int) -> list[Any]:
+    """The row numbers of each configuration."""
+    ordered = np.argsort(numbers, kind="stable")
+    return np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
+
+
+def _configuration(key: tuple[str, ...], rows: Any, clusters: Any) -> Configuration:
+    run, eval_name, prompt, target, setting = key
+    point = json.loads(setting)
+    measure = {name: select.MEASURES[name] for name in ("latency", "ttft")}
+    known = rows[rows["cost"].notna()]
+    cost = float(known["cost"].sum()) if len(known) else None
+    return Configuration(
+        run=run,
+        eval=eval_name,
+        prompt=prompt,
+        target=target,
+        setting=point,
+        label=label(prompt, target, point),
+        simulated=bool(rows["simulated"].iloc[0]),
+        n=len(rows),
+        cases=len(np.unique(clusters)),
+        replayed=int(rows["replayed"].sum()),
+        **_outcomes(rows),
+        pass_rate=select.pass_rate(rows, clusters),
+        score=select.score(rows, clusters),
+        latency=_statistics(measure["latency"], rows, clusters),
+        ttft=_statistics(measure["ttft"], rows, clusters),
+        output_tokens_per_s=select.MEASURES["output_tokens_per_s"](rows, clusters, "p50"),
+        input_tokens=_sum(rows["input_tokens"]),
+        output_tokens=_sum(rows["output_tokens"]),
+        cost=cost,
+        unpriced=len(rows) - len(known),
+        cost_per_1000=None if cost is None else cost / len(known) * 1000,
+        price_per_mtok=_price_per_mtok(known),
+    )
+
+
+def _outcomes(rows: Any) -> dict[str, int]:
+    counts = rows["outcome"].value_counts()
+    return {name: int(counts.get(outcome, 0)) for name, outcome in OUTCOMES.items()}
+
+
+def _statistics(measure: select.Measure, rows: Any, clusters: Any) -> dict[str, Estimate]:
+    return {stat: measure(rows, clusters, stat) for stat in (*select.PERCENTILES, "mean")}
+
+
+def _sum(values: Any) -> float | None:
+    return float(values.sum()) if values.notna().any() else None
+
+
+def _price_per_mtok(rows: Any) -> float | None:
+    """Dollars per million tokens over the trials whose cost and tokens are both known."""
+    counted = rows[rows["input_tokens"].notna() & rows["output_tokens"].notna()]
+    tokens = float(counted["input_tokens"].sum() + counted["output_tokens"].sum())
+    return float(counted["cost"].sum()) / tokens * 1e6 if tokens else None
+
+
+def _header(manifest: Manifest, trials: Any) -> RunHeader:
+    mine = trials[(trials["run"] == manifest.id).to_numpy()]
+    return RunHeader(
+        id=manifest.id,
+        suite=manifest.suite,
+        created=manifest.created,
+        description=manifest.description,
+        planned=manifest.planned,
+        recorded=len(mine),
+        errors=int((mine["outcome"] == "error").sum()),
+        arithmetic=manifest.arithmetic,
+        seed=manifest.seed,
+        max_error_rate=manifest.max_error_rate,
+        strict=manifest.strict,
+        budget=manifest.budget,
+        commit=manifest.commit,
+        dirty=manifest.dirty,
+        simulated=tuple(name for name, facts in manifest.targets.items() if facts.get("simulated")),
+        targets=manifest.targets,
+        machine=manifest.machine,
+        versions=manifest.versions,
+        notes=manifest.notes,
+    )
+
+
+def _tags(trials: Any, clusters: Any, rows_of: Sequence[Any]) -> tuple[TagRate, ...]:
+    """The pass rate of every tag in every configuration, the first `TAG_LIMIT` tags by name."""
+    lists = [json.loads(text) for text in trials["tags"].cat.categories]
+    codes = trials["tags"].cat.codes.to_numpy()
+    found = []
+    for tag in sorted({tag for tags in lists for tag in tags})[:TAG_LIMIT]:
+        has = np.array([tag in tags for tags in lists], dtype=bool)[codes]
+        for number, rows in enumerate(rows_of):
+            chosen = rows[has[rows]]
+            if len(chosen):
+                found.append(TagRate(tag, number, select.pass_rate(trials.iloc[chosen], clusters[chosen])))
+    return tuple(found)
+
+
+def _errors(trials: Any) -> tuple[ErrorGroup, ...]:
+    broken = trials[(trials["outcome"] == "error").to_numpy()]
+    groups = broken.groupby(["run", "error_boundary", "error_kind"], observed=True, sort=False)["error_message"]
+    found = [ErrorGroup(*cast("tuple[str, str, str]", key), len(texts), texts.iloc[0]) for key, texts in groups]
+    return tuple(sorted(found, key=lambda group: -group.count)[:ERROR_LIMIT])
+
+
+def _totals(frames: Frames) -> Totals:
+    """Counts from the trials; money and tokens from the exchanges, so that journalled ones without a record count too."""
+    exchanges = frames.exchanges
+    grading, replayed = exchanges["grading"], exchanges["replayed"]
+    return Totals(
+        trials=len(frames.trials),
+        **_outcomes(frames.trials),
+        replayed=int(frames.trials["replayed"].sum()),
+        retries=int(exchanges["retries"].sum()),
+        input_tokens=_sum(exchanges["input_tokens"][~replayed]),
+        output_tokens=_sum(exchanges["output_tokens"][~replayed]),
+        spent=_sum(exchanges["cost"][~grading & ~replayed]),
+        graded=_sum(exchanges["cost"][grading & ~replayed]),
+        saved=_sum(exchanges["cost"][replayed]),
+        unpriced=int(exchanges["cost"].isna().sum()),
+    )

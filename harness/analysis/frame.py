@@ -1,0 +1,166 @@
+"""Records become three tidy pandas frames: `trials`, `exchanges` and `grades`.
+
+The columns are declared as lists in `harness.analysis.rows`; docs/measures.md prints them. A trial's row is its last record;
+what it cost (dollars, tokens, attempts) adds up over every distinct exchange of every line of its key, journal lines and
+superseded records included, so that what was paid for is never lost. Latency columns are of the final exchange with the
+target, and null where that has an error or was replayed from another run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis.columns import Table, valid_text
+from harness.analysis.rows import EXCHANGES, GRADES, TRIALS, RunReader, exchange_row, grade_row, plain_text, trial_row
+from harness.model import Exchange, Manifest, Record
+from harness.records import ExchangeLine, Line
+
+ANSWER_LIMIT = 20_000
+"""Characters of an answer the frames keep by default; `answer_characters` says how long it was."""
+
+IDENTITY = ("run", "eval", "case", "configuration", "repeat")
+"""Columns that `exchanges` and `grades` repeat from `trials`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """The three frames; `trial` in `exchanges` and `grades` is the row number in `trials`."""
+
+    trials: Any
+    exchanges: Any
+    grades: Any
+
+
+def frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int | None = ANSWER_LIMIT) -> Frames:
+    """The frames of one or more runs, from their manifests and the lines of their records, read once and in order.
+
+    Takes about 1 KB a trial beside the answers, each cut at `answer_limit` characters (None keeps all).
+    """
+    builder = _Builder(answer_limit)
+    for manifest, lines in runs:
+        builder.read(manifest, lines)
+    return builder.finish()
+
+
+class _Builder:
+    """Fills the three tables; a key's later record takes the place of its earlier one."""
+
+    def __init__(self, answer_limit: int | None) -> None:
+        self.answer_limit = answer_limit
+        self.trials, self.exchanges, self.grades = Table(TRIALS), Table(EXCHANGES), Table(GRADES)
+        self.row_of_key: list[int | None] = []
+        self.key_of_exchange: list[int] = []
+        self.row_of_grade: list[int] = []
+
+    def read(self, manifest: Manifest, lines: Iterable[Line]) -> None:
+        run = RunReader(manifest)
+        for line in lines:
+            if isinstance(line, Record):
+                self._record(run, line)
+            elif isinstance(line, ExchangeLine):
+                self._exchange(run, line.key, line.session, line.exchange, grading=not line.exchange.position.startswith("t"))
+
+    def _record(self, run: RunReader, record: Record) -> None:
+        number = self._number(run, record.key)
+        row = self.row_of_key[number] = self.trials.add(trial_row(run, record, self.answer_limit))
+        for exchange in record.exchanges:
+            self._exchange(run, record.key, record.session, exchange, grading=False)
+        for grade in record.grades:
+            self.row_of_grade.append(row)
+            self.grades.add(grade_row(grade))
+            for exchange in grade.exchanges:
+                self._exchange(run, record.key, record.session, exchange, grading=True)
+
+    def _exchange(self, run: RunReader, key: str, session: str, exchange: Exchange, *, grading: bool) -> None:
+        if run.is_new(key, exchange):
+            self.key_of_exchange.append(self._number(run, key))
+            self.exchanges.add(exchange_row(run, session, exchange, grading))
+
+    def _number(self, run: RunReader, key: str) -> int:
+        number = run.keys.get(key)
+        if number is None:
+            number = run.keys[key] = len(self.row_of_key)
+            self.row_of_key.append(None)
+        return number
+
+    def finish(self) -> Frames:
+        row_of_key = np.array([-1 if row is None else row for row in self.row_of_key], dtype=np.int64)
+        kept = np.sort(row_of_key[row_of_key >= 0])
+        renumbered = np.full(self.trials.rows + 1, -1, dtype=np.int64)
+        renumbered[kept] = np.arange(len(kept))
+        trials = self.trials.frame()
+        trials = trials if len(kept) == len(trials) else trials.iloc[kept].reset_index(drop=True)
+        owners = renumbered[row_of_key[np.array(self.key_of_exchange, dtype=np.int64)]]
+        exchanges = _with_identity(self.exchanges.frame(), owners, trials)
+        grade_owners = renumbered[np.array(self.row_of_grade, dtype=np.int64)]
+        grades = _with_identity(self.grades.frame(), grade_owners, trials)
+        grades = grades if (grade_owners >= 0).all() else grades[grade_owners >= 0].reset_index(drop=True)
+        spend = _spend(exchanges, owners, len(trials))
+        return Frames(pd.concat([trials, spend, _parameters(trials)], axis=1), exchanges, grades)
+
+
+def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:
+    """`frame` with the row number of each row's trial and that trial's identity; unknown where there is no record."""
+    frame["trial"] = pd.arrays.IntegerArray(np.where(owners < 0, 0, owners), owners < 0)
+    for name in IDENTITY:
+        if name not in frame:
+            frame[name] = trials[name].array.take(owners, allow_fill=True)
+    return frame
+
+
+def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
+    """The `SPEND` columns: sums over each trial's exchanges, the target's and the graders' apart."""
+    own = (owners >= 0) & ~exchanges["grading"].to_numpy()
+    grading = (owners >= 0) & exchanges["grading"].to_numpy()
+
+    def total(name: str, chosen: Any) -> Any:
+        return np.bincount(owners[chosen], weights=exchanges[name].to_numpy(dtype=np.float64)[chosen], minlength=rows)
+
+    fresh = own & ~exchanges["replayed"].to_numpy()
+    columns = {
+        "started": _earliest(exchanges["started"], owners, own, rows),
+        "attempts": pd.array(total("attempts", own).astype(np.int64), dtype="Int64"),
+        "retries": pd.array(total("retries", own).astype(np.int64), dtype="Int64"),
+        "waited": total("waited", own),
+        "input_tokens": _known_total(exchanges["input_tokens"], owners, own, rows),
+        "output_tokens": _known_total(exchanges["output_tokens"], owners, own, rows),
+        "cost": total("cost", own),
+        "spent": total("cost", fresh),
+        "grading_cost": total("cost", grading),
+    }
+    return pd.DataFrame(columns)
+
+
+def _known_total(values: Any, owners: Any, chosen: Any, rows: int) -> Any:
+    known = chosen & values.notna().to_numpy()
+    counts = np.bincount(owners[known], minlength=rows)
+    return np.where(counts > 0, np.bincount(owners[known], weights=values.to_numpy()[known], minlength=rows), np.nan)
+
+
+def _earliest(moments: Any, owners: Any, chosen: Any, rows: int) -> Any:
+    known = chosen & moments.notna().to_numpy()
+    first = np.full(rows, np.iinfo(np.int64).max)
+    np.minimum.at(first, owners[known], moments.to_numpy(dtype="datetime64[us]")[known].astype(np.int64))
+    first[first == np.iinfo(np.int64).max] = np.iinfo(np.int64).min
+    return pd.DatetimeIndex(first.view("datetime64[us]")).tz_localize("UTC")
+
+
+def _parameters(trials: Any) -> Any:
+    """One `param_<name>` column per swept parameter: numbers where all its values are, else text."""
+    settings = [json.loads(text) for text in trials["setting"].cat.categories]
+    codes = trials["setting"].cat.codes.to_numpy()
+    names = list(dict.fromkeys(name for setting in settings for name in setting))
+    columns = {f"param_{valid_text(name)}": _parameter([s.get(name) for s in settings], codes) for name in names}
+    return pd.DataFrame(columns, index=trials.index)
+
+
+def _parameter(values: list[Any], codes: Any) -> Any:
+    if all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values):
+        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)[codes]
+    return pd.array([plain_text(value) for value in values], dtype="string[python]").take(codes)

@@ -1,0 +1,164 @@
+"""Gates against figures, and the exit code a finished command ends with (design: docs/statistics.md has the table).
+
+A bare threshold compares the estimate and prints the interval; a bound (`pass_rate.low`) compares the interval's end. What
+has no figure is `unknown` and ends in exit code 2: a mistyped slice or an unpriced target never passes by accident.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.analysis import words
+from harness.analysis.comparison import Comparison, GateVerdict, Outcome
+from harness.analysis.select import MEASURES, Measure, case_clusters, matching
+from harness.analysis.stats import Estimate, known
+from harness.errors import ExitCode, worst
+from harness.model import Manifest
+from harness.suite.gates import GateSpec
+
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+_WRITERS: Mapping[str, words.Writer] = {
+    "pass_rate": words.percent,
+    "error_rate": words.percent,
+    "score": words.score,
+    "cost": words.dollars,
+    "cost_per_request": words.dollars,
+    "latency": words.seconds,
+    "ttft": words.seconds,
+}
+
+_VERDICT_CODES: Mapping[Outcome, ExitCode] = {
+    "pass": ExitCode.OK,
+    "fail": ExitCode.GATE_FAILED,
+    "unknown": ExitCode.USAGE,
+    "inconclusive": ExitCode.OK,
+}
+
+
+def evaluate(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateVerdict, ...]:
+    """The verdict of each gate on the rows of the trials frame that belong to `run`."""
+    rows = trials[trials["run"] == run]
+    return tuple(_evaluate(gate, rows, run) for gate in gates)
+
+
+def exit_code(comparison: Comparison, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
+    """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it early, if anything did.
+
+    A run without a single record is USAGE: nothing was measured, which is never green.
+    """
+    header = next(run for run in comparison.runs if run.id == manifest.id)
+    codes = [*stopped, *(_code(gate, manifest.strict) for gate in comparison.gates if gate.run == manifest.id)]
+    if header.error_rate is None and not stopped:
+        codes.append(ExitCode.USAGE)
+    if header.error_rate is not None and header.error_rate > manifest.max_error_rate:
+        codes.append(ExitCode.INFRASTRUCTURE)
+    return worst(codes)
+
+
+def _code(gate: GateVerdict, strict: bool) -> ExitCode:
+    return ExitCode.INCONCLUSIVE if gate.verdict == "inconclusive" and strict else _VERDICT_CODES[gate.verdict]
+
+
+def _evaluate(gate: GateSpec, trials: Any, run: str) -> GateVerdict:
+    measure = MEASURES.get(gate.metric)
+    if measure is None:
+        return _unknown(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(MEASURES)}")
+    rows, problem = matching(trials, gate.slice)
+    if problem:
+        return _unknown(gate, run, problem)
+    if gate.per_case:
+        return _every_case(gate, rows, measure, run)
+    estimate = measure(rows, case_clusters(rows), gate.stat)
+    verdict = _judge(gate, estimate)
+    return _verdict(gate, run, estimate, verdict, _sentence(gate, estimate, verdict), _caution(gate, estimate))
+
+
+def _judge(gate: GateSpec, estimate: Estimate) -> Outcome:
+    """The threshold against the estimate, or against the bound the gate names."""
+    if estimate.value is None or not known(estimate.value):
+        return "unknown"
+    bound = _bound(gate, estimate)
+    if bound is None:
+        return "inconclusive" if _holds(gate, estimate.value) else "fail"
+    return "pass" if _holds(gate, bound) else "fail"
+
+
+def _bound(gate: GateSpec, estimate: Estimate) -> float | None:
+    """The figure the gate compares; None where n does not give it."""
+    if gate.bound is None:
+        return estimate.value
+    return estimate.low if gate.bound == "low" else estimate.high
+
+
+def _holds(gate: GateSpec, figure: float) -> bool:
+    return _OPERATORS[gate.op](figure, gate.value)
+
+
+def _every_case(gate: GateSpec, rows: Any, measure: Measure, run: str) -> GateVerdict:
+    """The gate on each case of each configuration by itself, its repeats being independent; the worst one is reported."""
+    found: list[tuple[Outcome, Estimate, str]] = []
+    keys = ["eval", "case", "configuration"]
+    for name, index in rows.groupby(keys, observed=True, sort=False).indices.items():
+        estimate = measure(rows.iloc[index], np.arange(len(index)), gate.stat)
+        found.append((_judge(gate, estimate), estimate, f"{name[1]} ({name[2]})"))
+    if all(verdict == "unknown" for verdict, _, _ in found):
+        return _unknown(gate, run, found[0][1].method)
+    worst_one = max(found, key=lambda one: _badness(gate, one[0], one[1]))
+    failed = [place for verdict, _, place in found if verdict == "fail"]
+    unsure = sum(verdict in {"inconclusive", "unknown"} for verdict, _, _ in found)
+    verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
+    detail = f"{len(found) - len(failed) - unsure:,} of {words.plural(len(found), 'case')} hold"
+    detail += f", {unsure:,} have no figure that could be judged" if unsure else ""
+    detail += f"; failing: {words.names(failed)}" if failed else ""
+    return _verdict(gate, run, worst_one[1], verdict, f"{detail}.", "")
+
+
+def _badness(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tuple[int, float]:
+    """Orders cases: failing last, then by how far the estimate is on the wrong side."""
+    if estimate.value is None:
+        return -1, 0.0
+    distance = gate.value - estimate.value if gate.op in {">", ">="} else estimate.value - gate.value
+    return int(verdict == "fail"), distance
+
+
+def _sentence(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
+    if verdict == "unknown":
+        return f"No figure: {estimate.method}."
+    write = _WRITERS.get(gate.metric, words.number)
+    spread = words.interval(estimate, write)
+    facts = [f"95 % interval {spread}"] if spread else []
+    facts += [f"n = {estimate.n:,}", estimate.method]
+    name = ".".join(part for part in (gate.metric, gate.stat) if part)
+    sentence = f"{name} is {write(estimate.value)} ({', '.join(fact for fact in facts if fact)})."
+    if verdict == "inconclusive":
+        sentence += f" The gate asks for the {gate.bound} bound, which these data do not give."
+    return sentence
+
+
+def _caution(gate: GateSpec, estimate: Estimate) -> str:
+    """Where a bare threshold lies inside the interval, another sample could have gone the other way."""
+    low, high = estimate.low, estimate.high
+    if gate.bound is not None or low is None or high is None or _holds(gate, low) == _holds(gate, high):
+        return ""
+    return "The interval straddles the threshold: another sample could turn this verdict."
+
+
+def _unknown(gate: GateSpec, run: str, why: str) -> GateVerdict:
+    return _verdict(gate, run, Estimate(None), "unknown", f"No figure: {why}.", "")
+
+
+def _verdict(gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str) -> GateVerdict:
+    figures = (estimate.value, estimate.low, estimate.high)
+    return GateVerdict(run, gate.text, *figures, estimate.n, verdict, detail, caution)

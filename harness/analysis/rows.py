@@ -1,0 +1,293 @@
+"""What a record says in each column: the declared columns of the frames, and the functions that fill a row of each.
+
+docs/measures.md prints these lists.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from harness.analysis import measures
+from harness.analysis.columns import Column
+from harness.model import Exchange, Grade, Manifest, Message, Record, Response, Usage
+
+_MEASURES = [
+    Column(
+        "latency", "float", "seconds from the final attempt's first byte sent to its last token (end of body: not streamed)"
+    ),
+    Column("ttft", "float", "seconds to the first token, reasoning included; streaming only"),
+    Column("ttfa", "float", "seconds to the first token of the answer itself; streaming only"),
+    Column("tpot", "float", "seconds per output token after the first; null where undefined"),
+    Column("queue", "float", "seconds between due and started: slots and rate limits"),
+    Column("connect", "float", "seconds between started and connected"),
+    Column("response_time", "float", "seconds from the first attempt's due time to the last token, retries and waits included"),
+    Column("trailer", "float", "seconds between the last token and the end of the body"),
+    Column("output_tokens_per_s", "float", "output tokens of the final attempt / latency"),
+]
+
+TRIALS = [
+    Column("run", "category", "the run's id"),
+    Column("suite", "category", "the suite's name"),
+    Column("eval", "category", "the eval's name"),
+    Column("case", "category", "the case's id"),
+    Column("prompt", "category", "the prompt's id"),
+    Column("target", "category", "the target's name"),
+    Column("setting", "category", "the point of the sweep, as JSON with sorted keys"),
+    Column("repeat", "integer", "which repeat, from 0"),
+    Column("configuration", "category", "prompt · target · setting, as people read it"),
+    Column("key", "text", "the trial's key"),
+    Column("tags", "category", "the case's tags, as a JSON array"),
+    Column("expected", "text", "what was expected: text as it is, anything else as JSON"),
+    Column("answer", "text", "the answer's text, else its tool calls; cut at the frame's answer limit"),
+    Column("answer_characters", "integer", "the length of the uncut answer"),
+    Column("finish_reason", "category", "why the model stopped"),
+    Column("outcome", "category", "pass, fail, no verdict, ungraded or error: exactly one"),
+    Column("passed", "boolean", "the verdict; null unless the outcome is pass or fail"),
+    Column("score", "float", "weighted mean of the grades, 0..1; null where there is none"),
+    Column("error_boundary", "category", "where the trial broke: target, transport, provider, tool, grader or budget"),
+    Column("error_kind", "category", "the error's short stable name"),
+    Column("error_message", "text", "the error as a sentence"),
+    Column("tokens_source", "category", "where the token counts are from: reported, counted or estimated"),
+    *_MEASURES,
+    Column("simulated", "flag", "the target is a simulator"),
+    Column("replayed", "flag", "the answer was taken from another run"),
+    Column("flags", "category", "everything the record and its response were flagged with, as a JSON array"),
+]
+"""Declared columns of `trials`; `SPEND` and one `param_<name>` column per swept parameter follow."""
+
+SPEND = [
+    Column("started", "time", "wall time (UTC) the first request was let go"),
+    Column("attempts", "integer", "attempts over all of the trial's exchanges with its target"),
+    Column("retries", "integer", "attempts beyond the first of each exchange"),
+    Column("waited", "float", "seconds of backoff before attempts"),
+    Column("input_tokens", "float", "input tokens of all attempts that reported any; null where none did"),
+    Column("output_tokens", "float", "output tokens of all attempts that reported any; null where none did"),
+    Column("cost", "float", "US dollars for the answer, a replayed one at its original cost; null where any part is unknown"),
+    Column("spent", "float", "US dollars of `cost` newly spent by this run"),
+    Column("grading_cost", "float", "US dollars for judges; null where any part is unknown"),
+]
+"""Columns of `trials` that add up over `exchanges`."""
+
+EXCHANGES = [
+    Column("run", "category", "the run's id"),
+    Column("position", "category", "place in the flow: t0, t1, g0.0, …"),
+    Column("role", "category", "the flow's role: target, judge, …"),
+    Column("sent_to", "category", "the target that was asked"),
+    Column("grading", "flag", "asked by a grader"),
+    Column("model", "category", "the model id the server says it served"),
+    Column("finish_reason", "category", "why the model stopped"),
+    Column("error_kind", "category", "the error's short stable name"),
+    Column("started", "time", "wall time (UTC) the first attempt was let go"),
+    Column("attempts", "integer", "attempts made"),
+    Column("retries", "integer", "attempts beyond the first"),
+    Column("waited", "float", "seconds of backoff before attempts"),
+    Column("input_tokens", "float", "input tokens of all attempts that reported any"),
+    Column("output_tokens", "float", "output tokens of all attempts that reported any"),
+    Column("cost", "float", "US dollars; null where unknown"),
+    Column("replayed", "flag", "taken from another run"),
+    *_MEASURES,
+]
+"""Declared columns of `exchanges`; `trial` (the row in `trials`, null where no record was written) and the identity follow."""
+
+GRADES = [
+    Column("name", "category", "the grader's name in the suite"),
+    Column("kind", "category", "verdict (bool), score (number), label (text) or ungraded (null)"),
+    Column("value", "float", "1 or 0 for a verdict, the number for a score; null for a label"),
+    Column("label", "category", "the text of a label"),
+    Column("passed", "boolean", "whether it passed, where it can fail"),
+    Column("weight", "float", "its weight; 0 only reports"),
+    Column("threshold", "float", "the number a score must reach to pass"),
+    Column("reason", "text", "why, in the grader's words"),
+    Column("error", "text", "why it is ungraded"),
+]
+"""Declared columns of `grades`; `trial` (the row in `trials`) and the identity follow."""
+
+
+def canonical(value: Any) -> str:
+    """JSON text with sorted keys: equal values have equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def plain_text(value: Any) -> str | None:
+    """A value as text: text as it is, None as None, anything else as JSON."""
+    return value if value is None or isinstance(value, str) else canonical(value)
+
+
+def label(prompt: str, target: str, setting: Mapping[str, Any]) -> str:
+    """A configuration as people read it."""
+    point = ", ".join(f"{name}={plain_text(value)}" for name, value in setting.items())
+    return " · ".join(part for part in (prompt, target, point) if part)
+
+
+def answer_text(message: Message | None) -> str:
+    """What was answered: the text, else the tool calls as `name(arguments)`."""
+    if message is None:
+        return ""
+    return message.text or "\n".join(f"{call.name}({call.arguments})" for call in message.tool_calls)
+
+
+def outcome(record: Record) -> str:
+    """Exactly one of error, ungraded, pass, fail and no verdict."""
+    if record.error is not None:
+        return "error"
+    if record.ungraded:
+        return "ungraded"
+    return "no verdict" if record.passed is None else "pass" if record.passed else "fail"
+
+
+class RunReader:
+    """What reading one run's lines needs to remember."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.id, self.suite, self.targets = manifest.id, manifest.suite, manifest.targets
+        self.keys: dict[str, int] = {}
+        self.seen: set[int] = set()
+        self.clocks = {session.id: _epoch(session.started) - session.clock // 1_000 for session in manifest.sessions}
+
+    def is_new(self, key: str, exchange: Exchange) -> bool:
+        """Whether this exchange has not been read before, in a journal line or an earlier record of its key."""
+        marks = tuple((attempt.marks.started, attempt.marks.done) for attempt in exchange.response.attempts)
+        mark = hash((key, exchange.position, exchange.target, exchange.response.replayed, marks))
+        known = mark in self.seen
+        self.seen.add(mark)
+        return not known
+
+    def wall(self, session: str, mark: int | None) -> int | None:
+        """A clock mark as microseconds since 1970."""
+        base = self.clocks.get(session)
+        return None if base is None or mark is None else base + mark // 1_000
+
+
+def _epoch(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1e6)
+
+
+_NO_RESPONSE = Response()
+_NO_MEASURES = (None,) * len(_MEASURES)
+
+
+def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple[Any, ...]:
+    """The values of `TRIALS`; the answer is cut at `answer_limit` characters."""
+    response = record.response or _NO_RESPONSE
+    answer = answer_text(response.message)
+    error = record.error
+    return (
+        run.id,
+        run.suite,
+        record.eval,
+        record.case,
+        record.prompt,
+        record.target,
+        canonical(record.setting),
+        record.repeat,
+        label(record.prompt, record.target, record.setting),
+        record.key,
+        canonical(record.tags),
+        plain_text(record.expected),
+        answer[:answer_limit],
+        len(answer),
+        response.finish_reason,
+        outcome(record),
+        record.passed if outcome(record) in {"pass", "fail"} else None,
+        None if error or record.ungraded else record.score,
+        error and error.boundary,
+        error and error.kind,
+        error and error.message,
+        response.usage and response.usage.source,
+        *(_NO_MEASURES if error else _measures(response)),
+        bool(run.targets.get(record.target, {}).get("simulated", False)),
+        response.replayed is not None,
+        canonical(sorted({*record.flags, *response.flags})),
+    )
+
+
+def _measures(response: Response) -> tuple[float | None, ...]:
+    """In the order of `_MEASURES`; all unknown where the response has an error or was replayed."""
+    if response.error or response.replayed is not None:
+        return _NO_MEASURES
+    marks, usage = response.marks, response.usage
+    return (
+        measures.latency(marks),
+        measures.ttft(marks),
+        measures.ttfa(marks),
+        measures.tpot(marks, usage),
+        measures.queue(marks),
+        measures.connect(marks),
+        measures.response_time(response),
+        measures.trailer(marks),
+        measures.output_tokens_per_s(marks, usage),
+    )
+
+
+def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool) -> tuple[Any, ...]:
+    """The values of `EXCHANGES`."""
+    response = exchange.response
+    usages = _usages(response)
+    attempts = len(response.attempts)
+    return (
+        run.id,
+        exchange.position,
+        exchange.role,
+        exchange.target,
+        grading,
+        response.model,
+        response.finish_reason,
+        response.error and response.error.kind,
+        run.wall(session, response.attempts[0].marks.started) if attempts else None,
+        attempts,
+        max(attempts - 1, 0),
+        sum(attempt.waited for attempt in response.attempts),
+        _total([usage.input_tokens for usage in usages]),
+        _total([usage.output_tokens for usage in usages]),
+        _cost(exchange),
+        response.replayed is not None,
+        *_measures(response),
+    )
+
+
+def _usages(response: Response) -> list[Usage]:
+    """What each attempt used, where it is known; the final attempt's is the response's own."""
+    final = response.usage or (response.attempts[-1].usage if response.attempts else None)
+    return [usage for usage in (*(attempt.usage for attempt in response.attempts[:-1]), final) if usage]
+
+
+def _total(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _cost(exchange: Exchange) -> float | None:
+    """Dollars; 0 where nothing was sent or every attempt was refused before anything was generated."""
+    attempts = exchange.response.attempts
+    if exchange.cost.usd is None and all(a.marks.sent is None or (a.status or 0) >= 400 for a in attempts):
+        return 0.0
+    return exchange.cost.usd
+
+
+def grade_row(grade: Grade) -> tuple[Any, ...]:
+    """The values of `GRADES`."""
+    value = grade.value
+    number = None if isinstance(value, str) or value is None else float(value)
+    kind = (
+        "verdict"
+        if isinstance(value, bool)
+        else "score"
+        if number is not None
+        else "label"
+        if isinstance(value, str)
+        else "ungraded"
+    )
+    return (
+        grade.name,
+        kind,
+        number,
+        value if isinstance(value, str) else None,
+        grade.passed,
+        grade.weight,
+        grade.threshold,
+        grade.reason,
+        grade.error and grade.error.message,
+    )

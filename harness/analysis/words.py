@@ -1,0 +1,80 @@
+"""Figures as people read them; one place, so that the terminal, Markdown, HTML and gates' sentences agree.
+
+Unknown is an en dash in tables. Numbers keep three significant digits: more would claim what the intervals deny.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import floor, isfinite, log10
+
+from harness.analysis.stats import Estimate
+
+UNKNOWN = "–"
+
+Writer = Callable[[float | None], str]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` with so many significant digits, in positional notation, thousands grouped."""
+    if value == 0 or not isfinite(value):
+        return "0" if value == 0 else str(value)
+    places = digits - 1 - floor(log10(abs(value)))
+    return f"{round(value, places):,.{max(0, places)}f}"
+
+
+def percent(value: float | None) -> str:
+    """A share of 1 as per cent, one decimal."""
+    return UNKNOWN if value is None else f"{value * 100:.1f} %"
+
+
+def score(value: float | None) -> str:
+    """A score in 0..1, three decimals."""
+    return UNKNOWN if value is None else f"{value:.3f}"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds, or milliseconds below one second."""
+    if value is None:
+        return UNKNOWN
+    return f"{significant(value)} s" if value >= 1 else f"{significant(value * 1000)} ms"
+
+
+def dollars(value: float | None) -> str:
+    """US dollars: cents where that is enough, else four significant digits."""
+    if value is None:
+        return UNKNOWN
+    return f"${value:,.2f}" if value >= 10 or value == 0 else f"${significant(value, 3)}"
+
+
+def count(value: float | None) -> str:
+    """A whole number, thousands grouped."""
+    return UNKNOWN if value is None else f"{value:,.0f}"
+
+
+def number(value: float | None) -> str:
+    """A number with three significant digits."""
+    return UNKNOWN if value is None else significant(value)
+
+
+def per_second(value: float | None) -> str:
+    """A rate per second."""
+    return UNKNOWN if value is None else f"{significant(value)} /s"
+
+
+def interval(estimate: Estimate, write: Writer) -> str:
+    """The interval as `low to high`, or its one known end; empty where there is none."""
+    if estimate.low is not None and estimate.high is not None:
+        return f"{write(estimate.low)} to {write(estimate.high)}"
+    return f"≤ {write(estimate.high)}" if estimate.high is not None else ""
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def names(values: list[str], limit: int = 8) -> str:
+    """A list in a sentence, cut after `limit`."""
+    rest = f" and {len(values) - limit} more" if len(values) > limit else ""
+    return ", ".join(values[:limit]) + rest

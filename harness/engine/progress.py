@@ -1,0 +1,65 @@
+"""What a run has done so far, counted as it happens: for the live display and for the end of the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from harness.model import Record
+
+
+@dataclass
+class Tally:
+    """Counts of one target's trials in this session. `cost` is US dollars; `unpriced` counts trials whose cost is unknown."""
+
+    planned: int = 0
+    already: int = 0
+    done: int = 0
+    passed: int = 0
+    failed: int = 0
+    ungraded: int = 0
+    errors: int = 0
+    in_flight: int = 0
+    retries: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    stopped: str | None = None
+    """Why this target's trials ended before they were done, as a sentence."""
+
+    def add(self, record: Record) -> None:
+        """Count one record."""
+        self.done += 1
+        self.errors += record.error is not None
+        self.passed += record.passed is True
+        self.failed += record.passed is False
+        self.ungraded += record.ungraded
+        self.retries += sum(max(0, len(exchange.response.attempts) - 1) for exchange in record.exchanges)
+        self.cost += (record.cost or 0.0) + (record.grading_cost or 0.0)
+        self.unpriced += record.cost is None and record.error is None
+
+    @property
+    def owed(self) -> int:
+        """Trials without a final record."""
+        return self.planned - self.already - self.done
+
+
+@dataclass
+class Progress:
+    """The tallies of all targets by name."""
+
+    targets: dict[str, Tally] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tally:
+        """All targets together."""
+        total = Tally()
+        for tally in self.targets.values():
+            for name in ("planned", "already", "done", "passed", "failed", "ungraded", "errors", "in_flight", "retries"):
+                setattr(total, name, getattr(total, name) + getattr(tally, name))
+            total.cost += tally.cost
+            total.unpriced += tally.unpriced
+        return total
+
+    @property
+    def stopped(self) -> list[str]:
+        """Why targets ended early, one sentence each."""
+        return [f"{name}: {tally.stopped}" for name, tally in self.targets.items() if tally.stopped]

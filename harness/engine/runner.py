@@ -1,0 +1,177 @@
+"""Runs trials: each is asked, graded and recorded; a bad one is data, never the end of the run.
+
+`World` is all a trial needs, handed in by the composition root; nothing here knows YAML, HTTP or a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.engine.drive import CallTool, Journal, drive
+from harness.engine.pace import Stop, closed_loop
+from harness.engine.progress import Progress
+from harness.engine.store import INTERRUPTED, TARGET_KINDS
+from harness.errors import StoreError
+from harness.flow import TARGET, AskFailed, single_turn
+from harness.graders import Grader, answer_of, build, grade_all, verdict
+from harness.model import Call, Cost, Error, Exchange, Grade, Record, Request, Response, Target, ToolResult, Trial, Wire
+from harness.records import Line
+
+Send = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class World:
+    """What trials are run with.
+
+    `encode` turns a Request into bytes, `send` is the Send stack, `cost` prices a Response, `call_tool` runs a function in a
+    child process, `append` writes a line, `observe` is told of each record after it is written. `known_tools` are earlier
+    sessions' tool results by trial key and position.
+    """
+
+    session: str
+    send: Send
+    encode: Callable[[Target, Request], Wire]
+    cost: Callable[[Target, Response], Cost]
+    call_tool: CallTool
+    append: Callable[[Line], None]
+    observe: Callable[[Record], None]
+    stop: Stop
+    progress: Progress
+    known_tools: Mapping[str, Mapping[str, ToolResult]] = field(default_factory=dict)
+
+
+async def run_trials(
+    world: World, targets: Sequence[Target], trials: Callable[[Target], Iterator[Trial]], skip: Callable[[str], bool]
+) -> None:
+    """Run every owed trial of every target. Raises StoreError when records can no longer be kept."""
+    graders = GraderSets()
+
+    async def perform(target: Target, trial: Trial) -> None:
+        try:
+            await run_trial(world, target, trial, graders)
+        except StoreError as failed:
+            world.stop.ask(str(failed))
+            raise
+
+    async with asyncio.TaskGroup() as group:
+        for target in targets:
+            tally = world.progress.targets[target.name]
+            group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop))
+
+
+async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets) -> None:
+    """Ask, grade, record. A trial that was never sent (the run stopped, the budget ended) leaves no record: it is owed."""
+    journal = Journal(trial.key, world.session, world.append, world.known_tools.get(trial.key))
+    asker = _Asker(world, target, trial)
+    tally = world.progress.targets[target.name]
+    tally.in_flight += 1
+    try:
+        response = await drive(single_turn(trial.request), asker.ask, world.call_tool, journal)
+        grades = await _graded(world, trial, graders, journal, asker)
+    except AskFailed as failed:
+        response, grades = failed.response, ()
+    finally:
+        tally.in_flight -= 1
+    if response.error is not None:
+        tally.stopped = tally.stopped or _reason_to_stop(response.error)
+        if not response.attempts and response.error.kind in (INTERRUPTED, "exhausted"):
+            return
+    record = _record(world, trial, tuple(journal.exchanges), grades, response.error)
+    world.append(record)
+    tally.add(record)
+    world.observe(record)
+
+
+async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
+    of_trial = graders.of(trial)
+    if not of_trial:
+        return ()
+    answer = answer_of(trial, tuple(journal.exchanges))
+    return await drive(grade_all(of_trial, answer), asker.ask, world.call_tool, journal, prefix="g")
+
+
+def _record(
+    world: World, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
+) -> Record:
+    score, passed = verdict(grades, trial.threshold)
+    who = trial.identity
+    return Record(
+        key=trial.key,
+        eval=who.eval,
+        case=who.case,
+        prompt=who.prompt,
+        target=who.target,
+        setting=who.setting,
+        repeat=who.repeat,
+        session=world.session,
+        exchanges=exchanges,
+        grades=grades,
+        score=score,
+        passed=passed,
+        cost=_total([each.cost.usd for each in exchanges if each.role == TARGET]),
+        grading_cost=_total([each.cost.usd for grade in grades for each in grade.exchanges]),
+        error=error,
+        tags=trial.tags,
+        expected=trial.expected,
+    )
+
+
+def _total(costs: Sequence[float | None]) -> float | None:
+    """Their sum; unknown where one is unknown, or where there are none."""
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known and len(known) == len(costs) else None
+
+
+def _reason_to_stop(error: Error) -> str | None:
+    """Why a target's remaining trials should not be asked after this error, if so."""
+    if error.kind == "exhausted" and error.boundary == "budget":
+        return "the budget is spent"
+    if error.kind in TARGET_KINDS:
+        return f"asking it again would only repeat: {error.message}"
+    return None
+
+
+class _Asker:
+    """Asks on behalf of one trial: encodes, sends, prices."""
+
+    def __init__(self, world: World, target: Target, trial: Trial) -> None:
+        self._world, self._trial = world, trial
+        self._roles = {TARGET: target}
+
+    async def ask(self, role: str, request: Request, position: str) -> Exchange:
+        target = self._roles[role]
+        response = await self._response(target, request, position)
+        return Exchange(position, role, target.name, request, response, self._world.cost(target, response))
+
+    async def _response(self, target: Target, request: Request, position: str) -> Response:
+        try:
+            wire = self._world.encode(target, request)
+        except ValueError as inexpressible:
+            return Response(error=Error("target", "inexpressible", str(inexpressible)))
+        return await self._world.send(Call(target, request, wire, self._trial.key, self._trial.identity.repeat, position))
+
+
+class GraderSets:
+    """Builds each set of graders once: an eval's stays, a case's own goes when `KEPT` others came after it.
+
+    A set is known by the identity of its specifications, which it keeps alive as long as it knows them.
+    """
+
+    KEPT = 256
+
+    def __init__(self) -> None:
+        self._built: OrderedDict[int, tuple[object, tuple[Grader, ...]]] = OrderedDict()
+
+    def of(self, trial: Trial) -> tuple[Grader, ...]:
+        """The graders of a trial, ready to grade."""
+        name = id(trial.graders)
+        if name not in self._built:
+            self._built[name] = (trial.graders, build(trial.graders))
+            if len(self._built) > self.KEPT:
+                self._built.popitem(last=False)
+        self._built.move_to_end(name)
+        return self._built[name][1]

@@ -1,0 +1,55 @@
+"""What a grader sees of a trial: its answer, taken from the exchanges, and what was expected.
+
+In a conversation of several exchanges the answer is the last one's: its text, usage, latency and TTFT. The cost is that of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.flow import TARGET
+from harness.graders.base import Answer
+from harness.model import Exchange, Response, Trial
+
+
+def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
+    """The Answer to `trial`. Raises ValueError where the target was never asked."""
+    asked = [exchange for exchange in exchanges if exchange.role == TARGET]
+    if not asked:
+        raise ValueError("there is no answer to grade: the target was not asked")
+    last = asked[-1]
+    response = last.response
+    return Answer(
+        text=response.text,
+        expected=trial.expected,
+        variables=trial.variables,
+        messages=last.request.messages,
+        tool_calls=response.message.tool_calls if response.message else (),
+        finish_reason=response.finish_reason,
+        usage=response.usage,
+        latency=latency_of(response),
+        ttft=ttft_of(response),
+        cost=_total_cost(asked),
+    )
+
+
+def latency_of(response: Response) -> float | None:
+    """Seconds from the final attempt's first byte written to its last token, or to the end of a body that was not streamed."""
+    marks = response.marks
+    return _seconds(marks.sent, marks.done if marks.last_token is None else marks.last_token)
+
+
+def ttft_of(response: Response) -> float | None:
+    """Seconds from the final attempt's first byte written to its first token; None where it was not streamed."""
+    return _seconds(response.marks.sent, response.marks.first_token)
+
+
+def _seconds(start: int | None, end: int | None) -> float | None:
+    return None if start is None or end is None else (end - start) / 1e9
+
+
+def _total_cost(exchanges: Sequence[Exchange]) -> float | None:
+    """Dollars over all exchanges; unknown where one is unknown."""
+    costs = [exchange.cost.usd for exchange in exchanges]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None

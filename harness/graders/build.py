@@ -1,0 +1,200 @@
+"""From what a suite says of its graders to functions that grade: arguments checked once, or for each answer where they hold templates.
+
+The answer's own text is never a template: it is only ever the second argument of a grader's function (it may well hold
+`{{ 7 * 7 }}`, and stays those nine characters). Nor are a case's values, once they are filled in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, Protocol, TypeAlias
+
+from pydantic import ValidationError
+
+from harness.flow import AskFailed, Flow
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderError, GraderType, Grading, Verdict, quoted
+from harness.model import Error, Grade
+from harness.registry import load
+
+REASON_LIMIT = 2_000
+"""Characters of a reason that are kept; a grader may quote the answer, and an answer may be megabytes."""
+
+_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_KEPT = 1_024
+_SCALARS = (str, int, bool, type(None))
+
+
+class GraderSpecLike(Protocol):
+    """What a suite says of one grader; `templated` where an argument holds a template."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def arguments(self) -> Mapping[str, Any]: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def threshold(self) -> float | None: ...
+    @property
+    def templated(self) -> bool: ...
+
+
+Render: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Any], Mapping[str, Any]]
+"""(arguments, the case's variables, what it expects) -> the arguments without templates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grader:
+    """A grader ready to grade: its arguments are checked, or will be once they are filled in."""
+
+    name: str
+    weight: float
+    threshold: float | None
+    verdict_on: Callable[[Answer], Grading]
+
+    def grade(self, answer: Answer) -> Flow[Grade]:
+        """The grade of one answer. Whatever goes wrong in the grader is a null grade with an error; nothing is raised."""
+        try:
+            grading = self.verdict_on(answer)
+            verdict = grading if isinstance(grading, Verdict) else (yield from grading)
+            return Grade(self.name, _checked(verdict), verdict.reason[:REASON_LIMIT], self.weight, self.threshold)
+        except GraderError as error:
+            return self._ungraded(error.error)
+        except AskFailed as failed:
+            reason = failed.response.error
+            return self._ungraded(
+                Error("grader", reason.kind, reason.message, reason.retryable)
+                if reason
+                else Error("grader", "no_answer", "no answer")
+            )
+        except Exception as bug:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
+            return self._ungraded(Error("grader", "raised", f"{type(bug).__name__}: {bug}"[:REASON_LIMIT]))
+
+    def _ungraded(self, error: Error) -> Grade:
+        return Grade(self.name, None, "", self.weight, self.threshold, error=error)
+
+
+def build(specs: Sequence[GraderSpecLike], render: Render | None = None) -> tuple[Grader, ...]:
+    """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a grader nobody registered.
+
+    `render` fills in templates; the suite language's own by default.
+    """
+    return tuple(Grader(spec.id, spec.weight, spec.threshold, _verdict_on(spec, render)) for spec in specs)
+
+
+def grade_all(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ...]]:
+    """Every grader's grade of one answer, in order."""
+    grades = []
+    for grader in graders:
+        grades.append((yield from grader.grade(answer)))
+    return tuple(grades)
+
+
+def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
+    """The grader's arguments as its model has them. Raises ValueError with one sentence a problem."""
+    try:
+        checked: Arguments = kind.arguments.model_validate(dict(arguments))
+    except ValidationError as invalid:
+        raise ValueError(f"{kind.name}: {_sentences(invalid)}") from None
+    return checked
+
+
+def _verdict_on(spec: GraderSpecLike, render: Render | None) -> Callable[[Answer], Grading]:
+    kind: GraderType[Any] = load("graders", spec.type)
+    arguments = {**_template_defaults(kind.arguments), **spec.arguments}
+    if not spec.templated and arguments.keys() == spec.arguments.keys():
+        return partial(kind.grade, checked_arguments(kind, arguments))
+    fill_in = _filler(kind, arguments, render)
+    return lambda answer: kind.grade(fill_in(answer), answer)
+
+
+def _template_defaults(arguments: type[Arguments]) -> dict[str, Any]:
+    return {name: field.default for name, field in arguments.model_fields.items() if field.default == EXPECTED}
+
+
+def _filler(kind: GraderType[Any], arguments: Mapping[str, Any], render: Render | None) -> Callable[[Answer], Arguments]:
+    """From an answer to the arguments for its case: the quick way where each is a plain value or just one variable."""
+    variables = {key: match[1] for key, value in arguments.items() if (match := _variable(value))}
+    plain = {key: value for key, value in arguments.items() if key not in variables}
+
+    def rendered(answer: Answer) -> Arguments:
+        return _fit(kind, (render or _suite_render())(arguments, answer.variables, answer.expected))
+
+    if any(map(_holds_template, plain.values())):
+        return rendered
+    return _substituting(kind, plain, variables, rendered)
+
+
+def _substituting(
+    kind: GraderType[Any], plain: Mapping[str, Any], variables: Mapping[str, str], rendered: Callable[[Answer], Arguments]
+) -> Callable[[Answer], Arguments]:
+    """Puts variables in place without a template engine, and remembers arguments that were checked before."""
+    keys, names = tuple(variables), tuple(variables.values())
+
+    def check(*values: Any) -> Arguments:
+        return _fit(kind, {**plain, **dict(zip(keys, values, strict=True))})
+
+    remembered = lru_cache(_KEPT, typed=True)(check)
+
+    def fill_in(answer: Answer) -> Arguments:
+        scope = answer.variables
+        try:
+            values = [answer.expected if name == "expected" else scope[name] for name in names]
+        except KeyError:
+            return rendered(answer)  # which says what is undefined, or knows the name as a global
+        # Floats are left out: 0.0 and -0.0 are one cache key, but two texts.
+        return remembered(*values) if all(type(value) in _SCALARS for value in values) else check(*values)
+
+    return fill_in
+
+
+def _variable(value: Any) -> re.Match[str] | None:
+    return _VARIABLE.fullmatch(value) if isinstance(value, str) else None
+
+
+def _holds_template(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value or "{#" in value
+    if isinstance(value, Mapping):
+        return any(map(_holds_template, value.values()))
+    return isinstance(value, list | tuple) and any(map(_holds_template, value))
+
+
+def _suite_render() -> Render:
+    from harness.suite.templates import render_arguments  # noqa: PLC0415 - Jinja2 loads only where a template needs it
+
+    return render_arguments
+
+
+def _fit(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
+    try:
+        return checked_arguments(kind, arguments)
+    except ValueError as invalid:
+        raise GraderError("invalid_arguments", f"for this case, {invalid}") from None
+
+
+def _checked(verdict: Verdict) -> bool | float | str:
+    """The verdict's value, a number as a float. Raises GraderError where it says nothing or is off the scale."""
+    value = verdict.value
+    if isinstance(value, bool | str):
+        return value
+    if value is None:
+        raise GraderError("no_verdict", verdict.reason or "the grader gave no verdict")
+    if not 0 <= value <= 1:
+        raise GraderError("out_of_range", f"the score is {value}; a score lies between 0 and 1")
+    return float(value)
+
+
+def _sentences(invalid: ValidationError) -> str:
+    return "; ".join(_sentence(error["loc"], error["msg"], error["input"]) for error in invalid.errors())
+
+
+def _sentence(place: tuple[int | str, ...], message: str, value: Any) -> str:
+    path = ".".join(map(str, place))
+    text = message.removeprefix("Value error, ")
+    return f"{path}: {text} (got {quoted(str(value), 60)})" if path else text

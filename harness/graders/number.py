@@ -1,0 +1,117 @@
+"""The number grader: the last number in the answer against the expected one, exactly or within a tolerance.
+
+How a number is read (docs/graders.md has the table): `,` groups thousands and `.` marks decimals, as do apostrophes, `_` and
+narrow spaces for thousands; a group that is not three digits long makes it a list, of which the last item counts. A hyphen,
+U+2212 or an en dash is a minus sign unless a letter or digit stands before it (`3-5` is a range). `%` and a currency sign
+are units: `25 %` is 25. Numbers are decimals, never floats: no digit is lost, and 0.30 equals 0.3.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, DecimalException
+from typing import Annotated, Any
+
+import re2
+from pydantic import Field, PlainValidator
+
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, quoted, text_of
+from harness.graders.pattern import searchable
+
+_TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
+_NUMBER = re2.compile(
+    r"(?:^|[^\pL\pN_])"  # what stands before it: not a letter, as in H2O, nor a digit
+    r"([-−–+]?)(?:[A-Z]{0,3}\p{Sc}\s?)?([-−]?)"  # a sign before or after a currency
+    rf"(?:{_TEN_TO_THE}|(?:(\d[\d,'’_\x{{a0}}\x{{2009}}\x{{202f}}]*)(\.\d+)?|(\.\d+))"
+    rf"(?:[eE]([-−+]?\d+)|\s?(?:[x×*·⋅]|\\times|\\cdot)\s?{_TEN_TO_THE})?)"
+)
+_SEPARATORS = ",'’_\u00a0\u2009\u202f"
+_GROUPED = re.compile(rf"\d{{1,3}}([{_SEPARATORS}])\d{{3}}(?:\1\d{{3}})*")
+_ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123456789")
+
+
+def read_number(text: str) -> Decimal | None:
+    """The last number in `text`, None where there is none."""
+    last = None
+    for last in _NUMBER.finditer(searchable(text)):
+        pass
+    return None if last is None else _value(*(_plain(group) for group in last.groups()))
+
+
+def _value(
+    sign: str,
+    inner_sign: str,
+    power: str,
+    raised: str,
+    whole: str,
+    decimals: str,
+    point: str,
+    e: str,
+    times: str,
+    times_raised: str,
+) -> Decimal | None:
+    digits, listed = _ungrouped(whole)
+    mantissa = digits + decimals + point or "1"
+    exponent = power or raised or e or times or times_raised or "0"
+    minus = "-" if "-" in (sign, inner_sign) and not listed else ""
+    try:
+        return Decimal(f"{minus}{mantissa}e{exponent}")
+    except DecimalException:  # an exponent of more than eighteen digits
+        return None
+
+
+def _ungrouped(whole: str) -> tuple[str, bool]:
+    """The digits without separators, and whether they were the last item of a list instead."""
+    whole = whole.rstrip(_SEPARATORS)
+    if _GROUPED.fullmatch(whole):
+        return re.sub(r"\D", "", whole), False
+    items = re.split(r"\D+", whole)
+    return items[-1], len(items) > 1
+
+
+def _plain(group: str | bytes | None) -> str:
+    text = group.decode() if isinstance(group, bytes) else group or ""
+    return text.translate(_ASCII)
+
+
+def _number_of(value: Any) -> Decimal:
+    """What a suite or a case gives as a number: a number, or a text that holds one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("must be a number, or a text with a number in it")
+    number = read_number(value) if isinstance(value, str) else Decimal(str(value))
+    if number is None or not number.is_finite():
+        raise ValueError(f"there is no number in {quoted(text_of(value), 40)}")
+    return number
+
+
+class Number(Arguments):
+    """Arguments of `number`; the larger of the two tolerances counts."""
+
+    expected: Annotated[Decimal, PlainValidator(_number_of, json_schema_input_type=float | str)] = Field(
+        EXPECTED, description="The right number; a text is read as the answer is."
+    )
+    tolerance: Decimal = Field(Decimal(0), ge=0, description="How far off the number may be.")
+    relative: Decimal = Field(
+        Decimal(0), ge=0, description="How far off it may be as a share of the expected number: 0.01 is 1 %."
+    )
+
+
+def _number(arguments: Number, answer: Answer) -> Verdict:
+    found = read_number(answer.text)
+    if found is None:
+        return Verdict(False, f"no number in {quoted(answer.text)}")
+    passed = found == arguments.expected or _near(found, arguments)
+    return Verdict(
+        passed, "" if passed else f"expected {arguments.expected}, read {quoted(str(found))} in {quoted(answer.text)}"
+    )
+
+
+def _near(found: Decimal, arguments: Number) -> bool:
+    try:
+        allowed = max(arguments.tolerance, arguments.relative * abs(arguments.expected))
+        return abs(found - arguments.expected) <= allowed
+    except DecimalException:  # 1e9999999: too large to subtract, so not near
+        return False
+
+
+number_grader = GraderType("number", Number, _number, short="expected")

@@ -1,0 +1,133 @@
+"""The json_schema grader: does the answer's JSON fit a schema (Draft 2020-12)?
+
+The schema is trusted as far as the suite is, the answer not at all: patterns go through RE2, so that no answer can make them
+slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is ever fetched from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError, ValidationError
+from jsonschema.validators import extend
+from pydantic import Field, field_validator
+from referencing import Registry
+
+from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted
+from harness.graders.pattern import linear, searchable
+from harness.graders.structured import NotJSONError, parse
+
+_DATA = ("const", "default", "enum", "examples")
+"""Keywords whose values are data, not schemas."""
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return linear(pattern).search(searchable(text)) is not None
+
+
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _matches(pattern, instance):
+        yield ValidationError(f"{quoted(instance)} does not match {quoted(pattern)}")
+
+
+def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    for pattern, subschema in patterns.items():
+        for key in filter(lambda key, pattern=pattern: _matches(pattern, key), instance):
+            yield from validator.descend(instance[key], subschema, path=key, schema_path=pattern)
+
+
+def _additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not isinstance(instance, dict):
+        return
+    patterns = tuple(schema.get("patternProperties", ()))
+    for key in instance.keys() - schema.get("properties", {}).keys():
+        if not any(_matches(pattern, key) for pattern in patterns):
+            yield from validator.descend(instance[key], additional, path=key)
+
+
+def _unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if unique and isinstance(instance, list) and len({_hashable(item) for item in instance}) < len(instance):
+        yield ValidationError("the list has an item twice")
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return frozenset((key, _hashable(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return tuple(map(_hashable, value))
+    return ("bool", value) if isinstance(value, bool) else value
+
+
+_Validator = extend(
+    Draft202012Validator,
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional_properties,
+        "uniqueItems": _unique_items,
+    },
+)
+
+
+class Schema(Arguments):
+    """Arguments of `json_schema`."""
+
+    document: dict[str, Any] | bool = Field(
+        alias="schema", description="The JSON Schema, or the path of the file that holds it."
+    )
+    strict: bool = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
+
+    @field_validator("document")
+    @classmethod
+    def _usable(cls, schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as invalid:
+            raise ValueError(f"not a JSON Schema: {invalid.json_path}: {invalid.message}") from None
+        for keyword, value in _keywords(schema):
+            _check(keyword, value)
+        return schema
+
+    @cached_property
+    def validator(self) -> Any:
+        """Checks values against the schema; its registry is empty, so that there is nothing a `$ref` could fetch."""
+        return _Validator(self.document, registry=Registry())
+
+
+def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(schema, dict):
+        for keyword, value in schema.items():
+            yield keyword, value
+            if keyword not in _DATA:
+                yield from _keywords(value)
+    elif isinstance(schema, list):
+        for item in schema:
+            yield from _keywords(item)
+
+
+def _check(keyword: str, value: Any) -> None:
+    """Raises ValueError for what this grader could only do unsafely."""
+    if keyword in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+        raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
+    if keyword == "unevaluatedProperties":
+        raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
+    patterns = value if keyword == "patternProperties" and isinstance(value, dict) else (value,) if keyword == "pattern" else ()
+    for pattern in patterns:
+        if isinstance(pattern, str) and linear(pattern) is None:
+            raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
+
+
+def _json_schema(arguments: Schema, answer: Answer) -> Verdict:
+    try:
+        value = parse(answer.text, strict=arguments.strict)
+    except NotJSONError as invalid:
+        return Verdict(False, str(invalid))
+    error = next(arguments.validator.iter_errors(value), None)
+    return Verdict(error is None, "" if error is None else f"{error.json_path}: {error.message}")
+
+
+json_schema_grader = GraderType("json_schema", Schema, _json_schema, short="schema", short_takes_mapping=True, file="schema")

@@ -1,0 +1,217 @@
+"""Suite -> trials: what will be asked of whom, in which order, each with a key; lazily, so that a million take no memory.
+
+The unit of the order is a *block*: one case of one eval at one repeat. Blocks are visited in a pseudo-random order that is a
+function of (seed, index), and within a block every configuration (prompt × setting) follows in an order of its own, so that
+drift of the service hits all settings of a case alike. Each target has its own cursor over the same blocks.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from itertools import accumulate
+from typing import Any
+
+import orjson
+
+from harness.errors import UsageError
+from harness.model import Identity, Message, Request, Target, Trial
+from harness.suite import Case, Eval, Prompt, Suite
+
+SeedRange = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All trials of a run.
+
+    `dropped` names, per target, the sampling parameters it cannot take and the suite agreed to leave out. `seed_ranges`
+    holds, per target, the smallest and largest seed it accepts, where one is known.
+    """
+
+    suite: Suite
+    targets: tuple[Target, ...]
+    dropped: Mapping[str, Collection[str]] = field(default_factory=dict)
+    seed_ranges: Mapping[str, SeedRange] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.per_target * len(self.targets)
+
+    @property
+    def per_target(self) -> int:
+        """How many trials each target gets."""
+        return sum(
+            len(each.prompts) * len(each.cases) * len(self.suite.settings) * self.suite.repeats for each in self.suite.evals
+        )
+
+    @property
+    def arithmetic(self) -> str:
+        """The count as a person reads it: `2 prompts × 1 target × 120 cases × 2 settings × 1 repeat = 480 requests`."""
+        return " + ".join(self._product(each) for each in self.suite.evals) + self._total()
+
+    def _product(self, each: Eval) -> str:
+        factors = [
+            _count(len(each.prompts), "prompt"),
+            _count(len(self.targets), "target"),
+            _count(len(each.cases), "case"),
+            _count(len(self.suite.settings), "setting"),
+        ]
+        if self.suite.repeats > 1:
+            factors.append(_count(self.suite.repeats, "repeat"))
+        product = " × ".join(factors)
+        return product if len(self.suite.evals) == 1 else f"({each.name}: {product})"
+
+    def _total(self) -> str:
+        excluded = f", {self.suite.excluded:,} settings excluded" if self.suite.excluded else ""
+        return f" = {_count(len(self), 'request')}{excluded}"
+
+    def trials(self, target: Target) -> Iterator[Trial]:
+        """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be rendered."""
+        identity = _target_bytes(target)
+        for index in range(self._blocks):
+            block = permuted(index, self._blocks, self.suite.run.seed)
+            evaluation, case, repeat = self._block(block)
+            yield from self._block_trials(target, identity, block, evaluation, case, repeat)
+
+    def _block_trials(
+        self, target: Target, identity: bytes, block: int, evaluation: Eval, case: Case, repeat: int
+    ) -> Iterator[Trial]:
+        rendered: dict[str, tuple[tuple[Message, ...], bytes]] = {}
+        configurations = len(evaluation.prompts) * len(self.suite.settings)
+        for position in range(configurations):
+            prompt_index, setting_index = divmod(
+                permuted(position, configurations, self.suite.run.seed + block), len(self.suite.settings)
+            )
+            prompt = evaluation.prompts[prompt_index]
+            if prompt.id not in rendered:
+                rendered[prompt.id] = _rendered(prompt, case)
+            messages, message_bytes = rendered[prompt.id]
+            setting = self.suite.settings[setting_index]
+            request = Request(
+                messages=messages,
+                sampling=self._sampling(target, case, setting, repeat),
+                stream=self.suite.run.stream,
+                response_format=evaluation.response_format,
+            )
+            who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
+            yield Trial(
+                identity=who,
+                key=_key(identity, who, message_bytes, request),
+                request=request,
+                expected=case.expected,
+                variables=case.vars,
+                tags=case.tags,
+                threshold=case.threshold,
+                graders=case.graders if case.graders is not None else evaluation.graders,
+            )
+
+    def _sampling(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
+        """The parameters sent: the target's defaults, then the suite's, the case's, and last the sweep's, which is compared."""
+        merged = {**target.sampling, **self.suite.sampling, **(case.sampling or {}), **setting}
+        for name in self.dropped.get(target.name, ()):
+            merged.pop(name, None)
+        if "seed" in merged:
+            merged["seed"] = seed_of(merged["seed"], repeat, self.seed_ranges.get(target.name))
+        return merged
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where each eval's blocks end, cumulated."""
+        return list(accumulate(len(each.cases) * self.suite.repeats for each in self.suite.evals))
+
+    @property
+    def _blocks(self) -> int:
+        return self._starts[-1]
+
+    def _block(self, block: int) -> tuple[Eval, Case, int]:
+        index = bisect_right(self._starts, block)
+        evaluation = self.suite.evals[index]
+        offset = block - (self._starts[index - 1] if index else 0)
+        repeat, case = divmod(offset, len(evaluation.cases))
+        return evaluation, evaluation.cases[case], repeat
+
+
+def seed_of(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None) -> int:
+    """The seed repeat `repeat` sends: `seed + repeat`, wrapped inside the target's range; a `fixed` seed as it is."""
+    if isinstance(seed, Mapping):
+        return seed["fixed"]
+    if limits is None:
+        return seed + repeat
+    low, high = limits
+    return low + (seed + repeat - low) % (high - low + 1)
+
+
+def permuted(index: int, size: int, seed: int) -> int:
+    """Where `index` goes in a pseudo-random permutation of range(size) that needs no memory.
+
+    A four-round Feistel network over the next even number of bits, walked until it lands inside the range (Black and
+    Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+    """
+    half = max(1, ((size - 1).bit_length() + 1) // 2)
+    mask = (1 << half) - 1
+    while True:
+        left, right = index >> half, index & mask
+        for turn in range(4):
+            left, right = right, left ^ (_mixed(right, seed, turn) & mask)
+        index = left << half | right
+        if index < size:
+            return index
+
+
+def _mixed(value: int, seed: int, turn: int) -> int:
+    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the value, the seed and the round."""
+    mixed = (value + (seed * 4 + turn + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
+    return mixed ^ (mixed >> 31)
+
+
+def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
+    """Raise UsageError where an axis names one thing twice: two trials would have one identity."""
+    axes: list[tuple[str, list[Any], Callable[[Any], str]]] = [
+        ("evals", [each.name for each in suite.evals], str),
+        ("targets", [each.name for each in targets], str),
+        ("settings", list(suite.settings), canonical),
+        *((f"prompts of {each.name}", [prompt.id for prompt in each.prompts], str) for each in suite.evals),
+    ]
+    for axis, values, name in axes:
+        named = [name(value) for value in values]
+        twice = sorted({value for value in named if named.count(value) > 1})
+        if twice:
+            raise UsageError(f"{suite.path}: the {axis} name {', '.join(twice)} more than once; give each its own name")
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: one text for one value."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], bytes]:
+    messages = prompt.render(case.vars)
+    return messages, _dumps(messages)
+
+
+def _key(target: bytes, who: Identity, messages: bytes, request: Request) -> str:
+    """Hash of the identity and of what will be sent."""
+    digest = blake2b(messages, digest_size=16)
+    digest.update(target)
+    digest.update(_dumps((who, request.sampling, request.stream, request.response_format)))
+    return digest.hexdigest()
+
+
+def _target_bytes(target: Target) -> bytes:
+    return _dumps((target.provider, target.model, target.address, target.extra_body))
+
+
+def _dumps(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except (orjson.JSONEncodeError, TypeError):
+        return repr(value).encode("utf-8", "surrogatepass")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

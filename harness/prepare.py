@@ -1,0 +1,269 @@
+"""Suite -> everything a run needs, resolved and checked before a request is sent or money spent.
+
+Names are looked up (providers, prices, capabilities), variables filled in, simulators started, and every target's address is
+tried. What is wrong is said in sentences, all of it at once where that is possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import ssl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness import registry
+from harness.errors import InfrastructureError, Problem, SuiteError, UsageError
+from harness.model import Limits, Price, Target, Timeouts
+from harness.plan import Plan, check_identities
+from harness.pricing import catalogue
+from harness.providers import capabilities
+from harness.providers.base import Provider
+from harness.suite import Suite, TargetSpec
+
+SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
+SIMULATOR_PATHS = {"cloudflare": "/client/v4/accounts/simulated", "openai": "/v1"}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A suite ready to run. `secrets` are the values of the variables named as API keys or in headers; `notes` are for people."""
+
+    suite: Suite
+    plan: Plan
+    secrets: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets, in the suite's order."""
+        return self.plan.targets
+
+
+@cache
+def price_catalogue() -> catalogue.Catalogue:
+    """The dated price table that ships with the package."""
+    return catalogue.parse(files("harness.pricing").joinpath("catalogue.yaml").read_text("utf-8"))
+
+
+@cache
+def capability_table() -> capabilities.Table:
+    """What each provider and model can take, as shipped."""
+    return capabilities.parse(files("harness.providers").joinpath("capabilities.yaml").read_text("utf-8"))
+
+
+@contextmanager
+def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[Prepared]:
+    """The suite, resolved; simulators run inside the context.
+
+    With `live` unset nothing is started and no variable need be set: enough to plan and to print what would be sent.
+    Raises SuiteError for what the suite's targets cannot do, UsageError for variables that are not set.
+    """
+    with ExitStack() as stack:
+        resolver = _Resolver(suite, environment, stack, live=live)
+        targets = tuple(resolver.target(spec) for spec in suite.targets)
+        check_identities(suite, targets)
+        dropped, notes = _check_sampling(suite, targets)
+        _check_budget(suite, targets)
+        table = capability_table()
+        ranges = {each.name: capabilities.seed_range(table, each.provider, each.model) for each in targets}
+        plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
+        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *resolver.notes, *notes))
+
+
+class _Resolver:
+    """Turns a suite's target specifications into targets."""
+
+    def __init__(self, suite: Suite, environment: Mapping[str, str], stack: ExitStack, *, live: bool) -> None:
+        self._suite, self._environment, self._stack, self._live = suite, environment, stack, live
+        self._simulators: dict[Any, str] = {}
+        self.secrets: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def target(self, spec: TargetSpec) -> Target:
+        """The target of one specification. Raises UsageError for an unset variable."""
+        return self._simulated(spec) if spec.provider == "simulator" else self._remote(spec)
+
+    def _remote(self, spec: TargetSpec) -> Target:
+        provider: Provider = registry.load("providers", spec.provider)
+        address = spec.base_url or provider.default_address
+        if address is None:
+            raise UsageError(f"{self._suite.path}: target {spec.name!r}: provider {spec.provider!r} needs a `base_url:`")
+        key = spec.api_key or (provider.default_api_key_env if spec.base_url is None else None)
+        if key is not None:
+            self._secret(key, spec)
+        return self._built(spec, spec.provider, spec.model, address, self._filled(address, spec).rstrip("/"), key)
+
+    def _simulated(self, spec: TargetSpec) -> Target:
+        api = spec.simulator.api
+        model = SIMULATED_MODELS.get(spec.model, spec.model)
+        base = self._simulator(spec) if self._live else "http://simulator"
+        target = self._built(spec, api, model, f"simulator:{api}", base + SIMULATOR_PATHS[api], None)
+        return replace(target, simulated=True)
+
+    def _built(self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None) -> Target:
+        entry = price_catalogue().find(provider, model, datetime.now(UTC).date())
+        return Target(
+            name=spec.name,
+            provider=provider,
+            model=model,
+            address=address,
+            base_url=base_url,
+            api_key_env=key,
+            headers={name: self._filled(value, spec, secret=True) for name, value in spec.headers.items()},
+            extra_body=spec.extra_body,
+            sampling=spec.sampling,
+            limits=self._limits(spec),
+            price=_price(spec) or (entry.price if entry else None),
+            context=spec.context or (entry.context if entry else None),
+        )
+
+    def _limits(self, spec: TargetSpec) -> Limits:
+        """The target's own limits, else the suite's `run:`."""
+        run, own = self._suite.run, spec.limits
+        return Limits(
+            concurrency=own.concurrency or run.concurrency,
+            rpm=own.rpm or run.rpm,
+            tpm=own.tpm or run.tpm,
+            retries=run.retries if own.retries is None else own.retries,
+            timeouts=own.timeout or run.timeout,
+        )
+
+    def _filled(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:
+        """`text` with each `${NAME}` replaced by the variable's value."""
+        if not self._live:
+            return text
+        for name in _VARIABLE.findall(text):
+            value = self._variable(name, spec)
+            if secret:
+                self.secrets[name] = value
+        return _VARIABLE.sub(lambda match: self._environment[match[1]], text)
+
+    def _secret(self, name: str, spec: TargetSpec) -> None:
+        if self._live:
+            self.secrets[name] = self._variable(name, spec)
+
+    def _variable(self, name: str, spec: TargetSpec) -> str:
+        value = self._environment.get(name, "")
+        if not value:
+            raise UsageError(
+                f"{self._suite.path}: target {spec.name!r} needs the environment variable {name}, which is not set; "
+                f"export {name}=…, or put it in a file and name that with --env-file"
+            )
+        return value
+
+    def _simulator(self, spec: TargetSpec) -> str:
+        """The base URL of a simulator with this configuration, started if none runs yet."""
+        from harness.simulator import Config, start  # noqa: PLC0415 — only where one is used
+
+        options = spec.simulator
+        config = Config.from_json(options.model_dump(exclude={"api"}, exclude_none=True))
+        known = repr(config)
+        if known not in self._simulators:
+            self._simulators[known] = self._stack.enter_context(start(config)).base_url
+        return self._simulators[known]
+
+
+def _price(spec: TargetSpec) -> Price | None:
+    return None if spec.price is None else Price(**spec.price.model_dump(exclude_none=True), source="suite")
+
+
+def _check_sampling(suite: Suite, targets: Sequence[Target]) -> tuple[dict[str, set[str]], list[str]]:
+    """What each target is not sent, because it cannot take it and the suite agreed; raises SuiteError for the rest."""
+    table = capability_table()
+    problems: list[Problem] = []
+    dropped: dict[str, set[str]] = {}
+    for spec, target in zip(suite.targets, targets, strict=True):
+        policy = spec.unsupported or suite.run.unsupported
+        for sampling in _all_sampling(suite, target):
+            for violation in capabilities.check(table, target.provider, target.model, sampling):
+                if violation.unsupported and policy == "drop":
+                    dropped.setdefault(target.name, set()).add(violation.parameter)
+                else:
+                    problems.append(Problem(f"target {target.name!r}: {violation.message}", str(suite.path)))
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+    return dropped, [f"{name}: not sent, because it cannot take them: {', '.join(sorted(p))}" for name, p in dropped.items()]
+
+
+def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:
+    """Each combination of parameters this target would be sent, seeds left to the plan."""
+    for setting in suite.settings:
+        merged = {**target.sampling, **suite.sampling, **setting}
+        yield {name: value for name, value in merged.items() if name != "seed" or not isinstance(value, Mapping)}
+
+
+def _check_budget(suite: Suite, targets: Sequence[Target]) -> None:
+    unpriced = [target.name for target in targets if target.price is None]
+    if suite.run.budget is not None and unpriced:
+        raise UsageError(
+            f"{suite.path}: a budget needs the price of every target; {', '.join(unpriced)} has none. "
+            "Give it `price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
+        )
+
+
+async def preflight(targets: Sequence[Target]) -> None:
+    """Try every target's address before anything is spent. Raises InfrastructureError naming each that cannot be reached."""
+    addresses = {target.base_url: target for target in targets if not target.simulated}
+    failures = [each for each in await asyncio.gather(*(_reachable(target) for target in addresses.values())) if each]
+    if failures:
+        raise InfrastructureError("\n".join(failures))
+
+
+async def _reachable(target: Target, timeout: float = 10.0) -> str | None:
+    """None where a connection (and TLS) can be made; else a sentence with host and cause."""
+    url = urlsplit(target.base_url)
+    host, secure = url.hostname or "", url.scheme == "https"
+    port = url.port or (443 if secure else 80)
+    if _proxied(host):
+        return None
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if secure else None)
+            writer.close()
+    except TimeoutError:
+        return f"target {target.name!r}: {host}:{port} did not answer within {timeout:g} s; is the address right, is a proxy needed?"
+    except ssl.SSLError as refused:
+        return f"target {target.name!r}: {host}:{port}: TLS failed: {refused.reason or refused}; no request was sent"
+    except OSError as refused:
+        return f"target {target.name!r}: {host}:{port} cannot be reached: {refused.strerror or refused}; no request was sent"
+    return None
+
+
+def _proxied(host: str) -> bool:
+    """Whether the environment sends requests to this host through a proxy (the probe would not)."""
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 — slow to import, rarely needed
+
+    return bool(getproxies()) and not proxy_bypass(host)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; `#` begins a comment, `export ` and quotes are allowed. Raises UsageError naming a wrong line."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as refused:
+        raise UsageError(f"{path}: cannot be read: {refused}") from refused
+    variables: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UsageError(f"{path}:{number}: not a `NAME=value` line")
+        variables[name.strip()] = value.strip().strip("'\"")
+    return variables
+
+
+def environment(env_file: Path | None) -> dict[str, str]:
+    """The process's variables, under those of `env_file`."""
+    return {**os.environ, **(read_env_file(env_file) if env_file else {})}

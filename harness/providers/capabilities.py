@@ -1,0 +1,193 @@
+"""Which sampling parameters a model takes, and in which range: decided before a run, not found out in it.
+
+A value out of range is refused, never clamped: a run whose settings are not the ones asked for is worse than no run. The
+table is data (`capabilities.yaml`); whoever may read files reads it and hands its text to `parse`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+import yaml
+
+Kind = Literal["number", "integer", "boolean", "word", "strings"]
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What one parameter may be: its type and, where it has any, its bounds (`above` and `below` exclude their end)."""
+
+    name: str
+    type: Kind
+    field: str
+    min: float | None = None
+    max: float | None = None
+    above: float | None = None
+    below: float | None = None
+    values: tuple[str, ...] = ()
+    max_items: int | None = None
+
+    @property
+    def range(self) -> str:
+        """What it takes, in words: `a number from 0 to 5`."""
+        if self.type == "boolean":
+            return "true or false"
+        if self.type == "word":
+            return "one of " + ", ".join(self.values) if self.values else "a word"
+        if self.type == "strings":
+            return "a string or a list of " + (f"at most {self.max_items} strings" if self.max_items else "strings")
+        bounds = " and ".join(_bounds(self))
+        kind = "a whole number" if self.type == "integer" else "a number"
+        return f"{kind} {bounds}" if bounds else kind
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the models of one provider that match a pattern can do; a fact that is not known is None."""
+
+    provider: str
+    models: tuple[str, ...]
+    parameters: Mapping[str, Parameter]
+    source: str
+    streaming: bool | None = None
+    vision: bool | None = None
+    tools: bool | None = None
+    json_schema: bool | None = None
+    context: int | None = None
+
+    def matches(self, provider: str, model: str) -> bool:
+        """Whether this entry is about `model`."""
+        return provider == self.provider and any(fnmatchcase(model, pattern) for pattern in self.models)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All entries, in the order in which they are asked."""
+
+    entries: tuple[Capabilities, ...]
+
+    def find(self, provider: str, model: str) -> Capabilities | None:
+        """The first entry about `model`; None for a provider the table does not know (a plug-in's): nothing is checked."""
+        return next((entry for entry in self.entries if entry.matches(provider, model)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A parameter a target cannot take as asked; one that is `unsupported` altogether may be dropped instead."""
+
+    parameter: str
+    message: str
+    unsupported: bool = False
+
+
+def parse(text: str) -> Table:
+    """The table in `text` (YAML). Raises ValueError, naming the entry, where it is not one."""
+    entries = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
+    if not isinstance(entries, list):
+        raise ValueError("capabilities: expected a list of entries")  # noqa: TRY004 - a file's content is a value
+    return Table(tuple(_entry(fields, place) for place, fields in enumerate(entries, 1)))
+
+
+def check(table: Table, provider: str, model: str, sampling: Mapping[str, Any]) -> list[Violation]:
+    """What is wrong with `sampling` for `model`, in its order; a null value is not sent and never wrong."""
+    entry = table.find(provider, model)
+    if entry is None:
+        return []
+    asked = ((name, value) for name, value in sampling.items() if value is not None)
+    return [found for name, value in asked if (found := _violation(entry, model, name, value))]
+
+
+def supported(table: Table, provider: str, model: str, sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """`sampling` without the parameters `model` does not take at all; values out of range stay, for `check` to refuse."""
+    entry = table.find(provider, model)
+    return {name: value for name, value in sampling.items() if entry is None or name in entry.parameters}
+
+
+def seed_range(table: Table, provider: str, model: str) -> tuple[int, int] | None:
+    """Smallest and largest seed `model` takes, None where it takes none or the table does not know."""
+    entry = table.find(provider, model)
+    seed = entry.parameters.get("seed") if entry else None
+    if seed is None or seed.min is None or seed.max is None:
+        return None
+    return int(seed.min), int(seed.max)
+
+
+def repeat_seed(seed: int, repeat: int, bounds: tuple[int, int]) -> int:
+    """The seed of a repeat, `seed + repeat`, wrapped inside `bounds` so that the last seed's successor is the first."""
+    low, high = bounds
+    return low + (seed + repeat - low) % (high - low + 1)
+
+
+def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violation | None:
+    parameter = entry.parameters.get(name)
+    if parameter is None:
+        message = f"{model} on {entry.provider} does not take {name}; remove it, or set `unsupported: drop`"
+        return Violation(name, message, unsupported=True)
+    if _fits(parameter, value):
+        return None
+    return Violation(name, f"{name} must be {parameter.range} for {model} on {entry.provider}, not {value!r:.60}")
+
+
+def _fits(parameter: Parameter, value: Any) -> bool:
+    if parameter.type == "boolean":
+        return isinstance(value, bool)
+    if parameter.type == "word":
+        return isinstance(value, str) and (not parameter.values or value in parameter.values)
+    if parameter.type == "strings":
+        return _is_strings(value, parameter.max_items)
+    if isinstance(value, bool) or not isinstance(value, int if parameter.type == "integer" else int | float):
+        return False
+    return math.isfinite(value) and _is_inside(parameter, value)
+
+
+def _is_strings(value: Any, most: int | None) -> bool:
+    if isinstance(value, str):
+        return bool(value)
+    if not isinstance(value, list | tuple) or not value or (most is not None and len(value) > most):
+        return False
+    return all(isinstance(item, str) and item for item in value)
+
+
+def _is_inside(parameter: Parameter, value: float) -> bool:
+    return (
+        (parameter.min is None or value >= parameter.min)
+        and (parameter.max is None or value <= parameter.max)
+        and (parameter.above is None or value > parameter.above)
+        and (parameter.below is None or value < parameter.below)
+    )
+
+
+def _bounds(parameter: Parameter) -> Iterator[str]:
+    if parameter.min is not None and parameter.min == parameter.max:
+        yield f"equal to {parameter.min:g}"
+        return
+    if parameter.min is not None and parameter.max is not None:
+        yield f"from {parameter.min} to {parameter.max}"
+        return
+    words = {"of at least": parameter.min, "above": parameter.above, "of at most": parameter.max, "below": parameter.below}
+    for word, bound in words.items():
+        if bound is not None:
+            yield f"{word} {bound}"
+
+
+def _entry(fields: Any, place: int) -> Capabilities:
+    try:
+        given = dict(fields)
+        parameters = {name: _parameter(name, facts) for name, facts in given.pop("parameters").items()}
+        return Capabilities(models=tuple(given.pop("models")), parameters=parameters, **given)
+    except (TypeError, ValueError, KeyError, AttributeError) as wrong:
+        raise ValueError(f"capabilities, entry {place}: {wrong!r}") from wrong
+
+
+def _parameter(name: str, facts: Mapping[str, Any]) -> Parameter:
+    if facts.get("type") not in get_args(Kind):
+        raise ValueError(f"{name} needs a type: one of {', '.join(get_args(Kind))}")
+    given = dict(facts)
+    values = tuple(given.pop("values", ()))
+    return Parameter(name=name, field=given.pop("field", name), values=values, **given)

@@ -1,0 +1,197 @@
+"""Cloudflare Workers AI, natively: `POST /ai/run/{model}`, the API Llama 4 Scout is served on.
+
+What surprises: the default output limit is 256 tokens, so it is always sent; the native answer names no reason for its end, so
+that is inferred; an answer comes in one of two families, native (`response`) or OpenAI-shaped (`choices`), whatever the model;
+a stream of the second family ends with a frame of the first; and a 200 may hold nothing at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import quote
+
+from harness.model import Auth, FinishReason, Request, ResponseFormat, Target, Tool, Usage, Wire
+from harness.providers import chat, failures, usage
+from harness.providers.base import Signal
+from harness.providers.decoding import ChatDecoder
+from harness.providers.jsontext import dumps
+
+DEFAULT_MAX_TOKENS = 256
+"""What the service takes for an unset `max_tokens`."""
+
+# Models that take and return OpenAI's shapes behind the native path; they want its envelope around a JSON Schema.
+OPENAI_SHAPED = (
+    "@cf/openai/",
+    "@cf/google/gemma-4",
+    "@cf/zai-org/",
+    "@cf/moonshotai/",
+    "@cf/nvidia/",
+    "@cf/qwen/qwen3",
+    "@cf/deepseek-ai/deepseek-v4",
+)
+
+_TOOL_CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
+
+
+class Cloudflare:
+    """The provider `cloudflare`."""
+
+    name = "cloudflare"
+    default_address: str | None = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
+    default_api_key_env: str | None = "CLOUDFLARE_AUTH_TOKEN"
+
+    def encode(self, target: Target, request: Request) -> Wire:
+        """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""
+        if request.prompt is not None and request.messages:
+            raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
+        return Wire(
+            path=_path(target.model),
+            headers=chat.headers(target, request),
+            body=dumps(_body(target, request)),
+            auth=Auth(target.api_key_env) if target.api_key_env else None,
+        )
+
+    def decoder(self, target: Target, request: Request) -> CloudflareDecoder:
+        """A fresh decoder for one attempt at `request`."""
+        limit = target.extra_body.get("max_tokens", _max_tokens(request))
+        return CloudflareDecoder(limit if isinstance(limit, int) else None)
+
+
+class CloudflareDecoder(ChatDecoder):
+    """Reads both families, whole (in Cloudflare's envelope) or streamed (without).
+
+    `max_tokens` is what was sent: an answer that used it up was cut by it.
+    """
+
+    def __init__(self, max_tokens: int | None) -> None:
+        super().__init__()
+        self._max_tokens = max_tokens
+        self._reported: list[tuple[dict[str, Any], str]] = []
+
+    def _frame(self, chunk: dict[str, Any]) -> Signal:
+        if "result" in chunk:  # a whole answer that calls itself a stream
+            self._is_whole = True
+            self._whole(chunk)
+            return Signal.NOTHING if self._answer.blank else Signal.ANSWER
+        choices = chunk.get("choices")
+        reported = chunk.get("usage")
+        if reported and type(reported) is dict:
+            self._reported.append((reported, "total" if choices is None else "chunk" if choices else "closing"))
+        if choices is None:
+            return self._native(chunk)
+        if self._model is None:
+            self._identify(chunk)
+        return self._choice(choices) if choices and type(choices) is list else Signal.NOTHING
+
+    def _whole(self, body: dict[str, Any]) -> None:
+        result = body.get("result") if "result" in body else body
+        if not result or not isinstance(result, dict):
+            self._fail(failures.empty("with an empty result"))
+        else:
+            self._result(result)
+
+    def _result(self, result: dict[str, Any]) -> None:
+        reported = result.get("usage")
+        if isinstance(reported, dict):
+            self._reported.append((reported, "total"))
+        self._identify(result)
+        choices = result.get("choices")
+        if choices and isinstance(choices, list):
+            self._choice(choices)
+        if self._answer.blank:
+            self._native(result)
+
+    def _native(self, frame: Mapping[str, Any]) -> Signal:
+        signal = self._answer.say(frame.get("response"))
+        calls = frame.get("tool_calls")
+        if calls and self._answer.call(calls) is Signal.ANSWER:
+            signal = Signal.ANSWER
+        self._stop(frame.get("finish_reason"))
+        return signal
+
+    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+        return usage.with_neurons(usage.read(usage.of_frames(self._reported)), headers)
+
+    def _says_nothing(self) -> bool:
+        """The native format never states a reason: there an empty `response` is an answer, and only a missing one is not."""
+        return self._answer.blank and not self._answer.given
+
+    def _reason(self) -> FinishReason:
+        """As stated; else inferred, because the native format names none (§ *What is read* of docs/providers.md)."""
+        if self._finish is not None:
+            return super()._reason()
+        used = usage.read(usage.of_frames(self._reported))
+        output = used.output_tokens if used else None
+        if output is not None and self._max_tokens is not None and output >= self._max_tokens:
+            return "length"
+        return "tool_calls" if self._answer.calls else "stop"
+
+
+def _max_tokens(request: Request) -> Any:
+    asked = request.sampling.get("max_tokens")
+    return DEFAULT_MAX_TOKENS if asked is None else asked
+
+
+def _body(target: Target, request: Request) -> dict[str, Any]:
+    body = _prompt(request)
+    for name, value in request.sampling.items():
+        if value is not None:
+            body[name] = value
+    body["max_tokens"] = _max_tokens(request)
+    if request.raw:
+        body["raw"] = True
+    if request.stream:
+        body["stream"] = True
+    if request.tools:
+        body["tools"] = [_tool(function) for function in request.tools]
+    if request.tool_choice is not None:
+        body["tool_choice"] = chat.tool_choice(request.tool_choice)
+    if request.response_format is not None:
+        body["response_format"] = _response_format(target.model, request.response_format)
+    body.update(target.extra_body)
+    return body
+
+
+def _prompt(request: Request) -> dict[str, Any]:
+    if request.prompt is not None:
+        return {"prompt": request.prompt}
+    return {"messages": [chat.message(turn, _nine_alphanumerics) for turn in request.messages]}
+
+
+def _response_format(model: str, wanted: ResponseFormat) -> dict[str, Any]:
+    if wanted.type == "json_object" or model.startswith(OPENAI_SHAPED):
+        return chat.response_format(wanted)
+    return {"type": "json_schema", "json_schema": wanted.schema or {}}
+
+
+def _tool(function: Tool) -> dict[str, Any]:
+    encoded = chat.tool(function)
+    # A JSON Schema dialect inside a tool's parameters made Scout answer nothing at all.
+    encoded["function"]["parameters"] = _without_dialect(function.parameters)
+    return encoded
+
+
+def _without_dialect(schema: Any) -> Any:
+    if isinstance(schema, Mapping):
+        kept = {key: value for key, value in schema.items() if not (key == "$schema" and isinstance(value, str))}
+        return {key: _without_dialect(value) for key, value in kept.items()}
+    return [_without_dialect(item) for item in schema] if isinstance(schema, list | tuple) else schema
+
+
+def _nine_alphanumerics(identifier: str) -> str:
+    """A tool call's id as the schema's pattern wants it; the same id always becomes the same one."""
+    if _TOOL_CALL_ID.fullmatch(identifier):
+        return identifier
+    return blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
+
+
+@lru_cache
+def _path(model: str) -> str:
+    return "/ai/run/" + quote(model, safe="@/:")
+
+
+provider = Cloudflare()

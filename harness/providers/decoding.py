@@ -1,0 +1,184 @@
+"""One attempt's answer being read: the state both chat formats share, from the first event to what it all means.
+
+A format says what a frame and a whole body look like (`_frame`, `_whole`); framing, damage, error frames and the rules of
+completeness are here. Nothing a server sends makes it raise: what cannot be read becomes the error in `finish`. `event` runs
+once per streamed chunk of every trial, so it parses once and looks at nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from harness.model import Error, FinishReason, Usage
+from harness.providers import failures
+from harness.providers.base import Decoded, Signal
+from harness.providers.chat import FINISH_REASONS, Answer
+from harness.providers.jsontext import UnreadableJSONError, loads, snippet
+
+DONE = b"[DONE]"
+
+
+class ChatDecoder:
+    """A `Decoder` for answers made of OpenAI-shaped choices; subclasses add what their format does differently."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._answer = Answer()
+        self._error: Error | None = None
+        self._flags: dict[str, None] = {}
+        self._model: str | None = None
+        self._fingerprint: str | None = None
+        self._finish: str | None = None
+        self._frames = 0
+        self._done = False
+        self._is_whole = False
+
+    # ── What came ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def event(self, name: str, data: bytes) -> Signal:
+        """Take one server-sent event. After the terminal signal nothing counts."""
+        if self.complete or not data:
+            return Signal.NOTHING
+        if data == DONE:
+            return self._end()
+        try:
+            return self._take(orjson.loads(data), name, data)
+        except orjson.JSONDecodeError:
+            return self._odd(data, name)
+        except UnreadableJSONError as wrong:
+            return self._fail(failures.unreadable(wrong))
+
+    def body(self, data: bytes) -> None:
+        """Take a whole JSON body of a 2xx answer."""
+        self._is_whole = True
+        if not data.strip():
+            self._fail(failures.empty("with an empty body"))
+            return
+        try:
+            value = self._loads(data)
+            if not isinstance(value, dict):
+                raise UnreadableJSONError(f"no JSON object: {snippet(data)}")
+            if failures.stated_in(value):
+                self._fail(failures.inside(value))
+            else:
+                self._whole(value)
+        except UnreadableJSONError as wrong:
+            self._fail(failures.unreadable(wrong))
+
+    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Take an answer whose status is not 2xx."""
+        self._fail(failures.refused(status, headers, body))
+
+    # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def finish(self, headers: Mapping[str, str]) -> Decoded:
+        """What it all means; partial text is kept beside an error."""
+        error = self._error or self._shortfall()
+        reason = self._reason() if error is None else None
+        self._describe(reason)
+        return Decoded(
+            message=self._answer.message() if error is None or self._answer.started else None,
+            usage=self._usage(headers),
+            finish_reason=reason,
+            model=self._model,
+            fingerprint=self._fingerprint,
+            error=error,
+            flags=tuple(self._flags),
+        )
+
+    def _frame(self, chunk: dict[str, Any]) -> Signal:
+        """Take one stream frame that is no error."""
+        raise NotImplementedError
+
+    def _whole(self, body: dict[str, Any]) -> None:
+        """Take a whole body."""
+        raise NotImplementedError
+
+    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+        """The tokens reported, None where there are none."""
+        raise NotImplementedError
+
+    def _reason(self) -> FinishReason:
+        """Why the answer ended, once it is complete."""
+        return "unknown" if self._finish is None else FINISH_REASONS.get(self._finish, "unknown")
+
+    def _says_nothing(self) -> bool:
+        """Whether an answer that states no reason for its end is no answer at all."""
+        return self._answer.blank
+
+    def _shortfall(self) -> Error | None:
+        """Why a complete-looking answer is none: no event, no end, or nothing in it."""
+        if not self._is_whole and not self._frames:
+            return failures.empty("with a stream of no events")
+        if not self._is_whole and not self._done and self._finish is None:
+            return failures.truncated()
+        if self._finish is None and self._says_nothing():
+            return failures.empty("neither with content nor with a tool call")
+        return None
+
+    def _describe(self, reason: FinishReason | None) -> None:
+        if self._answer.refused:
+            self._flags["refusal"] = None
+        if reason == "unknown":
+            self._flags["unknown_stop"] = None
+        if reason is not None and self._answer.blank:
+            self._flags["empty"] = None
+
+    # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, chunk: Any, name: str, data: bytes) -> Signal:
+        if type(chunk) is not dict:
+            return self._fail(failures.unreadable(UnreadableJSONError(f"no JSON object: {snippet(data)}")))
+        self._frames += 1
+        if name == "error" or failures.stated_in(chunk):
+            return self._fail(failures.inside(chunk))
+        return self._frame(chunk)
+
+    def _odd(self, data: bytes, name: str) -> Signal:
+        """An event orjson refuses: damaged text is read as far as it goes, what is no JSON ends the stream."""
+        if data.strip() == DONE:
+            return self._end()
+        try:
+            return self._take(self._loads(data), name, data)
+        except UnreadableJSONError as wrong:
+            return self._fail(failures.unreadable(wrong))
+
+    def _loads(self, data: bytes) -> Any:
+        value, damaged = loads(data)
+        if damaged:
+            self._flags["invalid_utf8"] = None
+        return value
+
+    def _end(self) -> Signal:
+        self.complete = self._done = True
+        return Signal.NOTHING
+
+    def _fail(self, error: Error) -> Signal:
+        self.complete = True
+        self._error = error
+        return Signal.NOTHING
+
+    def _identify(self, body: Mapping[str, Any]) -> None:
+        model, fingerprint = body.get("model"), body.get("system_fingerprint")
+        self._model = model if isinstance(model, str) else self._model
+        self._fingerprint = fingerprint if isinstance(fingerprint, str) else self._fingerprint
+
+    def _choice(self, choices: list[Any]) -> Signal:
+        """Take the choice of index 0 (others are further samples): its `delta` or `message`, and why it ended."""
+        choice = choices[0]
+        if type(choice) is not dict or choice.get("index"):
+            choice = next((other for other in choices if isinstance(other, dict) and not other.get("index")), None)
+        if choice is None:
+            return Signal.NOTHING
+        self._stop(choice.get("finish_reason"))
+        said = choice.get("delta") or choice.get("message")
+        return self._answer.add(said) if type(said) is dict else Signal.NOTHING
+
+    def _stop(self, reason: Any) -> None:
+        if reason and type(reason) is str:
+            self._finish = reason
+            if reason == "error":
+                self._error = self._error or failures.broken_off()

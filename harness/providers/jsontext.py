@@ -1,0 +1,102 @@
+"""JSON as servers really send it: read without ever blowing up, written without ever refusing.
+
+orjson reads and writes everything ordinary. What it refuses (invalid UTF-8, a byte order mark, lone surrogates) is read again
+by `json` under caps, because `json` alone accepts NaN, recurses as deep as it is told to and raises three kinds of exception.
+Text with lone surrogates is kept as it came: two halves that arrive in two stream events are joined by `join_surrogates`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import orjson
+
+MAX_DIGITS = 4300
+"""Longest integer that is read: Python's own limit on turning text into an int."""
+
+SNIPPET = 200
+"""Most characters of somebody else's body that an error message quotes."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class UnreadableJSONError(ValueError):
+    """Bytes that are not JSON, or JSON that is too deep or too long to be anybody's answer."""
+
+
+def loads(data: bytes) -> tuple[Any, bool]:
+    """The value in `data`, and whether invalid UTF-8 in it was replaced by U+FFFD. Raises UnreadableJSONError."""
+    try:
+        return orjson.loads(data), False
+    except orjson.JSONDecodeError:
+        return _reread(data)
+
+
+def dumps(value: Any) -> bytes:
+    """Compact JSON; lone surrogates and integers over 64 bit are written in ASCII. Raises UnreadableJSONError if too deep."""
+    try:
+        return orjson.dumps(value, default=_plain)
+    except TypeError:
+        return compact(value, ascii_only=True).encode()
+
+
+def compact(value: Any, *, ascii_only: bool = False) -> str:
+    """`value` as compact JSON text. Raises UnreadableJSONError where it nests too deep."""
+    try:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only, default=_plain)
+    except RecursionError as deep:
+        raise UnreadableJSONError("JSON that nests too deep") from deep
+
+
+def snippet(data: bytes | str, limit: int = SNIPPET) -> str:
+    """The start of a foreign text for an error message: one line, no control characters, at most `limit` characters."""
+    text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
+    shown = "".join(char if char.isprintable() else _escape(char) for char in " ".join(text.split()))
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def join_surrogates(text: str) -> str:
+    """`text` with surrogate pairs joined to the characters they mean; lone surrogates stay."""
+    if text.isascii() or not _SURROGATES.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def _reread(data: bytes) -> tuple[Any, bool]:
+    text, damaged = _text(data)
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_int=_integer), damaged
+    except RecursionError as deep:
+        raise UnreadableJSONError("JSON that nests too deep") from deep
+    except ValueError as wrong:
+        raise UnreadableJSONError(f"not JSON ({wrong}): {snippet(text)!r}") from wrong
+
+
+def _text(data: bytes) -> tuple[str, bool]:
+    try:
+        return data.decode("utf-8-sig"), False
+    except UnicodeDecodeError:
+        return data.decode("utf-8-sig", "replace"), True
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"an integer of {len(digits):,} digits")
+    return int(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,97 @@
+"""Token counts as providers report them, in disjoint buckets.
+
+OpenAI-shaped usage counts cached tokens inside the prompt and reasoning inside the completion; `read` takes them apart. A
+count that cannot be true (negative, not whole, 0 + 0 beside an answer) is unknown, not zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.model import Usage
+
+NEURONS_HEADER = "cf-ai-neurons"
+
+
+def read(raw: Any) -> Usage | None:
+    """The usage in an OpenAI-shaped `usage` object, None where there is none or it says nothing."""
+    if not isinstance(raw, dict):
+        return None
+    prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
+    neurons, cost = amount(raw.get("neurons")), amount(raw.get("cost"))
+    if not prompt and not completion and not neurons and not cost:
+        return None
+    cached, written = _cached(raw), _written(raw)
+    reasoning = count(_detail(raw, "completion_tokens_details", "reasoning_tokens")) or 0
+    return Usage(
+        input=None if prompt is None else max(0, prompt - cached - written),
+        output=None if completion is None else max(0, completion - reasoning),
+        cache_read=cached,
+        cache_write=written,
+        reasoning=reasoning,
+        neurons=neurons,
+        cost=cost,
+    )
+
+
+def with_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None:
+    """`usage` with the neurons of Cloudflare's response header, where the body told none."""
+    if usage is not None and usage.neurons is not None:
+        return usage
+    neurons = amount(headers.get(NEURONS_HEADER))
+    return usage if neurons is None else replace(usage or Usage(), neurons=neurons)
+
+
+def of_frames(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
+    """The one `usage` object that counts, of a Cloudflare stream whose frames may all carry one.
+
+    Each frame's usage comes with what the frame is: `total` (it has no `choices`), `closing` (`choices` is empty) or
+    `chunk`. The last total counts; else the last closing one; else chunk usages that repeat the prompt are cumulative and
+    the last counts, and those that do not are increments and are summed.
+    """
+    for kind in ("total", "closing"):
+        if of_kind := [usage for usage, is_a in frames if is_a == kind]:
+            return of_kind[-1]
+    chunks = [usage for usage, _ in frames]
+    if not chunks:
+        return None
+    prompts = [count(usage.get("prompt_tokens")) or 0 for usage in chunks]
+    if len(chunks) == 1 or prompts[-1] >= max(prompts):
+        return chunks[-1]
+    completions = [count(usage.get("completion_tokens")) or 0 for usage in chunks]
+    return {**chunks[0], "prompt_tokens": sum(prompts), "completion_tokens": sum(completions), "neurons": None}
+
+
+def count(value: Any) -> int | None:
+    """`value` as a number of tokens, None where it is not one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 1 << 53 else None
+
+
+def amount(value: Any) -> float | None:
+    """`value` as a finite number of neurons or dollars, None where it is not one."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _cached(raw: Mapping[str, Any]) -> int:
+    return count(_detail(raw, "prompt_tokens_details", "cached_tokens")) or count(raw.get("prompt_cache_hit_tokens")) or 0
+
+
+def _written(raw: Mapping[str, Any]) -> int:
+    details = ("cache_write_tokens", "created_cache_tokens")  # OpenAI's name, vLLM's name
+    return next((found for name in details if (found := count(_detail(raw, "prompt_tokens_details", name)))), 0)
+
+
+def _detail(raw: Mapping[str, Any], group: str, name: str) -> Any:
+    details = raw.get(group)
+    return details.get(name) if isinstance(details, dict) else None

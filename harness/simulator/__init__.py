@@ -1,0 +1,22 @@
+"""A local server of the providers' APIs: real wire formats, a small deterministic model, latency, faults and a ledger.
+
+Everything it answers carries the header `x-simulated: evalharness`. It does not import `harness.providers`: it is an
+independent second reading of the formats, so that a mistake in one shows in the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.simulator.config import Config
+from harness.simulator.faults import Fault
+from harness.simulator.process import SimulatorProcess, start
+
+__all__ = ["Config", "Fault", "SimulatorProcess", "serve", "start"]
+
+
+def serve(config: Config, host: str = "127.0.0.1", port: int = 0, *, announce: Callable[[str], None] = print) -> None:
+    """Serve in this process until interrupted; `announce` gets the base URL. Raises `UsageError` for a taken address."""
+    from harness.simulator.server import serve as run  # noqa: PLC0415  uvicorn is slow to import, and `start` needs none
+
+    run(config, host, port, announce=announce)

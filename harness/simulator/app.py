@@ -1,0 +1,184 @@
+"""The simulator as an ASGI application: which address means what, and one request from arrival to ledger.
+
+Control has its own addresses, without a key: `GET /health`, `GET` and `DELETE /ledger`, `GET` and `PUT /faults`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from harness.errors import UsageError
+from harness.simulator import mishaps, neurons, openai
+from harness.simulator.answering import Model
+from harness.simulator.chance import Stream, digest
+from harness.simulator.config import Config, faults_from_data
+from harness.simulator.delivery import deliver
+from harness.simulator.dialects import Asked, Chat, CloudflareChat, Dialect, Native
+from harness.simulator.faults import Fault, pick
+from harness.simulator.latency import Latency
+from harness.simulator.ledger import Entry, Ledger
+from harness.simulator.line import MARK, Line, Receive, Scope, Send
+from harness.simulator.nouns import Body, Refusal, Reply
+from harness.simulator.tokens import count_prompt
+
+ACCOUNTS = "/client/v4/accounts/"
+MODELS = tuple(neurons.NEURONS_PER_MTOK) + tuple(neurons.USD_PER_MTOK)
+
+Answerer = Callable[[Scope, bytes], tuple[int, bytes]]
+
+
+class App:
+    """One simulator: its model, its faults, its ledger."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._model = Model(config.seed)
+        self._latency = Latency(config.ttft_s, config.inter_token_s, config.jitter)
+        self._ledger = Ledger(config.ledger)
+        self._faults = config.faults
+        self._faults_from = 0
+        self._control: dict[tuple[str, str], Answerer] = {
+            ("GET", "/health"): self._health,
+            ("GET", "/ledger"): self._show_ledger,
+            ("DELETE", "/ledger"): self._reset,
+            ("GET", "/faults"): self._show_faults,
+            ("PUT", "/faults"): self._set_faults,
+            ("GET", "/v1/models"): lambda scope, content: (200, openai.models(MODELS)),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        path: str = scope["path"]
+        answerer = self._control.get((scope["method"], path))
+        if answerer is not None:
+            await _send(send, *answerer(scope, await _content(receive)))
+            return
+        entry = self._ledger.open(scope["method"], path, scope["headers"])
+        entry.body = await _content(receive)
+        line = Line(scope, receive, send, entry)
+        try:
+            outcome = await self._answer(line, entry)
+        except Refusal as refusal:
+            outcome = "refused"
+            await self._refuse(line, entry, dialect_for(path), refusal)
+        self._ledger.close(entry, outcome)
+
+    async def _answer(self, line: Line, entry: Entry) -> str:
+        """Read, draw, render and deliver; returns the outcome, raises `Refusal`."""
+        dialect = routed(entry.method, entry.path)
+        self._authenticate(entry, dialect)
+        asked = dialect.read(entry.body)
+        entry.model = asked.prompt.model
+        key = self._model.key(asked.prompt)
+        reply = self._reply(asked, key, entry)
+        body = asked.render(reply)
+        offsets = self._latency.offsets(reply.steps, Stream("latency", key))
+        fault = pick(self._faults, self._config.seed, entry.number - self._faults_from, entry.model)
+        await self._deliver(line, dialect, reply, body, offsets, fault)
+        return _outcome(line, entry, fault)
+
+    async def _deliver(
+        self, line: Line, dialect: Dialect, reply: Reply, body: Body, offsets: tuple[float, ...], fault: Fault | None
+    ) -> None:
+        if fault is None:
+            await deliver(line, body, offsets)
+        else:
+            await mishaps.perform(line, fault, mishaps.Words(dialect, reply.request_id), body, offsets)
+
+    def _reply(self, asked: Asked, key: bytes, entry: Entry) -> Reply:
+        reply = Reply(
+            request_id=self._request_id(entry),
+            created=int(entry.arrived_unix),
+            prompt_tokens=count_prompt(asked.prompt.turns),
+            answers=self._model.answers(asked.prompt, key, asked.choices),
+        )
+        entry.usage = (reply.prompt_tokens, reply.completion_tokens)
+        return reply
+
+    def _authenticate(self, entry: Entry, dialect: Dialect) -> None:
+        if self._config.api_key is not None and not entry.bears(self._config.api_key):
+            raise dialect.failure(401)
+
+    async def _refuse(self, line: Line, entry: Entry, dialect: Dialect, refusal: Refusal) -> None:
+        await deliver(line, dialect.refused(refusal, self._request_id(entry)), (0.0,))
+
+    def _request_id(self, entry: Entry) -> str:
+        return str(uuid.UUID(bytes=digest(self._config.seed, entry.number, entry.arrived_ns), version=4))
+
+    def _health(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
+        return 200, orjson.dumps({"status": "ok", "simulated": True, "now_ns": time.perf_counter_ns()})
+
+    def _show_ledger(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
+        return 200, self._ledger.to_json(bodies=b"bodies=0" not in scope["query_string"])
+
+    def _reset(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
+        """As freshly started, but for the fault rules, which count from one again."""
+        self._ledger.reset()
+        self._model.forget()
+        self._faults_from = 0
+        return 200, b'{"reset":true}'
+
+    def _show_faults(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
+        return 200, orjson.dumps([fault.to_data() for fault in self._faults])
+
+    def _set_faults(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
+        try:
+            self._faults = faults_from_data(orjson.loads(content))
+        except (orjson.JSONDecodeError, UsageError) as error:
+            return 400, orjson.dumps({"error": str(error)})
+        self._faults_from = self._ledger.received
+        return self._show_faults(scope, content)
+
+
+def routed(method: str, path: str) -> Dialect:
+    """The dialect spoken at an address; raises `Refusal` where nobody answers."""
+    dialect = dialect_for(path)
+    known = path == "/v1/chat/completions" or path.startswith(ACCOUNTS) and _account_path(path) is not None
+    if not known:
+        raise dialect.failure(404)
+    if method != "POST":
+        raise dialect.failure(405, message=f"Method {method} is not allowed here; use POST.")
+    return dialect
+
+
+def dialect_for(path: str) -> Dialect:
+    """The dialect errors at an address are worded in, whether or not there is anything."""
+    if not path.startswith("/client/v4/"):
+        return Chat()
+    inside = _account_path(path)
+    return CloudflareChat() if inside == "v1/chat/completions" else Native((inside or "").removeprefix("run/"))
+
+
+def _account_path(path: str) -> str | None:
+    """What follows `…/{account}/ai/`, if it is something that is served."""
+    account, _, inside = path.removeprefix(ACCOUNTS).partition("/ai/")
+    served = inside == "v1/chat/completions" or (inside.startswith("run/") and len(inside) > len("run/"))
+    return inside if account and "/" not in account and served else None
+
+
+def _outcome(line: Line, entry: Entry, fault: Fault | None) -> str:
+    if fault is not None and fault.kind != "slow":
+        entry.fault = fault.kind
+        return "fault"
+    return "disconnected" if line.left_early else "completed"
+
+
+async def _content(receive: Receive) -> bytes:
+    """The whole request body."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _send(send: Send, status: int, content: bytes) -> None:
+    headers = [("content-type", "application/json"), ("content-length", str(len(content))), MARK]
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": content, "more_body": False})

@@ -1,0 +1,48 @@
+"""Repeatable randomness: every draw is a BLAKE2b hash of what it is for, so it is the same in every process.
+
+Python's own `hash` is salted a process and `random.Random` costs more to seed than our few draws.
+"""
+
+from __future__ import annotations
+
+import math
+from hashlib import blake2b
+
+UNIT = 2.0**-64
+
+
+def digest(*parts: object) -> bytes:
+    """Sixteen bytes that stand for `parts`; their `repr` must be stable."""
+    return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def uniform(*parts: object) -> float:
+    """A number in [0, 1) that is a function of `parts`."""
+    return int.from_bytes(digest(*parts)[:8], "big") * UNIT
+
+
+def logistic(*parts: object) -> float:
+    """A draw from the standard logistic distribution (the inverse of its CDF at `uniform`)."""
+    u = min(max(uniform(*parts), 1e-9), 1 - 1e-9)
+    return math.log(u / (1 - u))
+
+
+class Stream:
+    """An endless sequence of uniform draws that is a function of its key."""
+
+    __slots__ = ("_drawn", "_key")
+
+    def __init__(self, *key: object) -> None:
+        self._key = digest(*key)
+        self._drawn = 0
+
+    def uniform(self) -> float:
+        """The next number in [0, 1)."""
+        self._drawn += 1
+        block = blake2b(self._drawn.to_bytes(8, "big"), digest_size=8, key=self._key).digest()
+        return int.from_bytes(block, "big") * UNIT
+
+    def normal(self) -> float:
+        """The next draw from the standard normal distribution (Box–Muller, its cosine half)."""
+        radius = math.sqrt(-2.0 * math.log(1.0 - self.uniform()))
+        return radius * math.cos(2.0 * math.pi * self.uniform())

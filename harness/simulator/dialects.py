@@ -1,0 +1,103 @@
+"""The three doors of the simulator behind one shape: read a body, word an error.
+
+Each is a thin layer over `cloudflare` or `openai`; the third is Cloudflare's address with OpenAI's bodies, where errors of
+routing and authentication come in Cloudflare's envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from harness.simulator import cloudflare, openai
+from harness.simulator.nouns import Body, Prompt, Refusal, Reply
+
+
+class Asked(NamedTuple):
+    """A request that has been read: `render` turns the reply into bytes and may raise `Refusal`."""
+
+    prompt: Prompt
+    choices: int
+    render: Callable[[Reply], Body]
+
+
+class Dialect(Protocol):
+    """One wire format at one address."""
+
+    def read(self, content: bytes) -> Asked:
+        """Check a body; raises `Refusal`."""
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        """An error answer."""
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        """The error a bare status stands for."""
+
+    def empty(self) -> bytes:
+        """A success with nothing in it."""
+
+
+class Native:
+    """`POST /client/v4/accounts/{account}/ai/run/{model}`."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def read(self, content: bytes) -> Asked:
+        request = cloudflare.read(content, self._model)
+        render = cloudflare.streamed if request.stream else cloudflare.whole
+        return Asked(request.prompt, 1, partial(render, request))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return cloudflare.refused(refusal, request_id)
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return cloudflare.failure(status, code, message)
+
+    def empty(self) -> bytes:
+        return cloudflare.envelope({})
+
+
+class Chat:
+    """`POST /v1/chat/completions`."""
+
+    def read(self, content: bytes) -> Asked:
+        return self._asked(openai.read(content, strict=True))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return openai.refused(refusal, request_id)
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return openai.failure(status, code, message)
+
+    def empty(self) -> bytes:
+        return orjson.dumps({"object": "chat.completion", "choices": []})
+
+    def _asked(self, request: openai.Request) -> Asked:
+        render = openai.streamed if request.stream else openai.whole
+        return Asked(request.prompt, request.choices, partial(render, request))
+
+
+class CloudflareChat(Chat):
+    """`POST /client/v4/accounts/{account}/ai/v1/chat/completions`."""
+
+    def read(self, content: bytes) -> Asked:
+        asked = self._asked(openai.read(content, strict=False))
+        return asked._replace(render=partial(self._render, asked))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        if isinstance(refusal.code, int):
+            return cloudflare.refused(refusal, request_id)
+        body = openai.refused(refusal, request_id)
+        return replace(body, headers=cloudflare.edge_headers(request_id))
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return cloudflare.failure(status, code, message)
+
+    @staticmethod
+    def _render(asked: Asked, reply: Reply) -> Body:
+        return replace(asked.render(reply), headers=cloudflare.headers(asked.prompt.model, reply))

@@ -1,0 +1,39 @@
+"""Finds the skill for a prompt and performs its draws with the sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from harness.simulator.chance import Stream
+from harness.simulator.nouns import Prompt
+from harness.simulator.sampler import draw
+from harness.simulator.skills import arithmetic, extraction, labelling, prose
+from harness.simulator.skills.belief import Drawing
+
+Skill = Callable[[Prompt], Drawing | None]
+
+SKILLS: tuple[Skill, ...] = (extraction.attempt, labelling.attempt, arithmetic.attempt)
+"""In order of how sure a prompt can be theirs; prose answers whatever is left."""
+
+
+def answer_text(prompt: Prompt, chance: Stream) -> str:
+    """The text the simulated model says to `prompt`, a function of the prompt and of `chance`'s key."""
+    return perform(_drawing(prompt), prompt, chance)
+
+
+def perform(drawing: Drawing, prompt: Prompt, chance: Stream) -> str:
+    """Draw for a skill until it returns its text."""
+    try:
+        candidates = next(drawing)
+        while True:
+            candidates = drawing.send(draw(candidates, prompt.sampling, chance))
+    except StopIteration as stop:
+        return str(stop.value)
+
+
+def _drawing(prompt: Prompt) -> Drawing:
+    for skill in SKILLS:
+        drawing = skill(prompt)
+        if drawing is not None:
+            return drawing
+    return prose.attempt(prompt)

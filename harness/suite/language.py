@@ -1,0 +1,150 @@
+"""The base of every mapping in the suite language, and pydantic's findings as sentences with a place.
+
+A key that is unknown is an error with the nearest key beside it; so is a key that this version does not act on, which is named
+as such. While a mapping is validated it notes which model read it, so that an error about a key knows the keys there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic_core import ErrorDetails
+
+from harness.suite.problems import Location, Locator, Place, Problems, shown, suggestion
+
+M = TypeVar("M", bound=BaseModel)
+
+SCALAR, MAPPING, LIST, FLAG = "<scalar>", "<mapping>", "<list>", "<flag>"
+"""Tags of a union whose branch is chosen by the value's shape, so that an error is about the branch that was meant."""
+
+_SHAPES = {SCALAR: "a plain value", MAPPING: "a mapping", LIST: "a list", FLAG: "true or false"}
+
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a number",
+    "bool": "true or false",
+    "string": "text (quote it)",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping of keys to values",
+    "model": "a mapping of keys to values",
+}
+
+
+class Language(BaseModel):
+    """A mapping of the language: closed, immutable, every key described.
+
+    `refused` are the keys of the language that this version does not act on, with what to do instead.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    refused: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _note_who_reads(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, dict) and isinstance(info.context, dict):
+            info.context[id(value)] = cls
+        return value
+
+
+def by_shape(value: Any) -> str:
+    """Which branch of a union reads `value`."""
+    if isinstance(value, Mapping | BaseModel):
+        return MAPPING
+    if isinstance(value, bool):
+        return FLAG
+    return LIST if isinstance(value, list) else SCALAR
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | Mapping) else value
+
+
+OneOrMore = BeforeValidator(_listed)
+"""Lets a list of one be written without its brackets."""
+
+
+def read(model: type[M], value: Any, locator: Locator, problems: Problems, at: Location = ()) -> M | None:
+    """`value`, which stands at `at`, as `model`; None where it is none, with what is wrong added to `problems`."""
+    readers: dict[int, type[Language]] = {}
+    try:
+        return model.model_validate(value, context=readers)
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            place, sentence = explain(error, value, locator, at, readers)
+            problems.add(place, sentence)
+        return None
+
+
+def explain(
+    error: ErrorDetails, value: Any, locator: Locator, at: Location, readers: Mapping[int, type[Language]]
+) -> tuple[Place, str]:
+    """Where the error stands, and what is wrong in one sentence."""
+    location = at + error["loc"]
+    name = next((f"`{part}`" for part in reversed(location) if isinstance(part, str) and not part.startswith("<")), "the value")
+    if error["type"] == "extra_forbidden":
+        reader = readers.get(id(_inside(value, error["loc"][:-1])))
+        return locator.place(location, key=True), _unknown(str(error["loc"][-1]), reader)
+    if error["type"] == "missing":
+        return locator.place(location[:-1]), f"{name} is missing{_described(error, value, readers)}"
+    return locator.place(location), f"{name} {_wrong(error)}"
+
+
+def _unknown(key: str, reader: type[Language] | None) -> str:
+    if reader is None:
+        return f"unknown key `{key}`; remove it"
+    if key in reader.refused:
+        return f"`{key}:` is not supported by this version; {reader.refused[key]}"
+    return f"unknown key `{key}`; {suggestion(key, reader.model_fields)}"
+
+
+def _described(error: ErrorDetails, value: Any, readers: Mapping[int, type[Language]]) -> str:
+    reader = readers.get(id(_inside(value, error["loc"][:-1])))
+    field = reader.model_fields.get(str(error["loc"][-1])) if reader else None
+    return f"; it is {field.description[0].lower()}{field.description[1:].rstrip('.')}" if field and field.description else ""
+
+
+def _wrong(error: ErrorDetails) -> str:
+    """What is wrong with a value, as the end of a sentence that begins with its name."""
+    kind, given = error["type"], error["input"]
+    if kind == "value_error":
+        return str(error["ctx"]["error"])
+    if kind == "union_tag_invalid":
+        shapes = [name for tag, name in _SHAPES.items() if tag in error["ctx"]["expected_tags"]]
+        return f"should be {' or '.join(shapes)}, not {shown(given)}"
+    if kind == "too_short":
+        return "is empty; give at least one"
+    expected = _EXPECTED.get(kind.split("_")[0])
+    if expected and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
+        return f"should be {expected}, not {shown(given)}"
+    message = error["msg"].replace("Input should", "should")
+    return f"{message[0].lower()}{message[1:]}, not {shown(given)}"
+
+
+def _inside(value: Any, location: Location) -> Any:
+    """The part of `value` at `location`; a union's tags, which are in no document, are skipped."""
+    for part in location:
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+    return value
+
+
+Names = Annotated[str, BeforeValidator(lambda value: checked_name(value))]
+"""The name of something that groups results: printed in tables and used in gates, so one short line."""
+
+
+def checked_name(value: Any) -> str:
+    """`value` if it can name an axis' value. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"should be text, not {shown(value)}")  # noqa: TRY004 - pydantic reports only ValueErrors
+    if not value.strip() or value != value.strip() or len(value) > 200 or not value.isprintable():
+        raise ValueError(f"should be one line of 1 to 200 printable characters, not {shown(value)}")
+    return value

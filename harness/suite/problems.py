@@ -1,0 +1,99 @@
+"""Collects everything wrong with a suite, each with its place, so that all of it is told at once.
+
+A checker adds what it finds and goes on with what is left; `load` raises one `SuiteError` at the end. Reading the same file
+twice, as two evals may, tells of a problem once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from harness.errors import Problem, SuiteError
+
+Location = tuple[str | int, ...]
+"""The way from a document's root to a value: keys and indices."""
+
+
+class Place(NamedTuple):
+    """Where something stands; `line` and `column` count from 1."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in self if part is not None)
+
+
+class Locator(Protocol):
+    """Knows where each value of a document stands."""
+
+    def place(self, location: Location = (), *, key: bool = False) -> Place:
+        """Where the value at `location` stands, or with `key` its key; the nearest enclosing value where it is not there."""
+
+
+class Fixed:
+    """Locates every value of a one-line document (a .jsonl row, a command-line option) at one place."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def place(self, location: Location = (), *, key: bool = False) -> Place:  # noqa: ARG002
+        """The one place."""
+        return self._place
+
+
+class Problems:
+    """What is wrong so far, in the order it was found."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def add(self, place: Place, message: str) -> None:
+        """Note that `message` is wrong at `place`."""
+        self._found[Problem(message, place.path, place.line, place.column)] = None
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def raise_any(self) -> None:
+        """Raise SuiteError where anything is wrong, file by file, top to bottom."""
+        if self._found:
+            raise SuiteError(sorted(self._found, key=lambda each: (each.path, each.line or 0, each.column or 0)))
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice `word` was probably meant to be, None where none is close."""
+    from rapidfuzz import fuzz, process, utils  # noqa: PLC0415 - only a mistake needs it
+
+    found = process.extractOne(word, list(choices), scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=60)
+    return found[0] if found else None
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """What would be right instead of `word`: the nearest choice, else all of them."""
+    names = sorted(choices)
+    if close := nearest(word, names):
+        return f"did you mean `{close}`?"
+    if not names:
+        return "there is none to choose from"
+    listed = ", ".join(f"`{name}`" for name in names[:20])
+    return f"there is only {listed}" if len(names) == 1 else f"choose from {listed}{', …' if len(names) > 20 else ''}"
+
+
+def shown(value: Any) -> str:
+    """`value` as a message quotes it: on one line, cut at 60 characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def shown_path(path: Path) -> str:
+    """`path` as the user would write it: relative to the working directory where it lies inside it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return os.fspath(path)

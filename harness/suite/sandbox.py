@@ -1,0 +1,268 @@
+"""The Jinja2 dialect of suites: sandboxed, and bounded in what a template can cost.
+
+Jinja2's sandbox keeps templates away from Python's internals, but not from `{% for %}` in `{% for %}`, `"x" * 10**9` or lists
+that hold themselves twice, twenty times over. So a template is reduced to what prompts need (output, if, for, set), its loops
+and concatenations are counted, and every filter, method and operator weighs its operands before it runs. One render may do
+`MAX_WORK` units of work; a unit is a character handled or a loop's turn. Past it, `TooMuchWork`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from typing import Any, NoReturn
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+MAX_WORK = 20_000_000
+MAX_LOOP = 100_000
+MAX_SOURCE = 2**20
+MAX_BITS = 4_096
+
+_TURN = MAX_WORK // MAX_LOOP
+_COUNTED = "<counted>"  # names that no template can spell
+_WEIGHED = "<weighed>"
+_STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
+_FILTERS = (
+    "abs capitalize count d default dictsort e escape first float groupby indent int items join last length list lower map max min "
+    "reject rejectattr replace reverse round select selectattr sort string title trim truncate unique upper urlencode wordcount"
+)
+_METHODS = frozenset(
+    "capitalize casefold count endswith find get index isdigit items join keys lower lstrip removeprefix removesuffix replace "
+    "rstrip split splitlines startswith strip title upper values".split()
+)
+
+
+class TooMuchWork(SecurityError):
+    """A template would loop, or grow, beyond what one render may cost."""
+
+    def __init__(self) -> None:
+        super().__init__(f"does more work than a template may ({MAX_LOOP:,} loop turns or {MAX_WORK:,} characters handled)")
+
+
+class _Meter(threading.local):
+    """What the render under way in this thread has spent."""
+
+    spent = 0
+
+
+_meter = _Meter()
+
+
+def reset() -> None:
+    """Start a render's account at zero."""
+    _meter.spent = 0
+
+
+def spend(units: int) -> None:
+    """Charge the render under way. Raises TooMuchWork where it cannot pay."""
+    _meter.spent += units
+    if _meter.spent > MAX_WORK:
+        raise TooMuchWork
+
+
+def weigh(value: Any) -> Any:
+    """Charge for handling all of `value`, however often it holds itself, and return it."""
+    if isinstance(value, str):
+        spend(len(value))
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        _weigh_collection(value)
+    return value
+
+
+def _weigh_collection(value: Any) -> None:
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, str):
+            spend(len(one))
+        elif isinstance(one, Mapping | list | tuple | set | frozenset):
+            spend(len(one) + 1)
+            pending.extend(one.values() if isinstance(one, Mapping) else one)
+        else:
+            spend(1)
+
+
+def _counted(items: Iterable[Any]) -> Iterator[Any]:
+    """What a `for` walks: each turn is charged."""
+    for item in items:
+        spend(_TURN)
+        yield item
+
+
+def _tojson(value: Any, indent: int | None = None) -> str:
+    """JSON as a model should read it: neither HTML-escaped nor ASCII-only."""
+    return json.dumps(weigh(value), ensure_ascii=False, indent=None if indent is None else min(int(indent), 8))
+
+
+def _replace_growth(text: str, old: str, new: str, *_: Any) -> int:
+    return (len(text) + 1) * len(new) // max(len(old), 1)
+
+
+def _join_growth(*operands: Any) -> int:
+    """`items|join(separator)` or `separator.join(items)`: the product of the two, whichever comes first."""
+    sizes = [len(operand) for operand in operands if isinstance(operand, Sized)]
+    return sizes[0] * sizes[1] if len(sizes) > 1 else 0
+
+
+def _indent_growth(text: Any, width: Any = 4, *_: Any) -> int:
+    return str(text).count("\n") * (width if isinstance(width, int) else len(str(width)))
+
+
+def _round_growth(_: Any, precision: Any = 0, *__: Any) -> int:
+    return 0 if abs(precision) <= 100 else MAX_WORK
+
+
+_GROWTH: Mapping[str, Callable[..., int]] = {
+    "replace": _replace_growth,
+    "join": _join_growth,
+    "indent": _indent_growth,
+    "round": _round_growth,
+}
+
+
+def _charge(name: str, operands: Sequence[Any], options: Mapping[str, Any]) -> None:
+    """Charge for handling the operands, and for a result that can be far larger than they are."""
+    for operand in (*operands, *options.values()):
+        weigh(operand)
+    if name in _GROWTH:
+        spend(_GROWTH[name](*operands, *options.values()))
+
+
+def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, with its operands weighed first; keeps what Jinja2 hung on it (which of its own arguments it passes)."""
+    passed = 1 if hasattr(function, "jinja_pass_arg") else 0
+
+    def call(*args: Any, **options: Any) -> Any:
+        operands = [list(arg) if isinstance(arg, Iterator) else arg for arg in args[passed:]]
+        _charge(name, operands, options)
+        return function(*args[:passed], *operands, **options)
+
+    call.__dict__.update(function.__dict__)
+    return call
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """The environment all templates of suites are compiled in."""
+
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+            autoescape=False,
+            finalize=weigh,
+            optimized=False,
+            cache_size=0,
+        )
+        self.globals = {"range": self._range}
+        self.filters = {name: _guarded(name, DEFAULT_FILTERS[name]) for name in _FILTERS.split()}
+        self.filters |= {"tojson": _tojson, _COUNTED: _counted, _WEIGHED: weigh}
+        self.tests = dict(DEFAULT_TESTS)
+
+    @staticmethod
+    def _range(*bounds: int) -> range:
+        numbers = range(*bounds)
+        if len(numbers) > MAX_LOOP:
+            raise TooMuchWork
+        return numbers
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Only `range`, what a loop offers, and the methods of plain data that return plain data."""
+        owner = getattr(obj, "__self__", None)
+        if isinstance(owner, str | dict | list | tuple):
+            return getattr(obj, "__name__", "") in _METHODS
+        return obj is self._range or isinstance(owner, LoopContext)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as Jinja2 names them
+        """Call a method of plain data, with its operands weighed first."""
+        owner = getattr(__obj, "__self__", None)
+        if isinstance(owner, str | dict | list | tuple):
+            args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
+            _charge(__obj.__name__, (owner, *args), kwargs)
+        return super().call(__context, __obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Apply an operator whose result can be far larger than its operands."""
+        if operator == "%" and isinstance(left, str):
+            raise SecurityError("`%` on text; join the parts with `~`")
+        if operator == "+":
+            weigh(left), weigh(right)
+        if operator == "*":
+            _charge_product(left, right)
+        if operator == "**":
+            _charge_power(left, right)
+        return super().call_binop(context, operator, left, right)
+
+
+def _charge_product(left: Any, right: Any) -> None:
+    if isinstance(left, int) and isinstance(right, int):
+        _check_bits(left.bit_length() + right.bit_length())
+    for repeated, times in ((left, right), (right, left)):
+        if isinstance(repeated, str | list | tuple) and isinstance(times, int):
+            spend(len(repeated) * max(times, 0))
+
+
+def _charge_power(base: Any, exponent: Any) -> None:
+    if isinstance(base, int) and isinstance(exponent, int):
+        _check_bits(base.bit_length() * max(exponent, 0))
+
+
+def _check_bits(bits: int) -> None:
+    if bits > MAX_BITS:
+        raise TooMuchWork
+
+
+class _Metering(NodeTransformer):
+    """Rewrites a parsed template so that loops are counted, and what concatenations and literals build is weighed."""
+
+    def visit_For(self, node: nodes.For) -> nodes.For:
+        self.generic_visit(node)
+        node.iter = _filtered(node.iter, _COUNTED)
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
+        self.generic_visit(node)
+        return _filtered(node, _WEIGHED)
+
+    def visit_List(self, node: nodes.List) -> nodes.Expr:
+        self.generic_visit(node)
+        return _filtered(node, _WEIGHED)
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
+        self.generic_visit(node)
+        return _filtered(node, _WEIGHED)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
+        self.generic_visit(node)
+        return node if node.ctx == "store" else _filtered(node, _WEIGHED)
+
+
+def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
+    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+
+def metered(tree: nodes.Template) -> nodes.Template:
+    """`tree`, once it is known to hold nothing but what prompts need, with its costs counted. Raises TemplateSyntaxError."""
+    for statement in tree.find_all(nodes.Stmt):
+        if not isinstance(statement, _STATEMENTS):
+            _refuse(
+                f"`{type(statement).__name__.lower()}` is not part of the suite's templates; use if, for, set and {{{{ }}}}",
+                statement,
+            )
+    for loop in tree.find_all(nodes.For):
+        if loop.recursive:
+            _refuse("a recursive loop is not part of the suite's templates; unroll it", loop)
+    metering: nodes.Template = _Metering().visit(tree)
+    return metering
+
+
+def _refuse(message: str, node: nodes.Node) -> NoReturn:
+    raise TemplateSyntaxError(message, node.lineno)

@@ -1,0 +1,154 @@
+"""The grammar: what a suite file, an eval file and their parts may hold, with a description on every key.
+
+These models check what each key holds by itself; `load` turns them into the nouns and checks what they hold together. Graders and
+gates are read by parsers of their own (`graders`, `gates`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from harness.suite.language import MAPPING, SCALAR, Language, Names, OneOrMore, by_shape
+from harness.suite.parameters import Sampling, Sweep
+from harness.suite.run import RunSpec
+from harness.suite.targets import TargetSpec
+from harness.suite.units import Flag, Share, Text, Whole
+
+_SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def _suite_name(value: Any) -> Any:
+    if isinstance(value, str) and not _SUITE_NAME.fullmatch(value):
+        raise ValueError(f"names folders, so it may hold only letters, digits, `.`, `_` and `-`, not {value!r}")
+    return value
+
+
+class TurnSpec(Language):
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"] = Field(description="Who says it: system, user or assistant.")
+    content: Text = Field(description="What is said; a template filled in from the case's variables.")
+
+
+class PromptSpec(Language):
+    """A prompt: inline turns, a list of messages, or a Markdown file of turns."""
+
+    refused: ClassVar[Mapping[str, str]] = {"tools": "ask without tools", "turns": "write the conversation as `messages:`"}
+
+    id: Names | None = Field(None, description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …")
+    system: Text | None = Field(None, description="The system message; a template.")
+    user: Text | None = Field(None, description="The user's message; a template.")
+    assistant: Text | None = Field(None, description="The start of the answer, which the model continues; a template.")
+    messages: Annotated[list[TurnSpec], Field(min_length=1)] | None = Field(
+        None, description="Any conversation, instead of system, user and assistant."
+    )
+    file: Text | None = Field(None, description="A Markdown file with `# system`, `# user` and `# assistant` headings.")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> PromptSpec:
+        inline = any(text is not None for text in (self.system, self.user, self.assistant))
+        if [inline, self.messages is not None, self.file is not None].count(True) != 1:
+            raise ValueError("has exactly one form: system / user / assistant, or messages, or file")
+        return self
+
+
+class CaseSpec(Language):
+    """One question's variables and what is expected of the answer."""
+
+    refused: ClassVar[Mapping[str, str]] = {"turns": "give each turn a case of its own", "tools": "ask without tools"}
+
+    id: Names | None = Field(None, description="Names the case in results; default: derived from its variables.")
+    vars: dict[str, Any] = Field(default_factory=dict, description="The variables its prompts are filled in from.")
+    expected: Any = Field(None, description="What the answer should be; only graders see it.")
+    tags: list[Names] = Field(default_factory=list, description="Labels to filter and slice by.")
+    metadata: dict[str, Any] = Field(
+        default_factory=dict, description="Anything worth keeping with the case; nothing reads it."
+    )
+    threshold: Share | None = Field(None, description="The case passes where its score is at least this.")
+    sampling: Sampling | None = Field(None, description="Sampling parameters of this case alone.")
+    graders: list[Any] | None = Field(None, description="Graders of this case alone, instead of its eval's.")
+
+    @model_validator(mode="after")
+    def _expected_is_no_variable(self) -> CaseSpec:
+        if "expected" in self.vars:
+            raise ValueError("`expected` stands beside `vars`, not in it: prompts must not see the answer")
+        return self
+
+
+class FormatSpec(Language):
+    """The form the answer must have."""
+
+    type: Literal["json_object", "json_schema"] = Field(description="Any JSON object, or JSON that fits `schema`.")
+    schema_: Text | dict[str, Any] | None = Field(None, alias="schema", description="A JSON Schema, or the file that holds it.")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
+        "answer", description="What providers call the schema."
+    )
+
+    @model_validator(mode="after")
+    def _schema_where_needed(self) -> FormatSpec:
+        if (self.type == "json_schema") != (self.schema_ is not None):
+            raise ValueError("needs `schema` with type json_schema, and only there")
+        return self
+
+
+def _format_type(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+PromptItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(by_shape)]
+CaseItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(by_shape)]
+TargetItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(by_shape)]
+Prompts = Annotated[list[PromptItem], Field(min_length=1), OneOrMore]
+CaseItems = Annotated[list[CaseItem], Field(min_length=1), OneOrMore]
+Graders = Annotated[list[Any], OneOrMore]
+Format = Annotated[FormatSpec, BeforeValidator(_format_type)]
+
+_NO_TOOLS = "tool use comes later; ask without tools"
+
+
+class EvalFile(Language):
+    """An `eval.yaml`: what is asked and what good is."""
+
+    refused: ClassVar[Mapping[str, str]] = {"tools": _NO_TOOLS}
+
+    description: Text = Field("", description="What the eval measures, for people.")
+    prompts: Prompts = Field(description="The prompts, each asked with every case.")
+    cases: CaseItems = Field(description="The cases: inline, or .jsonl, .csv and .yaml files.")
+    graders: Graders = Field(default_factory=list, description="What judges each answer.")
+    response_format: Format | None = Field(None, description="The form the answer must have: JSON, or JSON that fits a schema.")
+
+
+class SuiteFile(Language):
+    """A suite: evals × targets × sampling sweep × repeats, run limits and gates."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "load": "remove it, and bound the run with `run: {concurrency: …, rpm: …}`",
+        "slo": "remove it, and bound latency with gates such as `latency.p95 <= 2s`",
+        "baseline": "remove it, and compare runs with `harness report RUN RUN`",
+        "judge": "grade with the built-in graders or a Python function",
+        "tools": _NO_TOOLS,
+        "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
+    }
+
+    suite: Annotated[Text, BeforeValidator(_suite_name)] = Field(description="The suite's name; its runs are kept under it.")
+    description: Text = Field("", description="What the suite is for, for people.")
+    prompts: Prompts | None = Field(None, description="The prompts of an inline eval; beside `evals:`, they replace theirs.")
+    cases: CaseItems | None = Field(None, description="The cases of an inline eval: inline, or .jsonl, .csv and .yaml files.")
+    graders: Graders = Field(default_factory=list, description="What judges each answer; beside `evals:`, added to theirs.")
+    response_format: Format | None = Field(None, description="The form the answer must have (inline eval only).")
+    evals: Annotated[list[Text], Field(min_length=1), OneOrMore] | None = Field(
+        None, description="Folders that hold an eval.yaml, or such files, instead of inline prompts and cases."
+    )
+    targets: Annotated[list[TargetItem], Field(min_length=1), OneOrMore] = Field(
+        description="What is tested: names from targets.yaml beside the suite, built-in names, or targets written out."
+    )
+    sampling: Sampling = Field(default_factory=Sampling, description="Sampling parameters of every request.")
+    sweep: Sweep = Field(default_factory=Sweep, description="Sampling parameters to vary: every combination is run.")
+    repeats: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(1, description="How often each question is asked.")
+    run: RunSpec = Field(default_factory=RunSpec, description="How the run is driven, and what it may cost.")
+    gates: Annotated[list[Any], OneOrMore] = Field(default_factory=list, description="What must hold for the run to pass.")
+    strict: Flag = Field(False, description="Exit with 3, not 0, where the data do not suffice for a verdict.")

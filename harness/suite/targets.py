@@ -1,0 +1,179 @@
+"""Targets: what a suite says of the thing under test, and where it finds one that it only names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from harness import registry
+from harness.suite.language import Language, Names, read
+from harness.suite.parameters import Sampling
+from harness.suite.problems import Place, Problems, suggestion
+from harness.suite.run import LimitsSpec, Unsupported
+from harness.suite.units import Count, Delay, Money, Number, Text, Whole
+from harness.suite.yaml import Document, parse
+
+SIMULATOR = "simulator"
+
+_VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def _variable_name(value: str) -> str:
+    if not _VARIABLE_NAME.fullmatch(value):  # the value may be a secret: it is not shown
+        raise ValueError("is the name of an environment variable, such as OPENAI_API_KEY, never the key itself")
+    return value
+
+
+def _no_reference(value: Any) -> Any:
+    if isinstance(value, str) and "${" in value:
+        raise ValueError("cannot read the environment; `${NAME}` works only in base_url and headers")
+    return value
+
+
+def _checked_references(value: str) -> str:
+    if "$" in _REFERENCE.sub("", value):
+        raise ValueError("holds a `$` that is no `${NAME}` of an environment variable")
+    return value
+
+
+def _address(value: str) -> str:
+    plain = _REFERENCE.sub("x", _checked_references(value))
+    if not value.startswith("${") and not re.match(r"https?://[^/\s]", plain):
+        raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
+    if "@" in urlsplit(plain).netloc:  # not shown either
+        raise ValueError("holds a user name or password; give the API key's variable as `api_key:`")
+    return value
+
+
+def _header_values(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+            raise ValueError(f"holds `{name}`, which no HTTP header can be: one line of printable characters")
+        if name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
+            raise ValueError(f"gives a secret for `{name}` itself; name an environment variable, as in ${{MY_TOKEN}}")
+        _checked_references(value)
+    return headers
+
+
+def _provider_name(value: str) -> str:
+    if value != SIMULATOR and not registry.known("providers", value):
+        raise ValueError(f"is no provider: {value!r}; {suggestion(value, [*registry.names('providers'), SIMULATOR])}")
+    return value
+
+
+class PriceSpec(Language):
+    """What tokens cost, in US dollars per million."""
+
+    input: Money = Field(description="Per million input tokens.")
+    output: Money = Field(description="Per million output tokens.")
+    cache_read: Money | None = Field(None, description="Per million input tokens read from the provider's cache.")
+    cache_write: Money | None = Field(None, description="Per million input tokens written to the provider's cache.")
+    cache_write_1h: Money | None = Field(None, description="Per million input tokens written to the cache for an hour.")
+    per_request: Money = Field(Decimal(0), description="US dollars for each request, whatever its tokens.")
+
+
+class SimulatorSpec(Language):
+    """How the simulator behaves for this target."""
+
+    api: Literal["cloudflare", "openai"] = Field("cloudflare", description="Which provider's wire format it speaks.")
+    seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")
+    ttft: Delay | None = Field(None, description="Mean time to the first token.")
+    inter_token: Delay | None = Field(None, description="Mean time between tokens.")
+    jitter: Annotated[Number, Field(ge=0)] | None = Field(None, description="Spread of both: the sigma of a log-normal factor.")
+    faults: list[dict[str, Any]] = Field(default_factory=list, description="Faults to inject (`harness simulate --help`).")
+
+
+class TargetSpec(Language):
+    """The thing under test: a model, and how it is reached."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "key": "give the variable's name as `api_key:`",
+        "tools": "tool use comes later; ask without tools",
+    }
+
+    name: Names = Field(description="Names the target in results.")
+    provider: Annotated[Text, AfterValidator(_provider_name)] = Field(
+        description="The wire format it speaks: cloudflare, openai, an installed provider, or simulator."
+    )
+    model: Annotated[Text, Field(min_length=1), BeforeValidator(_no_reference)] = Field(
+        description="The model's id, as its provider spells it."
+    )
+    base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
+        None, description="Where it is; default: the provider's own address. May hold ${VARIABLE}."
+    )
+    api_key: Annotated[Text, AfterValidator(_variable_name)] | None = Field(
+        None, description="The name of the environment variable that holds the API key; never the key itself."
+    )
+    headers: Annotated[dict[str, Text], AfterValidator(_header_values)] = Field(
+        default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
+    )
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields to add to each request's body, as they are.")
+    sampling: Sampling = Field(default_factory=Sampling, description="Sampling parameters of this target; the suite's win.")
+    limits: LimitsSpec = Field(default_factory=LimitsSpec, description="How hard this target may be driven.")
+    price: PriceSpec | None = Field(None, description="What it costs, instead of the price catalogue's figure.")
+    context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
+    unsupported: Unsupported | None = Field(None, description="For this target, instead of the run's `unsupported:`.")
+    simulator: SimulatorSpec | None = Field(None, description="How the simulator behaves (provider simulator only).")
+
+
+class Table:
+    """The targets that can be named: those of `targets.yaml` beside the suite, then the built-in ones.
+
+    Only a target that is named is checked: what is wrong with another one does not stop this suite.
+    """
+
+    def __init__(self, beside: Document | None, problems: Problems) -> None:
+        self._documents = [document for document in (beside, _built_in()) if document is not None]
+        self._problems = problems
+        if beside is not None and not isinstance(beside.value, dict):
+            problems.add(beside.place(), "should map each target's name to what it is")
+
+    def names(self) -> list[str]:
+        """All names there are, sorted."""
+        return sorted({name for document in self._documents if isinstance(document.value, dict) for name in document.value})
+
+    def find(self, name: str, place: Place) -> TargetSpec | None:
+        """The target called `name`, as asked for at `place`; None, with a problem noted, where there is none or it is wrong."""
+        for document in self._documents:
+            if isinstance(document.value, dict) and name in document.value:
+                return self._read(name, document)
+        self._problems.add(place, f"there is no target `{name}` in targets.yaml or built in; {suggestion(name, self.names())}")
+        return None
+
+    def _read(self, name: str, document: Document) -> TargetSpec | None:
+        spec = document.value[name]
+        if not isinstance(spec, dict):
+            self._problems.add(document.place((name,)), f"the target `{name}` should be a mapping of keys to values")
+            return None
+        return read(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
+
+
+def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
+    """Note what a target's keys cannot mean together."""
+    simulated = spec.provider == SIMULATOR
+    if spec.simulator is not None and not simulated:
+        problems.add(
+            place, f"the target `{spec.name}` has `simulator:` but its provider is {spec.provider}; use one or the other"
+        )
+    if simulated and (spec.base_url or spec.api_key):
+        problems.add(place, f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove them")
+
+
+@cache
+def _built_in() -> Document:
+    problems = Problems()
+    document = parse(files("harness.suite").joinpath("targets.yaml").read_text("utf-8"), "built-in targets", problems)
+    problems.raise_any()
+    if document is None:
+        raise AssertionError("the built-in targets cannot be read")
+    return document

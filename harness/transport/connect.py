@@ -1,0 +1,47 @@
+"""Which transport leads to a target: ours, or httpx's own where the environment names a proxy for its host.
+
+A loopback address never goes through a proxy, whatever the environment says: a proxy cannot reach this machine's own ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.request import getproxies_environment, proxy_bypass_environment
+
+import httpx
+
+from harness.model import Target
+from harness.transport.dial import shared_ssl_context
+from harness.transport.reader import ReadClock
+from harness.transport.wire import Wire
+
+
+def open_transport(target: Target) -> httpx.AsyncBaseTransport:
+    """A fresh transport for one slot of `target`."""
+    proxy = proxy_for(target.base_url)
+    if proxy is None:
+        return Wire()
+    return ReadClock(lambda: _proxied(proxy))
+
+
+def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
+    """The proxy's URL for `url`, None for a direct connection; from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY."""
+    address = httpx.URL(url)
+    known = dict(getproxies_environment() if proxies is None else proxies)
+    if is_loopback(address.host) or proxy_bypass_environment(address.host, known):
+        return None
+    return known.get(address.scheme) or known.get("all")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _proxied(proxy: str) -> httpx.AsyncHTTPTransport:
+    one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+    return httpx.AsyncHTTPTransport(verify=shared_ssl_context(), limits=one, proxy=proxy)

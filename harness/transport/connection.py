@@ -1,0 +1,260 @@
+"""One HTTP/1.1 connection: an asyncio Protocol around httptools that stamps each read before any task is scheduled.
+
+It carries one exchange at a time. `begin` writes a request; `head` waits for the status line and headers; `read` waits for
+body bytes. Errors are httpx's exceptions and surface only after everything that arrived before them has been read. Reading
+from the socket is paused while more than `HIGH_WATER` bytes wait to be taken, so a fast server cannot fill memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+import httptools
+import httpx
+
+MAX_HEAD = 100 * 1024
+"""Bytes of status line and headers; httpx's own cap."""
+HIGH_WATER = 1024 * 1024
+
+
+class HeadTooLargeError(httpx.RemoteProtocolError):
+    """The server's headers are longer than `MAX_HEAD`."""
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """When things happened to one exchange, in `perf_counter_ns`; filled while it goes on.
+
+    `protocol` says that the stamps were taken as the bytes arrived, not when a task came round to read them.
+    """
+
+    connected: int | None = None
+    sent: int | None = None
+    first_byte: int | None = None
+    done: int | None = None
+    protocol: bool = True
+
+
+class Connection(asyncio.Protocol):
+    """One socket; see the module. `reusable` says whether another exchange may follow."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._write_paused = False
+        self.lost = False
+        self._clear(Arrivals(), body_expected=True)
+        self.complete = True
+
+    def _clear(self, arrivals: Arrivals, *, body_expected: bool) -> None:
+        self.arrivals = arrivals
+        self.status = 0
+        self.http_version = b"HTTP/1.1"
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.chunks: deque[tuple[int, bytes]] = deque()
+        self.complete = False
+        self.reusable = False
+        self.error: httpx.TransportError | None = None
+        self._body_expected = body_expected
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        self._reading_paused = False
+        self._interim = False
+        self._head_size = 0
+
+    # ── The exchange ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def usable(self) -> bool:
+        """Whether a new exchange may begin here."""
+        return self.complete and self.reusable and not self.lost
+
+    def opened(self) -> None:
+        """A fresh connection may carry an exchange."""
+        self.reusable = True
+
+    def begin(self, request: bytes, arrivals: Arrivals, *, body_expected: bool) -> None:
+        """Write the whole request and stamp `sent`."""
+        self._clear(arrivals, body_expected=body_expected)
+        arrivals.sent = perf_counter_ns()
+        if self._transport is not None and not self.lost:
+            self._transport.write(request)
+        else:
+            self._break(None)
+
+    async def flush(self, seconds: float | None) -> None:
+        """Wait until the request has left, or the answer makes that unnecessary. Raises httpx.WriteTimeout, NetworkError."""
+        while self._write_paused and not self.status and self.error is None:
+            await self._wait(seconds, httpx.WriteTimeout)
+
+    async def head(self, seconds: float | None) -> None:
+        """Wait for `status` and `headers`. Raises httpx.ReadTimeout, ReadError, RemoteProtocolError."""
+        while not self.status:
+            if self.error is not None:
+                raise self.error
+            await self._wait(seconds, httpx.ReadTimeout)
+
+    async def read(self, seconds: float | None) -> tuple[int, bytes] | None:
+        """The next read's (arrival, body bytes), None at the end of the body. Raises as `head` does."""
+        while not self.chunks:
+            if self.complete:
+                return None
+            if self.error is not None:
+                raise self.error
+            await self._wait(seconds, httpx.ReadTimeout)
+        arrival, data = self.chunks.popleft()
+        self._waiting_bytes -= len(data)
+        if self._reading_paused and self._waiting_bytes < HIGH_WATER and self._transport is not None:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return arrival, data
+
+    def abort(self) -> None:
+        """Close the socket now; what was not read is lost."""
+        self.lost = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _wait(self, seconds: float | None, expired: type[httpx.TimeoutException]) -> None:
+        self._waiter = waiter = self._loop.create_future()
+        handle = None if seconds is None else self._loop.call_later(seconds, _expire, waiter, expired, seconds)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if handle is not None:
+                handle.cancel()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        arrival = perf_counter_ns()
+        if self.complete:  # nobody asked
+            self.abort()
+            return
+        if self.arrivals.first_byte is None:
+            self.arrivals.first_byte = arrival
+        self._parse(data, arrival)
+        if self._pieces:
+            self._keep(arrival)
+        if self.status or self.error is not None:
+            self._wake()
+
+    def _parse(self, data: bytes, arrival: int) -> None:
+        if not self.status:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(httpx.RemoteProtocolError("the server switched protocols, which nobody asked for"))
+        except httptools.HttpParserError as malformed:
+            self._malformed(malformed)
+        if not self.status and self._head_size > MAX_HEAD:
+            self._fail(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
+        if self.complete:
+            self.arrivals.done = arrival
+
+    def _malformed(self, error: Exception) -> None:
+        if self.complete:  # bytes after the answer: it stands, the connection does not
+            self.reusable = False
+        else:
+            self._fail(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {error}"))
+
+    def _keep(self, arrival: int) -> None:
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces = []
+        self.chunks.append((arrival, data))
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > HIGH_WATER and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
+        if not self.complete:
+            self._break(error)
+        self._wake()
+
+    def _break(self, cause: Exception | None) -> None:
+        """The peer is gone before the answer's end, or its going is the end."""
+        if self.error is not None:
+            return
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError):
+            self.error = httpx.ReadError(str(cause))
+            self.error.__cause__ = cause
+        elif not self.status:
+            self.error = httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        elif self._ends_with_the_connection():
+            self.complete = True
+            self.arrivals.done = perf_counter_ns()
+        else:
+            self.error = httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+
+    def _ends_with_the_connection(self) -> bool:
+        framing = {name.lower() for name, _ in self.headers}
+        return not framing & {b"content-length", b"transfer-encoding"}
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        self.error = error
+        self.abort()
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._wake()
+
+    # ── httptools ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # a second answer to one question
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.status:  # afterwards: trailers
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:
+            self._interim = True
+            self.headers = []
+            return
+        self.status = status
+        self.http_version = b"HTTP/" + self._parser.get_http_version().encode()
+        if not self._body_expected:
+            self.complete = True
+
+    def on_body(self, data: bytes) -> None:
+        if not self.complete:
+            self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        elif not self.complete:
+            self.complete = True
+            self.reusable = self._parser.should_keep_alive()
+
+
+def _expire(waiter: asyncio.Future[None], expired: type[httpx.TimeoutException], seconds: float) -> None:
+    if not waiter.done():
+        waiter.set_exception(expired(f"nothing within {seconds:g} s"))

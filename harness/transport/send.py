@@ -1,0 +1,33 @@
+"""The one seam to the world: `Send`, and the pair of functions through which its layers know time.
+
+Layers wrap it, one file each, and are composed in one line: `replay(retry(budget(limit(http))))`. Only cancellation and bugs
+raise; every other outcome is a Response whose `error` says what broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TypeAlias
+
+from harness.model import Boundary, Call, Error, Response
+
+Send: TypeAlias = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time as a layer sees it: `now_ns` (monotonic, the clock of all marks) and `sleep` (seconds)."""
+
+    now_ns: Callable[[], int] = perf_counter_ns
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+REAL_CLOCK = Clock()
+
+
+def refusal(boundary: Boundary, kind: str, message: str, *, retryable: bool = False) -> Response:
+    """The Response to a call that was never sent."""
+    return Response(error=Error(boundary, kind, message, retryable))
