@@ -6,6 +6,7 @@ Everything heavy is imported inside the command that needs it, so that `harness 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,12 +68,11 @@ def run(
 
     Example: harness run suites/quickstart.yaml --limit 10 --set sampling.temperature=0
     """
-    from harness import evaluate  # noqa: PLC0415
+    from harness import evaluate, preview  # noqa: PLC0415
 
     overrides = _overrides(limit, target, filter_, repeats, concurrency, set_, budget)
     if dry_run:
-        for text in evaluate.dry_run(suite, overrides):
-            print(text)
+        _print(preview.dry_run(suite, overrides))
         return
     if replay and replay_only:
         raise UsageError("--replay and --replay-only name the same thing; give one of them")
@@ -118,9 +118,9 @@ def report(
 
     Example: harness report reports/runs/quickstart/*
     """
-    from harness import evaluate  # noqa: PLC0415
+    from harness import results  # noqa: PLC0415
 
-    _conclude(evaluate.report(runs, out))
+    _conclude(results.report(runs, out))
 
 
 @app.command()
@@ -134,10 +134,9 @@ def show(
 
     Example: harness show reports/runs/quickstart/2026-11-22T10-15-00Z-1f3a add-2digit-01
     """
-    from harness import evaluate  # noqa: PLC0415
+    from harness import results  # noqa: PLC0415
 
-    for text in evaluate.show(run, case, prompt=prompt, target=target):
-        print(text)
+    _print(results.show(run, case, prompt=prompt, target=target))
 
 
 @app.command()
@@ -149,10 +148,9 @@ def validate(
 
     Example: harness validate suites/quickstart.yaml --gold
     """
-    from harness import evaluate  # noqa: PLC0415
+    from harness import preview  # noqa: PLC0415
 
-    for line in evaluate.validate(suite, gold=gold):
-        print(line)
+    _print(preview.validate(suite, check_gold=gold))
 
 
 @app.command()
@@ -206,10 +204,9 @@ def list_(
 
     Example: harness list graders
     """
-    from harness import evaluate  # noqa: PLC0415
+    from harness import preview  # noqa: PLC0415
 
-    for line in evaluate.listing(what, suites):
-        print(line)
+    _print(preview.listing(what, suites))
 
 
 # ── Helpers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,16 +260,19 @@ def _unit(read: Any, text: str, option: str) -> Any:
 
 
 def _simulator_config(path: Path | None) -> Any:
-    import json  # noqa: PLC0415
-
     from harness.simulator import Config  # noqa: PLC0415
 
     if path is None:
         return Config()
     try:
-        return Config.from_json(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as wrong:
+        return Config.from_json(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as wrong:
         raise UsageError(f"{path}: {wrong}") from wrong
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
 
 
 def _display() -> Any:

@@ -1,7 +1,6 @@
-"""The composition root: what `harness run`, `resume`, `report` and the rest do, from a path to files and an exit code.
+"""The composition root of a run: from a suite's path to a folder of records, a report and an exit code.
 
-Reads like a table of contents: load, prepare, plan, send, record, compare, report. The Send stack is composed in one line of
-`_session`.
+Reads like a table of contents: load, prepare, probe, send, record, report. The Send stack is composed in one line of `_stack`.
 """
 
 from __future__ import annotations
@@ -12,33 +11,33 @@ import platform
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from harness import registry
+from harness import __version__, registry
 from harness.engine.pace import Stop
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
-from harness.engine.runner import INTERRUPTED, World, run_trials
-from harness.engine.store import Damage, FinalKeys, Owed, Store, create_folder, read_lines, read_manifest, write_manifest
-from harness.errors import ExitCode, HarnessError, UsageError, worst
-from harness.model import Call, Error, Manifest, Record, Response, Session, Target
-from harness.prepare import Prepared, environment, preflight, prepared
-from harness.pricing import cost, tokens
-from harness.suite import Overrides, load
-from harness.transport.redact import Redactor
+from harness.engine.runner import World, run_trials
+from harness.engine.store import INTERRUPTED, RECORDS, Owed, Store, create_folder, read_manifest, write_manifest
+from harness.errors import ExitCode, HarnessError, InfrastructureError, UsageError
+from harness.model import Call, Error, Manifest, Request, Response, Session, Target, Wire
+from harness.prepare import Prepared, environment, prepared
+from harness.pricing.cost import exchange_cost, upper_bound
+from harness.pricing.tokens import estimate_request
+from harness.suite import Overrides, Suite, load
 
 if TYPE_CHECKING:
-    from harness.analysis.compare import Comparison
-    from harness.analysis.frame import Frames
+    from harness.results import Outcome
 
 GRACE = 10.0
 """Seconds that requests in flight get to finish after a first interrupt."""
@@ -53,7 +52,7 @@ class Display(Protocol):
         """One line for a person."""
 
     def begin(self, progress: Progress, budget: float | None) -> None:
-        """The run starts; `progress` is kept up to date from here on."""
+        """The run starts; `progress` is kept up to date from here on. `budget` is US dollars."""
 
     def tick(self) -> None:
         """A record was written."""
@@ -69,17 +68,6 @@ class Silent:
     def tick(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a run: its folder, what was found, and the exit code that says so."""
-
-    folder: Path
-    comparison: Comparison
-    exit_code: ExitCode
-    stopped: tuple[str, ...] = ()
-    """Why it ended early, one sentence each; empty where it did not."""
-
-
 # ── Running ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -89,7 +77,7 @@ def run(
     out: str | Path | None = None,
     overrides: Overrides | None = None,
     env_file: Path | None = None,
-    replay: str | Path | None = None,
+    replay: Path | None = None,
     replay_only: bool = False,
     display: Display | None = None,
 ) -> Outcome:
@@ -102,11 +90,8 @@ def run(
     loaded = load(Path(suite), overrides)
     folder = Path(out) if out is not None else _new_folder(loaded)
     with prepared(loaded, environment(env_file), live=not replay_only) as ready:
-        create_folder(folder)
-        manifest = _manifest(ready, folder, overrides)
-        ended = _blocking(
-            lambda: _session(ready, folder, manifest, Owed.nothing(), display or Silent(), _replayed(replay, replay_only))
-        )
+        job = _Job(ready, folder, _manifest(ready, folder, overrides), Owed(), display or Silent(), replay, replay_only)
+        ended = _blocking(job.run)
     return _outcome(folder, ended)
 
 
@@ -114,7 +99,7 @@ def resume(
     folder: str | Path,
     *,
     retry_errors: bool = False,
-    budget: float | None = None,
+    budget: Decimal | None = None,
     env_file: Path | None = None,
     display: Display | None = None,
 ) -> Outcome:
@@ -125,12 +110,12 @@ def resume(
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
-    overrides = _overrides(manifest.options)
+    overrides = Overrides.from_json(manifest.options)
     loaded = load(_suite_path(folder, manifest), overrides if budget is None else replace(overrides, budget=budget))
     _check_same_plan(folder, manifest.plan, loaded.fingerprint())
     owed = Owed.read(folder, retry_errors=retry_errors)
     with prepared(loaded, environment(env_file), live=True) as ready:
-        ended = _blocking(lambda: _session(ready, folder, manifest, owed, display or Silent(), _own_exchanges(owed)))
+        ended = _blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
     return _outcome(folder, ended)
 
 
@@ -142,25 +127,254 @@ class _Ended:
     interrupted: bool
 
 
-async def _session(
-    ready: Prepared, folder: Path, manifest: Manifest, owed: Owed, display: Display, replayed: Replayed
-) -> _Ended:
-    """One stretch of a run: everything is checked, then sent and recorded until nothing is owed or something stops it."""
-    for sentence in (*owed.damage.warnings(folder / RECORDS), *ready.notes):
-        display.say(f"warning: {sentence}")
-    await preflight(ready.targets)
-    session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
-    clean = Redactor(ready.secrets)
-    write_manifest(folder, replace(manifest, sessions=(*manifest.sessions, session)), clean)
-    stop = Stop()
-    progress = _progress(ready, owed)
-    async with Store(folder, clean) as store, Pool() as pool, Http(ready.secrets) as http:
-        budget = Budget(ready.suite.run.budget, owed.spent, _upper_bound, _charged)
-        send = replaying(replayed, retrying(budgeting(budget, limiting(until(stop, http)))))
-        world = World(
-            session.id, send, encode, exchange_cost, pool.call, store.append, lambda _: display.tick(), stop, progress
+@dataclass
+class _Job:
+    """One session of a run: everything is checked, then sent and recorded until nothing is owed or something stops it."""
+
+    ready: Prepared
+    folder: Path
+    manifest: Manifest
+    owed: Owed
+    display: Display
+    replay: Path | None = None
+    replay_only: bool = False
+
+    async def run(self) -> _Ended:
+        """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
+        self._warn()
+        async with Http(self.ready.secrets) as http:
+            if not self.replay_only:
+                await self._probe(http)
+            session = self._open_folder()
+            return await self._session(http, session)
+
+    def _warn(self) -> None:
+        for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes):
+            self.display.say(f"warning: {sentence}")
+
+    async def _probe(self, http: Http) -> None:
+        """Try every target's address before anything is spent."""
+        failures = await asyncio.gather(*(http.probe(target) for target in self.ready.targets))
+        unreachable = [
+            f"target {target.name!r}: {error.message}; nothing was sent"
+            for target, error in zip(self.ready.targets, failures, strict=True)
+            if error is not None
+        ]
+        if unreachable:
+            raise InfrastructureError("\n".join(unreachable))
+
+    def _open_folder(self) -> Session:
+        session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
+        if not self.manifest.sessions:
+            create_folder(self.folder)
+        manifest = replace(self.manifest, sessions=(*self.manifest.sessions, session))
+        write_manifest(self.folder, manifest, self._clean)
+        return session
+
+    @cached_property
+    def _clean(self) -> Callable[[bytes], bytes]:
+        return Redactor(self.ready.secrets).clean
+
+    async def _session(self, http: Http, session: Session) -> _Ended:
+        stop, progress = Stop(), self._progress()
+        run = self.ready.suite.run
+        async with Store(self.folder, self._clean) as store, Pool() as pool:
+            send = self._stack(http, stop)
+            world = World(
+                session=session.id,
+                send=send,
+                encode=_encode,
+                cost=lambda target, response: exchange_cost(response.attempts, target.price),
+                call_tool=pool.call,
+                append=store.append,
+                observe=lambda _: self.display.tick(),
+                stop=stop,
+                progress=progress,
+                known_tools=self.owed.tools,
+            )
+            self.display.begin(progress, None if run.budget is None else float(run.budget))
+            try:
+                with _signals(stop, self.display):
+                    await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)
+            except asyncio.CancelledError:
+                stop.ask("interrupted")
+        return _Ended(progress, stop.asked)
+
+    def _progress(self) -> Progress:
+        """A tally for each target, with what earlier sessions finished."""
+        return Progress(
+            {
+                target.name: Tally(planned=self.ready.plan.per_target, already=self.owed.finished[target.name])
+                for target in self.ready.targets
+            }
         )
-        display.begin(progress, ready.suite.run.budget)
-        with _signals(stop, display):
-            await run_trials(world, ready.targets, ready.plan.trials, owed.final.__contains__)
-    return _Ended(progress, stop.asked)
+
+
+def _encode(target: Target, request: Request) -> Wire:
+    wire: Wire = registry.load("providers", target.provider).encode(target, request)
+    return wire
+
+
+def _outcome(folder: Path, ended: _Ended) -> Outcome:
+    """The report on what is recorded, and an exit code that also says what ended the run before its time."""
+    from harness.results import report  # noqa: PLC0415 — pandas takes longer to import than many runs to start
+
+    stopped = list(ended.progress.stopped)
+    codes = [
+        ExitCode.BUDGET if tally.out_of_budget else ExitCode.INFRASTRUCTURE
+        for tally in ended.progress.targets.values()
+        if tally.stopped
+    ]
+    if ended.interrupted:
+        stopped.append("interrupted")
+        codes.append(ExitCode.INTERRUPTED)
+    return replace(report([folder], stopped=codes), stopped=tuple(stopped))
+
+
+# ── The manifest ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _new_folder(suite: Suite) -> Path:
+    """`<workspace>/reports/runs/<suite>/<UTC time>-<id>`."""
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    return suite.workspace / "reports" / "runs" / suite.name / f"{moment}-{secrets.token_hex(2)}"
+
+
+def _manifest(ready: Prepared, folder: Path, overrides: Overrides) -> Manifest:
+    suite = ready.suite
+    commit, dirty = _commit(suite.workspace)
+    return Manifest(
+        id=folder.resolve().name,
+        suite=suite.name,
+        description=suite.description,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        suite_path=os.path.relpath(suite.path, folder),
+        planned=len(ready.plan),
+        arithmetic=ready.plan.arithmetic,
+        seed=suite.run.seed,
+        plan=suite.fingerprint(),
+        targets={target.name: _target_facts(target) for target in ready.targets},
+        gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
+        max_error_rate=suite.run.max_error_rate,
+        strict=suite.strict,
+        budget=None if suite.run.budget is None else float(suite.run.budget),
+        options=overrides.to_json(),
+        resolved=suite.resolved(),
+        versions={"evalharness": __version__, "python": platform.python_version()},
+        machine={"system": platform.platform(), "processors": os.cpu_count()},
+        commit=commit,
+        dirty=dirty,
+        notes=ready.notes,
+    )
+
+
+def _target_facts(target: Target) -> dict[str, Any]:
+    """What a report says of a target; no API key, no resolved port."""
+    price = target.price
+    return {
+        "provider": target.provider,
+        "model": target.model,
+        "address": target.address,
+        "simulated": target.simulated,
+        "sampling": dict(target.sampling),
+        "price": None if price is None else {"input": str(price.input), "output": str(price.output), "source": price.source},
+    }
+
+
+def _commit(folder: Path) -> tuple[str | None, bool]:
+    """The workspace's git commit, and whether files differ from it; (None, False) where there is no git."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return commit, bool(commit and git("status", "--porcelain", "--untracked-files=no"))
+
+
+def _suite_path(folder: Path, manifest: Manifest) -> Path:
+    path = Path(os.path.normpath(folder.resolve() / manifest.suite_path))
+    if not path.is_file():
+        raise UsageError(f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run")
+    return path
+
+
+def _check_same_plan(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise UsageError, naming each axis and entry that differs, where the suite no longer plans the same trials."""
+    differences = []
+    for axis in sorted({*then, *now}):
+        before, after = then.get(axis), now.get(axis)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+            differences.append(f"{axis} ({', '.join(names)})")
+        else:
+            differences.append(axis)
+    if differences:
+        raise UsageError(
+            f"{folder}: the suite was changed since this run began: {', '.join(differences)}. Undo the change to go on with "
+            f"the run, or start a new one that reuses what still fits: harness run SUITE --replay {folder}"
+        )
+
+
+# ── Loops and signals ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` to its end in an event loop of its own: in a thread where a loop already runs here, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _in_new_loop(work)
+    with ThreadPoolExecutor(1, "harness") as thread:
+        return thread.submit(_in_new_loop, work).result()
+
+
+def _in_new_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    import uvloop  # noqa: PLC0415 — 10 ms that only a run needs
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work())
+    except* HarnessError as group:
+        raise _first(group) from None
+
+
+def _first(group: BaseExceptionGroup[HarnessError]) -> BaseException:
+    """The first of the errors that concurrent tasks raised: the others are its echoes."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@contextmanager
+def _signals(stop: Stop, display: Display) -> Iterator[None]:
+    """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE` seconds; a second leaves now."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task(loop)
+
+    def on_signal() -> None:
+        if stop.asked and task:
+            task.cancel()
+            return
+        display.say(f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more leaves now")
+        stop.ask("interrupted")
+        if task:
+            loop.call_later(GRACE, task.cancel)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for each in signals:
+        loop.add_signal_handler(each, on_signal)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)

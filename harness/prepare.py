@@ -1,15 +1,14 @@
 """Suite -> everything a run needs, resolved and checked before a request is sent or money spent.
 
-Names are looked up (providers, prices, capabilities), variables filled in, simulators started, and every target's address is
-tried. What is wrong is said in sentences, all of it at once where that is possible.
+Names are looked up (providers, prices, capabilities), variables filled in, simulators started. What is wrong is said in
+sentences, all of it at once where that is possible.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import re
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -17,17 +16,20 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 from harness import registry
-from harness.errors import InfrastructureError, Problem, SuiteError, UsageError
-from harness.model import Limits, Price, Target, Timeouts
+from harness.errors import Problem, SuiteError, UsageError
+from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
 from harness.pricing import catalogue
 from harness.providers import capabilities
 from harness.providers.base import Provider
 from harness.suite import Suite, TargetSpec
+from harness.suite.targets import SIMULATOR, SimulatorSpec
+
+if TYPE_CHECKING:
+    from harness.simulator import Config as SimulatorConfig
 
 SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
 SIMULATOR_PATHS = {"cloudflare": "/client/v4/accounts/simulated", "openai": "/v1"}
@@ -36,7 +38,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A suite ready to run. `secrets` are the values of the variables named as API keys or in headers; `notes` are for people."""
+    """A suite ready to run. `secrets` are the values of variables named as API keys or in headers; `notes` are for people."""
 
     suite: Suite
     plan: Plan
@@ -85,13 +87,13 @@ class _Resolver:
 
     def __init__(self, suite: Suite, environment: Mapping[str, str], stack: ExitStack, *, live: bool) -> None:
         self._suite, self._environment, self._stack, self._live = suite, environment, stack, live
-        self._simulators: dict[Any, str] = {}
+        self._simulators: dict[SimulatorConfig, str] = {}
         self.secrets: dict[str, str] = {}
         self.notes: list[str] = []
 
     def target(self, spec: TargetSpec) -> Target:
         """The target of one specification. Raises UsageError for an unset variable."""
-        return self._simulated(spec) if spec.provider == "simulator" else self._remote(spec)
+        return self._simulated(spec) if spec.provider == SIMULATOR else self._remote(spec)
 
     def _remote(self, spec: TargetSpec) -> Target:
         provider: Provider = registry.load("providers", spec.provider)
@@ -104,14 +106,15 @@ class _Resolver:
         return self._built(spec, spec.provider, spec.model, address, self._filled(address, spec).rstrip("/"), key)
 
     def _simulated(self, spec: TargetSpec) -> Target:
-        api = spec.simulator.api
+        options = spec.simulator or SimulatorSpec()
+        base = self._simulator(options) if self._live else "http://simulator"
         model = SIMULATED_MODELS.get(spec.model, spec.model)
-        base = self._simulator(spec) if self._live else "http://simulator"
-        target = self._built(spec, api, model, f"simulator:{api}", base + SIMULATOR_PATHS[api], None)
+        path = SIMULATOR_PATHS[options.api]
+        target = self._built(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
         return replace(target, simulated=True)
 
     def _built(self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None) -> Target:
-        entry = price_catalogue().find(provider, model, datetime.now(UTC).date())
+        entry = _entry(provider, model, address)
         return Target(
             name=spec.name,
             provider=provider,
@@ -135,7 +138,7 @@ class _Resolver:
             rpm=own.rpm or run.rpm,
             tpm=own.tpm or run.tpm,
             retries=run.retries if own.retries is None else own.retries,
-            timeouts=own.timeout or run.timeout,
+            timeouts=own.timeout.over(run.timeout) if own.timeout else run.timeout,
         )
 
     def _filled(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:
@@ -161,16 +164,34 @@ class _Resolver:
             )
         return value
 
-    def _simulator(self, spec: TargetSpec) -> str:
-        """The base URL of a simulator with this configuration, started if none runs yet."""
-        from harness.simulator import Config, start  # noqa: PLC0415 — only where one is used
+    def _simulator(self, options: SimulatorSpec) -> str:
+        """The base URL of a simulator with these options, started if none runs yet."""
+        from harness.simulator import start  # noqa: PLC0415 — only where one is used
 
-        options = spec.simulator
-        config = Config.from_json(options.model_dump(exclude={"api"}, exclude_none=True))
-        known = repr(config)
-        if known not in self._simulators:
-            self._simulators[known] = self._stack.enter_context(start(config)).base_url
-        return self._simulators[known]
+        config = _simulator_config(options)
+        if config not in self._simulators:
+            self._simulators[config] = self._stack.enter_context(start(config)).base_url
+        return self._simulators[config]
+
+
+def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
+    from harness.simulator import Config  # noqa: PLC0415 — only where one is used
+
+    given = {
+        "seed": options.seed,
+        "ttft_s": options.ttft,
+        "inter_token_s": options.inter_token,
+        "jitter": options.jitter,
+        "faults": options.faults,
+    }
+    return Config.from_json(json.dumps({name: value for name, value in given.items() if value is not None}))
+
+
+def _entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
+    """Today's price and limits of a model, where its vendor is known."""
+    prices = price_catalogue()
+    vendor = provider if address.startswith(SIMULATOR) else prices.vendor(provider, address)
+    return prices.find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 
 def _price(spec: TargetSpec) -> Price | None:
@@ -209,41 +230,6 @@ def _check_budget(suite: Suite, targets: Sequence[Target]) -> None:
             f"{suite.path}: a budget needs the price of every target; {', '.join(unpriced)} has none. "
             "Give it `price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
         )
-
-
-async def preflight(targets: Sequence[Target]) -> None:
-    """Try every target's address before anything is spent. Raises InfrastructureError naming each that cannot be reached."""
-    addresses = {target.base_url: target for target in targets if not target.simulated}
-    failures = [each for each in await asyncio.gather(*(_reachable(target) for target in addresses.values())) if each]
-    if failures:
-        raise InfrastructureError("\n".join(failures))
-
-
-async def _reachable(target: Target, timeout: float = 10.0) -> str | None:
-    """None where a connection (and TLS) can be made; else a sentence with host and cause."""
-    url = urlsplit(target.base_url)
-    host, secure = url.hostname or "", url.scheme == "https"
-    port = url.port or (443 if secure else 80)
-    if _proxied(host):
-        return None
-    try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if secure else None)
-            writer.close()
-    except TimeoutError:
-        return f"target {target.name!r}: {host}:{port} did not answer within {timeout:g} s; is the address right, is a proxy needed?"
-    except ssl.SSLError as refused:
-        return f"target {target.name!r}: {host}:{port}: TLS failed: {refused.reason or refused}; no request was sent"
-    except OSError as refused:
-        return f"target {target.name!r}: {host}:{port} cannot be reached: {refused.strerror or refused}; no request was sent"
-    return None
-
-
-def _proxied(host: str) -> bool:
-    """Whether the environment sends requests to this host through a proxy (the probe would not)."""
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 — slow to import, rarely needed
-
-    return bool(getproxies()) and not proxy_bypass(host)
 
 
 def read_env_file(path: Path) -> dict[str, str]:

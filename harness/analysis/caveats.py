@@ -17,20 +17,21 @@ FEW_CASES = 30
 
 def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], trials: Any) -> tuple[str, ...]:
     """The warnings, the most important first; empty where there is nothing to warn of."""
-    return tuple([*_runs(runs), *_verdicts(configurations), *_money(trials), *_sizes(configurations), *_sources(trials)])
+    return (*_runs(runs), *_verdicts(configurations), *_money(trials), *_sizes(configurations), *_sources(trials))
 
 
 def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
     for run in runs:
+        name = run.id if len(runs) > 1 else "The run"
         if run.recorded == 0:
-            yield f"{run.id} has no records: nothing was measured."
+            yield f"{name} has no records: nothing was measured."
         elif not run.finished:
-            yield f"{run.id} is not finished: {run.recorded:,} of {words.plural(run.planned, 'trial')} recorded."
+            yield f"{name} is not finished: {run.recorded:,} of {words.plural(run.planned, 'trial')} recorded."
         if run.error_rate is not None and run.error_rate > run.max_error_rate:
             share, most = words.percent(run.error_rate), words.percent(run.max_error_rate)
-            yield f"{run.id}: {share} of its trials broke, more than the {most} it tolerates; its figures rest on the others."
+            yield f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its figures are of the rest."
         if run.simulated:
-            yield f"{run.id}: {words.names(list(run.simulated))} is simulated; its figures say nothing about a real model."
+            yield f"{name} is simulated ({words.names(list(run.simulated))}): its figures say nothing about a real model."
 
 
 def _verdicts(configurations: Sequence[Configuration]) -> Iterator[str]:
@@ -46,14 +47,15 @@ def _money(trials: Any) -> Iterator[str]:
     missing = trials[(trials["cost"].isna() & (trials["outcome"] != "error")).to_numpy()]
     targets = sorted(missing["target"].astype(object).unique())
     if targets:
-        yield f"Unpriced target: {words.names(targets)}; the cost of {words.plural(len(missing), 'answer')} is unknown, not zero."
+        answers = words.plural(len(missing), "answer")
+        yield f"Unpriced target: {words.names(targets)}; the cost of {answers} is unknown, not zero."
 
 
 def _sizes(configurations: Sequence[Configuration]) -> Iterator[str]:
     few = [c for c in configurations if 0 < c.cases < FEW_CASES]
     if few:
-        least = min(c.cases for c in few)
-        yield f"n too small: as few as {words.plural(least, 'case')} a configuration; intervals are wide, differences mostly noise."
+        least = words.plural(min(c.cases for c in few), "case")
+        yield f"n is small: as few as {least} a configuration; intervals are wide, small differences are noise."
     needed = samples_for_upper_bound(0.99, two_sided=True)
     if any(c.latency and c.latency["p99"].n and c.latency["p99"].low is None for c in configurations):
         yield f"p99 has no interval where fewer than {needed} latencies were measured."

@@ -31,11 +31,10 @@ def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
     trials = frames.trials
     order = {manifest.id: number for number, manifest in enumerate(manifests)}
     keys, numbers = _numbered(trials, order)
-    clusters = select.case_clusters(trials)
-    rows_of = _rows_of(numbers, len(keys))
-    configurations = tuple(
-        _configuration(key, trials.iloc[rows], clusters[rows]) for key, rows in zip(keys, rows_of, strict=True)
-    )
+    everything = select.Rows.of(trials)
+    rows_of = [everything.take(positions) for positions in _positions(numbers, len(keys))]
+    flags = {name: trials[name].to_numpy() for name in ("simulated", "replayed")}
+    configurations = tuple(_configuration(key, rows, flags) for key, rows in zip(keys, rows_of, strict=True))
     table = cells(trials, numbers)
     shown, case_count = case_rows(frames, table, numbers)
     headers = tuple(_header(manifest, trials) for manifest in manifests)
@@ -46,7 +45,7 @@ def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
         cases=shown,
         case_count=case_count,
         gates=verdicts,
-        tags=_tags(trials, clusters, rows_of),
+        tags=_tags(trials, rows_of),
         errors=_errors(trials),
         totals=_totals(frames),
         warnings=caveats(headers, configurations, trials),
@@ -82,18 +81,17 @@ def _comparable(value: Any) -> tuple[float, str]:
     return (float(value), "") if is_number else (0.0, str(value))
 
 
-def _rows_of(numbers: Any, count: int) -> list[Any]:
+def _positions(numbers: Any, count: int) -> list[Any]:
     """The row numbers of each configuration."""
     ordered = np.argsort(numbers, kind="stable")
     return np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
 
 
-def _configuration(key: tuple[str, ...], rows: Any, clusters: Any) -> Configuration:
+def _configuration(key: tuple[str, ...], rows: select.Rows, flags: Mapping[str, Any]) -> Configuration:
     run, eval_name, prompt, target, setting = key
     point = json.loads(setting)
-    measure = {name: select.MEASURES[name] for name in ("latency", "ttft")}
-    known = rows[rows["cost"].notna()]
-    cost = float(known["cost"].sum()) if len(known) else None
+    known = rows.take(np.isfinite(rows["cost"]))
+    cost = _sum(known["cost"])
     return Configuration(
         run=run,
         eval=eval_name,
@@ -101,16 +99,16 @@ def _configuration(key: tuple[str, ...], rows: Any, clusters: Any) -> Configurat
         target=target,
         setting=point,
         label=label(prompt, target, point),
-        simulated=bool(rows["simulated"].iloc[0]),
+        simulated=bool(flags["simulated"][rows.index[0]]),
         n=len(rows),
-        cases=len(np.unique(clusters)),
-        replayed=int(rows["replayed"].sum()),
-        **_outcomes(rows),
-        pass_rate=select.pass_rate(rows, clusters),
-        score=select.score(rows, clusters),
-        latency=_statistics(measure["latency"], rows, clusters),
-        ttft=_statistics(measure["ttft"], rows, clusters),
-        output_tokens_per_s=select.MEASURES["output_tokens_per_s"](rows, clusters, "p50"),
+        cases=len(np.unique(rows["cluster"])),
+        replayed=int(flags["replayed"][rows.index].sum()),
+        **{name: int(rows[outcome].sum()) for name, outcome in OUTCOMES.items()},
+        pass_rate=select.MEASURES["pass_rate"](rows, None),
+        score=select.MEASURES["score"](rows, None),
+        latency=_statistics("latency", rows),
+        ttft=_statistics("ttft", rows),
+        output_tokens_per_s=select.MEASURES["output_tokens_per_s"](rows, "p50"),
         input_tokens=_sum(rows["input_tokens"]),
         output_tokens=_sum(rows["output_tokens"]),
         cost=cost,
@@ -120,24 +118,22 @@ def _configuration(key: tuple[str, ...], rows: Any, clusters: Any) -> Configurat
     )
 
 
-def _outcomes(rows: Any) -> dict[str, int]:
-    counts = rows["outcome"].value_counts()
-    return {name: int(counts.get(outcome, 0)) for name, outcome in OUTCOMES.items()}
-
-
-def _statistics(measure: select.Measure, rows: Any, clusters: Any) -> dict[str, Estimate]:
-    return {stat: measure(rows, clusters, stat) for stat in (*select.PERCENTILES, "mean")}
+def _statistics(measure: str, rows: select.Rows) -> dict[str, Estimate]:
+    return {stat: select.MEASURES[measure](rows, stat) for stat in (*select.PERCENTILES, "mean")}
 
 
 def _sum(values: Any) -> float | None:
-    return float(values.sum()) if values.notna().any() else None
+    """The sum of what is known; None where nothing is."""
+    known = values[np.isfinite(values)]
+    return float(known.sum()) if len(known) else None
 
 
-def _price_per_mtok(rows: Any) -> float | None:
+def _price_per_mtok(rows: select.Rows) -> float | None:
     """Dollars per million tokens over the trials whose cost and tokens are both known."""
-    counted = rows[rows["input_tokens"].notna() & rows["output_tokens"].notna()]
-    tokens = float(counted["input_tokens"].sum() + counted["output_tokens"].sum())
-    return float(counted["cost"].sum()) / tokens * 1e6 if tokens else None
+    tokens = rows["input_tokens"] + rows["output_tokens"]
+    counted = np.isfinite(tokens)
+    total = float(tokens[counted].sum())
+    return float(rows["cost"][counted].sum()) / total * 1e6 if total else None
 
 
 def _header(manifest: Manifest, trials: Any) -> RunHeader:
@@ -165,7 +161,7 @@ def _header(manifest: Manifest, trials: Any) -> RunHeader:
     )
 
 
-def _tags(trials: Any, clusters: Any, rows_of: Sequence[Any]) -> tuple[TagRate, ...]:
+def _tags(trials: Any, rows_of: Sequence[select.Rows]) -> tuple[TagRate, ...]:
     """The pass rate of every tag in every configuration, the first `TAG_LIMIT` tags by name."""
     lists = [json.loads(text) for text in trials["tags"].cat.categories]
     codes = trials["tags"].cat.codes.to_numpy()
@@ -173,9 +169,9 @@ def _tags(trials: Any, clusters: Any, rows_of: Sequence[Any]) -> tuple[TagRate, 
     for tag in sorted({tag for tags in lists for tag in tags})[:TAG_LIMIT]:
         has = np.array([tag in tags for tags in lists], dtype=bool)[codes]
         for number, rows in enumerate(rows_of):
-            chosen = rows[has[rows]]
-            if len(chosen):
-                found.append(TagRate(tag, number, select.pass_rate(trials.iloc[chosen], clusters[chosen])))
+            tagged = rows.take(has[rows.index])
+            if len(tagged):
+                found.append(TagRate(tag, number, select.pass_rate(tagged)))
     return tuple(found)
 
 
@@ -189,16 +185,17 @@ def _errors(trials: Any) -> tuple[ErrorGroup, ...]:
 def _totals(frames: Frames) -> Totals:
     """Counts from the trials; money and tokens from the exchanges, so that journalled ones without a record count too."""
     exchanges = frames.exchanges
-    grading, replayed = exchanges["grading"], exchanges["replayed"]
+    grading, replayed = exchanges["grading"].to_numpy(), exchanges["replayed"].to_numpy()
+    cost, outcomes = exchanges["cost"].to_numpy(), frames.trials["outcome"].value_counts()
     return Totals(
         trials=len(frames.trials),
-        **_outcomes(frames.trials),
+        **{name: int(outcomes.get(outcome, 0)) for name, outcome in OUTCOMES.items()},
         replayed=int(frames.trials["replayed"].sum()),
         retries=int(exchanges["retries"].sum()),
-        input_tokens=_sum(exchanges["input_tokens"][~replayed]),
-        output_tokens=_sum(exchanges["output_tokens"][~replayed]),
-        spent=_sum(exchanges["cost"][~grading & ~replayed]),
-        graded=_sum(exchanges["cost"][grading & ~replayed]),
-        saved=_sum(exchanges["cost"][replayed]),
-        unpriced=int(exchanges["cost"].isna().sum()),
+        input_tokens=_sum(exchanges["input_tokens"].to_numpy()[~replayed]),
+        output_tokens=_sum(exchanges["output_tokens"].to_numpy()[~replayed]),
+        spent=_sum(cost[~grading & ~replayed]),
+        graded=_sum(cost[grading & ~replayed]),
+        saved=_sum(cost[replayed]),
+        unpriced=int(np.isnan(cost).sum()),
     )

@@ -6,6 +6,7 @@ tuples are capped and say how many there were. Rates are shares of 1, times seco
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -195,7 +196,7 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay; `unpriced` exchanges have none."""
+    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay; `unpriced` requests."""
 
     trials: int = 0
     passed: int = 0
@@ -246,11 +247,17 @@ class Comparison:
     @property
     def headline(self) -> str:
         """The verdict as a sentence."""
-        held, count = sum(gate.verdict == "pass" for gate in self.gates), len(self.gates)
-        return {
-            "pass": f"all {count} gates hold" if count > 1 else "the gate holds",
-            "fail": f"{sum(gate.verdict == 'fail' for gate in self.gates)} of {count} gates failed",
-            "inconclusive": f"{held} of {count} gates hold, the rest are inconclusive",
-            "unknown": f"{sum(gate.verdict == 'unknown' for gate in self.gates)} of {count} gates have no figure to judge",
-            "no gates": "no gates: not a verdict",
-        }[self.verdict]
+        count = Counter(gate.verdict for gate in self.gates)
+        total = len(self.gates)
+        if not total:
+            return "no gates: not a verdict"
+        if count["pass"] == total:
+            return "the gate holds" if total == 1 else f"all {total} gates hold"
+        phrases: dict[Outcome, str] = {
+            "fail": "failed",
+            "unknown": "without a figure to judge",
+            "inconclusive": "inconclusive",
+            "pass": "held",
+        }
+        found = [f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]]
+        return f"of {total} {'gate' if total == 1 else 'gates'}, {', '.join(found)}"

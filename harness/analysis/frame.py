@@ -17,7 +17,18 @@ import numpy as np
 import pandas as pd
 
 from harness.analysis.columns import Table, valid_text
-from harness.analysis.rows import EXCHANGES, GRADES, TRIALS, RunReader, exchange_row, grade_row, plain_text, trial_row
+from harness.analysis.rows import (
+    EXCHANGES,
+    GRADES,
+    MEASURES,
+    TRIALS,
+    RunReader,
+    exchange_mark,
+    exchange_row,
+    grade_row,
+    plain_text,
+    trial_row,
+)
 from harness.model import Exchange, Manifest, Record
 from harness.records import ExchangeLine, Line
 
@@ -53,10 +64,11 @@ class _Builder:
 
     def __init__(self, answer_limit: int | None) -> None:
         self.answer_limit = answer_limit
-        self.trials, self.exchanges, self.grades = Table(TRIALS), Table(EXCHANGES), Table(GRADES)
+        self.trials, self.exchanges, self.grades = Table(TRIALS), Table([*EXCHANGES, *MEASURES]), Table(GRADES)
         self.row_of_key: list[int | None] = []
         self.key_of_exchange: list[int] = []
         self.row_of_grade: list[int] = []
+        self.last_exchange: list[int] = []
 
     def read(self, manifest: Manifest, lines: Iterable[Line]) -> None:
         run = RunReader(manifest)
@@ -69,18 +81,23 @@ class _Builder:
     def _record(self, run: RunReader, record: Record) -> None:
         number = self._number(run, record.key)
         row = self.row_of_key[number] = self.trials.add(trial_row(run, record, self.answer_limit))
+        last = -1
         for exchange in record.exchanges:
-            self._exchange(run, record.key, record.session, exchange, grading=False)
+            last = self._exchange(run, record.key, record.session, exchange, grading=False)
+        self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
             self.grades.add(grade_row(grade))
             for exchange in grade.exchanges:
                 self._exchange(run, record.key, record.session, exchange, grading=True)
 
-    def _exchange(self, run: RunReader, key: str, session: str, exchange: Exchange, *, grading: bool) -> None:
-        if run.is_new(key, exchange):
+    def _exchange(self, run: RunReader, key: str, session: str, exchange: Exchange, *, grading: bool) -> int:
+        """The row of the exchange, which is added where it has not been read before."""
+        mark = exchange_mark(key, exchange)
+        if mark not in run.rows:
             self.key_of_exchange.append(self._number(run, key))
-            self.exchanges.add(exchange_row(run, session, exchange, grading))
+            run.rows[mark] = self.exchanges.add(exchange_row(run, session, exchange, grading))
+        return run.rows[mark]
 
     def _number(self, run: RunReader, key: str) -> int:
         number = run.keys.get(key)
@@ -101,8 +118,9 @@ class _Builder:
         grade_owners = renumbered[np.array(self.row_of_grade, dtype=np.int64)]
         grades = _with_identity(self.grades.frame(), grade_owners, trials)
         grades = grades if (grade_owners >= 0).all() else grades[grade_owners >= 0].reset_index(drop=True)
+        measured = _measured(exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials)
         spend = _spend(exchanges, owners, len(trials))
-        return Frames(pd.concat([trials, spend, _parameters(trials)], axis=1), exchanges, grades)
+        return Frames(pd.concat([trials, measured, spend, _parameters(trials)], axis=1), exchanges, grades)
 
 
 def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:
@@ -114,13 +132,25 @@ def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:
     return frame
 
 
+def _measured(exchanges: Any, last: Any, trials: Any) -> Any:
+    """The `MEASURES` of each trial's last exchange; unknown where the trial broke."""
+    there = (last >= 0) & (trials["outcome"] != "error").to_numpy()
+    columns = {}
+    for column in MEASURES:
+        values = np.full(len(last), np.nan)
+        values[there] = exchanges[column.name].to_numpy()[last[there]]
+        columns[column.name] = values
+    return pd.DataFrame(columns)
+
+
 def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
     """The `SPEND` columns: sums over each trial's exchanges, the target's and the graders' apart."""
     own = (owners >= 0) & ~exchanges["grading"].to_numpy()
     grading = (owners >= 0) & exchanges["grading"].to_numpy()
 
     def total(name: str, chosen: Any) -> Any:
-        return np.bincount(owners[chosen], weights=exchanges[name].to_numpy(dtype=np.float64)[chosen], minlength=rows)
+        weights = exchanges[name].to_numpy(dtype=np.float64)[chosen]
+        return np.bincount(owners[chosen], weights=weights, minlength=rows).astype(np.float64)
 
     fresh = own & ~exchanges["replayed"].to_numpy()
     columns = {

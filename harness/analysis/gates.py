@@ -6,28 +6,18 @@ has no figure is `unknown` and ends in exit code 2: a mistyped slice or an unpri
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from harness.analysis import words
 from harness.analysis.comparison import Comparison, GateVerdict, Outcome
-from harness.analysis.select import MEASURES, Measure, case_clusters, matching
+from harness.analysis.select import MEASURES, Measure, Rows, matching
 from harness.analysis.stats import Estimate, known
 from harness.errors import ExitCode, worst
 from harness.model import Manifest
 from harness.suite.gates import GateSpec
-
-_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 _WRITERS: Mapping[str, words.Writer] = {
     "pass_rate": words.percent,
@@ -37,6 +27,9 @@ _WRITERS: Mapping[str, words.Writer] = {
     "cost_per_request": words.dollars,
     "latency": words.seconds,
     "ttft": words.seconds,
+    "tokens": words.count,
+    "input_tokens": words.count,
+    "output_tokens": words.count,
 }
 
 _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
@@ -49,8 +42,9 @@ _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
 
 def evaluate(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateVerdict, ...]:
     """The verdict of each gate on the rows of the trials frame that belong to `run`."""
-    rows = trials[trials["run"] == run]
-    return tuple(_evaluate(gate, rows, run) for gate in gates)
+    mine = trials[(trials["run"] == run).to_numpy()]
+    rows = Rows.of(mine)
+    return tuple(_evaluate(gate, mine, rows, run) for gate in gates)
 
 
 def exit_code(comparison: Comparison, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
@@ -71,16 +65,16 @@ def _code(gate: GateVerdict, strict: bool) -> ExitCode:
     return ExitCode.INCONCLUSIVE if gate.verdict == "inconclusive" and strict else _VERDICT_CODES[gate.verdict]
 
 
-def _evaluate(gate: GateSpec, trials: Any, run: str) -> GateVerdict:
+def _evaluate(gate: GateSpec, trials: Any, rows: Rows, run: str) -> GateVerdict:
     measure = MEASURES.get(gate.metric)
     if measure is None:
         return _unknown(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(MEASURES)}")
-    rows, problem = matching(trials, gate.slice)
+    chosen, problem = matching(trials, gate.slice)
     if problem:
         return _unknown(gate, run, problem)
     if gate.per_case:
-        return _every_case(gate, rows, measure, run)
-    estimate = measure(rows, case_clusters(rows), gate.stat)
+        return _every_case(gate, trials.iloc[chosen], rows.take(chosen), measure, run)
+    estimate = measure(rows.take(chosen), gate.stat)
     verdict = _judge(gate, estimate)
     return _verdict(gate, run, estimate, verdict, _sentence(gate, estimate, verdict), _caution(gate, estimate))
 
@@ -91,8 +85,8 @@ def _judge(gate: GateSpec, estimate: Estimate) -> Outcome:
         return "unknown"
     bound = _bound(gate, estimate)
     if bound is None:
-        return "inconclusive" if _holds(gate, estimate.value) else "fail"
-    return "pass" if _holds(gate, bound) else "fail"
+        return "inconclusive" if gate.holds(estimate.value) else "fail"
+    return "pass" if gate.holds(bound) else "fail"
 
 
 def _bound(gate: GateSpec, estimate: Estimate) -> float | None:
@@ -102,16 +96,13 @@ def _bound(gate: GateSpec, estimate: Estimate) -> float | None:
     return estimate.low if gate.bound == "low" else estimate.high
 
 
-def _holds(gate: GateSpec, figure: float) -> bool:
-    return _OPERATORS[gate.op](figure, gate.value)
-
-
-def _every_case(gate: GateSpec, rows: Any, measure: Measure, run: str) -> GateVerdict:
+def _every_case(gate: GateSpec, trials: Any, rows: Rows, measure: Measure, run: str) -> GateVerdict:
     """The gate on each case of each configuration by itself, its repeats being independent; the worst one is reported."""
+    rows = Rows({**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index)
     found: list[tuple[Outcome, Estimate, str]] = []
     keys = ["eval", "case", "configuration"]
-    for name, index in rows.groupby(keys, observed=True, sort=False).indices.items():
-        estimate = measure(rows.iloc[index], np.arange(len(index)), gate.stat)
+    for name, index in trials.groupby(keys, observed=True, sort=False).indices.items():
+        estimate = measure(rows.take(index), gate.stat)
         found.append((_judge(gate, estimate), estimate, f"{name[1]} ({name[2]})"))
     if all(verdict == "unknown" for verdict, _, _ in found):
         return _unknown(gate, run, found[0][1].method)
@@ -119,7 +110,7 @@ def _every_case(gate: GateSpec, rows: Any, measure: Measure, run: str) -> GateVe
     failed = [place for verdict, _, place in found if verdict == "fail"]
     unsure = sum(verdict in {"inconclusive", "unknown"} for verdict, _, _ in found)
     verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
-    detail = f"{len(found) - len(failed) - unsure:,} of {words.plural(len(found), 'case')} hold"
+    detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations hold"
     detail += f", {unsure:,} have no figure that could be judged" if unsure else ""
     detail += f"; failing: {words.names(failed)}" if failed else ""
     return _verdict(gate, run, worst_one[1], verdict, f"{detail}.", "")
@@ -150,7 +141,7 @@ def _sentence(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
 def _caution(gate: GateSpec, estimate: Estimate) -> str:
     """Where a bare threshold lies inside the interval, another sample could have gone the other way."""
     low, high = estimate.low, estimate.high
-    if gate.bound is not None or low is None or high is None or _holds(gate, low) == _holds(gate, high):
+    if gate.bound is not None or low is None or high is None or gate.holds(low) == gate.holds(high):
         return ""
     return "The interval straddles the threshold: another sample could turn this verdict."
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from harness.analysis import measures
 from harness.analysis.columns import Column
 from harness.model import Exchange, Grade, Manifest, Message, Record, Response, Usage
 
-_MEASURES = [
+MEASURES = [
     Column(
         "latency", "float", "seconds from the final attempt's first byte sent to its last token (end of body: not streamed)"
     ),
@@ -27,6 +28,7 @@ _MEASURES = [
     Column("trailer", "float", "seconds between the last token and the end of the body"),
     Column("output_tokens_per_s", "float", "output tokens of the final attempt / latency"),
 ]
+"""Of an exchange's final attempt, in both frames; a trial's are those of its last exchange with the target."""
 
 TRIALS = [
     Column("run", "category", "the run's id"),
@@ -51,12 +53,11 @@ TRIALS = [
     Column("error_kind", "category", "the error's short stable name"),
     Column("error_message", "text", "the error as a sentence"),
     Column("tokens_source", "category", "where the token counts are from: reported, counted or estimated"),
-    *_MEASURES,
     Column("simulated", "flag", "the target is a simulator"),
     Column("replayed", "flag", "the answer was taken from another run"),
     Column("flags", "category", "everything the record and its response were flagged with, as a JSON array"),
 ]
-"""Declared columns of `trials`; `SPEND` and one `param_<name>` column per swept parameter follow."""
+"""Declared columns of `trials`; `MEASURES`, `SPEND` and one `param_<name>` column per swept parameter follow."""
 
 SPEND = [
     Column("started", "time", "wall time (UTC) the first request was let go"),
@@ -88,9 +89,8 @@ EXCHANGES = [
     Column("output_tokens", "float", "output tokens of all attempts that reported any"),
     Column("cost", "float", "US dollars; null where unknown"),
     Column("replayed", "flag", "taken from another run"),
-    *_MEASURES,
 ]
-"""Declared columns of `exchanges`; `trial` (the row in `trials`, null where no record was written) and the identity follow."""
+"""Declared columns of `exchanges`; `MEASURES`, `trial` (the row in `trials`, null without a record) and the identity follow."""
 
 GRADES = [
     Column("name", "category", "the grader's name in the suite"),
@@ -106,9 +106,17 @@ GRADES = [
 """Declared columns of `grades`; `trial` (the row in `trials`) and the identity follow."""
 
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
 def canonical(value: Any) -> str:
     """JSON text with sorted keys: equal values have equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return _JSON.encode(value)
+
+
+@lru_cache(maxsize=4096)
+def _list(values: tuple[str, ...]) -> str:
+    return canonical(values)
 
 
 def plain_text(value: Any) -> str | None:
@@ -144,16 +152,16 @@ class RunReader:
     def __init__(self, manifest: Manifest) -> None:
         self.id, self.suite, self.targets = manifest.id, manifest.suite, manifest.targets
         self.keys: dict[str, int] = {}
-        self.seen: set[int] = set()
+        self.rows: dict[int, int] = {}
+        self.settings: dict[str, tuple[str, str]] = {}
         self.clocks = {session.id: _epoch(session.started) - session.clock // 1_000 for session in manifest.sessions}
 
-    def is_new(self, key: str, exchange: Exchange) -> bool:
-        """Whether this exchange has not been read before, in a journal line or an earlier record of its key."""
-        marks = tuple((attempt.marks.started, attempt.marks.done) for attempt in exchange.response.attempts)
-        mark = hash((key, exchange.position, exchange.target, exchange.response.replayed, marks))
-        known = mark in self.seen
-        self.seen.add(mark)
-        return not known
+    def setting(self, record: Record) -> tuple[str, str]:
+        """The record's setting as canonical JSON, and its configuration's label; each made once."""
+        name = f"{record.prompt}\0{record.target}\0{record.setting}"
+        if name not in self.settings:
+            self.settings[name] = canonical(record.setting), label(record.prompt, record.target, record.setting)
+        return self.settings[name]
 
     def wall(self, session: str, mark: int | None) -> int | None:
         """A clock mark as microseconds since 1970."""
@@ -161,19 +169,27 @@ class RunReader:
         return None if base is None or mark is None else base + mark // 1_000
 
 
+def exchange_mark(key: str, exchange: Exchange) -> int:
+    """Equal for one exchange wherever it is written: in a journal line, and in each record of its key."""
+    response = exchange.response
+    marks = tuple([(attempt.marks.started, attempt.marks.done) for attempt in response.attempts])
+    return hash((key, exchange.position, exchange.target, response.replayed, marks))
+
+
 def _epoch(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1e6)
 
 
 _NO_RESPONSE = Response()
-_NO_MEASURES = (None,) * len(_MEASURES)
+_UNMEASURED = (None,) * len(MEASURES)
 
 
 def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple[Any, ...]:
     """The values of `TRIALS`; the answer is cut at `answer_limit` characters."""
     response = record.response or _NO_RESPONSE
     answer = answer_text(response.message)
-    error = record.error
+    error, result = record.error, outcome(record)
+    setting, configuration = run.setting(record)
     return (
         run.id,
         run.suite,
@@ -181,33 +197,32 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
         record.case,
         record.prompt,
         record.target,
-        canonical(record.setting),
+        setting,
         record.repeat,
-        label(record.prompt, record.target, record.setting),
+        configuration,
         record.key,
-        canonical(record.tags),
+        _list(record.tags),
         plain_text(record.expected),
         answer[:answer_limit],
         len(answer),
         response.finish_reason,
-        outcome(record),
-        record.passed if outcome(record) in {"pass", "fail"} else None,
-        None if error or record.ungraded else record.score,
+        result,
+        record.passed if result in {"pass", "fail"} else None,
+        None if result in {"error", "ungraded"} else record.score,
         error and error.boundary,
         error and error.kind,
         error and error.message,
         response.usage and response.usage.source,
-        *(_NO_MEASURES if error else _measures(response)),
         bool(run.targets.get(record.target, {}).get("simulated", False)),
         response.replayed is not None,
-        canonical(sorted({*record.flags, *response.flags})),
+        _list(tuple(sorted({*record.flags, *response.flags}))),
     )
 
 
 def _measures(response: Response) -> tuple[float | None, ...]:
-    """In the order of `_MEASURES`; all unknown where the response has an error or was replayed."""
+    """In the order of `MEASURES`; all unknown where the response has an error or was replayed."""
     if response.error or response.replayed is not None:
-        return _NO_MEASURES
+        return _UNMEASURED
     marks, usage = response.marks, response.usage
     return (
         measures.latency(marks),

@@ -8,12 +8,13 @@ the data is None, and `method` says why; nothing is ever made up.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil, isfinite, log, sqrt
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
-from scipy.stats import binom, norm
+from scipy.special import ndtri, stdtrit
+from scipy.stats import binom
 
 CONFIDENCE = 0.95
 
@@ -34,7 +35,7 @@ NOTHING = Estimate(None, method="nothing observed")
 
 def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval for a proportion (Wilson 1927; Newcombe 1998, method 3). `n` > 0 need not be whole."""
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     rate = successes / n
     centre = rate + z * z / (2 * n)
     half = z * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
@@ -103,6 +104,7 @@ def percentile(values: Any, clusters: Any, share: float, confidence: float = CON
     return Estimate(value, low, high, n, method)
 
 
+@lru_cache(maxsize=4096)
 def order_ranks(n: int, share: float, confidence: float = CONFIDENCE) -> tuple[int | None, int | None]:
     """The ranks (from 1) of the order statistics that enclose a percentile with at least `confidence`, equal-tailed.
 
@@ -131,7 +133,7 @@ def effective_size(values: Any, clusters: Any, confidence: float = CONFIDENCE) -
         return 1.0
     if error < 1e-12:
         return float(groups) if share in {0.0, 1.0} else float(n)
-    shrink = float(norm.ppf(0.5 + confidence / 2) / stdtrit(groups - 1, 0.5 + confidence / 2)) ** 2
+    shrink = float(ndtri(0.5 + confidence / 2) / stdtrit(groups - 1, 0.5 + confidence / 2)) ** 2
     return min(float(n), max(1.0, share * (1 - share) / error**2 * shrink))
 
 
@@ -152,13 +154,14 @@ def known(value: float | None) -> bool:
     return value is not None and isfinite(value)
 
 
+@lru_cache(maxsize=4096)
 def _order_statistics(n: int, share: float, confidence: float) -> tuple[tuple[int | None, int | None], str]:
     low, high = order_ranks(n, share, confidence)
     if low is not None and high is not None:
         return (low, high), "order statistics"
     needed = samples_for_upper_bound(share, confidence, two_sided=True)
-    one_sided = int(binom.ppf(confidence, n, share)) + 1
-    if high is None and one_sided <= n:
+    one_sided = int(binom.ppf(confidence, n, share)) + 1 if high is None else n + 1
+    if one_sided <= n:
         return (None, one_sided), f"one-sided upper bound: an interval needs n ≥ {needed}"
     needed = max(needed, samples_for_upper_bound(1 - share, confidence, two_sided=True))
     return (None, None), f"no interval: it needs n ≥ {needed}"

@@ -24,6 +24,8 @@ class Tally:
     unpriced: int = 0
     stopped: str | None = None
     """Why this target's trials ended before they were done, as a sentence."""
+    out_of_budget: bool = False
+    """Whether that is because the next request did not fit into the budget."""
 
     def add(self, record: Record) -> None:
         """Count one record."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.pace import Stop, closed_loop
-from harness.engine.progress import Progress
+from harness.engine.progress import Progress, Tally
 from harness.engine.store import INTERRUPTED, TARGET_KINDS
 from harness.errors import StoreError
 from harness.flow import TARGET, AskFailed, single_turn
@@ -77,8 +77,8 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     finally:
         tally.in_flight -= 1
     if response.error is not None:
-        tally.stopped = tally.stopped or _reason_to_stop(response.error)
-        if not response.attempts and response.error.kind in (INTERRUPTED, "exhausted"):
+        _note_reason_to_stop(tally, response.error)
+        if not response.attempts and (response.error.boundary == "budget" or response.error.kind == INTERRUPTED):
             return
     record = _record(world, trial, tuple(journal.exchanges), grades, response.error)
     world.append(record)
@@ -126,13 +126,14 @@ def _total(costs: Sequence[float | None]) -> float | None:
     return sum(known) if known and len(known) == len(costs) else None
 
 
-def _reason_to_stop(error: Error) -> str | None:
-    """Why a target's remaining trials should not be asked after this error, if so."""
-    if error.kind == "exhausted" and error.boundary == "budget":
-        return "the budget is spent"
-    if error.kind in TARGET_KINDS:
-        return f"asking it again would only repeat: {error.message}"
-    return None
+def _note_reason_to_stop(tally: Tally, error: Error) -> None:
+    """After some errors a target's remaining trials are not worth asking."""
+    if tally.stopped:
+        return
+    if error.boundary == "budget":
+        tally.stopped, tally.out_of_budget = error.message, True
+    elif error.kind in TARGET_KINDS:
+        tally.stopped = f"asking it again would only repeat: {error.message}"
 
 
 class _Asker:

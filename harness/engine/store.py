@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sys
 from array import array
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness import records
 from harness.errors import StoreError, UsageError
-from harness.model import Error, Manifest, Record
+from harness.model import Error, Manifest, Record, ToolResult
 from harness.records import CorruptLineError, ExchangeLine, Line, ToolLine
 
 MANIFEST = "manifest.json"
@@ -274,35 +276,64 @@ def _locked(path: Path) -> BinaryIO:
 
 @dataclass
 class Owed:
-    """What a run folder already holds: final trials, and the journals of those that are not."""
+    """What a run folder already holds, so that what it still owes can be told.
 
-    final: FinalKeys
-    exchanges: list[ExchangeLine]
-    tools: dict[tuple[str, str], ToolLine]
-    damage: Damage
+    `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
+    that are not final. `spent` is US dollars over every distinct exchange, whatever became of its trial.
+    """
+
+    final: FinalKeys = field(default_factory=FinalKeys)
+    finished: Counter[str] = field(default_factory=Counter)
+    exchanges: list[ExchangeLine] = field(default_factory=list)
+    tools: dict[str, dict[str, ToolResult]] = field(default_factory=dict)
+    spent: float = 0.0
+    damage: Damage = field(default_factory=Damage)
 
     @classmethod
     def read(cls, folder: Path, *, retry_errors: bool = False) -> Owed:
-        """Scan a run folder once; memory is eight bytes a final trial plus the unfinished trials' journals."""
-        damage = Damage()
-        journal: dict[str, list[ExchangeLine | ToolLine]] = {}
-        final: dict[int, bool] = {}
+        """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals."""
+        scan, damage = _Scan(retry_errors), Damage()
         for line in read_lines(folder / RECORDS, damage):
-            if isinstance(line, Record):
-                ended = is_final(line, retry_errors=retry_errors)
-                final[prefix(line.key)] = ended
-                journal.pop(line.key, None)
-                if not ended:
-                    journal[line.key] = [ExchangeLine(line.key, line.session, each) for each in line.exchanges]
-            else:
-                journal.setdefault(line.key, []).append(line)
-        lines = [line for of_trial in journal.values() for line in of_trial]
-        return cls(
-            final=FinalKeys(key for key, ended in final.items() if ended),
-            exchanges=[line for line in lines if isinstance(line, ExchangeLine)],
-            tools={(line.key, line.position): line for line in lines if isinstance(line, ToolLine)},
-            damage=damage,
-        )
+            scan.add(line)
+        ended = {key: target for key, target in scan.ended.items() if target is not None}
+        exchanges = [line for lines in scan.journal.values() for line in lines]
+        return cls(FinalKeys(ended), Counter(ended.values()), exchanges, scan.tools, scan.spent, damage)
+
+
+class _Scan:
+    """Follows the lines of a run: which trials ended (at which target), and what the others have so far."""
+
+    def __init__(self, retry_errors: bool) -> None:
+        self.ended: dict[int, str | None] = {}
+        self.journal: dict[str, list[ExchangeLine]] = {}
+        self.tools: dict[str, dict[str, ToolResult]] = {}
+        self.spent = 0.0
+        self._retry_errors = retry_errors
+
+    def add(self, line: Line) -> None:
+        """Take the next line."""
+        if isinstance(line, ToolLine):
+            self.tools.setdefault(line.key, {})[line.position] = line.result
+        elif isinstance(line, ExchangeLine):
+            self._exchange(line)
+        else:
+            self._record(line)
+
+    def _exchange(self, line: ExchangeLine) -> None:
+        known = self.journal.setdefault(line.key, [])
+        if all(line.exchange != each.exchange for each in known):
+            known.append(line)
+            if line.exchange.response.replayed is None:
+                self.spent += line.exchange.cost.usd or 0.0
+
+    def _record(self, record: Record) -> None:
+        for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
+            self._exchange(ExchangeLine(record.key, record.session, exchange))
+        ended = is_final(record, retry_errors=self._retry_errors)
+        self.ended[prefix(record.key)] = sys.intern(record.target) if ended else None
+        if ended:
+            self.journal.pop(record.key, None)
+            self.tools.pop(record.key, None)
 
 
 INTERRUPTED = "interrupted"

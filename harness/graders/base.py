@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from harness.flow import Flow
 from harness.model import Error, FinishReason, Message, ToolCall, ToolResult, Usage
 
-EXPECTED = "{{ expected }}"
+EXPECTED: Any = "{{ expected }}"
 """The default of an argument that is compared with the answer: what the case expects."""
 
 UNKNOWN = "unknown"
@@ -45,7 +45,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A grader's finding: bool = pass or fail, float in 0..1 = score, str = label, None = cannot say; `reason` is for people."""
+    """A grader's finding: bool = pass or fail, float in 0..1 = score, str = label, None = cannot say; why, in `reason`."""
 
     value: bool | float | str | None
     reason: str = ""
@@ -110,19 +110,21 @@ class GraderType(Generic[A]):
     def spelled_out(self, bare: Any) -> dict[str, Any]:
         """The arguments that what stands behind the grader's name means: nothing, a mapping of them, or the short form's value.
 
-        Raises ValueError where there is no short form.
+        Defaults that are templates are among them. Raises ValueError where there is no short form.
         """
         if bare is None:
-            return {}
+            return self.completed({})
         if isinstance(bare, Mapping) and not (self.short_takes_mapping and self._is_short(bare)):
-            return dict(bare)
+            return self.completed(bare)
         if self.short is None:
             raise ValueError(f"{self.name} takes a mapping of arguments, such as {', '.join(self.arguments.model_fields)}")
-        return {self.short: bare}
+        return self.completed({self.short: bare})
+
+    def completed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """`arguments` with the defaults that are templates, so that these are filled in like written ones."""
+        fields = self.arguments.model_fields
+        return {name: field.default for name, field in fields.items() if field.default == EXPECTED} | dict(arguments)
 
     def _is_short(self, bare: Mapping[str, Any]) -> bool:
-        return not any(key in self.names() for key in bare)
-
-    def names(self) -> set[str]:
-        """The arguments' names as a suite spells them."""
-        return {field.alias or name for name, field in self.arguments.model_fields.items()}
+        names = {field.alias or name for name, field in self.arguments.model_fields.items()}
+        return bool(bare) and not names & bare.keys()

@@ -1,4 +1,6 @@
-"""From what a suite says of its graders to functions that grade: arguments checked once, or for each answer where they hold templates.
+"""From what a suite says of its graders to functions that grade.
+
+Arguments are checked once; those with templates are filled in and checked for each case.
 
 The answer's own text is never a template: it is only ever the second argument of a grader's function (it may well hold
 `{{ 7 * 7 }}`, and stays those nine characters). Nor are a case's values, once they are filled in.
@@ -10,14 +12,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from harness.flow import AskFailed, Flow
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderError, GraderType, Grading, Verdict, quoted
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict, quoted
 from harness.model import Error, Grade
 from harness.registry import load
+from harness.suite.templates import TemplateError, render_arguments, templates_in
 
 REASON_LIMIT = 2_000
 """Characters of a reason that are kept; a grader may quote the answer, and an answer may be megabytes."""
@@ -28,7 +31,7 @@ _SCALARS = (str, int, bool, type(None))
 
 
 class GraderSpecLike(Protocol):
-    """What a suite says of one grader; `templated` where an argument holds a template."""
+    """What a suite says of one grader: `harness.suite.nouns.GraderSpec`."""
 
     @property
     def type(self) -> str: ...
@@ -40,12 +43,6 @@ class GraderSpecLike(Protocol):
     def weight(self) -> float: ...
     @property
     def threshold(self) -> float | None: ...
-    @property
-    def templated(self) -> bool: ...
-
-
-Render: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any], Any], Mapping[str, Any]]
-"""(arguments, the case's variables, what it expects) -> the arguments without templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +76,16 @@ class Grader:
         return Grade(self.name, None, "", self.weight, self.threshold, error=error)
 
 
-def build(specs: Sequence[GraderSpecLike], render: Render | None = None) -> tuple[Grader, ...]:
-    """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a grader nobody registered.
-
-    `render` fills in templates; the suite language's own by default.
-    """
-    return tuple(Grader(spec.id, spec.weight, spec.threshold, _verdict_on(spec, render)) for spec in specs)
+def build(specs: Sequence[GraderSpecLike]) -> tuple[Grader, ...]:
+    """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a grader nobody registered."""
+    return tuple(Grader(spec.id, spec.weight, spec.threshold, _verdict_on(spec)) for spec in specs)
 
 
 def grade_all(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ...]]:
     """Every grader's grade of one answer, in order."""
     grades = []
     for grader in graders:
-        grades.append((yield from grader.grade(answer)))
+        grades.append((yield from grader.grade(answer)))  # noqa: PERF401 - no comprehension may yield
     return tuple(grades)
 
 
@@ -104,30 +98,24 @@ def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Ar
     return checked
 
 
-def _verdict_on(spec: GraderSpecLike, render: Render | None) -> Callable[[Answer], Grading]:
+def _verdict_on(spec: GraderSpecLike) -> Callable[[Answer], Grading]:
     kind: GraderType[Any] = load("graders", spec.type)
-    arguments = {**_template_defaults(kind.arguments), **spec.arguments}
-    if not spec.templated and arguments.keys() == spec.arguments.keys():
+    arguments = kind.completed(spec.arguments)
+    if not any(templates_in(arguments)):
         return partial(kind.grade, checked_arguments(kind, arguments))
-    fill_in = _filler(kind, arguments, render)
+    fill_in = _filler(kind, arguments)
     return lambda answer: kind.grade(fill_in(answer), answer)
 
 
-def _template_defaults(arguments: type[Arguments]) -> dict[str, Any]:
-    return {name: field.default for name, field in arguments.model_fields.items() if field.default == EXPECTED}
-
-
-def _filler(kind: GraderType[Any], arguments: Mapping[str, Any], render: Render | None) -> Callable[[Answer], Arguments]:
+def _filler(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Callable[[Answer], Arguments]:
     """From an answer to the arguments for its case: the quick way where each is a plain value or just one variable."""
     variables = {key: match[1] for key, value in arguments.items() if (match := _variable(value))}
     plain = {key: value for key, value in arguments.items() if key not in variables}
 
     def rendered(answer: Answer) -> Arguments:
-        return _fit(kind, (render or _suite_render())(arguments, answer.variables, answer.expected))
+        return _fit(kind, _rendered(arguments, answer))
 
-    if any(map(_holds_template, plain.values())):
-        return rendered
-    return _substituting(kind, plain, variables, rendered)
+    return rendered if any(templates_in(plain)) else _substituting(kind, plain, variables, rendered)
 
 
 def _substituting(
@@ -157,18 +145,11 @@ def _variable(value: Any) -> re.Match[str] | None:
     return _VARIABLE.fullmatch(value) if isinstance(value, str) else None
 
 
-def _holds_template(value: Any) -> bool:
-    if isinstance(value, str):
-        return "{{" in value or "{%" in value or "{#" in value
-    if isinstance(value, Mapping):
-        return any(map(_holds_template, value.values()))
-    return isinstance(value, list | tuple) and any(map(_holds_template, value))
-
-
-def _suite_render() -> Render:
-    from harness.suite.templates import render_arguments  # noqa: PLC0415 - Jinja2 loads only where a template needs it
-
-    return render_arguments
+def _rendered(arguments: Mapping[str, Any], answer: Answer) -> Mapping[str, Any]:
+    try:
+        return render_arguments(arguments, answer.variables, answer.expected)
+    except TemplateError as wrong:
+        raise GraderError("invalid_arguments", wrong.message) from None
 
 
 def _fit(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:

@@ -9,6 +9,7 @@ are units: `25 %` is 25. Numbers are decimals, never floats: no digit is lost, a
 from __future__ import annotations
 
 import re
+from collections import deque
 from decimal import Decimal, DecimalException
 from typing import Annotated, Any
 
@@ -32,10 +33,8 @@ _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123
 
 def read_number(text: str) -> Decimal | None:
     """The last number in `text`, None where there is none."""
-    last = None
-    for last in _NUMBER.finditer(searchable(text)):
-        pass
-    return None if last is None else _value(*(_plain(group) for group in last.groups()))
+    last = deque(_NUMBER.finditer(searchable(text)), maxlen=1)
+    return _value(*map(_plain, last[0].groups())) if last else None
 
 
 def _value(
@@ -77,7 +76,7 @@ def _plain(group: str | bytes | None) -> str:
 def _number_of(value: Any) -> Decimal:
     """What a suite or a case gives as a number: a number, or a text that holds one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError("must be a number, or a text with a number in it")
+        raise ValueError("must be a number, or a text with a number in it")  # noqa: TRY004 - pydantic's contract
     number = read_number(value) if isinstance(value, str) else Decimal(str(value))
     if number is None or not number.is_finite():
         raise ValueError(f"there is no number in {quoted(text_of(value), 40)}")

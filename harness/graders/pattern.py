@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from harness.flow import Flow
 from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, content_of, quoted
 from harness.model import ToolCall
+from harness.suite.units import Flag
 
 REGEX_TOOL = "regex"
 """The name of the ToolCall that runs Python's `re` in a child process."""
@@ -30,8 +31,8 @@ class Pattern(Arguments):
     pattern: str = Field(
         description="The regular expression; RE2 syntax runs at once, the rest of Python's in a child process."
     )
-    ignore_case: bool = Field(False, description="Whether letters match in either case.")
-    full: bool = Field(False, description="Whether the whole answer must match, not just a part of it.")
+    ignore_case: Flag = Field(False, description="Whether letters match in either case.")
+    full: Flag = Field(False, description="Whether the whole answer must match, not just a part of it.")
 
     @model_validator(mode="after")
     def _compiles(self) -> Pattern:

@@ -6,7 +6,7 @@ slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is ever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from referencing import Registry
 from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted
 from harness.graders.pattern import linear, searchable
 from harness.graders.structured import NotJSONError, parse
+from harness.suite.units import Flag
 
 _DATA = ("const", "default", "enum", "examples")
 """Keywords whose values are data, not schemas."""
@@ -36,7 +37,7 @@ def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: A
     if not isinstance(instance, dict):
         return
     for pattern, subschema in patterns.items():
-        for key in filter(lambda key, pattern=pattern: _matches(pattern, key), instance):
+        for key in [key for key in instance if _matches(pattern, key)]:
             yield from validator.descend(instance[key], subschema, path=key, schema_path=pattern)
 
 
@@ -44,8 +45,12 @@ def _additional_properties(validator: Any, additional: Any, instance: Any, schem
     if not isinstance(instance, dict):
         return
     patterns = tuple(schema.get("patternProperties", ()))
-    for key in instance.keys() - schema.get("properties", {}).keys():
-        if not any(_matches(pattern, key) for pattern in patterns):
+    for key in [key for key in instance if key not in schema.get("properties", ())]:
+        if any(_matches(pattern, key) for pattern in patterns):
+            continue
+        if additional is False:
+            yield ValidationError(f"the key {quoted(key)} is not allowed")
+        else:
             yield from validator.descend(instance[key], additional, path=key)
 
 
@@ -62,7 +67,7 @@ def _hashable(value: Any) -> Any:
     return ("bool", value) if isinstance(value, bool) else value
 
 
-_Validator = extend(
+_Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
         "pattern": _pattern,
@@ -79,7 +84,7 @@ class Schema(Arguments):
     document: dict[str, Any] | bool = Field(
         alias="schema", description="The JSON Schema, or the path of the file that holds it."
     )
-    strict: bool = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
+    strict: Flag = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
 
     @field_validator("document")
     @classmethod
@@ -88,6 +93,8 @@ class Schema(Arguments):
             Draft202012Validator.check_schema(schema)
         except SchemaError as invalid:
             raise ValueError(f"not a JSON Schema: {invalid.json_path}: {invalid.message}") from None
+        if isinstance(schema, dict) and schema and not schema.keys() & _Validator.VALIDATORS.keys():
+            raise ValueError(f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything would fit")
         for keyword, value in _keywords(schema):
             _check(keyword, value)
         return schema
@@ -115,10 +122,15 @@ def _check(keyword: str, value: Any) -> None:
         raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
     if keyword == "unevaluatedProperties":
         raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
-    patterns = value if keyword == "patternProperties" and isinstance(value, dict) else (value,) if keyword == "pattern" else ()
-    for pattern in patterns:
-        if isinstance(pattern, str) and linear(pattern) is None:
+    for pattern in _patterns(keyword, value):
+        if linear(pattern) is None:
             raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
+
+
+def _patterns(keyword: str, value: Any) -> Iterable[str]:
+    if keyword == "patternProperties" and isinstance(value, dict):
+        return value
+    return (value,) if keyword == "pattern" and isinstance(value, str) else ()
 
 
 def _json_schema(arguments: Schema, answer: Answer) -> Verdict:

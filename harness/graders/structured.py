@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from pydantic import Field
 
 from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted, text_of
+from harness.suite.units import Flag
 
 _FENCE = "```"
 
@@ -75,7 +76,7 @@ def _refuse(constant: str) -> NoReturn:
 
 def _last_block(text: str) -> str | None:
     """What the last Markdown fence holds, without the language's name."""
-    before, _, rest = text.rpartition(_FENCE)
+    before, _, _ = text.rpartition(_FENCE)
     _, fence, block = before.rpartition(_FENCE)
     if not fence:
         return None
@@ -92,7 +93,7 @@ class JSON(Arguments):
     expected: Any = Field(
         None, description="What the value must equal; left out, any JSON will do. Text that is a JSON object or list is one."
     )
-    strict: bool = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
+    strict: Flag = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
 
 
 def _json(arguments: JSON, answer: Answer) -> Verdict:
@@ -116,4 +117,4 @@ def _expected(value: Any) -> Any:
     return json.loads(text_of(value)) if not isinstance(value, str) else value
 
 
-json_grader = GraderType("json", JSON, _json, short="expected", short_takes_mapping=True)
+json_grader = GraderType("json", JSON, _json, short="expected")

@@ -10,13 +10,14 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, quoted, text_of
+from harness.suite.units import Flag
 
 
 class Folding(Arguments):
     """What two texts are compared without."""
 
-    ignore_case: bool = Field(False, description="Whether `Yes` and `yes` are the same.")
-    strip: bool = Field(True, description="Whether white space at both ends is left out.")
+    ignore_case: Flag = Field(False, description="Whether `Yes` and `yes` are the same.")
+    strip: Flag = Field(True, description="Whether white space at both ends is left out.")
 
     def normal(self, text: str) -> str:
         """`text` as these arguments compare it."""

@@ -30,7 +30,7 @@ _CI_LINE = re.compile(rf"(?:^|(?<=\s)):(?=:[\w-])|:(?=:(?:{_CI_COMMANDS})(?:\s|:
 _CI_BRACKET = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
 _FORMULA = re.compile("^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+!|~$])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$])")
 _AUTOLINK = re.compile(r"\b((?:https?|ftp|mailto|xmpp):|www\.)", re.IGNORECASE)
 
 
@@ -77,7 +77,7 @@ def _csv(text: str) -> str:
 
 def _xml(text: str) -> str:
     """Legal XML characters only; whoever serializes escapes the markup."""
-    return _NOT_XML.sub("\ufffd", text)
+    return _NOT_XML.sub("\ufffd", visible(text))
 
 
 def _markdown(text: str) -> str:
@@ -85,12 +85,16 @@ def _markdown(text: str) -> str:
     flat = _ci(re.sub(r"\s*\n\s*", " ⏎ ", visible(text)))
     plain = _MARKDOWN.sub(r"\\\1", flat.replace("&", "&amp;"))
     plain = plain.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\|", "&#124;")
-    return _AUTOLINK.sub(lambda found: f"{found[0][:-1]}\u200b{found[0][-1]}", plain).replace("@", "@\u200b")
+    return (
+        _AUTOLINK.sub(lambda found: f"{found[0][:-1]}\u200b{found[0][-1]}", plain)
+        .replace("@", "@\u200b")
+        .replace("\\#", "\\#\u200b")
+    )
 
 
 def _plot(text: str) -> str:
     """A label for matplotlib: legal in SVG; parse_math is switched off where it is drawn."""
-    return _xml(visible(text)).replace("\n", " ")
+    return _xml(text).replace("\n", " ")
 
 
 def _ci(text: str) -> str:

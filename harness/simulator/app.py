@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import orjson
 
@@ -137,7 +137,7 @@ class App:
 def routed(method: str, path: str) -> Dialect:
     """The dialect spoken at an address; raises `Refusal` where nobody answers."""
     dialect = dialect_for(path)
-    known = path == "/v1/chat/completions" or path.startswith(ACCOUNTS) and _account_path(path) is not None
+    known = path == "/v1/chat/completions" or (path.startswith(ACCOUNTS) and _account_path(path) is not None)
     if not known:
         raise dialect.failure(404)
     if method != "POST":

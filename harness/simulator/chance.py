@@ -6,7 +6,9 @@ Python's own `hash` is salted a process and `random.Random` costs more to seed t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import count
 
 UNIT = 2.0**-64
 
@@ -25,6 +27,12 @@ def logistic(*parts: object) -> float:
     """A draw from the standard logistic distribution (the inverse of its CDF at `uniform`)."""
     u = min(max(uniform(*parts), 1e-9), 1 - 1e-9)
     return math.log(u / (1 - u))
+
+
+def octets(*key: object) -> Iterator[int]:
+    """An endless sequence of numbers from 0 to 255 that is a function of `key`: cheap, for padding."""
+    for block in count():
+        yield from blake2b(block.to_bytes(8, "big"), digest_size=64, key=digest(*key)).digest()
 
 
 class Stream:

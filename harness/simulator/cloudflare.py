@@ -7,13 +7,12 @@ why in `errors`, and a success has the same envelope. Async batches (`requests`)
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import orjson
 
 from harness.simulator import neurons
-from harness.simulator.chance import digest, uniform
+from harness.simulator.chance import digest, octets
 from harness.simulator.nouns import Body, Frame, Prompt, Refusal, Reply, Sampling, Turn
 from harness.simulator.tokens import count_prompt
 
@@ -95,10 +94,10 @@ def whole(request: Request, reply: Reply) -> Body:
 def streamed(request: Request, reply: Reply) -> Body:
     """The answer as frames: an empty one, one a token, the usage, `[DONE]`."""
     pieces = reply.answers[0].pieces
-    frames = [Frame(0, _frame({"response": "", "tool_calls": [], "p": padding(reply.request_id, 0)}))]
-    frames += [
-        Frame(step, _frame({"response": piece, "tool_calls": [], "p": padding(reply.request_id, step)}))
-        for step, piece in enumerate(pieces, 1)
+    pads = map(padding, octets("padding", reply.request_id))
+    frames = [
+        Frame(step, _frame({"response": piece, "tool_calls": [], "p": pad}))
+        for (step, piece), pad in zip(enumerate(("", *pieces)), pads, strict=False)
     ]
     frames.append(Frame(len(pieces), _frame({"response": "", "usage": usage(request.prompt.model, reply)})))
     frames.append(Frame(len(pieces), DONE))
@@ -169,9 +168,9 @@ def envelope(result: Any) -> bytes:
     return orjson.dumps({"result": result, "success": True, "errors": [], "messages": []})
 
 
-def padding(request_id: str, step: int) -> str:
-    """A meaningless string of a repeatable length between 5 and 33."""
-    return PADDING[: 5 + math.floor(uniform("padding", request_id, step) * (len(PADDING) - 4))]
+def padding(octet: int) -> str:
+    """A meaningless string, between 5 and 33 long."""
+    return PADDING[: 5 + octet % (len(PADDING) - 4)]
 
 
 def _frame(data: dict[str, Any]) -> bytes:
@@ -199,7 +198,8 @@ def _check_branch(body: dict[str, Any]) -> None:
     matches = ("prompt" in body) + ("messages" in body)
     if matches == 0:
         raise _bad_input(
-            "oneOf at '/' not met, 0 matches: required properties at '/' are 'prompt', required properties at '/' are 'messages'"
+            "oneOf at '/' not met, 0 matches: required properties at '/' are 'prompt',"
+            " required properties at '/' are 'messages'"
         )
     if matches == 2:
         raise _bad_input("oneOf at '/' not met, 2 matches")

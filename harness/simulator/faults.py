@@ -32,6 +32,8 @@ CUTS: dict[str, str] = {
     "reset": "the connection is reset (RST)",
 }
 
+LIMITS: dict[str, tuple[float, float]] = {"rate": (0, 1), "status": (200, 599), "seconds": (0, 3600)}
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -48,7 +50,7 @@ class Fault:
     status: int = 500
     code: str | None = None
     message: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     after: int | None = None
     how: str = "clean"
     seconds: float = 0.3
@@ -62,7 +64,8 @@ class Fault:
         unknown = sorted(set(data) - set(names))
         if unknown:
             raise UsageError(f"a fault has no key {unknown[0]!r}; its keys are {', '.join(names)}")
-        fault = cls(**{**data, "requests": tuple(data.get("requests", ()))})
+        requests = data.get("requests", ())
+        fault = cls(**{**data, "requests": tuple(requests if isinstance(requests, list | tuple) else [requests])})
         fault.check()
         return fault
 
@@ -72,12 +75,23 @@ class Fault:
             raise UsageError(f"there is no fault {self.kind!r}; the kinds are {', '.join(KINDS)}")
         if self.how not in CUTS:
             raise UsageError(f"there is no cut {self.how!r}; the ways are {', '.join(CUTS)}")
-        if not 0 <= self.rate <= 1:
-            raise UsageError(f"a fault's rate is a share from 0 to 1, not {self.rate}")
-        if not isinstance(self.headers, Mapping):
-            raise UsageError(f"a fault's headers are an object of names and values, not {self.headers!r}")
+        for name, (low, high) in LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise UsageError(f"a fault's {name} is a number from {low} to {high}, not {value!r}")
+        for name in ("model", "code", "message"):
+            if not isinstance(getattr(self, name), str | None):
+                raise UsageError(f"a fault's {name} is text, not {getattr(self, name)!r}")
+        self._check_headers()
+        if self.after is not None and (not isinstance(self.after, int) or self.after < 0):
+            raise UsageError(f"a fault's after is a number of events from 0, not {self.after!r}")
         for part in self.requests:
             bounds(part)
+
+    def _check_headers(self) -> None:
+        pairs = self.headers.items() if isinstance(self.headers, Mapping) else [(None, None)]
+        if not all(isinstance(part, str) and part.isascii() and part.isprintable() for pair in pairs for part in pair):
+            raise UsageError(f"a fault's headers are an object of printable names and values, not {self.headers!r}")
 
     def to_data(self) -> dict[str, Any]:
         """Plain data that `from_data` reads."""

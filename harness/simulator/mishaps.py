@@ -125,6 +125,6 @@ async def _cut(line: Line, how: str, following: bytes) -> None:
         case "short_length":
             await line.close()
         case "in_chunk":
-            await line.close(b"%x\r\n" % (len(following) + 64) + following)
+            await line.close(b"%x\r\n" % max(len(following), 1) + following[: len(following) // 2])
         case "reset":
             await line.reset()

@@ -7,11 +7,12 @@ text, reports usage only when asked and then as null in every other chunk, and p
 from __future__ import annotations
 
 import math
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.chance import digest, uniform
+from harness.simulator.chance import digest, octets
 from harness.simulator.nouns import Answer, Body, Frame, Prompt, Refusal, Reply, Sampling, Turn
 from harness.simulator.tokens import count_prompt
 
@@ -89,9 +90,10 @@ def whole(request: Request, reply: Reply) -> Body:
 def streamed(request: Request, reply: Reply) -> Body:
     """The answer as chunks: a role a choice, one a token, a finish a choice, usage if asked for, `[DONE]`."""
     frames: list[Frame] = []
+    pads = map(padding, octets("obfuscation", reply.request_id)) if request.obfuscate else repeat(None)
 
     def chunk(step: int, choices: list[dict[str, Any]], total: dict[str, Any] | None = None) -> None:
-        frames.append(Frame(step, _chunk(request, reply, len(frames), choices, total)))
+        frames.append(Frame(step, _chunk(request, reply, next(pads), choices, total)))
 
     for index in range(len(reply.answers)):
         chunk(0, [_delta(index, {"role": "assistant", "content": "", "refusal": None})])
@@ -156,6 +158,11 @@ FAILURES: dict[int, tuple[str | None, str]] = {
 }
 
 
+def padding(octet: int) -> str:
+    """A meaningless string, between 1 and 32 long."""
+    return PADDING[: 1 + octet % len(PADDING)]
+
+
 def models(ids: tuple[str, ...]) -> bytes:
     """The body of `GET /v1/models`."""
     data = [{"id": model, "object": "model", "created": 1_743_811_200, "owned_by": "evalharness"} for model in ids]
@@ -181,7 +188,7 @@ def _base(request: Request, reply: Reply, kind: str) -> dict[str, Any]:
 
 
 def _choice(index: int, answer: Answer) -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
     return {"index": index, "message": message, "logprobs": None, "finish_reason": answer.finish}
 
 
@@ -195,12 +202,14 @@ def _interleaved(reply: Reply) -> list[tuple[int, int, str]]:
     return sorted(pieces, key=lambda item: item[:2])
 
 
-def _chunk(request: Request, reply: Reply, number: int, choices: list[dict[str, Any]], total: dict[str, Any] | None) -> bytes:
+def _chunk(
+    request: Request, reply: Reply, pad: str | None, choices: list[dict[str, Any]], total: dict[str, Any] | None
+) -> bytes:
     data = _base(request, reply, "chat.completion.chunk") | {"choices": choices}
     if request.include_usage:
         data["usage"] = total
-    if request.obfuscate:
-        data["obfuscation"] = PADDING[: 1 + math.floor(uniform("obfuscation", reply.request_id, number) * len(PADDING))]
+    if pad is not None:
+        data["obfuscation"] = pad
     return b"data: " + orjson.dumps(data) + b"\n\n"
 
 

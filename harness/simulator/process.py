@@ -60,7 +60,7 @@ def start(config: Config | None = None) -> SimulatorProcess:
 
 def _greet(child: subprocess.Popen[str], config: Config) -> str:
     """Hand over the configuration; the child's first line is its base URL."""
-    assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018  both are pipes
+    assert child.stdin is not None and child.stdout is not None  # noqa: S101  both are pipes
     try:
         child.stdin.write(config.to_json() + "\n")
         child.stdin.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from harness.simulator.nouns import Turn
 
@@ -23,7 +24,13 @@ def split(text: str) -> list[str]:
     return PIECE.findall(text)
 
 
+@lru_cache(maxsize=512)
+def _count(text: str) -> int:
+    """Kept for a while, since many requests share their system prompt."""
+    return len(split(text))
+
+
 def count_prompt(turns: Sequence[Turn]) -> int:
     """Tokens of a chat in Llama 4's template: 1 + 5 a message + 4 (the header of the answer) + text + images."""
-    body = sum(len(split(turn.text)) + IMAGE_TOKENS * turn.images for turn in turns)
+    body = sum(_count(turn.text) + IMAGE_TOKENS * turn.images for turn in turns)
     return 1 + 5 * len(turns) + 4 + body

@@ -70,40 +70,63 @@ OneOrMore = BeforeValidator(_listed)
 
 def read(model: type[M], value: Any, locator: Locator, problems: Problems, at: Location = ()) -> M | None:
     """`value`, which stands at `at`, as `model`; None where it is none, with what is wrong added to `problems`."""
-    readers: dict[int, type[Language]] = {}
+    readers: dict[int, type[BaseModel]] = {}
     try:
         return model.model_validate(value, context=readers)
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
-            place, sentence = explain(error, value, locator, at, readers)
-            problems.add(place, sentence)
+            problems.add(*explain(error, value, locator, at, readers))
         return None
 
 
+def read_around(model: type[M], value: Any, locator: Locator, problems: Problems, instead: Mapping[str, Any]) -> M | None:
+    """As `read`, but a key that is wrong is left out, so that what stands beside it can be checked too.
+
+    `instead` gives the values of required keys that are wrong or missing; None where that does not suffice.
+    """
+    found = read(model, value, locator, problems)
+    if found is not None or not isinstance(value, dict):
+        return found
+    try:
+        return model.model_validate(_right_part(model, value, instead))
+    except ValidationError:  # what is still wrong has been said above
+        return None
+
+
+def _right_part(model: type[BaseModel], value: dict[str, Any], instead: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        model.model_validate(value)
+    except ValidationError as invalid:
+        wrong = {error["loc"][0] for error in invalid.errors(include_url=False) if error["loc"]}
+        return {**instead, **{key: item for key, item in value.items() if key not in wrong}}
+    return value
+
+
 def explain(
-    error: ErrorDetails, value: Any, locator: Locator, at: Location, readers: Mapping[int, type[Language]]
+    error: ErrorDetails, value: Any, locator: Locator, at: Location, readers: Mapping[int, type[BaseModel]]
 ) -> tuple[Place, str]:
     """Where the error stands, and what is wrong in one sentence."""
     location = at + error["loc"]
     name = next((f"`{part}`" for part in reversed(location) if isinstance(part, str) and not part.startswith("<")), "the value")
     if error["type"] == "extra_forbidden":
-        reader = readers.get(id(_inside(value, error["loc"][:-1])))
+        reader = readers.get(id(inside(value, error["loc"][:-1])))
         return locator.place(location, key=True), _unknown(str(error["loc"][-1]), reader)
     if error["type"] == "missing":
         return locator.place(location[:-1]), f"{name} is missing{_described(error, value, readers)}"
     return locator.place(location), f"{name} {_wrong(error)}"
 
 
-def _unknown(key: str, reader: type[Language] | None) -> str:
+def _unknown(key: str, reader: type[BaseModel] | None) -> str:
     if reader is None:
         return f"unknown key `{key}`; remove it"
-    if key in reader.refused:
-        return f"`{key}:` is not supported by this version; {reader.refused[key]}"
-    return f"unknown key `{key}`; {suggestion(key, reader.model_fields)}"
+    refused: Mapping[str, str] = getattr(reader, "refused", {})
+    if key in refused:
+        return f"`{key}:` is not supported by this version; {refused[key]}"
+    return f"unknown key `{key}`; {suggestion(key, (field.alias or name for name, field in reader.model_fields.items()))}"
 
 
-def _described(error: ErrorDetails, value: Any, readers: Mapping[int, type[Language]]) -> str:
-    reader = readers.get(id(_inside(value, error["loc"][:-1])))
+def _described(error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]) -> str:
+    reader = readers.get(id(inside(value, error["loc"][:-1])))
     field = reader.model_fields.get(str(error["loc"][-1])) if reader else None
     return f"; it is {field.description[0].lower()}{field.description[1:].rstrip('.')}" if field and field.description else ""
 
@@ -125,18 +148,14 @@ def _wrong(error: ErrorDetails) -> str:
     return f"{message[0].lower()}{message[1:]}, not {shown(given)}"
 
 
-def _inside(value: Any, location: Location) -> Any:
+def inside(value: Any, location: Location) -> Any:
     """The part of `value` at `location`; a union's tags, which are in no document, are skipped."""
     for part in location:
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        if (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        ):
             value = value[part]
     return value
-
-
-Names = Annotated[str, BeforeValidator(lambda value: checked_name(value))]
-"""The name of something that groups results: printed in tables and used in gates, so one short line."""
 
 
 def checked_name(value: Any) -> str:
@@ -148,3 +167,7 @@ def checked_name(value: Any) -> str:
     if not value.strip() or value != value.strip() or len(value) > 200 or not value.isprintable():
         raise ValueError(f"should be one line of 1 to 200 printable characters, not {shown(value)}")
     return value
+
+
+Names = Annotated[str, BeforeValidator(checked_name)]
+"""The name of something that groups results: printed in tables and used in gates, so one short line."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, GetCoreSchemaHandler, Tag, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from harness.suite.language import FLAG, LIST, MAPPING, SCALAR, Language, by_shape
 from harness.suite.units import Flag, Number, Text, Whole
@@ -56,6 +57,17 @@ class Sampling(Language):
         return self.model_dump(exclude_unset=True)
 
 
+class _AsParameters:
+    """Reads a `Sampling` and keeps its parameters."""
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(Sampling.parameters, handler.generate_schema(Sampling))
+
+
+Parameters = Annotated[dict[str, Any], _AsParameters()]
+"""Sampling parameters as a mapping from canonical name to value, checked as `Sampling`."""
+
+
 class Axes(Language):
     """Sampling parameters, each with the values it takes."""
 
@@ -82,5 +94,5 @@ class Sweep(Axes):
     """What to vary: the product of the axes, with the zipped ones in step; then `exclude` removes and `include` adds."""
 
     zip: Axes | None = Field(None, description="Parameters that change together: their lists are of one length.")
-    include: list[Sampling] = Field(default_factory=list, description="Settings to add to the product.")
-    exclude: list[Sampling] = Field(default_factory=list, description="Settings to remove: all that match each value given.")
+    include: list[Parameters] = Field(default_factory=list, description="Settings to add to the product.")
+    exclude: list[Parameters] = Field(default_factory=list, description="Settings to remove: all that match each value given.")

@@ -42,7 +42,7 @@ class Fixed:
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def place(self, location: Location = (), *, key: bool = False) -> Place:  # noqa: ARG002
+    def place(self, location: Location = (), *, key: bool = False) -> Place:
         """The one place."""
         return self._place
 

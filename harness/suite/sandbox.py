@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
-from jinja2.defaults import DEFAULT_FILTERS, DEFAULT_TESTS
 from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS
 from jinja2.visitor import NodeTransformer
 
 MAX_WORK = 20_000_000
@@ -34,8 +35,32 @@ _FILTERS = (
     "reject rejectattr replace reverse round select selectattr sort string title trim truncate unique upper urlencode wordcount"
 )
 _METHODS = frozenset(
-    "capitalize casefold count endswith find get index isdigit items join keys lower lstrip removeprefix removesuffix replace "
-    "rstrip split splitlines startswith strip title upper values".split()
+    [
+        "capitalize",
+        "casefold",
+        "count",
+        "endswith",
+        "find",
+        "get",
+        "index",
+        "isdigit",
+        "items",
+        "join",
+        "keys",
+        "lower",
+        "lstrip",
+        "removeprefix",
+        "removesuffix",
+        "replace",
+        "rstrip",
+        "split",
+        "splitlines",
+        "startswith",
+        "strip",
+        "title",
+        "upper",
+        "values",
+    ]
 )
 
 
@@ -144,7 +169,7 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         _charge(name, operands, options)
         return function(*args[:passed], *operands, **options)
 
-    call.__dict__.update(function.__dict__)
+    call.__dict__.update(getattr(function, "__dict__", {}))
     return call
 
 
@@ -163,9 +188,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.globals = {"range": self._range}
-        self.filters = {name: _guarded(name, DEFAULT_FILTERS[name]) for name in _FILTERS.split()}
+        self.filters = {name: _guarded(name, FILTERS[name]) for name in _FILTERS.split()}
         self.filters |= {"tojson": _tojson, _COUNTED: _counted, _WEIGHED: weigh}
-        self.tests = dict(DEFAULT_TESTS)
+        self.tests = dict(TESTS)
 
     @staticmethod
     def _range(*bounds: int) -> range:
@@ -181,7 +206,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return getattr(obj, "__name__", "") in _METHODS
         return obj is self._range or isinstance(owner, LoopContext)
 
-    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as Jinja2 names them
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a method of plain data, with its operands weighed first."""
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str | dict | list | tuple):
@@ -245,8 +270,8 @@ class _Metering(NodeTransformer):
         return node if node.ctx == "store" else _filtered(node, _WEIGHED)
 
 
-def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
+    return nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
 
 
 def metered(tree: nodes.Template) -> nodes.Template:

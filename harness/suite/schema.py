@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from harness.suite.language import MAPPING, SCALAR, Language, Names, OneOrMore, by_shape
-from harness.suite.parameters import Sampling, Sweep
+from harness.suite.parameters import Parameters, Sweep
 from harness.suite.run import RunSpec
 from harness.suite.targets import TargetSpec
 from harness.suite.units import Flag, Share, Text, Whole
@@ -69,7 +69,7 @@ class CaseSpec(Language):
         default_factory=dict, description="Anything worth keeping with the case; nothing reads it."
     )
     threshold: Share | None = Field(None, description="The case passes where its score is at least this.")
-    sampling: Sampling | None = Field(None, description="Sampling parameters of this case alone.")
+    sampling: Parameters | None = Field(None, description="Sampling parameters of this case alone.")
     graders: list[Any] | None = Field(None, description="Graders of this case alone, instead of its eval's.")
 
     @model_validator(mode="after")
@@ -146,7 +146,7 @@ class SuiteFile(Language):
     targets: Annotated[list[TargetItem], Field(min_length=1), OneOrMore] = Field(
         description="What is tested: names from targets.yaml beside the suite, built-in names, or targets written out."
     )
-    sampling: Sampling = Field(default_factory=Sampling, description="Sampling parameters of every request.")
+    sampling: Parameters = Field(default_factory=dict, description="Sampling parameters of every request.")
     sweep: Sweep = Field(default_factory=Sweep, description="Sampling parameters to vary: every combination is run.")
     repeats: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(1, description="How often each question is asked.")
     run: RunSpec = Field(default_factory=RunSpec, description="How the run is driven, and what it may cost.")

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from harness import registry
 from harness.suite.language import Language, Names, read
-from harness.suite.parameters import Sampling
+from harness.suite.parameters import Parameters
 from harness.suite.problems import Place, Problems, suggestion
 from harness.suite.run import LimitsSpec, Unsupported
 from harness.suite.units import Count, Delay, Money, Number, Text, Whole
@@ -118,7 +118,7 @@ class TargetSpec(Language):
         default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
     )
     extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields to add to each request's body, as they are.")
-    sampling: Sampling = Field(default_factory=Sampling, description="Sampling parameters of this target; the suite's win.")
+    sampling: Parameters = Field(default_factory=dict, description="Sampling parameters of this target; the suite's win.")
     limits: LimitsSpec = Field(default_factory=LimitsSpec, description="How hard this target may be driven.")
     price: PriceSpec | None = Field(None, description="What it costs, instead of the price catalogue's figure.")
     context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
@@ -155,7 +155,10 @@ class Table:
         if not isinstance(spec, dict):
             self._problems.add(document.place((name,)), f"the target `{name}` should be a mapping of keys to values")
             return None
-        return read(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
+        found = read(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
+        if found is not None:
+            check_target(found, document.place((name,)), self._problems)
+        return found
 
 
 def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:

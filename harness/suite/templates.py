@@ -7,7 +7,7 @@ one `{{ expression }}` passes the expression's own value where an argument is wa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -75,7 +75,7 @@ def is_template(text: str) -> bool:
     return any(marker in text for marker in _MARKERS)
 
 
-def compile(text: str, place: Place = NOWHERE) -> Template:  # noqa: A001 - as re.compile
+def compile(text: str, place: Place = NOWHERE) -> Template:
     """`text` ready to be rendered; `place` is where its first line stands. Raises TemplateError."""
     if not is_template(text):
         return Template(text, place)
@@ -106,7 +106,7 @@ def _compiled(text: str) -> tuple[frozenset[str], frozenset[str], Callable[..., 
 
 def _renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
     def render(variables: Mapping[str, Any]) -> str:
-        return "".join(compiled.root_render_func(compiled.new_context(variables)))
+        return "".join(compiled.root_render_func(compiled.new_context(dict(variables))))
 
     return render
 
@@ -115,10 +115,12 @@ def _evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
     """What computes the expression's own value: it is assigned to a name, and read from there."""
     line = expression.lineno
     assignment = nodes.Assign(nodes.Name(_RESULT, "store", lineno=line), expression, lineno=line)
-    compiled = _sandbox.from_string(nodes.Template([assignment], lineno=1).set_environment(_sandbox))
+    tree = nodes.Template([assignment], lineno=1)
+    tree.set_environment(_sandbox)
+    compiled = _sandbox.from_string(tree)
 
     def evaluate(variables: Mapping[str, Any]) -> Any:
-        context = compiled.new_context(variables)
+        context = compiled.new_context(dict(variables))
         deque(compiled.root_render_func(context), maxlen=0)  # an assignment prints nothing; running it is the point
         value = context.vars[_RESULT]
         if isinstance(value, Undefined):
@@ -167,3 +169,33 @@ def _runtime_sentence(error: Exception, variables: Mapping[str, Any]) -> str:
     if isinstance(error, SecurityError):
         return f"the template is refused: {error}"
     return f"the template failed: {type(error).__name__}: {error}"
+
+
+def render_arguments(arguments: Mapping[str, Any], variables: Mapping[str, Any], expected: Any) -> dict[str, Any]:
+    """A grader's arguments with every template filled in from the case's variables and `expected`. Raises TemplateError."""
+    scope = {**variables, "expected": expected}
+    return {name: _rendered(value, scope) for name, value in arguments.items()}
+
+
+def _rendered(value: Any, scope: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return compile(value).value(scope) if is_template(value) else value
+    if isinstance(value, Verbatim):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _rendered(item, scope) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rendered(item, scope) for item in value]
+    return value
+
+
+def templates_in(value: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every text in `value` that is a template, with the way to it."""
+    if isinstance(value, str) and is_template(value):
+        yield location, value
+    elif isinstance(value, Mapping) and not isinstance(value, Verbatim):
+        for key, item in value.items():
+            yield from templates_in(item, (*location, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from templates_in(item, (*location, index))

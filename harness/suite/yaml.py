@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
@@ -205,7 +205,7 @@ class _Builder:
     def _add(self, event: Any, message: str) -> None:
         self._problems.add(Place(self._path, *_mark(event)), message)
 
-    def _refuse(self, event: Any, message: str) -> Any:
+    def _refuse(self, event: Any, message: str) -> NoReturn:
         self._add(event, message)
         raise _Refused
 

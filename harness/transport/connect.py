@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment
 
 import httpx
 
@@ -29,7 +29,7 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     """The proxy's URL for `url`, None for a direct connection; from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY."""
     address = httpx.URL(url)
     known = dict(getproxies_environment() if proxies is None else proxies)
-    if is_loopback(address.host) or proxy_bypass_environment(address.host, known):
+    if is_loopback(address.host) or _exempt(address.host, known.get("no", "")):
         return None
     return known.get(address.scheme) or known.get("all")
 
@@ -40,6 +40,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _exempt(host: str, no_proxy: str) -> bool:
+    """Whether NO_PROXY names `host` or a domain it is in; `*` is everything."""
+    names = [name.strip().lower().lstrip(".") for name in no_proxy.split(",")]
+    return any(name == "*" or (name and (host == name or host.endswith("." + name))) for name in names)
 
 
 def _proxied(proxy: str) -> httpx.AsyncHTTPTransport:

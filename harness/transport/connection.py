@@ -12,6 +12,7 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from time import perf_counter_ns
+from typing import cast
 
 import httptools
 import httpx
@@ -139,8 +140,7 @@ class Connection(asyncio.Protocol):
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         arrival = perf_counter_ns()

@@ -29,8 +29,9 @@ async def dial(url: httpx.URL, context: ssl.SSLContext | None, seconds: float | 
     """A fresh connection to `url`'s origin. Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol."""
     if url.scheme not in {"http", "https"} or not url.host:
         raise httpx.UnsupportedProtocol(f"{str(url)!r} is not an http:// or https:// address")
+    watch = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as watch:
+        async with watch:
             return await _open(url, context)
     except TimeoutError as late:
         if watch.expired():

@@ -68,7 +68,7 @@ def failure(error: Exception, scene: Scene) -> Error:
         case httpx.NetworkError():
             return _gone(_reason(error), scene)
         case _:
-            return _error("protocol", f"{host} did not answer in HTTP as expected: {error or type(error).__name__}")
+            return _error("protocol", f"{host} did not answer in HTTP as expected: {str(error) or type(error).__name__}")
 
 
 def _error(kind: str, message: str, *, retryable: bool = False) -> Error:
@@ -112,8 +112,6 @@ def _causes(error: BaseException) -> list[BaseException]:
     current: BaseException | None = error
     while current is not None and current not in causes:
         causes.append(current)
-        if isinstance(current, BaseExceptionGroup):
-            current = current.exceptions[0]
-        else:
-            current = current.__cause__ or current.__context__
+        grouped = current.exceptions[0] if isinstance(current, BaseExceptionGroup) else None
+        current = grouped or current.__cause__ or current.__context__
     return causes

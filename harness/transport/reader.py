@@ -28,27 +28,30 @@ class ReadClock(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and wait for the headers. Raises httpx.TransportError only."""
-        trace = _Trace()
+        arrivals = request.extensions.get("marks") or Arrivals()
+        arrivals.protocol = False
+        trace = request.extensions["trace"] = _Trace(arrivals)
         try:
-            return await self._attempt(request, trace)
+            return await self._attempt(request, arrivals, trace)
         except (httpx.ReadError, httpx.RemoteProtocolError):
-            if trace.dialled:
+            if trace.dialled or not trace.traced:
                 raise
-        return await self._attempt(request, _Trace())
+        return await self._attempt(request, arrivals, trace)
 
-    async def _attempt(self, request: httpx.Request, trace: _Trace) -> httpx.Response:
+    async def _attempt(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
         if self._inner is None:
             self._inner = self._open()
-        arrivals = trace.arrivals
-        request.extensions["trace"] = trace
-        arrivals.connected = arrivals.sent = perf_counter_ns()
+        arrivals.connected = begun = perf_counter_ns()
+        arrivals.sent = None
         try:
             response = await self._inner.handle_async_request(request)
-        except BaseException:
+        except BaseException as broken:
+            if isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout):
+                arrivals.connected = None
             await self.aclose()
             raise
-        if arrivals.first_byte is None:
-            arrivals.first_byte = perf_counter_ns()
+        if not trace.traced:
+            arrivals.sent, arrivals.first_byte = begun, perf_counter_ns()
         response.extensions = {**response.extensions, "marks": arrivals}
         response.stream = ReadStream(self, response.stream, arrivals)
         return response
@@ -88,11 +91,13 @@ class ReadStream(httpx.AsyncByteStream):
 class _Trace:
     """httpx's `trace` extension: called with each of the transport's steps."""
 
-    def __init__(self) -> None:
-        self.arrivals = Arrivals(protocol=False)
+    def __init__(self, arrivals: Arrivals) -> None:
+        self.arrivals = arrivals
         self.dialled = False
+        self.traced = False
 
     async def __call__(self, name: str, info: dict[str, Any]) -> None:
+        self.traced = True
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self.arrivals.connected = perf_counter_ns()
         if name.startswith("connection.connect_tcp"):

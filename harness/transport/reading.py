@@ -2,14 +2,13 @@
 
 A stream is complete at its terminal signal, though the connection stay open. The clock for the first content and the one
 between contents are moved by content, not by bytes: pings and empty events keep no answer alive. A request that is not
-streamed has its content at the very end, so only the total applies to it.
+streamed has all its content at the very end, so there only the total applies.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from time import perf_counter_ns
 from typing import Any, cast
 
@@ -20,9 +19,9 @@ from harness.providers.base import Decoded, Decoder, Signal
 from harness.transport.connection import Arrivals
 from harness.transport.failures import Waiting
 from harness.transport.inflate import Inflater
-from harness.transport.retry_after import retry_after
 from harness.transport.slots import Slot
-from harness.transport.sse import Reader
+from harness.transport.sse import Event, Reader
+from harness.transport.wire import WireResponse
 
 GRACE = 0.1
 """Seconds the end of the body may lag behind the terminal signal before the connection is given up for it."""
@@ -30,87 +29,162 @@ MAX_ERROR_BODY = 256 * 1024
 """Bytes read of a refusal; what is beyond explains nothing."""
 
 _KEPT = frozenset(
-    "date server via content-type retry-after retry-after-ms x-should-retry x-request-id request-id x-amzn-requestid "
-    "anthropic-organization-id".split()
+    {"content-type", "date", "request-id", "retry-after", "retry-after-ms", "server", "via"}
+    | {"x-amzn-requestid", "x-request-id", "x-should-retry"}
 )
-_KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "anthropic-priority-", "cf-", "openai-", "x-simulated", "x-envoy-")
-_JSON = ("application/json", "text/html")
-_OK = range(200, 300)
+_KEPT_PREFIXES = ("anthropic-", "cf-", "openai-", "x-ratelimit-", "x-simulated")
 
 
 class Reading:
-    """One attempt's answer under way; `response` may be asked for at any moment."""
+    """One attempt's answer under way; `arrivals` is filled by the transport."""
 
     def __init__(self, call: Call, decoder: Decoder) -> None:
-        self._call = call
-        self._timeouts = call.target.limits.timeouts
-        self._decoder = decoder
         self._loop = asyncio.get_running_loop()
-        self._total_at = self._loop.time() + self._timeouts.total
+        self._call = call
+        self._decoder = decoder
+        self._timeouts = call.target.limits.timeouts
+        self.total_at = self._loop.time() + self._timeouts.total
         self.waiting: Waiting = "total"
+        self.arrivals = Arrivals()
         self.status: int | None = None
-        self.arrivals = Arrivals(protocol=False)
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         self._body = bytearray()
         self._streamed = False
         self._events: list[int] = []
         self._reads = 0
         self._first_token: int | None = None
         self._first_answer: int | None = None
-        self._done: int | None = None
+        self._last_read: int | None = None
 
     @property
-    def redirected_to(self) -> str | None:
-        """The `location` of a redirect, None where the answer is none."""
-        redirected = self.status is not None and 300 <= self.status < 400
-        return self._headers.get("location", "nowhere") if redirected else None
+    def succeeded(self) -> bool:
+        """Whether the status is 2xx."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def redirected(self) -> bool:
+        """Whether the answer lies elsewhere."""
+        return self.status is not None and 300 <= self.status < 400
 
     async def take(self, answer: httpx.Response, watch: asyncio.Timeout) -> None:
-        """Read `answer` to its end, moving `watch` as content comes. Raises httpx.TransportError, ValueError (a cap)."""
+        """Read `answer` to its end, moving `watch` as content comes. Raises httpx.TransportError and the caps' ValueErrors."""
         self.status = answer.status_code
-        self.arrivals = cast(Arrivals, answer.extensions["marks"])
-        self._headers = {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in answer.headers.raw}
-        if self.redirected_to is not None:
+        raw = answer.raw_headers if isinstance(answer, WireResponse) else answer.headers.raw
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+        if self.redirected:
             return
-        chunks = self._chunks(answer)
-        if self.status in _OK and await self._is_stream(chunks):
-            await self._take_events(chunks, watch)
+        inflater = Inflater(self.headers.get("content-encoding", ""))
+        chunks: AsyncIterator[tuple[int, bytes]] = cast(Any, answer.stream).timed()
+        if self.succeeded and self._is_stream():
+            await self._take_events(chunks, inflater, watch)
         else:
-            await self._take_body(chunks, watch)
-        self._done = self._done or self.arrivals.done
+            await self._take_body(chunks, inflater)
 
-    async def _chunks(self, answer: httpx.Response) -> AsyncIterator[tuple[int, bytes]]:
-        inflater = Inflater(self._headers.get("content-encoding", ""))
-        timed: Callable[[], AsyncIterator[tuple[int, bytes]]] = cast(Any, answer.stream).timed
-        async for arrival, data in timed():
-            yield arrival, inflater.feed(data)
-        self._done = self.arrivals.done
-
-    async def _is_stream(self, chunks: AsyncIterator[tuple[int, bytes]]) -> bool:
-        """Whether events follow: by Content-Type; where that says nothing, by what was asked and the first byte."""
-        kind = self._headers.get("content-type", "").partition(";")[0].strip().lower()
+    def _is_stream(self) -> bool:
+        """Whether events follow: by Content-Type; where that says nothing, by what was asked."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
             return True
-        return self._call.request.stream and not (kind.startswith(_JSON) or kind.endswith("+json"))
+        return self._call.request.stream and not kind.endswith(("json", "html"))
 
-    async def _take_body(self, chunks: AsyncIterator[tuple[int, bytes]], watch: asyncio.Timeout) -> None:
-        watch.reschedule(self._total_at)
-        self.waiting = "total"
+    async def _take_body(self, chunks: AsyncIterator[tuple[int, bytes]], inflater: Inflater) -> None:
         async for _, data in chunks:
-            self._body += data
-            if self.status not in _OK and len(self._body) > MAX_ERROR_BODY:
+            self._body += inflater.feed(data)
+            if not self.succeeded and len(self._body) > MAX_ERROR_BODY:
                 return
-        if self.status in _OK:
+        if self.succeeded:
             self._decoder.body(bytes(self._body))
 
-    async def _take_events(self, chunks: AsyncIterator[tuple[int, bytes]], watch: asyncio.Timeout) -> None:
+    async def _take_events(self, chunks: AsyncIterator[tuple[int, bytes]], inflater: Inflater, watch: asyncio.Timeout) -> None:
         self._streamed = True
         reader = Reader()
-        sent = self.arrivals.sent
-        since_sent = 0.0 if sent is None else (perf_counter_ns() - sent) / 1e9
+        since_sent = (perf_counter_ns() - (self.arrivals.sent or perf_counter_ns())) / 1e9
         self._wait(watch, "first", self._timeouts.first - since_sent)
         async for arrival, data in chunks:
-            if self._decoder.complete:
-                continue  # nothing after the terminal signal matters but the end
-            self._take_read(reader.feed(data), arrival, watch)
-        self._take_read(reader.close(), arrival, watch)
+            if not self._decoder.complete:  # nothing after the terminal signal matters but the end
+                self._last_read = arrival
+                self._take_read(reader.feed(inflater.feed(data)), arrival, watch)
+        if not self._decoder.complete and self._last_read is not None:
+            self._take_read(reader.close(), self._last_read, watch)
+
+    def _take_read(self, events: list[Event], arrival: int, watch: asyncio.Timeout) -> None:
+        decoder, before = self._decoder, len(self._events)
+        for name, data in events:
+            signal = decoder.event(name, data)
+            if signal is not Signal.NOTHING:
+                self._stamp(signal, arrival)
+            if decoder.complete:
+                self._wait(watch, "total", GRACE)
+                break
+        if len(self._events) > before:
+            self._reads += 1
+            if not decoder.complete:
+                self._wait(watch, "idle", self._timeouts.idle)
+
+    def _stamp(self, signal: Signal, arrival: int) -> None:
+        self._events.append(arrival)
+        if self._first_token is None:
+            self._first_token = arrival
+        if self._first_answer is None and signal is Signal.ANSWER:
+            self._first_answer = arrival
+
+    def _wait(self, watch: asyncio.Timeout, waiting: Waiting, seconds: float) -> None:
+        """Let `watch` run out `seconds` from now, but never after the total."""
+        when = self._loop.time() + seconds
+        self.waiting = waiting if when < self.total_at else "total"
+        watch.reschedule(min(when, self.total_at))
+
+    # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def response(self, slot: Slot, failure: Error | None) -> Response:
+        """The Response with its one Attempt; `failure` is what the transport or a clock had against it."""
+        decoded = self._decode()
+        error = self._verdict(decoded, failure)
+        attempt = Attempt(
+            marks=self._marks(slot),
+            status=self.status,
+            usage=decoded.usage,
+            error=error,
+            clock="protocol" if self.arrivals.protocol else "reader",
+        )
+        return Response(
+            message=decoded.message,
+            usage=decoded.usage,
+            finish_reason=decoded.finish_reason,
+            attempts=(attempt,),
+            error=error,
+            model=decoded.model,
+            fingerprint=decoded.fingerprint,
+            headers={name: value for name, value in self.headers.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)},
+            flags=decoded.flags,
+        )
+
+    def _decode(self) -> Decoded:
+        if self.status is None or self.redirected:
+            return Decoded()
+        if not self.succeeded:
+            self._decoder.refused(self.status, self.headers, bytes(self._body))
+        return self._decoder.finish(self.headers)
+
+    def _verdict(self, decoded: Decoded, failure: Error | None) -> Error | None:
+        """What the server said of itself outranks how the connection ended."""
+        said = self._streamed and (self._decoder.complete or decoded.error is None)
+        refused = self.status is not None and self.status >= 400 and decoded.error is not None
+        return decoded.error if said or refused or failure is None else failure
+
+    def _marks(self, slot: Slot) -> Marks:
+        arrivals, events = self.arrivals, self._events
+        over = arrivals.done if arrivals.done is not None or not self._decoder.complete else self._last_read
+        return Marks(
+            due=slot.due,
+            started=slot.started,
+            connected=arrivals.connected,
+            sent=arrivals.sent,
+            first_byte=arrivals.first_byte,
+            first_token=self._first_token,
+            first_answer=self._first_answer,
+            last_token=events[-1] if events else None,
+            done=over,
+            events=tuple(events),
+            reads=self._reads,
+        )

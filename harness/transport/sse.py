@@ -40,7 +40,8 @@ class Reader:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes. Raises EventTooLargeError."""
-        if self._started and not (self._pending or self._data or self._name or self._skip_newline):
+        if not (self._pending or self._data or self._name or self._skip_newline or chunk.startswith(_BOM[:1])):
+            self._started = self._started or bool(chunk)
             whole = _one_line_events(chunk)
             if whole is not None:
                 return whole

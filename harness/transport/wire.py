@@ -3,7 +3,8 @@
 A pool shared by many tasks costs milliseconds a request (it is rescanned on each) and can wedge after cancellations; a slot
 that owns its one connection has neither trouble. One exchange at a time: the next request waits for nobody, so overlapping
 two is a bug of the caller. The body is delivered as it came (no content decoding, as any httpx transport); each chunk carries
-the stamp of its arrival (`timed`), and `response.extensions["marks"]` the exchange's `Arrivals`.
+the stamp of its arrival (`timed`). `response.extensions["marks"]` holds the exchange's `Arrivals`: those the caller put into
+the request's extensions, so that a request that fails keeps its marks, or fresh ones.
 
 A server may close an idle connection at the very moment a request is sent on it. Such a request is sent once more, on a fresh
 connection, but only where not one byte of an answer had come.
@@ -46,7 +47,7 @@ class Wire(httpx.AsyncBaseTransport):
     async def _perform(self, request: httpx.Request) -> httpx.Response:
         waits = request.extensions.get("timeout") or {}
         content = await _content(request)
-        arrivals = Arrivals()
+        arrivals = request.extensions.get("marks") or Arrivals()
         message = _head(request, content) + content
         connection = self._kept(request.url)
         if connection is not None:
@@ -56,8 +57,9 @@ class Wire(httpx.AsyncBaseTransport):
             except (httpx.ReadError, httpx.RemoteProtocolError):
                 if arrivals.first_byte is not None:
                     raise
+        arrivals.sent = None
         connection = await self._connect(request.url, waits.get("connect"))
-        arrivals = Arrivals(connected=perf_counter_ns())
+        arrivals.connected = perf_counter_ns()
         return await self._exchange(connection, request, message, arrivals, waits)
 
     async def _exchange(
@@ -66,12 +68,7 @@ class Wire(httpx.AsyncBaseTransport):
         connection.begin(message, arrivals, body_expected=request.method != "HEAD")
         await connection.flush(waits.get("write"))
         await connection.head(waits.get("read"))
-        return httpx.Response(
-            connection.status,
-            headers=connection.headers,
-            stream=WireStream(self, connection, waits),
-            extensions={"marks": arrivals, "http_version": connection.http_version},
-        )
+        return WireResponse(connection, WireStream(self, connection, waits), arrivals)
 
     def _kept(self, url: httpx.URL) -> Connection | None:
         """The connection of the last exchange, where it is still there and leads to the same place."""
@@ -112,6 +109,28 @@ class Wire(httpx.AsyncBaseTransport):
         traceback: TracebackType | None = None,
     ) -> None:
         await self.aclose()
+
+
+class WireResponse(httpx.Response):
+    """An httpx Response that makes its `Headers` when somebody looks; `raw_headers` is what came."""
+
+    def __init__(self, connection: Connection, stream: WireStream, arrivals: Arrivals) -> None:
+        self.raw_headers = connection.headers
+        self._made: httpx.Headers | None = None
+        extensions = {"marks": arrivals, "http_version": connection.http_version}
+        super().__init__(connection.status, stream=stream, extensions=extensions)
+        self._made = None
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """As httpx has them."""
+        if self._made is None:
+            self._made = httpx.Headers(self.raw_headers)
+        return self._made
+
+    @headers.setter
+    def headers(self, headers: httpx.Headers) -> None:
+        self._made = headers
 
 
 class WireStream(httpx.AsyncByteStream):

@@ -18,7 +18,7 @@ def request(text: str) -> Request:
 
 
 class Model:
-    """Answers every request with its own text, upper-cased, and notes what it was asked; what it is told to refuse is an error."""
+    """Answers every request with its own text, upper-cased, notes what it was asked, and refuses one text."""
 
     def __init__(self, refuse: str = "") -> None:
         self.asked: list[tuple[str, str, str]] = []

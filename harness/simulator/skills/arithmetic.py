@@ -13,8 +13,8 @@ from harness.simulator.nouns import Prompt
 from harness.simulator.sampler import Candidate
 from harness.simulator.skills.belief import Drawing, margin, rivals
 from harness.simulator.skills.numbers import NotAnExpression, evaluate, evaluate_left_to_right, written
-from harness.simulator.skills.wording import Guidance, guidance
 from harness.simulator.skills.word_problems import read
+from harness.simulator.skills.wording import Guidance, guidance
 
 MAX_CHARACTERS = 2_000
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

@@ -12,16 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.simulator.nouns import Prompt
-from harness.simulator.sampler import Candidate
-from harness.simulator.skills import arithmetic, facts, labelling
+from harness.simulator.skills import facts, labelling
 from harness.simulator.skills.belief import Drawing, margin, rivals
-from harness.simulator.skills.wording import guidance
 
 Schema = Mapping[str, Any]
 
 EASE = -0.8
 """A field is an easier question than a sum: its penalty is negative, since an object has many."""
-MAX_DEPTH = 12
+MAX_DEPTH = 6
+"""Objects nested deeper are left empty: a schema may refer to itself."""
+MAX_CHARACTERS = 20_000
+"""As much of a text as is read; the finders take more than linear time."""
 
 KINDS: tuple[tuple[str, facts.Finder], ...] = (
     (r"e-?mail", facts.emails),
@@ -44,9 +45,8 @@ def attempt(prompt: Prompt) -> Drawing | None:
     """Answer with JSON; None unless the request asks for it."""
     if prompt.schema is None:
         return None
-    return _fill(
-        prompt, prompt.schema or named_keys(f"{prompt.instructions}\n{prompt.question}"), "", subject(prompt.question), 0
-    )
+    schema = prompt.schema or named_keys(f"{prompt.instructions}\n{prompt.question}")
+    return _fill(prompt, schema, "", subject(prompt.question[:MAX_CHARACTERS]), 0)
 
 
 def named_keys(text: str) -> Schema:
@@ -66,13 +66,13 @@ def subject(question: str) -> str:
     return question
 
 
-def _fill(prompt: Prompt, schema: Schema, name: str, text: str, depth: int) -> Drawing:
+def _fill(prompt: Prompt, schema: Any, name: str, text: str, depth: int) -> Drawing:
     """Draw the JSON text of one value."""
-    schema = resolve(schema, prompt.schema or {})
+    schema = resolve(schema if isinstance(schema, dict) else {}, prompt.schema or {})
     kind = type_of(schema)
-    if kind == "object" and depth < MAX_DEPTH:
+    if kind == "object":
         return (yield from _object(prompt, schema, text, depth))
-    if kind == "array" and depth < MAX_DEPTH:
+    if kind == "array":
         return (yield from _array(prompt, schema, name, text, depth))
     found = readings(schema, name, text, prompt.model)
     logit = margin(prompt, f"{name}\n{text}", penalty=EASE)
@@ -81,28 +81,41 @@ def _fill(prompt: Prompt, schema: Schema, name: str, text: str, depth: int) -> D
 
 def _object(prompt: Prompt, schema: Schema, text: str, depth: int) -> Drawing:
     members = []
-    for name, member in schema.get("properties", {}).items():
+    properties = schema.get("properties") if depth < MAX_DEPTH else None
+    for name, member in (properties if isinstance(properties, dict) else {}).items():
         value = yield from _fill(prompt, member, name, text, depth + 1)
         members.append(f"{json.dumps(name)}: {value}")
     return "{" + ", ".join(members) + "}"
 
 
 def _array(prompt: Prompt, schema: Schema, name: str, text: str, depth: int) -> Drawing:
-    item = schema.get("items")
-    value = yield from _fill(prompt, item if isinstance(item, dict) else {"type": "string"}, name, text, depth + 1)
+    if depth == MAX_DEPTH:
+        return "[]"
+    value = yield from _fill(prompt, schema.get("items"), name, text, depth + 1)
     return f"[{value}]" if value != "null" else "[]"
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
-    """Local references followed; of alternatives, the first that is not null."""
+    """Local references followed; of alternatives the first that is not null, which stays allowed if it was."""
     for _ in range(MAX_DEPTH):
+        alternatives = schema.get("anyOf") or schema.get("oneOf")
         if isinstance(schema.get("$ref"), str):
             schema = _pointer(root, schema["$ref"])
-        elif alternatives := schema.get("anyOf") or schema.get("oneOf"):
-            schema = next((item for item in alternatives if item.get("type") != "null"), alternatives[0])
+        elif isinstance(alternatives, list):
+            schema = _chosen([item for item in alternatives if isinstance(item, dict)])
         else:
             break
     return schema
+
+
+def _chosen(alternatives: Sequence[Schema]) -> Schema:
+    values = [item for item in alternatives if item.get("type") != "null"]
+    if not values:
+        return {"type": "null"}
+    declared = values[0].get("type")
+    if len(values) < len(alternatives) and isinstance(declared, str):
+        return {**values[0], "type": [declared, "null"]}
+    return values[0]
 
 
 def _pointer(root: Schema, reference: str) -> Schema:
@@ -178,7 +191,7 @@ def slips(value: str, schema: Schema) -> list[str]:
     if "enum" in schema or "const" in schema or value in ("true", "false", "null"):
         return []
     if type_of(schema) in ("number", "integer"):
-        return [f"{value}0".lstrip("0") or "1" if "." not in value else value.split(".")[0]]
+        return [f"{value}0".lstrip("0") or "1" if "." not in value else value.split(".", maxsplit=1)[0]]
     if re.fullmatch(r'"\d{4}-\d\d-\d\d"', value):
         return [f'"{value[1:5]}-{value[9:11]}-{value[6:8]}"' if value[9:11] <= "12" else f'{value[:9]}01"']
     words = json.loads(value).split()

@@ -13,7 +13,8 @@ from datetime import date
 
 Finder = Callable[[str], list[str]]
 
-MONTHS = {name: index + 1 for index, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split())} | {
+MONTH_NAMES = "jan feb mar apr may jun jul aug sep oct nov dec"
+MONTHS = {name: number for number, name in enumerate(MONTH_NAMES.split(), 1)} | {
     "juillet": 7, "januar": 1, "märz": 3, "mai": 5, "juni": 6, "juli": 7, "okt": 10, "dez": 12,
 }  # fmt: skip
 MONTH = r"(?P<month>[A-Za-zä]{3,9})\.?"
@@ -41,8 +42,8 @@ ANY_CODE = re.compile(rf"(?<![\w/@.-])({CODE})(?![\w@])")
 GIVEN = r"(?!(?:Mrs?|Ms|Dr)\b)[A-ZÀ-Þ][\w]+(?:-[A-Z]\w+)?"
 PERSON = rf"{GIVEN}(?: {GIVEN}){{1,2}}"
 CUED_NAME = re.compile(
-    r"(?:\b(?:name is|i am|i'm|it's|m'appelle|customer|client|buyer|sold to|bill to|deliver to|kunde|who|name|from|ordered by|dear"
-    rf"|hello|hi|bonjour|user|visitor|by|i,)\b[\s:,]*(?:Mrs?\.? |Ms\.? |Dr\.? )?)(?-i:({PERSON}))",
+    r"(?:\b(?:name is|i am|i'm|it's|m'appelle|customer|client|buyer|sold to|bill to|deliver to|kunde|who|name|from|ordered by"
+    rf"|dear|hello|hi|bonjour|user|visitor|by|i,)\b[\s:,]*(?:Mrs?\.? |Ms\.? |Dr\.? )?)(?-i:({PERSON}))",
     re.IGNORECASE,
 )
 ANY_NAME = re.compile(
@@ -55,13 +56,11 @@ ITEM_LINE = re.compile(
 PRICED_LINE = re.compile(
     rf"^[ \t]*(?:\d+ ?[x×]?[ \t]+)?([A-Z][^\W\d_]+(?: [\w-]+){{0,4}}?)(?:[ .]{{2,}})-?\s*(?:{UNIT})?\s*\d", re.MULTILINE
 )
-MENTIONED = re.compile(
-    r"\b(?:the|an?|my|une?|le|la)\s+((?-i:[A-ZÀ-Þ][\w]+)(?: (?!for|from|and|was|on|in|is|has|le|i|that|which|cheaper|yesterday|today|last|two|before|with|from|of)[\w]+){1,3})",
-    re.I,
-)
+AFTER_ITEM = "for|from|of|and|was|on|in|is|has|le|i|that|which|cheaper|yesterday|today|last|two|before|with"
+MENTIONED = re.compile(rf"\b(?:the|an?|my|une?|le|la)\s+((?-i:[A-ZÀ-Þ]\w+)(?: (?!{AFTER_ITEM})\w+){{1,3}})", re.IGNORECASE)
 APPOSED = re.compile(r"[:(,;] *([A-ZÀ-Þ][^\W\d_]+(?: (?!on|for|to|from)[a-z][^\W\d_]+){1,3})\b(?=[.,;)\n]|$| on)")
 NO_ITEM = re.compile(
-    r"\b(?:total|tax|vat|shipping|delivery|discount|cash|change|card|net|paid|charged|order|receipt|date)\b", re.I
+    r"\b(?:total|tax|vat|shipping|delivery|discount|cash|change|card|net|paid|charged|order|receipt|date)\b", re.IGNORECASE
 )
 
 

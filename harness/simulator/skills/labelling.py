@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from harness.simulator.chance import logistic
 from harness.simulator.nouns import Prompt
@@ -53,20 +54,23 @@ def judge(text: str, offered: Sequence[Label], model: str, bonus: float) -> list
     sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * strength(model), 0.2)
     noise = NOISE * math.exp(-bonus - 0.5 * strength(model))
     words = stems(text)
-    sharing = Counter(word for label in offered for word in _words(label))
     return [
-        Candidate(label[0], sharpness * (_affinity(words, label, sharing) + noise * _noise(text, label[0], model)))
-        for label in offered
+        Candidate(name, sharpness * (_affinity(words, weights) + noise * _noise(text, name, model)))
+        for name, weights in _weights(tuple(offered)).items()
     ]
 
 
-def _words(label: Label) -> frozenset[str] | set[str]:
-    return knowledge(label[0]) | stems(label[1])
-
-
-def _affinity(words: set[str], label: Label, sharing: Counter[str]) -> float:
+def _affinity(words: set[str], weights: dict[str, float]) -> float:
     """The square root of the matching weight: the fifth word that speaks for a label adds less than the first."""
-    return math.sqrt(sum(_weight(word, label[0]) / sharing[word] for word in _words(label) & words))
+    return math.sqrt(sum(weights[word] for word in weights.keys() & words))
+
+
+@lru_cache(maxsize=64)
+def _weights(offered: tuple[Label, ...]) -> dict[str, dict[str, float]]:
+    """For each label, how much each stem speaks for it; divided by the number of labels it speaks for."""
+    vocabulary = {name: knowledge(name) | stems(description) for name, description in offered}
+    sharing = Counter(word for words in vocabulary.values() for word in words)
+    return {name: {word: _weight(word, name) / sharing[word] for word in words} for name, words in vocabulary.items()}
 
 
 def _weight(word: str, name: str) -> float:

@@ -19,12 +19,15 @@ AFTER = re.compile(r"[:(]\s*$|\b(?:of|as|either|from|with|say|are)\s+$", re.IGNO
 PAIR = re.compile(
     r"\b(?:either |answer |with |say |reply |:\s*)[`\"']?([A-Za-z]+)[`\"']? or [`\"']?([A-Za-z]+)[`\"']?", re.IGNORECASE
 )
+ANNOUNCEMENT = 20
+MAX_CHARACTERS = 20_000
 SEPARATOR = re.compile(r"\s*[,|/]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+")
 
 
 @lru_cache(maxsize=256)
 def find(text: str) -> tuple[tuple[str, str], ...]:
     """The labels as written, each with its description ("" where there is none); empty where the text offers no choice."""
+    text = text[:MAX_CHARACTERS]
     if not CUE.search(text):
         return ()
     described = tuple((name, " ".join(body.split())) for name, body in DESCRIBED.findall(text))
@@ -32,14 +35,14 @@ def find(text: str) -> tuple[tuple[str, str], ...]:
         return described
     names = BULLET.findall(text)
     if len(names) < 2:
-        names = _listed(text) or list(*PAIR.findall(text)[:1])
+        names = _listed(text) or [name for pair in PAIR.findall(text)[:1] for name in pair]
     return tuple((name, "") for name in names)
 
 
 def _listed(text: str) -> list[str]:
     """The first comma list of three or more (or of two, joined by a bar) that a colon or a word like "of" announces."""
     for match in LISTED.finditer(text):
-        if AFTER.search(text[: match.start()]):
+        if AFTER.search(text[max(match.start() - ANNOUNCEMENT, 0) : match.start()]):
             names = [item.strip("`\"'*") for item in SEPARATOR.split(match[0])]
             if len(names) > 2 or "|" in match[0]:
                 return names

@@ -32,12 +32,13 @@ WORDS: dict[str, str] = {
     "urgent": "now immediately asap emergency down outage critical today",
 }
 
-STOP = frozenset(
+STOP_WORDS = (
     "the and for with that this from have has had are was were will would can could not but you your our their his her its"
     " they them what which when where who how why does did about into than then too very just all any been being there"
     " here please hello thanks one two out get got more most some other as is it in on to of or an a be by we i me my so if"
-    " do at no up".split()
+    " do at no up"
 )
+STOP = frozenset(STOP_WORDS.split())
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 ENDING = re.compile(r"(?:ing|ies|ed|es|s|ment|ation|ery)$")
 
@@ -45,7 +46,7 @@ ENDING = re.compile(r"(?:ing|ies|ed|es|s|ment|ation|ery)$")
 @lru_cache(maxsize=4096)
 def stem(word: str) -> str:
     """A word cut to what its forms share; crude, and the same for label and text."""
-    bare = word.split("'")[0]
+    bare = word.split("'", maxsplit=1)[0]
     shorter = ENDING.sub("", bare)
     return (shorter if len(shorter) >= 3 else bare)[:7]
 

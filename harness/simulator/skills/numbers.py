@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-TOKEN = re.compile(r"\d+(?:\.\d+)?%?|\.\d+|[-+*/()]")
+SYMBOL = re.compile(r"\d+(?:\.\d+)?%?|\.\d+|[-+*/()]")
 
 MAX_DEPTH = 50
 """Brackets nested deeper than this are not an expression a person wrote."""
@@ -20,7 +20,7 @@ class NotAnExpression(Exception):
 
 def evaluate(expression: str) -> Fraction:
     """The value of an expression in + - * / ( ) and %, with the usual precedence; raises `NotAnExpression`."""
-    tokens = TOKEN.findall(expression)
+    tokens = SYMBOL.findall(expression)
     parser = _Parser(tokens)
     value = parser.sum(0)
     if parser.position != len(tokens):
@@ -30,7 +30,7 @@ def evaluate(expression: str) -> Fraction:
 
 def evaluate_left_to_right(expression: str) -> Fraction:
     """What one gets who forgets precedence and brackets: a plausible wrong answer."""
-    tokens = [token for token in TOKEN.findall(expression) if token not in "()"]
+    tokens = [symbol for symbol in SYMBOL.findall(expression) if symbol not in "()"]
     value = _number(tokens[0]) if tokens else Fraction(0)
     for operator, operand in zip(tokens[1::2], tokens[2::2], strict=False):
         value = _apply(operator, value, _number(operand))
@@ -66,30 +66,30 @@ class _Parser:
     def _factor(self, depth: int) -> Fraction:
         if depth > MAX_DEPTH:
             raise NotAnExpression
-        token = self._take()
-        if token == "-":
+        symbol = self._take()
+        if symbol == "-":
             return -self._factor(depth + 1)
-        if token == "(":
+        if symbol == "(":
             value = self.sum(depth + 1)
             if self._take() != ")":
                 raise NotAnExpression
             return value
-        return _number(token)
+        return _number(symbol)
 
     def _peek(self) -> str | None:
         return self._tokens[self.position] if self.position < len(self._tokens) else None
 
     def _take(self) -> str:
-        token = self._peek()
-        if token is None:
+        symbol = self._peek()
+        if symbol is None:
             raise NotAnExpression
         self.position += 1
-        return token
+        return symbol
 
 
-def _number(token: str) -> Fraction:
+def _number(symbol: str) -> Fraction:
     try:
-        return Fraction(token[:-1]) / 100 if token.endswith("%") else Fraction(token)
+        return Fraction(symbol[:-1]) / 100 if symbol.endswith("%") else Fraction(symbol)
     except ValueError as error:
         raise NotAnExpression from error
 

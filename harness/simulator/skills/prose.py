@@ -28,9 +28,11 @@ LONG_ASKED = re.compile(r"\b(?:long|essay|story|detailed?|article|in depth|at le
 
 
 def attempt(prompt: Prompt) -> Drawing:
-    """Sentences until the length asked for is reached; a sentence is always finished."""
+    """Sentences until the length asked for is reached, or the token limit; a sentence is always finished."""
     chain = _chain()
     wanted = words_wanted(prompt.question)
+    if prompt.sampling.max_tokens is not None:
+        wanted = min(wanted, prompt.sampling.max_tokens + 1)
     words: list[str] = []
     while len(words) < wanted:
         before, last, begun = START, START, len(words)

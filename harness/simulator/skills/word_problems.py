@@ -13,13 +13,9 @@ from collections.abc import Callable
 N = r"(-?\d+(?:\.\d+)?)"
 A = r"[$€£]?" + N
 
-WORDS = {
-    name: str(value)
-    for value, name in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
-    )
-    if value > 1
-} | {"twenty": "20", "thirty": "30", "fifty": "50", "hundred": "100", "a dozen": "12", "dozen": "12", "twice": "2 times"}
+UNITS = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
+OTHER_WORDS = {"twenty": "20", "thirty": "30", "fifty": "50", "hundred": "100", "a dozen": "12", "dozen": "12"}
+WORDS = {name: str(value) for value, name in enumerate(UNITS.split(), 2)} | OTHER_WORDS | {"twice": "2 times"}
 WORD = re.compile(r"\b(?:" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")\b", re.IGNORECASE)
 
 PHRASES: tuple[tuple[str, str], ...] = (
@@ -45,7 +41,9 @@ PATTERNS = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), form) for patt
 CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})\b")
 PRICE = re.compile(rf"\b(?:a|an|each|one|per) (\w+) costs? {A}", re.IGNORECASE)
 COUNT = re.compile(rf"\b{N} (\w+)")
-CHANGE = re.compile(rf"\b{N} (?:\w+ ){{1,3}}(?:at|for) {A}(?: \w+)? each\b.*?\b(?:with|from) (?:an? )?{A}", re.I | re.S)
+CHANGE = re.compile(
+    rf"\b{N} (?:\w+ ){{1,3}}(?:at|for) {A}(?: \w+)? each\b.*?\b(?:with|from) (?:an? )?{A}", re.IGNORECASE | re.DOTALL
+)
 TRAVEL = re.compile(rf"{N} km at {N} km/h", re.IGNORECASE)
 
 NUMBER = re.compile(rf"{N}(%?)")

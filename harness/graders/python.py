@@ -1,0 +1,78 @@
+"""The python grader: a function of the user's own judges the answer, in a child process that can be killed.
+
+The function is given one argument with the Answer's fields as attributes, and returns a bool, a number in 0..1, a label, None,
+or {"value": …, "reason": …}. What it may do, and what it cannot be kept from doing, is in docs/graders.md.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from harness.flow import Flow
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, content_of, quoted
+from harness.model import Message, ToolCall
+
+PYTHON_TOOL = "python:"
+"""What the ToolCall's name begins with; then come the file's absolute path, a colon, and the function's name."""
+
+
+class Python(Arguments):
+    """Arguments of `python`."""
+
+    function: str = Field(description="The file and the function in it: `grader.py:grade`.")
+
+    @field_validator("function")
+    @classmethod
+    def _names_a_function(cls, value: str) -> str:
+        path, _, function = value.rpartition(":")
+        if not path or not function.isidentifier():
+            raise ValueError("must be a file and a function, such as grader.py:grade")
+        return value
+
+
+def _python(arguments: Python, answer: Answer) -> Flow[Verdict]:
+    name = PYTHON_TOOL + arguments.function
+    result = yield ToolCall(name, name, json.dumps(_fields(answer), default=str))
+    return _verdict(content_of(result))
+
+
+def _fields(answer: Answer) -> dict[str, Any]:
+    """What the function sees; of images only that the message has a text beside them."""
+    return {
+        "text": answer.text,
+        "expected": answer.expected,
+        "variables": dict(answer.variables),
+        "messages": [_message(message) for message in answer.messages],
+        "tool_calls": [asdict(call) for call in answer.tool_calls],
+        "finish_reason": answer.finish_reason,
+        "usage": None if answer.usage is None else asdict(answer.usage),
+        "latency": answer.latency,
+        "ttft": answer.ttft,
+        "cost": answer.cost,
+    }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": message.text}
+
+
+def _verdict(returned: Any) -> Verdict:
+    value, reason = returned, ""
+    if isinstance(returned, dict):
+        if not returned.keys() <= {"value", "reason"} or "value" not in returned:
+            raise GraderError("invalid_value", f"the function returned a mapping with {_keys(returned)}, not value and reason")
+        value, reason = returned["value"], returned.get("reason") or ""
+    if not isinstance(value, bool | int | float | str | None) or not isinstance(reason, str):
+        raise GraderError("invalid_value", f"the function returned {quoted(json.dumps(returned), 60)}, which is no verdict")
+    return Verdict(value, reason)
+
+
+def _keys(returned: dict[str, Any]) -> str:
+    return ", ".join(map(repr, returned)) or "no keys"
+
+
+python_grader = GraderType("python", Python, _python, short="function", file="function")

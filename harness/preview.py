@@ -1,0 +1,109 @@
+"""What can be said before anything is sent: a suite's problems, its arithmetic, the exact requests, the names there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from harness import registry
+from harness.engine.drive import Journal, drive
+from harness.engine.pool import Pool
+from harness.errors import Problem, SuiteError
+from harness.graders import build, gold
+from harness.model import Exchange, Grade, Request, Target, Trial, Wire
+from harness.prepare import prepared
+from harness.providers.base import Provider
+from harness.suite import Case, Eval, Overrides, Suite, load, target_names
+from harness.suite.targets import SIMULATOR
+
+DRY_TRIALS = 2
+"""Trials of each target that a dry run prints."""
+
+
+def validate(path: Path, *, check_gold: bool = False) -> Iterator[str]:
+    """Check a suite and everything it names; lines for a person. Raises SuiteError with every problem at once."""
+    suite = load(path)
+    with prepared(suite, {}, live=False) as ready:
+        yield f"{path}: {ready.plan.arithmetic}"
+        yield from (f"warning: {note}" for note in ready.notes)
+    if check_gold:
+        yield f"{asyncio.run(_check_gold(suite)):,} expected answers pass their own graders"
+    yield "ok"
+
+
+def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
+    """The arithmetic, then for each target the first prompts as rendered and their exact requests. Nothing is sent."""
+    with prepared(load(path, overrides), {}, live=False) as ready:
+        yield ready.plan.arithmetic
+        yield from (f"warning: {note}" for note in ready.notes)
+        for target in ready.targets:
+            provider: Provider = registry.load("providers", target.provider)
+            for trial in islice(ready.plan.trials(target), DRY_TRIALS):
+                yield _heading(trial)
+                yield from (f"── {message.role}\n{message.text}" for message in trial.request.messages)
+                yield _wire_text(target, provider.encode(target, trial.request))
+
+
+def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
+    """The names a suite can use, under headings where there are several kinds."""
+    kinds = {
+        "providers": lambda: [*registry.names("providers"), SIMULATOR],
+        "graders": lambda: registry.names("graders"),
+        "targets": lambda: target_names(suites),
+    }
+    for kind, names in kinds.items():
+        if what in ("all", kind):
+            yield f"{kind}:"
+            yield from (f"  {name}" for name in names())
+
+
+async def _check_gold(suite: Suite) -> int:
+    """How many cases expect something; raises SuiteError naming each whose own expected answer would not pass."""
+    problems: list[Problem] = []
+    checked = 0
+    async with Pool() as pool:
+        for evaluation, case in ((each, case) for each in suite.evals for case in each.cases):
+            failing = await drive(_gold(evaluation, case), _ask_nobody, pool.call, Journal("", "", _keep_nothing))
+            checked += case.expected is not None
+            problems += [_gold_problem(suite, evaluation, case, grade) for grade in failing]
+    if problems:
+        raise SuiteError(problems)
+    return checked
+
+
+def _gold(evaluation: Eval, case: Case):
+    graders = build(case.graders if case.graders is not None else evaluation.graders)
+    return gold(graders, case.expected, case.vars)
+
+
+def _gold_problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Problem:
+    said = grade.error.message if grade.error else grade.reason
+    return Problem(
+        f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader {grade.name!r}: {said}",
+        str(suite.path),
+    )
+
+
+async def _ask_nobody(role: str, request: Request, position: str) -> Exchange:
+    raise AssertionError(f"a gold answer asks nobody, but its grader asked the {role} at {position}: {request}")
+
+
+def _keep_nothing(line: object) -> None:
+    """Gold answers leave no records."""
+
+
+def _heading(trial: Trial) -> str:
+    who = trial.identity
+    setting = "".join(f" · {name}={value}" for name, value in who.setting.items())
+    return f"\n━━ {who.eval} · {who.case} · {who.prompt} · {who.target}{setting} · repeat {who.repeat} · key {trial.key}"
+
+
+def _wire_text(target: Target, wire: Wire) -> str:
+    headers = [f"{name}: {value}" for name, value in wire.headers]
+    if wire.auth:
+        headers.append(f"{wire.auth.header}: {wire.auth.prefix}${{{wire.auth.env}}}")
+    head = "\n".join((f"── request\n{wire.method} {target.base_url}{wire.path}", *headers))
+    return f"{head}\n\n{wire.body.decode('utf-8', 'replace')}"

@@ -1,0 +1,79 @@
+"""How many tokens a text has, without its tokenizer: a weighted count of features, for limits and for missing usage.
+
+The weights were fitted to Llama 4's tokenizer over 18 corpora (prose, code, JSON, CSV, base64; Latin, Greek, Cyrillic and CJK
+scripts) by non-negative least squares on the relative error: mean bias −0.5 %, mean error 7 %, 95 % of chunks within 20 %. An
+estimate is never recorded as a count: its source is `estimated`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from harness.model import Message, Request
+from harness.pricing.cost import count_images
+from harness.pricing.text import json_text
+
+CHAT_OVERHEAD = 5
+"""Llama 4's template: one token at the start, four that open the answer."""
+
+MESSAGE_OVERHEAD = 5
+"""Llama 4's template, around each message."""
+
+TOOLS_OVERHEAD = 100
+"""Instructions a template adds where there are tools; differs by template."""
+
+IMAGE_TOKENS = 727
+"""An image of four 336-pixel tiles in Llama 4: 147 + 145 × 4. One tile takes 147, the largest image 2,467."""
+
+_LETTERS = re.compile(r"[A-Za-z]+")
+_DIGITS = re.compile(r"[0-9]+")
+_PUNCTUATION = re.compile(r"[^\sA-Za-z0-9\u0080-\U0010ffff]+")
+_NEWLINES = re.compile(r"\n[ \t]*")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_FOREIGN = re.compile(r"[\u0080-\U0010ffff]")
+
+# Tokens per character beyond ASCII: the ranges that were fitted, then 0.5 for all others.
+_SCRIPTS = (
+    (re.compile(r"[\u00c0-\u024f]"), 0.0),  # Latin with marks: part of the word it stands in
+    (re.compile(r"[\u0370-\u052f]"), 0.30),  # Greek and Cyrillic
+    (re.compile(r"[\u3040-\u30ff]"), 0.53),  # kana
+    (re.compile(r"[\u4e00-\u9fff]"), 0.58),  # Han
+    (re.compile(r"[\uac00-\ud7af]"), 0.60),  # Hangul
+)
+_OTHER = 0.5
+
+
+def estimate(text: str) -> int:
+    """About how many tokens `text` has."""
+    words = _LETTERS.findall(text)
+    tokens = 0.92 * len(words) + 0.125 * sum(len(word) - 5 for word in words if len(word) > 5)
+    tokens += 1.32 * sum(math.ceil(len(digits) / 3) for digits in _DIGITS.findall(text))
+    marks = _PUNCTUATION.findall(text)
+    tokens += 0.17 * len(marks) + 0.29 * sum(map(len, marks))
+    tokens += 1.66 * len(_NEWLINES.findall(text)) + 1.73 * len(_CAMEL.findall(text))
+    if not text.isascii():
+        tokens += _foreign(text)
+    return max(round(tokens), 1 if text else 0)
+
+
+def estimate_request(request: Request) -> int:
+    """About how many input tokens `request` has, with chat template, tools and images."""
+    tokens = CHAT_OVERHEAD + sum(MESSAGE_OVERHEAD + _message(message) for message in request.messages)
+    tokens += estimate(request.prompt or "") + IMAGE_TOKENS * count_images(request)
+    if request.tools:
+        tokens += TOOLS_OVERHEAD + estimate(json_text(request.tools))
+    if request.response_format is not None and request.response_format.schema is not None:
+        tokens += estimate(json_text(request.response_format.schema))
+    return tokens
+
+
+def _message(message: Message) -> int:
+    calls = estimate(json_text(message.tool_calls)) if message.tool_calls else 0
+    return estimate(message.text) + calls
+
+
+def _foreign(text: str) -> float:
+    counts = [(len(script.findall(text)), weight) for script, weight in _SCRIPTS]
+    others = len(_FOREIGN.findall(text)) - sum(count for count, _ in counts)
+    return sum(count * weight for count, weight in counts) + _OTHER * others

@@ -1,0 +1,190 @@
+"""The comparison for a terminal or a CI log: verdict, table, failing cases, gates, totals, warnings.
+
+Everything a model or a suite wrote goes through `rich.text.Text` (so that square brackets are not markup) and the terminal
+escape, and never stands at the start of a line, where CI systems read commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.analysis import words
+from harness.analysis.comparison import Answer, CaseRow, Comparison
+from harness.reporters.escape import escape_for, one_line
+from harness.reporters.tables import VERDICTS, ConfigurationTable, configuration_table, run_facts, short_labels, total_facts
+
+WIDTH = 100
+FAILING_CASES = 10
+ROW_LIMIT = 200
+ANSWER_CHARACTERS = 160
+AXIS_CHARACTERS = 28
+
+_safe = escape_for("terminal")
+_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "unknown": "bold red", "no gates": "bold"}
+_MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unknown": "!", "error": "!", "ungraded": "?", "no verdict": "·"}
+
+
+def report(comparison: Comparison) -> str:
+    """The comparison as plain text, 100 columns wide."""
+    return console_report(comparison, WIDTH, color=False)
+
+
+def console_report(comparison: Comparison, width: int, color: bool) -> str:
+    """The comparison as text for a terminal `width` columns wide, with ANSI colours where `color`."""
+    sink = StringIO()
+    console = Console(
+        file=sink,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for part in _parts(comparison, width):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
+
+
+def _parts(comparison: Comparison, width: int) -> Iterator[Any]:
+    yield from _header(comparison)
+    yield from _configurations(comparison, width)
+    yield from _failing(comparison)
+    yield from _errors(comparison)
+    yield from _gates(comparison)
+    yield Text(" · ".join(f"{name} {value}" for name, value in total_facts(comparison)), "dim")
+    for warning in comparison.warnings:
+        yield Text(f"! {_safe(warning)}", "yellow")
+
+
+def _header(comparison: Comparison) -> Iterator[Text]:
+    title = Text()
+    title.append(_safe(one_line(", ".join(dict.fromkeys(run.suite for run in comparison.runs)), 60)), "bold")
+    title.append(f"  {VERDICTS[comparison.verdict]}", _STYLES[comparison.verdict])
+    title.append(f"  {comparison.headline}")
+    if comparison.simulated:
+        title.append("  SIMULATED", "bold magenta")
+    yield title
+    for line in run_facts(comparison):
+        yield Text(f"run {_safe(one_line(line, 300))}", "dim")
+    yield Text()
+
+
+def _configurations(comparison: Comparison, width: int) -> Iterator[Any]:
+    if not comparison.configurations:
+        return
+    shown = comparison.configurations[:ROW_LIMIT]
+    whole = configuration_table(shown)
+    table = _fitting(whole, width)
+    if table.shared:
+        yield Text(" · ".join(f"{name} {_axis(value)}" for name, value in table.shared), "dim")
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in table.axes:
+        grid.add_column(Text(_safe(name)), overflow="fold")
+    for figure in table.figures:
+        grid.add_column(figure.title, justify="right", no_wrap=True)
+    for row in table.rows:
+        grid.add_row(*(Text(_axis(cell)) for cell in row))
+    yield grid
+    notes = _notes(comparison, whole, table)
+    if notes:
+        yield Text(f"{'; '.join(notes)}.\n", "dim")
+
+
+def _notes(comparison: Comparison, whole: ConfigurationTable, table: ConfigurationTable) -> list[str]:
+    hidden = [figure.title for figure in whole.figures if figure not in table.figures]
+    notes = [f"more in the report: {', '.join(hidden)}"] if hidden else []
+    rest = len(comparison.configurations) - len(table.rows)
+    return [*notes, f"{words.plural(rest, 'configuration')} not shown"] if rest else notes
+
+
+def _axis(text: str) -> str:
+    return _safe(one_line(text, AXIS_CHARACTERS))
+
+
+def _fitting(table: ConfigurationTable, width: int) -> ConfigurationTable:
+    """The table without as many of its least important figures as it takes to fit the width."""
+    while _needed(table) > width and any(figure.rank for figure in table.figures):
+        drop = max(range(len(table.figures)), key=lambda index: table.figures[index].rank)
+        column = len(table.axes) + drop
+        table = ConfigurationTable(
+            table.shared,
+            table.axes,
+            tuple(figure for index, figure in enumerate(table.figures) if index != drop),
+            tuple(tuple(cell for index, cell in enumerate(row) if index != column) for row in table.rows),
+        )
+    return table
+
+
+def _needed(table: ConfigurationTable) -> int:
+    titles = (*table.axes, *(figure.title for figure in table.figures))
+    columns = zip(titles, *table.rows, strict=True)
+    return sum(max(cell_len(_axis(cell)) for cell in column) + 3 for column in columns)
+
+
+def _failing(comparison: Comparison) -> Iterator[Text]:
+    bad = [case for case in comparison.cases if case.bad]
+    if not bad:
+        return
+    cells = comparison.cells
+    total = len(cells.loc[(cells["failed"] + cells["errors"]) > 0, ["eval", "case"]].drop_duplicates())
+    labels = short_labels(comparison)
+    shown = bad[:FAILING_CASES]
+    yield Text(f"Failing cases ({len(shown):,} of {total:,}; `harness show RUN CASE` prints one)", "bold")
+    for case in shown:
+        yield from _case(case, labels)
+    yield Text()
+
+
+def _case(case: CaseRow, labels: list[str]) -> Iterator[Text]:
+    heading = Text(f"  {_axis(case.eval)}/{_axis(case.case)}")
+    if case.expected is not None:
+        heading.append(f"  expected {_safe(one_line(case.expected, 80))}", "dim")
+    yield heading
+    bad = sorted((cell for cell in case.cells if cell.bad), key=lambda cell: cell.passed / cell.n)
+    line = Text(f"    {_MARKS['fail']} ", "red")
+    line.append(f"{_safe(one_line(labels[bad[0].configuration], 60))}  {bad[0].passed}/{bad[0].n} passed", "default")
+    line.append(f"; {words.plural(len(bad) - 1, 'more configuration')} fail it too" if len(bad) > 1 else "", "dim")
+    yield line
+    for answer in bad[0].answers[:1]:
+        yield Text(f"      │ {_safe(one_line(_answer(answer), ANSWER_CHARACTERS))}")
+        yield from (
+            Text(f"      └ {_safe(one_line(f'{grade.name}: {grade.value} {grade.reason}', ANSWER_CHARACTERS))}", "dim")
+            for grade in answer.grades
+            if grade.passed is False or grade.value == "ungraded"
+        )
+
+
+def _answer(answer: Answer) -> str:
+    return answer.error or answer.preview or "(empty answer)"
+
+
+def _errors(comparison: Comparison) -> Iterator[Text]:
+    if comparison.errors:
+        yield Text("Errors", "bold")
+    for group in comparison.errors[:FAILING_CASES]:
+        kind = _safe(one_line(f"{group.boundary}/{group.kind}", 40))
+        yield Text(f"  {group.count:,} × {kind}: {_safe(one_line(group.example, ANSWER_CHARACTERS))}")
+    if comparison.errors:
+        yield Text()
+
+
+def _gates(comparison: Comparison) -> Iterator[Any]:
+    if not comparison.gates:
+        return
+    yield Text("Gates", "bold")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for gate in comparison.gates:
+        text, detail = Text(_safe(one_line(gate.text, 60)), "bold"), _safe(one_line(f"{gate.detail} {gate.caution}", 600))
+        grid.add_row(Text(f"  {_MARKS[gate.verdict]} {gate.verdict}", _STYLES[gate.verdict]), text, Text(detail))
+    yield grid
+    yield Text()

@@ -1,0 +1,186 @@
+"""The comparison as one self-contained HTML page: no script, no request, readable in light and dark.
+
+The template is `report.html.j2` beside this file. Every text passes `finalize` (controls and reordering characters made
+visible) and then Jinja2's autoescape; only the plots' data URLs, made here, are trusted. Long tables are cut and say so.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from harness.analysis import words
+from harness.analysis.comparison import Answer, CaseRow, Comparison, Configuration
+from harness.analysis.stats import Estimate
+from harness.reporters import plots
+from harness.reporters.escape import one_line, visible
+from harness.reporters.tables import FIGURES, VERDICTS, configuration_table, run_facts, short_labels, total_facts
+
+CONFIGURATION_LIMIT = 300
+TAG_LIMIT = 300
+CELL_LIMIT = 60
+"""Configurations shown side by side for one case."""
+
+_PLOTS = {
+    "pass_rate.svg": ("Pass rate", "Passed / (passed + failed), with its 95 % interval."),
+    "latency.svg": ("Latency", "First byte sent to last token; errored and replayed trials left out."),
+    "cost.svg": ("Cost per 1,000 requests", "US dollars, retries included."),
+}
+
+
+def report(comparison: Comparison) -> bytes:
+    """The page, UTF-8; a few megabytes at most, however many trials there were."""
+    return _template().render(**_context(comparison)).encode("utf-8", "replace")
+
+
+@lru_cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("harness.reporters", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    environment.filters.update(
+        percent=words.percent,
+        seconds=words.seconds,
+        dollars=words.dollars,
+        number=words.number,
+        count=words.count,
+        line=one_line,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _context(comparison: Comparison) -> dict[str, Any]:
+    suites = ", ".join(dict.fromkeys(run.suite for run in comparison.runs))
+    labels = short_labels(comparison)
+    return {
+        "title": one_line(suites, 120) or "comparison",
+        "comparison": comparison,
+        "verdict_word": VERDICTS[comparison.verdict],
+        "verdict_class": comparison.verdict.replace(" ", "-"),
+        "descriptions": [run.description for run in comparison.runs if run.description][:1],
+        "tiles": list(_tiles(comparison)),
+        "table": _table(comparison),
+        "tags": _tags(comparison, labels),
+        "plots": [(*_PLOTS[name], _data_url(svg)) for name, svg in plots.plots(comparison).items()],
+        "cases": [_case(case, labels) for case in comparison.cases],
+        "totals": total_facts(comparison),
+        "run_facts": run_facts(comparison),
+        "methods": _methods(comparison),
+        "figures": FIGURES,
+    }
+
+
+def _tiles(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+    """The headline figures: label, figure, and what it is out of."""
+    totals = comparison.totals
+    judged = totals.passed + totals.failed
+    if judged:
+        yield "passed", words.percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
+    errors = f"of {words.plural(totals.trials, 'trial')}"
+    yield "errors", words.count(totals.errors), errors
+    medians = [c.latency["p50"].value for c in comparison.configurations if c.latency and c.latency["p50"].value is not None]
+    if medians:
+        yield "median latency", _range(medians, words.seconds), "over the configurations"
+    spent = [value for value in (totals.spent, totals.graded) if value is not None]
+    if spent:
+        yield "spent", words.dollars(sum(spent)), f"{words.count(totals.output_tokens)} output tokens"
+
+
+def _range(values: Sequence[float], write: words.Writer) -> str:
+    low, high = write(min(values)), write(max(values))
+    return low if low == high else f"{low} – {high}"
+
+
+def _table(comparison: Comparison) -> dict[str, Any]:
+    """The configuration table; the pass rate has a bar, so its cell is the estimate itself."""
+    shown = comparison.configurations[:CONFIGURATION_LIMIT]
+    table = configuration_table(shown)
+    mixed = len({configuration.simulated for configuration in shown}) > 1
+    cells = [_row(table.axes, table.figures, row, c) for row, c in zip(table.rows, shown, strict=True)]
+    return {"table": table, "rows": cells, "hidden": len(comparison.configurations) - len(shown), "mixed": mixed}
+
+
+def _row(axes: Sequence[str], figures: Sequence[Any], row: Sequence[str], configuration: Configuration) -> dict[str, Any]:
+    values = list(zip(figures, row[len(axes) :], strict=True))
+    return {
+        "axes": row[: len(axes)],
+        "values": [(figure.title, text, _hint(figure.title, configuration)) for figure, text in values],
+        "simulated": configuration.simulated,
+        "pass_rate": configuration.pass_rate,
+    }
+
+
+def _hint(title: str, configuration: Configuration) -> str:
+    """What a cell's tooltip says: n, interval and method of the figure, where it has them."""
+    estimates: Mapping[str, tuple[Estimate | None, words.Writer]] = {
+        "pass rate (95 %)": (configuration.pass_rate, words.percent),
+        "score": (configuration.score, words.score),
+        "tok/s": (configuration.output_tokens_per_s, words.number),
+        "ttft p50": (configuration.ttft.get("p50"), words.seconds),
+        "ttft p95": (configuration.ttft.get("p95"), words.seconds),
+        **{stat: (configuration.latency.get(stat), words.seconds) for stat in ("p50", "p90", "p95", "p99")},
+    }
+    estimate, write = estimates.get(title, (None, words.number))
+    if estimate is None or estimate.value is None:
+        return ""
+    spread = words.interval(estimate, write)
+    return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
+
+
+def _tags(comparison: Comparison, labels: Sequence[str]) -> dict[str, Any]:
+    rows = [(rate.tag, labels[rate.configuration], rate.pass_rate) for rate in comparison.tags if rate.pass_rate.n]
+    return {"rows": rows[:TAG_LIMIT], "hidden": max(0, len(rows) - TAG_LIMIT)}
+
+
+def _case(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
+    cells = sorted(case.cells, key=lambda cell: (cell.bad == 0, cell.configuration))
+    return {
+        "row": case,
+        "dots": [
+            (_mood(cell.passed, cell.failed, cell.errors), labels[cell.configuration]) for cell in case.cells[:CELL_LIMIT]
+        ],
+        "cells": [
+            (labels[cell.configuration], cell, [_answer(answer) for answer in cell.answers]) for cell in cells[:CELL_LIMIT]
+        ],
+        "hidden": max(0, len(cells) - CELL_LIMIT),
+        "trials": sum(cell.n for cell in case.cells),
+    }
+
+
+def _mood(passed: int, failed: int, errors: int) -> str:
+    if failed:
+        return "mixed" if passed else "fail"
+    return "error" if errors else "pass" if passed else "none"
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    facts = [words.seconds(answer.latency)] if answer.latency is not None else []
+    facts += [words.dollars(answer.cost)] if answer.cost is not None else []
+    facts += [f"score {words.score(answer.score)}"] if answer.score is not None else []
+    facts += [f"stopped: {answer.finish_reason}"] if answer.finish_reason not in {None, "stop"} else []
+    return {"answer": answer, "facts": " · ".join(facts), "mood": answer.outcome.replace(" ", "-")}
+
+
+def _methods(comparison: Comparison) -> list[str]:
+    """How the intervals were made, each once, the commonest first."""
+    found = Counter(
+        estimate.method
+        for c in comparison.configurations
+        for estimate in (c.pass_rate, c.score, *c.latency.values())
+        if estimate.n and estimate.method
+    )
+    return [method for method, _ in found.most_common(8)]
+
+
+def _data_url(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"

@@ -1,0 +1,159 @@
+"""Evals: the one written in the suite, or those in folders of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.model import ResponseFormat
+from harness.suite import templates
+from harness.suite.files import Files
+from harness.suite.graders import GraderReader
+from harness.suite.language import checked_name, read_around
+from harness.suite.nouns import GraderSpec, Prompt
+from harness.suite.overrides import Filter, Overrides, keeps
+from harness.suite.problems import Place, Problems, shown
+from harness.suite.prompts import PromptReader
+from harness.suite.rows import CaseReader, Selection
+from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
+from harness.suite.suite import Eval
+from harness.suite.yaml import Document
+
+EVAL_FILE = "eval.yaml"
+
+
+class EvalReader:
+    """Reads the evals of one suite. `selections` tells, by eval, what was seen of its cases, selected or not."""
+
+    def __init__(
+        self, suite: SuiteFile, document: Document, base: Path, files: Files, overrides: Overrides, filters: Sequence[Filter],
+        problems: Problems,
+    ) -> None:  # fmt: skip
+        self._suite = suite
+        self._document = document
+        self._base = base
+        self._files = files
+        self._overrides = overrides
+        self._filters = tuple(filters)
+        self._problems = problems
+        self.selections: dict[str, Selection] = {}
+
+    def read(self) -> tuple[Eval, ...]:
+        """Every eval of the suite, its cases filtered and limited; none of them is dropped yet."""
+        if self._suite.evals is None:
+            return tuple(self._inline())
+        self._refuse_beside_evals()
+        return tuple(each for index in range(len(self._suite.evals)) for each in self._foldered(index))
+
+    def _inline(self) -> Iterator[Eval]:
+        for key in ("prompts", "cases"):
+            if getattr(self._suite, key) is None and key not in self._document.value:
+                self._problems.add(self._document.place(), f"`{key}:` is missing; give prompts and cases, or name `evals:`")
+        if self._suite.prompts is None or self._suite.cases is None:
+            return
+        written = EvalFile.model_construct(
+            description=self._suite.description,
+            prompts=self._suite.prompts,
+            cases=self._suite.cases,
+            graders=self._suite.graders,
+            response_format=self._suite.response_format,
+        )
+        prompts = PromptReader(self._files, self._base, self._document, self._problems).read(self._suite.prompts, ("prompts",))
+        yield self._eval(self._suite.suite, written, self._document, self._base, prompts, [])
+
+    def _foldered(self, index: int) -> Iterator[Eval]:
+        reference, place = (self._suite.evals or [])[index], self._document.place(("evals", index))
+        path = self._eval_file(reference, place)
+        document = None if path is None else self._files.document(path, place)
+        if path is None or document is None:
+            return
+        if not isinstance(document.value, dict):
+            self._problems.add(document.place(), "an eval is a mapping with `prompts:`, `cases:` and `graders:`")
+            return
+        written = read_around(EvalFile, document.value, document, self._problems, {})
+        if written is None:
+            return
+        name = self._name(path, place)
+        yield self._eval(name, written, document, path.parent, self._prompts(written, document, path), self._added_graders())
+
+    def _eval_file(self, reference: str, place: Place) -> Path | None:
+        path = self._files.resolve(reference, self._base, place)
+        if path is None or path.is_file():
+            return path
+        return self._files.file(EVAL_FILE, path, place)
+
+    def _name(self, path: Path, place: Place) -> str:
+        name = path.parent.name if path.name == EVAL_FILE else path.stem
+        try:
+            name = checked_name(name)
+        except ValueError as wrong:
+            self._problems.add(place, f"the eval's name {wrong}")
+        if name in self.selections:
+            self._problems.add(place, f"two evals are called `{name}`; rename one's folder")
+        return name
+
+    def _prompts(self, written: EvalFile, document: Document, path: Path) -> tuple[Prompt, ...]:
+        """The suite's prompts where it has any, else the eval's own."""
+        if self._suite.prompts is not None:
+            return PromptReader(self._files, self._base, self._document, self._problems).read(self._suite.prompts, ("prompts",))
+        return PromptReader(self._files, path.parent, document, self._problems).read(written.prompts, ("prompts",))
+
+    def _added_graders(self) -> list[GraderSpec]:
+        return GraderReader(self._files, self._base, self._document, self._problems).read(self._suite.graders, ("graders",))
+
+    def _eval(
+        self, name: str, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...], added: list[GraderSpec]
+    ) -> Eval:
+        reader = GraderReader(self._files, base, document, self._problems)
+        graders = reader.named([*reader.read(written.graders, ("graders",)), *added], ("graders",))
+        selection = self._selection(name, prompts, graders)
+        self.selections[name] = selection
+        return Eval(
+            name=name,
+            description=written.description,
+            prompts=prompts,
+            cases=CaseReader(self._files, base, document, self._problems, selection).read(written.cases, ("cases",)),
+            graders=graders,
+            response_format=self._format(written.response_format, document, base),
+        )
+
+    def _selection(self, name: str, prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> Selection:
+        wanted = all(each.allows(name) for each in self._filters if each.key == "eval")
+        return Selection(
+            keep=(lambda case: keeps(self._filters, case)) if wanted else (lambda case: False),
+            limit=self._overrides.limit,
+            needs={variable: f"the prompt `{prompt.id}`" for prompt in prompts for variable in sorted(prompt.variables)},
+            grader_needs=_grader_needs(graders),
+        )
+
+    def _format(self, spec: FormatSpec | None, document: Document, base: Path) -> ResponseFormat | None:
+        if spec is None:
+            return None
+        schema: Any = spec.schema_
+        if isinstance(schema, str):
+            place = document.place(("response_format", "schema"))
+            before = len(self._problems)
+            schema = self._files.json(schema, base, place)
+            if not isinstance(schema, Mapping) and len(self._problems) == before:
+                self._problems.add(place, f"a JSON Schema is an object, not {shown(schema)}")
+                schema = None
+        return ResponseFormat(spec.type, schema, spec.name)
+
+    def _refuse_beside_evals(self) -> None:
+        for key, instead in (("cases", "put them in the eval"), ("response_format", "put it in the eval")):
+            if getattr(self._suite, key) is not None:
+                self._problems.add(self._document.place((key,), key=True), f"`{key}:` cannot stand beside `evals:`; {instead}")
+
+
+def _grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
+    """The variables that grader arguments use, and which grader does."""
+    needs: dict[str, str] = {}
+    for spec in graders:
+        for _, text in templates.templates_in(spec.arguments):
+            try:
+                names = templates.compile(text).variables
+            except templates.TemplateError:
+                continue  # said where it stands
+            needs.update(dict.fromkeys(names - {"expected"}, f"the grader `{spec.id}`"))
+    return needs

@@ -1,0 +1,263 @@
+"""Graders as a suite writes them (`json`, `{equals: x}`, `{number: {expected: 3}, weight: 2}`) into `GraderSpec`s.
+
+The registry says which graders there are and what arguments each takes. An argument that holds a template is checked when it is
+filled in, every other one now. Files that arguments name are resolved here, because graders open none.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness import registry
+from harness.suite import templates
+from harness.suite.files import Files
+from harness.suite.language import checked_name, explain, inside
+from harness.suite.nouns import GraderSpec
+from harness.suite.problems import Location, Locator, Place, Problems, shown, suggestion
+from harness.suite.units import share
+
+OPTIONS = ("id", "weight", "threshold")
+COMBINATORS = ("not", "all", "any")
+UNSUPPORTED = {
+    "judge": "grade with the built-in graders or a Python function",
+    "pairwise": "grade with the built-in graders or a Python function",
+    "tool_calls": "tool use comes later; grade the answer's text",
+}
+
+_FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+
+
+class GraderKind(Protocol):
+    """What the registry holds for a grader, as far as a suite is concerned."""
+
+    @property
+    def name(self) -> str:
+        """Its name in suites."""
+
+    @property
+    def arguments(self) -> type[BaseModel]:
+        """The model of its arguments."""
+
+    @property
+    def file(self) -> str | None:
+        """The argument that may name a file instead of holding a value."""
+
+    def spelled_out(self, bare: Any) -> dict[str, Any]:
+        """The long form of what stands behind its name. Raises ValueError."""
+
+
+class _Written(NamedTuple):
+    """One grader as written: its name, what stands behind it, its options, and where all that stands."""
+
+    name: str
+    bare: Any
+    options: Mapping[str, Any]
+    at: Location
+
+
+class GraderReader:
+    """Reads the graders of one document, whose folder is `base`."""
+
+    def __init__(self, files: Files, base: Path, locator: Locator, problems: Problems) -> None:
+        self._files = files
+        self._base = base
+        self._locator = locator
+        self._problems = problems
+
+    def read(self, items: Sequence[Any], at: Location) -> list[GraderSpec]:
+        """The graders listed at `at`; those without an id of their own have an empty one (see `named`)."""
+        found = [self._spec(item, (*at, index)) for index, item in enumerate(items)]
+        return [spec for spec in found if spec is not None]
+
+    def named(self, specs: Sequence[GraderSpec], at: Location) -> tuple[GraderSpec, ...]:
+        """The set with ids: a grader's own, else its type, numbered from the second on. Notes ids given twice."""
+        taken = [spec.id for spec in specs if spec.id]
+        for name in sorted({name for name in taken if taken.count(name) > 1}):
+            self._problems.add(self._locator.place(at), f"two graders have the id `{name}`; give each its own")
+        return tuple(spec if spec.id else _renamed(spec, _free_name(spec.type, taken)) for spec in specs)
+
+    def _spec(self, item: Any, at: Location) -> GraderSpec | None:
+        written = self._written(item, at)
+        if written is None:
+            return None
+        arguments = self._arguments(written)
+        options = {name: self._option(name, value, at) for name, value in written.options.items()}
+        return GraderSpec(
+            type=written.name,
+            arguments=arguments,
+            id=options.get("id") or "",
+            weight=1.0 if options.get("weight") is None else options["weight"],
+            threshold=options.get("threshold"),
+            templated=any(templates.templates_in(arguments)),
+        )
+
+    def _written(self, item: Any, at: Location) -> _Written | None:
+        if isinstance(item, str):
+            return self._known(_Written(item, None, {}, at))
+        if not isinstance(item, dict):
+            self._wrong(at, f"a grader is its name, or its name and arguments such as {{contains: sorry}}, not {shown(item)}")
+            return None
+        names = [key for key in item if key not in OPTIONS]
+        if len(names) != 1:
+            listed = ", ".join(f"`{name}`" for name in names) or "none"
+            self._wrong(at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}")
+            return None
+        options = {key: value for key, value in item.items() if key in OPTIONS}
+        return self._known(_Written(names[0], item[names[0]], options, at))
+
+    def _known(self, written: _Written) -> _Written | None:
+        name = written.name
+        if registry.known("graders", name):
+            return written
+        place = self._locator.place((*written.at, name), key=True)
+        if name in UNSUPPORTED:
+            self._problems.add(place, f"the grader `{name}` is not supported by this version; {UNSUPPORTED[name]}")
+        else:
+            self._problems.add(place, f"there is no grader `{name}`; {suggestion(name, registry.names('graders'))}")
+        return None
+
+    def _option(self, name: str, value: Any, at: Location) -> Any:
+        try:
+            return _OPTION_READERS[name](value)
+        except ValueError as wrong:
+            self._wrong((*at, name), f"`{name}` {wrong}")
+            return None
+
+    def _arguments(self, written: _Written) -> dict[str, Any]:
+        kind: GraderKind = registry.load("graders", written.name)
+        at = (*written.at, written.name)
+        try:
+            arguments = kind.spelled_out(written.bare)
+        except ValueError as wrong:
+            self._problems.add(self._locator.place(at), str(wrong))
+            return {}
+        if written.name in COMBINATORS:
+            arguments = self._combined(arguments, at)
+        elif kind.file in arguments:
+            arguments[kind.file] = self._opened(written.name, arguments[kind.file], (*at, kind.file))
+        self._check(kind, arguments, at)
+        return arguments
+
+    def _combined(self, arguments: dict[str, Any], at: Location) -> dict[str, Any]:
+        """The arguments of a combinator, its parts checked and in the long form."""
+        if "grader" in arguments:
+            return {**arguments, "grader": self._part(arguments["grader"], (*at, "grader"))}
+        parts = arguments.get("graders")
+        if isinstance(parts, list):
+            return {**arguments, "graders": [self._part(part, (*at, "graders", index)) for index, part in enumerate(parts)]}
+        return arguments
+
+    def _part(self, item: Any, at: Location) -> Any:
+        if isinstance(item, dict) and "weight" in item:
+            self._problems.add(
+                self._locator.place((*at, "weight"), key=True), "a part of a grader has no weight; weigh the whole"
+            )
+        written = self._written(item, at)
+        if written is None:
+            return None
+        options = {name: self._option(name, value, at) for name, value in written.options.items()}
+        return {written.name: self._arguments(written) or None, **options}
+
+    def _check(self, kind: GraderKind, arguments: dict[str, Any], at: Location) -> None:
+        """Note what the grader's own model finds wrong with arguments that are complete, and templates that cannot be read."""
+        for location, text in templates.templates_in(arguments):
+            try:
+                templates.compile(text, self._locator.place((*at, *location)))
+            except templates.TemplateError as unreadable:
+                self._problems.add(unreadable.place, unreadable.message)
+        if kind.name in COMBINATORS and _has_faulty_part(arguments):
+            return
+        try:
+            kind.arguments.model_validate(arguments)
+        except ValidationError as invalid:
+            readers = {id(arguments): kind.arguments}
+            for error in invalid.errors(include_url=False):
+                if not _waits_for_rendering(error, arguments):
+                    self._problems.add(*explain(error, arguments, self._locator, at, readers))
+
+    def _opened(self, name: str, value: Any, at: Location) -> Any:
+        """What an argument that may name a file stands for: the JSON in it, or a function's absolute address."""
+        place = self._locator.place(at)
+        if not isinstance(value, str):
+            return templates.Verbatim(value) if isinstance(value, dict) else value
+        if name == "python":
+            return self._function(value, place)
+        if templates.is_template(value):
+            return value
+        loaded = self._files.json(value, self._base, place)
+        return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
+
+    def _function(self, value: str, place: Place) -> str:
+        match = _FUNCTION.fullmatch(value)
+        if templates.is_template(value) or not match:
+            return value
+        path = self._files.file(match["file"], self._base, place)
+        text = None if path is None else self._files.text(path, place)
+        if path is None or text is None:
+            return value
+        self._check_defined(match["name"], text, place)
+        return f"{path}:{match['name']}"
+
+    def _check_defined(self, name: str, text: str, place: Place) -> None:
+        try:
+            defined = set(_defined(ast.parse(text)))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
+            line = getattr(wrong, "lineno", None)
+            self._problems.add(place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}")
+            return
+        if name not in defined:
+            self._problems.add(place, f"the file has no function `{name}`; {suggestion(name, defined)}")
+
+    def _wrong(self, at: Location, message: str) -> None:
+        self._problems.add(self._locator.place(at), message)
+
+
+def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
+    """Whether the error is about a value that is not there before its templates are filled in."""
+    return error["type"] not in ("missing", "extra_forbidden") and any(templates.templates_in(inside(arguments, error["loc"])))
+
+
+def _has_faulty_part(arguments: Mapping[str, Any]) -> bool:
+    """Whether a part was found wrong (and said to be) already."""
+    parts = arguments.get("graders", [arguments.get("grader", {})])
+    return isinstance(parts, list) and any(part is None for part in parts)
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """The names a module's top level defines."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _weight(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"should be a number from 0 on (0 only reports), not {shown(value)}")
+    return float(value)
+
+
+_OPTION_READERS: Mapping[str, Callable[[Any], Any]] = {"id": checked_name, "weight": _weight, "threshold": share}
+
+
+def _free_name(base: str, taken: list[str]) -> str:
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    taken.append(name)
+    return name
+
+
+def _renamed(spec: GraderSpec, name: str) -> GraderSpec:
+    return spec.model_copy(update={"id": name})

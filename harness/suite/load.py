@@ -1,0 +1,155 @@
+"""The entry: a suite file in, a checked `Suite` out, or everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.suite import check, sweep
+from harness.suite.evals import EvalReader
+from harness.suite.files import Files, workspace_of
+from harness.suite.language import read, read_around
+from harness.suite.overrides import Overrides
+from harness.suite.parameters import Sampling
+from harness.suite.problems import Fixed, Place, Problems, shown_path, suggestion
+from harness.suite.run import RunSpec
+from harness.suite.schema import SuiteFile
+from harness.suite.suite import Suite
+from harness.suite.targets import Table, TargetSpec, check_target
+from harness.suite.yaml import Document, parse
+
+TARGETS_FILE = "targets.yaml"
+
+_INSTEAD = {"suite": "unnamed", "targets": "scout-sim"}  # so that a suite with a wrong key is checked to its end
+
+
+def load(path: Path, overrides: Overrides | None = None) -> Suite:
+    """The suite at `path`, with the command line's `overrides`. Raises SuiteError with every problem there is."""
+    problems = Problems()
+    document = _opened(Path(path), problems)
+    suite = None if document is None else _Loader(Path(path), document, overrides or Overrides(), problems).suite()
+    problems.raise_any()
+    if suite is None:
+        raise AssertionError("a suite that cannot be read has a problem")
+    return suite
+
+
+def target_names(folder: Path) -> list[str]:
+    """The targets a suite in `folder` can name. Raises SuiteError where its targets.yaml cannot be read."""
+    problems = Problems()
+    names = _table(folder.resolve(), Files(workspace_of(folder.resolve() / TARGETS_FILE), problems), problems).names()
+    problems.raise_any()
+    return names
+
+
+def _opened(path: Path, problems: Problems) -> Document | None:
+    place = Place(shown_path(path))
+    try:
+        if path.is_dir():
+            problems.add(place, "is a folder; name a suite file in it")
+            return None
+        if not path.exists():
+            problems.add(place, "there is no such file; name a suite, or make one with `harness init`")
+            return None
+        resolved = path.resolve()
+    except (OSError, ValueError, RuntimeError) as refused:
+        problems.add(place, f"cannot be read: {refused}")
+        return None
+    text = Files(resolved.parent, problems).text(resolved, place)
+    return None if text is None else parse(text, shown_path(path), problems)
+
+
+def _table(folder: Path, files: Files, problems: Problems) -> Table:
+    path = folder / TARGETS_FILE
+    place = Place(shown_path(path))
+    found = files.file(TARGETS_FILE, folder, place) if path.exists() else None
+    return Table(None if found is None else files.document(found, place), problems)
+
+
+class _Loader:
+    """Loads one suite; `problems` grows on the way, and every step does what it can."""
+
+    def __init__(self, path: Path, document: Document, overrides: Overrides, problems: Problems) -> None:
+        self._path = path.resolve()
+        self._document = document
+        self._overrides = overrides
+        self._problems = problems
+        self._files = Files(workspace_of(self._path), problems)
+
+    def suite(self) -> Suite | None:
+        """The suite, None where there is too little of it; it is only good where no problem was noted."""
+        if not isinstance(self._document.value, dict):
+            self._problems.add(self._document.place(), "a suite is a mapping that begins with `suite: its-name`")
+            return None
+        written = read_around(SuiteFile, self._document.value, self._document, self._problems, _INSTEAD)
+        return None if written is None else self._resolved(written)
+
+    def _resolved(self, written: SuiteFile) -> Suite:
+        overrides, problems = self._overrides, self._problems
+        check.check_numbers(overrides, problems)
+        filters = check.read_filters(overrides, problems)
+        targets = self._targets(written)
+        fixed = self._fixed_sampling()
+        settings = sweep.expand(written.sweep, fixed, lambda at, why: problems.add(self._document.place(("sweep", *at)), why))
+        reader = EvalReader(written, self._document, self._path.parent, self._files, overrides, filters, problems)
+        evals = reader.read()
+        gate_reader = check.GateReader(self._document, problems)
+        gates = gate_reader.read(written.gates)
+        full = sweep.expand(written.sweep, {}, lambda *_: None)
+        gate_reader.check(gates, evals, reader.selections, targets, full.points)
+        check.check_filters(filters, evals, reader.selections, problems)
+        evals = check.selected(filters, evals, problems)
+        repeats = overrides.repeats or written.repeats
+        sampling = {**written.sampling, **fixed}
+        return Suite(
+            name=written.suite,
+            description=written.description,
+            path=self._path,
+            workspace=self._files.workspace,
+            evals=evals,
+            targets=self._selected_targets(targets),
+            sampling=sampling,
+            settings=settings.points,
+            excluded=settings.excluded,
+            repeats=repeats,
+            run=self._run(written.run),
+            gates=gates,
+            strict=written.strict,
+            warnings=tuple(check.warnings_of(evals, sampling, settings.points, repeats)),
+        )
+
+    def _targets(self, written: SuiteFile) -> list[TargetSpec]:
+        table = _table(self._path.parent, self._files, self._problems)
+        found: list[TargetSpec] = []
+        for index, item in enumerate(written.targets):
+            place = self._document.place(("targets", index))
+            spec = table.find(item, place) if isinstance(item, str) else item
+            if isinstance(item, TargetSpec):
+                check_target(item, place, self._problems)
+            if spec is not None and any(spec.name == other.name for other in found):
+                self._problems.add(place, f"two targets are called `{spec.name}`; give each its own name")
+            elif spec is not None:
+                found.append(spec)
+        return found
+
+    def _selected_targets(self, targets: list[TargetSpec]) -> tuple[TargetSpec, ...]:
+        names = [target.name for target in targets]
+        for name in self._overrides.targets:
+            if name not in names:
+                self._problems.add(Place("--target"), f"the suite has no target `{name}`; {suggestion(name, names)}")
+        kept = [target for target in targets if not self._overrides.targets or target.name in self._overrides.targets]
+        return tuple(kept if self._overrides.concurrency is None else map(_without_concurrency, kept))
+
+    def _fixed_sampling(self) -> dict[str, Any]:
+        given = dict(self._overrides.sampling)
+        sampling = read(Sampling, given, Fixed(Place("--set sampling")), self._problems)
+        return sampling.parameters() if sampling else given
+
+    def _run(self, run: RunSpec) -> RunSpec:
+        changes = {"concurrency": self._overrides.concurrency, "budget": self._overrides.budget}
+        return run.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def _without_concurrency(target: TargetSpec) -> TargetSpec:
+    """The command line's concurrency is every target's: it takes the place of a target's own."""
+    return target.model_copy(update={"limits": target.limits.model_copy(update={"concurrency": None})})

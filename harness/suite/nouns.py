@@ -1,0 +1,70 @@
+"""The parts of a loaded suite: prompts, graders and cases, checked, resolved and immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.model import Message
+from harness.suite.problems import Place
+from harness.suite.templates import Template, TemplateError
+
+TurnRole = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Turns to fill in; `place` is where the prompt stands, for messages."""
+
+    id: str
+    turns: tuple[tuple[TurnRole, Template], ...]
+    place: Place
+
+    def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
+        """The messages for one case's variables. Raises TemplateError, naming the prompt."""
+        try:
+            return tuple([Message(role, template.render(variables)) for role, template in self.turns])
+        except TemplateError as error:
+            raise TemplateError(f"prompt `{self.id}`: {error.message}", error.place) from None
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names every case must give a value."""
+        return frozenset[str]().union(*(template.variables for _, template in self.turns))
+
+
+class GraderSpec(BaseModel):
+    """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.
+
+    Templates are left in place (`templated` says there are some): they are filled in for each case. `id` is unique in its set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    arguments: dict[str, Any] = {}
+    id: str
+    weight: float = 1.0
+    threshold: float | None = None
+    templated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question's variables and what is expected of the answer.
+
+    `expected` is for graders: no prompt sees it. `sampling` and `graders` are this case's own, else None; its graders replace
+    the eval's. `threshold` is the score from which it passes.
+    """
+
+    id: str
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    expected: Any = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
+    sampling: Mapping[str, Any] | None = None
+    graders: tuple[GraderSpec, ...] | None = None

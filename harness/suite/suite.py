@@ -1,0 +1,62 @@
+"""The suite itself, loaded and checked: what `plan` multiplies into trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, InstanceOf
+
+from harness.model import ResponseFormat
+from harness.suite import summary
+from harness.suite.cases import Cases
+from harness.suite.gates import GateSpec
+from harness.suite.nouns import GraderSpec, Prompt
+from harness.suite.run import RunSpec
+from harness.suite.targets import TargetSpec
+
+
+class Eval(BaseModel):
+    """Prompts × cases × graders: what is asked and what good is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    description: str = ""
+    prompts: tuple[InstanceOf[Prompt], ...]
+    cases: InstanceOf[Cases]
+    graders: tuple[GraderSpec, ...] = ()
+    response_format: InstanceOf[ResponseFormat] | None = None
+
+
+class Suite(BaseModel):
+    """What to run: evals × targets × settings × repeats, how, and what must hold afterwards.
+
+    `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out. `sampling` holds
+    for every request, under the sweep's. `workspace` is the folder that nothing in the suite may lead out of.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    description: str = ""
+    path: Path
+    workspace: Path
+    evals: tuple[Eval, ...]
+    targets: tuple[TargetSpec, ...]
+    sampling: dict[str, Any] = {}
+    settings: tuple[dict[str, Any], ...] = ({},)
+    excluded: int = 0
+    repeats: int = 1
+    run: RunSpec = RunSpec()
+    gates: tuple[GateSpec, ...] = ()
+    strict: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def resolved(self) -> dict[str, Any]:
+        """The suite as plain data, for the manifest: everything but the cases' bodies."""
+        return summary.resolved(self)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What resuming compares, axis by axis, as plain data."""
+        return summary.fingerprint(self)

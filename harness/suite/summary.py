@@ -1,0 +1,115 @@
+"""A loaded suite as plain data: described for its manifest, and hashed axis by axis for what resuming compares.
+
+Both are the same on every machine: a path is given relative to the workspace, and a grader's own file by what it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from harness.suite.cases import canonical, hash64
+
+if TYPE_CHECKING:
+    from harness.suite.nouns import GraderSpec, Prompt
+    from harness.suite.suite import Eval, Suite
+    from harness.suite.targets import TargetSpec
+
+
+def resolved(suite: Suite) -> dict[str, Any]:
+    """Prompts' sources, graders, sampling, settings, targets, run limits and gates, as JSON has them."""
+    return _plain(
+        {
+            "suite": suite.name,
+            "description": suite.description,
+            "evals": [_eval(each, suite.workspace) for each in suite.evals],
+            "targets": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.targets],
+            "sampling": suite.sampling,
+            "settings": suite.settings,
+            "excluded": suite.excluded,
+            "repeats": suite.repeats,
+            "run": suite.run.model_dump(mode="json"),
+            "gates": [gate.text for gate in suite.gates],
+            "strict": suite.strict,
+        }
+    )
+
+
+def fingerprint(suite: Suite) -> dict[str, Any]:
+    """Each axis of the plan as hashes: `prompts` by "eval/prompt", `cases` (count and digest) and `graders` by eval, `targets` by
+    name, then `settings`, `repeats` and `sampling` themselves."""
+    return _plain(
+        {
+            "prompts": {
+                f"{each.name}/{prompt.id}": _digest([_turns(prompt), _format(each)])
+                for each in suite.evals
+                for prompt in each.prompts
+            },
+            "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
+            "graders": {each.name: _digest([_grader(spec, suite.workspace) for spec in each.graders]) for each in suite.evals},
+            "targets": {target.name: _digest(_sent(target)) for target in suite.targets},
+            "settings": suite.settings,
+            "repeats": suite.repeats,
+            "sampling": suite.sampling,
+            "stream": suite.run.stream,
+        }
+    )
+
+
+def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "description": each.description,
+        "prompts": [{"id": prompt.id, "turns": _turns(prompt)} for prompt in each.prompts],
+        "cases": {"count": len(each.cases), "digest": each.cases.digest},
+        "graders": [_grader(spec, workspace) for spec in each.graders],
+        "response_format": _format(each),
+    }
+
+
+def _turns(prompt: Prompt) -> list[dict[str, str]]:
+    return [{"role": role, "content": template.source} for role, template in prompt.turns]
+
+
+def _format(each: Eval) -> dict[str, Any] | None:
+    return None if each.response_format is None else asdict(each.response_format)
+
+
+def _grader(spec: GraderSpec, workspace: Path) -> dict[str, Any]:
+    """The grader as plain data; `sources` holds the hash of each Python file it names."""
+    sources: dict[str, str] = {}
+    plain = spec.model_dump(exclude={"arguments", "templated"}, exclude_none=True)
+    plain["arguments"] = _portable(spec.arguments, workspace, sources)
+    return plain | ({"sources": sources} if sources else {})
+
+
+def _portable(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _portable(item, workspace, sources) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(item, workspace, sources) for item in value]
+    if isinstance(value, str) and value.startswith(f"{workspace}/") and ".py:" in value:
+        file, _, function = value.rpartition(":")
+        shown = Path(file).relative_to(workspace).as_posix()
+        sources[shown] = f"{hash64(Path(file).read_bytes()):016x}"
+        return f"{shown}:{function}"
+    return value
+
+
+def _sent(target: TargetSpec) -> list[Any]:
+    """What of a target decides what is sent, and to whom."""
+    simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
+    return [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
+
+
+def _digest(value: Any) -> str:
+    return f"{hash64(canonical(value)):016x}"
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = orjson.loads(canonical(value))
+    return plain

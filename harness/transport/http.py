@@ -1,0 +1,155 @@
+"""One attempt: sends what the provider encoded over the slot's connection, stamps the clock, and lets the provider decode.
+
+The end of the Send stack; `limit` calls it with the slot it took. Only here are API keys joined to requests. Redirects are
+never followed, so that a key goes nowhere but where the target says; compressed answers are decoded under a cap.
+"""
+
+from __future__ import annotations
+
+from asyncio import timeout_at
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from harness import __version__, registry
+from harness.errors import UsageError
+from harness.model import Auth, Call, Error, Response, Target
+from harness.transport.connect import open_transport, proxy_for
+from harness.transport.dial import dial
+from harness.transport.failures import Scene, failure, late
+from harness.transport.inflate import BadEncodingError, BodyTooLargeError
+from harness.transport.reader import ReadClock
+from harness.transport.reading import Reading
+from harness.transport.send import refusal
+from harness.transport.slots import Slot
+from harness.transport.sse import EventTooLargeError
+from harness.transport.wire import Wire
+
+_DEFAULT_HEADERS = (
+    ("User-Agent", f"evalharness/{__version__}"),
+    ("Accept-Encoding", "gzip"),
+    ("Content-Type", "application/json"),
+)
+
+
+class Http:
+    """`await http(call, slot)` is one attempt at `call`.
+
+    `secrets` maps the name of an API key's variable to its value. `open` makes a transport for a slot of a target.
+    Raises UsageError for a key that no header can carry.
+    """
+
+    def __init__(self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport] = open_transport) -> None:
+        for name, value in secrets.items():
+            if not value.isprintable() or not value.isascii():
+                raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
+        self._secrets = dict(secrets)
+        self._open = open
+        self._opened: list[httpx.AsyncBaseTransport] = []
+        self._reached: set[str] = set()
+        self._prepared = lru_cache(maxsize=1024)(self._prepare)
+
+    async def __call__(self, call: Call, slot: Slot) -> Response:
+        """The Response, with exactly one Attempt where anything was tried."""
+        auth = call.wire.auth
+        if auth is not None and auth.env not in self._secrets:
+            return refusal("transport", "no_api_key", f"the target {call.target.name!r} needs an API key: set {auth.env}")
+        provider = registry.load("providers", call.target.provider)
+        reading = Reading(call, provider.decoder(call.target, call.request))
+        return reading.response(slot, await self._attempt(call, slot, reading))
+
+    async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
+        request = self._request(call, reading)
+        watch = timeout_at(reading.total_at)
+        try:
+            async with watch:
+                answer = await self._transport(slot, call.target).handle_async_request(request)
+                request.extensions["timeout"]["read"] = None  # from here on, content is waited for and not bytes
+                self._reached.add(call.target.base_url)
+                try:
+                    await reading.take(answer, watch)
+                finally:
+                    await answer.stream.aclose()  # type: ignore[union-attr]
+        except (httpx.TransportError, EventTooLargeError, BodyTooLargeError, BadEncodingError) as broken:
+            return failure(broken, self._scene(call, reading))
+        except TimeoutError:
+            if not watch.expired():
+                raise
+            return late(reading.waiting, self._scene(call, reading))
+        return _redirect(request.url, reading) if reading.redirected else None
+
+    def _scene(self, call: Call, reading: Reading) -> Scene:
+        target = call.target
+        host = httpx.URL(target.base_url).netloc.decode("ascii")
+        return Scene(host, target.limits.timeouts, target.base_url in self._reached, reading.status is not None)
+
+    # ── The request ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _request(self, call: Call, reading: Reading) -> httpx.Request:
+        url, prepared = self._prepared(call.target.base_url, call.wire.path, call.wire.headers, call.wire.auth)
+        body, timeouts = call.wire.body, call.target.limits.timeouts
+        patience = timeouts.first if call.request.stream else None
+        waits = {"connect": timeouts.connect, "read": patience, "write": patience, "pool": None}
+        extensions = {"timeout": waits, "marks": reading.arrivals}
+        request = httpx.Request(call.wire.method, url, headers=prepared, stream=httpx.ByteStream(body), extensions=extensions)
+        request.headers["Content-Length"] = str(len(body))
+        request.headers["X-Client-Request-Id"] = f"{call.key}-{call.position}-{call.attempt}"
+        return request
+
+    def _prepare(
+        self, base_url: str, path: str, headers: tuple[tuple[str, str], ...], auth: Auth | None
+    ) -> tuple[httpx.URL, httpx.Headers]:
+        """The URL and headers that all requests of a target share; made once, because that is most of a request's cost."""
+        url = httpx.URL(base_url.rstrip("/") + path)
+        named = {name.lower(): (name, value) for name, value in (*_DEFAULT_HEADERS, *headers)}
+        if auth is not None:
+            named[auth.header.lower()] = (auth.header, auth.prefix + self._secrets[auth.env])
+        lines = [(name.encode("ascii"), value.encode("latin-1")) for name, value in named.values()]
+        return url, httpx.Headers([(b"Host", url.netloc), *lines])
+
+    # ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _transport(self, slot: Slot, target: Target) -> httpx.AsyncBaseTransport:
+        if slot.transport is None:
+            opened = self._open(target)
+            if not isinstance(opened, Wire | ReadClock):
+                opened = ReadClock(partial(self._open, target))
+            slot.transport = opened
+            self._opened.append(opened)
+        return slot.transport
+
+    async def probe(self, target: Target) -> Error | None:
+        """Open and close a connection to `target`: None where that worked, else why not (for before money is spent)."""
+        if proxy_for(target.base_url) is not None:
+            return None  # only the proxy could be probed
+        url = httpx.URL(target.base_url)
+        try:
+            connection = await dial(url, None, target.limits.timeouts.connect)
+        except httpx.TransportError as broken:
+            return failure(broken, Scene(url.netloc.decode("ascii"), target.limits.timeouts, reached=False, answering=False))
+        connection.abort()
+        self._reached.add(target.base_url)
+        return None
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for transport in self._opened:
+            await transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _redirect(url: httpx.URL, reading: Reading) -> Error:
+    place = reading.headers.get("location", "")[:200]
+    host = url.netloc.decode("ascii")
+    message = f"{host} redirects to {place!r}, which is not followed: give the final address as the target's base_url"
+    return Error("transport", "redirect", message, status=reading.status)

@@ -1,0 +1,46 @@
+"""Grades one answer as a run would: specification, build, flow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness.flow import Flow
+from harness.graders import Answer, build, grade_all
+from harness.model import Error, Grade, ToolCall, ToolResult
+from harness.suite.nouns import GraderSpec
+
+Perform = Callable[[ToolCall], ToolResult]
+
+
+def spec(kind: str, arguments: Mapping[str, Any] | None = None, **options: Any) -> GraderSpec:
+    return GraderSpec(type=kind, arguments=dict(arguments or {}), id=options.pop("id", kind), **options)
+
+
+def refuse(call: ToolCall) -> ToolResult:
+    raise AssertionError(f"no call was expected: {call}")
+
+
+def finish(flow: Flow[Any], perform: Perform = refuse) -> Any:
+    """Run a flow that only makes tool calls."""
+    try:
+        need = next(flow)
+        while True:
+            need = flow.send(perform(need))
+    except StopIteration as ended:
+        return ended.value
+
+
+def grade(kind: str, arguments: Mapping[str, Any] | None, answer: Answer | str, perform: Perform = refuse) -> Grade:
+    """What one grader makes of one answer."""
+    answer = Answer(answer) if isinstance(answer, str) else answer
+    (grade,) = finish(grade_all(build([spec(kind, arguments)]), answer), perform)
+    return grade
+
+
+def error_of(grade: Grade) -> Error:
+    """The error of a grade that must have one, and no value."""
+    assert grade.value is None
+    assert grade.error is not None
+    assert grade.error.boundary == "grader"
+    return grade.error

@@ -1,0 +1,137 @@
+"""Refusals: which kind, retried or not, and how long to wait."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.providers.failures import refused, retry_after
+
+
+def envelope(code: int, message: str = "AiError: something") -> bytes:
+    return b'{"errors":[{"message":"%s","code":%d}],"success":false,"result":{},"messages":[]}' % (message.encode(), code)
+
+
+def openai(type_: str, code: str | None, message: str = "no") -> bytes:
+    quoted = f'"{code}"' if code else "null"
+    return f'{{"error":{{"message":"{message}","type":"{type_}","param":null,"code":{quoted}}}}}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "retryable"),
+    [
+        (401, 10000, "unauthorized", False),
+        (403, 10000, "unauthorized", False),
+        (404, 7003, "not_found", False),
+        (400, 7000, "not_found", False),
+        (400, 5006, "bad_request", False),
+        (400, 5007, "not_found", False),
+        (400, 5004, "bad_request", False),
+        (400, 3003, "bad_request", False),
+        (405, 5005, "bad_request", False),
+        (403, 5016, "forbidden", False),
+        (403, 5018, "forbidden", False),
+        (403, 5035, "forbidden", False),
+        (404, 3042, "not_found", False),
+        (413, 5021, "context_length", False),
+        (413, 3010, "context_length", False),
+        (413, 3006, "too_large", False),
+        (408, 3007, "timeout", True),
+        (408, 3008, "timeout", True),
+        (429, 3036, "quota_exhausted", False),
+        (429, 4006, "quota_exhausted", False),
+        (429, 3040, "overloaded", True),
+        (400, 3040, "overloaded", True),
+        (400, 3030, "bad_request", False),
+        (502, 3030, "server_error", True),
+        (500, 9999, "server_error", True),
+    ],
+)
+def test_cloudflare_codes(status: int, code: int, kind: str, retryable: bool) -> None:
+    error = refused(status, {}, envelope(code))
+    assert (error.boundary, error.kind, error.retryable) == ("provider", kind, retryable)
+    assert (error.status, error.code) == (status, str(code))
+    assert error.message == f"HTTP {status}, code {code}: AiError: something"
+
+
+def test_cloudflares_internal_code_decides_where_the_outer_one_says_nothing() -> None:
+    body = b'{"errors":[{"message":"AiError: busy","code":3030}],"success":false,"result":{},"internalCode":3040}'
+    assert (refused(500, {}, body).kind, refused(500, {}, body).code) == ("overloaded", "3040")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "retryable"),
+    [
+        (400, openai("invalid_request_error", "unsupported_parameter"), "bad_request", False),
+        (400, openai("invalid_request_error", "context_length_exceeded"), "context_length", False),
+        (401, openai("invalid_request_error", "invalid_api_key"), "unauthorized", False),
+        (404, openai("invalid_request_error", "model_not_found"), "not_found", False),
+        (408, b"", "timeout", True),
+        (409, b"", "conflict", True),
+        (422, b'{"detail":[{"loc":["body"],"msg":"field required"}]}', "bad_request", False),
+        (429, openai("requests", "rate_limit_exceeded"), "rate_limited", True),
+        (429, openai("insufficient_quota", "insufficient_quota"), "quota_exhausted", False),
+        (429, openai("insufficient_quota", None), "quota_exhausted", False),
+        (429, b"", "rate_limited", True),
+        (402, b'{"error":{"code":402,"message":"Insufficient credits"}}', "quota_exhausted", False),
+        (500, openai("server_error", None), "server_error", True),
+        (503, b"<html><h1>503 Service Unavailable</h1></html>", "overloaded", True),
+        (529, b"{}", "overloaded", True),
+        (400, b'{"object":"error","message":"maximum context length is 4096","code":400}', "context_length", False),
+        (307, b"", "unexpected_status", False),
+    ],
+)
+def test_openai_bodies(status: int, body: bytes, kind: str, retryable: bool) -> None:
+    error = refused(status, {}, body)
+    assert (error.kind, error.retryable) == (kind, retryable)
+
+
+def test_json_mode_that_could_not_be_met_is_not_tried_again() -> None:
+    error = refused(400, {}, envelope(5024, "JSON Mode couldn't be met"))
+    assert (error.kind, error.retryable) == ("json_mode", False)
+
+
+def test_an_html_page_is_quoted_short_and_without_control_characters() -> None:
+    error = refused(502, {}, b"<html>\x1b]0;title\x07" + b"x" * 10_000)
+    assert error.message.startswith("HTTP 502: a body that is not JSON: <html>\\x1b]0;title\\x07xxx")
+    assert len(error.message) < 300
+
+
+def test_the_server_may_say_whether_to_retry() -> None:
+    assert refused(500, {"x-should-retry": "false"}, b"").retryable is False
+    assert refused(400, {"x-should-retry": "true"}, b"").retryable is True
+
+
+NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "2"}, 2.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:01:30 GMT", "date": NOW}, 90.0),
+        ({"retry-after": "Sun, 22 Nov 2026 11:00:00 GMT", "date": NOW}, 0.0),
+        ({"retry-after": "Sun, 22 Nov 2026 12:01:30 GMT"}, None),
+        ({"retry-after": "1000000000"}, 1e9),
+        ({"retry-after": "-3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "later"}, None),
+        ({"retry-after": "", "date": NOW}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@given(st.integers(100, 999), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()), st.binary())
+def test_any_answer_is_an_error_and_never_an_exception(status: int, headers: dict[str, str], body: bytes) -> None:
+    error = refused(status, headers, body)
+    assert error.message.isprintable()
+    assert error.retry_after is None or error.retry_after >= 0
