@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -18,6 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.engine.progress import Progress, Tally
+
+if TYPE_CHECKING:
+    from harness.results import Outcome
 
 LINE_EVERY = 5.0
 """Seconds between two plain lines."""
@@ -121,6 +125,29 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m {whole % 60:02d}s"
     return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
+def conclusion(outcome: Outcome) -> str:
+    """What a person reads at the end: the result table, what stopped the run, where the report is, how to go on."""
+    from harness.reporters.console import WIDTH, console_report  # noqa: PLC0415 — pandas, only at the end
+
+    out = Console()
+    width = min(160, out.width) if out.is_terminal else WIDTH
+    colour = out.is_terminal and not out.no_color
+    lines = [console_report(outcome.comparison, width, color=colour)]
+    lines += [f"stopped: {reason}" for reason in outcome.stopped]
+    if outcome.stopped:
+        lines.append(f"go on with: harness resume {_shown(outcome.folder)}")
+    lines.append(f"report: {_shown(outcome.folder / 'report.html')}")
+    return "\n".join(lines)
+
+
+def _shown(path: Path) -> str:
+    """`path` as a person would type it here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def terminal() -> Console:

@@ -6,6 +6,7 @@ Reads like a table of contents: load, prepare, probe, send, record, report. The 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import platform
 import secrets
@@ -24,17 +25,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness import __version__, registry
-from harness.engine.pace import Stop
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import World, run_trials
-from harness.engine.store import INTERRUPTED, RECORDS, Owed, Store, create_folder, read_manifest, write_manifest
+from harness.engine.store import RECORDS, Owed, Store, create_folder, read_manifest, read_records, write_manifest
 from harness.errors import ExitCode, HarnessError, InfrastructureError, UsageError
-from harness.model import Call, Error, Manifest, Request, Response, Session, Target, Wire
+from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
-from harness.pricing.cost import exchange_cost, upper_bound
+from harness.pricing.cost import exchange_cost, output_bound, upper_bound
 from harness.pricing.tokens import estimate_request
 from harness.suite import Overrides, Suite, load
+from harness.transport.budget import Budget
+from harness.transport.http import Http
+from harness.transport.limit import Limit
+from harness.transport.redact import SHORTEST, Redactor
+from harness.transport.replay import Replay, Stored, stored
+from harness.transport.retry import Retry
+from harness.transport.send import Clock
+from harness.transport.stop import Stop
 
 if TYPE_CHECKING:
     from harness.results import Outcome
@@ -149,7 +157,11 @@ class _Job:
             return await self._session(http, session)
 
     def _warn(self) -> None:
-        for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes):
+        too_short = [
+            f"the value of {name} has fewer than {SHORTEST} characters: it cannot be told from ordinary text and is not redacted"
+            for name in self._redactor.unredactable
+        ]
+        for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
             self.display.say(f"warning: {sentence}")
 
     async def _probe(self, http: Http) -> None:
@@ -168,17 +180,17 @@ class _Job:
         if not self.manifest.sessions:
             create_folder(self.folder)
         manifest = replace(self.manifest, sessions=(*self.manifest.sessions, session))
-        write_manifest(self.folder, manifest, self._clean)
+        write_manifest(self.folder, manifest, self._redactor)
         return session
 
     @cached_property
-    def _clean(self) -> Callable[[bytes], bytes]:
-        return Redactor(self.ready.secrets).clean
+    def _redactor(self) -> Redactor:
+        return Redactor(self.ready.secrets)
 
     async def _session(self, http: Http, session: Session) -> _Ended:
         stop, progress = Stop(), self._progress()
         run = self.ready.suite.run
-        async with Store(self.folder, self._clean) as store, Pool() as pool:
+        async with Store(self.folder, self._redactor) as store, Pool() as pool:
             send = self._stack(http, stop)
             world = World(
                 session=session.id,
@@ -200,6 +212,24 @@ class _Job:
                 stop.ask("interrupted")
         return _Ended(progress, stop.asked)
 
+    def _stack(self, http: Http, stop: Stop) -> Replay:
+        """The Send stack, outermost first; `Stop` stands where something waits and where something is sent."""
+        run, seed = self.ready.suite.run, self.ready.suite.run.seed
+        limit = Limit(stop.inside(http), tokens=_tokens, seed=seed, clock=Clock(sleep=stop.sleep))
+        cap = math.inf if run.budget is None else float(run.budget)
+        budget = Budget(limit, cap, upper_bound=_upper_bound, price=_last_attempt_cost, spent=self.owed.spent)
+        retry = Retry(stop.outside(budget), seed=seed, clock=Clock(sleep=stop.nap))
+        return Replay(retry, self._stored(), mode="only" if self.replay_only else "reuse", own=self.manifest.id)
+
+    def _stored(self) -> Iterator[Stored]:
+        """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
+        targets = {target.name: target for target in self.ready.targets}
+        for line in self.owed.exchanges:
+            if line.exchange.target in targets:
+                yield stored(self.manifest.id, line.key, line.repeat, targets[line.exchange.target], line.exchange)
+        if self.replay is not None:
+            yield from _stored_in(self.replay, targets)
+
     def _progress(self) -> Progress:
         """A tally for each target, with what earlier sessions finished."""
         return Progress(
@@ -213,6 +243,30 @@ class _Job:
 def _encode(target: Target, request: Request) -> Wire:
     wire: Wire = registry.load("providers", target.provider).encode(target, request)
     return wire
+
+
+def _tokens(call: Call) -> int:
+    """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have."""
+    return estimate_request(call.request) + (output_bound(call.request, call.target.context, call.target.extra_body) or 0)
+
+
+def _upper_bound(call: Call) -> float | None:
+    target = call.target
+    return upper_bound(call.request, target.price, target.context, extra_body=target.extra_body) if target.price else None
+
+
+def _last_attempt_cost(call: Call, response: Response) -> float | None:
+    return exchange_cost(response.attempts[-1:], call.target.price).usd
+
+
+def _stored_in(folder: Path, targets: Mapping[str, Target]) -> Iterator[Stored]:
+    """The target's exchanges of an earlier run, where the target is still the same thing."""
+    manifest = read_manifest(folder)
+    same = {name for name, target in targets.items() if manifest.targets.get(name, {}).get("address") == target.address}
+    for record in read_records(folder):
+        if record.target in same:
+            for exchange in record.exchanges:
+                yield stored(manifest.id, record.key, record.repeat, targets[record.target], exchange)
 
 
 def _outcome(folder: Path, ended: _Ended) -> Outcome:

@@ -65,8 +65,8 @@ class Plan:
         return product if len(self.suite.evals) == 1 else f"({each.name}: {product})"
 
     def _total(self) -> str:
-        excluded = f", {self.suite.excluded:,} settings excluded" if self.suite.excluded else ""
-        return f" = {_count(len(self), 'request')}{excluded}"
+        left_out = len(self) // len(self.suite.settings) * self.suite.excluded
+        return f" = {_count(len(self), 'request')}" + (f", {left_out:,} excluded" if left_out else "")
 
     def trials(self, target: Target) -> Iterator[Trial]:
         """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be rendered."""

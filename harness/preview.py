@@ -12,6 +12,7 @@ from harness import registry
 from harness.engine.drive import Journal, drive
 from harness.engine.pool import Pool
 from harness.errors import Problem, SuiteError
+from harness.flow import Flow
 from harness.graders import build, gold
 from harness.model import Exchange, Grade, Request, Target, Trial, Wire
 from harness.prepare import prepared
@@ -66,7 +67,7 @@ async def _check_gold(suite: Suite) -> int:
     checked = 0
     async with Pool() as pool:
         for evaluation, case in ((each, case) for each in suite.evals for case in each.cases):
-            failing = await drive(_gold(evaluation, case), _ask_nobody, pool.call, Journal("", "", _keep_nothing))
+            failing = await drive(_gold(evaluation, case), _ask_nobody, pool.call, Journal("", 0, "", _keep_nothing))
             checked += case.expected is not None
             problems += [_gold_problem(suite, evaluation, case, grade) for grade in failing]
     if problems:
@@ -74,7 +75,7 @@ async def _check_gold(suite: Suite) -> int:
     return checked
 
 
-def _gold(evaluation: Eval, case: Case):
+def _gold(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
     graders = build(case.graders if case.graders is not None else evaluation.graders)
     return gold(graders, case.expected, case.vars)
 

@@ -30,6 +30,7 @@ class ExchangeLine:
     """A journal line: one completed exchange of a trial that has no record yet; `session` names the clock of its marks."""
 
     key: str
+    repeat: int
     session: str
     exchange: Exchange
     kind: Literal["exchange"] = "exchange"

@@ -75,5 +75,5 @@ for _name, _module in {
 }.items():
     register("graders", _name, f"harness.graders.{_module}:{_name}_grader")
 
-for _name in ("console", "markdown", "csv", "html", "junit"):
+for _name in ("console", "markdown", "csv", "html", "junit", "summary"):
     register("reporters", _name, f"harness.reporters.{_name}:report")

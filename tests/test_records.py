@@ -71,7 +71,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
     "line",
     [
         RECORD,
-        ExchangeLine("00ff" * 8, "s1", EXCHANGE),
+        ExchangeLine("00ff" * 8, 0, "s1", EXCHANGE),
         ToolLine("00ff" * 8, "s1", "t1", ToolResult("abcdef123", '{"c":4}')),
     ],
     ids=["record", "exchange", "tool"],

@@ -30,8 +30,9 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
         if run.error_rate is not None and run.error_rate > run.max_error_rate:
             share, most = words.percent(run.error_rate), words.percent(run.max_error_rate)
             yield f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its figures are of the rest."
-        if run.simulated:
-            yield f"{name} is simulated ({words.names(list(run.simulated))}): its figures say nothing about a real model."
+    simulated = dict.fromkeys(target for run in runs for target in run.simulated)
+    if simulated:
+        yield f"Simulated: {words.names(list(simulated))}. Figures from a simulator say nothing about a real model."
 
 
 def _verdicts(configurations: Sequence[Configuration]) -> Iterator[str]:

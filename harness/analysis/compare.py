@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Any, cast
 
 import numpy as np
@@ -125,7 +126,7 @@ def _statistics(measure: str, rows: select.Rows) -> dict[str, Estimate]:
 def _sum(values: Any) -> float | None:
     """The sum of what is known; None where nothing is."""
     known = values[np.isfinite(values)]
-    return float(known.sum()) if len(known) else None
+    return fsum(known) if len(known) else None
 
 
 def _price_per_mtok(rows: select.Rows) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def cost(rows: Rows, _stat: str | None = None) -> Estimate:
     if answered:
         return Estimate(None, method=f"{answered:,} answered trials have no known cost: give their targets a price")
     note = f", without {int(missing.sum()):,} broken trials of unknown cost" if missing.any() else ""
-    return Estimate(float(np.nansum(rows["cost"])), n=int((~missing).sum()), method=f"sum{note}")
+    return Estimate(fsum(rows["cost"][~missing]), n=int((~missing).sum()), method=f"sum{note}")
 
 
 def _count_of(outcome: str) -> Measure:

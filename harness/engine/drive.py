@@ -35,17 +35,22 @@ class Journal:
     """
 
     def __init__(
-        self, key: str, session: str, append: Callable[[Line], None], known: Mapping[str, ToolResult] | None = None
+        self,
+        key: str,
+        repeat: int,
+        session: str,
+        append: Callable[[Line], None],
+        known: Mapping[str, ToolResult] | None = None,
     ) -> None:
         self.exchanges: list[Exchange] = []
-        self._key, self._session, self._append = key, session, append
+        self._key, self._repeat, self._session, self._append = key, repeat, session, append
         self._known = known or {}
         self._held: list[Line] = []
 
     def exchange(self, exchange: Exchange) -> None:
         """Keep a completed exchange; it is written when the flow goes on, or stands in the record."""
         self.exchanges.append(exchange)
-        self._held.append(ExchangeLine(self._key, self._session, exchange))
+        self._held.append(ExchangeLine(self._key, self._repeat, self._session, exchange))
 
     def tool(self, position: str, result: ToolResult) -> None:
         """Keep a completed tool call."""

@@ -11,28 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from harness.engine.progress import Tally
 from harness.model import Target, Trial
+from harness.transport.stop import Stop
 
 OPEN_PER_SLOT = 2
 SKIPS_PER_TURN = 1000
 """Trials passed over in one go before the event loop gets its turn: resuming a finished million stays responsive."""
-
-
-class Stop:
-    """Says to every part of a run that nothing new may be sent; set once, never cleared."""
-
-    def __init__(self) -> None:
-        self.event = asyncio.Event()
-        self.reason = ""
-
-    @property
-    def asked(self) -> bool:
-        """Whether the run is to end."""
-        return self.event.is_set()
-
-    def ask(self, reason: str) -> None:
-        """End the run: what is in flight may finish. The first reason stands."""
-        self.reason = self.reason or reason
-        self.event.set()
 
 
 async def closed_loop(

@@ -35,7 +35,8 @@ class Tally:
         self.failed += record.passed is False
         self.ungraded += record.ungraded
         self.retries += sum(max(0, len(exchange.response.attempts) - 1) for exchange in record.exchanges)
-        self.cost += (record.cost or 0.0) + (record.grading_cost or 0.0)
+        self.cost += sum(each.cost.usd or 0.0 for each in record.exchanges if each.response.replayed is None)
+        self.cost += record.grading_cost or 0.0
         self.unpriced += record.cost is None and record.error is None
 
     @property

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.engine.drive import CallTool, Journal, drive
-from harness.engine.pace import Stop, closed_loop
+from harness.engine.pace import closed_loop
 from harness.engine.progress import Progress, Tally
-from harness.engine.store import INTERRUPTED, TARGET_KINDS
+from harness.engine.store import TARGET_KINDS
 from harness.errors import StoreError
 from harness.flow import TARGET, AskFailed, single_turn
 from harness.graders import Grader, answer_of, build, grade_all, verdict
 from harness.model import Call, Cost, Error, Exchange, Grade, Record, Request, Response, Target, ToolResult, Trial, Wire
 from harness.records import Line
-
-Send = Callable[[Call], Awaitable[Response]]
+from harness.transport.send import Send
+from harness.transport.stop import INTERRUPTED, Stop
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ async def run_trials(
 
 async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets) -> None:
     """Ask, grade, record. A trial that was never sent (the run stopped, the budget ended) leaves no record: it is owed."""
-    journal = Journal(trial.key, world.session, world.append, world.known_tools.get(trial.key))
+    journal = Journal(trial.key, trial.identity.repeat, world.session, world.append, world.known_tools.get(trial.key))
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
     tally.in_flight += 1

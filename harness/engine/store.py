@@ -14,9 +14,9 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -28,6 +28,8 @@ from harness import records
 from harness.errors import StoreError, UsageError
 from harness.model import Error, Manifest, Record, ToolResult
 from harness.records import CorruptLineError, ExchangeLine, Line, ToolLine
+from harness.transport.redact import Redactor
+from harness.transport.stop import INTERRUPTED
 
 MANIFEST = "manifest.json"
 RECORDS = "records.jsonl"
@@ -35,13 +37,13 @@ LOCK = "lock"
 DURABLE_EVERY = 1.0
 """Seconds within which an acknowledged line becomes durable."""
 
-Clean = Callable[[bytes], bytes]
-"""Takes secrets out of the bytes about to be written."""
+REDACTED = "redacted"
+"""The flag of a record that a secret was taken out of."""
 
 
-def write_manifest(folder: Path, manifest: Manifest, clean: Clean) -> None:
+def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None:
     """Put the manifest in place whole: written beside, fsynced, renamed. Raises StoreError."""
-    write_file(folder / MANIFEST, clean(orjson.dumps(manifest, option=orjson.OPT_INDENT_2)) + b"\n")
+    write_file(folder / MANIFEST, orjson.dumps(redactor.value(manifest), option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -161,9 +163,9 @@ class Store:
     that is not on file.
     """
 
-    def __init__(self, folder: Path, clean: Clean) -> None:
+    def __init__(self, folder: Path, redactor: Redactor) -> None:
         self.folder = folder
-        self._clean = clean
+        self._redactor = redactor
         self._failure: StoreError | None = None
         self._dirty = False
 
@@ -195,12 +197,19 @@ class Store:
         """Write one line; when this returns, the line is acknowledged. Raises StoreError."""
         if self._failure:
             raise self._failure
-        written = self._clean(records.encode(line))
         try:
-            self._write(written)
+            self._write(self._encoded(line))
         except OSError as refused:
             raise self._fail(refused) from refused
         self._dirty = True
+
+    def _encoded(self, line: Line) -> bytes:
+        """The line's bytes, without secrets (looked for in the bytes: finding none is the usual case, and cheap)."""
+        encoded = records.encode(line)
+        if not self._redactor.touches(encoded):
+            return encoded
+        clean = self._redactor.value(line)
+        return records.encode(replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean)
 
     def _write(self, content: bytes) -> None:
         before = self._file.tell()
@@ -328,16 +337,13 @@ class _Scan:
 
     def _record(self, record: Record) -> None:
         for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
-            self._exchange(ExchangeLine(record.key, record.session, exchange))
+            self._exchange(ExchangeLine(record.key, record.repeat, record.session, exchange))
         ended = is_final(record, retry_errors=self._retry_errors)
         self.ended[prefix(record.key)] = sys.intern(record.target) if ended else None
         if ended:
             self.journal.pop(record.key, None)
             self.tools.pop(record.key, None)
 
-
-INTERRUPTED = "interrupted"
-"""The error kind of a trial whose run was stopped between two of its attempts."""
 
 TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted"})
 """Error kinds that say something of the target and nothing of the trial: every trial would meet them."""

@@ -5,6 +5,7 @@ A measure that is unknown (a latency that was not stamped, a price nobody gave) 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -73,7 +74,7 @@ class Cost(Arguments):
 
 def _cost(arguments: Cost, answer: Answer) -> Verdict:
     cost = _known(answer.cost, "cost")
-    passed = cost <= arguments.max
+    passed = Decimal(str(cost)) <= arguments.max  # as a person reads it: the float 0.0004 is a little more
     return Verdict(passed, "" if passed else f"cost ${cost:.6f}, at most ${arguments.max:f} wanted")
 
 

@@ -26,6 +26,7 @@ _NUMBER = re2.compile(
     rf"(?:{_TEN_TO_THE}|(?:(\d[\d,'’_\x{{a0}}\x{{2009}}\x{{202f}}]*)(\.\d+)?|(\.\d+))"
     rf"(?:[eE]([-−+]?\d+)|\s?(?:[x×*·⋅]|\\times|\\cdot)\s?{_TEN_TO_THE})?)"
 )
+_BARE = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 _SEPARATORS = ",'’_\u00a0\u2009\u202f"
 _GROUPED = re.compile(rf"\d{{1,3}}([{_SEPARATORS}])\d{{3}}(?:\1\d{{3}})*")
 _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123456789")
@@ -33,6 +34,9 @@ _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123
 
 def read_number(text: str) -> Decimal | None:
     """The last number in `text`, None where there is none."""
+    bare = text.strip()
+    if _BARE.fullmatch(bare):  # the usual answer, read in a tenth of the time
+        return Decimal(bare)
     last = deque(_NUMBER.finditer(searchable(text)), maxlen=1)
     return _value(*map(_plain, last[0].groups())) if last else None
 

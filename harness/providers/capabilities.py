@@ -14,7 +14,13 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-Kind = Literal["number", "integer", "boolean", "word", "strings"]
+Kind = Literal["number", "integer", "flag_or_count", "word", "strings"]
+
+_KINDS: Mapping[Kind, str] = {
+    "number": "a number",
+    "integer": "a whole number",
+    "flag_or_count": "true, false or a whole number",
+}
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -36,14 +42,12 @@ class Parameter:
     @property
     def range(self) -> str:
         """What it takes, in words: `a number from 0 to 5`."""
-        if self.type == "boolean":
-            return "true or false"
         if self.type == "word":
             return "one of " + ", ".join(self.values) if self.values else "a word"
         if self.type == "strings":
             return "a string or a list of " + (f"at most {self.max_items} strings" if self.max_items else "strings")
         bounds = " and ".join(_bounds(self))
-        kind = "a whole number" if self.type == "integer" else "a number"
+        kind = _KINDS[self.type]
         return f"{kind} {bounds}" if bounds else kind
 
 
@@ -135,13 +139,13 @@ def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violat
 
 
 def _fits(parameter: Parameter, value: Any) -> bool:
-    if parameter.type == "boolean":
-        return isinstance(value, bool)
     if parameter.type == "word":
         return isinstance(value, str) and (not parameter.values or value in parameter.values)
     if parameter.type == "strings":
         return _is_strings(value, parameter.max_items)
-    if isinstance(value, bool) or not isinstance(value, int if parameter.type == "integer" else int | float):
+    if isinstance(value, bool):
+        return parameter.type == "flag_or_count"
+    if not isinstance(value, int | float if parameter.type == "number" else int):
         return False
     return math.isfinite(value) and _is_inside(parameter, value)
 

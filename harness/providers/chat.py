@@ -52,6 +52,20 @@ def tool(function: Tool) -> dict[str, Any]:
     return {"type": "function", "function": described}
 
 
+def sampling(parameters: Mapping[str, Any], limit: str = "max_tokens") -> dict[str, Any]:
+    """Sampling parameters under their names on the wire; `limit` is the output limit's. A null one is not sent.
+
+    Log probabilities are asked for as a flag, or as a count of the likeliest tokens; the format has a field for each.
+    """
+    sent = {name: value for name, value in parameters.items() if value is not None}
+    if "max_tokens" in sent:
+        sent[limit] = sent.pop("max_tokens")
+    if type(sent.get("logprobs")) is int:
+        sent["top_logprobs"] = sent["logprobs"]
+        sent["logprobs"] = True
+    return sent
+
+
 def tool_choice(choice: str) -> str | dict[str, Any]:
     """`auto`, `none` or `required` as they are; any other word is the name of the function that must be called."""
     return choice if choice in ("auto", "none", "required") else {"type": "function", "function": {"name": choice}}

@@ -138,9 +138,7 @@ def _max_tokens(request: Request) -> Any:
 
 def _body(target: Target, request: Request) -> dict[str, Any]:
     body = _prompt(request)
-    for name, value in request.sampling.items():
-        if value is not None:
-            body[name] = value
+    body.update(chat.sampling(request.sampling))
     body["max_tokens"] = _max_tokens(request)
     if request.raw:
         body["raw"] = True

@@ -2,7 +2,8 @@
 
 orjson reads and writes everything ordinary. What it refuses (invalid UTF-8, a byte order mark, lone surrogates) is read again
 by `json` under caps, because `json` alone accepts NaN, recurses as deep as it is told to and raises three kinds of exception.
-An integer over 64 bit is read as a float. Text with lone surrogates is kept as it came: two halves that arrive in two stream events are joined by `join_surrogates`.
+An integer over 64 bit is read as a float. Text with lone surrogates is kept as it came: two halves that arrive in two stream
+events are joined by `join_surrogates`.
 """
 
 from __future__ import annotations

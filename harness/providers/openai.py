@@ -76,9 +76,7 @@ def _groq_usage(chunk: dict[str, Any]) -> Any:
 def _body(target: Target, request: Request) -> dict[str, Any]:
     body: dict[str, Any] = {"model": target.model, "messages": [chat.message(turn) for turn in request.messages]}
     limit = "max_completion_tokens" if target.address.rstrip("/") == ADDRESS else "max_tokens"
-    for name, value in request.sampling.items():
-        if value is not None:
-            body[limit if name == "max_tokens" else name] = value
+    body.update(chat.sampling(request.sampling, limit))
     if request.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

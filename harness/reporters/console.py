@@ -19,7 +19,15 @@ from rich.text import Text
 from harness.analysis import words
 from harness.analysis.comparison import Answer, CaseRow, Comparison
 from harness.reporters.escape import escape_for, one_line
-from harness.reporters.tables import VERDICTS, ConfigurationTable, configuration_table, run_facts, short_labels, total_facts
+from harness.reporters.tables import (
+    VERDICTS,
+    ConfigurationTable,
+    configuration_table,
+    gate_name,
+    run_facts,
+    short_labels,
+    total_facts,
+)
 
 WIDTH = 100
 FAILING_CASES = 10
@@ -184,7 +192,10 @@ def _gates(comparison: Comparison) -> Iterator[Any]:
     yield Text("Gates", "bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
     for gate in comparison.gates:
-        text, detail = Text(_safe(one_line(gate.text, 60)), "bold"), _safe(one_line(f"{gate.detail} {gate.caution}", 600))
+        text, detail = (
+            Text(_safe(one_line(gate_name(comparison, gate), 60)), "bold"),
+            _safe(one_line(f"{gate.detail} {gate.caution}", 600)),
+        )
         grid.add_row(Text(f"  {_MARKS[gate.verdict]} {gate.verdict}", _STYLES[gate.verdict]), text, Text(detail))
     yield grid
     yield Text()

@@ -19,10 +19,11 @@ from harness.analysis.comparison import Answer, CaseRow, Comparison, Configurati
 from harness.analysis.stats import Estimate
 from harness.reporters import plots
 from harness.reporters.escape import one_line, visible
-from harness.reporters.tables import FIGURES, VERDICTS, configuration_table, run_facts, short_labels, total_facts
+from harness.reporters.tables import FIGURES, VERDICTS, configuration_table, gate_name, run_facts, short_labels, total_facts
 
 CONFIGURATION_LIMIT = 300
 TAG_LIMIT = 300
+GATE_LIMIT = 200
 CELL_LIMIT = 60
 """Configurations shown side by side for one case."""
 
@@ -68,6 +69,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "verdict_word": VERDICTS[comparison.verdict],
         "verdict_class": comparison.verdict.replace(" ", "-"),
         "descriptions": [run.description for run in comparison.runs if run.description][:1],
+        "gates": [(gate, gate_name(comparison, gate)) for gate in comparison.gates[:GATE_LIMIT]],
         "tiles": list(_tiles(comparison)),
         "table": _table(comparison),
         "tags": _tags(comparison, labels),

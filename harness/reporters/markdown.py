@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from harness.analysis import words
 from harness.analysis.comparison import CaseRow, Comparison
 from harness.reporters.escape import escape_for, fence, one_line
-from harness.reporters.tables import configuration_table, run_facts, short_labels, total_facts
+from harness.reporters.tables import configuration_table, gate_name, run_facts, short_labels, total_facts
 
 ROW_LIMIT = 50
 CASE_LIMIT = 10
@@ -45,7 +45,7 @@ def _gates(comparison: Comparison) -> Iterator[str]:
     rows = [
         (f"{SIGN[g.verdict]} {g.verdict}", _safe(g.text), _safe(f"{g.detail} {g.caution}".strip())) for g in comparison.gates
     ]
-    yield from _table(("gate", "", "figures"), rows, "lll")
+    yield from _table(("verdict", "gate", "figures"), rows, "lll")
 
 
 def _configurations(comparison: Comparison) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import words
-from harness.analysis.comparison import Comparison, Configuration
+from harness.analysis.comparison import Comparison, Configuration, GateVerdict
 from harness.analysis.rows import plain_text
 from harness.analysis.stats import Estimate
 
@@ -105,6 +105,11 @@ def axes(configuration: Configuration) -> dict[str, str]:
 def short_run(run: str) -> str:
     """A run's id, short enough for a column; its end tells runs apart."""
     return run if len(run) <= RUN_CHARACTERS else f"…{run[1 - RUN_CHARACTERS :]}"
+
+
+def gate_name(comparison: Comparison, gate: GateVerdict) -> str:
+    """The gate as the suite has it, with its run where there are several."""
+    return f"{short_run(gate.run)}: {gate.text}" if len(comparison.runs) > 1 else gate.text
 
 
 def short_labels(comparison: Comparison) -> list[str]:

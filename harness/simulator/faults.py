@@ -83,15 +83,17 @@ class Fault:
             if not isinstance(getattr(self, name), str | None):
                 raise UsageError(f"a fault's {name} is text, not {getattr(self, name)!r}")
         self._check_headers()
-        if self.after is not None and (not isinstance(self.after, int) or self.after < 0):
-            raise UsageError(f"a fault's after is a number of events from 0, not {self.after!r}")
+        after: Any = self.after
+        if after is not None and (not isinstance(after, int) or after < 0):
+            raise UsageError(f"a fault's after is a number of events from 0, not {after!r}")
         for part in self.requests:
             bounds(part)
 
     def _check_headers(self) -> None:
-        pairs = self.headers.items() if isinstance(self.headers, Mapping) else [(None, None)]
+        headers: Any = self.headers
+        pairs = headers.items() if isinstance(headers, Mapping) else [(None, None)]
         if not all(isinstance(part, str) and part.isascii() and part.isprintable() for pair in pairs for part in pair):
-            raise UsageError(f"a fault's headers are an object of printable names and values, not {self.headers!r}")
+            raise UsageError(f"a fault's headers are an object of printable names and values, not {headers!r}")
 
     def to_data(self) -> dict[str, Any]:
         """Plain data that `from_data` reads."""

@@ -147,8 +147,8 @@ def lines_of(path: Path) -> Iterator[tuple[int, int, bytes]]:
     offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            row = line.rstrip(b"\r\n")
-            mark = 3 if number == 1 and row.startswith(b"\xef\xbb\xbf") else 0
-            if row[mark:].strip():
-                yield number, offset + mark, row[mark:]
+            mark = 3 if number == 1 and line.startswith(b"\xef\xbb\xbf") else 0
+            row = line[mark:].strip()
+            if row:
+                yield number, offset + mark, row
             offset += len(line)

@@ -22,6 +22,8 @@ from harness.suite.yaml import Document
 
 EVAL_FILE = "eval.yaml"
 
+_INSTEAD = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
+
 
 class EvalReader:
     """Reads the evals of one suite. `selections` tells, by eval, what was seen of its cases, selected or not."""
@@ -44,26 +46,24 @@ class EvalReader:
         if self._suite.evals is None:
             return tuple(self._inline())
         self._refuse_beside_evals()
-        return tuple(each for index in range(len(self._suite.evals)) for each in self._foldered(index))
+        return tuple(each for index, item in enumerate(self._suite.evals) if item for each in self._foldered(index, item))
 
     def _inline(self) -> Iterator[Eval]:
         for key in ("prompts", "cases"):
             if getattr(self._suite, key) is None and key not in self._document.value:
                 self._problems.add(self._document.place(), f"`{key}:` is missing; give prompts and cases, or name `evals:`")
-        if self._suite.prompts is None or self._suite.cases is None:
-            return
         written = EvalFile.model_construct(
             description=self._suite.description,
-            prompts=self._suite.prompts,
-            cases=self._suite.cases,
+            prompts=self._suite.prompts or [],
+            cases=self._suite.cases or [],
             graders=self._suite.graders,
             response_format=self._suite.response_format,
         )
-        prompts = PromptReader(self._files, self._base, self._document, self._problems).read(self._suite.prompts, ("prompts",))
+        prompts = PromptReader(self._files, self._base, self._document, self._problems).read(written.prompts, ("prompts",))
         yield self._eval(self._suite.suite, written, self._document, self._base, prompts, [])
 
-    def _foldered(self, index: int) -> Iterator[Eval]:
-        reference, place = (self._suite.evals or [])[index], self._document.place(("evals", index))
+    def _foldered(self, index: int, reference: str) -> Iterator[Eval]:
+        place = self._document.place(("evals", index))
         path = self._eval_file(reference, place)
         document = None if path is None else self._files.document(path, place)
         if path is None or document is None:
@@ -71,7 +71,7 @@ class EvalReader:
         if not isinstance(document.value, dict):
             self._problems.add(document.place(), "an eval is a mapping with `prompts:`, `cases:` and `graders:`")
             return
-        written = read_around(EvalFile, document.value, document, self._problems, {})
+        written = read_around(EvalFile, document.value, document, self._problems, _INSTEAD)
         if written is None:
             return
         name = self._name(path, place)
@@ -123,7 +123,11 @@ class EvalReader:
         return Selection(
             keep=(lambda case: keeps(self._filters, case)) if wanted else (lambda case: False),
             limit=self._overrides.limit,
-            needs={variable: f"the prompt `{prompt.id}`" for prompt in prompts for variable in sorted(prompt.variables)},
+            needs={
+                variable: f"the prompt `{prompt.id}`"
+                for prompt in prompts
+                for variable in sorted(prompt.variables - {"expected"})
+            },
             grader_needs=_grader_needs(graders),
         )
 
@@ -144,6 +148,11 @@ class EvalReader:
         for key, instead in (("cases", "put them in the eval"), ("response_format", "put it in the eval")):
             if getattr(self._suite, key) is not None:
                 self._problems.add(self._document.place((key,), key=True), f"`{key}:` cannot stand beside `evals:`; {instead}")
+
+
+def _prompt_needs(prompts: Sequence[Prompt]) -> dict[str, str]:
+    """The variables that prompts use, and which prompt does."""
+    return {variable: f"the prompt `{prompt.id}`" for prompt in prompts for variable in prompt.variables - {"expected"}}
 
 
 def _grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:

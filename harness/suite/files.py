@@ -42,7 +42,7 @@ class Files:
         if Path(reference).is_absolute() or not path.is_relative_to(self.workspace):
             self._problems.add(
                 place,
-                f"{shown(reference)} leaves the workspace ({shown_path(self.workspace)}); put the file inside it and "
+                f"{shown(reference)} leaves the workspace ({self.workspace}); put the file inside it and "
                 "name it relative to this file",
             )
             return None

@@ -138,11 +138,13 @@ class GraderReader:
         except ValueError as wrong:
             self._problems.add(self._locator.place(at), str(wrong))
             return {}
+        before = len(self._problems)
         if written.name in COMBINATORS:
             arguments = self._combined(arguments, at)
         elif kind.file in arguments:
             arguments[kind.file] = self._opened(written.name, arguments[kind.file], (*at, kind.file))
-        self._check(kind, arguments, at)
+        if len(self._problems) == before:  # else what is inside is wrong, and the whole would say it again
+            self._check(kind, arguments, at)
         return arguments
 
     def _combined(self, arguments: dict[str, Any], at: Location) -> dict[str, Any]:
@@ -172,8 +174,6 @@ class GraderReader:
                 templates.compile(text, self._locator.place((*at, *location)))
             except templates.TemplateError as unreadable:
                 self._problems.add(unreadable.place, unreadable.message)
-        if kind.name in COMBINATORS and _has_faulty_part(arguments):
-            return
         try:
             kind.arguments.model_validate(arguments)
         except ValidationError as invalid:
@@ -222,12 +222,6 @@ class GraderReader:
 def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
     """Whether the error is about a value that is not there before its templates are filled in."""
     return error["type"] not in ("missing", "extra_forbidden") and any(templates.templates_in(inside(arguments, error["loc"])))
-
-
-def _has_faulty_part(arguments: Mapping[str, Any]) -> bool:
-    """Whether a part was found wrong (and said to be) already."""
-    parts = arguments.get("graders", [arguments.get("grader", {})])
-    return isinstance(parts, list) and any(part is None for part in parts)
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:

@@ -7,6 +7,7 @@ as such. While a mapping is validated it notes which model read it, so that an e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
@@ -40,7 +41,7 @@ class Language(BaseModel):
     `refused` are the keys of the language that this version does not act on, with what to do instead.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
     refused: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
@@ -80,26 +81,41 @@ def read(model: type[M], value: Any, locator: Locator, problems: Problems, at: L
 
 
 def read_around(model: type[M], value: Any, locator: Locator, problems: Problems, instead: Mapping[str, Any]) -> M | None:
-    """As `read`, but a key that is wrong is left out, so that what stands beside it can be checked too.
+    """As `read`, but what is wrong is left out, so that what stands beside it can be checked too.
 
-    `instead` gives the values of required keys that are wrong or missing; None where that does not suffice.
+    A key that is wrong is as if it were not there; in a list, the wrong items are None. `instead` gives the values of required
+    keys that are wrong or missing. None where that does not suffice.
     """
     found = read(model, value, locator, problems)
     if found is not None or not isinstance(value, dict):
         return found
+    wrong = _wrong_keys(model, value)
+    right = {**instead, **{key: item for key, item in value.items() if key not in wrong}}
     try:
-        return model.model_validate(_right_part(model, value, instead))
+        found = model.model_validate(right)
     except ValidationError:  # what is still wrong has been said above
         return None
+    lists = {key: _right_items(model, right, key, value[key]) for key in wrong if isinstance(value.get(key), list)}
+    return found.model_copy(update={key: items for key, items in lists.items() if key in model.model_fields})
 
 
-def _right_part(model: type[BaseModel], value: dict[str, Any], instead: Mapping[str, Any]) -> dict[str, Any]:
+def _wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> set[Any]:
     try:
         model.model_validate(value)
     except ValidationError as invalid:
-        wrong = {error["loc"][0] for error in invalid.errors(include_url=False) if error["loc"]}
-        return {**instead, **{key: item for key, item in value.items() if key not in wrong}}
-    return value
+        return {error["loc"][0] for error in invalid.errors(include_url=False) if error["loc"]}
+    return set()
+
+
+def _right_items(model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]) -> list[Any]:
+    """The items that are right by themselves, None in the place of the others."""
+    checked: list[Any] = []
+    for item in items:
+        try:
+            checked.extend(getattr(model.model_validate({**right, key: [item]}), key))
+        except (ValidationError, AttributeError):
+            checked.append(None)
+    return checked
 
 
 def explain(
@@ -107,13 +123,15 @@ def explain(
 ) -> tuple[Place, str]:
     """Where the error stands, and what is wrong in one sentence."""
     location = at + error["loc"]
-    name = next((f"`{part}`" for part in reversed(location) if isinstance(part, str) and not part.startswith("<")), "the value")
+    parts = [part for part in location if not (isinstance(part, str) and part.startswith("<"))]
+    name = "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
     if error["type"] == "extra_forbidden":
         reader = readers.get(id(inside(value, error["loc"][:-1])))
         return locator.place(location, key=True), _unknown(str(error["loc"][-1]), reader)
     if error["type"] == "missing":
         return locator.place(location[:-1]), f"{name} is missing{_described(error, value, readers)}"
-    return locator.place(location), f"{name} {_wrong(error)}"
+    joint = ": " if error["type"] == "value_error" else " "  # a validator's own words are a sentence already
+    return locator.place(location), f"{name}{joint}{_wrong(error)}"
 
 
 def _unknown(key: str, reader: type[BaseModel] | None) -> str:
@@ -151,10 +169,9 @@ def _wrong(error: ErrorDetails) -> str:
 def inside(value: Any, location: Location) -> Any:
     """The part of `value` at `location`; a union's tags, which are in no document, are skipped."""
     for part in location:
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        ):
-            value = value[part]
+        if isinstance(value, dict | list | tuple):
+            with suppress(KeyError, IndexError, TypeError):
+                value = value[part]  # type: ignore[index] # a part that is of the other kind is skipped like one that is not there
     return value
 
 

@@ -92,12 +92,15 @@ class _Loader:
         fixed = self._fixed_sampling()
         settings = sweep.expand(written.sweep, fixed, lambda at, why: problems.add(self._document.place(("sweep", *at)), why))
         reader = EvalReader(written, self._document, self._path.parent, self._files, overrides, filters, problems)
+        before = len(problems)
         evals = reader.read()
+        complete = len(problems) == before and not _left_out(written)
         gate_reader = check.GateReader(self._document, problems)
         gates = gate_reader.read(written.gates)
-        full = sweep.expand(written.sweep, {}, lambda *_: None)
-        gate_reader.check(gates, evals, reader.selections, targets, full.points)
-        check.check_filters(filters, evals, reader.selections, problems)
+        if complete:  # else what a gate or filter names may be what could not be read
+            full = sweep.expand(written.sweep, {}, lambda *_: None)
+            gate_reader.check(gates, evals, reader.selections, targets, full.points)
+            check.check_filters(filters, evals, reader.selections, problems)
         evals = check.selected(filters, evals, problems)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
@@ -123,6 +126,8 @@ class _Loader:
         found: list[TargetSpec] = []
         for index, item in enumerate(written.targets):
             place = self._document.place(("targets", index))
+            if item is None:  # wrong, and said to be
+                continue
             spec = table.find(item, place) if isinstance(item, str) else item
             if isinstance(item, TargetSpec):
                 check_target(item, place, self._problems)
@@ -148,6 +153,12 @@ class _Loader:
     def _run(self, run: RunSpec) -> RunSpec:
         changes = {"concurrency": self._overrides.concurrency, "budget": self._overrides.budget}
         return run.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def _left_out(written: SuiteFile) -> bool:
+    """Whether a prompt, case, eval or target was wrong and so is not there."""
+    lists = (written.prompts, written.cases, written.evals, written.targets)
+    return any(item is None for items in lists for item in items or ())
 
 
 def _without_concurrency(target: TargetSpec) -> TargetSpec:

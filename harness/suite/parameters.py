@@ -49,7 +49,7 @@ class Sampling(Language):
     def _nothing_is_null(self) -> Sampling:
         empty = [name for name in self.model_fields_set if getattr(self, name) is None]
         if empty:
-            raise ValueError(f"gives no value for `{sorted(empty)[0]}`; leave it out to use the target's default")
+            raise ValueError(f"gives no value for `{min(empty)}`; leave it out to use the target's default")
         return self
 
     def parameters(self) -> dict[str, Any]:

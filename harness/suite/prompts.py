@@ -43,9 +43,9 @@ class PromptReader:
         self._document = document
         self._problems = problems
 
-    def read(self, items: Sequence[str | PromptSpec], at: Location) -> tuple[Prompt, ...]:
+    def read(self, items: Sequence[str | PromptSpec | None], at: Location) -> tuple[Prompt, ...]:
         """The prompts of the list at `at`, each with an id of its own; what is wrong is noted."""
-        found = [self._prompt(item, index, (*at, index)) for index, item in enumerate(items)]
+        found = [self._prompt(item, index, (*at, index)) for index, item in enumerate(items) if item is not None]
         prompts = tuple(prompt for prompt in found if prompt is not None)
         taken: set[str] = set()
         for prompt in prompts:

@@ -31,36 +31,13 @@ _COUNTED = "<counted>"  # names that no template can spell
 _WEIGHED = "<weighed>"
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
 _FILTERS = (
-    "abs capitalize count d default dictsort e escape first float groupby indent int items join last length list lower map max min "
-    "reject rejectattr replace reverse round select selectattr sort string title trim truncate unique upper urlencode wordcount"
+    "abs capitalize count d default dictsort e escape first float groupby indent int items join last length list lower map max "
+    "min reject rejectattr replace reverse round select selectattr sort string title trim truncate unique upper urlencode "
+    "wordcount"
 )
-_METHODS = frozenset(
-    [
-        "capitalize",
-        "casefold",
-        "count",
-        "endswith",
-        "find",
-        "get",
-        "index",
-        "isdigit",
-        "items",
-        "join",
-        "keys",
-        "lower",
-        "lstrip",
-        "removeprefix",
-        "removesuffix",
-        "replace",
-        "rstrip",
-        "split",
-        "splitlines",
-        "startswith",
-        "strip",
-        "title",
-        "upper",
-        "values",
-    ]
+_METHODS = (
+    "capitalize casefold count endswith find get index isdigit items join keys lower lstrip removeprefix removesuffix replace "
+    "rstrip split splitlines startswith strip title upper values"
 )
 
 
@@ -203,7 +180,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Only `range`, what a loop offers, and the methods of plain data that return plain data."""
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str | dict | list | tuple):
-            return getattr(obj, "__name__", "") in _METHODS
+            return getattr(obj, "__name__", "") in _METHODS.split()
         return obj is self._range or isinstance(owner, LoopContext)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """The grammar: what a suite file, an eval file and their parts may hold, with a description on every key.
 
-These models check what each key holds by itself; `load` turns them into the nouns and checks what they hold together. Graders and
-gates are read by parsers of their own (`graders`, `gates`).
+These models check what each key holds by itself; `load` turns them into the nouns and checks what they hold together. Graders
+and gates are read by parsers of their own (`graders`, `gates`).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class CaseSpec(Language):
     @model_validator(mode="after")
     def _expected_is_no_variable(self) -> CaseSpec:
         if "expected" in self.vars:
-            raise ValueError("`expected` stands beside `vars`, not in it: prompts must not see the answer")
+            raise ValueError("gives `expected` in `vars`; write it beside them, because prompts must not see the answer")
         return self
 
 

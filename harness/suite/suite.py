@@ -32,8 +32,8 @@ class Eval(BaseModel):
 class Suite(BaseModel):
     """What to run: evals × targets × settings × repeats, how, and what must hold afterwards.
 
-    `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out. `sampling` holds
-    for every request, under the sweep's. `workspace` is the folder that nothing in the suite may lead out of.
+    `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out. `sampling`
+    holds for every request, under the sweep's. `workspace` is the folder that nothing in the suite may lead out of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

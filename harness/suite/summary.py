@@ -40,8 +40,9 @@ def resolved(suite: Suite) -> dict[str, Any]:
 
 
 def fingerprint(suite: Suite) -> dict[str, Any]:
-    """Each axis of the plan as hashes: `prompts` by "eval/prompt", `cases` (count and digest) and `graders` by eval, `targets` by
-    name, then `settings`, `repeats` and `sampling` themselves."""
+    """Each axis of the plan: hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
+    `targets` by name; then `settings`, `repeats`, `sampling` and `stream` themselves.
+    """
     return _plain(
         {
             "prompts": {

@@ -67,7 +67,9 @@ def _header_values(headers: dict[str, str]) -> dict[str, str]:
 
 def _provider_name(value: str) -> str:
     if value != SIMULATOR and not registry.known("providers", value):
-        raise ValueError(f"is no provider: {value!r}; {suggestion(value, [*registry.names('providers'), SIMULATOR])}")
+        raise ValueError(
+            f"should name a provider, not {value!r}; {suggestion(value, [*registry.names('providers'), SIMULATOR])}"
+        )
     return value
 
 

@@ -1,7 +1,7 @@
 """Templates: text with `{{ … }}`, compiled once, rendered from a case's variables.
 
-Only what a person wrote in a suite is ever a template; what data it is filled with is never read as one. A value that is exactly
-one `{{ expression }}` passes the expression's own value where an argument is wanted, and its text where a prompt is.
+Only what a person wrote in a suite is ever a template; what data it is filled with is never read as one. A value that is
+exactly one `{{ expression }}` passes the expression's own value where an argument is wanted, and its text where a prompt is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import Template as Compiled
@@ -18,7 +18,7 @@ from jinja2.exceptions import SecurityError, UndefinedError
 
 from harness.errors import Problem, SuiteError
 from harness.suite.problems import Place
-from harness.suite.sandbox import MAX_SOURCE, Sandbox, metered, reset
+from harness.suite.sandbox import MAX_SOURCE, Sandbox, metered, reset, weigh
 
 NOWHERE = Place("template")
 _MARKERS = ("{{", "{%", "{#")
@@ -41,7 +41,7 @@ class Verbatim(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled text. `variables` are the names it needs and `optional` those it asks about first (`is defined`, `default`)."""
+    """A compiled text. `variables` are the names it needs, `optional` those it asks about first (`is defined`, `default`)."""
 
     source: str
     place: Place
@@ -98,10 +98,31 @@ def _compiled(text: str) -> tuple[frozenset[str], frozenset[str], Callable[..., 
         names = frozenset(meta.find_undeclared_variables(tree)) - {"range"}
         tree = metered(tree)
         expression = _only_expression(tree)
-        render = _renderer(_sandbox.from_string(tree))
+        render = _filler(tree) or _renderer(_sandbox.from_string(tree))
         return names - optional, optional & names, render, _evaluator(expression) if expression else None
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
+
+
+def _filler(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
+    """A renderer for text with plain variables in it, as most prompts are: a tenth of Jinja2's time. None for anything more."""
+    outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
+    parts = [part for output in outputs for part in output.nodes]
+    if len(outputs) < len(tree.body) or not all(isinstance(part, nodes.TemplateData | nodes.Name) for part in parts):
+        return None
+    literals = [part.data if isinstance(part, nodes.TemplateData) else None for part in parts]
+    names = [part.name if isinstance(part, nodes.Name) else "" for part in parts]
+    pieces = list(zip(literals, names, strict=True))
+
+    def fill(variables: Mapping[str, Any]) -> str:
+        try:
+            return "".join([str(weigh(variables[name])) if text is None else text for text, name in pieces])
+        except KeyError:
+            return _renderer(_sandbox.from_string(tree))(
+                variables
+            )  # which knows the globals, and the line of what is undefined
+
+    return fill
 
 
 def _renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
@@ -113,6 +134,8 @@ def _renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
 
 def _evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
     """What computes the expression's own value: it is assigned to a name, and read from there."""
+    if isinstance(expression, nodes.Name):
+        return partial(_value_of, expression.name)
     line = expression.lineno
     assignment = nodes.Assign(nodes.Name(_RESULT, "store", lineno=line), expression, lineno=line)
     tree = nodes.Template([assignment], lineno=1)
@@ -128,6 +151,13 @@ def _evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
         return value
 
     return evaluate
+
+
+def _value_of(name: str, variables: Mapping[str, Any]) -> Any:
+    try:
+        return variables[name]
+    except KeyError:
+        raise UndefinedError(f"{name!r} is undefined") from None
 
 
 def _only_expression(tree: nodes.Template) -> nodes.Expr | None:

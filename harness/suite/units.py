@@ -1,7 +1,7 @@
 """Quantities as a person writes them (`1.5s`, `200k`, `$0.50`, `90%`) and as the program keeps them.
 
-Durations are seconds, money is US dollars in Decimal, shares are fractions of one. A bare number is never a duration: `60` could
-be seconds or milliseconds, and in this field both are usual.
+Durations are seconds, money is US dollars in Decimal, shares are fractions of one. A bare number is never a duration: `60`
+could be seconds or milliseconds, and in this field both are usual.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def duration(value: Any) -> float:
         return 0.0
     number, unit = _split(value, "a duration such as 5s, 200ms or 1.5m")
     if not unit:
-        raise ValueError(f"a duration needs its unit; write {number:g}s or {number:g}ms")
+        raise ValueError(f"needs a unit; write {number:g}s or {number:g}ms")
     return float(number) * _factor(unit, _SECONDS)
 
 

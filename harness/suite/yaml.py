@@ -1,9 +1,9 @@
 """YAML as suites use it: safe, of the 1.2 kind, with the line and column of every value.
 
-What surprises in YAML 1.1 does not happen: only `true` and `false` are booleans (`no` is text), only JSON's numbers are numbers
-(`012`, `12:30:45` and `2024-01-01` are text), keys are always text. Refused, each with its place: duplicate keys, tags, merge
-keys, several documents, and whatever makes a small file large (aliases, depth, size). Built from the parser's events, so that an
-alias bomb is counted before it is expanded.
+What surprises in YAML 1.1 does not happen: only `true` and `false` are booleans (`no` is text), only JSON's numbers are
+numbers (`012`, `12:30:45` and `2024-01-01` are text), keys are always text. Refused, each with its place: duplicate keys, tags,
+merge keys, several documents, and whatever makes a small file large (aliases, depth, size). Built from the parser's events, so
+that an alias bomb is counted before it is expanded.
 """
 
 from __future__ import annotations

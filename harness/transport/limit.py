@@ -49,10 +49,8 @@ class Limit:
             lane.slots.release(slot)
 
     def _lane(self, target: Target) -> _Lane:
-        if target.api_key_env is None:
-            account = (target.name, "")
-        else:
-            account = (target.api_key_env, urlsplit(target.base_url).netloc)
+        key, host = target.api_key_env, urlsplit(target.base_url).netloc
+        account = (key, host) if key else (target.name, "")
         quota = self._quotas.setdefault(account, _Quota(self._clock))
         quota.tighten(target.limits)
         lane = _Lane(target.limits.concurrency, quota, Slowdown(self._seed + len(self._lanes)), self._clock)

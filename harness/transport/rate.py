@@ -12,6 +12,8 @@ from collections import deque
 WINDOW = 60_000_000_000
 """Nanoseconds of a minute."""
 
+_TOGETHER = WINDOW // 600
+
 
 class Rate:
     """`limit` units a minute; times are ns of one monotonic clock."""
@@ -33,8 +35,10 @@ class Rate:
         """Take `units` at `now`, which `ready` allowed."""
         units = min(units, self.limit)
         self._arrival = max(now, self._arrival) + units * self._interval
-        self._log.append((now, units))
         self._logged += units
+        if self._log and self._log[-1][0] + _TOGETHER > now:
+            units += self._log.pop()[1]  # counted as new as the newest of them: at most too careful
+        self._log.append((now, units))
 
     def tightened(self, limit: int) -> Rate:
         """The same past under a lower limit."""

@@ -17,7 +17,8 @@ RECOVERY = 5.0
 LONGEST_PAUSE = 120.0
 """Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its own call up."""
 SHORTEST_GAP, LONGEST_GAP = 0.01, 10.0
-THROTTLED = frozenset({429, 503, 529})
+THROTTLED_STATUSES = frozenset({429, 503, 529})
+THROTTLED_KINDS = frozenset({"rate_limited", "overloaded"})
 
 _NEGLIGIBLE = 0.001
 _AVERAGED = 16  # starts over which the usual time between two is averaged
@@ -53,7 +54,7 @@ class Slowdown:
         """Seconds between two starts at `now`, before jitter; 0 where nothing slows them."""
         if not self._gap:
             return 0.0
-        gap = self._gap * 0.5 ** ((now - self._gap_at) / 1e9 / RECOVERY)
+        gap: float = self._gap * 0.5 ** ((now - self._gap_at) / 1e9 / RECOVERY)
         if gap < _NEGLIGIBLE:
             self._gap = 0.0
             return 0.0
@@ -61,8 +62,8 @@ class Slowdown:
 
     def observe(self, response: Response, started: int, now: int) -> None:
         """Learn from the outcome of an attempt that had started at `started`."""
-        error, attempt = response.error, response.attempts[-1] if response.attempts else None
-        if error is None or attempt is None or attempt.status not in THROTTLED:
+        error = response.error
+        if error is None or not (error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS):
             return
         if error.retry_after is not None and error.retry_after >= 0:
             pause = min(error.retry_after, LONGEST_PAUSE)

@@ -25,7 +25,12 @@ from harness.model import (
 SECOND = 1_000_000_000
 SESSION = Session("s1", "2025-03-01T12:00:00+00:00", 1_000 * SECOND)
 TARGETS = {
-    "scout": {"provider": "simulator", "model": "llama-4-scout", "simulated": True, "price": {"input": "0.27", "output": "0.85"}},
+    "scout": {
+        "provider": "simulator",
+        "model": "llama-4-scout",
+        "simulated": True,
+        "price": {"input": "0.27", "output": "0.85"},
+    },
     "tiny": {"provider": "openai", "model": "tiny", "simulated": False, "price": {"input": "0.1", "output": "0.4"}},
 }
 
@@ -69,7 +74,9 @@ def response(text: str = "billing", **fields: Any) -> Response:
     return Response(**{**defaults, **fields})
 
 
-def exchange(answer: Response | None = None, cost: float | None = 0.001, position: str = "t0", role: str = "target") -> Exchange:
+def exchange(
+    answer: Response | None = None, cost: float | None = 0.001, position: str = "t0", role: str = "target"
+) -> Exchange:
     """An exchange with the target scout."""
     return Exchange(position, role, "scout", Request(), answer or response(), Cost(priced=cost))
 
@@ -83,7 +90,7 @@ def record(case: str = "refund", repeat: int = 0, **fields: Any) -> Record:
     defaults: dict[str, Any] = {
         "session": SESSION.id,
         "exchanges": (exchange(),),
-        "grades": (Grade("equals", passed, "equal" if passed else "expected 'billing'"),),
+        "grades": (Grade("equals", "a label" if passed is None else passed, "equal" if passed else "expected 'billing'"),),
         "score": None if passed is None else float(passed),
         "passed": passed,
         "cost": 0.001,
@@ -95,15 +102,25 @@ def record(case: str = "refund", repeat: int = 0, **fields: Any) -> Record:
 def errored(case: str = "refund", repeat: int = 0, kind: str = "timeout", **fields: Any) -> Record:
     """A trial that broke at its transport, instantly."""
     error = Error("transport", kind, "no content for 20 s", retryable=True)
-    broken = response(message=None, usage=None, finish_reason=None, attempts=(Attempt(marks(latency=0.001), 500, error=error),), error=error)
-    defaults: dict[str, Any] = {"exchanges": (exchange(broken, None),), "grades": (), "score": None, "passed": None, "cost": None}
+    broken = response(
+        message=None, usage=None, finish_reason=None, attempts=(Attempt(marks(latency=0.001), 500, error=error),), error=error
+    )
+    defaults: dict[str, Any] = {
+        "exchanges": (exchange(broken, None),),
+        "grades": (),
+        "score": None,
+        "passed": None,
+        "cost": None,
+    }
     return record(case, repeat, **{**defaults, "error": error, **fields})
 
 
 QUEUES = ("billing", "shipping", "returns", "technical", "account", "sales")
 
 
-def sample(cases: int = 40, repeats: int = 3, seed: int = 1, run: int = 0, temperatures: Iterable[float] = (0, 0.7)) -> Iterator[Record]:
+def sample(
+    cases: int = 40, repeats: int = 3, seed: int = 1, run: int = 0, temperatures: Iterable[float] = (0, 0.7)
+) -> Iterator[Record]:
     """A plausible run: two prompts × temperatures × cases × repeats, some of it wrong, a little of it broken."""
     dice = random.Random(seed)
     for prompt, quality in (("terse", 0.86), ("v2", 0.93)):
@@ -132,5 +149,13 @@ def _sampled(dice: random.Random, prompt: str, temperature: float, number: int, 
     )
     score = (float(passed) + 0.5 * min(1.0, 20 / len(words))) / 1.5
     return record(
-        case, repeat, passed=passed, expected=expected, grades=grades, score=score, exchanges=(exchange(answer, cost),), cost=cost, **point
+        case,
+        repeat,
+        passed=passed,
+        expected=expected,
+        grades=grades,
+        score=score,
+        exchanges=(exchange(answer, cost),),
+        cost=cost,
+        **point,
     )

@@ -37,7 +37,7 @@ async def count_calls(call: ToolCall) -> ToolResult:
 
 
 def driven(flow: Flow[object], model: Model, lines: list[Line], known: Mapping[str, ToolResult] | None = None) -> object:
-    return asyncio.run(drive(flow, model.ask, count_calls, Journal("k" * 32, "s1", lines.append, known)))
+    return asyncio.run(drive(flow, model.ask, count_calls, Journal("k" * 32, 0, "s1", lines.append, known)))
 
 
 def test_a_single_turn_returns_the_answer_and_leaves_the_exchange_to_the_record() -> None:

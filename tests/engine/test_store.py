@@ -31,6 +31,7 @@ from harness.engine.store import (
 from harness.errors import StoreError, UsageError
 from harness.model import Error, Exchange, Grade, Manifest, Message, Record, Request, Response
 from harness.records import ExchangeLine
+from harness.transport.redact import Redactor
 
 MANIFEST = Manifest("r1", "s", "2026-01-01T00:00:00+00:00", "suites/s.yaml", 3, "3 requests")
 
@@ -47,7 +48,7 @@ def record(number: int, error: Error | None = None) -> Record:
 
 def written(folder: Path, *lines: records.Line) -> None:
     async def write() -> None:
-        async with Store(folder, bytes) as store:
+        async with Store(folder, Redactor({})) as store:
             for line in lines:
                 store.append(line)
 
@@ -90,18 +91,18 @@ def test_a_flipped_bit_is_told_with_its_line_and_spoils_no_other(tmp_path: Path)
 
 def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
     async def both() -> None:
-        async with Store(tmp_path, bytes):
+        async with Store(tmp_path, Redactor({})):
             with pytest.raises(UsageError, match=f"pid {os.getpid()}"):
-                await Store(tmp_path, bytes).__aenter__()
+                await Store(tmp_path, Redactor({})).__aenter__()
 
     asyncio.run(both())
 
 
 def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
     script = (
-        "import asyncio, os, signal, sys; from pathlib import Path; from harness.engine.store import Store\n"
+        "import asyncio, os, signal, sys; from pathlib import Path; from harness.engine.store import Store; from harness.transport.redact import Redactor\n"
         "async def hold():\n"
-        "    async with Store(Path(sys.argv[1]), bytes):\n"
+        "    async with Store(Path(sys.argv[1]), Redactor({})):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(hold())"
     )
@@ -115,11 +116,11 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledge
     line_bytes = len(records.encode(record(1)))
     script = (
         "import asyncio, resource, signal, sys; from pathlib import Path\n"
-        "sys.path.insert(0, sys.argv[2]); from test_store import record, Store, StoreError\n"
+        "sys.path.insert(0, sys.argv[2]); from test_store import record, Store, StoreError, Redactor\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
         "async def fill():\n"
-        "    async with Store(Path(sys.argv[1]), bytes) as store:\n"
+        "    async with Store(Path(sys.argv[1]), Redactor({})) as store:\n"
         "        for number in range(1, 100):\n"
         "            store.append(record(number)); print(number, flush=True)\n"
         "try:\n    asyncio.run(fill())\n"
@@ -141,17 +142,18 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledge
 
 def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
     async def write() -> None:
-        async with Store(tmp_path, lambda content: content.replace(b"canary", b"******")) as store:
-            store.append(replace(record(1), case="canary"))
+        async with Store(tmp_path, Redactor({"MY_KEY": "canary-4711"})) as store:
+            store.append(replace(record(1), case="says canary-4711"))
 
     asyncio.run(write())
     assert b"canary" not in (tmp_path / RECORDS).read_bytes()
+    assert read(tmp_path)[0] == [replace(record(1), case="says [redacted MY_KEY]", flags=("redacted",))]
 
 
 def test_files_and_folders_are_private(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "run"
     create_folder(folder)
-    write_manifest(folder, MANIFEST, bytes)
+    write_manifest(folder, MANIFEST, Redactor({}))
     written(folder, record(1))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
@@ -176,7 +178,7 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
 
 
 def test_the_manifest_comes_back(tmp_path: Path) -> None:
-    write_manifest(tmp_path, MANIFEST, bytes)
+    write_manifest(tmp_path, MANIFEST, Redactor({}))
     assert read_manifest(tmp_path) == MANIFEST
 
 
@@ -222,7 +224,7 @@ def test_a_judge_that_could_not_be_asked_leaves_the_trial_owed() -> None:
 
 
 def test_what_a_run_owes_is_read_from_its_lines(tmp_path: Path) -> None:
-    journal = ExchangeLine(key_of(4), "s1", record(4).exchanges[0])
+    journal = ExchangeLine(key_of(4), 0, "s1", record(4).exchanges[0])
     written(tmp_path, record(1), record(2, TIMED_OUT), record(3, TIMED_OUT), record(3), journal)
     owed = Owed.read(tmp_path)
     assert [key_of(number) in owed.final for number in (1, 2, 3, 4)] == [True, False, True, False]

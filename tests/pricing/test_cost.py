@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.model import (
@@ -26,11 +26,11 @@ from harness.pricing.cost import cost, exchange_cost, input_bound, reported_cost
 
 SCOUT = Price(input=Decimal("0.27"), output=Decimal("0.85"))
 TIERED = Price(
-    input=Decimal("4"),
-    output=Decimal("20"),
+    input=Decimal(4),
+    output=Decimal(20),
     cache_read=Decimal("0.4"),
-    cache_write=Decimal("5"),
-    tiers=((272_000, Price(input=Decimal("8"), output=Decimal("30"), cache_read=Decimal("0.8"))),),
+    cache_write=Decimal(5),
+    tiers=((272_000, Price(input=Decimal(8), output=Decimal(30), cache_read=Decimal("0.8"))),),
 )
 
 
@@ -163,6 +163,7 @@ prices = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(requests, prices, fractions, fractions, fractions, fractions)
 def test_nothing_within_the_limits_costs_more_than_the_bound(
     request: Request, price: Price, whole: float, cached: float, written: float, used: float
@@ -181,6 +182,7 @@ def test_nothing_within_the_limits_costs_more_than_the_bound(
     assert actual <= bound
 
 
+@settings(deadline=None)
 @given(requests)
 def test_every_byte_is_counted(request: Request) -> None:
     written = sum(len(message.text.encode()) for message in request.messages)

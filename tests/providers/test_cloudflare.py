@@ -1,5 +1,8 @@
 """Workers AI's native format, on the bytes its documentation and recordings show."""
 
+# Wire bytes stand here as they are on the wire.
+# ruff: noqa: E501, UP031
+
 from __future__ import annotations
 
 import json
@@ -7,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
@@ -114,14 +117,19 @@ def test_a_schema_goes_bare_to_native_models_and_in_an_envelope_to_the_others(mo
 
 
 def test_any_json() -> None:
-    assert sent(Request(messages=HI, response_format=ResponseFormat("json_object")))["response_format"] == {"type": "json_object"}
+    assert sent(Request(messages=HI, response_format=ResponseFormat("json_object")))["response_format"] == {
+        "type": "json_object"
+    }
 
 
 def test_the_schema_dialect_is_taken_out_of_tools_but_not_a_property_of_that_name() -> None:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
               "properties": {"$schema": {"type": "string", "description": "d"}}}  # fmt: skip
     (tool,) = sent(Request(messages=HI, tools=(Tool("f", "d", schema),)))["tools"]
-    assert tool["function"]["parameters"] == {"type": "object", "properties": {"$schema": {"type": "string", "description": "d"}}}
+    assert tool["function"]["parameters"] == {
+        "type": "object",
+        "properties": {"$schema": {"type": "string", "description": "d"}},
+    }
 
 
 def test_a_foreign_call_id_becomes_nine_alphanumerics_the_same_on_both_sides() -> None:
@@ -137,9 +145,7 @@ def test_a_foreign_call_id_becomes_nine_alphanumerics_the_same_on_both_sides() -
     assert all(len(each) == 9 and each.isalnum() and each.isascii() for each in ids)
 
 
-@pytest.mark.parametrize(
-    ("choice", "expected"), [("auto", "auto"), ("f", {"type": "function", "function": {"name": "f"}})]
-)
+@pytest.mark.parametrize(("choice", "expected"), [("auto", "auto"), ("f", {"type": "function", "function": {"name": "f"}})])
 def test_tool_choice(choice: str, expected: Any) -> None:
     assert sent(Request(messages=HI, tools=(WEATHER,), tool_choice=choice))["tool_choice"] == expected
 
@@ -205,7 +211,12 @@ def test_every_shape_of_a_tool_call(scout: Any, calls: str, expected: list[tuple
 
 @pytest.mark.parametrize(
     ("response", "text"),
-    [('{"queue": "billing", "n": 1}', '{"queue":"billing","n":1}'), ('"{\\"a\\": 1}"', '{"a": 1}'), ("42", "42"), ("[1, 2]", "[1,2]")],
+    [
+        ('{"queue": "billing", "n": 1}', '{"queue":"billing","n":1}'),
+        ('"{\\"a\\": 1}"', '{"a": 1}'),
+        ("42", "42"),
+        ("[1, 2]", "[1,2]"),
+    ],
 )
 def test_a_response_that_is_no_string_becomes_compact_json(scout: Any, response: str, text: str) -> None:
     assert scout.whole('{"result":{"response":' + response + '},"success":true}').message.text == text
@@ -359,9 +370,7 @@ def usage(prompt: int, completion: int) -> str:
     ],
     ids=["empty choices", "native total", "cumulative", "increments"],
 )
-def test_which_usage_counts(
-    scout: Any, chunks: list[tuple[int, int]], rest: str | None, expected: tuple[int, int]
-) -> None:
+def test_which_usage_counts(scout: Any, chunks: list[tuple[int, int]], rest: str | None, expected: tuple[int, int]) -> None:
     stream = "".join(CHUNK % ("a", usage(*chunk)) for chunk in chunks)
     if rest:
         stream += "data: " + rest % usage(9, 2) + "\n"
@@ -419,6 +428,7 @@ VALUES = st.recursive(
 DATA = st.binary() | VALUES.map(lambda value: json.dumps(value).encode())
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5))
 def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     decoder = provider.decoder(TARGET, Request())
@@ -427,6 +437,7 @@ def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     assert isinstance(decoder.finish({}), Decoded)
 
 
+@settings(deadline=None)
 @given(DATA, st.dictionaries(st.sampled_from(["cf-ai-neurons", "retry-after"]), st.text()))
 def test_no_body_raises(data: bytes, headers: dict[str, str]) -> None:
     decoder = provider.decoder(TARGET, Request())

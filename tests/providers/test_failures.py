@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.providers.failures import refused, retry_after
@@ -130,7 +130,10 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
     assert retry_after(headers) == seconds
 
 
-@given(st.integers(100, 999), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()), st.binary())
+@settings(deadline=None)
+@given(
+    st.integers(100, 999), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()), st.binary()
+)
 def test_any_answer_is_an_error_and_never_an_exception(status: int, headers: dict[str, str], body: bytes) -> None:
     error = refused(status, headers, body)
     assert error.message.isprintable()

@@ -120,7 +120,7 @@ def _chosen(alternatives: Sequence[Schema]) -> Schema:
 
 def _pointer(root: Schema, reference: str) -> Schema:
     node: Any = root
-    for part in reference.removeprefix("#/").split("/"):
+    for part in filter(None, reference.removeprefix("#").split("/")):
         node = node.get(part, {}) if isinstance(node, dict) else {}
     return node if isinstance(node, dict) else {}
 

@@ -19,6 +19,7 @@ AFTER = re.compile(r"[:(]\s*$|\b(?:of|as|either|from|with|say|are)\s+$", re.IGNO
 PAIR = re.compile(
     r"\b(?:either |answer |with |say |reply |:\s*)[`\"']?([A-Za-z]+)[`\"']? or [`\"']?([A-Za-z]+)[`\"']?", re.IGNORECASE
 )
+INSIDE = re.compile(r"^(?:\w+ ){0,2}(?:of|as|either|from|with|say|are) ", re.IGNORECASE)
 ANNOUNCEMENT = 20
 MAX_CHARACTERS = 20_000
 SEPARATOR = re.compile(r"\s*[,|/]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+")
@@ -42,8 +43,9 @@ def find(text: str) -> tuple[tuple[str, str], ...]:
 def _listed(text: str) -> list[str]:
     """The first comma list of three or more (or of two, joined by a bar) that a colon or a word like "of" announces."""
     for match in LISTED.finditer(text):
-        if AFTER.search(text[max(match.start() - ANNOUNCEMENT, 0) : match.start()]):
-            names = [item.strip("`\"'*") for item in SEPARATOR.split(match[0])]
-            if len(names) > 2 or "|" in match[0]:
-                return names
+        listed = INSIDE.sub("", match[0])
+        announced = listed != match[0] or AFTER.search(text[max(match.start() - ANNOUNCEMENT, 0) : match.start()])
+        names = [item.strip("`\"'*") for item in SEPARATOR.split(listed)]
+        if announced and (len(names) > 2 or "|" in listed):
+            return names
     return []

@@ -39,6 +39,7 @@ def attempt(prompt: Prompt) -> Drawing:
         while not last.endswith(".") and len(words) - begun < MOST_WORDS_IN_A_SENTENCE:
             before, last = last, (yield chain[before, last])
             words.append(last)
+        words[-1] = words[-1].rstrip(".") + "."
     return " ".join(words)
 
 

@@ -1,0 +1,97 @@
+"""A hard limit on spending: each attempt reserves the most it can cost before it is sent, and settles on what it did cost.
+
+Because the reservation comes first, concurrency cannot overshoot. What was never sent, or refused before anything was
+generated (a status of 3xx or 4xx), costs nothing; where the usage is unknown, the reservation stands. An attempt that does not
+fit waits while other reservations are open, since their settling may make room, and is refused when none is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from harness.model import Call, Response
+from harness.transport.send import Send, refusal
+
+_ROUNDING = 1e-9
+"""Dollars: the most that adding up floats may hold against an attempt that fits exactly."""
+
+
+class Budget:
+    """The layer above `limit`; amounts are US dollars.
+
+    `upper_bound(call)` is the most an attempt can cost, None where the target has no price; `price(call, response)` what it
+    did cost, None where unknown. `spent` is what earlier sessions of the run have cost.
+    """
+
+    def __init__(
+        self,
+        inner: Send,
+        limit: float = math.inf,
+        *,
+        upper_bound: Callable[[Call], float | None],
+        price: Callable[[Call, Response], float | None],
+        spent: float = 0.0,
+    ) -> None:
+        self.limit = limit
+        self.spent = spent
+        self.reserved = 0.0
+        self.exhausted = False
+        """Whether an attempt was refused."""
+        self._inner = inner
+        self._upper_bound = upper_bound
+        self._price = price
+        self._turn = asyncio.Lock()
+        self._open = 0
+        self._settled: asyncio.Future[None] | None = None
+
+    async def __call__(self, call: Call) -> Response:
+        """The inner Response; or one without attempts whose error is `exhausted`, or `unpriced` under a finite limit."""
+        bound = self._upper_bound(call)
+        if bound is None and self.limit < math.inf:
+            name = call.target.name
+            return refusal("budget", "unpriced", f"the target {name!r} has no price, so no budget can hold for it: give it one")
+        amount = bound or 0.0
+        if not await self._reserve(amount):
+            self.exhausted = True
+            return refusal("budget", "exhausted", self._refused(amount), retryable=True)
+        cost = amount  # what stands if the attempt is cancelled: it may have been sent
+        try:
+            response = await self._inner(call)
+            cost = self._cost(call, response, amount)
+            return response
+        finally:
+            self._settle(amount, cost)
+
+    async def _reserve(self, amount: float) -> bool:
+        async with self._turn:  # in the order they came: a large attempt is not starved by small ones
+            while self.spent + self.reserved + amount > self.limit + _ROUNDING:
+                if not self._open:
+                    return False
+                self._settled = asyncio.get_running_loop().create_future()
+                await self._settled
+            self._open += 1
+            self.reserved += amount
+            return True
+
+    def _settle(self, amount: float, cost: float) -> None:
+        self._open -= 1
+        self.reserved = self.reserved - amount if self._open else 0.0
+        self.spent += cost
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
+
+    def _cost(self, call: Call, response: Response, reserved: float) -> float:
+        if not response.attempts:
+            return 0.0
+        attempt = response.attempts[-1]
+        refused = attempt.status is not None and 300 <= attempt.status < 500
+        if attempt.marks.sent is None or refused:
+            return 0.0
+        price = self._price(call, response)
+        return reserved if price is None else price
+
+    def _refused(self, amount: float) -> str:
+        left = max(self.limit - self.spent, 0.0)
+        return f"the budget of ${self.limit:.6g} is exhausted: ${left:.6g} is left, and this request may cost ${amount:.6g}"

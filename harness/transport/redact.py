@@ -1,0 +1,113 @@
+"""Takes API keys out of whatever is written, by value: as they are, in base64, URL-encoded, and escaped in JSON.
+
+A value shorter than 8 characters cannot be told from ordinary text and is not redacted; `unredactable` names those, so that
+somebody can be told. Looking and finding nothing is the usual case and costs a substring search for each form of a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+T = TypeVar("T")
+
+SHORTEST = 8
+"""Characters a secret must have to be redacted."""
+
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+
+
+class Redactor:
+    """Knows `secrets` by the name of the variable that holds each; a secret becomes `[redacted NAME]`."""
+
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        long = {name: value for name, value in secrets.items() if len(value) >= SHORTEST}
+        self.unredactable = tuple(sorted(name for name, value in secrets.items() if value and name not in long))
+        """Names of the secrets that are too short."""
+        forms = {form: f"[redacted {name}]" for name, value in long.items() for form in _forms(value)}
+        ordered = sorted(forms, key=len, reverse=True)  # a secret that contains another goes first
+        self._forms = [(form, forms[form]) for form in ordered]
+        self._bytes = [(form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms]
+
+    def touches(self, data: bytes) -> bool:
+        """Whether a secret is in `data`."""
+        return any(form in data for form, _ in self._bytes)
+
+    def data(self, data: bytes) -> bytes:
+        """`data` without secrets: the same object where there are none."""
+        for form, mark in self._bytes:
+            if form in data:
+                data = data.replace(form, mark)
+        return data
+
+    def text(self, text: str) -> str:
+        """`text` without secrets: the same object where there are none."""
+        for form, mark in self._forms:
+            if form in text:
+                text = text.replace(form, mark)
+        return text
+
+    def value(self, value: T) -> T:
+        """`value` with every string in it redacted, however deep: the same object where that changes nothing.
+
+        Goes through dataclasses, mappings (keys too), lists and tuples; anything else is left alone.
+        """
+        redacted: T = self._value(value)
+        return redacted
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, bytes):
+            return self.data(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return self._fields(value)
+        if isinstance(value, Mapping):
+            items = {self._value(key): self._value(item) for key, item in value.items()}
+            return value if _same(items.items(), value.items()) else items
+        if isinstance(value, list | tuple):
+            parts = [self._value(part) for part in value]
+            return value if all(map(_is, parts, value)) else type(value)(parts)
+        return value
+
+    def _fields(self, value: Any) -> Any:
+        changes = {}
+        for field in fields(value):
+            before = getattr(value, field.name)
+            after = self._value(before)
+            if after is not before:
+                changes[field.name] = after
+        return replace(value, **changes) if changes else value
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _same(items: Any, others: Any) -> bool:
+    return all(map(lambda one, other: one[0] is other[0] and one[1] is other[1], items, others))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The ways a secret is written down."""
+    raw = secret.encode("utf-8", "surrogateescape")
+    yield secret
+    for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
+        yield from (quoted, _ESCAPE.sub(lambda escape: escape[0].lower(), quoted))
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    for encode in (b64encode, urlsafe_b64encode):
+        yield from _base64_forms(raw, encode)
+
+
+def _base64_forms(secret: bytes, encode: Any) -> Iterator[str]:
+    """What of a base64 text depends on the secret alone, for each of the three places a secret can start in a group."""
+    for before in range(3):
+        text: str = encode(b"\0" * before + secret).rstrip(b"=").decode()
+        certain = (before + len(secret)) * 8 // 6  # characters whose six bits are all known
+        yield text[-(-before * 8 // 6) : certain]

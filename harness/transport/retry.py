@@ -1,0 +1,94 @@
+"""Tries again what can succeed later; waits outside the slot and the limits, and records every attempt and wait.
+
+Only a retryable error is tried again, and only while nothing of an answer was generated: every attempt is billed, and an
+answer that broke off would be a different one the second time. A Retry-After is honoured up to a cap, above which the call is
+given up at once; else the wait is 0.5 · 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a
+run repeats itself. The same HTTP 500 with the same words twice is permanent: some servers answer a bad parameter so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from harness.model import Attempt, Call, Error, Response
+from harness.transport.send import REAL_CLOCK, Clock, Send
+
+FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
+LONGEST_RETRY_AFTER = 120.0
+"""Seconds; the official SDKs' own cap."""
+LONGEST_TOTAL = 300.0
+"""Seconds of waiting over all attempts of one call."""
+
+
+class Retry:
+    """The layer above `budget`; a call is retried `target.limits.retries` times at most."""
+
+    def __init__(self, inner: Send, *, seed: int = 0, clock: Clock = REAL_CLOCK) -> None:
+        self._inner = inner
+        self._seed = seed
+        self._clock = clock
+
+    async def __call__(self, call: Call) -> Response:
+        """The last attempt's Response, with all attempts; its error says why it was given up, where a wait was too long."""
+        response = await self._inner(call)
+        if response.error is None or not response.error.retryable:
+            return response
+        attempts, waited = list(response.attempts), 0.0
+        while (error := _worth_another(call, attempts, response)) is not None:
+            wait = self._wait(call, error, call.attempt)
+            if (reason := _too_long(error, wait, waited)) is not None:
+                return replace(response, attempts=tuple(attempts), error=replace(error, message=f"{error.message} ({reason})"))
+            await self._clock.sleep(wait)
+            waited += wait
+            call = replace(call, attempt=call.attempt + 1, due=attempts[0].marks.due)
+            response = await self._inner(call)
+            attempts += [replace(attempt, waited=wait) for attempt in response.attempts]
+        return replace(response, attempts=tuple(attempts), error=_settled(response.error, attempts))
+
+    def _wait(self, call: Call, error: Error, attempt: int) -> float:
+        """Seconds until the next attempt: never less than the server asked for."""
+        jitter = Random(f"{self._seed}/{call.key}/{call.position}/{attempt}").uniform(0, 0.25)
+        if error.retry_after is not None and error.retry_after >= 0:
+            return error.retry_after * (1 + jitter)
+        return min(FIRST_WAIT * 2.0**attempt, LONGEST_WAIT) * (1 - jitter)
+
+
+def _worth_another(call: Call, attempts: list[Attempt], response: Response) -> Error | None:
+    """The error that another attempt may cure, None where there is none."""
+    error = response.error
+    if error is None or not error.retryable or not response.attempts or _generated(response):
+        return None
+    left = call.attempt < call.target.limits.retries
+    return error if left and not _repeats_itself(attempts) else None
+
+
+def _too_long(error: Error, wait: float, waited: float) -> str | None:
+    """Why the call is not worth waiting for, None where it is."""
+    if error.retry_after is not None and error.retry_after > LONGEST_RETRY_AFTER:
+        asked = f"the server asks to wait {error.retry_after:.6g} s"
+        return f"given up: {asked}, more than the {LONGEST_RETRY_AFTER:g} s that are waited at most"
+    if waited + wait > LONGEST_TOTAL:
+        return f"given up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit of {LONGEST_TOTAL:g} s"
+    return None
+
+
+def _generated(response: Response) -> bool:
+    """Whether any part of an answer came: that was billed, and is not asked for again."""
+    message, usage = response.message, response.usage
+    said = message is not None and bool(message.text or message.reasoning or message.tool_calls)
+    return said or response.marks.first_token is not None or bool(usage and usage.output_tokens)
+
+
+def _repeats_itself(attempts: list[Attempt]) -> bool:
+    """Whether the last two attempts got the same HTTP 500 with the same words."""
+    last = [attempt.error for attempt in attempts[-2:]]
+    return len(last) == 2 and attempts[-1].status == 500 and last[0] is not None and last[0] == last[1]
+
+
+def _settled(error: Error | None, attempts: list[Attempt]) -> Error | None:
+    """The final error: one that repeats itself will do so for ever."""
+    if error is not None and error.retryable and _repeats_itself(attempts):
+        message = f"{error.message} (given up: the same answer twice, so it is taken for permanent)"
+        return replace(error, retryable=False, message=message)
+    return error

@@ -1,0 +1,179 @@
+"""Gates on figures, and the exit codes."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from harness.analysis import gates
+from harness.analysis.compare import compare
+from harness.analysis.comparison import Comparison, GateVerdict
+from harness.analysis.frame import frames
+from harness.errors import ExitCode
+from harness.model import Attempt, Manifest, Record
+from harness.suite.gates import GateSpec, parse
+
+
+def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Comparison, Manifest]:
+    manifest = build.manifest(planned=len(records), gates=[parse(text).model_dump(mode="json") for text in texts], **facts)
+    return compare(frames([(manifest, records)]), [manifest]), manifest
+
+
+def verdict(build: ModuleType, records: list[Record], text: str) -> GateVerdict:
+    return judged(build, records, text)[0].gates[0]
+
+
+def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> list[Record]:
+    records = [build.record(f"p{i}", tags=("money",)) for i in range(passed)]
+    records += [build.record(f"f{i}", passed=False, setting={"temperature": 1}) for i in range(failed)]
+    return records + [build.errored(f"e{i}") for i in range(broken)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pass_rate >= 0.9", "pass"),
+        ("pass_rate > 0.9", "fail"),
+        ("pass_rate.low >= 0.9", "fail"),
+        ("pass_rate.low >= 0.8", "pass"),
+        ("pass_rate{tag=money} >= 1", "pass"),
+        ("pass_rate{temperature=1} >= 0.5", "fail"),
+        ("pass_rate{target=scout, prompt=terse, eval=triage} >= 0.9", "pass"),
+        ("score >= 0.9", "pass"),
+        ("errors <= 10", "pass"),
+        ("errors == 0", "fail"),
+        ("error_rate <= 10%", "pass"),
+        ("ungraded == 0", "pass"),
+        ("cost <= $0.1", "pass"),
+        ("cost <= $0.05", "fail"),
+        ("cost_per_request <= $0.001", "pass"),
+        ("latency.p95 <= 1s", "pass"),
+        ("latency.max < 1s", "fail"),
+        ("ttft.mean <= 250ms", "pass"),
+        ("output_tokens <= 1100", "pass"),
+        ("input_tokens < 9000", "fail"),
+        ("tokens <= 11100", "pass"),
+    ],
+)
+def test_a_threshold_compares_the_estimate_and_a_bound_the_interval(build: ModuleType, text: str, expected: str) -> None:
+    assert verdict(build, answers(build, 90, 10, 10), text).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("pass_rate{tag=mony} >= 0", "no trial of the slice has tag 'mony' (the run has money)"),
+        ("pass_rate{target=nobody} >= 0", "the run has scout"),
+        ("pass_rate{temperature=0.5} >= 0", "the run has 0, 1"),
+        ("pass_rate{top_p=0.5} >= 0", "nothing is called 'top_p'"),
+        ("pass_rate{tag=money, temperature=1} >= 0", "no trial of the slice has temperature 1.0"),
+    ],
+)
+def test_a_slice_that_matches_nothing_is_never_a_pass(build: ModuleType, text: str, says: str) -> None:
+    """G03."""
+    found, manifest = judged(build, answers(build, 3, 1), text)
+    assert found.gates[0].verdict == "unknown"
+    assert says in found.gates[0].detail
+    assert gates.exit_code(found, manifest) == ExitCode.USAGE
+
+
+def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
+    trials = frames([(build.manifest(), [build.record()])]).trials
+    (found,) = gates.evaluate([GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], trials, "run-1")
+    assert (found.verdict, "no measure called 'speed'" in found.detail) == ("unknown", True)
+
+
+@pytest.mark.parametrize("text", ["pass_rate >= 0", "score >= 0", "latency.p50 <= 9s", "case.pass_rate >= 0"])
+def test_nothing_but_errors_is_no_figure(build: ModuleType, text: str) -> None:
+    found, manifest = judged(build, [build.errored("a"), build.errored("b")], text)
+    assert (found.gates[0].verdict, found.gates[0].estimate) == ("unknown", None)
+    assert gates.exit_code(found, manifest) == ExitCode.USAGE
+
+
+def test_the_cost_of_an_unpriced_target_is_unknown_and_not_cheap(build: ModuleType) -> None:
+    found = verdict(build, [build.record("a"), build.record("b", exchanges=(build.exchange(cost=None),))], "cost <= $100")
+    assert found.verdict == "unknown"
+    assert "give their targets a price" in found.detail
+
+
+def test_replayed_answers_have_a_pass_rate_but_no_latency(build: ModuleType) -> None:
+    stored = [build.record(exchanges=(build.exchange(build.response(replayed="run-0")),))]
+    assert verdict(build, stored, "pass_rate >= 1").verdict == "pass"
+    assert verdict(build, stored, "latency.p50 <= 9s").verdict == "unknown"
+
+
+def test_a_bound_that_n_does_not_give_is_inconclusive(build: ModuleType) -> None:
+    records = [build.record(f"c{i}") for i in range(100)]
+    found, manifest = judged(build, records, "latency.p99.high <= 5s")
+    assert found.gates[0].verdict == "inconclusive"
+    assert "needs n ≥ 368" in found.gates[0].detail
+    assert gates.exit_code(found, manifest) == ExitCode.OK
+    found, manifest = judged(build, records, "latency.p99.high <= 5s", strict=True)
+    assert gates.exit_code(found, manifest) == ExitCode.INCONCLUSIVE
+
+
+def test_an_estimate_already_beyond_fails_its_bound_whatever_n_is(build: ModuleType) -> None:
+    assert verdict(build, [build.record("a", 0, passed=False), build.record("a", 1)], "pass_rate.low >= 0.9").verdict == "fail"
+
+
+def test_an_interval_that_straddles_the_threshold_is_a_caution(build: ModuleType) -> None:
+    assert "straddles" in verdict(build, answers(build, 9, 1), "pass_rate >= 0.8").caution
+    assert not verdict(build, answers(build, 90, 10), "pass_rate >= 0.5").caution
+
+
+def test_the_sentence_has_estimate_interval_n_and_method(build: ModuleType) -> None:
+    detail = verdict(build, answers(build, 81, 182), "pass_rate >= 0.3").detail
+    assert detail == "pass_rate is 30.8 % (95 % interval 25.5 % to 36.6 %, n = 263, Wilson)."
+
+
+def test_a_per_case_gate_names_the_cases_that_fail_it(build: ModuleType) -> None:
+    records = [
+        build.record(case, repeat, passed=repeat < good) for case, good in (("ok", 3), ("bad", 1)) for repeat in range(3)
+    ]
+    found = verdict(build, records, "case.pass_rate >= 0.6")
+    assert (found.verdict, found.estimate) == ("fail", pytest.approx(1 / 3))
+    assert "1 of 2 cases × configurations hold; failing: bad" in found.detail
+    assert verdict(build, records, "case.pass_rate >= 0.3").verdict == "pass"
+
+
+def test_a_broken_case_leaves_a_per_case_gate_inconclusive(build: ModuleType) -> None:
+    assert verdict(build, [build.record("a"), build.errored("b")], "case.pass_rate >= 0.3").verdict == "inconclusive"
+
+
+def test_exit_codes(build: ModuleType) -> None:
+    def code(records: list[Record], *texts: str, stopped: tuple[ExitCode, ...] = (), **facts: object) -> ExitCode:
+        found, manifest = judged(build, records, *texts, **facts)
+        return gates.exit_code(found, manifest, stopped)
+
+    good, few_errors, many_errors = answers(build, 99, 1), answers(build, 99, 0, 1), answers(build, 50, 0, 50)
+    assert code(good, "pass_rate >= 0.9") == ExitCode.OK
+    assert code(good, "pass_rate >= 0.999") == ExitCode.GATE_FAILED
+    assert code(good) == ExitCode.OK
+    assert code(few_errors, "pass_rate >= 0.9") == ExitCode.OK
+    assert code(many_errors, "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
+    assert code(many_errors, "pass_rate >= 0.9", max_error_rate=0.5) == ExitCode.OK
+    assert code(many_errors, "pass_rate > 1") == ExitCode.INFRASTRUCTURE
+    assert code([], "pass_rate >= 0.9") == ExitCode.USAGE
+    assert code([]) == ExitCode.USAGE
+    assert code(good, "pass_rate >= 0.999", stopped=(ExitCode.BUDGET,)) == ExitCode.BUDGET
+    assert code([], stopped=(ExitCode.INTERRUPTED,)) == ExitCode.INTERRUPTED
+
+
+def test_no_gates_is_not_a_verdict(build: ModuleType) -> None:
+    found, _ = judged(build, answers(build, 3, 0))
+    assert (found.verdict, found.headline) == ("no gates", "no gates: not a verdict")
+
+
+def test_each_run_is_judged_by_its_own_gates(build: ModuleType) -> None:
+    gate = [parse("pass_rate >= 1").model_dump(mode="json")]
+    manifests = [build.manifest("old", gates=gate), build.manifest("new", gates=gate)]
+    found = compare(frames([(m, [build.record(passed=m.id == "new")]) for m in manifests]), manifests)
+    assert [(gate.run, gate.verdict) for gate in found.gates] == [("old", "fail"), ("new", "pass")]
+    assert [gates.exit_code(found, manifest) for manifest in manifests] == [ExitCode.GATE_FAILED, ExitCode.OK]
+
+
+def test_latency_gates_are_on_the_final_attempt(build: ModuleType) -> None:
+    attempts = (Attempt(build.marks(0, latency=30)), Attempt(build.marks(60, latency=1), waited=29))
+    records = [build.record(exchanges=(build.exchange(build.response(attempts=attempts)),))]
+    assert verdict(build, records, "latency.max <= 1s").verdict == "pass"

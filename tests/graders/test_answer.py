@@ -1,0 +1,65 @@
+"""The Answer a grader sees, from exchanges as the engine records them."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.graders import answer_of
+from harness.model import Attempt, Cost, Exchange, Identity, Marks, Message, Request, Response, ToolCall, Trial, Usage
+
+QUESTION = Request(messages=(Message("user", "6 × 7?"),))
+TRIAL = Trial(Identity("e", "c", "p", "t", {}, 0), "k", QUESTION, expected=42, variables={"q": "6 × 7"})
+MS = 1_000_000
+PAID = Cost(priced=0.001)
+
+
+def exchange(response: Response, cost: Cost = PAID, role: str = "target", request: Request = QUESTION) -> Exchange:
+    return Exchange("t0", role, "t", request, response, cost)
+
+
+def answered(*marks: Marks) -> Response:
+    call = ToolCall("1", "add", "{}")
+    message = Message("assistant", "42", tool_calls=(call,))
+    return Response(message, Usage(input=5, output=1), "stop", tuple(Attempt(each) for each in marks))
+
+
+def test_a_streamed_answer_is_timed_to_its_last_token_in_the_final_attempt() -> None:
+    first = Marks(sent=0, first_token=9 * MS, last_token=90 * MS, done=95 * MS)
+    final = Marks(due=0, sent=100 * MS, first_token=150 * MS, last_token=400 * MS, done=450 * MS)
+    answer = answer_of(TRIAL, [exchange(answered(first, final))])
+    assert (answer.latency, answer.ttft) == (0.3, 0.05)
+    assert (answer.text, answer.expected, answer.variables) == ("42", 42, {"q": "6 × 7"})
+    assert answer.messages == QUESTION.messages
+    assert answer.tool_calls == (ToolCall("1", "add", "{}"),)
+    assert (answer.finish_reason, answer.cost) == ("stop", 0.001)
+    assert answer.usage is not None
+    assert answer.usage.output == 1
+
+
+def test_an_answer_that_was_not_streamed_is_timed_to_its_end_and_has_no_ttft() -> None:
+    answer = answer_of(TRIAL, [exchange(answered(Marks(sent=100 * MS, first_byte=120 * MS, done=450 * MS)))])
+    assert (answer.latency, answer.ttft) == (0.35, None)
+
+
+def test_marks_nobody_stamped_are_unknown() -> None:
+    answer = answer_of(TRIAL, [exchange(answered())])
+    assert (answer.latency, answer.ttft) == (None, None)
+
+
+def test_of_a_conversation_the_last_answer_counts_and_the_cost_of_all() -> None:
+    first = exchange(Response(Message("assistant", "Let me think.")), Cost(priced=0.002))
+    longer = Request(messages=(*QUESTION.messages, Message("assistant", "Let me think."), Message("user", "Go on.")))
+    judge = exchange(Response(Message("assistant", "fine")), Cost(priced=5.0), role="judge")
+    answer = answer_of(TRIAL, [first, exchange(answered(), request=longer), judge])
+    assert answer.text == "42"
+    assert len(answer.messages) == 3
+    assert answer.cost == pytest.approx(0.003)
+
+
+def test_a_cost_that_is_unknown_in_part_is_unknown() -> None:
+    assert answer_of(TRIAL, [exchange(answered()), exchange(answered(), Cost())]).cost is None
+
+
+def test_without_an_answer_there_is_nothing_to_grade() -> None:
+    with pytest.raises(ValueError, match="was not asked"):
+        answer_of(TRIAL, [])

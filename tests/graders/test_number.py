@@ -1,0 +1,152 @@
+"""The number grader: the table of docs/graders.md, and exactness."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.graders import Answer, build
+from harness.graders.number import read_number
+from tests.graders.grading import error_of, grade, spec
+
+READINGS = [
+    # whole numbers, and where they stand
+    ("42", "42"),
+    ("  42\n", "42"),
+    ("The answer is 42.", "42"),
+    ("6 × 7 = 42", "42"),
+    ("**42**", "42"),
+    (r"\boxed{42}", "42"),
+    ("first 1, then 2", "2"),
+    ("'42'", "42"),
+    ("42!", "42"),
+    ("5kg", "5"),
+    ("007", "7"),
+    ("a\ud800 7", "7"),
+    # signs
+    ("-5", "-5"),
+    ("−5", "-5"),
+    ("–5", "-5"),
+    ("+5", "5"),
+    ("x=-5", "-5"),
+    ("(-5)", "-5"),
+    ("3-5", "5"),
+    ("3 - 5", "5"),
+    ("10–12", "12"),
+    ("2025-03-04", "4"),
+    # thousands and decimals
+    ("1,234,567", "1234567"),
+    ("1,234.50", "1234.5"),
+    ("1'234'567", "1234567"),
+    ("1’234", "1234"),
+    ("1_000_000", "1000000"),
+    ("1\u202f234\u202f567", "1234567"),
+    ("1\u00a0234,", "1234"),
+    ("1,2,3", "3"),
+    ("1,2345", "2345"),
+    ("-1,2", "2"),
+    ("1 234", "234"),
+    (".5", "0.5"),
+    ("-.5", "-0.5"),
+    ("3.", "3"),
+    # units
+    ("25%", "25"),
+    ("25 %", "25"),
+    ("$1,234.50", "1234.5"),
+    ("-$5.20", "-5.2"),
+    ("$-5", "-5"),
+    ("€ 5", "5"),
+    ("US$5", "5"),
+    ("5 EUR", "5"),
+    ("£1_000", "1000"),
+    ("$-5$", "-5"),
+    # powers of ten
+    ("1e5", "100000"),
+    ("1.2E-3", "0.0012"),
+    ("1.2e−3", "0.0012"),
+    ("1.2 × 10^5", "120000"),
+    ("1.2x10⁻⁵", "0.000012"),
+    (r"3 \times 10^{4}", "30000"),
+    ("2*10**3", "2000"),
+    ("10^6", "1000000"),
+    ("3 x 10", "10"),
+    # no number
+    ("", None),
+    ("none", None),
+    ("H2O", None),
+    ("v2", None),
+    ("½", None),
+    ("1e99999999999999999999", None),
+]
+
+
+@pytest.mark.parametrize(("text", "number"), READINGS)
+def test_the_number_in_a_text(text: str, number: str | None) -> None:
+    assert read_number(text) == (None if number is None else Decimal(number))
+
+
+@given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False))
+def test_every_number_python_writes_is_read_back(number: int | Decimal) -> None:
+    assert read_number(f"It is {number}") == number
+    assert read_number(str(number)) == number
+
+
+@given(st.integers(), st.sampled_from([",", "'", "_", "\u202f"]))
+def test_every_grouped_number_is_read_back(number: int, separator: str) -> None:
+    assert read_number(f"{number:,}".replace(",", separator)) == number
+
+
+@given(st.text(alphabet="0123456789.,-−+eE%$€ ×x^10\\{}()'\n", max_size=60))
+def test_any_text_is_read_as_a_finite_number_or_none(text: str) -> None:
+    number = read_number(text)
+    assert number is None or number.is_finite()
+
+
+@pytest.mark.parametrize("piece", ["1,", "-", "1", "$ ", "1e", "1.", "10^"])
+def test_a_long_answer_is_read_in_linear_time(piece: str) -> None:
+    read_number(piece * 200_000)  # quadratic reading would take minutes, which the time limit of a test ends
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "passes"),
+    [
+        ({"expected": 41}, "41", True),
+        ({"expected": 41}, "41.00", True),
+        ({"expected": 41}, "42", False),
+        ({"expected": 41}, "no idea", False),
+        ({"expected": 0.3}, "0.30", True),
+        ({"expected": 0.3}, "0.30000000000000004", False),
+        ({"expected": "1,234"}, "1234", True),
+        ({"expected": "-5"}, "−5", True),
+        ({"expected": "#### 72"}, "72 clips", True),
+        ({"expected": 12345678901234567890123}, "12345678901234567890123", True),
+        ({"expected": 12345678901234567890123}, "12345678901234567890124", False),
+        ({"expected": 3.14159, "tolerance": 0.01}, "3.14", True),
+        ({"expected": 3.14, "tolerance": 0.01}, "3.15", True),
+        ({"expected": 3.14, "tolerance": 0.01}, "3.16", False),
+        ({"expected": 200, "relative": 0.01}, "202", True),
+        ({"expected": 200, "relative": 0.01}, "203", False),
+        ({"expected": -200, "relative": 0.01}, "-198", True),
+        ({"expected": 0, "relative": 0.5, "tolerance": 0.1}, "0.1", True),
+        ({"expected": 1, "tolerance": 1}, "1e9999999", False),
+    ],
+)
+def test_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> None:
+    graded = grade("number", arguments, text)
+    assert (graded.value, graded.error) == (passes, None)
+
+
+def test_what_the_case_expects_is_the_default() -> None:
+    assert grade("number", {}, Answer("It is 41.", expected=41)).passed is True
+    assert grade("number", {"tolerance": 1}, Answer("It is 41.", expected="42")).passed is True
+
+
+@pytest.mark.parametrize("expected", ["forty-one", True, float("nan"), float("inf"), [41], None])
+def test_what_is_no_number_cannot_be_expected(expected: Any) -> None:
+    with pytest.raises(ValueError, match="number"):
+        build([spec("number", {"expected": expected})])
+    assert error_of(grade("number", {}, Answer("41", expected=expected))).kind == "invalid_arguments"

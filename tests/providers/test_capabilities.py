@@ -1,0 +1,152 @@
+"""What models take, from the table that ships, and that the encoders agree with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import harness.providers
+from harness import registry
+from harness.model import Message, Request, Target
+from harness.providers.capabilities import Capabilities, Parameter, Table, check, parse, repeat_seed, seed_range, supported
+
+TABLE = parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
+SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
+
+
+@pytest.mark.parametrize(
+    ("sampling", "wrong"),
+    [
+        ({"temperature": 0, "top_p": 1, "top_k": 50, "seed": 1, "max_tokens": 64, "repetition_penalty": 1.1}, []),
+        ({"temperature": 5}, []),
+        ({"temperature": 5.01}, ["temperature"]),
+        ({"temperature": math.nan}, ["temperature"]),
+        ({"temperature": math.inf}, ["temperature"]),
+        ({"temperature": "hot"}, ["temperature"]),
+        ({"temperature": True}, ["temperature"]),
+        ({"top_k": 0}, ["top_k"]),
+        ({"top_k": -1}, ["top_k"]),
+        ({"top_k": 20.5}, ["top_k"]),
+        ({"seed": 0}, ["seed"]),
+        ({"seed": 9_999_999_999}, []),
+        ({"seed": 10_000_000_000}, ["seed"]),
+        ({"frequency_penalty": -0.5, "presence_penalty": 2.5}, ["frequency_penalty", "presence_penalty"]),
+        ({"max_tokens": 0}, ["max_tokens"]),
+        ({"temperature": None, "stop": None}, []),
+    ],
+)
+def test_scouts_schema(sampling: dict[str, Any], wrong: list[str]) -> None:
+    violations = check(TABLE, "cloudflare", SCOUT, sampling)
+    assert [each.parameter for each in violations] == wrong
+    assert not any(each.unsupported for each in violations)
+
+
+def test_the_message_says_what_would_be_right() -> None:
+    (violation,) = check(TABLE, "cloudflare", SCOUT, {"seed": 0})
+    assert violation.message == f"seed must be a whole number from 1 to 9999999999 for {SCOUT} on cloudflare, not 0"
+
+
+def test_what_is_not_supported_at_all_may_be_dropped() -> None:
+    sampling = {"temperature": 9, "stop": ["\n"], "min_p": 0.1}
+    violations = check(TABLE, "cloudflare", SCOUT, sampling)
+    assert [(each.parameter, each.unsupported) for each in violations] == [
+        ("temperature", False),
+        ("stop", True),
+        ("min_p", True),
+    ]
+    assert supported(TABLE, "cloudflare", SCOUT, sampling) == {"temperature": 9}
+
+
+@pytest.mark.parametrize(
+    ("model", "sampling", "wrong"),
+    [
+        ("gpt-4.1", {"temperature": 2, "frequency_penalty": -2, "stop": "x", "logprobs": True}, []),
+        (
+            "gpt-4.1",
+            {"temperature": 2.5, "top_k": 3, "stop": list("abcde"), "logprobs": 21},
+            ["temperature", "top_k", "stop", "logprobs"],
+        ),
+        ("gpt-5.6-sol", {"temperature": 1, "reasoning_effort": "low"}, []),
+        (
+            "gpt-5.6-sol",
+            {"temperature": 0, "top_p": 0.9, "reasoning_effort": "huge"},
+            ["temperature", "top_p", "reasoning_effort"],
+        ),
+        ("gpt-4.1", {"logprobs": 20}, []),
+        ("tiny", {"top_k": 0, "min_p": 0.05, "repetition_penalty": 1.2, "top_p": 1}, []),
+        ("tiny", {"top_p": 0, "repetition_penalty": 0, "stop": []}, ["top_p", "repetition_penalty", "stop"]),
+        ("openai/gpt-oss-20b", {"temperature": 0.5, "top_k": 40}, []),
+    ],
+)
+def test_openai_and_its_kin(model: str, sampling: dict[str, Any], wrong: list[str]) -> None:
+    assert [each.parameter for each in check(TABLE, "openai", model, sampling)] == wrong
+
+
+def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
+    assert check(TABLE, "mine", "m", {"anything": 1}) == []
+    assert supported(TABLE, "mine", "m", {"anything": 1}) == {"anything": 1}
+
+
+def test_facts() -> None:
+    scout = TABLE.find("cloudflare", SCOUT)
+    assert scout is TABLE.find("cloudflare", "llama-4-scout")
+    assert scout is not None
+    assert (scout.streaming, scout.vision, scout.tools, scout.json_schema, scout.context) == (True, True, True, True, 131_000)
+
+
+def test_seed_ranges() -> None:
+    assert seed_range(TABLE, "cloudflare", SCOUT) == (1, 9_999_999_999)
+    assert seed_range(TABLE, "openai", "tiny") == (-(2**63), 2**63 - 1)
+    assert seed_range(TABLE, "mine", "m") is None
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9_999_999_999), st.integers(0, 1_000))
+def test_every_repeat_has_its_own_seed_inside_the_range(seed: int, repeats: int) -> None:
+    seeds = [repeat_seed(seed, repeat, (1, 9_999_999_999)) for repeat in (0, repeats, repeats + 1)]
+    assert seeds[0] == seed
+    assert seeds[1] != seeds[2]
+    assert all(1 <= each <= 9_999_999_999 for each in seeds)
+
+
+def test_the_last_seeds_successor_is_the_first() -> None:
+    assert repeat_seed(9_999_999_999, 1, (1, 9_999_999_999)) == 1
+
+
+def example(parameter: Parameter) -> Any:
+    """A value the parameter takes."""
+    if parameter.type in ("flag_or_count", "word", "strings"):
+        return {"flag_or_count": True, "word": (*parameter.values, "word")[0], "strings": ["x"]}[parameter.type]
+    return next(value for value in (1, 0.5) if not check_one(parameter, value))
+
+
+def check_one(parameter: Parameter, value: Any) -> bool:
+    entry = Capabilities("p", ("*",), {parameter.name: parameter}, "")
+    return bool(check(Table((entry,)), "p", "m", {parameter.name: value}))
+
+
+@pytest.mark.parametrize("entry", TABLE.entries, ids=lambda entry: f"{entry.provider}-{entry.models[0]}")
+def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Capabilities) -> None:
+    provider = registry.load("providers", entry.provider)
+    hosted = any(parameter.field == "max_completion_tokens" for parameter in entry.parameters.values())
+    address = provider.default_address if hosted else "http://127.0.0.1:8000/v1"
+    target = Target("t", entry.provider, entry.models[0], address, address)
+    sampling = {name: example(parameter) for name, parameter in entry.parameters.items()}
+    body = json.loads(provider.encode(target, Request(messages=(Message("user", "Hi"),), sampling=sampling)).body)
+    assert {parameter.field: body[parameter.field] for parameter in entry.parameters.values()} == {
+        parameter.field: sampling[name] for name, parameter in entry.parameters.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "- 3", "- {provider: p, models: ['*'], source: s, parameters: {x: {type: colour}}}", "- {provider: p}"]
+)
+def test_what_is_no_table_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match="capabilities"):
+        parse(text)

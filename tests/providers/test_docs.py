@@ -1,0 +1,56 @@
+"""The capability table in docs/providers.md is the one that is checked; run this file to write it there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import harness.providers
+from harness.providers import failures
+from harness.providers.capabilities import Capabilities, Parameter, Table, parse
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "providers.md"
+BLOCK = re.compile(r"(?<=<!-- capabilities -->\n).*?(?=<!-- /capabilities -->)", re.DOTALL)
+
+
+def table() -> Table:
+    return parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
+
+
+def markdown(capabilities: Table) -> str:
+    """One column an entry, one row a parameter."""
+    names = list(dict.fromkeys(name for entry in capabilities.entries for name in entry.parameters))
+    titles = [f"`{entry.provider}`: {', '.join(f'`{pattern}`' for pattern in entry.models)}" for entry in capabilities.entries]
+    rows = [["parameter", *titles], ["---"] * (len(titles) + 1)]
+    rows += [[f"`{name}`", *(cell(entry.parameters.get(name)) for entry in capabilities.entries)] for name in names]
+    rows += [[fact, *(shown(entry, fact) for entry in capabilities.entries)] for fact in ("vision", "tools", "json_schema")]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def cell(parameter: Parameter | None) -> str:
+    if parameter is None:
+        return "—"
+    renamed = f" as `{parameter.field}`" if parameter.field != parameter.name else ""
+    return parameter.range.replace("9223372036854775808", "2⁶³").replace("9223372036854775807", "2⁶³−1") + renamed
+
+
+def shown(entry: Capabilities, fact: str) -> str:
+    return {True: "yes", False: "no", None: "depends on the model"}[getattr(entry, fact)]
+
+
+def test_the_page_has_the_table_that_is_checked() -> None:
+    found = BLOCK.search(PAGE.read_text("utf-8"))
+    assert found is not None
+    assert found.group() == markdown(table()), "run: python tests/providers/test_docs.py"
+
+
+def test_the_page_names_every_kind_of_error_and_whether_it_is_retried() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| .* \| (yes|no) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
+    documented = {kind: retried == "yes" for kinds, retried in rows for kind in re.findall(r"`([a-z_]+)`", kinds)}
+    known = dict(failures.CODES.values()) | dict(failures.STATUSES.values())
+    assert known.items() <= documented.items()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(BLOCK.sub(lambda _: markdown(table()), PAGE.read_text("utf-8")), "utf-8")

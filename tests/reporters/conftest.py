@@ -1,0 +1,91 @@
+"""The builder of realistic runs, for tests of reporters: that of the analysis tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from harness.analysis.compare import compare
+from harness.analysis.comparison import Comparison
+from harness.analysis.frame import frames
+from harness.model import Error, Grade, Record
+from harness.suite.gates import parse
+
+
+def _module(path: Path) -> ModuleType:
+    spec = spec_from_file_location(f"reporters_{path.stem}", path)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def build() -> ModuleType:
+    """The builder of the analysis tests, as a module."""
+    return _module(Path(__file__).parents[1] / "analysis" / "build.py")
+
+
+@pytest.fixture(scope="session")
+def compared(build: ModuleType) -> Callable[..., Comparison]:
+    """(records, gates' texts, facts of the manifest) -> Comparison of one run."""
+
+    def compared(records: Iterable[Record], *gates: str, **facts: Any) -> Comparison:
+        listed = list(records)
+        specs = [parse(text).model_dump(mode="json") for text in gates]
+        manifest = build.manifest(**{"planned": len(listed), "gates": specs, **facts})
+        return compare(frames([(manifest, listed)]), [manifest])
+
+    return compared
+
+
+@pytest.fixture(scope="session")
+def typical(build: ModuleType, compared: Callable[..., Comparison]) -> Comparison:
+    """A plausible run of 480 trials with four gates, one of which fails."""
+    gates = ("pass_rate >= 0.7", "latency.p95 <= 2s", "cost <= $0.40", "pass_rate{tag=money} >= 0.99")
+    return compared(build.sample(), *gates)
+
+
+@pytest.fixture(scope="session")
+def hostile(build: ModuleType, compared: Callable[..., Comparison]) -> Callable[[str], Comparison]:
+    """A run in which every text anyone could choose is the given one."""
+
+    def hostile(text: str) -> Comparison:
+        name = text or "x"
+        identity = {"eval": name, "prompt": name, "target": name, "tags": (name,)}
+        grades = (Grade(name, False, text), Grade(name, text), Grade(name, None, error=Error("grader", name, text)))
+        answer = build.exchange(build.response(text, model=text))
+        records = [
+            build.record(
+                name, 0, setting={name: text}, expected=text, grades=grades[:2], passed=False, exchanges=(answer,), **identity
+            ),
+            build.record(name, 1, setting={name: text}, grades=grades, exchanges=(answer,), **identity),
+            build.record(
+                name, 0, setting={name: name + "2"}, error=Error("provider", name, text), exchanges=(), grades=(), **identity
+            ),
+        ]
+        gate = {"text": text, "metric": "pass_rate", "slice": {"tag": text}, "op": ">=", "value": 0.5}
+        facts = {
+            "suite": name,
+            "description": text,
+            "notes": (text,),
+            "commit": name,
+            "machine": {name: text},
+            "versions": {name: text},
+        }
+        targets = {name: {"provider": text, "model": text, "simulated": True}}
+        return compared(records, gates=[gate], id=name, arithmetic=text, targets=targets, **facts)
+
+    return hostile
+
+
+@pytest.fixture(scope="session")
+def payloads() -> list[str]:
+    """Sixty known attacks."""
+    found: list[str] = _module(Path(__file__).parent / "payloads.py").PAYLOADS
+    return found

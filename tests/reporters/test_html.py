@@ -1,0 +1,140 @@
+"""The HTML page: nothing in it runs, nothing in it is fetched, and it says what it shows."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from html.parser import HTMLParser
+from types import ModuleType
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.analysis.comparison import Comparison
+from harness.reporters import html
+
+FETCHING = {
+    "src",
+    "href",
+    "srcset",
+    "action",
+    "formaction",
+    "data",
+    "poster",
+    "ping",
+    "background",
+    "xlink:href",
+    "srcdoc",
+    "cite",
+}
+TAGS = set(
+    "html head meta title style body main header footer section h1 h2 h4 p div span small b i ul li dl dt dd table thead tbody tr th td "
+    "details summary pre figure figcaption img bdi".split()
+)
+
+
+class Page(HTMLParser):
+    """Every element and attribute of a page, and its text."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def assert_inert(page: bytes) -> None:
+    elements = Page(page).elements
+    assert {tag for tag, _ in elements} <= TAGS
+    for tag, attributes in elements:
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        for name in FETCHING & set(attributes):
+            assert attributes[name].startswith("data:image/svg+xml;base64,"), (tag, attributes)
+        if "style" in attributes:
+            assert re.fullmatch(r"[a-z-]+:[\d.a-z%]+(;[a-z-]+:[\d.a-z%]+)*", attributes["style"])
+    assert [attributes["content"] for tag, attributes in elements if attributes.get("http-equiv")] == [
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    ]
+
+
+def images(page: bytes) -> list[bytes]:
+    return [b64decode(attributes["src"].partition(",")[2]) for tag, attributes in Page(page).elements if tag == "img"]
+
+
+def assert_inert_images(page: bytes) -> None:
+    for image in images(page):
+        for element in ElementTree.fromstring(image).iter():
+            assert not element.tag.endswith(("script", "foreignObject", "image"))
+            for name, value in element.attrib.items():
+                assert not name.startswith("on")
+                assert not name.endswith("href") or value.startswith("#")
+        assert not re.search(rb"url\((?!#)|@import|javascript:", re.sub(rb"<text.*?</text>", b"", image, flags=re.DOTALL))
+
+
+def test_sixty_attacks_do_nothing(hostile: Callable[[str], Comparison], payloads: list[str]) -> None:
+    """X01, X20."""
+    assert len(payloads) == 60
+    for payload in payloads:
+        page = html.report(hostile(payload))
+        assert_inert(page)
+        assert_inert_images(page)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(text=st.text(st.characters(codec=None), max_size=60))
+def test_any_text_does_nothing(hostile: Callable[[str], Comparison], text: str) -> None:
+    page = html.report(hostile(text))
+    assert_inert(page)
+    assert_inert_images(page)
+
+
+def test_what_was_written_can_be_read(hostile: Callable[[str], Comparison]) -> None:
+    assert "<b>&amp; {{ 1 }}</b>" in Page(html.report(hostile("<b>&amp; {{ 1 }}</b>"))).text
+
+
+def test_an_ordinary_page_is_inert_and_says_what_matters(typical: Comparison) -> None:
+    page = html.report(typical)
+    assert_inert(page)
+    text = Page(page).text
+    for part in (
+        "support-triage",
+        "FAIL",
+        "SIMULATED",
+        "of 4 gates, 1 failed, 3 held",
+        "ticket-010",
+        "order statistics",
+        "pass_rate >= 0.7",
+    ):
+        assert part in text
+    assert len(images(page)) == 3
+
+
+def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+    """M02, M03: what is shown is capped, and the page says so; escaping may make every character five."""
+    long = "<&>'\"" * 2_000
+    records = [
+        build.record(
+            f"c{case}", repeat, passed=False, setting={"temperature": point}, exchanges=(build.exchange(build.response(long)),)
+        )
+        for case in range(300)
+        for repeat in range(3)
+        for point in range(4)
+    ]
+    page = html.report(compared(records))
+    assert len(page) < 20_000_000
+    assert "200 of 300 shown" in Page(page).text
+    assert "of 10,000 characters" in Page(page).text
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_page_of_next_to_nothing_is_a_page(build: ModuleType, compared: Callable[..., Comparison], count: int) -> None:
+    assert_inert(html.report(compared([build.record()] * count, planned=9)))

@@ -1,0 +1,153 @@
+"""Console, Markdown, CSV, JUnit and summary: what they say, and that hostile text stays text in each."""
+
+from __future__ import annotations
+
+import csv as csv_reader
+import json
+import re
+from collections.abc import Callable
+from io import StringIO
+from types import ModuleType
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from harness.analysis.comparison import Comparison
+from harness.reporters import console, csv, junit, markdown, summary
+from harness.registry import load
+
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+HOSTILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
+    ["::error::x", "##vso[task.complete]", "[bold red]x[/]", "\x1b[2J", "a|b\n|c", "```\n::error::", "=1+1", "NA", "]]>"]
+)
+
+
+def test_every_reporter_of_the_registry_is_there(typical: Comparison) -> None:
+    for name in ("console", "markdown", "csv", "html", "junit"):
+        assert load("reporters", name)(typical)
+
+
+def test_the_console_leads_with_the_verdict_and_fits_its_width(typical: Comparison) -> None:
+    text = console.report(typical)
+    assert text.splitlines()[0] == "support-triage  FAIL  of 4 gates, 1 failed, 3 held  SIMULATED"
+    assert max(cell_len(line) for line in text.splitlines()) <= 100
+    for part in (
+        "eval triage · target scout",
+        "78.3 % (68.7–85.6 %)",
+        "Failing cases (10 of 37",
+        "✗ fail",
+        "spent",
+        "Simulated: scout",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_the_console_drops_columns_and_says_which(typical: Comparison, width: int) -> None:
+    text = console.console_report(typical, width, color=False)
+    assert max(cell_len(line) for line in text.splitlines()) <= width
+    assert ("more in the report" in text) == (width < 200)
+    assert "pass rate (95 %)" in text or width == 40
+
+
+def test_colour_is_only_there_when_asked_for(typical: Comparison) -> None:
+    assert "\x1b[" in console.console_report(typical, 100, color=True)
+    assert "\x1b" not in console.console_report(typical, 100, color=False)
+
+
+@HOSTILE
+@given(text=TEXTS)
+def test_the_console_shows_hostile_text_and_does_not_obey_it(hostile: Callable[[str], Comparison], text: str) -> None:
+    shown = console.report(hostile(text))
+    assert not CONTROLS.search(shown)
+    assert shown.encode()
+    for line in shown.splitlines():
+        assert not line.lstrip().startswith("::")
+        assert "##vso[" not in line
+
+
+def test_square_brackets_are_not_markup(hostile: Callable[[str], Comparison]) -> None:
+    assert "[bold red]x[/]" in console.report(hostile("[bold red]x[/]"))
+
+
+def test_markdown_has_gates_table_and_failing_answers(typical: Comparison) -> None:
+    text = markdown.report(typical)
+    assert text.startswith("## ❌ support-triage: of 4 gates, 1 failed, 3 held · **SIMULATED**\n")
+    assert "| prompt | temperature | n | pass rate (95 %) |" in text
+    assert "```text\nI think this belongs to" in text
+    assert len(text) < 12_000
+
+
+@HOSTILE
+@given(text=TEXTS)
+def test_markdown_tables_keep_their_columns(hostile: Callable[[str], Comparison], text: str) -> None:
+    shown = markdown.report(hostile(text))
+    assert not CONTROLS.search(shown)
+    blocks = re.findall(r"(?:^\|.*\|$\n?)+", re.sub(r"^(`{3,})text$.*?^\1$", "", shown, flags=re.M | re.S), re.M)
+    assert blocks
+    for block in blocks:
+        assert len({line.count("|") for line in block.splitlines()}) == 1
+    assert not any(line.lstrip().startswith("::") for line in shown.splitlines())
+
+
+def test_csv_is_the_trials_frame(typical: Comparison) -> None:
+    rows = list(csv_reader.DictReader(StringIO(csv.report(typical).decode(), newline="")))
+    assert len(rows) == 480
+    assert list(rows[0]) == list(typical.frames.trials.columns)
+    assert {row["outcome"] for row in rows} == {"pass", "fail", "error"}
+    assert all(row["latency"] == "" for row in rows if row["outcome"] == "error")
+
+
+@HOSTILE
+@given(text=TEXTS | st.sampled_from(["=1+1", "@x", "+1", "-1", "\t=1", "NA", "001", "1e5"]))
+def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Comparison], text: str) -> None:
+    for row in csv_reader.reader(StringIO(csv.report(hostile(text)).decode(), newline="")):
+        assert len(row) == len(hostile(text).frames.trials.columns)
+        assert not any(re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell) for cell in row if not re.fullmatch(r"-?[\d.e-]+", cell))
+
+
+def test_csv_keeps_what_looks_like_something_else(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+    records = [build.record(str(number), expected=text) for number, text in enumerate(["NA", "null", "001", "1e5"])]
+    rows = csv_reader.DictReader(StringIO(csv.report(compared(records)).decode(), newline=""))
+    assert [row["expected"] for row in rows] == ["NA", "null", "001", "1e5"]
+
+
+def test_junit_has_a_case_for_every_cell_and_gate(typical: Comparison) -> None:
+    root = ElementTree.fromstring(junit.report(typical))
+    suites = {suite.get("name"): suite for suite in root}
+    assert list(suites) == ["gates", "run-1 triage"]
+    assert (suites["gates"].get("tests"), suites["gates"].get("failures")) == ("4", "1")
+    cases = suites["run-1 triage"]
+    assert cases.get("tests") == str(len(typical.cells)) == "160"
+    assert int(cases.get("failures", 0)) == len(cases.findall("testcase/failure")) > 0
+    assert {case.get("classname") for case in cases} == {f"triage.{c.label}" for c in typical.configurations}
+
+
+@HOSTILE
+@given(text=TEXTS)
+def test_junit_is_valid_xml_for_any_bytes(hostile: Callable[[str], Comparison], text: str) -> None:
+    assert ElementTree.fromstring(junit.report(hostile(text))).tag == "testsuites"
+
+
+def test_the_summary_is_strict_json_with_every_table(typical: Comparison) -> None:
+    document = json.loads(summary.report(typical), parse_constant=pytest.fail)
+    assert (document["verdict"], document["simulated"], document["totals"]["trials"]) == ("fail", True, 480)
+    assert document["configurations"][0]["pass_rate"]["method"] == "Wilson, clustered by case"
+    assert [gate["verdict"] for gate in document["gates"]] == ["pass", "pass", "pass", "fail"]
+    assert "frames" not in document
+
+
+@HOSTILE
+@given(text=TEXTS)
+def test_the_summary_holds_any_text(hostile: Callable[[str], Comparison], text: str) -> None:
+    assert json.loads(summary.report(hostile(text)))["schema"] == 1
+
+
+@pytest.mark.parametrize("reporter", [console, markdown, csv, junit, summary])
+def test_nothing_recorded_is_reported_too(compared: Callable[..., Comparison], reporter: ModuleType) -> None:
+    assert reporter.report(compared([], "pass_rate >= 0.5", planned=9))
