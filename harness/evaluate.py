@@ -158,7 +158,7 @@ class _Job:
 
     def _warn(self) -> None:
         too_short = [
-            f"the value of {name} has fewer than {SHORTEST} characters: it cannot be told from ordinary text and is not redacted"
+            f"the value of {name} has under {SHORTEST} characters: it cannot be told from ordinary text and is not redacted"
             for name in self._redactor.unredactable
         ]
         for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):

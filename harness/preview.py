@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -50,7 +50,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
 
 def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
     """The names a suite can use, under headings where there are several kinds."""
-    kinds = {
+    kinds: dict[str, Callable[[], list[str]]] = {
         "providers": lambda: [*registry.names("providers"), SIMULATOR],
         "graders": lambda: registry.names("graders"),
         "targets": lambda: target_names(suites),

@@ -42,7 +42,9 @@ EXCHANGE = Exchange(
         finish_reason="stop",
         attempts=(
             Attempt(status=429, error=Error("provider", "rate_limited", "slow down", retryable=True, retry_after=1.5)),
-            Attempt(Marks(due=1, started=2, connected=3, sent=4, first_byte=5, events=(6, 7), reads=2, done=8), 200, waited=1.5),
+            Attempt(
+                Marks(due=1, started=2, connected=3, sent=4, first_byte=5, events=(6, 7), reads=2, done=8), 200, waited=1.5
+            ),
         ),
         headers={"cf-ray": "1"},
     ),

@@ -18,7 +18,9 @@ import pytest
 import uvloop
 
 from harness.engine.pool import Pool
-from harness.model import ToolCall, ToolResult
+from harness.graders import Answer, build
+from harness.model import Grade, Message, ToolCall, ToolResult
+from harness.suite.nouns import GraderSpec
 
 SECONDS = 3.0
 """What a call may take here: much longer than any of these functions needs, and short enough to wait for the ones that hang."""
@@ -347,6 +349,39 @@ def test_a_regular_expression_that_never_ends_is_ended() -> None:
     (result,) = outcomes("regex", arguments=arguments, timeout=0.5)
     assert result.error is not None
     assert result.error.kind == "timeout"
+
+
+def graded(kind: str, arguments: dict[str, Any], answer: Answer) -> Grade:
+    """What a grader that leaves the process makes of an answer."""
+
+    async def drive() -> Grade:
+        async with Pool() as pool:
+            flow = build([GraderSpec(type=kind, arguments=arguments, id=kind)])[0].grade(answer)
+            try:
+                need: Any = next(flow)
+                while True:
+                    need = flow.send(await pool.call(need, boundary="grader"))
+            except StopIteration as ended:
+                grade: Grade = ended.value
+                return grade
+
+    result: Grade = run(drive)
+    return result
+
+
+def test_a_python_grader_from_suite_to_grade(tmp_path: Path) -> None:
+    source = """
+    def grade(answer):
+        near = abs(len(answer.text) - answer.expected["length"]) <= answer.variables["slack"]
+        return {"value": 1 if near else 0.5, "reason": f"{len(answer.text)} characters, {answer.messages[0]['role']}"}
+    """
+    address = grader(tmp_path, source).removeprefix("python:")
+    answer = Answer("hello", {"length": 6}, {"slack": 1}, messages=(Message("user", "Say something short."),))
+    assert graded("python", {"function": address}, answer) == Grade("python", 1.0, "5 characters, user")
+
+
+def test_a_regex_grader_beyond_re2_from_suite_to_grade() -> None:
+    assert graded("regex", {"pattern": r"(?<=is )\d+$"}, Answer("It is 42\n")).value is True
 
 
 def test_the_boundary_of_an_error_is_the_callers(tmp_path: Path) -> None:

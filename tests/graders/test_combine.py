@@ -102,7 +102,7 @@ def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
         ("not", {"grader": {"contains": "x", "equals": "y"}}, "exactly one grader"),
         ("not", {"grader": {}}, "exactly one grader"),
         ("not", {"grader": 3}, "a grader is its name and its arguments"),
-        ("not", {"grader": {"equals": {"valu": "x"}}}, "valu"),
+        ("not", {"grader": {"equals": {"value": "y", "valu": "x"}}}, "valu"),
         ("not", {"grader": {"equals": "x", "weight": 2}}, "exactly one grader"),
         ("not", {"grader": {"equals": "x", "threshold": 2}}, "threshold must be a number from 0 to 1"),
         ("all", {"graders": []}, "at least 1"),
