@@ -14,6 +14,7 @@ import os
 import queue
 import re
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -35,11 +36,11 @@ _modules: dict[tuple[str, int], ModuleType] = {}
 
 
 def main() -> None:
-    """Serve calls. Arguments: the address space in bytes, and the CPU seconds each call may use."""
-    memory, seconds = int(sys.argv[1]), int(sys.argv[2])
+    """Serve calls. Arguments: the address space in bytes, the CPU seconds each call may use, and the temporary folder."""
+    memory, seconds, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     incoming, results = _claim_pipes()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(incoming, requests), daemon=True).start()
+    threading.Thread(target=_read, args=(incoming, requests, folder), daemon=True).start()
     _limit(memory)
     _send(results, {"ready": True})
     while True:
@@ -58,9 +59,10 @@ def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     return incoming, results
 
 
-def _read(stream: BinaryIO, requests: queue.SimpleQueue[bytes]) -> None:
+def _read(stream: BinaryIO, requests: queue.SimpleQueue[bytes], folder: str) -> None:
     while (header := stream.read(HEADER)) and len(header) == HEADER:
         requests.put(stream.read(int.from_bytes(header, "big")))
+    shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)  # the parent is gone: so is everything a call started
 
 

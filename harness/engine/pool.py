@@ -132,7 +132,7 @@ class _Child:
         home = tempfile.mkdtemp(prefix="harness-")
         try:
             process = await anyio.open_process(
-                [sys.executable, "-I", "-B", "-X", "utf8", str(_PROGRAM), str(memory), str(ceil(seconds))],
+                [sys.executable, "-I", "-B", "-X", "utf8", str(_PROGRAM), str(memory), str(ceil(seconds)), home],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -43,7 +43,12 @@ def _gates(comparison: Comparison) -> Iterator[str]:
     if not comparison.gates:
         return
     rows = [
-        (f"{SIGN[g.verdict]} {g.verdict}", _safe(g.text), _safe(f"{g.detail} {g.caution}".strip())) for g in comparison.gates
+        (
+            f"{SIGN[gate.verdict]} {gate.verdict}",
+            _safe(gate_name(comparison, gate)),
+            _safe(f"{gate.detail} {gate.caution}".strip()),
+        )
+        for gate in comparison.gates
     ]
     yield from _table(("verdict", "gate", "figures"), rows, "lll")
 

@@ -122,17 +122,19 @@ def _latencies(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
 def _curves(comparison: Comparison, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
     trials, cells = comparison.frames.trials, comparison.configurations
     figure, axes = _figure(4.6)
+    curves: list[Any] = []
     for colour, number in zip(_SERIES, numbers, strict=False):
         c = cells[number]
         mine = (trials["run"] == c.run) & (trials["eval"] == c.eval) & (trials["prompt"] == c.prompt)
         mine &= (trials["target"] == c.target) & (trials["setting"] == _setting_text(comparison, number))
         seconds, share = _steps(trials.loc[mine, "latency"].dropna().to_numpy())
-        axes.step(seconds, share, where="post", color=colour, linewidth=1.8, label=labels[number])
+        curves += axes.step(seconds, share, where="post", color=colour, linewidth=1.8)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
     axes.set_ylabel("share of answers within")
     _time_axis(axes)
     axes.grid(visible=True, linewidth=0.7)
-    axes.legend(loc="lower right", labelcolor=_INK, fontsize=8.5)
+    shown = [labels[number] for number in numbers]  # given here: matplotlib hides a curve whose own label starts with _
+    axes.legend(curves, shown, loc="lower right", labelcolor=_INK, fontsize=8.5)
     return figure
 
 

@@ -27,6 +27,7 @@ MAX_SOURCE = 2**20
 MAX_BITS = 4_096
 
 _TURN = MAX_WORK // MAX_LOOP
+_VALUE = 20  # an item of a collection costs about as much as so many characters
 _COUNTED = "<counted>"  # names that no template can spell
 _WEIGHED = "<weighed>"
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
@@ -85,10 +86,8 @@ def _weigh_collection(value: Any) -> None:
         if isinstance(one, str):
             spend(len(one))
         elif isinstance(one, Mapping | list | tuple | set | frozenset):
-            spend(len(one) + 1)
+            spend(_VALUE * (len(one) + 1))
             pending.extend(one.values() if isinstance(one, Mapping) else one)
-        else:
-            spend(1)
 
 
 def _counted(items: Iterable[Any]) -> Iterator[Any]:
@@ -114,11 +113,11 @@ def _join_growth(*operands: Any) -> int:
 
 
 def _indent_growth(text: Any, width: Any = 4, *_: Any) -> int:
-    return str(text).count("\n") * (width if isinstance(width, int) else len(str(width)))
+    return (str(text).count("\n") + 1) * (width if isinstance(width, int) else len(str(width)))
 
 
 def _round_growth(_: Any, precision: Any = 0, *__: Any) -> int:
-    return 0 if abs(precision) <= 100 else MAX_WORK
+    return 0 if abs(precision) <= 100 else MAX_WORK + 1
 
 
 _GROWTH: Mapping[str, Callable[..., int]] = {

@@ -62,11 +62,8 @@ def _split(value: Any, expected: str) -> tuple[Decimal, str]:
     text = "" if isinstance(value, bool) or value is None else str(value).strip()
     if match := _QUANTITY.fullmatch(text):
         return Decimal(match[1]), match[2]
-    try:
-        if isinstance(value, float) and value >= 0:  # 1e-07: how Python writes a small one
-            return Decimal(text), ""
-    except ArithmeticError:
-        raise ValueError(f"should be {expected}, not {value}") from None
+    if isinstance(value, float) and 0 <= value < 1:  # 1e-07, as Python writes it
+        return Decimal(text), ""
     raise ValueError(f"should be {expected}, not {value!r}")
 
 

@@ -1,9 +1,9 @@
 """One target's shared reaction to being told to slow down (429, 503, 529): all its slots together, never each on its own.
 
 A Retry-After stops all starts until it has passed; the newest one counts. Every congestion also doubles the time between two
-starts, from what it was in fact; that time halves again with every `RECOVERY` seconds, so throughput comes back by itself.
-Starts are jittered, so that nothing that waited together starts together. Congestions are counted once per round trip: an
-attempt that had started before the last one was noticed says nothing new.
+starts, from what it was in fact; after the pause that time halves with every `RECOVERY` seconds, so throughput comes back by
+itself. Starts are jittered, so that nothing that waited together starts together. Congestions are counted once per round
+trip: an attempt that had started before the last one was noticed says nothing new.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Slowdown:
         """Seconds between two starts at `now`, before jitter; 0 where nothing slows them."""
         if not self._gap:
             return 0.0
-        gap: float = self._gap * 0.5 ** ((now - self._gap_at) / 1e9 / RECOVERY)
+        recovering = max(0, now - max(self._gap_at, self._paused_until)) / 1e9
+        gap: float = self._gap * 0.5 ** (recovering / RECOVERY)
         if gap < _NEGLIGIBLE:
             self._gap = 0.0
             return 0.0

@@ -261,7 +261,7 @@ BUSY = """
 import os, time
 from pathlib import Path
 def grade(answer):
-    Path("PID").write_text(str(os.getpid()))
+    Path("PID").write_text(f"{os.getpid()} {os.getcwd()}")
     THEN
 """
 
@@ -283,7 +283,9 @@ anyio.run(main)
     with subprocess.Popen([sys.executable, "-c", program]) as parent:
         until(lambda: pid.exists() and pid.read_text() != "")
         parent.send_signal(signal.SIGKILL)
-    until(lambda: not alive(int(pid.read_text())))
+    number, folder = pid.read_text().split()
+    until(lambda: not alive(int(number)))
+    assert not Path(folder).exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
@@ -299,7 +301,7 @@ def test_a_cancelled_call_leaves_no_process_and_the_pool_goes_on(tmp_path: Path)
                 while not (pid.exists() and pid.read_text()):
                     await anyio.sleep(0.01)
                 group.cancel_scope.cancel()
-            assert not alive(int(pid.read_text()))
+            assert not alive(int(pid.read_text().split()[0]))
             return await pool.call(ToolCall("c", good, "{}"))
 
     assert run(cancel_one).content == "true"

@@ -30,10 +30,46 @@ FETCHING = {
     "srcdoc",
     "cite",
 }
-TAGS = set(
-    "html head meta title style body main header footer section h1 h2 h4 p div span small b i ul li dl dt dd table thead tbody tr th td "
-    "details summary pre figure figcaption img bdi".split()
-)
+TAGS = {
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "main",
+        "header",
+        "footer",
+        "section",
+        "h1",
+        "h2",
+        "h4",
+        "p",
+        "div",
+        "span",
+    ),
+    *(
+        "small",
+        "b",
+        "i",
+        "ul",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+        "pre",
+    ),
+    *("figure", "figcaption", "img", "bdi"),
+}
 
 
 class Page(HTMLParser):
@@ -89,7 +125,7 @@ def test_sixty_attacks_do_nothing(hostile: Callable[[str], Comparison], payloads
         assert_inert_images(page)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(st.characters(codec=None), max_size=60))
 def test_any_text_does_nothing(hostile: Callable[[str], Comparison], text: str) -> None:
     page = html.report(hostile(text))

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from harness.analysis.comparison import Comparison
-from harness.reporters import console, csv, junit, markdown, summary
 from harness.registry import load
+from harness.reporters import console, csv, junit, markdown, summary
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -88,7 +88,9 @@ def test_markdown_has_gates_table_and_failing_answers(typical: Comparison) -> No
 def test_markdown_tables_keep_their_columns(hostile: Callable[[str], Comparison], text: str) -> None:
     shown = markdown.report(hostile(text))
     assert not CONTROLS.search(shown)
-    blocks = re.findall(r"(?:^\|.*\|$\n?)+", re.sub(r"^(`{3,})text$.*?^\1$", "", shown, flags=re.M | re.S), re.M)
+    blocks = re.findall(
+        r"(?:^\|.*\|$\n?)+", re.sub(r"^(`{3,})text$.*?^\1$", "", shown, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
     assert blocks
     for block in blocks:
         assert len({line.count("|") for line in block.splitlines()}) == 1
@@ -106,8 +108,9 @@ def test_csv_is_the_trials_frame(typical: Comparison) -> None:
 @HOSTILE
 @given(text=TEXTS | st.sampled_from(["=1+1", "@x", "+1", "-1", "\t=1", "NA", "001", "1e5"]))
 def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Comparison], text: str) -> None:
-    for row in csv_reader.reader(StringIO(csv.report(hostile(text)).decode(), newline="")):
-        assert len(row) == len(hostile(text).frames.trials.columns)
+    comparison = hostile(text)
+    for row in csv_reader.reader(StringIO(csv.report(comparison).decode(), newline="")):
+        assert len(row) == len(comparison.frames.trials.columns)
         assert not any(re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell) for cell in row if not re.fullmatch(r"-?[\d.e-]+", cell))
 
 

@@ -77,7 +77,7 @@ def test_an_undefined_attribute_is_a_sentence_too() -> None:
 
 
 def test_a_syntax_error_is_told_where_it_stands() -> None:
-    with pytest.raises(TemplateError, match=r"^p\.md:6: in the template: .*endfor"):
+    with pytest.raises(TemplateError, match=r"^p\.md:6: in the template: Expected an expression"):
         compile("one\n{% for x in %}", Place("p.md", 5))
     with pytest.raises(TemplateError, match="No filter named 'uper'"):
         compile("{{ x | uper }}")
@@ -112,7 +112,7 @@ BOMBS = [
     "{% for i in range(10**9) %}{% endfor %}",
     "{{ 'x' * 10**9 }}",
     "{{ [0] * 10**9 }}",
-    "{{ 9 ** 9 ** 9 }}",
+    "{{ 9 ** (9 ** 9) }}",
     "{{ 'x' | indent(10**9) }}",
     "{{ 'a\nb' | indent('x' * 90000) | indent('x' * 10000000) }}",
     "{{ ('x' * 90000) | replace('x', 'y' * 90000) }}",

@@ -103,9 +103,9 @@ def test_aliases_are_values() -> None:
         ("a: !!str 5", "1:4", "tag"),
         ("a: {x: 1}\nb:\n  <<: {y: 2}", "3:3", "merge keys"),
         ("a: 1\n---\nb: 2", "2:1", "second document"),
-        ("a: *nowhere", "1:4", "undefined alias"),
+        ("a: *nowhere", "1:4", "`*nowhere` stands for nothing"),
         ("a: &a [*a]", "1:8", "stands for nothing that is complete"),
-        ("a: [1, 2", "1:9", "not YAML"),
+        ("a: [1, 2", "2:1", "not YAML"),
         ("? [a]\n: 1", "1:3", "a key must be text"),
         ("a: 1e999", "1:4", "too large"),
         ("a: \x07", "None:None", "not YAML"),
@@ -113,8 +113,8 @@ def test_aliases_are_values() -> None:
 )
 def test_traps_are_refused_where_they_stand(text: str, place: str, said: str) -> None:
     (problem,) = refused(text)
-    assert problem.startswith(f"{place}: ") or "undefined alias" in said
-    assert said in problem or "stands for nothing" in problem
+    assert problem.startswith(f"{place}: ")
+    assert said in problem
 
 
 def test_an_alias_bomb_is_counted_not_expanded() -> None:

@@ -1,0 +1,145 @@
+"""From YAML to report, over real sockets: every record once, and equal to what the server saw."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import duckdb
+import pytest
+
+import harness
+from harness.engine.store import read_manifest, read_records
+from harness.errors import ExitCode
+from tests.end_to_end.suites import write_sums
+from tests.support import Command, Simulated
+
+
+def test_a_suite_becomes_a_report(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "gates:\n  - pass_rate >= 10%\n  - error_rate == 0\n  - cost <= $1\n")
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert "40 of 40 trials" in ended.out
+    assert "report: run/report.html" in ended.out
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} == {
+        "manifest.json",
+        "records.jsonl",
+        "records.parquet",
+        "lock",
+        "report.html",
+        "report.md",
+        "results.csv",
+        "summary.json",
+        "junit.xml",
+    }
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["verdict"] == "pass"
+    assert summary["totals"]["trials"] == 40
+    assert duckdb.sql(f"SELECT count(*) FROM '{run}/records.parquet'").fetchone() == (40,)
+    assert ElementTree.parse(run / "junit.xml").getroot().tag == "testsuites"
+
+
+def test_records_are_what_the_server_saw(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+    records = {record.key: record for record in read_records(tmp_path / "run")}
+    seen = simulator.requests()
+    assert Counter(each["client_request_id"] for each in seen) == Counter(f"{key}-t0-0" for key in records)
+    for each in seen:
+        response = records[each["client_request_id"].split("-")[0]].response
+        assert response is not None
+        assert response.usage is not None
+        assert (response.usage.input_tokens, response.usage.output_tokens) == (each["prompt_tokens"], each["completion_tokens"])
+        marks = response.marks
+        assert marks.sent is not None and marks.first_token is not None and marks.last_token is not None
+        assert marks.sent <= each["arrived_ns"] <= marks.first_token
+        assert each["events_ns"][0] <= marks.last_token
+
+
+@pytest.mark.timeout(300)
+def test_ten_thousand_trials_are_each_recorded_exactly_once(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 64}\n", cases=2500)
+    ended = cli("run", suite, "--out", "run", timeout=280)
+    assert ended.code == ExitCode.OK, ended.err
+    keys = Counter(record.key for record in read_records(tmp_path / "run"))
+    assert len(keys) == read_manifest(tmp_path / "run").planned == 10_000
+    assert set(keys.values()) == {1}
+    assert Counter(each["client_request_id"].split("-")[0] for each in simulator.requests()) == keys
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+def test_workers_ai_answers_are_graded_priced_and_marked(
+    cli: Command, simulator: Simulated, tmp_path: Path, stream: str
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, f"run: {{stream: {stream}}}\n")
+    target = f'{{name: scout, provider: cloudflare, base_url: "{simulator.cloudflare}", model: "@cf/meta/llama-4-scout-17b-16e-instruct"}}'
+    lines = [f"  - {target}" if "name: local" in line else line for line in suite.read_text().splitlines()]
+    suite.write_text("\n".join(lines) + "\n")
+    ended = cli("run", suite, "--out", "run", "--limit", "3")
+    assert ended.code == ExitCode.OK, ended.err
+    for record in read_records(tmp_path / "run"):
+        response = record.response
+        assert response is not None
+        assert response.headers["x-simulated"] == "evalharness"
+        assert record.passed is not None
+        cost = record.exchanges[0].cost
+        assert cost.reported is not None and cost.priced is not None
+        assert cost.reported == pytest.approx(cost.priced, rel=0.01)
+        assert (response.marks.first_token is not None) is (stream == "true")
+
+
+def test_a_simulated_target_needs_nothing_and_says_so(cli: Command, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, "http://unused/v1", cases=3)
+    lines = [
+        "  - {name: sim, provider: simulator, model: llama-4-scout, simulator: {ttft: 0s, inter_token: 0s}}"
+        if "name: local" in line
+        else line
+        for line in suite.read_text().splitlines()
+    ]
+    suite.write_text("\n".join(lines) + "\n")
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert "SIMULATED" in ended.out
+    assert "SIMULATED" in (tmp_path / "run" / "report.html").read_text()
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["simulated"] is True
+
+
+def test_several_runs_stand_side_by_side(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    assert cli("run", suite, "--out", "one").code == ExitCode.OK
+    assert cli("run", suite, "--out", "two", "--set", "sampling.temperature=0.5").code == ExitCode.OK
+    ended = cli("report", "one", "two", "--out", "both")
+    assert ended.code == ExitCode.OK, ended.err
+    assert [run["id"] for run in json.loads((tmp_path / "both" / "summary.json").read_text())["runs"]] == ["one", "two"]
+
+
+def test_one_transcript_is_shown(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+    shown = cli("show", "run", "c3", "--prompt", "strict")
+    assert shown.out.count("── user\nWhat is 3 + 9?") == 2
+    assert "grade  number" in shown.out
+    missing = cli("show", "run", "nobody")
+    assert missing.code == ExitCode.USAGE
+    assert "nobody" in missing.err
+
+
+def test_a_notebook_gets_frames(simulator: Simulated, tmp_path: Path) -> None:
+    outcome = harness.run(write_sums(tmp_path, simulator.openai), out=tmp_path / "run")
+    frames = harness.load_run(outcome.folder)
+    assert len(frames.trials) == 40
+    assert set(frames.trials["param_temperature"]) == {0, 1}
+    assert frames.trials["cost"].sum() == pytest.approx(
+        (frames.trials["input_tokens"].sum() * 1 + frames.trials["output_tokens"].sum() * 2) / 1e6
+    )
+
+
+async def _run_inside_a_loop(suite: Path, out: Path) -> int:
+    return len(harness.load_run(harness.run(suite, out=out).folder).trials)
+
+
+def test_a_notebook_with_a_running_loop_can_run_a_suite(simulator: Simulated, tmp_path: Path) -> None:
+    import asyncio
+
+    assert asyncio.run(_run_inside_a_loop(write_sums(tmp_path, simulator.openai), tmp_path / "run")) == 40

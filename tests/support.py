@@ -1,0 +1,97 @@
+"""What tests talk to: a running simulator seen from outside, and the command line run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """A running simulator, seen from outside."""
+
+    base_url: str
+
+    @property
+    def openai(self) -> str:
+        """The base URL of its OpenAI-compatible API."""
+        return f"{self.base_url}/v1"
+
+    @property
+    def cloudflare(self) -> str:
+        """The base URL of its Workers AI API."""
+        return f"{self.base_url}/client/v4/accounts/test"
+
+    def ledger(self) -> dict[str, Any]:
+        """What it received and sent since the last `forget`."""
+        return self._ask("GET", "/ledger?bodies=0")
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The ledger's requests."""
+        return self.ledger()["requests"]
+
+    def forget(self) -> None:
+        """Empty the ledger."""
+        self._ask("DELETE", "/ledger")
+
+    def faults(self, *rules: dict[str, Any]) -> None:
+        """Misbehave from now on as the rules say; none: behave."""
+        self._ask("PUT", "/faults", rules)
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(self.base_url + path, data=data, method=method), timeout=30) as answer:
+            content = answer.read()
+        return json.loads(content) if content.strip() else None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """`harness`, run as a user runs it: a process of its own, in a folder."""
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.endswith(("_PROXY", "_proxy", "_KEY", "_TOKEN"))}
+        self.environment = {**kept, "COLUMNS": "100", **(environment or {})}
+
+    def __call__(self, *words: str | Path, timeout: float = 90) -> Ended:
+        """Run to its end."""
+        done = subprocess.run(
+            self._command(words),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Start it and return at once."""
+        return subprocess.Popen(
+            self._command(words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @staticmethod
+    def _command(words: tuple[str | Path, ...]) -> list[str]:
+        return [sys.executable, "-m", "harness", *map(str, words)]

@@ -1,0 +1,140 @@
+"""The budget in simulated time: reserved before, settled after, never overshot."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.model import Attempt, Call, Marks, Response
+from harness.transport.budget import Budget
+from tests.transport.calling import sending
+from tests.transport.simulated import Server, broken, calling, ok, simulate
+
+
+def budget(
+    server: Server, limit: float, *, bound: float | None = 1.0, price: Callable[[Call, Response], float | None] = lambda call, response: 0.25
+) -> Budget:  # fmt: skip
+    return Budget(server, limit, upper_bound=lambda call: bound, price=price)
+
+
+async def send(layer: Budget, times: int) -> list[Response]:
+    return await sending(layer, *[calling()] * times)
+
+
+def test_spending_settles_on_what_it_cost() -> None:
+    layer = budget(Server(), 10)
+    simulate(send(layer, 4))
+    assert (layer.spent, layer.reserved, layer.exhausted) == (1.0, 0.0, False)
+
+
+def test_what_does_not_fit_waits_for_what_is_open() -> None:
+    """$2 hold two reservations of $1; each costs a quarter, so all five can go, two at a time."""
+    server = Server(seconds=1)
+    layer = budget(server, 2)
+    responses = simulate(send(layer, 5))
+    assert [response.error for response in responses] == [None] * 5
+    assert server.most == 2
+
+
+def test_what_cannot_fit_is_refused_and_never_sent() -> None:
+    server = Server(seconds=1)
+    layer = budget(server, 1.6)
+    responses = simulate(send(layer, 5))
+    assert len(server.starts) == 3  # $0.75 spent; a fourth might reach $1.75
+    error = responses[-1].error
+    assert error is not None
+    assert (error.boundary, error.kind, error.retryable) == ("budget", "exhausted", True)
+    assert error.message == "the budget of $1.6 is exhausted: $0.85 is left, and this request may cost $1"
+    assert responses[-1].attempts == ()
+    assert layer.exhausted
+
+
+def test_a_budget_used_to_the_cent_is_not_refused() -> None:
+    server = Server()
+    layer = budget(server, 0.3, bound=0.1, price=lambda call, response: 0.1)
+    simulate(send(layer, 3))
+    assert len(server.starts) == 3
+    assert layer.spent == pytest.approx(0.3)
+
+
+NOT_SENT = Response(error=broken().error, attempts=(Attempt(Marks(), None),))
+
+
+@pytest.mark.parametrize(
+    ("response", "cost"),
+    [
+        (ok(), 0.25),
+        (NOT_SENT, 0.0),
+        (Response(error=broken().error), 0.0),
+        (broken(400, "bad_request"), 0.0),
+        (broken(429, "rate_limited"), 0.0),
+        (broken(500, "server_error"), 1.0),
+        (broken(None, "timeout_total"), 1.0),
+        (broken(200, "truncated"), 1.0),
+    ],
+    ids=["answered", "not sent", "no attempt", "400", "429", "500", "timeout", "truncated"],
+)
+def test_what_an_attempt_costs(response: Response, cost: float) -> None:
+    def price(call: Call, answered: Response) -> float | None:
+        return 0.25 if answered.error is None else None
+
+    layer = budget(Server(lambda call, number: response), 10, price=price)
+    simulate(send(layer, 1))
+    assert layer.spent == cost
+
+
+def test_a_cancelled_attempt_costs_its_reservation() -> None:
+    layer = budget(Server(seconds=9), 10)
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(layer(calling()), 1)
+
+    simulate(work())
+    assert (layer.spent, layer.reserved) == (1.0, 0.0)
+
+
+def test_a_target_without_a_price_is_refused_under_a_limit_and_free_without() -> None:
+    refused = simulate(send(budget(Server(), 10, bound=None), 1))[0]
+    assert refused.error is not None and refused.error.kind == "unpriced"
+    assert "'tiny' has no price" in refused.error.message
+    assert simulate(send(budget(Server(), math.inf, bound=None), 1))[0].error is None
+
+
+def test_what_earlier_sessions_spent_counts() -> None:
+    layer = Budget(Server(), 2, upper_bound=lambda call: 1.0, price=lambda call, response: 1.0, spent=1.5)
+    assert simulate(send(layer, 1))[0].error is not None
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0.01, 3), st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=40), st.floats(0.5, 20))
+def test_concurrency_never_overshoots(attempts: list[tuple[float, float, int]], limit: float) -> None:
+    """Any bounds, any actual costs up to them, any durations, all at once."""
+    plan = {str(place): attempt for place, attempt in enumerate(attempts)}
+
+    async def inner(call: Call) -> Response:
+        assert layer.spent + layer.reserved <= limit + 1e-6
+        await asyncio.sleep(plan[call.key][2])
+        return ok()
+
+    layer = Budget(
+        inner,
+        limit,
+        upper_bound=lambda call: plan[call.key][0],
+        price=lambda call, response: plan[call.key][0] * plan[call.key][1],
+    )
+
+    async def work() -> list[Response]:
+        return await sending(layer, *[replace(calling(), key=key) for key in plan])
+
+    responses = simulate(work())
+    assert layer.spent <= limit + 1e-6
+    assert layer.reserved == 0
+    if all(bound <= limit - layer.spent for bound, _, _ in attempts):
+        assert all(response.error is None for response in responses)

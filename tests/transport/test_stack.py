@@ -1,0 +1,59 @@
+"""The whole Send stack in its one line, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from harness.model import Response
+from harness.transport.budget import Budget
+from harness.transport.http import Http
+from harness.transport.limit import Limit
+from harness.transport.replay import Replay, Stored
+from harness.transport.retry import Retry
+from tests.transport.calling import Kind, call, sending
+from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
+
+
+def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
+    """Every third request is told to wait; all are answered in the end, within slots and budget, and replay for nothing."""
+
+    async def answer(request: Received, peer: Peer) -> None:
+        nonlocal received, in_flight, most
+        received, in_flight = received + 1, in_flight + 1
+        most = max(most, in_flight)
+        refused = received % 3 == 1
+        await asyncio.sleep(0.005)
+        in_flight -= 1
+        if refused:
+            await peer.send(whole(b'{"error":"busy"}', "429 Too Many Requests", "application/json", "Retry-After-Ms: 10"))
+        else:
+            await peer.send(whole(COMPLETION))
+
+    received = in_flight = most = 0
+
+    async def work() -> tuple[list[Response], Budget, list[Response], int]:
+        async with serving(answer) as server, Http({}, kind.open) as http:
+            one = call(server.url, stream=False)
+            one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=4, retries=20)))
+            calls = [replace(one, key=f"k{place}", repeat=place) for place in range(24)]
+
+            budget = Budget(Limit(http, tokens=lambda call: 9), 0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01)
+            responses = await sending(Replay(Retry(budget), ()), *calls)
+            sent = len(server.received)
+            stored = [Stored("run-1", made, response) for made, response in zip(calls, responses, strict=True)]
+            replayed = await sending(Replay(Retry(budget), stored, mode="only"), *calls)
+            return responses, budget, replayed, len(server.received) - sent
+
+    responses, budget, replayed, sent_again = kind.run(work())
+    assert [response.error for response in responses] == [None] * 24
+    assert sum(len(response.attempts) for response in responses) == received == 36
+    assert most <= 4
+    assert abs(budget.spent - 0.24) < 1e-9 and budget.reserved == 0
+    assert [response.replayed for response in replayed] == ["run-1"] * 24
+    assert sent_again == 0
+    for response in responses:
+        marks = response.marks
+        assert marks.due and marks.started and marks.connected and marks.sent and marks.done
+        assert marks.due <= marks.started <= marks.connected <= marks.sent <= marks.done
+        assert all(attempt.waited >= 0.01 for attempt in response.attempts[1:])
