@@ -11,7 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "load_run": "harness.evaluate",
+    "load_run": "harness.results",
     "run": "harness.evaluate",
 }
 

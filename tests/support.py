@@ -34,7 +34,7 @@ class Simulated:
 
     def requests(self) -> list[dict[str, Any]]:
         """The ledger's requests."""
-        return self.ledger()["requests"]
+        return list(self.ledger()["entries"])
 
     def forget(self) -> None:
         """Empty the ledger."""

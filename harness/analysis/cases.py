@@ -7,6 +7,7 @@ Everything else is in the frames and in the run folder.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -27,90 +28,114 @@ REASON = 300
 OUTCOMES = {"passed": "pass", "failed": "fail", "no_verdict": "no verdict", "ungraded": "ungraded", "errors": "error"}
 """Column of a count -> the outcome it counts."""
 
+_TRIAL = [
+    *("eval", "case", "tags", "expected", "repeat", "outcome", "answer", "answer_characters", "score"),
+    *("error_kind", "error_message", "finish_reason", "latency", "cost"),
+]
+
 _BADNESS = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
 
 
-def cells(trials: Any, configurations: Any) -> Any:
-    """One row per case and configuration: their names, the `OUTCOMES` counts and `worst`, the row of its worst trial.
+def cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
+    """One row per case and configuration, and the number of that row for each trial.
 
-    `configurations` is each trial's configuration number, which becomes a column of its own.
+    Columns: `number` (the configuration's, which `configurations` gives for each trial), the names, `n`, the counts of
+    `OUTCOMES`, `worst` (the row of its worst trial) and `rank` (its case's place, the case with most to look at first).
     """
     ids = trials.groupby([configurations, "case"], observed=True, sort=False).ngroup().to_numpy()
     count = int(ids.max()) + 1 if len(ids) else 0
-    badness = trials["outcome"].astype(object).map(_BADNESS).to_numpy(dtype=np.int64)
-    order = np.lexsort((trials["repeat"].to_numpy(dtype=np.int64), badness, ids))
+    order = np.lexsort((*_worst_first(trials), ids))
     worst = order[np.searchsorted(ids[order], np.arange(count))]
     frame = trials.iloc[worst][["run", "eval", "case", "configuration"]].reset_index(drop=True)
     frame.insert(0, "number", configurations[worst])
     frame["n"] = np.bincount(ids, minlength=count)
     for column, outcome in OUTCOMES.items():
         frame[column] = np.bincount(ids[(trials["outcome"] == outcome).to_numpy()], minlength=count)
-    frame["worst"] = worst
-    return frame.sort_values(["number", "case"], key=_sortable, ignore_index=True)
+    frame["worst"], frame["rank"] = worst, _ranks(frame)
+    reading = frame.sort_values(["number", "case"], key=_sortable).index.to_numpy()
+    places = np.empty(count, dtype=np.int64)
+    places[reading] = np.arange(count)
+    return frame.iloc[reading].reset_index(drop=True), places[ids]
 
 
-def case_rows(frames: Frames, table: Any, configurations: Any) -> tuple[tuple[CaseRow, ...], int]:
-    """The worst cases with their answers, and how many cases there are."""
-    ranked = _ranked(table)
-    rows: list[CaseRow] = []
-    answers = 0
-    for eval_name, case in ranked.index[:CASE_LIMIT]:
-        row = _case_row(frames, table, configurations, eval_name, case)
-        answers += sum(len(cell.answers) for cell in row.cells)
-        if rows and answers > ANSWER_LIMIT:
-            break
-        rows.append(row)
-    return tuple(rows), len(ranked)
+def case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, ...], int]:
+    """The worst cases with their answers, and how many cases there are; `table` and `places` are from `cells`."""
+    chosen = _shown(frames.trials, table, places)
+    grades = _grades(frames.grades, chosen.index.to_numpy())
+    answers: dict[int, list[Answer]] = defaultdict(list)
+    for trial in chosen.itertuples():
+        answers[trial.place].append(_answer(trial, grades[trial.Index]))
+    heads = {trial.rank: trial for trial in chosen.drop_duplicates("rank").itertuples()}
+    shown = table[table["rank"].isin(heads)].groupby("rank", sort=True)
+    rows = [_case_row(heads[rank], mine, answers) for rank, mine in shown]
+    return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
 
 
-def _ranked(table: Any) -> Any:
-    """(eval, case) with its share of bad trials, worst first, then by name."""
-    sums = table.astype({"eval": object, "case": object}).groupby(["eval", "case"], sort=True)[["failed", "errors", "n"]].sum()
-    share = (sums["failed"] + sums["errors"]) / sums["n"]
-    return share.sort_values(ascending=False, kind="stable")
+def _worst_first(trials: Any) -> tuple[Any, Any]:
+    """Keys for `lexsort` that put the trials most worth reading first."""
+    badness = trials["outcome"].astype(object).map(_BADNESS).to_numpy(dtype=np.int64)
+    return trials["repeat"].to_numpy(dtype=np.int64), badness
 
 
-def _case_row(frames: Frames, table: Any, configurations: Any, eval_name: str, case: str) -> CaseRow:
-    mine = table[((table["eval"] == eval_name) & (table["case"] == case)).to_numpy()]
-    trials = frames.trials
-    first = trials.iloc[int(mine["worst"].iloc[0])]
-    where = np.flatnonzero(((trials["eval"] == eval_name) & (trials["case"] == case)).to_numpy())
-    expected = None if pd.isna(first["expected"]) else _cut(first["expected"], REASON)
+def _ranks(frame: Any) -> Any:
+    """For each cell its case's place by share of bad trials, then by name."""
+    names = frame.astype({"eval": object, "case": object})
+    groups = names.groupby(["eval", "case"], sort=True).ngroup().to_numpy()
+    bad = np.bincount(groups, weights=names["failed"] + names["errors"]) / np.bincount(groups, weights=names["n"])
+    ranks = np.empty(len(bad), dtype=np.int64)
+    ranks[np.argsort(-bad, kind="stable")] = np.arange(len(bad))
+    return ranks[groups]
+
+
+def _shown(trials: Any, table: Any, places: Any) -> Any:
+    """The trials whose answers are shown, by case and cell, with their `place` in the table and their case's `rank`."""
+    ranks = table["rank"].to_numpy()[places]
+    candidates = np.flatnonzero(ranks < CASE_LIMIT)
+    some = trials[["repeat", "outcome"]].iloc[candidates]
+    ordered = candidates[np.lexsort((*_worst_first(some), places[candidates], ranks[candidates]))]
+    cell = places[ordered]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    within = np.arange(len(ordered)) - np.repeat(first, np.diff(np.append(first, len(ordered))))
+    ordered = ordered[within < ANSWERS_A_CELL]
+    last_rank = ranks[ordered[ANSWER_LIMIT]] if len(ordered) > ANSWER_LIMIT else CASE_LIMIT
+    ordered = ordered[ranks[ordered] < max(1, last_rank)][:ANSWER_LIMIT]
+    return trials[_TRIAL].iloc[ordered].assign(place=places[ordered], rank=ranks[ordered])
+
+
+def _grades(grades: Any, trials: Any) -> dict[int, list[GradeLine]]:
+    """The grades of some trials, by the trial's row."""
+    owners = grades["trial"].to_numpy(dtype=np.int64)
+    mine = np.flatnonzero(np.isin(owners, trials))
+    found: dict[int, list[GradeLine]] = defaultdict(list)
+    for owner, row in zip(owners[mine], grades.iloc[mine].itertuples(), strict=True):
+        found[int(owner)].append(_grade(row))
+    return found
+
+
+def _case_row(head: Any, mine: Any, answers: dict[int, list[Answer]]) -> CaseRow:
+    """A case from its worst trial, its rows of the table (at most `ANSWER_LIMIT` of them) and the answers of its cells."""
+    expected = None if pd.isna(head.expected) else _cut(head.expected, REASON)
     found = tuple(
-        _cell(frames, row, where[configurations[where] == row.number]) for row in mine.head(ANSWER_LIMIT).itertuples()
+        Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers[row.Index]))
+        for row in mine.head(ANSWER_LIMIT).itertuples()
     )
-    return CaseRow(eval_name, case, tuple(json.loads(first["tags"])), expected, found)
+    return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, found)
 
 
-def _cell(frames: Frames, row: Any, where: Any) -> Cell:
-    trials = frames.trials.iloc[where]
-    badness = trials["outcome"].astype(object).map(_BADNESS)
-    chosen = where[np.lexsort((trials["repeat"].to_numpy(dtype=np.int64), badness.to_numpy()))[:ANSWERS_A_CELL]]
-    shown = tuple(_answer(frames, int(index)) for index in chosen)
-    return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), shown)
-
-
-def _answer(frames: Frames, index: int) -> Answer:
-    trial = frames.trials.iloc[index]
+def _answer(trial: Any, grades: list[GradeLine]) -> Answer:
+    broken = not pd.isna(trial.error_message)
     return Answer(
-        repeat=int(trial["repeat"]),
-        outcome=trial["outcome"],
-        preview=trial["answer"][:PREVIEW],
-        characters=int(trial["answer_characters"]),
-        score=_number(trial["score"]),
-        grades=_grades(frames, index),
-        error=None if pd.isna(trial["error_message"]) else _cut(f"{trial['error_kind']}: {trial['error_message']}", REASON),
-        finish_reason=None if pd.isna(trial["finish_reason"]) else trial["finish_reason"],
-        latency=_number(trial["latency"]),
-        cost=_number(trial["cost"]),
+        repeat=int(trial.repeat),
+        outcome=trial.outcome,
+        preview=trial.answer[:PREVIEW],
+        characters=int(trial.answer_characters),
+        score=_number(trial.score),
+        grades=tuple(grades),
+        error=_cut(f"{trial.error_kind}: {trial.error_message}", REASON) if broken else None,
+        finish_reason=None if pd.isna(trial.finish_reason) else trial.finish_reason,
+        latency=_number(trial.latency),
+        cost=_number(trial.cost),
     )
-
-
-def _grades(frames: Frames, index: int) -> tuple[GradeLine, ...]:
-    """The grades of one trial: their rows lie together, in the order of the trials."""
-    owners = frames.grades["trial"].to_numpy(dtype=np.int64)
-    start, end = np.searchsorted(owners, [index, index + 1])
-    return tuple(_grade(row) for row in frames.grades.iloc[start:end].itertuples())
 
 
 def _grade(row: Any) -> GradeLine:

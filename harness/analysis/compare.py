@@ -36,8 +36,8 @@ def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
     rows_of = [everything.take(positions) for positions in _positions(numbers, len(keys))]
     flags = {name: trials[name].to_numpy() for name in ("simulated", "replayed")}
     configurations = tuple(_configuration(key, rows, flags) for key, rows in zip(keys, rows_of, strict=True))
-    table = cells(trials, numbers)
-    shown, case_count = case_rows(frames, table, numbers)
+    table, places = cells(trials, numbers)
+    shown, case_count = case_rows(frames, table, places)
     headers = tuple(_header(manifest, trials) for manifest in manifests)
     verdicts = tuple(verdict for manifest in manifests for verdict in gates.evaluate(_specs(manifest), trials, manifest.id))
     return Comparison(

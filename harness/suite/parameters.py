@@ -61,7 +61,11 @@ class _AsParameters:
     """Reads a `Sampling` and keeps its parameters."""
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(Sampling.parameters, handler.generate_schema(Sampling))
+        return core_schema.no_info_after_validator_function(
+            Sampling.parameters,
+            handler.generate_schema(Sampling),
+            serialization=core_schema.plain_serializer_function_ser_schema(dict),
+        )
 
 
 Parameters = Annotated[dict[str, Any], _AsParameters()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetCoreSchemaHandler, model_validator
@@ -40,7 +41,9 @@ class _Complete:
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
-            lambda spec: spec.over(Timeouts()), handler.generate_schema(TimeoutSpec)
+            lambda spec: spec.over(Timeouts()),
+            handler.generate_schema(TimeoutSpec),
+            serialization=core_schema.plain_serializer_function_ser_schema(asdict),
         )
 
 

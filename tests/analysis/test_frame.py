@@ -50,7 +50,7 @@ def test_the_last_record_of_a_key_wins_and_what_was_paid_adds_up(build: ModuleTy
 def test_an_exchange_counts_once_however_often_it_is_written(build: ModuleType) -> None:
     """Journal line, record, and the record of a later session that took the exchange back."""
     record = build.record()
-    line = ExchangeLine(record.key, "s1", record.exchanges[0])
+    line = ExchangeLine(record.key, 0, "s1", record.exchanges[0])
     again = replace(record, session="s2")
     found = frames([(build.manifest(), [decode(encode(line)), decode(encode(record)), decode(encode(again))])])
     assert len(found.exchanges) == len(found.trials) == 1
@@ -59,7 +59,7 @@ def test_an_exchange_counts_once_however_often_it_is_written(build: ModuleType) 
 
 
 def test_a_journalled_exchange_without_a_record_is_spending_without_a_trial(build: ModuleType) -> None:
-    found = frames([(build.manifest(), [ExchangeLine("k", "s1", build.exchange(cost=0.5))])])
+    found = frames([(build.manifest(), [ExchangeLine("k", 0, "s1", build.exchange(cost=0.5))])])
     assert len(found.trials) == 0
     assert found.exchanges["cost"][0] == 0.5
     assert found.exchanges["trial"].isna().all()

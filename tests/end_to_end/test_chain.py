@@ -38,7 +38,7 @@ def test_a_suite_becomes_a_report(cli: Command, simulator: Simulated, tmp_path: 
     summary = json.loads((run / "summary.json").read_text())
     assert summary["verdict"] == "pass"
     assert summary["totals"]["trials"] == 40
-    assert duckdb.sql(f"SELECT count(*) FROM '{run}/records.parquet'").fetchone() == (40,)
+    assert duckdb.sql(f"SELECT count(*) FROM '{run}/records.parquet'").fetchall() == [(40,)]
     assert ElementTree.parse(run / "junit.xml").getroot().tag == "testsuites"
 
 

@@ -17,9 +17,17 @@ from tests.transport.calling import sending
 from tests.transport.simulated import Server, broken, calling, ok, simulate
 
 
+def quarter(call: Call, response: Response) -> float | None:
+    return 0.25
+
+
 def budget(
-    server: Server, limit: float, *, bound: float | None = 1.0, price: Callable[[Call, Response], float | None] = lambda call, response: 0.25
-) -> Budget:  # fmt: skip
+    server: Server,
+    limit: float,
+    *,
+    bound: float | None = 1.0,
+    price: Callable[[Call, Response], float | None] = quarter,
+) -> Budget:
     return Budget(server, limit, upper_bound=lambda call: bound, price=price)
 
 

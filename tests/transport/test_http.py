@@ -72,17 +72,38 @@ GOOD_STREAM = (EVENTS, ROLE, delta("Hel"), delta("lo"), STOP, USAGE, DONE, END)
         pytest.param(True, sends(*GOOD_STREAM[:-1], then="reset"), id="reset after [DONE]"),
         pytest.param(True, sends(EVENTS, delta("Hello"), STOP, USAGE, END), id="S07 finish_reason without [DONE]"),
         pytest.param(True, sends(EVENTS, delta("Hello"), STOP, USAGE, then="reset"), id="reset after finish_reason"),
-        pytest.param(True, sends(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", *GOOD_STREAM), id="1xx first"),
+        pytest.param(
+            True,
+            sends(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", *GOOD_STREAM),
+            id="1xx first",
+        ),
         pytest.param(True, sends(whole(COMPLETION)), id="S12 stream asked, JSON answered"),
         pytest.param(False, sends(whole(COMPLETION)), id="JSON with its length"),
         pytest.param(False, sends(*(bytes([byte]) for byte in whole(COMPLETION)), pause=0), id="JSON byte by byte"),
-        pytest.param(False, sends(head("200 OK", "application/json", "Connection: close"), COMPLETION, then="close"), id="JSON until the close"),
-        pytest.param(False, sends(head("200 OK", "application/json", "Transfer-Encoding: chunked"), chunk(COMPLETION[:50]), chunk(COMPLETION[50:]), b"0\r\nX-Trailer: 1\r\n\r\n"), id="JSON in chunks, with a trailer"),
-        pytest.param(False, sends(whole(gzip.compress(COMPLETION), "200 OK", "application/json", "Content-Encoding: gzip")), id="gzip"),
+        pytest.param(
+            False,
+            sends(head("200 OK", "application/json", "Connection: close"), COMPLETION, then="close"),
+            id="JSON until the close",
+        ),
+        pytest.param(
+            False,
+            sends(
+                head("200 OK", "application/json", "Transfer-Encoding: chunked"),
+                chunk(COMPLETION[:50]),
+                chunk(COMPLETION[50:]),
+                b"0\r\nX-Trailer: 1\r\n\r\n",
+            ),
+            id="JSON in chunks, with a trailer",
+        ),
+        pytest.param(
+            False, sends(whole(gzip.compress(COMPLETION), "200 OK", "application/json", "Content-Encoding: gzip")), id="gzip"
+        ),
         pytest.param(False, sends(b"".join(GOOD_STREAM)), id="S12 JSON asked, stream answered"),
-        pytest.param(False, sends(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + COMPLETION, then="close"), id="HTTP/1.0"),
+        pytest.param(
+            False, sends(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + COMPLETION, then="close"), id="HTTP/1.0"
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_complete_answer(kind: Kind, stream: bool, answer: Answer) -> None:
     response, server = ask(kind, answer, stream=stream, timeouts=Timeouts(5, 2, 2, 5))
     assert outcome(response) == ("Hello", None, None)
@@ -108,37 +129,117 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
     [
         pytest.param(True, sends(EVENTS, delta("Hel"), END), ("Hel", "truncated", True), id="S05 clean end"),
         pytest.param(True, sends(EVENTS, delta("Hel"), HALF, END), ("Hel", "truncated", True), id="S05 half an event"),
-        pytest.param(True, sends(head("200 OK", "text/event-stream", "Content-Length: 999"), b'data: {"choices":[{"delta":{"content":"Hel"}}]}\n\n', then="close"), ("Hel", "truncated", True), id="S05 short Content-Length"),
-        pytest.param(True, sends(EVENTS, delta("Hel"), delta("lo")[:20], then="close"), ("Hel", "truncated", True), id="S05 inside a chunk"),
+        pytest.param(
+            True,
+            sends(
+                head("200 OK", "text/event-stream", "Content-Length: 999"),
+                b'data: {"choices":[{"delta":{"content":"Hel"}}]}\n\n',
+                then="close",
+            ),
+            ("Hel", "truncated", True),
+            id="S05 short Content-Length",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, delta("Hel"), delta("lo")[:20], then="close"),
+            ("Hel", "truncated", True),
+            id="S05 inside a chunk",
+        ),
         pytest.param(True, sends(EVENTS, delta("Hel"), pause=0.1, then="reset"), ("Hel", "truncated", True), id="S06 reset"),
         pytest.param(True, sends(EVENTS, delta("Hel"), b"zz\r\n"), ("Hel", "protocol", False), id="broken chunk"),
         pytest.param(True, sends(EVENTS, delta("Hel")), ("Hel", "timeout_idle", True), id="S02 hang in the middle"),
-        pytest.param(True, sends(EVENTS, delta("Hel"), *[PING] * 60, pause=0.05), ("Hel", "timeout_idle", True), id="S04 pings only"),
+        pytest.param(
+            True, sends(EVENTS, delta("Hel"), *[PING] * 60, pause=0.05), ("Hel", "timeout_idle", True), id="S04 pings only"
+        ),
         pytest.param(True, sends(EVENTS, *[ROLE] * 60, pause=0.05), ("", "timeout_first", True), id="S04 empty deltas only"),
         pytest.param(True, sends(EVENTS), ("", "timeout_first", True), id="S02 hang after the headers"),
         pytest.param(True, sends(), ("", "timeout_first", True), id="S01 hang before the headers"),
         pytest.param(True, sends(EVENTS, END), ("", "empty", False), id="S10 no events"),
-        pytest.param(True, sends(EVENTS, chunk(b'data: {"error":{"message":"no","code":502}}\n\n')), ("", "server_error", True), id="S11 error event"),
-        pytest.param(True, sends(EVENTS, chunk(b'{"error":{"message":"no","code":502}}\n')), ("", "server_error", True), id="S11 bare error line"),
+        pytest.param(
+            True,
+            sends(EVENTS, chunk(b'data: {"error":{"message":"no","code":502}}\n\n')),
+            ("", "server_error", True),
+            id="S11 error event",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, chunk(b'{"error":{"message":"no","code":502}}\n')),
+            ("", "server_error", True),
+            id="S11 bare error line",
+        ),
         pytest.param(False, sends(then="close"), ("", "reset", True), id="closed without an answer"),
         pytest.param(False, sends(then="reset"), ("", "reset", True), id="reset without an answer"),
-        pytest.param(False, sends(b"HTTP/1.1 200 OK\r\nContent-", then="close"), ("", "reset", True), id="closed in the headers"),
+        pytest.param(
+            False, sends(b"HTTP/1.1 200 OK\r\nContent-", then="close"), ("", "reset", True), id="closed in the headers"
+        ),
         pytest.param(False, sends(whole(COMPLETION)[:-9], then="close"), ("", "truncated", True), id="short JSON"),
         pytest.param(False, sends(b"220 smtp.example.org ESMTP\r\n\r\n"), ("", "protocol", False), id="not HTTP"),
-        pytest.param(False, sends(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2_000_000, pause=0), ("", "too_large", False), id="B04 headers without end"),
-        pytest.param(False, sends(whole(BOMB, "200 OK", "application/json", "Content-Encoding: gzip"), pause=0), ("", "too_large", False), id="B03 gzip bomb"),
-        pytest.param(False, sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: gzip")), ("", "protocol", False), id="B03 not gzip"),
-        pytest.param(False, sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: br")), ("", "protocol", False), id="B03 unasked encoding"),
-        pytest.param(True, sends(EVENTS, chunk(b"x" * 2**20), *[chunk(b"x" * 2**20)] * 20, pause=0), ("", "too_large", False), id="B04 line without end"),
+        pytest.param(
+            False,
+            sends(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2_000_000, pause=0),
+            ("", "too_large", False),
+            id="B04 headers without end",
+        ),
+        pytest.param(
+            False,
+            sends(whole(BOMB, "200 OK", "application/json", "Content-Encoding: gzip"), pause=0),
+            ("", "too_large", False),
+            id="B03 gzip bomb",
+        ),
+        pytest.param(
+            False,
+            sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: gzip")),
+            ("", "protocol", False),
+            id="B03 not gzip",
+        ),
+        pytest.param(
+            False,
+            sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: br")),
+            ("", "protocol", False),
+            id="B03 unasked encoding",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, chunk(b"x" * 2**20), *[chunk(b"x" * 2**20)] * 20, pause=0),
+            ("", "too_large", False),
+            id="B04 line without end",
+        ),
         pytest.param(False, sends(whole(b"", "200 OK")), ("", "empty", False), id="B02 empty body"),
-        pytest.param(False, sends(whole(b"<html>Log in</html>", "200 OK", "text/html")), ("", "unreadable", False), id="B02 login page"),
-        pytest.param(False, sends(whole(b'{"error":{"message":"slow down"}}', "429 Too Many Requests")), ("", "rate_limited", True), id="429"),
-        pytest.param(True, sends(whole(b"<html>502</html>", "502 Bad Gateway", "text/html")), ("", "server_error", True), id="N07 HTML 502"),
-        pytest.param(True, sends(head("503 Service Unavailable", "text/html", "Content-Length: 99"), b"<html>", then="close"), ("", "overloaded", True), id="503, cut"),
-        pytest.param(True, sends(head("400 Bad Request", "application/json"), b'{"error":{"message":"no"}}', then="close"), ("", "bad_request", False), id="400"),
-        pytest.param(False, sends(whole(b"", "307 Temporary Redirect", "text/plain", "Location: http://elsewhere.example/")), ("", "redirect", False), id="N08 redirect"),
+        pytest.param(
+            False, sends(whole(b"<html>Log in</html>", "200 OK", "text/html")), ("", "unreadable", False), id="B02 login page"
+        ),
+        pytest.param(
+            False,
+            sends(whole(b'{"error":{"message":"slow down"}}', "429 Too Many Requests")),
+            ("", "rate_limited", True),
+            id="429",
+        ),
+        pytest.param(
+            True,
+            sends(whole(b"<html>502</html>", "502 Bad Gateway", "text/html")),
+            ("", "server_error", True),
+            id="N07 HTML 502",
+        ),
+        pytest.param(
+            True,
+            sends(head("503 Service Unavailable", "text/html", "Content-Length: 99"), b"<html>", then="close"),
+            ("", "overloaded", True),
+            id="503, cut",
+        ),
+        pytest.param(
+            True,
+            sends(head("400 Bad Request", "application/json"), b'{"error":{"message":"no"}}', then="close"),
+            ("", "bad_request", False),
+            id="400",
+        ),
+        pytest.param(
+            False,
+            sends(whole(b"", "307 Temporary Redirect", "text/plain", "Location: http://elsewhere.example/")),
+            ("", "redirect", False),
+            id="N08 redirect",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_answer_that_is_none(kind: Kind, stream: bool, answer: Answer, expected: tuple[Any, ...]) -> None:
     response, server = ask(kind, answer, stream=stream, timeouts=HURRIED)
     assert outcome(response) == expected
@@ -154,12 +255,24 @@ def test_an_answer_that_is_none(kind: Kind, stream: bool, answer: Answer, expect
     [
         (True, sends(), "sent no content within 0.4 s of the request"),
         (True, sends(EVENTS, delta("Hel")), "sent no further content for 0.4 s"),
-        (True, sends(EVENTS, delta("Hel"), pause=0.1, then="reset"), "broke off in the middle of its answer: Connection reset by peer"),
+        (
+            True,
+            sends(EVENTS, delta("Hel"), pause=0.1, then="reset"),
+            "broke off in the middle of its answer: Connection reset by peer",
+        ),
         (False, sends(then="close"), "broke off without an answer: it closed the connection"),
-        (False, sends(whole(b"", "308 Permanent Redirect", "text/plain", "Location: /v2")), "redirects to '/v2', which is not followed"),
-        (False, sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: br")), "encoding 'br', which was not asked for"),
+        (
+            False,
+            sends(whole(b"", "308 Permanent Redirect", "text/plain", "Location: /v2")),
+            "redirects to '/v2', which is not followed",
+        ),
+        (
+            False,
+            sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: br")),
+            "encoding 'br', which was not asked for",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_cause_is_named_in_the_same_words(kind: Kind, stream: bool, answer: Answer, words: str) -> None:
     response, _ = ask(kind, answer, stream=stream, timeouts=HURRIED)
     assert response.error is not None

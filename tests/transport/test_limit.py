@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_requests_per_minute_spread_the_starts() -> None:
 def test_tokens_per_minute_count_what_is_reserved() -> None:
     server = Server()
     limited(server, *[calling(concurrency=8, tpm=600)] * 4, tokens=300)
-    gaps = [later - earlier for earlier, later in zip(server.starts, server.starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(server.starts)]
     assert all(gap >= 29 * SECOND for gap in gaps)
     assert server.starts[2] >= 60 * SECOND
 
@@ -63,7 +64,7 @@ def test_the_slot_comes_first_so_that_waiting_for_it_cannot_bunch_starts() -> No
     """With the rate first, the three that wait for the slot would all start together when it is free."""
     server = Server(lambda call, number: ok(), seconds=5)
     limited(server, *[calling(concurrency=2, rpm=60)] * 6)
-    gaps = [later - earlier for earlier, later in zip(server.starts, server.starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(server.starts)]
     assert min(gaps) >= SECOND
 
 
@@ -102,7 +103,7 @@ def test_a_retry_after_stops_the_whole_target_then_starts_it_gently() -> None:
     before = [start for start in server.starts if start < 10 * SECOND]
     after = [start for start in server.starts if start >= 10 * SECOND]
     assert len(before) <= 40 and after[0] >= 30 * SECOND
-    first_gaps = [later - earlier for earlier, later in zip(after[:20], after[1:20], strict=False)]
+    first_gaps = [later - earlier for earlier, later in pairwise(after[:20])]
     assert min(first_gaps) > 0 and len(set(first_gaps)) > 10
     tail = after[-320:]
     assert 320 / ((tail[-1] - tail[0]) / SECOND) == pytest.approx(16 / 0.05, rel=0.1)
@@ -113,7 +114,7 @@ def test_the_newest_retry_after_counts() -> None:
     asked = {1: 1.0, 2: 5.0, 3: 30.0}
     server = Server(lambda call, number: broken(429, retry_after=asked[number]) if number in asked else ok())
     limited(server, *[calling(concurrency=1)] * 4)
-    gaps = [later - earlier for earlier, later in zip(server.starts, server.starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(server.starts)]
     assert [gap // SECOND for gap in gaps] == [1, 5, 30]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def retried(*answers: Response, retries: int = 4, seed: int = 0, key: str = "k",
 
 def seconds(server: Server) -> list[float]:
     """The waits between the attempts."""
-    return [(later - earlier) / SECOND for earlier, later in zip(server.starts, server.starts[1:], strict=False)]
+    return [(later - earlier) / SECOND for earlier, later in pairwise(server.starts)]
 
 
 def test_a_good_answer_is_passed_on() -> None:

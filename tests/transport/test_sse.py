@@ -31,7 +31,11 @@ def read(*chunks: bytes) -> list[tuple[str, bytes]]:
         pytest.param(b"id: 7\nretry: 10\ndata: a\n\n", [("", b"a")], id="id and retry are nothing to us"),
         pytest.param(b"\xef\xbb\xbfdata: a\n\n", [("", b"a")], id="a byte order mark"),
         pytest.param(b"data: \xef\xbb\xbf\n\n", [("", b"\xef\xbb\xbf")], id="a byte order mark later is text"),
-        pytest.param("data: a\u2028b\u2029c\u0085d\x0be\x0cf\n\n".encode(), [("", "a\u2028b\u2029c\u0085d\x0be\x0cf".encode())], id="U+2028 is text"),
+        pytest.param(
+            "data: a\u2028b\u2029c\u0085d\x0be\x0cf\n\n".encode(),
+            [("", "a\u2028b\u2029c\u0085d\x0be\x0cf".encode())],
+            id="U+2028 is text",
+        ),
         pytest.param(b"data: a\x00b\n\n", [("", b"a\x00b")], id="NUL is text"),
         pytest.param(b"data: \xff\n\n", [("", b"\xff")], id="bytes that are not UTF-8 pass through"),
         pytest.param(b"data: a\n\n[DONE]\n", [("", b"a"), ("", b"[DONE]")], id="a bare [DONE]"),
@@ -42,15 +46,17 @@ def read(*chunks: bytes) -> list[tuple[str, bytes]]:
         pytest.param(b'data: {"a":{"b":1}', [], id="half an event"),
         pytest.param(b"", [], id="nothing"),
     ],
-)  # fmt: skip
+)
 def test_a_stream_means(stream: bytes, events: list[tuple[str, bytes]]) -> None:
     assert read(stream) == events
     assert read(*(bytes([byte]) for byte in stream)) == events
 
 
 _PIECES = st.sampled_from(
-    [b"data: ", b"data:", b"event: x", b": c", b"\n", b"\r", b"\r\n", b"\n\n", b'{"a":"\xe2\x80\xa8"}', b"[DONE]", b"{", b"}"]
-    + [b"data: {}\n\n", b"\xef\xbb\xbf", b"\xff", b" "]
+    [
+        *(b"data: ", b"data:", b"event: x", b": c", b"data: {}\n\n", b"[DONE]", b"{", b"}", b'{"a":"\xe2\x80\xa8"}'),
+        *(b"\n", b"\r", b"\r\n", b"\n\n", b"\xef\xbb\xbf", b"\xff", b" "),
+    ]
 )
 
 
