@@ -191,10 +191,10 @@ class _Job:
         stop, progress = Stop(), self._progress()
         run = self.ready.suite.run
         async with Store(self.folder, self._redactor) as store, Pool() as pool:
-            send = self._stack(http, stop)
+            replay = self._stack(http, stop)
             world = World(
                 session=session.id,
-                send=send,
+                send=replay,
                 encode=_encode,
                 cost=lambda target, response: exchange_cost(response.attempts, target.price),
                 call_tool=pool.call,
@@ -210,6 +210,8 @@ class _Job:
                     await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)
             except asyncio.CancelledError:
                 stop.ask("interrupted")
+        if self.replay is not None:
+            self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
         return _Ended(progress, stop.asked)
 
     def _stack(self, http: Http, stop: Stop) -> Replay:
@@ -225,7 +227,7 @@ class _Job:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
         targets = {target.name: target for target in self.ready.targets}
         for line in self.owed.exchanges:
-            if line.exchange.target in targets:
+            if line.exchange.target in targets and line.exchange.response.error is None:
                 yield stored(self.manifest.id, line.key, line.repeat, targets[line.exchange.target], line.exchange)
         if self.replay is not None:
             yield from _stored_in(self.replay, targets)

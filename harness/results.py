@@ -16,6 +16,7 @@ from harness.engine.store import RECORDS, Damage, read_lines, read_manifest, rea
 from harness.errors import ExitCode, UsageError, worst
 from harness.model import Exchange, Manifest, Record
 from harness.reporters.escape import escape_for
+from harness.reporters.plots import plots
 
 REPORTS = {
     "html": "report.html",
@@ -68,6 +69,10 @@ def write_reports(folder: Path, comparison: Comparison) -> None:
     for reporter, name in REPORTS.items():
         content = registry.load("reporters", reporter)(comparison)
         write_file(folder / name, content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
+    pictures = folder / "plots"
+    pictures.mkdir(mode=0o700, exist_ok=True)
+    for name, content in plots(comparison).items():
+        write_file(pictures / name, content)
     _write_parquet(folder / PARQUET, comparison.frames)
 
 

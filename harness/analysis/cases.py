@@ -66,8 +66,10 @@ def case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, .
     for trial in chosen.itertuples():
         answers[trial.place].append(_answer(trial, grades[trial.Index]))
     heads = {trial.rank: trial for trial in chosen.drop_duplicates("rank").itertuples()}
-    shown = table[table["rank"].isin(heads)].groupby("rank", sort=True)
-    rows = [_case_row(heads[rank], mine, answers) for rank, mine in shown]
+    found: dict[int, list[Cell]] = defaultdict(list)
+    for row in table[table["rank"].isin(heads)].itertuples():
+        found[row.rank].append(_cell(row, answers[row.Index]))
+    rows = [_case_row(heads[rank], found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
     return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
 
 
@@ -112,14 +114,14 @@ def _grades(grades: Any, trials: Any) -> dict[int, list[GradeLine]]:
     return found
 
 
-def _case_row(head: Any, mine: Any, answers: dict[int, list[Answer]]) -> CaseRow:
-    """A case from its worst trial, its rows of the table (at most `ANSWER_LIMIT` of them) and the answers of its cells."""
+def _cell(row: Any, answers: list[Answer]) -> Cell:
+    return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers))
+
+
+def _case_row(head: Any, found: list[Cell]) -> CaseRow:
+    """A case from its worst trial and its cells."""
     expected = None if pd.isna(head.expected) else _cut(head.expected, REASON)
-    found = tuple(
-        Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers[row.Index]))
-        for row in mine.head(ANSWER_LIMIT).itertuples()
-    )
-    return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, found)
+    return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, tuple(found))
 
 
 def _answer(trial: Any, grades: list[GradeLine]) -> Answer:

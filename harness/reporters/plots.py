@@ -71,7 +71,7 @@ _label = escape_for("plot")
 
 def plots(comparison: Comparison) -> dict[str, bytes]:
     """File name -> SVG, for each plot there are data for."""
-    labels = [_label(one_line(text, 44)) for text in short_labels(comparison)]
+    labels = [_label(one_line(text, 56)) for text in short_labels(comparison)]
     drawers: Mapping[str, Callable[[Comparison, Sequence[str]], Figure | None]] = {
         "pass_rate": _pass_rates,
         "latency": _latencies,

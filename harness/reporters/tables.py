@@ -13,7 +13,7 @@ from harness.analysis.comparison import Comparison, Configuration, GateVerdict
 from harness.analysis.rows import plain_text
 from harness.analysis.stats import Estimate
 
-RUN_CHARACTERS = 24
+RUN_CHARACTERS = 28
 
 VERDICTS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "unknown": "NO FIGURE", "no gates": "DONE"}
 """A comparison's verdict -> the word reporters print."""

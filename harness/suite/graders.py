@@ -195,6 +195,10 @@ class GraderReader:
         return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
 
     def _function(self, value: str, place: Place) -> str:
+        if templates.is_template(value):
+            self._problems.add(
+                place, "a grader's file cannot hold a template: a case's data must not choose what runs; name it"
+            )
         match = _FUNCTION.fullmatch(value)
         if templates.is_template(value) or not match:
             return value

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, GetCoreSchemaHandler, model_validator
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from harness.model import Timeouts
 from harness.suite.language import Language
-from harness.suite.units import Count, Duration, Flag, Money, Share, Whole
+from harness.suite.units import DURATION_SCHEMA, Count, Duration, Flag, Money, Share, Whole
 
 Unsupported = Literal["refuse", "drop"]
 Concurrency = Annotated[Whole, Field(ge=1, le=10_000)]
@@ -29,6 +30,11 @@ class TimeoutSpec(Language):
     @classmethod
     def _bare_is_total(cls, value: Any) -> Any:
         return {"total": value} if isinstance(value, str | int | float) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The mapping, or the bare duration."""
+        return {"anyOf": [DURATION_SCHEMA, handler(schema)]}
 
     def over(self, base: Timeouts) -> Timeouts:
         """`base`, with what is given here in its place; in seconds."""

@@ -105,7 +105,7 @@ TargetItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(
 Prompts = Annotated[list[PromptItem], Field(min_length=1), OneOrMore]
 CaseItems = Annotated[list[CaseItem], Field(min_length=1), OneOrMore]
 Graders = Annotated[list[Any], OneOrMore]
-Format = Annotated[FormatSpec, BeforeValidator(_format_type)]
+Format = Annotated[FormatSpec, BeforeValidator(_format_type, json_schema_input_type=Literal["json_object"] | FormatSpec)]
 
 _NO_TOOLS = "tool use comes later; ask without tools"
 

@@ -78,7 +78,13 @@ def _is_text(pattern: str, *examples: str | float) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "number"], "pattern": pattern, "examples": list(examples)})
 
 
-_DURATION = _is_text(r"^[0-9.]+ *(us|µs|ms|s|m|min|h)$", "5s", "200ms", "1.5m")
+DURATION_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"type": "string", "pattern": r"^ *[0-9.]+ *(us|µs|ms|s|m|min|h) *$"}, {"const": 0}],
+    "examples": ["5s", "200ms", "1.5m"],
+}
+"""A duration as editors see it."""
+
+_DURATION = WithJsonSchema(DURATION_SCHEMA)
 _COUNT = WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9.]+ *[kKmM]?$", "examples": [300, "200k"]})
 _MONEY = _is_text(r"^\$?[0-9.]+$", "$0.50", 0.5)
 _SHARE = _is_text(r"^[0-9.]+ *%?$", "90%", "0.9")

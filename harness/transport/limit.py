@@ -43,7 +43,7 @@ class Limit:
             slot.started = started = self._clock.now_ns()
             lane.slowdown.start(started)
             response = await self._inner(call, slot)
-            lane.slowdown.observe(response, started, self._clock.now_ns())
+            lane.slowdown.observe(response, self._clock.now_ns())
             return response
         finally:
             lane.slots.release(slot)

@@ -1,27 +1,32 @@
 """One target's shared reaction to being told to slow down (429, 503, 529): all its slots together, never each on its own.
 
-A Retry-After stops all starts until it has passed; the newest one counts. Every congestion also doubles the time between two
-starts, from what it was in fact; after the pause that time halves with every `RECOVERY` seconds, so throughput comes back by
-itself. Starts are jittered, so that nothing that waited together starts together. Congestions are counted once per round
-trip: an attempt that had started before the last one was noticed says nothing new.
+A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the starts out, to a little
+more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a server
+that refuses one request in twenty at random slows nothing, one that refuses most is asked ever more rarely. After the pause
+the space halves with every `RECOVERY` seconds without a refusal, so throughput comes back by itself. Starts are jittered, so
+that nothing that waited together starts together.
 """
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 from harness.model import Response
 
-RECOVERY = 5.0
-"""Seconds in which the time between two starts halves."""
+RECOVERY = 2.0
+"""Seconds in which the space between two starts halves."""
+MEMORY = 5.0
+"""Half-life, in seconds, of what is remembered of accepted requests."""
+HEADROOM = 1.25
+"""Starts per accepted request that are tried under refusals: enough to notice that the server takes more again."""
 LONGEST_PAUSE = 120.0
 """Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its own call up."""
-SHORTEST_GAP, LONGEST_GAP = 0.01, 10.0
+LONGEST_GAP = 1.0
 THROTTLED_STATUSES = frozenset({429, 503, 529})
 THROTTLED_KINDS = frozenset({"rate_limited", "overloaded"})
 
 _NEGLIGIBLE = 0.001
-_AVERAGED = 16  # starts over which the usual time between two is averaged
 
 
 class Slowdown:
@@ -31,11 +36,11 @@ class Slowdown:
         self._random = Random(seed)
         self._paused_until = 0
         self._next = 0
-        self._noticed = -1
         self._gap = 0.0
-        self._gap_at = 0
-        self._usual_gap = 0.0
-        self._last_start: int | None = None
+        self._refused_at = 0
+        self._first_start: int | None = None
+        self._accepted = 0.0  # fading by half every MEMORY seconds
+        self._counted_at = 0
 
     def ready(self, now: int) -> int:
         """The earliest time, `now` or later, at which the next attempt may start."""
@@ -43,10 +48,8 @@ class Slowdown:
 
     def start(self, now: int) -> None:
         """An attempt starts at `now`."""
-        if self._last_start is not None:
-            since = min((now - self._last_start) / 1e9, LONGEST_GAP)
-            self._usual_gap += (since - self._usual_gap) / _AVERAGED
-        self._last_start = now
+        if self._first_start is None:
+            self._first_start = self._counted_at = now
         gap = self.gap(now)
         self._next = now + round(gap * self._random.uniform(0.5, 1.5) * 1e9) if gap else 0
 
@@ -54,23 +57,35 @@ class Slowdown:
         """Seconds between two starts at `now`, before jitter; 0 where nothing slows them."""
         if not self._gap:
             return 0.0
-        recovering = max(0, now - max(self._gap_at, self._paused_until)) / 1e9
+        recovering = max(0, now - max(self._refused_at, self._paused_until)) / 1e9
         gap: float = self._gap * 0.5 ** (recovering / RECOVERY)
         if gap < _NEGLIGIBLE:
             self._gap = 0.0
             return 0.0
         return gap
 
-    def observe(self, response: Response, started: int, now: int) -> None:
-        """Learn from the outcome of an attempt that had started at `started`."""
+    def observe(self, response: Response, now: int) -> None:
+        """Learn from the outcome of an attempt that ended at `now`."""
         error = response.error
-        if error is None or not (error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS):
-            return
-        if error.retry_after is not None and error.retry_after >= 0:
-            pause = min(error.retry_after, LONGEST_PAUSE)
-            self._paused_until = now + round(pause * 1e9)
-        if started > self._noticed:
-            self._noticed = now
-            slower = 2 * max(self.gap(now), self._usual_gap)
-            self._gap, self._gap_at = min(max(slower, SHORTEST_GAP), LONGEST_GAP), now
-            self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
+        if error is not None and (error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS):
+            self._refused(error.retry_after, now)
+        elif response.attempts and response.attempts[-1].status is not None:
+            self._accepted = self._remembered(now) + 1
+            self._counted_at = now
+
+    def _refused(self, retry_after: float | None, now: int) -> None:
+        if retry_after is not None and retry_after >= 0:
+            self._paused_until = now + round(min(retry_after, LONGEST_PAUSE) * 1e9)
+        self._gap, self._refused_at = self._sustainable(now), now
+        self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
+
+    def _sustainable(self, now: int) -> float:
+        """The seconds between two starts that the server's recent acceptance supports."""
+        known_for = (now - (self._first_start or 0)) / 1e9
+        window = MEMORY / math.log(2) * (1 - 0.5 ** (known_for / MEMORY))  # seconds that the fading count stands for
+        starts = HEADROOM * self._remembered(now)
+        return min(window / starts, LONGEST_GAP) if starts else LONGEST_GAP
+
+    def _remembered(self, now: int) -> float:
+        faded: float = self._accepted * 0.5 ** ((now - self._counted_at) / 1e9 / MEMORY)
+        return faded

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from types import ModuleType
 
@@ -65,3 +67,8 @@ def test_response_time_counts_failed_attempts_and_waits(build: ModuleType) -> No
     last = Attempt(build.marks(10, latency=2, queue=0), waited=8)
     assert measures.response_time(Response(attempts=(first, last))) == pytest.approx(12.01)
     assert measures.response_time(Response()) is None
+
+
+def test_a_latency_costs_no_import_of_pandas() -> None:
+    code = "import sys, harness.analysis.measures; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"

@@ -29,6 +29,7 @@ def test_a_suite_becomes_a_report(cli: Command, simulator: Simulated, tmp_path: 
         "records.jsonl",
         "records.parquet",
         "lock",
+        "plots",
         "report.html",
         "report.md",
         "results.csv",
@@ -61,7 +62,7 @@ def test_records_are_what_the_server_saw(cli: Command, simulator: Simulated, tmp
 @pytest.mark.timeout(300)
 def test_ten_thousand_trials_are_each_recorded_exactly_once(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 64}\n", cases=2500)
-    ended = cli("run", suite, "--out", "run", timeout=280)
+    ended = cli.under([], "run", suite, "--out", "run", timeout=280)
     assert ended.code == ExitCode.OK, ended.err
     keys = Counter(record.key for record in read_records(tmp_path / "run"))
     assert len(keys) == read_manifest(tmp_path / "run").planned == 10_000
@@ -74,7 +75,8 @@ def test_workers_ai_answers_are_graded_priced_and_marked(
     cli: Command, simulator: Simulated, tmp_path: Path, stream: str
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{stream: {stream}}}\n")
-    target = f'{{name: scout, provider: cloudflare, base_url: "{simulator.cloudflare}", model: "@cf/meta/llama-4-scout-17b-16e-instruct"}}'
+    model = "@cf/meta/llama-4-scout-17b-16e-instruct"
+    target = f'{{name: scout, provider: cloudflare, base_url: "{simulator.cloudflare}", model: "{model}"}}'
     lines = [f"  - {target}" if "name: local" in line else line for line in suite.read_text().splitlines()]
     suite.write_text("\n".join(lines) + "\n")
     ended = cli("run", suite, "--out", "run", "--limit", "3")

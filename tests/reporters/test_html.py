@@ -167,8 +167,8 @@ def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Ca
     ]
     page = html.report(compared(records))
     assert len(page) < 20_000_000
-    assert "200 of 300 shown" in Page(page).text
-    assert "of 10,000 characters" in Page(page).text
+    assert b"200 of 300 shown" in page
+    assert b"of 10,000 characters" in page
 
 
 @pytest.mark.parametrize("count", [0, 1])

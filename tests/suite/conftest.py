@@ -28,6 +28,12 @@ targets: scout-sim
 
 
 @pytest.fixture
+def small() -> str:
+    """A suite of three cases, to be changed."""
+    return SMALL
+
+
+@pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Writes a file below a fresh workspace (which holds `suites/`) and returns its path."""
     (tmp_path / "suites").mkdir()

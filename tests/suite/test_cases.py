@@ -64,7 +64,10 @@ def test_a_csv_cell_is_text_whatever_it_looks_like(suite: Callable[..., Suite], 
 
 def test_a_yaml_file_is_a_list_of_cases(suite: Callable[..., Suite], write: Callable) -> None:
     write("c.yaml", "- {id: a, vars: {q: no}, expected: 012}\n- {id: 7, vars: {q: 1}, threshold: 50%}\n")
-    assert cases_of(suite(SUITE.format(cases="  - ../c.yaml"))) == [Case("a", {"q": "no"}, "012"), Case("7", {"q": 1}, threshold=0.5)]
+    assert cases_of(suite(SUITE.format(cases="  - ../c.yaml"))) == [
+        Case("a", {"q": "no"}, "012"),
+        Case("7", {"q": 1}, threshold=0.5),
+    ]
 
 
 def test_sources_are_concatenated_in_the_order_written(suite: Callable[..., Suite], write: Callable) -> None:
@@ -83,7 +86,9 @@ def test_a_case_without_an_id_gets_one_that_stays(suite: Callable[..., Suite], w
 
 
 def test_a_case_can_override_sampling_and_graders(suite: Callable[..., Suite], write: Callable) -> None:
-    write("c.jsonl", rows({"id": "a", "vars": {"q": 1}, "sampling": {"temperature": 0}, "graders": [{"contains": "x"}, "json"]}))
+    write(
+        "c.jsonl", rows({"id": "a", "vars": {"q": 1}, "sampling": {"temperature": 0}, "graders": [{"contains": "x"}, "json"]})
+    )
     case = cases_of(suite(SUITE.format(cases="  - ../c.jsonl\n  - {id: b, vars: {q: 1}, graders: []}")))
     assert case[0].sampling == {"temperature": 0.0}
     assert [(grader.id, grader.arguments) for grader in case[0].graders or ()] == [("contains", {"value": "x"}), ("json", {})]

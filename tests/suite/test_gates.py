@@ -31,7 +31,10 @@ from harness.suite.gates import METRICS, parse
                 "value": 0.01,
             },
         ),
-        ("errors{case=001, logprobs=true} == 0", {"metric": "errors", "slice": {"case": "001", "logprobs": True}, "op": "==", "value": 0}),
+        (
+            "errors{case=001, logprobs=true} == 0",
+            {"metric": "errors", "slice": {"case": "001", "logprobs": True}, "op": "==", "value": 0},
+        ),
     ],
 )
 def test_a_gate_means(text: str, meaning: dict[str, Any]) -> None:
@@ -50,7 +53,7 @@ def test_a_gate_means(text: str, meaning: dict[str, Any]) -> None:
         ("errors <= 0.5", "should be a whole number"),
         ("ttft <= 1s", "say which ttft"),
         ("ttft.p95 <= 1.5", "needs a unit"),
-        ("ttft.p59 <= 1s", "did you mean `p95`?"),
+        ("ttft.p59 <= 1s", "`ttft` has no `.p59`"),
         ("pass_rate.lwo >= 0.9", "did you mean `low`?"),
         ("pass_rate.p95 >= 0.9", "`pass_rate` has no `.p95`"),
         ("pass_rate{tagg=money} >= 0.9", "did you mean `tag`?"),

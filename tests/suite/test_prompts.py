@@ -78,7 +78,9 @@ def test_messages_are_any_conversation(suite: Callable[..., Suite]) -> None:
 
 def test_a_file_prompt_is_named_for_its_file_and_inline_ones_are_numbered(suite: Callable[..., Suite], write: Callable) -> None:
     write("prompts/v2.md", "# user\n{{ x }}\n")
-    loaded = suite(SUITE.format(prompts="  - {user: a}\n  - ../prompts/v2.md\n  - {user: b}\n  - {id: own, file: ../prompts/v2.md}"))
+    loaded = suite(
+        SUITE.format(prompts="  - {user: a}\n  - ../prompts/v2.md\n  - {user: b}\n  - {id: own, file: ../prompts/v2.md}")
+    )
     assert [prompt.id for prompt in loaded.evals[0].prompts] == ["prompt", "v2", "prompt-3", "own"]
 
 
@@ -102,7 +104,7 @@ def test_what_a_prompt_cannot_be_is_told_where_it_stands(problems: Callable[...,
         "8:5: two prompts have the id `p`",
         "9:5: a bare text names a file; write the prompt as {user: …}",
         '10:5: there is no file "nowhere.md"',
-        "11:9: the case `c` gives no value for `y`, which the prompt `p` uses",
+        "12:9: the case `c` gives no value for `y`, which the prompt `p` uses",
     ]
     assert "broken.md:7: in the template: " in "\n".join(found)
     for said in expected:

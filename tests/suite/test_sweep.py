@@ -82,7 +82,10 @@ def test_a_parameter_fixed_on_the_command_line_leaves_the_sweep() -> None:
     [
         ({"temperature": []}, "temperature: `temperature` has no values"),
         ({"temperature": [0, 0.0]}, "temperature.1: `temperature` has 0.0 twice"),
-        ({"zip": {"temperature": [0, 1], "top_p": [1]}}, "zip: `zip` needs lists of one length: temperature has 2, top_p has 1"),
+        (
+            {"zip": {"temperature": [0, 1], "top_p": [1]}},
+            "zip: `zip` needs lists of one length: temperature has 2, top_p has 1",
+        ),
         ({"temperature": [0], "zip": {"temperature": [1]}}, "zip.temperature: `temperature` is swept twice"),
         ({"zip": {"temperature": [1, 1], "top_p": [1, 1]}}, "zip: `zip` gives one setting twice"),
         ({"temperature": [0], "exclude": [{"temperature": 1}]}, "exclude.0: excludes nothing"),

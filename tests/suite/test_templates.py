@@ -55,7 +55,9 @@ def test_arguments_are_filled_in_at_any_depth_but_not_in_what_came_from_a_file()
 
 
 def test_a_template_knows_its_variables_and_which_may_be_missing() -> None:
-    template = compile("{{ a }} {% if b is defined %}{{ b }}{% endif %} {{ c | default('x') }} {% for d in a %}{{ d }}{% endfor %}")
+    template = compile(
+        "{{ a }} {% if b is defined %}{{ b }}{% endif %} {{ c | default('x') }} {% for d in a %}{{ d }}{% endfor %}"
+    )
     assert template.variables == {"a"}
     assert template.optional == {"b", "c"}
     assert template.render({"a": ""}) == "  x "

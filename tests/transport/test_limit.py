@@ -142,3 +142,10 @@ def test_one_targets_slow_down_is_not_anothers() -> None:
     server = Server(lambda call, number: broken(429, retry_after=60) if call.target.name == "a" else ok())
     limited(server, *[calling("a", concurrency=1)] * 2, *[calling("b", concurrency=1)] * 2)
     assert sorted(server.starts) == [0, 0, 0, pytest.approx(60 * SECOND, rel=0.01)]
+
+
+def test_a_few_refusals_at_random_slow_nothing() -> None:
+    """One in twenty, whatever the rate: capacity errors of a shared service, not a limit of ours."""
+    server = Server(lambda call, number: broken(429, "rate_limited") if number % 20 == 7 else ok(), seconds=0.1)
+    limited(server, *[calling(concurrency=32)] * 3200)
+    assert server.starts[-1] / SECOND < 1.5 * 3200 / 32 * 0.1

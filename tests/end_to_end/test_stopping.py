@@ -1,0 +1,194 @@
+"""Nothing that was paid for is lost, whatever stops a run; and what stopped it is said."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.engine.store import read_records
+from harness.errors import ExitCode
+from tests.end_to_end.suites import write_sums
+from tests.support import Command, Simulated
+
+SLOW = {"kind": "slow", "seconds": 0.1}
+CONCURRENCY = 4
+
+
+def asked(simulator: Simulated) -> Counter[str]:
+    """How often the server was asked each trial's question."""
+    return Counter(each["client_request_id"].split("-")[0] for each in simulator.requests())
+
+
+def wait_for_records(run: Path, count: int, process: subprocess.Popen[str]) -> None:
+    """Return once `count` records are written."""
+    records = run / "records.jsonl"
+    deadline = time.monotonic() + 60
+    while not records.exists() or records.read_bytes().count(b"\n") < count:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def assert_complete(run: Path, trials: int) -> None:
+    """Every trial has exactly one record, and it is an answer."""
+    keys = Counter(record.key for record in read_records(run))
+    assert len(keys) == trials
+    assert set(keys.values()) == {1}
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_drains_and_resume_goes_on(
+    cli: Command, simulator: Simulated, tmp_path: Path, sign: signal.Signals
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
+    simulator.faults(SLOW)
+    process = cli.begin("run", suite, "--out", "run")
+    wait_for_records(tmp_path / "run", 5, process)
+    process.send_signal(sign)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED, err
+    assert "go on with: harness resume run" in out
+    assert set(asked(simulator).values()) == {1}
+    assert sum(asked(simulator).values()) == sum(1 for _ in read_records(tmp_path / "run")) < 40
+    simulator.faults()
+    assert cli("resume", "run").code == ExitCode.OK
+    assert_complete(tmp_path / "run", 40)
+    assert set(asked(simulator).values()) == {1}
+
+
+def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
+    simulator.faults({"kind": "hang", "after": 0, "requests": ["11-"]})
+    process = cli.begin("run", suite, "--out", "run")
+    wait_for_records(tmp_path / "run", 10, process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr is not None
+    while "once more leaves now" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=9)
+    assert process.returncode == ExitCode.INTERRUPTED
+    simulator.faults()
+    assert cli("resume", "run").code == ExitCode.OK
+    assert_complete(tmp_path / "run", 40)
+    assert sum(asked(simulator).values()) <= 40 + CONCURRENCY
+
+
+def test_a_killed_run_resends_at_most_what_was_in_flight(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
+    simulator.faults({"kind": "slow", "seconds": 0.02})
+    run, kills = tmp_path / "run", (3, 11, 20)
+    process = cli.begin("run", suite, "--out", "run")
+    for written in kills:
+        wait_for_records(run, written, process)
+        process.kill()
+        process.communicate()
+        assert not (run / "report.html").exists()
+        process = cli.begin("resume", "run")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.OK, err
+    assert_complete(run, 40)
+    assert sum(asked(simulator).values()) <= 40 + CONCURRENCY * len(kills)
+
+
+def test_a_half_finished_run_can_be_reported_on(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    simulator.faults({"kind": "slow", "seconds": 0.02})
+    process = cli.begin("run", suite, "--out", "run")
+    wait_for_records(tmp_path / "run", 5, process)
+    process.kill()
+    process.communicate()
+    reported = cli("report", "run")
+    assert reported.code == ExitCode.OK, reported.err
+    assert "of 40 trials" in reported.out
+
+
+def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    # At $1 and $2 per MTok a request reserves some $0.0004 and costs some $0.00004.
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 4, budget: $0.0010}\n")
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.BUDGET, ended.err
+    assert "the budget of $0.001 is exhausted" in ended.out
+    records = list(read_records(tmp_path / "run"))
+    assert 0 < len(records) < 40
+    spent = sum((each["prompt_tokens"] * 1 + each["completion_tokens"] * 2) / 1e6 for each in simulator.requests())
+    assert sum(record.cost or 0 for record in records) == pytest.approx(spent)
+    assert spent <= 0.0010
+    again = cli("resume", "run")
+    assert again.code == ExitCode.BUDGET, again.err
+    assert cli("resume", "run", "--budget", "$1").code == ExitCode.OK
+    assert_complete(tmp_path / "run", 40)
+
+
+def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    suite.write_text(suite.read_text().replace("number only.", "number alone."))
+    refused = cli("resume", "run")
+    assert refused.code == ExitCode.USAGE
+    assert "prompts (sums/strict)" in refused.err
+    simulator.forget()
+    replayed = cli("run", suite, "--out", "again", "--replay", "run")
+    assert replayed.code == ExitCode.OK, replayed.err
+    assert len(simulator.requests()) == 20
+    assert "20 reused, 20 new" in replayed.err
+
+
+def test_offline_ci_answers_from_a_run_and_names_what_is_missing(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    simulator.forget()
+    assert cli("run", suite, "--out", "offline", "--replay-only", "run").code == ExitCode.OK
+    suite.write_text(suite.read_text().replace("number only.", "number alone."))
+    missed = cli("run", suite, "--out", "missed", "--replay-only", "run")
+    assert missed.code == ExitCode.INFRASTRUCTURE
+    assert "replay_miss" in missed.out
+    assert simulator.requests() == []
+
+
+def test_a_wrong_api_key_stops_the_target_at_once(tmp_path: Path, simulator: Simulated) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    simulator.faults({"kind": "status", "status": 401})
+    cli = Command(tmp_path)
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.INFRASTRUCTURE, ended.err
+    assert "asking it again would only repeat" in ended.out
+    assert len(simulator.requests()) <= 16
+    simulator.faults()
+    assert cli("resume", "run").code == ExitCode.OK
+
+
+def test_errors_are_counted_apart_and_never_as_zero(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 50%}\ngates: [error_rate <= 50%]\n")
+    simulator.faults({"kind": "status", "status": 400, "requests": ["1-10"]})
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    records = list(read_records(tmp_path / "run"))
+    broken = [record for record in records if record.error]
+    assert len(broken) == 10
+    assert {(record.score, record.passed) for record in broken} == {(None, None)}
+    assert cli("run", suite, "--out", "strict", "--limit", "1").code == ExitCode.OK
+
+
+def test_the_error_budget_fails_the_run(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0}\n")
+    simulator.faults({"kind": "status", "status": 400, "requests": ["1-10"]})
+    assert cli("run", suite, "--out", "run").code == ExitCode.INFRASTRUCTURE
+
+
+def test_what_can_be_retried_is_and_every_attempt_is_recorded(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    simulator.faults({"kind": "status", "status": 429, "headers": {"retry-after": "0"}, "requests": [1, 2, 3]})
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    attempts = [record.exchanges[0].response.attempts for record in read_records(tmp_path / "run")]
+    assert sum(len(each) for each in attempts) == len(simulator.requests()) == 43
+    assert [each.status for tries in attempts for each in tries].count(429) == 3

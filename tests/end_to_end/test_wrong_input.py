@@ -1,0 +1,174 @@
+"""Whatever a person gets wrong is answered with a sentence that says what and where, and never with a traceback."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ExitCode
+from tests.end_to_end.suites import write_sums
+from tests.support import Command, Ended, Simulated
+
+FREE = "http://127.0.0.1:9/v1"
+
+
+def assert_sentence(ended: Ended, code: ExitCode, *says: str) -> None:
+    """It ended with this code and a message, not a traceback."""
+    assert "Traceback" not in ended.err + ended.out
+    assert ended.code == code, ended.err
+    for text in says:
+        assert text in ended.err
+
+
+def edited(suite: Path, old: str, new: str) -> Path:
+    """The suite, with one thing wrong."""
+    assert old in suite.read_text()
+    suite.write_text(suite.read_text().replace(old, new))
+    return suite
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("sampling:", "sampilng:", ["sums.yaml:", "did you mean `sampling`?"]),
+        ("temperature: [0, 1]", "temprature: [0, 1]", ["did you mean `temperature`?"]),
+        ("  - number\n", "  - nubmer\n", ["did you mean `number`?"]),
+        ("provider: openai", "provider: opneai", ["openai"]),
+        ("cases: [cases.csv]", "cases: [gone.csv]", ["gone.csv"]),
+        ("cases: [cases.csv]", "cases: []", ["cases"]),
+        ("cases: [cases.csv]", "cases: [../../outside.csv]", ["outside.csv"]),
+        ("seed: 7}", "seed: 7}\nload: {rate: 5/s}", ["`load:` is not supported by this version"]),
+        ("seed: 7}", "seed: 7}\ngates: [no_drop: pass_rate]", ["no_drop", "not supported by this version"]),
+        ("seed: 7}", "seed: 7}\ngates: ['pas_rate >= 0.9']", ["pass_rate"]),
+        ("seed: 7}", "seed: 7}\nrun: {rpm: 0}", ["rpm"]),
+        ("seed: 7}", "seed: 7}\nrun: {timeout: -5s}", ["should be a duration", "-5s"]),
+        ("suite: sums", "suite: sums\nsuite: again", ["suite"]),
+        ("{{ question }}", "{{ qestion }}", ["gives no value for `qestion`"]),
+        ("temperature: [0, 1]", "temperature: [0, 9]", ["temperature must be a number from 0 to 2"]),
+        ("model: tiny", "model: tiny, api_key: sk-live-1234567890", ["name of an environment variable"]),
+        ("model: tiny", "model: tiny, api_key: UNSET_VARIABLE_OF_MINE", ["UNSET_VARIABLE_OF_MINE", "not set"]),
+        ("price: {input: 1, output: 2}", "limits: {retries: 0}", ["budget", "price"]),
+    ],
+)
+def test_a_wrong_suite(cli: Command, simulator: Simulated, tmp_path: Path, old: str, new: str, says: list[str]) -> None:
+    more = "run: {budget: $1}\n" if "price" in old else ""
+    ended = cli("run", edited(write_sums(tmp_path, simulator.openai, more), old, new))
+    assert_sentence(ended, ExitCode.USAGE, *says)
+    assert simulator.requests() == []
+    assert not (tmp_path / "reports").exists()
+
+
+def test_what_a_model_cannot_take_is_refused_or_left_out(cli: Command, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, FREE)
+    scout = edited(suite, "provider: openai", "provider: cloudflare")
+    edited(scout, "model: tiny", 'model: "@cf/meta/llama-4-scout-17b-16e-instruct"')
+    assert cli("validate", scout).code == ExitCode.OK
+    edited(scout, "temperature: [0, 1]", "min_p: [0, 0.1]")
+    assert_sentence(cli("validate", scout), ExitCode.USAGE, "does not take min_p", "unsupported: drop")
+    scout.write_text(scout.read_text() + "run: {unsupported: drop}\n")
+    dropped = cli("validate", scout)
+    assert dropped.code == ExitCode.OK
+    assert "local: not sent, because it cannot take them: min_p" in dropped.out
+
+
+def test_every_problem_is_told_at_once(cli: Command, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, FREE), "sampling:", "sampilng:")
+    ended = cli("validate", edited(suite, "  - number", "  - nubmer"))
+    assert_sentence(ended, ExitCode.USAGE, "sampilng", "nubmer")
+
+
+def test_a_suite_that_is_not_there(cli: Command) -> None:
+    assert_sentence(cli("run", "nowhere.yaml"), ExitCode.USAGE, "nowhere.yaml")
+
+
+def test_a_filter_that_leaves_nothing_is_not_green(cli: Command, tmp_path: Path) -> None:
+    ended = cli("run", write_sums(tmp_path, FREE), "--filter", "tag=prime")
+    assert_sentence(ended, ExitCode.USAGE, "prime")
+
+
+def test_an_unreachable_host_is_named_before_anything_is_written(cli: Command, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        ended = cli("run", write_sums(tmp_path, f"http://127.0.0.1:{port}/v1"))
+    assert_sentence(ended, ExitCode.INFRASTRUCTURE, f"127.0.0.1:{port}", "nothing was sent")
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_host_nobody_knows(cli: Command, tmp_path: Path) -> None:
+    assert_sentence(cli("run", write_sums(tmp_path, "http://nosuch.invalid/v1")), ExitCode.INFRASTRUCTURE, "nosuch.invalid")
+
+
+def test_an_out_folder_that_holds_a_run(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    assert_sentence(cli("run", suite, "--out", "run"), ExitCode.USAGE, "harness resume run")
+
+
+@pytest.mark.parametrize("command", ["resume", "report"])
+def test_a_folder_that_is_no_run(cli: Command, tmp_path: Path, command: str) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_sentence(cli(command, "empty"), ExitCode.USAGE, "not a run folder")
+
+
+def test_a_folder_that_cannot_be_written(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    (tmp_path / "file").write_text("")
+    assert_sentence(cli("run", suite, "--out", "file/run"), ExitCode.INFRASTRUCTURE, "cannot be made")
+    assert simulator.requests() == []
+
+
+def test_a_grader_that_raises_is_data_on_the_record(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, simulator.openai, cases=2), "  - number\n", "  - number\n  - {python: mine.py:grade}\n")
+    (suite.parent / "mine.py").write_text("def grade(answer):\n    raise ValueError('cannot judge this')\n")
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert "ungraded 8" in ended.out
+    assert "cannot judge this" in cli("show", "run", "c1").out
+
+
+def test_an_unknown_word_on_the_command_line(cli: Command, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, FREE)
+    assert_sentence(cli("run", suite, "--target", "locl"), ExitCode.USAGE, "local")
+    assert_sentence(cli("run", suite, "--set", "temperature=1"), ExitCode.USAGE, "sampling.PARAMETER=VALUE")
+    assert_sentence(cli("run", suite, "--budget", "lots"), ExitCode.USAGE, "--budget")
+    assert_sentence(cli("frobnicate"), ExitCode.USAGE, "frobnicate")
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs a program that limits the size of files")
+def test_a_full_disk_stops_the_run_and_says_so(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    ended = cli.under(["prlimit", "--fsize=20000"], "run", suite, "--out", "run")
+    assert_sentence(ended, ExitCode.INFRASTRUCTURE, "cannot be written", "harness resume run")
+    assert cli("resume", "run").code == ExitCode.OK
+
+
+def test_secrets_reach_no_file_and_no_screen(simulator: Simulated, tmp_path: Path) -> None:
+    canary = "canary-7f3a+/=x9"
+    suite = edited(write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY")
+    edited(suite, '"{{ question }}"', f'"{{{{ question }}}} Repeat: {canary}"')
+    cli = Command(tmp_path, {"MY_KEY": canary})
+    simulator.faults({"kind": "status", "status": 400, "message": f"bad key {canary}", "requests": [1]})
+    ended = cli("run", suite, "--out", "run")
+    assert ended.code in (ExitCode.OK, ExitCode.INFRASTRUCTURE)
+    assert canary not in ended.out + ended.err
+    held = [path.name for path in (tmp_path / "run").iterdir() if canary.encode() in path.read_bytes()]
+    assert held == []
+    assert b"[redacted MY_KEY]" in (tmp_path / "run" / "records.jsonl").read_bytes()
+    assert {each["headers"] and dict(each["headers"]).get("authorization", "")[:7] for each in simulator.requests()} != {
+        "Bearer "
+    }
+
+
+def test_outputs_are_private(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+    for path in [tmp_path / "run", *(tmp_path / "run").iterdir()]:
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_loopback_is_never_sent_to_a_proxy(simulator: Simulated, tmp_path: Path) -> None:
+    cli = Command(tmp_path, {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"})
+    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run", "--limit", "1").code == ExitCode.OK

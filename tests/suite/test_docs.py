@@ -1,0 +1,39 @@
+"""docs/suites.md: each example is a whole suite that loads, and no key is left out."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.suite import Suite
+from harness.suite.gates import METRICS
+from harness.suite.parameters import Sampling, Sweep
+from harness.suite.run import LimitsSpec, RunSpec, TimeoutSpec
+from harness.suite.schema import CaseSpec, EvalFile, FormatSpec, PromptSpec, SuiteFile
+from harness.suite.targets import PriceSpec, SimulatorSpec, TargetSpec
+
+DOCS = (Path(__file__).parents[2] / "docs" / "suites.md").read_text("utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(suite:.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+MODELS = [SuiteFile, EvalFile, PromptSpec, CaseSpec, FormatSpec, Sampling]
+MODELS += [TargetSpec, PriceSpec, SimulatorSpec, LimitsSpec, RunSpec, TimeoutSpec]
+
+
+@pytest.mark.parametrize("text", EXAMPLES, ids=lambda text: text.split("\n")[0].removeprefix("suite: "))
+def test_an_example_loads(suite: Callable[..., Suite], text: str) -> None:
+    loaded = suite(text)
+    assert loaded.evals
+    assert not loaded.warnings
+
+
+def test_the_first_example_plans_what_the_text_says(suite: Callable[..., Suite]) -> None:
+    loaded = suite(EXAMPLES[0])
+    (each,) = loaded.evals
+    requests = len(each.prompts) * len(each.cases) * len(loaded.targets) * len(loaded.settings) * loaded.repeats
+    assert f"= {requests} requests" in DOCS
+
+
+def test_every_key_is_named() -> None:
+    keys = {field.alias or name for model in MODELS for name, field in model.model_fields.items()}
+    keys |= {"zip", "include", "exclude", *METRICS} | (Sweep.model_fields.keys() - Sampling.model_fields.keys())
+    assert sorted(key for key in keys if not re.search(rf"\b{key}\b", DOCS)) == []

@@ -1,0 +1,307 @@
+"""Loading: what a suite becomes, what the command line changes, and everything that is wrong at once."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import SuiteError
+from harness.model import ResponseFormat
+from harness.suite import Overrides, Suite, load
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_the_shipped_suites_load() -> None:
+    paths = [path for path in sorted((REPOSITORY / "suites").glob("*.yaml")) if path.name != "targets.yaml"]
+    assert paths
+    for path in paths:
+        loaded = load(path)
+        assert loaded.workspace == REPOSITORY
+        assert all(len(each.cases) for each in loaded.evals)
+
+
+def test_an_inline_eval_is_called_after_its_suite(suite: Callable[..., Suite], tmp_path: Path) -> None:
+    loaded = suite()
+    assert [each.name for each in loaded.evals] == ["small"]
+    assert (loaded.settings, loaded.excluded, loaded.repeats, loaded.workspace) == (({},), 0, 1, tmp_path.resolve())
+
+
+def test_a_suite_replaces_an_evals_prompts_and_adds_to_its_graders(suite: Callable[..., Suite], write: Callable) -> None:
+    write("evals/e/p.md", "# user\n{{ q }}\n")
+    write(
+        "evals/e/eval.yaml",
+        "description: d\nprompts: p.md\ncases: c.csv\ngraders: json\nresponse_format: {type: json_schema, schema: s.json}\n",
+    )
+    write("evals/e/c.csv", "id,q\na,1\n")
+    write("evals/e/s.json", '{"type": "object"}')
+    alone = suite("suite: s\nevals: [../evals/e]\ntargets: scout-sim\n").evals[0]
+    assert (alone.name, [prompt.id for prompt in alone.prompts], [each.id for each in alone.graders]) == ("e", ["p"], ["json"])
+    assert alone.response_format == ResponseFormat("json_schema", {"type": "object"})
+    changed = suite(
+        "suite: s\nevals: [../evals/e/eval.yaml]\nprompts: {id: new, user: '{{ q }}'}\n"
+        "graders: [json, {contains: x}]\ntargets: scout-sim\n"
+    ).evals[0]
+    assert [prompt.id for prompt in changed.prompts] == ["new"]
+    assert [each.id for each in changed.graders] == ["json", "json-2", "contains"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ids"),
+    [
+        ({"limit": 2}, ["one", "two"]),
+        ({"filters": ("tag=even",)}, ["two"]),
+        ({"filters": ("tag!=easy",)}, ["three"]),
+        ({"filters": ("tag=easy", "tag!=even")}, ["one"]),
+        ({"filters": ("id=three",)}, ["three"]),
+        ({"filters": ("id!=one",), "limit": 1}, ["two"]),
+        ({"filters": ("prompt=prompt", "eval=small")}, ["one", "two", "three"]),
+    ],
+)
+def test_filters_and_limits_select_cases(suite: Callable[..., Suite], overrides: dict[str, Any], ids: list[str]) -> None:
+    assert [case.id for case in suite(**overrides).evals[0].cases] == ids
+
+
+def test_an_eval_of_which_nothing_is_left_drops_out(suite: Callable[..., Suite], write: Callable) -> None:
+    for name, tag in (("a", "x"), ("b", "y")):
+        write(f"evals/{name}.yaml", f"prompts: [{{id: {name}p, user: hi}}]\ncases: [{{id: c, tags: [{tag}]}}]\n")
+    text = (
+        "suite: s\nevals: [../evals/a.yaml, ../evals/b.yaml]\ntargets: scout-sim\ngates: ['pass_rate{eval=a, tag=x} >= 0.5']\n"
+    )
+    assert [each.name for each in suite(text).evals] == ["a", "b"]
+    assert [each.name for each in suite(text, filters=("tag=y",)).evals] == ["b"]
+    assert [each.name for each in suite(text, filters=("prompt!=ap",)).evals] == ["b"]
+    assert [each.name for each in suite(text, filters=("eval=a",)).evals] == ["a"]
+
+
+def test_the_command_line_wins(suite: Callable[..., Suite]) -> None:
+    text = (
+        "suite: s\nprompts: {user: hi}\ncases: {id: c}\nrepeats: 3\nsampling: {temperature: 1, top_k: 5}\n"
+        "sweep: {temperature: [0, 1], seed: [1, 2]}\nrun: {concurrency: 2, budget: $1}\n"
+        "targets: [scout, {name: t, provider: openai, model: m, limits: {concurrency: 3, rpm: 60}}]\n"
+    )
+    loaded = suite(text, targets=("t",), repeats=1, concurrency=9, sampling={"temperature": 0.5}, budget=Decimal("0.1"))
+    assert [(target.name, target.limits.concurrency, target.limits.rpm) for target in loaded.targets] == [("t", None, 60)]
+    assert (loaded.repeats, loaded.run.concurrency, loaded.run.budget) == (1, 9, Decimal("0.1"))
+    assert loaded.sampling == {"temperature": 0.5, "top_k": 5}
+    assert loaded.settings == ({"seed": 1}, {"seed": 2})
+
+
+def test_overrides_survive_json() -> None:
+    overrides = Overrides(3, ("t",), ("tag=x",), 2, 4, {"temperature": 0.5}, Decimal("0.25"))
+    assert Overrides.from_json(overrides.to_json()) == overrides
+    assert Overrides.from_json({}) == Overrides() == Overrides.from_json(Overrides().to_json())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"filters": ("tag=mony",)}, "--filter: no tag is called `mony`; choose from `easy`, `even`, `hard`"),
+        ({"filters": ("tag=esy",)}, "--filter: no tag is called `esy`; did you mean `easy`?"),
+        ({"filters": ("id=four",)}, "--filter: no case has the id `four`"),
+        ({"filters": ("prompt=v2",)}, "--filter: no prompt is called `v2`"),
+        ({"filters": ("tags=easy",)}, "--filter: is no filter: 'tags=easy'"),
+        ({"filters": ("tag=easy", "tag=hard")}, "--filter: nothing is left to run"),
+        ({"filters": ("prompt!=prompt",)}, "--filter: nothing is left to run"),
+        ({"targets": ("scout",)}, "--target: the suite has no target `scout`; did you mean `scout-sim`?"),
+        ({"sampling": {"temprature": 1}}, "--set sampling: unknown key `temprature`; did you mean `temperature`?"),
+        ({"sampling": {"temperature": "hot"}}, '--set sampling: `temperature` should be a number, not "hot"'),
+        ({"limit": 0}, "--limit: should be 1 or more"),
+        ({"repeats": 0}, "--repeats: should be 1 or more"),
+        ({"concurrency": -1}, "--concurrency: should be 1 or more"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told(write: Callable, small: str, overrides: dict[str, Any], said: str) -> None:
+    with pytest.raises(SuiteError) as caught:
+        load(write("suites/s.yaml", small), Overrides(**overrides))
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(said)
+
+
+def test_every_problem_is_told_at_once(problems: Callable[..., list[str]]) -> None:
+    found = problems(
+        """\
+suite: my suite
+descripton: typo
+prompts:
+  - {id: a, sytem: hi}
+  - {id: b, user: "{{ ticket }"}
+cases:
+  - {id: one, vars: {ticket: hi}}
+  - {id: one, vars: {ticket: ho}}
+  - {id: two, var: {}}
+graders:
+  - contians: x
+targets:
+  - scuot
+  - {name: t, provider: openai, model: m, api_key: sk-1}
+sampling: {temprature: 0.2, max_tokens: no}
+sweep: {temperature: [0, 0]}
+repeats: 0
+run: {rpm: 0, timeout: {idle: -1s}, stream: yes}
+load: {mode: open}
+gates: [pass_rat >= 1, {no_drop: pass_rate}]
+"""
+    )
+    starts = [
+        "1:8: `suite`: names folders",
+        "2:1: unknown key `descripton`; did you mean `description`?",
+        "4:13: unknown key `sytem`; did you mean `system`?",
+        "5:19: in the template",
+        "8:5: the case id `one` is already at",
+        "9:15: unknown key `var`; did you mean `vars`?",
+        "11:5: there is no grader `contians`",
+        "13:5: there is no target `scuot`",
+        "14:52: `api_key`: is the name",
+        "15:12: unknown key `temprature`",
+        "15:41: `max_tokens` should be a whole number",
+        "16:26: `temperature` has 0.0 twice",
+        "17:10: `repeats` should be",
+        "18:12: `rpm` should be",
+        "18:31: `idle`: should be",
+        "18:45: `stream` should be true or false",
+        "19:1: `load:` is not supported by this version",
+        "20:9: no metric `pass_rat`",
+        "20:24: the gate `no_drop:` is not supported by this version",
+    ]
+    for start, problem in zip(starts, found, strict=True):
+        assert problem.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "1:1: a suite is a mapping that begins with `suite: its-name`"),
+        ("[]", "1:1: a suite is a mapping"),
+        ("suite: s\ntargets: scout-sim", "1:1: `prompts:` is missing; give prompts and cases, or name `evals:`"),
+        ("suite: s\nprompts: {user: hi}\ncases: []\ntargets: scout-sim", "3:8: `cases` is empty; give at least one"),
+        ("suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: []", "4:10: `targets` is empty"),
+        ("suite: s\nprompts: {user: hi}\ncases: {id: c}", "1:1: `targets` is missing; it is what is tested"),
+        ("suite: s\nevals: ../evals/nope\ntargets: scout-sim", '2:8: there is no file "../evals/nope"'),
+        ("suite: s\nevals: .\ntargets: scout-sim", '2:8: there is no file "eval.yaml"'),
+        ("suite: s\nevals: ../..\ntargets: scout-sim", '2:8: "../.." leaves the workspace'),
+        ("suite: s\nevals: /etc\ntargets: scout-sim", '2:8: "/etc" leaves the workspace'),
+        ('suite: s\nevals: "a\\0b"\ntargets: scout-sim', "2:8: "),
+        ("suite: s\njudge: x\nevals: e\ntargets: scout-sim", "2:1: `judge:` is not supported by this version"),
+        ("suite: s\nbaseline: x\nevals: e\ntargets: scout-sim", "2:1: `baseline:` is not supported by this version"),
+        ("suite: s\nslo: x\nevals: e\ntargets: scout-sim", "2:1: `slo:` is not supported by this version"),
+        ("suite: s\ntools: x\nevals: e\ntargets: scout-sim", "2:1: `tools:` is not supported by this version"),
+    ],
+)
+def test_a_suite_that_is_none_is_told(problems: Callable[..., list[str]], text: str, said: str) -> None:
+    assert any(problem.startswith(said) for problem in problems(text)), problems(text)
+
+
+@pytest.mark.parametrize("key", ["cases: [{id: c}]", "response_format: json_object"])
+def test_what_cannot_stand_beside_evals_is_refused(problems: Callable[..., list[str]], write: Callable, key: str) -> None:
+    write("evals/e.yaml", "prompts: [{user: hi}]\ncases: [{id: c}]\n")
+    (problem,) = problems(f"suite: s\nevals: ../evals/e.yaml\n{key}\ntargets: scout-sim\n")
+    assert problem.startswith(f"3:1: `{key.split(':', maxsplit=1)[0]}:` cannot stand beside `evals:`")
+
+
+def test_a_symbolic_link_cannot_lead_out_of_the_workspace(
+    problems: Callable[..., list[str]], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "c.csv").write_text("id\na\n")
+    (tmp_path / "linked").symlink_to(outside)
+    (problem,) = problems("suite: s\nprompts: {user: hi}\ncases: ../linked/c.csv\ntargets: scout-sim\n")
+    assert "leaves the workspace" in problem
+
+
+@pytest.mark.parametrize("name", ["nowhere.yaml", "suites", "x" * 5000, "a\0b"])
+def test_a_suite_that_cannot_be_opened_is_a_sentence(write: Callable, tmp_path: Path, name: str) -> None:
+    write("suites/s.yaml", "")
+    with pytest.raises(SuiteError, match=r"there is no such file|is a folder|cannot be read"):
+        load(tmp_path / name)
+
+
+def test_gates_name_only_what_there_is(problems: Callable[..., list[str]], small: str) -> None:
+    gates = ["{tag=esy}", "{target=scout}", "{prompt=v2}", "{eval=smal}", "{case=four}", "{temperature=0}"]
+    listed = "".join(f'  - "pass_rate{each} >= 0.5"\n' for each in gates)
+    said = [problem.split("`: ")[1] for problem in problems(f"{small}gates:\n{listed}")]
+    assert [each.split(";")[0] for each in said] == [
+        "no tag is called `esy`",
+        "no target is called `scout`",
+        "no prompt is called `v2`",
+        "no eval is called `smal`",
+        "no case has the id `four`",
+        "`temperature` is not swept, so it cannot slice",
+    ]
+
+
+def test_gates_keep_their_place(suite: Callable[..., Suite], small: str) -> None:
+    (gate,) = suite(small + "sweep: {temperature: [0, 1]}\ngates:\n  - pass_rate{temperature=1, tag=easy} >= 0.5\n").gates
+    assert (gate.line, gate.column) == (13, 5)
+
+
+def test_what_is_probably_not_meant_is_a_warning(suite: Callable[..., Suite]) -> None:
+    text = "suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: scout-sim\nrepeats: 2\nsampling: {seed: {fixed: 1}}\n"
+    assert [warning.split(":")[0].split(",")[0] for warning in suite(text).warnings] == [
+        "the eval `s` has no graders",
+        "the seed is fixed",
+    ]
+
+
+# Fingerprints
+
+
+def changed(before: Suite, after: Suite) -> set[str]:
+    old, new = before.fingerprint(), after.fingerprint()
+    return {axis for axis in old if old[axis] != new[axis]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "axes"),
+    [
+        ('user: "{{ question }}"', 'user: "Q: {{ question }}"', {"prompts"}),
+        ('question: "1 + 1"', 'question: "1 + 2"', {"cases"}),
+        ("equals:", "contains:", {"graders"}),
+        ("targets: scout-sim", "targets: scout", {"targets"}),
+        ("targets: scout-sim", "targets: scout-sim\nrepeats: 2", {"repeats"}),
+        ("targets: scout-sim", "targets: scout-sim\nsampling: {top_k: 3}", {"sampling"}),
+        ("targets: scout-sim", "targets: scout-sim\nsweep: {top_k: [3, 4]}", {"settings"}),
+        ("targets: scout-sim", "targets: scout-sim\nresponse_format: json_object", {"prompts"}),
+        ("suite: small", "suite: small\ndescription: other", set()),
+        ("targets: scout-sim", "targets: scout-sim\nrun: {concurrency: 3}\ngates: [errors == 0]", set()),
+    ],
+)
+def test_a_fingerprint_changes_on_the_axis_that_was_edited(
+    suite: Callable[..., Suite], small: str, old: str, new: str, axes: set[str]
+) -> None:
+    assert changed(suite(small), suite(small.replace(old, new))) == axes
+
+
+def test_a_fingerprint_does_not_depend_on_where_the_workspace_is(tmp_path: Path) -> None:
+    text = "suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: scout-sim\ngraders: {python: 'g.py:grade'}\n"
+    suites = []
+    for name in ("here", "there"):
+        (tmp_path / name / ".git").mkdir(parents=True)
+        (tmp_path / name / "g.py").write_text("def grade(answer): return True\n")
+        (tmp_path / name / "s.yaml").write_text(text)
+        suites.append(load(tmp_path / name / "s.yaml"))
+    assert suites[0].resolved() == suites[1].resolved()
+    assert changed(*suites) == set()
+    (tmp_path / "there" / "g.py").write_text("def grade(answer): return False\n")
+    assert changed(suites[0], load(tmp_path / "there" / "s.yaml")) == {"graders"}
+
+
+def test_a_resolved_suite_is_plain_json_without_the_cases_bodies(suite: Callable[..., Suite]) -> None:
+    resolved = suite().resolved()
+    assert json.loads(json.dumps(resolved)) == resolved
+    assert resolved["evals"][0]["prompts"] == [{"id": "prompt", "turns": [{"role": "user", "content": "{{ question }}"}]}]
+    assert "3 * 17" not in json.dumps(resolved)
+
+
+def test_loading_a_suite_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from pathlib import Path; from harness.suite import load\n"
+        f"load(Path({str(REPOSITORY / 'suites' / 'quickstart.yaml')!r}))\n"
+        "print(sys.modules.keys() & {'pandas', 'numpy', 'scipy', 'matplotlib', 'duckdb', 'httpx', 'rapidfuzz'})"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "set()"
