@@ -25,10 +25,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness import __version__, registry
+from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
+from harness.engine.owed import Owed
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import World, run_trials
-from harness.engine.store import RECORDS, Owed, Store, create_folder, read_manifest, read_records, write_manifest
+from harness.engine.store import Store
 from harness.errors import ExitCode, HarnessError, InfrastructureError, UsageError
 from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared

@@ -12,7 +12,7 @@ from harness.analysis.compare import compare
 from harness.analysis.comparison import Comparison
 from harness.analysis.frame import Frames, frames
 from harness.analysis.gates import exit_code
-from harness.engine.store import RECORDS, Damage, read_lines, read_manifest, read_records, write_file
+from harness.engine.folder import RECORDS, Damage, read_lines, read_manifest, read_records, write_file
 from harness.errors import ExitCode, UsageError, worst
 from harness.model import Exchange, Manifest, Record
 from harness.reporters.escape import escape_for

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.engine.drive import CallTool, Journal, drive
+from harness.engine.owed import TARGET_KINDS
 from harness.engine.pace import closed_loop
 from harness.engine.progress import Progress, Tally
-from harness.engine.store import TARGET_KINDS
 from harness.errors import StoreError
 from harness.flow import TARGET, AskFailed, single_turn
 from harness.graders import Grader, answer_of, build, grade_all, verdict

@@ -13,7 +13,7 @@ FOLDERS = ("suites", "evals")
 
 
 def write_workspace(folder: Path) -> Iterator[Path]:
-    """Write a runnable workspace into `folder` and yield what was written. Raises UsageError where it would overwrite something."""
+    """Write a runnable workspace into `folder`; yield what was written. Raises UsageError rather than overwrite anything."""
     taken = [name for name in FOLDERS if (folder / name).exists()]
     if taken:
         raise UsageError(f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty folder")

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import harness
-from harness.engine.store import read_manifest, read_records
+from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated

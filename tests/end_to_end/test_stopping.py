@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.store import read_records
+from harness.engine.folder import read_records
 from harness.errors import ExitCode
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated

@@ -15,19 +15,9 @@ from pathlib import Path
 import pytest
 
 from harness import records
-from harness.engine.store import (
-    RECORDS,
-    Damage,
-    FinalKeys,
-    Owed,
-    Store,
-    create_folder,
-    is_final,
-    prefix,
-    read_lines,
-    read_manifest,
-    write_manifest,
-)
+from harness.engine.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest
+from harness.engine.owed import FinalKeys, Owed, is_final, prefix
+from harness.engine.store import Store
 from harness.errors import StoreError, UsageError
 from harness.model import Error, Exchange, Grade, Manifest, Message, Record, Request, Response
 from harness.records import ExchangeLine
@@ -100,7 +90,8 @@ def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) 
 
 def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
     script = (
-        "import asyncio, os, signal, sys; from pathlib import Path; from harness.engine.store import Store; from harness.transport.redact import Redactor\n"
+        "import asyncio, os, signal, sys; from pathlib import Path; from harness.engine.store import Store\n"
+        "from harness.transport.redact import Redactor\n"
         "async def hold():\n"
         "    async with Store(Path(sys.argv[1]), Redactor({})):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"

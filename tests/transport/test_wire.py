@@ -53,6 +53,16 @@ def test_a_head_request_has_no_body() -> None:
     assert asyncio.run(request()).headers["content-length"] == "999"
 
 
+def test_a_name_with_several_addresses_finds_the_one_that_answers(kind: Kind) -> None:
+    """`localhost` may be ::1 first, where nobody listens."""
+
+    async def request() -> int:
+        async with serving(echo) as server, httpx.AsyncClient(transport=Wire()) as client:
+            return (await client.get(server.url.replace("127.0.0.1", "localhost"))).status_code
+
+    assert kind.run(request()) == 200
+
+
 def test_another_origin_gets_another_connection() -> None:
     async def requests() -> list[int]:
         async with serving(echo) as one, serving(echo) as two, httpx.AsyncClient(transport=Wire()) as client:
