@@ -12,8 +12,8 @@ from harness.analysis.compare import compare
 from harness.analysis.comparison import Comparison
 from harness.analysis.frame import Frames, frames
 from harness.analysis.gates import exit_code
-from harness.engine.folder import RECORDS, Damage, read_lines, read_manifest, read_records, write_file
-from harness.errors import ExitCode, UsageError, worst
+from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
+from harness.errors import ExitCode, StoreError, UsageError, worst
 from harness.model import Exchange, Manifest, Record
 from harness.reporters.escape import escape_for
 from harness.reporters.plots import plots
@@ -65,12 +65,12 @@ def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[E
 
 def write_reports(folder: Path, comparison: Comparison) -> None:
     """Write every report file into `folder`. Raises StoreError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     for reporter, name in REPORTS.items():
         content = registry.load("reporters", reporter)(comparison)
         write_file(folder / name, content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
     pictures = folder / "plots"
-    pictures.mkdir(mode=0o700, exist_ok=True)
+    make_folder(pictures)
     for name, content in plots(comparison).items():
         write_file(pictures / name, content)
     _write_parquet(folder / PARQUET, comparison.frames)
@@ -110,9 +110,12 @@ def _write_parquet(path: Path, tables: Frames) -> None:
 
     beside = path.with_name(f".{path.name}")
     trials = tables.trials  # noqa: F841 — DuckDB finds it by its name
-    duckdb.execute("COPY trials TO ? (FORMAT parquet, COMPRESSION zstd)", [str(beside)])
-    beside.chmod(0o600)
-    beside.replace(path)
+    try:
+        duckdb.execute("COPY trials TO ? (FORMAT parquet, COMPRESSION zstd)", [str(beside)])
+        beside.chmod(0o600)
+        beside.replace(path)
+    except (duckdb.Error, OSError) as refused:
+        raise StoreError(f"{path}: cannot be written: {refused}") from refused
 
 
 def _transcript(record: Record) -> Iterator[str]:

@@ -67,6 +67,11 @@ def create_folder(folder: Path) -> None:
     """Make the run folder, private to its owner. Raises StoreError where it cannot be made or already holds a run."""
     if (folder / MANIFEST).exists():
         raise UsageError(f"{folder}: already holds a run; `harness resume {folder}` goes on with it, or name another folder")
+    make_folder(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, private to their owner, where they are not there. Raises StoreError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as refused:

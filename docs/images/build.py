@@ -1,0 +1,137 @@
+"""Makes the pictures of this folder, and the README's example output, from real runs: python docs/images/build.py
+
+Everything is run on the built-in simulator in a new workspace; nothing is drawn by hand. The HTML report is photographed by
+Chromium, which has to be installed; without it the two terminal pictures are made and the photograph is left as it is.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import chdir
+from io import BytesIO, StringIO
+from pathlib import Path
+
+from PIL import Image
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+import harness
+from harness.display import Display, conclusion
+from harness.engine.progress import Progress
+from harness.reporters.console import WIDTH, console_report
+from harness.starter import write_workspace
+
+HERE = Path(__file__).parent
+README = HERE.parent.parent / "README.md"
+COMMAND = "harness run suites/quickstart.yaml"
+CASES_SHOWN = 2
+"""Failing cases in the picture of the result; a line says how many more the terminal has."""
+LIVE_AT = 0.6
+"""The share of trials done when the live display is pictured."""
+PAGE = (1240, 1330)
+"""Width and height in pixels of the report's photograph, from its top left corner."""
+COLOURS = 128
+SUITE = re.compile(r"^```yaml\n(suite: (\S+)\n.*?)^```$", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(r"(?<=^\$ harness run suites/support\.yaml\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+
+
+def main() -> None:
+    """Make every picture and the example, and say what was written."""
+    with tempfile.TemporaryDirectory() as workspace, chdir(workspace):
+        list(write_workspace(Path()))
+        live = Photographer()
+        outcome = harness.run("suites/quickstart.yaml", display=live)
+        write(HERE / "live.svg", terminal(live.frame))
+        result = shortened(console_report(outcome.comparison, WIDTH, color=True))
+        write(HERE / "result.svg", terminal(Text.from_ansi(result)))
+        if page := photograph(outcome.folder / "report.html"):
+            write(HERE / "report.png", page)
+        readme = README.read_text("utf-8")
+        write(README, OUTPUT.sub(lambda _: example(readme), readme))
+
+
+class Photographer(Display):
+    """The live display on a terminal nobody sees, which keeps one frame."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(file=StringIO(), force_terminal=True, width=WIDTH))
+        self.frame: RenderableType = ""
+
+    def begin(self, progress: Progress, budget: float | None) -> None:
+        """As a Display does; the moment of the picture is known from here on."""
+        super().begin(progress, budget)
+        self._moment = int(progress.total.planned * LIVE_AT)
+
+    def tick(self) -> None:
+        """Keep the frame of the moment."""
+        super().tick()
+        if self._progress.total.done == self._moment:
+            self.frame = self._panel()
+
+
+def example(readme: str) -> str:
+    """The output of the README's suite, run in the current workspace."""
+    found = SUITE.search(readme)
+    if found is None:
+        raise SystemExit(f"{README}: no suite in a yaml fence")
+    path = Path("suites", f"{found[2]}.yaml")
+    path.write_text(found[1], "utf-8")
+    return conclusion(harness.run(path)) + "\n"
+
+
+def shortened(report: str) -> str:
+    """The report with its first failing cases only; a line says how many are left out."""
+    head, heading, rest = report.partition("Failing cases")
+    cases, blank, tail = rest.partition("\n\n")
+    title, *blocks = re.split(r"\n(?=  \S)", cases)
+    hidden = len(blocks) - CASES_SHOWN
+    more = f"\n  … {hidden} more here" if hidden > 0 else ""
+    return head + heading + "\n".join((title, *blocks[:CASES_SHOWN])) + more + blank + tail
+
+
+def terminal(content: RenderableType) -> bytes:
+    """`content` on a terminal, under the command that printed it, as an SVG that fetches nothing."""
+    console = Console(record=True, file=StringIO(), width=WIDTH, highlight=False)
+    console.print(Text.assemble(("$ ", "green"), (COMMAND, "bold")))
+    console.print(content)
+    template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    template = template.replace("Fira Code,", "ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono,")
+    return console.export_svg(title="", code_format=template, unique_id="harness").encode()
+
+
+def photograph(page: Path) -> bytes | None:
+    """The top of an HTML page as a PNG; None where there is no Chromium."""
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        print("no Chromium: report.png is left as it is", file=sys.stderr)
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder, "page.png")
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
+        options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        options += [f"--user-data-dir={folder}/profile", f"--screenshot={picture}", f"--window-size={PAGE[0]},{PAGE[1]}"]
+        subprocess.run([browser, *options, page.resolve().as_uri()], check=True, capture_output=True, timeout=120)
+        return small(picture)
+
+
+def small(picture: Path) -> bytes:
+    """The picture with few colours, which makes it a third of its size."""
+    sink = BytesIO()
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(sink, "PNG", optimize=True)
+    return sink.getvalue()
+
+
+def write(path: Path, content: bytes | str) -> None:
+    """Write a file, and say so."""
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    print(f"{path.name}: {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
