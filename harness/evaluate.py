@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import platform
 import secrets
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -24,19 +21,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from harness import __version__, registry
+from harness import registry
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
 from harness.engine.owed import Owed
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import World, run_trials
 from harness.engine.store import Store
-from harness.errors import ExitCode, HarnessError, InfrastructureError, UsageError
+from harness.errors import ExitCode, HarnessError, InfrastructureError
+from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
 from harness.pricing.cost import exchange_cost, output_bound, upper_bound
 from harness.pricing.tokens import estimate_request
-from harness.suite import Overrides, Suite, load
+from harness.suite import Overrides, load
 from harness.transport.budget import Budget
 from harness.transport.http import Http
 from harness.transport.limit import Limit
@@ -98,9 +96,9 @@ def run(
     """
     overrides = overrides or Overrides()
     loaded = load(Path(suite), overrides)
-    folder = Path(out) if out is not None else _new_folder(loaded)
+    folder = Path(out) if out is not None else new_folder(loaded)
     with prepared(loaded, environment(env_file), live=not replay_only) as ready:
-        job = _Job(ready, folder, _manifest(ready, folder, overrides), Owed(), display or Silent(), replay, replay_only)
+        job = _Job(ready, folder, new_manifest(ready, folder, overrides), Owed(), display or Silent(), replay, replay_only)
         ended = _blocking(job.run)
     return _outcome(folder, ended)
 
@@ -121,8 +119,8 @@ def resume(
     folder = Path(folder)
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
-    loaded = load(_suite_path(folder, manifest), overrides if budget is None else replace(overrides, budget=budget))
-    _check_same_plan(folder, manifest.plan, loaded.fingerprint())
+    loaded = load(suite_path(folder, manifest), overrides if budget is None else replace(overrides, budget=budget))
+    check_same_plan(folder, manifest.plan, loaded.fingerprint())
     owed = Owed.read(folder, retry_errors=retry_errors)
     with prepared(loaded, environment(env_file), live=True) as ready:
         ended = _blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
@@ -287,96 +285,6 @@ def _outcome(folder: Path, ended: _Ended) -> Outcome:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
     return replace(report([folder], stopped=codes), stopped=tuple(stopped))
-
-
-# ── The manifest ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _new_folder(suite: Suite) -> Path:
-    """`<workspace>/reports/runs/<suite>/<UTC time>-<id>`."""
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
-    return suite.workspace / "reports" / "runs" / suite.name / f"{moment}-{secrets.token_hex(2)}"
-
-
-def _manifest(ready: Prepared, folder: Path, overrides: Overrides) -> Manifest:
-    suite = ready.suite
-    commit, dirty = _commit(suite.workspace)
-    return Manifest(
-        id=folder.resolve().name,
-        suite=suite.name,
-        description=suite.description,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        suite_path=os.path.relpath(suite.path, folder),
-        planned=len(ready.plan),
-        arithmetic=ready.plan.arithmetic,
-        seed=suite.run.seed,
-        plan=suite.fingerprint(),
-        targets={target.name: _target_facts(target) for target in ready.targets},
-        gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
-        max_error_rate=suite.run.max_error_rate,
-        strict=suite.strict,
-        budget=None if suite.run.budget is None else float(suite.run.budget),
-        options=overrides.to_json(),
-        resolved=suite.resolved(),
-        versions={"evalharness": __version__, "python": platform.python_version()},
-        machine={"system": platform.platform(), "processors": os.cpu_count()},
-        commit=commit,
-        dirty=dirty,
-        notes=ready.notes,
-    )
-
-
-def _target_facts(target: Target) -> dict[str, Any]:
-    """What a report says of a target; no API key, no resolved port."""
-    price = target.price
-    return {
-        "provider": target.provider,
-        "model": target.model,
-        "address": target.address,
-        "simulated": target.simulated,
-        "sampling": dict(target.sampling),
-        "price": None if price is None else {"input": str(price.input), "output": str(price.output), "source": price.source},
-    }
-
-
-def _commit(folder: Path) -> tuple[str | None, bool]:
-    """The workspace's git commit, and whether files differ from it; (None, False) where there is no git."""
-
-    def git(*words: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "HEAD")
-    return commit, bool(commit and git("status", "--porcelain", "--untracked-files=no"))
-
-
-def _suite_path(folder: Path, manifest: Manifest) -> Path:
-    path = Path(os.path.normpath(folder.resolve() / manifest.suite_path))
-    if not path.is_file():
-        raise UsageError(f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run")
-    return path
-
-
-def _check_same_plan(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise UsageError, naming each axis and entry that differs, where the suite no longer plans the same trials."""
-    differences = []
-    for axis in sorted({*then, *now}):
-        before, after = then.get(axis), now.get(axis)
-        if before == after:
-            continue
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
-            differences.append(f"{axis} ({', '.join(names)})")
-        else:
-            differences.append(axis)
-    if differences:
-        raise UsageError(
-            f"{folder}: the suite was changed since this run began: {', '.join(differences)}. Undo the change to go on with "
-            f"the run, or start a new one that reuses what still fits: harness run SUITE --replay {folder}"
-        )
 
 
 # ── Loops and signals ─────────────────────────────────────────────────────────────────────────────────────────────────

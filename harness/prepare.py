@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.errors import Problem, SuiteError, UsageError
+from harness.checks import check_budget, check_sampling, within_open_files
+from harness.errors import UsageError
 from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
 from harness.pricing import catalogue
@@ -74,12 +75,14 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         resolver = _Resolver(suite, environment, stack, live=live)
         targets = tuple(resolver.target(spec) for spec in suite.targets)
         check_identities(suite, targets)
-        dropped, notes = _check_sampling(suite, targets)
-        _check_budget(suite, targets)
+        targets, notes = within_open_files(targets)
         table = capability_table()
+        dropped = check_sampling(suite, targets, table)
+        notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
-        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *resolver.notes, *notes))
+        check_budget(plan)
+        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes))
 
 
 class _Resolver:
@@ -89,7 +92,6 @@ class _Resolver:
         self._suite, self._environment, self._stack, self._live = suite, environment, stack, live
         self._simulators: dict[SimulatorConfig, str] = {}
         self.secrets: dict[str, str] = {}
-        self.notes: list[str] = []
 
     def target(self, spec: TargetSpec) -> Target:
         """The target of one specification. Raises UsageError for an unset variable."""
@@ -115,6 +117,7 @@ class _Resolver:
 
     def _built(self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None) -> Target:
         entry = _entry(provider, model, address)
+        default = registry.load("providers", provider).default_max_tokens
         return Target(
             name=spec.name,
             provider=provider,
@@ -124,7 +127,7 @@ class _Resolver:
             api_key_env=key,
             headers={name: self._filled(value, spec, secret=True) for name, value in spec.headers.items()},
             extra_body=spec.extra_body,
-            sampling=spec.sampling,
+            sampling=dict(spec.sampling) if default is None else {"max_tokens": default, **spec.sampling},
             limits=self._limits(spec),
             price=_price(spec) or (entry.price if entry else None),
             context=spec.context or (entry.context if entry else None),
@@ -196,40 +199,6 @@ def _entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
 
 def _price(spec: TargetSpec) -> Price | None:
     return None if spec.price is None else Price(**spec.price.model_dump(exclude_none=True), source="suite")
-
-
-def _check_sampling(suite: Suite, targets: Sequence[Target]) -> tuple[dict[str, set[str]], list[str]]:
-    """What each target is not sent, because it cannot take it and the suite agreed; raises SuiteError for the rest."""
-    table = capability_table()
-    problems: list[Problem] = []
-    dropped: dict[str, set[str]] = {}
-    for spec, target in zip(suite.targets, targets, strict=True):
-        policy = spec.unsupported or suite.run.unsupported
-        for sampling in _all_sampling(suite, target):
-            for violation in capabilities.check(table, target.provider, target.model, sampling):
-                if violation.unsupported and policy == "drop":
-                    dropped.setdefault(target.name, set()).add(violation.parameter)
-                else:
-                    problems.append(Problem(f"target {target.name!r}: {violation.message}", str(suite.path)))
-    if problems:
-        raise SuiteError(list(dict.fromkeys(problems)))
-    return dropped, [f"{name}: not sent, because it cannot take them: {', '.join(sorted(p))}" for name, p in dropped.items()]
-
-
-def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:
-    """Each combination of parameters this target would be sent, seeds left to the plan."""
-    for setting in suite.settings:
-        merged = {**target.sampling, **suite.sampling, **setting}
-        yield {name: value for name, value in merged.items() if name != "seed" or not isinstance(value, Mapping)}
-
-
-def _check_budget(suite: Suite, targets: Sequence[Target]) -> None:
-    unpriced = [target.name for target in targets if target.price is None]
-    if suite.run.budget is not None and unpriced:
-        raise UsageError(
-            f"{suite.path}: a budget needs the price of every target; {', '.join(unpriced)} has none. "
-            "Give it `price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
-        )
 
 
 def read_env_file(path: Path) -> dict[str, str]:

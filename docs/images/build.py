@@ -15,7 +15,7 @@ from contextlib import chdir
 from io import BytesIO, StringIO
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -33,24 +33,32 @@ CASES_SHOWN = 2
 """Failing cases in the picture of the result; a line says how many more the terminal has."""
 LIVE_AT = 0.6
 """The share of trials done when the live display is pictured."""
-PAGE = (1240, 1330)
-"""Width and height in pixels of the report's photograph, from its top left corner."""
+PHOTOGRAPHS = {
+    "report.png": "section:has(details), section:has(details) ~ * { display: none }",
+    "cases.png": "main > :not(section:has(details)), details:nth-of-type(n + 7) { display: none } h2 { margin-top: 0 }",
+}
+"""The photographs of the report, and the style that hides what each leaves out."""
+PAGE = (1380, 2400)
+"""Width and height in pixels of the window; the empty rest below the page is cut off."""
+MARGIN = 28
 COLOURS = 128
-SUITE = re.compile(r"^```yaml\n(suite: (\S+)\n.*?)^```$", re.MULTILINE | re.DOTALL)
-OUTPUT = re.compile(r"(?<=^\$ harness run suites/support\.yaml\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+EXAMPLE, EXAMPLE_RUN = "suites/support.yaml", "reports/runs/first"
+SUITE = re.compile(r"(?<=^```yaml\n)suite: support\n.*?(?=^```$)", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(rf"(?<=^\$ harness run {EXAMPLE} --out {EXAMPLE_RUN}\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 
 def main() -> None:
     """Make every picture and the example, and say what was written."""
     with tempfile.TemporaryDirectory() as workspace, chdir(workspace):
         list(write_workspace(Path()))
-        live = Photographer()
-        outcome = harness.run("suites/quickstart.yaml", display=live)
+        with Photographer() as live:
+            outcome = harness.run("suites/quickstart.yaml", display=live)
         write(HERE / "live.svg", terminal(live.frame))
         result = shortened(console_report(outcome.comparison, WIDTH, color=True))
         write(HERE / "result.svg", terminal(Text.from_ansi(result)))
-        if page := photograph(outcome.folder / "report.html"):
-            write(HERE / "report.png", page)
+        for name, style in PHOTOGRAPHS.items():
+            if picture := photograph(outcome.folder / "report.html", style):
+                write(HERE / name, picture)
         readme = README.read_text("utf-8")
         write(README, OUTPUT.sub(lambda _: example(readme), readme))
 
@@ -76,12 +84,11 @@ class Photographer(Display):
 
 def example(readme: str) -> str:
     """The output of the README's suite, run in the current workspace."""
-    found = SUITE.search(readme)
-    if found is None:
-        raise SystemExit(f"{README}: no suite in a yaml fence")
-    path = Path("suites", f"{found[2]}.yaml")
-    path.write_text(found[1], "utf-8")
-    return conclusion(harness.run(path)) + "\n"
+    suite = SUITE.search(readme)
+    if suite is None:
+        raise SystemExit(f"{README}: no suite named support in a yaml fence")
+    Path(EXAMPLE).write_text(suite[0], "utf-8")
+    return conclusion(harness.run(EXAMPLE, out=EXAMPLE_RUN)) + "\n"
 
 
 def shortened(report: str) -> str:
@@ -104,26 +111,31 @@ def terminal(content: RenderableType) -> bytes:
     return console.export_svg(title="", code_format=template, unique_id="harness").encode()
 
 
-def photograph(page: Path) -> bytes | None:
-    """The top of an HTML page as a PNG; None where there is no Chromium."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+def photograph(page: Path, style: str) -> bytes | None:
+    """An HTML page as a PNG, with `style` added to its own; None where there is no Chromium."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
-        print("no Chromium: report.png is left as it is", file=sys.stderr)
+        print("no Chromium: the photographs of the report are left as they are", file=sys.stderr)
         return None
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder, "page.png")
+        styled, picture = Path(folder, "page.html"), Path(folder, "page.png")
+        styled.write_text(page.read_text("utf-8").replace("</style>", f"{style}</style>", 1), "utf-8")
         options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
         options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
         options += [f"--user-data-dir={folder}/profile", f"--screenshot={picture}", f"--window-size={PAGE[0]},{PAGE[1]}"]
-        subprocess.run([browser, *options, page.resolve().as_uri()], check=True, capture_output=True, timeout=120)
-        return small(picture)
+        subprocess.run([browser, *options, styled.as_uri()], check=True, capture_output=True, timeout=120)
+        return trimmed(picture)
 
 
-def small(picture: Path) -> bytes:
-    """The picture with few colours, which makes it a third of its size."""
+def trimmed(picture: Path) -> bytes:
+    """The picture without what is empty below, in few colours, which makes it a third of its size."""
     sink = BytesIO()
-    with Image.open(picture) as image:
-        image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(sink, "PNG", optimize=True)
+    with Image.open(picture) as opened:
+        image = opened.convert("RGB")
+    empty = Image.new("RGB", image.size, image.getpixel((0, 0)))
+    filled = ImageChops.difference(image, empty).getbbox() or (0, 0, *image.size)
+    image = image.crop((0, 0, image.width, min(image.height, filled[3] + MARGIN)))
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(sink, "PNG", optimize=True)
     return sink.getvalue()
 
 

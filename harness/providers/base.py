@@ -63,6 +63,8 @@ class Provider(Protocol):
     """Base URL as declared when a target names none; may hold `${VARIABLE}`. None: the target must name one."""
     default_api_key_env: str | None
     """The variable that holds the API key when a target names none and uses the default address."""
+    default_max_tokens: int | None
+    """What the service silently takes for an unset `max_tokens`; it is sent, so that it is known. None: it has no such trap."""
 
     def encode(self, target: Target, request: Request) -> Wire:
         """The HTTP request for `request`. Raises ValueError for what this format cannot express."""

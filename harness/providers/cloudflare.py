@@ -43,6 +43,7 @@ class Cloudflare:
     name = "cloudflare"
     default_address: str | None = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
     default_api_key_env: str | None = "CLOUDFLARE_AUTH_TOKEN"
+    default_max_tokens: int | None = DEFAULT_MAX_TOKENS
 
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""

@@ -24,6 +24,7 @@ class OpenAI:
     name = "openai"
     default_address: str | None = ADDRESS
     default_api_key_env: str | None = "OPENAI_API_KEY"
+    default_max_tokens: int | None = None
 
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot carry."""

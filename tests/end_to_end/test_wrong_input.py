@@ -172,3 +172,16 @@ def test_outputs_are_private(cli: Command, simulator: Simulated, tmp_path: Path)
 def test_loopback_is_never_sent_to_a_proxy(simulator: Simulated, tmp_path: Path) -> None:
     cli = Command(tmp_path, {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"})
     assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run", "--limit", "1").code == ExitCode.OK
+
+
+def test_a_budget_below_one_request_is_refused_before_anything_is_sent(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    ended = cli("run", write_sums(tmp_path, simulator.openai, "run: {budget: $0.00001}\n"))
+    assert_sentence(ended, ExitCode.USAGE, "below what a single request to 'local' may cost")
+    assert simulator.requests() == []
+
+
+def test_a_budget_needs_a_limit_on_the_answer(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, simulator.openai, "run: {budget: $1}\n"), "max_tokens: 32, ", "")
+    assert_sentence(cli("run", suite), ExitCode.USAGE, "max_tokens")
