@@ -90,3 +90,9 @@ class InfrastructureError(HarnessError):
 
 class StoreError(InfrastructureError):
     """A run folder cannot be read or written; nothing acknowledged before is lost."""
+
+
+class InterruptedRun(HarnessError):
+    """The user left before the requests in flight were done."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -28,7 +28,7 @@ from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import World, run_trials
 from harness.engine.store import Store
-from harness.errors import ExitCode, HarnessError, InfrastructureError
+from harness.errors import ExitCode, HarnessError, InfrastructureError, InterruptedRun
 from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
@@ -133,6 +133,8 @@ class _Ended:
 
     progress: Progress
     interrupted: bool
+    left: bool
+    """Whether requests in flight were abandoned."""
 
 
 @dataclass
@@ -188,7 +190,7 @@ class _Job:
         return Redactor(self.ready.secrets)
 
     async def _session(self, http: Http, session: Session) -> _Ended:
-        stop, progress = Stop(), self._progress()
+        stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
         async with Store(self.folder, self._redactor) as store, Pool() as pool:
             replay = self._stack(http, stop)
@@ -209,10 +211,10 @@ class _Job:
                 with _signals(stop, self.display):
                     await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)
             except asyncio.CancelledError:
-                stop.ask("interrupted")
+                left = True
         if self.replay is not None:
             self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
-        return _Ended(progress, stop.asked)
+        return _Ended(progress, stop.asked, left)
 
     def _stack(self, http: Http, stop: Stop) -> Replay:
         """The Send stack, outermost first; `Stop` stands where something waits and where something is sent."""
@@ -273,6 +275,11 @@ def _stored_in(folder: Path, targets: Mapping[str, Target]) -> Iterator[Stored]:
 
 def _outcome(folder: Path, ended: _Ended) -> Outcome:
     """The report on what is recorded, and an exit code that also says what ended the run before its time."""
+    if ended.left:
+        raise InterruptedRun(
+            f"left with {ended.progress.total.owed:,} trials owed; every answer acknowledged is kept. "
+            f"Go on with: harness resume {folder}"
+        )
     from harness.results import report  # noqa: PLC0415 — pandas takes longer to import than many runs to start
 
     stopped = list(ended.progress.stopped)

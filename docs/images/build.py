@@ -60,7 +60,8 @@ def main() -> None:
             if picture := photograph(outcome.folder / "report.html", style):
                 write(HERE / name, picture)
         readme = README.read_text("utf-8")
-        write(README, OUTPUT.sub(lambda _: example(readme), readme))
+        output = example(readme)
+        write(README, OUTPUT.sub(lambda _: output, readme, count=1))
 
 
 class Photographer(Display):

@@ -73,8 +73,10 @@ def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
     while "once more leaves now" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=9)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
+    assert "left with 30 trials owed" in err
+    assert "harness resume run" in err
     simulator.faults()
     assert cli("resume", "run").code == ExitCode.OK
     assert_complete(tmp_path / "run", 40)

@@ -145,3 +145,20 @@ COMPLETION = (
     b'{"id":"c1","object":"chat.completion","model":"tiny-1","choices":[{"index":0,"message":{"role":"assistant",'
     b'"content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}'
 )
+
+GOOD_STREAM = (EVENTS, ROLE, delta("Hel"), delta("lo"), STOP, USAGE, DONE, END)
+
+
+def sends(*pieces: bytes, then: str = "hang", pause: float = 0.002) -> Answer:
+    """An answer in these packets; then the connection hangs, is closed, or is reset."""
+
+    async def answer(request: Received, peer: Peer) -> None:
+        await peer.send(*pieces, pause=pause)
+        if then == "hang":
+            await peer.hang()
+        elif then == "reset":
+            peer.reset()
+        else:
+            peer.close()
+
+    return answer

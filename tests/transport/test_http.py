@@ -18,6 +18,7 @@ from tests.transport.servers import (
     DONE,
     END,
     EVENTS,
+    GOOD_STREAM,
     PING,
     ROLE,
     STOP,
@@ -28,6 +29,7 @@ from tests.transport.servers import (
     chunk,
     delta,
     head,
+    sends,
     serving,
     whole,
 )
@@ -35,28 +37,10 @@ from tests.transport.servers import (
 HURRIED = Timeouts(connect=2, first=0.4, idle=0.4, total=5)
 
 
-def sends(*pieces: bytes, then: str = "hang", pause: float = 0.002) -> Answer:
-    """An answer in these packets; then the connection hangs, is closed, or is reset."""
-
-    async def answer(request: Received, peer: Peer) -> None:
-        await peer.send(*pieces, pause=pause)
-        if then == "hang":
-            await peer.hang()
-        elif then == "reset":
-            peer.reset()
-        else:
-            peer.close()
-
-    return answer
-
-
 def outcome(response: Response) -> tuple[Any, ...]:
     """What a response says, in short: text, error kind, retryable."""
     error = response.error
     return response.text, error and error.kind, error and error.retryable
-
-
-GOOD_STREAM = (EVENTS, ROLE, delta("Hel"), delta("lo"), STOP, USAGE, DONE, END)
 
 
 # ── Answers that are complete ─────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,247 @@
+"""What each layer of a request costs: the pure ones alone, the others by what they add.
+
+Each is run over the same trials, several times, and the fastest time counts: others on the machine can only slow it down. The
+transport's share is not here: it is the whole job's slope less the sum of these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from time import process_time
+
+import uvloop
+from mock_server import BEFORE, BEHIND, PIECES
+from rig.questions import write_suite
+
+from harness import evaluate, registry
+from harness.engine.progress import Progress, Tally
+from harness.engine.runner import GraderSets, World, run_trials
+from harness.engine.store import Store
+from harness.graders import answer_of, grade_all
+from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Request, Response, Target, ToolCall, ToolResult, Trial
+from harness.plan import Plan
+from harness.prepare import prepared
+from harness.pricing.cost import exchange_cost, upper_bound
+from harness.records import encode
+from harness.suite import load
+from harness.transport.budget import Budget
+from harness.transport.limit import Limit
+from harness.transport.redact import Redactor
+from harness.transport.replay import Replay
+from harness.transport.retry import Retry
+from harness.transport.send import Send
+from harness.transport.slots import Slot
+from harness.transport.stop import Stop
+
+ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What the layers are run over: trials, what is sent for each and what comes back, made once."""
+
+    plan: Plan
+    trials: list[Trial]
+    exchanges: list[Exchange]
+    grades: list[tuple[Grade, ...]]
+
+    @property
+    def target(self) -> Target:
+        """The one target."""
+        return self.plan.targets[0]
+
+
+def layers(count: int, *, stream: bool) -> Mapping[str, float]:
+    """CPU microseconds a request by layer, in the order a request meets them."""
+    with _ready(count, stream=stream) as ready, tempfile.TemporaryDirectory() as folder:
+        alone = {
+            "case, render, plan, key": _fastest(partial(_plan, ready), count),
+            "encode": _fastest(partial(_encode, ready), count),
+            "decode": _fastest(partial(_decode, ready), count),
+            "price": _fastest(partial(_price, ready), count),
+            "grade": _fastest(partial(_grade, ready), count),
+            "record: encode": _fastest(partial(_record, ready), count),
+        }
+        write = _fastest_in_loop(lambda: _write(ready, Path(folder)), count)
+        engine = _fastest_in_loop(lambda: _run(ready, Path(folder), stack=False), count)
+        stacked = _fastest_in_loop(lambda: _run(ready, Path(folder), stack=True), count)
+    inside = sum(alone.values()) - alone["decode"] - alone["record: encode"] + write
+    return {**alone, "record: write": write - alone["record: encode"], "run, drive": engine - inside, "stack": stacked - engine}
+
+
+def _fastest(work: Callable[[], object], count: int) -> float:
+    return min(_timed(work) for _ in range(ROUNDS)) / count * 1e6
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = process_time()
+    work()
+    return process_time() - began
+
+
+def _fastest_in_loop(work: Callable[[], object], count: int) -> float:
+    async def timed() -> float:
+        began = process_time()
+        await work()  # type: ignore[misc]
+        return process_time() - began
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return min(runner.run(timed()) for _ in range(ROUNDS)) / count * 1e6
+
+
+# ── The layers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _plan(ready: Ready) -> None:
+    for _ in ready.plan.trials(ready.target):
+        pass
+
+
+def _encode(ready: Ready) -> None:
+    provider = registry.load("providers", ready.target.provider)
+    for trial in ready.trials:
+        provider.encode(ready.target, trial.request)
+
+
+def _decode(ready: Ready) -> None:
+    for trial in ready.trials:
+        _answer(ready.target, trial)
+
+
+def _price(ready: Ready) -> None:
+    """As the whole job does: the bound before sending, the attempt's cost to settle it, the exchange's cost to record."""
+    price = ready.target.price
+    assert price is not None
+    for exchange in ready.exchanges:
+        upper_bound(exchange.request, price, None)
+        exchange_cost(exchange.response.attempts[-1:], price)
+        exchange_cost(exchange.response.attempts, price)
+
+
+def _grade(ready: Ready) -> None:
+    graders = GraderSets()
+    for trial, exchange in zip(ready.trials, ready.exchanges, strict=True):
+        _graded(graders, trial, exchange)
+
+
+def _record(ready: Ready) -> None:
+    for record in _records(ready):
+        encode(record)
+
+
+async def _write(ready: Ready, folder: Path) -> None:
+    async with Store(folder, Redactor({})) as store:
+        for record in _records(ready):
+            store.append(record)
+
+
+async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
+    """The whole engine with an answer that is there at once, below the Send stack or in its place."""
+    target, stop, answers = ready.target, Stop(), {each.request: each.response for each in ()}
+    answers = {trial.key: exchange.response for trial, exchange in zip(ready.trials, ready.exchanges, strict=True)}
+
+    async def at_once(call: Call, _: Slot | None = None) -> Response:
+        return answers[call.key]
+
+    async with Store(folder, Redactor({})) as store:
+        world = World(
+            session="s",
+            send=_stack(at_once, stop) if stack else at_once,
+            encode=evaluate._encode,
+            cost=lambda target, response: exchange_cost(response.attempts, target.price),
+            call_tool=_no_tool,
+            append=store.append,
+            observe=lambda _: None,
+            stop=stop,
+            progress=Progress({target.name: Tally(planned=len(ready.trials))}),
+        )
+        await run_trials(world, [target], ready.plan.trials, lambda _: False)
+
+
+def _stack(http: Callable[..., object], stop: Stop) -> Send:
+    limit = Limit(stop.inside(http), tokens=evaluate._tokens)  # type: ignore[arg-type]
+    budget = Budget(limit, 1000.0, upper_bound=evaluate._upper_bound, price=evaluate._last_attempt_cost)
+    return Replay(Retry(stop.outside(budget)), (), mode="reuse", own="")
+
+
+async def _no_tool(call: ToolCall) -> ToolResult:
+    raise AssertionError(f"nobody calls {call.name} here")
+
+
+# ── What they are run over ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _ready(count: int, *, stream: bool) -> Iterator[Ready]:
+    with tempfile.TemporaryDirectory() as folder:
+        suite = load(write_suite(Path(folder), "http://127.0.0.1:1/v1", count, 64, stream=stream))
+        with prepared(suite, {}, live=True) as prepared_suite:
+            plan = prepared_suite.plan
+            target = plan.targets[0]
+            trials = list(plan.trials(target))
+            exchanges = [_exchange(target, trial) for trial in trials]
+            graders = GraderSets()
+            graded = [_graded(graders, trial, exchange) for trial, exchange in zip(trials, exchanges, strict=True)]
+            yield Ready(plan, trials, exchanges, graded)
+
+
+def _exchange(target: Target, trial: Trial) -> Exchange:
+    response = _answer(target, trial)
+    cost = exchange_cost(response.attempts, target.price)
+    return Exchange("t0", "target", target.name, trial.request, response, cost)
+
+
+def _answer(target: Target, trial: Trial) -> Response:
+    decoder = registry.load("providers", target.provider).decoder(target, trial.request)
+    if trial.request.stream:
+        for event in _EVENTS:
+            decoder.event("", event)
+    else:
+        decoder.body(_BODY[0] + trial.identity.case.encode() + _BODY[1])
+    found = decoder.finish({})
+    at = tuple(range(10**9, 10**9 + 20)) if trial.request.stream else ()
+    marks = Marks(1, 2, 3, 4, 5, *(at[:1] * 2 or (None, None)), at[-1] if at else None, 10**9, at, len(at))
+    attempts = (Attempt(marks, 200, found.usage, None, clock="protocol"),)
+    return Response(found.message, found.usage, found.finish_reason, attempts, None, found.model, found.fingerprint)
+
+
+_BODY = (BEFORE.partition(b"\r\n\r\n")[2], BEHIND)
+_EVENTS = [line[len(b"data: ") :] for line in b"".join(PIECES).split(b"\n") if line.startswith(b"data: ")]
+
+
+def _graded(graders: GraderSets, trial: Trial, exchange: Exchange) -> tuple[Grade, ...]:
+    flow = grade_all(graders.of(trial), answer_of(trial, (exchange,)))
+    try:
+        next(flow)
+    except StopIteration as ended:
+        grades: tuple[Grade, ...] = ended.value
+        return grades
+    raise AssertionError("the number grader asks nobody")
+
+
+def _records(ready: Ready) -> Iterator[Record]:
+    for trial, exchange, grades in zip(ready.trials, ready.exchanges, ready.grades, strict=True):
+        who = trial.identity
+        yield Record(
+            key=trial.key,
+            eval=who.eval,
+            case=who.case,
+            prompt=who.prompt,
+            target=who.target,
+            setting=who.setting,
+            repeat=who.repeat,
+            session="session",
+            exchanges=(exchange,),
+            grades=grades,
+            score=1.0,
+            passed=True,
+            cost=exchange.cost.usd,
+            tags=trial.tags,
+            expected=trial.expected,
+        )
