@@ -57,7 +57,7 @@ class FailingDisk:
 
     def _path(self, first: Any) -> Path | None:
         """The file of the folder a call is about; None for any other."""
-        path = Path(os.readlink(f"/proc/self/fd/{first}")) if isinstance(first, int) else Path(first)
+        path = Path(f"/proc/self/fd/{first}").readlink() if isinstance(first, int) else Path(first)
         return path if self._folder in path.parents else None
 
 

@@ -150,7 +150,7 @@ GOOD_STREAM = (EVENTS, ROLE, delta("Hel"), delta("lo"), STOP, USAGE, DONE, END)
 
 
 def sends(*pieces: bytes, then: str = "hang", pause: float = 0.002) -> Answer:
-    """An answer in these packets; then the connection hangs, is closed, or is reset."""
+    """An answer in these packets; then the connection hangs, is closed or reset, or is kept for the next request."""
 
     async def answer(request: Received, peer: Peer) -> None:
         await peer.send(*pieces, pause=pause)
@@ -158,7 +158,7 @@ def sends(*pieces: bytes, then: str = "hang", pause: float = 0.002) -> Answer:
             await peer.hang()
         elif then == "reset":
             peer.reset()
-        else:
+        elif then == "close":
             peer.close()
 
     return answer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -16,6 +15,7 @@ from harness.transport.http import Http
 from harness.transport.slots import Slot
 from harness.transport.wire import Wire
 from tests.transport.calling import Kind, call
+from tests.transport.certificates import certificate
 from tests.transport.servers import COMPLETION, Peer, Received, chunk, head, serving, whole
 
 
@@ -139,22 +139,6 @@ def test_a_server_faster_than_its_reader_is_held_back(kind: Kind) -> None:
 
 
 # ── TLS ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def certificate(folder: Path, name: str, *, host: str = "IP:127.0.0.1", expired: bool = False) -> ssl.SSLContext:
-    """A server's context with a fresh self-signed certificate in `folder`."""
-    key, cert = folder / f"{name}.key", folder / f"{name}.pem"
-    command = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}"]
-    _openssl(*command, "-keyout", key, "-out", cert, "-addext", f"subjectAltName={host}")
-    if expired:
-        _openssl("x509", "-in", cert, "-signkey", key, "-days", "-1", "-out", cert)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, key)
-    return context
-
-
-def _openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
 
 
 def over_tls(kind: Kind, server_context: ssl.SSLContext, trusted: Path | None) -> Response:

@@ -1,0 +1,135 @@
+"""What the pages say is true: suites load, commands run and print what is shown, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from contextlib import chdir
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from harness.starter import write_workspace
+from harness.suite.load import load
+from tests.docs.pages import PAGES, ROOT, Fence, fences, links, mentioned, words
+from tests.support import Command, Simulated
+
+SUITES = [fence for fence in fences() if fence.suite]
+CONSOLES = [fence for fence in fences() if fence.language == "console"]
+
+NOT_RUN = {
+    "harness simulate --port 8787": "serves until it is stopped",
+    "harness run suites/scout.yaml": "needs a Cloudflare account",
+    "harness run suites/scout.yaml --limit 5": "needs a Cloudflare account",
+}
+"""Commands of consoles whose words are checked but which are not run, and why."""
+
+CHANGING = re.compile(r"\d[\d.]* m?s\b|\d{4}-\d\d-\d\d|more in the report|…")
+"""Where a line of output begins to differ from run to run, or the page leaves something out."""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """What `harness init` writes."""
+    list(write_workspace(tmp_path))
+    return tmp_path
+
+
+def name(value: object) -> str:
+    """How pytest names a fence, a page or a link."""
+    if isinstance(value, Fence):
+        return f"{value.page.stem}-{value.suite or value.file or value.language}"
+    return str(value.relative_to(ROOT) if isinstance(value, Path) else value)
+
+
+@pytest.mark.parametrize("fence", SUITES, ids=name)
+def test_a_suite_loads(workspace: Path, fence: Fence) -> None:
+    loaded = load(written(workspace, fence))
+    assert loaded.evals
+    assert not loaded.warnings
+
+
+@pytest.mark.parametrize("page", sorted({fence.page for fence in CONSOLES}), ids=name)
+def test_the_commands_of_a_page_run_one_after_the_other(workspace: Path, page: Path) -> None:
+    command = Command(workspace)
+    for fence in (each for each in fences() if each.page == page):
+        if fence.suite:
+            written(workspace, fence)
+        elif fence.language == "python":
+            with chdir(workspace):
+                exec(fence.text, {})
+        elif fence.language == "console":
+            run(command, fence)
+
+
+@pytest.mark.parametrize("text", [*mentioned(), *NOT_RUN])
+def test_a_command_that_is_only_mentioned_has_the_right_words(cli: Command, text: str) -> None:
+    ended = cli(*words(text), "--help")
+    assert ended.code == 0, ended.err
+
+
+def test_nothing_is_listed_as_not_run_in_vain() -> None:
+    assert NOT_RUN.keys() <= {command for fence in CONSOLES for command, _ in fence.commands}
+
+
+def test_the_targets_of_make_exist() -> None:
+    shown = {command.split()[1] for fence in CONSOLES for command, _ in fence.commands if command.startswith("make ")}
+    assert shown <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize(("page", "link"), links(), ids=name)
+def test_a_link_leads_somewhere(page: Path, link: str) -> None:
+    path, _, _ = link.partition("#")
+    assert (page.parent / path).exists()
+
+
+@pytest.mark.parametrize("fence", [fence for fence in fences() if fence.language == "yaml"], ids=name)
+def test_yaml_can_be_read(fence: Fence) -> None:
+    assert yaml.safe_load(fence.text)
+
+
+@pytest.mark.parametrize("fence", [fence for fence in fences() if fence.file], ids=name)
+def test_a_ci_file_runs_a_suite_of_its_page_and_keeps_what_that_wrote(fence: Fence) -> None:
+    suites = {f"suites/{each.suite}.yaml" for each in SUITES if each.page == fence.page}
+    assert set(re.findall(r"suites/[\w-]+\.yaml", fence.text)) <= suites
+    (folder,) = re.findall(r"--out (\S+)", fence.text)
+    kept = {found.rstrip("/") for found in re.findall(r"path?s?: \[?(reports/[\w/]+)", fence.text)}
+    assert kept <= {folder}
+
+
+def test_the_simulator_answers_as_its_page_shows(simulator: Simulated) -> None:
+    page = (ROOT / "docs/simulator.md").read_text("utf-8")
+    found = re.search(r"^\$ curl -s http://127\.0\.0\.1:8787(\S+) \\\n\s+-d '(.*)'\n(.*) …$", page, re.MULTILINE)
+    assert found is not None
+    path, body, answer = found.groups()
+    with urlopen(Request(simulator.base_url + path, data=body.encode()), timeout=30) as response:
+        assert response.read().decode().startswith(answer)
+
+
+def test_every_page_of_the_docs_is_in_the_readme() -> None:
+    linked = {(page.parent / link).resolve() for page, link in links() if page == ROOT / "README.md"}
+    assert set(PAGES) - {ROOT / "README.md"} <= linked
+
+
+def written(workspace: Path, fence: Fence) -> Path:
+    """The fence's suite as a file of the workspace."""
+    path = workspace / "suites" / f"{fence.suite}.yaml"
+    path.write_text(fence.text, "utf-8")
+    return path
+
+
+def run(command: Command, fence: Fence) -> None:
+    """Run the `harness` commands of a console; what is shown under one must be in its output, but for what changes."""
+    for text, output in fence.commands:
+        if text.startswith("harness ") and text not in NOT_RUN:
+            ended = command(*words(text))
+            assert ended.code == 0, ended.err
+            printed = squeezed(ended.out)
+            for line in output.splitlines():
+                assert squeezed(CHANGING.split(line)[0]) in printed, "run: python docs/images/build.py"
+
+
+def squeezed(text: str) -> str:
+    """`text` without the white space and rules that only lay it out."""
+    return " ".join(re.sub("─+", " ", text).split())

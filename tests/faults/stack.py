@@ -1,0 +1,68 @@
+"""The Send stack in its one line, as a run composes it, for faults that need no more than that."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from time import perf_counter_ns
+from typing import Any, TypeVar
+
+import httpx
+import uvloop
+
+from harness.model import Call, Limits, Response, Target, Timeouts
+from harness.transport.budget import Budget
+from harness.transport.connect import open_transport
+from harness.transport.http import Http
+from harness.transport.limit import Limit
+from harness.transport.replay import Replay
+from harness.transport.retry import Retry
+from harness.transport.send import REAL_CLOCK, Clock, Send
+from tests.transport.calling import PATIENT, call
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def stack(
+    *,
+    clock: Clock = REAL_CLOCK,
+    secrets: Mapping[str, str] | None = None,
+    open: Callable[[Target], httpx.AsyncBaseTransport] = open_transport,
+) -> AsyncIterator[Send]:
+    """`replay(retry(budget(limit(http))))` over real sockets."""
+    async with Http(secrets or {}, open) as http:
+        limit = Limit(http, tokens=lambda call: 0, clock=clock)
+        budget = Budget(limit, math.inf, upper_bound=lambda call: 0.0, price=lambda call, response: 0.0)
+        yield Replay(Retry(budget, clock=clock), ())
+
+
+def faster(times: float) -> Clock:
+    """A clock on which minutes of waiting take a moment; sockets and the transport's own timeouts stay in real time."""
+    return Clock(lambda: round(perf_counter_ns() * times), lambda seconds: asyncio.sleep(seconds / times))
+
+
+def asking(url: str, *, key: str = "k", timeouts: Timeouts = PATIENT, **changes: Any) -> Call:
+    """A Call to `url`; a target's limits are among `changes`."""
+    limits = {name: changes.pop(name) for name in ("concurrency", "retries") if name in changes}
+    one = call(url, timeouts=timeouts, **changes)
+    return replace(one, key=key, target=replace(one.target, name=url, limits=Limits(timeouts=timeouts, **limits)))
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """On the event loop that runs use."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def send_all(send: Send, calls: list[Call]) -> list[Response]:
+    """All of `calls` at once."""
+    return list(await asyncio.gather(*(send(each) for each in calls)))
+
+
+def kinds(response: Response) -> list[str | None]:
+    """The error kind of each attempt."""
+    return [attempt.error and attempt.error.kind for attempt in response.attempts]
