@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
+from math import isqrt
 from typing import Any
 
 import orjson
@@ -147,16 +148,20 @@ def seed_of(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None
 def permuted(index: int, size: int, seed: int) -> int:
     """Where `index` goes in a pseudo-random permutation of range(size) that needs no memory.
 
-    A four-round Feistel network over the next even number of bits, walked until it lands inside the range (Black and
-    Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
+    A four-round Feistel network on a row and a column of the smallest table with nearly as many columns as rows, walked until it
+    lands inside the range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002: the generalised Feistel
+    cipher). The table has hardly more places than the range, so it seldom walks.
     """
-    half = max(1, ((size - 1).bit_length() + 1) // 2)
-    mask = (1 << half) - 1
+    if size == 1:
+        return 0
+    columns = isqrt(size - 1) + 1
+    rows = -(-size // columns)
     while True:
-        left, right = index >> half, index & mask
-        for turn in range(4):
-            left, right = right, left ^ (_mixed(right, seed, turn) & mask)
-        index = left << half | right
+        row, column = divmod(index, columns)
+        for turn in (0, 2):
+            row = (row + _mixed(column, seed, turn)) % rows
+            column = (column + _mixed(row, seed, turn + 1)) % columns
+        index = row * columns + column
         if index < size:
             return index
 

@@ -27,6 +27,7 @@ _NUMBER = re2.compile(
     rf"(?:[eE]([-−+]?\d+)|\s?(?:[x×*·⋅]|\\times|\\cdot)\s?{_TEN_TO_THE})?)"
 )
 _BARE = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
+_APART = ":="  # beside letters and digits, what may stand before a closing number's space without being a part of it
 _SEPARATORS = ",'’_\u00a0\u2009\u202f"
 _GROUPED = re.compile(rf"\d{{1,3}}([{_SEPARATORS}])\d{{3}}(?:\1\d{{3}})*")
 _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123456789")
@@ -34,11 +35,22 @@ _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123
 
 def read_number(text: str) -> Decimal | None:
     """The last number in `text`, None where there is none."""
-    bare = text.strip()
-    if _BARE.fullmatch(bare):  # the usual answer, read in a tenth of the time
-        return Decimal(bare)
+    closing = _closing_number(text)
+    if closing is not None:
+        return closing
     last = deque(_NUMBER.finditer(searchable(text)), maxlen=1)
     return _value(*map(_plain, last[0].groups())) if last else None
+
+
+def _closing_number(text: str) -> Decimal | None:
+    """The plain number that is the text's last word, as in most answers: read in a tenth of the time, and to the same result.
+
+    None where what stands before it could belong to it, as a sign or a currency can (`- 5`, `-$ 5`).
+    """
+    before, _, word = text.strip().rpartition(" ")
+    word = word.removesuffix(".")
+    apart = not before or before[-1].isalnum() or before[-1] in _APART
+    return Decimal(word) if apart and _BARE.fullmatch(word) else None
 
 
 def _value(

@@ -1,20 +1,27 @@
 """What a request cost, and the most that it can cost.
 
 Two figures are kept side by side: what the provider says it billed (`reported`), and tokens times the dated price (`priced`).
-Sums are exact (decimal) until the last step. Unknown is None, never 0. The upper bound is what a hard budget reserves before it
+Sums are exact until the last step. Unknown is None, never 0. The upper bound is what a hard budget reserves before it
 lets an attempt go, so it errs to the high side in every term.
+
+Prices are decimals; they are multiplied as whole numbers of a unit that divides all of them (`_Rates`), which is as exact and
+costs a twentieth: every attempt is priced, and bounded before it is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from math import lcm
 from typing import Any
 
 from harness.model import Attempt, Cost, Image, Message, Price, Request, Usage
 from harness.pricing.text import json_text
 
-MTOK = Decimal(1_000_000)
+MTOK = 1_000_000
 
 DOLLARS_PER_NEURON = Decimal("0.000011")
 """Workers AI: $0.011 per 1,000 neurons (developers.cloudflare.com/workers-ai/platform/pricing)."""
@@ -39,8 +46,18 @@ def cost(usage: Usage, price: Price) -> float | None:
 
     Above a tier's threshold of input tokens, that tier prices the whole request.
     """
-    exact = _exact(usage, price)
-    return None if exact is None else float(exact)
+    if usage.input is None or usage.output is None:
+        return None
+    rates = _rates(price)
+    level = rates.above(usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h)
+    tokens = (
+        level.input * usage.input
+        + level.cache_read * usage.cache_read
+        + level.cache_write * usage.cache_write
+        + level.cache_write_1h * usage.cache_write_1h
+        + level.output * (usage.output + usage.reasoning)
+    )
+    return rates.dollars(tokens)
 
 
 def reported_cost(usage: Usage) -> float | None:
@@ -58,8 +75,8 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
     """
     billed = [attempt.usage for attempt in attempts if not _is_free(attempt)]
     return Cost(
-        reported=_sum(None if usage is None else reported_cost(usage) for usage in billed) if billed else None,
-        priced=None if price is None else _sum(None if usage is None else cost(usage, price) for usage in billed),
+        reported=_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
+        priced=None if price is None else _sum([None if usage is None else cost(usage, price) for usage in billed]),
     )
 
 
@@ -78,15 +95,15 @@ def upper_bound(
     output = output_bound(request, context, extra_body or {})
     if output is None:
         return None
-    most = input_bound(request, image_tokens or IMAGE_BOUND) + _size(json_text(extra_body or {}))
-    levels = (price, *(tier for above, tier in price.tiers if most > above))
-    dollars = max(_dearest_input(level) * most + level.output * output for level in levels)
-    return float(dollars / MTOK + price.per_request)
+    most = input_bound(request, image_tokens or IMAGE_BOUND) + (_size(json_text(extra_body)) if extra_body else 0)
+    rates = _rates(price)
+    levels = (rates, *(tier for above, tier in rates.tiers if most > above))
+    return rates.dollars(max([level.dearest_input * most + level.output * output for level in levels]))
 
 
 def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
     """The most input tokens `request` can have: no token is shorter than a byte, plus what templates and images add."""
-    size = _size(request.prompt or "") + sum(_size(_message_text(message)) for message in request.messages)
+    size = _size(request.prompt or "") + sum([_message_size(message) for message in request.messages])
     overhead = TEMPLATE_BOUND + MESSAGE_BOUND * len(request.messages)
     if request.tools or request.response_format:
         # Templates write JSON with line breaks and indents of their own: no more of them than it has characters.
@@ -97,7 +114,7 @@ def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
 def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
     """The most output tokens `request` can have, over all its samples; None where nothing says."""
     # What a target adds to the body overrides the request's own, under whichever name its server knows.
-    sent = {**request.sampling, **extra_body}
+    sent = {**request.sampling, **extra_body} if extra_body else request.sampling
     limits = [limit for name in _OUTPUT_LIMITS if isinstance(limit := sent.get(name), int)]
     most = max(limits) if limits else context
     samples = sent.get("n")
@@ -106,36 +123,69 @@ def output_bound(request: Request, context: int | None, extra_body: Mapping[str,
 
 def count_images(request: Request) -> int:
     """How many images the messages carry."""
-    parts = (part for message in request.messages if not isinstance(message.content, str) for part in message.content)
-    return sum(isinstance(part, Image) for part in parts)
+    several = [message.content for message in request.messages if not isinstance(message.content, str)]
+    return sum(isinstance(part, Image) for content in several for part in content)
 
 
-def _exact(usage: Usage, price: Price) -> Decimal | None:
-    if usage.input is None or usage.output is None:
-        return None
-    level = _level(price, usage.input_tokens or 0)
-    write = _known(level.cache_write, level.input)
-    tokens = (
-        level.input * usage.input
-        + _known(level.cache_read, level.input) * usage.cache_read
-        + write * usage.cache_write
-        + _known(level.cache_write_1h, write) * usage.cache_write_1h
-        + level.output * (usage.output + usage.reasoning)
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """A price as whole numbers: `input` and so on are what a token costs where a dollar has 1,000,000 × `unit` parts."""
+
+    unit: int
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+    dearest_input: int
+    per_request: int = 0
+    tiers: tuple[tuple[int, _Rates], ...] = ()
+
+    def above(self, input_tokens: int) -> _Rates:
+        """The rates of a request with so many input tokens: the highest tier's below them, else these."""
+        return next((tier for above, tier in reversed(self.tiers) if input_tokens > above), self)
+
+    def dollars(self, tokens: int) -> float:
+        """A whole request, its tokens already multiplied; dividing two whole numbers rounds once, and correctly."""
+        return (tokens + self.per_request) / (self.unit * MTOK)
+
+
+@lru_cache(maxsize=256)
+def _rates(price: Price) -> _Rates:
+    levels = (price, *(tier for _, tier in price.tiers))
+    unit = lcm(*(Fraction(figure).denominator for level in levels for figure in (*_offered(level), level.output, price.per_request)))
+    tiers = tuple((above, _level(tier, unit)) for above, tier in price.tiers)
+    return _level(price, unit, tiers, per_request=int(Fraction(price.per_request) * unit) * MTOK)
+
+
+def _level(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), per_request: int = 0) -> _Rates:
+    """One tier's rates, or the base price's; a cache price that is not given is the input price."""
+
+    def whole(figure: Decimal) -> int:
+        return int(Fraction(figure) * unit)
+
+    write = _known(price.cache_write, price.input)
+    return _Rates(
+        unit=unit,
+        input=whole(price.input),
+        output=whole(price.output),
+        cache_read=whole(_known(price.cache_read, price.input)),
+        cache_write=whole(write),
+        cache_write_1h=whole(_known(price.cache_write_1h, write)),
+        dearest_input=whole(max(_offered(price))),
+        per_request=per_request,
+        tiers=tiers,
     )
-    return tokens / MTOK + price.per_request
 
 
-def _level(price: Price, input_tokens: int) -> Price:
-    return next((tier for above, tier in reversed(price.tiers) if input_tokens > above), price)
+def _offered(price: Price) -> list[Decimal]:
+    """What a token of input costs, cached or not."""
+    figures = (price.input, price.cache_read, price.cache_write, price.cache_write_1h)
+    return [each for each in figures if each is not None]
 
 
 def _known(price: Decimal | None, otherwise: Decimal) -> Decimal:
     return otherwise if price is None else price
-
-
-def _dearest_input(price: Price) -> Decimal:
-    offered = (price.input, price.cache_read, price.cache_write, price.cache_write_1h)
-    return max(each for each in offered if each is not None)
 
 
 def _is_free(attempt: Attempt) -> bool:
@@ -145,11 +195,12 @@ def _is_free(attempt: Attempt) -> bool:
     return refused or (attempt.status is None and attempt.marks.sent is None)
 
 
-def _sum(costs: Iterable[float | None]) -> float | None:
-    known = list(costs)
-    if any(each is None for each in known):
-        return None
-    return float(sum((_decimal(each) for each in known if each is not None), Decimal(0)))
+def _sum(costs: Sequence[float | None]) -> float | None:
+    """Their exact sum, 0 where there are none; unknown where one is unknown."""
+    if len(costs) == 1:
+        return costs[0]
+    known = [_decimal(each) for each in costs if each is not None]
+    return float(sum(known, Decimal(0))) if len(known) == len(costs) else None
 
 
 def _decimal(number: float) -> Decimal:
@@ -157,9 +208,13 @@ def _decimal(number: float) -> Decimal:
 
 
 def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    """Bytes in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _message_text(message: Message) -> str:
-    calls = json_text(message.tool_calls) if message.tool_calls else ""
-    return "".join((message.role, message.name or "", message.tool_call_id or "", message.text, calls))
+def _message_size(message: Message) -> int:
+    """Bytes of all that a message holds."""
+    size = len(message.role) + _size(message.text)
+    for more in (message.name, message.tool_call_id, json_text(message.tool_calls) if message.tool_calls else None):
+        size += _size(more) if more else 0
+    return size

@@ -17,7 +17,7 @@ from harness.transport.reader import ReadClock
 from harness.transport.wire import Wire
 
 
-def open_transport(target: Target) -> httpx.AsyncBaseTransport:
+def open_transport(target: Target) -> Wire | ReadClock:
     """A fresh transport for one slot of `target`."""
     proxy = proxy_for(target.base_url)
     if proxy is None:

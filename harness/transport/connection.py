@@ -1,8 +1,9 @@
 """One HTTP/1.1 connection: an asyncio Protocol around httptools that stamps each read before any task is scheduled.
 
-It carries one exchange at a time. `begin` writes a request; `head` waits for the status line and headers; `read` waits for
-body bytes. Errors are httpx's exceptions and surface only after everything that arrived before them has been read. Reading
-from the socket is paused while more than `HIGH_WATER` bytes wait to be taken, so a fast server cannot fill memory.
+It carries one exchange at a time. `begin` writes a request; `head` waits for the status line and headers; then the body is
+either poured into a sink (`pour`, for many small reads) or waited for read by read (`read`). Errors are httpx's exceptions and
+surface only after everything that arrived before them has been taken. Reading from the socket is paused while more than
+`HIGH_WATER` bytes wait to be taken, so a fast server cannot fill memory.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import cast
@@ -48,7 +50,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._write_paused = False
+        self._sink: Callable[[int, bytes], bool] | None = None
+        self.write_paused = False
         self.lost = False
         self._clear(Arrivals(), body_expected=True)
         self.complete = True
@@ -58,7 +61,7 @@ class Connection(asyncio.Protocol):
         self.status = 0
         self.http_version = b"HTTP/1.1"
         self.headers: list[tuple[bytes, bytes]] = []
-        self.chunks: deque[tuple[int, bytes]] = deque()
+        self._chunks: deque[tuple[int, bytes]] = deque()
         self.complete = False
         self.reusable = False
         self.error: httpx.TransportError | None = None
@@ -91,7 +94,7 @@ class Connection(asyncio.Protocol):
 
     async def flush(self, seconds: float | None) -> None:
         """Wait until the request has left, or the answer makes that unnecessary. Raises httpx.WriteTimeout, NetworkError."""
-        while self._write_paused and not self.status and self.error is None:
+        while self.write_paused and not self.status and self.error is None:
             await self._wait(seconds, httpx.WriteTimeout)
 
     async def head(self, seconds: float | None) -> None:
@@ -101,20 +104,64 @@ class Connection(asyncio.Protocol):
                 raise self.error
             await self._wait(seconds, httpx.ReadTimeout)
 
-    async def read(self, seconds: float | None) -> tuple[int, bytes] | None:
-        """The next read's (arrival, body bytes), None at the end of the body. Raises as `head` does."""
-        while not self.chunks:
-            if self.complete:
+    async def read(self, seconds: float | None) -> bytes | None:
+        """The next read's body bytes, None at the end of the body. Raises as `head` does."""
+        while not self._chunks:
+            if self._over():
                 return None
-            if self.error is not None:
-                raise self.error
             await self._wait(seconds, httpx.ReadTimeout)
-        arrival, data = self.chunks.popleft()
+        _, data = self._chunks.popleft()
         self._waiting_bytes -= len(data)
+        self._resume_reading()
+        return data
+
+    async def pour(self, sink: Callable[[int, bytes], bool]) -> None:
+        """Give each read (arrival, body bytes) to `sink` until the body ends or it returns True: nothing more is wanted.
+
+        The task sleeps meanwhile; each read is given in a callback of its own, so that no stamp waits for a sink. Raises as
+        `head` does, and what `sink` raises.
+        """
+        if self._poured(sink):  # the usual whole answer came with its headers
+            return
+        self._sink, self._waiter = sink, self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._sink = self._waiter = None
+
+    def _pump(self) -> None:
+        sink, waiter = self._sink, self._waiter
+        if sink is None or waiter is None or waiter.done():
+            return
+        try:
+            if self._poured(sink):
+                waiter.set_result(None)
+        except Exception as broken:  # noqa: BLE001 — it is raised in the task that waits
+            waiter.set_exception(broken)
+
+    def _poured(self, sink: Callable[[int, bytes], bool]) -> bool:
+        """Give `sink` what is here; whether that was the end."""
+        chunks = self._chunks
+        while chunks:
+            arrival, data = chunks.popleft()
+            self._waiting_bytes -= len(data)
+            if sink(arrival, data):
+                return True
+        self._resume_reading()
+        return self._over()
+
+    def _over(self) -> bool:
+        """Whether the body has ended; raises where it broke off."""
+        if self.complete:
+            return True
+        if self.error is not None:
+            raise self.error
+        return False
+
+    def _resume_reading(self) -> None:
         if self._reading_paused and self._waiting_bytes < HIGH_WATER and self._transport is not None:
             self._reading_paused = False
             self._transport.resume_reading()
-        return arrival, data
 
     def abort(self) -> None:
         """Close the socket now; what was not read is lost."""
@@ -134,8 +181,12 @@ class Connection(asyncio.Protocol):
 
     def _wake(self) -> None:
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if waiter is None or waiter.done():
+            return
+        if self._sink is None:
             waiter.set_result(None)
+        else:
+            self._loop.call_soon(self._pump)
 
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,27 +198,27 @@ class Connection(asyncio.Protocol):
         if self.complete:  # nobody asked
             self.abort()
             return
-        if self.arrivals.first_byte is None:
-            self.arrivals.first_byte = arrival
-        self._parse(data, arrival)
-        if self._pieces:
-            self._keep(arrival)
-        if self.status or self.error is not None:
-            self._wake()
-
-    def _parse(self, data: bytes, arrival: int) -> None:
-        if not self.status:
-            self._head_size += len(data)
+        self._arrived(arrival, len(data))
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail(httpx.RemoteProtocolError("the server switched protocols, which nobody asked for"))
         except httptools.HttpParserError as malformed:
             self._malformed(malformed)
-        if not self.status and self._head_size > MAX_HEAD:
-            self._fail(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
+        if self._pieces:
+            self._keep(arrival)
         if self.complete:
             self.arrivals.done = arrival
+        elif self._head_size > MAX_HEAD and not self.status:
+            self._fail(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
+        if self.status or self.error is not None:
+            self._wake()
+
+    def _arrived(self, arrival: int, size: int) -> None:
+        if self.arrivals.first_byte is None:
+            self.arrivals.first_byte = arrival
+        if not self.status:
+            self._head_size += size
 
     def _malformed(self, error: Exception) -> None:
         if self.complete:  # bytes after the answer: it stands, the connection does not
@@ -178,7 +229,7 @@ class Connection(asyncio.Protocol):
     def _keep(self, arrival: int) -> None:
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces = []
-        self.chunks.append((arrival, data))
+        self._chunks.append((arrival, data))
         self._waiting_bytes += len(data)
         if self._waiting_bytes > HIGH_WATER and not self._reading_paused and self._transport is not None:
             self._reading_paused = True
@@ -214,10 +265,10 @@ class Connection(asyncio.Protocol):
         self.abort()
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self.write_paused = True
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self.write_paused = False
         self._wake()
 
     # ── httptools ─────────────────────────────────────────────────────────────────────────────────────────────────────

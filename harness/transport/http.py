@@ -6,7 +6,6 @@ never followed, so that a key goes nowhere but where the target says; compressed
 
 from __future__ import annotations
 
-from asyncio import timeout_at
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from types import TracebackType
@@ -21,11 +20,14 @@ from harness.transport.connect import open_transport, proxy_for
 from harness.transport.dial import dial
 from harness.transport.failures import Scene, failure, late
 from harness.transport.inflate import BadEncodingError, BodyTooLargeError
+from harness.transport.line import Line
 from harness.transport.reader import ReadClock
 from harness.transport.reading import Reading
+from harness.transport.request import Outgoing, Template
 from harness.transport.send import refusal
 from harness.transport.slots import Slot
 from harness.transport.sse import EventTooLargeError
+from harness.transport.watch import Watch
 from harness.transport.wire import Wire
 
 _DEFAULT_HEADERS = (
@@ -42,15 +44,17 @@ class Http:
     Raises UsageError for a key that no header can carry.
     """
 
-    def __init__(self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport] = open_transport) -> None:
+    def __init__(
+        self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport | ReadClock] = open_transport
+    ) -> None:
         for name, value in secrets.items():
             if not value.isprintable() or not value.isascii():
                 raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
         self._secrets = dict(secrets)
         self._open = open
-        self._opened: list[httpx.AsyncBaseTransport] = []
+        self._opened: list[Line] = []
         self._reached: set[str] = set()
-        self._prepared = lru_cache(maxsize=1024)(self._prepare)
+        self._template = lru_cache(maxsize=1024)(self._make_template)
 
     async def __call__(self, call: Call, slot: Slot) -> Response:
         """The Response, with exactly one Attempt where anything was tried."""
@@ -62,24 +66,25 @@ class Http:
         return reading.response(slot, await self._attempt(call, slot, reading))
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
-        request = self._request(call, reading)
-        watch = timeout_at(reading.total_at)
+        timeouts = call.target.limits.timeouts
+        watch = Watch(reading.total_at)
         try:
-            async with watch:
-                answer = await self._transport(slot, call.target).handle_async_request(request)
-                request.extensions["timeout"]["read"] = None  # from here on, content is waited for and not bytes
+            with watch:
+                request, line = self._request(call), self._line(slot, call.target)
+                first = timeouts.first if call.request.stream else None
+                answer = await line.exchange(request, reading.arrivals, connect=timeouts.connect, first=first)
                 self._reached.add(call.target.base_url)
                 try:
                     await reading.take(answer, watch)
                 finally:
-                    await answer.stream.aclose()  # type: ignore[union-attr]
+                    await line.release()
         except (httpx.TransportError, EventTooLargeError, BodyTooLargeError, BadEncodingError) as broken:
             return failure(broken, self._scene(call, reading))
         except TimeoutError:
-            if not watch.expired():
+            if not watch.expired:
                 raise
             return late(reading.waiting, self._scene(call, reading))
-        return _redirect(request.url, reading) if reading.redirected else None
+        return _redirect(request.template.url, reading) if reading.redirected else None
 
     def _scene(self, call: Call, reading: Reading) -> Scene:
         target = call.target
@@ -88,37 +93,27 @@ class Http:
 
     # ── The request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _request(self, call: Call, reading: Reading) -> httpx.Request:
-        url, prepared = self._prepared(call.target.base_url, call.wire.path, call.wire.headers, call.wire.auth)
-        body, timeouts = call.wire.body, call.target.limits.timeouts
-        patience = timeouts.first if call.request.stream else None
-        waits = {"connect": timeouts.connect, "read": patience, "write": patience, "pool": None}
-        extensions = {"timeout": waits, "marks": reading.arrivals}
-        request = httpx.Request(call.wire.method, url, headers=prepared, stream=httpx.ByteStream(body), extensions=extensions)
-        request.headers["Content-Length"] = str(len(body))
-        request.headers["X-Client-Request-Id"] = f"{call.key}-{call.position}-{call.attempt}"
-        return request
+    def _request(self, call: Call) -> Outgoing:
+        wire = call.wire
+        template = self._template(wire.method, call.target.base_url, wire.path, wire.headers, wire.auth)
+        return Outgoing(template, f"{call.key}-{call.position}-{call.attempt}", wire.body)
 
-    def _prepare(
-        self, base_url: str, path: str, headers: tuple[tuple[str, str], ...], auth: Auth | None
-    ) -> tuple[httpx.URL, httpx.Headers]:
-        """The URL and headers that all requests of a target share; made once, because that is most of a request's cost."""
-        url = httpx.URL(base_url.rstrip("/") + path)
+    def _make_template(
+        self, method: str, base_url: str, path: str, headers: tuple[tuple[str, str], ...], auth: Auth | None
+    ) -> Template:
+        """What all requests of a target share; made once, because that is most of a request's cost."""
         named = {name.lower(): (name, value) for name, value in (*_DEFAULT_HEADERS, *headers)}
         if auth is not None:
             named[auth.header.lower()] = (auth.header, auth.prefix + self._secrets[auth.env])
-        lines = [(name.encode("ascii"), value.encode("latin-1")) for name, value in named.values()]
-        return url, httpx.Headers([(b"Host", url.netloc), *lines])
+        return Template(method, httpx.URL(base_url.rstrip("/") + path), named.values())
 
     # ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _transport(self, slot: Slot, target: Target) -> httpx.AsyncBaseTransport:
+    def _line(self, slot: Slot, target: Target) -> Line:
         if slot.transport is None:
             opened = self._open(target)
-            if not isinstance(opened, Wire | ReadClock):
-                opened = ReadClock(partial(self._open, target))
-            slot.transport = opened
-            self._opened.append(opened)
+            slot.transport = opened if isinstance(opened, Wire | ReadClock) else ReadClock(partial(self._open, target), opened)
+            self._opened.append(slot.transport)
         return slot.transport
 
     async def probe(self, target: Target) -> Error | None:

@@ -7,36 +7,45 @@ request that fails on a kept connection before any answer is sent once more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
 import httpx
 
 from harness.transport.connection import Arrivals
+from harness.transport.line import Sink
+from harness.transport.request import Outgoing
 
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")
 
 
-class ReadClock(httpx.AsyncBaseTransport):
-    """Wraps what `open_transport` makes; one exchange at a time."""
+class ReadClock:
+    """A `Line` over what `open_transport` makes; `opened` is the first of these, where there is one already."""
 
-    def __init__(self, open_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
+    def __init__(
+        self, open_transport: Callable[[], httpx.AsyncBaseTransport], opened: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         self._open = open_transport
-        self._inner: httpx.AsyncBaseTransport | None = None
+        self._inner = opened
+        self._answer: ReadAnswer | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and wait for the headers. Raises httpx.TransportError only."""
-        arrivals = request.extensions.get("marks") or Arrivals()
+    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> ReadAnswer:
+        """As a `Line` does it."""
         arrivals.protocol = False
-        trace = request.extensions["trace"] = _Trace(arrivals)
+        trace = _Trace(arrivals)
+        waits = {"connect": connect, "read": first, "write": first, "pool": None}
+        sent = request.for_httpx({"timeout": waits, "trace": trace})
         try:
-            return await self._attempt(request, arrivals, trace)
+            response = await self._attempt(sent, arrivals, trace)
         except (httpx.ReadError, httpx.RemoteProtocolError):
             if trace.dialled or not trace.traced:
                 raise
-        return await self._attempt(request, arrivals, trace)
+            response = await self._attempt(sent, arrivals, trace)
+        waits["read"] = None  # from here on, content is waited for and not bytes
+        self._answer = ReadAnswer(response, arrivals)
+        return self._answer
 
     async def _attempt(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
         if self._inner is None:
@@ -52,9 +61,13 @@ class ReadClock(httpx.AsyncBaseTransport):
             raise
         if not trace.traced:
             arrivals.sent, arrivals.first_byte = begun, perf_counter_ns()
-        response.extensions = {**response.extensions, "marks": arrivals}
-        response.stream = ReadStream(self, response.stream, arrivals)
         return response
+
+    async def release(self) -> None:
+        """Close the answer, and the transport with it where the body was not read to its end."""
+        answer, self._answer = self._answer, None
+        if answer is not None and not await answer.close():
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Close what is open; the next request opens it again."""
@@ -63,29 +76,26 @@ class ReadClock(httpx.AsyncBaseTransport):
             await inner.aclose()
 
 
-class ReadStream(httpx.AsyncByteStream):
-    """A response's body, stamped when this task read it."""
+class ReadAnswer:
+    """An httpx Response as an `Answer`: each read is stamped when this task takes it."""
 
-    def __init__(self, owner: ReadClock, inner: Any, arrivals: Arrivals) -> None:
-        self._owner = owner
-        self._inner = inner
+    def __init__(self, response: httpx.Response, arrivals: Arrivals) -> None:
+        self.status = response.status_code
+        self.headers = response.headers.raw
+        self._stream: Any = response.stream
         self._arrivals = arrivals
 
-    async def timed(self) -> AsyncIterator[tuple[int, bytes]]:
-        """(`perf_counter_ns` at reading, bytes) for each read. Raises httpx.TransportError."""
-        async for data in self._inner:
-            yield perf_counter_ns(), data
+    async def pour(self, sink: Sink) -> None:
+        """As an `Answer` does it."""
+        async for data in self._stream:
+            if sink(perf_counter_ns(), data):
+                return
         self._arrivals.done = perf_counter_ns()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for _, data in self.timed():
-            yield data
-
-    async def aclose(self) -> None:
-        """Close the response, and the transport with it where the body was not read to its end."""
-        await self._inner.aclose()
-        if self._arrivals.done is None:
-            await self._owner.aclose()
+    async def close(self) -> bool:
+        """Whether the body was read to its end."""
+        await self._stream.aclose()
+        return self._arrivals.done is not None
 
 
 class _Trace:

@@ -8,20 +8,18 @@ streamed has all its content at the very end, so there only the total applies.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from functools import lru_cache
 from time import perf_counter_ns
-from typing import Any, cast
-
-import httpx
 
 from harness.model import Attempt, Call, Error, Marks, Response
 from harness.providers.base import Decoded, Decoder, Signal
 from harness.transport.connection import Arrivals
 from harness.transport.failures import Waiting
 from harness.transport.inflate import Inflater
+from harness.transport.line import Answer
 from harness.transport.slots import Slot
 from harness.transport.sse import Event, Reader
-from harness.transport.wire import WireResponse
+from harness.transport.watch import Watch
 
 GRACE = 0.1
 """Seconds the end of the body may lag behind the terminal signal before the connection is given up for it."""
@@ -33,6 +31,8 @@ _KEPT = frozenset(
     | {"x-amzn-requestid", "x-request-id", "x-should-retry"}
 )
 _KEPT_PREFIXES = ("anthropic-", "cf-", "openai-", "x-ratelimit-", "x-simulated")
+
+_NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
 
 
 class Reading:
@@ -48,11 +48,12 @@ class Reading:
         self.arrivals = Arrivals()
         self.status: int | None = None
         self.headers: dict[str, str] = {}
-        self._body = bytearray()
+        self._kept: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._size = 0
         self._streamed = False
         self._events: list[int] = []
         self._reads = 0
-        self._first_token: int | None = None
         self._first_answer: int | None = None
         self._last_read: int | None = None
 
@@ -66,19 +67,25 @@ class Reading:
         """Whether the answer lies elsewhere."""
         return self.status is not None and 300 <= self.status < 400
 
-    async def take(self, answer: httpx.Response, watch: asyncio.Timeout) -> None:
+    async def take(self, answer: Answer, watch: Watch) -> None:
         """Read `answer` to its end, moving `watch` as content comes. Raises httpx.TransportError and the caps' ValueErrors."""
-        self.status = answer.status_code
-        raw = answer.raw_headers if isinstance(answer, WireResponse) else answer.headers.raw
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+        self.status = answer.status
+        self._take_headers(answer.headers)
         if self.redirected:
             return
-        inflater = Inflater(self.headers.get("content-encoding", ""))
-        chunks: AsyncIterator[tuple[int, bytes]] = cast(Any, answer.stream).timed()
+        self._watch = watch
+        self._inflater = Inflater(self.headers.get("content-encoding", ""))
         if self.succeeded and self._is_stream():
-            await self._take_events(chunks, inflater, watch)
+            await self._take_stream(answer)
         else:
-            await self._take_body(chunks, inflater)
+            await self._take_body(answer)
+
+    def _take_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        for raw, value in headers:
+            name, kept = _header(raw)
+            self.headers[name] = text = value.decode("latin-1")
+            if kept:
+                self._kept[name] = text
 
     def _is_stream(self) -> bool:
         """Whether events follow: by Content-Type; where that says nothing, by what was asked."""
@@ -87,52 +94,58 @@ class Reading:
             return True
         return self._call.request.stream and not kind.endswith(("json", "html"))
 
-    async def _take_body(self, chunks: AsyncIterator[tuple[int, bytes]], inflater: Inflater) -> None:
-        async for _, data in chunks:
-            self._body += inflater.feed(data)
-            if not self.succeeded and len(self._body) > MAX_ERROR_BODY:
-                return
+    async def _take_body(self, answer: Answer) -> None:
+        await answer.pour(self._take_part)
         if self.succeeded:
-            self._decoder.body(bytes(self._body))
+            self._decoder.body(b"".join(self._body))
 
-    async def _take_events(self, chunks: AsyncIterator[tuple[int, bytes]], inflater: Inflater, watch: asyncio.Timeout) -> None:
+    def _take_part(self, arrival: int, data: bytes) -> bool:
+        part = self._inflater.feed(data)
+        self._body.append(part)
+        self._size += len(part)
+        return self._size > MAX_ERROR_BODY and not self.succeeded
+
+    async def _take_stream(self, answer: Answer) -> None:
         self._streamed = True
-        reader = Reader()
+        self._reader = Reader()
         since_sent = (perf_counter_ns() - (self.arrivals.sent or perf_counter_ns())) / 1e9
-        self._wait(watch, "first", self._timeouts.first - since_sent)
-        async for arrival, data in chunks:
-            if not self._decoder.complete:  # nothing after the terminal signal matters but the end
-                self._last_read = arrival
-                self._take_read(reader.feed(inflater.feed(data)), arrival, watch)
+        self._wait("first", self._timeouts.first - since_sent)
+        await answer.pour(self._take_read)
         if not self._decoder.complete and self._last_read is not None:
-            self._take_read(reader.close(), self._last_read, watch)
+            self._take_events(self._reader.close(), self._last_read)
 
-    def _take_read(self, events: list[Event], arrival: int, watch: asyncio.Timeout) -> None:
-        decoder, before = self._decoder, len(self._events)
+    def _take_read(self, arrival: int, data: bytes) -> bool:
+        if not self._decoder.complete:  # nothing after the terminal signal matters but the end
+            self._last_read = arrival
+            self._take_events(self._reader.feed(self._inflater.feed(data)), arrival)
+        return False
+
+    def _take_events(self, events: list[Event], arrival: int) -> None:
+        decoder, contents = self._decoder, self._events
+        before = len(contents)
         for name, data in events:
             signal = decoder.event(name, data)
-            if signal is not Signal.NOTHING:
-                self._stamp(signal, arrival)
+            if signal is not _NOTHING:
+                contents.append(arrival)
+                if self._first_answer is None and signal is _ANSWER:
+                    self._first_answer = arrival
             if decoder.complete:
-                self._wait(watch, "total", GRACE)
+                self._wait("total", GRACE)
                 break
-        if len(self._events) > before:
+        if len(contents) > before:
             self._reads += 1
             if not decoder.complete:
-                self._wait(watch, "idle", self._timeouts.idle)
+                self._wait("idle", self._timeouts.idle)
 
-    def _stamp(self, signal: Signal, arrival: int) -> None:
-        self._events.append(arrival)
-        if self._first_token is None:
-            self._first_token = arrival
-        if self._first_answer is None and signal is Signal.ANSWER:
-            self._first_answer = arrival
-
-    def _wait(self, watch: asyncio.Timeout, waiting: Waiting, seconds: float) -> None:
-        """Let `watch` run out `seconds` from now, but never after the total."""
+    def _wait(self, waiting: Waiting, seconds: float) -> None:
+        """Let the watch run out `seconds` from now, but never after the total."""
         when = self._loop.time() + seconds
-        self.waiting = waiting if when < self.total_at else "total"
-        watch.reschedule(min(when, self.total_at))
+        if when < self.total_at:
+            self.waiting = waiting
+            self._watch.move(when)
+        else:
+            self.waiting = "total"
+            self._watch.move(self.total_at)
 
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,7 +168,7 @@ class Reading:
             error=error,
             model=decoded.model,
             fingerprint=decoded.fingerprint,
-            headers={name: value for name, value in self.headers.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)},
+            headers=self._kept,
             flags=decoded.flags,
         )
 
@@ -163,7 +176,7 @@ class Reading:
         if self.status is None or self.redirected:
             return Decoded()
         if not self.succeeded:
-            self._decoder.refused(self.status, self.headers, bytes(self._body))
+            self._decoder.refused(self.status, self.headers, b"".join(self._body))
         return self._decoder.finish(self.headers)
 
     def _verdict(self, decoded: Decoded, failure: Error | None) -> Error | None:
@@ -181,10 +194,17 @@ class Reading:
             connected=arrivals.connected,
             sent=arrivals.sent,
             first_byte=arrivals.first_byte,
-            first_token=self._first_token,
+            first_token=events[0] if events else None,
             first_answer=self._first_answer,
             last_token=events[-1] if events else None,
             done=over,
             events=tuple(events),
             reads=self._reads,
         )
+
+
+@lru_cache(maxsize=1024)
+def _header(raw: bytes) -> tuple[str, bool]:
+    """A header's name in lower case, and whether a record keeps it."""
+    name = raw.decode("latin-1").lower()
+    return name, name in _KEPT or name.startswith(_KEPT_PREFIXES)

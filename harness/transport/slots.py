@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-import httpx
+from harness.transport.line import Line
 
 
 class Slot:
@@ -20,7 +20,7 @@ class Slot:
     def __init__(self) -> None:
         self.due = 0
         self.started = 0
-        self.transport: httpx.AsyncBaseTransport | None = None
+        self.transport: Line | None = None
 
 
 class Slots:

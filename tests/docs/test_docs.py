@@ -94,7 +94,7 @@ def test_a_ci_file_runs_a_suite_of_its_page_and_keeps_what_that_wrote(fence: Fen
     suites = {f"suites/{each.suite}.yaml" for each in SUITES if each.page == fence.page}
     assert set(re.findall(r"suites/[\w-]+\.yaml", fence.text)) <= suites
     (folder,) = re.findall(r"--out (\S+)", fence.text)
-    kept = {found.rstrip("/") for found in re.findall(r"path?s?: \[?(reports/[\w/]+)", fence.text)}
+    kept = {found.rstrip("/") for found in re.findall(r"paths?: \[?(reports/[\w/]+)", fence.text)}
     assert kept <= {folder}
 
 

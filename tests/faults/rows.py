@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,8 @@ def row(*ids: str) -> pytest.MarkDecorator:
 class Row:
     """A fault and what must become of the trial that meets it.
 
-    `answers` are given to its first, second, … try, the last one to all further ones. `tries` is the error kind of each attempt,
-    None for success; `says` is in the last one's message.
+    `answers` are given to its first, second, … try, the last one to all further ones. `tries` is the error kind of each
+    attempt, None for success; `says` is in the last one's message.
     """
 
     id: str
@@ -77,9 +78,9 @@ class Proof:
 
 
 @contextmanager
-def background(answer: Answer) -> Iterator[Server]:
+def background(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server as `serving` makes it, in a thread of its own: for a command that occupies this one."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(answer)) as server:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(answer, context)) as server:
         yield server
 
 
@@ -92,10 +93,23 @@ cases:
 graders:
   - {{contains: e}}
 targets:
-  - {{name: local, provider: openai, base_url: "{url}", model: tiny-1, price: {{input: 1, output: 2}}}}
+{targets}
 sampling: {{max_tokens: 64}}
-run: {{concurrency: 32, retries: 1, max_error_rate: 100%, stream: {stream}, timeout: {timeout}}}
+run: {{max_error_rate: 100%, {run}}}
 """
+
+
+def write_suite(folder: Path, cases: Iterable[str], run: str, **urls: str) -> Path:
+    """A suite with a case of each name, for each target (name = base URL; its model is called as it is); returns its path."""
+    path = folder / "suite.yaml"
+    rows = "\n".join(f'  - {{id: "{name}", vars: {{row: "{name}"}}}}' for name in cases)
+    price = "price: {input: 1, output: 2}"
+    targets = "\n".join(
+        f'  - {{name: {name}, provider: openai, base_url: "{url}", model: {name}, {price}}}' for name, url in urls.items()
+    )
+    path.write_text(SUITE.format(cases=rows, targets=targets, run=run))
+    return path
+
 
 _ASKED = re.compile(rb"row \[(.*?)\]")
 
@@ -113,11 +127,9 @@ def run_rows(folder: Path, rows: Sequence[Row], *, stream: bool, timeout: str) -
         answers, asked[name] = by_id[name].answers, asked[name] + 1
         return answers[min(asked[name], len(answers)) - 1](request, peer)
 
-    suite = folder / "suite.yaml"
+    settings = f"concurrency: 32, retries: 1, stream: {str(stream).lower()}, timeout: {timeout}"
     with background(answer) as server:
-        cases = "\n".join(f'  - {{id: "{name}", vars: {{row: "{name}"}}}}' for name in by_id)
-        suite.write_text(SUITE.format(cases=cases, url=server.url, stream=str(stream).lower(), timeout=timeout))
-        ended = Command(folder)("run", suite, "--out", "run")
+        ended = Command(folder)("run", write_suite(folder, by_id, settings, tiny=server.url), "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
     records = {record.case: record for record in read_records(folder / "run")}
     return Proof(folder / "run", records, asked, ended.out)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import re
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -29,14 +30,14 @@ from harness.simulator import start
 from harness.simulator.config import Config
 from harness.transport.dial import shared_ssl_context
 from harness.transport.send import Send
-from tests.end_to_end.suites import write_sums
-from tests.faults.rows import row
+from tests.faults.rows import background, row, write_suite
 from tests.faults.stack import asking, faster, kinds, run, send_all, stack
 from tests.support import Command, Simulated
 from tests.transport.certificates import certificate
 from tests.transport.servers import COMPLETION, Answer, Peer, Received, head, sends, serving, whole
 
 OK = whole(COMPLETION)
+CASES = [f"c{number}" for number in range(40)]
 
 
 def refusal(*headers: str, status: str = "429 Too Many Requests") -> bytes:
@@ -217,16 +218,14 @@ def asked_of(simulator: Simulated, **changes: Any) -> Response:
 
 @row("N05-stops-the-target")
 def test_a_refused_api_key_stops_its_target_and_no_other(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 2}\n")
-    second = f'  - {{name: other, provider: openai, base_url: "{simulator.openai}", model: large}}\n'
-    suite.write_text(suite.read_text().replace("sampling:", second + "sampling:"))
+    suite = write_suite(tmp_path, CASES, "concurrency: 2", tiny=simulator.openai, large=simulator.openai)
     simulator.faults({"kind": "status", "status": 401, "model": "tiny"})
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
     assert ended.out.count("asking it again would only repeat") == 1
     asked = [each["model"] for each in simulator.requests()]
     assert asked.count("tiny") <= 4
-    assert asked.count("large") == 40
+    assert asked.count("large") == len(CASES)
 
 
 @row("N06")
@@ -313,10 +312,10 @@ def test_a_host_that_is_not_there_is_named_before_anything_is_sent(
     cli: Command, tmp_path: Path, address: Any, says: str
 ) -> None:
     with address() as place:
-        suite = write_sums(tmp_path, f"http://{place}/v1", "run: {timeout: {connect: 300ms}}\n")
+        suite = write_suite(tmp_path, CASES, "timeout: {connect: 300ms}", tiny=f"http://{place}/v1")
         ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
-    assert "target 'local': " + says.format(place) in ended.err
+    assert "target 'tiny': " + says.format(place) in ended.err
     assert "nothing was sent" in ended.err
     assert not (tmp_path / "run").exists()
 
@@ -379,42 +378,34 @@ def test_a_certificate_that_is_not_to_be_trusted_is_explained(tmp_path: Path, ce
     trusted = certified.pop("trusted")
     context = certificate(tmp_path, "server", **certified)
     cli = Command(tmp_path, {"SSL_CERT_FILE": str(tmp_path / "server.pem")} if trusted else {})
-    with tls_server(context) as (url, handshakes):
-        ended = cli("run", write_sums(tmp_path, url), "--out", "run")
+    with background(in_turn(OK), context) as server:
+        ended = cli("run", write_suite(tmp_path, CASES, "retries: 0", tiny=server.url), "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
     assert "no secure connection to 127.0.0.1:" in ended.err and reason in ended.err
     assert "nothing was sent" in ended.err
-    assert handshakes == [0]
-
-
-@contextmanager
-def tls_server(context: ssl.SSLContext) -> Iterator[tuple[str, list[int]]]:
-    """A TLS server's URL, and how many requests it got (a list of one, filled at the end)."""
-    from anyio.from_thread import start_blocking_portal
-
-    counted: list[int] = []
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(in_turn(OK), context)) as server:
-        yield server.url, counted
-        counted.append(len(server.received))
+    assert server.received == []
 
 
 @row("N11")
 def test_proxy_variables_do_not_capture_loopback(simulator: Simulated, tmp_path: Path) -> None:
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    ended = Command(tmp_path, proxies)("run", write_sums(tmp_path, simulator.openai, cases=1), "--out", "run")
+    ended = Command(tmp_path, proxies)("run", write_suite(tmp_path, CASES, "retries: 0", tiny=simulator.openai), "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
-    assert len(simulator.requests()) == 4
+    assert {record.error for record in read_records(tmp_path / "run")} == {None}
+    assert len(simulator.requests()) == len(CASES)
 
 
 @row("N12")
 def test_concurrency_is_clipped_to_the_open_file_limit(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    simulator.faults({"kind": "slow", "seconds": 0.3})
-    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 500, retries: 0}\n", cases=50)
-    ended = cli.under(["prlimit", "--nofile=128:128"], "run", suite, "--out", "run")
+    simulator.faults({"kind": "slow", "seconds": 0.1})
+    cases = [f"c{number}" for number in range(100)]
+    suite = write_suite(tmp_path, cases, "concurrency: 500, retries: 0", tiny=simulator.openai)
+    ended = cli.under(["prlimit", "--nofile=64:64"], "run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
-    assert "open files" in ended.err
+    said = re.search(r"concurrency is clipped to (\d+) for each target: this process may have only 64 open files", ended.err)
+    assert said is not None, ended.err
     assert {record.error for record in read_records(tmp_path / "run")} == {None}
-    assert 16 <= most_in_flight(simulator) < 128
+    assert most_in_flight(simulator) <= int(said[1]) < 64
 
 
 def most_in_flight(simulator: Simulated) -> int:
@@ -511,21 +502,21 @@ def test_a_fresh_connection_that_is_closed_is_an_error_and_not_asked_a_third_tim
     assert (kinds(response), requests) == (["reset"], 1)
 
 
-HURRIED = "run: {concurrency: 4, retries: 6, timeout: {connect: 1s, first: 500ms, idle: 500ms, total: 5s}}\n"
+HURRIED = "concurrency: 4, retries: 6, timeout: {connect: 1s, first: 500ms, idle: 500ms, total: 5s}"
 
 
 @row("N15-stopped")
 def test_a_server_that_freezes_for_a_while(cli: Command, tmp_path: Path) -> None:
     """SIGSTOP in the middle of the run, SIGCONT a second later."""
-    with start(Config(ttft_s=0.02, inter_token_s=0, jitter=0)) as process:
-        suite = write_sums(tmp_path, process.base_url + "/v1", HURRIED)
-        running = cli.begin("run", suite, "--out", "run")
-        wait_for_records(tmp_path / "run", 8)
-        os.kill(process.pid, signal.SIGSTOP)
-        time.sleep(1)
-        os.kill(process.pid, signal.SIGCONT)
-        _, err = running.communicate(timeout=60)
-    assert running.returncode == ExitCode.OK, err
+    with start(STEADY) as process:
+
+        def disturb() -> None:
+            wait_for_records(tmp_path / "run", 8)
+            os.kill(process.pid, signal.SIGSTOP)
+            time.sleep(1)
+            os.kill(process.pid, signal.SIGCONT)
+
+        run_disturbed(cli, write_suite(tmp_path, CASES, HURRIED, tiny=process.base_url + "/v1"), disturb)
     assert_all_answered(tmp_path / "run", "timeout_first")
 
 
@@ -533,27 +524,39 @@ def test_a_server_that_freezes_for_a_while(cli: Command, tmp_path: Path) -> None
 def test_a_server_that_dies_and_comes_back_on_its_port(cli: Command, tmp_path: Path) -> None:
     with closed_port() as place:
         port = place.partition(":")[2]
-    with simulator_at(port):
-        suite = write_sums(tmp_path, f"http://{place}/v1", HURRIED)
-        running = cli.begin("run", suite, "--out", "run")
-        wait_for_records(tmp_path / "run", 8)
-    time.sleep(1)
-    with simulator_at(port):
-        _, err = running.communicate(timeout=60)
-    assert running.returncode == ExitCode.OK, err
+    with simulator_at(port) as first, ExitStack() as second:
+
+        def disturb() -> None:
+            wait_for_records(tmp_path / "run", 8)
+            first.kill()
+            time.sleep(1)
+            second.enter_context(simulator_at(port))
+
+        run_disturbed(cli, write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1"), disturb)
     assert_all_answered(tmp_path / "run", "connect")
 
 
+STEADY = Config(ttft_s=0.02, inter_token_s=0, jitter=0)
+
+
+def run_disturbed(cli: Command, suite: Path, disturb: Callable[[], None]) -> None:
+    """A run in whose middle something happens to its server."""
+    with ThreadPoolExecutor(1) as aside:
+        happened = aside.submit(disturb)
+        ended = cli("run", suite, "--out", "run")
+        happened.result()
+    assert ended.code == ExitCode.OK, ended.err
+
+
 @contextmanager
-def simulator_at(port: str) -> Iterator[None]:
+def simulator_at(port: str) -> Iterator[subprocess.Popen[bytes]]:
     """A simulator on this port, killed at the end."""
-    config = Config(ttft_s=0.02, inter_token_s=0, jitter=0).to_json()
-    command = [sys.executable, "-m", "harness.simulator", "--port", port, "--config", config]
+    command = [sys.executable, "-m", "harness.simulator", "--port", port, "--config", STEADY.to_json()]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
         try:
-            yield
+            yield process
         finally:
             process.kill()
 
@@ -570,7 +573,6 @@ def wait_for_records(folder: Path, count: int) -> None:
 def assert_all_answered(folder: Path, met: str) -> None:
     """Every trial has its answer, and some met this error on the way."""
     records = list(read_records(folder))
-    assert len(records) == 40
-    assert [record.error for record in records] == [None] * 40
+    assert [record.error for record in records] == [None] * len(CASES)
     tries = [attempt for record in records for attempt in record.exchanges[0].response.attempts]
     assert met in {attempt.error.kind for attempt in tries if attempt.error}
