@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness import registry
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
+from harness.engine.lag import LagMonitor
 from harness.engine.owed import Owed
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
@@ -37,11 +38,12 @@ from harness.pricing.tokens import estimate_request
 from harness.suite import Overrides, load
 from harness.transport.budget import Budget
 from harness.transport.http import Http
-from harness.transport.limit import Limit
+from harness.transport.limit import Limit, SendOnSlot
 from harness.transport.redact import SHORTEST, Redactor
 from harness.transport.replay import Replay, Stored, stored
 from harness.transport.retry import Retry
 from harness.transport.send import Clock
+from harness.transport.slots import Slot
 from harness.transport.stop import Stop
 
 if TYPE_CHECKING:
@@ -163,6 +165,8 @@ class _Job:
             f"the value of {name} has under {SHORTEST} characters: it cannot be told from ordinary text and is not redacted"
             for name in self._redactor.unredactable
         ]
+        if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
+            self.display.say("the previous session of this run died; every answer it acknowledged is kept")
         for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
             self.display.say(f"warning: {sentence}")
 
@@ -181,9 +185,12 @@ class _Job:
         session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
         if not self.manifest.sessions:
             create_folder(self.folder)
+        self._write_manifest(session)
+        return session
+
+    def _write_manifest(self, session: Session) -> None:
         manifest = replace(self.manifest, sessions=(*self.manifest.sessions, session))
         write_manifest(self.folder, manifest, self._redactor)
-        return session
 
     @cached_property
     def _redactor(self) -> Redactor:
@@ -192,13 +199,14 @@ class _Job:
     async def _session(self, http: Http, session: Session) -> _Ended:
         stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
-        async with Store(self.folder, self._redactor) as store, Pool() as pool:
-            replay = self._stack(http, stop)
+        async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
+            replay = self._stack(http, stop, progress)
             world = World(
                 session=session.id,
                 send=replay,
                 encode=_encode,
                 cost=lambda target, response: exchange_cost(response.attempts, target.price),
+                vet=lag.flagged,
                 call_tool=pool.call,
                 append=store.append,
                 observe=lambda _: self.display.tick(),
@@ -212,14 +220,15 @@ class _Job:
                     await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)
             except asyncio.CancelledError:
                 left = True
+        self._write_manifest(_measured(session, lag, progress))
         if self.replay is not None:
             self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
         return _Ended(progress, stop.asked, left)
 
-    def _stack(self, http: Http, stop: Stop) -> Replay:
+    def _stack(self, http: Http, stop: Stop, progress: Progress) -> Replay:
         """The Send stack, outermost first; `Stop` stands where something waits and where something is sent."""
         run, seed = self.ready.suite.run, self.ready.suite.run.seed
-        limit = Limit(stop.inside(http), tokens=_tokens, seed=seed, clock=Clock(sleep=stop.sleep))
+        limit = Limit(stop.inside(_counted(http, progress)), tokens=_tokens, seed=seed, clock=Clock(sleep=stop.sleep))
         cap = math.inf if run.budget is None else float(run.budget)
         budget = Budget(limit, cap, upper_bound=_upper_bound, price=_last_attempt_cost, spent=self.owed.spent)
         retry = Retry(stop.outside(budget), seed=seed, clock=Clock(sleep=stop.nap))
@@ -242,6 +251,31 @@ class _Job:
                 for target in self.ready.targets
             }
         )
+
+
+def _counted(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
+    """Keeps count of the requests in flight to each target."""
+
+    async def send(call: Call, slot: Slot) -> Response:
+        tally = progress.targets[call.target.name]
+        tally.took_off()
+        try:
+            return await inner(call, slot)
+        finally:
+            tally.in_flight -= 1
+
+    return send
+
+
+def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
+    """The session as it ended, with what the client's own clock did meanwhile."""
+    return replace(
+        session,
+        ended=datetime.now(UTC).isoformat(),
+        lag_p99=lag.percentile(0.99),
+        lag_max=lag.percentile(1.0),
+        in_flight=sum(tally.most_in_flight for tally in progress.targets.values()),
+    )
 
 
 def _encode(target: Target, request: Request) -> Wire:

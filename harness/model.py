@@ -292,6 +292,10 @@ class Attempt:
     clock: Literal["protocol", "reader"] = "reader"
 
 
+STALLED = "stalled"
+"""The flag of a response that was under way while this process did not run: its latency says nothing of the server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """What became of a Request, for every outcome: an answer, or what there is of one and `error`.
@@ -445,11 +449,19 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are the same moment."""
+    """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are the same moment.
+
+    `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how many seconds the event loop
+    ran late, `in_flight` the most requests that were under way at once.
+    """
 
     id: str
     started: str
     clock: int
+    ended: str | None = None
+    lag_p99: float | None = None
+    lag_max: float | None = None
+    in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

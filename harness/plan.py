@@ -148,9 +148,9 @@ def seed_of(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None
 def permuted(index: int, size: int, seed: int) -> int:
     """Where `index` goes in a pseudo-random permutation of range(size) that needs no memory.
 
-    A four-round Feistel network on a row and a column of the smallest table with nearly as many columns as rows, walked until it
-    lands inside the range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002: the generalised Feistel
-    cipher). The table has hardly more places than the range, so it seldom walks.
+    A four-round Feistel network on the row and the column of a place in a nearly square table, walked until it lands inside the
+    range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002: the generalised Feistel cipher). The table
+    has hardly more places than the range, so it seldom walks.
     """
     if size == 1:
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from harness.analysis import words
 from harness.analysis.comparison import Configuration, RunHeader
 from harness.analysis.stats import samples_for_upper_bound
+from harness.model import STALLED
 
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
@@ -66,6 +68,11 @@ def _sources(trials: Any) -> Iterator[str]:
     estimated = int((trials["tokens_source"] == "estimated").sum())
     if estimated:
         yield f"The tokens of {words.plural(estimated, 'answer')} are estimated: the server did not report them."
+    flags = trials["flags"].value_counts()
+    stalled = sum(int(count) for listed, count in flags.items() if STALLED in json.loads(listed))
+    if stalled:
+        slept = "this machine slept or starved while they were under way"
+        yield f"The latency of {words.plural(stalled, 'answer')} is left out: {slept}."
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
         yield f"{words.plural(replayed, 'answer')} replayed from earlier runs: in no latency figure and in no new spending."

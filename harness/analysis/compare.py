@@ -159,6 +159,8 @@ def _header(manifest: Manifest, trials: Any) -> RunHeader:
         machine=manifest.machine,
         versions=manifest.versions,
         notes=manifest.notes,
+        lag_p99=max((each.lag_p99 for each in manifest.sessions if each.lag_p99 is not None), default=None),
+        in_flight=max((each.in_flight for each in manifest.sessions if each.in_flight is not None), default=None),
     )
 
 

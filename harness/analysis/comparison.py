@@ -39,7 +39,11 @@ class GateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class RunHeader:
-    """Where one run's figures come from. `simulated` names its simulated targets; `targets` are facts by name."""
+    """Where one run's figures come from.
+
+    `simulated` names its simulated targets; `targets` are facts by name. `lag_p99` is by how many seconds the client's event
+    loop ran late, `in_flight` the most requests it had under way at once; the worst of its sessions.
+    """
 
     id: str
     suite: str
@@ -60,6 +64,8 @@ class RunHeader:
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    lag_p99: float | None = None
+    in_flight: int | None = None
 
     @property
     def finished(self) -> bool:

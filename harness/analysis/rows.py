@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.analysis import measures
 from harness.analysis.columns import Column
-from harness.model import Exchange, Grade, Manifest, Message, Record, Response, Usage
+from harness.model import STALLED, Exchange, Grade, Manifest, Message, Record, Response, Usage
 
 MEASURES = [
     Column(
@@ -220,8 +220,8 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
 
 
 def _measures(response: Response) -> tuple[float | None, ...]:
-    """In the order of `MEASURES`; all unknown where the response has an error or was replayed."""
-    if response.error or response.replayed is not None:
+    """In the order of `MEASURES`; all unknown where the response has an error, was replayed, or the client slept meanwhile."""
+    if response.error or response.replayed is not None or STALLED in response.flags:
         return _UNMEASURED
     marks, usage = response.marks, response.usage
     return (

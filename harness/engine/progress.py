@@ -19,6 +19,7 @@ class Tally:
     ungraded: int = 0
     errors: int = 0
     in_flight: int = 0
+    most_in_flight: int = 0
     retries: int = 0
     cost: float = 0.0
     unpriced: int = 0
@@ -26,6 +27,11 @@ class Tally:
     """Why this target's trials ended before they were done, as a sentence."""
     out_of_budget: bool = False
     """Whether that is because the next request did not fit into the budget."""
+
+    def took_off(self) -> None:
+        """A request is on its way."""
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
     def add(self, record: Record) -> None:
         """Count one record."""

@@ -27,7 +27,8 @@ from harness.transport.stop import INTERRUPTED, Stop
 class World:
     """What trials are run with.
 
-    `encode` turns a Request into bytes, `send` is the Send stack, `cost` prices a Response, `call_tool` runs a function in a
+    `encode` turns a Request into bytes, `send` is the Send stack, `cost` prices a Response, `vet` flags an exchange
+    whose clock cannot be trusted, `call_tool` runs a function in a
     child process, `append` writes a line, `observe` is told of each record after it is written. `known_tools` are earlier
     sessions' tool results by trial key and position.
     """
@@ -36,6 +37,7 @@ class World:
     send: Send
     encode: Callable[[Target, Request], Wire]
     cost: Callable[[Target, Response], Cost]
+    vet: Callable[[Exchange], Exchange]
     call_tool: CallTool
     append: Callable[[Line], None]
     observe: Callable[[Record], None]
@@ -68,14 +70,11 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     journal = Journal(trial.key, trial.identity.repeat, world.session, world.append, world.known_tools.get(trial.key))
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
-    tally.in_flight += 1
     try:
         response = await drive(single_turn(trial.request), asker.ask, world.call_tool, journal)
         grades = await _graded(world, trial, graders, journal, asker)
     except AskFailed as failed:
         response, grades = failed.response, ()
-    finally:
-        tally.in_flight -= 1
     if response.error is not None:
         _note_reason_to_stop(tally, response.error)
         if not response.attempts and (response.error.boundary == "budget" or response.error.kind == INTERRUPTED):
@@ -146,7 +145,8 @@ class _Asker:
     async def ask(self, role: str, request: Request, position: str) -> Exchange:
         target = self._roles[role]
         response = await self._response(target, request, position)
-        return Exchange(position, role, target.name, request, response, self._world.cost(target, response))
+        exchange = Exchange(position, role, target.name, request, response, self._world.cost(target, response))
+        return self._world.vet(exchange)
 
     async def _response(self, target: Target, request: Request, position: str) -> Response:
         try:

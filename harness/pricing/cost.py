@@ -153,7 +153,8 @@ class _Rates:
 @lru_cache(maxsize=256)
 def _rates(price: Price) -> _Rates:
     levels = (price, *(tier for _, tier in price.tiers))
-    unit = lcm(*(Fraction(figure).denominator for level in levels for figure in (*_offered(level), level.output, price.per_request)))
+    figures = [price.per_request, *(figure for level in levels for figure in (*_offered(level), level.output))]
+    unit = lcm(*(Fraction(figure).denominator for figure in figures))
     tiers = tuple((above, _level(tier, unit)) for above, tier in price.tiers)
     return _level(price, unit, tiers, per_request=int(Fraction(price.per_request) * unit) * MTOK)
 

@@ -25,6 +25,8 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 
+_NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
+
 
 # ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -118,10 +120,12 @@ class Answer:
 
     def add(self, delta: Mapping[str, Any]) -> Signal:
         """Take a stream's delta or a whole message: they have the same fields. Raises UnreadableJSONError where too deep."""
-        signal = self.say(delta.get("content"))
-        if len(delta) > 1 or signal is Signal.NOTHING:
-            signal = self._rest(delta, signal)
-        return signal
+        content = delta.get("content")
+        if content and type(content) is str:  # the usual piece, without a further step
+            self.given = True
+            self._text.append(content)
+            return _ANSWER if len(delta) == 1 else self._rest(delta, _ANSWER)
+        return self._rest(delta, self.say(content))
 
     def say(self, content: Any) -> Signal:
         """Take a piece of the text; what is not a string becomes one."""

@@ -59,7 +59,7 @@ class Cloudflare:
     def decoder(self, target: Target, request: Request) -> CloudflareDecoder:
         """A fresh decoder for one attempt at `request`."""
         limit = target.extra_body.get("max_tokens", _max_tokens(request))
-        return CloudflareDecoder(limit if isinstance(limit, int) else None)
+        return CloudflareDecoder(request, limit if isinstance(limit, int) else None)
 
 
 class CloudflareDecoder(ChatDecoder):
@@ -68,8 +68,8 @@ class CloudflareDecoder(ChatDecoder):
     `max_tokens` is what was sent: an answer that used it up was cut by it.
     """
 
-    def __init__(self, max_tokens: int | None) -> None:
-        super().__init__()
+    def __init__(self, request: Request, max_tokens: int | None) -> None:
+        super().__init__(request)
         self._max_tokens = max_tokens
         self._reported: list[tuple[dict[str, Any], str]] = []
 

@@ -12,21 +12,25 @@ from typing import Any
 
 import orjson
 
-from harness.model import Error, FinishReason, Usage
+from harness.model import Error, FinishReason, Request, Usage
 from harness.providers import failures
 from harness.providers.base import Decoded, Signal
 from harness.providers.chat import FINISH_REASONS, Answer
+from harness.providers.heeded import Heeded
 from harness.providers.jsontext import UnreadableJSONError, loads, snippet
 
 DONE = b"[DONE]"
+
+_NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
 
 
 class ChatDecoder:
     """A `Decoder` for answers made of OpenAI-shaped choices; subclasses add what their format does differently."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
         self.complete = False
         self._answer = Answer()
+        self._heeded = Heeded(request)
         self._error: Error | None = None
         self._flags: dict[str, None] = {}
         self._model: str | None = None
@@ -41,13 +45,15 @@ class ChatDecoder:
     def event(self, name: str, data: bytes) -> Signal:
         """Take one server-sent event. After the terminal signal nothing counts."""
         if self.complete or not data:
-            return Signal.NOTHING
+            return _NOTHING
         if data == DONE:
             return self._end()
         try:
-            return self._take(orjson.loads(data), name, data)
+            chunk = orjson.loads(data)
         except orjson.JSONDecodeError:
             return self._odd(data, name)
+        try:
+            return self._take(chunk, name, data)
         except UnreadableJSONError as wrong:
             return self._fail(failures.unreadable(wrong))
 
@@ -126,6 +132,8 @@ class ChatDecoder:
             self._flags["unknown_stop"] = None
         if reason is not None and self._answer.blank:
             self._flags["empty"] = None
+        if reason is not None and not self._answer.blank:
+            self._flags.update(dict.fromkeys(self._heeded.flags(self._answer.message(), reason)))
 
     # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,12 +162,12 @@ class ChatDecoder:
 
     def _end(self) -> Signal:
         self.complete = self._done = True
-        return Signal.NOTHING
+        return _NOTHING
 
     def _fail(self, error: Error) -> Signal:
         self.complete = True
         self._error = error
-        return Signal.NOTHING
+        return _NOTHING
 
     def _identify(self, body: Mapping[str, Any]) -> None:
         model, fingerprint = body.get("model"), body.get("system_fingerprint")
@@ -171,14 +179,16 @@ class ChatDecoder:
         choice = choices[0]
         if type(choice) is not dict or choice.get("index"):
             choice = next((other for other in choices if isinstance(other, dict) and not other.get("index")), None)
-        if choice is None:
-            return Signal.NOTHING
-        self._stop(choice.get("finish_reason"))
+            if choice is None:
+                return _NOTHING
+        reason = choice.get("finish_reason")
+        if reason:
+            self._stop(reason)
         said = choice.get("delta") or choice.get("message")
-        return self._answer.add(said) if type(said) is dict else Signal.NOTHING
+        return self._answer.add(said) if type(said) is dict else _NOTHING
 
     def _stop(self, reason: Any) -> None:
-        if reason and type(reason) is str:
+        if type(reason) is str and reason:
             self._finish = reason
             if reason == "error":
                 self._error = self._error or failures.broken_off()

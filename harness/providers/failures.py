@@ -117,9 +117,8 @@ def inside(value: Mapping[str, Any]) -> Error:
 
 def stated_in(value: Mapping[str, Any]) -> bool:
     """Whether a body or a stream event is an error, in any dialect."""
-    if value.get("error") or value.get("errors"):
-        return True
-    return value.get("success") is False or value.get("object") == "error"
+    get = value.get
+    return bool(get("error") or get("errors") or get("success") is False or get("object") == "error")
 
 
 def unreadable(cause: UnreadableJSONError) -> Error:

@@ -39,20 +39,22 @@ class OpenAI:
 
     def decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A fresh decoder for one attempt at `request`."""
-        return OpenAIDecoder()
+        return OpenAIDecoder(request)
 
 
 class OpenAIDecoder(ChatDecoder):
     """Reads a `chat.completion` or a stream of `chat.completion.chunk`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
         self._reported: Any = None
 
     def _frame(self, chunk: dict[str, Any]) -> Signal:
         if self._model is None:
             self._identify(chunk)
-        self._reported = chunk.get("usage") or _groq_usage(chunk) or self._reported
+        reported = chunk.get("usage") or ("x_groq" in chunk and _groq_usage(chunk))
+        if reported:
+            self._reported = reported
         choices = chunk.get("choices")
         return self._choice(choices) if choices and type(choices) is list else Signal.NOTHING
 

@@ -15,6 +15,8 @@ from harness.model import Usage
 
 NEURONS_HEADER = "cf-ai-neurons"
 
+_NO_DETAILS: Mapping[str, Any] = {}
+
 
 def read(raw: Any) -> Usage | None:
     """The usage in an OpenAI-shaped `usage` object, None where there is none or it says nothing."""
@@ -24,8 +26,11 @@ def read(raw: Any) -> Usage | None:
     neurons, cost = amount(raw.get("neurons")), amount(raw.get("cost"))
     if not prompt and not completion and not neurons and not cost:
         return None
-    cached, written = _cached(raw), _written(raw)
-    reasoning = count(_detail(raw, "completion_tokens_details", "reasoning_tokens")) or 0
+    within_prompt, within_completion = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
+    cached = count(within_prompt.get("cached_tokens")) or count(raw.get("prompt_cache_hit_tokens")) or 0
+    # OpenAI's name, vLLM's name
+    written = count(within_prompt.get("cache_write_tokens")) or count(within_prompt.get("created_cache_tokens")) or 0
+    reasoning = count(within_completion.get("reasoning_tokens")) or 0
     return Usage(
         input=None if prompt is None else max(0, prompt - cached - written),
         output=None if completion is None else max(0, completion - reasoning),
@@ -67,14 +72,14 @@ def of_frames(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
 
 def count(value: Any) -> int | None:
     """`value` as a number of tokens, None where it is not one."""
-    if isinstance(value, float) and value.is_integer():
+    if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < 1 << 53 else None
 
 
 def amount(value: Any) -> float | None:
     """`value` as a finite number of neurons or dollars, None where it is not one."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         number = float(value)
@@ -83,15 +88,6 @@ def amount(value: Any) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _cached(raw: Mapping[str, Any]) -> int:
-    return count(_detail(raw, "prompt_tokens_details", "cached_tokens")) or count(raw.get("prompt_cache_hit_tokens")) or 0
-
-
-def _written(raw: Mapping[str, Any]) -> int:
-    details = ("cache_write_tokens", "created_cache_tokens")  # OpenAI's name, vLLM's name
-    return next((found for name in details if (found := count(_detail(raw, "prompt_tokens_details", name)))), 0)
-
-
-def _detail(raw: Mapping[str, Any], group: str, name: str) -> Any:
+def _details(raw: Mapping[str, Any], group: str) -> Mapping[str, Any]:
     details = raw.get(group)
-    return details.get(name) if isinstance(details, dict) else None
+    return details if isinstance(details, dict) else _NO_DETAILS

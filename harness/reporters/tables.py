@@ -151,6 +151,8 @@ def run_facts(comparison: Comparison) -> list[str]:
     for run in comparison.runs:
         commit = f"commit {run.commit[:10]}{' (dirty)' if run.dirty else ''}" if run.commit else ""
         done = f"{run.recorded:,} of {words.plural(run.planned, 'trial')}"
-        facts = (run.id, done, run.created, commit, f"seed {run.seed}", "SIMULATED" if run.simulated else "")
+        lag = "" if run.lag_p99 is None else f"client late by {words.seconds(run.lag_p99)} (p99)"
+        in_flight = "" if run.in_flight is None else f"{run.in_flight:,} in flight at most"
+        facts = (run.id, done, run.created, commit, f"seed {run.seed}", in_flight, lag, "SIMULATED" if run.simulated else "")
         lines.append(" · ".join(fact for fact in facts if fact))
     return lines

@@ -143,12 +143,12 @@ class Connection(asyncio.Protocol):
         """Give `sink` what is here; whether that was the end."""
         chunks = self._chunks
         while chunks:
-            arrival, data = chunks.popleft()
-            self._waiting_bytes -= len(data)
-            if sink(arrival, data):
+            if sink(*chunks.popleft()):
                 return True
-        self._resume_reading()
-        return self._over()
+        self._waiting_bytes = 0
+        if self._reading_paused:
+            self._resume_reading()
+        return self.complete or self._over()
 
     def _over(self) -> bool:
         """Whether the body has ended; raises where it broke off."""
@@ -198,7 +198,8 @@ class Connection(asyncio.Protocol):
         if self.complete:  # nobody asked
             self.abort()
             return
-        self._arrived(arrival, len(data))
+        if not self.status:
+            self._head_arrives(arrival, len(data))
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -209,16 +210,15 @@ class Connection(asyncio.Protocol):
             self._keep(arrival)
         if self.complete:
             self.arrivals.done = arrival
-        elif self._head_size > MAX_HEAD and not self.status:
+        elif not self.status and self._head_size > MAX_HEAD:
             self._fail(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
         if self.status or self.error is not None:
             self._wake()
 
-    def _arrived(self, arrival: int, size: int) -> None:
+    def _head_arrives(self, arrival: int, size: int) -> None:
         if self.arrivals.first_byte is None:
             self.arrivals.first_byte = arrival
-        if not self.status:
-            self._head_size += size
+        self._head_size += size
 
     def _malformed(self, error: Exception) -> None:
         if self.complete:  # bytes after the answer: it stands, the connection does not

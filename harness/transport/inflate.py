@@ -30,22 +30,24 @@ class Inflater:
     def feed(self, data: bytes) -> bytes:
         """The decoded bytes of `data`. Raises BodyTooLargeError, BadEncodingError."""
         if self._decompressor is None:
-            self._count(data)
+            self._size += len(data)
+            if self._size > self._cap:
+                raise self._too_large()
             return data
         pieces: list[bytes] = []
         try:
             while data or (pieces and len(pieces[-1]) == _PIECE):  # a full piece may have more behind it
                 pieces.append(self._decompressor.decompress(data, _PIECE))
-                self._count(pieces[-1])
+                self._size += len(pieces[-1])
+                if self._size > self._cap:
+                    raise self._too_large()
                 data = self._decompressor.unconsumed_tail
         except zlib.error as lie:
             raise BadEncodingError(f"the body is not the {self._encoding} its header names: {lie}") from lie
         return b"".join(pieces)
 
-    def _count(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._cap:
-            raise BodyTooLargeError(f"the answer is longer than {self._cap} bytes")
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(f"the answer is longer than {self._cap} bytes")
 
 
 def _decompressor(encoding: str) -> zlib._Decompress | None:

@@ -1,7 +1,7 @@
 """What `http` needs of a transport: one exchange at a time, its answer poured out read by read.
 
-`Wire` is a Line; `ReadClock` makes one of any other httpx transport. The answer is pushed, not pulled: waking a task through all
-the layers above it costs more than everything else that is done for one event of a stream.
+`Wire` is a Line; `ReadClock` makes one of any other httpx transport. The answer is pushed, not pulled: waking a task through
+all the layers above it would cost as much as everything else that is done for one event of a stream.
 """
 
 from __future__ import annotations

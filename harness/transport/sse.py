@@ -37,15 +37,16 @@ class Reader:
         self._data: list[bytes] = []  # `data:` lines of the unfinished event
         self._data_size = 0
         self._bare = False  # inside a JSON object that came without `data:`
+        self._between = True  # no event is unfinished
 
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that `chunk` completes. Raises EventTooLargeError."""
-        if not (self._pending or self._data or self._name or self._skip_newline or chunk.startswith(_BOM[:1])):
-            self._started = self._started or bool(chunk)
-            whole = _one_line_events(chunk)
-            if whole is not None:
-                return whole
-        return self._feed_lines(chunk)
+        if self._between and (whole := _one_line_events(chunk)) is not None:
+            self._started = True
+            return whole
+        events = self._feed_lines(chunk)
+        self._between = not (self._pending or self._data or self._name or self._skip_newline)
+        return events
 
     def close(self) -> list[Event]:
         """The last event, where the stream ended before its blank line; half an event is dropped."""
@@ -142,8 +143,10 @@ class Reader:
 
 def _one_line_events(chunk: bytes) -> list[Event] | None:
     """The usual case, fast: whole events, each one `data: …` line. None where `chunk` is anything else."""
-    if not chunk.endswith(b"\n\n") or b"\r" in chunk:
+    if not (chunk.startswith(b"data: ") and chunk.endswith(b"\n\n")) or b"\r" in chunk:
         return None
+    if chunk.count(b"\n") == 2:
+        return [("", chunk[6:-2])]
     events: list[Event] = []
     for event in chunk[:-2].split(b"\n\n"):
         if not event.startswith(b"data: ") or b"\n" in event:

@@ -123,6 +123,7 @@ async def perform(folder: Path, planned: list[Trial], script: Script, owed: Owed
             send=Replay(Retry(script.send, clock=Clock(sleep=no_wait)), kept, own="run"),
             encode=provider.encode,
             cost=lambda _, response: Cost(priced=float(len(response.attempts))),
+            vet=lambda exchange: exchange,
             call_tool=script.call_tool,
             append=store.append,
             observe=lambda _: script.step(),

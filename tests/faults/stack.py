@@ -6,14 +6,14 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
 import httpx
 import uvloop
 
-from harness.model import Call, Limits, Response, Target, Timeouts
+from harness import registry
+from harness.model import Call, Limits, Message, Request, Response, Target
 from harness.transport.budget import Budget
 from harness.transport.connect import open_transport
 from harness.transport.http import Http
@@ -21,7 +21,7 @@ from harness.transport.limit import Limit
 from harness.transport.replay import Replay
 from harness.transport.retry import Retry
 from harness.transport.send import REAL_CLOCK, Clock, Send
-from tests.transport.calling import PATIENT, call
+from tests.transport.calling import PATIENT
 
 T = TypeVar("T")
 
@@ -45,11 +45,28 @@ def faster(times: float) -> Clock:
     return Clock(lambda: round(perf_counter_ns() * times), lambda seconds: asyncio.sleep(seconds / times))
 
 
-def asking(url: str, *, key: str = "k", timeouts: Timeouts = PATIENT, **changes: Any) -> Call:
-    """A Call to `url`; a target's limits are among `changes`."""
-    limits = {name: changes.pop(name) for name in ("concurrency", "retries") if name in changes}
-    one = call(url, timeouts=timeouts, **changes)
-    return replace(one, key=key, target=replace(one.target, name=url, limits=Limits(timeouts=timeouts, **limits)))
+def asking(
+    url: str,
+    *,
+    key: str = "k",
+    provider: str = "openai",
+    stream: bool = True,
+    sampling: Mapping[str, Any] | None = None,
+    api_key_env: str | None = None,
+    **limits: int,
+) -> Call:
+    """A Call to `url`, the only one of its target; `limits` are the target's."""
+    target = Target(
+        name=url,
+        provider=provider,
+        model="tiny-1",
+        address="${TINY}",
+        base_url=url,
+        api_key_env=api_key_env,
+        limits=Limits(timeouts=PATIENT, **limits),
+    )
+    request = Request(messages=(Message("user", "Hi"),), stream=stream, sampling=sampling or {})
+    return Call(target, request, registry.load("providers", provider).encode(target, request), key)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -155,6 +155,7 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
             send=_stack(at_once, stop) if stack else at_once,
             encode=evaluate._encode,
             cost=lambda target, response: exchange_cost(response.attempts, target.price),
+            vet=lambda exchange: exchange,
             call_tool=_no_tool,
             append=store.append,
             observe=lambda _: None,

@@ -1,0 +1,75 @@
+"""How late the event loop runs: the client's own share in every latency it reports, and the stalls that spoil one.
+
+A task sleeps a short while, again and again, and notes by how much it overslept. A loop that is late stamps nothing late that
+the transport stamps on arrival, but it sends late and times out late. A gap of `STALL` seconds means that the process did not
+run at all (suspended, stopped, starved): a request in flight across it has no honest latency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from contextlib import suppress
+from dataclasses import replace
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Self
+
+from harness.model import STALLED, Exchange, Marks
+
+EVERY = 0.02
+STALL = 1.0
+KEPT = 100_000
+"""Samples kept, the newest: some half an hour."""
+
+
+class LagMonitor:
+    """Measures while it is open, as an async context manager. Lags are seconds."""
+
+    def __init__(self) -> None:
+        self._lags = array("d")
+        self._stalls: list[tuple[int, int]] = []
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._measure())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _measure(self) -> None:
+        while True:
+            before = perf_counter_ns()
+            await asyncio.sleep(EVERY)
+            after = perf_counter_ns()
+            self._note(before, after)
+
+    def _note(self, before: int, after: int) -> None:
+        lag = max(0.0, (after - before) / 1e9 - EVERY)
+        if lag >= STALL:
+            self._stalls.append((before, after))
+        if len(self._lags) >= KEPT:
+            del self._lags[: KEPT // 2]
+        self._lags.append(lag)
+
+    def percentile(self, share: float) -> float | None:
+        """The lag that `share` of the samples do not exceed, None without samples."""
+        ordered = sorted(self._lags)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
+
+    def flagged(self, exchange: Exchange) -> Exchange:
+        """`exchange`, flagged where its final attempt was under way while the process did not run."""
+        if not self._stalls or not self._slept_through(exchange.response.marks):
+            return exchange
+        response = exchange.response
+        return replace(exchange, response=replace(response, flags=(*response.flags, STALLED)))
+
+    def _slept_through(self, marks: Marks) -> bool:
+        if marks.sent is None:
+            return False
+        done = marks.sent if marks.done is None else marks.done
+        return any(marks.sent < end and begin < done for begin, end in self._stalls)
