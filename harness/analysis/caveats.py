@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,9 +18,17 @@ FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
 
-def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], trials: Any) -> tuple[str, ...]:
+def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], trials: Any, exchanges: Any) -> tuple[str, ...]:
     """The warnings, the most important first; empty where there is nothing to warn of."""
-    return (*_runs(runs), *_verdicts(configurations), *_money(trials), *_sizes(configurations), *_sources(trials))
+    return (
+        *_runs(runs),
+        *_served(runs, exchanges),
+        *_ignored(trials),
+        *_verdicts(configurations),
+        *_money(trials),
+        *_sizes(configurations),
+        *_sources(trials),
+    )
 
 
 def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
@@ -35,6 +44,31 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)
     if simulated:
         yield f"Simulated: {words.names(list(simulated))}. Figures from a simulator say nothing about a real model."
+
+
+def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
+    """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
+    asked = {(run.id, name): facts.get("model") for run in runs for name, facts in run.targets.items()}
+    seen = exchanges[["run", "sent_to", "model"]].drop_duplicates().dropna().astype(object)
+    others: dict[tuple[str, str], list[str]] = {}
+    for run, target, served in sorted(seen.itertuples(index=False, name=None)):
+        wanted = asked.get((run, target))
+        if wanted is not None and served != wanted:
+            others.setdefault((target, wanted), []).append(served)
+    for (target, wanted), served_as in others.items():
+        names = words.names(list(dict.fromkeys(served_as)))
+        yield f"{target} was asked for the model {wanted} and says it is {names}: what was measured may be another model."
+
+
+def _ignored(trials: Any) -> Iterator[str]:
+    """Parameters that left no trace in an answer that could not have hidden it."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for (target, flags), count in trials.groupby(["target", "flags"], observed=True).size().items():
+        for flag in json.loads(flags):
+            if flag.startswith("ignored_"):
+                counts[target, flag.removeprefix("ignored_")] += count
+    for (target, parameter), count in sorted(counts.items()):
+        yield f"{target} ignored {parameter} without saying so: {words.plural(count, 'answer')} show no trace of it."
 
 
 def _verdicts(configurations: Sequence[Configuration]) -> Iterator[str]:

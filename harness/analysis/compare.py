@@ -49,7 +49,7 @@ def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
         tags=_tags(trials, rows_of),
         errors=_errors(trials),
         totals=_totals(frames),
-        warnings=caveats(headers, configurations, trials),
+        warnings=caveats(headers, configurations, trials, frames.exchanges),
         frames=frames,
         cells=table,
     )

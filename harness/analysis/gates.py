@@ -50,10 +50,13 @@ def evaluate(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateVerd
 def exit_code(comparison: Comparison, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
     """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it early, if anything did.
 
-    A run without a single record is USAGE: nothing was measured, which is never green.
+    A run without a single record is USAGE: nothing was measured, which is never green. Where every trial broke, a gate without
+    a figure is the outage's doing and not the suite's: INFRASTRUCTURE.
     """
     header = next(run for run in comparison.runs if run.id == manifest.id)
     codes = [*stopped, *(_code(gate, manifest.strict) for gate in comparison.gates if gate.run == manifest.id)]
+    if header.errors and header.errors == header.recorded:
+        codes = [ExitCode.INFRASTRUCTURE if code == ExitCode.USAGE else code for code in codes]
     if header.error_rate is None and not stopped:
         codes.append(ExitCode.USAGE)
     if header.error_rate is not None and header.error_rate > manifest.max_error_rate:

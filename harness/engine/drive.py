@@ -7,9 +7,7 @@ the last of a trial goes into its record instead, so that a trial of one exchang
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from itertools import count
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from harness.flow import Ask, AskFailed, Flow, Need
@@ -45,12 +43,12 @@ class Journal:
         self.exchanges: list[Exchange] = []
         self._key, self._repeat, self._session, self._append = key, repeat, session, append
         self._known = known or {}
-        self._held: list[Line] = []
+        self._held: list[Exchange | ToolLine] = []
 
     def exchange(self, exchange: Exchange) -> None:
         """Keep a completed exchange; it is written when the flow goes on, or stands in the record."""
         self.exchanges.append(exchange)
-        self._held.append(ExchangeLine(self._key, self._repeat, self._session, exchange))
+        self._held.append(exchange)
 
     def tool(self, position: str, result: ToolResult) -> None:
         """Keep a completed tool call."""
@@ -62,38 +60,46 @@ class Journal:
 
     def flush(self) -> None:
         """Write what is held: the flow takes another step. Raises StoreError."""
-        for line in self._held:
-            self._append(line)
+        for held in self._held:
+            self._append(self._line(held) if isinstance(held, Exchange) else held)
         self._held.clear()
+
+    def _line(self, exchange: Exchange) -> ExchangeLine:
+        return ExchangeLine(self._key, self._repeat, self._session, exchange)
 
 
 async def drive(flow: Flow[T], ask: AskRole, call_tool: CallTool, journal: Journal, prefix: str = "t") -> T:
     """Run `flow` to its end and return its value; the k-th thing it asks for is at position `<prefix><k>`."""
-    positions = (f"{prefix}{number}" for number in count())
-    step: Callable[[], Need | tuple[Need, ...]] = partial(next, flow)
+    asked, answer = 0, None
     while True:
         try:
-            need = step()
+            need = _advanced(flow, answer)
         except StopIteration as ended:
             value: T = ended.value
             return value
         journal.flush()
-        answer = await _answer(need, positions, ask, call_tool, journal)
-        step = _next_step(flow, answer)
+        if isinstance(need, tuple):
+            positions = [f"{prefix}{asked + place}" for place in range(len(need))]
+            answer = await _perform_all(need, positions, ask, call_tool, journal)
+            asked += len(need)
+        else:
+            answer = await _perform(need, f"{prefix}{asked}", ask, call_tool, journal)
+            asked += 1
 
 
-def _next_step(flow: Flow[T], answer: Any) -> Callable[[], Need | tuple[Need, ...]]:
-    """A single failed ask is thrown in; everything else is sent."""
+def _advanced(flow: Flow[T], answer: Any) -> Need | tuple[Need, ...]:
+    """What the flow needs next, given the answer to its last need (None to begin): a single failed ask is thrown in."""
     if isinstance(answer, Response) and answer.error is not None:
-        return partial(flow.throw, AskFailed(answer))
-    return partial(flow.send, answer)
+        return flow.throw(AskFailed(answer))
+    return flow.send(answer)
 
 
-async def _answer(need: Need | tuple[Need, ...], positions: Any, ask: AskRole, call_tool: CallTool, journal: Journal) -> Any:
-    if not isinstance(need, tuple):
-        return await _perform(need, next(positions), ask, call_tool, journal)
+async def _perform_all(
+    needs: tuple[Need, ...], positions: Sequence[str], ask: AskRole, call_tool: CallTool, journal: Journal
+) -> tuple[Response | ToolResult, ...]:
+    performed = zip(needs, positions, strict=True)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_perform(each, next(positions), ask, call_tool, journal)) for each in need]
+        tasks = [group.create_task(_perform(need, position, ask, call_tool, journal)) for need, position in performed]
     return tuple(task.result() for task in tasks)
 
 

@@ -18,7 +18,7 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
     if not asked:
         raise ValueError("there is no answer to grade: the target was not asked")
     last = asked[-1]
-    response = last.response
+    response, marks = last.response, last.response.marks
     return Answer(
         text=response.text,
         expected=trial.expected,
@@ -27,8 +27,8 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         tool_calls=response.message.tool_calls if response.message else (),
         finish_reason=response.finish_reason,
         usage=response.usage,
-        latency=latency_of(response),
-        ttft=ttft_of(response),
+        latency=_seconds(marks.sent, _end(marks)),
+        ttft=_seconds(marks.sent, marks.first_token),
         cost=_total_cost(asked),
     )
 

@@ -15,20 +15,20 @@ from harness.model import Grade
 def verdict(grades: Sequence[Grade], threshold: float | None = None) -> tuple[float | None, bool | None]:
     """(score in 0..1, passed), each None where there is none; `threshold` is the case's own, on the score."""
     deciding = [grade for grade in grades if grade.weight > 0]
-    if any(grade.value is None for grade in deciding):
+    if None in [grade.value for grade in deciding]:
         return None, None
     score = _weighted_mean(deciding)
     if threshold is not None:
         return score, None if score is None else score >= threshold
-    outcomes = [grade.passed for grade in deciding if grade.passed is not None]
+    outcomes = [passed for grade in deciding if (passed := grade.passed) is not None]
     return score, all(outcomes) if outcomes else None
 
 
 def _weighted_mean(grades: Sequence[Grade]) -> float | None:
     scored = [(float(grade.value), grade.weight) for grade in grades if isinstance(grade.value, bool | float | int)]
-    if not scored:
-        return None
+    if len(scored) < 2:
+        return scored[0][0] if scored else None
     values = [value for value, _ in scored]
-    mean = fsum(value * weight for value, weight in scored) / fsum(weight for _, weight in scored)
+    mean = fsum([value * weight for value, weight in scored]) / fsum([weight for _, weight in scored])
     # Rounding must not put the mean of three 0.7 at 0.6999999999999998, below a threshold that each of them meets.
     return min(max(mean, min(values)), max(values))

@@ -130,20 +130,20 @@ class Answer:
     def say(self, content: Any) -> Signal:
         """Take a piece of the text; what is not a string becomes one."""
         if content is None:
-            return Signal.NOTHING
+            return _NOTHING
         self.given = True
         text = content if type(content) is str else as_text(content)
         if not text:
-            return Signal.NOTHING
+            return _NOTHING
         self._text.append(text)
-        return Signal.ANSWER
+        return _ANSWER
 
     def call(self, fragments: Any) -> Signal:
         """Take tool calls, whole or in fragments."""
         if not isinstance(fragments, list):
-            return Signal.NOTHING
+            return _NOTHING
         taken = [self._fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
-        return Signal.ANSWER if any(taken) else Signal.NOTHING
+        return _ANSWER if any(taken) else _NOTHING
 
     @property
     def refused(self) -> bool:
@@ -178,13 +178,13 @@ class Answer:
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if thought and type(thought) is str:
             self._reasoning.append(thought)
-            signal = Signal.REASONING if signal is Signal.NOTHING else signal
+            signal = Signal.REASONING if signal is _NOTHING else signal
         declined = delta.get("refusal")
         if declined and type(declined) is str:
             self._refusal.append(declined)
-            signal = Signal.ANSWER
+            signal = _ANSWER
         calls = delta.get("tool_calls")
-        return Signal.ANSWER if calls and self.call(calls) is Signal.ANSWER else signal
+        return _ANSWER if calls and self.call(calls) is _ANSWER else signal
 
     def _fragment(self, fragment: dict[str, Any]) -> bool:
         function = fragment.get("function")

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from harness.model import Error, FinishReason, Request, Usage
+from harness.model import Error, FinishReason, Message, Request, Usage
 from harness.providers import failures
 from harness.providers.base import Decoded, Signal
 from harness.providers.chat import FINISH_REASONS, Answer
@@ -84,9 +84,10 @@ class ChatDecoder:
         """What it all means; partial text is kept beside an error."""
         error = self._error or self._shortfall()
         reason = self._reason() if error is None else None
-        self._describe(reason)
+        message = self._answer.message() if error is None or self._answer.started else None
+        self._describe(message, reason)
         return Decoded(
-            message=self._answer.message() if error is None or self._answer.started else None,
+            message=message,
             usage=self._usage(headers),
             finish_reason=reason,
             model=self._model,
@@ -125,15 +126,17 @@ class ChatDecoder:
             return failures.empty("neither with content nor with a tool call")
         return None
 
-    def _describe(self, reason: FinishReason | None) -> None:
+    def _describe(self, message: Message | None, reason: FinishReason | None) -> None:
         if self._answer.refused:
             self._flags["refusal"] = None
+        if reason is None or message is None:
+            return
         if reason == "unknown":
             self._flags["unknown_stop"] = None
-        if reason is not None and self._answer.blank:
+        if self._answer.blank:
             self._flags["empty"] = None
-        if reason is not None and not self._answer.blank:
-            self._flags.update(dict.fromkeys(self._heeded.flags(self._answer.message(), reason)))
+        elif not self._answer.refused:
+            self._flags.update(dict.fromkeys(self._heeded.flags(message, reason)))
 
     # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
 

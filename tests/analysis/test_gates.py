@@ -154,6 +154,7 @@ def test_exit_codes(build: ModuleType) -> None:
     assert code(many_errors, "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
     assert code(many_errors, "pass_rate >= 0.9", max_error_rate=0.5) == ExitCode.OK
     assert code(many_errors, "pass_rate > 1") == ExitCode.INFRASTRUCTURE
+    assert code(answers(build, 0, 0, 9), "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
     assert code([], "pass_rate >= 0.9") == ExitCode.USAGE
     assert code([]) == ExitCode.USAGE
     assert code(good, "pass_rate >= 0.999", stopped=(ExitCode.BUDGET,)) == ExitCode.BUDGET
