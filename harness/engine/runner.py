@@ -111,18 +111,18 @@ def _record(
         grades=grades,
         score=score,
         passed=passed,
-        cost=_total([each.cost.usd for each in exchanges if each.role == TARGET]),
-        grading_cost=_total([each.cost.usd for grade in grades for each in grade.exchanges]),
+        cost=_total([each for each in exchanges if each.role == TARGET]),
+        grading_cost=_total([each for grade in grades for each in grade.exchanges]),
         error=error,
         tags=trial.tags,
         expected=trial.expected,
     )
 
 
-def _total(costs: Sequence[float | None]) -> float | None:
-    """Their sum; unknown where one is unknown, or where there are none."""
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if known and len(known) == len(costs) else None
+def _total(exchanges: Sequence[Exchange]) -> float | None:
+    """US dollars of them all; unknown where one is unknown, or where there are none."""
+    known = [usd for each in exchanges if (usd := each.cost.usd) is not None]
+    return sum(known) if known and len(known) == len(exchanges) else None
 
 
 def _note_reason_to_stop(tally: Tally, error: Error) -> None:
@@ -143,17 +143,14 @@ class _Asker:
         self._roles = {TARGET: target}
 
     async def ask(self, role: str, request: Request, position: str) -> Exchange:
-        target = self._roles[role]
-        response = await self._response(target, request, position)
-        exchange = Exchange(position, role, target.name, request, response, self._world.cost(target, response))
-        return self._world.vet(exchange)
-
-    async def _response(self, target: Target, request: Request, position: str) -> Response:
+        world, trial, target = self._world, self._trial, self._roles[role]
         try:
-            wire = self._world.encode(target, request)
+            wire = world.encode(target, request)
         except ValueError as inexpressible:
-            return Response(error=Error("target", "inexpressible", str(inexpressible)))
-        return await self._world.send(Call(target, request, wire, self._trial.key, self._trial.identity.repeat, position))
+            response = Response(error=Error("target", "inexpressible", str(inexpressible)))
+        else:
+            response = await world.send(Call(target, request, wire, trial.key, trial.identity.repeat, position))
+        return world.vet(Exchange(position, role, target.name, request, response, world.cost(target, response)))
 
 
 class GraderSets:

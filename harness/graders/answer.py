@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from harness.flow import TARGET
 from harness.graders.base import Answer
-from harness.model import Exchange, Response, Trial
+from harness.model import Exchange, Marks, Trial
 
 
 def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -27,21 +27,15 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         tool_calls=response.message.tool_calls if response.message else (),
         finish_reason=response.finish_reason,
         usage=response.usage,
-        latency=_seconds(marks.sent, _end(marks)),
+        latency=_latency(marks),
         ttft=_seconds(marks.sent, marks.first_token),
         cost=_total_cost(asked),
     )
 
 
-def latency_of(response: Response) -> float | None:
-    """Seconds from the final attempt's first byte written to its last token, or to the end of a body that was not streamed."""
-    marks = response.marks
+def _latency(marks: Marks) -> float | None:
+    """Seconds from the first byte written to the last token, or to the end of a body that was not streamed."""
     return _seconds(marks.sent, marks.done if marks.last_token is None else marks.last_token)
-
-
-def ttft_of(response: Response) -> float | None:
-    """Seconds from the final attempt's first byte written to its first token; None where it was not streamed."""
-    return _seconds(response.marks.sent, response.marks.first_token)
 
 
 def _seconds(start: int | None, end: int | None) -> float | None:
@@ -50,6 +44,5 @@ def _seconds(start: int | None, end: int | None) -> float | None:
 
 def _total_cost(exchanges: Sequence[Exchange]) -> float | None:
     """Dollars over all exchanges; unknown where one is unknown."""
-    costs = [exchange.cost.usd for exchange in exchanges]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    known = [usd for exchange in exchanges if (usd := exchange.cost.usd) is not None]
+    return sum(known) if len(known) == len(exchanges) else None

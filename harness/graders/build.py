@@ -27,7 +27,7 @@ REASON_LIMIT = 2_000
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _KEPT = 1_024
-_SCALARS = (str, int, bool, type(None))
+_SCALARS = frozenset((str, int, bool, type(None)))
 
 
 class GraderSpecLike(Protocol):
@@ -92,7 +92,7 @@ def grade_all(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ..
 def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
     """The grader's arguments as its model has them. Raises ValueError with one sentence a problem."""
     try:
-        checked: Arguments = kind.arguments.model_validate(dict(arguments))
+        checked: Arguments = kind.arguments.model_validate(arguments if type(arguments) is dict else dict(arguments))
     except ValidationError as invalid:
         raise ValueError(f"{kind.name}: {_sentences(invalid)}") from None
     return checked
@@ -136,7 +136,7 @@ def _substituting(
         except KeyError:
             return rendered(answer)  # which says what is undefined, or knows the name as a global
         # Floats are left out: 0.0 and -0.0 are one cache key, but two texts.
-        return remembered(*values) if all(type(value) in _SCALARS for value in values) else check(*values)
+        return remembered(*values) if _SCALARS.issuperset(map(type, values)) else check(*values)
 
     return fill_in
 

@@ -1,5 +1,8 @@
 """S01–S20: streams that stall, drip, break off, lie about their end, or come in pieces; each a case of one streamed run."""
 
+# Wire bytes stand here as they are on the wire.
+# ruff: noqa: E501, UP031
+
 from __future__ import annotations
 
 import json
