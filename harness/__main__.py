@@ -4,28 +4,48 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import suppress
+from typing import NoReturn
 
 from harness.errors import ExitCode, HarnessError
 
 
 def main() -> None:
     """Entry point of the `harness` command; always ends in SystemExit."""
-    from harness.cli import app  # noqa: PLC0415 — so that an interrupt during import is caught below
-
     try:
+        from harness.cli import app  # noqa: PLC0415 — here, so that an interrupt during import is caught
+
         app()
     except HarnessError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        sys.exit(ExitCode.OK)
-    except Exception:  # noqa: BLE001 — the last resort: a bug is shown whole
+        _interrupted()
+    except Exception as error:  # noqa: BLE001 — the last resort: a bug is shown whole
+        if _is_of_interrupt(error):
+            _interrupted()
         traceback.print_exc()
-        print("this is a bug in evalharness; please report it with the lines above", file=sys.stderr)
+        _say("this is a bug in evalharness; please report it with the lines above")
         sys.exit(ExitCode.BUG)
+
+
+def _interrupted() -> NoReturn:
+    _say("interrupted; what is recorded stays: `harness resume` goes on with a run, `harness report` reports on it")
+    sys.exit(ExitCode.INTERRUPTED)
+
+
+def _is_of_interrupt(error: BaseException) -> bool:
+    """Whether an interrupt is behind it: compiled modules turn one that comes while they are imported into an ImportError."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(error, KeyboardInterrupt) or (cause is not None and _is_of_interrupt(cause))
+
+
+def _say(text: str) -> None:
+    """Print a line for a person, who may have gone; servers' words may be in it."""
+    from harness.reporters.escape import escape_for  # noqa: PLC0415 — only what goes wrong needs it
+
+    with suppress(BrokenPipeError):
+        print(escape_for("terminal")(text), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -50,9 +51,59 @@ class _Column(NamedTuple):
     style: Callable[[Tally], str] = lambda _: ""
 
 
+def _opening(progress: Progress) -> str:
+    total, names = progress.total, list(progress.targets)
+    before = f", {total.already:,} done before" if total.already else ""
+    return f"{total.planned:,} requests to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}"
+
+
+def _done(tally: Tally) -> str:
+    return f"{tally.done + tally.already:,}/{tally.planned:,}"
+
+
+def _rate(tally: Tally, seconds: float) -> str:
+    return f"{tally.done / seconds:,.1f}/s" if seconds > 0 else "–"
+
+
+def _share(tally: Tally) -> str:
+    judged = tally.passed + tally.failed
+    return f"{tally.passed / judged:.1%}" if judged else "–"
+
+
+def _eta(tally: Tally, seconds: float) -> float | None:
+    """Seconds until this target is done, at its pace so far; None where it has none yet."""
+    if tally.stopped or not tally.owed:
+        return 0.0
+    return tally.owed * seconds / tally.done if tally.done else None
+
+
+def _left(seconds: float | None) -> str:
+    return "–" if seconds is None else duration(seconds)
+
+
+def _dollars(value: float) -> str:
+    return f"${value:,.2f}" if value >= 100 else f"${value:.4f}"
+
+
+def _exactly(value: float) -> str:
+    """A budget as it was given: in cents, or with as many decimals as it takes."""
+    whole, _, decimals = f"{value:,.10f}".rstrip("0").partition(".")
+    return f"${whole}.{decimals:0<2}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `8s`, `3m 20s`, `2h 05m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+
+
 COLUMNS = (
     _Column("done", 0, lambda tally, _: _done(tally)),
-    _Column("rate", 4, lambda tally, seconds: _rate(tally, seconds), "999.9/s"),
+    _Column("rate", 4, _rate, "999.9/s"),
     _Column("passing", 1, lambda tally, _: _share(tally), "100.0%"),
     _Column("errors", 2, lambda tally, _: f"{tally.errors:,}", "9,999", lambda tally: "red" if tally.errors else ""),
     _Column("retries", 5, lambda tally, _: f"{tally.retries:,}", "9,999", lambda tally: "yellow" if tally.retries else ""),
@@ -182,65 +233,12 @@ def _fitting(rows: Sequence[tuple[str, Tally]], seconds: float, width: int) -> l
 
 
 def _width(column: _Column, rows: Sequence[tuple[str, Tally]], seconds: float) -> int:
-    return max(len(column.title), len(column.widest), *(len(column.text(tally, seconds)) for _, tally in rows))
+    full = max((2 * len(f"{tally.planned:,}") + 1 for _, tally in rows), default=0) if column.title == "done" else 0
+    return max(full, len(column.title), len(column.widest), *(len(column.text(tally, seconds)) for _, tally in rows))
 
 
 def _bar(tally: Tally, width: int) -> ProgressBar:
     return ProgressBar(total=max(1, tally.planned), completed=tally.done + tally.already, width=width)
-
-
-# ── Figures ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _opening(progress: Progress) -> str:
-    total, names = progress.total, list(progress.targets)
-    before = f", {total.already:,} done before" if total.already else ""
-    return f"{total.planned:,} requests to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}"
-
-
-def _done(tally: Tally) -> str:
-    planned = f"{tally.planned:,}"
-    return f"{tally.done + tally.already:,}/{planned}"
-
-
-def _rate(tally: Tally, seconds: float) -> str:
-    return f"{tally.done / seconds:,.1f}/s" if seconds > 0 else "–"
-
-
-def _share(tally: Tally) -> str:
-    judged = tally.passed + tally.failed
-    return f"{tally.passed / judged:.1%}" if judged else "–"
-
-
-def _eta(tally: Tally, seconds: float) -> float | None:
-    """Seconds until this target is done, at its pace so far; None where it has none yet."""
-    if tally.stopped or not tally.owed:
-        return 0.0
-    return tally.owed * seconds / tally.done if tally.done else None
-
-
-def _left(seconds: float | None) -> str:
-    return "–" if seconds is None else duration(seconds)
-
-
-def _dollars(value: float) -> str:
-    return f"${value:,.2f}" if value >= 100 else f"${value:.4f}"
-
-
-def _exactly(value: float) -> str:
-    """A budget as it was given: in cents, or with as many decimals as it takes."""
-    whole, _, decimals = f"{value:,.10f}".rstrip("0").partition(".")
-    return f"${whole}.{decimals:0<2}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `8s`, `3m 20s`, `2h 05m`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
 
 
 # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,7 +254,7 @@ def conclusion(outcome: Outcome) -> str:
     lines = [console_report(outcome.comparison, width, color=colour)]
     lines += [f"stopped: {_safe(reason)}" for reason in outcome.stopped]
     if outcome.stopped:
-        more = " --budget $MORE" if outcome.exit_code == ExitCode.BUDGET else ""
+        more = " --budget DOLLARS" if outcome.exit_code == ExitCode.BUDGET else ""
         lines.append(f"go on with: harness resume {_shown(outcome.folder)}{more}")
     lines.append(f"report: {_shown(outcome.folder / 'report.html')}")
     return "\n".join(lines)
@@ -265,9 +263,9 @@ def conclusion(outcome: Outcome) -> str:
 def _shown(path: Path) -> str:
     """`path` as a person would type it here."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return quote(str(path.resolve().relative_to(Path.cwd())))
     except ValueError:
-        return str(path)
+        return quote(str(path))
 
 
 class _Standing(Console):

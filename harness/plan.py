@@ -81,22 +81,14 @@ class Plan:
         self, target: Target, identity: bytes, block: int, evaluation: Eval, case: Case, repeat: int
     ) -> Iterator[Trial]:
         rendered: dict[str, tuple[tuple[Message, ...], bytes]] = {}
-        configurations = len(evaluation.prompts) * len(self.suite.settings)
-        for position in range(configurations):
-            prompt_index, setting_index = divmod(
-                permuted(position, configurations, self.suite.run.seed + block), len(self.suite.settings)
-            )
-            prompt = evaluation.prompts[prompt_index]
+        graders = evaluation.graders if case.graders is None else case.graders
+        stream = self.suite.run.stream
+        for prompt, setting in self._configurations(evaluation, block):
             if prompt.id not in rendered:
                 rendered[prompt.id] = _rendered(prompt, case)
             messages, message_bytes = rendered[prompt.id]
-            setting = self.suite.settings[setting_index]
-            request = Request(
-                messages=messages,
-                sampling=self._sampling(target, case, setting, repeat),
-                stream=self.suite.run.stream,
-                response_format=evaluation.response_format,
-            )
+            sampling = self._sampling(target, case, setting, repeat)
+            request = Request(messages, sampling, stream, response_format=evaluation.response_format)
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
@@ -106,8 +98,16 @@ class Plan:
                 variables=case.vars,
                 tags=case.tags,
                 threshold=case.threshold,
-                graders=case.graders if case.graders is not None else evaluation.graders,
+                graders=graders,
             )
+
+    def _configurations(self, evaluation: Eval, block: int) -> Iterator[tuple[Prompt, Mapping[str, Any]]]:
+        """Every prompt at every setting, in the block's own order."""
+        settings, seed = self.suite.settings, self.suite.run.seed + block
+        count = len(evaluation.prompts) * len(settings)
+        for position in range(count):
+            prompt, setting = divmod(permuted(position, count, seed), len(settings))
+            yield evaluation.prompts[prompt], settings[setting]
 
     def _sampling(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
         """The parameters sent: the target's defaults, then the suite's, the case's, and last the sweep's, which is compared."""

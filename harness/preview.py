@@ -17,6 +17,7 @@ from harness.graders import build, gold
 from harness.model import Exchange, Grade, Request, Target, Trial, Wire
 from harness.prepare import prepared
 from harness.providers.base import Provider
+from harness.reporters.escape import escape_for
 from harness.suite import Case, Eval, Overrides, Suite, load, target_names
 from harness.suite.targets import SIMULATOR
 
@@ -37,6 +38,7 @@ def validate(path: Path, *, check_gold: bool = False) -> Iterator[str]:
 
 def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     """The arithmetic, then for each target the first prompts as rendered and their exact requests. Nothing is sent."""
+    clean = escape_for("terminal")
     with prepared(load(path, overrides), {}, live=False) as ready:
         yield ready.plan.arithmetic
         yield from (f"warning: {note}" for note in ready.notes)
@@ -44,8 +46,8 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
             provider: Provider = registry.load("providers", target.provider)
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
                 yield _heading(trial)
-                yield from (f"── {message.role}\n{message.text}" for message in trial.request.messages)
-                yield _wire_text(target, provider.encode(target, trial.request))
+                yield from (clean(f"── {message.role}\n{message.text}") for message in trial.request.messages)
+                yield clean(_wire_text(target, provider.encode(target, trial.request)))
 
 
 def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from harness.analysis.compare import compare
 from harness.analysis.comparison import Comparison
 from harness.analysis.frame import Frames, frames
 from harness.analysis.gates import exit_code
+from harness.analysis.rows import answer_text, label
 from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.errors import ExitCode, StoreError, UsageError, worst
 from harness.model import Exchange, Manifest, Record
 from harness.reporters.escape import escape_for
 from harness.reporters.plots import plots
+from harness.suite.problems import suggestion
 
 REPORTS = {
     "html": "report.html",
@@ -77,15 +80,30 @@ def write_reports(folder: Path, comparison: Comparison) -> None:
 
 
 def show(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:
-    """The transcripts of one case, as text safe for a terminal. Raises UsageError where there is none."""
-    found = False
+    """The transcripts of one case's trials, each as last recorded, as text safe for a terminal. Raises UsageError for none."""
+    read_manifest(folder)
+    cases: set[str] = set()
+    found: dict[str, Record] = {}
     for record in read_records(folder):
+        cases.add(record.case)
         if record.case == case and prompt in (None, record.prompt) and target in (None, record.target):
-            found = True
-            yield "\n".join(_transcript(record))
+            found[record.key] = record
     if not found:
-        read_manifest(folder)
-        raise UsageError(f"{folder}: no record of case {case!r} with that prompt and target; the report lists the cases")
+        raise UsageError(f"{folder}: {_no_record(case, cases)}")
+    for record in sorted(found.values(), key=_place):
+        yield "\n".join(_transcript(record))
+
+
+def _no_record(case: str, cases: set[str]) -> str:
+    if not cases:
+        return "the run has no records"
+    if case in cases:
+        return f"case {case!r} has no record with that prompt and target; leave them out to see which there are"
+    return f"no record of case {case!r}; {suggestion(case, cases)}"
+
+
+def _place(record: Record) -> tuple[str, str, str, str, int]:
+    return record.eval, record.prompt, record.target, json.dumps(record.setting, sort_keys=True), record.repeat
 
 
 def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Comparison:
@@ -120,9 +138,8 @@ def _write_parquet(path: Path, tables: Frames) -> None:
 
 def _transcript(record: Record) -> Iterator[str]:
     clean = escape_for("terminal")
-    setting = ", ".join(f"{name}={value}" for name, value in record.setting.items())
-    heading = " · ".join(part for part in (record.case, record.prompt, record.target, setting) if part)
-    yield clean(f"━━ {heading} · repeat {record.repeat}")
+    who = label(record.prompt, record.target, record.setting)
+    yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
     for exchange in record.exchanges:
         yield from _exchange(exchange)
     if record.error:
@@ -130,7 +147,7 @@ def _transcript(record: Record) -> Iterator[str]:
     for grade in record.grades:
         mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
         said = grade.error.message if grade.error else grade.reason
-        yield clean(f"grade  {grade.name}: {mark} ({grade.value}) {said}")
+        yield clean(f"grade  {grade.name}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
     yield clean(f"score {words.score(record.score)} · cost {words.dollars(record.cost)}\n")
 
 
@@ -141,6 +158,9 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
         yield clean(message.text)
     response = exchange.response
     usage = response.usage
-    tokens = f", {usage.input_tokens} in / {usage.output_tokens} out tokens" if usage else ""
-    yield clean(f"── {exchange.target} answered ({response.finish_reason or 'no finish reason'}{tokens})")
-    yield clean(response.text)
+    facts = [response.finish_reason or "no finish reason"]
+    facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
+    facts += [f"{len(response.attempts)} attempts"] if len(response.attempts) > 1 else []
+    facts += ["replayed"] if response.replayed else []
+    yield clean(f"── {exchange.target} answered ({', '.join(facts)})")
+    yield clean(answer_text(response.message))

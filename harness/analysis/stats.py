@@ -164,7 +164,7 @@ def _order_statistics(n: int, share: float, confidence: float) -> tuple[tuple[in
     if one_sided <= n:
         return (None, one_sided), f"one-sided upper bound: an interval needs n ≥ {needed}"
     needed = max(needed, samples_for_upper_bound(1 - share, confidence, two_sided=True))
-    return (None, None), f"no interval: it needs n ≥ {needed}"
+    return (None, None), f"no interval: it needs {needed} independent answers"
 
 
 def _scaled(rank: int, size: int, n: int) -> int:

@@ -70,7 +70,8 @@ class Journal:
 
 async def drive(flow: Flow[T], ask: AskRole, call_tool: CallTool, journal: Journal, prefix: str = "t") -> T:
     """Run `flow` to its end and return its value; the k-th thing it asks for is at position `<prefix><k>`."""
-    asked, answer = 0, None
+    asked = 0
+    answer: Any = None
     while True:
         try:
             need = _advanced(flow, answer)

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis import words
-from harness.analysis.comparison import Answer, CaseRow, Comparison
+from harness.analysis.comparison import Answer, CaseRow, Cell, Comparison
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
     VERDICTS,
@@ -66,12 +66,11 @@ def console_report(comparison: Comparison, width: int, color: bool) -> str:
 def _parts(comparison: Comparison, width: int) -> Iterator[Any]:
     yield from _header(comparison)
     yield from _configurations(comparison, width)
-    yield from _failing(comparison)
+    yield from _failing(comparison, width)
     yield from _errors(comparison)
     yield from _gates(comparison)
     yield Text(" · ".join(f"{name} {value}" for name, value in total_facts(comparison)), "dim")
-    for warning in comparison.warnings:
-        yield Text(f"! {_safe(warning)}", "yellow")
+    yield from (_hanging("! ", Text(_safe(warning)), "yellow") for warning in comparison.warnings)
 
 
 def _header(comparison: Comparison) -> Iterator[Text]:
@@ -83,8 +82,17 @@ def _header(comparison: Comparison) -> Iterator[Text]:
         title.append("  SIMULATED", "bold magenta")
     yield title
     for line in run_facts(comparison):
-        yield Text(f"run {_safe(one_line(line, 300))}", "dim")
+        yield _hanging("run ", Text(_safe(one_line(line, 300))), "dim")
     yield Text()
+
+
+def _hanging(prefix: str, text: Text, style: str = "") -> Table:
+    """The text behind a prefix, its further lines indented as far: what a model wrote never begins a line."""
+    grid = Table.grid(padding=0)
+    grid.add_column(width=cell_len(prefix), no_wrap=True, style=style)
+    grid.add_column(overflow="fold", style=style)
+    grid.add_row(Text(prefix), text)
+    return grid
 
 
 def _configurations(comparison: Comparison, width: int) -> Iterator[Any]:
@@ -139,7 +147,7 @@ def _needed(table: ConfigurationTable) -> int:
     return sum(max(cell_len(_axis(cell)) for cell in column) + 3 for column in columns)
 
 
-def _failing(comparison: Comparison) -> Iterator[Text]:
+def _failing(comparison: Comparison, width: int) -> Iterator[Any]:
     bad = [case for case in comparison.cases if case.bad]
     if not bad:
         return
@@ -149,39 +157,49 @@ def _failing(comparison: Comparison) -> Iterator[Text]:
     shown = bad[:FAILING_CASES]
     yield Text(f"Failing cases ({len(shown):,} of {total:,}; `harness show RUN CASE` prints one)", "bold")
     for case in shown:
-        yield from _case(case, labels)
+        yield from _case(case, labels, width)
     yield Text()
 
 
-def _case(case: CaseRow, labels: list[str]) -> Iterator[Text]:
-    heading = Text(f"  {_axis(case.eval)}/{_axis(case.case)}")
+def _case(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
+    heading = Text(f"{_axis(case.eval)}/{_axis(case.case)}")
     if case.expected is not None:
         heading.append(f"  expected {_safe(one_line(case.expected, 80))}", "dim")
-    yield heading
+    yield _hanging("  ", heading)
     bad = sorted((cell for cell in case.cells if cell.bad), key=lambda cell: cell.passed / cell.n)
-    line = Text(f"    {_MARKS['fail']} ", "red")
-    line.append(f"{_safe(one_line(labels[bad[0].configuration], 60))}  {bad[0].passed}/{bad[0].n} passed", "default")
-    line.append(f"; {words.plural(len(bad) - 1, 'more configuration')} fail it too" if len(bad) > 1 else "", "dim")
-    yield line
+    line = Text(_safe(one_line(labels[bad[0].configuration], max(12, min(60, width - 30)))))
+    line.append(f"  {_outcomes(bad[0])}")
+    line.append(_others(len(bad) - 1), "dim")
+    yield _hanging(f"    {_MARKS['fail']} ", line)
     for answer in bad[0].answers[:1]:
-        yield Text(f"      │ {_safe(one_line(_answer(answer), ANSWER_CHARACTERS))}")
+        yield _hanging("      │ ", Text(_safe(one_line(_answer(answer), ANSWER_CHARACTERS))))
         yield from (
-            Text(f"      └ {_safe(one_line(f'{grade.name}: {grade.value} {grade.reason}', ANSWER_CHARACTERS))}", "dim")
+            _hanging("      └ ", Text(_safe(one_line(f"{grade.name}: {grade.value} {grade.reason}", ANSWER_CHARACTERS))), "dim")
             for grade in answer.grades
             if grade.passed is False or grade.value == "ungraded"
         )
+
+
+def _outcomes(cell: Cell) -> str:
+    """How a case's repeats ended: an error is no failure, and is said apart."""
+    broken = f"{cell.errors:,} of {words.plural(cell.n, 'trial')} ended in an error" if cell.errors else ""
+    return broken if cell.errors == cell.n else f"{cell.passed}/{cell.n} passed{f', {broken}' if broken else ''}"
+
+
+def _others(count: int) -> str:
+    return f"; {words.plural(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
 
 
 def _answer(answer: Answer) -> str:
     return answer.error or answer.preview or "(empty answer)"
 
 
-def _errors(comparison: Comparison) -> Iterator[Text]:
+def _errors(comparison: Comparison) -> Iterator[Any]:
     if comparison.errors:
         yield Text("Errors", "bold")
     for group in comparison.errors[:FAILING_CASES]:
-        kind = _safe(one_line(f"{group.boundary}/{group.kind}", 40))
-        yield Text(f"  {group.count:,} × {kind}: {_safe(one_line(group.example, ANSWER_CHARACTERS))}")
+        kind = one_line(f"{group.boundary}/{group.kind}", 40)
+        yield _hanging("  ", Text(_safe(f"{group.count:,} × {kind}: {one_line(group.example, ANSWER_CHARACTERS)}")))
     if comparison.errors:
         yield Text()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import StoreError, UsageError
 
-IGNORED = "reports/runs/\n.env\n"
+IGNORED = ("reports/runs/", ".env")
 FOLDERS = ("suites", "evals")
 
 
@@ -22,12 +22,20 @@ def write_workspace(folder: Path) -> Iterator[Path]:
             shutil.copytree(_source() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             yield folder / name
         (folder / "reports" / "baselines").mkdir(parents=True, exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text(IGNORED, "utf-8")
-            yield ignore
+        yield from _ignore(folder / ".gitignore")
     except OSError as refused:
         raise StoreError(f"{folder}: cannot be written: {refused.strerror or refused}") from refused
+
+
+def _ignore(path: Path) -> Iterator[Path]:
+    """Have git pass over what holds answers and API keys; the lines that are there stay as they are."""
+    before = path.read_bytes() if path.exists() else b""
+    missing = [line for line in IGNORED if line.encode() not in before.splitlines()]
+    if missing:
+        gap = b"\n" if before and not before.endswith(b"\n") else b""
+        with path.open("ab") as file:
+            file.write(gap + b"".join(f"{line}\n".encode() for line in missing))
+        yield path
 
 
 def _source() -> Path:

@@ -62,7 +62,8 @@ class Selection:
         """Note the row, and say whether it is one of the selected."""
         self.total += 1
         self.ids.add(row.case.id)
-        self.tags.update(row.case.tags)
+        if row.case.tags:
+            self.tags.update(row.case.tags)
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
             return False
         self.kept += 1
@@ -163,6 +164,7 @@ class CaseReader:
                 case = _plain_case(raw) or parse(raw, Fixed(place), ())
                 if case is not None:
                     yield Row(place, raw, case, offset)
+                    continue
             if len(self._problems) - start >= MAX_PROBLEMS:
                 self._problems.add(Place(name), f"has {MAX_PROBLEMS} problems or more; the rows after them were not read")
                 return
@@ -246,10 +248,16 @@ class CaseReader:
 
     def _check_needs(self, row: Row) -> None:
         case, selection = row.case, self._selection
-        for needs in (selection.needs, selection.grader_needs if case.graders is None else {}):
-            if not needs.keys() <= case.vars.keys():
-                for name in sorted(needs.keys() - case.vars.keys()):
-                    self._problems.add(row.place, f"the case `{case.id}` gives no value for `{name}`, which {needs[name]} uses")
+        self._check_given(row, selection.needs)
+        if case.graders is None:
+            self._check_given(row, selection.grader_needs)
+
+    def _check_given(self, row: Row, needs: Mapping[str, str]) -> None:
+        given = row.case.vars.keys()
+        if needs.keys() <= given:
+            return
+        for name in sorted(needs.keys() - given):
+            self._problems.add(row.place, f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]} uses")
 
     def _check_unique(self) -> None:
         """Note every id that two cases have, naming both: they are found by a second reading, which only a mistake costs."""
@@ -298,9 +306,10 @@ def _plain_case(raw: Any) -> Case | None:
     variables, tags, metadata = raw.get("vars", {}), raw.get("tags", []), raw.get("metadata", {})
     if type(variables) is not dict or type(metadata) is not dict or type(tags) is not list or "expected" in variables:
         return None
-    if not all(map(_plain_name, tags)) or not ("id" not in raw or _plain_name(raw["id"])):
+    if tags and not all(map(_plain_name, tags)):
         return None
-    return Case(raw.get("id") or derived_id(variables), variables, raw.get("expected"), tuple(tags), metadata)
+    case_id = raw["id"] if "id" in raw else derived_id(variables)
+    return Case(case_id, variables, raw.get("expected"), tuple(tags), metadata) if _plain_name(case_id) else None
 
 
 def _plain_name(value: Any) -> bool:

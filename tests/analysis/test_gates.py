@@ -88,7 +88,7 @@ def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
 def test_nothing_but_errors_is_no_figure(build: ModuleType, text: str) -> None:
     found, manifest = judged(build, [build.errored("a"), build.errored("b")], text)
     assert (found.gates[0].verdict, found.gates[0].estimate) == ("unknown", None)
-    assert gates.exit_code(found, manifest) == ExitCode.USAGE
+    assert gates.exit_code(found, manifest) == ExitCode.INFRASTRUCTURE
 
 
 def test_the_cost_of_an_unpriced_target_is_unknown_and_not_cheap(build: ModuleType) -> None:

@@ -47,11 +47,11 @@ def faster(times: float) -> Clock:
 
 def asking(
     url: str,
+    request: Request | None = None,
     *,
     key: str = "k",
     provider: str = "openai",
     stream: bool = True,
-    sampling: Mapping[str, Any] | None = None,
     api_key_env: str | None = None,
     **limits: int,
 ) -> Call:
@@ -65,7 +65,7 @@ def asking(
         api_key_env=api_key_env,
         limits=Limits(timeouts=PATIENT, **limits),
     )
-    request = Request(messages=(Message("user", "Hi"),), stream=stream, sampling=sampling or {})
+    request = request or Request(messages=(Message("user", "Hi"),), stream=stream)
     return Call(target, request, registry.load("providers", provider).encode(target, request), key)
 
 

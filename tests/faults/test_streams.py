@@ -301,12 +301,12 @@ def test_the_first_token_is_the_first_text(proof: Proof) -> None:
 # ── What one wire format or one kind alone shows ──────────────────────────────────────────────────────────────────────
 
 
-def streamed(answer: Answer, provider: str = "openai", **changes: Any) -> Response:
+def streamed(answer: Answer, *asked: Request, provider: str = "openai") -> Response:
     """The Response of a server that gives `answer`."""
 
     async def work() -> Response:
         async with serving(answer) as server, stack(clock=faster(20)) as send:
-            return await send(asking(server.url, provider=provider, **changes))
+            return await send(asking(server.url, *asked, provider=provider))
 
     return run(work())
 
@@ -318,7 +318,8 @@ def streamed(answer: Answer, provider: str = "openai", **changes: Any) -> Respon
 def test_workers_ai_names_no_reason_so_it_is_inferred(used: int, limit: int, reason: str) -> None:
     total = f'{{"response":"","usage":{{"prompt_tokens":18,"completion_tokens":{used}}}}}'
     answer = keeps(EVENTS, event('{"response":"Hello","p":"abc"}'), event(total), DONE, END)
-    response = streamed(answer, "cloudflare", sampling={"max_tokens": limit})
+    asked = Request((Message("user", "Hi"),), {"max_tokens": limit})
+    response = streamed(answer, asked, provider="cloudflare")
     assert (response.text, response.finish_reason, response.error, response.flags) == ("Hello", reason, None, ())
 
 
