@@ -158,7 +158,7 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
         yield clean(message.text)
     response = exchange.response
     usage = response.usage
-    facts = [response.finish_reason or "no finish reason"]
+    facts: list[str] = [response.finish_reason or "no finish reason"]
     facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
     facts += [f"{len(response.attempts)} attempts"] if len(response.attempts) > 1 else []
     facts += ["replayed"] if response.replayed else []

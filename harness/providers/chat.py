@@ -13,6 +13,11 @@ from harness.model import FinishReason, Image, Message, Request, ResponseFormat,
 from harness.providers.base import Signal
 from harness.providers.jsontext import compact, join_surrogates
 
+_HEADERS = {
+    stream: (("content-type", "application/json"), ("accept", accept))
+    for stream, accept in ((True, "text/event-stream"), (False, "application/json"))
+}
+
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
@@ -82,9 +87,12 @@ def response_format(wanted: ResponseFormat) -> dict[str, Any]:
 
 def headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
     """The headers of a JSON request; the target's own win over ours."""
-    own = {name.lower(): value for name, value in target.headers.items()}
-    accept = "text/event-stream" if request.stream else "application/json"
-    return tuple(({"content-type": "application/json", "accept": accept} | own).items())
+    ours = _HEADERS[request.stream]
+    return (
+        tuple((dict(ours) | {name.lower(): value for name, value in target.headers.items()}).items())
+        if target.headers
+        else ours
+    )
 
 
 def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:

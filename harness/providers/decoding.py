@@ -179,6 +179,8 @@ class ChatDecoder:
 
     def _choice(self, choices: list[Any]) -> Signal:
         """Take the choice of index 0 (others are further samples): its `delta` or `message`, and why it ended."""
+        if self._heeded.watching:
+            self._heeded.see(choices)
         choice = choices[0]
         if type(choice) is not dict or choice.get("index"):
             choice = next((other for other in choices if isinstance(other, dict) and not other.get("index")), None)

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis import words
-from harness.analysis.comparison import Answer, CaseRow, Cell, Comparison
+from harness.analysis.comparison import Answer, CaseRow, Cell, Comparison, GradeLine
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
     VERDICTS,
@@ -70,10 +70,10 @@ def _parts(comparison: Comparison, width: int) -> Iterator[Any]:
     yield from _errors(comparison)
     yield from _gates(comparison)
     yield Text(" · ".join(f"{name} {value}" for name, value in total_facts(comparison)), "dim")
-    yield from (_hanging("! ", Text(_safe(warning)), "yellow") for warning in comparison.warnings)
+    yield from (_hanging("! ", Text(_safe(warning), "yellow"), "yellow") for warning in comparison.warnings)
 
 
-def _header(comparison: Comparison) -> Iterator[Text]:
+def _header(comparison: Comparison) -> Iterator[Any]:
     title = Text()
     title.append(_safe(one_line(", ".join(dict.fromkeys(run.suite for run in comparison.runs)), 60)), "bold")
     title.append(f"  {VERDICTS[comparison.verdict]}", _STYLES[comparison.verdict])
@@ -82,16 +82,16 @@ def _header(comparison: Comparison) -> Iterator[Text]:
         title.append("  SIMULATED", "bold magenta")
     yield title
     for line in run_facts(comparison):
-        yield _hanging("run ", Text(_safe(one_line(line, 300))), "dim")
+        yield _hanging("run ", Text(_safe(one_line(line, 300)), "dim"), "dim")
     yield Text()
 
 
 def _hanging(prefix: str, text: Text, style: str = "") -> Table:
-    """The text behind a prefix, its further lines indented as far: what a model wrote never begins a line."""
+    """The text behind a prefix in `style`, its further lines indented as far: what a model wrote never begins a line."""
     grid = Table.grid(padding=0)
-    grid.add_column(width=cell_len(prefix), no_wrap=True, style=style)
-    grid.add_column(overflow="fold", style=style)
-    grid.add_row(Text(prefix), text)
+    grid.add_column(width=cell_len(prefix), no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(prefix, style), text)
     return grid
 
 
@@ -170,11 +170,11 @@ def _case(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
     line = Text(_safe(one_line(labels[bad[0].configuration], max(12, min(60, width - 30)))))
     line.append(f"  {_outcomes(bad[0])}")
     line.append(_others(len(bad) - 1), "dim")
-    yield _hanging(f"    {_MARKS['fail']} ", line)
+    yield _hanging(f"    {_MARKS['fail']} ", line, "red")
     for answer in bad[0].answers[:1]:
         yield _hanging("      │ ", Text(_safe(one_line(_answer(answer), ANSWER_CHARACTERS))))
         yield from (
-            _hanging("      └ ", Text(_safe(one_line(f"{grade.name}: {grade.value} {grade.reason}", ANSWER_CHARACTERS))), "dim")
+            _hanging("      └ ", Text(_safe(one_line(_reason(grade), ANSWER_CHARACTERS)), "dim"), "dim")
             for grade in answer.grades
             if grade.passed is False or grade.value == "ungraded"
         )
@@ -192,6 +192,10 @@ def _others(count: int) -> str:
 
 def _answer(answer: Answer) -> str:
     return answer.error or answer.preview or "(empty answer)"
+
+
+def _reason(grade: GradeLine) -> str:
+    return f"{grade.name}: {grade.value} {grade.reason}"
 
 
 def _errors(comparison: Comparison) -> Iterator[Any]:

@@ -1,10 +1,11 @@
 """The benchmark's server: OpenAI-compatible, and so plain that what is measured is the client.
 
-One asyncio Protocol on uvloop that parses no JSON: the answer's bytes are ready-made, and only the eight digits behind the `#` of
-a prompt are put in, so that every answer differs and can be graded. `POST …/chat/completions` answers whole, or as 20 content
-events, each written in a turn of the event loop of its own, as a server with many streams does. With `lockstep`, streams keep
-time instead: the first event 200 ms after the request and then one every 5 ms, all streams at the same ticks; when each first
-event was really written is kept. `GET /stats` tells these moments, the CPU time used and the most streams ever open at once.
+One asyncio Protocol on uvloop that parses no JSON: the answer's bytes are ready-made, and only the eight digits behind the `#`
+of a prompt are put in, so that every answer differs and can be graded. `POST …/chat/completions` answers whole, or as 20
+content events, each written in a turn of the event loop of its own, as a server with many streams does. With `lockstep`,
+streams keep time instead: the first event 200 ms after the request and then one every 5 ms, all streams at the same ticks;
+when each first event was really written is kept. `GET /stats` tells these moments, the CPU time used and the most streams ever
+open at once.
 
 A server is a process of its own and ends with the one that started it. Run by itself, this file prints how fast the server is.
 """
@@ -28,7 +29,7 @@ from urllib.request import urlopen
 
 import uvloop
 
-WORDS = tuple("Let me work through this one step at a time before I say that the answer to it is".split())
+WORDS = tuple("Let me work through this one step at a time before I say that the answer to it is".split())  # noqa: SIM905
 EVENTS = len(WORDS) + 1
 """Content events of a stream: the words, then the number."""
 DIGITS = 8

@@ -10,10 +10,7 @@ PROGRAM = Path(__file__).parent / "engine.py"
 
 
 def test_the_benchmark_still_works() -> None:
-    ended = subprocess.run(
-        [sys.executable, str(PROGRAM), "--tiny", "--full"], capture_output=True, text=True, timeout=110, check=False
-    )
+    ended = subprocess.run([sys.executable, str(PROGRAM), "--tiny"], capture_output=True, text=True, timeout=110, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.count("| evalharness, whole job |") == 2
-    for part in ("## More in flight", "## How true the clock is", "## Where it goes", "bytes a trial"):
+    for part in ("| evalharness, whole job |", "| 4, evalharness, whole job |", "| all but the transport "):
         assert part in ended.stdout

@@ -7,7 +7,7 @@ and returns the answer's text and the moment its first content was seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter_ns
 from typing import Any, TypeAlias, cast

@@ -17,14 +17,13 @@ from time import process_time
 
 import uvloop
 from mock_server import BEFORE, BEHIND, DIGITS, PIECES
-from rig.questions import write_suite
 
 from harness import evaluate, registry
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import GraderSets, World, run_trials
 from harness.engine.store import Store
 from harness.graders import answer_of, grade_all
-from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Request, Response, Target, ToolCall, ToolResult, Trial
+from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
 from harness.plan import Plan
 from harness.prepare import prepared
 from harness.pricing.cost import exchange_cost, upper_bound
@@ -38,6 +37,7 @@ from harness.transport.retry import Retry
 from harness.transport.send import Send
 from harness.transport.slots import Slot
 from harness.transport.stop import Stop
+from rig.questions import write_suite
 
 ROUNDS = 7
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import mock_server
+
 from rig.job import Cost, Job
 
 HERE = Path(__file__).parent.parent
