@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from contextlib import suppress
 from typing import NoReturn
 
@@ -24,6 +23,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 — the last resort: a bug is shown whole
         if _is_of_interrupt(error):
             _interrupted()
+        import traceback  # noqa: PLC0415 — only a bug needs it
+
         traceback.print_exc()
         _say("this is a bug in evalharness; please report it with the lines above")
         sys.exit(ExitCode.BUG)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 LINE_EVERY = 5.0
 """Seconds between two plain lines."""
-SETTLED = 1.0
-"""Seconds without a request under way after which sending is taken to be over."""
+STILL = 1.0
+"""Seconds with nothing in flight and nothing recorded after which that is said instead of an ETA."""
 GAP = 2
 NAME_WIDTHS = (12, 40)
 BAR_WIDTHS = (6, 24)
@@ -39,16 +39,25 @@ BAR_WIDTHS = (6, 24)
 _safe = escape_for("terminal")
 
 
+class _Row(NamedTuple):
+    """One line of the panel: a target, or all of them; `seconds` since the start, and `left` where that can be told."""
+
+    name: str
+    tally: Tally
+    seconds: float
+    left: float | None
+
+
 class _Column(NamedTuple):
-    """A figure of one target; `text` makes it of the tally and the seconds since the start."""
+    """A figure of a row."""
 
     title: str
     rank: int
     """What is dropped first where the terminal is narrow: the highest. 0 always stays."""
-    text: Callable[[Tally, float], str]
-    widest: str = ""
+    text: Callable[[_Row], str]
+    widest: Callable[[_Row], str] = lambda _: ""
     """Room is kept for this, so that nothing moves as figures grow."""
-    style: Callable[[Tally], str] = lambda _: ""
+    style: Callable[[_Row], str] = lambda _: ""
 
 
 def _opening(progress: Progress) -> str:
@@ -102,14 +111,14 @@ def duration(seconds: float) -> str:
 
 
 COLUMNS = (
-    _Column("done", 0, lambda tally, _: _done(tally)),
-    _Column("rate", 4, _rate, "999.9/s"),
-    _Column("passing", 1, lambda tally, _: _share(tally), "100.0%"),
-    _Column("errors", 2, lambda tally, _: f"{tally.errors:,}", "9,999", lambda tally: "red" if tally.errors else ""),
-    _Column("retries", 5, lambda tally, _: f"{tally.retries:,}", "9,999", lambda tally: "yellow" if tally.retries else ""),
-    _Column("open", 6, lambda tally, _: f"{tally.in_flight:,}", "999"),
-    _Column("spent", 3, lambda tally, _: _dollars(tally.cost), "$9.9999"),
-    _Column("ETA", 0, lambda tally, seconds: _left(_eta(tally, seconds)), "59m 59s"),
+    _Column("done", 0, lambda row: _done(row.tally), lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
+    _Column("rate", 4, lambda row: _rate(row.tally, row.seconds), lambda _: "999.9/s"),
+    _Column("passing", 1, lambda row: _share(row.tally), lambda _: "100.0%"),
+    _Column("errors", 2, lambda row: f"{row.tally.errors:,}", style=lambda row: "red" if row.tally.errors else ""),
+    _Column("retries", 5, lambda row: f"{row.tally.retries:,}", style=lambda row: "yellow" if row.tally.retries else ""),
+    _Column("in flight", 6, lambda row: f"{row.tally.in_flight:,}"),
+    _Column("spent", 3, lambda row: _dollars(row.tally.cost), lambda _: "$9.9999"),
+    _Column("ETA", 0, lambda row: _left(row.left), lambda _: "59m 59s"),
 )
 
 
@@ -159,82 +168,97 @@ class Display:
 
     def line(self) -> str:
         """The whole run in one line."""
-        total, seconds = self._progress.total, self._seconds()
-        parts = [f"{_done(total)} done", _rate(total, seconds)]
+        total = self._progress.total
+        parts = [f"{_done(total)} done", _rate(total, self._seconds())]
         parts += [f"{_share(total)} passing"] if total.passed + total.failed else []
         parts += [f"{total.errors:,} {'error' if total.errors == 1 else 'errors'}"] if total.errors else []
-        return " · ".join((*parts, *self._money_and_time(total, seconds)))
+        return " · ".join((*parts, *self._money_and_time()))
 
     # ── The panel ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _panel(self) -> Group:
-        total, seconds, size = self._progress.total, self._seconds(), self._console.size
-        rows = [(_safe(name), tally) for name, tally in self._progress.targets.items()]
-        reasons = [Text(_safe(reason), "yellow", no_wrap=True, overflow="ellipsis") for reason in self._progress.stopped]
+        size, rows = self._console.size, self._rows()
+        reasons = [_one_line(_safe(reason), "yellow") for reason in self._progress.stopped]
         room = max(1, size.height - 6 - len(reasons))
-        hidden = rows[room:]
-        rows = rows[:room] + ([("all targets", total)] if len(rows) > 1 else [])
-        foot = [f"{duration(seconds)} elapsed", *self._money_and_time(total, seconds)]
-        foot += [f"{len(hidden):,} more targets not shown"] if hidden else []
-        foot_line = Text(" · ".join(foot), "bold", no_wrap=True, overflow="ellipsis")
-        return Group(_table(rows, seconds, size.width), *reasons, foot_line)
+        shown = [*rows[:room], *([self._all()] if len(rows) > 1 else [])]
+        foot = [f"{duration(self._seconds())} elapsed", *self._money_and_time()]
+        foot += [f"{len(rows) - room:,} more targets not shown"] if len(rows) > room else []
+        return Group(_table(shown, size.width), *reasons, _one_line(" · ".join(foot), "bold"))
 
-    def _money_and_time(self, total: Tally, seconds: float) -> list[str]:
+    def _rows(self) -> list[_Row]:
+        seconds = self._seconds()
+        return [_Row(_safe(name), tally, seconds, _eta(tally, seconds)) for name, tally in self._progress.targets.items()]
+
+    def _all(self) -> _Row:
+        """All targets together, done when the slowest is."""
+        each = [row.left for row in self._rows()]
+        known = [left for left in each if left is not None]
+        left = max(known, default=None) if len(known) == len(each) else None
+        return _Row("all targets", self._progress.total, self._seconds(), left)
+
+    def _money_and_time(self) -> list[str]:
         """What was spent of the budget, and how long the rest will take."""
+        row = self._all()
         of = "" if self._budget is None else f" of {_exactly(self._budget)}"
-        unknown = f" (+{total.unpriced:,} of unknown cost)" if total.unpriced else ""
-        ungraded = [f"{total.ungraded:,} ungraded"] if total.ungraded else []
-        if self._over():
-            return [*ungraded, f"{_dollars(total.cost)}{of}{unknown}", "writing the report"]
-        slowest = [_eta(tally, seconds) for tally in self._progress.targets.values()]
-        left = None if None in slowest else max((each for each in slowest if each is not None), default=None)
-        return [*ungraded, f"{_dollars(total.cost)}{of}{unknown}", f"ETA {_left(left)}"]
+        unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
+        ungraded = [f"{row.tally.ungraded:,} ungraded"] if row.tally.ungraded else []
+        return [*ungraded, f"{_dollars(row.tally.cost)}{of}{unknown}", self._what_is_left(row)]
 
-    def _over(self) -> bool:
-        """Whether nothing more is sent: everything has its record, or the run was stopped and nothing is under way."""
-        total = self._progress.total
-        if total.in_flight:
-            return False
-        settled = all(tally.stopped or not tally.owed for tally in self._progress.targets.values())
-        return settled or (total.done > 0 and self._now() - self._ticked > SETTLED)
+    def _what_is_left(self, row: _Row) -> str:
+        if self._settled():
+            return "writing the report"
+        idle = self._now() - self._ticked
+        if row.tally.in_flight == 0 and row.tally.done and idle > STILL:
+            return f"nothing in flight for {duration(idle)}"
+        return f"ETA {_left(row.left)}"
+
+    def _settled(self) -> bool:
+        """Whether nothing more will be sent, as far as the tallies tell."""
+        tallies = self._progress.targets.values()
+        return all((tally.stopped or not tally.owed) and not tally.in_flight for tally in tallies)
 
     def _seconds(self) -> float:
-        """Since the start, up to the last record where sending is over: writing the report slows nothing down."""
-        return (self._ticked if self._over() else self._now()) - self._started
+        """Since the start, up to the last record where nothing more is sent: writing the report makes no target slower."""
+        return (self._ticked if self._settled() else self._now()) - self._started
 
 
-def _table(rows: Sequence[tuple[str, Tally]], seconds: float, width: int) -> Table:
+def _one_line(text: str, style: str) -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
+
+
+def _table(rows: Sequence[_Row], width: int) -> Table:
     """The rows as a table that fits `width`: with fewer figures, without the bar and with shorter names where it must."""
-    columns = _fitting(rows, seconds, width)
-    rest = width - sum(_width(column, rows, seconds) + GAP for column in columns) - GAP
-    longest = max((cell_len(name) for name, _ in rows), default=0)
-    bar = min(BAR_WIDTHS[1], rest - min(longest, NAME_WIDTHS[1]) - GAP)
-    has_bar = bar >= BAR_WIDTHS[0]
-    name_width = max(1, min(longest, NAME_WIDTHS[1], rest - (bar + GAP if has_bar else 0)))
+    columns = _fitting(rows, width)
+    rest = width - sum(_width(column, rows) + GAP for column in columns) - GAP
+    longest = max(len("target"), min(NAME_WIDTHS[1], _longest(rows)))
+    bar = min(BAR_WIDTHS[1], rest - longest - GAP)
     table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim", pad_edge=False)
-    table.add_column("target", width=max(name_width, min(6, rest)), no_wrap=True, overflow="ellipsis")
-    if has_bar:
+    table.add_column("target", width=max(1, min(longest, rest)), no_wrap=True, overflow="ellipsis")
+    if bar >= BAR_WIDTHS[0]:
         table.add_column("", width=bar)
     for column in columns:
-        table.add_column(column.title, justify="right", width=_width(column, rows, seconds), no_wrap=True)
-    for name, tally in rows:
-        figures = (Text(column.text(tally, seconds), column.style(tally)) for column in columns)
-        table.add_row(Text(name), *([_bar(tally, bar)] if has_bar else []), *figures)
+        table.add_column(column.title, justify="right", width=_width(column, rows), no_wrap=True)
+    for row in rows:
+        figures = [Text(column.text(row), column.style(row)) for column in columns]
+        table.add_row(Text(row.name), *([_bar(row.tally, bar)] if bar >= BAR_WIDTHS[0] else []), *figures)
     return table
 
 
-def _fitting(rows: Sequence[tuple[str, Tally]], seconds: float, width: int) -> list[_Column]:
+def _fitting(rows: Sequence[_Row], width: int) -> list[_Column]:
     """As many of the columns, the most important ones, as leave room for a name."""
     columns = list(COLUMNS)
-    room = width - min(NAME_WIDTHS[0], max((cell_len(name) for name, _ in rows), default=0)) - GAP
-    while sum(_width(column, rows, seconds) + GAP for column in columns) > room and any(column.rank for column in columns):
+    room = width - min(NAME_WIDTHS[0], _longest(rows)) - GAP
+    while sum(_width(column, rows) + GAP for column in columns) > room and any(column.rank for column in columns):
         columns.remove(max(columns, key=lambda column: column.rank))
     return columns
 
 
-def _width(column: _Column, rows: Sequence[tuple[str, Tally]], seconds: float) -> int:
-    full = max((2 * len(f"{tally.planned:,}") + 1 for _, tally in rows), default=0) if column.title == "done" else 0
-    return max(full, len(column.title), len(column.widest), *(len(column.text(tally, seconds)) for _, tally in rows))
+def _longest(rows: Sequence[_Row]) -> int:
+    return max((cell_len(row.name) for row in rows), default=0)
+
+
+def _width(column: _Column, rows: Sequence[_Row]) -> int:
+    return max((len(text) for row in rows for text in (column.title, column.text(row), column.widest(row))), default=0)
 
 
 def _bar(tally: Tally, width: int) -> ProgressBar:

@@ -37,6 +37,7 @@ from harness.pricing.cost import exchange_cost, output_bound, upper_bound
 from harness.pricing.tokens import estimate_request
 from harness.suite import Overrides, load
 from harness.transport.budget import Budget
+from harness.transport.connect import detours
 from harness.transport.http import Http
 from harness.transport.limit import Limit, SendOnSlot
 from harness.transport.redact import SHORTEST, Redactor
@@ -169,6 +170,8 @@ class _Job:
             self.display.say("the previous session of this run died; every answer it acknowledged is kept")
         for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
             self.display.say(f"warning: {sentence}")
+        for sentence in () if self.replay_only else detours(self.ready.targets):
+            self.display.say(sentence)
 
     async def _probe(self, http: Http) -> None:
         """Try every target's address before anything is spent."""

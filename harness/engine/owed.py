@@ -13,9 +13,10 @@ from pathlib import Path
 from harness.engine.folder import RECORDS, Damage, read_lines
 from harness.model import Error, Record, ToolResult
 from harness.records import ExchangeLine, Line, ToolLine
+from harness.transport.reach import UNREACHABLE
 from harness.transport.stop import INTERRUPTED
 
-TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted"})
+TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted", UNREACHABLE})
 """Error kinds that say something of the target and nothing of the trial: every trial would meet them."""
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.owed import TARGET_KINDS
-from harness.engine.pace import closed_loop
+from harness.engine.pace import Turns, closed_loop
 from harness.engine.progress import Progress, Tally
 from harness.errors import StoreError
 from harness.flow import TARGET, AskFailed, single_turn
@@ -50,11 +50,11 @@ async def run_trials(
     world: World, targets: Sequence[Target], trials: Callable[[Target], Iterator[Trial]], skip: Callable[[str], bool]
 ) -> None:
     """Run every owed trial of every target. Raises StoreError when records can no longer be kept."""
-    graders = GraderSets()
+    graders, turns = GraderSets(), Turns()
 
     async def perform(target: Target, trial: Trial) -> None:
         try:
-            await run_trial(world, target, trial, graders)
+            await run_trial(world, target, trial, graders, turns)
         except StoreError as failed:
             world.stop.ask(str(failed))
             raise
@@ -65,13 +65,14 @@ async def run_trials(
             group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop))
 
 
-async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets) -> None:
+async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets, turns: Turns) -> None:
     """Ask, grade, record. A trial that was never sent (the run stopped, the budget ended) leaves no record: it is owed."""
     journal = Journal(trial.key, trial.identity.repeat, world.session, world.append, world.known_tools.get(trial.key))
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
     try:
         response = await drive(single_turn(trial.request), asker.ask, world.call_tool, journal)
+        await turns.take()
         grades = await _graded(world, trial, graders, journal, asker)
     except AskFailed as failed:
         response, grades = failed.response, ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 
-from harness.model import Message, Request
+from harness.model import Message, Request, Usage
 from harness.pricing.cost import count_images
 from harness.pricing.text import json_text
 
@@ -66,6 +66,12 @@ def estimate_request(request: Request) -> int:
     if request.response_format is not None and request.response_format.schema is not None:
         tokens += estimate(json_text(request.response_format.schema))
     return tokens
+
+
+def estimate_usage(request: Request, answer: Message) -> Usage:
+    """About what `answer` to `request` used, for a server that does not say."""
+    reasoning = estimate(answer.reasoning or "")
+    return Usage(input=estimate_request(request), output=_message(answer), reasoning=reasoning, source="estimated")
 
 
 def _message(message: Message) -> int:

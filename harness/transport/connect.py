@@ -5,7 +5,7 @@ A loopback address never goes through a proxy, whatever the environment says: a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from urllib.request import getproxies_environment
 
@@ -32,6 +32,15 @@ def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     if is_loopback(address.host) or _exempt(address.host, known.get("no", "")):
         return None
     return known.get(address.scheme) or known.get("all")
+
+
+def detours(targets: Iterable[Target]) -> Iterator[str]:
+    """A sentence for each target that is reached through a proxy; the proxy's user and password are not in it."""
+    for target in targets:
+        proxy = proxy_for(target.base_url)
+        if proxy is not None:
+            address = httpx.URL(proxy)
+            yield f"target {target.name!r} is reached through the proxy {address.scheme}://{address.netloc.decode('ascii')}"
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 The kinds: `connect` `dns` `tls` `timeout_connect` `timeout_first` `timeout_idle` `timeout_total` `reset` (gone before an
 answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`, `no_api_key`. A host that was never reached is not
-tried again (a wrong address does not heal); one that was, is.
+tried again (a wrong address does not heal); one that was, is, until `reach` gives it up as `unreachable`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ from harness.transport.dial import dial
 from harness.transport.failures import Scene, failure, late
 from harness.transport.inflate import BadEncodingError, BodyTooLargeError
 from harness.transport.line import Line
+from harness.transport.reach import Reach
 from harness.transport.reader import ReadClock
 from harness.transport.reading import Reading
 from harness.transport.request import Outgoing, Template
@@ -53,7 +55,7 @@ class Http:
         self._secrets = dict(secrets)
         self._open = open
         self._opened: list[Line] = []
-        self._reached: set[str] = set()
+        self._reach = Reach()
         self._template = lru_cache(maxsize=1024)(self._make_template)
 
     async def __call__(self, call: Call, slot: Slot) -> Response:
@@ -73,13 +75,13 @@ class Http:
                 request, line = self._request(call), self._line(slot, call.target)
                 first = timeouts.first if call.request.stream else None
                 answer = await line.exchange(request, reading.arrivals, connect=timeouts.connect, first=first)
-                self._reached.add(call.target.base_url)
+                self._reach.answered(call.target.base_url)
                 try:
                     await reading.take(answer, watch)
                 finally:
                     await line.release()
         except (httpx.TransportError, EventTooLargeError, BodyTooLargeError, BadEncodingError) as broken:
-            return failure(broken, self._scene(call, reading))
+            return self._reach.weighed(failure(broken, self._scene(call, reading)), call.target.base_url, monotonic())
         except TimeoutError:
             if not watch.expired:
                 raise
@@ -89,7 +91,7 @@ class Http:
     def _scene(self, call: Call, reading: Reading) -> Scene:
         target = call.target
         host = httpx.URL(target.base_url).netloc.decode("ascii")
-        return Scene(host, target.limits.timeouts, target.base_url in self._reached, reading.status is not None)
+        return Scene(host, target.limits.timeouts, self._reach.ever(target.base_url), reading.status is not None)
 
     # ── The request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -126,7 +128,7 @@ class Http:
         except httpx.TransportError as broken:
             return failure(broken, Scene(url.netloc.decode("ascii"), target.limits.timeouts, reached=False, answering=False))
         connection.abort()
-        self._reached.add(target.base_url)
+        self._reach.answered(target.base_url)
         return None
 
     async def aclose(self) -> None:

@@ -11,7 +11,8 @@ import asyncio
 from functools import lru_cache
 from time import perf_counter_ns
 
-from harness.model import Attempt, Call, Error, Marks, Response
+from harness.model import Attempt, Call, Error, Marks, Response, Usage
+from harness.pricing.tokens import estimate_usage
 from harness.providers.base import Decoded, Decoder, Signal
 from harness.transport.connection import Arrivals
 from harness.transport.failures import Waiting
@@ -162,7 +163,7 @@ class Reading:
         )
         return Response(
             message=decoded.message,
-            usage=decoded.usage,
+            usage=self._estimated(decoded) if decoded.usage is None and error is None else decoded.usage,
             finish_reason=decoded.finish_reason,
             attempts=(attempt,),
             error=error,
@@ -171,6 +172,10 @@ class Reading:
             headers=self._kept,
             flags=decoded.flags,
         )
+
+    def _estimated(self, decoded: Decoded) -> Usage | None:
+        """The tokens of an answer whose server reported none; the attempt's own stay unknown, as what was billed is."""
+        return None if decoded.message is None else estimate_usage(self._call.request, decoded.message)
 
     def _decode(self) -> Decoded:
         if self.status is None or self.redirected:

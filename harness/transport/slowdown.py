@@ -1,4 +1,4 @@
-"""One target's shared reaction to being told to slow down (429, 503, 529): all its slots together, never each on its own.
+"""One target's shared reaction to being told to slow down (429, 503, 529) or not being let in: all its slots together.
 
 A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the starts out, to a little
 more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a server
@@ -24,7 +24,8 @@ LONGEST_PAUSE = 120.0
 """Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its own call up."""
 LONGEST_GAP = 1.0
 THROTTLED_STATUSES = frozenset({429, 503, 529})
-THROTTLED_KINDS = frozenset({"rate_limited", "overloaded"})
+THROTTLED_KINDS = frozenset({"rate_limited", "overloaded", "connect", "dns", "timeout_connect"})
+"""A server that cannot be reached is asked as rarely as one that refuses all: a try a second tells when it is back."""
 
 _NEGLIGIBLE = 0.001
 

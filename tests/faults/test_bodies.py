@@ -101,6 +101,9 @@ def bomb(mebibytes: int) -> bytes:
     return b"".join(packer.compress(MEBIBYTE) for _ in range(mebibytes)) + packer.flush()
 
 
+BOMB = bomb(160)
+
+
 GZIP = "Content-Encoding: gzip"
 LOGIN = "<!doctype html><html><title>Log in</title>\x1b[31m<script>alert(1)</script>" + "<p>please</p>" * 200
 
@@ -117,7 +120,7 @@ ROWS = [
     Row("B02-nothing", "200 with an empty body", answers(""), "", ("empty",), "with an empty body"),
     Row("B02-array", "200 with an array", answers("[1]"), "", ("unreadable",), "no JSON object: [1]"),
     Row("B03-gzip", "gzip, as asked for", answers(gzip.compress(COMPLETION), GZIP)),
-    Row("B03-bomb", "80 KiB of gzip that hold 80 MiB", answers(bomb(80), GZIP), "", ("too_large",), "longer than 67108864 bytes"),
+    Row("B03-bomb", "160 MiB inside 700 KiB of gzip", answers(BOMB, GZIP), "", ("too_large",), "longer than 67108864 bytes"),
     Row("B03-deflate", "deflate", answers(zlib.compress(COMPLETION), "Content-Encoding: deflate")),
     Row("B03-no-gzip", "a header that lies", answers(COMPLETION, GZIP), "", ("protocol",), "the body is not the gzip its header names"),
     Row("B03-br", "an encoding nobody asked for", answers(COMPLETION, "Content-Encoding: br"), "", ("protocol",), "the encoding 'br', which was not asked for"),
@@ -208,7 +211,7 @@ def pours(start: bytes, *, times: int, piece: bytes) -> Answer:
 BODY = pours(head(*JSON, "Content-Length: 1073741824"), times=1024, piece=MEBIBYTE)
 LINE = pours(EVENTS + chunk(b"data: "), times=64, piece=chunk(MEBIBYTE))
 HEADERS = pours(b"HTTP/1.1 200 OK\r\nX: ", times=64, piece=MEBIBYTE)
-INFLATED = sends(whole(bomb(256), *JSON, GZIP), then="close")
+INFLATED = sends(whole(BOMB, *JSON, GZIP), then="close")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ INFLATED = sends(whole(bomb(256), *JSON, GZIP), then="close")
     ],
 )
 def test_memory_is_bounded(how: str, poured: Answer, most: int) -> None:
-    """64 MiB of headers, of a line, 1 GiB of body, 256 MiB inside 256 KiB: refused, and never held; `most` is in MiB."""
+    """64 MiB of headers, of a line, 1 GiB of body, 160 MiB inside 700 KiB: refused, and never held; `most` is in MiB."""
     with background(poured) as server:
         command = [sys.executable, "-m", "tests.faults.glutton", how, server.url]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
@@ -242,6 +245,7 @@ def test_another_models_name_is_said_once(proof: Proof) -> None:
 WEATHER = Tool("weather", "Tells the weather", {"type": "object", "properties": {}})
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize(
     ("asked", "flags"),
     [
@@ -252,7 +256,6 @@ WEATHER = Tool("weather", "Tells the weather", {"type": "object", "properties": 
         pytest.param({"tools": (WEATHER,), "tool_choice": "auto"}, (), id="B08-tools-need-not-be-called"),
     ],
 )
-@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 def test_a_parameter_that_is_ignored_is_noticed(asked: dict[str, Any], flags: tuple[str, ...], stream: bool) -> None:
     """The server answers as if it had not been asked for anything but text."""
 

@@ -28,6 +28,7 @@ from harness.errors import ExitCode
 from harness.model import Response
 from harness.simulator import start
 from harness.simulator.config import Config
+from harness.transport import reach
 from harness.transport.dial import shared_ssl_context
 from harness.transport.send import Send
 from tests.faults.rows import background, row, write_suite
@@ -398,6 +399,18 @@ def test_proxy_variables_do_not_capture_loopback(simulator: Simulated, tmp_path:
     assert len(simulator.requests()) == len(CASES)
 
 
+@row("N11-said")
+def test_a_proxy_on_the_way_is_named_without_its_password(tmp_path: Path) -> None:
+    with background(in_turn(OK)) as proxy:
+        place = f"127.0.0.1:{proxy.port}"
+        cli = Command(tmp_path, {"http_proxy": f"http://user:canary-7@{place}"})
+        ended = cli("run", write_suite(tmp_path, CASES[:1], "stream: false", tiny="http://model.invalid/v1"), "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert f"target 'tiny' is reached through the proxy http://{place}\n" in ended.err
+    assert "canary-7" not in ended.out + ended.err
+    assert proxy.received[0].line == "POST http://model.invalid/v1/chat/completions HTTP/1.1"
+
+
 @row("N12")
 def test_concurrency_is_clipped_to_the_open_file_limit(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
     simulator.faults({"kind": "slow", "seconds": 0.1})
@@ -537,6 +550,28 @@ def test_a_server_that_dies_and_comes_back_on_its_port(cli: Command, tmp_path: P
 
         run_disturbed(cli, write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1"), disturb)
     assert_all_answered(tmp_path / "run", "connect")
+
+
+@row("N15-gone")
+def test_a_server_that_stays_away_is_given_up_and_its_trials_are_owed(
+    cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "GIVEN_UP_AFTER", 2.0)
+    with closed_port() as place:
+        port = place.partition(":")[2]
+    suite = write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1")
+    with simulator_at(port) as server, ThreadPoolExecutor(1) as aside:
+        happened = aside.submit(lambda: (wait_for_records(tmp_path / "run", 8), server.kill()))
+        ended = cli("run", suite, "--out", "run")
+        happened.result()
+    assert ended.code == ExitCode.INFRASTRUCTURE
+    assert "asking it again would only repeat: could not connect to 127.0.0.1:" in ended.out
+    errors = [record.error for record in read_records(tmp_path / "run") if record.error]
+    assert len(errors) <= 8, "no more than were open"
+    with simulator_at(port):
+        assert cli("resume", "run").code == ExitCode.OK
+    last = {record.key: record.error for record in read_records(tmp_path / "run")}
+    assert list(last.values()) == [None] * len(CASES)
 
 
 STEADY = Config(ttft_s=0.02, inter_token_s=0, jitter=0)

@@ -69,15 +69,22 @@ def raw_stream(data: bytes) -> Answer:
     return keeps(head("200 OK", "text/event-stream", f"Content-Length: {len(data)}"), *pieces)
 
 
-def tokens(wanted: tuple[int, int] | None) -> Callable[[Record, Response], None]:
-    """The usage is this (input, output), or unknown: then so is the cost."""
+def reported(record: Record, response: Response) -> None:
+    """The usage is the server's, and so is the cost."""
+    used = response.usage
+    assert used is not None
+    assert (used.input_tokens, used.output_tokens, used.source) == (3, 2, "reported")
+    assert record.cost == pytest.approx((3 + 2 * 2) / 1e6)
 
-    def check(record: Record, response: Response) -> None:
-        used = response.usage
-        assert (used and (used.input_tokens, used.output_tokens)) == wanted
-        assert record.cost == (None if wanted is None else pytest.approx((wanted[0] + 2 * wanted[1]) / 1e6))
 
-    return check
+def estimated(record: Record, response: Response) -> None:
+    """The usage is our own estimate and says so; what was billed stays unknown."""
+    used = response.usage
+    assert used is not None and used.input_tokens is not None
+    assert used.source == "estimated"
+    assert used.input_tokens > 5 and used.output_tokens == 1
+    assert response.attempts[-1].usage is None
+    assert record.cost is None
 
 
 def prompt_end(record: Record, response: Response) -> None:
@@ -199,25 +206,25 @@ ROWS = [
     ),
     Row("S12-json", "a stream was asked for, JSON answered", (keeps(whole(COMPLETION)),)),
     Row("S12-wrapped", "one event that holds a whole answer", (raw_stream(WHOLE_WRAPPED),)),
-    Row("S13-own-chunk", "usage in a chunk of its own", (keeps(*UNUSED, USAGE, DONE, END),), also=tokens((3, 2))),
+    Row("S13-own-chunk", "usage in a chunk of its own", (keeps(*UNUSED, USAGE, DONE, END),), also=reported),
     Row(
         "S13-last-choice", "usage beside the finish reason", (keeps(EVENTS, choices("Hello", '{"prompt_tokens":3,"completion_tokens":2}', '"stop"'), DONE, END),),
-        also=tokens((3, 2)),
+        also=reported,
     ),
     Row(
         "S13-every-chunk", "usage in every chunk, growing, null at the end",
         (keeps(EVENTS, choices("Hel", '{"prompt_tokens":3,"completion_tokens":1}'), choices("lo", '{"prompt_tokens":3,"completion_tokens":2}'), choices("", "null", '"stop"'), DONE, END),),
-        also=tokens((3, 2)),
+        also=reported,
     ),
-    Row("S13-never", "no usage", (keeps(*UNUSED, DONE, END),), also=tokens(None)),
-    Row("S13-null", "usage: null", (keeps(*UNUSED, event('{"choices":[],"usage":null}'), DONE, END),), also=tokens(None)),
+    Row("S13-never", "no usage", (keeps(*UNUSED, DONE, END),), also=estimated),
+    Row("S13-null", "usage: null", (keeps(*UNUSED, event('{"choices":[],"usage":null}'), DONE, END),), also=estimated),
     Row(
         "S13-zero", "usage of zeros", (keeps(*UNUSED, event('{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}'), DONE, END),),
-        also=tokens(None),
+        also=estimated,
     ),
     Row(
         "S13-wrong", "usage that is no count", (keeps(*UNUSED, event('{"choices":[],"usage":{"prompt_tokens":-3,"completion_tokens":"2"}}'), DONE, END),),
-        also=tokens(None),
+        also=estimated,
     ),
     Row("S14-one-packet", "the whole answer in one packet", (keeps(b"".join(GOOD_STREAM)),)),
     Row("S14-bytes", "every byte a packet", (keeps(*(bytes([each]) for each in b"".join(GOOD_STREAM))),)),
