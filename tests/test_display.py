@@ -16,6 +16,8 @@ from harness.engine.progress import Progress, Tally
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
+HEADER = re.compile(r"^target\b.* done ", re.MULTILINE)
+
 
 class Clock:
     """A clock that goes on when told to."""
@@ -44,7 +46,8 @@ def panel(
         display.tick()
         clock.time = 10
     text = CONTROL.sub("", out.getvalue())
-    return text[text.rindex("target") :].strip("\n")
+    last = list(HEADER.finditer(text))[-1]
+    return text[last.start() :].strip("\n")
 
 
 def lines(targets: dict[str, Tally], *moments: float, budget: float | None = None) -> list[str]:

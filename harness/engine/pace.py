@@ -15,8 +15,8 @@ from harness.model import Target, Trial
 from harness.transport.stop import Stop
 
 OPEN_PER_SLOT = 2
-TRIALS_PER_TURN = 4
-"""Trials that go on in one turn of the event loop: about a millisecond of work."""
+TRIALS_PER_TURN = 16
+"""Trials that go on in one turn of the event loop: a millisecond or two of work."""
 SKIPS_PER_TURN = 1000
 """Trials passed over in one go before the event loop gets its turn: resuming a finished million stays responsive."""
 
@@ -67,12 +67,14 @@ async def closed_loop(
     perform: Callable[[Target, Trial], Awaitable[None]],
     tally: Tally,
     stop: Stop,
+    turns: Turns,
 ) -> None:
     """Perform every trial of `target` that is not skipped, until there are no more or the run or the target is stopped."""
     owed = _owed(trials, skip)
 
     async def worker() -> None:
         while not stop.asked and not tally.stopped:
+            await turns.take()
             trial = await _next(owed)
             if trial is None:
                 return

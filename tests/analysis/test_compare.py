@@ -137,6 +137,23 @@ def test_graders_that_cannot_fail_give_no_pass_rate(build: ModuleType) -> None:
     assert any(warning.startswith("No grader can fail") for warning in found.warnings)
 
 
+def test_another_model_than_was_asked_for_is_said_once(build: ModuleType) -> None:
+    """B07."""
+    other = build.exchange(build.response(model="llama-4-scout@main"))
+    records = [build.record("a"), *(build.record(f"r{i}", exchanges=(other,)) for i in range(3))]
+    said = [warning for warning in comparison(build.manifest(planned=4), records).warnings if "was asked for" in warning]
+    assert len(said) == 1
+    assert said[0].startswith("scout was asked for the model llama-4-scout and says it is llama-4-scout@main:")
+
+
+def test_an_ignored_parameter_is_said_with_its_count(build: ModuleType) -> None:
+    """B08."""
+    deaf = build.exchange(build.response(flags=("ignored_logprobs",)))
+    records = [build.record("a"), *(build.record(f"r{i}", exchanges=(deaf,)) for i in range(3))]
+    warnings = comparison(build.manifest(planned=4), records).warnings
+    assert "scout ignored logprobs without saying so: 3 answers show no trace of it." in warnings
+
+
 def test_p99_is_given_without_an_interval_where_none_exists(build: ModuleType) -> None:
     records = [
         build.record(f"c{i}", exchanges=(build.exchange(build.response(attempts=(Attempt(build.marks(i, 1 + i)),))),))

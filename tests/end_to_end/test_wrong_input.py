@@ -155,7 +155,7 @@ def test_secrets_reach_no_file_and_no_screen(simulator: Simulated, tmp_path: Pat
     ended = cli("run", suite, "--out", "run")
     assert ended.code in (ExitCode.OK, ExitCode.INFRASTRUCTURE)
     assert canary not in ended.out + ended.err
-    held = [path.name for path in (tmp_path / "run").iterdir() if canary.encode() in path.read_bytes()]
+    held = [path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and canary.encode() in path.read_bytes()]
     assert held == []
     assert b"[redacted MY_KEY]" in (tmp_path / "run" / "records.jsonl").read_bytes()
     assert {each["headers"] and dict(each["headers"]).get("authorization", "")[:7] for each in simulator.requests()} != {
@@ -165,7 +165,7 @@ def test_secrets_reach_no_file_and_no_screen(simulator: Simulated, tmp_path: Pat
 
 def test_outputs_are_private(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
     assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
-    for path in [tmp_path / "run", *(tmp_path / "run").iterdir()]:
+    for path in [tmp_path / "run", *(tmp_path / "run").rglob("*")]:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
