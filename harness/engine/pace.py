@@ -67,14 +67,12 @@ async def closed_loop(
     perform: Callable[[Target, Trial], Awaitable[None]],
     tally: Tally,
     stop: Stop,
-    turns: Turns,
 ) -> None:
     """Perform every trial of `target` that is not skipped, until there are no more or the run or the target is stopped."""
     owed = _owed(trials, skip)
 
     async def worker() -> None:
         while not stop.asked and not tally.stopped:
-            await turns.take()
             trial = await _next(owed)
             if trial is None:
                 return

@@ -62,7 +62,7 @@ async def run_trials(
     async with asyncio.TaskGroup() as group:
         for target in targets:
             tally = world.progress.targets[target.name]
-            group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop, turns))
+            group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop))
 
 
 async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets, turns: Turns) -> None:

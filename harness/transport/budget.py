@@ -43,6 +43,7 @@ class Budget:
         self._upper_bound = upper_bound
         self._price = price
         self._turn = asyncio.Lock()
+        self._waiting = 0
         self._open = 0
         self._settled: asyncio.Future[None] | None = None
 
@@ -53,7 +54,9 @@ class Budget:
             name = call.target.name
             return refusal("budget", "unpriced", f"the target {name!r} has no price, so no budget can hold for it: give it one")
         amount = bound or 0.0
-        if not await self._reserve(amount):
+        if not self._waiting and self._fits(amount):  # the usual case, without a lock
+            self._reserve(amount)
+        elif not await self._wait_for(amount):
             self.exhausted = True
             return refusal("budget", "exhausted", self._refused(amount), retryable=True)
         cost = amount  # what stands if the attempt is cancelled: it may have been sent
@@ -64,16 +67,27 @@ class Budget:
         finally:
             self._settle(amount, cost)
 
-    async def _reserve(self, amount: float) -> bool:
-        async with self._turn:  # in the order they came: a large attempt is not starved by small ones
-            while self.spent + self.reserved + amount > self.limit + _ROUNDING:
-                if not self._open:
-                    return False
-                self._settled = asyncio.get_running_loop().create_future()
-                await self._settled
-            self._open += 1
-            self.reserved += amount
-            return True
+    def _fits(self, amount: float) -> bool:
+        return self.spent + self.reserved + amount <= self.limit + _ROUNDING
+
+    def _reserve(self, amount: float) -> None:
+        self._open += 1
+        self.reserved += amount
+
+    async def _wait_for(self, amount: float) -> bool:
+        """Reserve `amount` once it fits; whether it ever will."""
+        self._waiting += 1
+        try:
+            async with self._turn:  # in the order they came: a large attempt is not starved by small ones
+                while not self._fits(amount):
+                    if not self._open:
+                        return False
+                    self._settled = asyncio.get_running_loop().create_future()
+                    await self._settled
+                self._reserve(amount)
+                return True
+        finally:
+            self._waiting -= 1
 
     def _settle(self, amount: float, cost: float) -> None:
         self._open -= 1

@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         self._waiting_bytes = 0
         if self._reading_paused:
             self._resume_reading()
-        return self.complete or self._over()
+        return self._over()
 
     def _over(self) -> bool:
         """Whether the body has ended; raises where it broke off."""
@@ -227,11 +227,16 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {error}"))
 
     def _keep(self, arrival: int) -> None:
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces = []
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
         self._chunks.append((arrival, data))
         self._waiting_bytes += len(data)
-        if self._waiting_bytes > HIGH_WATER and not self._reading_paused and self._transport is not None:
+        if self._waiting_bytes > HIGH_WATER:
+            self._pause_reading()
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
 

@@ -39,7 +39,8 @@ class Limit:
         slot = await lane.slots.acquire()
         try:
             slot.due = self._clock.now_ns() if call.due is None else call.due
-            await lane.admit(self._tokens(call) if lane.quota.counts_tokens else 0)
+            if not lane.open:
+                await lane.admit(self._tokens(call) if lane.quota.counts_tokens else 0)
             slot.started = started = self._clock.now_ns()
             lane.slowdown.start(started)
             response = await self._inner(call, slot)
@@ -105,11 +106,16 @@ class _Lane:
         self._clock = clock
         self._turn = Lock()
 
+    @property
+    def open(self) -> bool:
+        """Whether a request may start at once, and takes nothing from anybody."""
+        if not self.quota.unlimited or self._turn.locked():
+            return False
+        now = self._clock.now_ns()
+        return self.slowdown.ready(now) <= now
+
     async def admit(self, tokens: int) -> None:
         """Wait until a request of `tokens` may start, and take it from the quota."""
-        now = self._clock.now_ns()
-        if self.quota.unlimited and not self._turn.locked() and self.slowdown.ready(now) <= now:
-            return
         async with self._turn:
             while True:
                 await self._reach(self.slowdown.ready)

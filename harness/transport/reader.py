@@ -22,13 +22,11 @@ _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_h
 
 
 class ReadClock:
-    """A `Line` over what `open_transport` makes; `opened` is the first of these, where there is one already."""
+    """A `Line` over what `open_transport` makes."""
 
-    def __init__(
-        self, open_transport: Callable[[], httpx.AsyncBaseTransport], opened: httpx.AsyncBaseTransport | None = None
-    ) -> None:
+    def __init__(self, open_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
         self._open = open_transport
-        self._inner = opened
+        self._inner: httpx.AsyncBaseTransport | None = None
         self._answer: ReadAnswer | None = None
 
     async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> ReadAnswer:
