@@ -361,7 +361,7 @@ def _simulator_config(path: Path | None) -> Config:
 def _announce(url: str) -> None:
     """The address alone on standard output, so that a script can read it; the rest for a person."""
     _print([url])
-    hint = f"OpenAI's API: {url}/v1 · Workers AI's: {url}/client/v4/accounts/any · Ctrl-C ends it"
+    hint = f"OpenAI: {url}/v1 · Workers AI: {url}/client/v4/accounts/any · Ctrl-C ends it"
     with suppress(BrokenPipeError):
         print(hint, file=sys.stderr, flush=True)
 

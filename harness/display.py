@@ -199,10 +199,16 @@ class Display:
     def _money_and_time(self) -> list[str]:
         """What was spent of the budget, and how long the rest will take."""
         row = self._all()
-        of = "" if self._budget is None else f" of {_exactly(self._budget)}"
-        unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
         ungraded = [f"{row.tally.ungraded:,} ungraded"] if row.tally.ungraded else []
-        return [*ungraded, f"{_dollars(row.tally.cost)}{of}{unknown}", self._what_is_left(row)]
+        unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
+        return [*ungraded, f"{_dollars(row.tally.cost)}{self._of_budget(row.tally)}{unknown}", self._what_is_left(row)]
+
+    def _of_budget(self, total: Tally) -> str:
+        """The budget, and what the whole run would cost at the mean so far, where that is more."""
+        if self._budget is None:
+            return ""
+        whole = total.cost + total.cost / total.done * total.owed if total.done else 0.0
+        return f" of {_exactly(self._budget)}{f', heading for {_dollars(whole)}' if whole > self._budget else ''}"
 
     def _what_is_left(self, row: _Row) -> str:
         if self._settled():

@@ -147,7 +147,11 @@ def test_the_first_line_says_how_much_and_what_is_done_already() -> None:
     ("budget", "written"), [(0.5, "$0.50"), (0.001, "$0.001"), (1e-8, "$0.00000001"), (20, "$20.00"), (1500.0, "$1,500.00")]
 )
 def test_a_budget_is_written_as_it_was_given(budget: float, written: str) -> None:
-    assert f"$0.0125 of {written} · ETA" in lines({"scout": half_done()}, 5, budget=budget)[1]
+    assert f"$0.0125 of {written}" in lines({"scout": half_done()}, 5, budget=budget)[1]
+
+
+def test_a_budget_that_will_not_do_is_foretold() -> None:
+    assert "$0.0125 of $0.02, heading for $0.0563 · ETA" in panel({"scout": half_done()}, budget=0.02)
 
 
 def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

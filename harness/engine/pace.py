@@ -79,8 +79,10 @@ async def closed_loop(
             await perform(target, trial)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
+        for opened in range(1, 1 + min(OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
             group.create_task(worker())
+            if opened % TRIALS_PER_TURN == 0:
+                await asyncio.sleep(0)
 
 
 def _owed(trials: Iterator[Trial], skip: Callable[[str], bool]) -> Iterator[Trial | None]:

@@ -1,7 +1,7 @@
 """The comparison for a terminal or a CI log: verdict, table, failing cases, gates, totals, warnings.
 
 Everything a model or a suite wrote goes through `rich.text.Text` (so that square brackets are not markup) and the terminal
-escape, and never stands at the start of a line, where CI systems read commands.
+escape (so that CI systems read no commands in it), and what a model or a server wrote never begins a line.
 """
 
 from __future__ import annotations

@@ -13,16 +13,13 @@ import httpx
 
 from harness.model import Target
 from harness.transport.dial import shared_ssl_context
-from harness.transport.reader import ReadClock
 from harness.transport.wire import Wire
 
 
-def open_transport(target: Target) -> Wire | ReadClock:
+def open_transport(target: Target) -> httpx.AsyncBaseTransport:
     """A fresh transport for one slot of `target`."""
     proxy = proxy_for(target.base_url)
-    if proxy is None:
-        return Wire()
-    return ReadClock(lambda: _proxied(proxy))
+    return Wire() if proxy is None else _proxied(proxy)
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:

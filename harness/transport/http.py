@@ -46,9 +46,7 @@ class Http:
     Raises UsageError for a key that no header can carry.
     """
 
-    def __init__(
-        self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport | ReadClock] = open_transport
-    ) -> None:
+    def __init__(self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport] = open_transport) -> None:
         for name, value in secrets.items():
             if not value.isprintable() or not value.isascii():
                 raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
@@ -114,7 +112,7 @@ class Http:
     def _line(self, slot: Slot, target: Target) -> Line:
         if slot.transport is None:
             opened = self._open(target)
-            slot.transport = opened if isinstance(opened, Wire | ReadClock) else ReadClock(partial(self._open, target), opened)
+            slot.transport = opened if isinstance(opened, Wire) else ReadClock(opened, partial(self._open, target))
             self._opened.append(slot.transport)
         return slot.transport
 

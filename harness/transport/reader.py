@@ -22,11 +22,11 @@ _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_h
 
 
 class ReadClock:
-    """A `Line` over what `open_transport` makes."""
+    """A `Line` over `transport`, and over what `reopen` makes where that had to be closed."""
 
-    def __init__(self, open_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
-        self._open = open_transport
-        self._inner: httpx.AsyncBaseTransport | None = None
+    def __init__(self, transport: httpx.AsyncBaseTransport, reopen: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._inner: httpx.AsyncBaseTransport | None = transport
+        self._reopen = reopen
         self._answer: ReadAnswer | None = None
 
     async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> ReadAnswer:
@@ -47,7 +47,7 @@ class ReadClock:
 
     async def _attempt(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
         if self._inner is None:
-            self._inner = self._open()
+            self._inner = self._reopen()
         arrivals.connected = begun = perf_counter_ns()
         arrivals.sent = None
         try:

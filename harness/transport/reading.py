@@ -141,12 +141,8 @@ class Reading:
     def _wait(self, waiting: Waiting, seconds: float) -> None:
         """Let the watch run out `seconds` from now, but never after the total."""
         when = self._loop.time() + seconds
-        if when < self.total_at:
-            self.waiting = waiting
-            self._watch.move(when)
-        else:
-            self.waiting = "total"
-            self._watch.move(self.total_at)
+        self.waiting = waiting if when < self.total_at else "total"
+        self._watch.move(min(when, self.total_at))
 
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from harness.analysis.comparison import Comparison
+from harness.model import Error
 from harness.registry import load
 from harness.reporters import console, csv, junit, markdown, summary
 
@@ -53,6 +54,24 @@ def test_the_console_drops_columns_and_says_which(typical: Comparison, width: in
     assert max(cell_len(line) for line in text.splitlines()) <= width
     assert ("more in the report" in text) == (width < 200)
     assert "pass rate (95 %)" in text or width == 40
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_what_a_model_wrote_never_begins_a_line(build: ModuleType, compared: Callable[..., Comparison], width: int) -> None:
+    wordy = build.exchange(build.response("wordy " * 100))
+    broken = {"error": Error("provider", "overloaded", "wordy " * 100), "exchanges": (), "grades": ()}
+    records = [build.record("long", 0, passed=False, exchanges=(wordy,)), build.record("broken", 0, **broken)]
+    lines = console.console_report(compared(records), width, color=False).splitlines()
+    assert sum("wordy" in line for line in lines) >= 6
+    assert not [line for line in lines if line.startswith("wordy")]
+
+
+def test_an_error_is_not_called_a_failure(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+    broken = {"error": Error("provider", "overloaded", "busy"), "exchanges": (), "grades": (), "score": None, "passed": None}
+    records = [build.record("broken", 0, **broken), build.record("both", 0, passed=False), build.record("both", 1, **broken)]
+    text = console.report(compared(records))
+    assert "1 of 1 trial ended in an error" in text
+    assert "0/2 passed, 1 of 2 trials ended in an error" in text
 
 
 def test_colour_is_only_there_when_asked_for(typical: Comparison) -> None:
