@@ -16,7 +16,7 @@ from harness.transport.stop import Stop
 
 OPEN_PER_SLOT = 2
 TRIALS_PER_TURN = 16
-"""Trials that go on in one turn of the event loop: a millisecond or two of work."""
+"""Answered trials that go on in one turn of the event loop: a few milliseconds of work."""
 SKIPS_PER_TURN = 1000
 """Trials passed over in one go before the event loop gets its turn: resuming a finished million stays responsive."""
 
@@ -24,21 +24,21 @@ SKIPS_PER_TURN = 1000
 class Turns:
     """Lets a few trials go on in each turn of the event loop, in the order they came; the others wait for a later turn.
 
-    A trial whose answer is in has its own work left: decoding, grading, recording, and then the next trial. Where hundreds end
-    in the same moment, all of that in one turn would keep the loop from its sockets for as long, and every other answer would be
-    stamped late.
+    A trial whose answer is in has its own work left: grading, recording, and preparing the next one. Where hundreds end in the
+    same moment, all of that in one turn would keep the loop from its sockets, and other answers would be stamped late. No time is
+    lost: while a trial waits here, the loop does not.
     """
 
     def __init__(self, at_once: int = TRIALS_PER_TURN) -> None:
         self._at_once = self._left = at_once
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._opened = False
+        self._counting = False
 
     async def take(self) -> None:
-        """Go on in this turn, where it has room, else in a later one."""
+        """Go on in this turn where it has room, else in a later one."""
         loop = asyncio.get_running_loop()
-        if not self._opened:
-            self._opened = True
+        if not self._counting:
+            self._counting = True
             loop.call_soon(self._open_next, loop)
         if self._left and not self._waiting:
             self._left -= 1
@@ -52,11 +52,11 @@ class Turns:
         self._left = self._at_once
         while self._left and self._waiting:
             promise = self._waiting.popleft()
-            if not promise.done():
+            if not promise.done():  # else: cancelled while it waited
                 self._left -= 1
                 promise.set_result(None)
-        self._opened = bool(self._waiting)
-        if self._opened:
+        self._counting = bool(self._waiting)
+        if self._counting:
             loop.call_soon(self._open_next, loop)
 
 
@@ -79,10 +79,8 @@ async def closed_loop(
             await perform(target, trial)
 
     async with asyncio.TaskGroup() as group:
-        for opened in range(1, 1 + min(OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
+        for _ in range(min(OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
             group.create_task(worker())
-            if opened % TRIALS_PER_TURN == 0:
-                await asyncio.sleep(0)
 
 
 def _owed(trials: Iterator[Trial], skip: Callable[[str], bool]) -> Iterator[Trial | None]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.graders import Answer, build
-from harness.graders.number import read_number
+from harness.graders.number import _closing_number, read_number
 from tests.graders.grading import error_of, grade, spec
 
 READINGS = [
@@ -150,3 +150,10 @@ def test_what_is_no_number_cannot_be_expected(expected: Any) -> None:
     with pytest.raises(ValueError, match="number"):
         build([spec("number", {"expected": expected})])
     assert error_of(grade("number", {}, Answer("41", expected=expected))).kind == "invalid_arguments"
+
+
+@given(st.text(alphabet="0123456789.,-+eExX:=$€%^*_a½² \n\u00a0\u202f", max_size=24))
+def test_the_quick_way_to_a_closing_number_reads_what_the_grammar_reads(text: str) -> None:
+    quick = _closing_number(text)
+    # A word behind the number that holds none sends the same text the long way.
+    assert quick is None or quick == read_number(f"{text.rstrip().removesuffix('.')} ,")
