@@ -63,7 +63,7 @@ class Display(Protocol):
         """One line for a person."""
 
     def begin(self, progress: Progress, budget: float | None) -> None:
-        """The run starts; `progress` is kept up to date from here on. `budget` is US dollars."""
+        """The run starts; `progress` is kept up to date from here on. `budget` is what is left, in US dollars."""
 
     def tick(self) -> None:
         """A record was written."""
@@ -177,7 +177,7 @@ class _Job:
         """Try every target's address before anything is spent."""
         failures = await asyncio.gather(*(http.probe(target) for target in self.ready.targets))
         unreachable = [
-            f"target {target.name!r}: {error.message}; nothing was sent"
+            f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the address right?"
             for target, error in zip(self.ready.targets, failures, strict=True)
             if error is not None
         ]
@@ -217,7 +217,7 @@ class _Job:
                 progress=progress,
                 known_tools=self.owed.tools,
             )
-            self.display.begin(progress, None if run.budget is None else float(run.budget))
+            self.display.begin(progress, None if run.budget is None else max(0.0, float(run.budget) - self.owed.spent))
             try:
                 with _signals(stop, self.display):
                     await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)

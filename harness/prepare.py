@@ -206,7 +206,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as refused:
-        raise UsageError(f"{path}: cannot be read: {refused}") from refused
+        raise UsageError(f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}") from refused
     variables: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("export ").strip()

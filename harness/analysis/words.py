@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import floor, isfinite, log10
+from typing import TYPE_CHECKING
 
-from harness.analysis.stats import Estimate
+if TYPE_CHECKING:
+    from harness.analysis.stats import Estimate
 
 UNKNOWN = "–"
 

@@ -25,8 +25,8 @@ class Turns:
     """Lets a few trials go on in each turn of the event loop, in the order they came; the others wait for a later turn.
 
     A trial whose answer is in has its own work left: grading, recording, and preparing the next one. Where hundreds end in the
-    same moment, all of that in one turn would keep the loop from its sockets, and other answers would be stamped late. No time is
-    lost: while a trial waits here, the loop does not.
+    same moment, all of that in one turn would keep the loop from its sockets, and other answers would be stamped late. No time
+    is lost: while a trial waits here, the loop does not.
     """
 
     def __init__(self, at_once: int = TRIALS_PER_TURN) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from decimal import Decimal
 
 from harness.model import Call, Response
 from harness.transport.send import Send, refusal
@@ -108,4 +109,10 @@ class Budget:
 
     def _refused(self, amount: float) -> str:
         left = max(self.limit - self.spent, 0.0)
-        return f"the budget of ${self.limit:.6g} is exhausted: ${left:.6g} is left, and this request may cost ${amount:.6g}"
+        budget, rest, cost = map(_dollars, (self.limit, left, amount))
+        return f"the budget of {budget} is exhausted: {rest} is left, and this request may cost {cost}"
+
+
+def _dollars(amount: float) -> str:
+    """Four significant digits, never in powers of ten: `$0.0000931`."""
+    return f"${Decimal(f'{amount:.4g}'):f}"

@@ -60,7 +60,7 @@ class Stop:
                     return await inner(call)
             except _Interrupted:
                 pass  # said by the response below
-            return refusal("transport", INTERRUPTED, f"not sent: {self.reason}")
+            return refusal("transport", INTERRUPTED, f"given up: {self.reason}")
 
         return send
 
