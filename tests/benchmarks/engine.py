@@ -11,8 +11,9 @@ that keeps this program working.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from rig.tables import table
 NAMES = {"harness": "evalharness, whole job", "httpx": "httpx loop", "aiohttp": "aiohttp loop", "hand": "hand-written loop"}
 MODES = ((False, "not streamed"), (True, "streamed, 20 events"))
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -32,12 +34,12 @@ class Sizes:
     """How much of everything. Pairs are the two sizes of a slope; `waves` is how often each lockstep stream is repeated."""
 
     cost: tuple[int, int] = (2_000, 20_000)
-    httpx: tuple[int, int] = (300, 1_300)
+    httpx: tuple[int, int] = (200, 800)
     in_flight: tuple[int, ...] = (16, 64, 256, 1_000)
-    in_flight_cost: tuple[int, int] = (2_000, 8_000)
+    in_flight_cost: tuple[int, int] = (1_000, 5_000)
     memory: tuple[int, int] = (50_000, 200_000)
     streams: tuple[int, ...] = (64, 256, 512)
-    waves: int = 5
+    waves: int = 4
     layers: int = 800
     concurrency: int = 64
 
@@ -72,7 +74,7 @@ def _arguments() -> argparse.Namespace:
 def _costs(sizes: Sizes, runs: int) -> str:
     parts = []
     for stream, title in MODES[-1:] if sizes is TINY else MODES:
-        found = {client: _cost(client, sizes, stream, runs) for client in NAMES}
+        found = _medians({client: partial(_cost, client, sizes, stream) for client in NAMES}, runs, lambda each: each.us)
         ours = found["harness"]
         heads = [title, "CPU µs a request", "ours is", "requests/s", "peak MB"]
         parts.append(table(heads, [_cost_row(client, each, ours) for client, each in found.items()]))
@@ -80,9 +82,8 @@ def _costs(sizes: Sizes, runs: int) -> str:
     return "\n\n".join([f"## What a request costs, {sizes.concurrency} in flight", *parts])
 
 
-def _cost(client: str, sizes: Sizes, stream: bool, runs: int) -> Slope:
-    job = Job(client, 0, sizes.concurrency, stream)
-    return _median(lambda: slope(job, *(sizes.httpx if client == "httpx" else sizes.cost)), runs, lambda each: each.us)
+def _cost(client: str, sizes: Sizes, stream: bool) -> Slope:
+    return slope(Job(client, 0, sizes.concurrency, stream), *(sizes.httpx if client == "httpx" else sizes.cost))
 
 
 def _cost_row(client: str, each: Slope, ours: Slope) -> list[str]:
@@ -97,14 +98,12 @@ def _server_line(ours: Slope) -> str:
 
 
 def _in_flight(sizes: Sizes, runs: int) -> str:
-    found = [
-        (count, _median(lambda count=count: slope(Job("harness", 0, count), *sizes.in_flight_cost), runs, lambda each: each.us))
-        for count in sizes.in_flight
-    ]
+    jobs = {count: partial(slope, Job("harness", 0, count), *sizes.in_flight_cost) for count in sizes.in_flight}
+    found = _medians(jobs, runs, lambda each: each.us)
     heads = ["in flight, not streamed", "CPU µs a request", "requests/s", "peak MB"]
     rows = [
         [f"{count:,}", f"{each.us:,.0f}", f"{each.large.rate:,.0f}", f"{each.large.cost.peak / 1e6:.0f}"]
-        for count, each in found
+        for count, each in found.items()
     ]
     return f"\n## More in flight\n\n{table(heads, rows)}"
 
@@ -119,19 +118,22 @@ def _memory(sizes: Sizes) -> str:
 
 
 def _clock(sizes: Sizes, runs: int) -> str:
-    heads = ["lockstep streams", "p50 ms late", "p99 ms late", "most in flight"]
-    rows = [
-        [f"{streams:,}, {NAMES[client]}", *_clock_figures(client, streams, sizes.waves, runs)]
+    jobs = {
+        (streams, client): partial(done, Job(client, streams * sizes.waves, streams, stream=True), lockstep=True)
         for streams in sizes.streams
         for client in ("harness", "aiohttp", "hand")
+    }
+    heads = ["lockstep streams", "p50 ms late", "p99 ms late", "most in flight"]
+    rows = [
+        [
+            f"{streams:,}, {NAMES[client]}",
+            f"{_late(each, 0.5):.2f}",
+            f"{_late(each, 0.99):.2f}",
+            f"{each.server['most_open']:,}",
+        ]
+        for (streams, client), each in _medians(jobs, runs, lambda each: _late(each, 0.99)).items()
     ]
     return f"\n## How true the clock is\n\nFirst token as recorded, after the server wrote it.\n\n{table(heads, rows)}"
-
-
-def _clock_figures(client: str, streams: int, waves: int, runs: int) -> list[str]:
-    job = Job(client, streams * waves, streams, stream=True)
-    found = _median(lambda: done(job, lockstep=True), runs, lambda each: _late(each, 0.99))
-    return [f"{_late(found, 0.5):.2f}", f"{_late(found, 0.99):.2f}", f"{found.server['most_open']:,}"]
 
 
 def _late(found: Done, share: float) -> float:
@@ -150,9 +152,13 @@ def _layers(sizes: Sizes) -> str:
     return f"\n## Where it goes\n\n{table(['CPU µs a request', 'not streamed', 'streamed'], rows)}"
 
 
-def _median(measure: Callable[[], T], runs: int, figure: Callable[[T], float]) -> T:
-    """The measurement in the middle, of `runs`."""
-    return sorted((measure() for _ in range(runs)), key=figure)[runs // 2]
+def _medians(measures: Mapping[K, Callable[[], T]], runs: int, figure: Callable[[T], float]) -> dict[K, T]:
+    """Of each, the measurement in the middle of `runs`. They take turns, so that a busy moment disturbs all alike."""
+    found: dict[K, list[T]] = {name: [] for name in measures}
+    for _ in range(runs):
+        for name, measure in measures.items():
+            found[name].append(measure())
+    return {name: sorted(several, key=figure)[runs // 2] for name, several in found.items()}
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import process_time
+from typing import TypeAlias
 
 import uvloop
 from mock_server import BEFORE, BEHIND, DIGITS, PIECES
@@ -41,6 +42,8 @@ from rig.questions import write_suite
 
 ROUNDS = 7
 
+Work: TypeAlias = Callable[[], Awaitable[None] | None]
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -60,39 +63,44 @@ class Ready:
 def layers(count: int, *, stream: bool) -> Mapping[str, float]:
     """CPU microseconds a request by layer, in the order a request meets them."""
     with _ready(count, stream=stream) as ready, tempfile.TemporaryDirectory() as folder:
-        alone = {
-            "case, render, plan, key": _fastest(partial(_plan, ready), count),
-            "encode": _fastest(partial(_encode, ready), count),
-            "decode": _fastest(partial(_decode, ready), count),
-            "price": _fastest(partial(_price, ready), count),
-            "grade": _fastest(partial(_grade, ready), count),
-            "record: encode": _fastest(partial(_record, ready), count),
+        works: dict[str, Work] = {
+            "case, render, plan, key": partial(_plan, ready),
+            "encode": partial(_encode, ready),
+            "decode": partial(_decode, ready),
+            "grade": partial(_grade, ready),
+            "price": partial(_price, ready),
+            "bound": partial(_bound, ready),
+            "record: encode": partial(_record, ready),
+            "record: write": partial(_write, ready, Path(folder)),
+            "engine": partial(_run, ready, Path(folder), stack=False),
+            "stacked": partial(_run, ready, Path(folder), stack=True),
         }
-        write = _fastest_in_loop(lambda: _write(ready, Path(folder)), count)
-        engine = _fastest_in_loop(lambda: _run(ready, Path(folder), stack=False), count)
-        stacked = _fastest_in_loop(lambda: _run(ready, Path(folder), stack=True), count)
-    inside = sum(alone.values()) - alone["decode"] - alone["record: encode"] + write
-    return {**alone, "record: write": write - alone["record: encode"], "run, drive": engine - inside, "stack": stacked - engine}
+        cost = {name: seconds / count * 1e6 for name, seconds in _fastest(works).items()}
+    engine, stacked, write = cost.pop("engine"), cost.pop("stacked"), cost["record: write"]
+    driven = ("case, render, plan, key", "encode", "grade", "price", "record: write")
+    beside = {
+        "record: write": write - cost["record: encode"],
+        "run, drive": engine - sum(cost[name] for name in driven),
+        "stack": stacked - engine - cost["bound"],
+    }
+    return cost | beside
 
 
-def _fastest(work: Callable[[], object], count: int) -> float:
-    return min(_timed(work) for _ in range(ROUNDS)) / count * 1e6
-
-
-def _timed(work: Callable[[], object]) -> float:
-    began = process_time()
-    work()
-    return process_time() - began
-
-
-def _fastest_in_loop(work: Callable[[], object], count: int) -> float:
-    async def timed() -> float:
-        began = process_time()
-        await work()  # type: ignore[misc]
-        return process_time() - began
-
+def _fastest(works: Mapping[str, Work]) -> dict[str, float]:
+    """CPU seconds of each work's fastest round; they take turns, so that a busy moment disturbs all alike."""
+    seconds = dict.fromkeys(works, float("inf"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return min(runner.run(timed()) for _ in range(ROUNDS)) / count * 1e6
+        for _ in range(ROUNDS):
+            for name, work in works.items():
+                seconds[name] = min(seconds[name], runner.run(_timed(work)))
+    return seconds
+
+
+async def _timed(work: Work) -> float:
+    began = process_time()
+    if (rest := work()) is not None:
+        await rest
+    return process_time() - began
 
 
 # ── The layers ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -115,13 +123,17 @@ def _decode(ready: Ready) -> None:
 
 
 def _price(ready: Ready) -> None:
-    """As the whole job does: the bound before sending, the attempt's cost to settle it, the exchange's cost to record."""
+    for exchange in ready.exchanges:
+        exchange_cost(exchange.response.attempts, ready.target.price)
+
+
+def _bound(ready: Ready) -> None:
+    """What the budget reserves before sending, and what it settles on."""
     price = ready.target.price
     assert price is not None
     for exchange in ready.exchanges:
         upper_bound(exchange.request, price, None)
         exchange_cost(exchange.response.attempts[-1:], price)
-        exchange_cost(exchange.response.attempts, price)
 
 
 def _grade(ready: Ready) -> None:
