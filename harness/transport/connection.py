@@ -131,13 +131,16 @@ class Connection(asyncio.Protocol):
 
     def _pump(self) -> None:
         sink, waiter = self._sink, self._waiter
-        if sink is None or waiter is None or waiter.done():
+        if sink is None or waiter is None:
             return
         try:
-            if self._poured(sink):
-                waiter.set_result(None)
+            over = self._poured(sink)
         except Exception as broken:  # noqa: BLE001 — it is raised in the task that waits
-            waiter.set_exception(broken)
+            if not waiter.done():
+                waiter.set_exception(broken)
+        else:
+            if over and not waiter.done():
+                waiter.set_result(None)
 
     def _poured(self, sink: Callable[[int, bytes], bool]) -> bool:
         """Give `sink` what is here; whether that was the end."""
@@ -180,13 +183,10 @@ class Connection(asyncio.Protocol):
                 handle.cancel()
 
     def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is None or waiter.done():
-            return
-        if self._sink is None:
-            waiter.set_result(None)
-        else:
+        if self._sink is not None:
             self._loop.call_soon(self._pump)
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
 

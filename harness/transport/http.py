@@ -67,7 +67,7 @@ class Http:
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
         timeouts = call.target.limits.timeouts
-        watch = Watch(reading.total_at)
+        watch = Watch(lambda: reading.clock()[0])
         try:
             with watch:
                 request, line = self._request(call), self._line(slot, call.target)
@@ -83,7 +83,7 @@ class Http:
         except TimeoutError:
             if not watch.expired:
                 raise
-            return late(reading.waiting, self._scene(call, reading))
+            return late(reading.clock()[1], self._scene(call, reading))
         return _redirect(request.template.url, reading) if reading.redirected else None
 
     def _scene(self, call: Call, reading: Reading) -> Scene:

@@ -44,8 +44,7 @@ class Reading:
         self._call = call
         self._decoder = decoder
         self._timeouts = call.target.limits.timeouts
-        self.total_at = self._loop.time() + self._timeouts.total
-        self.waiting: Waiting = "total"
+        self._over_at = self._loop.time() + self._timeouts.total
         self.arrivals = Arrivals()
         self.status: int | None = None
         self.headers: dict[str, str] = {}
@@ -68,8 +67,29 @@ class Reading:
         """Whether the answer lies elsewhere."""
         return self.status is not None and 300 <= self.status < 400
 
+    def clock(self) -> tuple[float, Waiting]:
+        """When the clock that runs out next does (the loop's time), and which one that is.
+
+        Worked out when somebody asks, so that an event has nothing to set but its own mark.
+        """
+        if self._streamed and not self._decoder.complete:
+            waiting, since, seconds = self._content_clock()
+            when = self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
+            if when < self._over_at:
+                return when, waiting
+        return self._over_at, "total"
+
+    def _content_clock(self) -> tuple[Waiting, int, float]:
+        """The clock for content: its name, when it began (ns), and its seconds."""
+        if self._events:
+            return "idle", self._events[-1], self._timeouts.idle
+        return "first", self.arrivals.sent or perf_counter_ns(), self._timeouts.first
+
     async def take(self, answer: Answer, watch: Watch) -> None:
-        """Read `answer` to its end, moving `watch` as content comes. Raises httpx.TransportError and the caps' ValueErrors."""
+        """Read `answer` to its end; `watch` is told where a shorter clock begins.
+
+        Raises httpx.TransportError and the caps' ValueErrors.
+        """
         self.status = answer.status
         self._take_headers(answer.headers)
         if self.redirected:
@@ -109,8 +129,7 @@ class Reading:
     async def _take_stream(self, answer: Answer) -> None:
         self._streamed = True
         self._reader = Reader()
-        since_sent = (perf_counter_ns() - (self.arrivals.sent or perf_counter_ns())) / 1e9
-        self._wait("first", self._timeouts.first - since_sent)
+        self._watch.look()
         await answer.pour(self._take_read)
         if not self._decoder.complete and self._last_read is not None:
             self._take_events(self._reader.close(), self._last_read)
@@ -131,18 +150,13 @@ class Reading:
                 if self._first_answer is None and signal is _ANSWER:
                     self._first_answer = arrival
             if decoder.complete:
-                self._wait("total", GRACE)
+                self._over_at = min(self._over_at, self._loop.time() + GRACE)
+                self._watch.look()
                 break
         if len(contents) > before:
             self._reads += 1
-            if not decoder.complete:
-                self._wait("idle", self._timeouts.idle)
-
-    def _wait(self, waiting: Waiting, seconds: float) -> None:
-        """Let the watch run out `seconds` from now, but never after the total."""
-        when = self._loop.time() + seconds
-        self.waiting = waiting if when < self.total_at else "total"
-        self._watch.move(min(when, self.total_at))
+            if not before:
+                self._watch.look()
 
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 

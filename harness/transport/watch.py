@@ -1,8 +1,9 @@
-"""A deadline that moves with every event of a stream, for next to nothing."""
+"""A deadline that moves with every event of a stream, and costs nothing when it does."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -11,16 +12,17 @@ _TICK = 0.001
 
 
 class Watch:
-    """`with Watch(at):` ends its block by TimeoutError at `at` (the loop's time): `asyncio.timeout_at`, cheap to move.
+    """`with Watch(due):` ends its block by TimeoutError at `due()` (the loop's time), as `asyncio.timeout_at` does.
 
-    A later deadline leaves the timer as it is; when that goes off too early, it is set again.
+    `due` is asked when the timer goes off, and the timer is set again where that was too early: a deadline that moves away
+    needs no word. One that comes nearer does: `look`.
     """
 
-    __slots__ = ("_at", "_cancelling", "_loop", "_set_for", "_task", "_timer", "expired")
+    __slots__ = ("_cancelling", "_due", "_loop", "_task", "_timer", "expired")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, due: Callable[[], float]) -> None:
+        self._due = due
         self._loop = asyncio.get_running_loop()
-        self._at = at
         self.expired = False
 
     def __enter__(self) -> Self:
@@ -29,7 +31,7 @@ class Watch:
             raise RuntimeError("only a task can be watched: there is nothing else to end")
         self._task = task
         self._cancelling = task.cancelling()
-        self._set()
+        self._timer = self._loop.call_at(self._due(), self._ring)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -37,20 +39,16 @@ class Watch:
         if self.expired and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
-    def move(self, at: float) -> None:
-        """Let it run out at `at`."""
-        self._at = at
-        if at < self._set_for:
+    def look(self) -> None:
+        """Set the timer anew: the deadline is nearer than it was."""
+        if not self.expired:
             self._timer.cancel()
-            self._set()
+            self._timer = self._loop.call_at(self._due(), self._ring)
 
-    def _set(self) -> None:
-        self._set_for = self._at
-        self._timer = self._loop.call_at(self._at, self._look)
-
-    def _look(self) -> None:
-        if self._at > self._loop.time() + _TICK:
-            self._set()
+    def _ring(self) -> None:
+        due = self._due()
+        if due > self._loop.time() + _TICK:
+            self._timer = self._loop.call_at(due, self._ring)
         else:
             self.expired = True
             self._task.cancel()
