@@ -567,7 +567,9 @@ def test_a_server_that_stays_away_is_given_up_and_its_trials_are_owed(
     assert ended.code == ExitCode.INFRASTRUCTURE
     assert "asking it again would only repeat: could not connect to 127.0.0.1:" in ended.out
     errors = [record.error for record in read_records(tmp_path / "run") if record.error]
-    assert len(errors) <= 8, "no more than were open"
+    cut = [error for error in errors if error.kind == "truncated"]
+    assert len(cut) <= 4, "the answers the server was giving when it died: one a slot"
+    assert len(errors) - len(cut) <= 8, "no more than were open when it was given up"
     with simulator_at(port):
         assert cli("resume", "run").code == ExitCode.OK
     last = {record.key: record.error for record in read_records(tmp_path / "run")}
