@@ -25,6 +25,8 @@ from harness.suite.problems import shown_path
 
 _MASK = 2**64 - 1
 _READ = 4_096
+_BUCKET_BITS = 6
+_REST_BITS = 64 - _BUCKET_BITS
 
 
 class Source(Protocol):
@@ -98,30 +100,38 @@ class Rows:
 
 
 class Ids:
-    """The ids of an eval's cases as 64-bit hashes: enough to find a duplicate, and to ask whether an id is there."""
+    """The ids of an eval's cases as 64-bit hashes: enough to find a duplicate, and to ask whether an id is there.
+
+    They are kept in buckets by their first bits, so that putting them in order, which makes Python integers of them, makes only
+    a few at a time.
+    """
 
     def __init__(self) -> None:
-        self._hashes: array[int] = array("Q")
-        self._sorted: array[int] = array("Q")
+        self._buckets: list[array[int]] = [array("Q") for _ in range(1 << _BUCKET_BITS)]
+        self._ordered = True
 
     def add(self, case_id: str) -> None:
         """Note one more id."""
-        self._hashes.append(hash64(case_id.encode("utf-8", "surrogatepass")))
+        hashed = hash64(case_id.encode("utf-8", "surrogatepass"))
+        self._buckets[hashed >> _REST_BITS].append(hashed)
+        self._ordered = False
 
     def repeated(self) -> set[int]:
         """The hashes noted more than once."""
-        ordered = self._ordered()
-        return {one for one, other in pairwise(ordered) if one == other}
+        return {one for bucket in self._in_order() for one, other in pairwise(bucket) if one == other}
 
     def __contains__(self, case_id: str) -> bool:
-        ordered, wanted = self._ordered(), hash64(case_id.encode("utf-8", "surrogatepass"))
-        index = bisect_left(ordered, wanted)
-        return index < len(ordered) and ordered[index] == wanted
+        wanted = hash64(case_id.encode("utf-8", "surrogatepass"))
+        bucket = self._in_order()[wanted >> _REST_BITS]
+        index = bisect_left(bucket, wanted)
+        return index < len(bucket) and bucket[index] == wanted
 
-    def _ordered(self) -> array[int]:
-        if len(self._sorted) != len(self._hashes):
-            self._sorted = array("Q", sorted(self._hashes))
-        return self._sorted
+    def _in_order(self) -> list[array[int]]:
+        if not self._ordered:
+            for place, bucket in enumerate(self._buckets):
+                self._buckets[place] = array("Q", sorted(bucket))
+            self._ordered = True
+        return self._buckets
 
 
 def hash64(data: bytes) -> int:
