@@ -46,6 +46,7 @@ class Store:
         self._redactor = redactor
         self._failure: StoreError | None = None
         self._dirty = False
+        self._under_way: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._lock = _locked(self.folder / LOCK)
@@ -63,6 +64,8 @@ class Store:
         self._syncing.cancel()
         with suppress(asyncio.CancelledError):
             await self._syncing
+        if self._under_way is not None:
+            await self._under_way  # a thread cannot be cancelled: its fsync must not meet a closed file
         try:
             self._sync()
         finally:
@@ -102,7 +105,8 @@ class Store:
     async def _sync_regularly(self) -> None:
         while True:
             await asyncio.sleep(DURABLE_EVERY)
-            await asyncio.to_thread(self._sync)
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._sync))
+            await asyncio.shield(self._under_way)
 
     def _sync(self) -> None:
         if not self._dirty or self._failure:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from harness.engine.folder import read_records
+from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode
 from harness.model import Response
 from harness.simulator import start
@@ -421,17 +421,9 @@ def test_concurrency_is_clipped_to_the_open_file_limit(cli: Command, simulator: 
     said = re.search(r"concurrency is clipped to (\d+) for each target: this process may have only 64 open files", ended.err)
     assert said is not None, ended.err
     assert {record.error for record in read_records(tmp_path / "run")} == {None}
-    assert most_in_flight(simulator) <= int(said[1]) < 64
-
-
-def most_in_flight(simulator: Simulated) -> int:
-    """The most requests the simulator was answering at any moment."""
-    changes = sorted(change for each in simulator.requests() for change in ((each["arrived_ns"], 1), (each["finished_ns"], -1)))
-    now = most = 0
-    for _, change in changes:
-        now += change
-        most = max(most, now)
-    return most
+    (session,) = read_manifest(tmp_path / "run").sessions
+    assert session.in_flight is not None
+    assert session.in_flight <= int(said[1]) < 64
 
 
 # ── Connections that die ──────────────────────────────────────────────────────────────────────────────────────────────
