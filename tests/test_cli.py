@@ -165,8 +165,8 @@ def test_an_interrupt_while_a_run_starts_is_130(cli: Command, suite: Path, tmp_p
     os.mkfifo(tmp_path / "variables")
     process = cli.begin("run", suite, "--env-file", "variables")
     with open(_writer_once_it_waits(tmp_path / "variables", process), "w"):
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        process.send_signal(signal.SIGINT)  # pending from now on, whether it reads already or is about to
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (ExitCode.INTERRUPTED, "")
     assert err.startswith("interrupted")
     assert not (tmp_path / "reports").exists()
