@@ -23,10 +23,11 @@ TARGET = "target"
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the model that plays `role` (`target`, `judge`, …)."""
+    """Ask the model that plays `role` (`target`, `judge`, `user`): the trial's own, or the one the suite calls `target`."""
 
     role: str
     request: Request
+    target: str | None = None
 
 
 Need: TypeAlias = Ask | ToolCall

@@ -30,10 +30,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image part of a message's content; `data` is base64, without a `data:` prefix."""
+    """An image part of a message's content; `data` is base64, without a `data:` prefix; width and height are pixels."""
 
     media_type: str
     data: str
+    width: int | None = None
+    height: int | None = None
     type: Literal["image"] = "image"
 
 
@@ -57,7 +59,11 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, in no provider's dialect."""
+    """One turn of a conversation, in no provider's dialect.
+
+    `failed` is of a tool's message: the call raised, and the content says how. `echo` is what the provider that wrote the turn
+    wants back unchanged when the conversation goes on (signed reasoning); plain JSON that only its provider reads.
+    """
 
     role: Role
     content: str | tuple[Text | Image, ...] = ""
@@ -65,6 +71,8 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    failed: bool = False
+    echo: Any = None
 
     @property
     def text(self) -> str:
@@ -85,9 +93,9 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """The form the answer must have: any JSON, or JSON that fits `schema`."""
+    """The form the answer must have: any JSON, or JSON that fits `schema`; `guided_json` is Workers AI's other word for that."""
 
-    type: Literal["json_object", "json_schema"]
+    type: Literal["json_object", "json_schema", "guided_json"]
     schema: Mapping[str, Any] | None = None
     name: str = "answer"
 
@@ -156,7 +164,8 @@ class Target:
 
     `address` is the base URL as declared (it may name environment variables) and is part of a trial's key; `base_url` is
     where it was found in this process (variables filled in, the simulator's port) and is in no hash. `api_key_env` names
-    the variable that holds the API key; the key itself is nowhere in this object.
+    the variable that holds the API key; the key itself is nowhere in this object. `api_version` is which of the provider's API
+    versions is spoken, None for its own choice; it is part of a trial's key too.
     """
 
     name: str
@@ -172,6 +181,7 @@ class Target:
     price: Price | None = None
     context: int | None = None
     simulated: bool = False
+    api_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +307,15 @@ STALLED = "stalled"
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the answer with the natural logarithm of its probability; `top` are the likeliest ones in its place."""
+
+    token: str
+    logprob: float
+    top: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """What became of a Request, for every outcome: an answer, or what there is of one and `error`.
 
@@ -314,6 +333,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     replayed: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def marks(self) -> Marks:

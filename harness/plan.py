@@ -208,7 +208,7 @@ def _key(target: bytes, who: Identity, messages: bytes, request: Request) -> str
 
 
 def _target_bytes(target: Target) -> bytes:
-    return _dumps((target.provider, target.model, target.address, target.extra_body))
+    return _dumps((target.provider, target.model, target.address, target.api_version, target.extra_body))
 
 
 def _dumps(value: Any) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from harness.model import Error, FinishReason, Message, Request, Target, Usage, Wire
+from harness.model import Error, FinishReason, Message, Request, Target, TokenLogprob, Usage, Wire
 
 
 class Signal(Enum):
@@ -33,6 +33,7 @@ class Decoded:
     fingerprint: str | None = None
     error: Error | None = None
     flags: tuple[str, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Decoder(Protocol):

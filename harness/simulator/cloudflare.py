@@ -14,6 +14,7 @@ import orjson
 from harness.simulator import neurons
 from harness.simulator.chance import digest, octets
 from harness.simulator.nouns import Body, Frame, Prompt, Refusal, Reply, Sampling, Turn
+from harness.simulator.pictures import of_data_uri
 from harness.simulator.tokens import count_prompt
 
 CONTEXT = 131_000
@@ -275,20 +276,21 @@ def _turn(message: Any, place: str) -> Turn:
 
 
 def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
-    texts, images = [], 0
+    texts: list[str] = []
+    images: list[bytes] = []
     for index, part in enumerate(parts):
         _check_type(part, f"{place}/{index}", "object")
         if isinstance(part.get("image_url"), dict):
-            _check_image(part["image_url"].get("url", "data:"), f"{place}/{index}/image_url/url")
-            images += 1
+            images.append(_image(part["image_url"].get("url", "data:"), f"{place}/{index}/image_url/url"))
         texts += [part["text"]] if isinstance(part.get("text"), str) else []
-    return Turn(role, "\n".join(texts), images)
+    return Turn(role, "\n".join(texts), tuple(images))
 
 
-def _check_image(url: Any, place: str) -> None:
+def _image(url: Any, place: str) -> bytes:
     _check_type(url, place, "string")
     if not url.startswith("data"):
         raise _bad_input(f"'{place}' does not match pattern '^data:*'")
+    return of_data_uri(url)
 
 
 def _check_call_id(call_id: Any, place: str) -> None:

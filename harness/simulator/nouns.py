@@ -10,12 +10,38 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 
+class Call(NamedTuple):
+    """A function called; `pieces` are the tokens of its arguments, a JSON object; the `id` is each wire format's to give."""
+
+    name: str
+    pieces: tuple[str, ...]
+    id: str = ""
+
+    @property
+    def arguments(self) -> str:
+        """The arguments as JSON text."""
+        return "".join(self.pieces)
+
+
+class Function(NamedTuple):
+    """A function that may be called; `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
 class Turn(NamedTuple):
-    """One message, its text parts joined by a newline; `images` counts the image parts."""
+    """One message, its text parts joined by a newline.
+
+    `images` are the image files in it; `calls` what an assistant's turn called; `call_id` which call a tool's turn answers.
+    """
 
     role: str
     text: str
-    images: int = 0
+    images: tuple[bytes, ...] = ()
+    calls: tuple[Call, ...] = ()
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +54,28 @@ class Sampling:
     seed: int | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
+    min_p: float | None = None
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request, free of its wire format. `schema` is the JSON Schema the answer has to fit; `{}` asks for any object."""
+    """One request, free of its wire format. `schema` is the JSON Schema the answer has to fit; `{}` asks for any object.
+
+    `tool_choice` is `auto`, `none`, `required` or a function's name. With `reasoning`, the answer comes with thoughts. With
+    `logprobs`, each piece comes with its probability and that of so many others in its place.
+    """
 
     model: str
     turns: tuple[Turn, ...]
     sampling: Sampling
     schema: dict[str, Any] | None = None
+    functions: tuple[Function, ...] = ()
+    tool_choice: str = "auto"
+    reasoning: bool = False
+    logprobs: int | None = None
 
     @property
     def instructions(self) -> str:
@@ -57,14 +95,30 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The drawn text as tokens, cut at the token limit or before a stop sequence."""
+    """The drawn text as tokens, cut at the token limit or before a stop sequence; `thoughts` are the tokens before it.
+
+    An answer that calls functions has no text. `logprobs` has, for each piece, its log probability and the likeliest others.
+    """
 
     pieces: tuple[str, ...]
-    finish: Literal["stop", "length"]
+    finish: Literal["stop", "length", "tool_calls"]
+    thoughts: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    logprobs: tuple[tuple[float, tuple[tuple[str, float], ...]], ...] = ()
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    @property
+    def thought(self) -> str:
+        """What was thought before the answer."""
+        return "".join(self.thoughts)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were generated: thoughts, text, and for each call its name and its arguments."""
+        return len(self.thoughts) + len(self.pieces) + sum(1 + len(call.pieces) for call in self.calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +132,17 @@ class Reply:
 
     @property
     def completion_tokens(self) -> int:
-        return sum(len(answer.pieces) for answer in self.answers)
+        """All that was generated, thoughts included."""
+        return sum(answer.tokens for answer in self.answers)
+
+    @property
+    def thought_tokens(self) -> int:
+        return sum(len(answer.thoughts) for answer in self.answers)
 
     @property
     def steps(self) -> int:
         """How many decoding steps it took: choices are decoded side by side."""
-        return max((len(answer.pieces) for answer in self.answers), default=0)
+        return max((answer.tokens for answer in self.answers), default=0)
 
 
 class Frame(NamedTuple):

@@ -14,6 +14,7 @@ import orjson
 
 from harness.simulator.chance import digest, octets
 from harness.simulator.nouns import Answer, Body, Frame, Prompt, Refusal, Reply, Sampling, Turn
+from harness.simulator.pictures import of_data_uri
 from harness.simulator.tokens import count_prompt
 
 CONTEXT = 131_000
@@ -309,16 +310,23 @@ def _turn(message: Any, place: str) -> Turn:
 
 
 def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
-    texts, images = [], 0
+    texts: list[str] = []
+    images: list[bytes] = []
     for index, part in enumerate(parts):
         kind = part.get("type") if isinstance(part, dict) else None
         if kind == "text" and isinstance(part.get("text"), str):
             texts.append(part["text"])
         elif kind == "image_url":
-            images += 1
+            images.append(_image(part["image_url"]))
         else:
             raise _invalid(f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value")
-    return Turn(role, "\n".join(texts), images)
+    return Turn(role, "\n".join(texts), tuple(images))
+
+
+def _image(source: Any) -> bytes:
+    """The file in an image part; empty where it is only named: the simulator fetches nothing."""
+    uri = source.get("url") if isinstance(source, dict) else None
+    return of_data_uri(uri) if isinstance(uri, str) else b""
 
 
 def _sampling(body: dict[str, Any]) -> Sampling:

@@ -32,5 +32,5 @@ def _count(text: str) -> int:
 
 def count_prompt(turns: Sequence[Turn]) -> int:
     """Tokens of a chat in Llama 4's template: 1 + 5 a message + 4 (the header of the answer) + text + images."""
-    body = sum(_count(turn.text) + IMAGE_TOKENS * turn.images for turn in turns)
+    body = sum(_count(turn.text) + IMAGE_TOKENS * len(turn.images) for turn in turns)
     return 1 + 5 * len(turns) + 4 + body

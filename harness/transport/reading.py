@@ -181,6 +181,7 @@ class Reading:
             fingerprint=decoded.fingerprint,
             headers=self._kept,
             flags=decoded.flags,
+            logprobs=decoded.logprobs,
         )
 
     def _estimated(self, decoded: Decoded) -> Usage | None:

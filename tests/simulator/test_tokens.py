@@ -23,4 +23,4 @@ def test_a_chat_costs_one_and_four_tokens_and_five_a_message() -> None:
 
 
 def test_an_image_is_one_tile() -> None:
-    assert count_prompt([Turn("user", "", images=2)]) - count_prompt([Turn("user", "")]) == 2 * 147
+    assert count_prompt([Turn("user", "", images=(b"", b""))]) - count_prompt([Turn("user", "")]) == 2 * 147
