@@ -93,7 +93,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class ResponseFormat:
-    """The form the answer must have: any JSON, or JSON that fits `schema`; `guided_json` is Workers AI's other word for that."""
+    """The form the answer must have: any JSON, or JSON that fits `schema`; `guided_json` is Workers AI's word for that."""
 
     type: Literal["json_object", "json_schema", "guided_json"]
     schema: Mapping[str, Any] | None = None
