@@ -218,7 +218,7 @@ def validate(
     """
     from harness import preview  # noqa: PLC0415
 
-    _print(preview.validate(suite, check_gold=gold))
+    _print(preview.validate(suite, gold=gold))
 
 
 @app.command()

@@ -34,6 +34,10 @@ def test_checking_a_suite_imports_no_statistics(words: tuple[str, ...]) -> None:
     assert not imported(*words) & HEAVY
 
 
+def test_checking_a_suite_imports_no_engine() -> None:
+    assert not imported("validate", "suites/quickstart.yaml") & {"anyio", "jsonschema"}
+
+
 def test_importing_the_package_imports_nothing_else() -> None:
     script = "import sys; before = set(sys.modules); import harness; print(*(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
