@@ -28,7 +28,7 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     for spec, target in zip(suite.targets, targets, strict=True):
         may_drop = (spec.unsupported or suite.run.unsupported) == "drop"
         for sampling in _all_sampling(suite, target):
-            for violation in capabilities.check(table, target.provider, target.model, sampling):
+            for violation in capabilities.check(table, target.provider, target.model, sampling, target.api_version):
                 if violation.unsupported and may_drop:
                     dropped.setdefault(target.name, set()).add(violation.parameter)
                 else:

@@ -60,6 +60,7 @@ def _target_facts(target: Target) -> dict[str, Any]:
         "provider": target.provider,
         "model": target.model,
         "address": target.address,
+        "api_version": target.api_version,
         "simulated": target.simulated,
         "sampling": dict(target.sampling),
         "price": None if price is None else {"input": str(price.input), "output": str(price.output), "source": price.source},

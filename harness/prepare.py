@@ -25,7 +25,7 @@ from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
 from harness.pricing import catalogue
 from harness.providers import capabilities
-from harness.providers.base import Provider
+from harness.providers.base import Provider, Versioned
 from harness.suite import Suite, TargetSpec
 from harness.suite.targets import SIMULATOR, SimulatorSpec
 
@@ -79,7 +79,7 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         table = capability_table()
         dropped = check_sampling(suite, targets, table)
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
-        ranges = {each.name: capabilities.seed_range(table, each.provider, each.model) for each in targets}
+        ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
         check_budget(plan)
         yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes))
@@ -117,7 +117,8 @@ class _Resolver:
 
     def _built(self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None) -> Target:
         entry = _entry(provider, model, address)
-        default = registry.load("providers", provider).default_max_tokens
+        format_ = registry.load("providers", provider)
+        default = format_.default_max_tokens
         return Target(
             name=spec.name,
             provider=provider,
@@ -131,6 +132,7 @@ class _Resolver:
             limits=self._limits(spec),
             price=_price(spec) or (entry.price if entry else None),
             context=spec.context or (entry.context if entry else None),
+            api_version=spec.api_version or (format_.default_api_version if isinstance(format_, Versioned) else None),
         )
 
     def _limits(self, spec: TargetSpec) -> Limits:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from harness.model import Error, FinishReason, Message, Request, Target, TokenLogprob, Usage, Wire
 
@@ -72,3 +72,13 @@ class Provider(Protocol):
 
     def decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """A provider whose API has several versions, of which a target may choose one (`Target.api_version`)."""
+
+    api_versions: tuple[str, ...]
+    """Those it can speak, or patterns of them (`2024-*`)."""
+    default_api_version: str | None
+    """The one spoken to a target that chooses none."""

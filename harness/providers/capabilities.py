@@ -53,7 +53,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the models of one provider that match a pattern can do; a fact that is not known is None."""
+    """What the models of one provider that match a pattern can do; a fact that is not known is None.
+
+    `api_versions` are patterns of the versions of the provider's API this is about; empty: of all.
+    """
 
     provider: str
     models: tuple[str, ...]
@@ -64,10 +67,13 @@ class Capabilities:
     tools: bool | None = None
     json_schema: bool | None = None
     context: int | None = None
+    api_versions: tuple[str, ...] = ()
 
-    def matches(self, provider: str, model: str) -> bool:
-        """Whether this entry is about `model`."""
-        return provider == self.provider and any(fnmatchcase(model, pattern) for pattern in self.models)
+    def matches(self, provider: str, model: str, api_version: str | None = None) -> bool:
+        """Whether this entry is about `model` as asked in that version of the API."""
+        if provider != self.provider or not any(fnmatchcase(model, pattern) for pattern in self.models):
+            return False
+        return not self.api_versions or any(fnmatchcase(api_version or "", pattern) for pattern in self.api_versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,9 @@ class Table:
 
     entries: tuple[Capabilities, ...]
 
-    def find(self, provider: str, model: str) -> Capabilities | None:
+    def find(self, provider: str, model: str, api_version: str | None = None) -> Capabilities | None:
         """The first entry about `model`; None for a provider the table does not know (a plug-in's): nothing is checked."""
-        return next((entry for entry in self.entries if entry.matches(provider, model)), None)
+        return next((entry for entry in self.entries if entry.matches(provider, model, api_version)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +104,28 @@ def parse(text: str) -> Table:
     return Table(tuple(_entry(fields, place) for place, fields in enumerate(entries, 1)))
 
 
-def check(table: Table, provider: str, model: str, sampling: Mapping[str, Any]) -> list[Violation]:
+def check(
+    table: Table, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
+) -> list[Violation]:
     """What is wrong with `sampling` for `model`, in its order; a null value is not sent and never wrong."""
-    entry = table.find(provider, model)
+    entry = table.find(provider, model, api_version)
     if entry is None:
         return []
     asked = ((name, value) for name, value in sampling.items() if value is not None)
     return [found for name, value in asked if (found := _violation(entry, model, name, value))]
 
 
-def supported(table: Table, provider: str, model: str, sampling: Mapping[str, Any]) -> dict[str, Any]:
+def supported(
+    table: Table, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
+) -> dict[str, Any]:
     """`sampling` without the parameters `model` does not take at all; values out of range stay, for `check` to refuse."""
-    entry = table.find(provider, model)
+    entry = table.find(provider, model, api_version)
     return {name: value for name, value in sampling.items() if entry is None or name in entry.parameters}
 
 
-def seed_range(table: Table, provider: str, model: str) -> tuple[int, int] | None:
+def seed_range(table: Table, provider: str, model: str, api_version: str | None = None) -> tuple[int, int] | None:
     """Smallest and largest seed `model` takes, None where it takes none or the table does not know."""
-    entry = table.find(provider, model)
+    entry = table.find(provider, model, api_version)
     seed = entry.parameters.get("seed") if entry else None
     if seed is None or seed.min is None or seed.max is None:
         return None
@@ -131,7 +141,10 @@ def repeat_seed(seed: int, repeat: int, bounds: tuple[int, int]) -> int:
 def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violation | None:
     parameter = entry.parameters.get(name)
     if parameter is None:
-        message = f"{model} on {entry.provider} does not take {name}; remove it, or set `unsupported: drop`"
+        where = (
+            f"{entry.provider} in its API version {entry.api_versions[0]}" if len(entry.api_versions) == 1 else entry.provider
+        )
+        message = f"{model} on {where} does not take {name}; remove it, or set `unsupported: drop`"
         return Violation(name, message, unsupported=True)
     if _fits(parameter, value):
         return None
@@ -184,7 +197,8 @@ def _entry(fields: Any, place: int) -> Capabilities:
     try:
         given = dict(fields)
         parameters = {name: _parameter(name, facts) for name, facts in given.pop("parameters").items()}
-        return Capabilities(models=tuple(given.pop("models")), parameters=parameters, **given)
+        versions = tuple(str(version) for version in given.pop("api_versions", ()))
+        return Capabilities(models=tuple(given.pop("models")), parameters=parameters, api_versions=versions, **given)
     except (TypeError, ValueError, KeyError, AttributeError) as wrong:
         raise ValueError(f"capabilities, entry {place}: {wrong!r}") from wrong
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any, ClassVar, Literal
@@ -116,6 +117,9 @@ class TargetSpec(Language):
     api_key: Annotated[Text, AfterValidator(_variable_name)] | None = Field(
         None, description="The name of the environment variable that holds the API key; never the key itself."
     )
+    api_version: Text | None = Field(
+        None, description="Which version of the provider's API to speak, where it has several; default: the provider's choice."
+    )
     headers: Annotated[dict[str, Text], AfterValidator(_header_values)] = Field(
         default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
     )
@@ -172,6 +176,20 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
         )
     if simulated and (spec.base_url or spec.api_key):
         problems.add(place, f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove them")
+    if spec.api_version is not None:
+        _check_api_version(spec, spec.api_version, place, problems)
+
+
+def _check_api_version(spec: TargetSpec, asked: str, place: Place, problems: Problems) -> None:
+    provider = (spec.simulator or SimulatorSpec()).api if spec.provider == SIMULATOR else spec.provider
+    known: tuple[str, ...] = getattr(registry.load("providers", provider), "api_versions", ())
+    if not known:
+        problems.add(place, f"the target `{spec.name}` has `api_version:`, but {provider} has only one; remove it")
+    elif not any(fnmatchcase(asked, pattern) for pattern in known):
+        problems.add(
+            place,
+            f"the target `{spec.name}` has `api_version: {asked}`, which {provider} does not know; {suggestion(asked, known)}",
+        )
 
 
 @cache

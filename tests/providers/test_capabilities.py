@@ -93,6 +93,19 @@ def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
     assert supported(TABLE, "mine", "m", {"anything": 1}) == {"anything": 1}
 
 
+VERSIONED = """\
+- {provider: p, api_versions: ["2026-*"], models: ["*"], source: s, parameters: {max_tokens: {type: integer}}}
+- {provider: p, models: ["*"], source: s, parameters: {temperature: {type: number}}}
+"""
+
+
+@pytest.mark.parametrize(("version", "wrong"), [("2026-10-21", ["temperature"]), ("2023-06-01", []), (None, [])])
+def test_an_entry_may_be_about_some_versions_of_the_api_only(version: str | None, wrong: list[str]) -> None:
+    violations = check(parse(VERSIONED), "p", "m", {"temperature": 1}, version)
+    assert [each.parameter for each in violations] == wrong
+    assert all("p in its API version 2026-*" in each.message for each in violations)
+
+
 def test_facts() -> None:
     scout = TABLE.find("cloudflare", SCOUT)
     assert scout is TABLE.find("cloudflare", "llama-4-scout")

@@ -21,11 +21,16 @@ def table() -> Table:
 def markdown(capabilities: Table) -> str:
     """One column an entry, one row a parameter."""
     names = list(dict.fromkeys(name for entry in capabilities.entries for name in entry.parameters))
-    titles = [f"`{entry.provider}`: {', '.join(f'`{pattern}`' for pattern in entry.models)}" for entry in capabilities.entries]
+    titles = [title(entry) for entry in capabilities.entries]
     rows = [["parameter", *titles], ["---"] * (len(titles) + 1)]
     rows += [[f"`{name}`", *(cell(entry.parameters.get(name)) for entry in capabilities.entries)] for name in names]
     rows += [[fact, *(shown(entry, fact) for entry in capabilities.entries)] for fact in ("vision", "tools", "json_schema")]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def title(entry: Capabilities) -> str:
+    versions = f" {', '.join(entry.api_versions)}" if entry.api_versions else ""
+    return f"`{entry.provider}`{versions}: {', '.join(f'`{pattern}`' for pattern in entry.models)}"
 
 
 def cell(parameter: Parameter | None) -> str:

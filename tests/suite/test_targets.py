@@ -87,6 +87,8 @@ BASE = "name: t, provider: openai, model: m"
         (f"{{{BASE}, price: {{input: 1}}}}", "`output` is missing"),
         (f"{{{BASE}, simulator: {{seed: 1}}}}", "has `simulator:` but its provider is openai"),
         ("{name: t, provider: simulator, model: m, api_key: KEY}", "is simulated: it has no `base_url` and no `api_key`"),
+        (f"{{{BASE}, api_version: 2026-10-21}}", "has `api_version:`, but openai has only one; remove it"),
+        ("{name: t, provider: simulator, model: m, api_version: 2026-10-21}", "but cloudflare has only one"),
         (f"{{{BASE}}}\n  - {{{BASE}}}", "two targets are called `t`"),
     ],
 )
