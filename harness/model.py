@@ -433,7 +433,8 @@ class Record:
     """What happened to one Trial; a line of `records.jsonl`.
 
     `cost` is the target's in US dollars, `grading_cost` the judges'. `session` names the stretch of the run whose clock the
-    marks belong to. `error` is null, or why there is no answer; a grader's error is on its grade.
+    marks belong to. `error` is null, or why there is no answer; a grader's error is on its grade. `parsed` is the answer's JSON
+    value where a response format was asked for; null where it is no JSON, which `flags` then say.
     """
 
     key: str
@@ -454,6 +455,7 @@ class Record:
     tags: tuple[str, ...] = ()
     expected: Any = None
     flags: tuple[str, ...] = ()
+    parsed: Any = None
     kind: Literal["record"] = "record"
 
     @property

@@ -142,6 +142,10 @@ def _transcript(record: Record) -> Iterator[str]:
     yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
     for exchange in record.exchanges:
         yield from _exchange(exchange)
+    if record.parsed is not None:
+        yield clean(f"parsed {json.dumps(record.parsed, ensure_ascii=False)}")
+    if record.flags:
+        yield clean(f"flags  {', '.join(record.flags)}")
     if record.error:
         yield clean(f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}")
     for grade in record.grades:

@@ -24,6 +24,7 @@ def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], 
         *_runs(runs),
         *_served(runs, exchanges),
         *_ignored(trials),
+        *_misfits(trials),
         *_verdicts(configurations),
         *_money(trials),
         *_sizes(configurations),
@@ -62,13 +63,27 @@ def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
 
 def _ignored(trials: Any) -> Iterator[str]:
     """Parameters that left no trace in an answer that could not have hidden it."""
+    for (target, flag), count in sorted(_flagged(trials).items()):
+        if flag.startswith("ignored_"):
+            parameter, answers = flag.removeprefix("ignored_"), words.plural(count, "answer")
+            yield f"{target} ignored {parameter} without saying so: {answers} show no trace of it."
+
+
+def _misfits(trials: Any) -> Iterator[str]:
+    """Answers that are not what their response format asked for."""
+    wrong = {"invalid_json": "no JSON, though that was asked for", "schema_mismatch": "JSON that does not fit the schema"}
+    for (target, flag), count in sorted(_flagged(trials).items()):
+        if flag in wrong:
+            yield f"{target}: {words.plural(count, 'answer')} {'is' if count == 1 else 'are'} {wrong[flag]}."
+
+
+def _flagged(trials: Any) -> Counter[tuple[str, str]]:
+    """How many answers of a target have a flag."""
     counts: Counter[tuple[str, str]] = Counter()
     for (target, flags), count in trials.groupby(["target", "flags"], observed=True).size().items():
         for flag in json.loads(flags):
-            if flag.startswith("ignored_"):
-                counts[target, flag.removeprefix("ignored_")] += count
-    for (target, parameter), count in sorted(counts.items()):
-        yield f"{target} ignored {parameter} without saying so: {words.plural(count, 'answer')} show no trace of it."
+            counts[target, flag] += count
+    return counts
 
 
 def _verdicts(configurations: Sequence[Configuration]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.engine.drive import CallTool, Journal, drive
+from harness.engine.formed import UNFORMED, formed
 from harness.engine.owed import TARGET_KINDS
 from harness.engine.pace import Turns, closed_loop
 from harness.engine.progress import Progress, Tally
@@ -98,6 +99,7 @@ def _record(
     world: World, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
 ) -> Record:
     score, passed = verdict(grades, trial.threshold)
+    parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
     who = trial.identity
     return Record(
         key=trial.key,
@@ -117,6 +119,8 @@ def _record(
         error=error,
         tags=trial.tags,
         expected=trial.expected,
+        flags=flags,
+        parsed=parsed,
     )
 
 

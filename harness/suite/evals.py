@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from harness import registry
 from harness.model import ResponseFormat
 from harness.suite import templates
 from harness.suite.files import Files
@@ -135,14 +138,23 @@ class EvalReader:
         if spec is None:
             return None
         schema: Any = spec.schema_
+        place = document.place(("response_format", "schema"))
+        before = len(self._problems)
         if isinstance(schema, str):
-            place = document.place(("response_format", "schema"))
-            before = len(self._problems)
             schema = self._files.json(schema, base, place)
-            if not isinstance(schema, Mapping) and len(self._problems) == before:
-                self._problems.add(place, f"a JSON Schema is an object, not {shown(schema)}")
-                schema = None
+        if schema is not None and len(self._problems) == before:
+            self._check_schema(schema, place)
         return ResponseFormat(spec.type, schema, spec.name)
+
+    def _check_schema(self, schema: Any, place: Place) -> None:
+        """Note what is no JSON Schema, or one that answers could not be checked against safely: as the grader says it."""
+        if not isinstance(schema, Mapping):
+            self._problems.add(place, f"a JSON Schema is an object, not {shown(schema)}")
+            return
+        try:
+            registry.load("graders", "json_schema").arguments.model_validate({"schema": schema})
+        except ValidationError as invalid:
+            self._problems.add(place, f"`schema`: {invalid.errors()[0]['ctx']['error']}")
 
     def _refuse_beside_evals(self) -> None:
         for key, instead in (("cases", "put them in the eval"), ("response_format", "put it in the eval")):

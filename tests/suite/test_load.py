@@ -305,3 +305,25 @@ def test_loading_a_suite_imports_nothing_heavy() -> None:
         "print(sys.modules.keys() & {'pandas', 'numpy', 'scipy', 'matplotlib', 'duckdb', 'httpx', 'rapidfuzz'})"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ("{type: objekt}", "`schema`: not a JSON Schema: $.type: 'objekt' is not valid"),
+        ("{properties: [a]}", "`schema`: not a JSON Schema: $.properties: ['a'] is not of type 'object'"),
+        ("{type: string, pattern: '(?=x)'}", "`schema`: the pattern '(?=x)' is not in RE2 syntax"),
+        ("{$ref: 'https://example.com/s.json'}", "`schema`: $ref 'https://example.com/s.json' is outside the schema"),
+    ],
+)
+def test_a_response_format_needs_a_schema_that_is_one(
+    problems: Callable[..., list[str]], small: str, schema: str, why: str
+) -> None:
+    (found,) = problems(small + f"response_format: {{type: json_schema, schema: {schema}}}\n")
+    assert found.startswith(f"11:46: {why}")
+
+
+def test_a_schema_in_a_file_is_checked_too(write: Callable[..., Path], problems: Callable[..., list[str]], small: str) -> None:
+    write("suites/s.json", '{"type": 3}')
+    (found,) = problems(small + "response_format: {type: json_schema, schema: s.json}\n")
+    assert found.startswith("11:46: `schema`: not a JSON Schema: $.type")
