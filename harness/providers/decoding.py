@@ -1,18 +1,19 @@
-"""One attempt's answer being read: the state both chat formats share, from the first event to what it all means.
+"""One attempt's answer being read: the state all formats share, from the first event to what it all means.
 
-A format says what a frame and a whole body look like (`_frame`, `_whole`); framing, damage, error frames and the rules of
-completeness are here. Nothing a server sends makes it raise: what cannot be read becomes the error in `finish`. `event` runs
-once per streamed chunk of every trial, so it parses once and looks at nothing twice.
+A format says what a frame and a whole body look like (`_frame`, `_whole`) and what its words for an answer's end mean
+(`reasons`); framing, damage, error frames and the rules of completeness are here. Nothing a server sends makes it raise: what
+cannot be read becomes the error in `finish`. `event` runs once per streamed chunk of every trial, so it parses once and looks
+at nothing twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
-from harness.model import Error, FinishReason, Message, Request, Usage
+from harness.model import Error, FinishReason, Message, Request, TokenLogprob, Usage
 from harness.providers import failures
 from harness.providers.base import Decoded, Signal
 from harness.providers.chat import FINISH_REASONS, Answer
@@ -24,8 +25,11 @@ DONE = b"[DONE]"
 _NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
 
 
-class ChatDecoder:
-    """A `Decoder` for answers made of OpenAI-shaped choices; subclasses add what their format does differently."""
+class AnswerDecoder:
+    """A `Decoder` for any format; subclasses read its frames and bodies into `_answer` and say when it ended with `_stop`."""
+
+    reasons: ClassVar[Mapping[str, FinishReason]]
+    """What the format's words for why an answer ended mean; any other is `unknown`."""
 
     def __init__(self, request: Request) -> None:
         self.complete = False
@@ -36,6 +40,7 @@ class ChatDecoder:
         self._model: str | None = None
         self._fingerprint: str | None = None
         self._finish: str | None = None
+        self._logprobs: list[TokenLogprob] = []
         self._frames = 0
         self._done = False
         self._is_whole = False
@@ -64,13 +69,7 @@ class ChatDecoder:
             self._fail(failures.empty("with an empty body"))
             return
         try:
-            value = self._loads(data)
-            if not isinstance(value, dict):
-                raise UnreadableJSONError(f"no JSON object: {snippet(data)}")
-            if failures.stated_in(value):
-                self._fail(failures.inside(value))
-            else:
-                self._whole(value)
+            self._open(self._loads(data), data)
         except UnreadableJSONError as wrong:
             self._fail(failures.unreadable(wrong))
 
@@ -84,7 +83,7 @@ class ChatDecoder:
         """What it all means; partial text is kept beside an error."""
         error = self._error or self._shortfall()
         reason = self._reason() if error is None else None
-        message = self._answer.message() if error is None or self._answer.started else None
+        message = self._message() if error is None or self._answer.started else None
         self._describe(message, reason)
         return Decoded(
             message=message,
@@ -94,6 +93,7 @@ class ChatDecoder:
             fingerprint=self._fingerprint,
             error=error,
             flags=tuple(self._flags),
+            logprobs=tuple(self._logprobs),
         )
 
     def _frame(self, chunk: dict[str, Any]) -> Signal:
@@ -108,9 +108,13 @@ class ChatDecoder:
         """The tokens reported, None where there are none."""
         raise NotImplementedError
 
+    def _message(self) -> Message:
+        """The answer so far."""
+        return self._answer.message()
+
     def _reason(self) -> FinishReason:
         """Why the answer ended, once it is complete."""
-        return "unknown" if self._finish is None else FINISH_REASONS.get(self._finish, "unknown")
+        return "unknown" if self._finish is None else self.reasons.get(self._finish, "unknown")
 
     def _says_nothing(self) -> bool:
         """Whether an answer that states no reason for its end is no answer at all."""
@@ -139,6 +143,15 @@ class ChatDecoder:
             self._flags.update(dict.fromkeys(self._heeded.flags(message, reason)))
 
     # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self, value: Any, data: bytes) -> None:
+        """Take a whole body that is JSON. Raises UnreadableJSONError where it is no object."""
+        if not isinstance(value, dict):
+            raise UnreadableJSONError(f"no JSON object: {snippet(data)}")
+        if failures.stated_in(value):
+            self._fail(failures.inside(value))
+        else:
+            self._whole(value)
 
     def _take(self, chunk: Any, name: str, data: bytes) -> Signal:
         if type(chunk) is not dict:
@@ -172,6 +185,17 @@ class ChatDecoder:
         self._error = error
         return _NOTHING
 
+    def _stop(self, reason: Any) -> None:
+        """Note why the answer ended, in the format's word."""
+        if type(reason) is str and reason:
+            self._finish = reason
+
+
+class ChatDecoder(AnswerDecoder):
+    """A `Decoder` for answers made of OpenAI-shaped choices; subclasses add what their format does differently."""
+
+    reasons = FINISH_REASONS
+
     def _identify(self, body: Mapping[str, Any]) -> None:
         model, fingerprint = body.get("model"), body.get("system_fingerprint")
         self._model = model if isinstance(model, str) else self._model
@@ -193,7 +217,6 @@ class ChatDecoder:
         return self._answer.add(said) if type(said) is dict else _NOTHING
 
     def _stop(self, reason: Any) -> None:
-        if type(reason) is str and reason:
-            self._finish = reason
-            if reason == "error":
-                self._error = self._error or failures.broken_off()
+        super()._stop(reason)
+        if reason == "error":
+            self._error = self._error or failures.broken_off()

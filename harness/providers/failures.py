@@ -133,7 +133,7 @@ def empty(what: str) -> Error:
 
 def truncated() -> Error:
     """The error of a stream that stopped without saying that it is complete."""
-    said = "the stream ended without [DONE] or a finish reason: the answer is cut off"
+    said = "the stream ended without its terminal signal or a finish reason: the answer is cut off"
     return Error(boundary="provider", kind="truncated", message=said, retryable=True)
 
 
