@@ -8,11 +8,13 @@ second, but not like the first.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from harness.simulator import tokens
 from harness.simulator.chance import Stream, digest
-from harness.simulator.nouns import Answer, Prompt, Sampling
-from harness.simulator.skills import answer_text
+from harness.simulator.logprobs import Draw, annotate
+from harness.simulator.nouns import Answer, Prompt, Sampling, Turn
+from harness.simulator.skills import answer_text, think
 
 
 class Model:
@@ -27,8 +29,8 @@ class Model:
         self._seen.clear()
 
     def key(self, prompt: Prompt) -> bytes:
-        """What every draw for this request hangs on. Streaming has no part in it."""
-        content = digest(prompt.model, prompt.turns, prompt.sampling, prompt.schema)
+        """What every draw for this request hangs on. Streaming and log probabilities have no part in it."""
+        content = digest(prompt.model, _without_ids(prompt.turns), prompt.sampling, prompt.schema, *_further(prompt))
         if prompt.sampling.seed is not None:
             return content
         self._seen[content] += 1
@@ -36,14 +38,41 @@ class Model:
 
     def answers(self, prompt: Prompt, key: bytes, choices: int) -> tuple[Answer, ...]:
         """One answer a choice, drawn independently."""
-        return tuple(_cut(answer_text(prompt, Stream("answer", key, choice)), prompt.sampling) for choice in range(choices))
+        return tuple(_answer(prompt, key, choice) for choice in range(choices))
 
 
-def _cut(text: str, sampling: Sampling) -> Answer:
-    """Stop sequences first, as a decoder would meet them, then the token limit."""
+def _answer(prompt: Prompt, key: bytes, choice: int) -> Answer:
+    draws: list[Draw] | None = None if prompt.logprobs is None else []
+    thoughts = tokens.split(think(prompt, Stream("thoughts", key, choice))) if prompt.reasoning else []
+    text = answer_text(prompt, Stream("answer", key, choice), draws)
+    answer = _cut(thoughts, text, prompt.sampling)
+    if draws is None or prompt.logprobs is None:
+        return answer
+    return replace(answer, logprobs=annotate(tokens.split(text), draws, prompt.logprobs)[: len(answer.pieces)])
+
+
+def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The turns as far as they mean something: the ids of calls are different in every session."""
+    return tuple(
+        turn._replace(calls=tuple(call._replace(id="") for call in turn.calls), call_id=None)
+        if turn.calls or turn.call_id
+        else turn
+        for turn in turns
+    )
+
+
+def _further(prompt: Prompt) -> tuple[object, ...]:
+    """What a plain prompt has not: functions, and thinking."""
+    functions = (prompt.functions, prompt.tool_choice) if prompt.functions else ()
+    return (*functions, "reasoning") if prompt.reasoning else functions
+
+
+def _cut(thoughts: list[str], text: str, sampling: Sampling) -> Answer:
+    """Stop sequences first, as a decoder would meet them, then the token limit, which thoughts are the first to use up."""
     for stop in sampling.stop:
         text = text.partition(stop)[0]
     pieces = tokens.split(text)
-    if sampling.max_tokens is not None and len(pieces) > sampling.max_tokens:
-        return Answer(tuple(pieces[: max(sampling.max_tokens, 0)]), "length")
-    return Answer(tuple(pieces), "stop")
+    if sampling.max_tokens is None or len(thoughts) + len(pieces) <= sampling.max_tokens:
+        return Answer(tuple(pieces), "stop", tuple(thoughts))
+    most = max(sampling.max_tokens, 0)
+    return Answer(tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most]))

@@ -93,7 +93,7 @@ class App:
         reply = Reply(
             request_id=self._request_id(entry),
             created=int(entry.arrived_unix),
-            prompt_tokens=count_prompt(asked.prompt.turns),
+            prompt_tokens=count_prompt(asked.prompt.turns, asked.prompt.functions),
             answers=self._model.answers(asked.prompt, key, asked.choices),
         )
         entry.usage = (reply.prompt_tokens, reply.completion_tokens)

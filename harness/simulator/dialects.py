@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from harness.simulator import cloudflare, openai
+from harness.simulator import cloudflare, openai, openai_answers
 from harness.simulator.nouns import Body, Prompt, Refusal, Reply
 
 
@@ -78,7 +78,7 @@ class Chat:
         return orjson.dumps({"object": "chat.completion", "choices": []})
 
     def _asked(self, request: openai.Request) -> Asked:
-        render = openai.streamed if request.stream else openai.whole
+        render = openai_answers.streamed if request.stream else openai_answers.whole
         return Asked(request.prompt, request.choices, partial(render, request))
 
 

@@ -11,7 +11,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from harness.simulator.nouns import Turn
+import orjson
+
+from harness.simulator.nouns import Function, Turn
 
 PIECE = re.compile(r" ?[^\W\d_]{1,6}|\d{1,3}| ?[^\w\s]{1,2}|_+|\s{1,8}")
 
@@ -30,7 +32,11 @@ def _count(text: str) -> int:
     return len(split(text))
 
 
-def count_prompt(turns: Sequence[Turn]) -> int:
-    """Tokens of a chat in Llama 4's template: 1 + 5 a message + 4 (the header of the answer) + text + images."""
-    body = sum(_count(turn.text) + IMAGE_TOKENS * len(turn.images) for turn in turns)
-    return 1 + 5 * len(turns) + 4 + body
+def count_prompt(turns: Sequence[Turn], functions: Sequence[Function] = ()) -> int:
+    """Tokens of a chat in Llama 4's template: 1 + 5 a message + 4 (the header of the answer) + text, images, calls, tools."""
+    body = sum(_count(turn.text) + IMAGE_TOKENS * len(turn.images) + _count_calls(turn) for turn in turns)
+    return 1 + 5 * len(turns) + 4 + body + sum(_count(orjson.dumps(tuple(function)).decode()) for function in functions)
+
+
+def _count_calls(turn: Turn) -> int:
+    return sum(1 + len(call.pieces) for call in turn.calls)

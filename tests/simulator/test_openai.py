@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.simulator.tokens import split
+
 CHAT = "/v1/chat/completions"
 CLOUDFLARE_CHAT = "/client/v4/accounts/0123abcd/ai/v1/chat/completions"
 
@@ -80,6 +82,37 @@ def test_choices_are_drawn_apart_and_stream_side_by_side(client: httpx.Client) -
     assert streamed == whole
 
 
+def test_thoughts_come_before_the_answer_and_are_billed_apart(client: httpx.Client) -> None:
+    body = ask(client, reasoning_effort="low").json()
+    message, plain = body["choices"][0]["message"], ask(client).json()["choices"][0]["message"]
+    assert message["content"] == plain["content"]
+    assert "reasoning_content" not in plain
+    used = body["usage"]
+    assert used["completion_tokens_details"]["reasoning_tokens"] == len(split(message["reasoning_content"])) > 10
+    assert used["completion_tokens"] == len(split(message["reasoning_content"])) + len(split(message["content"]))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks(ask(client, reasoning_effort="low", stream=True))]
+    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == message["reasoning_content"]
+    assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
+
+
+def test_a_token_limit_cuts_thoughts_first(client: httpx.Client) -> None:
+    choice = ask(client, reasoning_effort="low", max_tokens=3).json()["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == ("", "length")
+    assert len(split(choice["message"]["reasoning_content"])) == 3
+
+
+def test_log_probabilities_stand_beside_their_tokens_whole_and_streamed(client: httpx.Client) -> None:
+    whole = ask(client, logprobs=True, top_logprobs=2).json()["choices"][0]
+    content = whole["logprobs"]["content"]
+    assert "".join(entry["token"] for entry in content) == whole["message"]["content"]
+    assert all(entry["logprob"] <= 0 and len(entry["top_logprobs"]) <= 2 for entry in content)
+    assert content[0]["bytes"] == list(content[0]["token"].encode())
+    streamed = chunks(ask(client, logprobs=True, top_logprobs=2, stream=True))
+    told = [chunk["choices"][0]["logprobs"] for chunk in streamed]
+    assert [entry for likely in told if likely for entry in likely["content"]] == content
+    assert ask(client).json()["choices"][0] == whole | {"logprobs": None}
+
+
 def test_json_schema_is_followed(client: httpx.Client) -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}}
     form = {"type": "json_schema", "json_schema": {"name": "order", "schema": schema}}
@@ -97,7 +130,11 @@ def test_json_schema_is_followed(client: httpx.Client) -> None:
         ({"frequency_penalty": -3}, "decimal_below_min_value", "frequency_penalty"),
         ({"n": 0}, "integer_below_min_value", "n"),
         ({"max_tokens": "9"}, "invalid_type", "max_tokens"),
-        ({"logprobs": True}, "unsupported_parameter", "logprobs"),
+        ({"logit_bias": {"1": 5}}, "unsupported_parameter", "logit_bias"),
+        ({"logprobs": 2}, "invalid_type", "logprobs"),
+        ({"top_logprobs": 2}, "invalid_value", "top_logprobs"),
+        ({"logprobs": True, "top_logprobs": 21}, "integer_above_max_value", "top_logprobs"),
+        ({"reasoning_effort": "much"}, "invalid_value", "reasoning_effort"),
         ({"stream_options": {"include_usage": True}}, "invalid_value", "stream_options"),
         ({"messages": [{"role": "robot", "content": "x"}]}, "invalid_value", "messages[0].role"),
         ({"messages": [{"role": "user"}]}, "missing_required_parameter", "messages[0].content"),

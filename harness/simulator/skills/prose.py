@@ -29,10 +29,15 @@ LONG_ASKED = re.compile(r"\b(?:long|essay|story|detailed?|article|in depth|at le
 
 def attempt(prompt: Prompt) -> Drawing:
     """Sentences until the length asked for is reached, or the token limit; a sentence is always finished."""
-    chain = _chain()
     wanted = words_wanted(prompt.question)
     if prompt.sampling.max_tokens is not None:
         wanted = min(wanted, prompt.sampling.max_tokens + 1)
+    return sentences(wanted)
+
+
+def sentences(wanted: int) -> Drawing:
+    """Whole sentences of so many words or a few more."""
+    chain = _chain()
     words: list[str] = []
     while len(words) < wanted:
         before, last, begun = START, START, len(words)
