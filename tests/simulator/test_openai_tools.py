@@ -38,7 +38,7 @@ def test_functions_and_choices() -> None:
 def test_calls_and_their_results_become_turns() -> None:
     assert read(messages=[USER, CALLING, RESULT]).turns == (
         Turn("user", "Weather in Oslo?"),
-        Turn("assistant", "", calls=(Call("get_weather", ("{", '"', "city", '":', '"', "Oslo", '"}'), "call_1"),)),
+        Turn("assistant", "", calls=(Call("get_weather", ('{"', "city", '":', '"', "Oslo", '"}'), "call_1"),)),
         Turn("tool", '{"c":4}', call_id="call_1"),
     )
 
