@@ -310,6 +310,9 @@ def _sampling(body: dict[str, Any]) -> Sampling:
         top_p=body.get("top_p"),
         seed=body.get("seed"),
         max_tokens=body.get("max_tokens", DEFAULT_MAX_TOKENS),
+        frequency_penalty=body.get("frequency_penalty", 0.0),
+        presence_penalty=body.get("presence_penalty", 0.0),
+        repetition_penalty=body.get("repetition_penalty", 1.0),
     )
 
 

@@ -41,6 +41,12 @@ RANGES: dict[str, Range] = {
     "top_logprobs": Range("integer", 0, 20),
     "seed": Range("integer", -(2**63), 2**63 - 1),
 }
+EXTENSIONS: dict[str, Range] = {
+    "min_p": Range("decimal", 0, 1),
+    "repetition_penalty": Range("decimal", 0, math.inf),
+}
+"""What vLLM knows besides; only an address that lets unknown keys pass gets as far as reading them."""
+
 KNOWN = frozenset(RANGES) | {
     "model", "messages", "stream", "stream_options", "stop", "response_format", "tools", "tool_choice", "parallel_tool_calls",
     "reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "safety_identifier", "metadata", "store", "prediction",
@@ -166,7 +172,7 @@ def _check_keys(body: dict[str, Any], strict: bool) -> None:
 
 
 def _check_ranges(body: dict[str, Any]) -> None:
-    for key, allowed in RANGES.items():
+    for key, allowed in (RANGES | EXTENSIONS).items():
         value = body.get(key)
         if value is None:
             continue

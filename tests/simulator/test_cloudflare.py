@@ -174,3 +174,12 @@ def test_an_address_without_a_model_is_told(client: httpx.Client, path: str, sta
 def test_a_body_that_is_no_json_is_refused(client: httpx.Client) -> None:
     assert client.post(RUN, content=b"{").json()["errors"][0]["code"] == 5006
     assert client.post(RUN, content=b"").json()["errors"][0]["code"] == 3003
+
+
+@pytest.mark.parametrize("penalty", ["frequency_penalty", "presence_penalty", "repetition_penalty"])
+def test_a_penalty_makes_a_story_say_fewer_words_twice(client: httpx.Client, penalty: str) -> None:
+    def variety(**extra: Any) -> float:
+        words = ask(client, "Tell me a long story.", max_tokens=600, **extra).json()["result"]["response"].split()
+        return len(set(words)) / len(words)
+
+    assert variety(**{penalty: 2}) > variety() + 0.05

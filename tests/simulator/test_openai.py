@@ -166,3 +166,26 @@ def test_an_unknown_address_answers_like_openai(client: httpx.Client) -> None:
     response = client.post("/v1/nothing", json={})
     assert response.status_code == 404
     assert "error" in response.json()
+
+
+def test_min_p_is_an_extension_that_only_cloudflares_endpoint_takes(client: httpx.Client) -> None:
+    def answers(**extra: Any) -> set[str]:
+        choices = ask(client, CLOUDFLARE_CHAT, temperature=2, n=40, **extra).json()["choices"]
+        return {choice["message"]["content"] for choice in choices}
+
+    assert len(answers()) > 3
+    assert len(answers(min_p=1)) == 1
+    assert ask(client, CHAT, min_p=0.1).json()["error"]["code"] == "unknown_parameter"
+    assert ask(client, CLOUDFLARE_CHAT, min_p="much").json()["error"]["code"] == "invalid_type"
+
+
+def test_penalties_reach_the_sampler_by_either_endpoint(client: httpx.Client) -> None:
+    def variety(path: str, **extra: Any) -> float:
+        answer = ask(client, path, messages=[{"role": "user", "content": "Tell me a long story."}], **extra)
+        words = answer.json()["choices"][0]["message"]["content"].split()
+        return len(set(words)) / len(words)
+
+    plain = variety(CHAT)
+    assert variety(CHAT, frequency_penalty=2) > plain + 0.05
+    assert variety(CHAT, presence_penalty=2) > plain + 0.05
+    assert variety(CLOUDFLARE_CHAT, repetition_penalty=2) > plain + 0.05

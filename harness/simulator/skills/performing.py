@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from harness.simulator.chance import Stream
@@ -30,11 +31,13 @@ def think(prompt: Prompt, chance: Stream) -> str:
 
 
 def perform(drawing: Drawing, prompt: Prompt, chance: Stream, seen: list[Draw] | None = None) -> str:
-    """Draw for a skill until it returns its text."""
+    """Draw for a skill until it returns its text; the penalties are for what was drawn before."""
+    said: Counter[str] = Counter()
     try:
         candidates = next(drawing)
         while True:
-            drawn = draw(candidates, prompt.sampling, chance)
+            drawn = draw(candidates, prompt.sampling, chance, said)
+            said[drawn] += 1
             if seen is not None:
                 seen.append(Draw(drawn, candidates))
             candidates = drawing.send(drawn)
