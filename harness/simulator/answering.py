@@ -7,14 +7,15 @@ second, but not like the first.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 
 from harness.simulator import tokens
 from harness.simulator.chance import Stream, digest
 from harness.simulator.logprobs import Draw, annotate
-from harness.simulator.nouns import Answer, Prompt, Sampling, Turn
-from harness.simulator.skills import answer_text, think
+from harness.simulator.nouns import Answer, Call, Prompt, Sampling, Turn
+from harness.simulator.skills import answer_text, choose_calls, think
 
 
 class Model:
@@ -44,6 +45,9 @@ class Model:
 def _answer(prompt: Prompt, key: bytes, choice: int) -> Answer:
     draws: list[Draw] | None = None if prompt.logprobs is None else []
     thoughts = tokens.split(think(prompt, Stream("thoughts", key, choice))) if prompt.reasoning else []
+    calls = choose_calls(prompt, Stream("calls", key, choice)) if prompt.functions else ()
+    if calls:
+        return _cut_calls(thoughts, calls, prompt.sampling)
     text = answer_text(prompt, Stream("answer", key, choice), draws)
     answer = _cut(thoughts, text, prompt.sampling)
     if draws is None or prompt.logprobs is None:
@@ -63,7 +67,7 @@ def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 
 def _further(prompt: Prompt) -> tuple[object, ...]:
     """What a plain prompt has not: functions, and thinking."""
-    functions = (prompt.functions, prompt.tool_choice) if prompt.functions else ()
+    functions = (prompt.functions, prompt.tool_choice, prompt.parallel) if prompt.functions else ()
     return (*functions, "reasoning") if prompt.reasoning else functions
 
 
@@ -76,3 +80,19 @@ def _cut(thoughts: list[str], text: str, sampling: Sampling) -> Answer:
         return Answer(tuple(pieces), "stop", tuple(thoughts))
     most = max(sampling.max_tokens, 0)
     return Answer(tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most]))
+
+
+def _cut_calls(thoughts: list[str], calls: tuple[Call, ...], sampling: Sampling) -> Answer:
+    """At the token limit the last call's arguments break off, and are no JSON any more."""
+    left = math.inf if sampling.max_tokens is None else sampling.max_tokens - len(thoughts)
+    if left < 0:
+        return Answer((), "length", tuple(thoughts[: sampling.max_tokens]))
+    kept: list[Call] = []
+    for call in calls:
+        left -= 1
+        if left < len(call.pieces):
+            kept += [call._replace(pieces=call.pieces[: int(left)])] if left >= 0 else []
+            return Answer((), "length", tuple(thoughts), tuple(kept))
+        kept.append(call)
+        left -= len(call.pieces)
+    return Answer((), "tool_calls", tuple(thoughts), tuple(kept))

@@ -65,7 +65,8 @@ class Prompt:
     """One request, free of its wire format. `schema` is the JSON Schema the answer has to fit; `{}` asks for any object.
 
     `tool_choice` is `auto`, `none`, `required` or a function's name. With `reasoning`, the answer comes with thoughts. With
-    `logprobs`, each piece comes with its probability and that of so many others in its place.
+    `logprobs`, each piece comes with its probability and that of so many others in its place. `parallel` allows several calls
+    in one answer.
     """
 
     model: str
@@ -76,6 +77,7 @@ class Prompt:
     tool_choice: str = "auto"
     reasoning: bool = False
     logprobs: int | None = None
+    parallel: bool = True
 
     @property
     def instructions(self) -> str:

@@ -6,6 +6,6 @@ candidates, is sent the one that was drawn, and returns the whole text. It draws
 
 from __future__ import annotations
 
-from harness.simulator.skills.performing import answer_text, think
+from harness.simulator.skills.performing import answer_text, choose_calls, think
 
-__all__ = ["answer_text", "think"]
+__all__ = ["answer_text", "choose_calls", "think"]

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from harness.simulator.chance import Stream
 from harness.simulator.logprobs import Draw
-from harness.simulator.nouns import Prompt
-from harness.simulator.sampler import draw
-from harness.simulator.skills import arithmetic, extraction, labelling, prose
+from harness.simulator.nouns import Call, Prompt, Turn
+from harness.simulator.sampler import Candidate, draw
+from harness.simulator.skills import arithmetic, calling, extraction, labelling, prose, results
 from harness.simulator.skills.belief import Drawing
 
+T = TypeVar("T")
 Skill = Callable[[Prompt], Drawing | None]
 
 SKILLS: tuple[Skill, ...] = (extraction.attempt, labelling.attempt, arithmetic.attempt)
 """In order of how sure a prompt can be theirs; prose answers whatever is left."""
 
 THOUGHT_WORDS = 24
+
+
+def choose_calls(prompt: Prompt, chance: Stream) -> tuple[Call, ...]:
+    """The functions the model calls now, instead of answering in words; empty where it needs none."""
+    plan = calling.attempt(prompt)
+    return () if plan is None else perform(plan, prompt, chance)
 
 
 def answer_text(prompt: Prompt, chance: Stream, seen: list[Draw] | None = None) -> str:
@@ -30,8 +39,10 @@ def think(prompt: Prompt, chance: Stream) -> str:
     return perform(prose.sentences(THOUGHT_WORDS), prompt, chance)
 
 
-def perform(drawing: Drawing, prompt: Prompt, chance: Stream, seen: list[Draw] | None = None) -> str:
-    """Draw for a skill until it returns its text; the penalties are for what was drawn before."""
+def perform(
+    drawing: Generator[Sequence[Candidate], str, T], prompt: Prompt, chance: Stream, seen: list[Draw] | None = None
+) -> T:
+    """Draw for a skill until it returns its text, or its calls; the penalties are for what was drawn before."""
     said: Counter[str] = Counter()
     try:
         candidates = next(drawing)
@@ -42,12 +53,24 @@ def perform(drawing: Drawing, prompt: Prompt, chance: Stream, seen: list[Draw] |
                 seen.append(Draw(drawn, candidates))
             candidates = drawing.send(drawn)
     except StopIteration as stop:
-        return str(stop.value)
+        value: T = stop.value
+        return value
 
 
 def _drawing(prompt: Prompt) -> Drawing:
+    returned = results.since(prompt)
+    if returned and prompt.schema is None:
+        return results.words(prompt, returned)
+    if returned:
+        prompt = _told(prompt, returned)
     for skill in SKILLS:
         drawing = skill(prompt)
         if drawing is not None:
             return drawing
     return prose.attempt(prompt)
+
+
+def _told(prompt: Prompt, returned: Sequence[results.Result]) -> Prompt:
+    """The prompt as if the user had said what the functions returned, for an answer in JSON that is read from it."""
+    facts = "\n".join(f"{fact.name}: {fact.value}" for each in returned for fact in each.facts)
+    return replace(prompt, turns=(Turn("user", f"{prompt.question}\n{facts}"),))
