@@ -82,6 +82,7 @@ def read(content: bytes, *, strict: bool) -> Request:
         _schema(body),
         functions=(functions := openai_tools.functions(body)),
         tool_choice=openai_tools.choice(body, functions),
+        parallel=body.get("parallel_tool_calls") is not False,
         reasoning=_reasoning(body),
         logprobs=_logprobs(body),
     )
