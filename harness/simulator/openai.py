@@ -5,29 +5,31 @@ What surprises: OpenAI refuses a key it does not know; Cloudflare's endpoint doe
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import orjson
 
 from harness.simulator import openai_tools
 from harness.simulator.nouns import Body, Prompt, Refusal, Sampling, Turn
+from harness.simulator.openai_checks import (
+    EFFORTS,
+    INT64,
+    Range,
+    check_context,
+    check_keys,
+    check_ranges,
+    invalid,
+    json_object,
+    one_of,
+    required_string,
+    wrong_type,
+)
 from harness.simulator.pictures import of_data_uri
 from harness.simulator.tokens import count_prompt
 
-CONTEXT = 131_000
 DEFAULT_TEMPERATURE = 1.0
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 MAX_STOPS = 4
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
-
-class Range(NamedTuple):
-    """What is allowed for a number."""
-
-    kind: str
-    low: float
-    high: float
 
 
 RANGES: dict[str, Range] = {
@@ -36,14 +38,14 @@ RANGES: dict[str, Range] = {
     "frequency_penalty": Range("decimal", -2, 2),
     "presence_penalty": Range("decimal", -2, 2),
     "n": Range("integer", 1, 128),
-    "max_tokens": Range("integer", 1, math.inf),
-    "max_completion_tokens": Range("integer", 1, math.inf),
+    "max_tokens": Range("integer", 1),
+    "max_completion_tokens": Range("integer", 1),
     "top_logprobs": Range("integer", 0, 20),
-    "seed": Range("integer", -(2**63), 2**63 - 1),
+    "seed": Range("integer", -INT64, INT64 - 1),
 }
 EXTENSIONS: dict[str, Range] = {
     "min_p": Range("decimal", 0, 1),
-    "repetition_penalty": Range("decimal", 0, math.inf),
+    "repetition_penalty": Range("decimal", 0),
 }
 """What vLLM knows besides; only an address that lets unknown keys pass gets as far as reading them."""
 
@@ -66,9 +68,10 @@ class Request(NamedTuple):
 
 def read(content: bytes, *, strict: bool) -> Request:
     """Check a body; raises `Refusal`. `strict` refuses unknown keys, as OpenAI itself does."""
-    body = _object(content)
-    _check_keys(body, strict)
-    _check_ranges(body)
+    body = json_object(content)
+    check_keys(body, ("model", "messages"), KNOWN if strict else None)
+    check_ranges(body, RANGES | EXTENSIONS)
+    _check_biases(body)
     messages = body["messages"]
     if not isinstance(messages, list) or not messages:
         raise invalid("Invalid 'messages': expected a non-empty array.", "messages", "invalid_type")
@@ -76,7 +79,7 @@ def read(content: bytes, *, strict: bool) -> Request:
     if strict:
         openai_tools.check_calls(turns)
     prompt = Prompt(
-        _model(body),
+        required_string(body, "model", ""),
         turns,
         _sampling(body),
         _schema(body),
@@ -86,7 +89,7 @@ def read(content: bytes, *, strict: bool) -> Request:
         reasoning=_reasoning(body),
         logprobs=_logprobs(body),
     )
-    _check_context(prompt)
+    check_context(count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages")
     options = body.get("stream_options") or {}
     return Request(
         prompt,
@@ -141,87 +144,17 @@ def _error_type(refusal: Refusal) -> str:
     return "server_error" if refusal.status >= 500 else "invalid_request_error"
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise invalid(f"We could not parse the JSON body of your request: {error}.", None, None) from error
-    if not isinstance(body, dict):
-        raise invalid("We expected a JSON object in the body of your request.", None, None)
-    return body
-
-
-def invalid(message: str, param: str | None, code: str | None) -> Refusal:
-    return Refusal(400, code, message, param)
-
-
-def _check_keys(body: dict[str, Any], strict: bool) -> None:
-    for key in ("model", "messages"):
-        if body.get(key) is None:
-            raise invalid(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
-    unknown = sorted(set(body) - KNOWN) if strict else []
-    if unknown:
-        raise invalid(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")
+def _check_biases(body: dict[str, Any]) -> None:
     if body.get("logit_bias"):
         raise invalid(
             "Unsupported parameter: 'logit_bias' is not supported with this model.", "logit_bias", "unsupported_parameter"
         )
-    if "stream_options" in body and body.get("stream") is not True and body["stream_options"] is not None:
-        raise invalid(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options", "invalid_value"
-        )
-
-
-def _check_ranges(body: dict[str, Any]) -> None:
-    for key, allowed in (RANGES | EXTENSIONS).items():
-        value = body.get(key)
-        if value is None:
-            continue
-        accepted = (int,) if allowed.kind == "integer" else (int, float)
-        if isinstance(value, bool) or not isinstance(value, accepted):
-            named = "an integer" if allowed.kind == "integer" else "a decimal"
-            raise invalid(
-                f"Invalid type for '{key}': expected {named}, but got {type_name(value)} instead.", key, "invalid_type"
-            )
-        _check_bounds(key, value, allowed)
-
-
-def _check_bounds(key: str, value: float, allowed: Range) -> None:
-    if value < allowed.low:
-        side, sign, bound = "below_min", ">=", allowed.low
-    elif value > allowed.high:
-        side, sign, bound = "above_max", "<=", allowed.high
-    else:
-        return
-    words = side.replace("_", " ").replace("min", "minimum").replace("max", "maximum")
-    raise invalid(
-        f"Invalid '{key}': {allowed.kind} {words} value. Expected a value {sign} {bound:g}, but got {value} instead.",
-        key,
-        f"{allowed.kind}_{side}_value",
-    )
-
-
-def type_name(value: Any) -> str:
-    names = {
-        dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "an integer", float: "a decimal"
-    }  # fmt: skip
-    return names.get(type(value), "null")
-
-
-def _model(body: dict[str, Any]) -> str:
-    model = body["model"]
-    if not isinstance(model, str) or not model:
-        raise invalid("Invalid type for 'model': expected a string.", "model", "invalid_type")
-    return model
 
 
 def _turn(message: Any, place: str) -> Turn:
     if not isinstance(message, dict):
-        raise invalid(f"Invalid type for '{place}': expected an object.", place, "invalid_type")
-    role = message.get("role")
-    if role not in ROLES:
-        supported = ", ".join(f"'{name}'" for name in ROLES)
-        raise invalid(f"Invalid value: '{role}'. Supported values are: {supported}.", f"{place}.role", "invalid_value")
+        raise wrong_type(place, "an object", message)
+    role = one_of(message.get("role"), ROLES, f"{place}.role")
     return _content(message, role, place)._replace(**openai_tools.of_turn(message, role, place))
 
 
@@ -232,12 +165,7 @@ def _content(message: dict[str, Any], role: str, place: str) -> Turn:
     if content is None or isinstance(content, str):
         return Turn(role, content or "")
     if not isinstance(content, list):
-        raise invalid(
-            f"Invalid type for '{place}.content': expected one of a string or array of objects, but got"
-            f" {type_name(content)} instead.",
-            f"{place}.content",
-            "invalid_type",
-        )
+        raise wrong_type(f"{place}.content", "one of a string or array of objects", content)
     return _turn_of_parts(role, content, f"{place}.content")
 
 
@@ -282,9 +210,7 @@ def _logprobs(body: dict[str, Any]) -> int | None:
     """How many of the likeliest tokens are asked for in each place; None where no probabilities are."""
     asked, most = body.get("logprobs"), body.get("top_logprobs")
     if asked is not None and not isinstance(asked, bool):
-        raise invalid(
-            f"Invalid type for 'logprobs': expected a boolean, but got {type_name(asked)} instead.", "logprobs", "invalid_type"
-        )
+        raise wrong_type("logprobs", "a boolean", asked)
     if most is not None and not asked:
         raise invalid("'top_logprobs' is only allowed when 'logprobs' is enabled.", "top_logprobs", "invalid_value")
     return (most or 0) if asked else None
@@ -292,10 +218,7 @@ def _logprobs(body: dict[str, Any]) -> int | None:
 
 def _reasoning(body: dict[str, Any]) -> bool:
     effort = body.get("reasoning_effort")
-    if effort is not None and effort not in EFFORTS:
-        supported = ", ".join(f"'{name}'" for name in EFFORTS)
-        raise invalid(f"Invalid value: '{effort}'. Supported values are: {supported}.", "reasoning_effort", "invalid_value")
-    return effort not in (None, "none")
+    return effort is not None and one_of(effort, EFFORTS, "reasoning_effort") != "none"
 
 
 def _stops(stop: Any) -> tuple[str, ...]:
@@ -312,24 +235,9 @@ def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
     kind = form.get("type") if isinstance(form, dict) else None
     if kind == "json_object":
         return {}
-    if kind != "json_schema":
-        raise invalid(
-            f"Invalid value: '{kind}'. Supported values are: 'json_object', 'json_schema', and 'text'.",
-            "response_format.type",
-            "invalid_value",
-        )
+    one_of(kind, ("json_object", "json_schema", "text"), "response_format.type")
     wrapped = form.get("json_schema")
     if not isinstance(wrapped, dict) or not wrapped.get("name"):
         place = "response_format.json_schema.name"
         raise invalid(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
     return dict(wrapped.get("schema") or {})
-
-
-def _check_context(prompt: Prompt) -> None:
-    wanted = count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0)
-    if wanted > CONTEXT:
-        raise invalid(
-            f"This model's maximum context length is {CONTEXT} tokens. However, you requested {wanted} tokens.",
-            "messages",
-            "context_length_exceeded",
-        )

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness.simulator.nouns import Call, Function, Refusal, Turn
+from harness.simulator.nouns import Call, Function, Turn
+from harness.simulator.openai_checks import invalid, required_string, wrong_type
 from harness.simulator.tokens import split
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -19,7 +20,7 @@ def functions(body: dict[str, Any]) -> tuple[Function, ...]:
     if tools is None:
         return ()
     if not isinstance(tools, list) or not tools:
-        raise _invalid("Invalid 'tools': expected a non-empty array.", "tools", "invalid_type")
+        raise invalid("Invalid 'tools': expected a non-empty array.", "tools", "invalid_type")
     return tuple(_function(tool, f"tools[{index}]") for index, tool in enumerate(tools))
 
 
@@ -29,10 +30,10 @@ def choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
     if asked is None:
         return "auto"
     if not offered:
-        raise _invalid("Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.", "tool_choice", None)
+        raise invalid("Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.", "tool_choice", None)
     name = _named(asked)
     if asked not in WORDS and name not in [function.name for function in offered]:
-        raise _invalid(
+        raise invalid(
             f"Invalid value for 'tool_choice': {name or asked!r} is not among 'tools'.", "tool_choice", "invalid_value"
         )
     return name or str(asked)
@@ -41,12 +42,12 @@ def choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
 def of_turn(message: dict[str, Any], role: str, place: str) -> dict[str, Any]:
     """What a message says of calls, as fields of a `Turn`; raises `Refusal`."""
     if role == "tool":
-        return {"call_id": _required(message, "tool_call_id", place)}
+        return {"call_id": required_string(message, "tool_call_id", place)}
     calls = message.get("tool_calls")
     if role != "assistant" or calls is None:
         return {}
     if not isinstance(calls, list) or not calls:
-        raise _invalid(f"Invalid '{place}.tool_calls': expected a non-empty array.", f"{place}.tool_calls", "invalid_type")
+        raise invalid(f"Invalid '{place}.tool_calls': expected a non-empty array.", f"{place}.tool_calls", "invalid_type")
     return {"calls": tuple(_call(call, f"{place}.tool_calls[{index}]") for index, call in enumerate(calls))}
 
 
@@ -56,7 +57,7 @@ def check_calls(turns: Sequence[Turn]) -> None:
     for index, turn in enumerate(turns):
         if turn.role == "tool" and turn.call_id not in open_ids:
             said = "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
-            raise _invalid(said, f"messages.[{index}].role", None)
+            raise invalid(said, f"messages.[{index}].role", None)
         if turn.role == "tool":
             open_ids.remove(str(turn.call_id))
             continue
@@ -67,7 +68,7 @@ def check_calls(turns: Sequence[Turn]) -> None:
 
 def _check_answered(unanswered: Sequence[str], index: int) -> None:
     if unanswered:
-        raise _invalid(
+        raise invalid(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The"
             f" following tool_call_ids did not have response messages: {', '.join(unanswered)}",
             f"messages.[{index}].role",
@@ -78,11 +79,11 @@ def _check_answered(unanswered: Sequence[str], index: int) -> None:
 def _function(tool: Any, place: str) -> Function:
     inner = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(inner, dict):
-        raise _invalid(f"Missing required parameter: '{place}.function'.", f"{place}.function", "missing_required_parameter")
-    name = _required(inner, "name", f"{place}.function")
+        raise invalid(f"Missing required parameter: '{place}.function'.", f"{place}.function", "missing_required_parameter")
+    name = required_string(inner, "name", f"{place}.function")
     if not NAME.fullmatch(name):
         where = f"{place}.function.name"
-        raise _invalid(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
+        raise invalid(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
     return Function(
         name, inner.get("description") or "", parameters(inner.get("parameters"), name, f"{place}.function.parameters")
     )
@@ -97,7 +98,7 @@ def parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
         said = (
             f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."
         )
-        raise _invalid(said, place, "invalid_function_parameters")
+        raise invalid(said, place, "invalid_function_parameters")
     return schema
 
 
@@ -108,21 +109,10 @@ def _named(asked: Any) -> str | None:
 
 def _call(call: Any, place: str) -> Call:
     if not isinstance(call, dict):
-        raise _invalid(f"Invalid type for '{place}': expected an object.", place, "invalid_type")
+        raise wrong_type(place, "an object", call)
     function = call.get("function")
     inner = function if isinstance(function, dict) else {}
-    arguments = _required(inner, "arguments", f"{place}.function")
-    return Call(_required(inner, "name", f"{place}.function"), tuple(split(arguments)), _required(call, "id", place))
-
-
-def _required(fields: dict[str, Any], key: str, place: str) -> str:
-    value = fields.get(key)
-    if value is None:
-        raise _invalid(f"Missing required parameter: '{place}.{key}'.", f"{place}.{key}", "missing_required_parameter")
-    if not isinstance(value, str):
-        raise _invalid(f"Invalid type for '{place}.{key}': expected a string.", f"{place}.{key}", "invalid_type")
-    return value
-
-
-def _invalid(message: str, param: str, code: str | None) -> Refusal:
-    return Refusal(400, code, message, param)
+    arguments = required_string(inner, "arguments", f"{place}.function")
+    return Call(
+        required_string(inner, "name", f"{place}.function"), tuple(split(arguments)), required_string(call, "id", place)
+    )
