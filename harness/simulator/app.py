@@ -17,7 +17,7 @@ from harness.simulator.answering import Model
 from harness.simulator.chance import Stream, digest
 from harness.simulator.config import Config, faults_from_data
 from harness.simulator.delivery import deliver
-from harness.simulator.dialects import Asked, Chat, CloudflareChat, Dialect, Native
+from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Native
 from harness.simulator.faults import Fault, pick
 from harness.simulator.latency import Latency
 from harness.simulator.ledger import Entry, Ledger
@@ -137,7 +137,7 @@ class App:
 def routed(method: str, path: str) -> Dialect:
     """The dialect spoken at an address; raises `Refusal` where nobody answers."""
     dialect = dialect_for(path)
-    known = path == "/v1/chat/completions" or (path.startswith(ACCOUNTS) and _account_path(path) is not None)
+    known = path in DOORS or (path.startswith(ACCOUNTS) and _account_path(path) is not None)
     if not known:
         raise dialect.failure(404)
     if method != "POST":
@@ -148,7 +148,7 @@ def routed(method: str, path: str) -> Dialect:
 def dialect_for(path: str) -> Dialect:
     """The dialect errors at an address are worded in, whether or not there is anything."""
     if not path.startswith("/client/v4/"):
-        return Chat()
+        return DOORS.get(path, Chat)()
     inside = _account_path(path)
     return CloudflareChat() if inside == "v1/chat/completions" else Native((inside or "").removeprefix("run/"))
 

@@ -1,4 +1,4 @@
-"""The three doors of the simulator behind one shape: read a body, word an error.
+"""The doors of the simulator behind one shape: read a body, word an error.
 
 Each is a thin layer over `cloudflare` or `openai`; the third is Cloudflare's address with OpenAI's bodies, where errors of
 routing and authentication come in Cloudflare's envelope.
@@ -101,3 +101,9 @@ class CloudflareChat(Chat):
     @staticmethod
     def _render(asked: Asked, reply: Reply) -> Body:
         return replace(asked.render(reply), headers=cloudflare.headers(asked.prompt.model, reply))
+
+
+DOORS: dict[str, Callable[[], Dialect]] = {
+    "/v1/chat/completions": Chat,
+}
+"""The dialects at fixed addresses, one a line."""
