@@ -50,7 +50,11 @@ def _installed(kind: Kind) -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=f"harness.{kind}")}
 
 
-for _name in ("cloudflare", "openai"):
+for _name in (
+    "anthropic",
+    "cloudflare",
+    "openai",
+):
     register("providers", _name, f"harness.providers.{_name}:provider")
 
 for _name, _module in {

@@ -22,6 +22,12 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _CACHE_PRICES = ("cache_read", "cache_write", "cache_write_1h")
 
+_SPOKEN_BY_OTHERS = {
+    "anthropic",
+    "openai",
+}
+"""Formats of more servers than their vendor's: the host tells who is paid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neurons:
@@ -72,8 +78,8 @@ class Catalogue:
         return next((entry for entry in self._by_name.get((provider, model), ()) if entry.holds(on)), None)
 
     def vendor(self, provider: str, address: str) -> str | None:
-        """Whose prices a target of `provider` at `address` pays; None for an OpenAI-compatible server nobody knows."""
-        return self._hosts.get(urlsplit(address).hostname or "") if provider == "openai" else provider
+        """Whose prices a target of `provider` at `address` pays; None for an unknown server that speaks another's format."""
+        return self._hosts.get(urlsplit(address).hostname or "") if provider in _SPOKEN_BY_OTHERS else provider
 
 
 def parse(text: str) -> Catalogue:

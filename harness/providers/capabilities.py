@@ -27,7 +27,10 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What one parameter may be: its type and, where it has any, its bounds (`above` and `below` exclude their end)."""
+    """What one parameter may be: its type and, where it has any, its bounds (`above` and `below` exclude their end).
+
+    `not_with` are the parameters that the model refuses beside it.
+    """
 
     name: str
     type: Kind
@@ -38,6 +41,7 @@ class Parameter:
     below: float | None = None
     values: tuple[str, ...] = ()
     max_items: int | None = None
+    not_with: tuple[str, ...] = ()
 
     @property
     def range(self) -> str:
@@ -111,8 +115,9 @@ def check(
     entry = table.find(provider, model, api_version)
     if entry is None:
         return []
-    asked = ((name, value) for name, value in sampling.items() if value is not None)
-    return [found for name, value in asked if (found := _violation(entry, model, name, value))]
+    asked = {name: value for name, value in sampling.items() if value is not None}
+    wrong = (_violation(entry, model, name, value) for name, value in asked.items())
+    return [found for found in (*wrong, *_refused_together(entry, model, asked)) if found]
 
 
 def supported(
@@ -149,6 +154,14 @@ def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violat
     if _fits(parameter, value):
         return None
     return Violation(name, f"{name} must be {parameter.range} for {model} on {entry.provider}, not {value!r:.60}")
+
+
+def _refused_together(entry: Capabilities, model: str, asked: Mapping[str, Any]) -> Iterator[Violation]:
+    for name in asked:
+        for other in entry.parameters[name].not_with if name in entry.parameters else ():
+            if other in asked:
+                message = f"{model} on {entry.provider} does not take {name} together with {other}; remove one of them"
+                yield Violation(name, message)
 
 
 def _fits(parameter: Parameter, value: Any) -> bool:
@@ -207,5 +220,5 @@ def _parameter(name: str, facts: Mapping[str, Any]) -> Parameter:
     if facts.get("type") not in get_args(Kind):
         raise ValueError(f"{name} needs a type: one of {', '.join(get_args(Kind))}")
     given = dict(facts)
-    values = tuple(given.pop("values", ()))
-    return Parameter(name=name, field=given.pop("field", name), values=values, **given)
+    values, not_with = tuple(given.pop("values", ())), tuple(given.pop("not_with", ()))
+    return Parameter(name=name, field=given.pop("field", name), values=values, not_with=not_with, **given)

@@ -146,6 +146,20 @@ class Answer:
         self._text.append(text)
         return _ANSWER
 
+    def think(self, thought: Any) -> Signal:
+        """Take a piece of the reasoning; what is not a string is none."""
+        if not thought or type(thought) is not str:
+            return _NOTHING
+        self._reasoning.append(thought)
+        return Signal.REASONING
+
+    def decline(self, reason: Any) -> Signal:
+        """Take a piece of a refusal; what is not a string is none."""
+        if not reason or type(reason) is not str:
+            return _NOTHING
+        self._refusal.append(reason)
+        return _ANSWER
+
     def call(self, fragments: Any) -> Signal:
         """Take tool calls, whole or in fragments."""
         if not isinstance(fragments, list):
@@ -183,14 +197,9 @@ class Answer:
         )
 
     def _rest(self, delta: Mapping[str, Any], signal: Signal) -> Signal:
-        thought = delta.get("reasoning_content") or delta.get("reasoning")
-        if thought and type(thought) is str:
-            self._reasoning.append(thought)
-            signal = Signal.REASONING if signal is _NOTHING else signal
-        declined = delta.get("refusal")
-        if declined and type(declined) is str:
-            self._refusal.append(declined)
-            signal = _ANSWER
+        thought = self.think(delta.get("reasoning_content") or delta.get("reasoning"))
+        signal = thought if signal is _NOTHING else signal
+        signal = _ANSWER if self.decline(delta.get("refusal")) is _ANSWER else signal
         calls = delta.get("tool_calls")
         return _ANSWER if calls and self.call(calls) is _ANSWER else signal
 

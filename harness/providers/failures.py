@@ -21,7 +21,8 @@ from harness.providers.jsontext import UnreadableJSONError, compact, loads, snip
 MESSAGE_LIMIT = 500
 """Most characters of a provider's own error message that are kept."""
 
-# code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide.
+# code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide;
+# Anthropic: the error types of its Messages API.
 CODES: Mapping[str, tuple[str, bool]] = {
     "10000": ("unauthorized", False),
     "7000": ("not_found", False),
@@ -59,6 +60,17 @@ CODES: Mapping[str, tuple[str, bool]] = {
     "server_error": ("server_error", True),
     "overloaded_error": ("overloaded", True),
     "content_filter": ("content_filter", False),
+    "rate_limit_error": ("rate_limited", True),
+    "ramp_limit_exceeded": ("rate_limited", True),
+    "enforced_spend_limit_reached": ("quota_exhausted", False),
+    "contract_spend_limit_reached": ("quota_exhausted", False),
+    "billing_error": ("quota_exhausted", False),
+    "authentication_error": ("unauthorized", False),
+    "permission_error": ("forbidden", False),
+    "not_found_error": ("not_found", False),
+    "request_too_large": ("too_large", False),
+    "timeout_error": ("timeout", True),
+    "api_error": ("server_error", True),
 }
 
 # HTTP status -> (kind, retryable); what is not listed goes by its hundred.
@@ -80,8 +92,14 @@ STATUSES: Mapping[int, tuple[str, bool]] = {
 # A provider's wording -> kind, where its code says less than its words. None of these is cured by asking again.
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"json mode couldn.t be met", re.IGNORECASE), "json_mode"),
-    (re.compile(r"maximum context length|context window limit", re.IGNORECASE), "context_length"),
-    (re.compile(r"daily free allocation|exceeded your current quota", re.IGNORECASE), "quota_exhausted"),
+    (
+        re.compile(r"maximum context length|context window limit|prompt is too long|exceed context limit", re.IGNORECASE),
+        "context_length",
+    ),
+    (
+        re.compile(r"daily free allocation|exceeded your current quota|credit balance is too low", re.IGNORECASE),
+        "quota_exhausted",
+    ),
 )
 
 
@@ -218,6 +236,8 @@ def _sources(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     errors = value.get("errors")
     for error in (value.get("error"), *(errors if isinstance(errors, list) else ())):
         if isinstance(error, dict):
+            if isinstance(details := error.get("details"), dict) and "error_code" in details:  # Anthropic
+                yield {"code": details["error_code"]}
             yield error
         elif isinstance(error, str) and error:
             yield {"message": error}

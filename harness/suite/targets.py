@@ -106,7 +106,7 @@ class TargetSpec(Language):
 
     name: Names = Field(description="Names the target in results.")
     provider: Annotated[Text, AfterValidator(_provider_name)] = Field(
-        description="The wire format it speaks: cloudflare, openai, an installed provider, or simulator."
+        description="The wire format it speaks: anthropic, cloudflare, openai, an installed provider, or simulator."
     )
     model: Annotated[Text, Field(min_length=1), BeforeValidator(_no_reference)] = Field(
         description="The model's id, as its provider spells it."

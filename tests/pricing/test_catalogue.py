@@ -65,6 +65,8 @@ def test_an_unknown_model_has_no_price(catalogue: Catalogue) -> None:
         ("openai", "https://api.openai.com/v1", "openai"),
         ("openai", "https://api.groq.com/openai/v1", "groq"),
         ("openai", "http://127.0.0.1:8000/v1", None),
+        ("anthropic", "https://api.anthropic.com/v1", "anthropic"),
+        ("anthropic", "http://127.0.0.1:4000/v1", None),
         ("cloudflare", "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}", "cloudflare"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,32 @@ def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
     assert supported(TABLE, "mine", "m", {"anything": 1}) == {"anything": 1}
 
 
+@pytest.mark.parametrize(
+    ("model", "version", "sampling", "wrong"),
+    [
+        ("claude-sonnet-4-6", "2023-06-01", {"temperature": 0, "top_k": 5, "stop": "x", "max_tokens": 9}, []),
+        ("claude-sonnet-4-6", "2023-06-01", {"temperature": 1.1}, ["temperature"]),
+        ("claude-sonnet-4-6", "2023-06-01", {"temperature": 0, "top_p": 0.9}, ["temperature"]),
+        ("claude-sonnet-4-6", "2023-06-01", {"top_k": 5, "reasoning_effort": "low"}, ["top_k"]),
+        ("claude-sonnet-4-6", "2026-10-21", {"temperature": 1, "top_p": 1, "top_k": 0}, ["temperature", "top_p", "top_k"]),
+        ("claude-sonnet-4-6", "2026-10-21", {"reasoning_effort": "xhigh", "max_tokens": 9}, []),
+        ("claude-haiku-4-5-20251001", "2023-06-01", {"reasoning_effort": "low"}, ["reasoning_effort"]),
+        ("claude-opus-5", "2023-06-01", {"temperature": 1}, []),
+        ("claude-opus-5", "2023-06-01", {"temperature": 0, "top_p": 1}, ["temperature", "top_p"]),
+        ("claude-opus-5", "2023-06-01", {"seed": 1, "n": 2, "frequency_penalty": 0}, ["seed", "n", "frequency_penalty"]),
+        ("mine", "2023-06-01", {"temperature": 0.5, "top_p": 0.9}, []),
+    ],
+)
+def test_claude_by_the_version_of_its_api(model: str, version: str, sampling: dict[str, Any], wrong: list[str]) -> None:
+    assert [each.parameter for each in check(TABLE, "anthropic", model, sampling, version)] == wrong
+
+
+def test_what_does_not_go_together_is_named() -> None:
+    (violation,) = check(TABLE, "anthropic", "claude-sonnet-4-6", {"temperature": 0, "top_p": 1}, "2023-06-01")
+    said = "claude-sonnet-4-6 on anthropic does not take temperature together with top_p; remove one of them"
+    assert (violation.message, violation.unsupported) == (said, False)
+
+
 VERSIONED = """\
 - {provider: p, api_versions: ["2026-*"], models: ["*"], source: s, parameters: {max_tokens: {type: integer}}}
 - {provider: p, models: ["*"], source: s, parameters: {temperature: {type: number}}}
@@ -144,6 +171,11 @@ def check_one(parameter: Parameter, value: Any) -> bool:
     return bool(check(Table((entry,)), "p", "m", {parameter.name: value}))
 
 
+def at(body: Any, field: str) -> Any:
+    """What the body has at a dotted path."""
+    return reduce(lambda within, key: within[key], field.split("."), body)
+
+
 @pytest.mark.parametrize("entry", TABLE.entries, ids=lambda entry: f"{entry.provider}-{entry.models[0]}")
 def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Capabilities) -> None:
     provider = registry.load("providers", entry.provider)
@@ -152,7 +184,7 @@ def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Ca
     target = Target("t", entry.provider, entry.models[0], address, address)
     sampling = {name: example(parameter) for name, parameter in entry.parameters.items()}
     body = json.loads(provider.encode(target, Request(messages=(Message("user", "Hi"),), sampling=sampling)).body)
-    assert {parameter.field: body[parameter.field] for parameter in entry.parameters.values()} == {
+    assert {parameter.field: at(body, parameter.field) for parameter in entry.parameters.values()} == {
         parameter.field: sampling[name] for name, parameter in entry.parameters.items()
     }
 

@@ -89,6 +89,7 @@ BASE = "name: t, provider: openai, model: m"
         ("{name: t, provider: simulator, model: m, api_key: KEY}", "is simulated: it has no `base_url` and no `api_key`"),
         (f"{{{BASE}, api_version: 2026-10-21}}", "has `api_version:`, but openai has only one; remove it"),
         ("{name: t, provider: simulator, model: m, api_version: 2026-10-21}", "but cloudflare has only one"),
+        ("{name: t, provider: anthropic, model: m, api_version: 2026-10-22}", "does not know; did you mean `2026-10-21`?"),
         (f"{{{BASE}}}\n  - {{{BASE}}}", "two targets are called `t`"),
     ],
 )

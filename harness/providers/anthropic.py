@@ -1,0 +1,386 @@
+"""Anthropic's Messages API, in both of its versions: system text apart, turns made of blocks, and blocks streamed one by one.
+
+What surprises: `max_tokens` is required; results of tools travel in a user turn, all of one round together; input tokens do not
+count the cached ones; and signed thinking has to come back unchanged, so an answer with any is kept whole in `Message.echo`. Of
+the versions, 2023-06-01 is spoken unless the target asks for another: the newer one refuses temperature, top_p and top_k.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import groupby
+from typing import Any
+
+from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
+from harness.providers import chat
+from harness.providers.base import Signal
+from harness.providers.decoding import AnswerDecoder
+from harness.providers.jsontext import UnreadableJSONError, dumps, loads
+from harness.providers.usage import count
+
+DEFAULT_MAX_TOKENS = 4096
+"""Sent where a suite sets none: the API has no default, and this is what its oldest models can write at most."""
+
+_NAMES = {"stop": "stop_sequences"}
+_IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]+")
+_NOTHING = Signal.NOTHING
+
+_FINISH_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+_TELLING = ("refusal", "pause_turn", "model_context_window_exceeded")
+"""Reasons for an end that become flags, because ours say less."""
+
+_PIECES = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "signature",
+    "input_json_delta": "partial_json",
+}
+"""The field of a block that each kind of delta goes on with; it has the same name in the delta."""
+
+
+class Anthropic:
+    """The provider `anthropic`."""
+
+    name = "anthropic"
+    default_address: str | None = "https://api.anthropic.com/v1"
+    default_api_key_env: str | None = "ANTHROPIC_API_KEY"
+    default_max_tokens: int | None = DEFAULT_MAX_TOKENS
+    api_versions: tuple[str, ...] = ("2023-06-01", "2026-10-21")
+    default_api_version: str | None = "2023-06-01"
+
+    def encode(self, target: Target, request: Request) -> Wire:
+        """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, and system text amid the turns."""
+        if request.prompt is not None or request.raw:
+            raise ValueError(f"target {target.name}: the Messages API takes messages; a raw prompt needs another provider")
+        version = target.api_version or self.default_api_version or ""
+        return Wire(
+            path="/messages",
+            headers=(("anthropic-version", version), *chat.headers(target, request)),
+            body=dumps(_body(target, request)),
+            auth=Auth(target.api_key_env, "x-api-key", "") if target.api_key_env else None,
+        )
+
+    def decoder(self, target: Target, request: Request) -> AnthropicDecoder:
+        """A fresh decoder for one attempt at `request`."""
+        return AnthropicDecoder(request)
+
+
+# ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _body(target: Target, request: Request) -> dict[str, Any]:
+    system, turns = _parted(target, request.messages)
+    body: dict[str, Any] = {"model": target.model, **_sampling(request.sampling)}
+    if system:
+        body["system"] = system
+    body["messages"] = [
+        message for tools, run in groupby(turns, _is_of_tools) for message in (_results(run) if tools else _said(run))
+    ]
+    if request.stream:
+        body["stream"] = True
+    if request.tools:
+        body["tools"] = [_tool(function) for function in request.tools]
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.response_format is not None:
+        body.setdefault("output_config", {})["format"] = _format(target, request.response_format)
+    body.update(target.extra_body)
+    return body
+
+
+def _parted(target: Target, messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
+    """The system text, and the turns after it."""
+    first = next((place for place, turn in enumerate(messages) if turn.role != "system"), len(messages))
+    if any(turn.role == "system" for turn in messages[first:]):
+        raise ValueError(f"target {target.name}: the Messages API takes system text only before the first turn; move it there")
+    return "\n\n".join(turn.text for turn in messages[:first]), messages[first:]
+
+
+def _sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Sampling parameters under their names on the wire; null ones are not sent, the output limit always is."""
+    sent = {_NAMES.get(name, name): value for name, value in parameters.items() if value is not None}
+    sent.setdefault("max_tokens", DEFAULT_MAX_TOKENS)
+    if isinstance(sent.get("stop_sequences"), str):
+        sent["stop_sequences"] = [sent["stop_sequences"]]
+    effort = sent.pop("reasoning_effort", None)
+    if effort == "none":
+        sent["thinking"] = {"type": "disabled"}
+    elif effort is not None:
+        sent["thinking"] = {"type": "adaptive"}
+        sent["output_config"] = {"effort": effort}
+    return sent
+
+
+def _is_of_tools(turn: Message) -> bool:
+    return turn.role == "tool"
+
+
+def _results(turns: Iterator[Message]) -> list[dict[str, Any]]:
+    """All results of one round of tool calls in one turn: the API refuses a call whose result is not in the next one."""
+    return [{"role": "user", "content": [_result(turn) for turn in turns]}]
+
+
+def _result(turn: Message) -> dict[str, Any]:
+    result = {
+        "type": "tool_result",
+        "tool_use_id": _identifier(turn.tool_call_id or ""),
+        "content": _content(turn.content),
+    }
+    return result | {"is_error": True} if turn.failed else result
+
+
+def _said(turns: Iterator[Message]) -> list[dict[str, Any]]:
+    """The turns of user and assistant. One of the assistant with nothing in it, which the API refuses, is left out."""
+    messages = [{"role": turn.role, "content": _assistant(turn) if turn.role == "assistant" else _content(turn.content)}
+                for turn in turns]  # fmt: skip
+    return [message for message in messages if message["content"] or message["role"] != "assistant"]
+
+
+def _assistant(turn: Message) -> str | list[dict[str, Any]]:
+    if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("anthropic"), list | tuple):
+        return list(turn.echo["anthropic"])
+    if not turn.tool_calls:
+        return _content(turn.content)
+    text = [{"type": "text", "text": turn.text}] if turn.text else []
+    return [*text, *(_tool_use(call) for call in turn.tool_calls)]
+
+
+def _tool_use(call: ToolCall) -> dict[str, Any]:
+    return {"type": "tool_use", "id": _identifier(call.id), "name": call.name, "input": _input(call.arguments)}
+
+
+def _input(arguments: str) -> dict[str, Any]:
+    """The arguments as the object the API wants; what is none (a model wrote it) is shown to the model inside of one."""
+    try:
+        value, _ = loads(arguments.encode("utf-8", "surrogatepass"))
+    except UnreadableJSONError:
+        value = arguments
+    return value if isinstance(value, dict) else {"arguments": value}
+
+
+def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
+    return content if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: Text | Image) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+
+
+def _tool(function: Tool) -> dict[str, Any]:
+    return {"name": function.name, "description": function.description, "input_schema": function.parameters}
+
+
+def _tool_choice(choice: str) -> dict[str, Any]:
+    """`auto` and `none` as they are, `required` as `any`; any other word is the name of the tool that must be called."""
+    if choice in ("auto", "none"):
+        return {"type": choice}
+    return {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
+
+
+def _format(target: Target, wanted: ResponseFormat) -> dict[str, Any]:
+    if wanted.type == "json_object":
+        raise ValueError(f"target {target.name}: the Messages API has no JSON mode without a schema; give `json_schema`")
+    return {"type": "json_schema", "schema": wanted.schema or {}}
+
+
+@lru_cache(maxsize=1024)
+def _identifier(identifier: str) -> str:
+    """A tool call's id as the API's pattern wants it; the same id always becomes the same one."""
+    if _IDENTIFIER.fullmatch(identifier):
+        return identifier
+    return "toolu_" + blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class AnthropicDecoder(AnswerDecoder):
+    """Reads a `message`, or the events that make one."""
+
+    reasons = _FINISH_REASONS
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._blocks: dict[Any, _Block] = {}
+        self._reported: dict[str, Any] = {}
+        self._counted = False
+        self._steps: dict[str, Callable[[dict[str, Any]], Signal]] = {
+            "content_block_delta": self._delta,
+            "content_block_start": self._start,
+            "message_start": self._message_start,
+            "message_delta": self._message_delta,
+            "message_stop": self._message_stop,
+        }
+
+    def _frame(self, chunk: dict[str, Any]) -> Signal:
+        kind = chunk.get("type")
+        step = self._steps.get(kind) if type(kind) is str else None
+        return _NOTHING if step is None else step(chunk)
+
+    def _whole(self, body: dict[str, Any]) -> None:
+        self._identify(body)
+        content = body.get("content")
+        for index, block in enumerate(content if isinstance(content, list) else ()):
+            self._begin(index, block)
+        self._report(body.get("usage"))
+        self._counted = True
+        self._ended(body)
+
+    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+        """Known only once the last event with counts has come: the first says nothing of the output yet."""
+        return _usage(self._reported) if self._counted else None
+
+    def _message(self) -> Message:
+        """The answer, with all its blocks in `echo` where there is one that text and tool calls do not tell."""
+        message = super()._message()
+        if self._finish is None or not any(block.told_apart for block in self._blocks.values()):
+            return message
+        return replace(message, echo={"anthropic": [block.whole() for block in self._blocks.values()]})
+
+    # ── Events ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _message_start(self, chunk: dict[str, Any]) -> Signal:
+        message = chunk.get("message")
+        if isinstance(message, dict):
+            self._identify(message)
+            self._report(message.get("usage"))
+        return _NOTHING
+
+    def _start(self, chunk: dict[str, Any]) -> Signal:
+        return self._begin(chunk.get("index"), chunk.get("content_block"))
+
+    def _begin(self, index: Any, given: Any) -> Signal:
+        """Take a block as it starts in a stream, or whole."""
+        if not isinstance(given, dict) or not isinstance(index, int):
+            return _NOTHING
+        self._blocks[index] = _Block(given)
+        match given.get("type"):
+            case "text":
+                return self._answer.say(given.get("text"))
+            case "thinking":
+                return self._answer.think(given.get("thinking"))
+            case "tool_use":
+                given = {
+                    "index": index,
+                    "id": given.get("id"),
+                    "name": given.get("name"),
+                    "arguments": given.get("input") or None,
+                }
+                return self._answer.call([given])
+        return _NOTHING
+
+    def _delta(self, chunk: dict[str, Any]) -> Signal:
+        index, delta = chunk.get("index"), chunk.get("delta")
+        if type(delta) is not dict or type(index) is not int or (block := self._blocks.get(index)) is None:
+            return _NOTHING
+        kind = delta.get("type")
+        field = _PIECES.get(kind) if type(kind) is str else None
+        piece = delta.get(field)
+        if not piece or type(piece) is not str:
+            return _NOTHING
+        return self._piece(index, block, field, piece)
+
+    def _piece(self, index: int, block: _Block, field: str | None, piece: str) -> Signal:
+        block.pieces.setdefault(field or "", []).append(piece)
+        if field == "text":
+            return self._answer.say(piece)
+        if field == "thinking":
+            return self._answer.think(piece)
+        if field == "partial_json" and block.given.get("type") == "tool_use":  # the server's own tools are not ours to call
+            return self._answer.call([{"index": index, "arguments": piece}])
+        return _NOTHING
+
+    def _message_delta(self, chunk: dict[str, Any]) -> Signal:
+        reported = chunk.get("usage")
+        if isinstance(reported, dict):
+            self._report(reported)
+            self._counted = True
+        delta = chunk.get("delta")
+        if isinstance(delta, dict):
+            self._ended(delta)
+        return _NOTHING
+
+    def _message_stop(self, chunk: dict[str, Any]) -> Signal:
+        return self._end()
+
+    # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _identify(self, message: Mapping[str, Any]) -> None:
+        model = message.get("model")
+        self._model = model if isinstance(model, str) else self._model
+
+    def _report(self, reported: Any) -> None:
+        """Take counts, which are cumulative: a later one replaces an earlier one."""
+        if isinstance(reported, dict):
+            self._reported.update({name: value for name, value in reported.items() if value is not None})
+
+    def _ended(self, told: Mapping[str, Any]) -> None:
+        """Take why the answer ended; of a refusal, also its explanation."""
+        reason = told.get("stop_reason")
+        self._stop(reason)
+        if reason in _TELLING:
+            self._flags[reason] = None
+        details = told.get("stop_details")
+        if reason == "refusal" and isinstance(details, dict):
+            self._answer.decline(details.get("explanation"))
+
+
+class _Block:
+    """A block of content in the making, as it would have to be sent back."""
+
+    __slots__ = ("given", "pieces")
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.given = given
+        self.pieces: dict[str, list[str]] = {}
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether it is of a kind that a message's text and tool calls do not tell."""
+        return self.given.get("type") not in ("text", "tool_use")
+
+    def whole(self) -> dict[str, Any]:
+        joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
+        if "partial_json" in joined:
+            return {**self.given, "input": _input(joined["partial_json"])}
+        return {**self.given, **{name: (self.given.get(name) or "") + piece for name, piece in joined.items()}}
+
+
+def _usage(reported: Mapping[str, Any]) -> Usage | None:
+    """Counts in disjoint buckets, as they already are but for thinking, which is part of the output, and the hour's cache."""
+    given, output = count(reported.get("input_tokens")), count(reported.get("output_tokens"))
+    if not given and not output:
+        return None
+    written = count(reported.get("cache_creation_input_tokens")) or 0
+    for_an_hour = _within(reported, "cache_creation", "ephemeral_1h_input_tokens")
+    thought = _within(reported, "output_tokens_details", "thinking_tokens")
+    return Usage(
+        input=given,
+        output=None if output is None else max(0, output - thought),
+        cache_read=count(reported.get("cache_read_input_tokens")) or 0,
+        cache_write=max(0, written - for_an_hour),
+        cache_write_1h=for_an_hour,
+        reasoning=thought,
+    )
+
+
+def _within(reported: Mapping[str, Any], group: str, name: str) -> int:
+    details = reported.get(group)
+    return (count(details.get(name)) if isinstance(details, dict) else None) or 0
+
+
+provider = Anthropic()
