@@ -53,6 +53,7 @@ def _installed(kind: Kind) -> dict[str, str]:
 for _name in (
     "anthropic",
     "cloudflare",
+    "gemini",
     "openai",
 ):
     register("providers", _name, f"harness.providers.{_name}:provider")

@@ -24,6 +24,7 @@ _CACHE_PRICES = ("cache_read", "cache_write", "cache_write_1h")
 
 _SPOKEN_BY_OTHERS = {
     "anthropic",
+    "gemini",
     "openai",
 }
 """Formats of more servers than their vendor's: the host tells who is paid."""

@@ -38,7 +38,8 @@ TEMPLATE_BOUND = 256
 TOOLS_BOUND = 1024
 """Most tokens of instructions that a template adds where tools or a response format are given."""
 
-_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "n_predict", "maxOutputTokens")
+_SAMPLES = ("candidateCount", "n")
 
 
 def cost(usage: Usage, price: Price) -> float | None:
@@ -114,11 +115,17 @@ def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
 def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
     """The most output tokens `request` can have, over all its samples; None where nothing says."""
     # What a target adds to the body overrides the request's own, under whichever name its server knows.
-    sent = {**request.sampling, **extra_body} if extra_body else request.sampling
+    sent = {**request.sampling, **extra_body, **_generation(extra_body)} if extra_body else request.sampling
     limits = [limit for name in _OUTPUT_LIMITS if isinstance(limit := sent.get(name), int)]
     most = max(limits) if limits else context
-    samples = sent.get("n")
-    return None if most is None else most * (samples if isinstance(samples, int) else 1)
+    samples = next((count for name in _SAMPLES if isinstance(count := sent.get(name), int)), 1)
+    return None if most is None else most * samples
+
+
+def _generation(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Gemini's parameters, which are not the body's own fields."""
+    config = extra_body.get("generationConfig")
+    return config if isinstance(config, Mapping) else {}
 
 
 def count_images(request: Request) -> int:

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from harness.model import Error
+from harness.providers import rpc
 from harness.providers.jsontext import UnreadableJSONError, compact, loads, snippet
 
 MESSAGE_LIMIT = 500
@@ -23,6 +24,7 @@ MESSAGE_LIMIT = 500
 
 # code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide;
 # Anthropic: the error types of its Messages API.
+# Google: google.rpc.Code, without INVALID_ARGUMENT, which says less than the words and the HTTP status beside it.
 CODES: Mapping[str, tuple[str, bool]] = {
     "10000": ("unauthorized", False),
     "7000": ("not_found", False),
@@ -71,6 +73,15 @@ CODES: Mapping[str, tuple[str, bool]] = {
     "request_too_large": ("too_large", False),
     "timeout_error": ("timeout", True),
     "api_error": ("server_error", True),
+    "API_KEY_INVALID": ("unauthorized", False),
+    "UNAUTHENTICATED": ("unauthorized", False),
+    "PERMISSION_DENIED": ("forbidden", False),
+    "NOT_FOUND": ("not_found", False),
+    "RESOURCE_EXHAUSTED": ("rate_limited", True),
+    "INTERNAL": ("server_error", True),
+    "UNKNOWN": ("server_error", True),
+    "UNAVAILABLE": ("overloaded", True),
+    "DEADLINE_EXCEEDED": ("timeout", True),
 }
 
 # HTTP status -> (kind, retryable); what is not listed goes by its hundred.
@@ -92,6 +103,7 @@ STATUSES: Mapping[int, tuple[str, bool]] = {
 # A provider's wording -> kind, where its code says less than its words. None of these is cured by asking again.
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"json mode couldn.t be met", re.IGNORECASE), "json_mode"),
+    (re.compile(r"input token count .*exceeds the maximum number of tokens", re.IGNORECASE), "context_length"),
     (
         re.compile(r"maximum context length|context window limit|prompt is too long|exceed context limit", re.IGNORECASE),
         "context_length",
@@ -105,15 +117,17 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What an error body says of itself; `codes` from the most to the least telling, as text."""
+    """What an error body says of itself: `codes` from the most to the least telling, as text; `wait`, the seconds asked for."""
 
     message: str
     codes: tuple[str, ...] = ()
+    wait: float | None = None
 
 
 def refused(status: int, headers: Mapping[str, str], body: bytes) -> Error:
     """The error in an answer whose status is not 2xx. Header names are lower case; the body may be anything."""
     kind, retryable, code = classify(status, stated := _read(body))
+    wait = retry_after(headers)
     where = f"HTTP {status}" + (f", code {code}" if code else "")
     return Error(
         boundary="provider",
@@ -122,7 +136,7 @@ def refused(status: int, headers: Mapping[str, str], body: bytes) -> Error:
         retryable=_overruled(headers, retryable),
         status=status,
         code=code,
-        retry_after=retry_after(headers),
+        retry_after=stated.wait if wait is None else wait,
     )
 
 
@@ -130,7 +144,8 @@ def inside(value: Mapping[str, Any]) -> Error:
     """The error in a body or a stream event of an answer whose status was 2xx."""
     kind, retryable, code = classify(None, stated := _stated(value))
     said = f"the provider answered with an error (code {code})" if code else "the provider answered with an error"
-    return Error(boundary="provider", kind=kind, message=f"{said}: {stated.message}", retryable=retryable, code=code)
+    message = f"{said}: {stated.message}"
+    return Error("provider", kind, message, retryable=retryable, code=code, retry_after=stated.wait)
 
 
 def stated_in(value: Mapping[str, Any]) -> bool:
@@ -164,6 +179,8 @@ def broken_off() -> Error:
 def classify(status: int | None, stated: Stated) -> tuple[str, bool, str | None]:
     """Kind, whether a retry can help, and the code that says so: by known code, else by wording, else by HTTP status."""
     for code in stated.codes:
+        if rpc.DAILY in code:
+            return "quota_exhausted", False, code
         if code in CODES:
             return (*CODES[code], code)
     first = stated.codes[0] if stated.codes else None
@@ -213,16 +230,20 @@ def _read(body: bytes) -> Stated:
         value, _ = loads(body)
     except UnreadableJSONError:
         return Stated(f"a body that is not JSON: {snippet(body)}")
+    if isinstance(value, list) and len(value) == 1:  # Gemini wraps some errors so
+        value = value[0]
     return _stated(value) if isinstance(value, dict) else Stated(f"an unexpected body: {snippet(body)}")
 
 
 def _stated(value: Mapping[str, Any]) -> Stated:
     """Every form in use: `{error: {…}}`, `{error: "text"}`, Cloudflare's `{errors: […]}`, bare `{message}`, `{detail}`."""
     sources = list(_sources(value))
+    stated = [code for source in sources for code in rpc.codes(source)]
     codes = [source[key] for source in (*sources, value) for key in ("code", "internalCode", "type") if key in source]
     told = next((said for source in sources for key in ("message", "detail") if (said := source.get(key))), None)
     shown = snippet(told, MESSAGE_LIMIT) if isinstance(told, str) else _in_full(value if told is None else told)
-    return Stated(shown, tuple(_codes(codes)))
+    waits = (rpc.retry_after(source) for source in sources)
+    return Stated(shown, tuple(_codes([*stated, *codes])), next((wait for wait in waits if wait is not None), None))
 
 
 def _in_full(value: Any) -> str:

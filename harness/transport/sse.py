@@ -2,7 +2,8 @@
 
 Lines end at CR, LF or CRLF and nowhere else: U+2028 and U+0085 are ordinary text inside JSON (splitting there is what breaks
 text-based readers). The result is the same however the stream is cut into chunks. Beyond the standard it takes what real
-servers send: a bare `[DONE]` line, and a JSON object without `data:` in front (an error, usually), on one line or several.
+servers send: a bare `[DONE]` line, and a JSON object without `data:` in front (an error, usually), on one line or several, or
+in an array of one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ MAX_EVENT = 16 * 2**20
 
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
+_BARE = (b"{", b"[{")
+_ENDS = {b"}": b"{", b"]": b"[", b"}]": b"["}  # a line that ends a bare object or array -> how that began
 
 
 class EventTooLargeError(ValueError):
@@ -36,7 +39,7 @@ class Reader:
         self._name = ""
         self._data: list[bytes] = []  # `data:` lines of the unfinished event
         self._data_size = 0
-        self._bare = False  # inside a JSON object that came without `data:`
+        self._bare = False  # inside JSON that came without `data:`
         self._between = True  # no event is unfinished
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -106,17 +109,17 @@ class Reader:
         elif line == _DONE:
             events.append(("", _DONE))
             self._reset()
-        elif line.startswith(b"{") or (self._bare and not line.startswith(b"data:")):
+        elif line.startswith(_BARE) or (self._bare and not line.startswith(b"data:")):
             self._bare_line(line, events)
         else:
             self._field(line)
 
     def _bare_line(self, line: bytes, events: list[Event]) -> None:
-        """A line of a JSON object without `data:`; it ends with its own line, or at a `}` in the first column."""
+        """A line of JSON without `data:`; it ends with its own line, or at its closing bracket in the first column."""
         first = not self._bare
         self._bare = True
         self._add(line)
-        if (first and _is_json(line)) or (not first and line == b"}"):
+        if (first and _is_json(line)) or (not first and self._data[0][:1] == _ENDS.get(line)):
             events.append((self._name, b"\n".join(self._data)))
             self._reset()
 
@@ -159,7 +162,7 @@ def _one_line_events(chunk: bytes) -> list[Event] | None:
 
 
 def _is_json(data: bytes) -> bool:
-    if not (data.startswith(b"{") and data.rstrip().endswith(b"}")):
+    if not (data.startswith(_BARE) and data.rstrip().endswith((b"}", b"]"))):
         return False
     try:
         loads(data)

@@ -67,6 +67,9 @@ def test_an_unknown_model_has_no_price(catalogue: Catalogue) -> None:
         ("openai", "http://127.0.0.1:8000/v1", None),
         ("anthropic", "https://api.anthropic.com/v1", "anthropic"),
         ("anthropic", "http://127.0.0.1:4000/v1", None),
+        ("openai", "https://generativelanguage.googleapis.com/v1beta/openai", "gemini"),
+        ("gemini", "https://generativelanguage.googleapis.com", "gemini"),
+        ("gemini", "http://127.0.0.1:8000", None),
         ("cloudflare", "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}", "cloudflare"),
     ],
 )

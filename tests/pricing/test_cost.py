@@ -119,6 +119,14 @@ def test_without_a_limit_the_context_bounds_the_output() -> None:
     assert upper_bound(request, SCOUT, None) is None
 
 
+def test_geminis_limits_in_extra_body_bound_the_output_too() -> None:
+    request = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 64})
+    extra = {"generationConfig": {"maxOutputTokens": 1_000_000, "candidateCount": 2}}
+    bound = upper_bound(request, SCOUT, None, extra_body=extra)
+    assert bound is not None
+    assert bound >= 2_000_000 * 0.85 / 1e6
+
+
 def test_samples_multiply_the_output_and_extra_body_overrides_it() -> None:
     request = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 1_000_000, "n": 3})
     three = upper_bound(request, SCOUT, None)

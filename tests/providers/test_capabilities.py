@@ -184,8 +184,9 @@ def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Ca
     target = Target("t", entry.provider, entry.models[0], address, address)
     sampling = {name: example(parameter) for name, parameter in entry.parameters.items()}
     body = json.loads(provider.encode(target, Request(messages=(Message("user", "Hi"),), sampling=sampling)).body)
-    assert {parameter.field: at(body, parameter.field) for parameter in entry.parameters.values()} == {
-        parameter.field: sampling[name] for name, parameter in entry.parameters.items()
+    as_given = {name: each.field for name, each in entry.parameters.items() if "thinkingConfig" not in each.field}
+    assert {field: at(body, field) for field in as_given.values()} == {
+        field: sampling[name] for name, field in as_given.items()
     }
 
 

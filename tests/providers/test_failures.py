@@ -1,5 +1,8 @@
 """Refusals: which kind, retried or not, and how long to wait."""
 
+# Bodies stand here as they are on the wire.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import pytest
@@ -101,6 +104,59 @@ def test_an_html_page_is_quoted_short_and_without_control_characters() -> None:
 def test_the_server_may_say_whether_to_retry() -> None:
     assert refused(500, {"x-should-retry": "false"}, b"").retryable is False
     assert refused(400, {"x-should-retry": "true"}, b"").retryable is True
+
+
+def google(code: int, status: str, message: str = "no", *details: str) -> bytes:
+    return f'{{"error":{{"code":{code},"message":"{message}","status":"{status}","details":[{",".join(details)}]}}}}'.encode()
+
+
+def info(reason: str) -> str:
+    return f'{{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"{reason}","domain":"googleapis.com"}}'
+
+
+def quota(*identifiers: str) -> str:
+    violations = ",".join(f'{{"quotaMetric":"generativelanguage.googleapis.com/x","quotaId":"{each}"}}' for each in identifiers)
+    return f'{{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{violations}]}}'
+
+
+MINUTE, DAY = "GenerateRequestsPerMinutePerProjectPerModel", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+RETRY = '{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.074824224s"}'
+QUOTA_WORDS = "You exceeded your current quota, please check your plan and billing details."
+TOO_LONG = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "retryable", "code", "wait"),
+    [
+        (429, google(429, "RESOURCE_EXHAUSTED", QUOTA_WORDS, quota(MINUTE), RETRY), "rate_limited", True, "RESOURCE_EXHAUSTED", 34.074824224),
+        (429, google(429, "RESOURCE_EXHAUSTED", QUOTA_WORDS, quota(MINUTE, DAY), RETRY), "quota_exhausted", False, DAY, 34.074824224),
+        (429, b"[%s]" % google(429, "RESOURCE_EXHAUSTED"), "rate_limited", True, "RESOURCE_EXHAUSTED", None),
+        (400, google(400, "INVALID_ARGUMENT", "API key not valid.", info("API_KEY_INVALID")), "unauthorized", False, "API_KEY_INVALID", None),
+        (400, google(400, "INVALID_ARGUMENT", "Unknown name"), "bad_request", False, "INVALID_ARGUMENT", None),
+        (400, google(400, "INVALID_ARGUMENT", TOO_LONG), "context_length", False, "INVALID_ARGUMENT", None),
+        (400, google(400, "FAILED_PRECONDITION", "User location is not supported"), "bad_request", False, "FAILED_PRECONDITION", None),
+        (401, google(401, "UNAUTHENTICATED"), "unauthorized", False, "UNAUTHENTICATED", None),
+        (403, google(403, "PERMISSION_DENIED"), "forbidden", False, "PERMISSION_DENIED", None),
+        (404, google(404, "NOT_FOUND"), "not_found", False, "NOT_FOUND", None),
+        (500, google(500, "INTERNAL"), "server_error", True, "INTERNAL", None),
+        (503, google(503, "UNAVAILABLE"), "overloaded", True, "UNAVAILABLE", None),
+        (504, google(504, "DEADLINE_EXCEEDED"), "timeout", True, "DEADLINE_EXCEEDED", None),
+    ],
+)  # fmt: skip
+def test_googles_statuses_reasons_and_waits(
+    status: int, body: bytes, kind: str, retryable: bool, code: str, wait: float | None
+) -> None:
+    error = refused(status, {}, body)
+    assert (error.kind, error.retryable, error.code, error.retry_after) == (kind, retryable, code, wait)
+
+
+@pytest.mark.parametrize("delay", ["34", "-1s", "1e999s", "s", ""])
+def test_a_wait_that_is_no_duration_is_none(delay: str) -> None:
+    assert refused(429, {}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY.replace("34.074824224s", delay))).retry_after is None
+
+
+def test_the_header_outranks_the_body() -> None:
+    assert refused(429, {"retry-after": "2"}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY)).retry_after == 2
 
 
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"

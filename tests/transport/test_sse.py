@@ -42,6 +42,8 @@ def read(*chunks: bytes) -> list[tuple[str, bytes]]:
         pytest.param(b"data: a\n\ndata: [DONE]", [("", b"a"), ("", b"[DONE]")], id="[DONE] without its line end"),
         pytest.param(b'{"error":{"code":1}}\n', [("", b'{"error":{"code":1}}')], id="an error without data:"),
         pytest.param(b'{\n  "error": 1\n}\n', [("", b'{\n  "error": 1\n}')], id="the same, pretty-printed"),
+        pytest.param(b'[{"error":{"code":1}}]\n', [("", b'[{"error":{"code":1}}]')], id="the same in an array of one"),
+        pytest.param(b'[{\n  "error": {\n}\n}\n]\n', [("", b'[{\n  "error": {\n}\n}\n]')], id="an array, pretty-printed"),
         pytest.param(b'data: {"a":1}\n', [("", b'{"a":1}')], id="a whole event without its blank line"),
         pytest.param(b'data: {"a":{"b":1}', [], id="half an event"),
         pytest.param(b"", [], id="nothing"),
@@ -54,7 +56,19 @@ def test_a_stream_means(stream: bytes, events: list[tuple[str, bytes]]) -> None:
 
 _PIECES = st.sampled_from(
     [
-        *(b"data: ", b"data:", b"event: x", b": c", b"data: {}\n\n", b"[DONE]", b"{", b"}", b'{"a":"\xe2\x80\xa8"}'),
+        *(
+            b"data: ",
+            b"data:",
+            b"event: x",
+            b": c",
+            b"data: {}\n\n",
+            b"[DONE]",
+            b"{",
+            b"}",
+            b"[{",
+            b"]",
+            b'{"a":"\xe2\x80\xa8"}',
+        ),
         *(b"\n", b"\r", b"\r\n", b"\n\n", b"\xef\xbb\xbf", b"\xff", b" "),
     ]
 )

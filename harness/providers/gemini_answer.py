@@ -1,0 +1,204 @@
+"""An answer of the Gemini API being read: whole, as a stream, or as a stream in one JSON array.
+
+What surprises: no event says that the stream is over (it is, if a `finishReason` came); zeros, empty texts and the first index
+are left out, as protocol buffers do; a prompt that is blocked has no candidate at all; and thoughts are parts like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import groupby, zip_longest
+from typing import Any
+
+from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
+from harness.providers.base import Signal
+from harness.providers.decoding import AnswerDecoder
+from harness.providers.jsontext import compact
+from harness.providers.usage import count
+
+ECHO = "gemini"
+"""The key of `Message.echo` under which the parts of a signed turn are kept."""
+
+BLOCKED = "PROMPT_BLOCKED"
+"""Our word for an answer that consists of a `blockReason`."""
+
+REASONS: Mapping[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    BLOCKED: "content_filter",
+}
+
+FAILINGS = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
+"""Reasons that are the model's own failing: an answer that is worth what it is worth, flagged with the reason."""
+
+_NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
+_SHALLOW = {"text", "thought"}
+
+
+class GeminiDecoder(AnswerDecoder):
+    """Reads a `GenerateContentResponse`, or a stream of them."""
+
+    reasons = REASONS
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._reported: Any = None
+        self._parts: list[dict[str, Any]] = []
+        self._signed = False
+        self._calls = 0
+
+    def _open(self, value: Any, data: bytes) -> None:
+        if not isinstance(value, list):
+            super()._open(value, data)
+            return
+        self._is_whole = False  # what a stream says without `alt=sse`: complete if a finish reason came
+        for chunk in value:
+            if not self.complete:
+                self._take(chunk, "", data)
+
+    def _take(self, chunk: Any, name: str, data: bytes) -> Signal:
+        # Some errors come in an array of one.
+        return super()._take(chunk[0] if type(chunk) is list and len(chunk) == 1 else chunk, name, data)
+
+    def _frame(self, chunk: dict[str, Any]) -> Signal:
+        served = chunk.get("modelVersion")
+        if served and type(served) is str:
+            self._model = served
+        self._reported = chunk.get("usageMetadata") or self._reported
+        candidates = chunk.get("candidates")
+        if candidates and type(candidates) is list:
+            return self._candidates(candidates)
+        feedback = chunk.get("promptFeedback")
+        if type(feedback) is dict and feedback.get("blockReason"):
+            self._stop(BLOCKED)
+            self._flags["blocked_prompt"] = None
+        return _NOTHING
+
+    def _whole(self, body: dict[str, Any]) -> None:
+        self._frame(body)
+
+    def _candidates(self, candidates: list[Any]) -> Signal:
+        """Take the candidate of index 0; others are further samples."""
+        several = [candidate for candidate in candidates if type(candidate) is dict]
+        if self._heeded.watching:
+            self._heeded.see([{"index": each.get("index", 0), "logprobs": each.get("logprobsResult")} for each in several])
+        first = next((candidate for candidate in several if not candidate.get("index")), None)
+        return _NOTHING if first is None else self._candidate(first)
+
+    def _candidate(self, candidate: dict[str, Any]) -> Signal:
+        reason = candidate.get("finishReason")
+        if type(reason) is str:
+            self._stop(reason)
+            if reason in FAILINGS:
+                self._flags[reason.lower()] = None
+        scored = candidate.get("logprobsResult")
+        if type(scored) is dict:
+            self._logprobs.extend(_token_logprobs(scored))
+        content = candidate.get("content")
+        parts = content.get("parts") if type(content) is dict else None
+        signals = [self._part(part) for part in parts if type(part) is dict] if type(parts) is list else []
+        return max(signals, key=_weight, default=_NOTHING)
+
+    def _part(self, part: dict[str, Any]) -> Signal:
+        thought, signature = part.get("thought"), part.get("thoughtSignature")
+        if signature or not thought:
+            if not part.keys() <= _SHALLOW:
+                compact(part)  # raises where it could not be written down again
+            self._parts.append(part)
+            self._signed = self._signed or bool(signature)
+        if thought:
+            return self._answer.add({"reasoning": part.get("text")})
+        called = part.get("functionCall")
+        return self._call(called) if type(called) is dict else self._answer.say(part.get("text"))
+
+    def _call(self, called: dict[str, Any]) -> Signal:
+        whole = {
+            "index": self._calls,
+            "id": called.get("id"),
+            "name": called.get("name"),
+            "arguments": called.get("args") or {},
+        }
+        self._calls += 1
+        return self._answer.call([whole])
+
+    def _message(self) -> Message:
+        message = super()._message()
+        return replace(message, echo={ECHO: _joined(self._parts)}) if self._signed else message
+
+    def _reason(self) -> FinishReason:
+        reason = super()._reason()
+        return "tool_calls" if reason == "stop" and self._answer.calls else reason
+
+    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+        return _read_usage(self._reported, silent=self._answer.blank)
+
+
+def _weight(signal: Signal) -> int:
+    return signal.value
+
+
+def _joined(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A stream's parts as one turn: pieces of plain text joined, everything else, what is signed above all, as it came."""
+    joined: list[dict[str, Any]] = []
+    for is_text, group in groupby(parts, _is_plain_text):
+        same = list(group)
+        joined += [{"text": "".join(part["text"] for part in same)}] if is_text else same
+    return joined
+
+
+def _is_plain_text(part: dict[str, Any]) -> bool:
+    return part.keys() == {"text"} and isinstance(part["text"], str)
+
+
+def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
+    """The counts of `usageMetadata`, in disjoint buckets; None where there are none. `silent`: the answer has no words.
+
+    The prompt's includes what was read from the cache, the candidates' does not include the thoughts. A count of zero is left
+    out, so one that is missing is zero where it can be.
+    """
+    if not isinstance(raw, dict):
+        return None
+    prompt, candidates = count(raw.get("promptTokenCount")), count(raw.get("candidatesTokenCount"))
+    tools, cached, thoughts = (
+        count(raw.get(name)) or 0 for name in ("toolUsePromptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")
+    )
+    if not prompt and not candidates and not thoughts:
+        return None
+    return Usage(
+        input=None if prompt is None else max(0, prompt + tools - cached),
+        output=0 if candidates is None and silent else candidates,
+        cache_read=cached,
+        reasoning=thoughts,
+    )
+
+
+def _token_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
+    tops = [_objects(place.get("candidates")) for place in _objects(scored.get("topCandidates"))]
+    for chosen, others in zip_longest(_objects(scored.get("chosenCandidates")), tops):
+        if chosen is not None:
+            yield TokenLogprob(*_scored(chosen), top=tuple(_scored(other) for other in others or ()))
+
+
+def _scored(entry: Mapping[str, Any]) -> tuple[str, float]:
+    token, logprob = entry.get("token"), entry.get("logProbability")
+    return token if isinstance(token, str) else "", float(logprob) if isinstance(logprob, int | float) else 0.0
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
