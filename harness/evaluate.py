@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness import registry
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
-from harness.engine.lag import LagMonitor
+from harness.engine.lag import LagMonitor, collector_at_rest
 from harness.engine.owed import Owed
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally
@@ -219,7 +219,7 @@ class _Job:
             )
             self.display.begin(progress, None if run.budget is None else max(0.0, float(run.budget) - self.owed.spent))
             try:
-                with _signals(stop, self.display):
+                with _signals(stop, self.display), collector_at_rest():
                     await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)
             except asyncio.CancelledError:
                 left = True

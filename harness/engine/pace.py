@@ -15,14 +15,14 @@ from harness.model import Target, Trial
 from harness.transport.stop import Stop
 
 OPEN_PER_SLOT = 2
-TRIALS_PER_TURN = 16
-"""Answered trials that go on in one turn of the event loop: a few milliseconds of work."""
+TRIALS_PER_TURN = 1
+"""Answered trials that go on in one turn of the event loop: a fraction of a millisecond of work."""
 SKIPS_PER_TURN = 1000
 """Trials passed over in one go before the event loop gets its turn: resuming a finished million stays responsive."""
 
 
 class Turns:
-    """Lets a few trials go on in each turn of the event loop, in the order they came; the others wait for a later turn.
+    """Lets so many trials go on in each turn of the event loop, in the order they came; the others wait for a later turn.
 
     A trial whose answer is in has its own work left: grading, recording, and preparing the next one. Where hundreds end in the
     same moment, all of that in one turn would keep the loop from its sockets, and other answers would be stamped late. No time
