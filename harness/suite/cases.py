@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import weakref
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate, pairwise
@@ -25,8 +25,7 @@ from harness.suite.problems import shown_path
 
 _MASK = 2**64 - 1
 _READ = 4_096
-_BUCKET_BITS = 6
-_REST_BITS = 64 - _BUCKET_BITS
+_ORDERED = 1 << 15
 
 
 class Source(Protocol):
@@ -102,36 +101,30 @@ class Rows:
 class Ids:
     """The ids of an eval's cases as 64-bit hashes: enough to find a duplicate, and to ask whether an id is there.
 
-    They are kept in buckets by their first bits, so that putting them in order, which makes Python integers of them, makes only
-    a few at a time.
+    Ordering them makes Python integers of them, so only about `_ORDERED` are put in order at a time.
     """
 
     def __init__(self) -> None:
-        self._buckets: list[array[int]] = [array("Q") for _ in range(1 << _BUCKET_BITS)]
-        self._ordered = True
+        self._hashes: array[int] = array("Q")
 
     def add(self, case_id: str) -> None:
         """Note one more id."""
-        hashed = hash64(case_id.encode("utf-8", "surrogatepass"))
-        self._buckets[hashed >> _REST_BITS].append(hashed)
-        self._ordered = False
+        self._hashes.append(_hash_of(case_id))
 
     def repeated(self) -> set[int]:
         """The hashes noted more than once."""
-        return {one for bucket in self._in_order() for one, other in pairwise(bucket) if one == other}
+        parts = 1 + len(self._hashes) // _ORDERED
+        return {one for part in range(parts) for one, other in pairwise(self._part(part, parts)) if one == other}
+
+    def _part(self, part: int, parts: int) -> list[int]:
+        return sorted([hashed for hashed in self._hashes if hashed % parts == part])
 
     def __contains__(self, case_id: str) -> bool:
-        wanted = hash64(case_id.encode("utf-8", "surrogatepass"))
-        bucket = self._in_order()[wanted >> _REST_BITS]
-        index = bisect_left(bucket, wanted)
-        return index < len(bucket) and bucket[index] == wanted
+        return _hash_of(case_id) in self._hashes
 
-    def _in_order(self) -> list[array[int]]:
-        if not self._ordered:
-            for place, bucket in enumerate(self._buckets):
-                self._buckets[place] = array("Q", sorted(bucket))
-            self._ordered = True
-        return self._buckets
+
+def _hash_of(case_id: str) -> int:
+    return hash64(case_id.encode("utf-8", "surrogatepass"))
 
 
 def hash64(data: bytes) -> int:

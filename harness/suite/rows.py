@@ -118,7 +118,7 @@ class CaseReader:
 
     def _rows(self, path: Path, place: Place) -> Rows:
         before = self._seen()
-        offsets: array[int] = array("Q")
+        offsets: array[int] = array("I" if path.stat().st_size < 1 << 32 else "Q")  # four bytes a row do for most files
         offsets.extend(row.offset for row in self._scanned(lambda: self._jsonl(path)) if self._selection.takes(row))
         self._check_some(before, place)
         return Rows(path, offsets, self._checked_parser(path))
