@@ -11,8 +11,9 @@ from harness.errors import Problem, SuiteError, UsageError
 from harness.model import Target
 from harness.plan import Plan
 from harness.pricing.cost import upper_bound
+from harness.pricing.tiles import image_bound
 from harness.providers import capabilities
-from harness.suite import Suite
+from harness.suite import Eval, Suite
 
 SPARE_FILES = 40
 """Open files kept for everything that is no connection: the run folder, the children's pipes, the interpreter."""
@@ -46,6 +47,50 @@ def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:
         yield merged | {"seed": seed["fixed"]} if isinstance(seed, Mapping) else merged
 
 
+def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> list[str]:
+    """Raise SuiteError, all at once, for images that a target cannot see or does not take; sentences on what is not known."""
+    problems: list[Problem] = []
+    notes: list[str] = []
+    for each in (each for each in suite.evals if each.album is not None):
+        for target in targets:
+            able = table.find(target.provider, target.model, target.api_version)
+            if able is not None and able.vision is None:
+                notes.append(f"{target.name}: whether {target.model} can see images is not known; it is sent them")
+            problems += _unseen(each, target) if able is not None and able.vision is False else _too_large(each, target, able)
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(notes))
+
+
+def _unseen(evaluation: Eval, target: Target) -> Iterator[Problem]:
+    for prompt in evaluation.prompts:
+        if prompt.illustrated:
+            message = f"{target.model} on {target.provider} cannot see images, and the prompt `{prompt.id}` shows some"
+            yield Problem(f"target {target.name!r}: {message}; leave one of them out", *prompt.place)
+
+
+def _too_large(evaluation: Eval, target: Target, able: capabilities.Capabilities | None) -> Iterator[Problem]:
+    """What of an eval's images a target does not take: of each type the largest is named."""
+    album = evaluation.album
+    limits = able.images if able is not None else None
+    if album is None or limits is None:
+        return
+    who = f"target {target.name!r}: {target.model} on {target.provider}"
+    for seen in (*album.heaviest.values(), *album.widest.values()):
+        if limits.types and seen.media_type not in limits.types:
+            allowed = ", ".join(each.removeprefix("image/") for each in limits.types)
+            yield Problem(f"{who} takes {allowed}, and the case `{seen.case}` shows {seen.media_type}; convert it", *seen.place)
+        if limits.max_bytes is not None and seen.size > limits.max_bytes:
+            text = f"images of at most {limits.max_bytes:,} bytes, and the case `{seen.case}` shows one of {seen.size:,}"
+            yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
+        if limits.max_side is not None and seen.side > limits.max_side:
+            text = f"images of at most {limits.max_side:,} pixels a side, and the case `{seen.case}` shows one of {seen.side:,}"
+            yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
+    if limits.max_count is not None and album.most is not None and album.most[0] > limits.max_count:
+        count, case, place = album.most
+        yield Problem(f"{who} takes {limits.max_count} images a request, and the case `{case}` shows {count}", *place)
+
+
 def check_budget(plan: Plan) -> None:
     """Raise UsageError where the suite's budget cannot hold: an unpriced target, an unlimited answer, too little for one."""
     budget = plan.suite.run.budget
@@ -59,7 +104,8 @@ def check_budget(plan: Plan) -> None:
                 "`price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
             )
         first = next(plan.trials(target))
-        most = upper_bound(first.request, target.price, target.context, extra_body=target.extra_body)
+        seen = image_bound(target.model)
+        most = upper_bound(first.request, target.price, target.context, image_tokens=seen, extra_body=target.extra_body)
         if most is None:
             raise UsageError(
                 f"{path}: a budget needs a limit on each answer of {target.name!r}; set `sampling: {{max_tokens: …}}`"

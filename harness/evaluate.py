@@ -34,6 +34,7 @@ from harness.manifest import check_same_plan, new_folder, new_manifest, suite_pa
 from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
 from harness.pricing.cost import exchange_cost, output_bound, upper_bound
+from harness.pricing.tiles import image_bound
 from harness.pricing.tokens import estimate_request
 from harness.suite import Overrides, load
 from harness.transport.budget import Budget
@@ -293,7 +294,10 @@ def _tokens(call: Call) -> int:
 
 def _upper_bound(call: Call) -> float | None:
     target = call.target
-    return upper_bound(call.request, target.price, target.context, extra_body=target.extra_body) if target.price else None
+    if target.price is None:
+        return None
+    most = image_bound(target.model)
+    return upper_bound(call.request, target.price, target.context, image_tokens=most, extra_body=target.extra_body)
 
 
 def _last_attempt_cost(call: Call, response: Response) -> float | None:

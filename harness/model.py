@@ -30,12 +30,16 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image part of a message's content; `data` is base64, without a `data:` prefix; width and height are pixels."""
+    """An image part of a message's content; `data` is base64, without a `data:` prefix; width and height are pixels.
+
+    `sha256` (hex) is of the file's bytes. In a run folder `data` may be empty: then the bytes are in `blobs/<sha256>`.
+    """
 
     media_type: str
     data: str
     width: int | None = None
     height: int | None = None
+    sha256: str | None = None
     type: Literal["image"] = "image"
 
 

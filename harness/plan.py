@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from harness.errors import UsageError
+from harness.images import bare
 from harness.model import Identity, Message, Request, Target, Trial
 from harness.suite import Case, Eval, Prompt, Suite
 
@@ -195,8 +196,8 @@ def canonical(value: Any) -> str:
 
 
 def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], bytes]:
-    messages = prompt.render(case.vars)
-    return messages, _dumps(messages)
+    messages = prompt.render(case.vars, case.folder)
+    return messages, _dumps([bare(message) for message in messages] if prompt.illustrated else messages)
 
 
 def _key(target: bytes, who: Identity, messages: bytes, request: Request) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.checks import check_budget, check_sampling, within_open_files
+from harness.checks import check_budget, check_images, check_sampling, within_open_files
 from harness.errors import UsageError
 from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
@@ -77,6 +77,7 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         check_identities(suite, targets)
         targets, notes = within_open_files(targets)
         table = capability_table()
+        notes += check_images(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}

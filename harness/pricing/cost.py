@@ -18,16 +18,15 @@ from functools import lru_cache
 from math import lcm
 from typing import Any
 
-from harness.model import Attempt, Cost, Image, Message, Price, Request, Usage
+from harness.images import images_of
+from harness.model import Attempt, Cost, Message, Price, Request, Usage
 from harness.pricing.text import json_text
+from harness.pricing.tiles import IMAGE_BOUND
 
 MTOK = 1_000_000
 
 DOLLARS_PER_NEURON = Decimal("0.000011")
 """Workers AI: $0.011 per 1,000 neurons (developers.cloudflare.com/workers-ai/platform/pricing)."""
-
-IMAGE_BOUND = 48_169
-"""Most tokens an image takes anywhere: eight high-detail tiles on gpt-4o-mini, 2,833 + 8 × 5,667."""
 
 MESSAGE_BOUND = 16
 """Most tokens a chat template puts around one message; Llama 4's puts 5."""
@@ -92,6 +91,7 @@ def upper_bound(
     """The most US dollars that one attempt at `request` can cost; None where nothing limits its output.
 
     Output is the limit asked for (by the request or a target's `extra_body`) times the number of samples, else the context.
+    `image_tokens` is the most that one image takes of the model, by default of any model.
     """
     output = output_bound(request, context, extra_body or {})
     if output is None:
@@ -109,7 +109,7 @@ def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
     if request.tools or request.response_format:
         # Templates write JSON with line breaks and indents of their own: no more of them than it has characters.
         overhead += TOOLS_BOUND + 2 * _size(json_text([request.tools, request.response_format]))
-    return size + overhead + image_tokens * count_images(request)
+    return size + overhead + image_tokens * len(images_of(request.messages))
 
 
 def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
@@ -126,12 +126,6 @@ def _generation(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Gemini's parameters, which are not the body's own fields."""
     config = extra_body.get("generationConfig")
     return config if isinstance(config, Mapping) else {}
-
-
-def count_images(request: Request) -> int:
-    """How many images the messages carry."""
-    several = [message.content for message in request.messages if not isinstance(message.content, str)]
-    return sum(isinstance(part, Image) for content in several for part in content)
 
 
 @dataclass(frozen=True, slots=True)

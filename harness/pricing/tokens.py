@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 
+from harness.images import images_of
 from harness.model import Message, Request, Usage
-from harness.pricing.cost import count_images
 from harness.pricing.text import json_text
+from harness.pricing.tiles import image_tokens
 
 CHAT_OVERHEAD = 5
 """Llama 4's template: one token at the start, four that open the answer."""
@@ -22,9 +23,6 @@ MESSAGE_OVERHEAD = 5
 
 TOOLS_OVERHEAD = 100
 """Instructions a template adds where there are tools; differs by template."""
-
-IMAGE_TOKENS = 727
-"""An image of four 336-pixel tiles in Llama 4: 147 + 145 × 4. One tile takes 147, the largest image 2,467."""
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -60,7 +58,8 @@ def estimate(text: str) -> int:
 def estimate_request(request: Request) -> int:
     """About how many input tokens `request` has, with chat template, tools and images."""
     tokens = CHAT_OVERHEAD + sum(MESSAGE_OVERHEAD + _message(message) for message in request.messages)
-    tokens += estimate(request.prompt or "") + IMAGE_TOKENS * count_images(request)
+    tokens += estimate(request.prompt or "")
+    tokens += sum([image_tokens(image.width, image.height) for image in images_of(request.messages)])
     if request.tools:
         tokens += TOOLS_OVERHEAD + estimate(json_text(request.tools))
     if request.response_format is not None and request.response_format.schema is not None:

@@ -56,6 +56,16 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What images may be: media types (empty: all four), bytes of a file, pixels a side, how many a request; None = any."""
+
+    types: tuple[str, ...] = ()
+    max_bytes: int | None = None
+    max_side: int | None = None
+    max_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the models of one provider that match a pattern can do; a fact that is not known is None.
 
@@ -72,6 +82,7 @@ class Capabilities:
     json_schema: bool | None = None
     context: int | None = None
     api_versions: tuple[str, ...] = ()
+    images: ImageLimits | None = None
 
     def matches(self, provider: str, model: str, api_version: str | None = None) -> bool:
         """Whether this entry is about `model` as asked in that version of the API."""
@@ -211,9 +222,15 @@ def _entry(fields: Any, place: int) -> Capabilities:
         given = dict(fields)
         parameters = {name: _parameter(name, facts) for name, facts in given.pop("parameters").items()}
         versions = tuple(str(version) for version in given.pop("api_versions", ()))
-        return Capabilities(models=tuple(given.pop("models")), parameters=parameters, api_versions=versions, **given)
+        images = _images(given.pop("images", None))
+        models = tuple(given.pop("models"))
+        return Capabilities(models=models, parameters=parameters, api_versions=versions, images=images, **given)
     except (TypeError, ValueError, KeyError, AttributeError) as wrong:
         raise ValueError(f"capabilities, entry {place}: {wrong!r}") from wrong
+
+
+def _images(facts: Mapping[str, Any] | None) -> ImageLimits | None:
+    return None if facts is None else ImageLimits(**{**facts, "types": tuple(facts.get("types", ()))})
 
 
 def _parameter(name: str, facts: Mapping[str, Any]) -> Parameter:

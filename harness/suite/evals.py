@@ -16,6 +16,7 @@ from harness.suite.graders import GraderReader
 from harness.suite.language import checked_name, read_around
 from harness.suite.nouns import GraderSpec, Prompt
 from harness.suite.overrides import Filter, Overrides, keeps
+from harness.suite.pictures import Album
 from harness.suite.problems import Place, Problems, shown
 from harness.suite.prompts import PromptReader
 from harness.suite.rows import CaseReader, Selection
@@ -119,6 +120,7 @@ class EvalReader:
             cases=CaseReader(self._files, base, document, self._problems, selection).read(written.cases, ("cases",)),
             graders=graders,
             response_format=self._format(written.response_format, document, base),
+            album=selection.album,
         )
 
     def _selection(self, name: str, prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> Selection:
@@ -132,6 +134,7 @@ class EvalReader:
                 for variable in sorted(prompt.variables - {"expected"})
             },
             grader_needs=_grader_needs(graders),
+            album=Album(prompts) if any(prompt.illustrated for prompt in prompts) else None,
         )
 
     def _format(self, spec: FormatSpec | None, document: Document, base: Path) -> ResponseFormat | None:

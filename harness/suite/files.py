@@ -7,11 +7,15 @@ link: what counts is where the path really ends.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.suite.problems import Place, Problems, nearest, shown, shown_path
 from harness.suite.yaml import MAX_BYTES, Document, parse
+
+if TYPE_CHECKING:
+    from harness.suite.imagefiles import ImageFiles
 
 
 def workspace_of(suite: Path) -> Path:
@@ -30,6 +34,13 @@ class Files:
         self.workspace = workspace.resolve()
         self._problems = problems
         self._documents: dict[Path, Document | None] = {}
+
+    @cached_property
+    def images(self) -> ImageFiles:
+        """The images of the workspace."""
+        from harness.suite.imagefiles import ImageFiles  # noqa: PLC0415 - which opens its files with this
+
+        return ImageFiles(self.workspace)
 
     def resolve(self, reference: str, base: Path, place: Place) -> Path | None:
         """The file or folder `reference` means in a file of folder `base`; None, with a problem, where it may not be opened."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from harness.model import Message
 from harness.suite.problems import Place
 from harness.suite.templates import Template, TemplateError
+
+if TYPE_CHECKING:
+    from harness.suite.pictures import Illustrated
 
 TurnRole = Literal["system", "user", "assistant"]
 
@@ -20,15 +24,25 @@ class Prompt:
     """Turns to fill in; `place` is where the prompt stands, for messages."""
 
     id: str
-    turns: tuple[tuple[TurnRole, Template], ...]
+    turns: tuple[tuple[TurnRole, Template | Illustrated], ...]
     place: Place
 
-    def render(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
-        """The messages for one case's variables. Raises TemplateError, naming the prompt."""
+    def render(self, variables: Mapping[str, Any], folder: Path | None = None) -> tuple[Message, ...]:
+        """The messages for one case's variables; `folder` is its file's. Raises TemplateError, naming the prompt."""
         try:
-            return tuple([Message(role, template.render(variables)) for role, template in self.turns])
+            return tuple(
+                [
+                    Message(role, turn.render(variables) if isinstance(turn, Template) else turn.content(variables, folder))
+                    for role, turn in self.turns
+                ]
+            )
         except TemplateError as error:
             raise TemplateError(f"prompt `{self.id}`: {error.message}", error.place) from None
+
+    @property
+    def illustrated(self) -> tuple[Illustrated, ...]:
+        """The turns that hold images."""
+        return tuple([turn for _, turn in self.turns if not isinstance(turn, Template)])
 
     @property
     def variables(self) -> frozenset[str]:
@@ -57,7 +71,7 @@ class Case:
     """One question's variables and what is expected of the answer.
 
     `expected` is for graders: no prompt sees it. `sampling` and `graders` are this case's own, else None; its graders replace
-    the eval's. `threshold` is the score from which it passes.
+    the eval's. `threshold` is the score from which it passes. `folder` is that of the file the case stands in.
     """
 
     id: str
@@ -68,3 +82,4 @@ class Case:
     threshold: float | None = None
     sampling: Mapping[str, Any] | None = None
     graders: tuple[GraderSpec, ...] | None = None
+    folder: Path | None = field(default=None, compare=False)

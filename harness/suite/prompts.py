@@ -2,6 +2,8 @@
 
 In a file, a line that is exactly `# system`, `# user` or `# assistant` (outside a fenced block) opens a turn; the blank lines
 around a turn's text are the file's layout and not part of it. Inline text is taken as it is, trailing newline and all.
+
+An image is named under `images:` and stands before the text, or in a file by a line that is exactly `![](…)` and stands there.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from harness.suite import templates
 from harness.suite.files import Files
 from harness.suite.language import checked_name
 from harness.suite.nouns import Prompt, TurnRole
+from harness.suite.pictures import Illustrated, Picture
 from harness.suite.problems import Location, Place, Problems, shown, shown_path
 from harness.suite.schema import PromptSpec
 from harness.suite.templates import Template
@@ -24,14 +27,21 @@ ROLES: tuple[TurnRole, ...] = get_args(TurnRole)
 
 _HEADING = re.compile(r"#\s+(\w+)\s*")
 _FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
+_IMAGE = re.compile(r"\s{0,3}!\[(?P<alternative>.*)\]\((?P<source>.*)\)\s*")
 
 
 class _Turn(NamedTuple):
-    """One turn as written, and where its text begins."""
+    """One turn as written: text, and where it begins; images before it, each with where it stands and the file's folder.
+
+    With `marked`, lines of the text may name images, too.
+    """
 
     role: TurnRole
     text: str
     place: Place
+    images: tuple[tuple[str, Place], ...] = ()
+    folder: Path | None = None
+    marked: bool = False
 
 
 class PromptReader:
@@ -77,28 +87,92 @@ class PromptReader:
             yield from self._file(spec.file, self._document.place((*at, "file")))
         elif spec.messages is not None:
             for index, message in enumerate(spec.messages):
-                yield _Turn(message.role, message.content, self._document.text_place((*at, "messages", index, "content")))
+                here = (*at, "messages", index)
+                place = self._document.text_place((*here, "content"))
+                yield _Turn(message.role, message.content, place, self._images(message.images, here))
         else:
             for role in ROLES:
                 text: str | None = getattr(spec, role)
                 if text is not None:
-                    yield _Turn(role, text, self._document.text_place((*at, role)))
+                    images = self._images(spec.images, at) if role == "user" else ()
+                    yield _Turn(role, text, self._document.text_place((*at, role)), images)
+
+    def _images(self, images: Sequence[str], at: Location) -> tuple[tuple[str, Place], ...]:
+        return tuple((image, self._document.place((*at, "images", index))) for index, image in enumerate(images))
 
     def _file(self, reference: str, place: Place) -> Iterator[_Turn]:
         path = self._files.file(reference, self._base, place)
         text = None if path is None else self._files.text(path, place)
         if path is not None and text is not None:
-            yield from turns_of(text, shown_path(path), self._problems)
+            for turn in turns_of(text, shown_path(path), self._problems):
+                yield turn._replace(folder=path.parent, marked=True)
 
-    def _compiled(self, turn: _Turn) -> tuple[TurnRole, Template] | None:
+    def _compiled(self, turn: _Turn) -> tuple[TurnRole, Template | Illustrated] | None:
         try:
-            template = templates.compile(turn.text, turn.place)
+            parts = [self._picture(source, place, turn) for source, place in turn.images]
+            for text, place, is_image in _parts(turn, self._problems):
+                parts.append(self._picture(text, place, turn) if is_image else self._template(text, place))
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
+        if len(parts) == 1 and isinstance(parts[0], Template):
+            return turn.role, parts[0]
+        return turn.role, Illustrated(tuple(parts), self._files.images)
+
+    def _picture(self, source: str, place: Place, turn: _Turn) -> Template | Picture:
+        return Picture(self._template(source, place), turn.folder or self._base)
+
+    def _template(self, text: str, place: Place) -> Template:
+        template = templates.compile(text, place)
         if "expected" in template.variables | template.optional:
-            self._problems.add(turn.place, "a prompt cannot use `expected`: the model would see the answer; remove it")
-        return turn.role, template
+            self._problems.add(place, "a prompt cannot use `expected`: the model would see the answer; remove it")
+        return template
+
+
+def _parts(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place, bool]]:
+    """The turn's text in pieces: (text, place, whether it names an image). Blank lines around an image are layout."""
+    lines = turn.text.splitlines(keepends=True)
+    images = list(_image_lines(lines, turn.place, problems)) if turn.marked else []
+    if not images:
+        yield turn.text, turn.place, False
+        return
+    begin = 0
+    for index, source in [*images, (len(lines), None)]:
+        filled = [each for each in range(begin, index) if lines[each].strip()]
+        if filled:
+            text = "".join(lines[filled[0] : filled[-1] + 1]).removesuffix("\n").removesuffix("\r")
+            yield text, _line(turn.place, filled[0]), False
+        if source is not None:
+            yield source, _line(turn.place, index), True
+        begin = index + 1
+
+
+def _image_lines(lines: Sequence[str], place: Place, problems: Problems) -> Iterator[tuple[int, str]]:
+    """(index, what it names) of each line that is an image."""
+    for index, line in _unfenced(lines):
+        match = _IMAGE.fullmatch(line)
+        if match is None:
+            continue
+        if match["alternative"]:
+            problems.add(
+                _line(place, index),
+                f"the text in `![{match['alternative']}]` would not be sent; leave it empty, or put the line in a fenced block",
+            )
+        yield index, match["source"].strip()
+
+
+def _line(place: Place, index: int) -> Place:
+    return Place(place.path, None if place.line is None else place.line + index, 1)
+
+
+def _unfenced(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """(index, line) of each line that is in no fenced block."""
+    fence = None
+    for index, line in enumerate(lines):
+        if marker := _FENCE.match(line):
+            fence = marker[1][:3] if fence is None else None if line.lstrip().startswith(fence) else fence
+        if fence is None:
+            yield index, line
 
 
 def turns_of(text: str, path: str, problems: Problems) -> Iterator[_Turn]:
@@ -117,11 +191,8 @@ def turns_of(text: str, path: str, problems: Problems) -> Iterator[_Turn]:
 
 def _headings(lines: Sequence[str], path: str, problems: Problems) -> Iterator[tuple[int, TurnRole]]:
     """(index of the line, role) of each line that opens a turn."""
-    fence = None
-    for index, line in enumerate(lines):
-        if marker := _FENCE.match(line):
-            fence = marker[1][:3] if fence is None else None if line.lstrip().startswith(fence) else fence
-        match = None if fence else _HEADING.fullmatch(line)
+    for index, line in _unfenced(lines):
+        match = _HEADING.fullmatch(line)
         if match and match[1] in ROLES:
             yield index, cast("TurnRole", match[1])
         elif match and match[1].lower() in (*ROLES, "tool", "developer"):

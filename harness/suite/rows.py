@@ -18,6 +18,7 @@ from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import read
 from harness.suite.nouns import Case, GraderSpec
+from harness.suite.pictures import Album
 from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path
 from harness.suite.schema import CaseSpec
 from harness.suite.yaml import Document
@@ -33,12 +34,16 @@ _PLAIN_KEYS = frozenset(("id", "vars", "expected", "tags", "metadata"))
 
 
 class Row(NamedTuple):
-    """A checked case, where it stands, what it was written as, and the byte it begins at (.jsonl only)."""
+    """A checked case, where it stands, what it was written as, and the byte it begins at (.jsonl only).
+
+    `images` is a hash of what its images hold.
+    """
 
     place: Place
     raw: Mapping[str, Any]
     case: Case
     offset: int = 0
+    images: int = 0
 
 
 @dataclass
@@ -46,12 +51,14 @@ class Selection:
     """Which cases to keep, what each must give a value for, and what was seen of all of them.
 
     `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own.
+    `album` looks into the cases' images, where a prompt shows any.
     """
 
     keep: Callable[[Case], bool]
     limit: int | None
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
+    album: Album | None = None
     tags: set[str] = field(default_factory=set)
     ids: Ids = field(default_factory=Ids)
     total: int = 0
@@ -67,7 +74,7 @@ class Selection:
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
             return False
         self.kept += 1
-        self.digest += hash64(canonical(row.raw))
+        self.digest += hash64(canonical(row.raw)) + row.images
         return True
 
 
@@ -125,10 +132,11 @@ class CaseReader:
 
     def _scanned(self, scan: Callable[[], Iterator[Row]]) -> Iterator[Row]:
         self._scans.append(scan)
-        start = len(self._problems)
+        start, album = len(self._problems), self._selection.album
         for row in scan():
+            before = len(self._problems)
             self._check_needs(row)
-            yield row
+            yield row if album is None or len(self._problems) > before else self._looked_into(row, album)
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 
@@ -136,7 +144,7 @@ class CaseReader:
         graders = None
         if spec.graders is not None:
             graders = self._graders(spec.graders, self._document, at, self._problems, self._base)
-        yield Row(self._document.place(at), raw, _case(spec, graders))
+        yield Row(self._document.place(at), raw, _case(spec, graders, self._base))
 
     def _yaml(self, path: Path, place: Place) -> Iterator[Row]:
         document = self._files.document(path, place)
@@ -153,7 +161,7 @@ class CaseReader:
 
     def _jsonl(self, path: Path) -> Iterator[Row]:
         name, parse = shown_path(path), self._parser(self._problems, path)
-        start = len(self._problems)
+        start, folder = len(self._problems), path.parent
         for number, offset, line in lines_of(path):
             place = Place(name, number)
             try:
@@ -161,7 +169,7 @@ class CaseReader:
             except (ValueError, RecursionError) as invalid:
                 self._problems.add(place, f"not JSON: {invalid}")
             else:
-                case = _plain_case(raw) or parse(raw, Fixed(place), ())
+                case = _plain_case(raw, folder) or parse(raw, Fixed(place), ())
                 if case is not None:
                     yield Row(place, raw, case, offset)
                     continue
@@ -206,16 +214,17 @@ class CaseReader:
 
     def _parser(self, problems: Problems, path: Path) -> _Parser:
         """What makes a row of the file a case, or notes in `problems` why it is none."""
+        folder = path.parent
 
         def parse(raw: Any, locator: Locator, at: Location) -> Case | None:
-            plain = _plain_case(raw)
+            plain = _plain_case(raw, folder)
             if plain is not None:
                 return plain
             spec = read(CaseSpec, raw, locator, problems, at)
             if spec is None:
                 return None
             own = spec.graders
-            return _case(spec, None if own is None else self._graders(own, locator, at, problems, path.parent))
+            return _case(spec, None if own is None else self._graders(own, locator, at, problems, folder), folder)
 
         return parse
 
@@ -252,6 +261,9 @@ class CaseReader:
         if case.graders is None:
             self._check_given(row, selection.grader_needs)
 
+    def _looked_into(self, row: Row, album: Album) -> Row:
+        return row._replace(images=album.check(row.case, row.place, self._problems))
+
     def _check_given(self, row: Row, needs: Mapping[str, str]) -> None:
         given = row.case.vars.keys()
         if needs.keys() <= given:
@@ -286,7 +298,7 @@ def _duplicate(row: Row, earlier: Row) -> str:
     return f"the case has the same variables as the one at {earlier.place}, and neither has an id; remove one, or give both ids"
 
 
-def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None) -> Case:
+def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path) -> Case:
     return Case(
         id=spec.id if spec.id is not None else derived_id(spec.vars),
         vars=spec.vars,
@@ -296,10 +308,11 @@ def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None) -> Case:
         threshold=spec.threshold,
         sampling=spec.sampling,
         graders=graders,
+        folder=folder,
     )
 
 
-def _plain_case(raw: Any) -> Case | None:
+def _plain_case(raw: Any, folder: Path) -> Case | None:
     """The usual row as a case, a tenth of the time; None where it needs the schema (or a message)."""
     if type(raw) is not dict or not raw.keys() <= _PLAIN_KEYS:
         return None
@@ -309,7 +322,9 @@ def _plain_case(raw: Any) -> Case | None:
     if tags and not all(map(_plain_name, tags)):
         return None
     case_id = raw["id"] if "id" in raw else derived_id(variables)
-    return Case(case_id, variables, raw.get("expected"), tuple(tags), metadata) if _plain_name(case_id) else None
+    if not _plain_name(case_id):
+        return None
+    return Case(case_id, variables, raw.get("expected"), tuple(tags), metadata, None, None, None, folder)
 
 
 def _plain_name(value: Any) -> bool:

@@ -27,11 +27,15 @@ def _suite_name(value: Any) -> Any:
     return value
 
 
+Images = Annotated[list[Text], OneOrMore]
+
+
 class TurnSpec(Language):
     """One message of a prompt."""
 
     role: Literal["system", "user", "assistant"] = Field(description="Who says it: system, user or assistant.")
     content: Text = Field(description="What is said; a template filled in from the case's variables.")
+    images: Images = Field(default_factory=list, description="Images shown before it: paths or data URIs; templates.")
 
 
 class PromptSpec(Language):
@@ -43,6 +47,9 @@ class PromptSpec(Language):
     system: Text | None = Field(None, description="The system message; a template.")
     user: Text | None = Field(None, description="The user's message; a template.")
     assistant: Text | None = Field(None, description="The start of the answer, which the model continues; a template.")
+    images: Images = Field(
+        default_factory=list, description="Images shown before the user's message: paths or data URIs; templates."
+    )
     messages: Annotated[list[TurnSpec], Field(min_length=1)] | None = Field(
         None, description="Any conversation, instead of system, user and assistant."
     )
@@ -53,6 +60,10 @@ class PromptSpec(Language):
         inline = any(text is not None for text in (self.system, self.user, self.assistant))
         if [inline, self.messages is not None, self.file is not None].count(True) != 1:
             raise ValueError("has exactly one form: system / user / assistant, or messages, or file")
+        if self.images and self.user is None:
+            raise ValueError(
+                "shows `images` with the user's message; beside messages, give each message its own, in a file `![](…)`"
+            )
         return self
 
 

@@ -12,12 +12,13 @@ from harness.suite import summary
 from harness.suite.cases import Cases
 from harness.suite.gates import GateSpec
 from harness.suite.nouns import GraderSpec, Prompt
+from harness.suite.pictures import Album
 from harness.suite.run import RunSpec
 from harness.suite.targets import TargetSpec
 
 
 class Eval(BaseModel):
-    """Prompts × cases × graders: what is asked and what good is."""
+    """Prompts × cases × graders: what is asked and what good is; `album` is of the images in it, where there are any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -27,6 +28,7 @@ class Eval(BaseModel):
     cases: InstanceOf[Cases]
     graders: tuple[GraderSpec, ...] = ()
     response_format: InstanceOf[ResponseFormat] | None = None
+    album: InstanceOf[Album] | None = None
 
 
 class Suite(BaseModel):

@@ -73,7 +73,7 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
 
 
 def _turns(prompt: Prompt) -> list[dict[str, str]]:
-    return [{"role": role, "content": template.source} for role, template in prompt.turns]
+    return [{"role": role, "content": turn.source} for role, turn in prompt.turns]
 
 
 def _format(each: Eval) -> dict[str, Any] | None:

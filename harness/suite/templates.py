@@ -50,6 +50,11 @@ class Template:
     _render: Callable[[Mapping[str, Any]], str] | None = None
     _evaluate: Callable[[Mapping[str, Any]], Any] | None = None
 
+    @property
+    def is_expression(self) -> bool:
+        """Whether the text is one `{{ expression }}` and nothing else."""
+        return self._evaluate is not None
+
     def render(self, variables: Mapping[str, Any]) -> str:
         """The text filled in. Raises TemplateError."""
         if self._render is None:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.model import Image, Message, Request, Text, Tool
-from harness.pricing.tokens import IMAGE_TOKENS, estimate, estimate_request
+from harness.pricing.tiles import UNKNOWN_SIZE
+from harness.pricing.tokens import estimate, estimate_request
 
 PROSE = (
     "The party of the first part shall indemnify and hold harmless the party of the second part against all claims, losses "
@@ -58,7 +59,7 @@ def test_tools_and_images_count() -> None:
     plain = Request(messages=(Message("user", "Look."),))
     seen = Request(messages=(Message("user", (Text("Look."), Image("image/png", "AAAA" * 10_000))),))
     armed = Request(messages=plain.messages, tools=(Tool("f", "Does it.", {"type": "object", "properties": {}}),))
-    assert estimate_request(seen) == estimate_request(plain) + IMAGE_TOKENS
+    assert estimate_request(seen) == estimate_request(plain) + UNKNOWN_SIZE
     assert estimate_request(armed) > estimate_request(plain) + 100
 
 

@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 import harness.providers
 from harness import registry
 from harness.model import Message, Request, Target
-from harness.providers.capabilities import Capabilities, Parameter, Table, check, parse, repeat_seed, seed_range, supported
+from harness.providers.capabilities import (
+    Capabilities,
+    ImageLimits,
+    Parameter,
+    Table,
+    check,
+    parse,
+    repeat_seed,
+    seed_range,
+    supported,
+)
 
 TABLE = parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
@@ -196,3 +206,14 @@ def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Ca
 def test_what_is_no_table_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="capabilities"):
         parse(text)
+
+
+def test_limits_of_images() -> None:
+    limited = (
+        '- {provider: p, models: ["*"], source: s, parameters: {}, images: {types: [image/png], max_bytes: 5, max_side: 8}}'
+    )
+    entry = parse(limited).find("p", "m")
+    assert entry is not None
+    assert entry.images == ImageLimits(("image/png",), max_bytes=5, max_side=8)
+    with pytest.raises(ValueError, match="entry 1"):
+        parse(limited.replace("max_side", "max_height"))

@@ -1,0 +1,63 @@
+"""Images in messages: which there are, what a person is told of one, and a message that names its images without their bytes.
+
+An image's bytes are many and its hash is short: a trial's key and a line of the run folder hold the hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from harness.model import Exchange, Image, Message, Text
+
+MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+"""What may be sent, and shown in a report; all of them are pixels, none is a program."""
+
+
+def images_of(messages: Iterable[Message]) -> list[Image]:
+    """The images in some messages, in order."""
+    several = [message.content for message in messages if type(message.content) is not str]
+    return [part for content in several for part in content if isinstance(part, Image)]
+
+
+def bare(message: Message) -> Message:
+    """The message with each image known by its hash alone, where it has one."""
+    if isinstance(message.content, str):
+        return message
+    parts = [replace(part, data="") if isinstance(part, Image) and part.sha256 else part for part in message.content]
+    return replace(message, content=tuple(parts))
+
+
+def is_bare(image: Image) -> bool:
+    """Whether the image's bytes are elsewhere, under its hash."""
+    return not image.data and image.sha256 is not None
+
+
+def with_images(exchange: Exchange) -> bool:
+    """Whether the exchange's request holds images; as cheap as can be, since every line is asked."""
+    return any([type(message.content) is not str for message in exchange.request.messages])  # noqa: C419 - the faster
+
+
+def file_size(image: Image) -> int:
+    """Bytes of the image file; base64 holds three in four characters."""
+    return len(image.data) * 3 // 4 - image.data.count("=", -2)
+
+
+def described(image: Image) -> str:
+    """`[image png 64×64, 1.2 kB]`."""
+    facts = image.media_type.removeprefix("image/")
+    facts += f" {image.width}×{image.height}" if image.width and image.height else ""
+    return f"[image {facts}, {_bytes(file_size(image))}]" if image.data else f"[image {facts}, its bytes are missing]"
+
+
+def readable(message: Message) -> str:
+    """The message's text with each image described where it stands, on a line of its own."""
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(part.text if isinstance(part, Text) else described(part) for part in message.content)
+
+
+def _bytes(count: int) -> str:
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.1f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
