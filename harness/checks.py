@@ -14,6 +14,7 @@ from harness.pricing.cost import upper_bound
 from harness.pricing.tiles import image_bound
 from harness.providers import capabilities
 from harness.suite import Eval, Suite
+from harness.suite.problems import Place
 
 SPARE_FILES = 40
 """Open files kept for everything that is no connection: the run folder, the children's pipes, the interpreter."""
@@ -37,6 +38,29 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     return dropped
+
+
+def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+    """Raise SuiteError, all at once and each at its place, for what is asked in a form that a target's provider has not."""
+    problems = [
+        Problem(f"target {target.name!r}: {target.model} on {target.provider} {what}", place.path, place.line, place.column)
+        for target in targets
+        if (entry := table.find(target.provider, target.model, target.api_version)) is not None
+        for each in suite.evals
+        for place, what in _forms_missing(each, entry)
+    ]
+    if problems:
+        raise SuiteError(problems)
+
+
+def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:
+    """What of an eval cannot be asked of a model: where it stands, and what to write instead."""
+    for prompt in each.prompts:
+        if prompt.text is not None and not entry.prompt:
+            yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
+    form = each.response_format
+    if form is not None and form.type == "guided_json" and each.format_place is not None and not entry.guided_json:
+        yield each.format_place, "has no guided_json; ask for `type: json_schema`"
 
 
 def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:

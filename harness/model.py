@@ -310,6 +310,10 @@ STALLED = "stalled"
 """The flag of a response that was under way while this process did not run: its latency says nothing of the server."""
 
 
+CACHED = "cached"
+"""The flag of a response that a gateway gave from its cache: its latency says nothing of the model."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
     """A token of the answer with the natural logarithm of its probability; `top` are the likeliest ones in its place."""

@@ -81,19 +81,21 @@ class Plan:
     def _block_trials(
         self, target: Target, identity: bytes, block: int, evaluation: Eval, case: Case, repeat: int
     ) -> Iterator[Trial]:
-        rendered: dict[str, tuple[tuple[Message, ...], bytes]] = {}
+        rendered: dict[str, tuple[tuple[Message, ...], str | None, bytes]] = {}
         graders = evaluation.graders if case.graders is None else case.graders
         stream = self.suite.run.stream
         for prompt, setting in self._configurations(evaluation, block):
             if prompt.id not in rendered:
                 rendered[prompt.id] = _rendered(prompt, case)
-            messages, message_bytes = rendered[prompt.id]
+            messages, text, content = rendered[prompt.id]
             sampling = self._sampling(target, case, setting, repeat)
-            request = Request(messages, sampling, stream, response_format=evaluation.response_format)
+            request = Request(
+                messages, sampling, stream, response_format=evaluation.response_format, prompt=text, raw=prompt.raw
+            )
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
-                key=_key(identity, who, message_bytes, request),
+                key=_key(identity, who, content, request),
                 request=request,
                 expected=case.expected,
                 variables=case.vars,
@@ -195,14 +197,17 @@ def canonical(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], bytes]:
-    messages = prompt.render(case.vars, case.folder)
-    return messages, _dumps([bare(message) for message in messages] if prompt.illustrated else messages)
+def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | None, bytes]:
+    """Messages, or else plain text; and the bytes of either, for keys."""
+    messages, text = prompt.render(case.vars, case.folder), prompt.render_text(case.vars)
+    if text is not None:
+        return messages, text, _dumps((text, prompt.raw))
+    return messages, text, _dumps([bare(message) for message in messages] if prompt.illustrated else messages)
 
 
-def _key(target: bytes, who: Identity, messages: bytes, request: Request) -> str:
+def _key(target: bytes, who: Identity, content: bytes, request: Request) -> str:
     """Hash of the identity and of what will be sent."""
-    digest = blake2b(messages, digest_size=16)
+    digest = blake2b(content, digest_size=16)
     digest.update(target)
     digest.update(_dumps((who, request.sampling, request.stream, request.response_format)))
     return digest.hexdigest()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.checks import check_budget, check_images, check_sampling, within_open_files
+from harness.checks import check_budget, check_forms, check_images, check_sampling, within_open_files
 from harness.errors import UsageError
 from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from harness.simulator import Config as SimulatorConfig
 
 SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
-SIMULATOR_PATHS = {"cloudflare": "/client/v4/accounts/simulated", "openai": "/v1"}
+SIMULATOR_PATHS = {
+    "cloudflare": "/client/v4/accounts/simulated",
+    "cloudflare-chat": "/client/v4/accounts/simulated",
+    "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",
+    "openai": "/v1",
+}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -77,6 +82,7 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         check_identities(suite, targets)
         targets, notes = within_open_files(targets)
         table = capability_table()
+        check_forms(suite, targets, table)
         notes += check_images(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
@@ -128,7 +134,7 @@ class _Resolver:
             base_url=base_url,
             api_key_env=key,
             headers={name: self._filled(value, spec, secret=True) for name, value in spec.headers.items()},
-            extra_body=spec.extra_body,
+            extra_body=spec.extra_body if spec.functions is None else {"functions": spec.functions_sent(), **spec.extra_body},
             sampling=dict(spec.sampling) if default is None else {"max_tokens": default, **spec.sampling},
             limits=self._limits(spec),
             price=_price(spec) or (entry.price if entry else None),
@@ -196,7 +202,7 @@ def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
 def _entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
     """Today's price and limits of a model, where its vendor is known."""
     prices = price_catalogue()
-    vendor = provider if address.startswith(SIMULATOR) else prices.vendor(provider, address)
+    vendor = prices.seller(provider) if address.startswith(SIMULATOR) else prices.vendor(provider, address)
     return prices.find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 

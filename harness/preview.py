@@ -43,6 +43,8 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
                 yield _heading(trial)
                 yield from (clean(f"── {message.role}\n{message.text}") for message in trial.request.messages)
+                if trial.request.prompt is not None:
+                    yield clean(f"── prompt\n{trial.request.prompt}")
                 yield clean(_wire_text(target, provider.encode(target, trial.request)))
 
 

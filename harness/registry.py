@@ -53,10 +53,12 @@ def _installed(kind: Kind) -> dict[str, str]:
 for _name in (
     "anthropic",
     "cloudflare",
+    "cloudflare-chat",
+    "cloudflare-gateway",
     "gemini",
     "openai",
 ):
-    register("providers", _name, f"harness.providers.{_name}:provider")
+    register("providers", _name, f"harness.providers.{_name.replace('-', '_')}:provider")
 
 for _name, _module in {
     "equals": "text",

@@ -160,6 +160,9 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
     for message in exchange.request.messages:
         yield clean(f"── {message.role}")
         yield clean(message.text)
+    if exchange.request.prompt is not None:
+        yield clean("── prompt")
+        yield clean(exchange.request.prompt)
     response = exchange.response
     usage = response.usage
     facts: list[str] = [response.finish_reason or "no finish reason"]

@@ -12,7 +12,7 @@ import numpy as np
 from harness.analysis import words
 from harness.analysis.comparison import Configuration, RunHeader
 from harness.analysis.stats import samples_for_upper_bound
-from harness.model import STALLED
+from harness.model import CACHED, STALLED
 
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
@@ -117,11 +117,13 @@ def _sources(trials: Any) -> Iterator[str]:
     estimated = int((trials["tokens_source"] == "estimated").sum())
     if estimated:
         yield f"The tokens of {words.plural(estimated, 'answer')} are estimated: the server did not report them."
-    flags = trials["flags"].value_counts()
-    stalled = sum(int(count) for listed, count in flags.items() if STALLED in json.loads(listed))
-    if stalled:
+    flagged = _flagged(trials)
+    if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
         slept = "this machine slept or starved while they were under way"
         yield f"The latency of {words.plural(stalled, 'answer')} is left out: {slept}."
+    if cached := sum(count for (_, flag), count in flagged.items() if flag == CACHED):
+        told = "send `cf-aig-skip-cache: true`, or vary the seed"
+        yield f"{words.plural(cached, 'answer')} came from a gateway's cache: in no latency figure; {told}."
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
         yield f"{words.plural(replayed, 'answer')} replayed from earlier runs: in no latency figure and in no new spending."

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.analysis import measures
 from harness.analysis.columns import Column
-from harness.model import STALLED, Exchange, Grade, Manifest, Message, Record, Response, Usage
+from harness.model import CACHED, STALLED, Exchange, Grade, Manifest, Message, Record, Response, Usage
 
 MEASURES = [
     Column(
@@ -222,8 +222,10 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
 
 
 def _measures(response: Response) -> tuple[float | None, ...]:
-    """In the order of `MEASURES`; all unknown where the response has an error, was replayed, or the client slept meanwhile."""
-    if response.error or response.replayed is not None or STALLED in response.flags:
+    """In the order of `MEASURES`; all unknown where there is an error, or the time measured is not the model's: the answer was
+    replayed, came from a gateway's cache, or the client slept meanwhile.
+    """
+    if response.error or response.replayed is not None or STALLED in response.flags or CACHED in response.flags:
         return _UNMEASURED
     marks, usage = response.marks, response.usage
     return (

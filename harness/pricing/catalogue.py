@@ -63,9 +63,10 @@ class Entry:
 class Catalogue:
     """All entries, found by vendor, model or alias, and day."""
 
-    def __init__(self, entries: tuple[Entry, ...], hosts: Mapping[str, str]) -> None:
+    def __init__(self, entries: tuple[Entry, ...], hosts: Mapping[str, str], sellers: Mapping[str, str]) -> None:
         self.entries = entries
         self._hosts = hosts
+        self._sellers = sellers
         self._by_name: dict[tuple[str, str], list[Entry]] = {}
         for entry in sorted(entries, key=lambda entry: entry.valid_from, reverse=True):
             for name in (entry.model, *entry.aliases):
@@ -80,7 +81,11 @@ class Catalogue:
 
     def vendor(self, provider: str, address: str) -> str | None:
         """Whose prices a target of `provider` at `address` pays; None for an unknown server that speaks another's format."""
-        return self._hosts.get(urlsplit(address).hostname or "") if provider in _SPOKEN_BY_OTHERS else provider
+        return self._hosts.get(urlsplit(address).hostname or "") if provider in _SPOKEN_BY_OTHERS else self.seller(provider)
+
+    def seller(self, provider: str) -> str:
+        """Whose prices the models of `provider` have at its own address: its own, unless it is another's second door."""
+        return self._sellers.get(provider, provider)
 
 
 def parse(text: str) -> Catalogue:
@@ -88,7 +93,7 @@ def parse(text: str) -> Catalogue:
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
         entries = [_entry(listing, fields) for listing in content["vendors"] for fields in listing["prices"]]
-        return Catalogue(tuple(entries), dict(content["hosts"]))
+        return Catalogue(tuple(entries), dict(content["hosts"]), dict(content.get("providers", {})))
     except (TypeError, KeyError, AttributeError, yaml.YAMLError) as wrong:
         raise ValueError(f"price catalogue: {wrong!r}") from wrong
 

@@ -69,7 +69,8 @@ class ImageLimits:
 class Capabilities:
     """What the models of one provider that match a pattern can do; a fact that is not known is None.
 
-    `api_versions` are patterns of the versions of the provider's API this is about; empty: of all.
+    `api_versions` are patterns of the versions of the provider's API this is about; empty: of all. Few have the last three, so
+    they are no unless said: a plain prompt to complete, Workers AI's `guided_json`, and batches.
     """
 
     provider: str
@@ -83,6 +84,9 @@ class Capabilities:
     context: int | None = None
     api_versions: tuple[str, ...] = ()
     images: ImageLimits | None = None
+    prompt: bool = False
+    guided_json: bool = False
+    batch: bool = False
 
     def matches(self, provider: str, model: str, api_version: str | None = None) -> bool:
         """Whether this entry is about `model` as asked in that version of the API."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from harness.model import Auth, FinishReason, Request, ResponseFormat, Target, Tool, Usage, Wire
 from harness.providers import chat, failures, usage
-from harness.providers.base import Signal
+from harness.providers.base import Decoder, Signal
 from harness.providers.decoding import ChatDecoder
 from harness.providers.jsontext import dumps
 
@@ -34,7 +34,10 @@ OPENAI_SHAPED = (
     "@cf/deepseek-ai/deepseek-v4",
 )
 
+RUN = "/ai/run/"
+
 _TOOL_CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
+_JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
 
 class Cloudflare:
@@ -47,19 +50,31 @@ class Cloudflare:
 
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""
-        if request.prompt is not None and request.messages:
-            raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
-        return Wire(
-            path=_path(target.model),
-            headers=chat.headers(target, request),
-            body=dumps(_body(target, request)),
-            auth=Auth(target.api_key_env) if target.api_key_env else None,
-        )
+        return wire(target, request, path(RUN, target.model))
 
-    def decoder(self, target: Target, request: Request) -> CloudflareDecoder:
+    def decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
-        limit = target.extra_body.get("max_tokens", _max_tokens(request))
-        return CloudflareDecoder(request, limit if isinstance(limit, int) else None)
+        return decoder(target, request)
+
+
+def wire(target: Target, request: Request, where: str) -> Wire:
+    """`request` in the native format at the path `where`. Raises ValueError for what the schema does not take together."""
+    if request.prompt is not None and request.messages:
+        raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
+    if request.prompt is not None and request.tools:
+        raise ValueError(f"target {target.name}: Workers AI takes tools only beside messages, not beside a plain prompt")
+    return Wire(
+        path=where,
+        headers=chat.headers(target, request),
+        body=dumps(_body(target, request)),
+        auth=Auth(target.api_key_env) if target.api_key_env else None,
+    )
+
+
+def decoder(target: Target, request: Request) -> CloudflareDecoder:
+    """Reads an answer to `request`, which was sent with an output limit of its own, the target's, or the default."""
+    limit = target.extra_body.get("max_tokens", max_tokens(request))
+    return CloudflareDecoder(request, limit if isinstance(limit, int) else None)
 
 
 class CloudflareDecoder(ChatDecoder):
@@ -132,7 +147,8 @@ class CloudflareDecoder(ChatDecoder):
         return "tool_calls" if self._answer.calls else "stop"
 
 
-def _max_tokens(request: Request) -> Any:
+def max_tokens(request: Request) -> Any:
+    """The output limit to send: the request's, else the one the service would take without a word."""
     asked = request.sampling.get("max_tokens")
     return DEFAULT_MAX_TOKENS if asked is None else asked
 
@@ -140,7 +156,7 @@ def _max_tokens(request: Request) -> Any:
 def _body(target: Target, request: Request) -> dict[str, Any]:
     body = _prompt(request)
     body.update(chat.sampling(request.sampling))
-    body["max_tokens"] = _max_tokens(request)
+    body["max_tokens"] = max_tokens(request)
     if request.raw:
         body["raw"] = True
     if request.stream:
@@ -149,8 +165,7 @@ def _body(target: Target, request: Request) -> dict[str, Any]:
         body["tools"] = [_tool(function) for function in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = chat.tool_choice(request.tool_choice)
-    if request.response_format is not None:
-        body["response_format"] = _response_format(target.model, request.response_format)
+    body.update(_form(target.model, request.response_format))
     body.update(target.extra_body)
     return body
 
@@ -161,17 +176,47 @@ def _prompt(request: Request) -> dict[str, Any]:
     return {"messages": [chat.message(turn, _nine_alphanumerics) for turn in request.messages]}
 
 
-def _response_format(model: str, wanted: ResponseFormat) -> dict[str, Any]:
+def _form(model: str, wanted: ResponseFormat | None) -> dict[str, Any]:
+    """The field that asks for the answer's form: `guided_json` is a field of its own, with nothing around the schema."""
+    if wanted is None:
+        return {}
+    if wanted.type == "guided_json":
+        return {"guided_json": wanted.schema or {}}
     if wanted.type == "json_object" or model.startswith(OPENAI_SHAPED):
-        return chat.response_format(wanted)
-    return {"type": "json_schema", "json_schema": wanted.schema or {}}
+        return {"response_format": chat.response_format(wanted)}
+    return {"response_format": {"type": "json_schema", "json_schema": wanted.schema or {}}}
 
 
 def _tool(function: Tool) -> dict[str, Any]:
     encoded = chat.tool(function)
     # A JSON Schema dialect inside a tool's parameters made Scout answer nothing at all.
-    encoded["function"]["parameters"] = _without_dialect(function.parameters)
+    encoded["function"]["parameters"] = _complete(_without_dialect(function.parameters))
     return encoded
+
+
+def _complete(parameters: dict[str, Any]) -> dict[str, Any]:
+    """`parameters` with what the schema requires: a type, properties, and of each property a type and a description.
+
+    What is filled in is a hint to the model: nothing checks its calls against it.
+    """
+    properties = {name: _described(name, each) for name, each in (parameters.get("properties") or {}).items()}
+    return {"type": "object", **parameters, "properties": properties}
+
+
+def _described(name: str, schema: Any) -> dict[str, Any]:
+    given = schema if isinstance(schema, dict) else {}
+    return {**given, "type": given.get("type") or _type_of(given), "description": given.get("description") or name}
+
+
+def _type_of(schema: Mapping[str, Any]) -> Any:
+    """The type that a schema without one implies: its values' or its branches', where that is one; else a string."""
+    values = [schema["const"]] if "const" in schema else schema.get("enum") or []
+    branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key) or () if isinstance(branch, dict)]
+    kinds = {_JSON_TYPES.get(type(value), "string") for value in values}
+    kinds |= {branch["type"] for branch in branches if isinstance(branch.get("type"), str)} - {"null"}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return "object" if "properties" in schema else "array" if "items" in schema else "string"
 
 
 def _without_dialect(schema: Any) -> Any:
@@ -189,8 +234,9 @@ def _nine_alphanumerics(identifier: str) -> str:
 
 
 @lru_cache
-def _path(model: str) -> str:
-    return "/ai/run/" + quote(model, safe="@/:")
+def path(before: str, model: str) -> str:
+    """The path of `model`, whose `@` and `/` are literal."""
+    return before + quote(model, safe="@/:")
 
 
 provider = Cloudflare()

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from harness.model import Error, FinishReason, Message, Request, TokenLogprob, Usage
+from harness.model import CACHED, Error, FinishReason, Message, Request, TokenLogprob, Usage
 from harness.providers import failures
 from harness.providers.base import Decoded, Signal
 from harness.providers.chat import FINISH_REASONS, Answer
@@ -21,6 +21,8 @@ from harness.providers.heeded import Heeded
 from harness.providers.jsontext import UnreadableJSONError, loads, snippet
 
 DONE = b"[DONE]"
+CACHE_STATUS = "cf-aig-cache-status"
+"""The header in which Cloudflare's AI Gateway, before any provider, says whether an answer is from its cache: HIT or MISS."""
 
 _NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
 
@@ -85,6 +87,8 @@ class AnswerDecoder:
         reason = self._reason() if error is None else None
         message = self._message() if error is None or self._answer.started else None
         self._describe(message, reason)
+        if headers.get(CACHE_STATUS, "").upper() == "HIT":
+            self._flags[CACHED] = None
         return Decoded(
             message=message,
             usage=self._usage(headers),

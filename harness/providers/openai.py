@@ -28,18 +28,25 @@ class OpenAI:
 
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot carry."""
-        if request.prompt is not None or request.raw:
-            raise ValueError(f"target {target.name}: chat completions take messages; a raw prompt needs another provider")
-        return Wire(
-            path="/chat/completions",
-            headers=chat.headers(target, request),
-            body=dumps(_body(target, request)),
-            auth=Auth(target.api_key_env) if target.api_key_env else None,
-        )
+        return wire(target, request, "/chat/completions", request.sampling)
 
     def decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A fresh decoder for one attempt at `request`."""
         return OpenAIDecoder(request)
+
+
+def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any]) -> Wire:
+    """`request` as a chat completion at `path`, drawn with `sampling`. Raises ValueError for what this format cannot carry."""
+    if request.prompt is not None or request.raw:
+        raise ValueError(f"target {target.name}: chat completions take messages; a raw prompt needs another provider")
+    if request.response_format is not None and request.response_format.type == "guided_json":
+        raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
+    return Wire(
+        path=path,
+        headers=chat.headers(target, request),
+        body=dumps(_body(target, request, sampling)),
+        auth=Auth(target.api_key_env) if target.api_key_env else None,
+    )
 
 
 class OpenAIDecoder(ChatDecoder):
@@ -76,10 +83,10 @@ def _groq_usage(chunk: dict[str, Any]) -> Any:
     return extra.get("usage") if type(extra) is dict else None
 
 
-def _body(target: Target, request: Request) -> dict[str, Any]:
+def _body(target: Target, request: Request, sampling: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {"model": target.model, "messages": [chat.message(turn) for turn in request.messages]}
     limit = "max_completion_tokens" if target.address.rstrip("/") == ADDRESS else "max_tokens"
-    body.update(chat.sampling(request.sampling, limit))
+    body.update(chat.sampling(sampling, limit))
     if request.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}

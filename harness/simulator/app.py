@@ -19,6 +19,7 @@ from harness.simulator.config import Config, faults_from_data
 from harness.simulator.delivery import deliver
 from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Native
 from harness.simulator.faults import Fault, pick
+from harness.simulator.gateway import Gateway, behind
 from harness.simulator.latency import Latency
 from harness.simulator.ledger import Entry, Ledger
 from harness.simulator.line import MARK, Line, Receive, Scope, Send
@@ -39,6 +40,7 @@ class App:
         self._model = Model(config.seed)
         self._latency = Latency(config.ttft_s, config.inter_token_s, config.jitter)
         self._ledger = Ledger(config.ledger)
+        self._gateway = Gateway()
         self._faults = config.faults
         self._faults_from = 0
         self._control: dict[tuple[str, str], Answerer] = {
@@ -71,13 +73,17 @@ class App:
         """Read, draw, render and deliver; returns the outcome, raises `Refusal`."""
         dialect = routed(entry.method, entry.path)
         self._authenticate(entry, dialect)
+        if (held := self._gateway.held(entry)) is not None:
+            entry.model, entry.usage = held.model, held.usage
+            await deliver(line, held.body, (0.0,) * (1 + len(held.body.frames or ())))
+            return _outcome(line, entry, None)
         asked = dialect.read(entry.body)
         entry.model = asked.prompt.model
         key = self._model.key(asked.prompt)
         reply = self._reply(asked, key, entry)
-        body = asked.render(reply)
-        offsets = self._latency.offsets(reply.steps, Stream("latency", key))
         fault = pick(self._faults, self._config.seed, entry.number - self._faults_from, entry.model)
+        body = self._gateway.passed(entry, asked.render(reply), keep=fault is None)
+        offsets = self._latency.offsets(reply.steps, Stream("latency", key))
         await self._deliver(line, dialect, reply, body, offsets, fault)
         return _outcome(line, entry, fault)
 
@@ -119,6 +125,7 @@ class App:
         """As freshly started, but for the fault rules, which count from one again."""
         self._ledger.reset()
         self._model.forget()
+        self._gateway.forget()
         self._faults_from = 0
         return 200, b'{"reset":true}'
 
@@ -137,7 +144,7 @@ class App:
 def routed(method: str, path: str) -> Dialect:
     """The dialect spoken at an address; raises `Refusal` where nobody answers."""
     dialect = dialect_for(path)
-    known = path in DOORS or (path.startswith(ACCOUNTS) and _account_path(path) is not None)
+    known = path in DOORS or _workers_ai(path) is not None
     if not known:
         raise dialect.failure(404)
     if method != "POST":
@@ -147,14 +154,16 @@ def routed(method: str, path: str) -> Dialect:
 
 def dialect_for(path: str) -> Dialect:
     """The dialect errors at an address are worded in, whether or not there is anything."""
-    if not path.startswith("/client/v4/"):
+    inside = _workers_ai(path)
+    if inside is None and not path.startswith("/client/v4/"):
         return DOORS.get(path, Chat)()
-    inside = _account_path(path)
     return CloudflareChat() if inside == "v1/chat/completions" else Native((inside or "").removeprefix("run/"))
 
 
-def _account_path(path: str) -> str | None:
-    """What follows `…/{account}/ai/`, if it is something that is served."""
+def _workers_ai(path: str) -> str | None:
+    """What follows `…/{account}/ai/`, or is behind a gateway, if it is something that is served."""
+    if not path.startswith(ACCOUNTS):
+        return behind(path)
     account, _, inside = path.removeprefix(ACCOUNTS).partition("/ai/")
     served = inside == "v1/chat/completions" or (inside.startswith("run/") and len(inside) > len("run/"))
     return inside if account and "/" not in account and served else None

@@ -136,9 +136,16 @@ class GateReader:
         self._problems.add(Place(self._document.path, gate.line, gate.column), f"the gate `{gate.text}`: {message}")
 
 
-def warnings_of(evals: Sequence[Eval], sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int) -> list[str]:
+def warnings_of(
+    evals: Sequence[Eval], targets: Sequence[TargetSpec], sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int
+) -> list[str]:
     """What is not wrong, but probably not meant."""
-    found = [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not each.graders]
+    found = [
+        f"the target `{each.name}` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`"
+        for each in targets
+        if each.functions is not None
+    ]
+    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not each.graders]
     fixed = any(isinstance(point.get("seed"), dict) for point in (sampling, *settings))
     if fixed and repeats > 1:
         found.append(f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write `seed: s` to vary it")

@@ -121,6 +121,7 @@ class EvalReader:
             graders=graders,
             response_format=self._format(written.response_format, document, base),
             album=selection.album,
+            format_place=document.place(("response_format",), key=True) if written.response_format else None,
         )
 
     def _selection(self, name: str, prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> Selection:

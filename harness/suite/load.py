@@ -118,7 +118,7 @@ class _Loader:
             run=self._run(written.run),
             gates=gates,
             strict=written.strict,
-            warnings=tuple(check.warnings_of(evals, sampling, settings.points, repeats)),
+            warnings=tuple(check.warnings_of(evals, targets, sampling, settings.points, repeats)),
         )
 
     def _targets(self, written: SuiteFile) -> list[TargetSpec]:

@@ -21,11 +21,16 @@ TurnRole = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Turns to fill in; `place` is where the prompt stands, for messages."""
+    """Turns to fill in, or plain text to be completed; `place` is where the prompt stands, for messages.
+
+    `raw` says that the text holds the chat template's tokens itself.
+    """
 
     id: str
     turns: tuple[tuple[TurnRole, Template | Illustrated], ...]
     place: Place
+    text: Template | None = None
+    raw: bool = False
 
     def render(self, variables: Mapping[str, Any], folder: Path | None = None) -> tuple[Message, ...]:
         """The messages for one case's variables; `folder` is its file's. Raises TemplateError, naming the prompt."""
@@ -37,7 +42,17 @@ class Prompt:
                 ]
             )
         except TemplateError as error:
-            raise TemplateError(f"prompt `{self.id}`: {error.message}", error.place) from None
+            raise self._named(error) from None
+
+    def render_text(self, variables: Mapping[str, Any]) -> str | None:
+        """The plain text for one case's variables, None where the prompt has turns. Raises TemplateError, naming the prompt."""
+        try:
+            return None if self.text is None else self.text.render(variables)
+        except TemplateError as error:
+            raise self._named(error) from None
+
+    def _named(self, error: TemplateError) -> TemplateError:
+        return TemplateError(f"prompt `{self.id}`: {error.message}", error.place)
 
     @property
     def illustrated(self) -> tuple[Illustrated, ...]:
@@ -47,7 +62,8 @@ class Prompt:
     @property
     def variables(self) -> frozenset[str]:
         """The names every case must give a value."""
-        return frozenset[str]().union(*(template.variables for _, template in self.turns))
+        templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
+        return frozenset[str]().union(*(template.variables for template in templates))
 
 
 class GraderSpec(BaseModel):

@@ -72,8 +72,11 @@ class PromptReader:
                 return None
             item = PromptSpec(file=item)
         default = self._name_of(item.file, place) if item.file else "prompt" if index == 0 else f"prompt-{index + 1}"
-        turns = [self._compiled(turn) for turn in self._turns(item, at)]
-        return Prompt(item.id or default, tuple(turn for turn in turns if turn is not None), place)
+        turns = tuple(turn for each in self._turns(item, at) if (turn := self._compiled(each)) is not None)
+        if item.prompt is not None:
+            text = next((each for _, each in turns if isinstance(each, Template)), None)
+            return Prompt(item.id or default, (), place, text, item.raw)
+        return Prompt(item.id or default, turns, place)
 
     def _name_of(self, file: str, place: Place) -> str:
         try:
@@ -85,6 +88,8 @@ class PromptReader:
     def _turns(self, spec: PromptSpec, at: Location) -> Iterator[_Turn]:
         if spec.file is not None:
             yield from self._file(spec.file, self._document.place((*at, "file")))
+        elif spec.prompt is not None:
+            yield _Turn("user", spec.prompt, self._document.text_place((*at, "prompt")))
         elif spec.messages is not None:
             for index, message in enumerate(spec.messages):
                 here = (*at, "messages", index)

@@ -39,7 +39,7 @@ class TurnSpec(Language):
 
 
 class PromptSpec(Language):
-    """A prompt: inline turns, a list of messages, or a Markdown file of turns."""
+    """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be completed."""
 
     refused: ClassVar[Mapping[str, str]] = {"tools": "ask without tools", "turns": "write the conversation as `messages:`"}
 
@@ -55,15 +55,22 @@ class PromptSpec(Language):
     )
     file: Text | None = Field(None, description="A Markdown file with `# system`, `# user` and `# assistant` headings.")
 
+    prompt: Annotated[Text, Field(min_length=1)] | None = Field(
+        None, description="Plain text to be completed, without any turns; a template. Few providers take it."
+    )
+    raw: Flag = Field(False, description="Whether `prompt` holds the chat template's special tokens itself.")
+
     @model_validator(mode="after")
     def _one_form(self) -> PromptSpec:
         inline = any(text is not None for text in (self.system, self.user, self.assistant))
-        if [inline, self.messages is not None, self.file is not None].count(True) != 1:
-            raise ValueError("has exactly one form: system / user / assistant, or messages, or file")
+        if [inline, self.messages is not None, self.file is not None, self.prompt is not None].count(True) != 1:
+            raise ValueError("has exactly one form: system / user / assistant, or messages, or file, or prompt")
         if self.images and self.user is None:
             raise ValueError(
                 "shows `images` with the user's message; beside messages, give each message its own, in a file `![](…)`"
             )
+        if self.raw and self.prompt is None:
+            raise ValueError("has `raw`, which only a `prompt` can be")
         return self
 
 
@@ -93,7 +100,9 @@ class CaseSpec(Language):
 class FormatSpec(Language):
     """The form the answer must have."""
 
-    type: Literal["json_object", "json_schema"] = Field(description="Any JSON object, or JSON that fits `schema`.")
+    type: Literal["json_object", "json_schema", "guided_json"] = Field(
+        description="Any JSON object, or JSON that fits `schema`; guided_json is Workers AI's own field for that."
+    )
     schema_: Text | dict[str, Any] | None = Field(None, alias="schema", description="A JSON Schema, or the file that holds it.")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
         "answer", description="What providers call the schema."
@@ -101,8 +110,8 @@ class FormatSpec(Language):
 
     @model_validator(mode="after")
     def _schema_where_needed(self) -> FormatSpec:
-        if (self.type == "json_schema") != (self.schema_ is not None):
-            raise ValueError("needs `schema` with type json_schema, and only there")
+        if (self.type != "json_object") != (self.schema_ is not None):
+            raise ValueError("needs `schema` with the types json_schema and guided_json, and only there")
         return self
 
 

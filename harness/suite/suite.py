@@ -13,6 +13,7 @@ from harness.suite.cases import Cases
 from harness.suite.gates import GateSpec
 from harness.suite.nouns import GraderSpec, Prompt
 from harness.suite.pictures import Album
+from harness.suite.problems import Place
 from harness.suite.run import RunSpec
 from harness.suite.targets import TargetSpec
 
@@ -29,6 +30,7 @@ class Eval(BaseModel):
     graders: tuple[GraderSpec, ...] = ()
     response_format: InstanceOf[ResponseFormat] | None = None
     album: InstanceOf[Album] | None = None
+    format_place: InstanceOf[Place] | None = None
 
 
 class Suite(BaseModel):

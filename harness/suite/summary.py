@@ -72,7 +72,9 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
     }
 
 
-def _turns(prompt: Prompt) -> list[dict[str, str]]:
+def _turns(prompt: Prompt) -> list[dict[str, Any]]:
+    if prompt.text is not None:
+        return [{"prompt": prompt.text.source, "raw": prompt.raw}]
     return [{"role": role, "content": turn.source} for role, turn in prompt.turns]
 
 
@@ -104,7 +106,8 @@ def _portable(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
 def _sent(target: TargetSpec) -> list[Any]:
     """What of a target decides what is sent, and to whom."""
     simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
-    return [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
+    sent = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
+    return sent if target.functions is None else [*sent, target.functions_sent()]
 
 
 def _digest(value: Any) -> str:

@@ -22,6 +22,8 @@ from harness.suite.units import Count, Delay, Money, Number, Text, Whole
 from harness.suite.yaml import Document, parse
 
 SIMULATOR = "simulator"
+FUNCTION_FORMATS = ("cloudflare", "cloudflare-gateway")
+"""The providers whose format has the deprecated `functions`."""
 
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -88,12 +90,24 @@ class PriceSpec(Language):
 class SimulatorSpec(Language):
     """How the simulator behaves for this target."""
 
-    api: Literal["cloudflare", "openai"] = Field("cloudflare", description="Which provider's wire format it speaks.")
+    api: Literal[
+        "cloudflare",
+        "cloudflare-chat",
+        "cloudflare-gateway",
+        "openai",
+    ] = Field("cloudflare", description="Which provider's wire format it speaks.")
     seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")
     ttft: Delay | None = Field(None, description="Mean time to the first token.")
     inter_token: Delay | None = Field(None, description="Mean time between tokens.")
     jitter: Annotated[Number, Field(ge=0)] | None = Field(None, description="Spread of both: the sigma of a log-normal factor.")
     faults: list[dict[str, Any]] = Field(default_factory=list, description="Faults to inject (`harness simulate --help`).")
+
+
+class FunctionSpec(Language):
+    """A function of Workers AI's embedded function calling, which it has deprecated."""
+
+    name: Text = Field(description="The function's name.")
+    code: Text = Field(description="Its JavaScript.")
 
 
 class TargetSpec(Language):
@@ -124,12 +138,24 @@ class TargetSpec(Language):
         default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
     )
     extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields to add to each request's body, as they are.")
+    functions: Annotated[list[FunctionSpec], Field(min_length=1)] | None = Field(
+        None, description="Deprecated by Workers AI (provider cloudflare only): give `tools:` instead."
+    )
     sampling: Parameters = Field(default_factory=dict, description="Sampling parameters of this target; the suite's win.")
     limits: LimitsSpec = Field(default_factory=LimitsSpec, description="How hard this target may be driven.")
     price: PriceSpec | None = Field(None, description="What it costs, instead of the price catalogue's figure.")
     context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
     unsupported: Unsupported | None = Field(None, description="For this target, instead of the run's `unsupported:`.")
     simulator: SimulatorSpec | None = Field(None, description="How the simulator behaves (provider simulator only).")
+
+    @property
+    def format(self) -> str:
+        """The provider whose wire format is spoken: of a simulated target, the one it plays."""
+        return (self.simulator or SimulatorSpec()).api if self.provider == SIMULATOR else self.provider
+
+    def functions_sent(self) -> list[dict[str, str]]:
+        """The deprecated functions as they stand in a body."""
+        return [each.model_dump() for each in self.functions or ()]
 
 
 class Table:
@@ -176,6 +202,8 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
         )
     if simulated and (spec.base_url or spec.api_key):
         problems.add(place, f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove them")
+    if spec.functions is not None and spec.format not in FUNCTION_FORMATS:
+        problems.add(place, f"the target `{spec.name}` has `functions:`, which {spec.format} has not; give `tools:` instead")
     if spec.api_version is not None:
         _check_api_version(spec, spec.api_version, place, problems)
 

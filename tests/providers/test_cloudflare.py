@@ -116,6 +116,16 @@ def test_a_schema_goes_bare_to_native_models_and_in_an_envelope_to_the_others(mo
     assert sent(request, target)["response_format"] == {"type": "json_schema", "json_schema": expected}
 
 
+def test_guided_json_is_a_field_of_its_own_with_nothing_around_the_schema() -> None:
+    body = sent(Request(messages=HI, response_format=ResponseFormat("guided_json", {"type": "object"}), stream=False))
+    assert body == {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 256, "guided_json": {"type": "object"}}
+
+
+def test_a_plain_prompt_takes_no_tools() -> None:
+    with pytest.raises(ValueError, match="scout: Workers AI takes tools only beside messages"):
+        provider.encode(TARGET, Request(prompt="Hi", tools=(WEATHER,)))
+
+
 def test_any_json() -> None:
     assert sent(Request(messages=HI, response_format=ResponseFormat("json_object")))["response_format"] == {
         "type": "json_object"
@@ -130,6 +140,33 @@ def test_the_schema_dialect_is_taken_out_of_tools_but_not_a_property_of_that_nam
         "type": "object",
         "properties": {"$schema": {"type": "string", "description": "d"}},
     }
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string", "description": "City"}, {"type": "string", "description": "City"}),
+        ({"type": "string"}, {"type": "string", "description": "x"}),
+        ({}, {"type": "string", "description": "x"}),
+        (True, {"type": "string", "description": "x"}),
+        ({"enum": [1, 2]}, {"enum": [1, 2], "type": "integer", "description": "x"}),
+        ({"enum": [1, "a"]}, {"enum": [1, "a"], "type": "string", "description": "x"}),
+        ({"const": True}, {"const": True, "type": "boolean", "description": "x"}),
+        ({"items": {}}, {"items": {}, "type": "array", "description": "x"}),
+        (
+            {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            {"anyOf": [{"type": "integer"}, {"type": "null"}], "type": "integer", "description": "x"},
+        ),
+    ],
+)
+def test_each_property_of_a_tool_has_the_type_and_description_the_schema_requires(schema: Any, expected: Any) -> None:
+    (tool,) = sent(Request(messages=HI, tools=(Tool("f", "d", {"type": "object", "properties": {"x": schema}}),)))["tools"]
+    assert tool["function"]["parameters"]["properties"] == {"x": expected}
+
+
+def test_a_tool_without_parameters_has_an_empty_object_of_them() -> None:
+    (tool,) = sent(Request(messages=HI, tools=(Tool("now", "The time", {}),)))["tools"]
+    assert tool["function"]["parameters"] == {"type": "object", "properties": {}}
 
 
 def test_a_foreign_call_id_becomes_nine_alphanumerics_the_same_on_both_sides() -> None:

@@ -11,6 +11,7 @@ from harness.providers.capabilities import Capabilities, Parameter, Table, parse
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "providers.md"
+FACTS = ("vision", "tools", "json_schema", "prompt", "guided_json", "batch")
 BLOCK = re.compile(r"(?<=<!-- capabilities -->\n).*?(?=<!-- /capabilities -->)", re.DOTALL)
 
 
@@ -24,7 +25,7 @@ def markdown(capabilities: Table) -> str:
     titles = [title(entry) for entry in capabilities.entries]
     rows = [["parameter", *titles], ["---"] * (len(titles) + 1)]
     rows += [[f"`{name}`", *(cell(entry.parameters.get(name)) for entry in capabilities.entries)] for name in names]
-    rows += [[fact, *(shown(entry, fact) for entry in capabilities.entries)] for fact in ("vision", "tools", "json_schema")]
+    rows += [[fact, *(shown(entry, fact) for entry in capabilities.entries)] for fact in FACTS]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
