@@ -1,12 +1,11 @@
 """The composition root of a run: from a suite's path to a folder of records, a report and an exit code.
 
-Reads like a table of contents: load, prepare, probe, send, record, report. The Send stack is composed in one line of `_stack`.
+Reads like a table of contents: load, prepare, probe, send, record, report. The Send stack is composed in `transport.stack`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 import signal
 import threading
@@ -33,19 +32,15 @@ from harness.errors import ExitCode, HarnessError, InfrastructureError, Interrup
 from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
-from harness.pricing.cost import exchange_cost, output_bound, upper_bound
-from harness.pricing.tiles import image_bound
-from harness.pricing.tokens import estimate_request
+from harness.pricing.cost import exchange_cost
 from harness.suite import Overrides, load
-from harness.transport.budget import Budget
 from harness.transport.connect import detours
 from harness.transport.http import Http
-from harness.transport.limit import Limit, SendOnSlot
+from harness.transport.limit import SendOnSlot
 from harness.transport.redact import SHORTEST, Redactor
-from harness.transport.replay import Replay, Stored, stored
-from harness.transport.retry import Retry
-from harness.transport.send import Clock
+from harness.transport.replay import Mode, Replay, Stored, stored
 from harness.transport.slots import Slot
+from harness.transport.stack import Terms, send_stack
 from harness.transport.stop import Stop
 
 if TYPE_CHECKING:
@@ -230,13 +225,10 @@ class _Job:
         return _Ended(progress, stop.asked, left)
 
     def _stack(self, http: Http, stop: Stop, progress: Progress) -> Replay:
-        """The Send stack, outermost first; `Stop` stands where something waits and where something is sent."""
-        run, seed = self.ready.suite.run, self.ready.suite.run.seed
-        limit = Limit(stop.inside(_counted(http, progress)), tokens=_tokens, seed=seed, clock=Clock(sleep=stop.sleep))
-        cap = math.inf if run.budget is None else float(run.budget)
-        budget = Budget(limit, cap, upper_bound=_upper_bound, price=_last_attempt_cost, spent=self.owed.spent)
-        retry = Retry(stop.outside(budget), seed=seed, clock=Clock(sleep=stop.nap))
-        return Replay(retry, self._stored(), mode="only" if self.replay_only else "reuse", own=self.manifest.id)
+        run = self.ready.suite.run
+        terms = Terms(run.seed, None if run.budget is None else float(run.budget), self.owed.spent)
+        mode: Mode = "only" if self.replay_only else "reuse"
+        return send_stack(_counted(http, progress), terms, stop, self._stored(), mode=mode, own=self.manifest.id)
 
     def _stored(self) -> Iterator[Stored]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
@@ -285,23 +277,6 @@ def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
 def _encode(target: Target, request: Request) -> Wire:
     wire: Wire = registry.load("providers", target.provider).encode(target, request)
     return wire
-
-
-def _tokens(call: Call) -> int:
-    """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have."""
-    return estimate_request(call.request) + (output_bound(call.request, call.target.context, call.target.extra_body) or 0)
-
-
-def _upper_bound(call: Call) -> float | None:
-    target = call.target
-    if target.price is None:
-        return None
-    most = image_bound(target.model)
-    return upper_bound(call.request, target.price, target.context, image_tokens=most, extra_body=target.extra_body)
-
-
-def _last_attempt_cost(call: Call, response: Response) -> float | None:
-    return exchange_cost(response.attempts[-1:], call.target.price).usd
 
 
 def _stored_in(folder: Path, targets: Mapping[str, Target]) -> Iterator[Stored]:

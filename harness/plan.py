@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
@@ -17,13 +17,17 @@ from math import isqrt
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.images import bare
 from harness.model import Identity, Message, Request, Target, Trial
-from harness.suite import Case, Eval, Prompt, Suite
+from harness.suite import Case, Eval, GraderSpec, Prompt, Suite
+from harness.suite.templates import Verbatim
 
 SeedRange = tuple[int, int]
+
+_VERBATIM = "\0verbatim"
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,33 @@ def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
         twice = sorted({value for value in named if named.count(value) > 1})
         if twice:
             raise UsageError(f"{suite.path}: the {axis} name {', '.join(twice)} more than once; give each its own name")
+
+
+def to_json(trial: Trial) -> bytes:
+    """`trial` as JSON, for another process."""
+    return orjson.dumps(trial, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+
+
+def from_json(data: bytes) -> Trial:
+    """The trial that `to_json` wrote. Raises ValueError where it is none."""
+    fields = orjson.loads(data)
+    graders = tuple(GraderSpec.model_validate(_verbatim(spec)) for spec in fields.pop("graders"))
+    return replace(TypeAdapter(Trial).validate_python(fields), graders=graders)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Verbatim):  # text from a file that must not become a template on the other side
+        return {_VERBATIM: dict(value)}
+    if isinstance(value, GraderSpec):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _verbatim(value: Any) -> Any:
+    """What `_plain` marked, made what it was."""
+    if isinstance(value, dict):
+        return Verbatim(value[_VERBATIM]) if _VERBATIM in value else {key: _verbatim(item) for key, item in value.items()}
+    return [_verbatim(item) for item in value] if isinstance(value, list) else value
 
 
 def canonical(value: Any) -> str:

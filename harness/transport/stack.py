@@ -1,0 +1,103 @@
+"""The Send stack, composed: the one place that names all its layers.
+
+What it takes is plain data but for the open connections and the end of the run, so that another process can build the same
+stack from JSON (`Terms`, targets, exchanges) and the same API keys. `leased` divides what one process may do among several.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from harness.model import Call, Limits, Response, Target
+from harness.pricing.cost import exchange_cost, output_bound, upper_bound
+from harness.pricing.tiles import image_bound
+from harness.pricing.tokens import estimate_request
+from harness.transport.budget import Budget
+from harness.transport.limit import Limit, SendOnSlot
+from harness.transport.replay import Mode, Replay, Stored
+from harness.transport.retry import Retry
+from harness.transport.send import Clock
+from harness.transport.stop import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a stack is held to, beside its targets' own limits.
+
+    `budget` is the most US dollars the run may cost, None for no limit, and `spent` what it has cost so far; `seed` draws the
+    jitter of waits.
+    """
+
+    seed: int = 0
+    budget: float | None = None
+    spent: float = 0.0
+
+
+def send_stack(
+    attempt: SendOnSlot,
+    terms: Terms,
+    stop: Stop,
+    stored: Iterable[Stored] = (),
+    *,
+    mode: Mode = "reuse",
+    own: str | None = None,
+) -> Replay:
+    """The whole stack, outermost first: replay(retry(budget(limit(attempt)))).
+
+    `stop` stands where something waits and where something is sent; `stored` are the exchanges to answer from, and `own` the
+    run being resumed (see `Replay`).
+    """
+    cap = math.inf if terms.budget is None else terms.budget
+    limit = Limit(stop.inside(attempt), tokens=_tokens, seed=terms.seed, clock=Clock(sleep=stop.sleep))
+    budget = Budget(limit, cap, upper_bound=_upper_bound, price=_last_attempt_cost, spent=terms.spent)
+    retry = Retry(stop.outside(budget), seed=terms.seed, clock=Clock(sleep=stop.nap))
+    return Replay(retry, stored, mode=mode, own=own)
+
+
+def leased(terms: Terms, targets: Iterable[Target], shares: int) -> list[tuple[Terms, tuple[Target, ...]]]:
+    """What each of `shares` processes may do, so that together they keep every limit.
+
+    Slots, requests and tokens a minute are divided among them, and so is what is left of the budget. Raises ValueError where a
+    limit is too small to give each of them one.
+    """
+    left = None if terms.budget is None else max(0.0, terms.budget - terms.spent) / shares
+    own = tuple(targets)
+    return [
+        (
+            replace(terms, seed=terms.seed + share, budget=left, spent=0.0),
+            tuple(replace(each, limits=_lease(each, share, shares)) for each in own),
+        )
+        for share in range(shares)
+    ]
+
+
+def _lease(target: Target, share: int, shares: int) -> Limits:
+    limits = target.limits
+    parts = {
+        name: (whole + share) // shares  # the parts of a whole number add up to it
+        for name in ("concurrency", "rpm", "tpm")
+        if (whole := getattr(limits, name)) is not None
+    }
+    for name, part in parts.items():
+        if not part:
+            raise ValueError(f"target {target.name!r}: a {name} of {getattr(limits, name)} cannot be divided by {shares}")
+    return replace(limits, **parts)
+
+
+def _tokens(call: Call) -> int:
+    """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have."""
+    return estimate_request(call.request) + (output_bound(call.request, call.target.context, call.target.extra_body) or 0)
+
+
+def _upper_bound(call: Call) -> float | None:
+    target = call.target
+    if target.price is None:
+        return None
+    most = image_bound(target.model)
+    return upper_bound(call.request, target.price, target.context, image_tokens=most, extra_body=target.extra_body)
+
+
+def _last_attempt_cost(call: Call, response: Response) -> float | None:
+    return exchange_cost(response.attempts[-1:], call.target.price).usd

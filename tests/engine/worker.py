@@ -1,0 +1,60 @@
+"""A process that runs a share of a plan: its stack, its targets and its trials come as JSON on standard input.
+
+It knows nothing of a suite and prints one record a line; its trials are graded as anywhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from harness import plan, records, registry
+from harness.engine.progress import Progress, Tally
+from harness.engine.runner import World, run_trials
+from harness.model import Target, ToolCall, ToolResult, Trial
+from harness.pricing.cost import exchange_cost
+from harness.transport.http import Http
+from harness.transport.stack import Terms, send_stack
+from harness.transport.stop import Stop
+
+
+async def main() -> None:
+    """Run the share, and print its records."""
+    given = orjson.loads(sys.stdin.buffer.read())
+    terms = TypeAdapter(Terms).validate_python(given["terms"])
+    targets = TypeAdapter(tuple[Target, ...]).validate_python(given["targets"])
+    trials = [plan.from_json(orjson.dumps(trial)) for trial in given["trials"]]
+    async with Http({}) as http:
+        await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials), lambda _: False)
+
+
+def _of(target: Target, trials: list[Trial]) -> Any:
+    return iter([trial for trial in trials if trial.identity.target == target.name])
+
+
+def _world(http: Http, terms: Terms, targets: tuple[Target, ...], trials: list[Trial]) -> World:
+    stop = Stop()
+    return World(
+        session="worker",
+        send=send_stack(http, terms, stop),
+        encode=lambda target, request: registry.load("providers", target.provider).encode(target, request),
+        cost=lambda target, response: exchange_cost(response.attempts, target.price),
+        vet=lambda exchange: exchange,
+        call_tool=_no_tools,
+        append=lambda line: print(records.encode(line).decode(), end=""),
+        observe=lambda record: None,
+        stop=stop,
+        progress=Progress({target.name: Tally(planned=len(trials)) for target in targets}),
+    )
+
+
+async def _no_tools(call: ToolCall) -> ToolResult:
+    raise AssertionError(f"nobody calls {call.name} here")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
