@@ -38,6 +38,7 @@ SIMULATOR_PATHS = {
     "cloudflare-chat": "/client/v4/accounts/simulated",
     "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",
     "openai": "/v1",
+    "openai-responses": "/v1",
 }
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 

@@ -57,6 +57,7 @@ for _name in (
     "cloudflare-gateway",
     "gemini",
     "openai",
+    "openai-responses",
 ):
     register("providers", _name, f"harness.providers.{_name.replace('-', '_')}:provider")
 

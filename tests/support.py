@@ -43,6 +43,10 @@ class Simulated:
         """The ledger's requests."""
         return list(self.ledger()["entries"])
 
+    def bodies(self) -> list[Any]:
+        """The bodies it received since the last `forget`, in order."""
+        return [entry["body"] for entry in self._ask("GET", "/ledger")["entries"]]
+
     def forget(self) -> None:
         """Empty the ledger."""
         self._ask("DELETE", "/ledger")

@@ -26,6 +26,7 @@ _SPOKEN_BY_OTHERS = {
     "anthropic",
     "gemini",
     "openai",
+    "openai-responses",
 }
 """Formats of more servers than their vendor's: the host tells who is paid."""
 

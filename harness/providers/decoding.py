@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import orjson
 
 from harness.model import CACHED, Error, FinishReason, Message, Request, TokenLogprob, Usage
-from harness.providers import failures
+from harness.providers import failures, probabilities
 from harness.providers.base import Decoded, Signal
 from harness.providers.chat import FINISH_REASONS, Answer
 from harness.providers.heeded import Heeded
@@ -217,8 +217,16 @@ class ChatDecoder(AnswerDecoder):
         reason = choice.get("finish_reason")
         if reason:
             self._stop(reason)
+        probable = choice.get("logprobs")
+        if probable:
+            self._likely(probable)
         said = choice.get("delta") or choice.get("message")
         return self._answer.add(said) if type(said) is dict else _NOTHING
+
+    def _likely(self, probable: Any) -> None:
+        """Take log probabilities; a refusal's are the answer's where there are no others."""
+        if isinstance(probable, dict):
+            self._logprobs.extend(probabilities.read(probable.get("content") or probable.get("refusal")))
 
     def _stop(self, reason: Any) -> None:
         super()._stop(reason)

@@ -42,6 +42,21 @@ def read(raw: Any) -> Usage | None:
     )
 
 
+def of_responses(raw: Any) -> Usage | None:
+    """The usage of OpenAI's Responses API, which counts alike under names of its own."""
+    if not isinstance(raw, dict):
+        return None
+    return read(
+        {
+            "prompt_tokens": raw.get("input_tokens"),
+            "prompt_tokens_details": raw.get("input_tokens_details"),
+            "completion_tokens": raw.get("output_tokens"),
+            "completion_tokens_details": raw.get("output_tokens_details"),
+            "cost": raw.get("cost"),
+        }
+    )
+
+
 def with_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None:
     """`usage` with the neurons of Cloudflare's response header, where the body told none."""
     if usage is not None and usage.neurons is not None:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
-from harness.simulator import cloudflare, openai, openai_answers
+from harness.simulator import cloudflare, openai, openai_answers, responses, responses_answers
 from harness.simulator.nouns import Body, Prompt, Refusal, Reply
 
 
@@ -103,7 +103,20 @@ class CloudflareChat(Chat):
         return replace(asked.render(reply), headers=cloudflare.headers(asked.prompt.model, reply))
 
 
+class Responses(Chat):
+    """`POST /v1/responses`; errors are those of chat completions."""
+
+    def read(self, content: bytes) -> Asked:
+        request = responses.read(content)
+        render = responses_answers.streamed if request.stream else responses_answers.whole
+        return Asked(request.prompt, 1, partial(render, request))
+
+    def empty(self) -> bytes:
+        return orjson.dumps({"object": "response", "output": []})
+
+
 DOORS: dict[str, Callable[[], Dialect]] = {
     "/v1/chat/completions": Chat,
+    "/v1/responses": Responses,
 }
 """The dialects at fixed addresses, one a line."""

@@ -171,9 +171,11 @@ def test_the_last_seeds_successor_is_the_first() -> None:
 
 def example(parameter: Parameter) -> Any:
     """A value the parameter takes."""
+    if parameter.field == "top_logprobs":
+        return 1  # the field of the count alone
     if parameter.type in ("flag_or_count", "word", "strings"):
         return {"flag_or_count": True, "word": (*parameter.values, "word")[0], "strings": ["x"]}[parameter.type]
-    return next(value for value in (1, 0.5) if not check_one(parameter, value))
+    return next(value for value in (1, 0.5, 16) if not check_one(parameter, value))
 
 
 def check_one(parameter: Parameter, value: Any) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
+from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall
 from harness.providers.base import Decoded, Signal
 from harness.providers.openai import provider
 
@@ -132,6 +132,30 @@ def test_a_whole_answer(gpt: Any) -> None:
     assert (decoded.finish_reason, decoded.model, decoded.fingerprint) == ("stop", "gpt-4.1-2025-04-14", "fp_x")
     assert (decoded.usage.input, decoded.usage.output, decoded.usage.source) == (9, 1, "reported")
     assert (decoded.error, decoded.flags) == (None, ())
+
+
+LIKELY = '{"content":[{"token":"Hi","logprob":-0.25,"bytes":[72,105],"top_logprobs":[{"token":"Hi","logprob":-0.25,"bytes":[72,105]},{"token":"Ho","logprob":-2,"bytes":null}]}],"refusal":null}'
+HI_LIKELY = (TokenLogprob("Hi", -0.25, (("Hi", -0.25), ("Ho", -2.0))),)
+
+
+def test_log_probabilities_of_a_whole_answer(gpt: Any) -> None:
+    decoded = gpt.whole(WHOLE.replace('"logprobs":null', f'"logprobs":{LIKELY}'))
+    assert (decoded.logprobs, decoded.message.text) == (HI_LIKELY, "Hi")
+
+
+def test_log_probabilities_of_a_stream_are_those_of_its_chunks(gpt: Any) -> None:
+    chunk = 'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":%s,"finish_reason":null}]}' % LIKELY
+    end = 'data: {"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}'
+    assert gpt.stream("\n\n".join([chunk, chunk, end, "data: [DONE]"])).logprobs == HI_LIKELY * 2
+
+
+@pytest.mark.parametrize(
+    "likely",
+    ["true", "[]", '{"content":5}', '{"content":[5,{"token":"Hi"},{"token":5,"logprob":-1},{"token":"Hi","logprob":null}]}'],
+)
+def test_log_probabilities_that_are_none_are_left_out(gpt: Any, likely: str) -> None:
+    decoded = gpt.whole(WHOLE.replace('"logprobs":null', f'"logprobs":{likely}'))
+    assert (decoded.logprobs, decoded.error) == ((), None)
 
 
 def choice(message: str, finish: str = '"stop"') -> str:
