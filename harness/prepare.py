@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
 SIMULATOR_PATHS = {
+    "anthropic": "/v1",
     "cloudflare": "/client/v4/accounts/simulated",
     "cloudflare-chat": "/client/v4/accounts/simulated",
     "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",

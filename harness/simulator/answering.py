@@ -73,11 +73,13 @@ def _further(prompt: Prompt) -> tuple[object, ...]:
 
 def _cut(thoughts: list[str], text: str, sampling: Sampling) -> Answer:
     """Stop sequences first, as a decoder would meet them, then the token limit, which thoughts are the first to use up."""
+    stopped_by = None
     for stop in sampling.stop:
-        text = text.partition(stop)[0]
+        text, found, _ = text.partition(stop)
+        stopped_by = found or stopped_by
     pieces = tokens.split(text)
     if sampling.max_tokens is None or len(thoughts) + len(pieces) <= sampling.max_tokens:
-        return Answer(tuple(pieces), "stop", tuple(thoughts))
+        return Answer(tuple(pieces), "stop", tuple(thoughts), stopped_by=stopped_by)
     most = max(sampling.max_tokens, 0)
     return Answer(tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most]))
 

@@ -17,7 +17,7 @@ from harness.simulator.answering import Model
 from harness.simulator.chance import Stream, digest
 from harness.simulator.config import Config, faults_from_data
 from harness.simulator.delivery import deliver
-from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Native
+from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Headed, Native
 from harness.simulator.faults import Fault, pick
 from harness.simulator.gateway import Gateway, behind
 from harness.simulator.latency import Latency
@@ -77,6 +77,8 @@ class App:
             entry.model, entry.usage = held.model, held.usage
             await deliver(line, held.body, (0.0,) * (1 + len(held.body.frames or ())))
             return _outcome(line, entry, None)
+        if isinstance(dialect, Headed):
+            dialect.head(entry.header)
         asked = dialect.read(entry.body)
         entry.model = asked.prompt.model
         key = self._model.key(asked.prompt)

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
-from harness.simulator import cloudflare, openai, openai_answers, responses, responses_answers
+from harness.simulator import (
+    anthropic,
+    anthropic_answers,
+    cloudflare,
+    openai,
+    openai_answers,
+    responses,
+    responses_answers,
+)
 from harness.simulator.nouns import Body, Prompt, Refusal, Reply
 
 
@@ -39,6 +47,14 @@ class Dialect(Protocol):
 
     def empty(self) -> bytes:
         """A success with nothing in it."""
+
+
+@runtime_checkable
+class Headed(Protocol):
+    """A dialect that depends on the request's headers."""
+
+    def head(self, header: Callable[[bytes], str | None]) -> None:
+        """Read them, before the body: `header` finds one by its name in lower case."""
 
 
 class Native:
@@ -115,8 +131,33 @@ class Responses(Chat):
         return orjson.dumps({"object": "response", "output": []})
 
 
+class Messages:
+    """`POST /v1/messages`."""
+
+    def __init__(self) -> None:
+        self._version: str | None = None
+
+    def head(self, header: Callable[[bytes], str | None]) -> None:
+        self._version = header(b"anthropic-version")
+
+    def read(self, content: bytes) -> Asked:
+        request = anthropic.read(content, self._version)
+        render = anthropic_answers.streamed if request.stream else anthropic_answers.whole
+        return Asked(request.prompt, 1, partial(render, request.prompt.model))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return anthropic_answers.refused(refusal, request_id)
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return anthropic_answers.failure(status, code, message)
+
+    def empty(self) -> bytes:
+        return orjson.dumps({"type": "message", "role": "assistant", "content": [], "stop_reason": None})
+
+
 DOORS: dict[str, Callable[[], Dialect]] = {
     "/v1/chat/completions": Chat,
+    "/v1/messages": Messages,
     "/v1/responses": Responses,
 }
 """The dialects at fixed addresses, one a line."""

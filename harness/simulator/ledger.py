@@ -20,6 +20,9 @@ SECRET_HEADERS = frozenset(
     {b"authorization", b"cf-aig-authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"}
 )
 
+KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
+"""Headers that hold nothing but an API key."""
+
 
 @dataclass(slots=True)
 class Entry:
@@ -47,7 +50,7 @@ class Entry:
             "method": self.method,
             "path": self.path,
             "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
-            "client_request_id": self._header(b"x-client-request-id"),
+            "client_request_id": self.header(b"x-client-request-id"),
             "arrived_ns": self.arrived_ns,
             "arrived_unix": self.arrived_unix,
             "model": self.model,
@@ -62,10 +65,14 @@ class Entry:
         return data | {"body": _readable(self.body)} if bodies else data
 
     def bears(self, api_key: str) -> bool:
-        """Whether the request came with this key."""
-        return self._header(b"authorization") == hashed(f"Bearer {api_key}".encode()).decode()
+        """Whether the request came with this key: in a header of its own, which wins, or as a bearer's."""
+        own = next((given for name in KEY_HEADERS if (given := self.header(name)) is not None), None)
+        if own is not None:
+            return own == hashed(api_key.encode()).decode()
+        return self.header(b"authorization") == hashed(f"Bearer {api_key}".encode()).decode()
 
-    def _header(self, wanted: bytes) -> str | None:
+    def header(self, wanted: bytes) -> str | None:
+        """The value of a header, by its name in lower case; a secret's is its hash."""
         return next((value.decode("latin-1") for name, value in self.headers if name == wanted), None)
 
 

@@ -99,7 +99,8 @@ class Prompt:
 class Answer:
     """The drawn text as tokens, cut at the token limit or before a stop sequence; `thoughts` are the tokens before it.
 
-    An answer that calls functions has no text. `logprobs` has, for each piece, its log probability and the likeliest others.
+    An answer that calls functions has no text. `stopped_by` is the stop sequence it was cut before. `logprobs` has, for each
+    piece, its log probability and the likeliest others.
     """
 
     pieces: tuple[str, ...]
@@ -107,6 +108,7 @@ class Answer:
     thoughts: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
     logprobs: tuple[tuple[float, tuple[tuple[str, float], ...]], ...] = ()
+    stopped_by: str | None = None
 
     @property
     def text(self) -> str:
@@ -156,12 +158,16 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A response before faults and latency: `frames` when streamed, else `content`."""
+    """A response before faults and latency: `frames` when streamed, else `content`.
+
+    `event` is the name of an error's event, where a stream breaks off with it and the format names its events.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     content: bytes = b""
     frames: tuple[Frame, ...] | None = None
+    event: str = ""
 
 
 class Refusal(Exception):

@@ -96,6 +96,7 @@ class SimulatorSpec(Language):
         "cloudflare-gateway",
         "openai",
         "openai-responses",
+        "anthropic",
     ] = Field("cloudflare", description="Which provider's wire format it speaks.")
     seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")
     ttft: Delay | None = Field(None, description="Mean time to the first token.")
