@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness import registry
+from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
 from harness.engine.lag import LagMonitor, collector_at_rest
 from harness.engine.owed import Owed
@@ -232,12 +233,23 @@ class _Job:
 
     def _stored(self) -> Iterator[Stored]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
-        targets = {target.name: target for target in self.ready.targets}
+        targets, blobs = {target.name: target for target in self.ready.targets}, Blobs(self.folder)
         for line in self.owed.exchanges:
-            if line.exchange.target in targets and line.exchange.response.error is None:
-                yield stored(self.manifest.id, line.key, line.repeat, targets[line.exchange.target], line.exchange)
+            if (
+                line.exchange.target in targets
+                and line.exchange.response.error is None
+                and (found := blobs.whole(line.exchange))
+            ):
+                yield stored(self.manifest.id, line.key, line.repeat, targets[line.exchange.target], found)
+        self._say_lost(blobs)
         if self.replay is not None:
-            yield from _stored_in(self.replay, targets)
+            blobs = Blobs(self.replay)
+            yield from _stored_in(self.replay, targets, blobs)
+            self._say_lost(blobs)
+
+    def _say_lost(self, blobs: Blobs) -> None:
+        for sentence in blobs.lost:
+            self.display.say(f"warning: {sentence}; what was asked about it is asked again")
 
     def _progress(self) -> Progress:
         """A tally for each target, with what earlier sessions finished."""
@@ -279,13 +291,13 @@ def _encode(target: Target, request: Request) -> Wire:
     return wire
 
 
-def _stored_in(folder: Path, targets: Mapping[str, Target]) -> Iterator[Stored]:
-    """The target's exchanges of an earlier run, where the target is still the same thing."""
+def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[Stored]:
+    """The target's exchanges of an earlier run, where the target is still the same thing and no image is lost."""
     manifest = read_manifest(folder)
     same = {name for name, target in targets.items() if manifest.targets.get(name, {}).get("address") == target.address}
     for record in read_records(folder):
         if record.target in same:
-            for exchange in record.exchanges:
+            for exchange in filter(None, map(blobs.whole, record.exchanges)):
                 yield stored(manifest.id, record.key, record.repeat, targets[record.target], exchange)
 
 

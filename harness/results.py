@@ -14,8 +14,10 @@ from harness.analysis.comparison import Comparison
 from harness.analysis.frame import Frames, frames
 from harness.analysis.gates import exit_code
 from harness.analysis.rows import answer_text, label
+from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.errors import ExitCode, StoreError, UsageError, worst
+from harness.images import readable
 from harness.model import Exchange, Manifest, Record
 from harness.reporters.escape import escape_for
 from harness.reporters.plots import plots
@@ -90,8 +92,9 @@ def show(folder: Path, case: str, *, prompt: str | None = None, target: str | No
             found[record.key] = record
     if not found:
         raise UsageError(f"{folder}: {_no_record(case, cases)}")
+    blobs = Blobs(folder)
     for record in sorted(found.values(), key=_place):
-        yield "\n".join(_transcript(record))
+        yield "\n".join(_transcript(record, blobs))
 
 
 def _no_record(case: str, cases: set[str]) -> str:
@@ -136,12 +139,12 @@ def _write_parquet(path: Path, tables: Frames) -> None:
         raise StoreError(f"{path}: cannot be written: {refused}") from refused
 
 
-def _transcript(record: Record) -> Iterator[str]:
+def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
     clean = escape_for("terminal")
     who = label(record.prompt, record.target, record.setting)
     yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
     for exchange in record.exchanges:
-        yield from _exchange(exchange)
+        yield from _exchange(blobs.whole(exchange) or exchange)
     if record.parsed is not None:
         yield clean(f"parsed {json.dumps(record.parsed, ensure_ascii=False)}")
     if record.flags:
@@ -159,7 +162,7 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
     clean = escape_for("terminal")
     for message in exchange.request.messages:
         yield clean(f"── {message.role}")
-        yield clean(message.text)
+        yield clean(readable(message))
     if exchange.request.prompt is not None:
         yield clean("── prompt")
         yield clean(exchange.request.prompt)

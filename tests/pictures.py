@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from io import BytesIO
+from random import Random
 
 from PIL import Image
+
+from harness.model import Image as Part
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "red") -> bytes:
@@ -12,6 +17,19 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30), colour: str = "
     file = BytesIO()
     Image.new("RGB", size, colour).save(file, kind)
     return file.getvalue()
+
+
+def noise(size: tuple[int, int] = (60, 60), seed: int = 1) -> bytes:
+    """A PNG that cannot be made small: about three bytes a pixel."""
+    file = BytesIO()
+    Image.frombytes("RGB", size, Random(seed).randbytes(size[0] * size[1] * 3)).save(file, "PNG")
+    return file.getvalue()
+
+
+def as_image(content: bytes, media_type: str = "image/png") -> Part:
+    """The file as a part of a message."""
+    with Image.open(BytesIO(content)) as opened:
+        return Part(media_type, b64encode(content).decode(), *opened.size, sha256(content).hexdigest())
 
 
 def animated(kind: str = "GIF") -> bytes:

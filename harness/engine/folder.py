@@ -99,7 +99,10 @@ class Damage:
 
 
 def read_lines(path: Path, damage: Damage | None = None) -> Iterator[Line]:
-    """Every line that holds, in order. What does not hold is added to `damage`, never returned as something else."""
+    """Every line that holds, in order. What does not hold is added to `damage`, never returned as something else.
+
+    Large images are named, not there: `harness.engine.blobs` gives them back.
+    """
     damage = Damage() if damage is None else damage
     try:
         file = path.open("rb")

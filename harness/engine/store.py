@@ -1,8 +1,9 @@
 """Appends lines to a run folder, safe to kill at any instant.
 
 A line is *acknowledged* once it is written and *durable* once it is fsynced, which happens at least every second. A torn last
-line (the process died inside a write) is overwritten when the folder is opened again: its trial is owed. Only one process may
-write; the lock is the kernel's (`flock`), so it goes with its owner and is never stale.
+line (the process died inside a write) is overwritten when the folder is opened again: its trial is owed. Large images go to
+files of their own (`harness.engine.blobs`) before the line that names them. Only one process may write; the lock is the
+kernel's (`flock`), so it goes with its owner and is never stale.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from harness import records
+from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS
 from harness.errors import StoreError, UsageError
 from harness.model import Record
@@ -44,6 +46,7 @@ class Store:
     def __init__(self, folder: Path, redactor: Redactor) -> None:
         self.folder = folder
         self._redactor = redactor
+        self._blobs = Blobs(folder)
         self._failure: StoreError | None = None
         self._dirty = False
         self._under_way: asyncio.Future[None] | None = None
@@ -79,7 +82,7 @@ class Store:
         if self._failure:
             raise self._failure
         try:
-            self._write(self._encoded(line))
+            self._write(self._encoded(self._blobs.kept(line)))
         except OSError as refused:
             raise self._fail(refused) from refused
         self._dirty = True
@@ -113,6 +116,7 @@ class Store:
             return
         self._dirty = False
         try:
+            self._blobs.sync()
             os.fsync(self._file)
         except OSError as refused:
             self._fail(refused)

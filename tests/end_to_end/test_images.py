@@ -1,0 +1,118 @@
+"""Images from the suite to the wire, into the run folder and back: sent, shown, replayed, resumed."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from harness.engine.blobs import BLOBS
+from harness.engine.folder import RECORDS, read_records
+from harness.errors import ExitCode
+from tests.pictures import noise, picture
+from tests.support import Command, Simulated
+
+SUITE = """\
+suite: seen
+prompts:
+  - {{user: "What is it?", images: "{{{{ picture }}}}"}}
+cases:
+  - {{id: large, vars: {{picture: large.png}}}}
+  - {{id: small, vars: {{picture: small.jpg}}}}
+targets:
+  - {{name: t, provider: {provider}, model: "{model}", base_url: "{url}", price: {{input: 1, output: 1}}}}
+sampling: {{max_tokens: 8, temperature: 0, seed: 1}}
+repeats: 2
+"""
+SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
+
+
+@pytest.fixture(params=["openai", "cloudflare"])
+def suite(request: pytest.FixtureRequest, simulator: Simulated, tmp_path: Path) -> Path:
+    provider = request.param
+    (tmp_path / "large.png").write_bytes(noise())
+    (tmp_path / "small.jpg").write_bytes(picture("JPEG"))
+    url = simulator.openai if provider == "openai" else simulator.cloudflare
+    model = "tiny" if provider == "openai" else SCOUT
+    (tmp_path / "s.yaml").write_text(SUITE.format(provider=provider, model=model, url=url))
+    return tmp_path / "s.yaml"
+
+
+def sent(simulator: Simulated) -> list[tuple[str, bytes]]:
+    """(media type, file) of each image received."""
+    with urlopen(simulator.base_url + "/ledger", timeout=30) as answer:
+        entries = json.load(answer)["entries"]
+    found = []
+    for entry in entries:
+        body = entry["body"] if isinstance(entry["body"], dict) else json.loads(entry["body"])
+        for part in body["messages"][0]["content"]:
+            if part["type"] == "image_url":
+                match = re.fullmatch(r"data:(\S+);base64,(\S+)", part["image_url"]["url"])
+                assert match
+                found.append((match[1], b64decode(match[2])))
+    return found
+
+
+def test_images_are_sent_kept_once_shown_and_replayed(cli: Command, suite: Path, simulator: Simulated, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ended = cli("run", suite, "--out", run)
+    assert ended.code == 0, ended.err
+    wanted = sorted([("image/png", noise()), ("image/jpeg", picture("JPEG"))] * 2)
+    assert sorted(sent(simulator)) == wanted
+    assert [blob.read_bytes() for blob in (run / BLOBS).iterdir()] == [noise()]
+    records = list(read_records(run))
+    assert len({record.key for record in records}) == 4
+
+    shown = cli("show", run, "large").out
+    assert "[image png 60×60, 10.9 kB]\nWhat is it?" in shown
+    assert "[image jpeg 40×30, " in cli("show", run, "small").out
+
+    simulator.forget()
+    again = cli("run", suite, "--out", tmp_path / "again", "--replay-only", run)
+    assert again.code == 0, again.err
+    assert simulator.requests() == []
+    assert len(list(read_records(tmp_path / "again"))) == 4
+
+
+def test_another_picture_of_the_same_name_is_another_trial(cli: Command, suite: Path, tmp_path: Path) -> None:
+    assert cli("run", suite, "--out", tmp_path / "one").code == 0
+    (tmp_path / "small.jpg").write_bytes(picture("JPEG", colour="blue"))
+    assert cli("run", suite, "--out", tmp_path / "two").code == 0
+    one, two = ({(r.case, r.repeat): r.key for r in read_records(tmp_path / name)} for name in ("one", "two"))
+    assert {who[0] for who in one if one[who] != two[who]} == {"small"}
+    resumed = cli("resume", tmp_path / "one")
+    assert resumed.code == ExitCode.USAGE
+    assert "cases" in resumed.err
+
+
+@pytest.mark.parametrize("how", ["missing", "altered"])
+def test_a_lost_image_is_reported_and_never_answered_from(cli: Command, suite: Path, tmp_path: Path, how: str) -> None:
+    run = tmp_path / "run"
+    assert cli("run", suite, "--out", run).code == 0
+    (blob,) = (run / BLOBS).iterdir()
+    if how == "missing":
+        blob.unlink()
+    else:
+        blob.write_bytes(picture("PNG"))
+    again = cli("run", suite, "--out", tmp_path / "again", "--replay", run)
+    assert f"warning: {blob}: the image" in again.err.replace("\n", "")
+    assert "2 reused, 2 new" in again.err + again.out
+    assert "its bytes are missing]" in cli("show", run, "large").out
+
+
+def test_resuming_gives_the_image_back_to_what_is_owed(cli: Command, suite: Path, simulator: Simulated, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("run", suite, "--out", run).code == 0
+    lines = (run / RECORDS).read_bytes().splitlines(keepends=True)
+    (run / RECORDS).write_bytes(b"".join(lines[:2]) + lines[2][:50])
+    kept = {record.key for record in list(read_records(run))}
+    simulator.forget()
+    assert cli("resume", run).code == 0
+    assert len(simulator.requests()) == 2
+    records = {record.key: record for record in read_records(run)}
+    assert len(records) == 4
+    assert kept < records.keys()
