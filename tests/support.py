@@ -99,11 +99,14 @@ class Command:
         return Ended(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     def under(self, wrapper: list[str], *words: str | Path, timeout: float = 90) -> Ended:
-        """Run to its end in a process of its own, as the argument of another program."""
+        """Run to its end in a process of its own, as the argument of another program.
+
+        That program may limit the size of files, and a compiled module cut short by it would fail every later process.
+        """
         done = subprocess.run(
             [*wrapper, *self._command(words)],
             cwd=self.folder,
-            env=self.environment,
+            env={**self.environment, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.folder import read_records
+from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
@@ -112,21 +112,30 @@ def test_a_half_finished_run_can_be_reported_on(cli: Command, simulator: Simulat
     assert "of 40 trials" in reported.out
 
 
-def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    # At $1 and $2 per MTok a request reserves some $0.0004 and costs some $0.00004.
-    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 4, budget: $0.0010}\n")
+@pytest.mark.parametrize(("concurrency", "budget", "cases"), [(4, 0.001, 10), (64, 0.027, 300)])
+def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
+    cli: Command, simulator: Simulated, tmp_path: Path, concurrency: int, budget: float, cases: int
+) -> None:
+    # At $1 and $2 per MTok a request reserves some $0.0004 and costs some $0.00004, which is known only after its answer.
+    trials = 4 * cases
+    run = f"run: {{concurrency: {concurrency}, budget: ${budget}}}\n"
+    suite = write_sums(tmp_path, simulator.openai, run, cases)
+    simulator.faults(SLOW)
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.BUDGET, ended.err
-    assert "the budget of $0.001 is exhausted" in ended.out
+    assert f"the budget of ${budget} is exhausted" in ended.out
     records = list(read_records(tmp_path / "run"))
-    assert 0 < len(records) < 40
+    assert 0 < len(records) < trials
+    assert f"{len(records):,} of {trials:,} trials" in ended.out
     spent = sum((each["prompt_tokens"] * 1 + each["completion_tokens"] * 2) / 1e6 for each in simulator.requests())
     assert sum(record.cost or 0 for record in records) == pytest.approx(spent)
-    assert spent <= 0.0010
+    assert spent <= budget
+    in_flight = read_manifest(tmp_path / "run").sessions[0].in_flight
+    assert in_flight is not None and in_flight >= concurrency / 2, "the budget was not met by many at once"
     again = cli("resume", "run")
     assert again.code == ExitCode.BUDGET, again.err
     assert cli("resume", "run", "--budget", "$1").code == ExitCode.OK
-    assert_complete(tmp_path / "run", 40)
+    assert_complete(tmp_path / "run", trials)
 
 
 def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(

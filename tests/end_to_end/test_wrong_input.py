@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import socket
+from base64 import b64encode
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -161,6 +163,43 @@ def test_secrets_reach_no_file_and_no_screen(simulator: Simulated, tmp_path: Pat
     assert {each["headers"] and dict(each["headers"]).get("authorization", "")[:7] for each in simulator.requests()} != {
         "Bearer "
     }
+
+
+def test_secrets_are_found_in_every_form_a_server_or_a_grader_may_give_them(simulator: Simulated, tmp_path: Path) -> None:
+    key, token = "canary-7f3a+/=x9", "canary token/8b1c?&"
+    forms = [form(secret) for secret in (key, token) for form in (str, quote, quote_plus, _base64)]
+    suite = edited(
+        write_sums(tmp_path, simulator.openai), "model: tiny", 'model: tiny, api_key: MY_KEY, headers: {X-T: "${T}"}'
+    )
+    (suite.parent / "grader.py").write_text(f"def grade(answer):\n    raise ValueError({' '.join(forms)!r})\n", "utf-8")
+    edited(suite, "  - number\n", "  - number\n  - {python: grader.py:grade, weight: 0}\n")
+    said = [
+        {"kind": "status", "status": 400, "message": f"no: {form}", "requests": [place]} for place, form in enumerate(forms, 1)
+    ]
+    simulator.faults(
+        *said, {"kind": "error_event", "message": f"broke {forms[0]} {forms[3]}", "after": 1, "requests": [20, 21]}
+    )
+    ended = Command(tmp_path, {"MY_KEY": key, "T": token})("run", suite, "--out", "run")
+    assert ended.code in (ExitCode.OK, ExitCode.INFRASTRUCTURE), ended.err
+    written = {str(path): path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    written |= {"the screen": (ended.out + ended.err).encode()}
+    assert [(place, form) for place, content in written.items() for form in forms if form.encode() in content] == []
+    lines = written[str(tmp_path / "run" / "records.jsonl")]
+    assert lines.count(b"[redacted MY_KEY]") >= 4
+    assert lines.count(b"[redacted T]") >= 4
+
+
+def test_a_word_that_is_also_a_short_secret_is_left_in_answers(simulator: Simulated, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY")
+    edited(suite, '"{{ question }}"', '"{{ question }} none of this is a test"')
+    ended = Command(tmp_path, {"MY_KEY": "test"})("run", suite, "--out", "run", "--limit", "1")
+    assert ended.code == ExitCode.OK
+    assert "the value of MY_KEY has under 8 characters" in ended.err
+    assert b"none of this is a test" in (tmp_path / "run" / "records.jsonl").read_bytes()
+
+
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
 
 
 def test_outputs_are_private(cli: Command, simulator: Simulated, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -129,6 +130,31 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledge
     assert "harness resume" in message
     assert read(tmp_path) == ([record(number) for number in range(1, 6)], Damage())
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_fsync_under_way_ends_before_its_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The regular fsync runs in a thread: leaving the store in the middle of it must not pull the file from under it."""
+    begun, go_on, synced = threading.Event(), threading.Event(), []
+    fsync = os.fsync
+
+    def slow(file: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            go_on.wait(10)
+        fsync(file)
+        synced.append(file)
+
+    async def work() -> None:
+        async with Store(tmp_path, Redactor({})) as store:
+            store.append(record(1))
+            await asyncio.to_thread(begun.wait, 10)
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    asyncio.run(work())
+    assert begun.is_set()
+    assert len(synced) == 2  # on opening, and in the thread; nothing was left for the end
+    assert read(tmp_path)[0] == [record(1)]
 
 
 def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
