@@ -38,6 +38,7 @@ SIMULATOR_PATHS = {
     "cloudflare": "/client/v4/accounts/simulated",
     "cloudflare-chat": "/client/v4/accounts/simulated",
     "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",
+    "gemini": "",
     "openai": "/v1",
     "openai-responses": "/v1",
 }

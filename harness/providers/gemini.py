@@ -124,7 +124,7 @@ def _contents(turns: Sequence[Message]) -> Iterator[dict[str, Any]]:
 
 def _parts(turn: Message) -> list[Any]:
     kept = turn.echo.get(ECHO) if isinstance(turn.echo, Mapping) else None
-    if kept:
+    if isinstance(kept, list | tuple):
         return list(kept)
     content = (Text(turn.content),) if isinstance(turn.content, str) else turn.content
     parts = [_part(part) for part in content if isinstance(part, Image) or part.text]

@@ -97,7 +97,7 @@ def refused(refusal: Refusal, request_id: str) -> Body:
     name = request_name(request_id)
     kind = refusal.code if isinstance(refusal.code, str) else failure(refusal.status, None, None).code
     body = {"type": "error", "error": {"type": kind, "message": refusal.message}, "request_id": name}
-    return Body(refusal.status, (("request-id", name),), orjson.dumps(body), event="error")
+    return Body(refusal.status, (("request-id", name),), orjson.dumps(body), opening=b"event: error\ndata: ")
 
 
 def failure(status: int, code: str | None, message: str | None) -> Refusal:

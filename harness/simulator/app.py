@@ -17,7 +17,7 @@ from harness.simulator.answering import Model
 from harness.simulator.chance import Stream, digest
 from harness.simulator.config import Config, faults_from_data
 from harness.simulator.delivery import deliver
-from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Headed, Native
+from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Gemini, Headed, Native
 from harness.simulator.faults import Fault, pick
 from harness.simulator.gateway import Gateway, behind
 from harness.simulator.latency import Latency
@@ -59,19 +59,19 @@ class App:
         if answerer is not None:
             await _send(send, *answerer(scope, await _content(receive)))
             return
-        entry = self._ledger.open(scope["method"], path, scope["headers"])
+        entry = self._ledger.open(scope["method"], path, scope["headers"], scope["query_string"].decode("latin-1"))
         entry.body = await _content(receive)
         line = Line(scope, receive, send, entry)
         try:
             outcome = await self._answer(line, entry)
         except Refusal as refusal:
             outcome = "refused"
-            await self._refuse(line, entry, dialect_for(path), refusal)
+            await self._refuse(line, entry, dialect_for(path, entry.query), refusal)
         self._ledger.close(entry, outcome)
 
     async def _answer(self, line: Line, entry: Entry) -> str:
         """Read, draw, render and deliver; returns the outcome, raises `Refusal`."""
-        dialect = routed(entry.method, entry.path)
+        dialect = routed(entry.method, entry.path, entry.query)
         self._authenticate(entry, dialect)
         if (held := self._gateway.held(entry)) is not None:
             entry.model, entry.usage = held.model, held.usage
@@ -143,10 +143,10 @@ class App:
         return self._show_faults(scope, content)
 
 
-def routed(method: str, path: str) -> Dialect:
+def routed(method: str, path: str, query: str = "") -> Dialect:
     """The dialect spoken at an address; raises `Refusal` where nobody answers."""
-    dialect = dialect_for(path)
-    known = path in DOORS or _workers_ai(path) is not None
+    dialect = dialect_for(path, query)
+    known = path in DOORS or _workers_ai(path) is not None or Gemini.at(path, query) is not None
     if not known:
         raise dialect.failure(404)
     if method != "POST":
@@ -154,8 +154,10 @@ def routed(method: str, path: str) -> Dialect:
     return dialect
 
 
-def dialect_for(path: str) -> Dialect:
+def dialect_for(path: str, query: str = "") -> Dialect:
     """The dialect errors at an address are worded in, whether or not there is anything."""
+    if path.startswith("/v1beta/") or Gemini.at(path, query):
+        return Gemini.at(path, query) or Gemini()
     inside = _workers_ai(path)
     if inside is None and not path.startswith("/client/v4/"):
         return DOORS.get(path, Chat)()

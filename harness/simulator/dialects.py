@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
+from urllib.parse import parse_qs
 
 import orjson
 
@@ -17,6 +18,9 @@ from harness.simulator import (
     anthropic,
     anthropic_answers,
     cloudflare,
+    gemini,
+    gemini_answers,
+    gemini_checks,
     openai,
     openai_answers,
     responses,
@@ -153,6 +157,36 @@ class Messages:
 
     def empty(self) -> bytes:
         return orjson.dumps({"type": "message", "role": "assistant", "content": [], "stop_reason": None})
+
+
+class Gemini:
+    """`POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`."""
+
+    def __init__(self, model: str = "", form: gemini.Form = "whole") -> None:
+        self._model = model
+        self._form = form
+
+    @classmethod
+    def at(cls, path: str, query: str) -> Gemini | None:
+        """The dialect at an address that names a model and a method; None for any other."""
+        found = gemini.ADDRESS.fullmatch(path)
+        if found is None:
+            return None
+        streamed: gemini.Form = "events" if "sse" in parse_qs(query).get("alt", ()) else "array"
+        return cls(found["model"], streamed if found["method"] == "streamGenerateContent" else "whole")
+
+    def read(self, content: bytes) -> Asked:
+        request = gemini.read(content, self._model, self._form)
+        return Asked(request.prompt, request.choices, partial(gemini_answers.RENDERERS[self._form], request))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return gemini_checks.refused(refusal)
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return gemini_checks.failure(status, code, message)
+
+    def empty(self) -> bytes:
+        return b"{}\n"
 
 
 DOORS: dict[str, Callable[[], Dialect]] = {

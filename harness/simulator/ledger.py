@@ -42,6 +42,7 @@ class Entry:
     fault: str | None = None
     events_ns: array[int] = field(default_factory=lambda: array("q"))
     finished_ns: int | None = None
+    query: str = ""
 
     def to_data(self, bodies: bool) -> dict[str, Any]:
         """The entry as `GET /ledger` shows it."""
@@ -49,6 +50,7 @@ class Entry:
             "number": self.number,
             "method": self.method,
             "path": self.path,
+            "query": self.query,
             "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
             "client_request_id": self.header(b"x-client-request-id"),
             "arrived_ns": self.arrived_ns,
@@ -92,11 +94,11 @@ class Ledger:
         """How many requests for an answer have arrived."""
         return self._received
 
-    def open(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Entry:
+    def open(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], query: str = "") -> Entry:
         """Enter a request as it arrives."""
         self._received += 1
         kept = tuple((name, hashed(value) if name in SECRET_HEADERS else value) for name, value in headers)
-        entry = Entry(self._received, method, path, kept, time.perf_counter_ns(), time.time())
+        entry = Entry(self._received, method, path, kept, time.perf_counter_ns(), time.time(), query=query)
         self._entries.append(entry)
         return entry
 

@@ -88,8 +88,7 @@ async def _part_way(line: Line, fault: Fault, words: Words, body: Body, offsets:
             await _ping(line, fault.seconds)
         case "error_event":
             error = words.error(fault)
-            name = f"event: {error.event}\n".encode() if error.event else b""
-            await line.write(name + b"data: " + error.content + b"\n\n")
+            await line.write(error.opening + error.content + b"\n\n")
             await line.finish()
         case "cut":
             await _cut(line, fault.how, frames[kept].data if kept < len(frames) else b"")

@@ -160,14 +160,14 @@ class Frame(NamedTuple):
 class Body:
     """A response before faults and latency: `frames` when streamed, else `content`.
 
-    `event` is the name of an error's event, where a stream breaks off with it and the format names its events.
+    `opening` is what comes before an error's content where a stream breaks off with it.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     content: bytes = b""
     frames: tuple[Frame, ...] | None = None
-    event: str = ""
+    opening: bytes = b"data: "
 
 
 class Refusal(Exception):

@@ -94,6 +94,7 @@ class SimulatorSpec(Language):
         "cloudflare",
         "cloudflare-chat",
         "cloudflare-gateway",
+        "gemini",
         "openai",
         "openai-responses",
         "anthropic",
