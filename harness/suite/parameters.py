@@ -44,6 +44,7 @@ class Sampling(Language):
     repetition_penalty: Number | None = Field(None, description="Divides the score of tokens that were used; 1 is none.")
     n: Positive | None = Field(None, description="How many answers one request returns.")
     logprobs: Logprobs | None = Field(None, description="Return log probabilities: true, or of how many likeliest tokens.")
+    reasoning_effort: Text | None = Field(None, description="How hard the model thinks before it answers, such as low or high.")
 
     @model_validator(mode="after")
     def _nothing_is_null(self) -> Sampling:
@@ -87,6 +88,7 @@ class Axes(Language):
     repetition_penalty: list[Number] | None = Field(None, description="Repetition penalties to try.")
     n: list[Positive] | None = Field(None, description="Numbers of answers to try.")
     logprobs: list[Logprobs] | None = Field(None, description="Values of logprobs to try.")
+    reasoning_effort: list[Text] | None = Field(None, description="Efforts of reasoning to try.")
 
     def values(self) -> dict[str, list[Any]]:
         """The values of each parameter that is given, in the order written."""

@@ -36,6 +36,11 @@ def test_the_grid_is_a_product_whose_last_axis_varies_fastest() -> None:
     )
 
 
+def test_an_axis_may_hold_words() -> None:
+    points = settings(reasoning_effort=["none", "low"]).points
+    assert points == ({"reasoning_effort": "none"}, {"reasoning_effort": "low"})
+
+
 @given(st.sets(st.floats(0, 2), min_size=1, max_size=6), st.sets(st.integers(1, 50), min_size=1, max_size=6))
 def test_every_combination_appears_once(temperatures: set[float], top_ks: set[int]) -> None:
     points = settings(temperature=sorted(temperatures), top_k=sorted(top_ks)).points
