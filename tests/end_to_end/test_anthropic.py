@@ -1,0 +1,61 @@
+"""A run against the simulated Messages API, and what is found wrong before one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import load_run
+from tests.support import Command
+
+SUITE = """
+suite: sums
+prompts: [{{system: Answer with the number only., user: "What is {{{{ question }}}}?"}}]
+cases:
+  - {{id: one, vars: {{question: 6 * 7}}, expected: 42}}
+  - {{id: two, vars: {{question: 8 + 5}}, expected: 13}}
+graders: [number]
+targets:
+  - {{name: claude, provider: simulator, model: {model}, simulator: {{api: anthropic, ttft: 0, inter_token: 0}}{more}}}
+sampling: {{{sampling}}}
+"""
+
+
+def write(folder: Path, sampling: str, model: str = "claude-sonnet-4-6", more: str = "") -> Path:
+    path = folder / "suites" / "sums.yaml"
+    path.parent.mkdir()
+    path.write_text(SUITE.format(sampling=sampling, model=model, more=more))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sampling", "more"),
+    [("temperature: 0, max_tokens: 16", ""), ("reasoning_effort: low, max_tokens: 400", ", api_version: 2026-10-21")],
+    ids=["older", "newer"],
+)
+def test_a_run(cli: Command, sampling: str, more: str) -> None:
+    ended = cli("run", write(cli.folder, sampling, more=more), "--out", "run")
+    assert ended.code == 0, ended.err
+    trials = load_run(cli.folder / "run").trials
+    assert list(trials["passed"]) == [True, True]
+    assert set(trials["tokens_source"]) == {"reported"}
+    priced = (trials["input_tokens"] * 3 + trials["output_tokens"] * 15) / 1e6  # what Claude Sonnet 4.6 costs
+    assert list(trials["cost"]) == pytest.approx(list(priced))
+    thought = trials["output_tokens"] > 10  # the answer alone has fewer tokens
+    assert list(thought) == ["effort" in sampling] * 2
+
+
+@pytest.mark.parametrize(
+    ("sampling", "model", "more", "said"),
+    [
+        ("temperature: 0", "claude-sonnet-4-6", ", api_version: 2026-10-21", "does not take temperature"),
+        ("temperature: 0.5", "claude-opus-5", "", "temperature must be a number equal to 1"),
+        ("temperature: 0, top_p: 0.5", "claude-sonnet-4-6", "", "does not take temperature together with top_p"),
+        ("seed: 1", "claude-sonnet-4-6", "", "does not take seed"),
+        ("max_tokens: 9", "claude-sonnet-4-6", ", api_version: 2023-06-02", "did you mean `2023-06-01`?"),
+    ],
+)
+def test_what_is_wrong_is_found_before_the_run(cli: Command, sampling: str, model: str, more: str, said: str) -> None:
+    ended = cli("run", write(cli.folder, sampling, model, more))
+    assert (ended.code, said in ended.err) == (2, True), ended.err
