@@ -59,7 +59,11 @@ def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tup
         if prompt.text is not None and not entry.prompt:
             yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
     form = each.response_format
-    if form is not None and form.type == "guided_json" and each.format_place is not None and not entry.guided_json:
+    if form is None or each.format_place is None:
+        return
+    if form.schema is not None and entry.json_schema is False:
+        yield each.format_place, "follows no JSON Schema; ask for `type: json_object`, and say in the prompt what it holds"
+    elif form.type == "guided_json" and not entry.guided_json:
         yield each.format_place, "has no guided_json; ask for `type: json_schema`"
 
 

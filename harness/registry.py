@@ -61,6 +61,19 @@ for _name in (
 ):
     register("providers", _name, f"harness.providers.{_name.replace('-', '_')}:provider")
 
+for _name in (
+    "azure",
+    "deepseek",
+    "groq",
+    "llamacpp",
+    "mistral",
+    "ollama",
+    "openrouter",
+    "together",
+    "vllm",
+):
+    register("providers", _name, f"harness.providers.vendors:{_name}")
+
 for _name, _module in {
     "equals": "text",
     "contains": "text",

@@ -140,6 +140,8 @@ class Answer:
         if content is None:
             return _NOTHING
         self.given = True
+        if type(content) is list and (thoughts := [part for part in content if _is_thinking(part)]):
+            return self._think(thoughts, [part for part in content if not _is_thinking(part)])
         text = content if type(content) is str else as_text(content)
         if not text:
             return _NOTHING
@@ -196,6 +198,14 @@ class Answer:
             tool_calls=tuple(call.whole(place) for place, call in enumerate(self._calls.values())),
         )
 
+    def _think(self, thoughts: list[Any], others: list[Any]) -> Signal:
+        """Take Mistral's chunks of thinking, and what else stands among them."""
+        thought = "".join(as_text(part.get("thinking") or "") for part in thoughts)
+        if thought:
+            self._reasoning.append(thought)
+        said = self.say(others) if others else _NOTHING
+        return Signal.REASONING if said is _NOTHING and thought else said
+
     def _rest(self, delta: Mapping[str, Any], signal: Signal) -> Signal:
         thought = self.think(delta.get("reasoning_content") or delta.get("reasoning"))
         signal = thought if signal is _NOTHING else signal
@@ -251,8 +261,14 @@ class _PartialCall:
         return ToolCall(self.identifier or f"call_{place}", self.name, arguments or "{}")
 
 
+def _is_thinking(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "thinking"
+
+
 def as_text(value: Any) -> str:
     """Content that is not a string: text parts joined; an object of JSON mode, or a number, as compact JSON."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list) and value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):
         return "".join(part["text"] for part in value if isinstance(part.get("text"), str))
     return compact(value)

@@ -181,13 +181,20 @@ def classify(status: int | None, stated: Stated) -> tuple[str, bool, str | None]
     for code in stated.codes:
         if rpc.DAILY in code:
             return "quota_exhausted", False, code
-        if code in CODES:
+        if code in CODES and not _belied(CODES[code][0], status):
             return (*CODES[code], code)
     first = stated.codes[0] if stated.codes else None
     for pattern, kind in _WORDS:
         if pattern.search(stated.message):
             return kind, False, first
     return (*_by_status(status or _inner_status(stated.codes)), first)
+
+
+def _belied(kind: str, status: int | None) -> bool:
+    """Whether the status knows better than the code: to Ollama all is an `api_error`, and no wait makes a request smaller."""
+    if kind == "rate_limited":
+        return status == 413
+    return kind == "server_error" and status is not None and 400 <= status < 500
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,21 +1,45 @@
-"""OpenAI chat completions, and every server that speaks them: vLLM, llama.cpp, OpenRouter, Groq, Mistral, DeepSeek and others.
+"""OpenAI chat completions, and every server that speaks them; those with ways of their own are in `harness.providers.vendors`.
 
 OpenAI itself wants the output limit as `max_completion_tokens` and refuses what it does not know; the others know `max_tokens`.
-Which one is spoken to is read from the target's declared address.
+For the provider `openai`, which one is spoken to is read from the target's declared address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from harness.model import Auth, Request, Target, Usage, Wire
+from harness.model import Auth, Message, Request, ResponseFormat, Target, Usage, Wire
 from harness.providers import chat, usage
 from harness.providers.base import Signal
 from harness.providers.decoding import ChatDecoder
 from harness.providers.jsontext import dumps
 
 ADDRESS = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a server of the format wants differently.
+
+    `limit` is its name for the output limit (None: told by the address), `names` those of other parameters (dotted: nested),
+    `required` its word for a tool that must be called, `identifier` maps tool call ids to what it accepts, `form` writes a
+    `response_format` and `guided` the fields of a guided schema (None: it has none), `extras` go into every body.
+    """
+
+    limit: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    required: str = "required"
+    identifier: Callable[[str], str] = chat.as_sent
+    form: Callable[[ResponseFormat], dict[str, Any]] = chat.response_format
+    guided: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    stream_options: bool = True
+    reasoning_of_calls: bool = False
+
+
+PLAIN = Traits()
 
 
 class OpenAI:
@@ -35,16 +59,17 @@ class OpenAI:
         return OpenAIDecoder(request)
 
 
-def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any]) -> Wire:
+def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any], traits: Traits = PLAIN) -> Wire:
     """`request` as a chat completion at `path`, drawn with `sampling`. Raises ValueError for what this format cannot carry."""
     if request.prompt is not None or request.raw:
         raise ValueError(f"target {target.name}: chat completions take messages; a raw prompt needs another provider")
-    if request.response_format is not None and request.response_format.type == "guided_json":
+    guided = request.response_format is not None and request.response_format.type == "guided_json"
+    if guided and traits.guided is None:
         raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
     return Wire(
         path=path,
         headers=chat.headers(target, request),
-        body=dumps(_body(target, request, sampling)),
+        body=dumps(_body(target, request, sampling, traits)),
         auth=Auth(target.api_key_env) if target.api_key_env else None,
     )
 
@@ -83,21 +108,47 @@ def _groq_usage(chunk: dict[str, Any]) -> Any:
     return extra.get("usage") if type(extra) is dict else None
 
 
-def _body(target: Target, request: Request, sampling: Mapping[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": target.model, "messages": [chat.message(turn) for turn in request.messages]}
-    limit = "max_completion_tokens" if target.address.rstrip("/") == ADDRESS else "max_tokens"
-    body.update(chat.sampling(sampling, limit))
+def _body(target: Target, request: Request, sampling: Mapping[str, Any], traits: Traits) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": target.model, "messages": [_message(turn, traits) for turn in request.messages]}
+    limit = traits.limit or ("max_completion_tokens" if target.address.rstrip("/") == ADDRESS else "max_tokens")
+    sent = chat.sampling(sampling, limit)
+    body.update(_renamed(sent, traits.names) if traits.names else sent)
     if request.stream:
         body["stream"] = True
-        body["stream_options"] = {"include_usage": True}
+        if traits.stream_options:
+            body["stream_options"] = {"include_usage": True}
     if request.tools:
         body["tools"] = [chat.tool(function) for function in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = chat.tool_choice(request.tool_choice)
+        body["tool_choice"] = traits.required if request.tool_choice == "required" else chat.tool_choice(request.tool_choice)
     if request.response_format is not None:
-        body["response_format"] = chat.response_format(request.response_format)
+        body.update(_form(request.response_format, traits))
+    if traits.extras:
+        body.update(traits.extras)
     body.update(target.extra_body)
     return body
+
+
+def _message(turn: Message, traits: Traits) -> dict[str, Any]:
+    encoded = chat.message(turn, traits.identifier)
+    if traits.reasoning_of_calls and turn.tool_calls:
+        encoded["reasoning_content"] = turn.reasoning or ""
+    return encoded
+
+
+def _renamed(sent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters under a server's own names; a dotted one is a field within a field."""
+    body: dict[str, Any] = {}
+    for name, value in sent.items():
+        outer, _, inner = names.get(name, name).partition(".")
+        body[outer] = {inner: value} if inner else value
+    return body
+
+
+def _form(wanted: ResponseFormat, traits: Traits) -> dict[str, Any]:
+    if wanted.type == "guided_json" and traits.guided is not None:
+        return traits.guided(wanted.schema or {})
+    return {"response_format": traits.form(wanted)}
 
 
 provider = OpenAI()

@@ -20,12 +20,12 @@ def table() -> Table:
 
 
 def markdown(capabilities: Table) -> str:
-    """One column an entry, one row a parameter."""
+    """One row an entry, one column a parameter or feature."""
     names = list(dict.fromkeys(name for entry in capabilities.entries for name in entry.parameters))
-    titles = [title(entry) for entry in capabilities.entries]
-    rows = [["parameter", *titles], ["---"] * (len(titles) + 1)]
-    rows += [[f"`{name}`", *(cell(entry.parameters.get(name)) for entry in capabilities.entries)] for name in names]
-    rows += [[fact, *(shown(entry, fact) for entry in capabilities.entries)] for fact in FACTS]
+    rows = [["provider: models", *(f"`{name}`" for name in names), *FACTS], ["---"] * (1 + len(names) + len(FACTS))]
+    for entry in capabilities.entries:
+        parameters = [cell(entry.parameters.get(name)) for name in names]
+        rows.append([title(entry), *parameters, *(shown(entry, fact) for fact in FACTS)])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -38,11 +38,37 @@ def cell(parameter: Parameter | None) -> str:
     if parameter is None:
         return "—"
     renamed = f" as `{parameter.field}`" if parameter.field != parameter.name else ""
-    return parameter.range.replace("9223372036854775808", "2⁶³").replace("9223372036854775807", "2⁶³−1") + renamed
+    return taken(parameter) + renamed
+
+
+def taken(parameter: Parameter) -> str:
+    """What it takes, in few signs."""
+    if parameter.type == "word":
+        return ", ".join(parameter.values) or "a word"
+    if parameter.type == "strings":
+        return f"≤ {parameter.max_items}" if parameter.max_items else "yes"
+    flag = "yes, or " if parameter.type == "flag_or_count" else ""
+    return flag + span(parameter)
+
+
+def span(parameter: Parameter) -> str:
+    if parameter.min is not None and parameter.max is not None:
+        return (
+            f"only {parameter.min:g}"
+            if parameter.min == parameter.max
+            else f"{figure(parameter.min)} to {figure(parameter.max)}"
+        )
+    bounds = {"≥": parameter.min, ">": parameter.above, "≤": parameter.max, "<": parameter.below}
+    return ", ".join(f"{sign} {figure(bound)}" for sign, bound in bounds.items() if bound is not None) or "any"
+
+
+def figure(bound: float) -> str:
+    named = {2**63 - 1: "2⁶³−1", -(2**63): "−2⁶³", 2**32 - 1: "2³²−1", 2**31 - 1: "2³¹−1", -(2**31): "−2³¹"}
+    return named.get(int(bound)) or f"{bound}".replace("-", "−")
 
 
 def shown(entry: Capabilities, fact: str) -> str:
-    return {True: "yes", False: "no", None: "depends on the model"}[getattr(entry, fact)]
+    return {True: "yes", False: "no", None: "?"}[getattr(entry, fact)]
 
 
 def test_the_page_has_the_table_that_is_checked() -> None:
