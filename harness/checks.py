@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from harness.errors import Problem, SuiteError, UsageError
+from harness.flow import Helper
 from harness.model import Target
 from harness.plan import Plan
 from harness.pricing.cost import upper_bound
 from harness.pricing.tiles import image_bound
 from harness.providers import capabilities
 from harness.suite import Eval, Suite
+from harness.suite.nouns import Asking
 from harness.suite.problems import Place
 
 SPARE_FILES = 40
@@ -119,21 +121,51 @@ def _too_large(evaluation: Eval, target: Target, able: capabilities.Capabilities
         yield Problem(f"{who} takes {limits.max_count} images a request, and the case `{case}` shows {count}", *place)
 
 
-def check_budget(plan: Plan) -> None:
+def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabilities.Table) -> dict[str, Helper]:
+    """The targets that graders ask, by name, with what each of them can do.
+
+    Raises SuiteError, all at once, for parameters they cannot take, at the place of the grader that sends them.
+    """
+    helpers: dict[str, Helper] = {}
+    problems: list[Problem] = []
+    for spec in suite.helpers:
+        target = targets[spec.name]
+        may_drop, dropped = (spec.unsupported or suite.run.unsupported) == "drop", set()
+        for asking in (each for each in suite.asked if each.target == spec.name):
+            sampling = {**target.sampling, **asking.sampling}
+            for violation in capabilities.check(table, target.provider, target.model, sampling, target.api_version):
+                if violation.unsupported and may_drop:
+                    dropped.add(violation.parameter)
+                else:
+                    problems.append(_refused(asking, violation))
+        entry = table.find(target.provider, target.model, target.api_version)
+        helpers[spec.name] = Helper(target, bool(entry and entry.json_schema), frozenset(dropped))
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+    return helpers
+
+
+def _refused(asking: Asking, violation: capabilities.Violation) -> Problem:
+    message = f"target {asking.target!r}, as it is asked here: {violation.message}"
+    if not violation.unsupported and violation.parameter in ("temperature", "max_tokens"):  # the ones with a default
+        message += f"; give another `sampling: {{{violation.parameter}: …}}` here"
+    return Problem(message, asking.place.path, asking.place.line, asking.place.column)
+
+
+def check_budget(plan: Plan, helpers: Collection[Helper] = ()) -> None:
     """Raise UsageError where the suite's budget cannot hold: an unpriced target, an unlimited answer, too little for one."""
     budget = plan.suite.run.budget
     if budget is None:
         return
     path = plan.suite.path
-    for target in plan.targets:
+    for target in (*plan.targets, *(helper.target for helper in helpers)):
         if target.price is None:
             raise UsageError(
                 f"{path}: a budget needs the price of every target, and {target.name!r} has none; give it "
                 "`price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
             )
-        first = next(plan.trials(target))
-        seen = image_bound(target.model)
-        most = upper_bound(first.request, target.price, target.context, image_tokens=seen, extra_body=target.extra_body)
+    for target in plan.targets:
+        most = _most(plan, target)
         if most is None:
             raise UsageError(
                 f"{path}: a budget needs a limit on each answer of {target.name!r}; set `sampling: {{max_tokens: …}}`"
@@ -143,6 +175,15 @@ def check_budget(plan: Plan) -> None:
                 f"{path}: the budget of ${budget} is below what a single request to {target.name!r} may cost (${most:.6f}); "
                 "raise it, or lower max_tokens"
             )
+
+
+def _most(plan: Plan, target: Target) -> float | None:
+    """The most that the first request to `target` can cost in US dollars; None where nothing limits its answer or its price."""
+    if target.price is None:
+        return None
+    first = next(plan.trials(target))
+    seen = image_bound(target.model)
+    return upper_bound(first.request, target.price, target.context, image_tokens=seen, extra_body=target.extra_body)
 
 
 def within_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:

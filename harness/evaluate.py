@@ -167,15 +167,15 @@ class _Job:
             self.display.say("the previous session of this run died; every answer it acknowledged is kept")
         for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
             self.display.say(f"warning: {sentence}")
-        for sentence in () if self.replay_only else detours(self.ready.targets):
+        for sentence in () if self.replay_only else detours(self.ready.everyone):
             self.display.say(sentence)
 
     async def _probe(self, http: Http) -> None:
         """Try every target's address before anything is spent."""
-        failures = await asyncio.gather(*(http.probe(target) for target in self.ready.targets))
+        failures = await asyncio.gather(*(http.probe(target) for target in self.ready.everyone))
         unreachable = [
             f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the address right?"
-            for target, error in zip(self.ready.targets, failures, strict=True)
+            for target, error in zip(self.ready.everyone, failures, strict=True)
             if error is not None
         ]
         if unreachable:
@@ -213,6 +213,7 @@ class _Job:
                 stop=stop,
                 progress=progress,
                 known_tools=self.owed.tools,
+                helpers=self.ready.helpers,
             )
             self.display.begin(progress, None if run.budget is None else max(0.0, float(run.budget) - self.owed.spent))
             try:
@@ -233,7 +234,7 @@ class _Job:
 
     def _stored(self) -> Iterator[Stored]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
-        targets, blobs = {target.name: target for target in self.ready.targets}, Blobs(self.folder)
+        targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
         for line in self.owed.exchanges:
             if (
                 line.exchange.target in targets
@@ -257,7 +258,8 @@ class _Job:
             {
                 target.name: Tally(planned=self.ready.plan.per_target, already=self.owed.finished[target.name])
                 for target in self.ready.targets
-            }
+            },
+            {name: Tally() for name in self.ready.helpers},
         )
 
 
@@ -265,7 +267,7 @@ def _counted(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
     """Keeps count of the requests in flight to each target."""
 
     async def send(call: Call, slot: Slot) -> Response:
-        tally = progress.targets[call.target.name]
+        tally = progress.lane(call.target.name)
         tally.took_off()
         try:
             return await inner(call, slot)
@@ -282,7 +284,7 @@ def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
         ended=datetime.now(UTC).isoformat(),
         lag_p99=lag.percentile(0.99),
         lag_max=lag.percentile(1.0),
-        in_flight=sum(tally.most_in_flight for tally in progress.targets.values()),
+        in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.helpers.values())),
     )
 
 
@@ -292,13 +294,14 @@ def _encode(target: Target, request: Request) -> Wire:
 
 
 def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[Stored]:
-    """The target's exchanges of an earlier run, where the target is still the same thing and no image is lost."""
+    """The exchanges of an earlier run, its judges' too, where the target is still the same thing and no image is lost."""
     manifest = read_manifest(folder)
-    same = {name for name, target in targets.items() if manifest.targets.get(name, {}).get("address") == target.address}
+    then = {**manifest.helpers, **manifest.targets}
+    same = {name for name, target in targets.items() if then.get(name, {}).get("address") == target.address}
     for record in read_records(folder):
-        if record.target in same:
-            for exchange in filter(None, map(blobs.whole, record.exchanges)):
-                yield stored(manifest.id, record.key, record.repeat, targets[record.target], exchange)
+        asked = (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges))
+        for exchange in filter(None, map(blobs.whole, (each for each in asked if each.target in same))):
+            yield stored(manifest.id, record.key, record.repeat, targets[exchange.target], exchange)
 
 
 def _outcome(folder: Path, ended: _Ended) -> Outcome:

@@ -11,10 +11,10 @@ failure does not discard its neighbours' answers. A flow draws nothing at random
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
-from harness.model import Request, Response, ToolCall
+from harness.model import Request, Response, Target, ToolCall
 
 T = TypeVar("T")
 
@@ -28,6 +28,28 @@ class Ask:
     role: str
     request: Request
     target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A target that graders and simulated users ask (`Ask.target`), whether or not it is under test itself.
+
+    `structured` says that it holds its answer to a JSON Schema; `dropped` are the sampling parameters that it cannot take and
+    the suite agreed to leave out.
+    """
+
+    target: Target
+    structured: bool = False
+    dropped: frozenset[str] = frozenset()
+
+    def fitted(self, request: Request) -> Request:
+        """The request as this target gets it: its own sampling where the ask has none, and a response format where it can."""
+        sampling = {**self.target.sampling, **request.sampling}
+        return replace(
+            request,
+            sampling={name: value for name, value in sampling.items() if name not in self.dropped},
+            response_format=request.response_format if self.structured else None,
+        )
 
 
 Need: TypeAlias = Ask | ToolCall

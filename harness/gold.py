@@ -12,7 +12,8 @@ from harness.engine.pool import Pool
 from harness.errors import Problem, SuiteError
 from harness.flow import Flow
 from harness.graders import build, gold
-from harness.model import Exchange, Grade, Request
+from harness.graders.base import UNKNOWN
+from harness.model import Error, Exchange, Grade, Request, Response
 from harness.suite import Case, Eval, Suite
 
 
@@ -47,8 +48,10 @@ def _problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Proble
     )
 
 
-async def _ask_nobody(role: str, request: Request, position: str) -> Exchange:
-    raise AssertionError(f"a gold answer asks nobody, but its grader asked the {role} at {position}: {request}")
+async def _ask_nobody(role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
+    """Nothing is sent, and what a judge would say is not held against the answer."""
+    nobody = Response(error=Error("grader", UNKNOWN, f"{helper or role} is not asked"))
+    return Exchange(position, role, helper or "", request, nobody)
 
 
 def _keep_nothing(line: object) -> None:

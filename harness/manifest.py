@@ -39,6 +39,7 @@ def new_manifest(ready: Prepared, folder: Path, overrides: Overrides) -> Manifes
         seed=suite.run.seed,
         plan=suite.fingerprint(),
         targets={target.name: _target_facts(target) for target in ready.targets},
+        helpers={name: _target_facts(helper.target) for name, helper in ready.helpers.items()},
         gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
         max_error_rate=suite.run.max_error_rate,
         strict=suite.strict,

@@ -500,8 +500,9 @@ class Manifest:
 
     `planned` counts trials; `arithmetic` is that count as a person reads it; `plan` maps each axis of the plan to what
     resuming compares (see `harness.plan`). `targets` are plain facts of each target by name: provider, model, address,
-    price (dollars per MTok, as strings), simulated, sampling. `gates` are the suite's gates in their JSON form. `options` are
-    the command line's overrides, so that `resume` plans the same trials.
+    price (dollars per MTok, as strings), simulated, sampling; `helpers` are the same of those that graders and simulated users
+    ask. `gates` are the suite's gates in their JSON form. `options` are the command line's overrides, so that `resume` plans
+    the same trials.
     """
 
     id: str
@@ -514,6 +515,7 @@ class Manifest:
     seed: int = 0
     plan: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    helpers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gates: tuple[Mapping[str, Any], ...] = ()
     max_error_rate: float = 0.05
     strict: bool = False

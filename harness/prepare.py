@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.checks import check_budget, check_forms, check_images, check_sampling, within_open_files
+from harness.checks import check_budget, check_forms, check_helpers, check_images, check_sampling, within_open_files
 from harness.errors import UsageError
+from harness.flow import Helper
 from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
 from harness.pricing import catalogue
@@ -47,17 +48,28 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A suite ready to run. `secrets` are the values of variables named as API keys or in headers; `notes` are for people."""
+    """A suite ready to run.
+
+    `secrets` are the values of variables named as API keys or in headers; `notes` are for people; `helpers` by name are the
+    targets that graders and simulated users ask.
+    """
 
     suite: Suite
     plan: Plan
     secrets: Mapping[str, str]
     notes: tuple[str, ...]
+    helpers: Mapping[str, Helper] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[Target, ...]:
         """The targets, in the suite's order."""
         return self.plan.targets
+
+    @property
+    def everyone(self) -> tuple[Target, ...]:
+        """The targets, then those that only help."""
+        tested = {target.name for target in self.targets}
+        return (*self.targets, *(each.target for name, each in self.helpers.items() if name not in tested))
 
 
 @cache
@@ -83,7 +95,8 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         resolver = _Resolver(suite, environment, stack, live=live)
         targets = tuple(resolver.target(spec) for spec in suite.targets)
         check_identities(suite, targets)
-        targets, notes = within_open_files(targets)
+        everyone, notes = within_open_files((*targets, *map(resolver.target, _beside(suite))))
+        targets = everyone[: len(targets)]
         table = capability_table()
         check_forms(suite, targets, table)
         notes += check_images(suite, targets, table)
@@ -91,8 +104,15 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
-        check_budget(plan)
-        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes))
+        helpers = check_helpers(suite, {each.name: each for each in everyone}, table)
+        check_budget(plan, helpers.values())
+        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers)
+
+
+def _beside(suite: Suite) -> list[TargetSpec]:
+    """The targets that are asked but not under test."""
+    tested = {spec.name for spec in suite.targets}
+    return [spec for spec in suite.helpers if spec.name not in tested]
 
 
 class _Resolver:

@@ -90,6 +90,7 @@ for _name, _module in {
     "cost": "measures",
     "finish_reason": "measures",
     "python": "python",
+    "judge": "judge",
     "not": "combine",
     "all": "combine",
     "any": "combine",

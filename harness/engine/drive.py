@@ -20,9 +20,9 @@ CallTool: TypeAlias = Callable[[ToolCall], Awaitable[ToolResult]]
 
 
 class AskRole(Protocol):
-    """Asks the target that plays `role`, at `position` in the flow; every outcome is an Exchange."""
+    """Asks, at `position` in the flow, who plays `role`: the trial's target, or `helper`. Every outcome is an Exchange."""
 
-    def __call__(self, role: str, request: Request, position: str) -> Awaitable[Exchange]: ...
+    def __call__(self, role: str, request: Request, position: str, helper: str | None = None) -> Awaitable[Exchange]: ...
 
 
 class Journal:
@@ -106,7 +106,7 @@ async def _perform_all(
 
 async def _perform(need: Need, position: str, ask: AskRole, call_tool: CallTool, journal: Journal) -> Response | ToolResult:
     if isinstance(need, Ask):
-        exchange = await ask(need.role, need.request, position)
+        exchange = await ask(need.role, need.request, position, need.target)
         journal.exchange(exchange)
         return exchange.response
     known = journal.known_tool(position)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.model import Record
+from harness.model import Exchange, Record
 
 
 @dataclass
@@ -42,8 +42,17 @@ class Tally:
         self.ungraded += record.ungraded
         self.retries += sum(max(0, len(exchange.response.attempts) - 1) for exchange in record.exchanges)
         self.cost += sum(each.cost.usd or 0.0 for each in record.exchanges if each.response.replayed is None)
-        self.cost += record.grading_cost or 0.0
         self.unpriced += record.cost is None and record.error is None
+
+    def heard(self, exchange: Exchange) -> None:
+        """Count one exchange with a helper: it has no trials of its own, so that here a request is what is done."""
+        response = exchange.response
+        self.done += 1
+        self.errors += response.error is not None
+        self.retries += max(0, len(response.attempts) - 1)
+        if response.replayed is None:
+            self.cost += exchange.cost.usd or 0.0
+            self.unpriced += exchange.cost.usd is None and response.error is None
 
     @property
     def owed(self) -> int:
@@ -53,19 +62,28 @@ class Tally:
 
 @dataclass
 class Progress:
-    """The tallies of all targets by name."""
+    """The tallies of all targets by name; and those of the helpers, which graders and simulated users ask."""
 
     targets: dict[str, Tally] = field(default_factory=dict)
+    helpers: dict[str, Tally] = field(default_factory=dict)
+
+    def lane(self, name: str) -> Tally:
+        """Where requests in flight to `name` are counted: one that is under test and judges too is counted there."""
+        return self.targets.get(name) or self.helpers[name]
 
     @property
     def total(self) -> Tally:
-        """All targets together."""
+        """All targets together; what is spent and in flight, helpers included."""
         total = Tally()
         for tally in self.targets.values():
             for name in ("planned", "already", "done", "passed", "failed", "ungraded", "errors", "in_flight", "retries"):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.cost += tally.cost
             total.unpriced += tally.unpriced
+        for helper in self.helpers.values():
+            total.cost += helper.cost
+            total.unpriced += helper.unpriced
+            total.in_flight += helper.in_flight
         return total
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.formed import UNFORMED, formed
@@ -16,8 +16,8 @@ from harness.engine.owed import TARGET_KINDS
 from harness.engine.pace import Turns, closed_loop
 from harness.engine.progress import Progress, Tally
 from harness.errors import StoreError
-from harness.flow import TARGET, AskFailed, single_turn
-from harness.graders import Grader, answer_of, build, grade_all, verdict
+from harness.flow import TARGET, AskFailed, Helper, single_turn
+from harness.graders import Grader, answer_of, build, verdict
 from harness.model import Call, Cost, Error, Exchange, Grade, Record, Request, Response, Target, ToolResult, Trial, Wire
 from harness.records import Line
 from harness.transport.send import Send
@@ -31,7 +31,7 @@ class World:
     `encode` turns a Request into bytes, `send` is the Send stack, `cost` prices a Response, `vet` flags an exchange
     whose clock cannot be trusted, `call_tool` runs a function in a
     child process, `append` writes a line, `observe` is told of each record after it is written. `known_tools` are earlier
-    sessions' tool results by trial key and position.
+    sessions' tool results by trial key and position; `helpers` by name are whom graders ask.
     """
 
     session: str
@@ -45,6 +45,7 @@ class World:
     stop: Stop
     progress: Progress
     known_tools: Mapping[str, Mapping[str, ToolResult]] = field(default_factory=dict)
+    helpers: Mapping[str, Helper] = field(default_factory=dict)
 
 
 async def run_trials(
@@ -73,15 +74,16 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     tally = world.progress.targets[target.name]
     try:
         response = await drive(single_turn(trial.request), asker.ask, world.call_tool, journal)
+        conversation = len(journal.exchanges)
         await turns.take()
         grades = await _graded(world, trial, graders, journal, asker)
     except AskFailed as failed:
-        response, grades = failed.response, ()
+        response, grades, conversation = failed.response, (), len(journal.exchanges)
     if response.error is not None:
         _note_reason_to_stop(tally, response.error)
         if not response.attempts and (response.error.boundary == "budget" or response.error.kind == INTERRUPTED):
             return
-    record = _record(world, trial, tuple(journal.exchanges), grades, response.error)
+    record = _record(world, trial, tuple(journal.exchanges[:conversation]), grades, response.error)
     world.append(record)
     tally.add(record)
     world.observe(record)
@@ -92,7 +94,13 @@ async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Jour
     if not of_trial:
         return ()
     answer = answer_of(trial, tuple(journal.exchanges))
-    return await drive(grade_all(of_trial, answer), asker.ask, world.call_tool, journal, prefix="g")
+    grades = []
+    for place, grader in enumerate(of_trial):
+        before = len(journal.exchanges)
+        grade = await drive(grader.grade(answer), asker.ask, world.call_tool, journal, prefix=f"g{place}.")
+        own = journal.exchanges[before:]
+        grades.append(replace(grade, exchanges=tuple(own)) if own else grade)
+    return tuple(grades)
 
 
 def _record(
@@ -130,25 +138,35 @@ def _total(exchanges: Sequence[Exchange]) -> float | None:
     return sum(known) if known and len(known) == len(exchanges) else None
 
 
-def _note_reason_to_stop(tally: Tally, error: Error) -> None:
-    """After some errors a target's remaining trials are not worth asking."""
+def _note_reason_to_stop(tally: Tally, error: Error, whose: str = "") -> None:
+    """After some errors, its judge's too, a target's remaining trials are not worth asking."""
     if tally.stopped:
         return
     if error.boundary == "budget":
-        tally.stopped, tally.out_of_budget = error.message, True
+        tally.stopped, tally.out_of_budget = f"{whose}{error.message}", True
     elif error.kind in TARGET_KINDS:
-        tally.stopped = f"asking it again would only repeat: {error.message}"
+        tally.stopped = f"{whose}asking it again would only repeat: {error.message}"
 
 
 class _Asker:
     """Asks on behalf of one trial: encodes, sends, prices."""
 
     def __init__(self, world: World, target: Target, trial: Trial) -> None:
-        self._world, self._trial = world, trial
-        self._roles = {TARGET: target}
+        self._world, self._target, self._trial = world, target, trial
 
-    async def ask(self, role: str, request: Request, position: str) -> Exchange:
-        world, trial, target = self._world, self._trial, self._roles[role]
+    async def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
+        """Ask the trial's target, or the helper of that name."""
+        if helper is None:
+            return await self._asked(self._target, role, request, position)
+        whom, progress = self._world.helpers[helper], self._world.progress
+        exchange = await self._asked(whom.target, role, whom.fitted(request), position)
+        progress.helpers[helper].heard(exchange)
+        if exchange.response.error is not None:
+            _note_reason_to_stop(progress.targets[self._target.name], exchange.response.error, f"the {role} {helper!r}: ")
+        return exchange
+
+    async def _asked(self, target: Target, role: str, request: Request, position: str) -> Exchange:
+        world, trial = self._world, self._trial
         try:
             wire = world.encode(target, request)
         except ValueError as inexpressible:

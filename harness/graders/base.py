@@ -97,7 +97,8 @@ class GraderType(Generic[A]):
     `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where there is no short form.
     `short_takes_mapping` says that the bare argument may be a mapping itself (`not: {contains: x}`, `json_schema: {type: …}`).
     `file` names the argument that may be a path instead: `schema.json` stands for what it holds, `grader.py:function` for the
-    same with an absolute path. Whoever reads the suite resolves it, since graders open no files.
+    same with an absolute path. Whoever reads the suite resolves it, since graders open no files. `asks` names the argument that
+    names a target the grader asks.
     """
 
     name: str
@@ -106,6 +107,7 @@ class GraderType(Generic[A]):
     short: str | None = None
     short_takes_mapping: bool = False
     file: str | None = None
+    asks: str | None = None
 
     def spelled_out(self, bare: Any) -> dict[str, Any]:
         """The arguments that what stands behind the grader's name means: nothing, a mapping of them, or the short form's value.

@@ -14,7 +14,7 @@ from harness.suite import templates
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import checked_name, read_around
-from harness.suite.nouns import GraderSpec, Prompt
+from harness.suite.nouns import Asking, GraderSpec, Prompt
 from harness.suite.overrides import Filter, Overrides, keeps
 from harness.suite.pictures import Album
 from harness.suite.problems import Place, Problems, shown
@@ -27,6 +27,9 @@ from harness.suite.yaml import Document
 EVAL_FILE = "eval.yaml"
 
 _INSTEAD = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
+
+_Added = tuple[Sequence[GraderSpec], Sequence[Asking]]
+"""A suite's own graders beside those of its evals, and whom they ask."""
 
 
 class EvalReader:
@@ -64,7 +67,7 @@ class EvalReader:
             response_format=self._suite.response_format,
         )
         prompts = PromptReader(self._files, self._base, self._document, self._problems).read(written.prompts, ("prompts",))
-        yield self._eval(self._suite.suite, written, self._document, self._base, prompts, [])
+        yield self._eval(self._suite.suite, written, self._document, self._base, prompts, ([], []))
 
     def _foldered(self, index: int, reference: str) -> Iterator[Eval]:
         place = self._document.place(("evals", index))
@@ -103,15 +106,18 @@ class EvalReader:
             return PromptReader(self._files, self._base, self._document, self._problems).read(self._suite.prompts, ("prompts",))
         return PromptReader(self._files, path.parent, document, self._problems).read(written.prompts, ("prompts",))
 
-    def _added_graders(self) -> list[GraderSpec]:
-        return GraderReader(self._files, self._base, self._document, self._problems).read(self._suite.graders, ("graders",))
+    def _added_graders(self) -> tuple[list[GraderSpec], list[Asking]]:
+        reader = GraderReader(self._files, self._base, self._document, self._problems)
+        return reader.read(self._suite.graders, ("graders",)), reader.asked
 
     def _eval(
-        self, name: str, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...], added: list[GraderSpec]
+        self, name: str, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...], added: _Added
     ) -> Eval:
         reader = GraderReader(self._files, base, document, self._problems)
-        graders = reader.named([*reader.read(written.graders, ("graders",)), *added], ("graders",))
+        more, asked = added
+        graders = reader.named([*reader.read(written.graders, ("graders",)), *more], ("graders",))
         selection = self._selection(name, prompts, graders)
+        selection.note_asked((*reader.asked, *asked))
         self.selections[name] = selection
         return Eval(
             name=name,

@@ -19,18 +19,18 @@ from harness import registry
 from harness.suite import templates
 from harness.suite.files import Files
 from harness.suite.language import checked_name, explain, inside
-from harness.suite.nouns import GraderSpec
-from harness.suite.problems import Location, Locator, Place, Problems, shown, suggestion
+from harness.suite.nouns import Asking, GraderSpec
+from harness.suite.problems import Location, Locator, Place, Problems, shown, shown_path, suggestion
 from harness.suite.units import share
 
 OPTIONS = ("id", "weight", "threshold")
 COMBINATORS = ("not", "all", "any")
 UNSUPPORTED = {
-    "judge": "grade with the built-in graders or a Python function",
-    "pairwise": "grade with the built-in graders or a Python function",
+    "pairwise": "judge each answer by a rubric, with `judge`",
     "tool_calls": "tool use comes later; grade the answer's text",
 }
 
+_MARKDOWN = re.compile(r"[^\n{}]+\.md")
 _FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
@@ -49,6 +49,10 @@ class GraderKind(Protocol):
     def file(self) -> str | None:
         """The argument that may name a file instead of holding a value."""
 
+    @property
+    def asks(self) -> str | None:
+        """The argument that names a target the grader asks."""
+
     def spelled_out(self, bare: Any) -> dict[str, Any]:
         """The long form of what stands behind its name. Raises ValueError."""
 
@@ -63,13 +67,14 @@ class _Written(NamedTuple):
 
 
 class GraderReader:
-    """Reads the graders of one document, whose folder is `base`."""
+    """Reads the graders of one document, whose folder is `base`; `asked` is whom they ask, as far as was read."""
 
     def __init__(self, files: Files, base: Path, locator: Locator, problems: Problems) -> None:
         self._files = files
         self._base = base
         self._locator = locator
         self._problems = problems
+        self.asked: list[Asking] = []
 
     def read(self, items: Sequence[Any], at: Location) -> list[GraderSpec]:
         """The graders listed at `at`; those without an id of their own have an empty one (see `named`)."""
@@ -144,8 +149,17 @@ class GraderReader:
         elif kind.file in arguments:
             arguments[kind.file] = self._opened(written.name, arguments[kind.file], (*at, kind.file))
         if len(self._problems) == before:  # else what is inside is wrong, and the whole would say it again
-            self._check(kind, arguments, at)
+            checked = self._check(kind, arguments, at)
+            if kind.asks is not None and checked is not None:
+                self._note_asked(arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks))
         return arguments
+
+    def _note_asked(self, target: Any, sampling: Mapping[str, Any], at: Location) -> None:
+        place = self._locator.place(at)
+        if not isinstance(target, str) or templates.is_template(target):
+            self._problems.add(place, "a target cannot be a template: a case's data must not choose who is asked; name it")
+        else:
+            self.asked.append(Asking(target, sampling, place))
 
     def _combined(self, arguments: dict[str, Any], at: Location) -> dict[str, Any]:
         """The arguments of a combinator, its parts checked and in the long form."""
@@ -167,20 +181,21 @@ class GraderReader:
         options = {name: self._option(name, value, at) for name, value in written.options.items()}
         return {written.name: self._arguments(written) or None, **options}
 
-    def _check(self, kind: GraderKind, arguments: dict[str, Any], at: Location) -> None:
-        """Note what the grader's own model finds wrong with arguments that are complete, and templates that cannot be read."""
+    def _check(self, kind: GraderKind, arguments: dict[str, Any], at: Location) -> BaseModel | None:
+        """The arguments as the grader's own model has them; None where it finds something wrong, which is noted.
+
+        Noted is also a template that cannot be read; what is wrong because a template is not filled in yet is not.
+        """
         for location, text in templates.templates_in(arguments):
-            try:
-                templates.compile(text, self._locator.place((*at, *location)))
-            except templates.TemplateError as unreadable:
-                self._problems.add(unreadable.place, unreadable.message)
+            self._check_template(text, self._locator.place((*at, *location)))
         try:
-            kind.arguments.model_validate(arguments)
+            return kind.arguments.model_validate(arguments)
         except ValidationError as invalid:
             readers = {id(arguments): kind.arguments}
             for error in invalid.errors(include_url=False):
                 if not _waits_for_rendering(error, arguments):
                     self._problems.add(*explain(error, arguments, self._locator, at, readers))
+            return None
 
     def _opened(self, name: str, value: Any, at: Location) -> Any:
         """What an argument that may name a file stands for: the JSON in it, or a function's absolute address."""
@@ -189,10 +204,29 @@ class GraderReader:
             return templates.Verbatim(value) if isinstance(value, dict) else value
         if name == "python":
             return self._function(value, place)
+        if name == "judge":
+            return self._rubric(value, place)
         if templates.is_template(value):
             return value
         loaded = self._files.json(value, self._base, place)
         return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
+
+    def _rubric(self, value: str, place: Place) -> str:
+        """A rubric as it is, or what the Markdown file of that name holds: a template like any other."""
+        if not _MARKDOWN.fullmatch(value):
+            return value
+        path = self._files.file(value, self._base, place)
+        text = None if path is None else self._files.text(path, place)
+        if path is None or text is None:
+            return value
+        self._check_template(text, Place(shown_path(path), 1, 1))
+        return text
+
+    def _check_template(self, text: str, place: Place) -> None:
+        try:
+            templates.compile(text, place)
+        except templates.TemplateError as unreadable:
+            self._problems.add(unreadable.place, unreadable.message)
 
     def _function(self, value: str, place: Place) -> str:
         if templates.is_template(value):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from harness.suite import check, sweep
 from harness.suite.evals import EvalReader
 from harness.suite.files import Files, workspace_of
 from harness.suite.language import read, read_around
+from harness.suite.nouns import Asking
 from harness.suite.overrides import Overrides
 from harness.suite.parameters import Sampling
 from harness.suite.problems import Fixed, Place, Problems, shown_path, suggestion
@@ -101,6 +103,7 @@ class _Loader:
             full = sweep.expand(written.sweep, {}, lambda *_: None)
             gate_reader.check(gates, evals, reader.selections, targets, full.points)
             check.check_filters(filters, evals, reader.selections, problems)
+        asked, helpers = self._helpers(reader, targets)
         evals = check.selected(filters, evals, problems)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
@@ -111,6 +114,8 @@ class _Loader:
             workspace=self._files.workspace,
             evals=evals,
             targets=self._selected_targets(targets),
+            asked=asked,
+            helpers=helpers,
             sampling=sampling,
             settings=settings.points,
             excluded=settings.excluded,
@@ -121,14 +126,18 @@ class _Loader:
             warnings=tuple(check.warnings_of(evals, targets, sampling, settings.points, repeats)),
         )
 
+    @cached_property
+    def _named(self) -> Table:
+        """The targets that can be named."""
+        return _table(self._path.parent, self._files, self._problems)
+
     def _targets(self, written: SuiteFile) -> list[TargetSpec]:
-        table = _table(self._path.parent, self._files, self._problems)
         found: list[TargetSpec] = []
         for index, item in enumerate(written.targets):
             place = self._document.place(("targets", index))
             if item is None:  # wrong, and said to be
                 continue
-            spec = table.find(item, place) if isinstance(item, str) else item
+            spec = self._named.find(item, place) if isinstance(item, str) else item
             if isinstance(item, TargetSpec):
                 check_target(item, place, self._problems)
             if spec is not None and any(spec.name == other.name for other in found):
@@ -136,6 +145,14 @@ class _Loader:
             elif spec is not None:
                 found.append(spec)
         return found
+
+    def _helpers(self, reader: EvalReader, targets: list[TargetSpec]) -> tuple[tuple[Asking, ...], tuple[TargetSpec, ...]]:
+        """Whom graders ask and how, and those targets: the suite's own of that name, else one that can be named."""
+        asked = tuple(each for selection in reader.selections.values() for each in selection.asked.values())
+        own = {target.name: target for target in targets}
+        places = {each.target: each.place for each in reversed(asked)}
+        found = [own.get(name) or self._named.find(name, place) for name, place in sorted(places.items())]
+        return asked, tuple(spec for spec in found if spec is not None)
 
     def _selected_targets(self, targets: list[TargetSpec]) -> tuple[TargetSpec, ...]:
         names = [target.name for target in targets]

@@ -83,6 +83,15 @@ class GraderSpec(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """A grader or simulated user asks the target of this name, with these sampling parameters; `place` is where it says so."""
+
+    target: str
+    sampling: Mapping[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One question's variables and what is expected of the answer.
 

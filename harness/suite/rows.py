@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from harness.suite.cases import Cases, Ids, Rows, Source, canonical, derived_id,
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import read
-from harness.suite.nouns import Case, GraderSpec
+from harness.suite.nouns import Asking, Case, GraderSpec
 from harness.suite.pictures import Album
 from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path
 from harness.suite.schema import CaseSpec
@@ -51,7 +51,7 @@ class Selection:
     """Which cases to keep, what each must give a value for, and what was seen of all of them.
 
     `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own.
-    `album` looks into the cases' images, where a prompt shows any.
+    `asked` is whom graders ask; `album` looks into the cases' images, where a prompt shows any.
     """
 
     keep: Callable[[Case], bool]
@@ -64,6 +64,12 @@ class Selection:
     total: int = 0
     kept: int = 0
     digest: int = 0
+    asked: dict[tuple[str, bytes], Asking] = field(default_factory=dict)
+
+    def note_asked(self, asked: Iterable[Asking]) -> None:
+        """Note whom graders ask, and how; once what a thousand cases say alike."""
+        for each in asked:
+            self.asked.setdefault((each.target, canonical(each.sampling)), each)
 
     def takes(self, row: Row) -> bool:
         """Note the row, and say whether it is one of the selected."""
@@ -244,7 +250,9 @@ class CaseReader:
         self, items: Sequence[Any], locator: Locator, at: Location, problems: Problems, base: Path
     ) -> tuple[GraderSpec, ...]:
         reader = GraderReader(self._files, base, locator, problems)
-        return reader.named(reader.read(items, (*at, "graders")), (*at, "graders"))
+        graders = reader.named(reader.read(items, (*at, "graders")), (*at, "graders"))
+        self._selection.note_asked(reader.asked)
+        return graders
 
     # Checks
 

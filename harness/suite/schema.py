@@ -149,7 +149,7 @@ class SuiteFile(Language):
         "load": "remove it, and bound the run with `run: {concurrency: …, rpm: …}`",
         "slo": "remove it, and bound latency with gates such as `latency.p95 <= 2s`",
         "baseline": "remove it, and compare runs with `harness report RUN RUN`",
-        "judge": "grade with the built-in graders or a Python function",
+        "judge": "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`",
         "tools": _NO_TOOLS,
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
     }

@@ -11,7 +11,7 @@ from harness.model import ResponseFormat
 from harness.suite import summary
 from harness.suite.cases import Cases
 from harness.suite.gates import GateSpec
-from harness.suite.nouns import GraderSpec, Prompt
+from harness.suite.nouns import Asking, GraderSpec, Prompt
 from harness.suite.pictures import Album
 from harness.suite.problems import Place
 from harness.suite.run import RunSpec
@@ -36,8 +36,9 @@ class Eval(BaseModel):
 class Suite(BaseModel):
     """What to run: evals × targets × settings × repeats, how, and what must hold afterwards.
 
-    `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out. `sampling`
-    holds for every request, under the sweep's. `workspace` is the folder that nothing in the suite may lead out of.
+    `asked` is whom graders and simulated users ask, and how; `helpers` are those targets, whether or not they are among
+    `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out.
+    `sampling` holds for every request, under the sweep's. `workspace` is the folder that nothing in the suite may lead out of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -48,6 +49,8 @@ class Suite(BaseModel):
     workspace: Path
     evals: tuple[Eval, ...]
     targets: tuple[TargetSpec, ...]
+    asked: tuple[InstanceOf[Asking], ...] = ()
+    helpers: tuple[TargetSpec, ...] = ()
     sampling: dict[str, Any] = {}
     settings: tuple[dict[str, Any], ...] = ({},)
     excluded: int = 0

@@ -28,6 +28,7 @@ def resolved(suite: Suite) -> dict[str, Any]:
             "description": suite.description,
             "evals": [_eval(each, suite.workspace) for each in suite.evals],
             "targets": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.targets],
+            "helpers": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.helpers],
             "sampling": suite.sampling,
             "settings": suite.settings,
             "excluded": suite.excluded,
@@ -41,8 +42,9 @@ def resolved(suite: Suite) -> dict[str, Any]:
 
 def fingerprint(suite: Suite) -> dict[str, Any]:
     """Each axis of the plan: hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
-    `targets` by name; then `settings`, `repeats`, `sampling` and `stream` themselves.
+    `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling` and `stream` themselves.
     """
+    helpers = {target.name: _digest(_sent(target)) for target in suite.helpers}
     return _plain(
         {
             "prompts": {
@@ -57,6 +59,7 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
             "repeats": suite.repeats,
             "sampling": suite.sampling,
             "stream": suite.run.stream,
+            **({"helpers": helpers} if helpers else {}),
         }
     )
 

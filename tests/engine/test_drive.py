@@ -24,7 +24,7 @@ class Model:
         self.asked: list[tuple[str, str, str]] = []
         self._refuse = refuse
 
-    async def ask(self, role: str, request: Request, position: str) -> Exchange:
+    async def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
         text = request.messages[-1].text
         self.asked.append((role, position, text))
         await asyncio.sleep(0)
