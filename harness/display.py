@@ -46,6 +46,8 @@ class _Row(NamedTuple):
     tally: Tally
     seconds: float
     left: float | None
+    helps: bool = False
+    """Whether it is asked by graders or simulated users: then it has no trials of its own, and a request is what is done."""
 
 
 class _Column(NamedTuple):
@@ -63,11 +65,16 @@ class _Column(NamedTuple):
 def _opening(progress: Progress) -> str:
     total, names = progress.total, list(progress.targets)
     before = f", {total.already:,} done before" if total.already else ""
-    return f"{total.planned:,} requests to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}"
+    besides = f"; asked besides: {', '.join(progress.helpers)}" if progress.helpers else ""
+    return f"{total.planned:,} requests to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
 
 
 def _done(tally: Tally) -> str:
     return f"{tally.done + tally.already:,}/{tally.planned:,}"
+
+
+def _done_of(row: _Row) -> str:
+    return f"{row.tally.done:,}" if row.helps else _done(row.tally)
 
 
 def _rate(tally: Tally, seconds: float) -> str:
@@ -111,7 +118,7 @@ def duration(seconds: float) -> str:
 
 
 COLUMNS = (
-    _Column("done", 0, lambda row: _done(row.tally), lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
+    _Column("done", 0, _done_of, lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
     _Column("rate", 4, lambda row: _rate(row.tally, row.seconds), lambda _: "999.9/s"),
     _Column("passing", 1, lambda row: _share(row.tally), lambda _: "100.0%"),
     _Column("errors", 2, lambda row: f"{row.tally.errors:,}", style=lambda row: "red" if row.tally.errors else ""),
@@ -180,7 +187,7 @@ class Display:
         size, rows = self._console.size, self._rows()
         reasons = [_one_line(_safe(reason), "yellow") for reason in self._progress.stopped]
         room = max(1, size.height - 6 - len(reasons))
-        shown = [*rows[:room], *([self._all()] if len(rows) > 1 else [])]
+        shown = [*rows[:room], *([self._all()] if len(rows) > 1 else []), *self._helpers()[: max(0, room - len(rows))]]
         foot = [f"{duration(self._seconds())} elapsed", *self._money_and_time()]
         foot += [f"{len(rows) - room:,} more targets not shown"] if len(rows) > room else []
         return Group(_table(shown, size.width), *reasons, _one_line(" · ".join(foot), "bold"))
@@ -188,6 +195,11 @@ class Display:
     def _rows(self) -> list[_Row]:
         seconds = self._seconds()
         return [_Row(_safe(name), tally, seconds, _eta(tally, seconds)) for name, tally in self._progress.targets.items()]
+
+    def _helpers(self) -> list[_Row]:
+        """Judges and simulated users, under those whose trials are counted."""
+        seconds, helpers = self._seconds(), self._progress.helpers
+        return [_Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True) for name, tally in helpers.items()]
 
     def _all(self) -> _Row:
         """All targets together, done when the slowest is."""
@@ -246,7 +258,7 @@ def _table(rows: Sequence[_Row], width: int) -> Table:
         table.add_column(column.title, justify="right", width=_width(column, rows), no_wrap=True)
     for row in rows:
         figures = [Text(column.text(row), column.style(row)) for column in columns]
-        table.add_row(Text(row.name), *([_bar(row.tally, bar)] if bar >= BAR_WIDTHS[0] else []), *figures)
+        table.add_row(Text(row.name), *([_bar(row, bar)] if bar >= BAR_WIDTHS[0] else []), *figures)
     return table
 
 
@@ -267,8 +279,9 @@ def _width(column: _Column, rows: Sequence[_Row]) -> int:
     return max((len(text) for row in rows for text in (column.title, column.text(row), column.widest(row))), default=0)
 
 
-def _bar(tally: Tally, width: int) -> ProgressBar:
-    return ProgressBar(total=max(1, tally.planned), completed=tally.done + tally.already, width=width)
+def _bar(row: _Row, width: int) -> ProgressBar | Text:
+    tally = row.tally
+    return Text() if row.helps else ProgressBar(total=max(1, tally.planned), completed=tally.done + tally.already, width=width)
 
 
 # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -468,8 +468,8 @@ class Record:
 
     @property
     def response(self) -> Response | None:
-        """The target's last response, None where nothing was asked."""
-        return self.exchanges[-1].response if self.exchanges else None
+        """The target's last response, None where it was not asked."""
+        return next((each.response for each in reversed(self.exchanges) if each.role == "target"), None)
 
     @property
     def ungraded(self) -> bool:

@@ -171,3 +171,24 @@ def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytes
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() -> None:
+    clock, out = Clock(), StringIO()
+    progress = Progress({"scout": half_done()}, {"referee": Tally(done=90, errors=2, in_flight=3, cost=0.5)})
+    with Display(Console(file=out, force_terminal=True, width=110), now=clock) as display:
+        display.begin(progress, None)
+        clock.time = 10
+        display.tick()
+    text = CONTROL.sub("", out.getvalue())
+    frame = text[list(HEADER.finditer(text))[-1].start() :].splitlines()
+    (row,) = [line for line in frame if line.startswith("referee (helps)")]
+    assert row.split()[2:] == ["90", "9.0/s", "–", "2", "0", "3", "$0.5000", "–"]
+    assert "$0.5125" in frame[-1]
+
+
+def test_the_first_line_names_who_is_asked_besides() -> None:
+    out = StringIO()
+    with Display(Console(file=out, width=80), live=False) as display:
+        display.begin(Progress({"scout": half_done()}, {"referee": Tally()}), None)
+    assert out.getvalue() == "450 requests to scout; asked besides: referee\n"

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness.analysis import words
 from harness.analysis.comparison import Configuration, RunHeader
+from harness.analysis.frame import Frames
 from harness.analysis.stats import samples_for_upper_bound
 from harness.model import CACHED, STALLED
 
@@ -18,14 +19,15 @@ FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
 
-def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], trials: Any, exchanges: Any) -> tuple[str, ...]:
+def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], frames: Frames) -> tuple[str, ...]:
     """The warnings, the most important first; empty where there is nothing to warn of."""
+    trials = frames.trials
     return (
         *_runs(runs),
-        *_served(runs, exchanges),
+        *_served(runs, frames.exchanges),
         *_ignored(trials),
         *_misfits(trials),
-        *_verdicts(configurations),
+        *_verdicts(configurations, frames.grades),
         *_money(trials),
         *_sizes(configurations),
         *_sources(trials),
@@ -49,7 +51,7 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
 
 def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
     """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
-    asked = {(run.id, name): facts.get("model") for run in runs for name, facts in run.targets.items()}
+    asked = {(run.id, name): facts.get("model") for run in runs for name, facts in {**run.helpers, **run.targets}.items()}
     seen = exchanges[["run", "sent_to", "model"]].drop_duplicates().dropna().astype(object)
     others: dict[tuple[str, str], list[str]] = {}
     for run, target, served in sorted(seen.itertuples(index=False, name=None)):
@@ -86,13 +88,15 @@ def _flagged(trials: Any) -> Counter[tuple[str, str]]:
     return counts
 
 
-def _verdicts(configurations: Sequence[Configuration]) -> Iterator[str]:
+def _verdicts(configurations: Sequence[Configuration], grades: Any) -> Iterator[str]:
     silent = [c.label for c in configurations if c.n and c.no_verdict == c.n]
     if silent:
         yield f"No grader can fail in {words.names(silent)}: there is no pass rate."
     ungraded = sum(c.ungraded for c in configurations)
     if ungraded:
-        yield f"{words.plural(ungraded, 'answer')} could not be graded: neither passed nor failed, and counted apart."
+        reasons = grades.loc[(grades["weight"] > 0).to_numpy(), "error"].dropna()
+        most = f" Most often: {reasons.mode().iloc[0]}" if len(reasons) else ""
+        yield f"{words.plural(ungraded, 'answer')} could not be graded: neither passed nor failed, and counted apart.{most}"
 
 
 def _money(trials: Any) -> Iterator[str]:

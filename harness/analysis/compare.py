@@ -17,8 +17,10 @@ from harness.analysis.cases import OUTCOMES, case_rows, cells
 from harness.analysis.caveats import caveats
 from harness.analysis.comparison import Comparison, Configuration, ErrorGroup, RunHeader, TagRate, Totals
 from harness.analysis.frame import Frames
+from harness.analysis.helpers import helper_uses
 from harness.analysis.rows import label
 from harness.analysis.stats import Estimate
+from harness.flow import TARGET
 from harness.model import Manifest
 from harness.suite.gates import GateSpec
 
@@ -48,8 +50,9 @@ def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
         gates=verdicts,
         tags=_tags(trials, rows_of),
         errors=_errors(trials),
+        helpers=helper_uses(frames.exchanges, headers),
         totals=_totals(frames),
-        warnings=caveats(headers, configurations, trials, frames.exchanges),
+        warnings=caveats(headers, configurations, frames),
         frames=frames,
         cells=table,
     )
@@ -154,8 +157,9 @@ def _header(manifest: Manifest, trials: Any) -> RunHeader:
         budget=manifest.budget,
         commit=manifest.commit,
         dirty=manifest.dirty,
-        simulated=tuple(name for name, facts in manifest.targets.items() if facts.get("simulated")),
+        simulated=tuple(name for name, facts in {**manifest.targets, **manifest.helpers}.items() if facts.get("simulated")),
         targets=manifest.targets,
+        helpers=manifest.helpers,
         machine=manifest.machine,
         versions=manifest.versions,
         notes=manifest.notes,
@@ -188,17 +192,20 @@ def _errors(trials: Any) -> tuple[ErrorGroup, ...]:
 def _totals(frames: Frames) -> Totals:
     """Counts from the trials; money and tokens from the exchanges, so that journalled ones without a record count too."""
     exchanges = frames.exchanges
-    grading, replayed = exchanges["grading"].to_numpy(), exchanges["replayed"].to_numpy()
+    own, judges = (exchanges["role"] == TARGET).to_numpy(), exchanges["grading"].to_numpy()
+    replayed = exchanges["replayed"].to_numpy()
+    new = own & ~replayed
     cost, outcomes = exchanges["cost"].to_numpy(), frames.trials["outcome"].value_counts()
     return Totals(
         trials=len(frames.trials),
         **{name: int(outcomes.get(outcome, 0)) for name, outcome in OUTCOMES.items()},
         replayed=int(frames.trials["replayed"].sum()),
-        retries=int(exchanges["retries"].sum()),
-        input_tokens=_sum(exchanges["input_tokens"].to_numpy()[~replayed]),
-        output_tokens=_sum(exchanges["output_tokens"].to_numpy()[~replayed]),
-        spent=_sum(cost[~grading & ~replayed]),
-        graded=_sum(cost[grading & ~replayed]),
+        retries=int(exchanges["retries"].to_numpy()[own].sum()),
+        input_tokens=_sum(exchanges["input_tokens"].to_numpy()[new]),
+        output_tokens=_sum(exchanges["output_tokens"].to_numpy()[new]),
+        spent=_sum(cost[new]),
+        graded=_sum(cost[judges & ~replayed]),
+        users=_sum(cost[~own & ~judges & ~replayed]),
         saved=_sum(cost[replayed]),
         unpriced=int(np.isnan(cost).sum()),
     )

@@ -41,8 +41,9 @@ class GateVerdict:
 class RunHeader:
     """Where one run's figures come from.
 
-    `simulated` names its simulated targets; `targets` are facts by name. `lag_p99` is by how many seconds the client's event
-    loop ran late, `in_flight` the most requests it had under way at once; the worst of its sessions.
+    `simulated` names its simulated targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
+    `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests it had under way at once;
+    the worst of its sessions.
     """
 
     id: str
@@ -61,6 +62,7 @@ class RunHeader:
     dirty: bool
     simulated: tuple[str, ...] = ()
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    helpers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -201,8 +203,34 @@ class ErrorGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class HelperUse:
+    """What one run asked of a target in another role than that of the target under test: a judge, a simulated user.
+
+    `requests` are new ones, `replayed` those taken from other runs; latency is the median in seconds, `cost` US dollars of what
+    is known, and `unpriced` requests whose cost is not. None of it is in any other figure of a configuration.
+    """
+
+    run: str
+    role: str
+    name: str
+    model: str
+    simulated: bool
+    requests: int
+    replayed: int
+    errors: int
+    latency: float | None
+    input_tokens: float | None
+    output_tokens: float | None
+    cost: float | None
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
-    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay; `unpriced` requests."""
+    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay; `unpriced` requests.
+
+    `users` is dollars for simulated users; tokens and retries are those of the targets under test.
+    """
 
     trials: int = 0
     passed: int = 0
@@ -216,6 +244,7 @@ class Totals:
     output_tokens: float | None = None
     spent: float | None = None
     graded: float | None = None
+    users: float | None = None
     saved: float | None = None
     unpriced: int = 0
 
@@ -231,6 +260,7 @@ class Comparison:
     gates: tuple[GateVerdict, ...]
     tags: tuple[TagRate, ...]
     errors: tuple[ErrorGroup, ...]
+    helpers: tuple[HelperUse, ...]
     totals: Totals
     warnings: tuple[str, ...]
     frames: Frames

@@ -29,6 +29,7 @@ from harness.analysis.rows import (
     plain_text,
     trial_row,
 )
+from harness.flow import TARGET
 from harness.model import Exchange, Manifest, Record
 from harness.records import ExchangeLine, Line
 
@@ -83,7 +84,8 @@ class _Builder:
         row = self.row_of_key[number] = self.trials.add(trial_row(run, record, self.answer_limit))
         last = -1
         for exchange in record.exchanges:
-            last = self._exchange(run, record.key, record.session, exchange, grading=False)
+            place = self._exchange(run, record.key, record.session, exchange, grading=False)
+            last = place if exchange.role == TARGET else last
         self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
@@ -144,8 +146,8 @@ def _measured(exchanges: Any, last: Any, trials: Any) -> Any:
 
 
 def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
-    """The `SPEND` columns: sums over each trial's exchanges, the target's and the graders' apart."""
-    own = (owners >= 0) & ~exchanges["grading"].to_numpy()
+    """The `SPEND` columns: sums over each trial's exchanges; the target's, the graders' and a simulated user's apart."""
+    own = (owners >= 0) & (exchanges["role"] == TARGET).to_numpy()
     grading = (owners >= 0) & exchanges["grading"].to_numpy()
 
     def total(name: str, chosen: Any) -> Any:
@@ -163,6 +165,7 @@ def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
         "cost": total("cost", own),
         "spent": total("cost", fresh),
         "grading_cost": total("cost", grading),
+        "user_cost": total("cost", (owners >= 0) & ~own & ~grading),
     }
     return pd.DataFrame(columns)
 

@@ -70,6 +70,7 @@ SPEND = [
     Column("cost", "float", "US dollars for the answer, a replayed one at its original cost; null where any part is unknown"),
     Column("spent", "float", "US dollars of `cost` newly spent by this run"),
     Column("grading_cost", "float", "US dollars for judges; null where any part is unknown"),
+    Column("user_cost", "float", "US dollars for a simulated user; null where any part is unknown"),
 ]
 """Columns of `trials` that add up over `exchanges`."""
 

@@ -20,10 +20,13 @@ from harness.analysis import words
 from harness.analysis.comparison import Answer, CaseRow, Cell, Comparison, GradeLine
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
+    HELPER_FIGURES,
+    HELPER_TITLES,
     VERDICTS,
     ConfigurationTable,
     configuration_table,
     gate_name,
+    helper_rows,
     run_facts,
     short_labels,
     total_facts,
@@ -66,6 +69,7 @@ def console_report(comparison: Comparison, width: int, color: bool) -> str:
 def _parts(comparison: Comparison, width: int) -> Iterator[Any]:
     yield from _header(comparison)
     yield from _configurations(comparison, width)
+    yield from _helpers(comparison)
     yield from _failing(comparison, width)
     yield from _errors(comparison)
     yield from _gates(comparison)
@@ -121,6 +125,19 @@ def _notes(comparison: Comparison, whole: ConfigurationTable, table: Configurati
     notes = [f"more in the report: {', '.join(hidden)}"] if hidden else []
     rest = len(comparison.configurations) - len(table.rows)
     return [*notes, f"{words.plural(rest, 'configuration')} not shown"] if rest else notes
+
+
+def _helpers(comparison: Comparison) -> Iterator[Any]:
+    """Judges and simulated users, apart from what is under test; their models, whose names are long, are in the report."""
+    if not comparison.helpers:
+        return
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for place, title in enumerate(HELPER_TITLES):
+        if title != "model":
+            grid.add_column(title, justify="left" if place < HELPER_FIGURES else "right", no_wrap=True)
+    for row in helper_rows(comparison):
+        grid.add_row(*(Text(_axis(cell)) for title, cell in zip(HELPER_TITLES, row, strict=True) if title != "model"))
+    yield grid
 
 
 def _axis(text: str) -> str:

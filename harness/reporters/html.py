@@ -19,7 +19,18 @@ from harness.analysis.comparison import Answer, CaseRow, Comparison, Configurati
 from harness.analysis.stats import Estimate
 from harness.reporters import plots
 from harness.reporters.escape import one_line, visible
-from harness.reporters.tables import FIGURES, VERDICTS, configuration_table, gate_name, run_facts, short_labels, total_facts
+from harness.reporters.tables import (
+    FIGURES,
+    HELPER_FIGURES,
+    HELPER_TITLES,
+    VERDICTS,
+    configuration_table,
+    gate_name,
+    helper_rows,
+    run_facts,
+    short_labels,
+    total_facts,
+)
 
 CONFIGURATION_LIMIT = 300
 TAG_LIMIT = 300
@@ -75,6 +86,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
         "tags": _tags(comparison, labels),
         "plots": [(*_PLOTS[name], _data_url(svg)) for name, svg in plots.plots(comparison).items()],
         "cases": [_case(case, labels) for case in comparison.cases],
+        "helpers": {"titles": HELPER_TITLES, "figures": HELPER_FIGURES, "rows": helper_rows(comparison)},
         "totals": total_facts(comparison),
         "run_facts": run_facts(comparison),
         "methods": _methods(comparison),
@@ -93,7 +105,7 @@ def _tiles(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
     medians = [c.latency["p50"].value for c in comparison.configurations if c.latency and c.latency["p50"].value is not None]
     if medians:
         yield "median latency", _range(medians, words.seconds), "over the configurations"
-    spent = [value for value in (totals.spent, totals.graded) if value is not None]
+    spent = [value for value in (totals.spent, totals.graded, totals.users) if value is not None]
     if spent:
         yield "spent", words.dollars(sum(spent)), f"{words.count(totals.output_tokens)} output tokens"
 

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from harness.analysis import words
 from harness.analysis.comparison import CaseRow, Comparison
 from harness.reporters.escape import escape_for, fence, one_line
-from harness.reporters.tables import configuration_table, gate_name, run_facts, short_labels, total_facts
+from harness.reporters.tables import (
+    HELPER_FIGURES,
+    HELPER_TITLES,
+    configuration_table,
+    gate_name,
+    helper_rows,
+    run_facts,
+    short_labels,
+    total_facts,
+)
 
 ROW_LIMIT = 50
 CASE_LIMIT = 10
@@ -28,6 +37,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield from _gates(comparison)
     yield from _configurations(comparison)
+    yield from _helpers(comparison)
     yield from _failing(comparison)
     yield from _errors(comparison)
     for warning in comparison.warnings:
@@ -67,6 +77,12 @@ def _configurations(comparison: Comparison) -> Iterator[str]:
     if rest:
         yield f"{words.plural(rest, 'configuration')} not shown."
         yield ""
+
+
+def _helpers(comparison: Comparison) -> Iterator[str]:
+    if comparison.helpers:
+        rows = [[_safe(one_line(cell, 60)) for cell in row] for row in helper_rows(comparison)]
+        yield from _table(HELPER_TITLES, rows, "l" * HELPER_FIGURES + "r" * (len(HELPER_TITLES) - HELPER_FIGURES))
 
 
 def _failing(comparison: Comparison) -> Iterator[str]:

@@ -122,6 +122,30 @@ def short_labels(comparison: Comparison) -> list[str]:
     return [name or configuration.label for name, configuration in zip(named, comparison.configurations, strict=True)]
 
 
+HELPER_TITLES = ("helper", "role", "model", "requests", "errors", "p50", "tokens in", "tokens out", "cost")
+"""The columns of `helper_rows`."""
+HELPER_FIGURES = 3
+"""Where the figures begin among them."""
+
+
+def helper_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """Judges and simulated users, a row each, with the run where there are several."""
+    return [
+        (
+            f"{short_run(use.run)}: {use.name}" if len(comparison.runs) > 1 else use.name,
+            use.role,
+            f"{use.model} (simulated)" if use.simulated else use.model,
+            words.count(use.requests),
+            _some(use.errors),
+            words.seconds(use.latency),
+            words.count(use.input_tokens),
+            words.count(use.output_tokens),
+            words.dollars(use.cost),
+        )
+        for use in comparison.helpers
+    ]
+
+
 def total_facts(comparison: Comparison) -> list[tuple[str, str]]:
     """The totals as label and text, unknown ones left out."""
     totals = comparison.totals
@@ -134,7 +158,12 @@ def total_facts(comparison: Comparison) -> list[tuple[str, str]]:
         ("replayed", totals.replayed),
         ("retries", totals.retries),
     ]
-    money = [("spent", totals.spent), ("judges", totals.graded), ("saved by replay", totals.saved)]
+    money = [
+        ("spent", totals.spent),
+        ("judges", totals.graded),
+        ("simulated users", totals.users),
+        ("saved by replay", totals.saved),
+    ]
     tokens = [("tokens in", totals.input_tokens), ("tokens out", totals.output_tokens)]
     return [
         ("trials", words.count(totals.trials)),

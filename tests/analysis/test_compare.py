@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from harness.analysis import stats
 from harness.analysis.cases import CASE_LIMIT, PREVIEW
 from harness.analysis.compare import compare
 from harness.analysis.frame import frames
-from harness.model import Attempt, Grade, Manifest
+from harness.model import Attempt, Error, Exchange, Grade, Manifest, Usage
 
 
 def comparison(manifest: Manifest, records: object) -> object:
@@ -122,6 +124,39 @@ def test_totals_tell_new_spending_from_saved_and_judges_from_answers(build: Modu
     judged = Grade("judge", True, exchanges=(build.exchange(cost=0.25, position="g0.0", role="judge"),))
     totals = comparison(build.manifest(), [build.record("a", exchanges=(stored,)), build.record("b", grades=(judged,))]).totals
     assert (totals.spent, totals.graded, totals.saved, totals.replayed) == (0.001, 0.25, 0.5, 1)
+
+
+def test_helpers_have_figures_of_their_own_and_are_in_no_other(build: ModuleType) -> None:
+    def asked(role: str, position: str, **fields: Any) -> Exchange:
+        usage = Usage(input=1_000, output=50)
+        response = build.response(usage=usage, attempts=(Attempt(build.marks(latency=4.0), 200, usage=usage),), **fields)
+        return replace(build.exchange(response, cost=0.25, position=position, role=role), target="referee")
+
+    grades = (Grade("judge", True, exchanges=(asked("judge", "g0.0"), asked("judge", "g0.1", replayed="run-0"))),)
+    talk = (build.exchange(), asked("user", "t1"))
+    helpers = {"referee": {"model": "large", "simulated": True}}
+    found = comparison(build.manifest(helpers=helpers), [build.record("a", exchanges=talk, grades=grades), build.record("b")])
+    judge, user = found.helpers
+    assert (judge.role, judge.name, judge.model, judge.simulated) == ("judge", "referee", "large", True)
+    assert (judge.requests, judge.replayed, judge.errors, judge.latency) == (1, 1, 0, 4.0)
+    assert (judge.input_tokens, judge.output_tokens, judge.cost) == (1_000, 50, 0.25)
+    assert (user.role, user.requests, user.cost) == ("user", 1, 0.25)
+    totals, (configuration,) = found.totals, found.configurations
+    assert (totals.spent, totals.graded, totals.users, totals.saved) == (0.002, 0.25, 0.25, 0.25)
+    assert (totals.input_tokens, configuration.input_tokens, configuration.cost) == (200, 200, 0.002)
+    assert configuration.latency["p50"].value == 1.0, "the answer's, though the user spoke last"
+    assert found.runs[0].simulated == ("scout", "referee")
+
+
+def test_why_most_answers_could_not_be_graded_is_said(build: ModuleType) -> None:
+    def ungraded(why: str) -> Grade:
+        return Grade("judge", None, error=Error("grader", "unparseable", why))
+
+    records = [
+        build.record(case, passed=None, grades=(ungraded(why),)) for case, why in (("a", "junk"), ("b", "cut"), ("c", "junk"))
+    ]
+    (said,) = [warning for warning in comparison(build.manifest(), records).warnings if "could not be graded" in warning]
+    assert said == "3 answers could not be graded: neither passed nor failed, and counted apart. Most often: junk"
 
 
 def test_a_simulated_target_is_said_to_be_one(build: ModuleType) -> None:

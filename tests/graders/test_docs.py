@@ -40,6 +40,7 @@ def section(title: str) -> list[str]:
 def test_every_example_loads_and_builds(fragment: str, tmp_path: Path) -> None:
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites/schema.json").write_text(json.dumps({"type": "object"}))
+    (tmp_path / "suites/rubric.md").write_text("It names {{ expected }}.")
     (tmp_path / "suites/grader.py").write_text("def grade(answer): ...\ndef similarity(answer): ...")
     path = tmp_path / "suites/documented.yaml"
     path.write_text(SUITE + fragment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +59,9 @@ def hostile(build: ModuleType, compared: Callable[..., Comparison]) -> Callable[
     def hostile(text: str) -> Comparison:
         name = text or "x"
         identity = {"eval": name, "prompt": name, "target": name, "tags": (name,)}
-        grades = (Grade(name, False, text), Grade(name, text), Grade(name, None, error=Error("grader", name, text)))
+        judge = replace(build.exchange(build.response(text), position="g2.0", role=name), target=name)
+        unsure = Grade(name, None, exchanges=(judge,), error=Error("grader", name, text))
+        grades = (Grade(name, False, text), Grade(name, text), unsure)
         answer = build.exchange(build.response(text, model=text))
         records = [
             build.record(
@@ -79,7 +82,7 @@ def hostile(build: ModuleType, compared: Callable[..., Comparison]) -> Callable[
             "versions": {name: text},
         }
         targets = {name: {"provider": text, "model": text, "simulated": True}}
-        return compared(records, gates=[gate], id=name, arithmetic=text, targets=targets, **facts)
+        return compared(records, gates=[gate], id=name, arithmetic=text, targets=targets, helpers=targets, **facts)
 
     return hostile
 

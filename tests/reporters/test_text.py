@@ -6,6 +6,7 @@ import csv as csv_reader
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from io import StringIO
 from types import ModuleType
 from xml.etree import ElementTree
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from harness.analysis.comparison import Comparison
-from harness.model import Error
+from harness.model import Error, Grade
 from harness.registry import load
 from harness.reporters import console, csv, junit, markdown, summary
 
@@ -173,3 +174,17 @@ def test_the_summary_holds_any_text(hostile: Callable[[str], Comparison], text: 
 @pytest.mark.parametrize("reporter", [console, markdown, csv, junit, summary])
 def test_nothing_recorded_is_reported_too(compared: Callable[..., Comparison], reporter: ModuleType) -> None:
     assert reporter.report(compared([], "pass_rate >= 0.5", planned=9))
+
+
+@pytest.mark.parametrize("name", ["console", "markdown", "html"])
+def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable[..., Comparison], name: str) -> None:
+    asked = replace(build.exchange(cost=0.25, position="g0.0", role="judge"), target="referee")
+    records = [build.record(grades=(Grade("judge", True, exchanges=(asked,)),))]
+    page = load("reporters", name)(compared(records, helpers={"referee": {"model": "large", "simulated": False}}))
+    text = re.sub(r"<[^>]+>", " ", page.decode() if isinstance(page, bytes) else page)
+    assert re.search(r"referee\W+judge\W.*?\b1\b.*?\b100\b.*?\b11\b.*?\$0\.25", text, re.DOTALL)
+    assert re.search(r"judges\W+\$0\.25", text)
+
+
+def test_without_helpers_nothing_is_said_of_them(typical: Comparison) -> None:
+    assert not any("helper" in str(load("reporters", name)(typical)).lower() for name in ("console", "markdown"))

@@ -73,7 +73,6 @@ def test_a_python_grader_is_found_from_the_file_that_names_it(
     ("line", "said"),
     [
         ("contians: x", "6:5: there is no grader `contians`; did you mean `contains`?"),
-        ("judge: {rubric: x}", "6:5: the grader `judge` is not supported by this version"),
         ("equals: {valeu: x}", "6:14: unknown key `valeu`; did you mean `value`?"),
         ("{contains: x, regex: y}", "6:5: an item has exactly one grader"),
         ("{weight: 1}", "6:5: an item has exactly one grader"),
