@@ -14,7 +14,7 @@ from harness.plan import Plan
 from harness.pricing.cost import upper_bound
 from harness.pricing.tiles import image_bound
 from harness.providers import capabilities
-from harness.suite import Eval, Suite
+from harness.suite import Eval, Prompt, Suite
 from harness.suite.nouns import Asking
 from harness.suite.problems import Place
 
@@ -60,6 +60,8 @@ def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tup
     for prompt in each.prompts:
         if prompt.text is not None and not entry.prompt:
             yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
+        if not entry.late_system and _system_is_late(prompt):
+            yield prompt.place, "takes system text only before the first turn; move it there"
     form = each.response_format
     if form is None or each.format_place is None:
         return
@@ -67,6 +69,13 @@ def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tup
         yield each.format_place, "follows no JSON Schema; ask for `type: json_object`, and say in the prompt what it holds"
     elif form.type == "guided_json" and not entry.guided_json:
         yield each.format_place, "has no guided_json; ask for `type: json_schema`"
+    elif form.type == "json_object" and not entry.json_object:
+        yield each.format_place, "has no JSON mode without a schema; ask for `type: json_schema`"
+
+
+def _system_is_late(prompt: Prompt) -> bool:
+    roles = [role for role, _ in prompt.turns]
+    return "system" in roles[roles.count("system") :]
 
 
 def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:

@@ -69,8 +69,9 @@ class ImageLimits:
 class Capabilities:
     """What the models of one provider that match a pattern can do; a fact that is not known is None.
 
-    `api_versions` are patterns of the versions of the provider's API this is about; empty: of all. Few have the last three, so
-    they are no unless said: a plain prompt to complete, Workers AI's `guided_json`, and batches.
+    `api_versions` are patterns of the versions of the provider's API this is about; empty: of all. Few have these, so they
+    are no unless said: a plain prompt to complete, Workers AI's `guided_json`, and batches. Most take JSON without a
+    schema (`json_object`) and system text after the first turn (`late_system`).
     """
 
     provider: str
@@ -87,6 +88,8 @@ class Capabilities:
     prompt: bool = False
     guided_json: bool = False
     batch: bool = False
+    json_object: bool = True
+    late_system: bool = True
 
     def matches(self, provider: str, model: str, api_version: str | None = None) -> bool:
         """Whether this entry is about `model` as asked in that version of the API."""

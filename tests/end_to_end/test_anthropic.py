@@ -59,3 +59,24 @@ def test_a_run(cli: Command, sampling: str, more: str) -> None:
 def test_what_is_wrong_is_found_before_the_run(cli: Command, sampling: str, model: str, more: str, said: str) -> None:
     ended = cli("run", write(cli.folder, sampling, model, more))
     assert (ended.code, said in ended.err) == (2, True), ended.err
+
+
+FORMS = """
+suite: forms
+prompts:
+  - messages: [{role: user, content: Hi}, {role: assistant, content: Hello}, {role: system, content: Be brief.}, {role: user, content: Go on}]
+cases: [{id: one}]
+response_format: {type: json_object}
+targets: [{name: claude, provider: simulator, model: claude-sonnet-4-6, simulator: {api: anthropic}}]
+"""  # noqa: E501
+
+
+def test_forms_the_api_has_not_are_refused_with_their_place(cli: Command) -> None:
+    path = cli.folder / "forms.yaml"
+    path.write_text(FORMS)
+    ended = cli("run", path)
+    assert ended.code == 2
+    assert (
+        "forms.yaml:4:5: target 'claude': claude-sonnet-4-6 on anthropic takes system text only before the first" in ended.err
+    )
+    assert "forms.yaml:6:1: target 'claude': claude-sonnet-4-6 on anthropic has no JSON mode without a schema" in ended.err
