@@ -1,0 +1,198 @@
+"""What can be seen in a picture: areas of one colour on a background, and which shape each of them has.
+
+The pixels are decoded, each is given the nearest of twelve colours, and touching pixels of one colour are an area (connected
+components, by runs of a row). How much of its bounding box an area fills tells a square (all), a circle (π/4) and an upright
+triangle (half) apart. Pictures are made smaller first: what is seen are shapes, not details.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from io import BytesIO
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (220, 40, 40),
+    "green": (40, 160, 70),
+    "blue": (40, 90, 220),
+    "yellow": (245, 205, 40),
+    "orange": (245, 130, 30),
+    "purple": (130, 50, 170),
+    "pink": (250, 150, 190),
+    "brown": (125, 75, 40),
+    "cyan": (50, 200, 210),
+    "black": (15, 15, 15),
+    "grey": (128, 128, 128),
+    "white": (250, 250, 250),
+}
+MOST_PIXELS = 50_000_000
+"""A picture of more is not decoded."""
+
+SIDE = 320
+"""Pixels of the longer side, to which larger pictures are reduced."""
+
+THIN = 4
+"""An area that is narrower is a line: an axis, a border, a letter's stroke."""
+
+
+class Shape(NamedTuple):
+    """An area of one colour: how many pixels it has, and its bounding box (right and bottom excluded)."""
+
+    colour: str
+    area: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def kind(self) -> str:
+        """`square`, `rectangle`, `circle`, `triangle`, or `shape` where it is none of them."""
+        filled = self.area / (self.width * self.height)
+        if filled > 0.93:
+            return "square" if 0.85 < self.width / self.height < 1.18 else "rectangle"
+        if 0.7 < filled < 0.87:
+            return "circle"
+        return "triangle" if 0.42 < filled < 0.6 else "shape"
+
+
+class Sight(NamedTuple):
+    """A picture as it is seen; shapes from the left to the right."""
+
+    background: str
+    shapes: tuple[Shape, ...]
+
+    @property
+    def bars(self) -> tuple[Shape, ...]:
+        """The bars of a chart: rectangles that stand on one line, at least three; none where it is no chart."""
+        upright = [shape for shape in self.shapes if shape.kind in ("rectangle", "square")]
+        standing = Counter(shape.bottom for shape in upright)
+        ground, count = max(standing.items(), key=lambda item: item[1], default=(0, 0))
+        return tuple(shape for shape in upright if shape.bottom == ground) if count >= 3 else ()
+
+
+class _Run(NamedTuple):
+    """Pixels of one colour next to each other in a row."""
+
+    colour: int
+    row: int
+    left: int
+    right: int
+
+
+@lru_cache(maxsize=256)
+def look(file: bytes) -> Sight | None:
+    """What is seen in an image file; None where it cannot be read."""
+    indexed = _indexed(file)
+    if indexed is None:
+        return None
+    width, height, pixels = indexed
+    rows = [pixels[start : start + width] for start in range(0, width * height, width)]
+    border = Counter([*rows[0], *rows[-1], *(row[0] for row in rows), *(row[-1] for row in rows)])
+    background = border.most_common(1)[0][0]
+    names = list(COLOURS)
+    shapes = [_shape(names[runs[0].colour], runs) for runs in _areas(rows) if runs[0].colour != background]
+    least = max(12, width * height // 3000)
+    seen = [shape for shape in shapes if shape.area >= least and min(shape.width, shape.height) >= THIN]
+    return Sight(names[background], tuple(sorted(seen, key=lambda shape: (shape.left, shape.top))))
+
+
+@lru_cache(maxsize=1024)
+def dimensions(file: bytes) -> tuple[int, int] | None:
+    """Width and height in pixels, from the header; None where it cannot be read."""
+    picture = _opened(file)
+    return None if picture is None else picture.size
+
+
+def _opened(file: bytes) -> Image | None:
+    from PIL import Image as Pillow  # noqa: PLC0415 - only where there are pictures
+
+    try:
+        picture = Pillow.open(BytesIO(file), formats=["PNG", "JPEG", "WEBP", "GIF"])
+    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
+        return None
+    return picture if picture.width * picture.height <= MOST_PIXELS else None
+
+
+def _indexed(file: bytes) -> tuple[int, int, bytes] | None:
+    """Width, height, and for each pixel which of `COLOURS` it is nearest to."""
+    from PIL import Image as Pillow  # noqa: PLC0415 - only where there are pictures
+
+    picture = _opened(file)
+    if picture is None:
+        return None
+    try:
+        plain = Pillow.new("RGBA", picture.size, "white")
+        plain.alpha_composite(picture.convert("RGBA"))
+    except (OSError, ValueError, SyntaxError):  # the header was right, the rest is not
+        return None
+    plain.thumbnail((SIDE, SIDE), Pillow.Resampling.NEAREST)
+    palette = Pillow.new("P", (1, 1))
+    palette.putpalette([level for colour in COLOURS.values() for level in colour])
+    quantized = plain.convert("RGB").quantize(palette=palette, dither=Pillow.Dither.NONE)
+    return (*quantized.size, quantized.tobytes())
+
+
+def _areas(rows: Sequence[bytes]) -> list[list[_Run]]:
+    """The runs of each area: a run belongs to those of its colour that it touches in the row above."""
+    areas: dict[int, list[_Run]] = {}
+    owner: dict[_Run, int] = {}
+    above: list[_Run] = []
+    for number, row in enumerate(rows):
+        runs = list(_runs(number, row))
+        for run, touching in _touching(runs, above):
+            names = sorted({owner[each] for each in touching})
+            name = names[0] if names else len(owner)
+            joined = [run, *(each for other in names[1:] for each in areas.pop(other))]
+            owner.update(dict.fromkeys(joined, name))
+            areas.setdefault(name, []).extend(joined)
+        above = runs
+    return list(areas.values())
+
+
+def _runs(number: int, row: bytes) -> Iterator[_Run]:
+    left = 0
+    for colour, pixels in groupby(row):
+        right = left + sum(1 for _ in pixels)
+        yield _Run(colour, number, left, right)
+        left = right
+
+
+def _touching(runs: Sequence[_Run], above: Sequence[_Run]) -> Iterator[tuple[_Run, list[_Run]]]:
+    """Each run with those of its colour above it; both rows are walked once."""
+    first = 0
+    for run in runs:
+        while first < len(above) and above[first].right <= run.left:
+            first += 1
+        touching = []
+        for other in above[first:]:
+            if other.left >= run.right:
+                break
+            if other.colour == run.colour:
+                touching.append(other)
+        yield run, touching
+
+
+def _shape(colour: str, runs: Sequence[_Run]) -> Shape:
+    return Shape(
+        colour,
+        area=sum(run.right - run.left for run in runs),
+        left=min(run.left for run in runs),
+        top=min(run.row for run in runs),
+        right=max(run.right for run in runs),
+        bottom=max(run.row for run in runs) + 1,
+    )
