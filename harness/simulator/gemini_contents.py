@@ -19,6 +19,8 @@ from harness.simulator.pictures import of_base64
 from harness.simulator.tokens import split
 
 IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+ALPHABET = str.maketrans("-_", "+/")
+"""Bytes come in either alphabet of base64, padded or not."""
 UNSIGNED = (
     "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, and"
     " missing thought_signature may lead to degraded model performance. Additional data, function call `default_api:%s` ,"
@@ -55,6 +57,7 @@ def turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
     ]
     if not contents:
         raise not_set("contents", "contents is not specified")
+    contents = _joined(contents)
     _check_order(contents)
     if thinking:
         _check_signatures(contents)
@@ -130,7 +133,7 @@ def _content(value: Any, place: str) -> _Content:
 def _part(value: Any, place: str) -> _Part | None:
     """What a part says; None for a thought, which a model does not read again."""
     fields = message(value, PART, place)
-    signed = text(fields.get("thoughtSignature"), f"{place}.thought_signature") or None
+    signed = text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET) or None
     if flag(fields.get("thought"), f"{place}.thought"):
         return None
     if "inlineData" in fields:
@@ -149,8 +152,8 @@ def _image(value: Any, place: str) -> bytes:
     kind, data = text(fields.get("mimeType"), f"{place}.mime_type"), text(fields.get("data"), f"{place}.data")
     if kind not in IMAGES:
         raise invalid(f"Unsupported MIME type: {kind}")
-    # The API takes both alphabets of base64, with or without padding.
-    image = of_base64(data.translate({ord("-"): "+", ord("_"): "/"}).rstrip("=") + "=" * (-len(data.rstrip("=")) % 4))
+    bare = data.translate(ALPHABET).rstrip("=")
+    image = of_base64(bare + "=" * (-len(bare) % 4))
     if not image:
         raise invalid(
             f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed for {data[:40]!r}", f"{place}.data"
@@ -193,6 +196,17 @@ def _turns(content: _Content) -> Iterator[Turn]:
         images = tuple(part.image for part in rest if part.image is not None)
         calls = tuple(part.call for part in rest if part.call is not None)
         yield Turn("assistant" if content.role == "model" else "user", "\n".join(texts), images, calls)
+
+
+def _joined(contents: Sequence[_Content]) -> list[_Content]:
+    """What the model said in several contents in a row, as a client that keeps a stream's chunks has it, is one turn."""
+    joined: list[_Content] = []
+    for content in contents:
+        if joined and content.role == joined[-1].role == "model":
+            joined[-1] = _Content("model", joined[-1].parts + content.parts)
+        else:
+            joined.append(content)
+    return joined
 
 
 def _check_order(contents: Sequence[_Content]) -> None:
