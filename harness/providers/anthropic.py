@@ -171,7 +171,8 @@ def _input(arguments: str) -> dict[str, Any]:
 
 
 def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
-    return content if isinstance(content, str) else [_part(part) for part in content]
+    """Text as it is, parts as blocks; the API refuses a block of no text."""
+    return content if isinstance(content, str) else [_part(part) for part in content if part != Text("")]
 
 
 def _part(part: Text | Image) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Parameter:
     """What one parameter may be: its type and, where it has any, its bounds (`above` and `below` exclude their end).
 
-    `not_with` are the parameters that the model refuses beside it.
+    `not_with` are the parameters that the model refuses beside it; `blank` says whether strings may be white space only.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Parameter:
     values: tuple[str, ...] = ()
     max_items: int | None = None
     not_with: tuple[str, ...] = ()
+    blank: bool = True
 
     @property
     def range(self) -> str:
@@ -49,7 +50,8 @@ class Parameter:
         if self.type == "word":
             return "one of " + ", ".join(self.values) if self.values else "a word"
         if self.type == "strings":
-            return "a string or a list of " + (f"at most {self.max_items} strings" if self.max_items else "strings")
+            strings = "a string or a list of " + (f"at most {self.max_items} strings" if self.max_items else "strings")
+            return strings if self.blank else f"{strings}, none of white space only"
         bounds = " and ".join(_bounds(self))
         kind = _KINDS[self.type]
         return f"{kind} {bounds}" if bounds else kind
@@ -186,7 +188,7 @@ def _fits(parameter: Parameter, value: Any) -> bool:
     if parameter.type == "word":
         return isinstance(value, str) and (not parameter.values or value in parameter.values)
     if parameter.type == "strings":
-        return _is_strings(value, parameter.max_items)
+        return _is_strings(value, parameter.max_items) and (parameter.blank or not _any_blank(value))
     if isinstance(value, bool):
         return parameter.type == "flag_or_count"
     if not isinstance(value, int | float if parameter.type == "number" else int):
@@ -200,6 +202,10 @@ def _is_strings(value: Any, most: int | None) -> bool:
     if not isinstance(value, list | tuple) or not value or (most is not None and len(value) > most):
         return False
     return all(isinstance(item, str) and item for item in value)
+
+
+def _any_blank(value: Any) -> bool:
+    return any(not item.strip() for item in ([value] if isinstance(value, str) else value))
 
 
 def _is_inside(parameter: Parameter, value: float) -> bool:

@@ -39,7 +39,7 @@ def claude(reading: Callable[..., Any]) -> Any:
 
 def test_a_streamed_request() -> None:
     turns = (Message("system", "Be brief."), *HI)
-    wire = provider.encode(CLAUDE, Request(turns, {"max_tokens": 5, "temperature": 0, "stop": "\n\n", "top_k": None}))
+    wire = provider.encode(CLAUDE, Request(turns, {"max_tokens": 5, "temperature": 0, "stop": "\nQ:", "top_k": None}))
     assert (wire.method, wire.path, wire.auth) == ("POST", "/messages", Auth("ANTHROPIC_API_KEY", "x-api-key", ""))
     assert dict(wire.headers) == {
         "anthropic-version": "2023-06-01",
@@ -50,7 +50,7 @@ def test_a_streamed_request() -> None:
         "model": "claude-sonnet-4-6",
         "max_tokens": 5,
         "temperature": 0,
-        "stop_sequences": ["\n\n"],
+        "stop_sequences": ["\nQ:"],
         "system": "Be brief.",
         "messages": [{"role": "user", "content": "Hi"}],
         "stream": True,
@@ -78,7 +78,7 @@ def test_no_key_no_auth() -> None:
 
 
 TOOL_TURNS = (
-    Message("user", (Text("Look"), Image("image/jpeg", "AAAA"))),
+    Message("user", (Text("Look"), Image("image/jpeg", "AAAA"), Text(""))),
     Message("assistant", "Let me see.", reasoning="never sent back", tool_calls=(
         ToolCall("toolu_1", "f", '{"a": 1}'), ToolCall("call.2", "g", "no JSON"), ToolCall("toolu_3", "f", "[2]"))),
     Message("tool", "3", tool_call_id="toolu_1"),

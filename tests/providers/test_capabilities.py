@@ -109,6 +109,7 @@ def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
     [
         ("claude-sonnet-4-6", "2023-06-01", {"temperature": 0, "top_k": 5, "stop": "x", "max_tokens": 9}, []),
         ("claude-sonnet-4-6", "2023-06-01", {"temperature": 1.1}, ["temperature"]),
+        ("claude-sonnet-4-6", "2023-06-01", {"stop": ["x", "\n"]}, ["stop"]),
         ("claude-sonnet-4-6", "2023-06-01", {"temperature": 0, "top_p": 0.9}, ["temperature"]),
         ("claude-sonnet-4-6", "2023-06-01", {"top_k": 5, "reasoning_effort": "low"}, ["top_k"]),
         ("claude-sonnet-4-6", "2026-10-21", {"temperature": 1, "top_p": 1, "top_k": 0}, ["temperature", "top_p", "top_k"]),
