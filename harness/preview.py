@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import registry
 from harness.model import Target, Trial, Wire
-from harness.prepare import prepared
+from harness.prepare import Prepared, prepared
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
 from harness.suite import Overrides, load, target_names
@@ -24,6 +24,7 @@ def validate(path: Path, *, gold: bool = False) -> Iterator[str]:
     suite = load(path)
     with prepared(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
+        yield from _asked_besides(ready)
         yield from (f"warning: {note}" for note in ready.notes)
     if gold:
         from harness.gold import check_gold  # noqa: PLC0415 — the engine, which only this needs
@@ -37,6 +38,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     clean = escape_for("terminal")
     with prepared(load(path, overrides), {}, live=False) as ready:
         yield ready.plan.arithmetic
+        yield from _asked_besides(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         for target in ready.targets:
             provider: Provider = registry.load("providers", target.provider)
@@ -59,6 +61,13 @@ def listing(what: Literal["all", "providers", "graders", "targets"], suites: Pat
         if what in ("all", kind):
             yield f"{kind}:"
             yield from (f"  {name}" for name in names())
+
+
+def _asked_besides(ready: Prepared) -> Iterator[str]:
+    """The targets that graders and simulated users ask, if any: their requests are in no count of trials."""
+    clean = escape_for("terminal")
+    for name, helper in ready.helpers.items():
+        yield clean(f"asked besides: {name} ({helper.target.provider}, {helper.target.model})")
 
 
 def _heading(trial: Trial) -> str:

@@ -18,8 +18,8 @@ from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.errors import ExitCode, StoreError, UsageError, worst
 from harness.images import readable
-from harness.model import Exchange, Manifest, Record
-from harness.reporters.escape import escape_for
+from harness.model import Exchange, Grade, Manifest, Record
+from harness.reporters.escape import escape_for, one_line
 from harness.reporters.plots import plots
 from harness.suite.problems import suggestion
 
@@ -152,10 +152,19 @@ def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
     if record.error:
         yield clean(f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}")
     for grade in record.grades:
-        mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
-        said = grade.error.message if grade.error else grade.reason
-        yield clean(f"grade  {grade.name}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
-    yield clean(f"score {words.score(record.score)} · cost {words.dollars(record.cost)}\n")
+        yield from _grade(grade)
+    judged = "" if record.grading_cost is None else f" · judges {words.dollars(record.grading_cost)}"
+    yield clean(f"score {words.score(record.score)} · cost {words.dollars(record.cost)}{judged}\n")
+
+
+def _grade(grade: Grade) -> Iterator[str]:
+    """The verdict, and what a judge said for it word by word; what it was asked is the rubric and what stands above."""
+    clean = escape_for("terminal")
+    mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
+    said = grade.error.message if grade.error else grade.reason
+    yield clean(f"grade  {grade.name}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
+    for exchange in grade.exchanges:
+        yield clean(f"       {exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}")
 
 
 def _exchange(exchange: Exchange) -> Iterator[str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,7 +50,11 @@ class Judges(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[dict[str, Any]] = []
+        self.keys: list[str | None] = []
         self.limited = True
+        self.in_flight = self.most_in_flight = 0
+        self.guard = threading.Lock()
+        self.victim: subprocess.Popen[str] | None = None
 
     @property
     def address(self) -> str:
@@ -65,8 +71,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.append(body)
-        model, text = body["model"], body["messages"][-1]["content"]
+        with self.server.guard:
+            self.server.requests.append(body)
+            self.server.keys.append(self.headers["authorization"])
+            self.server.in_flight += 1
+            self.server.most_in_flight = max(self.server.most_in_flight, self.server.in_flight)
+        self._answer(body["model"], body["messages"][-1]["content"])
+
+    def _answer(self, model: str, text: str) -> None:
+        if model == "deadly" and self.server.victim is not None:
+            self.server.victim.kill()
         if model == "limited" and self.server.limited:
             self._send(429, {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}})
             return
@@ -87,11 +101,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         content = json.dumps(body).encode()
+        with self.server.guard:
+            self.server.in_flight -= 1
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        try:
+            self.end_headers()
+            self.wfile.write(content)
+        except ConnectionError:
+            self.close_connection = True  # the client was killed
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
@@ -275,6 +294,52 @@ def test_a_target_under_test_may_judge_too(cli: Command, judges: Judges, tmp_pat
     assert len(judges.asked("echo")) == 2
     assert read_manifest(tmp_path / "run").planned == 1
     assert one(tmp_path / "run").grades[0].exchanges[0].target == "echo"
+
+
+def test_a_target_that_judges_too_has_its_slots_once(cli: Command, judges: Judges, tmp_path: Path) -> None:
+    suite = write_suite(tmp_path, judges, "honest", tuple(map(str, range(12))), run=", concurrency: 1")
+    suite.write_text(suite.read_text().replace("target: referee", "target: echo"))
+    cli("run", suite, "--out", tmp_path / "run")
+    assert len(judges.requests) == 24
+    assert judges.most_in_flight == 1
+
+
+def test_a_run_that_is_killed_while_it_is_judged_goes_on_with_the_judging(cli: Command, judges: Judges, tmp_path: Path) -> None:
+    process = cli.begin("run", write_suite(tmp_path, judges, "deadly"), "--out", tmp_path / "run")
+    judges.victim = process
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    judges.victim = None
+    ended = cli("resume", tmp_path / "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert (len(judges.asked("echo")), len(judges.asked("deadly"))) == (1, 2)
+    assert one(tmp_path / "run").passed is False
+
+
+def test_a_judge_has_an_api_key_of_its_own_that_is_nowhere_on_disk(judges: Judges, tmp_path: Path) -> None:
+    suite = write_suite(tmp_path, judges, "honest", price="api_key: REFEREE_KEY")
+    unset = Command(tmp_path)("run", suite)
+    assert unset.code == ExitCode.USAGE
+    assert "'referee' needs the environment variable REFEREE_KEY" in unset.err
+    ended = Command(tmp_path, {"REFEREE_KEY": "sk-canary-0123456789"})("run", suite, "--out", tmp_path / "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert judges.keys == [None, "Bearer sk-canary-0123456789"]
+    assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file() and b"sk-canary" in path.read_bytes()]
+
+
+def test_what_is_asked_besides_is_said_before_the_run_and_what_was_said_after_it(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
+    suite = write_suite(tmp_path, judges, "honest")
+    for words in (("validate", suite, "--gold"), ("run", suite, "--dry-run")):
+        ended = cli(*words)
+        assert ended.code == ExitCode.OK, ended.err
+        assert "asked besides: referee (openai, honest)\n" in ended.out
+    assert judges.requests == []
+    cli("run", suite, "--out", tmp_path / "run")
+    shown = cli("show", tmp_path / "run", "c0").out
+    assert f"grade  judge: FAIL (false) It does not.\n       referee, the judge: {REPLIES['honest']}\n" in shown
+    assert "· judges $0.100" in shown
 
 
 def test_a_judge_that_is_not_there_is_found_before_anything_is_sent(cli: Command, judges: Judges, tmp_path: Path) -> None:
