@@ -1,10 +1,11 @@
 """One target's shared reaction to being told to slow down (429, 503, 529) or not being let in: all its slots together.
 
 A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the starts out, to a little
-more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a server
-that refuses one request in twenty at random slows nothing, one that refuses most is asked ever more rarely. After the pause
-the space halves with every `RECOVERY` seconds without a refusal, so throughput comes back by itself. Starts are jittered, so
-that nothing that waited together starts together.
+more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a
+server that refuses one request in twenty at random slows nothing, one that refuses most is asked ever more rarely. One that
+says in its rate-limit headers that too little is left for the next request is given the time to fill up, before it refuses.
+After the pause the space halves with every `RECOVERY` seconds without a refusal, so throughput comes back by itself. Starts
+are jittered, so that nothing that waited together starts together.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 from random import Random
 
 from harness.model import Response
+from harness.transport import allowance
 
 RECOVERY = 2.0
 """Seconds in which the space between two starts halves."""
@@ -73,12 +75,21 @@ class Slowdown:
         elif response.attempts and response.attempts[-1].status is not None:
             self._accepted = self._remembered(now) + 1
             self._counted_at = now
+            used = response.usage
+            tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
+            if short := allowance.wait(response.headers, tokens):
+                self._ran_short(short, now)
 
     def _refused(self, retry_after: float | None, now: int) -> None:
         if retry_after is not None and retry_after >= 0:
             self._paused_until = now + round(min(retry_after, LONGEST_PAUSE) * 1e9)
         self._gap, self._refused_at = self._sustainable(now), now
         self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
+
+    def _ran_short(self, seconds: float, now: int) -> None:
+        """The server says that the next request will not fit for so long: nor will the one after it, for as long again."""
+        self._paused_until = max(self._paused_until, now + round(min(seconds, LONGEST_PAUSE) * 1e9))
+        self._gap, self._refused_at = max(self.gap(now), min(seconds, LONGEST_GAP)), now
 
     def _sustainable(self, now: int) -> float:
         """The seconds between two starts that the server's recent acceptance supports."""

@@ -149,3 +149,13 @@ def test_a_few_refusals_at_random_slow_nothing() -> None:
     server = Server(lambda call, number: broken(429, "rate_limited") if number % 20 == 7 else ok(), seconds=0.1)
     limited(server, *[calling(concurrency=32)] * 3200)
     assert server.starts[-1] / SECOND < 1.5 * 3200 / 32 * 0.1
+
+
+def test_a_server_that_says_nothing_is_left_is_given_time_before_it_refuses() -> None:
+    spent = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0s"}
+    server = Server(answer=lambda call, number: replace(ok(), headers=spent if number >= 3 else {}))
+    limited(server, *[calling(concurrency=1)] * 6)
+    gaps = [later - earlier for earlier, later in pairwise(server.starts)]
+    assert gaps[:2] == [0, 0]
+    assert all(gap >= SECOND for gap in gaps[2:])
+    assert server.starts[-1] <= 5 * SECOND
