@@ -24,7 +24,7 @@ MESSAGE_LIMIT = 500
 
 # code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide;
 # Anthropic: the error types of its Messages API.
-# Google: google.rpc.Code, without INVALID_ARGUMENT, which says less than the words and the HTTP status beside it.
+# Google: google.rpc.Code, without INVALID_ARGUMENT, which says less than the words and the status beside it; llama.cpp; Groq.
 CODES: Mapping[str, tuple[str, bool]] = {
     "10000": ("unauthorized", False),
     "7000": ("not_found", False),
@@ -73,6 +73,8 @@ CODES: Mapping[str, tuple[str, bool]] = {
     "request_too_large": ("too_large", False),
     "timeout_error": ("timeout", True),
     "api_error": ("server_error", True),
+    "exceed_context_size_error": ("context_length", False),
+    "json_validate_failed": ("json_mode", False),
     "API_KEY_INVALID": ("unauthorized", False),
     "UNAUTHENTICATED": ("unauthorized", False),
     "PERMISSION_DENIED": ("forbidden", False),
@@ -94,6 +96,7 @@ STATUSES: Mapping[int, tuple[str, bool]] = {
     409: ("conflict", True),
     413: ("too_large", False),
     429: ("rate_limited", True),
+    498: ("overloaded", True),
     503: ("overloaded", True),
     504: ("timeout", True),
     524: ("timeout", True),

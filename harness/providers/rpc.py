@@ -23,7 +23,7 @@ def codes(error: Mapping[str, Any]) -> Iterator[str]:
     yield from (quota for quota in quotas if isinstance(quota, str) and DAILY in quota)
     yield from (reason for detail in details if isinstance(reason := detail.get("reason"), str))
     status = error.get("status")
-    if isinstance(status, str):
+    if isinstance(status, str) and status.isupper():  # others say `failed` there
         yield status
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.providers.failures import refused, retry_after
+from harness.providers.failures import inside, refused, retry_after
 
 
 def envelope(code: int, message: str = "AiError: something") -> bytes:
@@ -104,6 +106,65 @@ def test_an_html_page_is_quoted_short_and_without_control_characters() -> None:
 def test_the_server_may_say_whether_to_retry() -> None:
     assert refused(500, {"x-should-retry": "false"}, b"").retryable is False
     assert refused(400, {"x-should-retry": "true"}, b"").retryable is True
+
+
+def error(**fields: object) -> bytes:
+    return json.dumps({"error": fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "retryable"),
+    [
+        # OpenAI
+        (400, error(message="Unsupported value", type="invalid_request_error", code="unsupported_value"), "bad_request", False),
+        (403, error(message="Country not supported", type="request_forbidden", code="unsupported_country_region_territory"), "forbidden", False),
+        (429, error(message="Rate limit reached on tokens per day (TPD)", type="tokens", code="rate_limit_exceeded"), "rate_limited", True),
+        (503, error(message="Slow down", type="server_error", code=None), "server_error", True),
+        # Azure
+        (400, error(message="The response was filtered", code="content_filter", status=400, innererror={"code": "ResponsibleAIPolicyViolation"}), "content_filter", False),
+        # vLLM
+        (400, error(message="This model's maximum context length is 4096 tokens.", type="BadRequestError", code=400), "context_length", False),
+        (404, error(message="The model `x` does not exist.", type="NotFoundError", code=404), "not_found", False),
+        # llama.cpp
+        (400, error(code=400, message="the request exceeds the available context size", type="exceed_context_size_error", n_ctx=4096), "context_length", False),
+        (503, error(code=503, message="Loading model", type="unavailable_error"), "overloaded", True),
+        # Ollama
+        (404, b'{"error":"model x not found"}', "not_found", False),
+        (500, b'{"error":"llama runner process has terminated"}', "server_error", True),
+        # OpenRouter
+        (403, error(code=403, message="Your input was flagged", metadata={"flagged_input": "y"}), "forbidden", False),
+        (408, error(code=408, message="Your request timed out"), "timeout", True),
+        (502, error(code=502, message="Provider returned error", metadata={"raw": "x"}), "server_error", True),
+        (524, error(code=524, message="The provider timed out"), "timeout", True),
+        (529, error(code=529, message="The provider is overloaded"), "overloaded", True),
+        # Groq
+        (498, error(message="Flex tier capacity exceeded", type="capacity_exceeded", code="capacity_exceeded"), "overloaded", True),
+        (400, error(message="Failed to generate JSON", type="invalid_request_error", code="json_validate_failed"), "json_mode", False),
+        # Mistral
+        (429, b'{"object":"error","message":"Service tier capacity exceeded","type":"service_tier_capacity_exceeded","code":"3505"}', "rate_limited", True),
+    ],
+)  # fmt: skip
+def test_the_bodies_of_other_vendors(status: int, body: bytes, kind: str, retryable: bool) -> None:
+    found = refused(status, {}, body)
+    assert (found.kind, found.retryable) == (kind, retryable)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "retryable", "code"),
+    [
+        ({"error": {"code": 502, "message": "Provider returned error"}, "choices": []}, "server_error", True, "502"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "overloaded", True, "overloaded_error"),
+        ({"object": "error", "message": "boom", "code": 500}, "server_error", True, "500"),
+        ({"error": {"code": 429, "message": "no", "status": "RESOURCE_EXHAUSTED"}}, "rate_limited", True, "RESOURCE_EXHAUSTED"),
+        ({"error": {"message": "no"}, "status": "failed"}, "server_error", False, None),
+        ({"error": "unexpected EOF"}, "server_error", False, None),
+    ],
+)  # fmt: skip
+def test_errors_inside_an_answer_that_began_well(
+    value: dict[str, object], kind: str, retryable: bool, code: str | None
+) -> None:
+    found = inside(value)
+    assert (found.kind, found.retryable, found.code) == (kind, retryable, code)
 
 
 def google(code: int, status: str, message: str = "no", *details: str) -> bytes:
