@@ -62,6 +62,8 @@ def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tup
             yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
         if not entry.late_system and _system_is_late(prompt):
             yield prompt.place, "takes system text only before the first turn; move it there"
+    if each.toolset is not None and each.toolset.place is not None and entry.tools is False:
+        yield each.toolset.place, "calls no tools; leave out `tools:`, or the target"
     form = each.response_format
     if form is None or each.format_place is None:
         return

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from harness import registry
 from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
+from harness.engine.functions import caller
 from harness.engine.lag import LagMonitor, collector_at_rest
 from harness.engine.owed import Owed
 from harness.engine.pool import Pool
@@ -207,7 +208,7 @@ class _Job:
                 encode=_encode,
                 cost=lambda target, response: exchange_cost(response.attempts, target.price),
                 vet=lag.flagged,
-                call_tool=pool.call,
+                call_tool=caller(pool),
                 append=store.append,
                 observe=lambda _: self.display.tick(),
                 stop=stop,

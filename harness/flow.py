@@ -1,9 +1,10 @@
 """Flows: conversations as generators that say what they need and do no I/O.
 
-A flow yields an `Ask` (ask the model in that role), a `ToolCall` (call that function), or a tuple of these (performed
-concurrently, answered in order). It is sent the `Response` or the `ToolResult`, or a tuple of them, and returns a value. A
-failed ask is thrown in as `AskFailed`; inside a tuple it is sent as the response it is, with `error` set, so that one
-failure does not discard its neighbours' answers. A flow draws nothing at random: the same answers lead it the same way.
+A flow yields an `Ask` (ask the model in that role), a `ToolCall` (call that function of ours), a `FunctionCall` (call a tool's
+function), or a tuple of these (performed concurrently, answered in order). It is sent the `Response` or the `ToolResult`, or a
+tuple of them, and returns a value. A failed ask is thrown in as `AskFailed`; inside a tuple it is sent as the response it is,
+with `error` set, so that one failure does not discard its neighbours' answers. A flow draws nothing at random: the same answers
+lead it the same way.
 
 `engine.drive` performs flows; a test needs only `next()` and `.send()`.
 """
@@ -52,7 +53,26 @@ class Helper:
         )
 
 
-Need: TypeAlias = Ask | ToolCall
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """Call `function` (`<absolute path>:<name>`) with the keyword arguments that `arguments` (JSON text) holds.
+
+    It may take `timeout` seconds. A `trusted` one runs in this process, the others in a child that can be killed.
+    """
+
+    id: str
+    function: str
+    arguments: str
+    timeout: float
+    trusted: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a child process knows it by."""
+        return f"tool:{self.function}"
+
+
+Need: TypeAlias = Ask | ToolCall | FunctionCall
 Flow: TypeAlias = Generator[Need | tuple[Need, ...], Any, T]
 
 

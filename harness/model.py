@@ -109,6 +109,7 @@ class Request:
     """One question to a model, in no provider's dialect; `sampling` uses the canonical parameter names (docs/suites.md).
 
     `prompt` replaces `messages` for models that complete plain text; `raw` says it already carries the chat template's tokens.
+    `parallel_tool_calls` allows or forbids several calls in one answer; None leaves it to the server.
     """
 
     messages: tuple[Message, ...] = ()
@@ -119,6 +120,7 @@ class Request:
     response_format: ResponseFormat | None = None
     prompt: str | None = None
     raw: bool = False
+    parallel_tool_calls: bool | None = None
 
 
 # ── Whom it is asked ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -420,10 +422,41 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class Action:
+    """What calling a tool does: it runs `function` (`<absolute path>:<name>`), fails with `raises`, or has the value `returns`.
+
+    `templated` says that `returns` is to be filled in, from the case's variables and the call's `arguments`. `source` stands
+    for the function on every machine: its path in the workspace and a hash of the file. `timeout` is seconds; a `trusted`
+    function runs in this process.
+    """
+
+    function: str | None = None
+    returns: Any = None
+    raises: str | None = None
+    templated: bool = False
+    source: str = ""
+    timeout: float = 10.0
+    trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """How a trial goes on after its first request: what each tool does, by name, and what the user says in later `turns`.
+
+    In each of the user's turns the model is asked at most `max_turns` times.
+    """
+
+    turns: tuple[str, ...] = ()
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    max_turns: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One planned question. `key` hashes the identity and what will be sent (design: unit of work, resume and sharding).
 
-    `variables` are the case's variables and `graders` the index of its grader set, for whoever grades the answer.
+    `variables` are the case's variables and `graders` the index of its grader set, for whoever grades the answer. Without a
+    `conversation` the first answer is the last; `turn_graders` are the sets of its later turns, none for the first.
     """
 
     identity: Identity
@@ -434,6 +467,8 @@ class Trial:
     tags: tuple[str, ...] = ()
     threshold: float | None = None
     graders: tuple[Any, ...] = ()
+    conversation: Conversation | None = None
+    turn_graders: tuple[tuple[Any, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from pydantic import TypeAdapter
 
 from harness.errors import UsageError
 from harness.images import bare
-from harness.model import Identity, Message, Request, Target, Trial
-from harness.suite import Case, Eval, GraderSpec, Prompt, Suite
+from harness.model import Conversation, Identity, Message, Request, Target, Trial
+from harness.suite import Case, Eval, GraderSpec, Prompt, Suite, toolset
 from harness.suite.templates import Verbatim
 
 SeedRange = tuple[int, int]
@@ -88,6 +88,7 @@ class Plan:
         rendered: dict[str, tuple[tuple[Message, ...], str | None, bytes]] = {}
         graders = evaluation.graders if case.graders is None else case.graders
         stream = self.suite.run.stream
+        conversing = evaluation.toolset is not None or case.later is not None or any(each.later for each in evaluation.prompts)
         for prompt, setting in self._configurations(evaluation, block):
             if prompt.id not in rendered:
                 rendered[prompt.id] = _rendered(prompt, case)
@@ -96,16 +97,22 @@ class Plan:
             request = Request(
                 messages, sampling, stream, response_format=evaluation.response_format, prompt=text, raw=prompt.raw
             )
+            conversation, further = None, b""
+            if conversing:
+                request, conversation = _conversing(evaluation, prompt, case, request)
+                further = _conversation_bytes(evaluation, conversation, case)
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
-                key=_key(identity, who, content, request),
+                key=_key(identity, who, content, request, further),
                 request=request,
                 expected=case.expected,
                 variables=case.vars,
                 tags=case.tags,
                 threshold=case.threshold,
                 graders=graders,
+                conversation=conversation,
+                turn_graders=_turn_graders(prompt, case) if conversation is not None else (),
             )
 
     def _configurations(self, evaluation: Eval, block: int) -> Iterator[tuple[Prompt, Mapping[str, Any]]]:
@@ -236,9 +243,31 @@ def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | No
     return messages, text, _dumps([bare(message) for message in messages] if prompt.illustrated else messages)
 
 
-def _key(target: bytes, who: Identity, content: bytes, request: Request) -> str:
-    """Hash of the identity and of what will be sent."""
+def _conversing(evaluation: Eval, prompt: Prompt, case: Case, request: Request) -> tuple[Request, Conversation | None]:
+    """The request with the eval's tools, and how the trial goes on."""
+    tools = evaluation.toolset
+    if tools is not None:
+        request = replace(request, tools=tools.tools, tool_choice=tools.choice, parallel_tool_calls=tools.parallel)
+    return request, toolset.conversation(tools, prompt, case)
+
+
+def _conversation_bytes(evaluation: Eval, conversation: Conversation | None, case: Case) -> bytes:
+    if conversation is None:
+        return b""
+    tools = evaluation.toolset
+    sent = () if tools is None else (tools.tools, tools.choice, tools.parallel)
+    return _dumps((sent, toolset.identity(tools, conversation, case.vars)))
+
+
+def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], ...]:
+    graders = tuple(turn.graders for turn in toolset.later_turns(prompt, case))
+    return graders if any(graders) else ()
+
+
+def _key(target: bytes, who: Identity, content: bytes, request: Request, further: bytes) -> str:
+    """Hash of the identity and of what will be sent, `further` on in the conversation too."""
     digest = blake2b(content, digest_size=16)
+    digest.update(further)
     digest.update(target)
     digest.update(_dumps((who, request.sampling, request.stream, request.response_format)))
     return digest.hexdigest()

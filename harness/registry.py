@@ -91,6 +91,8 @@ for _name, _module in {
     "finish_reason": "measures",
     "python": "python",
     "judge": "judge",
+    "tool_calls": "tools",
+    "turns": "tools",
     "not": "combine",
     "all": "combine",
     "any": "combine",

@@ -13,12 +13,12 @@ from harness.analysis.compare import compare
 from harness.analysis.comparison import Comparison
 from harness.analysis.frame import Frames, frames
 from harness.analysis.gates import exit_code
-from harness.analysis.rows import answer_text, label
+from harness.analysis.rows import label
 from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.errors import ExitCode, StoreError, UsageError, worst
 from harness.images import readable
-from harness.model import Exchange, Grade, Manifest, Record
+from harness.model import Exchange, Grade, Manifest, Message, Record
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.plots import plots
 from harness.suite.problems import suggestion
@@ -143,8 +143,11 @@ def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
     clean = escape_for("terminal")
     who = label(record.prompt, record.target, record.setting)
     yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
+    before: tuple[Message, ...] = ()
     for exchange in record.exchanges:
-        yield from _exchange(blobs.whole(exchange) or exchange)
+        whole = blobs.whole(exchange) or exchange
+        yield from _exchange(whole, before)
+        before = whole.request.messages
     if record.parsed is not None:
         yield clean(f"parsed {json.dumps(record.parsed, ensure_ascii=False)}")
     if record.flags:
@@ -167,11 +170,27 @@ def _grade(grade: Grade) -> Iterator[str]:
         yield clean(f"       {exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}")
 
 
-def _exchange(exchange: Exchange) -> Iterator[str]:
+def _said(message: Message) -> str:
+    """A message's text, and the calls in it."""
+    calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
+    text = readable(message)
+    return "\n".join([text, *calls] if text or not calls else calls)
+
+
+def _speaker(message: Message) -> str:
+    if message.role != "tool":
+        return message.role
+    return f"{message.name or 'tool'} {'failed' if message.failed else 'returned'}"
+
+
+def _exchange(exchange: Exchange, before: tuple[Message, ...]) -> Iterator[str]:
+    """What was asked and answered; where it goes on from `before` only what is new, without the answer just shown."""
     clean = escape_for("terminal")
-    for message in exchange.request.messages:
-        yield clean(f"── {message.role}")
-        yield clean(readable(message))
+    messages = exchange.request.messages
+    goes_on = bool(before) and len(messages) > len(before) and messages[: len(before)] == before
+    for message in messages[len(before) + 1 :] if goes_on else messages:
+        yield clean(f"── {_speaker(message)}")
+        yield clean(_said(message))
     if exchange.request.prompt is not None:
         yield clean("── prompt")
         yield clean(exchange.request.prompt)
@@ -182,4 +201,4 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
     facts += [f"{len(response.attempts)} attempts"] if len(response.attempts) > 1 else []
     facts += ["replayed"] if response.replayed else []
     yield clean(f"── {exchange.target} answered ({', '.join(facts)})")
-    yield clean(answer_text(response.message))
+    yield clean(_said(response.message) if response.message else "")

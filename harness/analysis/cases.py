@@ -29,7 +29,7 @@ OUTCOMES = {"passed": "pass", "failed": "fail", "no_verdict": "no verdict", "ung
 """Column of a count -> the outcome it counts."""
 
 _TRIAL = [
-    *("eval", "case", "tags", "expected", "repeat", "outcome", "answer", "answer_characters", "score"),
+    *("eval", "case", "tags", "expected", "repeat", "outcome", "answer", "answer_characters", "steps", "score"),
     *("error_kind", "error_message", "finish_reason", "latency", "cost"),
 ]
 
@@ -137,6 +137,7 @@ def _answer(trial: Any, grades: list[GradeLine]) -> Answer:
         finish_reason=None if pd.isna(trial.finish_reason) else trial.finish_reason,
         latency=_number(trial.latency),
         cost=_number(trial.cost),
+        steps=None if pd.isna(trial.steps) else _cut(trial.steps, PREVIEW),
     )
 
 

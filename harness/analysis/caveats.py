@@ -27,6 +27,7 @@ def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], 
         *_served(runs, frames.exchanges),
         *_ignored(trials),
         *_misfits(trials),
+        *_conversations(trials),
         *_verdicts(configurations, frames.grades),
         *_money(trials),
         *_sizes(configurations),
@@ -77,6 +78,17 @@ def _misfits(trials: Any) -> Iterator[str]:
     for (target, flag), count in sorted(_flagged(trials).items()):
         if flag in wrong:
             yield f"{target}: {words.plural(count, 'answer')} {'is' if count == 1 else 'are'} {wrong[flag]}."
+
+
+def _conversations(trials: Any) -> Iterator[str]:
+    """Conversations that did not come to their end, and calls that did not work."""
+    said = {
+        "max_turns": "still calling tools when it was asked for the last time",
+        "failed_tool_calls": "with a call that failed",
+    }
+    for (target, flag), count in sorted(_flagged(trials).items()):
+        if flag in said:
+            yield f"{target}: {words.plural(count, 'conversation')} {said[flag]}."
 
 
 def _flagged(trials: Any) -> Counter[tuple[str, str]]:

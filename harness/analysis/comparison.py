@@ -139,7 +139,7 @@ class GradeLine:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One trial as shown; `characters` is the answer's full length, which `preview` may cut."""
+    """One trial as shown; `characters` is the answer's full length, which `preview` may cut; `steps` led to it."""
 
     repeat: int
     outcome: str
@@ -151,6 +151,7 @@ class Answer:
     finish_reason: str | None = None
     latency: float | None = None
     cost: float | None = None
+    steps: str | None = None
 
     @property
     def cut(self) -> bool:

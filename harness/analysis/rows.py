@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.analysis import measures
 from harness.analysis.columns import Column
+from harness.analysis.steps import steps
 from harness.model import CACHED, STALLED, Exchange, Grade, Manifest, Message, Record, Response, Usage
 
 MEASURES = [
@@ -46,6 +47,7 @@ TRIALS = [
     Column("answer", "text", "the answer's text, else its tool calls; cut at the frame's answer limit"),
     Column("answer_characters", "integer", "the length of the uncut answer"),
     Column("parsed", "text", "the answer's value as JSON, where a response format was asked for and it is JSON"),
+    Column("steps", "text", "a conversation's calls, their results and its turns before the answer, one a line"),
     Column("finish_reason", "category", "why the model stopped"),
     Column("outcome", "category", "pass, fail, no verdict, ungraded or error: exactly one"),
     Column("passed", "boolean", "the verdict; null unless the outcome is pass or fail"),
@@ -208,6 +210,7 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
         answer[:answer_limit],
         len(answer),
         None if record.parsed is None else canonical(record.parsed),
+        steps(record),
         response.finish_reason,
         result,
         record.passed if result in {"pass", "fail"} else None,

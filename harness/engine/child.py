@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import CoroutineType, ModuleType, SimpleNamespace
 from typing import Any, BinaryIO
 
 HEADER = 4
@@ -36,8 +36,8 @@ _modules: dict[tuple[str, int], ModuleType] = {}
 
 
 def main() -> None:
-    """Serve calls. Arguments: the address space in bytes, the CPU seconds each call may use, and the temporary folder."""
-    memory, seconds, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    """Serve calls, each with the CPU seconds it may use. Arguments: the address space in bytes, and the temporary folder."""
+    memory, folder = int(sys.argv[1]), sys.argv[2]
     incoming, results = _claim_pipes()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(incoming, requests, folder), daemon=True).start()
@@ -45,7 +45,7 @@ def main() -> None:
     _send(results, {"ready": True})
     while True:
         request = json.loads(requests.get())
-        _limit_cpu(seconds)
+        _limit_cpu(request["seconds"])
         _send(results, {"token": request["token"], **_outcome(request["name"], request["arguments"])})
 
 
@@ -123,11 +123,21 @@ def _perform(name: str, arguments: Any) -> Any:
     kind, _, rest = name.partition(":")
     if kind == "regex":
         return _search(**arguments)
-    if kind != "python":
+    if kind not in ("python", "tool"):
         raise ValueError(f"there is no function {name!r}")
     path, _, function = rest.rpartition(":")
     with _beside(Path(path)):
-        return _function(path, function)(SimpleNamespace(**arguments))
+        called = _function(path, function)
+        return called(SimpleNamespace(**arguments)) if kind == "python" else _awaited(called(**arguments))
+
+
+def _awaited(value: Any) -> Any:
+    """What an async function returns in the end; anything else as it is."""
+    if not isinstance(value, CoroutineType):
+        return value
+    import asyncio  # noqa: PLC0415 - a child that needs none starts sooner
+
+    return asyncio.run(value)
 
 
 def _search(pattern: str, text: str, ignore_case: bool, full: bool) -> bool:
@@ -135,7 +145,7 @@ def _search(pattern: str, text: str, ignore_case: bool, full: bool) -> bool:
     return (compiled.fullmatch if full else compiled.search)(text) is not None
 
 
-def _function(path: str, name: str) -> Callable[[Any], Any]:
+def _function(path: str, name: str) -> Callable[..., Any]:
     function = getattr(_module(path), name, None)
     if not callable(function):
         raise TypeError(f"{path} has no function {name!r}")

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from harness.flow import Ask, AskFailed, Flow, Need
+from harness.flow import Ask, AskFailed, Flow, FunctionCall, Need
 from harness.model import Exchange, Request, Response, ToolCall, ToolResult
 from harness.records import ExchangeLine, Line, ToolLine
 
 T = TypeVar("T")
 
-CallTool: TypeAlias = Callable[[ToolCall], Awaitable[ToolResult]]
+CallTool: TypeAlias = Callable[[ToolCall | FunctionCall], Awaitable[ToolResult]]
 
 
 class AskRole(Protocol):
@@ -114,4 +114,6 @@ async def _perform(need: Need, position: str, ask: AskRole, call_tool: CallTool,
         return known
     result = await call_tool(need)
     journal.tool(position, result)
+    if isinstance(need, FunctionCall):
+        journal.flush()  # the model is told of it, so the flow goes on; a sibling may run for long yet
     return result

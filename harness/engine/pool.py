@@ -1,9 +1,9 @@
 """Runs functions that must not run in this process: in a small pool of child processes that can be killed.
 
-For a user's Python graders and for patterns that need Python's `re`. A child has a stripped environment (no API keys), an empty
-temporary folder as its home, limits on memory, CPU time and file size, and a session of its own, so that one signal ends it
-with all it started. It is started at the first call that needs it and kept; one that overruns its time, dies, or speaks out
-of turn is killed, and the next call gets a fresh one. docs/graders.md says what this does not protect from.
+For a user's Python graders and tools, and for patterns that need Python's `re`. A child has a stripped environment (no API
+keys), an empty temporary folder as its home, limits on memory, CPU time and file size, and a session of its own, so that one
+signal ends it with all it started. It is started at the first call that needs it and kept; one that overruns its time, dies, or
+speaks out of turn is killed, and the next call gets a fresh one. docs/graders.md says what this does not protect from.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from harness.engine.child import HEADER, MAX_RESULT
+from harness.flow import FunctionCall
 from harness.model import Boundary, Error, ToolCall, ToolResult
 
 _PROGRAM: Final = Path(__file__).with_name("child.py")
@@ -47,7 +48,8 @@ class _ChildFailed(Exception):
 
 
 class Pool:
-    """Up to `size` children; a call may take `timeout` seconds, and a child `memory` bytes of address space.
+    """Up to `size` children; a call may take `timeout` seconds (a tool's says its own), a child `memory` bytes of address
+    space.
 
     Use as an async context manager: leaving it kills every child.
     """
@@ -67,8 +69,8 @@ class Pool:
         for child in tuple(self._alive):
             await self._end(child)
 
-    async def call(self, call: ToolCall, boundary: Boundary = "tool") -> ToolResult:
-        """Run `call` in a child: `python:<absolute path>:<function>`, or `regex`; every outcome is a ToolResult.
+    async def call(self, call: ToolCall | FunctionCall, boundary: Boundary = "tool") -> ToolResult:
+        """Run `call` in a child: `python:<absolute path>:<function>`, `regex`, or a tool's; every outcome is a ToolResult.
 
         Its error is of `boundary` and one of the kinds `raised` (the function did), `timeout`, `crashed` (the child died).
         """
@@ -83,16 +85,21 @@ class Pool:
             return ToolResult(call.id, "", Error(boundary, "raised", str(reply["error"])))
         return ToolResult(call.id, str(reply["content"]))
 
-    async def _reply(self, call: ToolCall) -> dict[str, Any]:
+    async def _reply(self, call: ToolCall | FunctionCall) -> dict[str, Any]:
         """The child's reply. A child that failed, or was interrupted in the middle, is killed: what it does next is unknown."""
         child = await self._free_child()
         try:
-            reply = await child.ask(call, min(self._timeout, _REGEX_SECONDS) if call.name == "regex" else self._timeout)
+            reply = await child.ask(call, self._seconds(call))
         except BaseException:
             await self._end(child)
             raise
         self._idle.append(child)
         return reply
+
+    def _seconds(self, call: ToolCall | FunctionCall) -> float:
+        if isinstance(call, FunctionCall):
+            return call.timeout
+        return min(self._timeout, _REGEX_SECONDS) if call.name == "regex" else self._timeout
 
     async def _free_child(self) -> _Child:
         """An idle child, or a new one."""
@@ -101,7 +108,7 @@ class Pool:
             if child.usable:
                 return child
             await self._end(child)
-        child = await _Child.started(self._memory, self._timeout)
+        child = await _Child.started(self._memory)
         self._alive.add(child)
         try:
             await child.ready()
@@ -127,12 +134,12 @@ class _Child:
         self._requests, self._replies = process.stdin, BufferedByteReceiveStream(process.stdout)
 
     @classmethod
-    async def started(cls, memory: int, seconds: float) -> _Child:
+    async def started(cls, memory: int) -> _Child:
         """A new child, its interpreter still starting. Raises _ChildFailed."""
         home = tempfile.mkdtemp(prefix="harness-")
         try:
             process = await anyio.open_process(
-                [sys.executable, "-I", "-B", "-X", "utf8", str(_PROGRAM), str(memory), str(ceil(seconds)), home],
+                [sys.executable, "-I", "-B", "-X", "utf8", str(_PROGRAM), str(memory), home],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -156,10 +163,10 @@ class _Child:
         """Whether it still runs."""
         return self._process.returncode is None
 
-    async def ask(self, call: ToolCall, seconds: float) -> dict[str, Any]:
+    async def ask(self, call: ToolCall | FunctionCall, seconds: float) -> dict[str, Any]:
         """The reply to one call. Raises _ChildFailed."""
         token = secrets.token_hex(16)
-        frame = _framed({"token": token, "name": call.name, "arguments": call.arguments})
+        frame = _framed({"token": token, "name": call.name, "arguments": call.arguments, "seconds": ceil(seconds)})
         reply = await self._reply("token", seconds, frame)
         if reply["token"] != token or not reply.keys() & {"content", "error"}:
             raise _ChildFailed("crashed", _OUT_OF_TURN)
@@ -223,6 +230,6 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _framed(request: dict[str, str]) -> bytes:
+def _framed(request: dict[str, str | int]) -> bytes:
     frame = json.dumps(request).encode()
     return len(frame).to_bytes(HEADER, "big") + frame

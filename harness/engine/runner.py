@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.formed import UNFORMED, formed
@@ -16,8 +17,8 @@ from harness.engine.owed import TARGET_KINDS
 from harness.engine.pace import Turns, closed_loop
 from harness.engine.progress import Progress, Tally
 from harness.errors import StoreError
-from harness.flow import TARGET, AskFailed, Helper, single_turn
-from harness.graders import Grader, answer_of, build, verdict
+from harness.flow import TARGET, AskFailed, Flow, Helper, single_turn
+from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
 from harness.model import Call, Cost, Error, Exchange, Grade, Record, Request, Response, Target, ToolResult, Trial, Wire
 from harness.records import Line
 from harness.transport.send import Send
@@ -73,7 +74,7 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
     try:
-        response = await drive(single_turn(trial.request), asker.ask, world.call_tool, journal)
+        response = await drive(_flow(trial), asker.ask, world.call_tool, journal)
         conversation = len(journal.exchanges)
         await turns.take()
         grades = await _graded(world, trial, graders, journal, asker)
@@ -89,13 +90,26 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     world.observe(record)
 
 
+def _flow(trial: Trial) -> Flow[Response]:
+    if trial.conversation is None:
+        return single_turn(trial.request)
+    flow: Flow[Response] = _conversation().converse(trial, trial.conversation)
+    return flow
+
+
+def _conversation() -> Any:
+    """The module of conversations: schemas and templates, tens of milliseconds that only tools and later turns need."""
+    from harness import conversation  # noqa: PLC0415
+
+    return conversation
+
+
 async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
-    of_trial = graders.of(trial)
-    if not of_trial:
-        return ()
-    answer = answer_of(trial, tuple(journal.exchanges))
     grades = []
-    for place, grader in enumerate(of_trial):
+    for place, (grader, answer) in enumerate(_to_grade(trial, graders, tuple(journal.exchanges))):
+        if answer is None:
+            grades.append(grader.unreached())
+            continue
         before = len(journal.exchanges)
         grade = await drive(grader.grade(answer), asker.ask, world.call_tool, journal, prefix=f"g{place}.")
         own = journal.exchanges[before:]
@@ -103,11 +117,26 @@ async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Jour
     return tuple(grades)
 
 
+def _to_grade(trial: Trial, graders: GraderSets, exchanges: tuple[Exchange, ...]) -> list[tuple[Grader, Answer | None]]:
+    """Each grader with the answer it judges: those of later turns with theirs, None where it did not come, then the last's."""
+    found: list[tuple[Grader, Answer | None]] = []
+    if trial.turn_graders:
+        turns = zip(trial.turn_graders, turn_answers(trial, exchanges), strict=True)
+        found = [(grader, answer) for specs, answer in turns for grader in graders.of(specs)]
+    of_last = graders.of(trial.graders)
+    if of_last:
+        last = answer_of(trial, exchanges)
+        found += [(grader, last) for grader in of_last]
+    return found
+
+
 def _record(
     world: World, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
 ) -> Record:
     score, passed = verdict(grades, trial.threshold)
     parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
+    if trial.conversation is not None:
+        flags += _conversation().flags(exchanges)
     who = trial.identity
     return Record(
         key=trial.key,
@@ -187,11 +216,11 @@ class GraderSets:
     def __init__(self) -> None:
         self._built: OrderedDict[int, tuple[object, tuple[Grader, ...]]] = OrderedDict()
 
-    def of(self, trial: Trial) -> tuple[Grader, ...]:
-        """The graders of a trial, ready to grade."""
-        name = id(trial.graders)
+    def of(self, specs: tuple[Any, ...]) -> tuple[Grader, ...]:
+        """The graders that a trial's specifications mean, ready to grade."""
+        name = id(specs)
         if name not in self._built:
-            self._built[name] = (trial.graders, build(trial.graders))
+            self._built[name] = (specs, build(specs))
             if len(self._built) > self.KEPT:
                 self._built.popitem(last=False)
         self._built.move_to_end(name)

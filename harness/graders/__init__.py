@@ -1,6 +1,6 @@
 """Graders: from an answer to a verdict. `build` makes them ready, `grade_all` uses them, `verdict` sums them up."""
 
-from harness.graders.answer import answer_of
+from harness.graders.answer import answer_of, turn_answers
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
 from harness.graders.build import Grader, build, grade_all
 from harness.graders.gold import gold
@@ -17,5 +17,6 @@ __all__ = [
     "build",
     "gold",
     "grade_all",
+    "turn_answers",
     "verdict",
 ]

@@ -1,6 +1,7 @@
 """What a grader sees of a trial: its answer, taken from the exchanges, and what was expected.
 
-In a conversation of several exchanges the answer is the last one's: its text, usage, latency and TTFT. The cost is that of all.
+In a conversation of several exchanges the answer is the last one's: its text, usage, latency and TTFT. The cost is that of all,
+and the tool calls are all that were made. Each turn of the user has an answer of its own for the graders of that turn.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 
 from harness.flow import TARGET
 from harness.graders.base import Answer
-from harness.model import Exchange, Marks, Trial
+from harness.model import Exchange, Marks, Message, ToolCall, Trial
 
 
 def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -24,13 +25,34 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         expected=trial.expected,
         variables=trial.variables,
         messages=last.request.messages,
-        tool_calls=response.message.tool_calls if response.message else (),
+        tool_calls=_tool_calls(asked),
         finish_reason=response.finish_reason,
         usage=response.usage,
         latency=_latency(marks),
         ttft=_seconds(marks.sent, marks.first_token),
         cost=_total_cost(asked),
+        failed_calls=sum(message.failed for message in last.request.messages),
+        turns=len(asked),
     )
+
+
+def turn_answers(trial: Trial, exchanges: Sequence[Exchange]) -> list[Answer | None]:
+    """The Answer to each turn the user says after the first; None where the conversation ended before it."""
+    turns = len(trial.conversation.turns) if trial.conversation else 0
+    opening = _said(trial.request.messages)
+    asked = [exchange for exchange in exchanges if exchange.role == TARGET]
+    of_turn = [[each for each in asked if _said(each.request.messages) - opening == turn] for turn in range(1, turns + 1)]
+    return [answer_of(trial, of_one) if of_one else None for of_one in of_turn]
+
+
+def _said(messages: Sequence[Message]) -> int:
+    """How often the user has spoken."""
+    return sum(message.role == "user" for message in messages)
+
+
+def _tool_calls(asked: Sequence[Exchange]) -> tuple[ToolCall, ...]:
+    answers = [exchange.response.message for exchange in asked]
+    return tuple(call for answer in answers if answer is not None for call in answer.tool_calls)
 
 
 def _latency(marks: Marks) -> float | None:

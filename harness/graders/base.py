@@ -28,7 +28,8 @@ class Answer:
     """All a grader sees, and nothing else: the answer, how it came, and what was expected of it.
 
     `text` is the final message's text; `messages` the conversation asked; `latency` and `ttft` are seconds, `cost` US dollars,
-    None where unknown.
+    None where unknown. `tool_calls` are all calls of the conversation so far, `failed_calls` how many of them failed, `turns`
+    how often the model was asked; None where there was no conversation to see (a gold answer).
     """
 
     text: str
@@ -41,6 +42,8 @@ class Answer:
     latency: float | None = None
     ttft: float | None = None
     cost: float | None = None
+    failed_calls: int = 0
+    turns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

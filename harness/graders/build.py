@@ -72,6 +72,10 @@ class Grader:
         except Exception as bug:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
             return self._ungraded(Error("grader", "raised", f"{type(bug).__name__}: {bug}"[:REASON_LIMIT]))
 
+    def unreached(self) -> Grade:
+        """The grade of a turn that never came."""
+        return Grade(self.name, False, "the conversation ended before this turn", self.weight, self.threshold)
+
     def _ungraded(self, error: Error) -> Grade:
         return Grade(self.name, None, "", self.weight, self.threshold, error=error)
 

@@ -48,6 +48,8 @@ def _fields(answer: Answer) -> dict[str, Any]:
         "variables": dict(answer.variables),
         "messages": [_message(message) for message in answer.messages],
         "tool_calls": [asdict(call) for call in answer.tool_calls],
+        "failed_calls": answer.failed_calls,
+        "turns": answer.turns,
         "finish_reason": answer.finish_reason,
         "usage": None if answer.usage is None else asdict(answer.usage),
         "latency": answer.latency,

@@ -14,6 +14,7 @@ from harness.suite import templates
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import checked_name, read_around
+from harness.suite.later import asked_in
 from harness.suite.nouns import Asking, GraderSpec, Prompt
 from harness.suite.overrides import Filter, Overrides, keeps
 from harness.suite.pictures import Album
@@ -22,10 +23,20 @@ from harness.suite.prompts import PromptReader
 from harness.suite.rows import CaseReader, Selection
 from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
 from harness.suite.suite import Eval
+from harness.suite.tools import ToolReader
+from harness.suite.toolset import Toolset
 from harness.suite.yaml import Document
 
 EVAL_FILE = "eval.yaml"
 
+_IN_EVALS = {
+    "cases": "put them in the eval",
+    "response_format": "put it in the eval",
+    "tools": "put them in the eval",
+    "tool_choice": "put it in the eval",
+    "max_turns": "put it in the eval",
+    "parallel_tool_calls": "put it in the eval",
+}
 _INSTEAD = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
 
 _Added = tuple[Sequence[GraderSpec], Sequence[Asking]]
@@ -65,6 +76,10 @@ class EvalReader:
             cases=self._suite.cases or [],
             graders=self._suite.graders,
             response_format=self._suite.response_format,
+            tools=self._suite.tools,
+            tool_choice=self._suite.tool_choice,
+            max_turns=self._suite.max_turns,
+            parallel_tool_calls=self._suite.parallel_tool_calls,
         )
         prompts = PromptReader(self._files, self._base, self._document, self._problems).read(written.prompts, ("prompts",))
         yield self._eval(self._suite.suite, written, self._document, self._base, prompts, ([], []))
@@ -116,8 +131,9 @@ class EvalReader:
         reader = GraderReader(self._files, base, document, self._problems)
         more, asked = added
         graders = reader.named([*reader.read(written.graders, ("graders",)), *more], ("graders",))
-        selection = self._selection(name, prompts, graders)
-        selection.note_asked((*reader.asked, *asked))
+        toolset = self._toolset(written, document, base, prompts)
+        selection = self._selection(name, prompts, graders, toolset)
+        selection.note_asked((*reader.asked, *asked, *(one for prompt in prompts for one in asked_in(prompt.later))))
         self.selections[name] = selection
         return Eval(
             name=name,
@@ -128,9 +144,23 @@ class EvalReader:
             response_format=self._format(written.response_format, document, base),
             album=selection.album,
             format_place=document.place(("response_format",), key=True) if written.response_format else None,
+            toolset=toolset,
         )
 
-    def _selection(self, name: str, prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> Selection:
+    def _toolset(self, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...]) -> Toolset | None:
+        if written.tools is None and (written.tool_choice is not None or written.parallel_tool_calls is not None):
+            key = "tool_choice" if written.tool_choice is not None else "parallel_tool_calls"
+            self._problems.add(document.place((key,), key=True), f"`{key}:` says how `tools:` are called, and there are none")
+        for prompt in prompts:
+            if written.tools is not None and prompt.text is not None:
+                self._problems.add(prompt.place, "plain text calls no tools; write it as {user: …}, or leave `tools:` out")
+        return ToolReader(self._files, base, document, self._problems).read(
+            written.tools, written.tool_choice, written.max_turns, written.parallel_tool_calls
+        )
+
+    def _selection(
+        self, name: str, prompts: Sequence[Prompt], graders: Sequence[GraderSpec], toolset: Toolset | None
+    ) -> Selection:
         wanted = all(each.allows(name) for each in self._filters if each.key == "eval")
         return Selection(
             keep=(lambda case: keeps(self._filters, case)) if wanted else (lambda case: False),
@@ -139,9 +169,16 @@ class EvalReader:
                 variable: f"the prompt `{prompt.id}`"
                 for prompt in prompts
                 for variable in sorted(prompt.variables - {"expected"})
-            },
+            }
+            | dict(toolset.needs if toolset is not None else {}),
             grader_needs=_grader_needs(graders),
             album=Album(prompts) if any(prompt.illustrated for prompt in prompts) else None,
+            later_needs={
+                variable: f"a turn of the prompt `{prompt.id}`"
+                for prompt in prompts
+                for variable in sorted(prompt.later_variables - {"expected"})
+            },
+            toolset=toolset,
         )
 
     def _format(self, spec: FormatSpec | None, document: Document, base: Path) -> ResponseFormat | None:
@@ -167,8 +204,8 @@ class EvalReader:
             self._problems.add(place, f"`schema`: {invalid.errors()[0]['ctx']['error']}")
 
     def _refuse_beside_evals(self) -> None:
-        for key, instead in (("cases", "put them in the eval"), ("response_format", "put it in the eval")):
-            if getattr(self._suite, key) is not None:
+        for key, instead in _IN_EVALS.items():
+            if key in self._document.value:
                 self._problems.add(self._document.place((key,), key=True), f"`{key}:` cannot stand beside `evals:`; {instead}")
 
 

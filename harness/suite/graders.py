@@ -27,7 +27,6 @@ OPTIONS = ("id", "weight", "threshold")
 COMBINATORS = ("not", "all", "any")
 UNSUPPORTED = {
     "pairwise": "judge each answer by a rubric, with `judge`",
-    "tool_calls": "tool use comes later; grade the answer's text",
 }
 
 _MARKDOWN = re.compile(r"[^\n{}]+\.md")

@@ -20,10 +20,19 @@ TurnRole = Literal["system", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
+class LaterTurn:
+    """What the user says after an answer; the graders of the answer to it, and whom they ask."""
+
+    text: Template
+    graders: tuple[GraderSpec, ...] = ()
+    asked: tuple[Asking, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """Turns to fill in, or plain text to be completed; `place` is where the prompt stands, for messages.
 
-    `raw` says that the text holds the chat template's tokens itself.
+    `raw` says that the text holds the chat template's tokens itself. `later` is what the user says after the answers.
     """
 
     id: str
@@ -31,6 +40,7 @@ class Prompt:
     place: Place
     text: Template | None = None
     raw: bool = False
+    later: tuple[LaterTurn, ...] = ()
 
     def render(self, variables: Mapping[str, Any], folder: Path | None = None) -> tuple[Message, ...]:
         """The messages for one case's variables; `folder` is its file's. Raises TemplateError, naming the prompt."""
@@ -65,6 +75,11 @@ class Prompt:
         templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
         return frozenset[str]().union(*(template.variables for template in templates))
 
+    @property
+    def later_variables(self) -> frozenset[str]:
+        """The names every case without turns of its own must give a value, too."""
+        return frozenset[str]().union(*(turn.text.variables for turn in self.later))
+
 
 class GraderSpec(BaseModel):
     """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.
@@ -97,6 +112,7 @@ class Case:
 
     `expected` is for graders: no prompt sees it. `sampling` and `graders` are this case's own, else None; its graders replace
     the eval's. `threshold` is the score from which it passes. `folder` is that of the file the case stands in.
+    `later` are this case's own turns, None for the prompt's; `tools` is what its tools do, by name.
     """
 
     id: str
@@ -108,3 +124,5 @@ class Case:
     sampling: Mapping[str, Any] | None = None
     graders: tuple[GraderSpec, ...] | None = None
     folder: Path | None = field(default=None, compare=False)
+    later: tuple[LaterTurn, ...] | None = None
+    tools: Mapping[str, Any] | None = None

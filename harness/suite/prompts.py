@@ -16,6 +16,7 @@ from typing import NamedTuple, cast, get_args
 from harness.suite import templates
 from harness.suite.files import Files
 from harness.suite.language import checked_name
+from harness.suite.later import LaterTurns
 from harness.suite.nouns import Prompt, TurnRole
 from harness.suite.pictures import Illustrated, Picture
 from harness.suite.problems import Location, Place, Problems, shown, shown_path
@@ -76,7 +77,8 @@ class PromptReader:
         if item.prompt is not None:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
-        return Prompt(item.id or default, turns, place)
+        later = LaterTurns(self._files, self._base, self._document, self._problems).read(item.turns, (*at, "turns"))
+        return Prompt(item.id or default, turns, place, later=later or ())
 
     def _name_of(self, file: str, place: Place) -> str:
         try:

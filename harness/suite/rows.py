@@ -17,10 +17,12 @@ from harness.suite.cases import Cases, Ids, Rows, Source, canonical, derived_id,
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import read
-from harness.suite.nouns import Asking, Case, GraderSpec
+from harness.suite.later import LaterTurns, asked_in
+from harness.suite.nouns import Asking, Case, GraderSpec, LaterTurn
 from harness.suite.pictures import Album
-from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path
+from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path, suggestion
 from harness.suite.schema import CaseSpec
+from harness.suite.toolset import Toolset
 from harness.suite.yaml import Document
 
 MAX_PROBLEMS = 20
@@ -51,7 +53,8 @@ class Selection:
     """Which cases to keep, what each must give a value for, and what was seen of all of them.
 
     `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own.
-    `asked` is whom graders ask; `album` looks into the cases' images, where a prompt shows any.
+    `asked` is whom graders ask; `album` looks into the cases' images, where a prompt shows any. `later_needs` are those of the
+    prompts' later turns, which count where a case has none of its own.
     """
 
     keep: Callable[[Case], bool]
@@ -59,6 +62,8 @@ class Selection:
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
     album: Album | None = None
+    later_needs: Mapping[str, str] = field(default_factory=dict)
+    toolset: Toolset | None = None
     tags: set[str] = field(default_factory=set)
     ids: Ids = field(default_factory=Ids)
     total: int = 0
@@ -150,7 +155,8 @@ class CaseReader:
         graders = None
         if spec.graders is not None:
             graders = self._graders(spec.graders, self._document, at, self._problems, self._base)
-        yield Row(self._document.place(at), raw, _case(spec, graders, self._base))
+        later = self._later(spec, self._document, at, self._problems, self._base)
+        yield Row(self._document.place(at), raw, _case(spec, graders, self._base, later))
 
     def _yaml(self, path: Path, place: Place) -> Iterator[Row]:
         document = self._files.document(path, place)
@@ -230,7 +236,8 @@ class CaseReader:
             if spec is None:
                 return None
             own = spec.graders
-            return _case(spec, None if own is None else self._graders(own, locator, at, problems, folder), folder)
+            later = self._later(spec, locator, at, problems, folder)
+            return _case(spec, None if own is None else self._graders(own, locator, at, problems, folder), folder, later)
 
         return parse
 
@@ -254,6 +261,13 @@ class CaseReader:
         self._selection.note_asked(reader.asked)
         return graders
 
+    def _later(
+        self, spec: CaseSpec, locator: Locator, at: Location, problems: Problems, base: Path
+    ) -> tuple[LaterTurn, ...] | None:
+        later = LaterTurns(self._files, base, locator, problems).read(spec.turns, (*at, "turns"))
+        self._selection.note_asked(asked_in(later or ()))
+        return later
+
     # Checks
 
     def _seen(self) -> tuple[int, int]:
@@ -268,6 +282,25 @@ class CaseReader:
         self._check_given(row, selection.needs)
         if case.graders is None:
             self._check_given(row, selection.grader_needs)
+        if case.later is None:
+            self._check_given(row, selection.later_needs)
+        else:
+            self._check_given(row, _turn_needs(case.later))
+        if selection.toolset is not None or case.tools is not None:
+            self._check_tools(row, selection.toolset)
+
+    def _check_tools(self, row: Row, toolset: Toolset | None) -> None:
+        """Note what a case says of tools there are not, and what it leaves unsaid."""
+        said = row.case.tools or {}
+        known = toolset.names if toolset is not None else frozenset[str]()
+        for name in sorted(said.keys() - known):
+            self._problems.add(row.place, f"the case `{row.case.id}`: no tool is called `{name}`; {suggestion(name, known)}")
+        for name in sorted((toolset.by_case if toolset is not None else frozenset()) - said.keys()):
+            self._problems.add(
+                row.place,
+                f"the case `{row.case.id}` does not say what the tool `{name}` returns; give it `tools: {{{name}: …}}`, "
+                "or give the tool a `function` or `returns`",
+            )
 
     def _looked_into(self, row: Row, album: Album) -> Row:
         return row._replace(images=album.check(row.case, row.place, self._problems))
@@ -300,13 +333,18 @@ class CaseReader:
 _Parser = Callable[[Any, Locator, Location], Case | None]
 
 
+def _turn_needs(later: Sequence[LaterTurn]) -> dict[str, str]:
+    """The variables that a case's own turns use."""
+    return {name: "its turn" for turn in later for name in sorted(turn.text.variables - {"expected"})}
+
+
 def _duplicate(row: Row, earlier: Row) -> str:
     if "id" in row.raw or "id" in earlier.raw:
         return f"the case id `{row.case.id}` is already at {earlier.place}; give each case its own"
     return f"the case has the same variables as the one at {earlier.place}, and neither has an id; remove one, or give both ids"
 
 
-def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path) -> Case:
+def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path, later: tuple[LaterTurn, ...] | None) -> Case:
     return Case(
         id=spec.id if spec.id is not None else derived_id(spec.vars),
         vars=spec.vars,
@@ -317,6 +355,8 @@ def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path) 
         sampling=spec.sampling,
         graders=graders,
         folder=folder,
+        later=later,
+        tools=spec.tools,
     )
 
 

@@ -16,6 +16,7 @@ from harness.suite.language import MAPPING, SCALAR, Language, Names, OneOrMore, 
 from harness.suite.parameters import Parameters, Sweep
 from harness.suite.run import RunSpec
 from harness.suite.targets import TargetSpec
+from harness.suite.tool_language import Tools, Turns
 from harness.suite.units import Flag, Share, Text, Whole
 
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -41,7 +42,7 @@ class TurnSpec(Language):
 class PromptSpec(Language):
     """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be completed."""
 
-    refused: ClassVar[Mapping[str, str]] = {"tools": "ask without tools", "turns": "write the conversation as `messages:`"}
+    refused: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
 
     id: Names | None = Field(None, description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …")
     system: Text | None = Field(None, description="The system message; a template.")
@@ -54,7 +55,7 @@ class PromptSpec(Language):
         None, description="Any conversation, instead of system, user and assistant."
     )
     file: Text | None = Field(None, description="A Markdown file with `# system`, `# user` and `# assistant` headings.")
-
+    turns: Turns | None = Field(None, description="What the user says after each answer; every item is one more turn.")
     prompt: Annotated[Text, Field(min_length=1)] | None = Field(
         None, description="Plain text to be completed, without any turns; a template. Few providers take it."
     )
@@ -65,6 +66,8 @@ class PromptSpec(Language):
         inline = any(text is not None for text in (self.system, self.user, self.assistant))
         if [inline, self.messages is not None, self.file is not None, self.prompt is not None].count(True) != 1:
             raise ValueError("has exactly one form: system / user / assistant, or messages, or file, or prompt")
+        if self.prompt is not None and self.turns is not None:
+            raise ValueError("is text to be completed, which has no `turns`; write it as {user: …}, or leave them out")
         if self.images and self.user is None:
             raise ValueError(
                 "shows `images` with the user's message; beside messages, give each message its own, in a file `![](…)`"
@@ -77,8 +80,6 @@ class PromptSpec(Language):
 class CaseSpec(Language):
     """One question's variables and what is expected of the answer."""
 
-    refused: ClassVar[Mapping[str, str]] = {"turns": "give each turn a case of its own", "tools": "ask without tools"}
-
     id: Names | None = Field(None, description="Names the case in results; default: derived from its variables.")
     vars: dict[str, Any] = Field(default_factory=dict, description="The variables its prompts are filled in from.")
     expected: Any = Field(None, description="What the answer should be; only graders see it.")
@@ -89,6 +90,10 @@ class CaseSpec(Language):
     threshold: Share | None = Field(None, description="The case passes where its score is at least this.")
     sampling: Parameters | None = Field(None, description="Sampling parameters of this case alone.")
     graders: list[Any] | None = Field(None, description="Graders of this case alone, instead of its eval's.")
+    turns: Turns | None = Field(None, description="What the user says after each answer, instead of the prompt's turns.")
+    tools: dict[str, Any] | None = Field(
+        None, description="What calling a tool returns in this case, by the tool's name; {raises: message} makes it fail."
+    )
 
     @model_validator(mode="after")
     def _expected_is_no_variable(self) -> CaseSpec:
@@ -127,19 +132,23 @@ CaseItems = Annotated[list[CaseItem], Field(min_length=1), OneOrMore]
 Graders = Annotated[list[Any], OneOrMore]
 Format = Annotated[FormatSpec, BeforeValidator(_format_type, json_schema_input_type=Literal["json_object"] | FormatSpec)]
 
-_NO_TOOLS = "tool use comes later; ask without tools"
+MaxTurns = Annotated[Whole, Field(ge=1, le=1000)]
 
 
 class EvalFile(Language):
     """An `eval.yaml`: what is asked and what good is."""
-
-    refused: ClassVar[Mapping[str, str]] = {"tools": _NO_TOOLS}
 
     description: Text = Field("", description="What the eval measures, for people.")
     prompts: Prompts = Field(description="The prompts, each asked with every case.")
     cases: CaseItems = Field(description="The cases: inline, or .jsonl, .csv and .yaml files.")
     graders: Graders = Field(default_factory=list, description="What judges each answer.")
     response_format: Format | None = Field(None, description="The form the answer must have: JSON, or JSON that fits a schema.")
+    tools: Tools | None = Field(None, description="What the model may call: Python functions, or tools with canned results.")
+    tool_choice: Text | None = Field(
+        None, description="Whether it must: auto, none, required, or a tool's name; holds for the first request."
+    )
+    max_turns: MaxTurns = Field(10, description="How often the model is asked in one turn of the user, at most.")
+    parallel_tool_calls: Flag | None = Field(None, description="Whether one answer may call several tools.")
 
 
 class SuiteFile(Language):
@@ -150,7 +159,6 @@ class SuiteFile(Language):
         "slo": "remove it, and bound latency with gates such as `latency.p95 <= 2s`",
         "baseline": "remove it, and compare runs with `harness report RUN RUN`",
         "judge": "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`",
-        "tools": _NO_TOOLS,
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
     }
 
@@ -160,6 +168,10 @@ class SuiteFile(Language):
     cases: CaseItems | None = Field(None, description="The cases of an inline eval: inline, or .jsonl, .csv and .yaml files.")
     graders: Graders = Field(default_factory=list, description="What judges each answer; beside `evals:`, added to theirs.")
     response_format: Format | None = Field(None, description="The form the answer must have (inline eval only).")
+    tools: Tools | None = Field(None, description="What the model may call (inline eval only).")
+    tool_choice: Text | None = Field(None, description="auto, none, required, or a tool's name (inline eval only).")
+    max_turns: MaxTurns = Field(10, description="How often the model is asked in one turn of the user (inline eval only).")
+    parallel_tool_calls: Flag | None = Field(None, description="Whether one answer may call several tools (inline eval only).")
     evals: Annotated[list[Text], Field(min_length=1), OneOrMore] | None = Field(
         None, description="Folders that hold an eval.yaml, or such files, instead of inline prompts and cases."
     )

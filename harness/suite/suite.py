@@ -16,6 +16,7 @@ from harness.suite.pictures import Album
 from harness.suite.problems import Place
 from harness.suite.run import RunSpec
 from harness.suite.targets import TargetSpec
+from harness.suite.toolset import Toolset
 
 
 class Eval(BaseModel):
@@ -31,6 +32,7 @@ class Eval(BaseModel):
     response_format: InstanceOf[ResponseFormat] | None = None
     album: InstanceOf[Album] | None = None
     format_place: InstanceOf[Place] | None = None
+    toolset: InstanceOf[Toolset] | None = None
 
 
 class Suite(BaseModel):

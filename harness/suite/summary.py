@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from harness.suite.cases import canonical, hash64
+from harness.suite.toolset import portable
 
 if TYPE_CHECKING:
     from harness.suite.nouns import GraderSpec, Prompt
     from harness.suite.suite import Eval, Suite
     from harness.suite.targets import TargetSpec
+    from harness.suite.toolset import Toolset
 
 
 def resolved(suite: Suite) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
     return _plain(
         {
             "prompts": {
-                f"{each.name}/{prompt.id}": _digest([_turns(prompt), _format(each)])
+                f"{each.name}/{prompt.id}": _digest([_turns(prompt), _format(each), *_conversing(each, prompt)])
                 for each in suite.evals
                 for prompt in each.prompts
             },
@@ -68,10 +70,11 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
     return {
         "name": each.name,
         "description": each.description,
-        "prompts": [{"id": prompt.id, "turns": _turns(prompt)} for prompt in each.prompts],
+        "prompts": [{"id": prompt.id, "turns": _turns(prompt), **_later(prompt)} for prompt in each.prompts],
         "cases": {"count": len(each.cases), "digest": each.cases.digest},
         "graders": [_grader(spec, workspace) for spec in each.graders],
         "response_format": _format(each),
+        **({"tools": _tools(each.toolset)} if each.toolset is not None else {}),
     }
 
 
@@ -79,6 +82,26 @@ def _turns(prompt: Prompt) -> list[dict[str, Any]]:
     if prompt.text is not None:
         return [{"prompt": prompt.text.source, "raw": prompt.raw}]
     return [{"role": role, "content": turn.source} for role, turn in prompt.turns]
+
+
+def _later(prompt: Prompt) -> dict[str, Any]:
+    return {"later": [turn.text.source for turn in prompt.later]} if prompt.later else {}
+
+
+def _conversing(each: Eval, prompt: Prompt) -> list[Any]:
+    """What follows a prompt's first answer: nothing for most, so that older runs can be resumed."""
+    tools = [] if each.toolset is None else [_tools(each.toolset)]
+    return [*tools, *_later(prompt).values()]
+
+
+def _tools(toolset: Toolset) -> dict[str, Any]:
+    return {
+        "tools": [asdict(tool) for tool in toolset.tools],
+        "choice": toolset.choice,
+        "parallel": toolset.parallel,
+        "max_turns": toolset.conversation.max_turns,
+        "actions": {name: portable(action) for name, action in toolset.conversation.actions.items()},
+    }
 
 
 def _format(each: Eval) -> dict[str, Any] | None:

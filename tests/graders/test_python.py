@@ -48,6 +48,8 @@ def test_the_function_is_asked_for_by_its_address_with_the_answers_fields() -> N
         "variables": {"question": "6 × 7"},
         "messages": [{"role": "user", "content": "What is this?"}],
         "tool_calls": [{"id": "1", "name": "add", "arguments": "{}"}],
+        "failed_calls": 0,
+        "turns": None,
         "finish_reason": "stop",
         "latency": 0.5,
         "ttft": 0.1,

@@ -190,14 +190,13 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
         ("suite: s\njudge: x\nevals: e\ntargets: scout-sim", "2:1: `judge:` is not supported by this version"),
         ("suite: s\nbaseline: x\nevals: e\ntargets: scout-sim", "2:1: `baseline:` is not supported by this version"),
         ("suite: s\nslo: x\nevals: e\ntargets: scout-sim", "2:1: `slo:` is not supported by this version"),
-        ("suite: s\ntools: x\nevals: e\ntargets: scout-sim", "2:1: `tools:` is not supported by this version"),
     ],
 )
 def test_a_suite_that_is_none_is_told(problems: Callable[..., list[str]], text: str, said: str) -> None:
     assert any(problem.startswith(said) for problem in problems(text)), problems(text)
 
 
-@pytest.mark.parametrize("key", ["cases: [{id: c}]", "response_format: json_object"])
+@pytest.mark.parametrize("key", ["cases: [{id: c}]", "response_format: json_object", "tools: t.py:f", "max_turns: 3"])
 def test_what_cannot_stand_beside_evals_is_refused(problems: Callable[..., list[str]], write: Callable, key: str) -> None:
     write("evals/e.yaml", "prompts: [{user: hi}]\ncases: [{id: c}]\n")
     (problem,) = problems(f"suite: s\nevals: ../evals/e.yaml\n{key}\ntargets: scout-sim\n")

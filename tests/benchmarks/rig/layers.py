@@ -230,7 +230,7 @@ _EVENTS = [line[len(b"data: ") :] for line in _STREAM.split(b"\n") if line.start
 
 
 def _graded(graders: GraderSets, trial: Trial, exchange: Exchange) -> tuple[Grade, ...]:
-    flow = grade_all(graders.of(trial), answer_of(trial, (exchange,)))
+    flow = grade_all(graders.of(trial.graders), answer_of(trial, (exchange,)))
     try:
         next(flow)
     except StopIteration as ended:

@@ -1,0 +1,78 @@
+"""An eval's tools, and how a trial goes on after its first request: from what was loaded to a `Conversation`.
+
+What surprises: a conversation's identity names a function by its file's path in the workspace and a hash of what the file
+holds, so that a trial's key is the same on every machine, and another one when the tool's code changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from harness.model import Action, Conversation, Tool
+from harness.suite.nouns import Case, LaterTurn, Prompt
+from harness.suite.problems import Place
+
+NO_CONVERSATION = Conversation()
+
+
+@dataclass(frozen=True, slots=True)
+class Toolset:
+    """The tools of an eval. `conversation` holds what each does, but for those `by_case`, for which every case says it.
+
+    `choice` and `parallel` are sent with the tools. `needs` are the variables that canned results use, with who does; `place`
+    is where the tools stand.
+    """
+
+    tools: tuple[Tool, ...]
+    conversation: Conversation
+    by_case: frozenset[str] = frozenset()
+    choice: str | None = None
+    parallel: bool | None = None
+    needs: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the tools are called."""
+        return frozenset(tool.name for tool in self.tools)
+
+
+def conversation(toolset: Toolset | None, prompt: Prompt, case: Case) -> Conversation | None:
+    """How the trial goes on; None where the first answer is the last. Raises TemplateError where a turn cannot be filled in."""
+    later = later_turns(prompt, case)
+    if toolset is None and not later:
+        return None
+    whole = toolset.conversation if toolset is not None else NO_CONVERSATION
+    if case.tools:
+        whole = replace(whole, actions={**whole.actions, **{name: _own(value) for name, value in case.tools.items()}})
+    return replace(whole, turns=tuple(turn.text.render(case.vars) for turn in later)) if later else whole
+
+
+def later_turns(prompt: Prompt, case: Case) -> tuple[LaterTurn, ...]:
+    """What the user says after the first answer: the case's own turns, else the prompt's."""
+    return prompt.later if case.later is None else case.later
+
+
+def identity(toolset: Toolset | None, conversation: Conversation, variables: Mapping[str, Any]) -> list[Any]:
+    """What of a conversation decides how it goes, as plain data that is the same on every machine."""
+    needs = toolset.needs if toolset is not None else ()
+    used = {name: variables[name] for name in needs if name in variables}
+    actions = {name: portable(action) for name, action in conversation.actions.items()}
+    return [conversation.turns, conversation.max_turns, actions, used]
+
+
+def portable(action: Action) -> list[Any]:
+    """What decides an action's results."""
+    return [action.source, action.returns, action.raises, action.timeout]
+
+
+def _own(value: Any) -> Action:
+    """What a case says its tool does: `{raises: message}`, `{returns: value}`, or the value itself. Data, so no template."""
+    if isinstance(value, Mapping) and len(value) == 1:
+        if isinstance(value.get("raises"), str):
+            return Action(raises=value["raises"])
+        if "returns" in value:
+            return Action(returns=value["returns"])
+    return Action(returns=value)

@@ -1,0 +1,178 @@
+"""Tools and later turns from a suite to its records, on the simulated model, over sockets; and through a kill."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.engine.folder import RECORDS, read_lines, read_records
+from harness.errors import ExitCode
+from harness.model import Record
+from harness.records import ToolLine
+from tests.support import Command
+
+SUITE = """
+suite: tools
+prompts: [{user: "{{ q }}"}]
+cases: [cases.jsonl]
+tools: [TOOLS]
+graders: [{contains: "{{ expected }}"}]
+targets: [{name: sim, provider: simulator, model: llama-4-scout, simulator: {api: openai, ttft: 0s, inter_token: 0s}}]
+sampling: {temperature: 0, max_tokens: 300}
+"""
+WEATHER = (
+    "{name: get_weather, description: The weather in a city., "
+    "parameters: {type: object, properties: {city: {type: string}}, required: [city]}, OUTCOME}"
+)
+# Each value differs from call to call: a result that was lost would show.
+SHOP = '''
+import os, random, signal, time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def note(text):
+    with open(HERE / "calls.log", "a") as log:
+        log.write(text + "\\n")
+
+def get_price(product: str) -> dict:
+    """The price of a product.
+
+    Args:
+        product: The product's name
+    """
+    note("get_price")
+    return {"price": random.randint(10**8, 10**9)}
+
+def get_weather(city: str) -> dict:
+    """The weather in a city.
+
+    Args:
+        city: The city
+    """
+    note("get_weather")
+    try:
+        (HERE / "kill").unlink()
+    except FileNotFoundError:
+        return {"temperature": 7}
+    while b'"kind":"tool"' not in (HERE / "run" / "records.jsonl").read_bytes():
+        time.sleep(0.01)
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+'''
+
+
+def write(folder: Path, suite: str, *cases: dict[str, object]) -> Path:
+    (folder / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)) + "\n")
+    (folder / "suite.yaml").write_text(suite)
+    return folder / "suite.yaml"
+
+
+def ran(cli: Command, suite: Path) -> list[Record]:
+    ended = cli("run", suite, "--out", cli.folder / "run")
+    assert ended.code == ExitCode.OK, ended.err
+    return sorted(read_records(cli.folder / "run"), key=lambda record: record.case)
+
+
+def said(record: Record) -> Sequence[tuple[str, str]]:
+    return [(message.role, message.text) for message in record.exchanges[-1].request.messages]
+
+
+@pytest.mark.parametrize("api", ["openai"])
+def test_a_canned_tool_is_called_and_its_result_used(cli: Command, tmp_path: Path, api: str) -> None:
+    tool = WEATHER.replace("OUTCOME", 'returns: {temperature: "{{ t[arguments.city] }}"}')
+    suite = write(
+        tmp_path,
+        SUITE.replace("TOOLS", tool).replace("api: openai", f"api: {api}"),
+        {
+            "id": "both",
+            "vars": {"q": "What's the weather in Paris and London?", "t": {"Paris": 21, "London": 9}},
+            "expected": "9",
+        },
+    )
+    (record,) = ran(cli, suite)
+    assert said(record)[2:] == [("tool", '{"temperature": 21}'), ("tool", '{"temperature": 9}')]
+    assert (record.passed, record.flags, len(record.exchanges)) == (True, (), 2)
+    shown = cli("show", tmp_path / "run", "both").out
+    assert 'get_weather({"city": "London"})' in shown
+    assert shown.count("What's the weather") == 1
+    assert "── get_weather returned" in shown
+    assert "→ get_weather({&#34;city&#34;: &#34;London&#34;})" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_failing_tool_is_told_to_the_model_and_flagged(cli: Command, tmp_path: Path) -> None:
+    suite = write(
+        tmp_path,
+        SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "raises: the station is down")),
+        {"id": "down", "vars": {"q": "What is the weather in Paris?"}, "expected": "the station is down"},
+        {"id": "up", "vars": {"q": "What is the weather in Paris?!"}, "expected": "7", "tools": {"get_weather": 7}},
+    )
+    down, up = ran(cli, suite)
+    assert (down.passed, down.error, down.flags) == (True, None, ("failed_tool_calls",))
+    assert (up.passed, up.flags) == (True, ())
+    assert "1 conversation with a call that failed" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> None:
+    suite = write(
+        tmp_path,
+        SUITE.replace("tools: [TOOLS]\n", ""),
+        {
+            "id": "sums",
+            "vars": {"q": "What is 2 + 3? Answer with the number only."},
+            "expected": "42",
+            "turns": [
+                {"user": "What is 2 + 8? Answer with the number only.", "graders": [{"equals": "10"}, {"equals": "5"}]},
+                "What is 7 * 6? Answer with the number only.",
+            ],
+        },
+    )
+    (record,) = ran(cli, suite)
+    assert [text for role, text in said(record) if role == "assistant"] == ["5", "10"]
+    graded = {grade.name: grade.value for grade in record.grades}
+    assert graded == {"turn-2: equals": True, "turn-2: equals-2": False, "contains": True}
+    assert len(record.exchanges) == 3
+
+
+def test_a_kill_between_two_parallel_calls_repeats_only_the_one_under_way(cli: Command, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text(SHOP)
+    (tmp_path / "kill").touch()
+    question = "What is the price of the desk lamp, and what is the weather in Oslo?"
+    suite = write(
+        tmp_path,
+        SUITE.replace("TOOLS", "tools.py:get_price, {function: tools.py:get_weather, timeout: 60s}"),
+        {"id": "both", "vars": {"q": question}, "expected": "7"},
+    )
+    process = cli.begin("run", suite, "--out", tmp_path / "run")
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == -signal.SIGKILL, err
+    (kept,) = [line.result for line in read_lines(tmp_path / "run" / RECORDS) if isinstance(line, ToolLine)]
+
+    ended = cli("resume", tmp_path / "run")
+    assert ended.code == ExitCode.OK, ended.err
+    (record,) = read_records(tmp_path / "run")
+    assert said(record)[2:] == [("tool", kept.content), ("tool", '{"temperature": 7}')]
+    assert sorted((tmp_path / "calls.log").read_text().split()) == ["get_price", "get_weather", "get_weather"]
+    assert record.passed
+
+
+def test_a_tool_that_was_changed_makes_other_trials(cli: Command, tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text(SHOP)
+    suite = write(
+        tmp_path,
+        SUITE.replace("TOOLS", "tools.py:get_price"),
+        {"id": "price", "vars": {"q": "What is the price of the desk lamp?"}, "expected": ""},
+    )
+    (before,) = ran(cli, suite)
+    (tmp_path / "tools.py").write_text(SHOP + "\n# changed\n")
+    refused = cli("resume", tmp_path / "run")
+    assert refused.code == ExitCode.USAGE
+    assert "prompts" in refused.err
+    ended = cli("run", suite, "--out", tmp_path / "again")
+    assert ended.code == ExitCode.OK, ended.err
+    (after,) = read_records(tmp_path / "again")
+    assert before.key != after.key

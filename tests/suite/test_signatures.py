@@ -1,0 +1,47 @@
+"""A function's signature as a JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.suite.signatures import functions_in, signature
+
+
+@pytest.mark.parametrize(
+    ("hint", "schema"),
+    [
+        ("str", {"type": "string"}),
+        ("float", {"type": "number"}),
+        ("'bool'", {"type": "boolean"}),
+        ("list", {"type": "array"}),
+        ("list[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("dict[str, float]", {"type": "object", "additionalProperties": {"type": "number"}}),
+        ("str | None", {"type": ["string", "null"]}),
+        ("Optional[int]", {"type": ["integer", "null"]}),
+        ("typing.Union[int, str]", {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
+        ("int | list[str]", {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "string"}}]}),
+        ("Literal['a', 2]", {"enum": ["a", 2]}),
+        ("Annotated[int, 'how many']", {"type": "integer", "description": "how many"}),
+        ("Any", {}),
+    ],
+)
+def test_a_hint_has_its_schema(hint: str, schema: dict[str, Any]) -> None:
+    function = functions_in(f"def f(a: {hint}): ...")["f"]
+    assert signature(function).parameters["properties"] == {"a": schema}
+
+
+def test_what_has_a_default_is_not_required() -> None:
+    function = functions_in("async def f(a, b=1, *, c, d=None): ...")["f"]
+    assert signature(function).parameters["required"] == ["a", "c"]
+
+
+def test_sphinx_docstrings_describe_parameters_too() -> None:
+    lines = ["Do it.", "", ":param a: The first,", "    really.", ":param int b: The second.", ":return: x"]
+    docstring = "\n    ".join(lines)
+    text = f'def f(a: str, b: int):\n    """{docstring}\n    """'
+    said = signature(functions_in(text)["f"])
+    assert said.description == "Do it."
+    described = {name: each["description"] for name, each in said.parameters["properties"].items()}
+    assert described == {"a": "The first, really.", "b": "The second."}

@@ -1,0 +1,203 @@
+"""`tools:` and `turns:`: what they come to, and what is refused with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.model import Action, Tool
+from harness.suite import Suite
+from harness.suite.toolset import Toolset, conversation, identity
+
+Write = Callable[..., object]
+
+HEAD = 'suite: s\nprompts: [{user: "{{ q }}"}]\ncases: [{id: c, vars: {q: hi}}]\ntargets: scout-sim\n'
+FUNCTIONS = '''
+from typing import Literal
+
+def lookup(name: str, limit: int = 3, unit: Literal["c", "f"] | None = None) -> dict:
+    """Look a customer
+    up by name.
+
+    Args:
+        name: The customer's
+            full name.
+        limit (int): How many at most.
+
+    Returns:
+        dict: what is known.
+    """
+    raise SystemExit("reading a file must not run it")
+
+raise SystemExit("reading a file must not run it")
+'''
+
+
+def toolset(loaded: Suite) -> Toolset:
+    found = loaded.evals[0].toolset
+    assert found is not None
+    return found
+
+
+def test_a_functions_hints_and_docstring_make_its_schema(suite: Callable[..., Suite], write: Write) -> None:
+    write("suites/tools.py", FUNCTIONS)
+    tools = toolset(suite(HEAD + "tools: tools.py:lookup"))
+    assert tools.tools == (
+        Tool(
+            "lookup",
+            "Look a customer up by name.",
+            {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string", "description": "The customer's full name."},
+                    "limit": {"type": "integer", "description": "How many at most."},
+                    "unit": {"anyOf": [{"enum": ["c", "f"]}, {"type": "null"}]},
+                },
+                "required": ["name"],
+                "additionalProperties": False,
+            },
+        ),
+    )
+    action = tools.conversation.actions["lookup"]
+    assert action.function is not None
+    assert action.function.endswith("/suites/tools.py:lookup")
+    assert action.source.startswith("suites/tools.py:lookup@")
+
+
+def test_what_is_written_wins_over_what_the_function_says(suite: Callable[..., Suite], write: Write) -> None:
+    write("suites/tools.py", FUNCTIONS)
+    write("suites/p.json", '{"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"name": {}}}')
+    written = "tools: [{function: tools.py:lookup, name: find, description: d, parameters: p.json, timeout: 2s, trusted: true}]"
+    tools = toolset(suite(HEAD + written))
+    assert tools.tools == (Tool("find", "d", {"type": "object", "properties": {"name": {}}}),)
+    action = tools.conversation.actions["find"]
+    assert (action.timeout, action.trusted) == (2.0, True)
+
+
+def test_how_tools_are_called(suite: Callable[..., Suite]) -> None:
+    tools = toolset(
+        suite(
+            HEAD + "tools: [{name: f, parameters: {type: object}, returns: null}, {name: g, parameters: {}, raises: no}]\n"
+            "tool_choice: g\nmax_turns: 4\nparallel_tool_calls: false\n"
+        )
+    )
+    assert (tools.choice, tools.parallel, tools.conversation.max_turns) == ("g", False, 4)
+    assert tools.conversation.actions == {"f": Action(returns=None), "g": Action(raises="no")}
+
+
+def test_a_case_says_what_its_tools_do(suite: Callable[..., Suite], write: Write) -> None:
+    write(
+        "suites/cases.jsonl",
+        '{"id": "a", "vars": {"q": "x"}, "tools": {"f": {"raises": "gone"}, "g": 4}}\n'
+        '{"id": "b", "vars": {"q": "x"}, "tools": {"f": {"returns": {"returns": "{{ q }}"}}}}\n',
+    )
+    loaded = suite(
+        'suite: s\nprompts: [{user: "{{ q }}"}]\ncases: cases.jsonl\ntargets: scout-sim\n'
+        "tools: [{name: f, parameters: {}}, {name: g, parameters: {}, returns: 3}]\n"
+    )
+    (each,) = loaded.evals
+    found = [conversation(each.toolset, each.prompts[0], case) for case in each.cases]
+    assert [one.actions for one in found if one] == [
+        {"f": Action(raises="gone"), "g": Action(returns=4)},
+        {"f": Action(returns={"returns": "{{ q }}"}), "g": Action(returns=3)},
+    ]
+
+
+def test_turns_are_the_cases_own_else_the_prompts(suite: Callable[..., Suite]) -> None:
+    loaded = suite(
+        "suite: s\nprompts:\n  - {user: hi, turns: ['and {{ x }}?', {user: bye, graders: json}]}\n  - {id: alone, user: hi}\n"
+        "cases: [{id: a, vars: {x: 1}}, {id: b, vars: {x: 2}, turns: ['no, {{ x }}']}]\ntargets: scout-sim\n"
+    )
+    (each,) = loaded.evals
+    found = [conversation(None, prompt, case) for prompt in each.prompts for case in each.cases]
+    assert [one.turns if one else None for one in found] == [("and 1?", "bye"), ("no, 2",), None, ("no, 2",)]
+    assert [spec.id for spec in each.prompts[0].later[1].graders] == ["turn-3: json"]
+
+
+def test_an_identity_is_the_same_wherever_the_workspace_lies(suite: Callable[..., Suite], write: Write) -> None:
+    write("suites/tools.py", FUNCTIONS)
+    text = HEAD + "tools: [tools.py:lookup, {name: f, parameters: {}, returns: '{{ q }}'}]"
+    tools = toolset(suite(text))
+    whole = identity(tools, tools.conversation, {"q": "hi", "unused": 1})
+    assert "/suites" not in str(whole)
+    assert whole[-1] == {"q": "hi"}
+    write("suites/tools.py", FUNCTIONS + "\n# other code\n")
+    changed = toolset(suite(text))
+    assert identity(changed, changed.conversation, {"q": "hi"}) != whole
+
+
+@pytest.mark.parametrize(
+    ("tail", "said"),
+    [
+        (
+            "tools: [{name: f, parameters: {type: strin}, returns: 1}]",
+            "5:31: a tool's parameters are a JSON Schema of type object",
+        ),
+        (
+            "tools: [{name: f, parameters: {properties: {a: {type: strin}}}, returns: 1}]",
+            "5:31: `parameters`: not a JSON Schema: $.properties.a.type: 'strin'",
+        ),
+        ("tools: [{name: f, parameters: [1], returns: 1}]", "5:31: "),
+        ("tools: [{name: f, parameters: gone.json, returns: 1}]", '5:31: there is no file "gone.json"'),
+        ("tools: [{name: f, parameters: {}, returns: 1, raises: x}]", "5:9: the item: a tool has one outcome"),
+        ("tools: [{name: f g, parameters: {}, returns: 1}]", "5:16: `name`"),
+        ("tools: [{parameters: {}, returns: 1}]", "5:9: the item: a tool without a `function` needs a `name`"),
+        ("tools: [{name: f, returns: 1}]", "5:9: the item: a tool without a `function` needs `parameters`"),
+        ("tools: [{name: f, parameters: {}, returns: 1, timeout: 2s}]", "5:9: the item: `timeout` and `trusted` are for"),
+        (
+            "tools:\n  - {name: f, parameters: {}, returns: 1}\n  - {name: f, parameters: {}, returns: 2}",
+            "7:5: two tools are called `f`",
+        ),
+        ("tools: gone.py:f", '5:8: there is no file "gone.py"'),
+        ("tools: tools.py:lokup", "5:8: tools.py has no function `lokup`; did you mean `lookup`?"),
+        ("tools: tools.py", "5:8: a tool's function is a file and a name"),
+        ("tools: ../../x.py:f", '5:8: "../../x.py" leaves the workspace'),
+        ("tools: [{name: f, parameters: {}, returns: '{{ expected }}'}]", "5:44: a tool cannot use `expected`"),
+        ("tools: [{name: f, parameters: {}, returns: '{{ gone }}'}]", "3:9: the case `c` gives no value for `gone`"),
+        ("tools: [{name: f, parameters: {}, returns: '{{'}]", "5:44: in the template"),
+        ("tools: [{name: f, parameters: {}}]", "3:9: the case `c` does not say what the tool `f` returns"),
+        ("tools: [{name: f, parameters: {}, returns: 1}]\ntool_choice: g", '6:14: `tool_choice`: "g" is no tool'),
+        ("tool_choice: auto", "5:1: `tool_choice:` says how `tools:` are called, and there are none"),
+        ("tools: [{name: f, parameters: {}, returns: 1}]\nmax_turns: 0", "6:12: `max_turns`"),
+        ("tools: []", "5:8: `tools` is empty"),
+    ],
+)
+def test_wrong_tools_are_told_with_their_place(problems: Callable[..., list[str]], write: Write, tail: str, said: str) -> None:
+    write("suites/tools.py", FUNCTIONS)
+    place, _, text = said.partition(" ")
+    found = problems(HEAD + tail)
+    assert any(problem.startswith(place) and text in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("{id: c, vars: {q: hi}, tools: {g: 1}}", "3:9: the case `c`: no tool is called `g`"),
+        ("{id: c, vars: {q: hi}, turns: ['{{ gone }}']}", "3:9: the case `c` gives no value for `gone`, which its turn uses"),
+        ("{id: c, vars: {q: hi}, turns: ['{{ expected }}']}", "3:40: a turn cannot use `expected`"),
+        ("{id: c, vars: {q: hi}, turns: [{user: hi, graders: [gone]}]}", "there is no grader `gone`"),
+        ("{id: c, vars: {q: hi}, turns: []}", "3:39: `turns` is empty"),
+    ],
+)
+def test_wrong_cases_are_told_with_their_place(problems: Callable[..., list[str]], case: str, said: str) -> None:
+    found = problems(HEAD.replace("{id: c, vars: {q: hi}}", case))
+    assert any(said in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("function", "line", "said"),
+    [
+        ("def f(*names): ...", 1, "cannot be given by name"),
+        ("import x\ndef f(a: x.Thing): ...", 2, "the type `x.Thing` has no JSON Schema here"),
+        ("def f(a: list[bytes]): ...", 1, "the type `bytes` has no JSON Schema here"),
+        ("def f(:", 1, "not Python"),
+    ],
+)
+def test_a_function_without_a_schema_is_told_in_its_file(
+    problems: Callable[..., list[str]], write: Write, function: str, line: int, said: str
+) -> None:
+    write("suites/tools.py", function)
+    (problem,) = problems(HEAD + "tools: tools.py:f")
+    assert f"tools.py:{line}: " in problem
+    assert said in problem
