@@ -21,6 +21,9 @@ from harness.suite.problems import Place
 SPARE_FILES = 40
 """Open files kept for everything that is no connection: the run folder, the children's pipes, the interpreter."""
 
+FILES = {"command": 8}
+"""Open files of one attempt, where it is not one connection: a program's pipes, both ends of each while it starts."""
+
 
 def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> dict[str, set[str]]:
     """The parameters each target is not sent, because it cannot take them and the suite agreed to leave them out.
@@ -200,13 +203,14 @@ def _most(plan: Plan, target: Target) -> float | None:
 def within_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:
     """The targets, their concurrency clipped to what the process may open, and a sentence where that changed anything."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = sum(target.limits.concurrency for target in targets) + SPARE_FILES
+    each_needs = max((FILES.get(target.provider, 1) for target in targets), default=1)
+    wanted = sum(target.limits.concurrency for target in targets) * each_needs + SPARE_FILES
     if soft < wanted and (hard == resource.RLIM_INFINITY or hard > soft):
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if wanted <= soft:
         return targets, []
-    most = max(1, (soft - SPARE_FILES) // len(targets))
+    most = max(1, (soft - SPARE_FILES) // len(targets) // each_needs)
     clipped = tuple(
         replace(each, limits=replace(each.limits, concurrency=min(each.limits.concurrency, most))) for each in targets
     )

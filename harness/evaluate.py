@@ -36,6 +36,7 @@ from harness.model import Call, Manifest, Request, Response, Session, Target, Wi
 from harness.prepare import Prepared, environment, prepared
 from harness.pricing.cost import exchange_cost
 from harness.suite import Overrides, load
+from harness.transport.callable import HERE, beside
 from harness.transport.connect import detours
 from harness.transport.http import Http
 from harness.transport.limit import SendOnSlot
@@ -154,10 +155,11 @@ class _Job:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
         self._warn()
         async with Http(self.ready.secrets) as http:
+            one_attempt = self._one_attempt(http)
             if not self.replay_only:
                 await self._probe(http)
             session = self._open_folder()
-            return await self._session(http, session)
+            return await self._session(one_attempt, session)
 
     def _warn(self) -> None:
         too_short = [
@@ -168,19 +170,24 @@ class _Job:
             self.display.say("the previous session of this run died; every answer it acknowledged is kept")
         for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
             self.display.say(f"warning: {sentence}")
-        for sentence in () if self.replay_only else detours(self.ready.everyone):
+        for sentence in () if self.replay_only else detours(self._remote):
             self.display.say(sentence)
 
     async def _probe(self, http: Http) -> None:
         """Try every target's address before anything is spent."""
-        failures = await asyncio.gather(*(http.probe(target) for target in self.ready.everyone))
+        failures = await asyncio.gather(*(http.probe(target) for target in self._remote))
         unreachable = [
             f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the address right?"
-            for target, error in zip(self.ready.everyone, failures, strict=True)
+            for target, error in zip(self._remote, failures, strict=True)
             if error is not None
         ]
         if unreachable:
             raise InfrastructureError("\n".join(unreachable))
+
+    @cached_property
+    def _remote(self) -> list[Target]:
+        """The targets that are reached over a network."""
+        return [target for target in self.ready.everyone if target.provider not in HERE]
 
     def _open_folder(self) -> Session:
         session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
@@ -197,11 +204,11 @@ class _Job:
     def _redactor(self) -> Redactor:
         return Redactor(self.ready.secrets)
 
-    async def _session(self, http: Http, session: Session) -> _Ended:
+    async def _session(self, one_attempt: SendOnSlot, session: Session) -> _Ended:
         stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
         async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
-            replay = self._stack(http, stop, progress)
+            replay = self._stack(one_attempt, stop, progress)
             world = World(
                 session=session.id,
                 send=replay,
@@ -227,11 +234,15 @@ class _Job:
             self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
         return _Ended(progress, stop.asked, left)
 
-    def _stack(self, http: Http, stop: Stop, progress: Progress) -> Replay:
+    def _one_attempt(self, http: Http) -> SendOnSlot:
+        """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
+        return http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
+
+    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress) -> Replay:
         run = self.ready.suite.run
         terms = Terms(run.seed, None if run.budget is None else float(run.budget), self.owed.spent)
         mode: Mode = "only" if self.replay_only else "reuse"
-        return send_stack(_counted(http, progress), terms, stop, self._stored(), mode=mode, own=self.manifest.id)
+        return send_stack(_counted(one_attempt, progress), terms, stop, self._stored(), mode=mode, own=self.manifest.id)
 
     def _stored(self) -> Iterator[Stored]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""

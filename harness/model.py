@@ -171,7 +171,8 @@ class Target:
     `address` is the base URL as declared (it may name environment variables) and is part of a trial's key; `base_url` is
     where it was found in this process (variables filled in, the simulator's port) and is in no hash. `api_key_env` names
     the variable that holds the API key; the key itself is nowhere in this object. `api_version` is which of the provider's API
-    versions is spoken, None for its own choice; it is part of a trial's key too.
+    versions is spoken, None for its own choice; it is part of a trial's key too. `env` names the variables that
+    the user's own code is given (providers python and command).
     """
 
     name: str
@@ -188,6 +189,7 @@ class Target:
     context: int | None = None
     simulated: bool = False
     api_version: str | None = None
+    env: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

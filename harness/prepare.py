@@ -28,6 +28,7 @@ from harness.pricing import catalogue
 from harness.providers import capabilities
 from harness.providers.base import Provider, Versioned
 from harness.suite import Suite, TargetSpec
+from harness.suite.callables import CALLABLES, digest
 from harness.suite.targets import SIMULATOR, SimulatorSpec
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ class _Resolver:
 
     def target(self, spec: TargetSpec) -> Target:
         """The target of one specification. Raises UsageError for an unset variable."""
+        if spec.provider in CALLABLES:
+            return self._here(spec)
         return self._simulated(spec) if spec.provider == SIMULATOR else self._remote(spec)
 
     def _remote(self, spec: TargetSpec) -> Target:
@@ -136,6 +139,14 @@ class _Resolver:
         if key is not None:
             self._secret(key, spec)
         return self._built(spec, spec.provider, spec.model, address, self._filled(address, spec).rstrip("/"), key)
+
+    def _here(self, spec: TargetSpec) -> Target:
+        """The user's own code: its address is a hash of its files, so that an edited one is another target."""
+        folder = self._suite.path.parent
+        for name in spec.env:
+            self._secret(name, spec)
+        address = f"{spec.provider}:{digest(spec, folder)}"
+        return replace(self._built(spec, spec.provider, spec.model, address, folder.as_uri(), None), env=tuple(spec.env))
 
     def _simulated(self, spec: TargetSpec) -> Target:
         options = spec.simulator or SimulatorSpec()

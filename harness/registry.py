@@ -74,6 +74,9 @@ for _name in (
 ):
     register("providers", _name, f"harness.providers.vendors:{_name}")
 
+for _name in ("python", "command"):
+    register("providers", _name, f"harness.providers.callable:{_name}")
+
 for _name, _module in {
     "equals": "text",
     "contains": "text",

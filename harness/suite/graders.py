@@ -6,9 +6,8 @@ filled in, every other one now. Files that arguments name are resolved here, bec
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +17,7 @@ from pydantic_core import ErrorDetails
 from harness import registry
 from harness.suite import templates
 from harness.suite.files import Files
+from harness.suite.functions import FUNCTION, file_of_function
 from harness.suite.language import checked_name, explain, inside
 from harness.suite.nouns import Asking, GraderSpec
 from harness.suite.problems import Location, Locator, Place, Problems, shown, shown_path, suggestion
@@ -30,7 +30,6 @@ UNSUPPORTED = {
 }
 
 _MARKDOWN = re.compile(r"[^\n{}]+\.md")
-_FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
 class GraderKind(Protocol):
@@ -232,25 +231,11 @@ class GraderReader:
             self._problems.add(
                 place, "a grader's file cannot hold a template: a case's data must not choose what runs; name it"
             )
-        match = _FUNCTION.fullmatch(value)
+        match = FUNCTION.fullmatch(value)
         if templates.is_template(value) or not match:
             return value
-        path = self._files.file(match["file"], self._base, place)
-        text = None if path is None else self._files.text(path, place)
-        if path is None or text is None:
-            return value
-        self._check_defined(match["name"], text, place)
-        return f"{path}:{match['name']}"
-
-    def _check_defined(self, name: str, text: str, place: Place) -> None:
-        try:
-            defined = set(_defined(ast.parse(text)))
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
-            line = getattr(wrong, "lineno", None)
-            self._problems.add(place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}")
-            return
-        if name not in defined:
-            self._problems.add(place, f"the file has no function `{name}`; {suggestion(name, defined)}")
+        path = file_of_function(match["file"], match["name"], self._files, self._base, place, self._problems)
+        return value if path is None else f"{path}:{match['name']}"
 
     def _wrong(self, at: Location, message: str) -> None:
         self._problems.add(self._locator.place(at), message)
@@ -259,17 +244,6 @@ class GraderReader:
 def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
     """Whether the error is about a value that is not there before its templates are filled in."""
     return error["type"] not in ("missing", "extra_forbidden") and any(templates.templates_in(inside(arguments, error["loc"])))
-
-
-def _defined(tree: ast.Module) -> Iterator[str]:
-    """The names a module's top level defines."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
 def _weight(value: Any) -> float:

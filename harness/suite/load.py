@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.suite import check, sweep
+from harness.suite.callables import check_callable
 from harness.suite.evals import EvalReader
 from harness.suite.files import Files, workspace_of
 from harness.suite.language import read, read_around
@@ -140,6 +141,8 @@ class _Loader:
             spec = self._named.find(item, place) if isinstance(item, str) else item
             if isinstance(item, TargetSpec):
                 check_target(item, place, self._problems)
+            if spec is not None:
+                check_callable(spec, self._files, self._path.parent, place, self._problems)
             if spec is not None and any(spec.name == other.name for other in found):
                 self._problems.add(place, f"two targets are called `{spec.name}`; give each its own name")
             elif spec is not None:
@@ -152,7 +155,10 @@ class _Loader:
         own = {target.name: target for target in targets}
         places = {each.target: each.place for each in reversed(asked)}
         found = [own.get(name) or self._named.find(name, place) for name, place in sorted(places.items())]
-        return asked, tuple(spec for spec in found if spec is not None)
+        helpers = tuple(spec for spec in found if spec is not None)
+        for spec in helpers:
+            check_callable(spec, self._files, self._path.parent, places[spec.name], self._problems)
+        return asked, helpers
 
     def _selected_targets(self, targets: list[TargetSpec]) -> tuple[TargetSpec, ...]:
         names = [target.name for target in targets]

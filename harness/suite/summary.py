@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from harness.suite.callables import CALLABLES, digest
 from harness.suite.cases import canonical, hash64
 from harness.suite.toolset import portable
 
@@ -46,7 +47,7 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
     """Each axis of the plan: hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
     `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling` and `stream` themselves.
     """
-    helpers = {target.name: _digest(_sent(target)) for target in suite.helpers}
+    helpers = {target.name: _digest(_sent(target, suite.path.parent)) for target in suite.helpers}
     return _plain(
         {
             "prompts": {
@@ -56,7 +57,7 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
             },
             "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
             "graders": {each.name: _digest([_grader(spec, suite.workspace) for spec in each.graders]) for each in suite.evals},
-            "targets": {target.name: _digest(_sent(target)) for target in suite.targets},
+            "targets": {target.name: _digest(_sent(target, suite.path.parent)) for target in suite.targets},
             "settings": suite.settings,
             "repeats": suite.repeats,
             "sampling": suite.sampling,
@@ -129,10 +130,12 @@ def _portable(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
     return value
 
 
-def _sent(target: TargetSpec) -> list[Any]:
-    """What of a target decides what is sent, and to whom."""
+def _sent(target: TargetSpec, folder: Path) -> list[Any]:
+    """What of a target decides what is sent, and to whom; of the user's own code, what its files in `folder` hold."""
     simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
     sent = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
+    if target.provider in CALLABLES:
+        sent.append(digest(target, folder))
     return sent if target.functions is None else [*sent, target.functions_sent()]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -11,7 +12,7 @@ from importlib.resources import files
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from harness import registry
 from harness.suite.language import Language, Names, read
@@ -37,7 +38,14 @@ def _variable_name(value: str) -> str:
     return value
 
 
-def _no_reference(value: Any) -> Any:
+def _model(value: Any, info: ValidationInfo) -> Any:
+    """A list of words is a command's; it is kept as a shell would be given it, which no shell is."""
+    if isinstance(value, list):
+        if info.data.get("provider") != "command":
+            raise ValueError("is a list only where the provider is command: the program and its arguments")
+        if not value or not all(isinstance(word, str) and word for word in value):
+            raise ValueError("should be the program and its arguments, each as text (quote numbers)")
+        value = shlex.join(value)
     if isinstance(value, str) and "${" in value:
         raise ValueError("cannot read the environment; `${NAME}` works only in base_url and headers")
     return value
@@ -123,10 +131,10 @@ class TargetSpec(Language):
 
     name: Names = Field(description="Names the target in results.")
     provider: Annotated[Text, AfterValidator(_provider_name)] = Field(
-        description="The wire format it speaks: anthropic, cloudflare, openai, an installed provider, or simulator."
+        description="The wire format it speaks: anthropic, cloudflare, openai, …, simulator; or python, command: your code."
     )
-    model: Annotated[Text, Field(min_length=1), BeforeValidator(_no_reference)] = Field(
-        description="The model's id, as its provider spells it."
+    model: Annotated[Text, Field(min_length=1), BeforeValidator(_model, json_schema_input_type=str | list[str])] = Field(
+        description="The model's id, as its provider spells it; app.py:function (python), or a program and its words (command)."
     )
     base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
         None, description="Where it is; default: the provider's own address. May hold ${VARIABLE}."
@@ -136,6 +144,9 @@ class TargetSpec(Language):
     )
     api_version: Text | None = Field(
         None, description="Which version of the provider's API to speak, where it has several; default: the provider's choice."
+    )
+    env: list[Annotated[Text, AfterValidator(_variable_name)]] = Field(
+        default_factory=list, description="Names of the variables its code needs (providers python and command only)."
     )
     headers: Annotated[dict[str, Text], AfterValidator(_header_values)] = Field(
         default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."

@@ -38,6 +38,12 @@ class Fence:
         return found[1] if found else None
 
     @property
+    def source(self) -> str | None:
+        """The file of the workspace that a leading comment says the block is."""
+        found = re.match(r"# (suites/\S+\.(?:py|sh))", self.text)
+        return found[1] if found else None
+
+    @property
     def commands(self) -> Iterator[tuple[str, str]]:
         """Each command of a console, without its comment, and the output shown under it."""
         for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:

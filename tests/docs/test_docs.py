@@ -54,7 +54,7 @@ def test_a_suite_loads(workspace: Path, fence: Fence) -> None:
 def test_the_commands_of_a_page_run_one_after_the_other(workspace: Path, page: Path) -> None:
     command = Command(workspace)
     for fence in (each for each in fences() if each.page == page):
-        if fence.suite:
+        if fence.suite or fence.source:
             written(workspace, fence)
         elif fence.language == "python":
             with chdir(workspace):
@@ -113,8 +113,11 @@ def test_every_page_of_the_docs_is_in_the_readme() -> None:
 
 
 def written(workspace: Path, fence: Fence) -> Path:
-    """The fence's suite as a file of the workspace."""
-    path = workspace / "suites" / f"{fence.suite}.yaml"
+    """The fence as a file of the workspace, beside the other files its page shows."""
+    for other in fences():
+        if other.page == fence.page and other.source:
+            (workspace / other.source).write_text(other.text, "utf-8")
+    path = workspace / (fence.source or f"suites/{fence.suite}.yaml")
     path.write_text(fence.text, "utf-8")
     return path
 

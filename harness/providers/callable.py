@@ -1,0 +1,241 @@
+"""The user's own code as a provider: a `python` function or a `command` that is given one JSON object and answers in text.
+
+The request is spoken in OpenAI's words (messages with content, tool calls and images as data URIs), since that is what most
+code expects. An answer is text, or an object of `text`, `reasoning`, `tool_calls`, `usage`, `cost`, `model` and
+`finish_reason`, whole or in pieces. Nothing is sent over a network: `transport/callable.py` performs it.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from harness.model import Error, Request, Target, Usage, Wire
+from harness.providers import chat, usage
+from harness.providers.base import Decoded, Signal
+from harness.providers.jsontext import UnreadableJSONError, dumps, loads, snippet
+
+KEYS = frozenset({"text", "reasoning", "tool_calls", "usage", "cost", "model", "finish_reason"})
+"""What an answer, or a piece of one, may say."""
+
+_COUNTS = frozenset({"input", "output", "cache_read", "cache_write", "reasoning"})
+
+
+class CallableProvider:
+    """The providers `python` and `command`: they differ only in how they are performed."""
+
+    default_address: str | None = None
+    default_api_key_env: str | None = None
+    default_max_tokens: int | None = None
+
+    def __init__(self, name: str, heard: type[Said]) -> None:
+        self.name = name
+        self._heard = heard
+
+    def encode(self, target: Target, request: Request) -> Wire:
+        """The one object that the function or program is given."""
+        return Wire(f"/{target.model}", (), dumps(body(request) | dict(target.extra_body)), None, method="CALL")
+
+    def decoder(self, target: Target, request: Request) -> Said:
+        """A fresh decoder for one attempt at `request`."""
+        return self._heard()
+
+
+def body(request: Request) -> dict[str, Any]:
+    """`request` as plain data; every key is always there."""
+    wanted = request.response_format
+    return {
+        "messages": [chat.message(turn) for turn in request.messages],
+        "prompt": request.prompt,
+        "sampling": {name: value for name, value in request.sampling.items() if value is not None},
+        "stream": request.stream,
+        "tools": [chat.tool(function) for function in request.tools],
+        "tool_choice": None if request.tool_choice is None else chat.tool_choice(request.tool_choice),
+        "response_format": None if wanted is None else chat.response_format(wanted),
+    }
+
+
+class Said:
+    """Puts an answer together from what a function returned or yielded."""
+
+    complete = False
+
+    def __init__(self) -> None:
+        self._answer = chat.Answer()
+        self._last: dict[str, Any] = {}
+        self._error: Error | None = None
+        self._flags: dict[str, None] = {}
+
+    def piece(self, value: Any) -> Signal:
+        """Take an answer, or the next piece of one; the first thing that is wrong with one is the error in `finish`."""
+        if isinstance(value, str):
+            return self._answer.say(value)
+        if not isinstance(value, Mapping):
+            return self._wrong(f"{_kind(value)} is no answer; answer with text, or with an object of {_listed(KEYS)}")
+        if strange := [key for key in value if key not in KEYS]:
+            return self._wrong(f"the key {snippet(repr(strange[0]))} means nothing in an answer; there are {_listed(KEYS)}")
+        return self._object(value)
+
+    def event(self, name: str, data: bytes) -> Signal:
+        """Take a piece as JSON."""
+        return self.piece(loads(data)[0])
+
+    def body(self, data: bytes) -> None:
+        """Take a whole answer as JSON."""
+        self.piece(loads(data)[0])
+
+    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Nothing refuses here."""
+        self._wrong(snippet(body))
+
+    def finish(self, headers: Mapping[str, str]) -> Decoded:
+        """What it all means; partial text is kept beside an error."""
+        reported = self._usage()  # may find what is wrong
+        error = self._error
+        if error is None and not self._answer.given and self._answer.blank:
+            error = Error("target", "empty", "it answered with neither text nor a tool call")
+        return Decoded(
+            message=self._answer.message() if error is None or self._answer.started else None,
+            usage=reported,
+            finish_reason=None if error else self._reason(),
+            model=self._last.get("model"),
+            error=error,
+            flags=tuple([*self._flags, "empty"] if error is None and self._answer.blank else self._flags),
+        )
+
+    def _object(self, value: Mapping[str, Any]) -> Signal:
+        text, thought, calls = value.get("text"), value.get("reasoning"), value.get("tool_calls")
+        for key, given, kind in (("text", text, str), ("reasoning", thought, str), ("tool_calls", calls, list | tuple)):
+            if given is not None and not isinstance(given, kind):
+                return self._wrong(f"`{key}` should be {'a list' if key == 'tool_calls' else 'text'}, not {_kind(given)}")
+        for key in ("model", "finish_reason"):
+            if value.get(key) is not None and not isinstance(value[key], str):
+                return self._wrong(f"`{key}` should be text, not {_kind(value[key])}")
+        self._last |= {key: value[key] for key in ("usage", "cost", "model", "finish_reason") if value.get(key) is not None}
+        signals = (self._answer.add({"reasoning": thought}), self._answer.say(text), self._answer.call(list(calls or ())))
+        return max(signals, key=lambda signal: signal.value)
+
+    def _usage(self) -> Usage | None:
+        """The tokens and the cost that were told; a cost alone leaves the tokens unknown."""
+        told, found = self._last.get("usage"), None
+        if told is not None:
+            found = _counts(told)
+            if found is None:
+                self._wrong(f"`usage` should be an object of {_listed(_COUNTS)} in tokens, not {snippet(repr(told), 80)}")
+        if "cost" not in self._last:
+            return found
+        cost = usage.amount(self._last["cost"])
+        if cost is None:
+            self._wrong(f"`cost` should be US dollars from 0 on, not {snippet(repr(self._last['cost']), 80)}")
+        return replace(found or Usage(), cost=cost)
+
+    def _reason(self) -> Any:
+        if "finish_reason" in self._last:
+            return chat.FINISH_REASONS.get(self._last["finish_reason"], "unknown")
+        return "tool_calls" if self._answer.calls else "stop"
+
+    def _wrong(self, message: str) -> Signal:
+        self._error = self._error or Error("target", "bad_answer", message)
+        return Signal.NOTHING
+
+
+class Printed(Said):
+    """Puts an answer together from what a program printed, as it came: text, one JSON object, or one object a line.
+
+    Output that begins with `{` is JSON only where all keys of each object are those of an answer: an answer may itself be JSON.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._held = ""
+        self._as: str | None = None
+        """What the output is: `text`, `lines` of JSON, `whole` (told at its end); None while that is open."""
+
+    def event(self, name: str, data: bytes) -> Signal:
+        """Take what one read brought."""
+        return self._take(self._decode(data))
+
+    def body(self, data: bytes) -> None:
+        """Take all that was printed."""
+        self.event("", data)
+
+    def finish(self, headers: Mapping[str, str]) -> Decoded:
+        """What it all means, once the program has ended."""
+        self._take(self._decode(b"", final=True))
+        held = self._held.rstrip("\r\n")
+        if self._as in (None, "whole") and held.strip():
+            self.piece(held if (found := _answer_in(held)) is None else found)
+        elif self._as == "lines" and held.strip():
+            self._line(held)
+        return super().finish(headers)
+
+    def _take(self, text: str) -> Signal:
+        if "\ufffd" in text:
+            self._flags["invalid_utf8"] = None
+        self._held += text
+        if self._as is None:
+            self._as = self._told()
+        if self._as == "text":
+            return self._text()
+        if self._as == "lines":
+            return self._lines()
+        return Signal.NOTHING
+
+    def _told(self) -> str | None:
+        """What the output is, by its first line."""
+        start = self._held.lstrip()
+        if start and start[0] != "{":
+            return "text"
+        line, newline, _ = start.partition("\n")
+        if not newline:
+            return None
+        return "whole" if _answer_in(line) is None else "lines"
+
+    def _text(self) -> Signal:
+        """Pass on all but newlines at the end: they are the terminal's, unless more text follows."""
+        text = self._held.rstrip("\r\n")
+        self._held = self._held[len(text) :]
+        return self.piece(text)
+
+    def _lines(self) -> Signal:
+        *lines, self._held = self._held.split("\n")
+        signals = [self._line(line) for line in lines if line.strip()]
+        return max(signals, key=lambda signal: signal.value, default=Signal.NOTHING)
+
+    def _line(self, line: str) -> Signal:
+        found = _answer_in(line)
+        return self.piece(found) if found else self._wrong(f"a line of its output is no piece of an answer: {snippet(line)!r}")
+
+
+def _answer_in(text: str) -> dict[str, Any] | None:
+    """The answer that `text` is as JSON: an object with no keys but an answer's."""
+    try:
+        value, _ = loads(text.encode("utf-8", "surrogatepass"))
+    except UnreadableJSONError:
+        return None
+    return value if isinstance(value, dict) and value and value.keys() <= KEYS else None
+
+
+def _counts(told: Any) -> Usage | None:
+    """Tokens in our buckets, or in an OpenAI-shaped usage object."""
+    if not isinstance(told, Mapping):
+        return None
+    if "prompt_tokens" in told or "completion_tokens" in told:
+        return usage.read(dict(told))
+    counts: dict[str, Any] = {name: usage.count(value) for name, value in told.items() if value is not None}
+    return Usage(**counts) if counts.keys() <= _COUNTS and None not in counts.values() else None
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+python = CallableProvider("python", Said)
+command = CallableProvider("command", Printed)
