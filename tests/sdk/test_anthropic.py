@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -27,8 +28,9 @@ GREEDY = {"temperature": 0}
 
 
 @pytest.fixture
-def sdk(simulator: Simulated) -> Anthropic:
-    return Anthropic(api_key="any", base_url=simulator.base_url, max_retries=0)
+def sdk(simulator: Simulated) -> Iterator[Anthropic]:
+    with Anthropic(api_key="any", base_url=simulator.base_url, max_retries=0) as client:
+        yield client
 
 
 def billed(simulator: Simulated) -> tuple[int, int]:
