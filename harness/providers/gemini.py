@@ -55,7 +55,8 @@ class Gemini:
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /v1beta/models/{model}:generateContent`, or its stream.
 
-        Raises ValueError for what this format cannot carry: a raw prompt, a late system message, an image in a tool's message.
+        Raises ValueError for what this format cannot carry: a raw prompt, a system message after another turn, an image in a
+        system's or a tool's message.
         """
         if request.prompt is not None or request.raw:
             raise ValueError(f"target {target.name}: Gemini takes messages; a raw prompt needs another provider")
@@ -107,6 +108,8 @@ def _apart(target: Target, messages: Sequence[Message]) -> tuple[Sequence[Messag
     first = next((place for place, turn in enumerate(messages) if turn.role != "system"), len(messages))
     if any(turn.role == "system" for turn in messages[first:]):
         raise ValueError(f"target {target.name}: Gemini takes system messages only before all others")
+    if any(_has_image(turn) for turn in messages[:first]):
+        raise ValueError(f"target {target.name}: Gemini takes no images in a system message; show them in a user's turn")
     return messages[:first], messages[first:]
 
 
@@ -151,11 +154,15 @@ def _result(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError(
             f"a tool's message answers the call {identifier!r}, which nobody made: Gemini needs the function's name"
         )
-    if not isinstance(turn.content, str) and any(isinstance(part, Image) for part in turn.content):
+    if _has_image(turn):
         raise ValueError(f"the result of {name} holds an image, which Gemini takes only from the user")
     value = turn.text if turn.failed else _value(turn.text)
     response = value if isinstance(value, dict) else {"error" if turn.failed else "output": value}
     return {"functionResponse": _identified(identifier) | {"name": name, "response": response}}
+
+
+def _has_image(turn: Message) -> bool:
+    return not isinstance(turn.content, str) and any(isinstance(part, Image) for part in turn.content)
 
 
 def _identified(identifier: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
-from harness.providers.jsontext import compact
+from harness.providers.jsontext import compact, join_surrogates
 from harness.providers.usage import count
 
 ECHO = "gemini"
@@ -95,10 +95,11 @@ class GeminiDecoder(AnswerDecoder):
 
     def _candidates(self, candidates: list[Any]) -> Signal:
         """Take the candidate of index 0; others are further samples."""
-        several = [candidate for candidate in candidates if type(candidate) is dict]
         if self._heeded.watching:
-            self._heeded.see([{"index": each.get("index", 0), "logprobs": each.get("logprobsResult")} for each in several])
-        first = next((candidate for candidate in several if not candidate.get("index")), None)
+            self._heeded.see([_as_choice(candidate) for candidate in candidates])
+        first = candidates[0]
+        if type(first) is not dict or first.get("index"):
+            first = next((other for other in candidates if type(other) is dict and not other.get("index")), None)
         return _NOTHING if first is None else self._candidate(first)
 
     def _candidate(self, candidate: dict[str, Any]) -> Signal:
@@ -112,10 +113,16 @@ class GeminiDecoder(AnswerDecoder):
             self._logprobs.extend(_token_logprobs(scored))
         content = candidate.get("content")
         parts = content.get("parts") if type(content) is dict else None
-        signals = [self._part(part) for part in parts if type(part) is dict] if type(parts) is list else []
-        return max(signals, key=_weight, default=_NOTHING)
+        if type(parts) is not list:
+            return _NOTHING
+        if len(parts) == 1 and type(parts[0]) is dict:
+            return self._part(parts[0])
+        return max([self._part(part) for part in parts if type(part) is dict], key=_weight, default=_NOTHING)
 
     def _part(self, part: dict[str, Any]) -> Signal:
+        if len(part) == 1 and "text" in part:  # the usual piece, without a further step
+            self._parts.append(part)
+            return self._answer.say(part["text"])
         thought, signature = part.get("thought"), part.get("thoughtSignature")
         if signature or not thought:
             if not part.keys() <= _SHALLOW:
@@ -147,6 +154,13 @@ class GeminiDecoder(AnswerDecoder):
 
     def _usage(self, headers: Mapping[str, str]) -> Usage | None:
         return _read_usage(self._reported, silent=self._answer.blank)
+
+
+def _as_choice(candidate: Any) -> Any:
+    """What shows of a candidate whether the request was heeded, in the words of chat completions."""
+    if not isinstance(candidate, dict):
+        return None
+    return {"index": candidate.get("index", 0), "logprobs": candidate.get("logprobsResult")}
 
 
 def _weight(signal: Signal) -> int:
@@ -197,7 +211,7 @@ def _token_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
 
 def _scored(entry: Mapping[str, Any]) -> tuple[str, float]:
     token, logprob = entry.get("token"), entry.get("logProbability")
-    return token if isinstance(token, str) else "", float(logprob) if isinstance(logprob, int | float) else 0.0
+    return join_surrogates(token) if isinstance(token, str) else "", float(logprob) if isinstance(logprob, int | float) else 0.0
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -177,6 +177,7 @@ def test_extra_body_joins_the_generation_config_and_wins_elsewhere() -> None:
     [
         (Request(prompt="Hi"), "target flash: Gemini takes messages; a raw prompt needs another provider"),
         (Request(messages=(*HI, Message("system", "Be brief"))), "system messages only before all others"),
+        (Request(messages=(Message("system", (Image("image/png", "AAAA"),)), *HI)), "takes no images in a system message"),
         (Request(messages=(Message("tool", "3", tool_call_id="x"),)), "answers the call 'x', which nobody made"),
         (Request(messages=(Message("tool", (Image("image/png", "AAAA"),), name="f"),)), "the result of f holds an image"),
     ],
@@ -436,6 +437,23 @@ def test_an_error_in_the_middle_of_a_stream(error: bytes) -> None:
 WORDS = """candidates content parts text thought thoughtSignature functionCall args id name index finishReason usageMetadata
 promptTokenCount logprobsResult chosenCandidates topCandidates promptFeedback blockReason error details status retryDelay
 violations quotaId modelVersion"""
+DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(f'{{"functionCall":{{"name":"f","args":{DEEP}}}}}', id="arguments too deep"),
+        pytest.param(f'{{"text":"a","thoughtSignature":"c2ln","other":{DEEP}}}', id="a signed part too deep"),
+        pytest.param('{"functionCall":{"name":"f","args":{"n":' + "9" * 5000 + "}}}", id="5,000 digits"),
+        pytest.param('{"text":NaN}', id="NaN"),
+    ],
+)
+def test_what_could_not_be_written_down_again_is_unreadable(gemini: Any, part: str) -> None:
+    assert gemini.whole(candidate(part)).error.kind == "unreadable"
+    assert gemini.stream(f"data: {candidate(part)}\n").error.kind == "unreadable"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3)
