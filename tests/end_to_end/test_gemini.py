@@ -118,3 +118,49 @@ def test_what_a_model_does_not_take_is_found_before_the_run(
     ended = cli("run", written(cli, simulator, **change))
     assert (ended.code, simulator.requests()) == (ExitCode.USAGE, [])
     assert said in " ".join(ended.err.split())
+
+
+TOOLS = """\
+suite: shop
+prompts: [{user: "{{ question }}"}]
+cases:
+  - {id: price, vars: {question: "What is the price of the desk lamp?"}, tools: {get_price: {price: 40}}}
+  - {id: failing, vars: {question: "What is the price of the desk lamp?"}, tools: {get_price: {raises: "not for sale"}}}
+tools:
+  - name: get_price
+    description: The price of a product.
+    parameters: {type: object, properties: {product: {type: string, description: "The product's name"}}, required: [product]}
+graders: [{tool_calls: get_price}]
+targets:
+  - {name: flash, provider: simulator, model: gemini-3.5-flash, simulator: {api: gemini, ttft: 0ms, inter_token: 0ms}}
+sampling: {temperature: 0, max_tokens: 400, reasoning_effort: low}
+"""
+
+
+def test_a_tool_loop_goes_on_from_signed_thoughts(cli: Command) -> None:
+    (cli.folder / "suite.yaml").write_text(TOOLS)
+    ended = cli("run", "suite.yaml", "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    records = {record.case: record for record in read_records(cli.folder / "run")}
+    assert [record.error for record in records.values()] == [None, None]
+    first, second = records["price"].exchanges
+    assert first.response.finish_reason == "tool_calls"
+    assert first.response.message is not None and first.response.message.echo["gemini"][0]["thoughtSignature"]
+    assert "40" in second.response.text
+    assert "not for sale" in records["failing"].exchanges[-1].response.text
+
+
+LATE = """\
+suite: late
+prompts:
+  - messages: [{role: user, content: Hi}, {role: system, content: Be brief.}, {role: user, content: Go on}]
+cases: [{id: one}]
+targets: [{name: flash, provider: simulator, model: gemini-3.5-flash, simulator: {api: gemini}}]
+"""
+
+
+def test_late_system_text_is_refused_with_its_place(cli: Command) -> None:
+    (cli.folder / "suite.yaml").write_text(LATE)
+    ended = cli("run", "suite.yaml")
+    assert ended.code == ExitCode.USAGE
+    assert "suite.yaml:3:5: target 'flash': gemini-3.5-flash on gemini takes system text only before the first" in ended.err
