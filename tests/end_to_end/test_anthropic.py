@@ -80,3 +80,53 @@ def test_forms_the_api_has_not_are_refused_with_their_place(cli: Command) -> Non
         "forms.yaml:4:5: target 'claude': claude-sonnet-4-6 on anthropic takes system text only before the first" in ended.err
     )
     assert "forms.yaml:6:1: target 'claude': claude-sonnet-4-6 on anthropic has no JSON mode without a schema" in ended.err
+
+
+TOOLS = """
+suite: weather
+prompts: [{user: "What is the current weather in the city {{ city }}?"}]
+cases: [{id: oslo, vars: {city: Oslo}, expected: "17"}]
+tools:
+  - name: get_weather
+    description: Current weather in a city
+    parameters: {type: object, properties: {city: {type: string, description: City}}, required: [city]}
+    returns: {temperature: 17}
+graders: [{contains: "{{ expected }}"}]
+targets: [{name: claude, provider: simulator, model: claude-opus-5, simulator: {api: anthropic, ttft: 0, inter_token: 0}}]
+sampling: {max_tokens: 500, reasoning_effort: low}
+"""
+
+
+def test_signed_thoughts_survive_a_tool_loop_the_disk_and_a_replay(cli: Command) -> None:
+    path = cli.folder / "weather.yaml"
+    path.write_text(TOOLS)
+    assert cli("run", path, "--out", "run").code == 0
+    exchanges = load_run(cli.folder / "run").exchanges
+    assert list(exchanges["finish_reason"]) == ["tool_calls", "stop"]
+    assert list(load_run(cli.folder / "run").trials["passed"]) == [True]
+    replayed = cli("run", path, "--replay-only", "run", "--out", "again")  # the key of a replay is the bytes that were sent
+    assert (replayed.code, "2 reused, 0 new" in replayed.err + replayed.out) == (0, True), replayed.err
+
+
+VISION = """
+suite: colours
+prompts: [{user: "{{ question }}", images: "{{ pictures }}"}]
+cases:
+  - {id: triangle, vars: {pictures: [colour-01.png], question: What colour is the triangle?}, expected: purple}
+  - {id: circle, vars: {pictures: [colour-03.png], question: What colour is the circle?}, expected: blue}
+graders: [{icontains: "{{ expected }}"}]
+targets: [{name: claude, provider: simulator, model: claude-sonnet-4-6, simulator: {api: anthropic, ttft: 0, inter_token: 0}}]
+sampling: {max_tokens: 50, temperature: 0}
+"""
+PICTURES = Path(__file__).parents[2] / "evals" / "shapes" / "pictures"
+
+
+def test_pictures_arrive_and_are_looked_at(cli: Command) -> None:
+    for name in ("colour-01.png", "colour-03.png"):
+        (cli.folder / name).write_bytes((PICTURES / name).read_bytes())
+    path = cli.folder / "colours.yaml"
+    path.write_text(VISION)
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == 0, ended.err
+    trials = load_run(cli.folder / "run").trials
+    assert list(trials["passed"]) == [True, True], list(trials["answer"])
