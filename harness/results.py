@@ -16,6 +16,7 @@ from harness.analysis.gates import exit_code
 from harness.analysis.rows import label
 from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
+from harness.engine.pictures import Pictures
 from harness.errors import ExitCode, StoreError, UsageError, worst
 from harness.images import readable
 from harness.model import Exchange, Grade, Manifest, Message, Record
@@ -117,7 +118,20 @@ def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Compari
     ]
     comparison = compare(frames(runs), manifests)
     warnings = [text for folder, found in zip(folders, damage, strict=True) for text in found.warnings(folder / RECORDS)]
-    return replace(comparison, warnings=(*warnings, *comparison.warnings))
+    pictures = Pictures({(row.eval, row.case) for row in comparison.cases})
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if _shows_images(manifest):
+            pictures.look_into(folder)
+    warnings += [f"{sentence}; the report cannot show it" for sentence in pictures.lost]
+    rows = [(row, pictures.found.get((row.eval, row.case))) for row in comparison.cases]
+    cases = tuple(replace(row, images=shown.images, question=shown.question) if shown else row for row, shown in rows)
+    return replace(comparison, cases=cases, warnings=(*warnings, *comparison.warnings))
+
+
+def _shows_images(manifest: Manifest) -> bool:
+    """Whether any prompt of the run has a place for images."""
+    prompts = (prompt for each in manifest.resolved.get("evals", ()) for prompt in each.get("prompts", ()))
+    return any("images" in turn for prompt in prompts for turn in prompt.get("turns", ()))
 
 
 def _beside(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from harness.analysis.frame import Frames
 from harness.analysis.stats import NOTHING, Estimate
+from harness.model import Image
 
 Outcome = Literal["pass", "fail", "inconclusive", "unknown"]
 
@@ -178,13 +179,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """One case across all configurations; `harness show RUN CASE` prints its transcripts."""
+    """One case across all configurations; `harness show RUN CASE` prints its transcripts.
+
+    `images` are small enough for a page; one without bytes is only described. `question` is what was asked about them.
+    """
 
     eval: str
     case: str
     tags: tuple[str, ...]
     expected: str | None
     cells: tuple[Cell, ...]
+    images: tuple[Image, ...] = ()
+    question: str = ""
 
     @property
     def bad(self) -> int:

@@ -1,11 +1,13 @@
 """The comparison as one self-contained HTML page: no script, no request, readable in light and dark.
 
 The template is `report.html.j2` beside this file. Every text passes `finalize` (controls and reordering characters made
-visible) and then Jinja2's autoescape; only the plots' data URLs, made here, are trusted. Long tables are cut and say so.
+visible) and then Jinja2's autoescape; only the plots' data URLs, made here, are trusted, and those of images that are nothing
+but pixels in base64. Long tables are cut and say so.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from harness.analysis import words
 from harness.analysis.comparison import Answer, CaseRow, Comparison, Configuration
 from harness.analysis.stats import Estimate
+from harness.images import MEDIA_TYPES, described
+from harness.model import Image
 from harness.reporters import plots
 from harness.reporters.escape import one_line, visible
 from harness.reporters.tables import (
@@ -37,6 +41,8 @@ TAG_LIMIT = 300
 GATE_LIMIT = 200
 CELL_LIMIT = 60
 """Configurations shown side by side for one case."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 _PLOTS = {
     "pass_rate.svg": ("Pass rate", "Passed / (passed + failed), with its 95 % interval."),
@@ -160,6 +166,7 @@ def _case(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
     cells = sorted(case.cells, key=lambda cell: (cell.bad == 0, cell.configuration))
     return {
         "row": case,
+        "pictures": [_picture(image) for image in case.images],
         "dots": [
             (_mood(cell.passed, cell.failed, cell.errors), labels[cell.configuration]) for cell in case.cells[:CELL_LIMIT]
         ],
@@ -169,6 +176,18 @@ def _case(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
         "hidden": max(0, len(cells) - CELL_LIMIT),
         "trials": sum(cell.n for cell in case.cells),
     }
+
+
+def _picture(image: Image) -> tuple[str | None, str]:
+    """The data URL of an image, None where it is not shown, and what is said of it.
+
+    A run folder may have been written by anyone: only the four types of pixels are shown, and only what is base64.
+    """
+    if image.media_type not in MEDIA_TYPES or not _BASE64.fullmatch(image.data):
+        return None, described(image)
+    # Its type and size may be those of a smaller copy: the pixels are the case's own.
+    about = f"{image.width:,} × {image.height:,} pixels" if image.width and image.height else "image"
+    return f"data:{image.media_type};base64,{image.data}", about
 
 
 def _mood(passed: int, failed: int, errors: int) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -116,3 +117,15 @@ def test_resuming_gives_the_image_back_to_what_is_owed(cli: Command, suite: Path
     records = {record.key: record for record in read_records(run)}
     assert len(records) == 4
     assert kept < records.keys()
+
+
+def test_the_report_shows_the_pictures(cli: Command, suite: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert cli("run", suite, "--out", run).code == 0
+    page = (run / "report.html").read_text("utf-8")
+    assert f"data:image/jpeg;base64,{b64encode(picture('JPEG')).decode()}" in page
+    assert f"data:image/png;base64,{b64encode(noise()).decode()}" in page
+    assert '<p class="text">What is it?</p>' in page
+    (run / BLOBS / sha256(noise()).hexdigest()).unlink()
+    assert "the report cannot show it" in " ".join(cli("report", run).out.split())
+    assert "[image png 60×60, its bytes are missing]" in (run / "report.html").read_text("utf-8")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import ModuleType
 from xml.etree import ElementTree
@@ -14,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.comparison import Comparison
+from harness.model import Image
 from harness.reporters import html
+from tests.pictures import picture
 
 FETCHING = {
     "src",
@@ -174,3 +177,33 @@ def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Ca
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_page_of_next_to_nothing_is_a_page(build: ModuleType, compared: Callable[..., Comparison], count: int) -> None:
     assert_inert(html.report(compared([build.record()] * count, planned=9)))
+
+
+def pictured(comparison: Comparison, *images: Image) -> str:
+    rows = (replace(comparison.cases[0], images=images), *comparison.cases[1:])
+    return html.report(replace(comparison, cases=rows)).decode()
+
+
+def test_a_cases_pictures_stand_beside_its_answers(typical: Comparison) -> None:
+    data = b64encode(picture()).decode()
+    page = pictured(typical, Image("image/png", data, 40, 30), Image("image/webp", "", 900, 600, "0" * 64))
+    assert f'<img alt="40 × 30 pixels" src="data:image/png;base64,{data}">' in page
+    assert "[image webp 900×600, its bytes are missing]" in page
+    assert page.count("<figcaption>[image") == 1
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image("image/svg+xml", "PHN2Zz4="),
+        Image("text/html", "PGI+"),
+        Image('image/png" onerror="x', "AAAA"),
+        Image("image/png", 'AAAA"><script>alert(1)</script>'),
+        Image("image/png", "https://example.org/a.png"),
+    ],
+)
+def test_what_is_no_picture_is_described_and_never_shown(typical: Comparison, image: Image) -> None:
+    page = pictured(typical, image)
+    assert "<figcaption>[image" in page
+    assert page.count("<img") == html.report(typical).decode().count("<img")
+    assert "<script" not in page
