@@ -45,6 +45,7 @@ from harness.transport.replay import Mode, Replay, Stored, stored
 from harness.transport.slots import Slot
 from harness.transport.stack import Terms, send_stack
 from harness.transport.stop import Stop
+from harness.transport.vouched import vouched
 
 if TYPE_CHECKING:
     from harness.results import Outcome
@@ -236,7 +237,8 @@ class _Job:
 
     def _one_attempt(self, http: Http) -> SendOnSlot:
         """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
-        return http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
+        attempt = http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
+        return vouched(attempt, self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
 
     def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress) -> Replay:
         run = self.ready.suite.run

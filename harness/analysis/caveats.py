@@ -14,7 +14,10 @@ from harness.analysis.comparison import Configuration, RunHeader
 from harness.analysis.frame import Frames
 from harness.analysis.stats import samples_for_upper_bound
 from harness.model import CACHED, STALLED
+from harness.providers.served import is_served
 
+_OWN_CODE = ("python", "command")
+"""Providers whose targets' models are files and programs; what these call themselves is their affair."""
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
@@ -25,6 +28,7 @@ def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], 
     return (
         *_runs(runs),
         *_served(runs, frames.exchanges),
+        *_backends(frames.exchanges),
         *_ignored(trials),
         *_misfits(trials),
         *_conversations(trials),
@@ -52,16 +56,27 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
 
 def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
     """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
-    asked = {(run.id, name): facts.get("model") for run in runs for name, facts in {**run.helpers, **run.targets}.items()}
+    everyone = [(run.id, name, facts) for run in runs for name, facts in {**run.helpers, **run.targets}.items()]
+    asked = {(run, name): facts.get("model") for run, name, facts in everyone if facts.get("provider") not in _OWN_CODE}
     seen = exchanges[["run", "sent_to", "model"]].drop_duplicates().dropna().astype(object)
     others: dict[tuple[str, str], list[str]] = {}
     for run, target, served in sorted(seen.itertuples(index=False, name=None)):
         wanted = asked.get((run, target))
-        if wanted is not None and served != wanted:
+        if wanted is not None and not is_served(wanted, served):
             others.setdefault((target, wanted), []).append(served)
     for (target, wanted), served_as in others.items():
         names = words.names(list(dict.fromkeys(served_as)))
         yield f"{target} was asked for the model {wanted} and says it is {names}: what was measured may be another model."
+
+
+def _backends(exchanges: Any) -> Iterator[str]:
+    """Whose serving system changed within one run, as its fingerprints tell: seeded answers do not repeat across that."""
+    seen = exchanges[["run", "sent_to", "fingerprint"]].drop_duplicates().dropna().astype(object)
+    for (_, target), group in seen.groupby(["run", "sent_to"], observed=True):
+        prints = sorted(group["fingerprint"])
+        if len(prints) > 1:
+            shown = words.names(prints[:5]) + (", …" if len(prints) > 5 else "")
+            yield f"{target} answered with {len(prints)} system fingerprints ({shown}): its backend changed during the run."
 
 
 def _ignored(trials: Any) -> Iterator[str]:

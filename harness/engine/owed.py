@@ -15,8 +15,9 @@ from harness.model import Error, Record, ToolResult
 from harness.records import ExchangeLine, Line, ToolLine
 from harness.transport.reach import UNREACHABLE
 from harness.transport.stop import INTERRUPTED
+from harness.transport.vouched import MODEL_MISMATCH
 
-TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted", UNREACHABLE})
+TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted", MODEL_MISMATCH, UNREACHABLE})
 """Error kinds that say something of the target and nothing of the trial: every trial would meet them."""
 
 

@@ -78,6 +78,9 @@ class RunSpec(Language):
     unsupported: Unsupported = Field(
         "refuse", description="What to do with a parameter that a target cannot take: refuse to run, or drop it and say so."
     )
+    model_mismatch: Literal["warn", "error"] = Field(
+        "warn", description="What to do where a server says it served another model: warn, or make its answers errors."
+    )
     seed: Whole = Field(0, description="Fixes the order in which questions are asked.")
     max_error_rate: Share = Field(
         0.05, description="The share of errors above which the run counts as an infrastructure failure."

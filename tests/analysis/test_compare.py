@@ -174,11 +174,28 @@ def test_graders_that_cannot_fail_give_no_pass_rate(build: ModuleType) -> None:
 
 def test_another_model_than_was_asked_for_is_said_once(build: ModuleType) -> None:
     """B07."""
-    other = build.exchange(build.response(model="llama-4-scout@main"))
+    other = build.exchange(build.response(model="llama-3-8b@main"))
     records = [build.record("a"), *(build.record(f"r{i}", exchanges=(other,)) for i in range(3))]
     said = [warning for warning in comparison(build.manifest(planned=4), records).warnings if "was asked for" in warning]
     assert len(said) == 1
-    assert said[0].startswith("scout was asked for the model llama-4-scout and says it is llama-4-scout@main:")
+    assert said[0].startswith("scout was asked for the model llama-4-scout and says it is llama-3-8b@main:")
+
+
+def test_another_name_of_the_model_and_ones_own_code_are_no_other_model(build: ModuleType) -> None:
+    alias = build.exchange(build.response(model="meta/llama-4-scout@main"))
+    assert not any(
+        "was asked for" in warning for warning in comparison(build.manifest(), [build.record(exchanges=(alias,))]).warnings
+    )
+    own = {"scout": {"provider": "python", "model": "app.py:answer", "simulated": False}}
+    mine = build.record(exchanges=(build.exchange(build.response(model="mine-1")),))
+    assert not any("was asked for" in warning for warning in comparison(build.manifest(targets=own), [mine]).warnings)
+
+
+def test_a_backend_that_changes_during_the_run_is_said(build: ModuleType) -> None:
+    records = [build.record(f"r{i}", exchanges=(build.exchange(build.response(fingerprint=f"fp_{i % 2}")),)) for i in range(4)]
+    said = "scout answered with 2 system fingerprints (fp_0, fp_1): its backend changed during the run."
+    assert said in comparison(build.manifest(planned=4), records).warnings
+    assert not any("fingerprint" in warning for warning in comparison(build.manifest(), records[:1]).warnings)
 
 
 def test_an_ignored_parameter_is_said_with_its_count(build: ModuleType) -> None:

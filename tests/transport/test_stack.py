@@ -57,3 +57,23 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
         assert marks.due and marks.started and marks.connected and marks.sent and marks.done
         assert marks.due <= marks.started <= marks.connected <= marks.sent <= marks.done
         assert all(attempt.waited >= 0.01 for attempt in response.attempts[1:])
+
+
+def test_a_server_that_says_it_has_no_request_left_is_not_asked_before_it_has(kind: Kind) -> None:
+    """Its rate-limit headers, over sockets: the second request comes once the limit is whole again."""
+    came: list[float] = []
+
+    async def answer(request: Received, peer: Peer) -> None:
+        came.append(asyncio.get_running_loop().time())
+        told = ("X-RateLimit-Limit-Requests: 1", "X-RateLimit-Remaining-Requests: 0", "X-RateLimit-Reset-Requests: 300ms")
+        await peer.send(whole(COMPLETION, "200 OK", "application/json", *told))
+
+    async def work() -> list[Response]:
+        async with serving(answer) as server, Http({}, kind.open) as http:
+            one = call(server.url, stream=False)
+            one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=1)))
+            return await sending(Limit(http, tokens=lambda call: 9), one, one)
+
+    responses = kind.run(work())
+    assert [response.error for response in responses] == [None, None]
+    assert came[1] - came[0] >= 0.3

@@ -1,0 +1,47 @@
+"""An answer of another model than the one asked for: said once for each target, or, where the run wants that, no answer at all.
+
+A server that does not know a model may serve its default instead, and many echo any name. Both names are on the record: the
+asked one with the target, the served one with the response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from harness.model import Call, Error, Response
+from harness.providers.served import is_served
+from harness.transport.callable import HERE
+from harness.transport.limit import SendOnSlot
+from harness.transport.slots import Slot
+
+MODEL_MISMATCH = "model_mismatch"
+
+
+def vouched(inner: SendOnSlot, say: Callable[[str], None], *, refuse: bool) -> SendOnSlot:
+    """`inner`, whose answers are compared with what was asked for; `say` is told once a target, `refuse` makes them errors."""
+    said: set[str] = set()
+
+    async def send(call: Call, slot: Slot) -> Response:
+        response = await inner(call, slot)
+        target, served = call.target, response.model
+        if served is None or served == target.model or is_served(target.model, served) or target.provider in HERE:
+            return response
+        message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
+        if refuse:
+            return _refused(response, message)
+        if target.name not in said:
+            said.add(target.name)
+            say(f"warning: {message}: what is measured may be another model")
+        return response
+
+    return send
+
+
+def _refused(response: Response, message: str) -> Response:
+    """The response as an error, unless it is one: its text, marks and cost are kept."""
+    if response.error is not None:
+        return response
+    error = Error("provider", MODEL_MISMATCH, f"{message} (refused by `run: {{model_mismatch: error}}`)")
+    attempts = (*response.attempts[:-1], *(replace(each, error=error) for each in response.attempts[-1:]))
+    return replace(response, error=error, attempts=attempts, finish_reason=None)
