@@ -275,13 +275,8 @@ class AnthropicDecoder(AnswerDecoder):
             case "thinking":
                 return self._answer.think(given.get("thinking"))
             case "tool_use":
-                given = {
-                    "index": index,
-                    "id": given.get("id"),
-                    "name": given.get("name"),
-                    "arguments": given.get("input") or None,
-                }
-                return self._answer.call([given])
+                called = {"id": given.get("id"), "name": given.get("name"), "arguments": given.get("input") or None}
+                return self._answer.call([{"index": index, **called}])
         return _NOTHING
 
     def _delta(self, chunk: dict[str, Any]) -> Signal:
@@ -289,14 +284,15 @@ class AnthropicDecoder(AnswerDecoder):
         if type(delta) is not dict or type(index) is not int or (block := self._blocks.get(index)) is None:
             return _NOTHING
         kind = delta.get("type")
-        field = _PIECES.get(kind) if type(kind) is str else None
+        field = _PIECES.get(kind, "") if type(kind) is str else ""
         piece = delta.get(field)
         if not piece or type(piece) is not str:
             return _NOTHING
         return self._piece(index, block, field, piece)
 
-    def _piece(self, index: int, block: _Block, field: str | None, piece: str) -> Signal:
-        block.pieces.setdefault(field or "", []).append(piece)
+    def _piece(self, index: int, block: _Block, field: str, piece: str) -> Signal:
+        """Take a piece of one field of a block."""
+        block.pieces.setdefault(field, []).append(piece)
         if field == "text":
             return self._answer.say(piece)
         if field == "thinking":

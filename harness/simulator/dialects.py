@@ -1,6 +1,6 @@
 """The doors of the simulator behind one shape: read a body, word an error.
 
-Each is a thin layer over `cloudflare` or `openai`; the third is Cloudflare's address with OpenAI's bodies, where errors of
+Each is a thin layer over its format's modules. `CloudflareChat` is Cloudflare's address with OpenAI's bodies, where errors of
 routing and authentication come in Cloudflare's envelope.
 """
 
