@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from harness import registry
 from harness.errors import Problem, SuiteError, UsageError
 from harness.flow import Helper
-from harness.model import Target
+from harness.model import Message, Request, Target
 from harness.plan import Plan
 from harness.pricing.cost import upper_bound
 from harness.pricing.tiles import image_bound
@@ -198,6 +199,27 @@ def _most(plan: Plan, target: Target) -> float | None:
     first = next(plan.trials(target))
     seen = image_bound(target.model)
     return upper_bound(first.request, target.price, target.context, image_tokens=seen, extra_body=target.extra_body)
+
+
+def check_parallel_calls(plan: Plan) -> None:
+    """Raise SuiteError where a suite says whether calls may come several at a time, and a target's API has no word for it.
+
+    It has none where saying so changes nothing of what is sent.
+    """
+    problems = []
+    for target in plan.targets:
+        encode = registry.load("providers", target.provider).encode
+        for each in plan.suite.evals:
+            tools = each.toolset
+            if tools is None or tools.parallel is None:
+                continue
+            request = Request((Message("user", ""),), target.sampling, tools=tools.tools, tool_choice=tools.choice)
+            said = replace(request, parallel_tool_calls=tools.parallel)
+            if encode(target, said) == encode(target, request):
+                message = f"target {target.name!r}: {target.provider} has no `parallel_tool_calls`; remove it"
+                problems.append(Problem(message, *(tools.place or ())))
+    if problems:
+        raise SuiteError(problems)
 
 
 def within_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:

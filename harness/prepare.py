@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import registry
-from harness.checks import check_budget, check_forms, check_helpers, check_images, check_sampling, within_open_files
+from harness.checks import (
+    check_budget,
+    check_forms,
+    check_helpers,
+    check_images,
+    check_parallel_calls,
+    check_sampling,
+    within_open_files,
+)
 from harness.errors import UsageError
 from harness.flow import Helper
 from harness.model import Limits, Price, Target
@@ -106,6 +114,7 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
         helpers = check_helpers(suite, {each.name: each for each in everyone}, table)
+        check_parallel_calls(plan)
         check_budget(plan, helpers.values())
         yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers)
 

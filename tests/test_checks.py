@@ -1,4 +1,4 @@
-"""What targets can see is decided before the run."""
+"""What targets can see, and whether they call tools, is decided before the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks import check_images
+from harness.checks import check_forms, check_images
 from harness.errors import SuiteError
 from harness.model import Target
 from harness.providers.capabilities import Table, parse
@@ -75,3 +75,20 @@ def test_an_image_beyond_a_targets_limits_is_refused_at_the_case(suite: Suite, l
 def test_a_suite_without_images_is_asked_nothing(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text('suite: s\nprompts: [{user: "x"}]\ncases: [{}]\ntargets: scout-sim\n')
     assert check_images(load(tmp_path / "s.yaml"), [TARGET], table("vision: false")) == []
+
+
+@pytest.mark.parametrize(("fact", "told"), [("false", True), ("true", False), ("null", False)])
+def test_a_model_that_calls_no_tools_is_told_where_the_tools_stand(tmp_path: Path, fact: str, told: bool) -> None:
+    (tmp_path / "t.yaml").write_text(
+        "suite: s\nprompts: [{user: hi}]\ncases: [{id: c}]\n"
+        "tools: [{name: f, parameters: {}, returns: 1}]\ntargets: scout-sim\n"
+    )
+    loaded = load(tmp_path / "t.yaml")
+    try:
+        check_forms(loaded, [TARGET], table(f"tools: {fact}"))
+    except SuiteError as error:
+        (problem,) = error.problems
+        assert told
+        assert str(problem).endswith("t.yaml:4:1: target 't': m on p calls no tools; leave out `tools:`, or the target")
+    else:
+        assert not told

@@ -94,6 +94,8 @@ def _body(target: Target, request: Request) -> dict[str, Any]:
         body["tools"] = [_tool(function) for function in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.parallel_tool_calls is not None:
+        body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = not request.parallel_tool_calls
     if request.response_format is not None:
         body.setdefault("output_config", {})["format"] = _format(target, request.response_format)
     body.update(target.extra_body)

@@ -121,6 +121,8 @@ def _body(target: Target, request: Request, sampling: Mapping[str, Any], traits:
         body["tools"] = [chat.tool(function) for function in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = traits.required if request.tool_choice == "required" else chat.tool_choice(request.tool_choice)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.response_format is not None:
         body.update(_form(request.response_format, traits))
     if traits.extras:

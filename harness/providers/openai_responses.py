@@ -63,6 +63,8 @@ def _body(target: Target, request: Request) -> dict[str, Any]:
         body["tools"] = [_tool(function) for function in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.response_format is not None:
         body["text"] = {"format": _format(request.response_format)}
     body.update(target.extra_body)

@@ -41,7 +41,8 @@ CUES: tuple[tuple[str, str], ...] = (
     (r"\bto\b|_to$|^to_|dest|target|end|arriv", r"to|into|in|and"),
 )
 PHRASE = re.compile(
-    r"\b(?:of|for|about|named|called) (?:the |an? )?([a-z][\w -]+?)(?=[?.!,;]|$| (?:to|in|from|and|with|at|on)\b)"
+    r"\b(?:of|for|about|named|called) (?:the |an? )?([a-z][\w -]+?)"
+    r"(?=[?.!,;]|$| (?:to|in|from|and|with|at|on|is|are|was|were)\b)"
 )
 FREE_TEXT = re.compile(r"query|text|message|body|note|subject|title|question|content|reason|task|comment", re.IGNORECASE)
 IDENTIFIER = re.compile(r"(?:^|_)(?:id|ids|code|sku|number|no|reference|ref)$|Id$", re.IGNORECASE)

@@ -127,8 +127,13 @@ def _listed(facts: Sequence[Fact], terse: bool) -> str:
     if not facts:
         return "Done"
     if len(facts) == 1:
-        return facts[0].value if terse else f"The {_spoken(facts[0].name)} is {facts[0].value}"
+        name = _spoken(facts[0].name)
+        return facts[0].value if terse else f"The {name} {'are' if _is_plural(name) else 'is'} {facts[0].value}"
     return ", ".join(fact.value if terse else f"{_spoken(fact.name)} {fact.value}" for fact in facts)
+
+
+def _is_plural(name: str) -> bool:
+    return name.endswith("s") and not name.endswith(("ss", "us"))
 
 
 def _spoken(name: str) -> str:
