@@ -84,6 +84,23 @@ def _system_is_late(prompt: Prompt) -> bool:
     return "system" in roles[roles.count("system") :]
 
 
+def check_mode(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+    """Raise SuiteError where the suite asks in batches and a target's provider, or its service for that model, has none."""
+    place = suite.mode_place or Place(str(suite.path))
+    problems = [
+        Problem(
+            f"target {target.name!r}: {target.model} on {target.provider} takes no batches; remove `mode: batch`",
+            place.path,
+            place.line,
+            place.column,
+        )
+        for target in targets
+        if (entry := table.find(target.provider, target.model, target.api_version)) is None or not entry.batch
+    ]
+    if problems and suite.run.mode == "batch":
+        raise SuiteError(problems)
+
+
 def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:
     """Each combination of parameters this target would be sent; a `fixed` seed as the number it is."""
     for setting in suite.settings:

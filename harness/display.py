@@ -123,7 +123,7 @@ COLUMNS = (
     _Column("passing", 1, lambda row: _share(row.tally), lambda _: "100.0%"),
     _Column("errors", 2, lambda row: f"{row.tally.errors:,}", style=lambda row: "red" if row.tally.errors else ""),
     _Column("retries", 5, lambda row: f"{row.tally.retries:,}", style=lambda row: "yellow" if row.tally.retries else ""),
-    _Column("in flight", 6, lambda row: f"{row.tally.in_flight:,}"),
+    _Column("in flight", 6, lambda row: f"{row.tally.in_flight + row.tally.queued:,}"),
     _Column("spent", 3, lambda row: _dollars(row.tally.cost), lambda _: "$9.9999"),
     _Column("ETA", 0, lambda row: _left(row.left), lambda _: "59m 59s"),
 )
@@ -179,6 +179,7 @@ class Display:
         parts = [f"{_done(total)} done", _rate(total, self._seconds())]
         parts += [f"{_share(total)} passing"] if total.passed + total.failed else []
         parts += [f"{total.errors:,} {'error' if total.errors == 1 else 'errors'}"] if total.errors else []
+        parts += [f"{total.queued:,} queued"] if total.queued else []
         return " · ".join((*parts, *self._money_and_time()))
 
     # ── The panel ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -226,6 +227,8 @@ class Display:
         if self._settled():
             return "writing the report"
         idle = self._now() - self._ticked
+        if row.tally.in_flight == 0 and row.tally.queued:
+            return f"waiting for {row.tally.queued:,} in batches"
         if row.tally.in_flight == 0 and row.tally.done and idle > STILL:
             return f"nothing in flight for {duration(idle)}"
         return f"ETA {_left(row.left)}"

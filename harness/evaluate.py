@@ -21,18 +21,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from harness import registry
+from harness.engine.batch import MOST_OPEN, Books, gathering
 from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
 from harness.engine.functions import caller
 from harness.engine.lag import LagMonitor, collector_at_rest
 from harness.engine.owed import Owed
 from harness.engine.pool import Pool
-from harness.engine.progress import Progress, Tally
+from harness.engine.progress import Progress, Tally, counted
 from harness.engine.runner import World, run_trials
 from harness.engine.store import Store
 from harness.errors import ExitCode, HarnessError, InfrastructureError, InterruptedRun
 from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
-from harness.model import Call, Manifest, Request, Response, Session, Target, Wire
+from harness.model import Cost, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
 from harness.pricing.cost import exchange_cost
 from harness.suite import Overrides, load
@@ -42,8 +43,7 @@ from harness.transport.http import Http
 from harness.transport.limit import SendOnSlot
 from harness.transport.redact import SHORTEST, Redactor
 from harness.transport.replay import Mode, Replay, Stored, stored
-from harness.transport.slots import Slot
-from harness.transport.stack import Terms, send_stack
+from harness.transport.stack import Terms, most_cost, send_stack
 from harness.transport.stop import Stop
 from harness.transport.vouched import vouched
 
@@ -209,12 +209,13 @@ class _Job:
         stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
         async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
-            replay = self._stack(one_attempt, stop, progress)
+            books = Books(session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick)
+            replay = self._stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
             world = World(
                 session=session.id,
                 send=replay,
                 encode=_encode,
-                cost=lambda target, response: exchange_cost(response.attempts, target.price),
+                cost=_cost,
                 vet=lag.flagged,
                 call_tool=caller(pool),
                 append=store.append,
@@ -227,7 +228,8 @@ class _Job:
             self.display.begin(progress, None if run.budget is None else max(0.0, float(run.budget) - self.owed.spent))
             try:
                 with _signals(stop, self.display), collector_at_rest():
-                    await run_trials(world, self.ready.targets, self.ready.plan.trials, self.owed.final.__contains__)
+                    trials, skip = self.ready.plan.trials, self.owed.final.__contains__
+                    await run_trials(world, self.ready.targets, trials, skip, MOST_OPEN if run.mode == "batch" else None)
             except asyncio.CancelledError:
                 left = True
         self._write_manifest(_measured(session, lag, progress))
@@ -240,11 +242,14 @@ class _Job:
         attempt = http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
         return vouched(attempt, self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
 
-    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress) -> Replay:
+    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: Books | None) -> Replay:
         run = self.ready.suite.run
-        terms = Terms(run.seed, None if run.budget is None else float(run.budget), self.owed.spent)
+        held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
+        terms = Terms(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
         mode: Mode = "only" if self.replay_only else "reuse"
-        return send_stack(_counted(one_attempt, progress), terms, stop, self._stored(), mode=mode, own=self.manifest.id)
+        gather = gathering(books, stop, progress) if books else None
+        attempt = counted(one_attempt, progress)
+        return send_stack(attempt, terms, stop, self._stored(), mode=mode, own=self.manifest.id, gather=gather)
 
     def _stored(self) -> Iterator[Stored]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
@@ -277,20 +282,6 @@ class _Job:
         )
 
 
-def _counted(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
-    """Keeps count of the requests in flight to each target."""
-
-    async def send(call: Call, slot: Slot) -> Response:
-        tally = progress.lane(call.target.name)
-        tally.took_off()
-        try:
-            return await inner(call, slot)
-        finally:
-            tally.in_flight -= 1
-
-    return send
-
-
 def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
     """The session as it ended, with what the client's own clock did meanwhile."""
     return replace(
@@ -300,6 +291,10 @@ def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
         lag_max=lag.percentile(1.0),
         in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.helpers.values())),
     )
+
+
+def _cost(target: Target, response: Response) -> Cost:
+    return exchange_cost(response.attempts, target.price)
 
 
 def _encode(target: Target, request: Request) -> Wire:

@@ -213,12 +213,21 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Requests that are asked together and answered later; `id` is the service's name for them, None until it has one."""
+
+    requests: tuple[Request, ...]
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """What goes down the Send stack: a request to a target, and whose it is.
 
     `key` is the trial's key, `position` the place in its flow (`t0` the first ask of the target, `g1.0` the first ask of the
     second grader). `due` is when the schedule wanted it sent (ns), None in closed loop: then the moment its first attempt
-    gets a slot. `attempt` counts the tries before this one; `retry` sets it.
+    gets a slot. `attempt` counts the tries before this one; `retry` sets it. `alone` says that the trial asks nothing else, so
+    that its answer may come as late as a batch's. With `batch`, the call submits that batch or, where it has an id, polls it.
     """
 
     target: Target
@@ -229,6 +238,8 @@ class Call:
     position: str = "t0"
     due: int | None = None
     attempt: int = 0
+    alone: bool = False
+    batch: Batch | None = None
 
 
 # ── What came back ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -313,6 +324,9 @@ class Attempt:
 STALLED = "stalled"
 """The flag of a response that was under way while this process did not run: its latency says nothing of the server."""
 
+
+BATCHED = "batched"
+"""The flag of a response that came in a batch, when the service found time for it: it has no latency."""
 
 CACHED = "cached"
 """The flag of a response that a gateway gave from its cache: its latency says nothing of the model."""

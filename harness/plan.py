@@ -87,7 +87,7 @@ class Plan:
     ) -> Iterator[Trial]:
         rendered: dict[str, tuple[tuple[Message, ...], str | None, bytes]] = {}
         graders = evaluation.graders if case.graders is None else case.graders
-        stream = self.suite.run.stream
+        stream = self.suite.run.streams
         conversing = evaluation.toolset is not None or case.later is not None or any(each.later for each in evaluation.prompts)
         for prompt, setting in self._configurations(evaluation, block):
             if prompt.id not in rendered:

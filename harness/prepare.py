@@ -24,6 +24,7 @@ from harness.checks import (
     check_forms,
     check_helpers,
     check_images,
+    check_mode,
     check_parallel_calls,
     check_sampling,
     within_open_files,
@@ -108,6 +109,7 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         targets = everyone[: len(targets)]
         table = capability_table()
         check_forms(suite, targets, table)
+        check_mode(suite, targets, table)
         notes += check_images(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]

@@ -47,7 +47,25 @@ class ToolLine:
     kind: Literal["tool"] = "tool"
 
 
-Line: TypeAlias = Record | ExchangeLine | ToolLine
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """A journal line: a batch was submitted, and the service calls it `id`; written before it is first asked after.
+
+    `trials` are the keys of the trials in it, in order, and `inputs` about how many input tokens each has; `key` is a hash of
+    them. `most` is what all of it can cost in US dollars, None where that is unknown.
+    """
+
+    key: str
+    session: str
+    target: str
+    id: str
+    trials: tuple[str, ...]
+    inputs: tuple[int, ...]
+    most: float | None = None
+    kind: Literal["batch"] = "batch"
+
+
+Line: TypeAlias = Record | ExchangeLine | ToolLine | BatchLine
 
 
 class CorruptLineError(ValueError):
@@ -110,4 +128,4 @@ def _loads(raw: bytes) -> Any:
 
 @lru_cache
 def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter({"record": Record, "exchange": ExchangeLine, "tool": ToolLine}[kind])
+    return TypeAdapter({"record": Record, "exchange": ExchangeLine, "tool": ToolLine, "batch": BatchLine}[kind])

@@ -192,3 +192,10 @@ def test_the_first_line_names_who_is_asked_besides() -> None:
     with Display(Console(file=out, width=80), live=False) as display:
         display.begin(Progress({"scout": half_done()}, {"referee": Tally()}), None)
     assert out.getvalue() == "450 requests to scout; asked besides: referee\n"
+
+
+def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> None:
+    shown = panel({"scout": half_done(in_flight=0, queued=350)}, since=30)
+    assert shown.splitlines()[-1].endswith("waiting for 350 in batches")
+    assert re.sub("[━╸╺]+", "", shown.splitlines()[1]).split()[6] == "350"
+    assert lines({"scout": half_done(in_flight=0, queued=350)}, 10)[-1].count("queued") == 1

@@ -13,7 +13,7 @@ from harness.analysis import words
 from harness.analysis.comparison import Configuration, RunHeader
 from harness.analysis.frame import Frames
 from harness.analysis.stats import samples_for_upper_bound
-from harness.model import CACHED, STALLED
+from harness.model import BATCHED, CACHED, STALLED
 from harness.providers.served import is_served
 
 _OWN_CODE = ("python", "command")
@@ -152,6 +152,8 @@ def _sources(trials: Any) -> Iterator[str]:
     if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
         slept = "this machine slept or starved while they were under way"
         yield f"The latency of {words.plural(stalled, 'answer')} is left out: {slept}."
+    if batched := sum(count for (_, flag), count in flagged.items() if flag == BATCHED):
+        yield f"{words.plural(batched, 'answer')} came in batches: without latency."
     if cached := sum(count for (_, flag), count in flagged.items() if flag == CACHED):
         told = "send `cf-aig-skip-cache: true`, or vary the seed"
         yield f"{words.plural(cached, 'answer')} came from a gateway's cache: in no latency figure; {told}."

@@ -14,7 +14,7 @@ from typing import Any
 from harness.analysis import measures
 from harness.analysis.columns import Column
 from harness.analysis.steps import steps
-from harness.model import CACHED, STALLED, Exchange, Grade, Manifest, Message, Record, Response, Usage
+from harness.model import BATCHED, CACHED, STALLED, Attempt, Exchange, Grade, Manifest, Message, Record, Response, Usage
 
 MEASURES = [
     Column(
@@ -187,6 +187,7 @@ def _epoch(text: str) -> int:
 
 _NO_RESPONSE = Response()
 _UNMEASURED = (None,) * len(MEASURES)
+_UNTIMED = frozenset({BATCHED, CACHED, STALLED})
 
 
 def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple[Any, ...]:
@@ -228,9 +229,9 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
 
 def _measures(response: Response) -> tuple[float | None, ...]:
     """In the order of `MEASURES`; all unknown where there is an error, or the time measured is not the model's: the answer was
-    replayed, came from a gateway's cache, or the client slept meanwhile.
+    replayed, came from a gateway's cache or in a batch, or the client slept meanwhile.
     """
-    if response.error or response.replayed is not None or STALLED in response.flags or CACHED in response.flags:
+    if response.error or response.replayed is not None or not _UNTIMED.isdisjoint(response.flags):
         return _UNMEASURED
     marks, usage = response.marks, response.usage
     return (
@@ -287,9 +288,14 @@ def _total(counts: list[int | None]) -> int | None:
 def _cost(exchange: Exchange) -> float | None:
     """Dollars; 0 where nothing was sent or every attempt was refused before anything was generated."""
     attempts = exchange.response.attempts
-    if exchange.cost.usd is None and all(a.marks.sent is None or (a.status or 0) >= 400 for a in attempts):
+    if exchange.cost.usd is None and all(_is_free(each) for each in attempts):
         return 0.0
     return exchange.cost.usd
+
+
+def _is_free(attempt: Attempt) -> bool:
+    """Never sent (a batch's attempt has a status, but no mark of its own), or refused."""
+    return attempt.marks.sent is None if attempt.status is None else attempt.status >= 400
 
 
 def grade_row(grade: Grade) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.images import file_size, is_bare, with_images
 from harness.model import Exchange, Image, Message, Record
-from harness.records import ExchangeLine, Line, ToolLine
+from harness.records import BatchLine, ExchangeLine, Line, ToolLine
 
 BLOBS = "blobs"
 LEAST = 4096
@@ -130,7 +130,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def _changed(line: Line, change: Callable[[Image], Image]) -> Line:
     """The line with every image changed; itself where it has none, which is the usual case."""
-    if isinstance(line, ToolLine):
+    if isinstance(line, ToolLine | BatchLine):
         return line
     if isinstance(line, ExchangeLine):
         return replace(line, exchange=_exchange(line.exchange, change)) if with_images(line.exchange) else line

@@ -16,6 +16,9 @@ from harness.records import ExchangeLine, Line, ToolLine
 
 T = TypeVar("T")
 
+FIRST = "t0"
+"""The position of what a trial asks first."""
+
 CallTool: TypeAlias = Callable[[ToolCall | FunctionCall], Awaitable[ToolResult]]
 
 

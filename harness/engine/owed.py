@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.engine.drive import FIRST
 from harness.engine.folder import RECORDS, Damage, read_lines
 from harness.model import Error, Record, ToolResult
-from harness.records import ExchangeLine, Line, ToolLine
+from harness.records import BatchLine, ExchangeLine, Line, ToolLine
 from harness.transport.reach import UNREACHABLE
 from harness.transport.stop import INTERRUPTED
 from harness.transport.vouched import MODEL_MISMATCH
@@ -46,13 +47,15 @@ class Owed:
     """What a run folder already holds, so that what it still owes can be told.
 
     `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
-    that are not final. `spent` is US dollars over every distinct exchange, whatever became of its trial.
+    that are not final, `batches` (by trial key) the batches that their answers are still to come from. `spent` is US dollars
+    over every distinct exchange, whatever became of its trial.
     """
 
     final: FinalKeys = field(default_factory=FinalKeys)
     finished: Counter[str] = field(default_factory=Counter)
     exchanges: list[ExchangeLine] = field(default_factory=list)
     tools: dict[str, dict[str, ToolResult]] = field(default_factory=dict)
+    batches: dict[str, BatchLine] = field(default_factory=dict)
     spent: float = 0.0
     damage: Damage = field(default_factory=Damage)
 
@@ -64,7 +67,7 @@ class Owed:
             scan.add(line)
         ended = {key: target for key, target in scan.ended.items() if target is not None}
         exchanges = [line for lines in scan.journal.values() for line in lines]
-        return cls(FinalKeys(ended), Counter(ended.values()), exchanges, scan.tools, scan.spent, damage)
+        return cls(FinalKeys(ended), Counter(ended.values()), exchanges, scan.tools, scan.batches, scan.spent, damage)
 
 
 class _Scan:
@@ -74,6 +77,7 @@ class _Scan:
         self.ended: dict[int, str | None] = {}
         self.journal: dict[str, list[ExchangeLine]] = {}
         self.tools: dict[str, dict[str, ToolResult]] = {}
+        self.batches: dict[str, BatchLine] = {}
         self.spent = 0.0
         self._retry_errors = retry_errors
 
@@ -83,10 +87,14 @@ class _Scan:
             self.tools.setdefault(line.key, {})[line.position] = line.result
         elif isinstance(line, ExchangeLine):
             self._exchange(line)
+        elif isinstance(line, BatchLine):
+            self.batches.update(dict.fromkeys(line.trials, line))
         else:
             self._record(line)
 
     def _exchange(self, line: ExchangeLine) -> None:
+        if line.exchange.position == FIRST and line.exchange.response.error is None:
+            self.batches.pop(line.key, None)
         known = self.journal.setdefault(line.key, [])
         if all(line.exchange != each.exchange for each in known):
             known.append(line)
@@ -96,6 +104,8 @@ class _Scan:
     def _record(self, record: Record) -> None:
         for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
             self._exchange(ExchangeLine(record.key, record.repeat, record.session, exchange))
+        if record.error is None or record.error.kind not in TARGET_KINDS:  # else the batch could only not be asked after
+            self.batches.pop(record.key, None)
         ended = is_final(record, retry_errors=self._retry_errors)
         self.ended[prefix(record.key)] = sys.intern(record.target) if ended else None
         if ended:

@@ -67,8 +67,12 @@ async def closed_loop(
     perform: Callable[[Target, Trial], Awaitable[None]],
     tally: Tally,
     stop: Stop,
+    most_open: int | None = None,
 ) -> None:
-    """Perform every trial of `target` that is not skipped, until there are no more or the run or the target is stopped."""
+    """Perform every trial of `target` that is not skipped, until there are no more or the run or the target is stopped.
+
+    `most_open` trials are open at once, by default as many as keep the target's slots busy.
+    """
     owed = _owed(trials, skip)
 
     async def worker() -> None:
@@ -79,7 +83,7 @@ async def closed_loop(
             await perform(target, trial)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
+        for _ in range(min(most_open or OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
             group.create_task(worker())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.model import Exchange, Record
+from harness.model import Call, Exchange, Record, Response
+from harness.transport.limit import SendOnSlot
+from harness.transport.slots import Slot
 
 
 @dataclass
@@ -19,6 +21,8 @@ class Tally:
     ungraded: int = 0
     errors: int = 0
     in_flight: int = 0
+    queued: int = 0
+    """Requests in batches that were submitted and are not answered."""
     most_in_flight: int = 0
     retries: int = 0
     cost: float = 0.0
@@ -76,7 +80,18 @@ class Progress:
         """All targets together; what is spent and in flight, helpers included."""
         total = Tally()
         for tally in self.targets.values():
-            for name in ("planned", "already", "done", "passed", "failed", "ungraded", "errors", "in_flight", "retries"):
+            for name in (
+                "planned",
+                "already",
+                "done",
+                "passed",
+                "failed",
+                "ungraded",
+                "errors",
+                "in_flight",
+                "queued",
+                "retries",
+            ):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.cost += tally.cost
             total.unpriced += tally.unpriced
@@ -90,3 +105,17 @@ class Progress:
     def stopped(self) -> list[str]:
         """Why targets ended early, one sentence each."""
         return [f"{name}: {tally.stopped}" for name, tally in self.targets.items() if tally.stopped]
+
+
+def counted(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
+    """Keeps count of the requests in flight to each target."""
+
+    async def send(call: Call, slot: Slot) -> Response:
+        tally = progress.lane(call.target.name)
+        tally.took_off()
+        try:
+            return await inner(call, slot)
+        finally:
+            tally.in_flight -= 1
+
+    return send

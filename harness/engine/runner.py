@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.engine.drive import CallTool, Journal, drive
+from harness.engine.drive import FIRST, CallTool, Journal, drive
 from harness.engine.formed import UNFORMED, formed
 from harness.engine.owed import TARGET_KINDS
 from harness.engine.pace import Turns, closed_loop
@@ -50,9 +50,16 @@ class World:
 
 
 async def run_trials(
-    world: World, targets: Sequence[Target], trials: Callable[[Target], Iterator[Trial]], skip: Callable[[str], bool]
+    world: World,
+    targets: Sequence[Target],
+    trials: Callable[[Target], Iterator[Trial]],
+    skip: Callable[[str], bool],
+    most_open: int | None = None,
 ) -> None:
-    """Run every owed trial of every target. Raises StoreError when records can no longer be kept."""
+    """Run every owed trial of every target; of each target, `most_open` at once where a limit is given.
+
+    Raises StoreError when records can no longer be kept.
+    """
     graders, turns = GraderSets(), Turns()
 
     async def perform(target: Target, trial: Trial) -> None:
@@ -65,7 +72,7 @@ async def run_trials(
     async with asyncio.TaskGroup() as group:
         for target in targets:
             tally = world.progress.targets[target.name]
-            group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop))
+            group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop, most_open))
 
 
 async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets, turns: Turns) -> None:
@@ -201,7 +208,9 @@ class _Asker:
         except ValueError as inexpressible:
             response = Response(error=Error("target", "inexpressible", str(inexpressible)))
         else:
-            response = await world.send(Call(target, request, wire, trial.key, trial.identity.repeat, position))
+            alone = position == FIRST and trial.conversation is None
+            call = Call(target, request, wire, trial.key, trial.identity.repeat, position, alone=alone)
+            response = await world.send(call)
         return world.vet(Exchange(position, role, target.name, request, response, world.cost(target, response)))
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 from harness.images import images_of
 from harness.model import Message, Request, Usage
@@ -71,6 +73,33 @@ def estimate_usage(request: Request, answer: Message) -> Usage:
     """About what `answer` to `request` used, for a server that does not say."""
     reasoning = estimate(answer.reasoning or "")
     return Usage(input=estimate_request(request), output=_message(answer), reasoning=reasoning, source="estimated")
+
+
+def estimate_answer(answer: Message) -> int:
+    """About how many output tokens `answer` has, what was thought included."""
+    return _message(answer) + estimate(answer.reasoning or "")
+
+
+def shared(total: Usage, told: Sequence[Usage], guesses: Sequence[Usage]) -> list[Usage]:
+    """What is left of `total` after those `told`, divided in proportion to `guesses`: an exact sum of estimated parts."""
+    inputs = _divided(_left(total.input_tokens, [each.input_tokens for each in told]), [each.input for each in guesses])
+    outputs = _divided(_left(total.output_tokens, [each.output_tokens for each in told]), [each.output for each in guesses])
+    return [Usage(sent, got, source="estimated") for sent, got in zip(inputs, outputs, strict=True)]
+
+
+def _left(total: int | None, told: Sequence[int | None]) -> int | None:
+    known = [each for each in told if each is not None]
+    return max(0, total - sum(known)) if total is not None and len(known) == len(told) else None
+
+
+def _divided(total: int | None, weights: Sequence[int | None]) -> Sequence[int | None]:
+    """Whole parts of `total` that add up to it, each off its proportion by less than one."""
+    if total is None:
+        return [None] * len(weights)
+    sums = list(accumulate((each or 0) for each in weights))
+    sums = sums if sums and sums[-1] else list(range(1, len(weights) + 1))
+    ends = [total * each // sums[-1] for each in sums]
+    return [end - start for start, end in pairwise([0, *ends])]
 
 
 def _message(message: Message) -> int:

@@ -6,7 +6,7 @@ transport does the rest (sockets, clocks, SSE framing, limits), so that a provid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -72,6 +72,55 @@ class Provider(Protocol):
 
     def decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEntry:
+    """One answer of a batch: the reference its request had, where the service kept it, the request's place, and its body."""
+
+    reference: str | None
+    place: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """How a batch is doing: its `id`, where that was told; its answers, None while there are none; tokens of the whole."""
+
+    id: str | None = None
+    entries: tuple[BatchEntry, ...] | None = None
+    usage: Usage | None = None
+
+
+class BatchFormat(Protocol):
+    """How a provider's service is asked many things at once; pure, like the provider."""
+
+    most_bytes: int
+    """The largest body of a submission."""
+    most_requests: int
+    """The most requests in one."""
+
+    def submission(self, requests: Sequence[tuple[str, Wire]]) -> Wire:
+        """The HTTP request that submits these, each with the reference it is to be told apart by."""
+
+    def poll(self, wire: Wire, batch: str) -> Wire:
+        """The HTTP request that asks after the batch; `wire` is one of its requests."""
+
+    def decoder(self, target: Target, request: Request) -> Decoder:
+        """Reads the answer to a submission or a poll: its message's text is what `read` takes."""
+
+    def read(self, text: str) -> BatchReport:
+        """What a submission or a poll was told. Raises ValueError for what cannot be understood."""
+
+    def answer(self, target: Target, request: Request, entry: BatchEntry) -> Decoded:
+        """What one entry means, as the answer to `request`."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A provider whose service takes batches."""
+
+    batches: BatchFormat
 
 
 @runtime_checkable

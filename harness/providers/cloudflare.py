@@ -17,6 +17,7 @@ from urllib.parse import quote
 from harness.model import Auth, FinishReason, Request, ResponseFormat, Target, Tool, Usage, Wire
 from harness.providers import chat, failures, usage
 from harness.providers.base import Decoder, Signal
+from harness.providers.cloudflare_batch import CloudflareBatches
 from harness.providers.decoding import ChatDecoder
 from harness.providers.jsontext import dumps
 
@@ -47,6 +48,9 @@ class Cloudflare:
     default_address: str | None = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
     default_api_key_env: str | None = "CLOUDFLARE_AUTH_TOKEN"
     default_max_tokens: int | None = DEFAULT_MAX_TOKENS
+
+    def __init__(self) -> None:
+        self.batches = CloudflareBatches(decoder)
 
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""

@@ -15,6 +15,7 @@ from harness.errors import UsageError
 from harness.simulator import mishaps, neurons, openai
 from harness.simulator.answering import Model
 from harness.simulator.chance import Stream, digest
+from harness.simulator.cloudflare_batch import Batches
 from harness.simulator.config import Config, faults_from_data
 from harness.simulator.delivery import deliver
 from harness.simulator.dialects import DOORS, Asked, Chat, CloudflareChat, Dialect, Gemini, Headed, Native
@@ -23,7 +24,7 @@ from harness.simulator.gateway import Gateway, behind
 from harness.simulator.latency import Latency
 from harness.simulator.ledger import Entry, Ledger
 from harness.simulator.line import MARK, Line, Receive, Scope, Send
-from harness.simulator.nouns import Body, Refusal, Reply
+from harness.simulator.nouns import Body, Prompt, Refusal, Reply
 from harness.simulator.tokens import count_prompt
 
 ACCOUNTS = "/client/v4/accounts/"
@@ -41,6 +42,7 @@ class App:
         self._latency = Latency(config.ttft_s, config.inter_token_s, config.jitter)
         self._ledger = Ledger(config.ledger)
         self._gateway = Gateway()
+        self._batches = Batches(config.batch_polls, config.batch_bytes)
         self._faults = config.faults
         self._faults_from = 0
         self._control: dict[tuple[str, str], Answerer] = {
@@ -73,6 +75,8 @@ class App:
         """Read, draw, render and deliver; returns the outcome, raises `Refusal`."""
         dialect = routed(entry.method, entry.path, entry.query)
         self._authenticate(entry, dialect)
+        if "queueRequest=true" in entry.query and isinstance(dialect, Native):
+            return await self._batch(line, entry, dialect)
         if (held := self._gateway.held(entry)) is not None:
             entry.model, entry.usage = held.model, held.usage
             await deliver(line, held.body, (0.0,) * (1 + len(held.body.frames or ())))
@@ -87,6 +91,24 @@ class App:
         body = self._gateway.passed(entry, asked.render(reply), keep=fault is None)
         offsets = self._latency.offsets(reply.steps, Stream("latency", key))
         await self._deliver(line, dialect, reply, body, offsets, fault)
+        return _outcome(line, entry, fault)
+
+    async def _batch(self, line: Line, entry: Entry, dialect: Native) -> str:
+        """A batch's submission or poll; faults count these like other requests."""
+
+        def answer(prompt: Prompt) -> Reply:
+            key = self._model.key(prompt)
+            answers = self._model.answers(prompt, key, 1)
+            return Reply(request_id, int(entry.arrived_unix), count_prompt(prompt.turns, prompt.functions), answers)
+
+        request_id, entry.model = self._request_id(entry), dialect.model
+        fault = pick(self._faults, self._config.seed, entry.number - self._faults_from, entry.model)
+        if fault is None:
+            taken = self._batches.take(entry.body, entry.model, request_id, answer)
+            entry.usage = taken.usage
+            await deliver(line, taken.body, (0.0,))
+        else:
+            await mishaps.perform(line, fault, mishaps.Words(dialect, request_id), Body(200, (), dialect.empty()), (0.0,))
         return _outcome(line, entry, fault)
 
     async def _deliver(
@@ -128,6 +150,7 @@ class App:
         self._ledger.reset()
         self._model.forget()
         self._gateway.forget()
+        self._batches.forget()
         self._faults_from = 0
         return 200, b'{"reset":true}'
 

@@ -20,7 +20,8 @@ class Config:
     """Times are seconds; `jitter` is the sigma of the logarithm of each wait's factor (0 = none).
 
     `ledger` is how many requests are remembered (0 = none; the totals are always kept). With an `api_key`, requests
-    without `Authorization: Bearer <it>` get 401; without one, anything or nothing is accepted.
+    without `Authorization: Bearer <it>` get 401; without one, anything or nothing is accepted. A batch is asked for in vain
+    `batch_polls` times, and its submission is at most `batch_bytes`.
     """
 
     seed: int = 0
@@ -30,6 +31,8 @@ class Config:
     faults: tuple[Fault, ...] = ()
     ledger: int = 20_000
     api_key: str | None = None
+    batch_polls: int = 2
+    batch_bytes: int = 10_000_000
 
     def to_json(self) -> str:
         """One line of JSON that `from_json` reads."""
@@ -54,11 +57,11 @@ class Config:
 
     def check(self) -> None:
         """Raise `UsageError` for a value that means nothing."""
-        for name in ("ttft_s", "inter_token_s", "jitter", "ledger"):
+        for name in ("ttft_s", "inter_token_s", "jitter", "ledger", "batch_polls", "batch_bytes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise UsageError(f"the simulator's {name} is a number from 0, not {value!r}")
-        for name in ("seed", "ledger"):
+        for name in ("seed", "ledger", "batch_polls", "batch_bytes"):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"the simulator's {name} is a whole number, not {getattr(self, name)!r}")
 

@@ -65,10 +65,10 @@ class Native:
     """`POST /client/v4/accounts/{account}/ai/run/{model}`."""
 
     def __init__(self, model: str) -> None:
-        self._model = model
+        self.model = model
 
     def read(self, content: bytes) -> Asked:
-        request = cloudflare.read(content, self._model)
+        request = cloudflare.read(content, self.model)
         render = cloudflare.streamed if request.stream else cloudflare.whole
         return Asked(request.prompt, 1, partial(render, request))
 

@@ -124,6 +124,7 @@ class _Loader:
             run=self._run(written.run),
             gates=gates,
             strict=written.strict,
+            mode_place=self._document.place(("run", "mode")),
             warnings=tuple(check.warnings_of(evals, targets, sampling, settings.points, repeats)),
         )
 

@@ -74,6 +74,9 @@ class RunSpec(Language):
     )
     retries: Retries = Field(4, description="Tries after the first, of what can be retried.")
     budget: Money | None = Field(None, description="US dollars the run may spend; it stops before it would spend more.")
+    mode: Literal["live", "batch"] = Field(
+        "live", description="Ask each question by itself, or many at once in batches that are answered later, without latency."
+    )
     stream: Flag = Field(True, description="Ask for streamed answers, which is what makes time to first token measurable.")
     unsupported: Unsupported = Field(
         "refuse", description="What to do with a parameter that a target cannot take: refuse to run, or drop it and say so."
@@ -85,3 +88,8 @@ class RunSpec(Language):
     max_error_rate: Share = Field(
         0.05, description="The share of errors above which the run counts as an infrastructure failure."
     )
+
+    @property
+    def streams(self) -> bool:
+        """Whether streamed answers are asked for: a batch has none."""
+        return self.stream and self.mode == "live"

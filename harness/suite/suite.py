@@ -60,6 +60,7 @@ class Suite(BaseModel):
     run: RunSpec = RunSpec()
     gates: tuple[GateSpec, ...] = ()
     strict: bool = False
+    mode_place: InstanceOf[Place] | None = None
     warnings: tuple[str, ...] = ()
 
     def resolved(self) -> dict[str, Any]:

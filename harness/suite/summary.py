@@ -46,7 +46,8 @@ def resolved(suite: Suite) -> dict[str, Any]:
 
 def fingerprint(suite: Suite) -> dict[str, Any]:
     """Each axis of the plan: hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
-    `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling` and `stream` themselves.
+    `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling`, `stream` and, where it is
+    not live, `mode` themselves.
     """
     helpers = {target.name: _digest(_sent(target, suite.path.parent)) for target in suite.helpers}
     return _plain(
@@ -62,7 +63,8 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
             "settings": suite.settings,
             "repeats": suite.repeats,
             "sampling": suite.sampling,
-            "stream": suite.run.stream,
+            "stream": suite.run.streams,
+            **({} if suite.run.mode == "live" else {"mode": suite.run.mode}),
             **({"helpers": helpers} if helpers else {}),
         }
     )

@@ -3,13 +3,16 @@
 Because the reservation comes first, concurrency cannot overshoot. What was never sent, or refused before anything was
 generated (a status of 3xx or 4xx), costs nothing; where the usage is unknown, the reservation stands. An attempt that does not
 fit waits while other reservations are open, since their settling may make room, and is refused when none is.
+
+A batch that was submitted keeps its reservation until its answers are in (`settled`), in a later session, too; asking after it
+costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from harness.model import Call, Response
@@ -23,7 +26,8 @@ class Budget:
     """The layer above `limit`; amounts are US dollars.
 
     `upper_bound(call)` is the most an attempt can cost, None where the target has no price; `price(call, response)` what it
-    did cost, None where unknown. `spent` is what earlier sessions of the run have cost.
+    did cost, None where unknown. `spent` is what earlier sessions of the run have cost, `held` what is reserved for each batch
+    they submitted, by its key.
     """
 
     def __init__(
@@ -34,10 +38,10 @@ class Budget:
         upper_bound: Callable[[Call], float | None],
         price: Callable[[Call, Response], float | None],
         spent: float = 0.0,
+        held: Mapping[str, float] | None = None,
     ) -> None:
         self.limit = limit
         self.spent = spent
-        self.reserved = 0.0
         self.exhausted = False
         """Whether an attempt was refused."""
         self._inner = inner
@@ -45,11 +49,15 @@ class Budget:
         self._price = price
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._open = 0
+        self._held = dict(held or {})
+        self._open = len(self._held)
+        self.reserved = sum(self._held.values())
         self._settled: asyncio.Future[None] | None = None
 
     async def __call__(self, call: Call) -> Response:
         """The inner Response; or one without attempts whose error is `exhausted`, or `unpriced` under a finite limit."""
+        if call.batch is not None and call.batch.id is not None:
+            return await self._inner(call)
         bound = self._upper_bound(call)
         if bound is None and self.limit < math.inf:
             name = call.target.name
@@ -60,13 +68,22 @@ class Budget:
         elif not await self._wait_for(amount):
             self.exhausted = True
             return refusal("budget", "exhausted", self._refused(amount), retryable=True)
-        cost = amount  # what stands if the attempt is cancelled: it may have been sent
+        cost: float | None = amount  # what stands if the attempt is cancelled: it may have been sent
         try:
             response = await self._inner(call)
-            cost = self._cost(call, response, amount)
+            cost = None if call.batch is not None and response.error is None else self._cost(call, response, amount)
             return response
         finally:
-            self._settle(amount, cost)
+            if cost is None:
+                self._held[call.key] = amount
+            else:
+                self._settle(amount, cost)
+
+    def settled(self, key: str, cost: float | None) -> None:
+        """The batch `key` is over and did cost so much; where that is unknown, its reservation stands."""
+        amount = self._held.pop(key, None)
+        if amount is not None:
+            self._settle(amount, amount if cost is None else cost)
 
     def _fits(self, amount: float) -> bool:
         return self.spent + self.reserved + amount <= self.limit + _ROUNDING

@@ -62,7 +62,8 @@ class Http:
         if auth is not None and auth.env not in self._secrets:
             return refusal("transport", "no_api_key", f"the target {call.target.name!r} needs an API key: set {auth.env}")
         provider = registry.load("providers", call.target.provider)
-        reading = Reading(call, provider.decoder(call.target, call.request))
+        reader = provider if call.batch is None else provider.batches
+        reading = Reading(call, reader.decoder(call.target, call.request))
         return reading.response(slot, await self._attempt(call, slot, reading))
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:

@@ -7,8 +7,8 @@ stack from JSON (`Terms`, targets, exchanges) and the same API keys. `leased` di
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from harness.model import Call, Limits, Response, Target
 from harness.pricing.cost import exchange_cost, output_bound, upper_bound
@@ -18,7 +18,7 @@ from harness.transport.budget import Budget
 from harness.transport.limit import Limit, SendOnSlot
 from harness.transport.replay import Mode, Replay, Stored
 from harness.transport.retry import Retry
-from harness.transport.send import Clock
+from harness.transport.send import Clock, Send
 from harness.transport.stop import Stop
 
 
@@ -26,13 +26,14 @@ from harness.transport.stop import Stop
 class Terms:
     """What a stack is held to, beside its targets' own limits.
 
-    `budget` is the most US dollars the run may cost, None for no limit, and `spent` what it has cost so far; `seed` draws the
-    jitter of waits.
+    `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so far, and `held` what each
+    batch that is still to be answered may cost, by its key; `seed` draws the jitter of waits.
     """
 
     seed: int = 0
     budget: float | None = None
     spent: float = 0.0
+    held: Mapping[str, float] = field(default_factory=dict)
 
 
 def send_stack(
@@ -43,17 +44,19 @@ def send_stack(
     *,
     mode: Mode = "reuse",
     own: str | None = None,
+    gather: Callable[[Send, Budget], Send] | None = None,
 ) -> Replay:
-    """The whole stack, outermost first: replay(retry(budget(limit(attempt)))).
+    """The whole stack, outermost first: replay(gather(retry(budget(limit(attempt))))).
 
+    `gather` is the layer that makes batches of what can wait, where a run has one.
     `stop` stands where something waits and where something is sent; `stored` are the exchanges to answer from, and `own` the
     run being resumed (see `Replay`).
     """
     cap = math.inf if terms.budget is None else terms.budget
     limit = Limit(stop.inside(attempt), tokens=_tokens, seed=terms.seed, clock=Clock(sleep=stop.sleep))
-    budget = Budget(limit, cap, upper_bound=_upper_bound, price=_last_attempt_cost, spent=terms.spent)
+    budget = Budget(limit, cap, upper_bound=most_cost, price=_last_attempt_cost, spent=terms.spent, held=terms.held)
     retry = Retry(stop.outside(budget), seed=terms.seed, clock=Clock(sleep=stop.nap))
-    return Replay(retry, stored, mode=mode, own=own)
+    return Replay(gather(retry, budget) if gather else retry, stored, mode=mode, own=own)
 
 
 def leased(terms: Terms, targets: Iterable[Target], shares: int) -> list[tuple[Terms, tuple[Target, ...]]]:
@@ -87,16 +90,27 @@ def _lease(target: Target, share: int, shares: int) -> Limits:
 
 
 def _tokens(call: Call) -> int:
-    """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have."""
+    """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have.
+
+    A batch reserves nothing: when its requests run is the service's affair.
+    """
+    if call.batch is not None:
+        return 0
     return estimate_request(call.request) + (output_bound(call.request, call.target.context, call.target.extra_body) or 0)
 
 
-def _upper_bound(call: Call) -> float | None:
+def most_cost(call: Call) -> float | None:
+    """The most US dollars a call can cost, with a batch all of its requests together; None where nothing says."""
     target = call.target
     if target.price is None:
         return None
-    most = image_bound(target.model)
-    return upper_bound(call.request, target.price, target.context, image_tokens=most, extra_body=target.extra_body)
+    images, extra, total = image_bound(target.model), target.extra_body, 0.0
+    for request in (call.request,) if call.batch is None else call.batch.requests:
+        most = upper_bound(request, target.price, target.context, image_tokens=images, extra_body=extra)
+        if most is None:
+            return None
+        total += most
+    return total
 
 
 def _last_attempt_cost(call: Call, response: Response) -> float | None:

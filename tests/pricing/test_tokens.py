@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.model import Image, Message, Request, Text, Tool
+from harness.model import Image, Message, Request, Text, Tool, Usage
 from harness.pricing.tiles import UNKNOWN_SIZE
-from harness.pricing.tokens import estimate, estimate_request
+from harness.pricing.tokens import estimate, estimate_request, shared
 
 PROSE = (
     "The party of the first part shall indemnify and hold harmless the party of the second part against all claims, losses "
@@ -65,3 +65,20 @@ def test_tools_and_images_count() -> None:
 
 def test_a_raw_prompt_counts() -> None:
     assert estimate_request(Request(prompt=PROSE, raw=True)) >= estimate(PROSE)
+
+
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=30),
+)
+def test_shares_of_a_total_add_up_to_it_and_keep_the_proportion(sent: int, got: int, guesses: list[tuple[int, int]]) -> None:
+    shares = shared(Usage(sent, got), [], [Usage(*guess, source="estimated") for guess in guesses])
+    assert (sum(each.input or 0 for each in shares), sum(each.output or 0 for each in shares)) == (sent, got)
+    if weight := sum(guess for guess, _ in guesses):
+        assert all(abs((each.input or 0) - sent * guess / weight) < 1 for each, (guess, _) in zip(shares, guesses, strict=True))
+
+
+def test_a_share_of_what_is_not_known_is_not_known() -> None:
+    assert shared(Usage(10, None), [], [Usage(1, 1)]) == [Usage(10, None, source="estimated")]
+    assert shared(Usage(10, 10), [Usage(None, 4)], [Usage(1, 1)]) == [Usage(None, 6, source="estimated")]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.model import Attempt, Call, Marks, Response
+from harness.model import Attempt, Batch, Call, Marks, Response
 from harness.transport.budget import Budget
 from tests.transport.calling import sending
 from tests.transport.simulated import Server, broken, calling, ok, simulate
@@ -146,3 +146,69 @@ def test_concurrency_never_overshoots(attempts: list[tuple[float, float, int]], 
     assert layer.reserved == 0
     if all(bound <= limit - layer.spent for bound, _, _ in attempts):
         assert all(response.error is None for response in responses)
+
+
+# ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def submission(key: str = "batch") -> Call:
+    return replace(calling(), key=key, batch=Batch((calling().request,) * 2))
+
+
+def poll(key: str = "batch") -> Call:
+    return replace(calling(), key=key, batch=Batch((), "uuid-1"))
+
+
+def test_a_batch_that_was_submitted_stays_reserved_until_its_answers_are_in() -> None:
+    layer = budget(Server(), 2)
+    simulate(layer(submission()))
+    assert (layer.spent, layer.reserved) == (0.0, 1.0)
+    layer.settled("batch", 0.3)
+    assert (layer.spent, layer.reserved) == (0.3, 0.0)
+    layer.settled("batch", 0.3)
+    assert layer.spent == 0.3
+
+
+def test_a_batch_whose_cost_is_unknown_did_cost_its_reservation() -> None:
+    layer = budget(Server(), 2)
+    simulate(layer(submission()))
+    layer.settled("batch", None)
+    assert (layer.spent, layer.reserved) == (1.0, 0.0)
+
+
+def test_what_does_not_fit_beside_a_batch_waits_for_it_and_the_poll_does_not_wait_for_that() -> None:
+    server = Server()
+    layer = budget(server, 1.5)
+
+    async def work() -> list[Response]:
+        await layer(submission())
+        waiting = asyncio.ensure_future(layer(calling()))
+        await asyncio.sleep(1)
+        await layer(poll())
+        layer.settled("batch", 0.2)
+        return [await waiting]
+
+    (response,) = simulate(work())
+    assert response.error is None
+    assert [call.batch is None for call in server.calls] == [False, False, True]
+
+
+def test_a_batch_of_an_earlier_session_is_reserved_from_the_start() -> None:
+    layer = Budget(Server(), 1.5, upper_bound=lambda _: 1.0, price=quarter, held={"batch": 1.0})
+    assert layer.reserved == 1.0
+
+    async def work() -> list[Response]:
+        waiting = asyncio.ensure_future(layer(calling()))
+        await asyncio.sleep(1)
+        layer.settled("batch", 1.0)
+        return [await waiting]
+
+    (response,) = simulate(work())
+    assert response.error is not None
+    assert response.error.kind == "exhausted"
+
+
+def test_a_submission_that_was_refused_holds_nothing() -> None:
+    layer = budget(Server(answer=lambda call, number: broken(413, "too_large", retryable=False)), 2)
+    simulate(layer(submission()))
+    assert (layer.spent, layer.reserved) == (0.0, 0.0)

@@ -1,0 +1,275 @@
+"""The third pace: questions that can wait are gathered, submitted as batches, and answered when the service has found the time.
+
+A layer of the Send stack, above `retry`, so that a trial knows nothing of it: its call waits here with others until there
+are enough of them, or no more come, and the first of them sees the batch through. The service's id is written down before it
+is first asked after; a run that was killed asks after the same batch again and submits nothing twice. Calls that are not their
+trial's only one (a judge's, a conversation's) go on at once, as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+
+from harness import registry
+from harness.engine.batch_answers import lost, responses
+from harness.engine.owed import TARGET_KINDS
+from harness.engine.progress import Progress
+from harness.model import Batch, Call, Cost, Error, Request, Response, Target
+from harness.pricing.tokens import estimate_request
+from harness.providers.base import BatchFormat, Batching, BatchReport
+from harness.records import BatchLine
+from harness.transport.budget import Budget
+from harness.transport.send import Send
+from harness.transport.stop import Stop
+
+LINGER = 0.2
+"""Seconds without another question after which a batch is submitted as it is."""
+FIRST_POLL, LONGEST_POLL, SLOWER = 0.1, 30.0, 2.0
+"""Seconds before the first poll and at most between two, and how many times as long each wait is as the one before."""
+MOST_OPEN = 2_000
+"""Trials of a target that are open at once: those of two batches, one gathered while the other is under way."""
+AROUND = 64
+"""Bytes that a submission adds to each request: its reference, and what separates it."""
+
+
+@dataclass(frozen=True)
+class Books:
+    """What a batch is entered in, and what it is priced with. Amounts are US dollars, None where unknown.
+
+    `append` writes a line, `bound` is the most that a call can cost, `cost` what a Response did cost. `known` are the batches
+    of earlier sessions, by the keys of the trials that are still to be answered. `polled` is told of each poll.
+    """
+
+    session: str
+    append: Callable[[BatchLine], None]
+    bound: Callable[[Call], float | None]
+    cost: Callable[[Target, Response], Cost]
+    known: Mapping[str, BatchLine] = field(default_factory=dict)
+    polled: Callable[[], None] = lambda: None
+
+
+def gathering(books: Books, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
+    """Makes the layer, once the stack has the budget."""
+    return lambda inner, budget: Batches(inner, books, budget.settled, stop, progress)
+
+
+class _Group:
+    """Calls that wait together; `line` says which batch of an earlier session they were in."""
+
+    def __init__(self, batching: BatchFormat, line: BatchLine | None) -> None:
+        self.batching, self.line = batching, line
+        self.calls: dict[str, Call] = {}
+        self._answers: dict[str, asyncio.Future[Response]] = {}
+        self._bytes = 0
+
+    def has_room(self, call: Call) -> bool:
+        """Whether one more fits into one submission."""
+        return len(self.calls) < self.batching.most_requests and self._bytes + _size(call) <= self.batching.most_bytes
+
+    def add(self, call: Call) -> asyncio.Future[Response]:
+        """Let `call` wait for its answer."""
+        self._bytes += _size(call)
+        self.calls[call.key] = call
+        self._answers[call.key] = asyncio.get_running_loop().create_future()
+        return self._answers[call.key]
+
+    def answer(self, key: str, response: Response) -> None:
+        """Give a call its answer."""
+        if not self._answers[key].done():
+            self._answers[key].set_result(response)
+
+    def abandon(self) -> None:
+        """Whoever saw to the batch could not go on, and says why: the others' answers will not come."""
+        for answer in self._answers.values():
+            answer.cancel()
+
+
+class Batches:
+    """The layer; `settled` tells the budget what a batch did cost, `stop` ends every wait, `progress` learns what is queued."""
+
+    def __init__(
+        self, inner: Send, books: Books, settled: Callable[[str, float | None], None], stop: Stop, progress: Progress
+    ) -> None:
+        self._inner, self._books, self._settled, self._stop, self._progress = inner, books, settled, stop, progress
+        self._known = dict(books.known)
+        self._open: dict[str, _Group] = {}
+        self._early: dict[str, Response] = {}  # answers of an earlier session's batch that nobody has asked for yet
+
+    async def __call__(self, call: Call) -> Response:
+        """The answer from a batch, where the target's provider has them and the trial can wait; else the inner one."""
+        provider = registry.load("providers", call.target.provider)
+        if not call.alone or not isinstance(provider, Batching):
+            return await self._inner(call)
+        if call.key in self._early:
+            return self._early.pop(call.key)
+        group, is_first = self._joined(call, provider.batches)
+        answer = group.add(call)
+        if is_first:
+            await self._see_through(group)
+        return await answer
+
+    def _joined(self, call: Call, batching: BatchFormat) -> tuple[_Group, bool]:
+        """The group `call` waits in, and whether it is the first there."""
+        line = self._known.get(call.key)
+        name = line.key if line else call.target.name
+        group = self._open.get(name)
+        if group is not None and (line or group.has_room(call)):
+            return group, False
+        group = self._open[name] = _Group(batching, line)
+        return group, True
+
+    async def _see_through(self, group: _Group) -> None:
+        try:
+            await self._gathered(group)
+            if group.line is None:
+                await self._submit(group, list(group.calls.values()))
+            else:
+                await self._collect(group, group.line, next(iter(group.calls.values())), None)
+        finally:
+            group.abandon()  # nobody, once all are answered
+            self._close(group)
+
+    async def _gathered(self, group: _Group) -> None:
+        """Wait until nothing more comes; where it is to be submitted, nothing more comes in from then on."""
+        before = 0
+        while len(group.calls) > before and not self._stop.asked:
+            before = len(group.calls)
+            await self._stop.nap(LINGER)
+        if group.line is None:
+            self._close(group)
+
+    def _close(self, group: _Group) -> None:
+        for name in [name for name, each in self._open.items() if each is group]:
+            del self._open[name]
+
+    # ── Submitting ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _submit(self, group: _Group, calls: list[Call]) -> None:
+        """Submit `calls` and collect their answers; in halves where they are too many for the service or for the budget."""
+        first = calls[0]
+        wire = group.batching.submission([(call.key, call.wire) for call in calls])
+        batch = Batch(tuple(call.request for call in calls))
+        submission = replace(first, key=_name(calls), position="b0", wire=wire, alone=False, batch=batch)
+        response = await self._inner(submission)
+        if response.error is not None and len(calls) > 1 and _divisible(response.error):
+            half = len(calls) // 2
+            async with asyncio.TaskGroup() as halves:
+                halves.create_task(self._submit(group, calls[:half]))
+                halves.create_task(self._submit(group, calls[half:]))
+            return
+        report = response.error or _read(group.batching, response)
+        if isinstance(report, Error) or (report.id is None and report.entries is None):
+            self._settled(submission.key, None)
+            error = report if isinstance(report, Error) else Error("provider", "unreadable", "a batch was taken without an id")
+            for call in calls:
+                group.answer(call.key, Response(error=error, attempts=response.attempts))
+            return
+        await self._collect(group, self._written(submission, calls, report.id or ""), first, (report, response))
+
+    def _written(self, submission: Call, calls: list[Call], batch: str) -> BatchLine:
+        """The batch, in the journal: from here on it is never submitted again."""
+        line = BatchLine(
+            key=submission.key,
+            session=self._books.session,
+            target=submission.target.name,
+            id=batch,
+            trials=tuple(call.key for call in calls),
+            inputs=tuple(estimate_request(call.request) for call in calls),
+            most=self._books.bound(submission),
+        )
+        self._books.append(line)
+        return line
+
+    # ── Collecting ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _collect(self, group: _Group, line: BatchLine, like: Call, told: tuple[BatchReport, Response] | None) -> None:
+        """Ask after a batch until it is done, and give each call of the group that is in it its answer."""
+        tally = self._progress.targets[line.target]
+        queued = sum(key in group.calls for key in line.trials)
+        tally.queued += queued
+        try:
+            report, fetched = told or (BatchReport(id=line.id), Response())
+            while report.entries is None:
+                found = await self._polled(group.batching, line, like)
+                if isinstance(found, Response):
+                    self._answer_all(group, line, found)
+                    return
+                report, fetched = found
+        finally:
+            tally.queued -= queued
+        waiting: dict[str, Request] = {key: call.request for key, call in group.calls.items()}
+        self._hand_out(group, line, responses(group.batching, like.target, line, waiting, report, fetched))
+
+    async def _polled(self, batching: BatchFormat, line: BatchLine, like: Call) -> tuple[BatchReport, Response] | Response:
+        """The next report that says something new, or the response that every call gets because none will come."""
+        poll = batching.poll(like.wire, line.id)
+        question = replace(like, key=line.key, position="b1", wire=poll, alone=False, batch=Batch((), line.id))
+        wait = FIRST_POLL
+        while True:
+            await self._stop.nap(wait)
+            response = await self._inner(question)
+            self._books.polled()
+            report = response.error or _read(batching, response)
+            if isinstance(report, BatchReport) and report.entries is not None:
+                return report, response
+            if isinstance(report, Error) and not (report.retryable and response.attempts):
+                return _given_up(line, report, response)
+            wait = min(wait * SLOWER, LONGEST_POLL)
+
+    def _hand_out(self, group: _Group, line: BatchLine, answers: Mapping[str, Response]) -> None:
+        """Settle what the batch cost, and answer; what nobody has asked for yet is kept until somebody does."""
+        owed = [key for key in line.trials if key in group.calls or self._known.get(key) is line]
+        costs = [self._books.cost(self._target(group), answers[key]).usd for key in owed]
+        known = [cost for cost in costs if cost is not None]
+        self._settled(line.key, sum(known) if len(known) == len(costs) else None)
+        for key in owed:
+            self._known.pop(key, None)
+            if key in group.calls:
+                group.answer(key, answers[key])
+            else:
+                self._early[key] = answers[key]
+
+    def _answer_all(self, group: _Group, line: BatchLine, response: Response) -> None:
+        if response.attempts:  # the batch is lost, not only out of reach: who asks from here on asks anew
+            self._settled(line.key, None)
+            for key in line.trials:
+                self._known.pop(key, None)
+        for key in line.trials:
+            if key in group.calls:
+                group.answer(key, response)
+
+    @staticmethod
+    def _target(group: _Group) -> Target:
+        return next(iter(group.calls.values())).target
+
+
+def _given_up(line: BatchLine, error: Error, response: Response) -> Response:
+    """A batch out of reach (the run ends, the key is refused, nobody is there) is still to be had; else it is lost."""
+    out_of_reach = not response.attempts or (error.kind in TARGET_KINDS and error.kind != "not_found")
+    return Response(error=error) if out_of_reach else lost(line, error, response)
+
+
+def _read(batching: BatchFormat, response: Response) -> BatchReport | Error:
+    try:
+        return batching.read(response.text)
+    except ValueError as wrong:
+        return Error("provider", "unreadable", f"the provider answered with {wrong}")
+
+
+def _divisible(error: Error) -> bool:
+    """Whether fewer requests may be taken where these were not."""
+    return error.kind == "too_large" or (error.boundary == "budget" and error.kind == "exhausted")
+
+
+def _size(call: Call) -> int:
+    return len(call.wire.body) + AROUND
+
+
+def _name(calls: list[Call]) -> str:
+    digest = blake2b(digest_size=16)
+    for call in calls:
+        digest.update(call.key.encode())
+    return digest.hexdigest()

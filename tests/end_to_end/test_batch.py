@@ -1,0 +1,220 @@
+"""`run: {mode: batch}`: submitted once, answered in time, and what goes wrong on the way; over sockets."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from harness.engine.folder import RECORDS, read_lines, read_records
+from harness.errors import ExitCode
+from harness.model import Record
+from harness.records import BatchLine
+from harness.results import load_run
+from harness.simulator import Config, start
+from tests.support import Command, Simulated
+
+SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
+SUITE = """\
+suite: batched
+prompts: [{{user: "What is {{{{ a }}}} * 7? Answer with the number only."}}]
+cases: [cases.jsonl]
+graders: [equals: "{{{{ expected }}}}"]
+targets:
+  - {{name: t, provider: {provider}, base_url: "{address}/client/v4/accounts/a", model: "{model}"}}
+sampling: {{temperature: 0, max_tokens: 8}}
+run: {{mode: batch{run}}}
+{more}
+"""
+
+
+def written(
+    cli: Command, simulator: Simulated, cases: int = 4, run: str = "", more: str = "", provider: str = "cloudflare"
+) -> Path:
+    rows = [json.dumps({"id": f"c{a}", "vars": {"a": a}, "expected": str(a * 7)}) for a in range(cases)]
+    (cli.folder / "cases.jsonl").write_text("\n".join(rows))
+    path = cli.folder / "suite.yaml"
+    path.write_text(SUITE.format(address=simulator.base_url, model=SCOUT, run=run, more=more, provider=provider))
+    return path
+
+
+def bodies(simulator: Simulated) -> list[dict[str, Any]]:
+    with urlopen(f"{simulator.base_url}/ledger", timeout=30) as answer:
+        return [entry["body"] for entry in json.loads(answer.read())["entries"]]
+
+
+def submissions(simulator: Simulated) -> list[int]:
+    """How many requests each submission had."""
+    return [len(body["requests"]) for body in bodies(simulator) if "requests" in body]
+
+
+def records(cli: Command) -> list[Record]:
+    return list(read_records(cli.folder / "run"))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_is_one_submission_some_polls_and_graded_records_without_latency(cli: Command, simulator: Simulated) -> None:
+    ended = cli("run", written(cli, simulator), "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    sent = bodies(simulator)
+    assert [set(body) for body in sent] == [{"requests"}, *[{"request_id"}] * 3]
+    found = records(cli)
+    assert {each["external_reference"] for each in sent[0]["requests"]} == {record.key for record in found}
+    assert all("stream" not in each and each["max_tokens"] == 8 for each in sent[0]["requests"])
+    assert [(record.passed, record.response and record.response.flags) for record in found] == [
+        (True, ("unknown_stop", "batched"))
+    ] * 4
+    trials = load_run(cli.folder / "run").trials
+    for measure in ("latency", "ttft", "ttfa", "tpot", "queue", "connect", "response_time", "trailer", "output_tokens_per_s"):
+        assert trials[measure].isna().all(), measure
+    assert "4 answers came in batches: without latency." in ended.out
+
+
+def test_tokens_and_cost_add_up_to_what_the_service_told(cli: Command, simulator: Simulated) -> None:
+    assert cli("run", written(cli, simulator, run=", budget: $0.01"), "--out", "run").code == ExitCode.OK
+    (entry,) = [entry for entry in simulator.requests() if entry["prompt_tokens"] is not None]
+    usages = [record.response.usage for record in records(cli) if record.response and record.response.usage]
+    assert sum(usage.input_tokens or 0 for usage in usages) == entry["prompt_tokens"]
+    assert sum(usage.output_tokens or 0 for usage in usages) == entry["completion_tokens"]
+    assert {usage.source for usage in usages} == {"estimated"}
+    cost = sum(record.cost or 0 for record in records(cli))
+    assert cost == pytest.approx((entry["prompt_tokens"] * 0.27 + entry["completion_tokens"] * 0.85) / 1e6)
+
+
+def test_the_id_is_in_the_journal_before_the_first_poll(cli: Command, simulator: Simulated) -> None:
+    assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.OK
+    first, *others = read_lines(cli.folder / "run" / RECORDS)
+    assert isinstance(first, BatchLine)
+    assert {line.key for line in others} == set(first.trials)
+    assert bodies(simulator)[1] == {"request_id": first.id}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_after_the_submission_and_resumed_it_was_submitted_once(
+    cli: Command, simulator: Simulated, how: signal.Signals
+) -> None:
+    path = written(cli, simulator)
+    simulator.faults({"kind": "hang", "requests": [2]})  # the first poll is never answered
+    running = cli.begin("run", path, "--out", "run")
+    until(lambda: len(simulator.requests()) == 2)
+    running.send_signal(how)
+    if how == signal.SIGINT and running.stderr is not None:
+        until(lambda: "stopping" in (running.stderr.readline() if running.stderr else ""))
+        running.send_signal(how)  # the second leaves at once
+    running.communicate(timeout=60)
+    assert records(cli) == []
+    simulator.faults()
+    ended = cli("resume", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert submissions(simulator) == [4]
+    assert len({body["request_id"] for body in bodies(simulator) if "request_id" in body}) == 1
+    assert [record.passed for record in records(cli)] == [True] * 4
+
+
+def test_killed_while_answers_are_written_the_rest_comes_from_the_same_batch(cli: Command, simulator: Simulated) -> None:
+    assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.OK
+    path = cli.folder / "run" / RECORDS
+    whole = records(cli)
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))  # the batch's line and two records
+    ended = cli("resume", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert submissions(simulator) == [4]
+    usages = {record.key: record.response.usage for record in whole if record.response}
+    assert {record.key: record.response.usage for record in records(cli) if record.response} == usages
+
+
+def test_more_than_fit_are_several_submissions(cli: Command, simulator: Simulated) -> None:
+    assert cli("run", written(cli, simulator, cases=1_100), "--out", "run").code == ExitCode.OK
+    assert sorted(submissions(simulator)) == [100, 1_000]
+    assert len({record.key for record in records(cli)}) == 1_100
+
+
+def test_what_the_service_finds_too_large_is_halved(cli: Command) -> None:
+    with start(Config(ttft_s=0, inter_token_s=0, batch_polls=0, batch_bytes=600)) as small:
+        simulator = Simulated(small.base_url)
+        ended = cli("run", written(cli, simulator), "--out", "run")
+        assert ended.code == ExitCode.OK, ended.err
+        assert submissions(simulator) == [4, 2, 2]
+    assert [record.passed for record in records(cli)] == [True] * 4
+
+
+def test_one_request_that_fails_is_data_on_its_own_record(cli: Command, simulator: Simulated) -> None:
+    path = written(cli, simulator)
+    with (cli.folder / "cases.jsonl").open("a") as cases:
+        cases.write('\n{"id": "long", "vars": {"a": 1}, "expected": "7", "sampling": {"max_tokens": 131000}}')
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == ExitCode.INFRASTRUCTURE
+    failed = [record for record in records(cli) if record.error]
+    assert [(record.case, record.error and record.error.kind) for record in failed] == [("long", "context_length")]
+    assert failed[0].cost == 0
+    assert len(records(cli)) == 5
+    assert submissions(simulator) == [5]
+
+
+def test_a_batch_the_service_has_lost_is_owed_and_asked_for_anew(cli: Command, simulator: Simulated) -> None:
+    simulator.faults({"kind": "status", "status": 404, "requests": [2]})
+    ended = cli("run", written(cli, simulator), "--out", "run")
+    assert ended.code == ExitCode.INFRASTRUCTURE
+    assert {record.error.kind for record in records(cli) if record.error} == {"batch_lost"}
+    simulator.faults()
+    assert cli("resume", "run").code == ExitCode.OK
+    assert submissions(simulator) == [4, 4]
+
+
+def test_a_poll_that_fails_for_a_while_is_tried_again(cli: Command, simulator: Simulated) -> None:
+    simulator.faults({"kind": "status", "status": 503, "requests": ["2-3"]})
+    ended = cli("run", written(cli, simulator, run=", retries: 0"), "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert submissions(simulator) == [4]
+
+
+def test_a_submission_that_is_refused_is_the_error_of_each_trial(cli: Command, simulator: Simulated) -> None:
+    simulator.faults({"kind": "status", "status": 400, "requests": [1]})
+    assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.INFRASTRUCTURE
+    assert [record.error and record.error.kind for record in records(cli)] == ["bad_request"] * 4
+    assert submissions(simulator) == [4]
+
+
+def test_a_budget_takes_what_fits_and_never_more(cli: Command, simulator: Simulated) -> None:
+    """A request may cost $0.0001, so that two fit at first; what they cost in truth leaves room for others after them."""
+    ended = cli("run", written(cli, simulator, run=", budget: $0.00022"), "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert submissions(simulator) == [2, 2]
+    assert [record.passed for record in records(cli)] == [True] * 4
+
+
+def test_a_budget_that_is_used_up_leaves_the_rest_owed(cli: Command, simulator: Simulated) -> None:
+    ended = cli("run", written(cli, simulator, cases=6, run=", budget: $0.00012"), "--out", "run")
+    assert ended.code == ExitCode.BUDGET
+    spent = sum(record.cost or 0 for record in records(cli))
+    assert 0 < len(records(cli)) < 6
+    assert spent <= 0.00012
+
+
+@pytest.mark.parametrize("provider", ["openai", "cloudflare-chat", "cloudflare-gateway"])
+def test_a_provider_without_batches_is_refused_with_its_place(cli: Command, simulator: Simulated, provider: str) -> None:
+    ended = cli("run", written(cli, simulator, provider=provider))
+    assert ended.code == ExitCode.USAGE
+    assert f"suite.yaml:8:13: target 't': {SCOUT} on {provider} takes no batches; remove `mode: batch`" in ended.err
+    assert simulator.requests() == []
+
+
+def test_a_run_that_changes_its_mode_is_not_gone_on_with(cli: Command, simulator: Simulated) -> None:
+    path = written(cli, simulator)
+    assert cli("run", path, "--out", "run").code == ExitCode.OK
+    path.write_text(path.read_text().replace("mode: batch", "stream: false"))
+    ended = cli("resume", "run")
+    assert ended.code == ExitCode.USAGE
+    assert "mode" in ended.err
