@@ -113,7 +113,7 @@ def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Ta
     """Raise SuiteError, all at once, for images that a target cannot see or does not take; sentences on what is not known."""
     problems: list[Problem] = []
     notes: list[str] = []
-    for each in (each for each in suite.evals if each.album is not None):
+    for each in (each for each in suite.evals if each.album is not None and each.album.most is not None):
         for target in targets:
             able = table.find(target.provider, target.model, target.api_version)
             if able is not None and able.vision is None:
@@ -125,10 +125,14 @@ def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Ta
 
 
 def _unseen(evaluation: Eval, target: Target) -> Iterator[Problem]:
-    for prompt in evaluation.prompts:
-        if prompt.illustrated:
-            message = f"{target.model} on {target.provider} cannot see images, and the prompt `{prompt.id}` shows some"
-            yield Problem(f"target {target.name!r}: {message}; leave one of them out", *prompt.place)
+    """Each prompt that shows images; where only cases do, in turns of their own, one of these."""
+    blind = f"target {target.name!r}: {target.model} on {target.provider} cannot see images"
+    showing = [prompt for prompt in evaluation.prompts if prompt.illustrated]
+    for prompt in showing:
+        yield Problem(f"{blind}, and the prompt `{prompt.id}` shows some; leave one of them out", *prompt.place)
+    if not showing and evaluation.album is not None:
+        seen = next(iter(evaluation.album.widest.values()))
+        yield Problem(f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place)
 
 
 def _too_large(evaluation: Eval, target: Target, able: capabilities.Capabilities | None) -> Iterator[Problem]:

@@ -37,10 +37,10 @@ def converse(trial: Trial, conversation: Conversation) -> Flow[Response]:
     """The trial's whole conversation; its value is the last answer. Raises AskFailed where an ask has no answer."""
     request = trial.request
     response, request = yield from _turn(request, conversation, trial.variables)
-    for text in conversation.turns:
+    for content in conversation.turns:
         if response.message is None or response.message.tool_calls:
             break
-        spoken = (*request.messages, response.message, Message("user", text))
+        spoken = (*request.messages, response.message, Message("user", content))
         response, request = yield from _turn(replace(request, messages=spoken), conversation, trial.variables)
     return response
 

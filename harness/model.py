@@ -462,7 +462,7 @@ class Conversation:
     In each of the user's turns the model is asked at most `max_turns` times.
     """
 
-    turns: tuple[str, ...] = ()
+    turns: tuple[str | tuple[Text | Image, ...], ...] = ()
     actions: Mapping[str, Action] = field(default_factory=dict)
     max_turns: int = 10
 

@@ -129,9 +129,8 @@ def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Compari
 
 
 def _shows_images(manifest: Manifest) -> bool:
-    """Whether any prompt of the run has a place for images."""
-    prompts = (prompt for each in manifest.resolved.get("evals", ()) for prompt in each.get("prompts", ()))
-    return any("images" in turn for prompt in prompts for turn in prompt.get("turns", ()))
+    """Whether any case of the run shows images."""
+    return any(each.get("images") for each in manifest.resolved.get("evals", ()))
 
 
 def _beside(folder: Path) -> Path:

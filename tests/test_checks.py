@@ -92,3 +92,11 @@ def test_a_model_that_calls_no_tools_is_told_where_the_tools_stand(tmp_path: Pat
         assert str(problem).endswith("t.yaml:4:1: target 't': m on p calls no tools; leave out `tools:`, or the target")
     else:
         assert not told
+
+
+def test_a_target_that_cannot_see_is_refused_at_the_case_whose_own_turn_shows_an_image(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    case = '{id: one, turns: [{user: "This?", images: [a.png]}]}'
+    (tmp_path / "s.yaml").write_text(f'suite: s\nprompts: [{{user: "x"}}]\ncases:\n  - {case}\ntargets: scout-sim\n')
+    (said,) = refused(load(tmp_path / "s.yaml"), "vision: false")
+    assert said.startswith("4: target 't': m on p cannot see images, and the case `one` shows one")

@@ -172,7 +172,7 @@ class EvalReader:
             }
             | dict(toolset.needs if toolset is not None else {}),
             grader_needs=_grader_needs(graders),
-            album=Album(prompts) if any(prompt.illustrated for prompt in prompts) else None,
+            album=Album(prompts),
             later_needs={
                 variable: f"a turn of the prompt `{prompt.id}`"
                 for prompt in prompts

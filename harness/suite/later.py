@@ -9,6 +9,7 @@ from harness.suite import templates
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.nouns import Asking, LaterTurn
+from harness.suite.pictures import Illustrated, Picture
 from harness.suite.problems import Location, Locator, Place, Problems
 from harness.suite.templates import Template
 from harness.suite.tool_language import LaterTurn as Written
@@ -38,17 +39,26 @@ class LaterTurns:
 
     def _turn(self, item: str | Written, at: Location, number: int) -> LaterTurn | None:
         text, where = (item, at) if isinstance(item, str) else (item.user, (*at, "user"))
-        place = self._text_place(where)
+        images = () if isinstance(item, str) else tuple(enumerate(item.images))
         try:
-            template = templates.compile(text, place)
+            template = self._template(text, self._text_place(where))
+            pictures = [self._picture(image, (*at, "images", index)) for index, image in images]
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
+        said = Illustrated((*pictures, template), self._files.images) if pictures else template
+        return LaterTurn(said) if isinstance(item, str) else self._graded(said, item, (*at, "graders"), number)
+
+    def _picture(self, text: str, at: Location) -> Picture:
+        return Picture(self._template(text, self._text_place(at)), self._base)
+
+    def _template(self, text: str, place: Place) -> Template:
+        template = templates.compile(text, place)
         if "expected" in template.variables | template.optional:
             self._problems.add(place, "a turn cannot use `expected`: the model would see the answer; remove it")
-        return LaterTurn(template) if isinstance(item, str) else self._graded(template, item, (*at, "graders"), number)
+        return template
 
-    def _graded(self, text: Template, item: Written, at: Location, number: int) -> LaterTurn:
+    def _graded(self, text: Template | Illustrated, item: Written, at: Location, number: int) -> LaterTurn:
         reader = GraderReader(self._files, self._base, self._locator, self._problems)
         specs = reader.named(reader.read(item.graders, at), at)
         graders = tuple(spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.model import Message
+from harness.model import Image, Message, Text
 from harness.suite.problems import Place
 from harness.suite.templates import Template, TemplateError
 
@@ -21,11 +21,15 @@ TurnRole = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class LaterTurn:
-    """What the user says after an answer; the graders of the answer to it, and whom they ask."""
+    """What the user says (and shows) after an answer; the graders of the answer to it, and whom they ask."""
 
-    text: Template
+    text: Template | Illustrated
     graders: tuple[GraderSpec, ...] = ()
     asked: tuple[Asking, ...] = ()
+
+    def content(self, variables: Mapping[str, Any], folder: Path | None) -> str | tuple[Text | Image, ...]:
+        """What is said for one case's variables; `folder` is its file's. Raises TemplateError."""
+        return self.text.render(variables) if isinstance(self.text, Template) else self.text.content(variables, folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Prompt:
 
     @property
     def illustrated(self) -> tuple[Illustrated, ...]:
-        """The turns that hold images."""
+        """The turns that hold images, but for later ones."""
         return tuple([turn for _, turn in self.turns if not isinstance(turn, Template)])
 
     @property

@@ -91,11 +91,20 @@ class Seen(NamedTuple):
     side: int
 
 
+class _Later(Protocol):
+    """What is needed of a later turn here."""
+
+    @property
+    def text(self) -> Template | Illustrated: ...
+
+
 class _Prompt(Protocol):
     """What is needed of a prompt here."""
 
     @property
     def illustrated(self) -> tuple[Illustrated, ...]: ...
+    @property
+    def later(self) -> Sequence[_Later]: ...
 
 
 class _Case(Protocol):
@@ -107,32 +116,42 @@ class _Case(Protocol):
     def vars(self) -> Mapping[str, Any]: ...
     @property
     def folder(self) -> Path | None: ...
+    @property
+    def later(self) -> Sequence[_Later] | None: ...
 
 
 class Album:
     """The images of one eval's cases, as far as a target may mind them: of each type the largest.
 
-    `heaviest` and `widest` are by media type; `most` is the largest number in one request, with the case that has it.
+    `heaviest` and `widest` are by media type; `most` is the largest number in one request, with the case that has it, and None
+    where there are no images.
     """
 
     def __init__(self, prompts: Sequence[_Prompt]) -> None:
         self.heaviest: dict[str, Seen] = {}
         self.widest: dict[str, Seen] = {}
         self.most: tuple[int, str, Place] | None = None
-        self._prompts = prompts
+        self._turns = [(prompt.illustrated, _illustrated(prompt.later)) for prompt in prompts]
+        self._any = any(first or later for first, later in self._turns)
+
+    def may_show(self, case: _Case) -> bool:
+        """Whether the case may show images at all."""
+        return self._any or bool(case.later)
 
     def check(self, case: _Case, place: Place, problems: Problems) -> int:
         """Look into every image the case shows in any prompt; what is wrong is noted where it is named.
 
-        Returns a hash of what the images hold.
+        Returns a hash of what the images hold, 0 where there are none.
         """
+        own = None if case.later is None else _illustrated(case.later)
         hashes = []
-        for prompt in self._prompts:
-            shown = [each for turn in prompt.illustrated for each in self._turn(turn, case, place, problems)]
+        for first, later in self._turns:
+            turns = (*first, *(later if own is None else own))
+            shown = [each for turn in turns for each in self._turn(turn, case, place, problems)]
             if len(shown) > (self.most[0] if self.most else 0):
                 self.most = (len(shown), case.id, place)
             hashes.append(shown)
-        return hash64(canonical([case.id, hashes]))
+        return hash64(canonical([case.id, hashes])) if any(hashes) else 0
 
     def _turn(self, turn: Illustrated, case: _Case, place: Place, problems: Problems) -> Iterator[str | None]:
         """The hash of each image."""
@@ -153,6 +172,10 @@ class Album:
             known = largest.get(seen.media_type)
             if known is None or measure > (known.size if largest is self.heaviest else known.side):
                 largest[seen.media_type] = seen
+
+
+def _illustrated(later: Sequence[_Later]) -> tuple[Illustrated, ...]:
+    return tuple(turn.text for turn in later if isinstance(turn.text, Illustrated))
 
 
 def longest_side(image: Image) -> int:

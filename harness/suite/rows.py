@@ -53,7 +53,7 @@ class Selection:
     """Which cases to keep, what each must give a value for, and what was seen of all of them.
 
     `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own.
-    `asked` is whom graders ask; `album` looks into the cases' images, where a prompt shows any. `later_needs` are those of the
+    `asked` is whom graders ask; `album` looks into the cases' images. `later_needs` are those of the
     prompts' later turns, which count where a case has none of its own.
     """
 
@@ -61,7 +61,7 @@ class Selection:
     limit: int | None
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
-    album: Album | None = None
+    album: Album = field(default_factory=lambda: Album(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)
     toolset: Toolset | None = None
     tags: set[str] = field(default_factory=set)
@@ -147,7 +147,8 @@ class CaseReader:
         for row in scan():
             before = len(self._problems)
             self._check_needs(row)
-            yield row if album is None or len(self._problems) > before else self._looked_into(row, album)
+            looked_into = album.may_show(row.case) and len(self._problems) == before
+            yield self._looked_into(row, album) if looked_into else row
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 

@@ -14,7 +14,6 @@ import orjson
 
 from harness.suite.callables import CALLABLES, digest
 from harness.suite.cases import canonical, hash64
-from harness.suite.templates import Template
 from harness.suite.toolset import portable
 
 if TYPE_CHECKING:
@@ -79,17 +78,14 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
         "graders": [_grader(spec, workspace) for spec in each.graders],
         "response_format": _format(each),
         **({"tools": _tools(each.toolset)} if each.toolset is not None else {}),
+        **({"images": True} if each.album is not None and each.album.most is not None else {}),
     }
 
 
 def _turns(prompt: Prompt) -> list[dict[str, Any]]:
-    """Role and source of each turn; one that shows images says how many places it has for them."""
     if prompt.text is not None:
         return [{"prompt": prompt.text.source, "raw": prompt.raw}]
-    return [
-        {"role": role, "content": turn.source} | ({} if isinstance(turn, Template) else {"images": len(turn.pictures)})
-        for role, turn in prompt.turns
-    ]
+    return [{"role": role, "content": turn.source} for role, turn in prompt.turns]
 
 
 def _later(prompt: Prompt) -> dict[str, Any]:

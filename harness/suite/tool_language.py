@@ -45,6 +45,9 @@ class LaterTurn(Language):
     """What the user says after an answer, and what judges the answer to it."""
 
     user: Text = Field(description="What the user says; a template filled in from the case's variables.")
+    images: Annotated[list[Text], OneOrMore] = Field(
+        default_factory=list, description="Images shown before it: paths or data URIs; templates."
+    )
     graders: Annotated[list[Any], OneOrMore] = Field(default_factory=list, description="What judges the answer to this turn.")
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from harness.model import Action, Conversation, Tool
+from harness.images import bare
+from harness.model import Action, Conversation, Message, Tool
 from harness.suite.nouns import Case, LaterTurn, Prompt
 from harness.suite.problems import Place
 
@@ -47,7 +48,7 @@ def conversation(toolset: Toolset | None, prompt: Prompt, case: Case) -> Convers
     whole = toolset.conversation if toolset is not None else NO_CONVERSATION
     if case.tools:
         whole = replace(whole, actions={**whole.actions, **{name: _own(value) for name, value in case.tools.items()}})
-    return replace(whole, turns=tuple(turn.text.render(case.vars) for turn in later)) if later else whole
+    return replace(whole, turns=tuple(turn.content(case.vars, case.folder) for turn in later)) if later else whole
 
 
 def later_turns(prompt: Prompt, case: Case) -> tuple[LaterTurn, ...]:
@@ -60,7 +61,8 @@ def identity(toolset: Toolset | None, conversation: Conversation, variables: Map
     needs = toolset.needs if toolset is not None else ()
     used = {name: variables[name] for name in needs if name in variables}
     actions = {name: portable(action) for name, action in conversation.actions.items()}
-    return [conversation.turns, conversation.max_turns, actions, used]
+    turns = [bare(Message("user", turn)).content for turn in conversation.turns]
+    return [turns, conversation.max_turns, actions, used]
 
 
 def portable(action: Action) -> list[Any]:

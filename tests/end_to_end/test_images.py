@@ -14,6 +14,7 @@ import pytest
 from harness.engine.blobs import BLOBS
 from harness.engine.folder import RECORDS, read_records
 from harness.errors import ExitCode
+from harness.images import images_of
 from tests.pictures import noise, picture
 from tests.support import Command, Simulated
 
@@ -129,3 +130,19 @@ def test_the_report_shows_the_pictures(cli: Command, suite: Path, tmp_path: Path
     (run / BLOBS / sha256(noise()).hexdigest()).unlink()
     assert "the report cannot show it" in " ".join(cli("report", run).out.split())
     assert "[image png 60×60, its bytes are missing]" in (run / "report.html").read_text("utf-8")
+
+
+def test_an_image_of_a_later_turn_is_sent_with_all_that_was_said_before(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    (tmp_path / "large.png").write_bytes(noise())
+    (tmp_path / "small.jpg").write_bytes(picture("JPEG"))
+    text = SUITE.format(provider="openai", model="tiny", url=simulator.openai).replace("repeats: 2", "repeats: 1")
+    text = text.replace('images: "{{ picture }}"}', 'images: "{{ picture }}", turns: [{user: "And?", images: small.jpg}]}')
+    (tmp_path / "s.yaml").write_text(text)
+    ended = cli("run", tmp_path / "s.yaml", "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    (large,) = (record for record in read_records(tmp_path / "run") if record.case == "large")
+    asked = [images_of(each.request.messages) for each in large.exchanges]
+    assert [[image.media_type for image in images] for images in asked] == [["image/png"], ["image/png", "image/jpeg"]]
+    assert [blob.read_bytes() for blob in (tmp_path / "run" / BLOBS).iterdir()] == [noise()]

@@ -14,6 +14,7 @@ from harness.errors import InfrastructureError, SuiteError
 from harness.model import Image, Message, Text
 from harness.suite import Suite, load
 from harness.suite.imagefiles import MAX_BYTES, ImageFiles
+from harness.suite.toolset import conversation, identity
 from tests.pictures import animated, bomb, picture
 
 Write = Callable[..., Path]
@@ -224,3 +225,53 @@ def test_few_images_are_kept_in_memory_however_many_there_are(tmp_path: Path, mo
     assert len(files._kept) < 10
     assert files._size == sum(len(name) + len(image.data) for name, image in files._kept.items()) <= 2_000
     assert files.image("0.png", tmp_path).height == 8
+
+
+LATER = """\
+suite: s
+prompts:
+  - user: "What is it?"
+    turns:
+      - {user: "And this?", images: "{{ second }}"}
+cases:
+  - {id: prompts-own, vars: {second: b.png}}
+  - {id: its-own, vars: {second: b.png}, turns: [{user: "Or this?", images: [a.png, "{{ second }}"]}, "Well?"]}
+targets: scout-sim
+"""
+
+
+def test_a_later_turn_shows_images_too(write: Write) -> None:
+    for name in ("a", "b"):
+        write(f"suites/{name}.png", picture(size=(10, ord(name))))
+    (evaluation,) = load(write("suites/s.yaml", LATER)).evals
+    (prompt,), (first, second) = evaluation.prompts, evaluation.cases
+    by_prompt, by_case = (conversation(None, prompt, case) for case in (first, second))
+    assert by_prompt is not None
+    assert by_case is not None
+    ((image, said),) = by_prompt.turns
+    assert isinstance(image, Image)
+    assert (image.height, said) == (ord("b"), Text("And this?"))
+    shown, plain = by_case.turns
+    assert [part.height for part in shown if isinstance(part, Image)] == [ord("a"), ord("b")]
+    assert plain == "Well?"
+    assert str(image.data) not in str(identity(None, by_prompt, {}))
+    assert str(image.sha256) in str(identity(None, by_prompt, {}))
+    assert evaluation.album is not None
+    assert evaluation.album.most is not None
+    assert evaluation.album.most[:2] == (2, "its-own")
+
+
+def test_a_wrong_image_of_a_later_turn_is_refused_where_it_stands(write: Write) -> None:
+    write("suites/b.png", picture())
+    (sentence,) = sentences(LATER, write)
+    assert sentence == '8: there is no file "a.png"; did you mean `b.png`?'
+
+
+def test_what_a_later_image_holds_is_part_of_what_resuming_compares(write: Write) -> None:
+    for name in ("a", "b"):
+        write(f"suites/{name}.png", picture())
+    path = write("suites/s.yaml", LATER)
+    before = load(path).fingerprint()
+    write("suites/a.png", picture(colour="blue"))
+    after = load(path).fingerprint()
+    assert {axis for axis in before if before[axis] != after[axis]} == {"cases"}
