@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness import registry
 from harness.errors import Problem, SuiteError, UsageError

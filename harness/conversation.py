@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from harness.flow import TARGET, Ask, Flow, FunctionCall
 from harness.graders.schema import Schema

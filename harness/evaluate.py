@@ -6,6 +6,7 @@ Reads like a table of contents: load, prepare, probe, send, record, report. The 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import secrets
 import signal
 import threading
@@ -13,12 +14,14 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from harness import registry
 from harness.engine.batch import MOST_OPEN, Books, gathering
@@ -122,7 +125,7 @@ def resume(
     folder = Path(folder)
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
-    loaded = load(suite_path(folder, manifest), overrides if budget is None else replace(overrides, budget=budget))
+    loaded = load(suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget))
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
     owed = Owed.read(folder, retry_errors=retry_errors)
     with prepared(loaded, environment(env_file), live=True) as ready:
@@ -331,7 +334,7 @@ def _outcome(folder: Path, ended: _Ended) -> Outcome:
     if ended.interrupted:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
-    return replace(report([folder], stopped=codes), stopped=tuple(stopped))
+    return dataclasses.replace(report([folder], stopped=codes), stopped=tuple(stopped))
 
 
 # ── Loops and signals ─────────────────────────────────────────────────────────────────────────────────────────────────

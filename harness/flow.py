@@ -12,8 +12,10 @@ lead it the same way.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
+
+from msgspec.structs import replace
 
 from harness.model import Request, Response, Target, ToolCall
 

@@ -6,7 +6,8 @@ An image's bytes are many and its hash is short: a trial's key and a line of the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from harness.model import Exchange, Image, Message, Text
 

@@ -1,16 +1,17 @@
 """The nouns that exist at run time: what is asked, what came back, and what it was worth.
 
-All are frozen slotted dataclasses, so that a million of them are cheap, and all are plain data, so that they go to disk and
-come back unchanged (`harness.records`). Times are `perf_counter_ns` marks of one process; money is US dollars; unknown is
+All are frozen structs, so that a million of them are cheap, and all are plain data, so that they go to disk and come back
+unchanged (`harness.records`). Times are `perf_counter_ns` marks of one process; money is US dollars; unknown is
 None, never 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 Role = Literal["system", "user", "assistant", "tool"]
 Boundary = Literal["target", "transport", "provider", "tool", "grader", "budget"]
@@ -20,16 +21,13 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "unknow
 # ── What is asked ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True, tag_field="type", tag="text"):
     """A text part of a message's content."""
 
     text: str
-    type: Literal["text"] = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True, tag_field="type", tag="image"):
     """An image part of a message's content; `data` is base64, without a `data:` prefix; width and height are pixels.
 
     `sha256` (hex) is of the file's bytes. In a run folder `data` may be empty: then the bytes are in `blobs/<sha256>`.
@@ -40,11 +38,9 @@ class Image:
     width: int | None = None
     height: int | None = None
     sha256: str | None = None
-    type: Literal["image"] = "image"
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True):
     """A function somebody wants called; `arguments` is JSON text, as the model wrote it."""
 
     id: str
@@ -52,8 +48,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(Struct, frozen=True):
     """What became of a `ToolCall`: `content` is the function's value as JSON text, or `error` says why there is none."""
 
     id: str
@@ -61,8 +56,7 @@ class ToolResult:
     error: Error | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One turn of a conversation, in no provider's dialect.
 
     `failed` is of a tool's message: the call raised, and the content says how. `echo` is what the provider that wrote the turn
@@ -86,8 +80,7 @@ class Message:
         return "".join(part.text for part in self.content if isinstance(part, Text))
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True):
     """A function the model may ask for; `parameters` is a JSON Schema of type object."""
 
     name: str
@@ -95,8 +88,7 @@ class Tool:
     parameters: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseFormat:
+class ResponseFormat(Struct, frozen=True):
     """The form the answer must have: any JSON, or JSON that fits `schema`; `guided_json` is Workers AI's word for that."""
 
     type: Literal["json_object", "json_schema", "guided_json"]
@@ -104,8 +96,7 @@ class ResponseFormat:
     name: str = "answer"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One question to a model, in no provider's dialect; `sampling` uses the canonical parameter names (docs/suites.md).
 
     `prompt` replaces `messages` for models that complete plain text; `raw` says it already carries the chat template's tokens.
@@ -126,8 +117,7 @@ class Request:
 # ── Whom it is asked ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """US dollars per million tokens; None = unknown. `per_request` is dollars. `source` says where the figures are from.
 
     `tiers` are the prices of a whole request whose input tokens exceed a threshold, in ascending order of it.
@@ -143,8 +133,7 @@ class Price:
     tiers: tuple[tuple[int, Price], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Seconds: to connect, to the first content event, between two content events, and over the whole attempt."""
 
     connect: float = 10.0
@@ -153,8 +142,7 @@ class Timeouts:
     total: float = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How hard one target may be driven: slots, requests and tokens per minute, retries after the first attempt."""
 
     concurrency: int = 8
@@ -164,8 +152,7 @@ class Limits:
     timeouts: Timeouts = Timeouts()
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The thing under test.
 
     `address` is the base URL as declared (it may name environment variables) and is part of a trial's key; `base_url` is
@@ -192,8 +179,7 @@ class Target:
     env: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(Struct, frozen=True):
     """Where an API key goes: `header: prefix + value of the variable env`."""
 
     env: str
@@ -201,8 +187,7 @@ class Auth:
     prefix: str = "Bearer "
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(Struct, frozen=True):
     """One encoded HTTP request: everything but the target's base URL and the API key's value."""
 
     path: str
@@ -212,16 +197,14 @@ class Wire:
     method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Requests that are asked together and answered later; `id` is the service's name for them, None until it has one."""
 
     requests: tuple[Request, ...]
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """What goes down the Send stack: a request to a target, and whose it is.
 
     `key` is the trial's key, `position` the place in its flow (`t0` the first ask of the target, `g1.0` the first ask of the
@@ -245,8 +228,7 @@ class Call:
 # ── What came back ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(Struct, frozen=True):
     """Why a trial, a response or a grade has no value, named for the boundary where it broke.
 
     `kind` is a short stable word (`timeout`, `rate_limited`, `truncated`); `retry_after` is seconds, as the server asked.
@@ -261,8 +243,7 @@ class Error:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Tokens in disjoint buckets, None where unknown; `neurons` and `cost` (US dollars) as the provider billed them."""
 
     input: int | None = None
@@ -286,8 +267,7 @@ class Usage:
         return None if self.output is None else self.output + self.reasoning
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """When each thing happened (docs/measures.md), in `perf_counter_ns` of one process; None where it did not or is not known.
 
     `events` are the arrivals of the content events; `reads` is in how many reads from the socket they came.
@@ -309,8 +289,7 @@ class Marks:
 NO_MARKS = Marks()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One try of one request; `waited` is the seconds of backoff before it. `clock` says who stamped the arrivals."""
 
     marks: Marks = NO_MARKS
@@ -332,8 +311,7 @@ CACHED = "cached"
 """The flag of a response that a gateway gave from its cache: its latency says nothing of the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenLogprob:
+class TokenLogprob(Struct, frozen=True):
     """A token of the answer with the natural logarithm of its probability; `top` are the likeliest ones in its place."""
 
     token: str
@@ -341,8 +319,7 @@ class TokenLogprob:
     top: tuple[tuple[str, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """What became of a Request, for every outcome: an answer, or what there is of one and `error`.
 
     `message` keeps the partial text of a cut stream. `model` is the id the server says it served. `attempts` is empty
@@ -372,8 +349,7 @@ class Response:
         return self.message.text if self.message else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """What an exchange cost in US dollars over all its attempts: as the provider reported it and as tokens × price say."""
 
     reported: float | None = None
@@ -385,8 +361,7 @@ class Cost:
         return self.priced if self.reported is None else self.reported
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True):
     """A Request and its Response, as sent to the target named `target` in the flow's role `role` at `position`."""
 
     position: str
@@ -400,8 +375,7 @@ class Exchange:
 # ── What it was worth ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Grade:
+class Grade(Struct, frozen=True):
     """A grader's verdict: bool = pass or fail, float in 0..1 = score, str = label, None = ungraded (then `error` says why).
 
     `exchanges` are the grader's own (a judge's), so that their cost is kept apart.
@@ -425,8 +399,7 @@ class Grade:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """What groups and pairs trials: everything but the content. `setting` is one point of the sweep."""
 
     eval: str
@@ -437,8 +410,7 @@ class Identity:
     repeat: int
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """What calling a tool does: it runs `function` (`<absolute path>:<name>`), fails with `raises`, or has the value `returns`.
 
     `templated` says that `returns` is to be filled in, from the case's variables and the call's `arguments`. `source` stands
@@ -455,8 +427,7 @@ class Action:
     trusted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True):
     """How a trial goes on after its first request: what each tool does, by name, and what the user says in later `turns`.
 
     In each of the user's turns the model is asked at most `max_turns` times.
@@ -467,8 +438,7 @@ class Conversation:
     max_turns: int = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """One planned question. `key` hashes the identity and what will be sent (design: unit of work, resume and sharding).
 
     `variables` are the case's variables and `graders` the index of its grader set, for whoever grades the answer. Without a
@@ -487,8 +457,7 @@ class Trial:
     turn_graders: tuple[tuple[Any, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, tag_field="kind", tag="record"):
     """What happened to one Trial; a line of `records.jsonl`.
 
     `cost` is the target's in US dollars, `grading_cost` the judges'. `session` names the stretch of the run whose clock the
@@ -515,7 +484,6 @@ class Record:
     expected: Any = None
     flags: tuple[str, ...] = ()
     parsed: Any = None
-    kind: Literal["record"] = "record"
 
     @property
     def response(self) -> Response | None:
@@ -528,8 +496,7 @@ class Record:
         return self.error is None and any(grade.value is None and grade.weight > 0 for grade in self.grades)
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are the same moment.
 
     `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how many seconds the event loop
@@ -545,8 +512,7 @@ class Session:
     in_flight: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What a run folder says of itself before its first record.
 
     `planned` counts trials; `arithmetic` is that count as a person reads it; `plan` maps each axis of the plan to what

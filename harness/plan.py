@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
 from math import isqrt
 from typing import Any
 
+import msgspec
 import orjson
-from pydantic import TypeAdapter
+from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.images import bare
@@ -27,6 +28,7 @@ from harness.suite.templates import Verbatim
 
 SeedRange = tuple[int, int]
 
+_encoder = msgspec.json.Encoder(order="deterministic")
 _VERBATIM = "\0verbatim"
 
 
@@ -205,14 +207,15 @@ def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
 
 def to_json(trial: Trial) -> bytes:
     """`trial` as JSON, for another process."""
-    return orjson.dumps(trial, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    fields = msgspec.to_builtins(replace(trial, graders=())) | {"graders": trial.graders}
+    return orjson.dumps(fields, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 
 def from_json(data: bytes) -> Trial:
     """The trial that `to_json` wrote. Raises ValueError where it is none."""
     fields = orjson.loads(data)
     graders = tuple(GraderSpec.model_validate(_verbatim(spec)) for spec in fields.pop("graders"))
-    return replace(TypeAdapter(Trial).validate_python(fields), graders=graders)
+    return replace(msgspec.convert(fields, Trial), graders=graders)
 
 
 def _plain(value: Any) -> Any:
@@ -279,8 +282,8 @@ def _target_bytes(target: Target) -> bytes:
 
 def _dumps(value: Any) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    except (orjson.JSONEncodeError, TypeError):
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
         return repr(value).encode("utf-8", "surrogatepass")
 
 

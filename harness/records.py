@@ -1,20 +1,18 @@
 """A line of `records.jsonl` and the Record it holds: pure, checksummed, lossless.
 
-A line is one JSON object whose last member is `crc`, the CRC-32 (eight hex digits) of the bytes before it. orjson writes it;
-what orjson refuses (lone surrogates, integers over 64 bit, nesting past 254) goes through `json.dumps(ensure_ascii=True)`, and
-comes back the same way. Reading checks the sum, then validates every field.
+A line is one JSON object whose last member is `crc`, the CRC-32 (eight hex digits) of the bytes before it. msgspec writes and
+reads it; what it refuses (lone surrogates) goes through `json.dumps(ensure_ascii=True)`, and comes back the same way. Reading
+checks the sum, and the type of every field.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, is_dataclass
-from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import TypeAlias
 from zlib import crc32
 
-import orjson
-from pydantic import TypeAdapter, ValidationError
+import msgspec
+from msgspec import Struct
 
 from harness.model import Exchange, Record, ToolResult
 
@@ -25,30 +23,25 @@ _CRC = b',"crc":"'
 _TAIL = len(_CRC) + 8 + len(b'"}')
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeLine:
+class ExchangeLine(Struct, frozen=True, tag_field="kind", tag="exchange"):
     """A journal line: one completed exchange of a trial that has no record yet; `session` names the clock of its marks."""
 
     key: str
     repeat: int
     session: str
     exchange: Exchange
-    kind: Literal["exchange"] = "exchange"
 
 
-@dataclass(frozen=True, slots=True)
-class ToolLine:
+class ToolLine(Struct, frozen=True, tag_field="kind", tag="tool"):
     """A journal line: one completed tool call of a trial that has no record yet."""
 
     key: str
     session: str
     position: str
     result: ToolResult
-    kind: Literal["tool"] = "tool"
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLine:
+class BatchLine(Struct, frozen=True, tag_field="kind", tag="batch"):
     """A journal line: a batch was submitted, and the service calls it `id`; written before it is first asked after.
 
     `trials` are the keys of the trials in it, in order, and `inputs` about how many input tokens each has; `key` is a hash of
@@ -62,10 +55,12 @@ class BatchLine:
     trials: tuple[str, ...]
     inputs: tuple[int, ...]
     most: float | None = None
-    kind: Literal["batch"] = "batch"
 
 
 Line: TypeAlias = Record | ExchangeLine | ToolLine | BatchLine
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder[Line](Line)
 
 
 class CorruptLineError(ValueError):
@@ -74,7 +69,7 @@ class CorruptLineError(ValueError):
 
 def encode(line: Line) -> bytes:
     """The line's bytes, newline included."""
-    body = _dumps(line)[:-1]
+    body = _written(line)[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
@@ -82,17 +77,9 @@ def decode(raw: bytes) -> Line:
     """The line in `raw` (with or without its newline). Raises CorruptLineError, naming what is wrong."""
     text = check(raw)
     try:
-        fields = _loads(text)
-        kind = fields.pop("kind", None)
-        fields.pop("crc")
-        line: Line = _adapter(kind).validate_python(fields)
-        return line
-    except (KeyError, AttributeError) as missing:
-        raise CorruptLineError(f"not a line of this format: {missing}") from missing
-    except ValidationError as invalid:
-        first = invalid.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise CorruptLineError(f"{place}: {first['msg']}") from invalid
+        return _read(text)
+    except (ValueError, RecursionError) as invalid:  # msgspec's errors are ValueErrors
+        raise CorruptLineError(f"not a line of this format: {invalid}") from invalid
 
 
 def check(raw: bytes) -> bytes:
@@ -106,26 +93,19 @@ def check(raw: bytes) -> bytes:
     return line
 
 
-def _dumps(value: Any) -> bytes:
+def _written(line: Line) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
-    except (orjson.JSONEncodeError, TypeError):
-        return json.dumps(value, ensure_ascii=True, separators=(",", ":"), default=_plain).encode()
+        return _encoder.encode(line)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")).encode()
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def _loads(raw: bytes) -> Any:
+def _read(text: bytes) -> Line:
     try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return json.loads(raw)
-
-
-@lru_cache
-def _adapter(kind: str) -> TypeAdapter[Any]:
-    return TypeAdapter({"record": Record, "exchange": ExchangeLine, "tool": ToolLine, "batch": BatchLine}[kind])
+        line: Line = _decoder.decode(text)
+        return line
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:  # lone surrogates, which only the standard library reads
+        read: Line = msgspec.convert(json.loads(text), Line)
+        return read

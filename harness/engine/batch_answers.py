@@ -8,7 +8,9 @@ no latency, so its marks say only when it was fetched.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from harness.model import BATCHED, Attempt, Error, Marks, Request, Response, Target, Usage
 from harness.pricing.tokens import estimate_answer, shared

@@ -12,9 +12,10 @@ from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from harness.images import file_size, is_bare, with_images
 from harness.model import Exchange, Image, Message, Record

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import orjson
-from pydantic import TypeAdapter, ValidationError
 
 from harness import records
 from harness.errors import StoreError, UsageError
@@ -26,7 +26,7 @@ RECORDS = "records.jsonl"
 
 def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None:
     """Put the manifest in place whole: written beside, fsynced, renamed. Raises StoreError."""
-    write_file(folder / MANIFEST, orjson.dumps(redactor.value(manifest), option=orjson.OPT_INDENT_2) + b"\n")
+    write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(redactor.value(manifest)), indent=2) + b"\n")
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -54,12 +54,12 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{path}: written by a newer version (format {fields['schema']}; this one reads up to "
                 f"{records.SCHEMA_VERSION}); upgrade evalharness to read it"
             )
-        return TypeAdapter(Manifest).validate_python(fields)
+        return msgspec.convert(fields, Manifest)
     except FileNotFoundError as missing:
         raise UsageError(f"{folder}: not a run folder: it has no {MANIFEST}") from missing
     except OSError as refused:
         raise StoreError(f"{path}: cannot be read: {refused.strerror}") from refused
-    except (orjson.JSONDecodeError, AttributeError, ValidationError) as damaged:
+    except (orjson.JSONDecodeError, AttributeError, msgspec.ValidationError) as damaged:
         raise UsageError(f"{path}: damaged, cannot be read as a manifest: {damaged}") from damaged
 
 

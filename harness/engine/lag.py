@@ -12,10 +12,11 @@ import gc
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from harness.model import STALLED, Exchange, Marks
 

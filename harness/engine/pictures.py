@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 import orjson
+from msgspec.structs import replace
 
 from harness import records
 from harness.engine.blobs import BlobError, Blobs

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.engine.drive import FIRST, CallTool, Journal, drive
 from harness.engine.formed import UNFORMED, formed

@@ -13,10 +13,11 @@ import errno
 import fcntl
 import os
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from harness import records
 from harness.engine.blobs import Blobs

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
+from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from harness.flow import Flow
@@ -23,8 +24,7 @@ UNKNOWN = "unknown"
 """The kind of a GraderError where a grader needs a measure that the answer came without."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """All a grader sees, and nothing else: the answer, how it came, and what was expected of it.
 
     `text` is the final message's text; `messages` the conversation asked; `latency` and `ttft` are seconds, `cost` US dollars,
@@ -46,8 +46,7 @@ class Answer:
     turns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A grader's finding: bool = pass or fail, float in 0..1 = score, str = label, None = cannot say; why, in `reason`."""
 
     value: bool | float | str | None

@@ -7,9 +7,9 @@ or {"value": …, "reason": …}. What it may do, and what it cannot be kept fro
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
+from msgspec.structs import asdict
 from pydantic import Field, field_validator
 
 from harness.flow import Flow

@@ -8,13 +8,14 @@ happens to be called `gpt-4o` has no price instead of a wrong one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from msgspec.structs import replace
 
 from harness.model import Price
 

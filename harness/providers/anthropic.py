@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import groupby
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
 from harness.providers import chat

@@ -22,8 +22,7 @@ class Signal(Enum):
     ANSWER = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """What an HTTP answer means once it is complete (or cut): everything of a Response that is not the transport's."""
 
     message: Message | None = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.model import Error, Request, Target, Usage, Wire
 from harness.providers import chat, usage

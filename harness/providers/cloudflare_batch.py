@@ -8,8 +8,9 @@ request by `external_reference` or, where the service keeps none, by its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.model import Message, Request, Target, Usage, Wire
 from harness.providers import failures, usage

@@ -7,7 +7,7 @@ same is flagged (`decoding`).
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from harness.model import Request, Target, Wire
 from harness.providers import cloudflare

@@ -7,9 +7,10 @@ are left out, as protocol buffers do; a prompt that is blocked has no candidate 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import groupby, zip_longest
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
 from harness.providers.base import Signal

@@ -8,9 +8,10 @@ A function is strict only where its schema allows that, because a strict one wit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import takewhile
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage, Wire
 from harness.providers import chat, failures, probabilities, usage

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from harness.model import Auth, Request, ResponseFormat, Target, Wire
 from harness.providers.openai import OpenAIDecoder, Traits, wire

@@ -6,11 +6,11 @@ Both are the same on every machine: a path is given relative to the workspace, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from msgspec.structs import asdict
 
 from harness.suite.callables import CALLABLES, digest
 from harness.suite.cases import canonical, hash64

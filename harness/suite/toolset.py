@@ -7,8 +7,10 @@ holds, so that a trial's key is the same on every machine, and another one when 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.images import bare
 from harness.model import Action, Conversation, Message, Tool

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from time import perf_counter_ns
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Attempt, Call, Error, Marks, Response, Target, Usage

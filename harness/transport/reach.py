@@ -7,7 +7,7 @@ its trials is owed to a later session and not spent as errors.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from harness.model import Error
 

@@ -10,9 +10,11 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 T = TypeVar("T")
 
@@ -55,7 +57,7 @@ class Redactor:
     def value(self, value: T) -> T:
         """`value` with every string in it redacted, however deep: the same object where that changes nothing.
 
-        Goes through dataclasses, mappings (keys too), lists and tuples; anything else is left alone.
+        Goes through structs, mappings (keys too), lists and tuples; anything else is left alone.
         """
         redacted: T = self._value(value)
         return redacted
@@ -65,7 +67,7 @@ class Redactor:
             return self.text(value)
         if isinstance(value, bytes):
             return self.data(value)
-        if is_dataclass(value) and not isinstance(value, type):
+        if isinstance(value, Struct):
             return self._fields(value)
         if isinstance(value, Mapping):
             items = {self._value(key): self._value(item) for key, item in value.items()}
@@ -75,13 +77,13 @@ class Redactor:
             return value if all(map(_is, parts, value)) else type(value)(parts)
         return value
 
-    def _fields(self, value: Any) -> Any:
+    def _fields(self, value: Struct) -> Struct:
         changes = {}
-        for field in fields(value):
-            before = getattr(value, field.name)
+        for name in value.__struct_fields__:
+            before = getattr(value, name)
             after = self._value(before)
             if after is not before:
-                changes[field.name] = after
+                changes[name] = after
         return replace(value, **changes) if changes else value
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
+
+from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Call, Exchange, Response, Target

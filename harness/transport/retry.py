@@ -8,8 +8,9 @@ run repeats itself. The same HTTP 500 with the same words twice is permanent: so
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from harness.model import Attempt, Call, Error, Response
 from harness.transport.send import REAL_CLOCK, Clock, Send

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from harness.model import Call, Limits, Response, Target
 from harness.pricing.cost import exchange_cost, output_bound, upper_bound
@@ -22,8 +24,7 @@ from harness.transport.send import Clock, Send
 from harness.transport.stop import Stop
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """What a stack is held to, beside its targets' own limits.
 
     `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so far, and `held` what each

@@ -7,7 +7,8 @@ asked one with the target, the served one with the response.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from harness.model import Call, Error, Response
 from harness.providers.served import is_served

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness.analysis import stats
 from harness.analysis.cases import CASE_LIMIT, PREVIEW

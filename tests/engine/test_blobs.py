@@ -6,10 +6,10 @@ import asyncio
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from harness.engine.blobs import BLOBS, Blobs
 from harness.engine.folder import RECORDS, Damage, read_lines

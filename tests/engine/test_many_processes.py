@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from harness import plan, records
 from harness.model import Limits, Price, Record, Target, Trial
@@ -51,15 +52,15 @@ def target(simulator: Simulated) -> Target:
 def run_share(terms: Terms, targets: Sequence[Target], trials: Sequence[Trial]) -> subprocess.Popen[bytes]:
     """Begin a share in a process of its own."""
     share = {
-        "terms": asdict(terms),
-        "targets": [asdict(target) for target in targets],
+        "terms": msgspec.to_builtins(terms),
+        "targets": msgspec.to_builtins(targets),
         "trials": [orjson.loads(plan.to_json(trial)) for trial in trials],
     }
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("worker.py")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert process.stdin
-    process.stdin.write(orjson.dumps(share, default=str))
+    process.stdin.write(orjson.dumps(share))
     process.stdin.close()
     return process
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image as Pillow
 
 from harness.engine.blobs import BLOBS

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from harness import records
 from harness.engine.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest

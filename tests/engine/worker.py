@@ -9,8 +9,8 @@ import asyncio
 import sys
 from typing import Any
 
+import msgspec
 import orjson
-from pydantic import TypeAdapter
 
 from harness import plan, records, registry
 from harness.engine.progress import Progress, Tally
@@ -25,8 +25,8 @@ from harness.transport.stop import Stop
 async def main() -> None:
     """Run the share, and print its records."""
     given = orjson.loads(sys.stdin.buffer.read())
-    terms = TypeAdapter(Terms).validate_python(given["terms"])
-    targets = TypeAdapter(tuple[Target, ...]).validate_python(given["targets"])
+    terms = msgspec.convert(given["terms"], Terms)
+    targets = msgspec.convert(given["targets"], tuple[Target, ...])
     trials = [plan.from_json(orjson.dumps(trial)) for trial in given["trials"]]
     async with Http({}) as http:
         await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials), lambda _: False)

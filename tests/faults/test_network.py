@@ -15,13 +15,13 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
 from harness.providers.anthropic import provider

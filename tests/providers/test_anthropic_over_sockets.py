@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from harness.model import Message, Request, Response, ResponseFormat, Target, Tool
 from harness.simulator import Config, start

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Auth, Message, Request, ResponseFormat, Target, ToolCall, Usage

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
 from harness.providers.base import Decoded, Signal

@@ -6,7 +6,6 @@ import csv as csv_reader
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from io import StringIO
 from types import ModuleType
 from xml.etree import ElementTree
@@ -14,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
 
 from harness.analysis.comparison import Comparison

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
 import uvloop
+from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target, Timeouts

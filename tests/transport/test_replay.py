@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from harness.model import Attempt, Call, Cost, Error, Exchange, Marks, Message, Response, Target, ToolCall, Wire
 from harness.transport.replay import Replay, Stored, replay_key, stored
