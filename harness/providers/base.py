@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
+from msgspec import Struct
+
 from harness.model import Error, FinishReason, Message, Request, Target, TokenLogprob, Usage, Wire
 
 
