@@ -52,8 +52,10 @@ SIMULATOR_PATHS = {
     "cloudflare-chat": "/client/v4/accounts/simulated",
     "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",
     "gemini": "",
+    "mistral": "/mistral/v1",
     "openai": "/v1",
     "openai-responses": "/v1",
+    "vllm": "/vllm/v1",
 }
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 

@@ -15,14 +15,21 @@ JSON = ("content-type", "application/json")
 STREAM = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
 
 
+def head(body: Body) -> tuple[tuple[str, str], ...]:
+    """The headers of a body: of events or of JSON, unless it says itself what it is."""
+    usual = (JSON,) if body.frames is None else STREAM
+    told = any(name == "content-type" for name, _ in body.headers)
+    return (*(pair for pair in usual if not told or pair[0] != "content-type"), *body.headers)
+
+
 async def deliver(line: Line, body: Body, offsets: Sequence[float]) -> None:
     """Send all of `body`; `offsets` are the seconds after arrival at which each decoding step is done."""
     if body.frames is None:
         await line.wait_until(offsets[-1])
-        await line.start(body.status, (JSON, *body.headers), len(body.content))
+        await line.start(body.status, head(body), len(body.content))
         await line.finish(body.content)
         return
-    await line.start(body.status, (*STREAM, *body.headers))
+    await line.start(body.status, head(body))
     await send_frames(line, body.frames, offsets)
     await line.finish()
 

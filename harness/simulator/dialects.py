@@ -21,6 +21,8 @@ from harness.simulator import (
     gemini,
     gemini_answers,
     gemini_checks,
+    mistral,
+    ollama,
     openai,
     openai_answers,
     responses,
@@ -100,6 +102,18 @@ class Chat:
     def _asked(self, request: openai.Request) -> Asked:
         render = openai_answers.streamed if request.stream else openai_answers.whole
         return Asked(request.prompt, request.choices, partial(render, request))
+
+
+class VLLM(Chat):
+    """`POST /vllm/v1/chat/completions`: any server that lets pass what it does not know."""
+
+    def read(self, content: bytes) -> Asked:
+        return self._asked(openai.read_vllm(content))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        kind = "BadRequestError" if refusal.status < 500 else "InternalServerError"
+        error = {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.status}
+        return Body(refusal.status, (), orjson.dumps({"error": error}))
 
 
 class CloudflareChat(Chat):
@@ -189,9 +203,46 @@ class Gemini:
         return b"{}\n"
 
 
+class Mistral:
+    """`POST /mistral/v1/chat/completions`."""
+
+    def read(self, content: bytes) -> Asked:
+        request = mistral.read(content)
+        return Asked(request.prompt, request.choices, partial(mistral.streamed if request.stream else mistral.whole, request))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return mistral.refused(refusal)
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return mistral.failure(status, code, message)
+
+    def empty(self) -> bytes:
+        return orjson.dumps({"object": "chat.completion", "choices": []})
+
+
+class Ollama:
+    """`POST /api/chat`."""
+
+    def read(self, content: bytes) -> Asked:
+        request = ollama.read(content)
+        return Asked(request.prompt, 1, partial(ollama.streamed if request.stream else ollama.whole, request))
+
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return ollama.refused(refusal)
+
+    def failure(self, status: int, code: str | None = None, message: str | None = None) -> Refusal:
+        return ollama.failure(status, code, message)
+
+    def empty(self) -> bytes:
+        return b"{}\n"
+
+
 DOORS: dict[str, Callable[[], Dialect]] = {
+    "/api/chat": Ollama,
+    "/mistral/v1/chat/completions": Mistral,
     "/v1/chat/completions": Chat,
     "/v1/messages": Messages,
     "/v1/responses": Responses,
+    "/vllm/v1/chat/completions": VLLM,
 }
 """The dialects at fixed addresses, one a line."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.simulator.delivery import JSON, STREAM, deliver, send_frames
+from harness.simulator.delivery import JSON, deliver, head, send_frames
 from harness.simulator.dialects import Dialect
 from harness.simulator.faults import Fault
 from harness.simulator.line import Line
@@ -59,11 +59,11 @@ async def _instead(line: Line, fault: Fault, words: Words) -> None:
 
 async def _empty(line: Line, words: Words, body: Body) -> None:
     if body.frames is not None:
-        await line.start(200, (*STREAM, *body.headers))
+        await line.start(200, head(body))
         await line.finish()
         return
     content = words.dialect.empty()
-    await line.start(200, (JSON, *body.headers), len(content))
+    await line.start(200, head(body), len(content))
     await line.finish(content)
 
 
@@ -74,7 +74,7 @@ async def _part_way(line: Line, fault: Fault, words: Words, body: Body, offsets:
     short = fault.kind == "cut" and fault.how == "short_length"
     await line.start(
         body.status,
-        (*(STREAM if body.frames is not None else (JSON,)), *body.headers),
+        head(body),
         sum(len(frame.data) for frame in frames) if short else None,
     )
     await send_frames(line, frames[:kept], offsets)

@@ -5,6 +5,7 @@ What surprises: OpenAI refuses a key it does not know; Cloudflare's endpoint doe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -98,6 +99,14 @@ def read(content: bytes, *, strict: bool) -> Request:
         include_usage=options.get("include_usage") is True,
         obfuscate=options.get("include_obfuscation") is not False,
     )
+
+
+def read_vllm(content: bytes) -> Request:
+    """Check a body as vLLM does: unknown keys are let pass, and a schema may stand in `structured_outputs`."""
+    request = read(content, strict=False)
+    outputs = json_object(content).get("structured_outputs")
+    schema = outputs.get("json") if isinstance(outputs, dict) else None
+    return request if schema is None else request._replace(prompt=replace(request.prompt, schema=schema))
 
 
 def refused(refusal: Refusal, request_id: str) -> Body:

@@ -37,7 +37,7 @@ def streamed(request: Request, reply: Reply) -> Body:
 
     for index, answer in enumerate(reply.answers):
         chunk(0, [_delta(index, {"role": "assistant", "content": None if answer.calls else "", "refusal": None})])
-    for index, event in _interleaved(reply):
+    for index, event in interleaved(reply):
         chunk(event.step, [_token(request, reply, index, event)])
     for index, answer in enumerate(reply.answers):
         chunk(reply.steps, [_delta(index, {}, finish=answer.finish)])
@@ -143,7 +143,7 @@ def _delta(
     return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _interleaved(reply: Reply) -> list[tuple[int, Event]]:
+def interleaved(reply: Reply) -> list[tuple[int, Event]]:
     """Each choice's tokens in the order in which decoding side by side produces them."""
     tokens = [(index, event) for index, answer in enumerate(reply.answers) for event in events(answer)]
     return sorted(tokens, key=lambda token: (token[1].step, token[0]))

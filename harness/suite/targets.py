@@ -103,8 +103,10 @@ class SimulatorSpec(Language):
         "cloudflare-chat",
         "cloudflare-gateway",
         "gemini",
+        "mistral",
         "openai",
         "openai-responses",
+        "vllm",
         "anthropic",
     ] = Field("cloudflare", description="Which provider's wire format it speaks.")
     seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -27,8 +28,9 @@ RESULT = '{"temperature": 17, "unit": "C"}'
 
 
 @pytest.fixture
-def sdk(simulator: Simulated) -> OpenAI:
-    return OpenAI(api_key="any", base_url=simulator.openai, max_retries=0)
+def sdk(simulator: Simulated) -> Iterator[OpenAI]:
+    with OpenAI(api_key="any", base_url=simulator.openai, max_retries=0) as client:
+        yield client
 
 
 def billed(simulator: Simulated) -> tuple[int, int]:

@@ -1,0 +1,97 @@
+"""Whole runs against the simulator, in the formats of OpenAI and its kin: what was sent, and what the records say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness.errors import ExitCode
+from tests.support import Command, Simulated
+
+SUITE = """
+suite: kin
+prompts:
+  - user: What is 6 * 7? Answer with the number only.
+cases: [{{id: one, expected: "42"}}]
+graders: [equals: "{{{{ expected }}}}"]
+targets: [{target}]
+sampling: {sampling}
+run: {{stream: {stream}}}
+"""
+
+
+def run(cli: Command, target: str, sampling: str, *, stream: bool = True) -> Any:
+    path = cli.folder / "suite.yaml"
+    path.write_text(SUITE.format(target=target, sampling=sampling, stream=str(stream).lower()))
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == 0, ended.err
+    (line,) = (cli.folder / "run" / "records.jsonl").read_text().splitlines()
+    return json.loads(line)
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    ("api", "sampling"),
+    [
+        ("openai", "{temperature: 0, seed: 3, logprobs: 2}"),
+        ("openai-responses", "{temperature: 0, max_tokens: 64, logprobs: 2}"),
+        ("mistral", "{temperature: 0, seed: 3, logprobs: 2}"),
+        ("vllm", "{temperature: 0, seed: 3, logprobs: 2, top_k: 5, min_p: 0.1, repetition_penalty: 1.1}"),
+    ],
+)
+def test_each_format_from_suite_to_record(cli: Command, api: str, sampling: str, stream: bool) -> None:
+    target = f"{{name: t, provider: simulator, model: 17b, simulator: {{api: {api}, ttft: 0, inter_token: 0}}}}"
+    record = run(cli, target, sampling, stream=stream)
+    response = record["exchanges"][0]["response"]
+    assert (record["passed"], record["error"]) == (True, None)
+    assert (response["message"]["content"], response["finish_reason"]) == ("42", "stop")
+    assert [each["token"] for each in response["logprobs"]] == ["42"]
+    assert response["usage"]["source"] == "reported"
+
+
+def test_a_vendor_at_its_own_address_is_sent_its_own_words(cli: Command, simulator: Simulated) -> None:
+    target = f"{{name: t, provider: mistral, model: mistral-large-4, base_url: '{simulator.base_url}/mistral/v1'}}"
+    record = run(cli, target, "{temperature: 0, seed: 3, max_tokens: 20}")
+    assert simulator.bodies()[-1] == {
+        "model": "mistral-large-4",
+        "messages": [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}],
+        "max_tokens": 20,
+        "random_seed": 3,
+        "temperature": 0,
+        "stream": True,
+    }
+    assert record["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("target", "sampling", "words"),
+    [
+        ("{name: t, provider: groq, model: m}", "{top_k: 5}", "m on groq does not take top_k"),
+        ("{name: t, provider: mistral, model: m}", "{temperature: 1.8}", "temperature must be a number from 0 to 1.5"),
+        ("{name: t, provider: openai-responses, model: gpt-4.1}", "{max_tokens: 5}", "a whole number of at least 16"),
+        ("{name: t, provider: azure, model: m, api_version: soon}", "{}", "soon"),
+        ("{name: t, provider: groc, model: m}", "{}", "did you mean `groq`"),
+    ],
+)  # fmt: skip
+def test_what_a_vendor_cannot_take_is_found_before_the_run(cli: Command, target: str, sampling: str, words: str) -> None:
+    path = cli.folder / "suite.yaml"
+    path.write_text(SUITE.format(target=target, sampling=sampling, stream="true"))
+    cli.environment.update(GROQ_API_KEY="x" * 9, MISTRAL_API_KEY="x" * 9, OPENAI_API_KEY="x" * 9, AZURE_OPENAI_API_KEY="x" * 9)
+    cli.environment["AZURE_OPENAI_ENDPOINT"] = "http://127.0.0.1:9"
+    ended = cli("run", path)
+    assert ended.code == ExitCode.USAGE
+    assert words in " ".join(ended.err.split())
+
+
+def test_a_schema_for_who_follows_none_is_found_before_the_run(cli: Command) -> None:
+    path = cli.folder / "suite.yaml"
+    form = "response_format: {type: json_schema, schema: {type: object, properties: {a: {type: string}}}}\n"
+    path.write_text(SUITE.format(target="{name: t, provider: deepseek, model: m}", sampling="{}", stream="true") + form)
+    cli.environment["DEEPSEEK_API_KEY"] = "x" * 9
+    ended = cli("run", path)
+    assert ended.code == ExitCode.USAGE
+    said = " ".join(ended.err.split())
+    assert "suite.yaml:10" in said
+    assert "m on deepseek follows no JSON Schema; ask for `type: json_object`" in said
