@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ WEATHER: Any = {
 
 
 @pytest.fixture
-def sdk(simulator: Simulated) -> Cloudflare:
-    return Cloudflare(api_token="any", base_url=f"{simulator.base_url}/client/v4", max_retries=0)
+def sdk(simulator: Simulated) -> Iterator[Cloudflare]:
+    with Cloudflare(api_token="any", base_url=f"{simulator.base_url}/client/v4", max_retries=0) as client:
+        yield client
 
 
 def billed(simulator: Simulated) -> tuple[int, int]:
