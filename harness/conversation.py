@@ -1,9 +1,10 @@
 """A conversation of several steps: tools the model calls, and turns the user has still to say; a flow like any other.
 
 The model is asked; the calls in its answer are performed, all at once, and go back to it as tool messages, until it answers
-without calling or has been asked `max_turns` times. Then the user says the next turn. Nothing a model does with tools is an
-error of the trial: a tool that is not there, arguments that are no JSON or do not fit, a function that raises or takes too long
-all go back to the model as failed results, for it to make something of.
+without calling or has been asked `max_turns` times. Then the user says the next turn: the written ones first, then those of a
+simulated user, which is another model (`harness.simulated_user`). Nothing a model does with tools is an error of the trial: a
+tool that is not there, arguments that are no JSON or do not fit, a function that raises or takes too long all go back to the
+model as failed results, for it to make something of.
 
 What surprises: a call that stands twice in one answer (Scout does that) is performed once and answered twice; and a choice of
 tools that forces a call holds for the first request only, since it would otherwise never end.
@@ -21,11 +22,28 @@ from msgspec.structs import replace
 
 from harness.flow import TARGET, Ask, Flow, FunctionCall
 from harness.graders.schema import Schema
-from harness.model import Action, Conversation, Error, Exchange, Message, Request, Response, Tool, ToolCall, ToolResult, Trial
+from harness.model import (
+    Action,
+    Conversation,
+    Error,
+    Exchange,
+    Image,
+    Message,
+    Request,
+    Response,
+    SimulatedUser,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Trial,
+)
+from harness.simulated_user import USER, next_message
 from harness.suite.templates import TemplateError, render_arguments
 
-MAX_TURNS, FAILED_CALLS = "max_turns", "failed_tool_calls"
-"""Flags of a record: the model was still calling when it was asked for the last time; some calls failed."""
+MAX_TURNS, FAILED_CALLS, USER_NOT_DONE = "max_turns", "failed_tool_calls", "user_not_done"
+"""Flags of a record: the model was still calling when it was asked for the last time; some calls failed; a simulated user had
+said all the messages it may before it said that it was done."""
 
 FAILURE = "Error: "
 """What the model reads before the reason a call failed."""
@@ -35,14 +53,40 @@ ARGUMENTS = "arguments"
 
 def converse(trial: Trial, conversation: Conversation) -> Flow[Response]:
     """The trial's whole conversation; its value is the last answer. Raises AskFailed where an ask has no answer."""
-    request = trial.request
-    response, request = yield from _turn(request, conversation, trial.variables)
+    response, request = yield from _turn(trial.request, conversation, trial.variables)
     for content in conversation.turns:
         if response.message is None or response.message.tool_calls:
-            break
-        spoken = (*request.messages, response.message, Message("user", content))
-        response, request = yield from _turn(replace(request, messages=spoken), conversation, trial.variables)
+            return response
+        response, request = yield from _spoken(content, response.message, request, conversation, trial.variables)
+    if conversation.user is not None:
+        response = yield from _visited(conversation.user, response, request, conversation, trial.variables)
     return response
+
+
+def _visited(
+    user: SimulatedUser, response: Response, request: Request, conversation: Conversation, variables: Mapping[str, Any]
+) -> Flow[Response]:
+    """The turns of a simulated user, until it is done; the last answer."""
+    for _ in range(user.max_turns):
+        if response.message is None or response.message.tool_calls:
+            break
+        said = yield from next_message(user, (*request.messages, response.message))
+        if said is None:
+            break
+        response, request = yield from _spoken(said, response.message, request, conversation, variables)
+    return response
+
+
+def _spoken(
+    content: str | tuple[Text | Image, ...],
+    answer: Message,
+    request: Request,
+    conversation: Conversation,
+    variables: Mapping[str, Any],
+) -> Flow[tuple[Response, Request]]:
+    """The turn that begins with what the user says to `answer`, which `request` got."""
+    spoken = (*request.messages, answer, Message("user", content))
+    return (yield from _turn(replace(request, messages=spoken), conversation, variables))
 
 
 def flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
@@ -53,7 +97,8 @@ def flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
     last = asked[-1]
     cut = last.response.error is None and last.response.message is not None and bool(last.response.message.tool_calls)
     failed = any(message.failed for message in last.request.messages)
-    return (MAX_TURNS,) * cut + (FAILED_CALLS,) * failed
+    unfinished = exchanges[-1] is last and any(each.role == USER for each in exchanges)
+    return (MAX_TURNS,) * cut + (FAILED_CALLS,) * failed + (USER_NOT_DONE,) * unfinished
 
 
 def _turn(request: Request, conversation: Conversation, variables: Mapping[str, Any]) -> Flow[tuple[Response, Request]]:

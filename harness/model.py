@@ -427,15 +427,29 @@ class Action(Struct, frozen=True):
     trusted: bool = False
 
 
+class SimulatedUser(Struct, frozen=True):
+    """A model that plays the user: the target of that name is told who it is (`persona`), and speaks until it says `stop`.
+
+    It speaks at most `max_turns` times after the prompt's own message. `sampling` is how its words are drawn.
+    """
+
+    target: str
+    persona: str
+    max_turns: int = 4
+    stop: str = "DONE"
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Conversation(Struct, frozen=True):
     """How a trial goes on after its first request: what each tool does, by name, and what the user says in later `turns`.
 
-    In each of the user's turns the model is asked at most `max_turns` times.
+    In each of the user's turns the model is asked at most `max_turns` times. After the written turns a simulated `user` speaks.
     """
 
     turns: tuple[str | tuple[Text | Image, ...], ...] = ()
     actions: Mapping[str, Action] = field(default_factory=dict)
     max_turns: int = 10
+    user: SimulatedUser | None = None
 
 
 class Trial(Struct, frozen=True):

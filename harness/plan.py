@@ -90,7 +90,12 @@ class Plan:
         rendered: dict[str, tuple[tuple[Message, ...], str | None, bytes]] = {}
         graders = evaluation.graders if case.graders is None else case.graders
         stream = self.suite.run.streams
-        conversing = evaluation.toolset is not None or case.later is not None or any(each.later for each in evaluation.prompts)
+        conversing = (
+            evaluation.toolset is not None
+            or evaluation.persona is not None
+            or case.later is not None
+            or any(each.later for each in evaluation.prompts)
+        )
         for prompt, setting in self._configurations(evaluation, block):
             if prompt.id not in rendered:
                 rendered[prompt.id] = _rendered(prompt, case)
@@ -251,7 +256,8 @@ def _conversing(evaluation: Eval, prompt: Prompt, case: Case, request: Request) 
     tools = evaluation.toolset
     if tools is not None:
         request = replace(request, tools=tools.tools, tool_choice=tools.choice, parallel_tool_calls=tools.parallel)
-    return request, toolset.conversation(tools, prompt, case)
+    user = None if evaluation.persona is None else evaluation.persona.user(case.vars)
+    return request, toolset.conversation(tools, prompt, case, user)
 
 
 def _conversation_bytes(evaluation: Eval, conversation: Conversation | None, case: Case) -> bytes:

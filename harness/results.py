@@ -18,6 +18,7 @@ from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.engine.pictures import Pictures
 from harness.errors import ExitCode, StoreError, UsageError, worst
+from harness.flow import TARGET
 from harness.images import readable
 from harness.model import Exchange, Grade, Manifest, Message, Record
 from harness.reporters.escape import escape_for, one_line
@@ -158,6 +159,9 @@ def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
     yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
     before: tuple[Message, ...] = ()
     for exchange in record.exchanges:
+        if exchange.role != TARGET:
+            yield clean(f"── {_helped(exchange)}")  # what it says is the target's next message, and shown there
+            continue
         whole = blobs.whole(exchange) or exchange
         yield from _exchange(whole, before)
         before = whole.request.messages
@@ -180,7 +184,12 @@ def _grade(grade: Grade) -> Iterator[str]:
     said = grade.error.message if grade.error else grade.reason
     yield clean(f"grade  {grade.name}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
     for exchange in grade.exchanges:
-        yield clean(f"       {exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}")
+        yield clean(f"       {_helped(exchange)}")
+
+
+def _helped(exchange: Exchange) -> str:
+    """What a judge or a simulated user said, in one line."""
+    return f"{exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}"
 
 
 def _said(message: Message) -> str:

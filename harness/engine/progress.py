@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from harness.flow import TARGET
 from harness.model import Call, Exchange, Record, Response
 from harness.transport.limit import SendOnSlot
 from harness.transport.slots import Slot
@@ -44,8 +45,10 @@ class Tally:
         self.passed += record.passed is True
         self.failed += record.passed is False
         self.ungraded += record.ungraded
-        self.retries += sum(max(0, len(exchange.response.attempts) - 1) for exchange in record.exchanges)
-        self.cost += sum(each.cost.usd or 0.0 for each in record.exchanges if each.response.replayed is None)
+        for exchange in record.exchanges:
+            if exchange.role == TARGET:  # a simulated user's are its own
+                self.retries += max(0, len(exchange.response.attempts) - 1)
+                self.cost += (exchange.cost.usd or 0.0) if exchange.response.replayed is None else 0.0
         self.unpriced += record.cost is None and record.error is None
 
     def heard(self, exchange: Exchange) -> None:

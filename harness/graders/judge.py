@@ -1,9 +1,8 @@
 """The judge grader: another model grades the answer by a rubric. A flow: it asks, and reads the verdict.
 
-The answer may try to grade itself. So what the judge reads is fenced by markers that nothing inside a fence can hold: their
-nonce is a hash of all that they fence, hashed on until it occurs nowhere in it. And a verdict is only ever read from a JSON
-object: of several the last, which the judge wrote after whatever it quoted; never from a bare word. What is no verdict (prose,
-a refusal, half an object) leaves the grade null: unknown is neither a pass nor a zero.
+The answer may try to grade itself. So what the judge reads is fenced (`harness.fence`), and a verdict is only ever read from a
+JSON object: of several the last, which the judge wrote after whatever it quoted; never from a bare word. What is no verdict
+(prose, a refusal, half an object) leaves the grade null: unknown is neither a pass nor a zero.
 
 The judge is shown the rubric, the conversation and the answer, and of the case nothing else: what is expected only where the
 rubric names it.
@@ -13,15 +12,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from harness.fence import fenced, transcript, written
 from harness.flow import Ask, Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict, quoted
-from harness.model import Image, Message, Request, Response, ResponseFormat
+from harness.model import Message, Request, Response, ResponseFormat
 from harness.suite.parameters import Parameters
 
 JUDGE = "judge"
@@ -96,31 +95,14 @@ def request(arguments: Judge, answer: Answer) -> Request:
     """What the judge is asked about one answer."""
     bounds = arguments.bounds
     form = _FORMS["pass"] if bounds is None else _FORMS["score"].format(low=bounds[0], high=bounds[1])
-    parts = {"rubric": arguments.rubric, "conversation": _conversation(answer.messages), "answer": _said(answer)}
+    said = answer.text or written(Message("assistant", tool_calls=answer.tool_calls))
+    parts = {"rubric": arguments.rubric, "conversation": transcript(answer.messages), "answer": said}
     return Request(
         messages=(Message("system", _INSTRUCTIONS.format(form=form)), Message("user", fenced(parts))),
         sampling=arguments.sampling,
         stream=False,
         response_format=ResponseFormat("json_schema", _schema(bounds), "verdict"),
     )
-
-
-def fenced(parts: Mapping[str, str]) -> str:
-    """The parts one after another, each between markers that carry its name and a nonce none of the parts holds."""
-    mark = nonce(tuple(parts.values()))
-    return "\n\n".join(f"<{name}-{mark}>\n{text}\n</{name}-{mark}>" for name, text in parts.items())
-
-
-def nonce(texts: Sequence[str]) -> str:
-    """A word that is in none of the texts: their hash, hashed on while it is."""
-    digest = blake2b(digest_size=8)
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % len(encoded))  # lengths keep neighbours apart
-        digest.update(encoded)
-    while any(digest.hexdigest() in text for text in texts):
-        digest.update(b"+")
-    return digest.hexdigest()
 
 
 def read_verdict(response: Response, bounds: tuple[int, int] | None) -> Verdict:
@@ -174,26 +156,6 @@ def _schema(bounds: tuple[int, int] | None) -> dict[str, Any]:
     verdict = {"type": "boolean"} if bounds is None else {"type": "integer", "enum": list(range(bounds[0], bounds[1] + 1))}
     properties = {"reason": {"type": "string"}, "pass" if bounds is None else "score": verdict}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def _conversation(messages: Sequence[Message]) -> str:
-    """One question as it is; more than that as turns, each under who said it."""
-    if len(messages) == 1:
-        return _shown(messages[0])
-    return "\n\n".join(f"[{message.role}]\n{_shown(message)}" for message in messages)
-
-
-def _shown(message: Message) -> str:
-    """A turn as text, its images named and its tool calls written out."""
-    if isinstance(message.content, str):
-        text = message.content
-    else:
-        text = "".join("[an image]" if isinstance(part, Image) else part.text for part in message.content)
-    return "\n".join(filter(None, (text, *(f"{call.name}({call.arguments})" for call in message.tool_calls))))
-
-
-def _said(answer: Answer) -> str:
-    return "\n".join(filter(None, (answer.text, *(f"{call.name}({call.arguments})" for call in answer.tool_calls))))
 
 
 judge_grader = GraderType("judge", Judge, _judge, file="rubric", asks="target")

@@ -22,6 +22,7 @@ from harness.suite.problems import Place, Problems, shown
 from harness.suite.prompts import PromptReader
 from harness.suite.rows import CaseReader, Selection
 from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
+from harness.suite.simulated_user import Persona, read_persona
 from harness.suite.suite import Eval
 from harness.suite.tools import ToolReader
 from harness.suite.toolset import Toolset
@@ -36,6 +37,7 @@ _IN_EVALS = {
     "tool_choice": "put it in the eval",
     "max_turns": "put it in the eval",
     "parallel_tool_calls": "put it in the eval",
+    "simulated_user": "put it in the eval",
 }
 _INSTEAD = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
 
@@ -80,6 +82,7 @@ class EvalReader:
             tool_choice=self._suite.tool_choice,
             max_turns=self._suite.max_turns,
             parallel_tool_calls=self._suite.parallel_tool_calls,
+            simulated_user=self._suite.simulated_user,
         )
         prompts = PromptReader(self._files, self._base, self._document, self._problems).read(written.prompts, ("prompts",))
         yield self._eval(self._suite.suite, written, self._document, self._base, prompts, ([], []))
@@ -132,8 +135,10 @@ class EvalReader:
         more, asked = added
         graders = reader.named([*reader.read(written.graders, ("graders",)), *more], ("graders",))
         toolset = self._toolset(written, document, base, prompts)
-        selection = self._selection(name, prompts, graders, toolset)
+        persona = self._persona(written, document, prompts)
+        selection = self._selection(name, prompts, graders, toolset, persona)
         selection.note_asked((*reader.asked, *asked, *(one for prompt in prompts for one in asked_in(prompt.later))))
+        selection.note_asked(() if persona is None else (persona.asked,))
         self.selections[name] = selection
         return Eval(
             name=name,
@@ -145,7 +150,14 @@ class EvalReader:
             album=selection.album,
             format_place=document.place(("response_format",), key=True) if written.response_format else None,
             toolset=toolset,
+            persona=persona,
         )
+
+    def _persona(self, written: EvalFile, document: Document, prompts: tuple[Prompt, ...]) -> Persona | None:
+        for prompt in prompts:
+            if written.simulated_user is not None and prompt.text is not None:
+                self._problems.add(prompt.place, "plain text is no conversation that a simulated user could go on with")
+        return read_persona(written.simulated_user, document, self._problems)
 
     def _toolset(self, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...]) -> Toolset | None:
         if written.tools is None and (written.tool_choice is not None or written.parallel_tool_calls is not None):
@@ -159,7 +171,12 @@ class EvalReader:
         )
 
     def _selection(
-        self, name: str, prompts: Sequence[Prompt], graders: Sequence[GraderSpec], toolset: Toolset | None
+        self,
+        name: str,
+        prompts: Sequence[Prompt],
+        graders: Sequence[GraderSpec],
+        toolset: Toolset | None,
+        persona: Persona | None,
     ) -> Selection:
         wanted = all(each.allows(name) for each in self._filters if each.key == "eval")
         return Selection(
@@ -170,7 +187,8 @@ class EvalReader:
                 for prompt in prompts
                 for variable in sorted(prompt.variables - {"expected"})
             }
-            | dict(toolset.needs if toolset is not None else {}),
+            | dict(toolset.needs if toolset is not None else {})
+            | dict(persona.needs if persona is not None else {}),
             grader_needs=_grader_needs(graders),
             album=Album(prompts),
             later_needs={

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from harness.suite.language import MAPPING, SCALAR, Language, Names, OneOrMore, by_shape
 from harness.suite.parameters import Parameters, Sweep
 from harness.suite.run import RunSpec
+from harness.suite.simulated_user import SimulatedUserSpec
 from harness.suite.targets import TargetSpec
 from harness.suite.tool_language import Tools, Turns
 from harness.suite.units import Flag, Share, Text, Whole
@@ -149,6 +150,9 @@ class EvalFile(Language):
     )
     max_turns: MaxTurns = Field(10, description="How often the model is asked in one turn of the user, at most.")
     parallel_tool_calls: Flag | None = Field(None, description="Whether one answer may call several tools.")
+    simulated_user: SimulatedUserSpec | None = Field(
+        None, description="A model that plays the user: after each answer it says the next message, until it is done."
+    )
 
 
 class SuiteFile(Language):
@@ -172,6 +176,7 @@ class SuiteFile(Language):
     tool_choice: Text | None = Field(None, description="auto, none, required, or a tool's name (inline eval only).")
     max_turns: MaxTurns = Field(10, description="How often the model is asked in one turn of the user (inline eval only).")
     parallel_tool_calls: Flag | None = Field(None, description="Whether one answer may call several tools (inline eval only).")
+    simulated_user: SimulatedUserSpec | None = Field(None, description="A model that plays the user (inline eval only).")
     evals: Annotated[list[Text], Field(min_length=1), OneOrMore] | None = Field(
         None, description="Folders that hold an eval.yaml, or such files, instead of inline prompts and cases."
     )

@@ -15,6 +15,7 @@ from harness.suite.nouns import Asking, GraderSpec, Prompt
 from harness.suite.pictures import Album
 from harness.suite.problems import Place
 from harness.suite.run import RunSpec
+from harness.suite.simulated_user import Persona
 from harness.suite.targets import TargetSpec
 from harness.suite.toolset import Toolset
 
@@ -33,6 +34,7 @@ class Eval(BaseModel):
     album: InstanceOf[Album] | None = None
     format_place: InstanceOf[Place] | None = None
     toolset: InstanceOf[Toolset] | None = None
+    persona: InstanceOf[Persona] | None = None
 
 
 class Suite(BaseModel):

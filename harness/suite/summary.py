@@ -79,6 +79,7 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
         "response_format": _format(each),
         **({"tools": _tools(each.toolset)} if each.toolset is not None else {}),
         **({"images": True} if each.album is not None and each.album.most is not None else {}),
+        **({"simulated_user": each.persona.plain()} if each.persona is not None else {}),
     }
 
 
@@ -95,7 +96,8 @@ def _later(prompt: Prompt) -> dict[str, Any]:
 def _conversing(each: Eval, prompt: Prompt) -> list[Any]:
     """What follows a prompt's first answer: nothing for most, so that older runs can be resumed."""
     tools = [] if each.toolset is None else [_tools(each.toolset)]
-    return [*tools, *_later(prompt).values()]
+    user = [] if each.persona is None else [each.persona.plain()]
+    return [*tools, *_later(prompt).values(), *user]
 
 
 def _tools(toolset: Toolset) -> dict[str, Any]:

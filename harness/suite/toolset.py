@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.images import bare
-from harness.model import Action, Conversation, Message, Tool
+from harness.model import Action, Conversation, Message, SimulatedUser, Tool
 from harness.suite.nouns import Case, LaterTurn, Prompt
 from harness.suite.problems import Place
 
@@ -42,12 +42,14 @@ class Toolset:
         return frozenset(tool.name for tool in self.tools)
 
 
-def conversation(toolset: Toolset | None, prompt: Prompt, case: Case) -> Conversation | None:
+def conversation(toolset: Toolset | None, prompt: Prompt, case: Case, user: SimulatedUser | None = None) -> Conversation | None:
     """How the trial goes on; None where the first answer is the last. Raises TemplateError where a turn cannot be filled in."""
     later = later_turns(prompt, case)
-    if toolset is None and not later:
+    if toolset is None and user is None and not later:
         return None
     whole = toolset.conversation if toolset is not None else NO_CONVERSATION
+    if user is not None:
+        whole = replace(whole, user=user)
     if case.tools:
         whole = replace(whole, actions={**whole.actions, **{name: _own(value) for name, value in case.tools.items()}})
     return replace(whole, turns=tuple(turn.content(case.vars, case.folder) for turn in later)) if later else whole
@@ -64,7 +66,8 @@ def identity(toolset: Toolset | None, conversation: Conversation, variables: Map
     used = {name: variables[name] for name in needs if name in variables}
     actions = {name: portable(action) for name, action in conversation.actions.items()}
     turns = [bare(Message("user", turn)).content for turn in conversation.turns]
-    return [turns, conversation.max_turns, actions, used]
+    user = () if conversation.user is None else (conversation.user,)
+    return [turns, conversation.max_turns, actions, used, *user]
 
 
 def portable(action: Action) -> list[Any]:

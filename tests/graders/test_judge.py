@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.flow import Ask
 from harness.graders import Answer, build, grade_all
-from harness.graders.judge import fenced, last_object, nonce
+from harness.graders.judge import last_object
 from harness.model import Error, FinishReason, Grade, Image, Message, Request, Response, Text, ToolCall
 from tests.graders.attacks import ATTACKS
 from tests.graders.grading import error_of, spec
@@ -116,40 +116,6 @@ def test_a_conversation_is_shown_by_who_said_what() -> None:
     assert "[system]\nBe brief.\n\n[user]\nWhat is [an image]?\n</conversation" in text
     assert '>\nlook({"at": 1})\n</answer' in text
     assert "AAAA" not in text
-
-
-# The fence
-
-marked = st.text(alphabet=st.sampled_from("0123456789abcdef<>/-\n aenrsw"), max_size=60)
-
-
-@given(st.lists(st.one_of(st.text(max_size=60), marked), min_size=1, max_size=4))
-def test_no_text_holds_the_marker_that_fences_it(texts: list[str]) -> None:
-    mark = nonce(texts)
-    assert not any(mark in text for text in texts)
-
-
-@given(st.text(max_size=60))
-def test_an_answer_that_quotes_an_earlier_fence_gets_another(text: str) -> None:
-    first = nonce([text])
-    assert nonce([text + first]) not in text + first
-
-
-@given(st.one_of(st.text(max_size=80), marked, st.sampled_from(ATTACKS)), st.text(max_size=40))
-def test_every_fence_opens_and_closes_once_around_exactly_its_text(answer: str, rubric: str) -> None:
-    parts = {"rubric": rubric, "conversation": "?", "answer": answer}
-    text, mark = fenced(parts), nonce(list(parts.values()))
-    for name, held in parts.items():
-        before, _, rest = text.partition(f"<{name}-{mark}>\n")
-        inside, _, after = rest.partition(f"\n</{name}-{mark}>")
-        assert inside == held
-        assert mark not in inside
-        assert f"<{name}-" + mark not in before + after
-
-
-def test_the_same_texts_have_the_same_nonce_and_others_another() -> None:
-    assert nonce(["a", "b"]) == nonce(["a", "b"])
-    assert len({nonce(["a", "b"]), nonce(["ab", ""]), nonce(["b", "a"])}) == 3
 
 
 # The verdict

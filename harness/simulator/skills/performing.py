@@ -11,13 +11,20 @@ from harness.simulator.chance import Stream
 from harness.simulator.logprobs import Draw
 from harness.simulator.nouns import Call, Prompt, Turn
 from harness.simulator.sampler import Candidate, draw
-from harness.simulator.skills import arithmetic, calling, extraction, judging, labelling, prose, results, seeing
+from harness.simulator.skills import arithmetic, calling, extraction, judging, labelling, playing, prose, results, seeing
 from harness.simulator.skills.belief import Drawing
 
 T = TypeVar("T")
 Skill = Callable[[Prompt], Drawing | None]
 
-SKILLS: tuple[Skill, ...] = (judging.attempt, seeing.attempt, extraction.attempt, labelling.attempt, arithmetic.attempt)
+SKILLS: tuple[Skill, ...] = (
+    judging.attempt,
+    playing.attempt,
+    seeing.attempt,
+    extraction.attempt,
+    labelling.attempt,
+    arithmetic.attempt,
+)
 """In order of how sure a prompt can be theirs; prose answers whatever is left."""
 
 THOUGHT_WORDS = 24
