@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from harness import registry
+from harness.images import readable
 from harness.model import Target, Trial, Wire
 from harness.prepare import Prepared, prepared
 from harness.providers.base import Provider
@@ -17,6 +19,8 @@ from harness.suite.targets import SIMULATOR
 
 DRY_TRIALS = 2
 """Trials of each target that a dry run prints."""
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 
 
 def validate(path: Path, *, gold: bool = False) -> Iterator[str]:
@@ -44,10 +48,10 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
             provider: Provider = registry.load("providers", target.provider)
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
                 yield _heading(trial)
-                yield from (clean(f"── {message.role}\n{message.text}") for message in trial.request.messages)
+                yield from (clean(f"── {message.role}\n{readable(message)}") for message in trial.request.messages)
                 if trial.request.prompt is not None:
                     yield clean(f"── prompt\n{trial.request.prompt}")
-                yield clean(_wire_text(target, provider.encode(target, trial.request)))
+                yield clean(_shortened(_wire_text(target, provider.encode(target, trial.request))))
 
 
 def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
@@ -68,6 +72,11 @@ def _asked_besides(ready: Prepared) -> Iterator[str]:
     clean = escape_for("terminal")
     for name, helper in ready.helpers.items():
         yield clean(f"asked besides: {name} ({helper.target.provider}, {helper.target.model})")
+
+
+def _shortened(text: str) -> str:
+    """The text with the bytes of images cut: a page of base64 tells nobody anything."""
+    return _BASE64.sub(lambda match: f"{match[0][:40]}…[{len(match[0]):,} characters]", text)
 
 
 def _heading(trial: Trial) -> str:

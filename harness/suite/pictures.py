@@ -156,6 +156,8 @@ class Album:
     def _turn(self, turn: Illustrated, case: _Case, place: Place, problems: Problems) -> Iterator[str | None]:
         """The hash of each image."""
         for picture in turn.pictures:
+            if not picture.template.variables <= case.vars.keys():  # said already: the case gives no value for one
+                continue
             stands = place if picture.template.is_expression else picture.template.place
             try:
                 for reference, base in picture.references(case.vars, case.folder):

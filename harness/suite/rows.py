@@ -145,10 +145,8 @@ class CaseReader:
         self._scans.append(scan)
         start, album = len(self._problems), self._selection.album
         for row in scan():
-            before = len(self._problems)
             self._check_needs(row)
-            looked_into = album.may_show(row.case) and len(self._problems) == before
-            yield self._looked_into(row, album) if looked_into else row
+            yield self._looked_into(row, album) if album.may_show(row.case) else row
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 

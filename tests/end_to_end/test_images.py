@@ -146,3 +146,11 @@ def test_an_image_of_a_later_turn_is_sent_with_all_that_was_said_before(
     asked = [images_of(each.request.messages) for each in large.exchanges]
     assert [[image.media_type for image in images] for images in asked] == [["image/png"], ["image/png", "image/jpeg"]]
     assert [blob.read_bytes() for blob in (tmp_path / "run" / BLOBS).iterdir()] == [noise()]
+
+
+def test_a_dry_run_describes_images_and_cuts_their_bytes(cli: Command, suite: Path) -> None:
+    ended = cli("run", suite, "--dry-run", "--filter", "id=large")
+    assert ended.code == 0, ended.err
+    assert "[image png 60×60, 10.9 kB]\nWhat is it?" in ended.out
+    assert re.search(r"data:image/png;base64,iVBOR[^…]*…\[14,\d+ characters\]", ended.out)
+    assert len(ended.out) < 5_000

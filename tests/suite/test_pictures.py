@@ -188,6 +188,16 @@ def test_images_in_the_wrong_place_are_refused(write: Write, prompt: str, said: 
     assert any(said in sentence for sentence in sentences(text, write))
 
 
+def test_a_missing_variable_hides_no_wrong_image_beside_it(write: Write) -> None:
+    text = SUITE.replace('["{{ picture }}"]', '["{{ picture }}", "{{ missing }}", gone.png]').replace("PICTURE", "absent.png")
+    said = sentences(text, write)
+    assert said == [
+        '3: there is no file "gone.png"',
+        "5: the case `one` gives no value for `missing`, which the prompt `prompt` uses",
+        '5: the case `one`: there is no file "absent.png"',
+    ]
+
+
 def test_words_that_would_not_be_sent_are_refused(write: Write) -> None:
     write("suites/a.png", picture())
     write("suites/p.md", "# user\n\n![a red square](a.png)\n")
