@@ -36,12 +36,14 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     dropped: dict[str, set[str]] = {}
     for spec, target in zip(suite.targets, targets, strict=True):
         may_drop = (spec.unsupported or suite.run.unsupported) == "drop"
-        for sampling in _all_sampling(suite, target):
+        for sampling, stands in _all_sampling(suite, target):
             for violation in capabilities.check(table, target.provider, target.model, sampling, target.api_version):
                 if violation.unsupported and may_drop:
                     dropped.setdefault(target.name, set()).add(violation.parameter)
                 else:
-                    problems.append(Problem(f"target {target.name!r}: {violation.message}", str(suite.path)))
+                    place = stands or _written(suite, target, violation.parameter)
+                    message = f"target {target.name!r}: {violation.message}"
+                    problems.append(Problem(message, place.path, place.line, place.column))
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     return dropped
@@ -102,12 +104,28 @@ def check_mode(suite: Suite, targets: Sequence[Target], table: capabilities.Tabl
         raise SuiteError(problems)
 
 
-def _all_sampling(suite: Suite, target: Target) -> Iterator[dict[str, Any]]:
-    """Each combination of parameters this target would be sent; a `fixed` seed as the number it is."""
+def _all_sampling(suite: Suite, target: Target) -> Iterator[tuple[dict[str, Any], Place | None]]:
+    """Each combination of parameters this target would be sent, a `fixed` seed as the number it is.
+
+    Then those of cases alone, as far as the sweep leaves them in force, each with the place of the first such case.
+    """
     for setting in suite.settings:
-        merged = {**target.sampling, **suite.sampling, **setting}
-        seed = merged.get("seed")
-        yield merged | {"seed": seed["fixed"]} if isinstance(seed, Mapping) else merged
+        yield _with_plain_seed({**target.sampling, **suite.sampling, **setting}), None
+    swept = frozenset.intersection(*(frozenset(setting) for setting in suite.settings))
+    for each in suite.sampled:
+        yield _with_plain_seed({name: value for name, value in each.sampling.items() if name not in swept}), each.place
+
+
+def _with_plain_seed(sampling: dict[str, Any]) -> dict[str, Any]:
+    seed = sampling.get("seed")
+    return sampling | {"seed": seed["fixed"]} if isinstance(seed, Mapping) else sampling
+
+
+def _written(suite: Suite, target: Target, parameter: str) -> Place:
+    """Where what a target would be sent for `parameter` is written: in the suite, else it is the target's own."""
+    in_suite = parameter in suite.sampling or any(parameter in setting for setting in suite.settings)
+    found = suite.places.get(parameter) if in_suite else suite.places.get(f"target {target.name}")
+    return found or Place(str(suite.path))
 
 
 def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> list[str]:

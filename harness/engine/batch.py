@@ -167,7 +167,7 @@ class Batches:
             self._settled(submission.key, None)
             error = report if isinstance(report, Error) else Error("provider", "unreadable", "a batch was taken without an id")
             for call in calls:
-                group.answer(call.key, Response(error=error, attempts=response.attempts))
+                group.answer(call.key, Response(error=error, attempts=response.attempts[-1:]))
             return
         await self._collect(group, self._written(submission, calls, report.id or ""), first, (report, response))
 

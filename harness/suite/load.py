@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from harness.suite.problems import Fixed, Place, Problems, shown_path, suggestio
 from harness.suite.run import RunSpec
 from harness.suite.schema import SuiteFile
 from harness.suite.suite import Suite
+from harness.suite.sweep import Setting
 from harness.suite.targets import Table, TargetSpec, check_target
 from harness.suite.yaml import Document, parse
 
@@ -108,6 +110,7 @@ class _Loader:
         evals = check.selected(filters, evals, problems)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
+        sampled = tuple(each for selection in reader.selections.values() for each in selection.sampled.values())
         return Suite(
             name=written.suite,
             description=written.description,
@@ -118,6 +121,8 @@ class _Loader:
             asked=asked,
             helpers=helpers,
             sampling=sampling,
+            sampled=sampled,
+            places=self._places(written, settings.points, fixed),
             settings=settings.points,
             excluded=settings.excluded,
             repeats=repeats,
@@ -173,6 +178,20 @@ class _Loader:
         given = dict(self._overrides.sampling)
         sampling = read(Sampling, given, Fixed(Place("--set sampling")), self._problems)
         return sampling.parameters() if sampling else given
+
+    def _places(self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]) -> dict[str, Place]:
+        """Where each sampling parameter and each target is written; of several places, the one that counts."""
+        sweep = self._document.node(("sweep",))
+        places = {name: self._document.place(("sampling", name)) for name in written.sampling}
+        for name in {name for point in settings for name in point}:
+            at = ("sweep", name) if name in sweep.children else ("sweep", "zip", name)
+            places[name] = self._document.place(at)
+        places |= {name: Place("--set sampling") for name in fixed}
+        for index, item in enumerate(written.targets):
+            if item is not None:
+                name = item if isinstance(item, str) else item.name
+                places[f"target {name}"] = self._document.place(("targets", index))
+        return places
 
     def _run(self, run: RunSpec) -> RunSpec:
         changes = {"concurrency": self._overrides.concurrency, "budget": self._overrides.budget}

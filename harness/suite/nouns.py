@@ -111,6 +111,14 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """Sampling parameters that some cases have to themselves, and where the first of these stands."""
+
+    sampling: Mapping[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One question's variables and what is expected of the answer.
 

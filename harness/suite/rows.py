@@ -18,7 +18,7 @@ from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import read
 from harness.suite.later import LaterTurns, asked_in
-from harness.suite.nouns import Asking, Case, GraderSpec, LaterTurn
+from harness.suite.nouns import Asking, Case, GraderSpec, LaterTurn, Sampled
 from harness.suite.pictures import Album
 from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path, suggestion
 from harness.suite.schema import CaseSpec
@@ -52,9 +52,9 @@ class Row(NamedTuple):
 class Selection:
     """Which cases to keep, what each must give a value for, and what was seen of all of them.
 
-    `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own.
-    `asked` is whom graders ask; `album` looks into the cases' images. `later_needs` are those of the
-    prompts' later turns, which count where a case has none of its own.
+    `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own, and
+    `later_needs`, those of the prompts' later turns, where it has no turns of its own. `asked` is whom graders ask, `sampled`
+    the sampling parameters of cases alone; `album` looks into the cases' images.
     """
 
     keep: Callable[[Case], bool]
@@ -70,6 +70,7 @@ class Selection:
     kept: int = 0
     digest: int = 0
     asked: dict[tuple[str, bytes], Asking] = field(default_factory=dict)
+    sampled: dict[bytes, Sampled] = field(default_factory=dict)
 
     def note_asked(self, asked: Iterable[Asking]) -> None:
         """Note whom graders ask, and how; once what a thousand cases say alike."""
@@ -85,6 +86,8 @@ class Selection:
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
             return False
         self.kept += 1
+        if row.case.sampling:
+            self.sampled.setdefault(canonical(row.case.sampling), Sampled(row.case.sampling, row.place))
         self.digest += hash64(canonical(row.raw)) + row.images
         return True
 

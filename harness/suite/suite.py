@@ -11,7 +11,7 @@ from harness.model import ResponseFormat
 from harness.suite import summary
 from harness.suite.cases import Cases
 from harness.suite.gates import GateSpec
-from harness.suite.nouns import Asking, GraderSpec, Prompt
+from harness.suite.nouns import Asking, GraderSpec, Prompt, Sampled
 from harness.suite.pictures import Album
 from harness.suite.problems import Place
 from harness.suite.run import RunSpec
@@ -42,7 +42,8 @@ class Suite(BaseModel):
 
     `asked` is whom graders and simulated users ask, and how; `helpers` are those targets, whether or not they are among
     `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out.
-    `sampling` holds for every request, under the sweep's. `workspace` is the folder that nothing in the suite may lead out of.
+    `sampling` holds for every request, under the sweep's; `sampled` are those of cases alone, and `places` where parameters
+    (and targets, as `target NAME`) are written. `workspace` is the folder that nothing in the suite may lead out of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -56,6 +57,8 @@ class Suite(BaseModel):
     asked: tuple[InstanceOf[Asking], ...] = ()
     helpers: tuple[TargetSpec, ...] = ()
     sampling: dict[str, Any] = {}
+    sampled: tuple[InstanceOf[Sampled], ...] = ()
+    places: dict[str, InstanceOf[Place]] = {}
     settings: tuple[dict[str, Any], ...] = ({},)
     excluded: int = 0
     repeats: int = 1

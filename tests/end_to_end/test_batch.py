@@ -13,9 +13,10 @@ from urllib.request import urlopen
 import pytest
 
 from harness.engine.folder import RECORDS, read_lines, read_records
+from harness.engine.owed import Owed
 from harness.errors import ExitCode
 from harness.model import Record
-from harness.records import BatchLine
+from harness.records import BatchLine, ExchangeLine, encode
 from harness.results import load_run
 from harness.simulator import Config, start
 from tests.support import Command, Simulated
@@ -218,3 +219,41 @@ def test_a_run_that_changes_its_mode_is_not_gone_on_with(cli: Command, simulator
     ended = cli("resume", "run")
     assert ended.code == ExitCode.USAGE
     assert "mode" in ended.err
+
+
+def test_a_judge_is_asked_at_once_and_apart(cli: Command, simulator: Simulated) -> None:
+    path = written(cli, simulator)
+    judged = '{judge: {rubric: "Is it a number?", target: scout-sim}, weight: 0}'
+    path.write_text(path.read_text().replace("graders: [", f"graders: [{judged}, "))
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert submissions(simulator) == [4]
+    asked = [exchange for record in records(cli) for grade in record.grades for exchange in grade.exchanges]
+    assert len(asked) == 4
+    assert all(exchange.response.marks.sent is not None for exchange in asked)
+    assert all("batched" not in exchange.response.flags for exchange in asked)
+
+
+def test_a_conversation_with_tools_goes_on_as_ever(cli: Command, simulator: Simulated) -> None:
+    path = written(cli, simulator)
+    tool = "{name: multiply, description: Multiplies, parameters: {type: object, properties: {}}, returns: 42}"
+    path.write_text(path.read_text() + f"tools: [{tool}]\n")
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert submissions(simulator) == []
+    assert len(records(cli)) == 4
+    assert all(record.response and record.response.marks.done for record in records(cli))
+
+
+def test_what_was_answered_before_a_kill_is_not_waited_for_again(cli: Command, simulator: Simulated) -> None:
+    assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.OK
+    path = cli.folder / "run" / RECORDS
+    batch, *answered = path.read_bytes().splitlines(keepends=True)
+    first = records(cli)[0]
+    line = encode(ExchangeLine(first.key, first.repeat, first.session, first.exchanges[0]))
+    path.write_bytes(batch + line)
+    owed = Owed.read(cli.folder / "run")
+    assert (first.key in owed.batches, len(owed.batches)) == (False, 3)
+    assert owed.spent == pytest.approx(first.cost)
+    path.write_bytes(batch + b"".join(answered))
+    assert Owed.read(cli.folder / "run").batches == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -88,6 +89,39 @@ def test_a_parameter_out_of_range_is_refused_before_the_run(
     ended = cli("run", written(cli, simulator, target, f"sampling: {json.dumps({parameter: value})}"))
     assert (ended.code, simulator.requests()) == (ExitCode.USAGE, [])
     assert said in ended.err
+
+
+WRONG = """\
+suite: wrong
+prompts: [{user: "{{ x }}"}]
+cases:
+  - {id: a, vars: {x: hi}}
+  - {id: b, vars: {x: ho}, sampling: {top_k: 99}}
+  - {id: c, vars: {x: hu}, sampling: {top_p: 99}}
+targets:
+  - {name: t, provider: simulator, model: llama-4-scout, sampling: {repetition_penalty: 3}}
+sampling:
+  temperature: 9
+sweep:
+  top_p: [0.5, 3]
+  zip: {seed: [0, 1]}
+"""
+
+
+def test_each_parameter_out_of_range_is_told_where_it_is_written(cli: Command) -> None:
+    """Also a case's own, but for what the sweep overrides."""
+    (cli.folder / "suite.yaml").write_text(WRONG)
+    ended = cli("validate", "suite.yaml")
+    told = re.findall(r"suite\.yaml:(\d+:\d+): target 't': (\w+) must be", ended.err)
+    assert told == [
+        ("8:5", "repetition_penalty"),
+        ("10:16", "temperature"),
+        ("13:15", "seed"),
+        ("12:10", "top_p"),
+        ("5:5", "top_k"),
+    ]
+    ended = cli("run", "suite.yaml", "--set", "sampling.temperature=8")
+    assert "--set sampling: target 't': temperature must be a number from 0 to 5" in ended.err
 
 
 @pytest.mark.parametrize("raw", [True, False])
