@@ -212,15 +212,20 @@ def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
 
 def to_json(trial: Trial) -> bytes:
     """`trial` as JSON, for another process."""
-    fields = msgspec.to_builtins(replace(trial, graders=())) | {"graders": trial.graders}
+    graders = {"graders": trial.graders, "turn_graders": trial.turn_graders}
+    fields = msgspec.to_builtins(replace(trial, graders=(), turn_graders=())) | graders
     return orjson.dumps(fields, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 
 def from_json(data: bytes) -> Trial:
     """The trial that `to_json` wrote. Raises ValueError where it is none."""
     fields = orjson.loads(data)
-    graders = tuple(GraderSpec.model_validate(_verbatim(spec)) for spec in fields.pop("graders"))
-    return replace(msgspec.convert(fields, Trial), graders=graders)
+    graders, *turns = [_specs(each) for each in (fields.pop("graders"), *fields.pop("turn_graders"))]
+    return replace(msgspec.convert(fields, Trial), graders=graders, turn_graders=tuple(turns))
+
+
+def _specs(graders: list[Any]) -> tuple[GraderSpec, ...]:
+    return tuple(GraderSpec.model_validate(_verbatim(spec)) for spec in graders)
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.model import Target, Trial
-from harness.plan import Plan, check_identities, permuted, seed_of
+from harness.plan import Plan, check_identities, from_json, permuted, seed_of, to_json
 from harness.suite import Overrides, Suite, load
 
 TARGET = Target("m", "openai", "tiny", "http://host/v1", "http://host/v1")
@@ -190,3 +190,53 @@ def test_the_permutation_mixes(seed: int = 3, size: int = 1000) -> None:
     moved = [permuted(index, size, seed) for index in range(size)]
     neighbours = sum(abs(one - other) == 1 for one, other in pairwise(moved))
     assert neighbours < 20
+
+
+TALK = """
+suite: talk
+prompts:
+  - {user: "{{ x }}", turns: ["and {{ x }}?", {user: bye, graders: [{contains: "{{ expected }}"}]}]}
+cases: [{id: one, vars: {x: 1 + 1}, expected: bye}]
+graders: [equals]
+tools: [{name: f, parameters: {type: object}, returns: [1, "{{ x }}"]}]
+targets:
+  - {name: m, provider: openai, base_url: "http://host/v1", model: tiny}
+"""
+
+
+def talk(folder: Path, text: str = TALK) -> Trial:
+    (trial,) = plan_of(folder, text).trials(TARGET)
+    return trial
+
+
+def test_a_trial_carries_its_tools_and_later_turns(tmp_path: Path) -> None:
+    trial = talk(tmp_path)
+    assert trial.conversation is not None
+    assert [tool.name for tool in trial.request.tools] == ["f"]
+    assert trial.conversation.turns == ("and 1 + 1?", "bye")
+    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [[], ["turn-3: contains"]]
+    assert from_json(to_json(trial)) == trial
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ("bye, graders", "good bye, graders"),
+        ('[1, "{{ x }}"]', '[2, "{{ x }}"]'),
+        ("{name: f,", "{name: g,"),
+        ("{type: object}", "{type: object, properties: {a: {}}}"),
+        ("targets:", "max_turns: 3\ntargets:"),
+        ("targets:", "tool_choice: f\ntargets:"),
+    ],
+)
+def test_what_decides_a_conversation_is_in_the_key(tmp_path: Path, written: str, instead: str) -> None:
+    assert written in TALK
+    assert talk(tmp_path, TALK.replace(written, instead)).key != talk(tmp_path).key
+
+
+def test_a_turns_graders_are_in_no_key(tmp_path: Path) -> None:
+    assert talk(tmp_path, TALK.replace('{contains: "{{ expected }}"}', "json")).key == talk(tmp_path).key
+
+
+def test_where_there_is_no_conversation_a_trial_has_none(tmp_path: Path) -> None:
+    assert {(trial.conversation, trial.turn_graders) for trial in plan_of(tmp_path).trials(TARGET)} == {(None, ())}

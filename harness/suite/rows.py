@@ -20,9 +20,9 @@ from harness.suite.language import read
 from harness.suite.later import LaterTurns, asked_in
 from harness.suite.nouns import Asking, Case, GraderSpec, LaterTurn, Sampled
 from harness.suite.pictures import Album
-from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path, suggestion
+from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path
 from harness.suite.schema import CaseSpec
-from harness.suite.toolset import Toolset
+from harness.suite.toolset import Toolset, wrong_tools
 from harness.suite.yaml import Document
 
 MAX_PROBLEMS = 20
@@ -289,20 +289,8 @@ class CaseReader:
         else:
             self._check_given(row, _turn_needs(case.later))
         if selection.toolset is not None or case.tools is not None:
-            self._check_tools(row, selection.toolset)
-
-    def _check_tools(self, row: Row, toolset: Toolset | None) -> None:
-        """Note what a case says of tools there are not, and what it leaves unsaid."""
-        said = row.case.tools or {}
-        known = toolset.names if toolset is not None else frozenset[str]()
-        for name in sorted(said.keys() - known):
-            self._problems.add(row.place, f"the case `{row.case.id}`: no tool is called `{name}`; {suggestion(name, known)}")
-        for name in sorted((toolset.by_case if toolset is not None else frozenset()) - said.keys()):
-            self._problems.add(
-                row.place,
-                f"the case `{row.case.id}` does not say what the tool `{name}` returns; give it `tools: {{{name}: …}}`, "
-                "or give the tool a `function` or `returns`",
-            )
+            for wrong in wrong_tools(selection.toolset, case):
+                self._problems.add(row.place, wrong)
 
     def _looked_into(self, row: Row, album: Album) -> Row:
         return row._replace(images=album.check(row.case, row.place, self._problems))

@@ -6,7 +6,7 @@ holds, so that a trial's key is the same on every machine, and another one when 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from harness.images import bare
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
 from harness.suite.nouns import Case, LaterTurn, Prompt
-from harness.suite.problems import Place
+from harness.suite.problems import Place, suggestion
 
 NO_CONVERSATION = Conversation()
 
@@ -68,6 +68,19 @@ def identity(toolset: Toolset | None, conversation: Conversation, variables: Map
     turns = [bare(Message("user", turn)).content for turn in conversation.turns]
     user = () if conversation.user is None else (conversation.user,)
     return [turns, conversation.max_turns, actions, used, *user]
+
+
+def wrong_tools(toolset: Toolset | None, case: Case) -> Iterator[str]:
+    """What a case says of tools there are not, and what it leaves unsaid, in sentences."""
+    said = case.tools or {}
+    known = toolset.names if toolset is not None else frozenset[str]()
+    for name in sorted(said.keys() - known):
+        yield f"the case `{case.id}`: no tool is called `{name}`; {suggestion(name, known)}"
+    for name in sorted((toolset.by_case if toolset is not None else frozenset()) - said.keys()):
+        yield (
+            f"the case `{case.id}` does not say what the tool `{name}` returns; give it `tools: {{{name}: …}}`, "
+            "or give the tool a `function` or `returns`"
+        )
 
 
 def portable(action: Action) -> list[Any]:

@@ -66,7 +66,7 @@ def _result(call: Call, text: str) -> Result:
     if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("error"), str):
         return Result(call, value["error"], True, ())
     if isinstance(value, str) and value.lower().startswith("error"):
-        return Result(call, value, True, ())
+        return Result(call, value.partition(":")[2].strip() or value, True, ())
     return Result(call, text, False, tuple(_facts(value, "", call.name))[:MOST_FACTS])
 
 
