@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.conversation import FAILED_CALLS, MAX_TURNS, converse, flags
+from harness.conversation import FAILED_CALLS, MAX_TURNS, USER_NOT_DONE, converse, flags
 from harness.flow import TARGET, Ask, Flow, FunctionCall
 from harness.model import (
     Action,
@@ -19,6 +19,7 @@ from harness.model import (
     Message,
     Request,
     Response,
+    SimulatedUser,
     Tool,
     ToolCall,
     ToolResult,
@@ -210,3 +211,49 @@ def test_the_same_answers_lead_to_the_same_conversation() -> None:
     conversation = Conversation(turns=("Again?",), actions={"get_weather": WEATHER, "roll": ROLL})
     once, again = (Played(trial(conversation), *answers, said("bye")) for _ in range(2))
     assert (once.asked, once.called) == (again.asked, again.called)
+
+
+# A simulated user
+
+
+class Visited:
+    """A conversation of a desk and a customer, each saying the next of its lines; `roles` is who was asked, in order."""
+
+    def __init__(self, conversation: Conversation, desk: Sequence[Response], customer: Sequence[str]) -> None:
+        lines = {TARGET: iter(desk), "user": iter([said(text) for text in customer])}
+        whole = trial(conversation)
+        flow, answer = converse(whole, conversation), None
+        exchanges: list[Exchange] = []
+        try:
+            while True:
+                need = flow.send(answer)  # type: ignore[arg-type]
+                assert isinstance(need, Ask)
+                answer = next(lines[need.role])
+                exchanges.append(Exchange(f"t{len(exchanges)}", need.role, need.target or "t", need.request, answer))
+        except StopIteration as ended:
+            self.value: Response = ended.value
+        self.roles = [each.role for each in exchanges]
+        self.flags = flags(exchanges)
+        self.last = [each for each in exchanges if each.role == TARGET][-1].request
+
+
+def test_a_simulated_user_speaks_after_the_written_turns_and_until_it_is_done() -> None:
+    conversation = Conversation(turns=("And?",), user=SimulatedUser("actor", "A customer."))
+    visited = Visited(conversation, [said("a"), said("b"), said("c")], ["So?", "DONE"])
+    assert visited.roles == [TARGET, TARGET, "user", TARGET, "user"]
+    assert [message.text for message in visited.last.messages] == ["hi", "a", "And?", "b", "So?"]
+    assert (visited.value.text, visited.flags) == ("c", ())
+
+
+def test_a_simulated_user_speaks_no_more_often_than_it_may() -> None:
+    conversation = Conversation(user=SimulatedUser("actor", "A customer.", max_turns=2))
+    visited = Visited(conversation, [said("a"), said("b"), said("c")], ["So?", "And?", "More?"])
+    assert visited.roles == [TARGET, "user", TARGET, "user", TARGET]
+    assert visited.flags == (USER_NOT_DONE,)
+
+
+def test_nobody_speaks_to_an_answer_that_is_still_calling() -> None:
+    conversation = Conversation(max_turns=1, user=SimulatedUser("actor", "A customer."))
+    visited = Visited(conversation, [said("", call())], ["So?"])
+    assert visited.roles == [TARGET]
+    assert visited.flags == (MAX_TURNS,)

@@ -9,7 +9,7 @@ from harness.suite import gates
 from harness.suite.gates import GateSpec
 from harness.suite.overrides import Filter, Overrides, parse_filter
 from harness.suite.problems import Location, Place, Problems, shown, suggestion
-from harness.suite.rows import Selection
+from harness.suite.selection import Selection
 from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
 from harness.suite.targets import TargetSpec

@@ -20,8 +20,9 @@ from harness.suite.overrides import Filter, Overrides, keeps
 from harness.suite.pictures import Album
 from harness.suite.problems import Place, Problems, shown
 from harness.suite.prompts import PromptReader
-from harness.suite.rows import CaseReader, Selection
+from harness.suite.rows import CaseReader
 from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
+from harness.suite.selection import Selection
 from harness.suite.simulated_user import Persona, read_persona
 from harness.suite.suite import Eval
 from harness.suite.tools import ToolReader

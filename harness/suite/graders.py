@@ -29,7 +29,7 @@ UNSUPPORTED = {
     "pairwise": "judge each answer by a rubric, with `judge`",
 }
 
-_MARKDOWN = re.compile(r"[^\n{}]+\.md")
+_TEXT_FILE = re.compile(r"[^\n{}]+\.(?:md|markdown|txt)")
 
 
 class GraderKind(Protocol):
@@ -210,8 +210,8 @@ class GraderReader:
         return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
 
     def _rubric(self, value: str, place: Place) -> str:
-        """A rubric as it is, or what the Markdown file of that name holds: a template like any other."""
-        if not _MARKDOWN.fullmatch(value):
+        """A rubric as it is, or what the file of that name (.md, .markdown, .txt) holds: a template like any other."""
+        if not _TEXT_FILE.fullmatch(value):
             return value
         path = self._files.file(value, self._base, place)
         text = None if path is None else self._files.text(path, place)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import csv
 import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
 from harness.errors import InfrastructureError
-from harness.suite.cases import Cases, Ids, Rows, Source, canonical, derived_id, hash64, lines_of
+from harness.suite.cases import Cases, Rows, Source, derived_id, hash64, lines_of
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import read
 from harness.suite.later import LaterTurns, asked_in
-from harness.suite.nouns import Asking, Case, GraderSpec, LaterTurn, Sampled
+from harness.suite.nouns import Case, GraderSpec, LaterTurn
 from harness.suite.pictures import Album
 from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path
 from harness.suite.schema import CaseSpec
-from harness.suite.toolset import Toolset, wrong_tools
+from harness.suite.selection import Row, Selection
+from harness.suite.toolset import wrong_tools
 from harness.suite.yaml import Document
 
 MAX_PROBLEMS = 20
@@ -33,63 +33,6 @@ _LONG_NUMBER = b"0" * 19
 _CELL_LIMIT = 2**24
 _SPECIAL_COLUMNS = ("id", "expected", "tags", "threshold")
 _PLAIN_KEYS = frozenset(("id", "vars", "expected", "tags", "metadata"))
-
-
-class Row(NamedTuple):
-    """A checked case, where it stands, what it was written as, and the byte it begins at (.jsonl only).
-
-    `images` is a hash of what its images hold.
-    """
-
-    place: Place
-    raw: Mapping[str, Any]
-    case: Case
-    offset: int = 0
-    images: int = 0
-
-
-@dataclass
-class Selection:
-    """Which cases to keep, what each must give a value for, and what was seen of all of them.
-
-    `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own, and
-    `later_needs`, those of the prompts' later turns, where it has no turns of its own. `asked` is whom graders ask, `sampled`
-    the sampling parameters of cases alone; `album` looks into the cases' images.
-    """
-
-    keep: Callable[[Case], bool]
-    limit: int | None
-    needs: Mapping[str, str]
-    grader_needs: Mapping[str, str]
-    album: Album = field(default_factory=lambda: Album(()))
-    later_needs: Mapping[str, str] = field(default_factory=dict)
-    toolset: Toolset | None = None
-    tags: set[str] = field(default_factory=set)
-    ids: Ids = field(default_factory=Ids)
-    total: int = 0
-    kept: int = 0
-    digest: int = 0
-    asked: dict[tuple[str, bytes], Asking] = field(default_factory=dict)
-    sampled: dict[bytes, Sampled] = field(default_factory=dict)
-
-    def note_asked(self, asked: Iterable[Asking]) -> None:
-        """Note whom graders ask, and how; once what a thousand cases say alike."""
-        for each in asked:
-            self.asked.setdefault((each.target, canonical(each.sampling)), each)
-
-    def takes(self, row: Row) -> bool:
-        """Note the row, and say whether it is one of the selected."""
-        self.total += 1
-        self.ids.add(row.case.id)
-        if row.case.tags:
-            self.tags.update(row.case.tags)
-        if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
-            return False
-        self.kept += 1
-        if row.case.sampling:
-            self.sampled.setdefault(canonical(row.case.sampling), Sampled(row.case.sampling, row.place))
-        self.digest += hash64(canonical(row.raw)) + row.images
-        return True
 
 
 class CaseReader:
