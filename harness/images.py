@@ -36,7 +36,10 @@ def is_bare(image: Image) -> bool:
 
 def with_images(exchange: Exchange) -> bool:
     """Whether the exchange's request holds images; as cheap as can be, since every line is asked."""
-    return any([type(message.content) is not str for message in exchange.request.messages])  # noqa: C419 - the faster
+    for message in exchange.request.messages:  # noqa: SIM110 - half of what `any` takes
+        if type(message.content) is not str:
+            return True
+    return False
 
 
 def file_size(image: Image) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64decode, b64encode
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
@@ -18,8 +18,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.images import file_size, is_bare, with_images
-from harness.model import Exchange, Image, Message, Record
-from harness.records import BatchLine, ExchangeLine, Line, ToolLine
+from harness.model import Exchange, Grade, Image, Message, Record
+from harness.records import ExchangeLine, Line
 
 BLOBS = "blobs"
 LEAST = 4096
@@ -38,7 +38,7 @@ class Blobs:
     def __init__(self, folder: Path) -> None:
         self.lost: dict[str, None] = {}
         self._folder = folder / BLOBS
-        self._unsynced: list[Path] = []
+        self._unsynced: deque[Path] = deque()  # filled here, emptied by the thread that syncs
         self._read: OrderedDict[str, str] = OrderedDict()
 
     # Writing
@@ -49,9 +49,8 @@ class Blobs:
 
     def sync(self) -> None:
         """Make every image written so far durable. Raises OSError."""
-        written, self._unsynced = self._unsynced, []
-        for path in written:
-            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        while self._unsynced:
+            file = os.open(self._unsynced.popleft(), os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 os.fsync(file)
             finally:
@@ -131,22 +130,26 @@ def _write(path: Path, content: bytes) -> None:
 
 def _changed(line: Line, change: Callable[[Image], Image]) -> Line:
     """The line with every image changed; itself where it has none, which is the usual case."""
-    if isinstance(line, ToolLine | BatchLine):
-        return line
-    if isinstance(line, ExchangeLine):
-        return replace(line, exchange=_exchange(line.exchange, change)) if with_images(line.exchange) else line
-    return _record(line, change)
+    if isinstance(line, Record):
+        return _record(line, change)
+    if isinstance(line, ExchangeLine) and with_images(line.exchange):
+        return replace(line, exchange=_exchange(line.exchange, change))
+    return line
 
 
 def _record(record: Record, change: Callable[[Image], Image]) -> Record:
-    if any(map(with_images, record.exchanges)):
-        record = replace(record, exchanges=tuple(_exchange(each, change) for each in record.exchanges))
-    if any(with_images(each) for grade in record.grades for each in grade.exchanges):
-        grades = [
-            replace(grade, exchanges=tuple(_exchange(each, change) for each in grade.exchanges)) for grade in record.grades
-        ]
-        record = replace(record, grades=tuple(grades))
+    for exchange in record.exchanges:
+        if with_images(exchange):
+            record = replace(record, exchanges=tuple([_exchange(each, change) for each in record.exchanges]))
+            break
+    for grade in record.grades:
+        if grade.exchanges and any(map(with_images, grade.exchanges)):
+            return replace(record, grades=tuple([_grade(each, change) for each in record.grades]))
     return record
+
+
+def _grade(grade: Grade, change: Callable[[Image], Image]) -> Grade:
+    return replace(grade, exchanges=tuple([_exchange(each, change) for each in grade.exchanges]))
 
 
 def _exchange(exchange: Exchange, change: Callable[[Image], Image]) -> Exchange:
