@@ -47,6 +47,8 @@ said all the messages it may before it said that it was done."""
 
 FAILURE = "Error: "
 """What the model reads before the reason a call failed."""
+MOST = 500
+"""Characters of a validator's sentence, which quotes what it found wrong."""
 ARGUMENTS = "arguments"
 """The name by which a template of a canned result knows the call's arguments."""
 
@@ -166,7 +168,7 @@ def _begun(
     except ValueError as wrong:
         return _failed(call, "invalid_arguments", str(wrong))
     if action.function is not None:
-        return FunctionCall(call.id, action.function, json.dumps(arguments), action.timeout, action.trusted)
+        return FunctionCall(call.id, action.function, call.arguments or "{}", action.timeout, action.trusted)
     if action.raises is not None:
         return _failed(call, "raised", action.raises)
     return _canned(call, action, {**variables, ARGUMENTS: arguments})
@@ -180,9 +182,12 @@ def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
         raise ValueError(f"the arguments are not JSON: {invalid}") from None
     if not isinstance(arguments, dict):
         raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
-    error = next(_validator(orjson.dumps(tool.parameters)).iter_errors(arguments), None)
+    try:
+        error = next(_validator(orjson.dumps(tool.parameters)).iter_errors(arguments), None)
+    except RecursionError:
+        raise ValueError("the arguments are nested too deeply") from None
     if error is not None:
-        raise ValueError(f"the arguments do not fit: {error.json_path}: {error.message}")
+        raise ValueError(f"the arguments do not fit: {error.json_path}: {error.message[:MOST]}")
     return arguments
 
 
@@ -197,7 +202,7 @@ def _canned(call: ToolCall, action: Action, scope: Mapping[str, Any]) -> ToolRes
     try:
         value = render_arguments({"value": action.returns}, scope, None)["value"]
         return ToolResult(call.id, json.dumps(value, allow_nan=False))
-    except (TemplateError, TypeError, ValueError) as wrong:
+    except (TemplateError, TypeError, ValueError, RecursionError) as wrong:
         return _failed(call, "raised", getattr(wrong, "message", str(wrong)))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness.conversation import FAILED_CALLS, MAX_TURNS, USER_NOT_DONE, converse, flags
 from harness.flow import TARGET, Ask, Flow, FunctionCall
@@ -147,6 +148,22 @@ def test_what_goes_wrong_with_a_call_goes_back_to_the_model(wrong: ToolCall, rea
     assert (result.role, result.failed, result.tool_call_id) == ("tool", True, wrong.id)
     assert result.text.startswith(f"Error: {reason}")
     assert (played.value.text, played.flags) == ("sorry", (FAILED_CALLS,))
+
+
+def test_arguments_nested_beyond_reason_go_back_too() -> None:
+    lists_of_lists = {"n": {"items": {"$ref": "#/$defs/n"}}}
+    nested = Tool("f", "", {"type": "object", "properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": lists_of_lists})
+    asked = trial(Conversation(actions={"f": WEATHER}))
+    request = replace(asked.request, tools=(nested,))
+    deep = call("f", '{"a": ' + "[" * 900 + "]" * 900 + "}")
+    played = Played(replace(asked, request=request), said("", deep), said("sorry"))
+    assert played.last[-1].text == "Error: the arguments are nested too deeply"
+
+
+def test_what_does_not_fit_is_quoted_in_part_only() -> None:
+    long = call(arguments=json.dumps({"city": list(range(9999))}))
+    played = Played(trial(Conversation(actions={"get_weather": WEATHER})), said("", long), said(""))
+    assert len(played.last[-1].text) < 600
 
 
 def test_a_function_that_fails_is_told_of_in_its_own_words() -> None:

@@ -31,7 +31,7 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         latency=_latency(marks),
         ttft=_seconds(marks.sent, marks.first_token),
         cost=_total_cost(asked),
-        failed_calls=sum(message.failed for message in last.request.messages),
+        failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
     )
 

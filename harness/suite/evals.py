@@ -161,9 +161,9 @@ class EvalReader:
         return read_persona(written.simulated_user, document, self._problems)
 
     def _toolset(self, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...]) -> Toolset | None:
-        if written.tools is None and (written.tool_choice is not None or written.parallel_tool_calls is not None):
-            key = "tool_choice" if written.tool_choice is not None else "parallel_tool_calls"
-            self._problems.add(document.place((key,), key=True), f"`{key}:` says how `tools:` are called, and there are none")
+        for key in ("tool_choice", "max_turns", "parallel_tool_calls") if written.tools is None else ():
+            if key in document.value:
+                self._problems.add(document.place((key,), key=True), f"`{key}:` says how `tools:` are called; there are none")
         for prompt in prompts:
             if written.tools is not None and prompt.text is not None:
                 self._problems.add(prompt.place, "plain text calls no tools; write it as {user: …}, or leave `tools:` out")

@@ -140,6 +140,17 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
     assert len(record.exchanges) == 3
 
 
+def test_a_turn_that_is_not_reached_has_failed(cli: Command, tmp_path: Path) -> None:
+    text = SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "returns: 7")) + "max_turns: 1\n"
+    later = [{"user": "And now?", "graders": [{"contains": "7"}]}]
+    (record,) = ran(
+        cli, write(tmp_path, text, {"id": "c", "vars": {"q": "What is the weather in Oslo?"}, "expected": "", "turns": later})
+    )
+    assert (record.flags, len(record.exchanges)) == (("max_turns",), 1)
+    assert (record.grades[0].name, record.grades[0].value) == ("turn-2: contains", False)
+    assert record.grades[0].reason == "the conversation ended before this turn"
+
+
 def test_a_kill_between_two_parallel_calls_repeats_only_the_one_under_way(cli: Command, tmp_path: Path) -> None:
     (tmp_path / "tools.py").write_text(SHOP)
     (tmp_path / "kill").touch()

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from harness.graders import answer_of
-from harness.model import Attempt, Cost, Exchange, Identity, Marks, Message, Request, Response, ToolCall, Trial, Usage
+from harness.graders import answer_of, turn_answers
+from harness.model import (
+    Attempt,
+    Conversation,
+    Cost,
+    Exchange,
+    Identity,
+    Marks,
+    Message,
+    Request,
+    Response,
+    ToolCall,
+    Trial,
+    Usage,
+)
 
 QUESTION = Request(messages=(Message("user", "6 × 7?"),))
 TRIAL = Trial(Identity("e", "c", "p", "t", {}, 0), "k", QUESTION, expected=42, variables={"q": "6 × 7"})
@@ -63,3 +77,32 @@ def test_a_cost_that_is_unknown_in_part_is_unknown() -> None:
 def test_without_an_answer_there_is_nothing_to_grade() -> None:
     with pytest.raises(ValueError, match="was not asked"):
         answer_of(TRIAL, [])
+
+
+def conversation(*texts: str) -> list[Exchange]:
+    """Exchanges in which the user says each text, and the model first calls a tool that fails, then answers."""
+    exchanges, messages = [], ()
+    for number, text in enumerate(texts):
+        messages = (*messages, Message("user", text))
+        call = ToolCall(f"c{number}", "look", "{}")
+        asking = Message("assistant", tool_calls=(call,))
+        exchanges.append(exchange(Response(asking), request=Request(messages)))
+        messages = (*messages, asking, Message("tool", "Error: no", tool_call_id=call.id, failed=True))
+        exchanges.append(exchange(Response(Message("assistant", text.upper())), request=Request(messages)))
+        messages = (*messages, Message("assistant", text.upper()))
+    return exchanges
+
+
+def test_of_a_conversation_all_calls_are_seen() -> None:
+    answer = answer_of(TRIAL, conversation("a", "b"))
+    assert [call.id for call in answer.tool_calls] == ["c0", "c1"]
+    assert (answer.text, answer.turns, answer.failed_calls) == ("B", 4, 2)
+
+
+def test_each_later_turn_has_an_answer_of_its_own() -> None:
+    trial = replace(TRIAL, request=Request((Message("user", "a"),)), conversation=Conversation(turns=("b", "c")))
+    second, third = turn_answers(trial, conversation("a", "b"))
+    assert second is not None
+    assert (second.text, second.turns, [call.id for call in second.tool_calls]) == ("B", 2, ["c1"])
+    assert second.failed_calls == 1
+    assert third is None
