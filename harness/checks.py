@@ -15,10 +15,12 @@ from harness.model import Message, Request, Target
 from harness.plan import Plan
 from harness.pricing.cost import upper_bound
 from harness.pricing.tiles import image_bound
+from harness.pricing.tokens import estimate_request
 from harness.providers import capabilities
 from harness.suite import Eval, Prompt, Suite
-from harness.suite.nouns import Asking
+from harness.suite.nouns import Asking, Case
 from harness.suite.problems import Place
+from harness.suite.templates import TemplateError
 
 SPARE_FILES = 40
 """Open files kept for everything that is no connection: the run folder, the children's pipes, the interpreter."""
@@ -47,6 +49,48 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     return dropped
+
+
+def defaulted(suite: Suite, targets: Sequence[Target]) -> Iterator[str]:
+    """A sentence on each target whose answers are limited by a default of its service, which the suite does not speak of."""
+    for spec, target in zip(suite.targets, targets, strict=True):
+        said = "max_tokens" in {**suite.sampling, **spec.sampling} or all("max_tokens" in each for each in suite.settings)
+        if not said and "max_tokens" in target.sampling:
+            most = f"an answer has at most {target.sampling['max_tokens']:,} tokens"
+            yield f"{target.name}: {most}, the service's own limit: the suite sets no max_tokens"
+
+
+def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+    """Raise SuiteError, all at once, where an eval's longest case cannot fit beside its answer."""
+    problems: list[Problem] = []
+    for target in targets:
+        entry = table.find(target.provider, target.model, target.api_version)
+        room = target.context or (entry.context if entry else None)
+        for each in suite.evals if room else ():
+            if each.longest.case is not None and each.longest.place is not None and room is not None:
+                problems += _overfull(suite, each, target, room, each.longest.case, each.longest.place)
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+
+
+def _overfull(suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place) -> Iterator[Problem]:
+    settings = ({**target.sampling, **suite.sampling, **(case.sampling or {}), **setting} for setting in suite.settings)
+    tools = each.toolset.tools if each.toolset is not None else ()
+    answer = max(setting.get("max_tokens") or 0 for setting in settings)
+    for prompt in each.prompts:
+        try:
+            text, turns = prompt.render_text(case.vars), prompt.render(case.vars, case.folder)
+        except TemplateError:
+            continue  # said by the plan, which renders it again
+        tokens = estimate_request(Request(turns, tools=tools, prompt=text, response_format=each.response_format))
+        if tokens + answer > room:
+            what = f"the case `{case.id}` in the prompt `{prompt.id}` has about {tokens:,} tokens"
+            more = f" and its answer may have {answer:,}" if answer else ""
+            yield Problem(
+                f"target {target.name!r}: {what}{more}: more than the {room:,} that fit; shorten it or lower max_tokens "
+                "(or, where the model has more room, say so in the target's `context:`)",
+                *place,
+            )
 
 
 def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:

@@ -23,12 +23,14 @@ from msgspec.structs import replace
 from harness import registry
 from harness.checks import (
     check_budget,
+    check_context,
     check_forms,
     check_helpers,
     check_images,
     check_mode,
     check_parallel_calls,
     check_sampling,
+    defaulted,
     within_open_files,
 )
 from harness.errors import UsageError
@@ -40,6 +42,7 @@ from harness.providers import capabilities
 from harness.providers.base import Provider, Versioned
 from harness.suite import Suite, TargetSpec
 from harness.suite.callables import CALLABLES, digest
+from harness.suite.problems import Place
 from harness.suite.targets import SIMULATOR, SimulatorSpec
 
 if TYPE_CHECKING:
@@ -111,12 +114,14 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         check_identities(suite, targets)
         everyone, notes = within_open_files((*targets, *map(resolver.target, _beside(suite))))
         targets = everyone[: len(targets)]
-        table = capability_table()
+        table = capability_table().under(suite.abilities)
         check_forms(suite, targets, table)
         check_mode(suite, targets, table)
         notes += check_images(suite, targets, table)
+        check_context(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
+        notes += defaulted(suite, targets)
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
         helpers = check_helpers(suite, {each.name: each for each in everyone}, table)
@@ -216,11 +221,14 @@ class _Resolver:
         if self._live:
             self.secrets[name] = self._variable(name, spec)
 
+    def _place(self, spec: TargetSpec) -> Place | Path:
+        return self._suite.places.get(f"target {spec.name}", self._suite.path)
+
     def _variable(self, name: str, spec: TargetSpec) -> str:
         value = self._environment.get(name, "")
         if not value:
             raise UsageError(
-                f"{self._suite.path}: target {spec.name!r} needs the environment variable {name}, which is not set; "
+                f"{self._place(spec)}: target {spec.name!r} needs the environment variable {name}, which is not set; "
                 f"export {name}=…, or put it in a file and name that with --env-file"
             )
         return value

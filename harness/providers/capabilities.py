@@ -7,8 +7,8 @@ table is data (`capabilities.yaml`); whoever may read files reads it and hands i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
@@ -92,6 +92,8 @@ class Capabilities:
     batch: bool = False
     json_object: bool = True
     late_system: bool = True
+    reasoning: bool | None = None
+    max_output: int | None = None
 
     def matches(self, provider: str, model: str, api_version: str | None = None) -> bool:
         """Whether this entry is about `model` as asked in that version of the API."""
@@ -102,13 +104,26 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All entries, in the order in which they are asked."""
+    """All entries, in the order in which they are asked.
+
+    `own` are the user's, as plain data: of the first that matches, what it says goes before what `entries` say.
+    """
 
     entries: tuple[Capabilities, ...]
+    own: tuple[Mapping[str, Any], ...] = ()
+
+    def under(self, own: Sequence[Mapping[str, Any]]) -> Table:
+        """This table, with the user's entries asked before its own."""
+        return Table(self.entries, tuple(own))
 
     def find(self, provider: str, model: str, api_version: str | None = None) -> Capabilities | None:
         """The first entry about `model`; None for a provider the table does not know (a plug-in's): nothing is checked."""
-        return next((entry for entry in self.entries if entry.matches(provider, model, api_version)), None)
+        shipped = next((entry for entry in self.entries if entry.matches(provider, model, api_version)), None)
+        for fields in self.own:
+            own = _overlaid(shipped, fields)
+            if own.matches(provider, model, api_version):
+                return own
+        return shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +155,6 @@ def check(
     return [found for found in (*wrong, *_refused_together(entry, model, asked)) if found]
 
 
-def supported(
-    table: Table, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
-) -> dict[str, Any]:
-    """`sampling` without the parameters `model` does not take at all; values out of range stay, for `check` to refuse."""
-    entry = table.find(provider, model, api_version)
-    return {name: value for name, value in sampling.items() if entry is None or name in entry.parameters}
-
-
 def seed_range(table: Table, provider: str, model: str, api_version: str | None = None) -> tuple[int, int] | None:
     """Smallest and largest seed `model` takes, None where it takes none or the table does not know."""
     entry = table.find(provider, model, api_version)
@@ -155,12 +162,6 @@ def seed_range(table: Table, provider: str, model: str, api_version: str | None 
     if seed is None or seed.min is None or seed.max is None:
         return None
     return int(seed.min), int(seed.max)
-
-
-def repeat_seed(seed: int, repeat: int, bounds: tuple[int, int]) -> int:
-    """The seed of a repeat, `seed + repeat`, wrapped inside `bounds` so that the last seed's successor is the first."""
-    low, high = bounds
-    return low + (seed + repeat - low) % (high - low + 1)
 
 
 def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violation | None:
@@ -171,6 +172,8 @@ def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violat
         )
         message = f"{model} on {where} does not take {name}; remove it, or set `unsupported: drop`"
         return Violation(name, message, unsupported=True)
+    if name == "max_tokens" and entry.max_output is not None and _fits(parameter, value) and value > entry.max_output:
+        return Violation(name, f"max_tokens may be at most {entry.max_output:,} for {model} on {entry.provider}, not {value:,}")
     if _fits(parameter, value):
         return None
     return Violation(name, f"{name} must be {parameter.range} for {model} on {entry.provider}, not {value!r:.60}")
@@ -240,6 +243,20 @@ def _entry(fields: Any, place: int) -> Capabilities:
         return Capabilities(models=models, parameters=parameters, api_versions=versions, images=images, **given)
     except (TypeError, ValueError, KeyError, AttributeError) as wrong:
         raise ValueError(f"capabilities, entry {place}: {wrong!r}") from wrong
+
+
+def _overlaid(shipped: Capabilities | None, fields: Mapping[str, Any]) -> Capabilities:
+    """What the user's entry says, over what ships; where nothing does, what it does not list is not taken."""
+    given = dict(fields)
+    parameters = dict(shipped.parameters) if shipped else {}
+    for name, facts in given.pop("parameters", {}).items():
+        known = parameters.pop(name, None)
+        if facts is not None:
+            parameters[name] = _parameter(name, {"field": known.field if known else name, **facts})
+    images = _images(given.pop("images")) if "images" in given else shipped.images if shipped else None
+    models, versions = tuple(given.pop("models")), tuple(given.pop("api_versions", None) or ())
+    base = shipped or Capabilities(given["provider"], models, {}, "")
+    return replace(base, models=models, api_versions=versions, parameters=parameters, images=images, **given)
 
 
 def _images(facts: Mapping[str, Any] | None) -> ImageLimits | None:

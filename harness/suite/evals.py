@@ -152,6 +152,7 @@ class EvalReader:
             format_place=document.place(("response_format",), key=True) if written.response_format else None,
             toolset=toolset,
             persona=persona,
+            longest=selection.longest,
         )
 
     def _persona(self, written: EvalFile, document: Document, prompts: tuple[Prompt, ...]) -> Persona | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.suite import check, sweep
+from harness.suite.abilities import read_abilities
 from harness.suite.callables import check_callable
 from harness.suite.evals import EvalReader
 from harness.suite.files import Files, workspace_of
@@ -130,6 +131,7 @@ class _Loader:
             gates=gates,
             strict=written.strict,
             mode_place=self._document.place(("run", "mode")),
+            abilities=read_abilities(self._path.parent, self._files, problems),
             warnings=tuple(check.warnings_of(evals, targets, sampling, settings.points, repeats)),
         )
 

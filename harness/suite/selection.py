@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.suite.cases import Ids, canonical, hash64
+from harness.suite.longest import Longest
 from harness.suite.nouns import Asking, Case, Sampled
 from harness.suite.pictures import Album
 from harness.suite.problems import Place
@@ -49,6 +50,7 @@ class Selection:
     digest: int = 0
     asked: dict[tuple[str, bytes], Asking] = field(default_factory=dict)
     sampled: dict[bytes, Sampled] = field(default_factory=dict)
+    longest: Longest = field(default_factory=Longest)
 
     def note_asked(self, asked: Iterable[Asking]) -> None:
         """Note whom graders ask, and how; once what a thousand cases say alike."""
@@ -64,6 +66,7 @@ class Selection:
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
             return False
         self.kept += 1
+        self.longest.note(row.case, row.place)
         if row.case.sampling:
             self.sampled.setdefault(canonical(row.case.sampling), Sampled(row.case.sampling, row.place))
         self.digest += hash64(canonical(row.raw)) + row.images

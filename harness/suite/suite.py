@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, InstanceOf
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from harness.model import ResponseFormat
 from harness.suite import summary
 from harness.suite.cases import Cases
 from harness.suite.gates import GateSpec
+from harness.suite.longest import Longest
 from harness.suite.nouns import Asking, GraderSpec, Prompt, Sampled
 from harness.suite.pictures import Album
 from harness.suite.problems import Place
@@ -35,6 +36,7 @@ class Eval(BaseModel):
     format_place: InstanceOf[Place] | None = None
     toolset: InstanceOf[Toolset] | None = None
     persona: InstanceOf[Persona] | None = None
+    longest: InstanceOf[Longest] = Field(default_factory=Longest)
 
 
 class Suite(BaseModel):
@@ -43,7 +45,8 @@ class Suite(BaseModel):
     `asked` is whom graders and simulated users ask, and how; `helpers` are those targets, whether or not they are among
     `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out.
     `sampling` holds for every request, under the sweep's; `sampled` are those of cases alone, and `places` where parameters
-    (and targets, as `target NAME`) are written. `workspace` is the folder that nothing in the suite may lead out of.
+    (and targets, as `target NAME`) are written. `abilities`
+    are the entries of the user's own capability table. `workspace` is the folder that nothing in the suite may lead out of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -66,6 +69,7 @@ class Suite(BaseModel):
     gates: tuple[GateSpec, ...] = ()
     strict: bool = False
     mode_place: InstanceOf[Place] | None = None
+    abilities: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 
     def resolved(self) -> dict[str, Any]:

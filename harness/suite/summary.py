@@ -39,6 +39,7 @@ def resolved(suite: Suite) -> dict[str, Any]:
             "run": suite.run.model_dump(mode="json"),
             "gates": [gate.text for gate in suite.gates],
             "strict": suite.strict,
+            **({"capabilities": suite.abilities} if suite.abilities else {}),
         }
     )
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import harness.providers
 from harness import registry
@@ -22,9 +20,7 @@ from harness.providers.capabilities import (
     Table,
     check,
     parse,
-    repeat_seed,
     seed_range,
-    supported,
 )
 
 TABLE = parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
@@ -71,7 +67,6 @@ def test_what_is_not_supported_at_all_may_be_dropped() -> None:
         ("stop", True),
         ("min_p", True),
     ]
-    assert supported(TABLE, "cloudflare", SCOUT, sampling) == {"temperature": 9}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +96,6 @@ def test_openai_and_its_kin(model: str, sampling: dict[str, Any], wrong: list[st
 
 def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
     assert check(TABLE, "mine", "m", {"anything": 1}) == []
-    assert supported(TABLE, "mine", "m", {"anything": 1}) == {"anything": 1}
 
 
 @pytest.mark.parametrize(
@@ -155,19 +149,6 @@ def test_seed_ranges() -> None:
     assert seed_range(TABLE, "cloudflare", SCOUT) == (1, 9_999_999_999)
     assert seed_range(TABLE, "openai", "tiny") == (-(2**63), 2**63 - 1)
     assert seed_range(TABLE, "mine", "m") is None
-
-
-@settings(deadline=None)
-@given(st.integers(1, 9_999_999_999), st.integers(0, 1_000))
-def test_every_repeat_has_its_own_seed_inside_the_range(seed: int, repeats: int) -> None:
-    seeds = [repeat_seed(seed, repeat, (1, 9_999_999_999)) for repeat in (0, repeats, repeats + 1)]
-    assert seeds[0] == seed
-    assert seeds[1] != seeds[2]
-    assert all(1 <= each <= 9_999_999_999 for each in seeds)
-
-
-def test_the_last_seeds_successor_is_the_first() -> None:
-    assert repeat_seed(9_999_999_999, 1, (1, 9_999_999_999)) == 1
 
 
 def example(parameter: Parameter) -> Any:

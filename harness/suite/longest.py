@@ -1,0 +1,24 @@
+"""The longest case of an eval, noted while each is read once: if it fits beside its answer, so do all the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.suite.cases import canonical
+from harness.suite.nouns import Case
+from harness.suite.problems import Place
+
+
+@dataclass
+class Longest:
+    """The case whose variables are the longest as JSON, and where it stands; None before the first."""
+
+    case: Case | None = None
+    place: Place | None = None
+    _size: int = -1
+
+    def note(self, case: Case, place: Place) -> None:
+        """Take one more selected case into account."""
+        size = len(canonical(case.vars))
+        if size > self._size:
+            self._size, self.case, self.place = size, case, place
