@@ -145,6 +145,9 @@ class Responses(Chat):
         render = responses_answers.streamed if request.stream else responses_answers.whole
         return Asked(request.prompt, 1, partial(render, request))
 
+    def refused(self, refusal: Refusal, request_id: str) -> Body:
+        return replace(openai.refused(refusal, request_id), opening=b"event: error\ndata: ")
+
     def empty(self) -> bytes:
         return orjson.dumps({"object": "response", "output": []})
 

@@ -95,3 +95,35 @@ def test_a_schema_for_who_follows_none_is_found_before_the_run(cli: Command) -> 
     said = " ".join(ended.err.split())
     assert "suite.yaml:10" in said
     assert "m on deepseek follows no JSON Schema; ask for `type: json_object`" in said
+
+
+TOOLS = """
+suite: tools
+prompts: [user: "What is the current weather in the city Oslo? Use the tool."]
+cases: [{{id: oslo, expected: "17"}}]
+graders: [contains: "{{{{ expected }}}}"]
+tools:
+  - name: get_weather
+    description: Current weather in a city
+    parameters:
+      {{type: object, properties: {{city: {{type: string, description: City}}}}, required: [city], additionalProperties: false}}
+    returns: {{temperature: 17, unit: C}}
+targets: [{{name: t, provider: simulator, model: 70b, simulator: {{api: {api}, ttft: 0, inter_token: 0}}}}]
+sampling: {{max_tokens: 200, reasoning_effort: low}}
+run: {{stream: {stream}}}
+"""
+
+
+@pytest.mark.parametrize("stream", ["true", "false"], ids=["streamed", "whole"])
+@pytest.mark.parametrize("api", ["openai", "openai-responses", "mistral", "vllm"])
+def test_a_loop_of_tools_with_thoughts_in_each_format(cli: Command, api: str, stream: str) -> None:
+    path = cli.folder / "suite.yaml"
+    path.write_text(TOOLS.format(api=api, stream=stream))
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == 0, ended.err
+    lines = [json.loads(line) for line in (cli.folder / "run" / "records.jsonl").read_text().splitlines()]
+    record = next(line for line in lines if line["kind"] == "record")
+    called, answered = [exchange["response"] for exchange in record["exchanges"]]
+    (call,) = called["message"]["tool_calls"]
+    assert (call["name"], json.loads(call["arguments"])) == ("get_weather", {"city": "Oslo"})
+    assert [called["finish_reason"], answered["finish_reason"], record["passed"]] == ["tool_calls", "stop", True]

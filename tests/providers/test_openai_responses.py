@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
 from harness.providers.base import Decoded, Signal
 from harness.providers.openai_responses import is_strict, provider
+from tests.pictures import as_image, picture
 from tests.providers.over_sockets import exchange, sent
 from tests.support import Simulated
 
@@ -366,6 +367,21 @@ def test_a_schema_is_followed(simulator: Simulated) -> None:
         simulated(simulator), Request((Message("user", "The total was $12.50."),), {"temperature": 0}, response_format=form)
     )
     assert json.loads(answer.text) == {"total": 12.5}
+
+
+@pytest.mark.parametrize("provider_name", ["openai", "openai-responses"])
+def test_an_image_is_seen(simulator: Simulated, provider_name: str) -> None:
+    shown = (Text("What colour is the background? Answer with one word."), as_image(picture(colour="blue")))
+    target = replace(simulated(simulator), provider=provider_name)
+    answer = exchange(target, Request((Message("user", shown),), {"temperature": 0}))
+    assert (answer.error, "blue" in answer.text) == (None, True)
+
+
+def test_an_error_in_the_middle_of_a_stream(simulator: Simulated) -> None:
+    simulator.faults({"kind": "error_event", "after": 4, "status": 503})
+    answer = exchange(simulated(simulator), Request(HI, {"temperature": 0}))
+    assert answer.error is not None
+    assert (answer.error.boundary, answer.error.retryable) == ("provider", True)
 
 
 def test_a_token_limit_ends_in_length(simulator: Simulated) -> None:

@@ -1,0 +1,28 @@
+"""What a server of OpenAI's format takes besides, as the simulator's vLLM does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+
+
+def ask(client: httpx.Client, content: str, **change: Any) -> httpx.Response:
+    body = {"model": "70b", "messages": [{"role": "user", "content": content}], "temperature": 0, **change}
+    return client.post("/vllm/v1/chat/completions", json=body)
+
+
+def test_unknown_keys_are_let_pass(client: httpx.Client) -> None:
+    assert "42" in ask(client, "What is 6 * 7?", top_k=5, ignore_eos=False).json()["choices"][0]["message"]["content"]
+
+
+def test_a_schema_may_stand_in_structured_outputs(client: httpx.Client) -> None:
+    schema = {"type": "object", "properties": {"total": {"type": "number"}}}
+    answer = ask(client, "The total was $12.50.", structured_outputs={"json": schema}).json()
+    assert json.loads(answer["choices"][0]["message"]["content"]) == {"total": 12.5}
+
+
+def test_the_code_of_an_error_is_its_status(client: httpx.Client) -> None:
+    response = ask(client, "Hi", temperature=3)
+    assert response.json()["error"]["code"] == response.status_code == 400
