@@ -13,9 +13,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -23,6 +23,8 @@ from harness.engine.folder import RECORDS, read_lines, read_records
 from harness.errors import ExitCode
 from harness.model import Record
 from harness.records import ToolLine
+from tests.end_to_end import killer
+from tests.end_to_end.killer import Killer
 from tests.support import Command
 
 TRIALS, CONCURRENCY = 2000, 8
@@ -57,80 +59,23 @@ def grade(answer):
 """
 
 
-class Server(ThreadingHTTPServer):
-    """Answers in `PIECES` pieces; kills `victim` at event number `fatal`; keeps a ledger of the request ids it received."""
+class Handler(killer.Handler):
+    """Repeats the question in `PIECES` pieces."""
 
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.received: list[str] = []
-        self._guard = threading.Lock()
-        self._left = 0
-        self._victim: subprocess.Popen[str] | None = None
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def arm(self, victim: subprocess.Popen[str], events: int) -> None:
-        """Kill `victim` at the `events`-th event from now."""
-        with self._guard:
-            self._victim, self._left = victim, events
-
-    def handle_error(self, *_: object) -> None:
-        """Clients that were killed leave broken connections: expected here, and said by the test itself where not."""
-
-    def event(self) -> None:
-        """Count one event, and kill if it is the one."""
-        with self._guard:
-            self._left -= 1
-            if self._left == 0 and self._victim is not None:
-                self._victim.kill()
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def do_POST(self) -> None:
-        question = json.loads(self.rfile.read(int(self.headers["content-length"])))["messages"][-1]["content"]
-        self.server.received.append(self.headers["x-client-request-id"])
-        self.server.event()
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        for piece in [f"{question[:-1]} is ", *(str(number) for number in range(PIECES - 1))]:
-            self._send({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
-            self.server.event()
-        usage = {"prompt_tokens": len(question), "completion_tokens": PIECES}
-        self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": usage})
-        self._chunk(b"data: [DONE]\n\n")
-        self._chunk(b"")
-
-    def _send(self, event: dict[str, object]) -> None:
-        self._chunk(b"data: " + json.dumps(event).encode() + b"\n\n")
-
-    def _chunk(self, data: bytes) -> None:
-        try:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-        except ConnectionError:
-            self.close_connection = True  # the client was killed
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
+    def deltas(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        question = body["messages"][-1]["content"]
+        return [{"content": f"{question[:-1]} is "}, *({"content": str(number)} for number in range(PIECES - 1))]
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as server:
+def server() -> Iterator[Killer]:
+    with Killer(Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
 
 
-def write_suite(folder: Path, server: Server) -> Path:
+def write_suite(folder: Path, server: Killer) -> Path:
     cases = [json.dumps({"id": f"c{number}", "vars": {"x": f"{number} + {number}"}}) for number in range(TRIALS)]
     (folder / "cases.jsonl").write_text("\n".join(cases) + "\n")
     (folder / "chance.py").write_text(GRADER)
@@ -149,7 +94,7 @@ def results(run: Path) -> dict[str, float]:
 
 
 @pytest.mark.timeout(900)
-def test_fifty_kills_lose_nothing_acknowledged(cli: Command, server: Server, tmp_path: Path) -> None:
+def test_fifty_kills_lose_nothing_acknowledged(cli: Command, server: Killer, tmp_path: Path) -> None:
     random = Random(50)
     suite, run = write_suite(tmp_path, server), tmp_path / "run"
     kills = ["asking"] * KILLS_ASKING + ["grading"] * KILLS_GRADING
