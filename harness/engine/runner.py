@@ -78,7 +78,7 @@ async def run_trials(
 
 
 async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets, turns: Turns) -> None:
-    """Ask, grade, record. A trial that was never sent (the run stopped, the budget ended) leaves no record: it is owed."""
+    """Ask, grade, record. A trial not sent to its end (the run stopped, the budget ended) leaves no record: it is owed."""
     journal = Journal(trial.key, trial.identity.repeat, world.session, world.append, world.known_tools.get(trial.key))
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
@@ -91,12 +91,18 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
         response, grades, conversation = failed.response, (), len(journal.exchanges)
     if response.error is not None:
         _note_reason_to_stop(tally, response.error)
-        if not response.attempts and (response.error.boundary == "budget" or response.error.kind == INTERRUPTED):
-            return
+    if _unsent(response) or (world.helpers and any(_unsent(each.response) for grade in grades for each in grade.exchanges)):
+        return
     record = _record(world, trial, tuple(journal.exchanges[:conversation]), grades, response.error)
     world.append(record)
     tally.add(record)
     world.observe(record)
+
+
+def _unsent(response: Response) -> bool:
+    """Whether nothing was sent because the run was stopped or its budget spent."""
+    error = response.error
+    return error is not None and not response.attempts and (error.boundary == "budget" or error.kind == INTERRUPTED)
 
 
 def _flow(trial: Trial) -> Flow[Response]:

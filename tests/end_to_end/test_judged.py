@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -35,6 +36,7 @@ sampling: {{max_tokens: 99}}
 run: {{stream: false, retries: 0{run}}}
 """
 RUBRIC = "The answer names the capital of {{ country }}.\nExpected: {{ expected }}\n"
+SIGNALS = {"deadly": signal.SIGKILL, "interrupting": signal.SIGINT}
 REPLIES = {
     "honest": '{"reason": "It does not.", "pass": false}',
     "prose": "I think it passes. PASS",
@@ -79,8 +81,9 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(body["model"], body["messages"][-1]["content"])
 
     def _answer(self, model: str, text: str) -> None:
-        if model == "deadly" and self.server.victim is not None:
-            self.server.victim.kill()
+        if model in SIGNALS and self.server.victim is not None:
+            self.server.victim.send_signal(SIGNALS[model])
+            self.server.victim = None
         if model == "limited" and self.server.limited:
             self._send(429, {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}})
             return
@@ -309,11 +312,24 @@ def test_a_run_that_is_killed_while_it_is_judged_goes_on_with_the_judging(cli: C
     judges.victim = process
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    judges.victim = None
     ended = cli("resume", tmp_path / "run")
     assert ended.code == ExitCode.OK, ended.err
     assert (len(judges.asked("echo")), len(judges.asked("deadly"))) == (1, 2)
     assert one(tmp_path / "run").passed is False
+
+
+def test_an_interrupt_leaves_no_answer_ungraded(cli: Command, judges: Judges, tmp_path: Path) -> None:
+    suite = write_suite(tmp_path, judges, "interrupting", tuple(map(str, range(40))), run=", concurrency: 4")
+    process = cli.begin("run", suite, "--out", tmp_path / "run")
+    judges.victim = process
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED, err
+    assert not [record for record in read_records(tmp_path / "run") if record.ungraded]
+    ended = cli("resume", tmp_path / "run")
+    assert ended.code == ExitCode.OK, ended.err
+    assert {record.passed for record in read_records(tmp_path / "run")} == {False}
+    assert len(list(read_records(tmp_path / "run"))) == 40
+    assert set(Counter(body["messages"][0]["content"] for body in judges.asked("echo")).values()) == {1}
 
 
 def test_a_judge_has_an_api_key_of_its_own_that_is_nowhere_on_disk(judges: Judges, tmp_path: Path) -> None:
@@ -365,6 +381,7 @@ def test_a_judge_spends_the_budget(cli: Command, judges: Judges, tmp_path: Path)
     assert "the judge 'referee': the budget of $1.5 is exhausted" in ended.out
     spent = sum((record.cost or 0) + (record.grading_cost or 0) for record in read_records(tmp_path / "run"))
     assert spent <= 1.5
+    assert not [record for record in read_records(tmp_path / "run") if record.ungraded], "an answer not judged yet is owed"
     assert 1 <= len(judges.asked("honest")) < 20
 
 
