@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from base64 import b64decode, b64encode
+from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from urllib.request import urlopen
@@ -154,3 +156,19 @@ def test_a_dry_run_describes_images_and_cuts_their_bytes(cli: Command, suite: Pa
     assert "[image png 60×60, 10.9 kB]\nWhat is it?" in ended.out
     assert re.search(r"data:image/png;base64,iVBOR[^…]*…\[14,\d+ characters\]", ended.out)
     assert len(ended.out) < 5_000
+
+
+def test_behind_every_providers_format_the_simulated_model_sees_the_pictures(cli: Command, tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[2] / "evals" / "shapes", tmp_path / "evals" / "shapes")
+    apis = {"cloudflare": "llama-4-scout", "openai": "gpt-4.1", "openai-responses": "gpt-4.1", "anthropic": "claude-sonnet-4-5"}
+    targets = [
+        f"{{name: {api}, provider: simulator, model: {model}, simulator: {{api: {api}, ttft: 0s, inter_token: 0s}}}}"
+        for api, model in (apis | {"gemini": "gemini-2.5-flash"}).items()
+    ]
+    suite = tmp_path / "s.yaml"
+    suite.write_text(f"suite: s\nevals: evals/shapes\ntargets: [{', '.join(targets)}]\nsampling: {{max_tokens: 64}}\n")
+    ended = cli("run", suite, "--out", tmp_path / "run", "--limit", "24", "--filter", "prompt=plain")
+    assert ended.code == 0, ended.err
+    seen = Counter(record.target for record in read_records(tmp_path / "run") if record.passed)
+    assert seen.keys() == {*apis, "gemini"}
+    assert min(seen.values()) >= 12
