@@ -10,11 +10,10 @@ from pydantic import ValidationError
 
 from harness import registry
 from harness.model import ResponseFormat
-from harness.suite import templates
 from harness.suite.files import Files
-from harness.suite.graders import GraderReader
+from harness.suite.graders import GraderReader, grader_needs
 from harness.suite.language import checked_name, read_around
-from harness.suite.later import asked_in
+from harness.suite.later import asked_in, turn_needs
 from harness.suite.nouns import Asking, GraderSpec, Prompt
 from harness.suite.overrides import Filter, Overrides, keeps
 from harness.suite.pictures import Album
@@ -191,12 +190,12 @@ class EvalReader:
             }
             | dict(toolset.needs if toolset is not None else {})
             | dict(persona.needs if persona is not None else {}),
-            grader_needs=_grader_needs(graders),
+            grader_needs=grader_needs(graders),
             album=Album(prompts),
             later_needs={
-                variable: f"a turn of the prompt `{prompt.id}`"
+                variable: who
                 for prompt in prompts
-                for variable in sorted(prompt.later_variables - {"expected"})
+                for variable, who in turn_needs(prompt.later, f"the prompt `{prompt.id}`").items()
             },
             toolset=toolset,
         )
@@ -232,16 +231,3 @@ class EvalReader:
 def _prompt_needs(prompts: Sequence[Prompt]) -> dict[str, str]:
     """The variables that prompts use, and which prompt does."""
     return {variable: f"the prompt `{prompt.id}`" for prompt in prompts for variable in prompt.variables - {"expected"}}
-
-
-def _grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
-    """The variables that grader arguments use, and which grader does."""
-    needs: dict[str, str] = {}
-    for spec in graders:
-        for _, text in templates.templates_in(spec.arguments):
-            try:
-                names = templates.compile(text).variables
-            except templates.TemplateError:
-                continue  # said where it stands
-            needs.update(dict.fromkeys(names - {"expected"}, f"the grader `{spec.id}`"))
-    return needs

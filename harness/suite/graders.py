@@ -246,6 +246,19 @@ def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> b
     return error["type"] not in ("missing", "extra_forbidden") and any(templates.templates_in(inside(arguments, error["loc"])))
 
 
+def grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
+    """The variables that grader arguments use, and which grader does."""
+    needs: dict[str, str] = {}
+    for spec in graders:
+        for _, text in templates.templates_in(spec.arguments):
+            try:
+                names = templates.compile(text).variables
+            except templates.TemplateError:
+                continue  # said where it stands
+            needs.update(dict.fromkeys(names - {"expected"}, f"the grader `{spec.id}`"))
+    return needs
+
+
 def _weight(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise ValueError(f"should be a number from 0 on (0 only reports), not {shown(value)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.suite import templates
 from harness.suite.files import Files
-from harness.suite.graders import GraderReader
+from harness.suite.graders import GraderReader, grader_needs
 from harness.suite.nouns import Asking, LaterTurn
 from harness.suite.pictures import Illustrated, Picture
 from harness.suite.problems import Location, Locator, Place, Problems
@@ -19,6 +19,15 @@ from harness.suite.yaml import Document
 def asked_in(later: Iterable[LaterTurn]) -> Iterator[Asking]:
     """Whom the graders of some turns ask."""
     return (each for turn in later for each in turn.asked)
+
+
+def turn_needs(later: Iterable[LaterTurn], whose: str) -> dict[str, str]:
+    """The variables that turns and their graders use, and which of `whose` parts does."""
+    needs: dict[str, str] = {}
+    for turn in later:
+        needs |= dict.fromkeys(sorted(turn.text.variables - {"expected"}), f"a turn of {whose}")
+        needs |= grader_needs(turn.graders)
+    return needs
 
 
 class LaterTurns:

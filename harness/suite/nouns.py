@@ -79,11 +79,6 @@ class Prompt:
         templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
         return frozenset[str]().union(*(template.variables for template in templates))
 
-    @property
-    def later_variables(self) -> frozenset[str]:
-        """The names every case without turns of its own must give a value, too."""
-        return frozenset[str]().union(*(turn.text.variables for turn in self.later))
-
 
 class GraderSpec(BaseModel):
     """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.

@@ -16,7 +16,7 @@ from harness.suite.cases import Cases, Rows, Source, derived_id, hash64, lines_o
 from harness.suite.files import Files
 from harness.suite.graders import GraderReader
 from harness.suite.language import read
-from harness.suite.later import LaterTurns, asked_in
+from harness.suite.later import LaterTurns, asked_in, turn_needs
 from harness.suite.nouns import Case, GraderSpec, LaterTurn
 from harness.suite.pictures import Album
 from harness.suite.problems import Fixed, Location, Locator, Place, Problems, shown_path
@@ -230,7 +230,7 @@ class CaseReader:
         if case.later is None:
             self._check_given(row, selection.later_needs)
         else:
-            self._check_given(row, _turn_needs(case.later))
+            self._check_given(row, turn_needs(case.later, "the case"))
         if selection.toolset is not None or case.tools is not None:
             for wrong in wrong_tools(selection.toolset, case):
                 self._problems.add(row.place, wrong)
@@ -264,11 +264,6 @@ class CaseReader:
 
 
 _Parser = Callable[[Any, Locator, Location], Case | None]
-
-
-def _turn_needs(later: Sequence[LaterTurn]) -> dict[str, str]:
-    """The variables that a case's own turns use."""
-    return {name: "its turn" for turn in later for name in sorted(turn.text.variables - {"expected"})}
 
 
 def _duplicate(row: Row, earlier: Row) -> str:

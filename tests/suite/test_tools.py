@@ -175,7 +175,14 @@ def test_wrong_tools_are_told_with_their_place(problems: Callable[..., list[str]
     ("case", "said"),
     [
         ("{id: c, vars: {q: hi}, tools: {g: 1}}", "3:9: the case `c`: no tool is called `g`"),
-        ("{id: c, vars: {q: hi}, turns: ['{{ gone }}']}", "3:9: the case `c` gives no value for `gone`, which its turn uses"),
+        (
+            "{id: c, vars: {q: hi}, turns: ['{{ gone }}']}",
+            "3:9: the case `c` gives no value for `gone`, which a turn of the case uses",
+        ),
+        (
+            "{id: c, vars: {q: hi}, turns: [{user: hi, graders: [{contains: '{{ gone }}'}]}]}",
+            "3:9: the case `c` gives no value for `gone`, which the grader `turn-2: contains` uses",
+        ),
         ("{id: c, vars: {q: hi}, turns: ['{{ expected }}']}", "3:40: a turn cannot use `expected`"),
         ("{id: c, vars: {q: hi}, turns: [{user: hi, graders: [gone]}]}", "there is no grader `gone`"),
         ("{id: c, vars: {q: hi}, turns: []}", "3:39: `turns` is empty"),
