@@ -198,6 +198,7 @@ class EvalReader:
                 for variable, who in turn_needs(prompt.later, f"the prompt `{prompt.id}`").items()
             },
             toolset=toolset,
+            plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),
         )
 
     def _format(self, spec: FormatSpec | None, document: Document, base: Path) -> ResponseFormat | None:

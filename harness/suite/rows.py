@@ -231,6 +231,7 @@ class CaseReader:
             self._check_given(row, selection.later_needs)
         else:
             self._check_given(row, turn_needs(case.later, "the case"))
+            self._check_may_go_on(row)
         if selection.toolset is not None or case.tools is not None:
             for wrong in wrong_tools(selection.toolset, case):
                 self._problems.add(row.place, wrong)
@@ -244,6 +245,12 @@ class CaseReader:
             return
         for name in sorted(needs.keys() - given):
             self._problems.add(row.place, f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]} uses")
+
+    def _check_may_go_on(self, row: Row) -> None:
+        """Note a case's turns where a prompt is no conversation that could go on with them."""
+        if self._selection.plain is not None:
+            told = f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is text to be completed"
+            self._problems.add(row.place, f"{told}; write that as {{user: …}}, or leave the turns out")
 
     def _check_unique(self) -> None:
         """Note every id that two cases have, naming both: they are found by a second reading, which only a mistake costs."""

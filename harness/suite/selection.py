@@ -33,7 +33,7 @@ class Selection:
 
     `needs` and `grader_needs` map each variable to who uses it; the latter count where a case has no graders of its own, and
     `later_needs`, those of the prompts' later turns, where it has no turns of its own. `asked` is whom graders ask, `sampled`
-    the sampling parameters of cases alone; `album` looks into the cases' images.
+    the sampling parameters of cases alone, `plain` a prompt that is text to be completed; `album` looks into the cases' images.
     """
 
     keep: Callable[[Case], bool]
@@ -43,6 +43,7 @@ class Selection:
     album: Album = field(default_factory=lambda: Album(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)
     toolset: Toolset | None = None
+    plain: str | None = None
     tags: set[str] = field(default_factory=set)
     ids: Ids = field(default_factory=Ids)
     total: int = 0

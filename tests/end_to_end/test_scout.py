@@ -210,7 +210,9 @@ def test_an_account_that_is_not_named_is_found_before_anything_is_sent(cli: Comm
     cli.environment["CLOUDFLARE_ACCOUNT_ID"] = "0123"
     ended = cli("run", path)
     assert ended.code == ExitCode.USAGE
-    assert "target 't' needs the environment variable CLOUDFLARE_GATEWAY_ID, which is not set; export" in ended.err
+    assert (
+        "suite.yaml:5:5: target 't' needs the environment variable CLOUDFLARE_GATEWAY_ID, which is not set; export" in ended.err
+    )
     assert not (cli.folder / "reports").exists()
 
 

@@ -109,3 +109,19 @@ def test_what_a_prompt_cannot_be_is_told_where_it_stands(problems: Callable[...,
     assert "broken.md:7: in the template: " in "\n".join(found)
     for said in expected:
         assert any(problem.startswith(said) for problem in found), said
+
+
+def test_a_plain_prompt_is_no_conversation_that_a_cases_turns_could_go_on_with(problems: Callable[..., list[str]]) -> None:
+    text = (
+        "suite: s\nprompts: [{prompt: '{{ x }}'}]\ncases: [{id: c, vars: {x: 1}, turns: [{user: more}]}]\ntargets: scout-sim\n"
+    )
+    assert problems(text) == [
+        "3:9: the case `c` has `turns`, but the prompt `prompt` is text to be completed; "
+        "write that as {user: …}, or leave the turns out"
+    ]
+
+
+def test_a_plain_prompt_renders_to_text_and_no_messages(suite: Callable[..., Suite]) -> None:
+    (prompt,) = suite(SUITE.format(prompts="  - {prompt: 'Say {{ x }}', raw: true}")).evals[0].prompts
+    assert (prompt.render({"x": "hello"}), prompt.render_text({"x": "hello"}), prompt.raw) == ((), "Say hello", True)
+    assert prompt.variables == {"x"}
