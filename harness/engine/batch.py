@@ -31,6 +31,8 @@ LINGER = 0.2
 """Seconds without another question after which a batch is submitted as it is."""
 FIRST_POLL, LONGEST_POLL, SLOWER = 0.1, 30.0, 2.0
 """Seconds before the first poll and at most between two, and how many times as long each wait is as the one before."""
+PATIENCE = 5
+"""Polls in a row that brought nothing to be understood, after which the batch is given up."""
 MOST_OPEN = 2_000
 """Trials of a target that are open at once: those of two batches, one gathered while the other is under way."""
 AROUND = 64
@@ -209,7 +211,7 @@ class Batches:
         """The next report that says something new, or the response that every call gets because none will come."""
         poll = batching.poll(like.wire, line.id)
         question = replace(like, key=line.key, position="b1", wire=poll, alone=False, batch=Batch((), line.id))
-        wait = FIRST_POLL
+        wait, in_vain = FIRST_POLL, 0
         while True:
             await self._stop.nap(wait)
             response = await self._inner(question)
@@ -217,7 +219,8 @@ class Batches:
             report = response.error or _read(batching, response)
             if isinstance(report, BatchReport) and report.entries is not None:
                 return report, response
-            if isinstance(report, Error) and not (report.retryable and response.attempts):
+            in_vain = in_vain + 1 if isinstance(report, Error) and not report.retryable else 0
+            if isinstance(report, Error) and (not response.attempts or _is_refused(report) or in_vain >= PATIENCE):
                 return _given_up(line, report, response)
             wait = min(wait * SLOWER, LONGEST_POLL)
 
@@ -259,6 +262,11 @@ def _read(batching: BatchFormat, response: Response) -> BatchReport | Error:
         return batching.read(response.text)
     except ValueError as wrong:
         return Error("provider", "unreadable", f"the provider answered with {wrong}")
+
+
+def _is_refused(error: Error) -> bool:
+    """Whether the service will say the same again, and not only something on the way to it, such as a proxy's page."""
+    return not error.retryable and (error.kind in TARGET_KINDS or (error.status is not None and 400 <= error.status < 500))
 
 
 def _divisible(error: Error) -> bool:

@@ -181,6 +181,15 @@ def test_a_poll_that_fails_for_a_while_is_tried_again(cli: Command, simulator: S
     assert submissions(simulator) == [4]
 
 
+@pytest.mark.parametrize(("times", "code"), [("2-4", ExitCode.OK), ("2-6", ExitCode.INFRASTRUCTURE)])
+def test_a_proxys_page_is_no_lost_batch_unless_it_stays(cli: Command, simulator: Simulated, times: str, code: ExitCode) -> None:
+    simulator.faults({"kind": "html", "status": 200, "requests": [times]})
+    assert cli("run", written(cli, simulator), "--out", "run").code == code
+    assert submissions(simulator) == [4]
+    kinds = {record.error.kind for record in records(cli) if record.error}
+    assert kinds == (set() if code == ExitCode.OK else {"batch_lost"})
+
+
 def test_a_submission_that_is_refused_is_the_error_of_each_trial(cli: Command, simulator: Simulated) -> None:
     simulator.faults({"kind": "status", "status": 400, "requests": [1]})
     assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.INFRASTRUCTURE
