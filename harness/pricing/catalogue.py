@@ -25,7 +25,10 @@ _CACHE_PRICES = ("cache_read", "cache_write", "cache_write_1h")
 
 _SPOKEN_BY_OTHERS = {
     "anthropic",
+    "deepseek",
     "gemini",
+    "groq",
+    "mistral",
     "openai",
     "openai-responses",
 }

@@ -12,6 +12,7 @@ from typing import Any
 from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import Signal
 from harness.providers.jsontext import compact, join_surrogates
+from harness.providers.strict import is_strict
 
 _HEADERS = {
     stream: (("content-type", "application/json"), ("accept", accept))
@@ -79,10 +80,11 @@ def tool_choice(choice: str) -> str | dict[str, Any]:
 
 
 def response_format(wanted: ResponseFormat) -> dict[str, Any]:
-    """`wanted` in OpenAI's envelope."""
+    """`wanted` in OpenAI's envelope; strict where its schema may be."""
     if wanted.type == "json_object":
         return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": wanted.schema or {}, "strict": True}}
+    schema = wanted.schema or {}
+    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": schema, "strict": is_strict(schema)}}
 
 
 def headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:

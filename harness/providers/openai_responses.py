@@ -2,7 +2,7 @@
 
 Nothing is stored at the provider (`store: false`), so the model's reasoning comes back encrypted. An answer that has some
 keeps all its items in `Message.echo`, and they are sent again unchanged: a tool loop goes on where the model was thinking.
-A function is strict only where its schema allows that, because a strict one with an optional argument is refused.
+A schema is strict only where it may be (`harness.providers.strict`): a strict one with an optional property is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from harness.providers import chat, failures, probabilities, usage
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
 from harness.providers.jsontext import dumps
+from harness.providers.strict import is_strict
 
 _NOTHING = Signal.NOTHING
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -119,18 +120,6 @@ def _tool(function: Tool) -> dict[str, Any]:
     }
 
 
-def is_strict(schema: Any) -> bool:
-    """Whether a JSON Schema is of OpenAI's strict kind: every object requires all of its properties and allows no others."""
-    if not isinstance(schema, Mapping):
-        return True
-    properties = schema.get("properties") or {}
-    closed = schema.get("additionalProperties") is False and set(properties) == set(schema.get("required") or ())
-    if (properties or schema.get("type") == "object") and not closed:
-        return False
-    inner = [*properties.values(), *(schema.get("$defs") or {}).values(), *(schema.get("anyOf") or ()), schema.get("items")]
-    return all(map(is_strict, inner))
-
-
 def _tool_choice(choice: str) -> str | dict[str, Any]:
     return choice if choice in ("auto", "none", "required") else {"type": "function", "name": choice}
 
@@ -138,7 +127,8 @@ def _tool_choice(choice: str) -> str | dict[str, Any]:
 def _format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_object":
         return {"type": "json_object"}
-    return {"type": "json_schema", "name": wanted.name, "schema": wanted.schema or {}, "strict": True}
+    schema = wanted.schema or {}
+    return {"type": "json_schema", "name": wanted.name, "schema": schema, "strict": is_strict(schema)}
 
 
 # ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────

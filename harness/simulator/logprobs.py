@@ -8,6 +8,7 @@ candidate. Text that no draw decided was certain. Where a draw is part of a late
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
@@ -48,7 +49,7 @@ def _placed(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int,
         at = text.find(draw.text) if at < 0 else at
         if at >= 0 and draw.text:
             after = max(after, at + len(draw.text))
-            first = next(index for index, start in enumerate(starts) if start > at) - 1
+            first = bisect_right(starts, at) - 1
             lead = text[starts[first] : at]
             yield from enumerate(_steps(pieces[first:], lead, draw), first)
 

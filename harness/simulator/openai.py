@@ -19,6 +19,7 @@ from harness.simulator.openai_checks import (
     check_context,
     check_keys,
     check_ranges,
+    check_strict,
     invalid,
     json_object,
     one_of,
@@ -83,7 +84,7 @@ def read(content: bytes, *, strict: bool) -> Request:
         required_string(body, "model", ""),
         turns,
         _sampling(body),
-        _schema(body),
+        _schema(body, strict),
         functions=(functions := openai_tools.functions(body)),
         tool_choice=openai_tools.choice(body, functions),
         parallel=body.get("parallel_tool_calls") is not False,
@@ -237,7 +238,7 @@ def _stops(stop: Any) -> tuple[str, ...]:
     return tuple(stops)
 
 
-def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+def _schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
     form = body.get("response_format")
     if form is None or (isinstance(form, dict) and form.get("type") == "text"):
         return None
@@ -249,4 +250,6 @@ def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
     if not isinstance(wrapped, dict) or not wrapped.get("name"):
         place = "response_format.json_schema.name"
         raise invalid(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
+    if strict and wrapped.get("strict"):
+        check_strict(wrapped.get("schema"), f"response_format '{wrapped['name']}'", "response_format", "invalid_json_schema")
     return dict(wrapped.get("schema") or {})

@@ -103,6 +103,25 @@ def check_context(wanted: int, param: str) -> None:
         )
 
 
+def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[str, ...] = ()) -> None:
+    """Refuse a strict schema with an object that is open, or that does not require all it has."""
+    if not isinstance(schema, dict):
+        return
+    properties = schema.get("properties") or {}
+    if schema.get("type") == "object":
+        said = f"Invalid schema for {what}: In context={context}, "
+        if schema.get("additionalProperties") is not False:
+            said += "'additionalProperties' is required to be supplied and to be false."
+            raise invalid(said, place, code)
+        missing = sorted(set(properties) - set(schema.get("required") or ()))
+        if missing:
+            said += "'required' is required to be supplied and to be an array including every key in properties."
+            raise invalid(f"{said} Missing '{missing[0]}'.", place, code)
+    for key, inner in properties.items():
+        check_strict(inner, what, place, code, (*context, "properties", key))
+    check_strict(schema.get("items"), what, place, code, (*context, "items"))
+
+
 def _check_bounds(key: str, value: float, allowed: Range) -> None:
     if value < allowed.low:
         side, sign, bound = "below_min", ">=", allowed.low

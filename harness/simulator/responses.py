@@ -16,6 +16,7 @@ from harness.simulator.openai_checks import (
     check_context,
     check_keys,
     check_ranges,
+    check_strict,
     invalid,
     json_object,
     one_of,
@@ -123,28 +124,8 @@ def _function(tool: Any, place: str) -> Function:
     name = required_string(tool, "name", place)
     schema = parameters(tool.get("parameters"), name, f"{place}.parameters")
     if tool.get("strict") is not False:
-        _check_strict(schema, name, f"{place}.parameters", ())
+        check_strict(schema, f"function '{name}'", f"{place}.parameters", "invalid_function_parameters")
     return Function(name, tool.get("description") or "", schema)
-
-
-def _check_strict(schema: Any, name: str, place: str, context: tuple[str, ...]) -> None:
-    """Every object of a strict function's schema is closed and requires all it has; raises `Refusal`."""
-    if not isinstance(schema, dict):
-        return
-    properties = schema.get("properties") or {}
-    if schema.get("type") == "object":
-        said = f"Invalid schema for function '{name}': In context={context}, "
-        if schema.get("additionalProperties") is not False:
-            said += "'additionalProperties' is required to be supplied and to be false."
-            raise invalid(said, place, "invalid_function_parameters")
-        missing = sorted(set(properties) - set(schema.get("required") or ()))
-        if missing:
-            said += "'required' is required to be supplied and to be an array including every key in properties."
-            said += f" Missing '{missing[0]}'."
-            raise invalid(said, place, "invalid_function_parameters")
-    for key, inner in properties.items():
-        _check_strict(inner, name, place, (*context, "properties", key))
-    _check_strict(schema.get("items"), name, place, (*context, "items"))
 
 
 def _tool_choice(asked: Any, offered: Sequence[Function]) -> str:
@@ -173,6 +154,8 @@ def _schema(text: Any) -> dict[str, Any] | None:
     required_string(form, "name", "text.format")
     if not isinstance(form.get("schema"), dict):
         raise invalid("Missing required parameter: 'text.format.schema'.", "text.format.schema", "missing_required_parameter")
+    if form.get("strict"):
+        check_strict(form["schema"], f"response_format '{form['name']}'", "text.format.schema", "invalid_json_schema")
     return dict(form["schema"])
 
 

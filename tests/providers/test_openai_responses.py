@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
 from harness.providers.base import Decoded, Signal
-from harness.providers.openai_responses import is_strict, provider
+from harness.providers.openai_responses import provider
 from tests.pictures import as_image, picture
 from tests.providers.over_sockets import exchange, sent
 from tests.support import Simulated
@@ -95,23 +95,6 @@ def test_tools_schemas_images_and_turns_become_items() -> None:
     ]
     assert found["tool_choice"] == {"type": "function", "name": "f"}
     assert found["text"] == {"format": {"type": "json_schema", "name": "place", "schema": CITY, "strict": True}}
-
-
-@pytest.mark.parametrize(
-    ("schema", "strict"),
-    [
-        (CITY, True),
-        ({"type": "object", "properties": {}, "additionalProperties": False}, True),
-        ({"type": "object", "properties": {}}, False),
-        ({**CITY, "required": []}, False),
-        ({**CITY, "properties": {"city": {"type": "object", "properties": {}}}}, False),
-        ({**CITY, "properties": {"city": {"type": "array", "items": {"type": "object", "properties": {}}}}}, False),
-        ({**CITY, "properties": {"city": {"anyOf": [CITY, {"type": "null"}]}}}, True),
-        ({**CITY, "$defs": {"a": {"type": "object"}}}, False),
-    ],
-)
-def test_a_function_is_strict_where_its_schema_allows_it(schema: dict[str, Any], strict: bool) -> None:
-    assert is_strict(schema) is strict
 
 
 @pytest.mark.parametrize("request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"])

@@ -16,7 +16,7 @@ from harness.model import Auth, Message, Request, ResponseFormat, Target, Tool, 
 from harness.providers.base import Signal, Versioned
 from harness.providers.vendors import nine_alphanumerics
 
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 ENVELOPE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
 HI = (Message("user", "Hi"),)
 

@@ -140,6 +140,16 @@ def test_json_schema_is_followed(client: httpx.Client) -> None:
         ({"messages": [{"role": "user"}]}, "missing_required_parameter", "messages[0].content"),
         ({"messages": [{"role": "user", "content": 5}]}, "invalid_type", "messages[0].content"),
         ({"response_format": {"type": "xml"}}, "invalid_value", "response_format.type"),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "a", "strict": True, "schema": {"type": "object"}},
+                }
+            },
+            "invalid_json_schema",
+            "response_format",
+        ),
         ({"max_tokens": 131_000}, "context_length_exceeded", "messages"),
     ],
 )

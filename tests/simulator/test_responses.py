@@ -140,6 +140,11 @@ def strict(**change: Any) -> list[dict[str, Any]]:
         ({"tools": [WEATHER], "tool_choice": {"type": "function", "name": "f"}}, "tool_choice", "Tool choice 'f' not found"),
         ({"tool_choice": "required"}, "tool_choice", "must be specified with 'tools'"),
         ({"text": {"format": {"type": "json_schema"}}}, "text.format.name", "Missing required parameter"),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "a", "strict": True, "schema": {"type": "object"}}}},
+            "text.format.schema",
+            "Invalid schema for response_format 'a'",
+        ),
     ],
 )
 def test_what_breaks_the_contract_is_named(client: httpx.Client, change: dict[str, Any], param: str | None, words: str) -> None:
