@@ -102,8 +102,17 @@ def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.Tab
         for each in suite.evals
         for place, what in _forms_missing(each, entry)
     ]
+    problems += _cannot_stream(suite, targets, table)
     if problems:
         raise SuiteError(problems)
+
+
+def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> Iterator[Problem]:
+    for target in targets if suite.run.stream else ():
+        entry = table.find(target.provider, target.model, target.api_version)
+        if entry is not None and entry.streaming is False:
+            message = f"target {target.name!r}: {target.model} on {target.provider} cannot stream; set `run: {{stream: false}}`"
+            yield Problem(message, *suite.places.get(f"target {target.name}", Place(str(suite.path))))
 
 
 def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:

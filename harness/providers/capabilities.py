@@ -92,7 +92,6 @@ class Capabilities:
     batch: bool = False
     json_object: bool = True
     late_system: bool = True
-    reasoning: bool | None = None
     max_output: int | None = None
 
     def matches(self, provider: str, model: str, api_version: str | None = None) -> bool:

@@ -63,7 +63,6 @@ class AbilitySpec(Language):
     prompt: Flag = Field(False, description="Whether it completes a plain prompt.")
     batch: Flag = Field(False, description="Whether requests can be sent as a batch.")
     late_system: Flag = Field(True, description="Whether system text may come after the first turn.")
-    reasoning: Flag | None = Field(None, description="Whether it thinks before it answers.")
     context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
     max_output: Count | None = Field(None, description="The most tokens an answer may have.")
     images: ImagesSpec | None = Field(None, description="What images may be.")

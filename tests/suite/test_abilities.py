@@ -81,6 +81,7 @@ def test_what_is_wrong_is_said_with_its_place(write: Write, suite: Load, text: s
     [
         ("json_schema: false", "response_format: {type: json_schema, schema: {type: object}}\n", "follows no JSON Schema"),
         ("json_object: false", "response_format: json_object\n", "has no JSON mode without a schema"),
+        ("streaming: false", "", "my-model on openai cannot stream; set `run: {stream: false}`"),
         ("max_output: 100", "sampling: {max_tokens: 101}\n", "max_tokens may be at most 100 for my-model on openai, not 101"),
         ("parameters: {top_k: null}", "sampling: {top_k: 3}\n", "my-model on openai does not take top_k"),
         ("context: 20", "sampling: {max_tokens: 16}\n", "more than the 20 that fit"),
