@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from harness.suite.cases import canonical, hash64
@@ -67,12 +68,15 @@ def program_of(words: list[str], base: Path) -> str | None:
 
 
 def digest(spec: TargetSpec, base: Path) -> str:
-    """A hash of the files that a callable target names; the same on every machine."""
-    named = {name: f"{hash64((base / name).read_bytes()):016x}" for name in _files(spec, base)}
+    """A hash of what the files hold that a callable target names; the same on every machine."""
+    named = {name: f"{hash64(content):016x}" for name, content in _files(spec, base)}
     return f"{hash64(canonical(named)):016x}"
 
 
-def _files(spec: TargetSpec, base: Path) -> Iterator[str]:
-    """The file of the function; or the words of the command, but for absolute paths, that are files."""
+def _files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:
+    """The file of the function; or the words of the command, but for absolute paths, that are files: each with its content."""
     words = [spec.model.rpartition(":")[0]] if spec.provider == PYTHON else shlex.split(spec.model)
-    yield from (word for word in words if word and not word.startswith("/") and (base / word).is_file())
+    for word in (each for each in words if each and not each.startswith("/")):
+        with suppress(OSError, ValueError):  # no file, or none that can be read: then it is a word like any other
+            if (base / word).is_file():
+                yield word, (base / word).read_bytes()

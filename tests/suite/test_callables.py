@@ -76,3 +76,27 @@ def test_an_edited_file_is_another_target(
 
     first = "def answer(request): return 'a'\n"
     assert fingerprint(first) == fingerprint(first) != fingerprint(first.replace("'a'", "'b'"))
+
+
+def test_a_word_that_could_be_no_files_name_is_a_word(suite: Callable[..., Suite], small: str) -> None:
+    script = "echo " + "x" * 5000
+    assert suite(with_target(small, f"provider: command, model: [sh, -c, '{script}']")).fingerprint()["targets"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "async def answer(request): ...",
+        "class answer: ...",
+        "from elsewhere import answer",
+        "from elsewhere import *",
+        "from elsewhere import reply as answer",
+        "answer = print",
+        "answer: object = print",
+        "try:\n    import fast\nexcept ImportError:\n    def answer(request): ...",
+        "if True:\n    pass\nelse:\n    answer = print",
+    ],
+)
+def test_a_function_is_found_however_it_is_defined(write: Write, suite: Callable[..., Suite], small: str, source: str) -> None:
+    write("suites/app.py", source + "\n")
+    assert suite(with_target(small, "provider: python, model: 'app.py:answer'")).targets
