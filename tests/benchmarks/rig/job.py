@@ -13,14 +13,13 @@ import os
 import resource
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import uvloop
 from mock_server import raise_file_limit
-from msgspec.structs import asdict
 
 if TYPE_CHECKING:
     from harness.engine.progress import Progress

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import mock_server
-from msgspec.structs import asdict, replace
 
 from rig.job import Cost, Job
 
