@@ -30,13 +30,10 @@ from harness.prepare import prepared
 from harness.pricing.cost import exchange_cost, upper_bound
 from harness.records import encode
 from harness.suite import load
-from harness.transport.budget import Budget
-from harness.transport.limit import Limit
 from harness.transport.redact import Redactor
-from harness.transport.replay import Replay
-from harness.transport.retry import Retry
 from harness.transport.send import Send
 from harness.transport.slots import Slot
+from harness.transport.stack import Terms, send_stack
 from harness.transport.stop import Stop
 from rig.questions import write_suite
 
@@ -178,9 +175,7 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
 
 
 def _stack(http: Callable[..., object], stop: Stop) -> Send:
-    limit = Limit(stop.inside(http), tokens=evaluate._tokens)  # type: ignore[arg-type]
-    budget = Budget(limit, 1000.0, upper_bound=evaluate._upper_bound, price=evaluate._last_attempt_cost)
-    return Replay(Retry(stop.outside(budget)), (), mode="reuse", own="")
+    return send_stack(http, Terms(budget=1000.0), stop, own="")  # type: ignore[arg-type]
 
 
 async def _no_tool(call: ToolCall) -> ToolResult:
