@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import harness.providers
+from harness import registry
 from harness.providers import failures
 from harness.providers.capabilities import Capabilities, Parameter, Table, parse
 
@@ -82,6 +83,17 @@ def test_the_page_names_every_kind_of_error_and_whether_it_is_retried() -> None:
     documented = {kind: retried == "yes" for kinds, retried in rows for kind in re.findall(r"`([a-z_]+)`", kinds)}
     known = dict(failures.CODES.values()) | dict(failures.STATUSES.values())
     assert known.items() <= documented.items()
+
+
+def test_the_page_says_where_each_vendor_is() -> None:
+    rows = re.findall(
+        r"^\| `([a-z]+)` \| `([^`]+)` \| (?:`([A-Z_]+)`|none)[^|]* \| `(max_[a-z_]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 9
+    for name, address, variable, limit in rows:
+        vendor = registry.load("providers", name)
+        found = (vendor.default_address, vendor.default_api_key_env or "", vendor.traits.limit)
+        assert found == (address, variable, limit), name
 
 
 if __name__ == "__main__":
