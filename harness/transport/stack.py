@@ -56,7 +56,8 @@ def send_stack(
     cap = math.inf if terms.budget is None else terms.budget
     limit = Limit(stop.inside(attempt), tokens=_tokens, seed=terms.seed, clock=Clock(sleep=stop.sleep))
     budget = Budget(limit, cap, upper_bound=most_cost, price=_last_attempt_cost, spent=terms.spent, held=terms.held)
-    retry = Retry(stop.outside(budget), seed=terms.seed, clock=Clock(sleep=stop.nap))
+    paid = limit if terms.budget is None else budget  # without a limit on spending, nothing need be reserved
+    retry = Retry(stop.outside(paid), seed=terms.seed, clock=Clock(sleep=stop.nap))
     return Replay(gather(retry, budget) if gather else retry, stored, mode=mode, own=own)
 
 
