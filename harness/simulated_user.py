@@ -18,6 +18,9 @@ from harness.model import Message, Request, Response, SimulatedUser
 USER = "user"
 """The role a simulated user plays in a flow."""
 
+_CLOSING = ".!*_`\"'”’ "
+"""What a model may put behind the word that ends the conversation."""
+
 _INSTRUCTIONS = """\
 You play a person who talks to an assistant. Who you are and what you want:
 
@@ -37,7 +40,7 @@ def next_message(user: SimulatedUser, messages: Sequence[Message]) -> Flow[str |
     except AskFailed as failed:
         raise AskFailed(_attributed(failed, user.target)) from None
     text = str(response.text).strip()
-    return None if not text or user.stop in text else text
+    return None if not text or text.endswith(user.stop) or text.rstrip(_CLOSING).endswith(user.stop) else text
 
 
 def request(user: SimulatedUser, messages: Sequence[Message]) -> Request:

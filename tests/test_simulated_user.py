@@ -43,7 +43,15 @@ def test_it_sees_what_was_said_and_neither_the_instructions_nor_the_tools() -> N
 
 @pytest.mark.parametrize(
     ("reply", "said"),
-    [("Order A-12.", "Order A-12."), ("  Order A-12. \n", "Order A-12."), ("DONE", None), ("Thanks!\nDONE", None), ("", None)],
+    [
+        ("Order A-12.", "Order A-12."),
+        ("  Order A-12. \n", "Order A-12."),
+        ("DONE", None),
+        ("Thanks!\nDONE", None),
+        ("", None),
+        ("**DONE.**", None),
+        ("I am not DONE with you!", "I am not DONE with you!"),
+    ],
 )
 def test_it_speaks_until_it_says_that_it_is_done(reply: str, said: str | None) -> None:
     assert answered(Response(Message("assistant", reply))) == said
