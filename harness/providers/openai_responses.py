@@ -75,7 +75,7 @@ def _body(target: Target, request: Request) -> dict[str, Any]:
 
 def _items(turn: Message) -> list[dict[str, Any]]:
     """A turn as input items: what its own provider gave is given back as it was."""
-    if isinstance(turn.echo, dict) and isinstance(turn.echo.get("output"), list):
+    if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("output"), list | tuple):
         return list(turn.echo["output"])
     if turn.role == "tool":
         return [{"type": "function_call_output", "call_id": turn.tool_call_id, "output": turn.text}]
