@@ -14,10 +14,8 @@ from harness.analysis.comparison import Configuration, RunHeader
 from harness.analysis.frame import Frames
 from harness.analysis.stats import samples_for_upper_bound
 from harness.model import BATCHED, CACHED, STALLED
-from harness.providers.served import is_served
+from harness.providers.served import OWN_NAMES, is_served
 
-_OWN_CODE = ("python", "command")
-"""Providers whose targets' models are files and programs; what these call themselves is their affair."""
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
@@ -57,7 +55,7 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
 def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
     """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
     everyone = [(run.id, name, facts) for run in runs for name, facts in {**run.helpers, **run.targets}.items()]
-    asked = {(run, name): facts.get("model") for run, name, facts in everyone if facts.get("provider") not in _OWN_CODE}
+    asked = {(run, name): facts.get("model") for run, name, facts in everyone if facts.get("provider") not in OWN_NAMES}
     seen = exchanges[["run", "sent_to", "model"]].drop_duplicates().dropna().astype(object)
     others: dict[tuple[str, str], list[str]] = {}
     for run, target, served in sorted(seen.itertuples(index=False, name=None)):

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+OWN_NAMES = frozenset({"azure", "command", "python"})
+"""Providers whose models are called as their owners like (deployments, files, programs), so that no name says anything."""
+
 _REVISION = re.compile(r"(?<=.)@[\w./-]+$|:latest$|\.gguf$")
 _VERSION = re.compile(r"[-@:](latest|\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|\d{2}-\d{2}|v\d+(?:[.:]\d+)*)$")
 _ALIAS = "latest"

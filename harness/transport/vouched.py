@@ -11,8 +11,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from harness.model import Call, Error, Response
-from harness.providers.served import is_served
-from harness.transport.callable import HERE
+from harness.providers.served import OWN_NAMES, is_served
 from harness.transport.limit import SendOnSlot
 from harness.transport.slots import Slot
 
@@ -26,7 +25,7 @@ def vouched(inner: SendOnSlot, say: Callable[[str], None], *, refuse: bool) -> S
     async def send(call: Call, slot: Slot) -> Response:
         response = await inner(call, slot)
         target, served = call.target, response.model
-        if served is None or served == target.model or is_served(target.model, served) or target.provider in HERE:
+        if served is None or served == target.model or is_served(target.model, served) or target.provider in OWN_NAMES:
             return response
         message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
         if refuse:

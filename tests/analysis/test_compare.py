@@ -186,9 +186,10 @@ def test_another_name_of_the_model_and_ones_own_code_are_no_other_model(build: M
     assert not any(
         "was asked for" in warning for warning in comparison(build.manifest(), [build.record(exchanges=(alias,))]).warnings
     )
-    own = {"scout": {"provider": "python", "model": "app.py:answer", "simulated": False}}
     mine = build.record(exchanges=(build.exchange(build.response(model="mine-1")),))
-    assert not any("was asked for" in warning for warning in comparison(build.manifest(targets=own), [mine]).warnings)
+    for provider, model in (("python", "app.py:answer"), ("azure", "my-deployment")):
+        own = {"scout": {"provider": provider, "model": model, "simulated": False}}
+        assert not any("was asked for" in warning for warning in comparison(build.manifest(targets=own), [mine]).warnings)
 
 
 def test_a_backend_that_changes_during_the_run_is_said(build: ModuleType) -> None:

@@ -6,12 +6,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from harness.engine.folder import read_records
 from harness.errors import ExitCode
 from harness.model import Response
 from harness.transport.http import Http
 from harness.transport.limit import Limit
+from harness.transport.slots import Slot
 from harness.transport.vouched import vouched
 from tests.faults.rows import background, write_suite
 from tests.support import Command
@@ -47,6 +49,18 @@ def test_another_name_of_the_same_model_is_none(model: bytes) -> None:
     responses, said = served_by(model, refuse=True)
     assert [response.error for response in responses] == [None] * 3
     assert said == []
+
+
+def test_a_deployments_name_says_nothing() -> None:
+    async def work() -> tuple[Response, list[str]]:
+        said: list[str] = []
+        async with serving(lambda request, peer: peer.send(whole(COMPLETION))) as server, Http({}) as http:
+            one = call(server.url, stream=False)
+            azure = replace(one, target=replace(one.target, provider="azure", model="my-deployment"))
+            return await vouched(http, said.append, refuse=True)(azure, Slot()), said
+
+    response, said = asyncio.run(work())
+    assert (response.model, response.error, said) == ("tiny-1", None, [])
 
 
 def test_it_may_be_refused() -> None:
