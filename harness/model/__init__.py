@@ -1,0 +1,71 @@
+"""The nouns that exist at run time: what is asked, what came back, and what it was worth.
+
+All are frozen structs, so that a million of them are cheap, and all are plain data, so that they go to disk and come back
+unchanged (`harness.records`). Times are `perf_counter_ns` marks of one process; money is US dollars; unknown is
+None, never 0.
+"""
+
+from harness.model.answers import (
+    BATCHED,
+    CACHED,
+    NO_MARKS,
+    STALLED,
+    Attempt,
+    Boundary,
+    Cost,
+    Error,
+    Exchange,
+    FinishReason,
+    Marks,
+    Response,
+    TokenLogprob,
+    ToolResult,
+    Usage,
+)
+from harness.model.asking import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
+from harness.model.runs import Manifest, Session
+from harness.model.targets import Auth, Batch, Call, Limits, Price, Target, Timeouts, Wire
+from harness.model.trials import Action, Conversation, Grade, Identity, Record, SimulatedUser, Trial
+
+__all__ = [
+    "BATCHED",
+    "CACHED",
+    "NO_MARKS",
+    "STALLED",
+    "Action",
+    "Attempt",
+    "Auth",
+    "Batch",
+    "Boundary",
+    "Call",
+    "Conversation",
+    "Cost",
+    "Error",
+    "Exchange",
+    "FinishReason",
+    "Grade",
+    "Identity",
+    "Image",
+    "Limits",
+    "Manifest",
+    "Marks",
+    "Message",
+    "Price",
+    "Record",
+    "Request",
+    "Response",
+    "ResponseFormat",
+    "Role",
+    "Session",
+    "SimulatedUser",
+    "Target",
+    "Text",
+    "Timeouts",
+    "TokenLogprob",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "Trial",
+    "Usage",
+    "Wire",
+]

@@ -1,0 +1,60 @@
+"""What a run folder says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class Session(Struct, frozen=True):
+    """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are the same moment.
+
+    `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how many seconds the event loop
+    ran late, `in_flight` the most requests that were under way at once.
+    """
+
+    id: str
+    started: str
+    clock: int
+    ended: str | None = None
+    lag_p99: float | None = None
+    lag_max: float | None = None
+    in_flight: int | None = None
+
+
+class Manifest(Struct, frozen=True):
+    """What a run folder says of itself before its first record.
+
+    `planned` counts trials; `arithmetic` is that count as a person reads it; `plan` maps each axis of the plan to what
+    resuming compares (see `harness.plan`). `targets` are plain facts of each target by name: provider, model, address,
+    price (dollars per MTok, as strings), simulated, sampling; `helpers` are the same of those that graders and simulated users
+    ask. `gates` are the suite's gates in their JSON form. `options` are the command line's overrides, so that `resume` plans
+    the same trials.
+    """
+
+    id: str
+    suite: str
+    created: str
+    suite_path: str
+    planned: int
+    arithmetic: str
+    description: str = ""
+    seed: int = 0
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    helpers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    gates: tuple[Mapping[str, Any], ...] = ()
+    max_error_rate: float = 0.05
+    strict: bool = False
+    budget: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    commit: str | None = None
+    dirty: bool = False
+    notes: tuple[str, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    schema: int = 1
