@@ -8,18 +8,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
@@ -29,12 +25,13 @@ from harness.engine.blobs import Blobs
 from harness.engine.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
 from harness.engine.functions import caller
 from harness.engine.lag import LagMonitor, collector_at_rest
+from harness.engine.loop import blocking, interruptible
 from harness.engine.owed import Owed
 from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally, counted
 from harness.engine.runner import World, run_trials
 from harness.engine.store import Store
-from harness.errors import ExitCode, HarnessError, InfrastructureError, InterruptedRun
+from harness.errors import ExitCode, InfrastructureError, InterruptedRun
 from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.model import Cost, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
@@ -52,11 +49,6 @@ from harness.transport.vouched import vouched
 
 if TYPE_CHECKING:
     from harness.results import Outcome
-
-GRACE = 10.0
-"""Seconds that requests in flight get to finish after a first interrupt."""
-
-T = TypeVar("T")
 
 
 class Display(Protocol):
@@ -105,7 +97,7 @@ def run(
     folder = Path(out) if out is not None else new_folder(loaded)
     with prepared(loaded, environment(env_file), live=not replay_only) as ready:
         job = _Job(ready, folder, new_manifest(ready, folder, overrides), Owed(), display or Silent(), replay, replay_only)
-        ended = _blocking(job.run)
+        ended = blocking(job.run)
     return _outcome(folder, ended)
 
 
@@ -129,7 +121,7 @@ def resume(
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
     owed = Owed.read(folder, retry_errors=retry_errors)
     with prepared(loaded, environment(env_file), live=True) as ready:
-        ended = _blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
+        ended = blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
     return _outcome(folder, ended)
 
 
@@ -230,7 +222,7 @@ class _Job:
             )
             self.display.begin(progress, None if run.budget is None else max(0.0, float(run.budget) - self.owed.spent))
             try:
-                with _signals(stop, self.display), collector_at_rest():
+                with interruptible(stop, self.display.say), collector_at_rest():
                     trials, skip = self.ready.plan.trials, self.owed.final.__contains__
                     await run_trials(world, self.ready.targets, trials, skip, MOST_OPEN if run.mode == "batch" else None)
             except asyncio.CancelledError:
@@ -335,62 +327,3 @@ def _outcome(folder: Path, ended: _Ended) -> Outcome:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
     return dataclasses.replace(report([folder], stopped=codes), stopped=tuple(stopped))
-
-
-# ── Loops and signals ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` to its end in an event loop of its own: in a thread where a loop already runs here, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _in_new_loop(work)
-    with ThreadPoolExecutor(1, "harness") as thread:
-        return thread.submit(_in_new_loop, work).result()
-
-
-def _in_new_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    import uvloop  # noqa: PLC0415 — 10 ms that only a run needs
-
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work())
-    except* HarnessError as group:
-        raise _first(group) from None
-
-
-def _first(group: BaseExceptionGroup[HarnessError]) -> BaseException:
-    """The first of the errors that concurrent tasks raised: the others are its echoes."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-@contextmanager
-def _signals(stop: Stop, display: Display) -> Iterator[None]:
-    """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE` seconds; a second leaves now."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task(loop)
-
-    def on_signal() -> None:
-        if stop.asked and task:
-            task.cancel()
-            return
-        display.say(f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more leaves now")
-        stop.ask("interrupted")
-        if task:
-            loop.call_later(GRACE, task.cancel)
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for each in signals:
-        loop.add_signal_handler(each, on_signal)
-    try:
-        yield
-    finally:
-        for each in signals:
-            loop.remove_signal_handler(each)

@@ -1,0 +1,58 @@
+"""Which images a target can see, and takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.errors import Problem, SuiteError
+from harness.model import Target
+from harness.providers import capabilities
+from harness.suite import Eval, Suite
+
+
+def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> list[str]:
+    """Raise SuiteError, all at once, for images that a target cannot see or does not take; sentences on what is not known."""
+    problems: list[Problem] = []
+    notes: list[str] = []
+    for each in (each for each in suite.evals if each.album is not None and each.album.most is not None):
+        for target in targets:
+            able = table.find(target.provider, target.model, target.api_version)
+            if able is not None and able.vision is None:
+                notes.append(f"{target.name}: whether {target.model} can see images is not known; it is sent them")
+            problems += _unseen(each, target) if able is not None and able.vision is False else _too_large(each, target, able)
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+    return list(dict.fromkeys(notes))
+
+
+def _unseen(evaluation: Eval, target: Target) -> Iterator[Problem]:
+    """Each prompt that shows images; where only cases do, in turns of their own, one of these."""
+    blind = f"target {target.name!r}: {target.model} on {target.provider} cannot see images"
+    showing = [prompt for prompt in evaluation.prompts if prompt.illustrated]
+    for prompt in showing:
+        yield Problem(f"{blind}, and the prompt `{prompt.id}` shows some; leave one of them out", *prompt.place)
+    if not showing and evaluation.album is not None:
+        seen = next(iter(evaluation.album.widest.values()))
+        yield Problem(f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place)
+
+
+def _too_large(evaluation: Eval, target: Target, able: capabilities.Capabilities | None) -> Iterator[Problem]:
+    """What of an eval's images a target does not take: of each type the largest is named."""
+    album = evaluation.album
+    limits = able.images if able is not None else None
+    if album is None or limits is None:
+        return
+    who = f"target {target.name!r}: {target.model} on {target.provider}"
+    for seen in (*album.heaviest.values(), *album.widest.values()):
+        if limits.types and seen.media_type not in limits.types:
+            allowed = ", ".join(each.removeprefix("image/") for each in limits.types)
+            yield Problem(f"{who} takes {allowed}, and the case `{seen.case}` shows {seen.media_type}; convert it", *seen.place)
+        if limits.max_bytes is not None and seen.size > limits.max_bytes:
+            text = f"images of at most {limits.max_bytes:,} bytes, and the case `{seen.case}` shows one of {seen.size:,}"
+            yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
+        if limits.max_side is not None and seen.side > limits.max_side:
+            text = f"images of at most {limits.max_side:,} pixels a side, and the case `{seen.case}` shows one of {seen.side:,}"
+            yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
+    if limits.max_count is not None and album.most is not None and album.most[0] > limits.max_count:
+        count, case, place = album.most
+        yield Problem(f"{who} takes {limits.max_count} images a request, and the case `{case}` shows {count}", *place)
