@@ -46,7 +46,7 @@ def test_one_interrupt_drains_and_resume_goes_on(
     cli: Command, simulator: Simulated, tmp_path: Path, sign: signal.Signals
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
-    simulator.faults(SLOW)
+    simulator.faults({"kind": "slow", "seconds": 2, "requests": ["6-"]})  # ample time to interrupt what is in flight
     process = cli.begin("run", suite, "--out", "run")
     wait_for_records(tmp_path / "run", 5, process)
     process.send_signal(sign)
@@ -85,17 +85,18 @@ def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
 
 def test_a_killed_run_resends_at_most_what_was_in_flight(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
-    simulator.faults({"kind": "slow", "seconds": 0.02})
-    run, kills = tmp_path / "run", (3, 11, 20)
-    process = cli.begin("run", suite, "--out", "run")
-    for written in kills:
+    run, kills, written = tmp_path / "run", (3, 8, 9), 0
+    for answered in kills:  # so many, and then it hangs until it is killed
+        simulator.faults({"kind": "hang", "after": 0, "requests": [f"{answered + 1}-"]})
+        process = cli.begin(*(("resume", "run") if written else ("run", suite, "--out", "run")))
+        written += answered
         wait_for_records(run, written, process)
         process.kill()
         process.communicate()
         assert not (run / "report.html").exists()
-        process = cli.begin("resume", "run")
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == ExitCode.OK, err
+    simulator.faults()
+    ended = cli("resume", "run")
+    assert ended.code == ExitCode.OK, ended.err
     assert_complete(run, 40)
     assert sum(asked(simulator).values()) <= 40 + CONCURRENCY * len(kills)
 
