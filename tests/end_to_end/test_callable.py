@@ -107,10 +107,10 @@ def test_a_key_it_lets_out_is_redacted(cli: Command, own: Path, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "target", ['provider: python, model: "app.py:answer"', "provider: command, model: [sh, -c, 'sleep 0.2; echo 1']"]
+    "target", ['provider: python, model: "app.py:answer"', "provider: command, model: [sh, -c, 'sleep 1; echo 1']"]
 )
 def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(cli: Command, own: Path, tmp_path: Path, target: str) -> None:
-    own.with_name("app.py").write_text(APP.format(seconds=0.2))
+    own.with_name("app.py").write_text(APP.format(seconds=1))
     write(own.parent, target)
     process = cli.begin("run", own, "--out", "run")
     records = tmp_path / "run" / "records.jsonl"
@@ -139,7 +139,9 @@ def test_a_second_ctrl_c_leaves_a_function_that_hangs(cli: Command, own: Path, t
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    assert process.stderr is not None
+    while "once more leaves now" not in process.stderr.readline():
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
