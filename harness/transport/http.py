@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from msgspec.structs import replace
 
 from harness import __version__, registry
 from harness.errors import UsageError
@@ -64,7 +65,7 @@ class Http:
         provider = registry.load("providers", call.target.provider)
         reader = provider if call.batch is None else provider.batches
         reading = Reading(call, reader.decoder(call.target, call.request))
-        return reading.response(slot, await self._attempt(call, slot, reading))
+        return _placed(reading.response(slot, await self._attempt(call, slot, reading)), call)
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
         timeouts = call.target.limits.timeouts
@@ -142,6 +143,15 @@ class Http:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _placed(response: Response, call: Call) -> Response:
+    """The response, its 404 with the address it was asked at: that, or the model's name, is what is wrong."""
+    error = response.error
+    if error is None or error.status != 404:
+        return response
+    asked = f"{call.wire.method} {call.target.base_url.rstrip('/')}{call.wire.path}"
+    return replace(response, error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"))
 
 
 def _redirect(url: httpx.URL, reading: Reading) -> Error:

@@ -499,3 +499,17 @@ def test_the_probe_tells_a_server_from_a_closed_port(kind: Kind) -> None:
     up, down = kind.run(probes())
     assert up is None
     assert down.message == "could not connect to 127.0.0.1:9: Connection refused"
+
+
+def test_a_404_says_where_it_was_asked(kind: Kind) -> None:
+    async def nobody(request: Received, peer: Peer) -> None:
+        await peer.send(whole(b"Not Found", "404 Not Found", "text/plain"))
+
+    async def work() -> tuple[str, Response]:
+        async with serving(nobody) as server, Http({}, kind.open) as http:
+            return server.url, await http(call(f"{server.url}/v9/", stream=False), Slot())
+
+    url, response = kind.run(work())
+    assert response.error is not None
+    assert response.error.kind == "not_found"
+    assert response.error.message.endswith(f"(at POST {url}/v9/chat/completions, model 'tiny-1')")
