@@ -21,6 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.words import plural
 from harness.engine.progress import Progress, Tally
 from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
@@ -66,7 +67,7 @@ def _opening(progress: Progress) -> str:
     total, names = progress.total, list(progress.targets)
     before = f", {total.already:,} done before" if total.already else ""
     besides = f"; asked besides: {', '.join(progress.helpers)}" if progress.helpers else ""
-    return f"{total.planned:,} requests to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
+    return f"{plural(total.planned, 'request')} to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
 
 
 def _done(tally: Tally) -> str:
@@ -155,7 +156,7 @@ class Display:
         self._console.print(Text(_safe(text)), soft_wrap=True)
 
     def begin(self, progress: Progress, budget: float | None) -> None:
-        """Start showing `progress`, which the run keeps up to date. `budget` is US dollars, None without one."""
+        """Start showing `progress`, which the run keeps up to date. `budget` is the whole run's, None without one."""
         self._progress, self._budget = progress, budget
         self._started = self._said = self._ticked = self._now()
         if self._panelled:
@@ -214,13 +215,14 @@ class Display:
         row = self._all()
         ungraded = [f"{row.tally.ungraded:,} ungraded"] if row.tally.ungraded else []
         unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
-        return [*ungraded, f"{_dollars(row.tally.cost)}{self._of_budget(row.tally)}{unknown}", self._what_is_left(row)]
+        return [*ungraded, f"{_dollars(row.tally.cost + self._progress.spent_before)}{self._of_budget(row.tally)}{unknown}", self._what_is_left(row)]
 
     def _of_budget(self, total: Tally) -> str:
         """The budget, and what the whole run would cost at the mean so far, where that is more."""
         if self._budget is None:
             return ""
-        whole = total.cost + total.cost / total.done * total.owed if total.done else 0.0
+        before = self._progress.spent_before
+        whole = before + total.cost + total.cost / total.done * total.owed if total.done else 0.0
         return f" of {_exactly(self._budget)}{f', heading for {_dollars(whole)}' if whole > self._budget else ''}"
 
     def _what_is_left(self, row: _Row) -> str:

@@ -58,7 +58,7 @@ class Display(Protocol):
         """One line for a person."""
 
     def begin(self, progress: Progress, budget: float | None) -> None:
-        """The run starts; `progress` is kept up to date from here on. `budget` is what is left, in US dollars."""
+        """The run starts; `progress` is kept up to date from here on. `budget` is the whole run's, in US dollars."""
 
     def tick(self) -> None:
         """A record was written."""
@@ -220,7 +220,7 @@ class _Job:
                 known_tools=self.owed.tools,
                 helpers=self.ready.helpers,
             )
-            self.display.begin(progress, None if run.budget is None else max(0.0, float(run.budget) - self.owed.spent))
+            self.display.begin(progress, None if run.budget is None else float(run.budget))
             try:
                 with interruptible(stop, self.display.say), collector_at_rest():
                     trials, skip = self.ready.plan.trials, self.owed.final.__contains__
@@ -274,6 +274,7 @@ class _Job:
                 for target in self.ready.targets
             },
             {name: Tally() for name in self.ready.helpers},
+            self.owed.spent,
         )
 
 

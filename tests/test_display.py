@@ -199,3 +199,13 @@ def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> Non
     assert shown.splitlines()[-1].endswith("waiting for 350 in batches")
     assert re.sub("[━╸╺]+", "", shown.splitlines()[1]).split()[6] == "350"
     assert lines({"scout": half_done(in_flight=0, queued=350)}, 10)[-1].count("queued") == 1
+
+
+def test_a_resumed_run_shows_what_all_of_it_spent_of_its_budget() -> None:
+    with Display(Console(file=StringIO(), width=60), now=Clock()) as display:
+        display.begin(Progress({"scout": half_done(already=50, cost=0.01)}, spent_before=0.0204691456), 0.05)
+        assert "$0.0305 of $0.05, heading for $0.0605 ·" in display.line()
+
+
+def test_one_request_is_not_several() -> None:
+    assert lines({"scout": Tally(planned=1)}) == ["1 request to scout"]

@@ -44,7 +44,7 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
             yield f"{name} has no records: nothing was measured."
         elif not run.finished:
             yield f"{name} is not finished: {run.recorded:,} of {words.plural(run.planned, 'trial')} recorded."
-        if run.error_rate is not None and run.error_rate > run.max_error_rate:
+        if run.error_rate is not None and run.unsound:
             share, most = words.percent(run.error_rate), words.percent(run.max_error_rate)
             yield f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its figures are of the rest."
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from harness.analysis import words
 from harness.analysis.frame import Frames
 from harness.analysis.stats import NOTHING, Estimate
 from harness.model import Image
 
 Outcome = Literal["pass", "fail", "inconclusive", "unknown"]
+Verdict = Literal[Outcome, "no gates", "unfinished", "errors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class RunHeader:
     def error_rate(self) -> float | None:
         """Errored trials as a share of those recorded."""
         return self.errors / self.recorded if self.recorded else None
+
+    @property
+    def unsound(self) -> bool:
+        """Whether more of its trials broke than the suite tolerates."""
+        return self.error_rate is not None and self.error_rate > self.max_error_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +286,12 @@ class Comparison:
         return any(run.simulated for run in self.runs)
 
     @property
-    def verdict(self) -> Literal["pass", "fail", "inconclusive", "unknown", "no gates"]:
-        """The worst of the gates' verdicts."""
+    def verdict(self) -> Verdict:
+        """That a run is not finished or broke, whatever its gates say of the rest; else the worst of the gates' verdicts."""
+        if any(not run.finished for run in self.runs):
+            return "unfinished"
+        if any(run.unsound for run in self.runs):
+            return "errors"
         found = {gate.verdict for gate in self.gates}
         for verdict in ("unknown", "fail", "inconclusive", "pass"):
             if verdict in found:
@@ -290,6 +301,16 @@ class Comparison:
     @property
     def headline(self) -> str:
         """The verdict as a sentence."""
+        recorded, planned = sum(run.recorded for run in self.runs), sum(run.planned for run in self.runs)
+        if self.verdict == "unfinished":
+            return f"{recorded:,} of {words.plural(planned, 'trial')} recorded; {self._gates_said}"
+        if self.verdict == "errors":
+            broke = sum(run.errors for run in self.runs)
+            return f"{broke:,} of {words.plural(recorded, 'trial')} broke; {self._gates_said}"
+        return self._gates_said
+
+    @property
+    def _gates_said(self) -> str:
         count = Counter(gate.verdict for gate in self.gates)
         total = len(self.gates)
         if not total:

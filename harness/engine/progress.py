@@ -73,6 +73,8 @@ class Progress:
 
     targets: dict[str, Tally] = field(default_factory=dict)
     helpers: dict[str, Tally] = field(default_factory=dict)
+    spent_before: float = 0.0
+    """What earlier sessions of the run spent, in US dollars."""
 
     def lane(self, name: str) -> Tally:
         """Where requests in flight to `name` are counted: one that is under test and judges too is counted there."""

@@ -39,7 +39,15 @@ ANSWER_CHARACTERS = 160
 AXIS_CHARACTERS = 28
 
 _safe = escape_for("terminal")
-_STYLES = {"pass": "green", "fail": "bold red", "inconclusive": "yellow", "unknown": "bold red", "no gates": "bold"}
+_STYLES = {
+    "pass": "green",
+    "fail": "bold red",
+    "inconclusive": "yellow",
+    "unknown": "bold red",
+    "unfinished": "yellow",
+    "errors": "bold red",
+    "no gates": "bold",
+}
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unknown": "!", "error": "!", "ungraded": "?", "no verdict": "·"}
 
 

@@ -20,7 +20,15 @@ from harness.reporters.tables import (
 
 ROW_LIMIT = 50
 CASE_LIMIT = 10
-SIGN = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "unknown": "❗", "no gates": "◻️"}
+SIGN = {
+    "pass": "✅",
+    "fail": "❌",
+    "inconclusive": "⚠️",
+    "unknown": "❗",
+    "unfinished": "⚠️",
+    "errors": "❗",
+    "no gates": "◻️",
+}
 
 _safe = escape_for("markdown")
 

@@ -15,7 +15,15 @@ from harness.analysis.stats import Estimate
 
 RUN_CHARACTERS = 28
 
-VERDICTS = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "unknown": "NO FIGURE", "no gates": "DONE"}
+VERDICTS = {
+    "pass": "PASS",
+    "fail": "FAIL",
+    "inconclusive": "INCONCLUSIVE",
+    "unknown": "NO FIGURE",
+    "unfinished": "UNFINISHED",
+    "errors": "ERRORS",
+    "no gates": "DONE",
+}
 """A comparison's verdict -> the word reporters print."""
 
 

@@ -166,6 +166,16 @@ def test_no_gates_is_not_a_verdict(build: ModuleType) -> None:
     assert (found.verdict, found.headline) == ("no gates", "no gates: not a verdict")
 
 
+def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(build: ModuleType) -> None:
+    broke, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9")
+    assert (broke.verdict, broke.headline) == ("errors", "50 of 100 trials broke; the gate holds")
+    tolerated, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9", max_error_rate=0.5)
+    assert tolerated.verdict == "pass"
+    manifest = build.manifest(planned=9)
+    stopped = compare(frames([(manifest, [build.record()])]), [manifest])
+    assert (stopped.verdict, stopped.headline) == ("unfinished", "1 of 9 trials recorded; no gates: not a verdict")
+
+
 def test_each_run_is_judged_by_its_own_gates(build: ModuleType) -> None:
     gate = [parse("pass_rate >= 1").model_dump(mode="json")]
     manifests = [build.manifest("old", gates=gate), build.manifest("new", gates=gate)]
