@@ -215,7 +215,8 @@ class Display:
         row = self._all()
         ungraded = [f"{row.tally.ungraded:,} ungraded"] if row.tally.ungraded else []
         unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
-        return [*ungraded, f"{_dollars(row.tally.cost + self._progress.spent_before)}{self._of_budget(row.tally)}{unknown}", self._what_is_left(row)]
+        spent = _dollars(row.tally.cost + self._progress.spent_before)
+        return [*ungraded, f"{spent}{self._of_budget(row.tally)}{unknown}", self._what_is_left(row)]
 
     def _of_budget(self, total: Tally) -> str:
         """The budget, and what the whole run would cost at the mean so far, where that is more."""

@@ -42,7 +42,7 @@ from harness.providers import capabilities
 from harness.providers.base import Provider, Versioned
 from harness.suite import Suite, TargetSpec
 from harness.suite.callables import CALLABLES, digest
-from harness.suite.problems import Place
+from harness.suite.problems import Problems
 from harness.suite.targets import SIMULATOR, SimulatorSpec
 
 if TYPE_CHECKING:
@@ -111,8 +111,10 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
     with ExitStack() as stack:
         resolver = _Resolver(suite, environment, stack, live=live)
         targets = tuple(resolver.target(spec) for spec in suite.targets)
+        beside = tuple(map(resolver.target, _beside(suite)))
+        resolver.raise_any()
         check_identities(suite, targets)
-        everyone, notes = within_open_files((*targets, *map(resolver.target, _beside(suite))))
+        everyone, notes = within_open_files((*targets, *beside))
         targets = everyone[: len(targets)]
         table = capability_table().under(suite.abilities)
         check_forms(suite, targets, table)
@@ -142,10 +144,15 @@ class _Resolver:
     def __init__(self, suite: Suite, environment: Mapping[str, str], stack: ExitStack, *, live: bool) -> None:
         self._suite, self._environment, self._stack, self._live = suite, environment, stack, live
         self._simulators: dict[SimulatorConfig, str] = {}
+        self._problems = Problems()
         self.secrets: dict[str, str] = {}
 
+    def raise_any(self) -> None:
+        """Raise SuiteError for all that was wrong with the targets."""
+        self._problems.raise_any()
+
     def target(self, spec: TargetSpec) -> Target:
-        """The target of one specification. Raises UsageError for an unset variable."""
+        """The target of one specification; what is wrong with it is noted."""
         if spec.provider in CALLABLES:
             return self._here(spec)
         return self._simulated(spec) if spec.provider == SIMULATOR else self._remote(spec)
@@ -154,7 +161,8 @@ class _Resolver:
         provider: Provider = registry.load("providers", spec.provider)
         address = spec.base_url or provider.default_address
         if address is None:
-            raise UsageError(f"{self._suite.path}: target {spec.name!r}: provider {spec.provider!r} needs a `base_url:`")
+            self._note(spec, f": provider {spec.provider!r} needs a `base_url:`")
+            address = ""
         key = spec.api_key or (provider.default_api_key_env if spec.base_url is None else None)
         if key is not None:
             self._secret(key, spec)
@@ -170,7 +178,7 @@ class _Resolver:
 
     def _simulated(self, spec: TargetSpec) -> Target:
         options = spec.simulator or SimulatorSpec()
-        base = self._simulator(options) if self._live else "http://simulator"
+        base = self._simulator(options, spec)
         model = SIMULATED_MODELS.get(spec.model, spec.model)
         path = SIMULATOR_PATHS[options.api]
         target = self._built(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
@@ -211,33 +219,36 @@ class _Resolver:
         """`text` with each `${NAME}` replaced by the variable's value."""
         if not self._live:
             return text
-        for name in _VARIABLE.findall(text):
-            value = self._variable(name, spec)
-            if secret:
-                self.secrets[name] = value
-        return _VARIABLE.sub(lambda match: self._environment[match[1]], text)
+        values = {name: self._variable(name, spec) for name in _VARIABLE.findall(text)}
+        if secret:
+            self.secrets.update(values)
+        return _VARIABLE.sub(lambda match: values[match[1]], text)
 
     def _secret(self, name: str, spec: TargetSpec) -> None:
         if self._live:
             self.secrets[name] = self._variable(name, spec)
 
-    def _place(self, spec: TargetSpec) -> Place | Path:
-        return self._suite.places.get(f"target {spec.name}", self._suite.path)
+    def _note(self, spec: TargetSpec, message: str) -> None:
+        self._problems.add(self._suite.place_of(spec.name), f"target {spec.name!r}{message}")
 
     def _variable(self, name: str, spec: TargetSpec) -> str:
         value = self._environment.get(name, "")
         if not value:
-            raise UsageError(
-                f"{self._place(spec)}: target {spec.name!r} needs the environment variable {name}, which is not set; "
-                f"export {name}=…, or put it in a file and name that with --env-file"
-            )
+            how = f"export {name}=…, or put it in a file and name that with --env-file"
+            self._note(spec, f" needs the environment variable {name}, which is not set; {how}")
         return value
 
-    def _simulator(self, options: SimulatorSpec) -> str:
-        """The base URL of a simulator with these options, started if none runs yet."""
+    def _simulator(self, options: SimulatorSpec, spec: TargetSpec) -> str:
+        """The base URL of a simulator with these options, started if none runs yet and one is needed."""
         from harness.simulator import start  # noqa: PLC0415 — only where one is used
 
-        config = _simulator_config(options)
+        try:
+            config = _simulator_config(options)
+        except UsageError as wrong:
+            self._note(spec, f": `simulator:` {wrong}")
+            return ""
+        if not self._live:
+            return "http://simulator"
         if config not in self._simulators:
             self._simulators[config] = self._stack.enter_context(start(config)).base_url
         return self._simulators[config]

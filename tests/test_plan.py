@@ -25,7 +25,7 @@ prompts:
 cases:
   - {id: one, vars: {x: 1 + 1}, expected: 2, tags: [easy]}
   - {id: two, vars: {x: 2 + 2}, expected: 4}
-  - {id: three, vars: {x: 3 + 3}, sampling: {max_tokens: 9}}
+  - {id: three, vars: {x: 3 + 3}, expected: null, sampling: {max_tokens: 9}}
 graders: [equals]
 targets:
   - {name: m, provider: openai, base_url: "http://host/v1", model: tiny}

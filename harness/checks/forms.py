@@ -34,7 +34,7 @@ def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.
         entry = table.find(target.provider, target.model, target.api_version)
         if entry is not None and entry.streaming is False:
             message = f"target {target.name!r}: {target.model} on {target.provider} cannot stream; set `run: {{stream: false}}`"
-            yield Problem(message, *suite.places.get(f"target {target.name}", Place(str(suite.path))))
+            yield Problem(message, *suite.place_of(target.name))
 
 
 def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:

@@ -65,22 +65,22 @@ def check_budget(plan: Plan, helpers: Collection[Helper] = ()) -> None:
     budget = plan.suite.run.budget
     if budget is None:
         return
-    path = plan.suite.path
+    place = plan.suite.places.get("budget", plan.suite.path)
     for target in (*plan.targets, *(helper.target for helper in helpers)):
         if target.price is None:
             raise UsageError(
-                f"{path}: a budget needs the price of every target, and {target.name!r} has none; give it "
+                f"{place}: a budget needs the price of every target, and {target.name!r} has none; give it "
                 "`price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
             )
     for target in plan.targets:
         most = _most(plan, target)
         if most is None:
             raise UsageError(
-                f"{path}: a budget needs a limit on each answer of {target.name!r}; set `sampling: {{max_tokens: …}}`"
+                f"{place}: a budget needs a limit on each answer of {target.name!r}; set `sampling: {{max_tokens: …}}`"
             )
         if most > budget:
             raise UsageError(
-                f"{path}: the budget of ${budget} is below what a single request to {target.name!r} may cost (${most:.6f}); "
+                f"{place}: the budget of ${budget:f} is below what a single request to {target.name!r} may cost (${most:.6f}); "
                 "raise it, or lower max_tokens"
             )
 

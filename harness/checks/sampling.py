@@ -65,8 +65,7 @@ def _with_plain_seed(sampling: dict[str, Any]) -> dict[str, Any]:
 def _written(suite: Suite, target: Target, parameter: str) -> Place:
     """Where what a target would be sent for `parameter` is written: in the suite, else it is the target's own."""
     in_suite = parameter in suite.sampling or any(parameter in setting for setting in suite.settings)
-    found = suite.places.get(parameter) if in_suite else suite.places.get(f"target {target.name}")
-    return found or Place(str(suite.path))
+    return (suite.places.get(parameter) if in_suite else None) or suite.place_of(target.name)
 
 
 def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabilities.Table) -> dict[str, Helper]:

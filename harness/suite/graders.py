@@ -247,7 +247,7 @@ def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> b
 
 
 def grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
-    """The variables that grader arguments use, and which grader does."""
+    """The variables that grader arguments use, `expected` among them, and which grader does."""
     needs: dict[str, str] = {}
     for spec in graders:
         for _, text in templates.templates_in(spec.arguments):
@@ -255,7 +255,7 @@ def grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
                 names = templates.compile(text).variables
             except templates.TemplateError:
                 continue  # said where it stands
-            needs.update(dict.fromkeys(names - {"expected"}, f"the grader `{spec.id}`"))
+            needs.update(dict.fromkeys(names, f"the grader `{spec.id}`"))
     return needs
 
 

@@ -189,6 +189,8 @@ class _Loader:
             at = ("sweep", name) if name in sweep.children else ("sweep", "zip", name)
             places[name] = self._document.place(at)
         places |= {name: Place("--set sampling") for name in fixed}
+        at_command_line = self._overrides.budget is not None
+        places["budget"] = Place("--budget") if at_command_line else self._document.place(("run", "budget"))
         for index, item in enumerate(written.targets):
             if item is not None:
                 name = item if isinstance(item, str) else item.name

@@ -14,7 +14,7 @@ import orjson
 from harness.errors import InfrastructureError
 from harness.suite.cases import Cases, Rows, Source, derived_id, hash64, lines_of
 from harness.suite.files import Files
-from harness.suite.graders import GraderReader
+from harness.suite.graders import GraderReader, grader_needs
 from harness.suite.language import read
 from harness.suite.later import LaterTurns, asked_in, turn_needs
 from harness.suite.nouns import Case, GraderSpec, LaterTurn
@@ -225,8 +225,7 @@ class CaseReader:
     def _check_needs(self, row: Row) -> None:
         case, selection = row.case, self._selection
         self._check_given(row, selection.needs)
-        if case.graders is None:
-            self._check_given(row, selection.grader_needs)
+        self._check_given(row, selection.grader_needs if case.graders is None else grader_needs(case.graders))
         if case.later is None:
             self._check_given(row, selection.later_needs)
         else:
@@ -240,11 +239,11 @@ class CaseReader:
         return row._replace(images=album.check(row.case, row.place, self._problems))
 
     def _check_given(self, row: Row, needs: Mapping[str, str]) -> None:
-        given = row.case.vars.keys()
-        if needs.keys() <= given:
-            return
-        for name in sorted(needs.keys() - given):
-            self._problems.add(row.place, f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]} uses")
+        for name in sorted(needs.keys() - row.case.vars.keys()):
+            if name != "expected":
+                self._problems.add(row.place, f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]} uses")
+            elif name not in row.raw:
+                self._problems.add(row.place, f"the case `{row.case.id}` has no `expected`, which {needs[name]} uses")
 
     def _check_may_go_on(self, row: Row) -> None:
         """Note a case's turns where a prompt is no conversation that could go on with them."""

@@ -14,7 +14,7 @@ from harness.suite.gates import GateSpec
 from harness.suite.longest import Longest
 from harness.suite.nouns import Asking, GraderSpec, Prompt, Sampled
 from harness.suite.pictures import Album
-from harness.suite.problems import Place
+from harness.suite.problems import Place, shown_path
 from harness.suite.run import RunSpec
 from harness.suite.simulated_user import Persona
 from harness.suite.targets import TargetSpec
@@ -45,7 +45,7 @@ class Suite(BaseModel):
     `asked` is whom graders and simulated users ask, and how; `helpers` are those targets, whether or not they are among
     `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out.
     `sampling` holds for every request, under the sweep's; `sampled` are those of cases alone, and `places` where parameters
-    (and targets, as `target NAME`) are written. `abilities`
+    (and `budget`, and targets, as `target NAME`) are written. `abilities`
     are the entries of the user's own capability table. `workspace` is the folder that nothing in the suite may lead out of.
     """
 
@@ -71,6 +71,11 @@ class Suite(BaseModel):
     mode_place: InstanceOf[Place] | None = None
     abilities: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def place_of(self, target: str) -> Place:
+        """Where the target of this name is written, else who asks for it."""
+        asking = (each.place for each in self.asked if each.target == target)
+        return self.places.get(f"target {target}") or next(asking, Place(shown_path(self.path)))
 
     def resolved(self) -> dict[str, Any]:
         """The suite as plain data, for the manifest: everything but the cases' bodies."""

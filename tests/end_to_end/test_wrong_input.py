@@ -52,7 +52,8 @@ def edited(suite: Path, old: str, new: str) -> Path:
         ("temperature: [0, 1]", "temperature: [0, 9]", ["temperature must be a number from 0 to 2"]),
         ("model: tiny", "model: tiny, api_key: sk-live-1234567890", ["name of an environment variable"]),
         ("model: tiny", "model: tiny, api_key: UNSET_VARIABLE_OF_MINE", ["UNSET_VARIABLE_OF_MINE", "not set"]),
-        ("price: {input: 1, output: 2}", "limits: {retries: 0}", ["budget", "price"]),
+        ("price: {input: 1, output: 2}", "limits: {retries: 0}", ["a budget", "price"]),
+        ("seed: 7}", "seed: 7}\nrun: {budget: 0.0000001}", ["sums.yaml:13:15: the budget of $0.0000001 is below"]),
     ],
 )
 def test_a_wrong_suite(cli: Command, simulator: Simulated, tmp_path: Path, old: str, new: str, says: list[str]) -> None:
@@ -80,6 +81,20 @@ def test_every_problem_is_told_at_once(cli: Command, tmp_path: Path) -> None:
     suite = edited(write_sums(tmp_path, FREE), "sampling:", "sampilng:")
     ended = cli("validate", edited(suite, "  - number", "  - nubmer"))
     assert_sentence(ended, ExitCode.USAGE, "sampilng", "nubmer")
+
+
+def test_a_fault_the_simulator_has_not_is_told_where_its_target_is(cli: Command, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, FREE), f'openai, base_url: "{FREE}"', "simulator, simulator: {faults: [{kind: cutt}]}")
+    for command in (("validate", suite), ("run", suite), ("run", suite, "--dry-run")):
+        assert_sentence(cli(*command), ExitCode.USAGE, "suites/sums.yaml:11:5: target 'local'", "there is no fault 'cutt'")
+
+
+def test_every_variable_that_is_not_set_is_told_at_once_where_its_target_is(cli: Command, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, "http://${MY_HOST}/v1"), "model: tiny", "model: tiny, api_key: MY_KEY")
+    edited(suite, "  - number\n", "  - number\n  - {judge: {rubric: good, target: scout}}\n")
+    ended = cli("run", suite)
+    assert_sentence(ended, ExitCode.USAGE, "MY_HOST", "MY_KEY", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_AUTH_TOKEN")
+    assert ended.err.count("sums.yaml:9:36: target 'scout' needs the environment variable") == 2
 
 
 def test_a_suite_that_is_not_there(cli: Command) -> None:

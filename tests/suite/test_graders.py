@@ -97,6 +97,22 @@ def test_a_mistake_is_told_where_it_stands(problems: Callable[..., list[str]], l
     assert said in problem
 
 
+@pytest.mark.parametrize("line", ["equals", "number: '{{ expected }}'", "{any: [json, equals]}"])
+def test_what_a_grader_compares_with_must_be_there(
+    problems: Callable[..., list[str]], suite: Callable[..., Suite], line: str
+) -> None:
+    text = SUITE.format(graders=f"  - {line}")
+    (problem,) = problems(text.replace(", expected: x", ""))
+    assert "the case `c` has no `expected`, which the grader" in problem
+    assert suite(text.replace("expected: x", "expected: null"))
+
+
+def test_what_a_cases_own_graders_use_must_be_there(problems: Callable[..., list[str]]) -> None:
+    text = SUITE.format(graders="  - json").replace("{id: c", "{id: c, graders: [contains: '{{ gone }}']")
+    (problem,) = problems(text)
+    assert "the case `c` gives no value for `gone`, which the grader `contains` uses" in problem
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
