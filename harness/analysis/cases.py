@@ -33,7 +33,8 @@ _TRIAL = [
     *("error_kind", "error_message", "finish_reason", "latency", "cost"),
 ]
 
-_BADNESS = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
+BADNESS = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
+"""Outcomes, those most worth reading first."""
 
 
 def cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
@@ -75,7 +76,7 @@ def case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, .
 
 def _worst_first(trials: Any) -> tuple[Any, Any]:
     """Keys for `lexsort` that put the trials most worth reading first."""
-    badness = trials["outcome"].astype(object).map(_BADNESS).to_numpy(dtype=np.int64)
+    badness = trials["outcome"].astype(object).map(BADNESS).to_numpy(dtype=np.int64)
     return trials["repeat"].to_numpy(dtype=np.int64), badness
 
 

@@ -1,8 +1,9 @@
 """Columns that are filled row by row and become pandas arrays of a declared dtype.
 
-A million rows of Python objects would take gigabytes: here a number costs 8 bytes, a repeated text 4, a flag 1. Nothing is
-guessed: the dtype is the column's, whatever the values look like ("NA", "001" and "1e5" stay text). Text is made valid
-Unicode (a lone surrogate becomes U+FFFD), because neither pandas nor Parquet can hold anything else.
+A million rows of Python objects would take gigabytes: here a number costs 8 bytes, a category 4, a flag 1, and equal texts that
+come soon after each other are one object. Nothing is guessed: the dtype is the column's, whatever the values look like ("NA",
+"001" and "1e5" stay text). Text is made valid Unicode (a lone surrogate becomes U+FFFD), because neither pandas nor Parquet can
+hold anything else.
 """
 
 from __future__ import annotations
@@ -56,56 +57,95 @@ class Cells(Protocol):
     """A column being filled, a few thousand rows at a time."""
 
     def extend(self, values: Sequence[Any]) -> None:
-        """Add some rows' values; None is unknown."""
+        """Add the values of some rows, at least one; None is unknown."""
 
     def finish(self) -> Any:
-        """The pandas array of all rows."""
+        """The pandas array of all rows, once."""
 
 
 class _Numbers:
-    """What numeric columns share: chunks of one numpy type, None as the value that stands for unknown."""
+    """What numeric columns share: chunks of one numpy type. None becomes NaN, which here stands for unknown."""
 
     dtype: Any = np.float64
-    unknown: Any = np.nan
 
     def __init__(self) -> None:
         self.chunks: list[Any] = [np.array([], dtype=self.dtype)]
 
     def extend(self, values: Sequence[Any]) -> None:
-        self.chunks.append(np.array([self.unknown if value is None else value for value in values], dtype=self.dtype))
+        alike = values.count(values[0]) == len(values)  # as in most columns of most runs
+        part = self.numbers(values[:1] if alike else values)
+        self.chunks.append(np.broadcast_to(part, len(values)))
+
+    def numbers(self, values: Sequence[Any]) -> Any:
+        """The values as an array of this column's type."""
+        return np.array(values, dtype=self.dtype)
 
     def finish(self) -> Any:
-        return np.concatenate(self.chunks)
+        chunks, self.chunks = self.chunks, []  # a column's chunks are given up before the next column is joined
+        return np.concatenate(chunks)
 
 
-class _Category(_Numbers):
+class _Coded(_Numbers):
+    """Chunks of the numbers that stand for values; an unknown one is -1."""
+
+    def __init__(self, code: Mapping[Any, int]) -> None:
+        super().__init__()
+        self.code = code
+
+    def numbers(self, values: Sequence[Any]) -> Any:
+        return np.fromiter(map(self.code.__getitem__, values), dtype=self.dtype, count=len(values))
+
+
+class _Codes(dict[str | None, int]):
+    """Texts -> numbers from 0, given as they come; None is -1."""
+
+    def __missing__(self, text: str | None) -> int:
+        number = self[text] = len(self) - 1
+        return number
+
+
+class _Category(_Coded):
     dtype = np.int32
 
     def __init__(self) -> None:
-        super().__init__()
-        self.codes: dict[str | None, int] = {None: -1}
-
-    def extend(self, values: Sequence[Any]) -> None:
-        code, known = self.codes.setdefault, self.codes
-        self.chunks.append(np.array([code(value, len(known) - 1) for value in values], dtype=self.dtype))
+        super().__init__(_Codes({None: -1}))
 
     def finish(self) -> Any:
         clean: dict[str, int] = {}
-        codes = [clean.setdefault(valid_text(value), len(clean)) for value in self.codes if value is not None]
+        codes = [clean.setdefault(valid_text(value), len(clean)) for value in self.code if value is not None]
         return pd.Categorical.from_codes(
             np.array([*codes, -1], dtype=np.int32)[super().finish()], categories=pd.Index(list(clean), dtype=object)
         )
 
 
+_REMEMBERED = 50_000
+"""Texts of which a column keeps only one copy, before it forgets and begins anew."""
+
+
 class _Text:
     def __init__(self) -> None:
         self.values: list[str | None] = []
+        self.remembered: dict[str | None, str | None] = {}
 
     def extend(self, values: Sequence[Any]) -> None:
-        self.values.extend([None if value is None else valid_text(value) for value in values])
+        if not _is_valid(values):
+            values = [None if value is None else valid_text(value) for value in values]
+        if len(self.remembered) > _REMEMBERED:
+            self.remembered.clear()
+        self.values.extend(map(self.remembered.setdefault, values, values))
 
     def finish(self) -> Any:
-        return pd.array(self.values, dtype="string[python]")
+        values, self.values, self.remembered = self.values, [], {}
+        return pd.array(values, dtype="string[python]")
+
+
+def _is_valid(values: Sequence[str | None]) -> bool:
+    """Whether all texts are valid Unicode: asked of all at once, because nearly always they are."""
+    try:
+        "".join(filter(None, values)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Integer(_Numbers):
@@ -117,9 +157,11 @@ class _Integer(_Numbers):
         return pd.arrays.IntegerArray(np.where(missing, 0, values).astype(np.int64), missing)
 
 
-class _Boolean(_Numbers):
+class _Boolean(_Coded):
     dtype = np.int8
-    unknown = -1
+
+    def __init__(self) -> None:
+        super().__init__({None: -1, False: 0, True: 1})
 
     def finish(self) -> Any:
         values = super().finish()
@@ -130,11 +172,16 @@ class _Flag(_Numbers):
     dtype = np.bool_
 
 
+_NEVER = -(2**63)
+
+
 class _Time(_Numbers):
     """Filled with microseconds since 1970 (UTC)."""
 
     dtype = np.int64
-    unknown = -(2**63)
+
+    def numbers(self, values: Sequence[Any]) -> Any:
+        return super().numbers([_NEVER if value is None else value for value in values])
 
     def finish(self) -> Any:
         return pd.DatetimeIndex(super().finish().view("datetime64[us]")).tz_localize("UTC").array
@@ -171,7 +218,7 @@ class Table:
         return self.rows - 1
 
     def frame(self) -> Any:
-        """The pandas DataFrame of all rows."""
+        """The pandas DataFrame of all rows, once."""
         self._flush()
         data = {column.name: cells.finish() for column, cells in zip(self.columns, self._cells, strict=True)}
         return pd.DataFrame(data, copy=False)

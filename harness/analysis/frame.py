@@ -9,6 +9,7 @@ target, and null where that has an error or was replayed from another run.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -66,10 +67,10 @@ class _Builder:
     def __init__(self, answer_limit: int | None) -> None:
         self.answer_limit = answer_limit
         self.trials, self.exchanges, self.grades = Table(TRIALS), Table([*EXCHANGES, *MEASURES]), Table(GRADES)
-        self.row_of_key: list[int | None] = []
-        self.key_of_exchange: list[int] = []
-        self.row_of_grade: list[int] = []
-        self.last_exchange: list[int] = []
+        self.row_of_key = array("q")
+        self.key_of_exchange = array("q")
+        self.row_of_grade = array("q")
+        self.last_exchange = array("q")
 
     def read(self, manifest: Manifest, lines: Iterable[Line]) -> None:
         run = RunReader(manifest)
@@ -96,20 +97,21 @@ class _Builder:
     def _exchange(self, run: RunReader, key: str, session: str, exchange: Exchange, *, grading: bool) -> int:
         """The row of the exchange, which is added where it has not been read before."""
         mark = exchange_mark(key, exchange)
-        if mark not in run.rows:
+        place = run.rows.get(mark)
+        if place is None:
             self.key_of_exchange.append(self._number(run, key))
-            run.rows[mark] = self.exchanges.add(exchange_row(run, session, exchange, grading))
-        return run.rows[mark]
+            place = run.rows[mark] = self.exchanges.add(exchange_row(run, session, exchange, grading))
+        return place
 
     def _number(self, run: RunReader, key: str) -> int:
         number = run.keys.get(key)
         if number is None:
             number = run.keys[key] = len(self.row_of_key)
-            self.row_of_key.append(None)
+            self.row_of_key.append(-1)
         return number
 
     def finish(self) -> Frames:
-        row_of_key = np.array([-1 if row is None else row for row in self.row_of_key], dtype=np.int64)
+        row_of_key = np.array(self.row_of_key, dtype=np.int64)
         kept = np.sort(row_of_key[row_of_key >= 0])
         renumbered = np.full(self.trials.rows + 1, -1, dtype=np.int64)
         renumbered[kept] = np.arange(len(kept))

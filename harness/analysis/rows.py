@@ -14,7 +14,7 @@ from typing import Any
 from harness.analysis import measures
 from harness.analysis.columns import Column
 from harness.analysis.steps import steps
-from harness.model import BATCHED, CACHED, STALLED, Attempt, Exchange, Grade, Manifest, Message, Record, Response, Usage
+from harness.model import BATCHED, CACHED, STALLED, Attempt, Exchange, Grade, Manifest, Message, Record, Response
 
 MEASURES = [
     Column(
@@ -126,7 +126,9 @@ def _list(values: tuple[str, ...]) -> str:
 
 def plain_text(value: Any) -> str | None:
     """A value as text: text as it is, None as None, anything else as JSON."""
-    return value if value is None or isinstance(value, str) else canonical(value)
+    if value is None or isinstance(value, str):
+        return value
+    return str(value) if type(value) is int else canonical(value)  # of a million numbers, without an encoder
 
 
 def label(prompt: str, target: str, setting: Mapping[str, Any]) -> str:
@@ -177,8 +179,8 @@ class RunReader:
 def exchange_mark(key: str, exchange: Exchange) -> int:
     """Equal for one exchange wherever it is written: in a journal line, and in each record of its key."""
     response = exchange.response
-    marks = tuple([(attempt.marks.started, attempt.marks.done) for attempt in response.attempts])
-    return hash((key, exchange.position, exchange.target, response.replayed, marks))
+    marks = [mark for attempt in response.attempts for mark in (attempt.marks.started, attempt.marks.done)]
+    return hash((key, exchange.position, exchange.target, response.replayed, *marks))
 
 
 def _epoch(text: str) -> int:
@@ -223,7 +225,7 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
         response.usage and response.usage.source,
         bool(run.targets.get(record.target, {}).get("simulated", False)),
         response.replayed is not None,
-        _list(tuple(sorted({*record.flags, *response.flags}))),
+        _list(tuple(sorted({*record.flags, *response.flags})) if record.flags or response.flags else ()),
     )
 
 
@@ -231,7 +233,7 @@ def _measures(response: Response) -> tuple[float | None, ...]:
     """In the order of `MEASURES`; all unknown where there is an error, or the time measured is not the model's: the answer was
     replayed, came from a gateway's cache or in a batch, or the client slept meanwhile.
     """
-    if response.error or response.replayed is not None or not _UNTIMED.isdisjoint(response.flags):
+    if response.error or response.replayed is not None or (response.flags and not _UNTIMED.isdisjoint(response.flags)):
         return _UNMEASURED
     marks, usage = response.marks, response.usage
     return (
@@ -250,8 +252,8 @@ def _measures(response: Response) -> tuple[float | None, ...]:
 def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool) -> tuple[Any, ...]:
     """The values of `EXCHANGES`."""
     response = exchange.response
-    usages = _usages(response)
     attempts = len(response.attempts)
+    waited, tokens_in, tokens_out = _used(response)
     return (
         run.id,
         exchange.position,
@@ -265,19 +267,27 @@ def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool
         run.wall(session, response.attempts[0].marks.started) if attempts else None,
         attempts,
         max(attempts - 1, 0),
-        sum(attempt.waited for attempt in response.attempts),
-        _total([usage.input_tokens for usage in usages]),
-        _total([usage.output_tokens for usage in usages]),
+        waited,
+        tokens_in,
+        tokens_out,
         _cost(exchange),
         response.replayed is not None,
         *_measures(response),
     )
 
 
-def _usages(response: Response) -> list[Usage]:
-    """What each attempt used, where it is known; the final attempt's is the response's own."""
-    final = response.usage or (response.attempts[-1].usage if response.attempts else None)
-    return [usage for usage in (*(attempt.usage for attempt in response.attempts[:-1]), final) if usage]
+def _used(response: Response) -> tuple[float, int | None, int | None]:
+    """Seconds waited, and input and output tokens of all attempts that reported any; the final one's are the response's own."""
+    attempts = response.attempts
+    final = response.usage or (attempts[-1].usage if attempts else None)
+    if len(attempts) == 1:
+        return attempts[0].waited, *((final.input_tokens, final.output_tokens) if final else (None, None))
+    usages = [usage for usage in (*(attempt.usage for attempt in attempts[:-1]), final) if usage]
+    return (
+        sum(attempt.waited for attempt in attempts),
+        _total([usage.input_tokens for usage in usages]),
+        _total([usage.output_tokens for usage in usages]),
+    )
 
 
 def _total(counts: list[int | None]) -> int | None:

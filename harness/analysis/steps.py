@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.flow import TARGET
-from harness.model import Exchange, Message, Record
+from harness.model import Exchange, Message, Record, Response
 
 LINE = 300
 """Characters of a line that are kept."""
@@ -18,7 +18,7 @@ LINE = 300
 def steps(record: Record) -> str | None:
     """The steps of a record's conversation, None where there was but one exchange without calls."""
     asked = [exchange for exchange in record.exchanges if exchange.role == TARGET]
-    if not asked:
+    if not asked or (len(asked) == 1 and not _calls(asked[0].response)):
         return None
     lines = [_cut(line) for message in _between(asked) for line in _lines(message)]
     return "\n".join(lines) or None
@@ -27,9 +27,13 @@ def steps(record: Record) -> str | None:
 def _between(asked: Sequence[Exchange]) -> Iterator[Message]:
     """The messages after the first request's, and the calls that were left open."""
     yield from asked[-1].request.messages[len(asked[0].request.messages) :]
-    last = asked[-1].response.message
-    if last is not None and last.tool_calls:
-        yield last
+    last = asked[-1].response
+    if last.message is not None and _calls(last):
+        yield last.message
+
+
+def _calls(response: Response) -> bool:
+    return response.message is not None and bool(response.message.tool_calls)
 
 
 def _lines(message: Message) -> Iterator[str]:

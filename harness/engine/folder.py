@@ -29,19 +29,23 @@ def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None
     write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(redactor.value(manifest)), indent=2) + b"\n")
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Put a file in place whole, readable by its owner alone. Raises StoreError naming the path and the cause."""
+def write_file(path: Path, content: bytes | Iterator[bytes]) -> None:
+    """Put a file in place whole, readable by its owner alone; a large one comes in pieces.
+
+    Raises StoreError naming the path and the cause.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
-            file.write(content)
+            file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as refused:
+        raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused
+    finally:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused
 
 
 def read_manifest(folder: Path) -> Manifest:

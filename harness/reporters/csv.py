@@ -1,34 +1,95 @@
 """The trials frame as CSV: every row, text quoted and neutralised, so that no spreadsheet runs a formula in it.
 
-The raw values are in `records.jsonl` and `records.parquet`.
+The raw values are in `records.jsonl` and `records.parquet`. Numbers are as Python writes them, unknown values are `""`. A
+million rows are half a gigabyte: they are written some thousands at a time, column by column.
 """
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+import orjson
 import pandas as pd
 
 from harness.analysis.comparison import Comparison
 from harness.reporters.escape import escape_for
 
+_ROWS = 8_192
+_UNKNOWN = '""'
+
 _safe = escape_for("csv")
 
+Cells = Callable[[slice], list[str]]
+"""Some rows of a column -> their cells."""
 
-def report(comparison: Comparison) -> bytes:
-    """All trials, one a row, as UTF-8 CSV with a header; unknown values are empty."""
+
+def report(comparison: Comparison) -> Iterator[bytes]:
+    """All trials, one a row, as UTF-8 CSV with a header, piece by piece."""
     trials = comparison.frames.trials
-    columns = {_safe(name): _column(trials[name]) for name in trials.columns}
-    text: str = pd.DataFrame(columns).to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-    return text.encode("utf-8", "replace")
+    yield _lines([[_quoted(name)] for name in trials.columns])
+    columns = [_cells(trials[name]) for name in trials.columns]
+    for start in range(0, len(trials), _ROWS):
+        yield _lines([cells(slice(start, start + _ROWS)) for cells in columns])
 
 
-def _column(values: Any) -> Any:
-    """Text columns escaped (each category once), all others as they are."""
-    if values.dtype == "category":
-        escaped = [_safe(str(value)) for value in values.cat.categories]
-        return pd.Series(pd.array([*escaped, None], dtype="string[python]").take(values.cat.codes.to_numpy()))
-    if pd.api.types.is_string_dtype(values.dtype):
-        return pd.Series(pd.array([None if pd.isna(value) else _safe(value) for value in values], dtype="string[python]"))
-    return values
+def _lines(columns: list[list[str]]) -> bytes:
+    rows = [",".join(row) for row in zip(*columns, strict=True)]
+    return "\r\n".join([*rows, ""]).encode("utf-8", "replace")
+
+
+def _quoted(text: str) -> str:
+    return '"' + _safe(text).replace('"', '""') + '"'
+
+
+def _cells(values: Any) -> Cells:
+    """How a column becomes cells: text is escaped (each category once), all else only written."""
+    dtype = values.dtype
+    if dtype == "category":
+        return _categories(values.cat)
+    if isinstance(dtype, pd.DatetimeTZDtype):
+        return _times(values.to_numpy(dtype="datetime64[us]"))
+    if pd.api.types.is_string_dtype(dtype):
+        return _texts(values)
+    if dtype == np.float64:
+        return _floats(values.to_numpy())
+    return _others(values)
+
+
+def _categories(values: Any) -> Cells:
+    written = [*(_quoted(str(value)) for value in values.categories), _UNKNOWN]  # the code of an unknown value is -1
+    codes = values.codes.to_numpy()
+    return lambda rows: [written[code] for code in codes[rows].tolist()]
+
+
+def _texts(values: Any) -> Cells:
+    return lambda rows: [
+        _UNKNOWN if text is None else _quoted(text) for text in values.array[rows].to_numpy(dtype=object, na_value=None)
+    ]
+
+
+def _floats(values: Any) -> Cells:
+    """orjson writes a whole array ten times faster than `repr`, and the same digits, but for what has an exponent."""
+
+    def cells(rows: slice) -> list[str]:
+        numbers, sizes = values[rows], np.abs(values[rows])
+        texts = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode().replace("null", _UNKNOWN).split(",")
+        for place in np.flatnonzero(((sizes < 1e-4) & (sizes > 0)) | (sizes >= 1e16)):
+            texts[place] = repr(float(numbers[place]))
+        return texts
+
+    return cells
+
+
+def _times(values: Any) -> Cells:
+    def cells(rows: slice) -> list[str]:
+        texts = np.datetime_as_string(values[rows], unit="us").tolist()
+        return [_UNKNOWN if text == "NaT" else f'"{text[:10]} {text[11:]}+00:00"' for text in texts]
+
+    return cells
+
+
+def _others(values: Any) -> Cells:
+    """Integers and booleans, of which some may be unknown."""
+    return lambda rows: [_UNKNOWN if value is pd.NA else str(value) for value in values.array[rows].astype(object)]

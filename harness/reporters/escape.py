@@ -30,6 +30,8 @@ _CI_LINE = re.compile(rf"(?:^|(?<=\s)):(?=:[\w-])|:(?=:(?:{_CI_COMMANDS})(?:\s|:
 _CI_BRACKET = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
 _FORMULA = re.compile("^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]")
+_TAME = re.compile(r"\w[\w\n -~]*")
+"""Text that is harmless in a cell as it stands; most is, and a million rows are many cells."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$])")
 _AUTOLINK = re.compile(r"\b((?:https?|ftp|mailto|xmpp):|www\.)", re.IGNORECASE)
 
@@ -68,6 +70,8 @@ def _terminal(text: str) -> str:
 
 
 def _csv(text: str) -> str:
+    if len(text) <= CELL_LIMIT and _TAME.fullmatch(text):
+        return text
     clean = visible(text)
     if len(clean) > CELL_LIMIT:
         mark = f"… [{len(text):,} characters]"
