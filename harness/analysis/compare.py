@@ -19,7 +19,7 @@ from harness.analysis.comparison import Comparison, Configuration, ErrorGroup, R
 from harness.analysis.frame import Frames
 from harness.analysis.helpers import helper_uses
 from harness.analysis.rows import label
-from harness.analysis.stats import Estimate
+from harness.analysis.stats import Estimate, distinct
 from harness.flow import TARGET
 from harness.model import Manifest
 from harness.suite.gates import GateSpec
@@ -105,7 +105,7 @@ def _configuration(key: tuple[str, ...], rows: select.Rows, flags: Mapping[str, 
         label=label(prompt, target, point),
         simulated=bool(flags["simulated"][rows.index[0]]),
         n=len(rows),
-        cases=len(np.unique(rows["cluster"])),
+        cases=distinct(rows["cluster"]),
         replayed=int(flags["replayed"][rows.index].sum()),
         **{name: int(rows[outcome].sum()) for name, outcome in OUTCOMES.items()},
         pass_rate=select.MEASURES["pass_rate"](rows, None),

@@ -59,8 +59,8 @@ def _cells(values: Any) -> Cells:
 
 def _categories(values: Any) -> Cells:
     written = [*(_quoted(str(value)) for value in values.categories), _UNKNOWN]  # the code of an unknown value is -1
-    codes = values.codes.to_numpy()
-    return lambda rows: [written[code] for code in codes[rows].tolist()]
+    cells, codes = np.array(written, dtype=object), values.codes.to_numpy()
+    return lambda rows: cells[codes[rows]].tolist()
 
 
 def _texts(values: Any) -> Cells:

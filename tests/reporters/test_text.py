@@ -139,6 +139,16 @@ def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Comparison], t
         assert not any(re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell) for cell in row if not re.fullmatch(r"-?[\d.e-]+", cell))
 
 
+def test_csv_has_every_digit_and_says_what_is_unknown(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+    scores = [0.1 + 0.2, 1e-5, 1 / 3, 1.0, 0.0, 2e16, None]
+    records = [build.record(str(number), score=score) for number, score in enumerate(scores)]
+    comparison = compared([*records, build.errored("broken")])
+    rows = list(csv_reader.DictReader(StringIO(written(csv.report(comparison)), newline="")))
+    assert [row["score"] for row in rows] == ["" if score is None else repr(score) for score in [*scores, None]]
+    assert [row["passed"] for row in rows[-2:]] == ["True", ""]
+    assert {row["started"] for row in rows} == {"2025-03-01 12:00:00.500000+00:00"}
+
+
 def test_csv_keeps_what_looks_like_something_else(build: ModuleType, compared: Callable[..., Comparison]) -> None:
     records = [build.record(str(number), expected=text) for number, text in enumerate(["NA", "null", "001", "1e5"])]
     rows = csv_reader.DictReader(StringIO(written(csv.report(compared(records))), newline=""))
@@ -154,6 +164,19 @@ def test_junit_has_a_case_for_every_cell_and_gate(typical: Comparison) -> None:
     assert cases.get("tests") == str(len(typical.cells)) == "160"
     assert int(cases.get("failures", 0)) == len(cases.findall("testcase/failure")) > 0
     assert {case.get("classname") for case in cases} == {f"triage.{c.label}" for c in typical.configurations}
+
+
+def test_junit_lists_what_failed_and_counts_the_rest(
+    typical: Comparison, build: ModuleType, compared: Callable[..., Comparison], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(junit, "LISTED", 2)
+    records = [build.record(str(number), passed=number != 7) for number in range(9)]
+    (suite,) = ElementTree.fromstring(junit.report(compared([*records, build.errored("broken")])))
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["10", "1", "1", "0"]
+    assert {(test.get("name"), test[0].tag) for test in suite.iter("testcase")} == {("7", "failure"), ("broken", "error")}
+    assert suite.findtext("system-out") == (
+        "2 of 10 test cases are listed, those that failed or broke first; results.csv has every trial."
+    )
 
 
 @HOSTILE
