@@ -119,7 +119,7 @@ class Plan:
                 threshold=case.threshold,
                 graders=graders,
                 conversation=conversation,
-                turn_graders=_turn_graders(prompt, case) if conversation is not None else (),
+                turn_graders=_turn_graders(prompt, case) if conversing else (),
             )
 
     def _configurations(self, evaluation: Eval, block: int) -> Iterator[tuple[Prompt, Mapping[str, Any]]]:
@@ -274,7 +274,10 @@ def _conversation_bytes(evaluation: Eval, conversation: Conversation | None, cas
 
 
 def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], ...]:
-    graders = tuple(turn.graders for turn in toolset.later_turns(prompt, case))
+    """The set of each answer's graders, the first one's too; none at all where no turn has any."""
+    later = toolset.later_turns(prompt, case)
+    first = () if later and later[0].text is None else ((),)
+    graders = (*first, *(turn.graders for turn in later))
     return graders if any(graders) else ()
 
 

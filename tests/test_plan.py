@@ -214,8 +214,21 @@ def test_a_trial_carries_its_tools_and_later_turns(tmp_path: Path) -> None:
     assert trial.conversation is not None
     assert [tool.name for tool in trial.request.tools] == ["f"]
     assert trial.conversation.turns == ("and 1 + 1?", "bye")
-    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [[], ["turn-3: contains"]]
+    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [[], [], ["turn-3: contains"]]
     assert from_json(to_json(trial)) == trial
+
+
+def test_graders_of_the_first_answer_say_nothing_and_come_first(tmp_path: Path) -> None:
+    trial = talk(tmp_path, TALK.replace('["and', '[{graders: [{contains: "{{ x }}"}]}, "and'))
+    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [["turn-1: contains"], [], ["turn-3: contains"]]
+    assert (trial.conversation, trial.key) == (talk(tmp_path).conversation, talk(tmp_path).key)
+    assert from_json(to_json(trial)) == trial
+
+
+def test_a_first_answer_that_is_the_only_one_has_its_graders_too(tmp_path: Path) -> None:
+    text = TALK.replace('"and {{ x }}?", {user: bye, graders: ', "{graders: ").replace("tools:", "# tools:")
+    trial = talk(tmp_path, text)
+    assert (trial.conversation, [[spec.id for spec in turn] for turn in trial.turn_graders]) == (None, [["turn-1: contains"]])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What a grader sees of a trial: its answer, taken from the exchanges, and what was expected.
 
 In a conversation of several exchanges the answer is the last one's: its text, usage, latency and TTFT. The cost is that of all,
-and the tool calls are all that were made. Each turn of the user has an answer of its own for the graders of that turn.
+and the tool calls are all that were made. Each turn of the user, the opening too, has an answer of its own for its graders.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
 
 
 def turn_answers(trial: Trial, exchanges: Sequence[Exchange]) -> list[Answer | None]:
-    """The Answer to each turn the user says after the first; None where the conversation ended before it."""
+    """The Answer to the opening and to each turn written after it; None where the conversation ended before it."""
     turns = len(trial.conversation.turns) if trial.conversation else 0
     opening = _said(trial.request.messages)
     asked = [exchange for exchange in exchanges if exchange.role == TARGET]
-    of_turn = [[each for each in asked if _said(each.request.messages) - opening == turn] for turn in range(1, turns + 1)]
+    of_turn = [[each for each in asked if _said(each.request.messages) - opening == turn] for turn in range(turns + 1)]
     return [answer_of(trial, of_one) if of_one else None for of_one in of_turn]
 
 

@@ -68,7 +68,7 @@ class Trial(Struct, frozen=True):
     """One planned question. `key` hashes the identity and what will be sent (design: unit of work, resume and sharding).
 
     `variables` are the case's variables and `graders` the index of its grader set, for whoever grades the answer. Without a
-    `conversation` the first answer is the last; `turn_graders` are the sets of its later turns, none for the first.
+    `conversation` the first answer is the last; `turn_graders` are the sets of its turns, the first answer's first.
     """
 
     identity: Identity

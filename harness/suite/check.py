@@ -145,8 +145,12 @@ def warnings_of(
         for each in targets
         if each.functions is not None
     ]
-    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not each.graders]
+    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not _is_graded(each)]
     fixed = any(isinstance(point.get("seed"), dict) for point in (sampling, *settings))
     if fixed and repeats > 1:
         found.append(f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write `seed: s` to vary it")
     return found
+
+
+def _is_graded(each: Eval) -> bool:
+    return bool(each.graders) or any(turn.graders for prompt in each.prompts for turn in prompt.later)

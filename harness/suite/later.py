@@ -25,7 +25,7 @@ def turn_needs(later: Iterable[LaterTurn], whose: str) -> dict[str, str]:
     """The variables that turns and their graders use, and which of `whose` parts does."""
     needs: dict[str, str] = {}
     for turn in later:
-        needs |= dict.fromkeys(sorted(turn.text.variables - {"expected"}), f"a turn of {whose}")
+        needs |= dict.fromkeys(sorted(turn.variables - {"expected"}), f"a turn of {whose}")
         needs |= grader_needs(turn.graders)
     return needs
 
@@ -40,23 +40,36 @@ class LaterTurns:
         self._problems = problems
 
     def read(self, items: Sequence[str | Written | None] | None, at: Location) -> tuple[LaterTurn, ...] | None:
-        """The turns at `at`, None where none are written. A turn's graders are named after it: `turn-2: contains`."""
+        """The turns at `at`, None where none are written. A turn's graders are named after it: `turn-2: contains`.
+
+        The first item may say nothing and judge the first answer, which is `turn-1`.
+        """
         if items is None:
             return None
-        found = [self._turn(item, (*at, index), index + 2) for index, item in enumerate(items) if item is not None]
+        first = 1 if _is_silent(items[0]) else 2
+        found = [self._turn(item, (*at, index), index + first) for index, item in enumerate(items) if item is not None]
         return tuple(turn for turn in found if turn is not None)
 
     def _turn(self, item: str | Written, at: Location, number: int) -> LaterTurn | None:
-        text, where = (item, at) if isinstance(item, str) else (item.user, (*at, "user"))
-        images = () if isinstance(item, str) else tuple(enumerate(item.images))
+        if isinstance(item, str):
+            return self._said(item, at, Written(), at, number)
+        if item.user is not None:
+            return self._said(item.user, (*at, "user"), item, at, number)
+        wrong = _wrong_silence(item, number)
+        if wrong is not None:
+            self._problems.add(self._locator.place(at), wrong)
+            return None
+        return self._graded(None, item, (*at, "graders"), number)
+
+    def _said(self, text: str, where: Location, item: Written, at: Location, number: int) -> LaterTurn | None:
         try:
             template = self._template(text, self._text_place(where))
-            pictures = [self._picture(image, (*at, "images", index)) for index, image in images]
+            pictures = [self._picture(image, (*at, "images", index)) for index, image in enumerate(item.images)]
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
         said = Illustrated((*pictures, template), self._files.images) if pictures else template
-        return LaterTurn(said) if isinstance(item, str) else self._graded(said, item, (*at, "graders"), number)
+        return self._graded(said, item, (*at, "graders"), number)
 
     def _picture(self, text: str, at: Location) -> Picture:
         return Picture(self._template(text, self._text_place(at)), self._base)
@@ -67,7 +80,7 @@ class LaterTurns:
             self._problems.add(place, "a turn cannot use `expected`: the model would see the answer; remove it")
         return template
 
-    def _graded(self, text: Template | Illustrated, item: Written, at: Location, number: int) -> LaterTurn:
+    def _graded(self, text: Template | Illustrated | None, item: Written, at: Location, number: int) -> LaterTurn:
         reader = GraderReader(self._files, self._base, self._locator, self._problems)
         specs = reader.named(reader.read(item.graders, at), at)
         graders = tuple(spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs)
@@ -75,3 +88,21 @@ class LaterTurns:
 
     def _text_place(self, at: Location) -> Place:
         return self._locator.text_place(at) if isinstance(self._locator, Document) else self._locator.place(at)
+
+
+def _is_silent(item: str | Written | None) -> bool:
+    return isinstance(item, Written) and item.user is None
+
+
+def _wrong_silence(item: Written, number: int) -> str | None:
+    """What is wrong with an item in which the user says nothing, None where it judges the first answer."""
+    if item.images:
+        return "the item shows `images` and says nothing; give it `user:`, what the user says with them"
+    if number > 1:
+        return (
+            "the item has no `user`: only the first of `turns` may be without, and judges the first answer; "
+            "give it `user:`, what the user says before the answer it judges"
+        )
+    if not item.graders:
+        return "the item has no `user` and no `graders`; give it `user:`, what the user says, or `graders` of the first answer"
+    return None

@@ -21,14 +21,24 @@ TurnRole = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class LaterTurn:
-    """What the user says (and shows) after an answer; the graders of the answer to it, and whom they ask."""
+    """What the user says (and shows) after an answer; the graders of the answer to it, and whom they ask.
 
-    text: Template | Illustrated
+    Without `text` nothing is said, and the graders judge the first answer; only the first turn can be so.
+    """
+
+    text: Template | Illustrated | None
     graders: tuple[GraderSpec, ...] = ()
     asked: tuple[Asking, ...] = ()
 
-    def content(self, variables: Mapping[str, Any], folder: Path | None) -> str | tuple[Text | Image, ...]:
-        """What is said for one case's variables; `folder` is its file's. Raises TemplateError."""
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names every case must give a value for what is said."""
+        return frozenset() if self.text is None else self.text.variables
+
+    def content(self, variables: Mapping[str, Any], folder: Path | None) -> str | tuple[Text | Image, ...] | None:
+        """What is said for one case's variables, None where nothing is; `folder` is its file's. Raises TemplateError."""
+        if self.text is None:
+            return None
         return self.text.render(variables) if isinstance(self.text, Template) else self.text.content(variables, folder)
 
 

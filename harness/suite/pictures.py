@@ -95,7 +95,7 @@ class _Later(Protocol):
     """What is needed of a later turn here."""
 
     @property
-    def text(self) -> Template | Illustrated: ...
+    def text(self) -> Template | Illustrated | None: ...
 
 
 class _Prompt(Protocol):

@@ -58,7 +58,7 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
                 for prompt in each.prompts
             },
             "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
-            "graders": {each.name: _digest([_grader(spec, suite.workspace) for spec in each.graders]) for each in suite.evals},
+            "graders": {each.name: _digest(_graders(each, suite.workspace)) for each in suite.evals},
             "targets": {target.name: _digest(_sent(target, suite.path.parent)) for target in suite.targets},
             "settings": suite.settings,
             "repeats": suite.repeats,
@@ -74,7 +74,7 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
     return {
         "name": each.name,
         "description": each.description,
-        "prompts": [{"id": prompt.id, "turns": _turns(prompt), **_later(prompt)} for prompt in each.prompts],
+        "prompts": [_prompt(prompt, workspace) for prompt in each.prompts],
         "cases": {"count": len(each.cases), "digest": each.cases.digest},
         "graders": [_grader(spec, workspace) for spec in each.graders],
         "response_format": _format(each),
@@ -84,6 +84,10 @@ def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
     }
 
 
+def _prompt(prompt: Prompt, workspace: Path) -> dict[str, Any]:
+    return {"id": prompt.id, "turns": _turns(prompt), **_later(prompt), **_turn_graders(prompt, workspace)}
+
+
 def _turns(prompt: Prompt) -> list[dict[str, Any]]:
     if prompt.text is not None:
         return [{"prompt": prompt.text.source, "raw": prompt.raw}]
@@ -91,7 +95,19 @@ def _turns(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _later(prompt: Prompt) -> dict[str, Any]:
-    return {"later": [turn.text.source for turn in prompt.later]} if prompt.later else {}
+    said = [turn.text.source for turn in prompt.later if turn.text is not None]
+    return {"later": said} if said else {}
+
+
+def _turn_graders(prompt: Prompt, workspace: Path) -> dict[str, Any]:
+    graders = [[_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later]
+    return {"turn_graders": graders} if any(graders) else {}
+
+
+def _graders(each: Eval, workspace: Path) -> list[Any]:
+    """The eval's graders, and those of its prompts' turns where there are any; those of a case are the case's."""
+    of_turns = {prompt.id: turns for prompt in each.prompts if (turns := _turn_graders(prompt, workspace))}
+    return [*(_grader(spec, workspace) for spec in each.graders), *([of_turns] if of_turns else [])]
 
 
 def _conversing(each: Eval, prompt: Prompt) -> list[Any]:

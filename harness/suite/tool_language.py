@@ -42,9 +42,11 @@ class ToolSpec(Language):
 
 
 class LaterTurn(Language):
-    """What the user says after an answer, and what judges the answer to it."""
+    """What the user says after an answer, and what judges the answer to it; the first item may only judge the first answer."""
 
-    user: Text = Field(description="What the user says; a template filled in from the case's variables.")
+    user: Text | None = Field(
+        None, description="What the user says; a template. Without it, the first item's graders judge the first answer."
+    )
     images: Annotated[list[Text], OneOrMore] = Field(
         default_factory=list, description="Images shown before it: paths or data URIs; templates."
     )

@@ -44,19 +44,20 @@ class Toolset:
 
 def conversation(toolset: Toolset | None, prompt: Prompt, case: Case, user: SimulatedUser | None = None) -> Conversation | None:
     """How the trial goes on; None where the first answer is the last. Raises TemplateError where a turn cannot be filled in."""
-    later = later_turns(prompt, case)
-    if toolset is None and user is None and not later:
+    said = [turn.content(case.vars, case.folder) for turn in later_turns(prompt, case)]
+    turns = tuple(each for each in said if each is not None)
+    if toolset is None and user is None and not turns:
         return None
     whole = toolset.conversation if toolset is not None else NO_CONVERSATION
     if user is not None:
         whole = replace(whole, user=user)
     if case.tools:
         whole = replace(whole, actions={**whole.actions, **{name: _own(value) for name, value in case.tools.items()}})
-    return replace(whole, turns=tuple(turn.content(case.vars, case.folder) for turn in later)) if later else whole
+    return replace(whole, turns=turns) if turns else whole
 
 
 def later_turns(prompt: Prompt, case: Case) -> tuple[LaterTurn, ...]:
-    """What the user says after the first answer: the case's own turns, else the prompt's."""
+    """What the user says after the first answer, and what judges that: the case's own turns, else the prompt's."""
     return prompt.later if case.later is None else case.later
 
 

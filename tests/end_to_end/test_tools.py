@@ -128,6 +128,7 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
             "vars": {"q": "What is 2 + 3? Answer with the number only."},
             "expected": "42",
             "turns": [
+                {"graders": [{"equals": "5"}, {"equals": "10"}]},
                 {"user": "What is 2 + 8? Answer with the number only.", "graders": [{"equals": "10"}, {"equals": "5"}]},
                 "What is 7 * 6? Answer with the number only.",
             ],
@@ -136,8 +137,16 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
     (record,) = ran(cli, suite)
     assert [text for role, text in said(record) if role == "assistant"] == ["5", "10"]
     graded = {grade.name: grade.value for grade in record.grades}
-    assert graded == {"turn-2: equals": True, "turn-2: equals-2": False, "contains": True}
+    assert graded == {
+        "turn-1: equals": True,
+        "turn-1: equals-2": False,
+        "turn-2: equals": True,
+        "turn-2: equals-2": False,
+        "contains": True,
+    }
     assert len(record.exchanges) == 3
+    validated = cli("validate", suite, "--gold")
+    assert (validated.code, "1 expected answers pass their own graders" in validated.out) == (ExitCode.OK, True), validated.err
 
 
 def test_a_turn_that_is_not_reached_has_failed(cli: Command, tmp_path: Path) -> None:

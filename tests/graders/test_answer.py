@@ -99,10 +99,17 @@ def test_of_a_conversation_all_calls_are_seen() -> None:
     assert (answer.text, answer.turns, answer.failed_calls) == ("B", 4, 2)
 
 
-def test_each_later_turn_has_an_answer_of_its_own() -> None:
+def test_each_turn_has_an_answer_of_its_own() -> None:
     trial = replace(TRIAL, request=Request((Message("user", "a"),)), conversation=Conversation(turns=("b", "c")))
-    second, third = turn_answers(trial, conversation("a", "b"))
+    first, second, third = turn_answers(trial, conversation("a", "b"))
+    assert first is not None
+    assert (first.text, first.turns, [call.id for call in first.tool_calls]) == ("A", 2, ["c0"])
     assert second is not None
     assert (second.text, second.turns, [call.id for call in second.tool_calls]) == ("B", 2, ["c1"])
     assert second.failed_calls == 1
     assert third is None
+
+
+def test_without_a_conversation_the_first_answer_is_the_only_one() -> None:
+    (first,) = turn_answers(TRIAL, [exchange(answered())])
+    assert first == answer_of(TRIAL, [exchange(answered())])

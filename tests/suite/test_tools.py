@@ -8,7 +8,7 @@ import pytest
 
 from harness.model import Action, Tool
 from harness.suite import Suite
-from harness.suite.toolset import Toolset, conversation, identity
+from harness.suite.toolset import Toolset, conversation, identity, later_turns
 
 Write = Callable[..., object]
 
@@ -115,6 +115,28 @@ def test_turns_are_the_cases_own_else_the_prompts(suite: Callable[..., Suite]) -
     assert [spec.id for spec in each.prompts[0].later[1].graders] == ["turn-3: json"]
 
 
+def test_the_first_item_of_turns_may_judge_the_first_answer(suite: Callable[..., Suite]) -> None:
+    loaded = suite(
+        "suite: s\nprompts: {user: hi, turns: [{graders: json}, 'and?']}\ncases: [{id: a}, "
+        "{id: b, turns: {graders: [json, json]}}]\ntargets: scout-sim\n"
+    )
+    (each,) = loaded.evals
+    whole = [later_turns(each.prompts[0], case) for case in each.cases]
+    assert [[[spec.id for spec in turn.graders] for turn in turns] for turns in whole] == [
+        [["turn-1: json"], []],
+        [["turn-1: json", "turn-1: json-2"]],
+    ]
+    found = [conversation(None, each.prompts[0], case) for case in each.cases]
+    assert [one.turns if one else None for one in found] == [("and?",), None]
+    assert not [warning for warning in loaded.warnings if "no graders" in warning]
+
+
+def test_a_run_is_not_resumed_with_other_graders_of_a_turn(suite: Callable[..., Suite]) -> None:
+    text = "suite: s\nprompts: {user: hi, turns: [{graders: json}, 'and?']}\ncases: {id: a}\ntargets: scout-sim\n"
+    one, other = suite(text).fingerprint(), suite(text.replace("json", "{turns: 1}")).fingerprint()
+    assert {axis for axis in one if one[axis] != other[axis]} == {"graders"}
+
+
 def test_an_identity_is_the_same_wherever_the_workspace_lies(suite: Callable[..., Suite], write: Write) -> None:
     write("suites/tools.py", FUNCTIONS)
     text = HEAD + "tools: [tools.py:lookup, {name: f, parameters: {}, returns: '{{ q }}'}]"
@@ -186,6 +208,14 @@ def test_wrong_tools_are_told_with_their_place(problems: Callable[..., list[str]
         ("{id: c, vars: {q: hi}, turns: ['{{ expected }}']}", "3:40: a turn cannot use `expected`"),
         ("{id: c, vars: {q: hi}, turns: [{user: hi, graders: [gone]}]}", "there is no grader `gone`"),
         ("{id: c, vars: {q: hi}, turns: []}", "3:39: `turns` is empty"),
+        ("{id: c, vars: {q: hi}, turns: [hi, {graders: json}]}", "3:44: the item has no `user`: only the first of `turns`"),
+        ("{id: c, vars: {q: hi}, turns: [{graders: json}, {graders: json}]}", "3:57: the item has no `user`: only the first"),
+        ("{id: c, vars: {q: hi}, turns: [{graders: []}]}", "3:40: the item has no `user` and no `graders`; give it `user:`"),
+        ("{id: c, vars: {q: hi}, turns: [{images: a.png, graders: json}]}", "3:40: the item shows `images` and says nothing"),
+        (
+            "{id: c, vars: {q: hi}, turns: [{graders: [{contains: '{{ gone }}'}]}]}",
+            "3:9: the case `c` gives no value for `gone`, which the grader `turn-1: contains` uses",
+        ),
     ],
 )
 def test_wrong_cases_are_told_with_their_place(problems: Callable[..., list[str]], case: str, said: str) -> None:
