@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import words
+from harness.analysis.columns import SHORT
 from harness.analysis.comparison import Configuration, RunHeader
 from harness.analysis.frame import Frames
 from harness.analysis.stats import samples_for_upper_bound
@@ -34,6 +35,7 @@ def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], 
         *_money(trials),
         *_sizes(configurations),
         *_sources(trials),
+        *_cut(frames.shortened),
     )
 
 
@@ -158,3 +160,9 @@ def _sources(trials: Any) -> Iterator[str]:
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
         yield f"{words.plural(replayed, 'answer')} replayed from earlier runs: in no latency figure and in no new spending."
+
+
+def _cut(texts: int) -> Iterator[str]:
+    if texts:
+        where = "here, in results.csv and in records.parquet, to save memory; records.jsonl has them whole"
+        yield f"{words.plural(texts, 'long text')} cut at {SHORT} characters {where}."

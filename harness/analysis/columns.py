@@ -118,34 +118,46 @@ class _Category(_Coded):
         )
 
 
+SHORT = 200
+"""Characters that are left of a text when there is no room for more."""
+
+
+@dataclass
+class Room:
+    """How many characters of text may still be kept; once there are none left, texts are cut at `SHORT`, and counted."""
+
+    left: int
+    cut: int = 0
+
+    def take(self, texts: Sequence[str | None]) -> Sequence[str | None]:
+        """The texts, cut where there is no more room; equal ones take it once."""
+        if self.left > 0:
+            self.left -= sum(len(text) for text in set(texts) if text)
+            return texts
+        self.cut += sum(text is not None and len(text) > SHORT for text in texts)
+        return [text if text is None or len(text) <= SHORT else f"{text[:SHORT]}…" for text in texts]
+
+
 _REMEMBERED = 50_000
-"""Texts of which a column keeps only one copy, before it forgets and begins anew."""
+"""Texts of which a column keeps only one copy, before it forgets them and begins anew."""
 
 
 class _Text:
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None) -> None:
+        self.room = room
         self.values: list[str | None] = []
         self.remembered: dict[str | None, str | None] = {}
 
     def extend(self, values: Sequence[Any]) -> None:
-        if not _is_valid(values):
-            values = [None if value is None else valid_text(value) for value in values]
+        texts = [text if text is None or text.isascii() else valid_text(text) for text in values]
+        kept = self.room.take(texts) if self.room else texts
         if len(self.remembered) > _REMEMBERED:
             self.remembered.clear()
-        self.values.extend(map(self.remembered.setdefault, values, values))
+        self.values.extend(map(self.remembered.setdefault, kept, kept))
 
     def finish(self) -> Any:
         values, self.values, self.remembered = self.values, [], {}
         return pd.array(values, dtype="string[python]")
-
-
-def _is_valid(values: Sequence[str | None]) -> bool:
-    """Whether all texts are valid Unicode: asked of all at once, because nearly always they are."""
-    try:
-        "".join(filter(None, values)).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class _Integer(_Numbers):
@@ -189,7 +201,6 @@ class _Time(_Numbers):
 
 _CELLS: Mapping[Kind, Callable[[], Cells]] = {
     "category": _Category,
-    "text": _Text,
     "float": _Numbers,
     "integer": _Integer,
     "boolean": _Boolean,
@@ -201,12 +212,15 @@ _CHUNK = 4096
 
 
 class Table:
-    """A frame being filled row by row; rows wait as tuples and become columns by the thousand."""
+    """A frame being filled row by row; rows wait as tuples and become columns by the thousand.
 
-    def __init__(self, columns: Iterable[Column]) -> None:
+    Without `room` all text is kept.
+    """
+
+    def __init__(self, columns: Iterable[Column], room: Room | None = None) -> None:
         self.columns = tuple(columns)
         self.rows = 0
-        self._cells = [_CELLS[column.kind]() for column in self.columns]
+        self._cells = [_Text(room) if column.kind == "text" else _CELLS[column.kind]() for column in self.columns]
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, values: tuple[Any, ...]) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.columns import Table, valid_text
+from harness.analysis.columns import Room, Table, valid_text
 from harness.analysis.rows import (
     EXCHANGES,
     GRADES,
@@ -36,6 +36,8 @@ from harness.records import ExchangeLine, Line
 
 ANSWER_LIMIT = 20_000
 """Characters of an answer the frames keep by default; `answer_characters` says how long it was."""
+TEXT_LIMIT = 300_000_000
+"""Characters of all texts together after which, by default, only the beginning of each is kept."""
 
 IDENTITY = ("run", "eval", "case", "configuration", "repeat")
 """Columns that `exchanges` and `grades` repeat from `trials`."""
@@ -43,17 +45,22 @@ IDENTITY = ("run", "eval", "case", "configuration", "repeat")
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """The three frames; `trial` in `exchanges` and `grades` is the row number in `trials`."""
+    """The three frames; `trial` in `exchanges` and `grades` is the row number in `trials`.
+
+    `shortened` is how many texts were cut because there were too many characters in all.
+    """
 
     trials: Any
     exchanges: Any
     grades: Any
+    shortened: int = 0
 
 
 def frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int | None = ANSWER_LIMIT) -> Frames:
     """The frames of one or more runs, from their manifests and the lines of their records, read once and in order.
 
-    Takes about 1 KB a trial beside the answers, each cut at `answer_limit` characters (None keeps all).
+    Takes about 1 KB a trial beside the texts. Each answer is cut at `answer_limit` characters, and all that comes after
+    `TEXT_LIMIT` of them much shorter; None keeps everything.
     """
     builder = _Builder(answer_limit)
     for manifest, lines in runs:
@@ -66,7 +73,9 @@ class _Builder:
 
     def __init__(self, answer_limit: int | None) -> None:
         self.answer_limit = answer_limit
-        self.trials, self.exchanges, self.grades = Table(TRIALS), Table([*EXCHANGES, *MEASURES]), Table(GRADES)
+        self.room = None if answer_limit is None else Room(TEXT_LIMIT)
+        self.trials, self.grades = Table(TRIALS, self.room), Table(GRADES, self.room)
+        self.exchanges = Table([*EXCHANGES, *MEASURES])
         self.row_of_key = array("q")
         self.key_of_exchange = array("q")
         self.row_of_grade = array("q")
@@ -90,7 +99,7 @@ class _Builder:
         self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
-            self.grades.add(grade_row(grade))
+            self.grades.add(grade_row(grade, self.answer_limit))
             for exchange in grade.exchanges:
                 self._exchange(run, record.key, record.session, exchange, grading=True)
 
@@ -124,7 +133,8 @@ class _Builder:
         grades = grades if (grade_owners >= 0).all() else grades[grade_owners >= 0].reset_index(drop=True)
         measured = _measured(exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials)
         spend = _spend(exchanges, owners, len(trials))
-        return Frames(pd.concat([trials, measured, spend, _parameters(trials)], axis=1), exchanges, grades)
+        trials = pd.concat([trials, measured, spend, _parameters(trials)], axis=1)
+        return Frames(trials, exchanges, grades, self.room.cut if self.room else 0)
 
 
 def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:

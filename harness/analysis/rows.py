@@ -192,12 +192,13 @@ _UNMEASURED = (None,) * len(MEASURES)
 _UNTIMED = frozenset({BATCHED, CACHED, STALLED})
 
 
-def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple[Any, ...]:
-    """The values of `TRIALS`; the answer is cut at `answer_limit` characters."""
+def trial_row(run: RunReader, record: Record, limit: int | None) -> tuple[Any, ...]:
+    """The values of `TRIALS`; the answer, its value and what led to it are cut at `limit` characters."""
     response = record.response or _NO_RESPONSE
     answer = answer_text(response.message)
     error, result = record.error, outcome(record)
     setting, configuration = run.setting(record)
+    said = steps(record)
     return (
         run.id,
         run.suite,
@@ -211,10 +212,10 @@ def trial_row(run: RunReader, record: Record, answer_limit: int | None) -> tuple
         record.key,
         _list(record.tags),
         plain_text(record.expected),
-        answer[:answer_limit],
+        answer[:limit],
         len(answer),
-        None if record.parsed is None else canonical(record.parsed),
-        steps(record),
+        None if record.parsed is None else canonical(record.parsed)[:limit],
+        said and said[:limit],
         response.finish_reason,
         result,
         record.passed if result in {"pass", "fail"} else None,
@@ -308,8 +309,8 @@ def _is_free(attempt: Attempt) -> bool:
     return attempt.marks.sent is None if attempt.status is None else attempt.status >= 400
 
 
-def grade_row(grade: Grade) -> tuple[Any, ...]:
-    """The values of `GRADES`."""
+def grade_row(grade: Grade, limit: int | None) -> tuple[Any, ...]:
+    """The values of `GRADES`; the reason is cut at `limit` characters."""
     value = grade.value
     number = None if isinstance(value, str) or value is None else float(value)
     kind = (
@@ -329,6 +330,6 @@ def grade_row(grade: Grade) -> tuple[Any, ...]:
         grade.passed,
         grade.weight,
         grade.threshold,
-        grade.reason,
+        grade.reason[:limit],
         grade.error and grade.error.message,
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness.analysis.columns import valid_text
+from harness.analysis.compare import compare
 from harness.analysis.frame import frames
 from harness.analysis.rows import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
 from harness.model import Attempt, Cost, Grade, Usage
@@ -149,6 +150,28 @@ def test_a_huge_answer_is_cut_and_its_length_kept(build: ModuleType) -> None:
     trial = frames([(build.manifest(), [record])], answer_limit=50).trials.iloc[0]
     assert (len(trial["answer"]), trial["answer_characters"]) == (50, 100_000)
     assert len(frames([(build.manifest(), [record])], answer_limit=None).trials["answer"][0]) == 100_000
+
+
+def test_texts_beyond_what_fits_are_cut_short_and_said(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.analysis.frame.TEXT_LIMIT", 1_000)
+    monkeypatch.setattr("harness.analysis.columns._CHUNK", 2)
+    manifest = build.manifest()
+    records = [build.record(str(i), exchanges=(build.exchange(build.response(f"{i}" * 900)),)) for i in range(6)]
+    found = frames([(manifest, records)])
+    assert found.trials["answer"].str.len().tolist() == [900, 900, 201, 201, 201, 201]
+    assert found.trials["answer_characters"].tolist() == [900] * 6
+    assert found.trials["key"].tolist() == [record.key for record in records]
+    assert found.shortened == 4
+    assert compare(found, [manifest]).warnings[-1].startswith("4 long texts cut at 200 characters here, in results.csv")
+    assert frames([(manifest, records)], answer_limit=None).trials["answer"].str.len().tolist() == [900] * 6
+
+
+def test_equal_texts_are_kept_once(build: ModuleType) -> None:
+    def fresh() -> str:
+        return "".join(["what ", "was ", "expected"])
+
+    expected = frames([(build.manifest(), [build.record(str(i), expected=fresh()) for i in range(3)])]).trials["expected"]
+    assert len({id(text) for text in expected}) == 1
 
 
 @given(st.text(st.characters(codec=None)))
