@@ -64,6 +64,8 @@ class Fault:
         unknown = sorted(set(data) - set(names))
         if unknown:
             raise UsageError(f"a fault has no key {unknown[0]!r}; its keys are {', '.join(names)}")
+        if "kind" not in data:
+            raise UsageError(f"a fault has a `kind`, which {data!r} lacks; the kinds are {', '.join(KINDS)}")
         requests = data.get("requests", ())
         fault = cls(**{**data, "requests": tuple(requests if isinstance(requests, list | tuple) else [requests])})
         fault.check()
@@ -71,16 +73,18 @@ class Fault:
 
     def check(self) -> None:
         """Raise `UsageError` for a value that means nothing."""
-        if self.kind not in KINDS:
+        if self.kind not in tuple(KINDS):  # it may be of any type: a list has no hash
             raise UsageError(f"there is no fault {self.kind!r}; the kinds are {', '.join(KINDS)}")
-        if self.how not in CUTS:
+        if self.how not in tuple(CUTS):
             raise UsageError(f"there is no cut {self.how!r}; the ways are {', '.join(CUTS)}")
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise UsageError(f"a fault's {name} is a number from {low} to {high}, not {value!r}")
-        for name in ("model", "code", "message"):
-            if not isinstance(getattr(self, name), str | None):
+        if not isinstance(self.status, int):
+            raise UsageError(f"a fault's status is a whole number, not {self.status!r}")
+        for name, kind in {"model": str, "code": str | None, "message": str | None}.items():
+            if not isinstance(getattr(self, name), kind):
                 raise UsageError(f"a fault's {name} is text, not {getattr(self, name)!r}")
         self._check_headers()
         after: Any = self.after

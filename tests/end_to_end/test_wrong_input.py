@@ -83,10 +83,14 @@ def test_every_problem_is_told_at_once(cli: Command, tmp_path: Path) -> None:
     assert_sentence(ended, ExitCode.USAGE, "sampilng", "nubmer")
 
 
-def test_a_fault_the_simulator_has_not_is_told_where_its_target_is(cli: Command, tmp_path: Path) -> None:
-    suite = edited(write_sums(tmp_path, FREE), f'openai, base_url: "{FREE}"', "simulator, simulator: {faults: [{kind: cutt}]}")
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("{kind: cutt}", "there is no fault 'cutt'"), ("{status: 500}", "a fault has a `kind`, which {'status': 500} lacks")],
+)
+def test_a_fault_the_simulator_has_not_is_told_where_its_target_is(cli: Command, tmp_path: Path, fault: str, said: str) -> None:
+    suite = edited(write_sums(tmp_path, FREE), f'openai, base_url: "{FREE}"', f"simulator, simulator: {{faults: [{fault}]}}")
     for command in (("validate", suite), ("run", suite), ("run", suite, "--dry-run")):
-        assert_sentence(cli(*command), ExitCode.USAGE, "suites/sums.yaml:11:5: target 'local'", "there is no fault 'cutt'")
+        assert_sentence(cli(*command), ExitCode.USAGE, "suites/sums.yaml:11:5: target 'local'", said)
 
 
 def test_every_variable_that_is_not_set_is_told_at_once_where_its_target_is(cli: Command, tmp_path: Path) -> None:

@@ -126,3 +126,10 @@ def test_many_at_once_are_each_answered_once(client: httpx.Client, simulator: An
         thread.join()
     ids = [entry["client_request_id"] for entry in client.get("/ledger?bodies=0").json()["entries"]]
     assert sorted(ids) == sorted(f"{name}-{number}" for name in range(10) for number in range(20))
+
+
+def test_wrong_rules_are_refused_in_a_sentence_and_change_nothing(client: httpx.Client) -> None:
+    refused = client.put("/faults", json=[{"kind": "hang"}, {"status": 500}])
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith("a fault has a `kind`, which {'status': 500} lacks; the kinds are status, html")
+    assert client.get("/faults").json() == []

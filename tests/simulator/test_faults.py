@@ -40,6 +40,14 @@ def test_a_rule_can_be_for_some_models_only() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (
+            {"status": 500, "rate": 0.1},
+            "a fault has a `kind`, which {'status': 500, 'rate': 0.1} lacks; the kinds are status, html",
+        ),
+        ({"kind": ["hang"]}, r"there is no fault \['hang'\]; the kinds are status"),
+        ({"kind": "cut", "how": ["clean"]}, r"there is no cut \['clean'\]"),
+        ({"kind": "status", "status": 429.5}, "status is a whole number, not 429.5"),
+        ({"kind": "status", "model": None}, "model is text, not None"),
         ({"kind": "explode"}, "there is no fault 'explode'; the kinds are status"),
         ({"kind": "cut", "how": "softly"}, "there is no cut 'softly'"),
         ({"kind": "status", "rate": 2}, "rate is a number from 0 to 1, not 2"),

@@ -37,12 +37,12 @@ def test_a_simulated_target(suite: Callable[..., Suite]) -> None:
     (target,) = suite(
         SUITE.format(
             targets="  - {name: sim, provider: simulator, model: llama-4-scout,\n"
-            "     simulator: {api: openai, seed: 3, ttft: 50ms, inter_token: 0, faults: [{status: 500, rate: 0.1}]}}"
+            "     simulator: {api: openai, seed: 3, ttft: 50ms, inter_token: 0, faults: [{kind: status, rate: 0.1}]}}"
         )
     ).targets
     assert target.simulator is not None
     assert (target.simulator.ttft, target.simulator.inter_token, target.simulator.jitter) == (0.05, 0.0, None)
-    assert target.simulator.faults == [{"status": 500, "rate": 0.1}]
+    assert target.simulator.faults == [{"kind": "status", "rate": 0.1}]
 
 
 def test_a_name_is_looked_up_beside_the_suite_then_among_the_built_in_ones(
