@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from harness.engine.folder import RECORDS, read_lines, read_records
 from harness.errors import ExitCode
 from harness.model import Record
 from harness.records import ToolLine
+from harness.suite.targets import SimulatorSpec
 from tests.support import Command
 
 SUITE = """
@@ -28,6 +30,12 @@ WEATHER = (
     "{name: get_weather, description: The weather in a city., "
     "parameters: {type: object, properties: {city: {type: string}}, required: [city]}, OUTCOME}"
 )
+FORM = """
+response_format:
+  type: json_schema
+  name: weather
+  schema: {type: object, properties: {temperature: {type: integer}}, required: [temperature], additionalProperties: false}
+"""
 # Each value differs from call to call: a result that was lost would show.
 SHOP = '''
 import os, random, signal, time
@@ -66,6 +74,9 @@ def get_weather(city: str) -> dict:
 '''
 
 
+APIS = get_args(SimulatorSpec.model_fields["api"].annotation)
+
+
 def write(folder: Path, suite: str, *cases: dict[str, object]) -> Path:
     (folder / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)) + "\n")
     (folder / "suite.yaml").write_text(suite)
@@ -82,9 +93,7 @@ def said(record: Record) -> Sequence[tuple[str, str]]:
     return [(message.role, message.text) for message in record.exchanges[-1].request.messages]
 
 
-@pytest.mark.parametrize(
-    "api", ["anthropic", "cloudflare", "cloudflare-chat", "cloudflare-gateway", "gemini", "openai", "openai-responses"]
-)
+@pytest.mark.parametrize("api", APIS)
 def test_a_canned_tool_is_called_and_its_result_used(cli: Command, tmp_path: Path, api: str) -> None:
     tool = WEATHER.replace("OUTCOME", 'returns: {temperature: "{{ t[arguments.city] }}"}')
     suite = write(
@@ -104,6 +113,23 @@ def test_a_canned_tool_is_called_and_its_result_used(cli: Command, tmp_path: Pat
     assert shown.count("What's the weather") == 1
     assert "── get_weather returned" in shown
     assert "→ get_weather({&#34;city&#34;:" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("api", APIS)
+def test_a_schema_is_for_the_answer_after_the_calls(cli: Command, tmp_path: Path, api: str, stream: bool) -> None:
+    text = SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "returns: {temperature: 21}")) + FORM
+    suite = write(
+        tmp_path,
+        text.replace("api: openai", f"api: {api}") + f"run: {{stream: {str(stream).lower()}}}\n",
+        {"id": "paris", "vars": {"q": "What's the weather in Paris?"}, "expected": '"temperature"'},
+    )
+    (record,) = ran(cli, suite)
+    assert [dict(json.loads(call.arguments)) for call in record.exchanges[-1].request.messages[1].tool_calls] == [
+        {"city": "Paris"}
+    ]
+    assert record.exchanges[0].request.response_format == record.exchanges[-1].request.response_format
+    assert (record.parsed, record.flags, record.passed, len(record.exchanges)) == ({"temperature": 21}, (), True, 2)
 
 
 def test_a_failing_tool_is_told_to_the_model_and_flagged(cli: Command, tmp_path: Path) -> None:
