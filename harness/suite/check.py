@@ -13,6 +13,7 @@ from harness.suite.selection import Selection
 from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
 from harness.suite.targets import TargetSpec
+from harness.suite.toolset import calls_of_no_tool
 from harness.suite.yaml import Document
 
 Selections = Mapping[str, Selection]
@@ -146,6 +147,8 @@ def warnings_of(
         if each.functions is not None
     ]
     found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not _is_graded(each)]
+    for each in evals:
+        found += [f"the eval `{each.name}`: {sentence}" for sentence in calls_of_no_tool(each.toolset, each.graders)]
     fixed = any(isinstance(point.get("seed"), dict) for point in (sampling, *settings))
     if fixed and repeats > 1:
         found.append(f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write `seed: s` to vary it")

@@ -186,10 +186,10 @@ class GraderReader:
         """
         for location, text in templates.templates_in(arguments):
             self._check_template(text, self._locator.place((*at, *location)))
+        readers: dict[int, type[BaseModel]] = {id(arguments): kind.arguments}
         try:
-            return kind.arguments.model_validate(arguments)
+            return kind.arguments.model_validate(arguments, context=readers)
         except ValidationError as invalid:
-            readers = {id(arguments): kind.arguments}
             for error in invalid.errors(include_url=False):
                 if not _waits_for_rendering(error, arguments):
                     self._problems.add(*explain(error, arguments, self._locator, at, readers))

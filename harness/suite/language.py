@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
-from harness.suite.problems import Location, Locator, Place, Problems, shown, suggestion
+from harness.suite.problems import Location, Locator, Place, Problems, nearest, shown, suggestion
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,11 +38,14 @@ _EXPECTED = {
 class Language(BaseModel):
     """A mapping of the language: closed, immutable, every key described.
 
-    `refused` are the keys of the language that this version does not act on, with what to do instead.
+    `refused` are the keys of the language that this version does not act on, with what to do instead; `mistaken` those that
+    other tools or other parts of the language have, with what is meant here; `elsewhere` says where any other may belong.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
     refused: ClassVar[Mapping[str, str]] = {}
+    mistaken: ClassVar[Mapping[str, str]] = {}
+    elsewhere: ClassVar[str] = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -140,7 +143,12 @@ def _unknown(key: str, reader: type[BaseModel] | None) -> str:
     refused: Mapping[str, str] = getattr(reader, "refused", {})
     if key in refused:
         return f"`{key}:` is not supported by this version; {refused[key]}"
-    return f"unknown key `{key}`; {suggestion(key, (field.alias or name for name, field in reader.model_fields.items()))}"
+    mistaken: Mapping[str, str] = getattr(reader, "mistaken", {})
+    if key in mistaken:
+        return f"there is no key `{key}` here; {mistaken[key]}"
+    names = [field.alias or name for name, field in reader.model_fields.items()]
+    elsewhere: str = getattr(reader, "elsewhere", "")
+    return f"unknown key `{key}`; {elsewhere if elsewhere and nearest(key, names) is None else suggestion(key, names)}"
 
 
 def _described(error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]) -> str:
@@ -161,7 +169,8 @@ def _wrong(error: ErrorDetails) -> str:
         return "is empty; give at least one"
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
-        return f"should be {expected}, not {shown(given)}"
+        plainly = expected.removesuffix(" (quote it)") if isinstance(given, dict | list) else expected
+        return f"should be {plainly}, not {shown(given)}"
     message = error["msg"].replace("Input should", "should")
     return f"{message[0].lower()}{message[1:]}, not {shown(given)}"
 

@@ -146,7 +146,7 @@ class CaseReader:
                 for cells in reader:
                     yield from self._csv_row(columns, cells, Place(name, reader.line_num), parse)
             except (csv.Error, UnicodeDecodeError) as invalid:
-                self._problems.add(Place(name, reader.line_num), f"not CSV in UTF-8: {invalid}")
+                self._problems.add(Place(name, reader.line_num or None), f"not CSV in UTF-8: {invalid}")
 
     def _csv_row(self, columns: list[str], cells: list[str], place: Place, parse: _Parser) -> Iterator[Row]:
         if not cells:

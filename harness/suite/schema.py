@@ -43,7 +43,7 @@ class TurnSpec(Language):
 class PromptSpec(Language):
     """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be completed."""
 
-    refused: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
+    mistaken: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
 
     id: Names | None = Field(None, description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …")
     system: Text | None = Field(None, description="The system message; a template.")
@@ -80,6 +80,8 @@ class PromptSpec(Language):
 
 class CaseSpec(Language):
     """One question's variables and what is expected of the answer."""
+
+    elsewhere: ClassVar[str] = "a variable of the prompts goes under `vars:`"
 
     id: Names | None = Field(None, description="Names the case in results; default: derived from its variables.")
     vars: dict[str, Any] = Field(default_factory=dict, description="The variables its prompts are filled in from.")
@@ -162,6 +164,8 @@ class SuiteFile(Language):
         "load": "remove it, and bound the run with `run: {concurrency: …, rpm: …}`",
         "slo": "remove it, and bound latency with gates such as `latency.p95 <= 2s`",
         "baseline": "remove it, and compare runs with `harness report RUN RUN`",
+    }
+    mistaken: ClassVar[Mapping[str, str]] = {
         "judge": "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`",
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
     }

@@ -126,12 +126,12 @@ class FunctionSpec(Language):
 class TargetSpec(Language):
     """The thing under test: a model, and how it is reached."""
 
-    refused: ClassVar[Mapping[str, str]] = {
+    mistaken: ClassVar[Mapping[str, str]] = {
         "key": "give the variable's name as `api_key:`",
-        "tools": "tool use comes later; ask without tools",
+        "tools": "give the eval `tools:`",
     }
 
-    name: Names = Field(description="Names the target in results.")
+    name: Names = Field(description="Its name in results.")
     provider: Annotated[Text, AfterValidator(_provider_name)] = Field(
         description="The wire format it speaks: anthropic, cloudflare, openai, …, simulator; or python, command: your code."
     )

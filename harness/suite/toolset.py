@@ -6,7 +6,7 @@ holds, so that a trial's key is the same on every machine, and another one when 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from harness.images import bare
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
-from harness.suite.nouns import Case, LaterTurn, Prompt
+from harness.suite.nouns import Case, GraderSpec, LaterTurn, Prompt
 from harness.suite.problems import Place, suggestion
 
 NO_CONVERSATION = Conversation()
@@ -82,6 +82,28 @@ def wrong_tools(toolset: Toolset | None, case: Case) -> Iterator[str]:
             f"the case `{case.id}` does not say what the tool `{name}` returns; give it `tools: {{{name}: …}}`, "
             "or give the tool a `function` or `returns`"
         )
+
+
+def calls_of_no_tool(toolset: Toolset | None, graders: Iterable[GraderSpec]) -> Iterator[str]:
+    """Sentences on graders that expect calls of tools there are not: they judge, but seldom what was meant."""
+    known = toolset.names if toolset is not None else frozenset[str]()
+    for spec in graders if known else ():
+        for name in sorted(set(_called({spec.type: spec.arguments})) - known):
+            yield f"the grader `{spec.id}` names `{name}`, and no tool is called so; {suggestion(name, known)}"
+
+
+def _called(grader: Any) -> Iterator[str]:
+    """The tools that a grader in the long form names, its parts included; what a template will name is not known yet."""
+    if isinstance(grader, list):
+        for part in grader:
+            yield from _called(part)
+    elif isinstance(grader, Mapping):
+        calls = (grader.get("tool_calls") or {}).get("calls", ())
+        for call in calls if isinstance(calls, list) else [calls]:
+            yield from (name for name in ([call] if isinstance(call, str) else call) if name != "none" and "{" not in name)
+        for arguments in grader.values():
+            if isinstance(arguments, Mapping):
+                yield from _called([arguments.get("grader"), arguments.get("graders")])
 
 
 def portable(action: Action) -> list[Any]:

@@ -58,7 +58,8 @@ def test_a_suite_without_judges_has_the_fingerprint_it_always_had(suite: Callabl
         ("{judge: {rubric: '{{ q', target: scout}}", 6, "in the template"),
         ("{judge: {rubric: '{{ z }}', target: scout}}", 3, "gives no value for `z`"),
         ("{judge: {rubric: r, target: scout, scale: five}}", 6, "two whole numbers such as 1-5"),
-        ("{judge: {rubric: r, target: scout, sampling: {temprature: 1}}}", 6, "temprature"),
+        ("{judge: {rubric: r, target: scout, sampling: {temprature: 1}}}", 6, "did you mean `temperature`?"),
+        ("{judge: {rubric: r, target: {name: j}}}", 6, '`target` should be text, not {"name": "j"}'),
         ("{judge: {rubric: r, target: scout, votes: 3}}", 6, "unknown key `votes`"),
     ],
 )

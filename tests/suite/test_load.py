@@ -187,7 +187,7 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
         ("suite: s\nevals: ../..\ntargets: scout-sim", '2:8: "../.." leaves the workspace'),
         ("suite: s\nevals: /etc\ntargets: scout-sim", '2:8: "/etc" leaves the workspace'),
         ('suite: s\nevals: "a\\0b"\ntargets: scout-sim', "2:8: "),
-        ("suite: s\njudge: x\nevals: e\ntargets: scout-sim", "2:1: `judge:` is not supported by this version"),
+        ("suite: s\njudge: x\nevals: e\ntargets: scout-sim", "2:1: there is no key `judge` here; name the target"),
         ("suite: s\nbaseline: x\nevals: e\ntargets: scout-sim", "2:1: `baseline:` is not supported by this version"),
         ("suite: s\nslo: x\nevals: e\ntargets: scout-sim", "2:1: `slo:` is not supported by this version"),
     ],

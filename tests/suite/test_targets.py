@@ -75,6 +75,7 @@ BASE = "name: t, provider: openai, model: m"
         ("{name: t, provider: opnai, model: m}", "did you mean `openai`?"),
         (f"{{{BASE}, api_key: sk-proj-abcdef123456}}", "never the key itself"),
         (f"{{{BASE}, api_key: my_key}}", "never the key itself"),
+        (f"{{{BASE}, tools: [t.py:f]}}", "there is no key `tools` here; give the eval `tools:`"),
         (f"{{{BASE}, base_url: 'ftp://host'}}", "should start with http:// or https://"),
         (f"{{{BASE}, base_url: 'http://me:pw@host/v1'}}", "holds a user name or password"),
         (f"{{{BASE}, base_url: 'http://host/$ACCOUNT'}}", "holds a `$` that is no `${NAME}`"),

@@ -193,6 +193,15 @@ def test_wrong_tools_are_told_with_their_place(problems: Callable[..., list[str]
     assert any(problem.startswith(place) and text in problem for problem in found), found
 
 
+@pytest.mark.parametrize("grader", ["tool_calls: [f, loookup]", "any: [json, tool_calls: [{loookup: {a: 1}}]]"])
+def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], grader: str) -> None:
+    tools = "tools: [{name: f, parameters: {}, returns: 1}, {name: lookup, parameters: {}, returns: 1}]\n"
+    (warning,) = suite(f"{HEAD}{tools}graders: [{{{grader}, id: g}}]\n").warnings
+    assert warning == "the eval `s`: the grader `g` names `loookup`, and no tool is called so; did you mean `lookup`?"
+    right = grader.replace("loookup", "lookup")
+    assert not suite(f"{HEAD}{tools}graders: [{{{right}}}, tool_calls: none]\n").warnings
+
+
 @pytest.mark.parametrize(
     ("case", "said"),
     [
