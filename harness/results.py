@@ -20,7 +20,7 @@ from harness.engine.pictures import Pictures
 from harness.errors import ExitCode, StoreError, UsageError, worst
 from harness.flow import TARGET
 from harness.images import readable
-from harness.model import Exchange, Grade, Manifest, Message, Record
+from harness.model import Exchange, Grade, Manifest, Message, Record, Response
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.plots import plots
 from harness.suite.problems import suggestion
@@ -218,11 +218,19 @@ def _exchange(exchange: Exchange, before: tuple[Message, ...]) -> Iterator[str]:
     if exchange.request.prompt is not None:
         yield clean("── prompt")
         yield clean(exchange.request.prompt)
-    response = exchange.response
-    usage = response.usage
-    facts: list[str] = [response.finish_reason or "no finish reason"]
+    yield from _answer(exchange.target, exchange.response)
+
+
+def _answer(target: str, response: Response) -> Iterator[str]:
+    """What came, and how; of a failed request, what there is."""
+    clean = escape_for("terminal")
+    usage, said = response.usage, _said(response.message) if response.message else ""
+    nothing = response.error is not None and not said
+    end = response.finish_reason or ("" if nothing else "broken off" if response.error else "no finish reason")
+    facts: list[str] = [end] if end else []
     facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
-    facts += [f"{len(response.attempts)} attempts"] if len(response.attempts) > 1 else []
+    facts += [words.plural(len(response.attempts), "attempt")] if nothing or len(response.attempts) > 1 else []
     facts += ["replayed"] if response.replayed else []
-    yield clean(f"── {exchange.target} answered ({', '.join(facts)})")
-    yield clean(_said(response.message) if response.message else "")
+    yield clean(f"── {target} {'gave no answer' if nothing else 'answered'} ({', '.join(facts)})")
+    if not nothing:
+        yield clean(said)

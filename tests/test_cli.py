@@ -16,7 +16,8 @@ import pytest
 
 import harness.cli
 from harness.errors import ExitCode
-from tests.support import Command
+from tests.end_to_end.suites import write_sums
+from tests.support import Command, Simulated
 
 COMMANDS = ("run", "resume", "report", "show", "validate", "schema", "simulate", "init", "list")
 SUITE = r"""
@@ -218,6 +219,13 @@ def test_show_prints_a_cases_trials_in_the_suites_terms(cli: Command, ran: Path)
     assert "── user\nWhat is 1 + 1?\n── fast answered (stop, " in ended.out
     assert cli("show", ran, "sum", "--prompt", "terse").out.count("━━") == 1
     assert "\x1b" not in cli("show", ran, "hidden").out
+
+
+def test_show_says_where_there_was_no_answer(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    simulator.faults({"kind": "status", "status": 400})
+    path = write_sums(tmp_path, simulator.openai, cases=1)
+    cli("run", path, "--out", "broken", "--set", "sampling.temperature=0", "--filter", "prompt=terse")
+    assert "── local gave no answer (1 attempt)\nerror at provider" in cli("show", "broken", "c0").out
 
 
 def test_show_says_which_case_was_meant(cli: Command, ran: Path) -> None:

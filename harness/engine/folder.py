@@ -68,10 +68,12 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def create_folder(folder: Path) -> None:
-    """Make the run folder, private to its owner. Raises StoreError where it cannot be made or already holds a run."""
+    """Make the run folder, private to its owner. Raises StoreError where it cannot be, UsageError where it holds anything."""
     if (folder / MANIFEST).exists():
         raise UsageError(f"{folder}: already holds a run; `harness resume {folder}` goes on with it, or name another folder")
     make_folder(folder)
+    if any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise UsageError(f"{folder}: holds files that are no run's; name a new folder, so that they stay as they are")
 
 
 def make_folder(folder: Path) -> None:

@@ -67,7 +67,7 @@ def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
             task.cancel()
             return
         say(f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more leaves now")
-        stop.ask("interrupted")
+        stop.ask("the run was interrupted")
         if task:
             loop.call_later(GRACE, task.cancel)
 

@@ -40,7 +40,7 @@ def difference(expected: Any, found: Any, path: str = "$") -> str | None:
         return _item_difference(expected, found, path)
     if isinstance(expected, bool) == isinstance(found, bool) and expected == found:
         return None
-    return f"{path}: expected {quoted(_dumps(expected), 80)}, got {quoted(_dumps(found), 80)}"
+    return f"{path}: expected {_brief(expected)}, got {_brief(found)}"
 
 
 def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
@@ -81,6 +81,12 @@ def _last_block(text: str) -> str | None:
     if not fence:
         return None
     return block.partition("\n")[2] if "\n" in block else block
+
+
+def _brief(value: Any) -> str:
+    """`value` as JSON, so that a text and a number look different, and not longer than 80 characters."""
+    text = _dumps(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _dumps(value: Any) -> str:

@@ -129,6 +129,13 @@ def test_an_out_folder_that_holds_a_run(cli: Command, simulator: Simulated, tmp_
     assert_sentence(cli("run", suite, "--out", "run"), ExitCode.USAGE, "harness resume run")
 
 
+def test_an_out_folder_that_holds_something_else(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    assert_sentence(cli("run", suite, "--out", "suites"), ExitCode.USAGE, "suites: holds files that are no run's")
+    assert {path.name for path in suite.parent.iterdir()} == {"cases.csv", "sums.yaml"}
+    assert simulator.requests() == []
+
+
 @pytest.mark.parametrize("command", ["resume", "report"])
 def test_a_folder_that_is_no_run(cli: Command, tmp_path: Path, command: str) -> None:
     (tmp_path / "empty").mkdir()

@@ -61,11 +61,13 @@ def test_json_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> No
 @pytest.mark.parametrize(
     ("expected", "found", "sentence"),
     [
-        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, "$.a.b[1]: expected '2', got '3'"),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, "$.a.b[1]: expected 2, got 3"),
+        ([12.5], ["12.5"], '$[0]: expected 12.5, got "12.5"'),
+        ("a", "b" * 99, f'$: expected "a", got "{"b" * 79}…'),
         ({"a": 1}, {}, "$.a: missing"),
         ({}, {"a": 1}, "$.'a': not expected"),
         ([1], [], "$: expected 1 items, got 0"),
-        (0, False, "$: expected '0', got 'false'"),
+        (0, False, "$: expected 0, got false"),
     ],
 )
 def test_the_reason_names_the_first_difference(expected: Any, found: Any, sentence: str) -> None:
