@@ -51,7 +51,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
                 yield from (clean(f"── {message.role}\n{readable(message)}") for message in trial.request.messages)
                 if trial.request.prompt is not None:
                     yield clean(f"── prompt\n{trial.request.prompt}")
-                yield clean(_shortened(_wire_text(target, provider.encode(target, trial.request))))
+                yield clean(_shortened(_request(target, provider, trial)))
 
 
 def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
@@ -83,6 +83,14 @@ def _heading(trial: Trial) -> str:
     who = trial.identity
     setting = "".join(f" · {name}={value}" for name, value in who.setting.items())
     return f"\n━━ {who.eval} · {who.case} · {who.prompt} · {who.target}{setting} · repeat {who.repeat} · key {trial.key}"
+
+
+def _request(target: Target, provider: Provider, trial: Trial) -> str:
+    """The request as it would be sent; where the format cannot express it, why nothing would be."""
+    try:
+        return _wire_text(target, provider.encode(target, trial.request))
+    except ValueError as inexpressible:
+        return f"── no request\nnothing would be sent, and the trial would be an error: {inexpressible}"
 
 
 def _wire_text(target: Target, wire: Wire) -> str:

@@ -150,6 +150,22 @@ def test_an_image_of_a_later_turn_is_sent_with_all_that_was_said_before(
     assert [blob.read_bytes() for blob in (tmp_path / "run" / BLOBS).iterdir()] == [noise()]
 
 
+def test_a_dry_run_says_what_a_format_cannot_express_and_goes_on(cli: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        "suite: s\n"
+        "prompts: {messages: [{role: system, content: look, images: a.png}, {role: user, content: hi}]}\n"
+        "cases: [{id: one}, {id: two}]\n"
+        "targets: [{name: t, provider: simulator, model: gemini-2.5-flash, simulator: {api: gemini}}]\n"
+    )
+    ended = cli("run", suite, "--dry-run")
+    assert (ended.code, ended.err) == (ExitCode.OK, "")
+    assert (
+        ended.out.count("── no request\nnothing would be sent, and the trial would be an error: target t: Gemini takes no") == 2
+    )
+
+
 def test_a_dry_run_describes_images_and_cuts_their_bytes(cli: Command, suite: Path) -> None:
     ended = cli("run", suite, "--dry-run", "--filter", "id=large")
     assert ended.code == 0, ended.err
