@@ -9,6 +9,7 @@ import anthropic
 import pytest
 from anthropic import Anthropic
 
+from tests.sdk.asked import billed
 from tests.support import Simulated
 
 MODEL = "claude-sonnet-4-6"
@@ -31,11 +32,6 @@ GREEDY = {"temperature": 0}
 def sdk(simulator: Simulated) -> Iterator[Anthropic]:
     with Anthropic(api_key="any", base_url=simulator.base_url, max_retries=0) as client:
         yield client
-
-
-def billed(simulator: Simulated) -> tuple[int, int]:
-    entry = simulator.requests()[-1]
-    return entry["prompt_tokens"], entry["completion_tokens"]
 
 
 def test_an_answer_and_its_usage(sdk: Anthropic, simulator: Simulated) -> None:

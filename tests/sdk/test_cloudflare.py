@@ -9,33 +9,16 @@ from typing import Any
 import pytest
 from cloudflare import APIStatusError, Cloudflare
 
+from tests.sdk.asked import OSLO, QUESTION, WEATHER, billed
 from tests.support import Simulated
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
-QUESTION: Any = [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}]
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Current weather in a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "description": "City"}},
-            "required": ["city"],
-        },
-    },
-}
 
 
 @pytest.fixture
 def sdk(simulator: Simulated) -> Iterator[Cloudflare]:
     with Cloudflare(api_token="any", base_url=f"{simulator.base_url}/client/v4", max_retries=0) as client:
         yield client
-
-
-def billed(simulator: Simulated) -> tuple[int, int]:
-    (entry,) = simulator.requests()
-    return entry["prompt_tokens"], entry["completion_tokens"]
 
 
 def test_an_answer_and_its_usage(sdk: Cloudflare, simulator: Simulated) -> None:
@@ -65,7 +48,7 @@ def test_a_prompt_without_a_chat(sdk: Cloudflare, simulator: Simulated) -> None:
 
 
 def test_tool_calls(sdk: Cloudflare, simulator: Simulated) -> None:
-    asked: Any = [{"role": "user", "content": "What is the current weather in the city Oslo?"}]
+    asked: Any = [{"role": "user", "content": OSLO}]
     answer: Any = sdk.ai.run(SCOUT, account_id="a", messages=asked, tools=[WEATHER], temperature=0)
     (call,) = answer["tool_calls"]
     assert "response" not in answer

@@ -10,6 +10,7 @@ from google import genai
 from google.genai import errors, types
 
 from tests.pictures import picture
+from tests.sdk.asked import billed
 from tests.support import Simulated
 
 MODEL = "gemini-3.5-flash"
@@ -44,11 +45,6 @@ def sdk(simulator: Simulated, request: pytest.FixtureRequest) -> Iterator[genai.
     options = types.HttpOptions(base_url=simulator.base_url, api_version=request.param)
     with genai.Client(api_key="any", http_options=options) as client:
         yield client
-
-
-def billed(simulator: Simulated) -> tuple[int, int]:
-    entry = simulator.requests()[-1]
-    return entry["prompt_tokens"], entry["completion_tokens"]
 
 
 def counted(answer: types.GenerateContentResponse) -> tuple[int | None, int]:

@@ -10,34 +10,17 @@ import pytest
 from mistralai.client import Mistral
 from mistralai.client.errors import SDKError
 
+from tests.sdk.asked import OSLO, QUESTION, WEATHER, billed
 from tests.support import Simulated
 
 MODEL = "mistral-large-latest"
-QUESTION: Any = [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}]
 ASKED: Any = {"model": MODEL, "temperature": 0}
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Current weather in a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "description": "City"}},
-            "required": ["city"],
-        },
-    },
-}
 
 
 @pytest.fixture
 def sdk(simulator: Simulated) -> Iterator[Mistral]:
     with Mistral(api_key="any", server_url=f"{simulator.base_url}/mistral") as client:
         yield client
-
-
-def billed(simulator: Simulated) -> tuple[int, int]:
-    entry = simulator.requests()[-1]
-    return entry["prompt_tokens"], entry["completion_tokens"]
 
 
 def streamed(sdk: Mistral, **asked: Any) -> tuple[list[Any], Any]:
@@ -71,7 +54,7 @@ def test_thinking(sdk: Mistral) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_loop_of_tools(sdk: Mistral, stream: bool) -> None:
-    turns: Any = [{"role": "user", "content": "What is the current weather in the city Oslo?"}]
+    turns: Any = [{"role": "user", "content": OSLO}]
     asked: Any = {"messages": turns, "tools": [WEATHER], "tool_choice": "any"}
     if stream:
         deltas, last = streamed(sdk, **asked)

@@ -10,34 +10,17 @@ import ollama
 import pytest
 from ollama import Client
 
+from tests.sdk.asked import OSLO, QUESTION, WEATHER, billed
 from tests.support import Simulated
 
 MODEL = "llama4:17b"
-QUESTION: Any = [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}]
 GREEDY = {"temperature": 0}
-WEATHER: Any = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Current weather in a city",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "description": "City"}},
-            "required": ["city"],
-        },
-    },
-}
 
 
 @pytest.fixture
 def sdk(simulator: Simulated) -> Iterator[Client]:
     with Client(host=simulator.base_url, trust_env=False) as client:
         yield client
-
-
-def billed(simulator: Simulated) -> tuple[int, int]:
-    entry = simulator.requests()[-1]
-    return entry["prompt_tokens"], entry["completion_tokens"]
 
 
 def test_an_answer_and_its_usage(sdk: Client, simulator: Simulated) -> None:
@@ -58,7 +41,7 @@ def test_a_stream_and_its_thoughts(sdk: Client, simulator: Simulated) -> None:
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_a_loop_of_tools(sdk: Client, streamed: bool) -> None:
-    turns: Any = [{"role": "user", "content": "What is the current weather in the city Oslo?"}]
+    turns: Any = [{"role": "user", "content": OSLO}]
     if streamed:
         parts = list(sdk.chat(MODEL, turns, tools=[WEATHER], options=GREEDY, stream=True))
         calls = [call for part in parts for call in part.message.tool_calls or ()]

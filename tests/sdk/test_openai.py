@@ -10,6 +10,7 @@ import openai
 import pytest
 from openai import OpenAI
 
+from tests.sdk.asked import billed
 from tests.support import Simulated
 
 MODEL = "gpt-4.1"
@@ -31,11 +32,6 @@ RESULT = '{"temperature": 17, "unit": "C"}'
 def sdk(simulator: Simulated) -> Iterator[OpenAI]:
     with OpenAI(api_key="any", base_url=simulator.openai, max_retries=0) as client:
         yield client
-
-
-def billed(simulator: Simulated) -> tuple[int, int]:
-    entry = simulator.requests()[-1]
-    return entry["prompt_tokens"], entry["completion_tokens"]
 
 
 # ── Chat completions ──────────────────────────────────────────────────────────────────────────────────────────────────
