@@ -45,7 +45,7 @@ from harness.transport.redact import SHORTEST, Redactor
 from harness.transport.replay import Mode, Replay, Stored, stored
 from harness.transport.stack import Terms, most_cost, send_stack
 from harness.transport.stop import Stop
-from harness.transport.vouched import vouched
+from harness.transport.vouched import Vouching
 
 if TYPE_CHECKING:
     from harness.results import Outcome
@@ -204,7 +204,9 @@ class _Job:
         stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
         async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
-            books = Books(session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick)
+            books = Books(
+                session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick, self._vouching.checked
+            )
             replay = self._stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
             world = World(
                 session=session.id,
@@ -235,7 +237,11 @@ class _Job:
     def _one_attempt(self, http: Http) -> SendOnSlot:
         """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
         attempt = http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
-        return vouched(attempt, self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
+        return self._vouching.layer(attempt)
+
+    @cached_property
+    def _vouching(self) -> Vouching:
+        return Vouching(self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
 
     def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: Books | None) -> Replay:
         run = self.ready.suite.run

@@ -44,7 +44,8 @@ class Books:
     """What a batch is entered in, and what it is priced with. Amounts are US dollars, None where unknown.
 
     `append` writes a line, `bound` is the most that a call can cost, `cost` what a Response did cost. `known` are the batches
-    of earlier sessions, by the keys of the trials that are still to be answered. `polled` is told of each poll.
+    of earlier sessions, by the keys of the trials that are still to be answered. `polled` is told of each poll. `vouch` warns
+    of an answer of another model than the one asked for, or makes it an error.
     """
 
     session: str
@@ -53,6 +54,7 @@ class Books:
     cost: Callable[[Target, Response], Cost]
     known: Mapping[str, BatchLine] = field(default_factory=dict)
     polled: Callable[[], None] = lambda: None
+    vouch: Callable[[Target, Response], Response] = lambda _, response: response
 
 
 def gathering(books: Books, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
@@ -226,8 +228,10 @@ class Batches:
 
     def _hand_out(self, group: _Group, line: BatchLine, answers: Mapping[str, Response]) -> None:
         """Settle what the batch cost, and answer; what nobody has asked for yet is kept until somebody does."""
+        target, books = self._target(group), self._books
         owed = [key for key in line.trials if key in group.calls or self._known.get(key) is line]
-        costs = [self._books.cost(self._target(group), answers[key]).usd for key in owed]
+        answers = {key: books.vouch(target, answers[key]) for key in owed}
+        costs = [books.cost(target, answers[key]).usd for key in owed]
         known = [cost for cost in costs if cost is not None]
         self._settled(line.key, sum(known) if len(known) == len(costs) else None)
         for key in owed:

@@ -1,7 +1,8 @@
 """An answer of another model than the one asked for: said once for each target, or, where the run wants that, no answer at all.
 
 A server that does not know a model may serve its default instead, and many echo any name. Both names are on the record: the
-asked one with the target, the served one with the response.
+asked one with the target, the served one with the response. An answer that came in a batch is no attempt's own: it is handed to
+`Vouching.checked` by whoever takes the batch apart.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from harness.model import Call, Error, Response
+from harness.model import Call, Error, Response, Target
 from harness.providers.served import OWN_NAMES, is_served
 from harness.transport.limit import SendOnSlot
 from harness.transport.slots import Slot
@@ -18,24 +19,33 @@ from harness.transport.slots import Slot
 MODEL_MISMATCH = "model_mismatch"
 
 
-def vouched(inner: SendOnSlot, say: Callable[[str], None], *, refuse: bool) -> SendOnSlot:
-    """`inner`, whose answers are compared with what was asked for; `say` is told once a target, `refuse` makes them errors."""
-    said: set[str] = set()
+class Vouching:
+    """Compares what was served with what was asked for; `say` is told once a target, `refuse` makes it an error."""
 
-    async def send(call: Call, slot: Slot) -> Response:
-        response = await inner(call, slot)
-        target, served = call.target, response.model
+    def __init__(self, say: Callable[[str], None], *, refuse: bool) -> None:
+        self._say, self._refuse = say, refuse
+        self._said: set[str] = set()
+
+    def checked(self, target: Target, response: Response) -> Response:
+        """The response as it is, or refused."""
+        served = response.model
         if served is None or served == target.model or is_served(target.model, served) or target.provider in OWN_NAMES:
             return response
         message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
-        if refuse:
+        if self._refuse:
             return _refused(response, message)
-        if target.name not in said:
-            said.add(target.name)
-            say(f"warning: {message}: what is measured may be another model")
+        if target.name not in self._said:
+            self._said.add(target.name)
+            self._say(f"warning: {message}: what is measured may be another model")
         return response
 
-    return send
+    def layer(self, inner: SendOnSlot) -> SendOnSlot:
+        """`inner`, whose answers are checked."""
+
+        async def send(call: Call, slot: Slot) -> Response:
+            return self.checked(call.target, await inner(call, slot))
+
+        return send
 
 
 def _refused(response: Response, message: str) -> Response:

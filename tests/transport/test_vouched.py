@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from harness.model import Response
 from harness.transport.http import Http
 from harness.transport.limit import Limit
 from harness.transport.slots import Slot
-from harness.transport.vouched import vouched
+from harness.transport.vouched import Vouching
 from tests.faults.rows import background, write_suite
 from tests.support import Command
 from tests.transport.calling import call, sending
@@ -30,7 +31,7 @@ def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Respo
 
     async def work() -> list[Response]:
         async with serving(answer) as server, Http({}) as http:
-            limit = Limit(vouched(http, said.append, refuse=refuse), tokens=lambda call: 1)
+            limit = Limit(Vouching(said.append, refuse=refuse).layer(http), tokens=lambda call: 1)
             return await sending(limit, *[call(server.url, stream=False)] * times)
 
     return asyncio.run(work()), said
@@ -57,7 +58,7 @@ def test_a_deployments_name_says_nothing() -> None:
         async with serving(lambda request, peer: peer.send(whole(COMPLETION))) as server, Http({}) as http:
             one = call(server.url, stream=False)
             azure = replace(one, target=replace(one.target, provider="azure", model="my-deployment"))
-            return await vouched(http, said.append, refuse=True)(azure, Slot()), said
+            return await Vouching(said.append, refuse=True).layer(http)(azure, Slot()), said
 
     response, said = asyncio.run(work())
     assert (response.model, response.error, said) == ("tiny-1", None, [])
@@ -90,3 +91,37 @@ def test_a_run_warns_or_ends_the_target(cli: Command, tmp_path: Path, run: str, 
     else:
         assert ended.err.count(message) == 1
         assert "other was asked for the model other and says it is tiny-1" in (tmp_path / "run" / "report.md").read_text()
+
+
+BATCHED = """\
+suite: batched
+prompts: {{user: "hi {{{{ n }}}}"}}
+cases: [{{id: a, vars: {{n: 1}}}}, {{id: b, vars: {{n: 2}}}}]
+targets: {{name: t, provider: cloudflare, model: "@cf/meta/llama-4-scout-17b-16e-instruct", base_url: "{url}"}}
+sampling: {{max_tokens: 8}}
+run: {{mode: batch, max_error_rate: 100%{run}}}
+"""
+
+
+async def batches(request: Received, peer: Peer) -> None:
+    """Takes every batch, and answers it at the first poll, from another model than the one asked for."""
+    served = json.loads(COMPLETION.replace(b"tiny-1", b"huge-9"))
+    if "requests" in json.loads(request.body):
+        result: object = {"status": "queued", "request_id": "batch-1"}
+    else:
+        result = {"responses": [{"id": place, "success": True, "result": served} for place in range(2)]}
+    await peer.send(whole(json.dumps({"result": result, "success": True, "errors": [], "messages": []}).encode()))
+
+
+@pytest.mark.parametrize(("run", "code"), [("", ExitCode.OK), (", model_mismatch: error", ExitCode.INFRASTRUCTURE)])
+def test_answers_that_came_in_a_batch_are_compared_too(cli: Command, tmp_path: Path, run: str, code: ExitCode) -> None:
+    with background(batches) as server:
+        (tmp_path / "suite.yaml").write_text(BATCHED.format(url=server.url, run=run))
+        ended = cli("run", tmp_path / "suite.yaml", "--out", "run")
+    assert ended.code == code, ended.err
+    found = [record.response for record in read_records(tmp_path / "run") if record.response]
+    assert [(each.model, each.text, each.error and each.error.kind) for each in found] == [
+        ("huge-9", "Hello", "model_mismatch" if run else None)
+    ] * 2
+    said = "target 't' was asked for the model @cf/meta/llama-4-scout-17b-16e-instruct and answered as huge-9"
+    assert ended.err.count(said) == (0 if run else 1)
