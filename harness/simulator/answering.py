@@ -2,14 +2,17 @@
 
 An answer is a function of the request and its seed. Without a seed the server's own takes its place, together with how
 often this very request has been seen: the first of two equal requests is answered alike in every session, and so is the
-second, but not like the first.
+second, but not like the first. Of a request only what differs from its default counts: what the simulator learns to be asked
+one day changes no answer to those who do not ask it.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
+from dataclasses import MISSING, fields, is_dataclass, replace
+from functools import cache
+from typing import Any
 
 from harness.simulator import tokens
 from harness.simulator.chance import Stream, digest
@@ -31,7 +34,7 @@ class Model:
 
     def key(self, prompt: Prompt) -> bytes:
         """What every draw for this request hangs on. Streaming and log probabilities have no part in it."""
-        content = digest(prompt.model, _without_ids(prompt.turns), prompt.sampling, prompt.schema, *_further(prompt))
+        content = digest(_stated(_meant(prompt)))
         if prompt.sampling.seed is not None:
             return content
         self._seen[content] += 1
@@ -55,6 +58,31 @@ def _answer(prompt: Prompt, key: bytes, choice: int) -> Answer:
     return replace(answer, logprobs=annotate(tokens.split(text), draws, prompt.logprobs)[: len(answer.pieces)])
 
 
+def _meant(prompt: Prompt) -> Prompt:
+    """The prompt as far as the model minds it: how functions are called means nothing where there are none."""
+    plain = replace(prompt, turns=_without_ids(prompt.turns), logprobs=None)
+    return plain if prompt.functions else replace(plain, tool_choice="auto", parallel=True)
+
+
+def _stated(value: Any) -> Any:
+    """A noun as the names and values of what differs from its default, and so all that is in it."""
+    if is_dataclass(value) or hasattr(value, "_fields"):
+        noun: Any = type(value)
+        members = ((name, getattr(value, name), default) for name, default in _defaults(noun))
+        return tuple([(name, _stated(member)) for name, member, default in members if default is MISSING or member != default])
+    return tuple(map(_stated, value)) if isinstance(value, tuple) else value
+
+
+@cache
+def _defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
+    """The name and the default of each field of a dataclass or a named tuple; MISSING where it has to be given."""
+    if not is_dataclass(noun):
+        return tuple((name, noun._field_defaults.get(name, MISSING)) for name in noun._fields)
+    return tuple(
+        (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(noun)
+    )
+
+
 def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     """The turns as far as they mean something: the ids of calls are different in every session."""
     return tuple(
@@ -63,12 +91,6 @@ def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         else turn
         for turn in turns
     )
-
-
-def _further(prompt: Prompt) -> tuple[object, ...]:
-    """What a plain prompt has not: functions, and thinking."""
-    functions = (prompt.functions, prompt.tool_choice, prompt.parallel) if prompt.functions else ()
-    return (*functions, "reasoning") if prompt.reasoning else functions
 
 
 def _cut(thoughts: list[str], text: str, sampling: Sampling) -> Answer:
