@@ -165,4 +165,4 @@ def _sources(trials: Any) -> Iterator[str]:
 def _cut(texts: int) -> Iterator[str]:
     if texts:
         where = "here, in results.csv and in records.parquet, to save memory; records.jsonl has them whole"
-        yield f"{words.plural(texts, 'long text')} cut at {SHORT} characters {where}."
+        yield f"{words.plural(texts, 'long text')} {'is' if texts == 1 else 'are'} cut at {SHORT} characters {where}."

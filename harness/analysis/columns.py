@@ -208,7 +208,7 @@ _CELLS: Mapping[Kind, Callable[[], Cells]] = {
     "time": _Time,
 }
 
-_CHUNK = 4096
+_CHUNK = 1024
 
 
 class Table:

@@ -87,29 +87,30 @@ class _Builder:
             if isinstance(line, Record):
                 self._record(run, line)
             elif isinstance(line, ExchangeLine):
-                self._exchange(run, line.key, line.session, line.exchange, grading=not line.exchange.position.startswith("t"))
+                grading = not line.exchange.position.startswith("t")
+                self._exchange(run, self._number(run, line.key), line, line.exchange, grading=grading)
 
     def _record(self, run: RunReader, record: Record) -> None:
         number = self._number(run, record.key)
         row = self.row_of_key[number] = self.trials.add(trial_row(run, record, self.answer_limit))
         last = -1
         for exchange in record.exchanges:
-            place = self._exchange(run, record.key, record.session, exchange, grading=False)
+            place = self._exchange(run, number, record, exchange, grading=False)
             last = place if exchange.role == TARGET else last
         self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
             self.grades.add(grade_row(grade, self.answer_limit))
             for exchange in grade.exchanges:
-                self._exchange(run, record.key, record.session, exchange, grading=True)
+                self._exchange(run, number, record, exchange, grading=True)
 
-    def _exchange(self, run: RunReader, key: str, session: str, exchange: Exchange, *, grading: bool) -> int:
-        """The row of the exchange, which is added where it has not been read before."""
-        mark = exchange_mark(key, exchange)
+    def _exchange(self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange, *, grading: bool) -> int:
+        """The row of the exchange, which is added where it has not been read before; `number` is that of the line's key."""
+        mark = exchange_mark(line.key, exchange)
         place = run.rows.get(mark)
         if place is None:
-            self.key_of_exchange.append(self._number(run, key))
-            place = run.rows[mark] = self.exchanges.add(exchange_row(run, session, exchange, grading))
+            self.key_of_exchange.append(number)
+            place = run.rows[mark] = self.exchanges.add(exchange_row(run, line.session, exchange, grading))
         return place
 
     def _number(self, run: RunReader, key: str) -> int:

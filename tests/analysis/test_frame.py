@@ -162,7 +162,7 @@ def test_texts_beyond_what_fits_are_cut_short_and_said(build: ModuleType, monkey
     assert found.trials["answer_characters"].tolist() == [900] * 6
     assert found.trials["key"].tolist() == [record.key for record in records]
     assert found.shortened == 4
-    assert compare(found, [manifest]).warnings[-1].startswith("4 long texts cut at 200 characters here, in results.csv")
+    assert compare(found, [manifest]).warnings[-1].startswith("4 long texts are cut at 200 characters here, in results.csv")
     assert frames([(manifest, records)], answer_limit=None).trials["answer"].str.len().tolist() == [900] * 6
 
 
