@@ -357,21 +357,26 @@ class _Block:
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
         if "partial_json" in joined:
             return {**self.given, "input": _input(joined["partial_json"])}
-        return {**self.given, **{name: (self.given.get(name) or "") + piece for name, piece in joined.items()}}
+        return {**self.given, **{name: _as_begun(self.given.get(name)) + piece for name, piece in joined.items()}}
+
+
+def _as_begun(opening: Any) -> str:
+    """What a field holds before its pieces: usually nothing."""
+    return opening if isinstance(opening, str) else ""
 
 
 def _usage(reported: Mapping[str, Any]) -> Usage | None:
     """Counts in disjoint buckets, as they already are but for thinking, which is part of the output, and the hour's cache."""
     given, output = count(reported.get("input_tokens")), count(reported.get("output_tokens"))
-    if not given and not output:
+    written, cached = (count(reported.get(f"cache_{what}_input_tokens")) or 0 for what in ("creation", "read"))
+    if not given and not output and not written and not cached:
         return None
-    written = count(reported.get("cache_creation_input_tokens")) or 0
     for_an_hour = _within(reported, "cache_creation", "ephemeral_1h_input_tokens")
     thought = _within(reported, "output_tokens_details", "thinking_tokens")
     return Usage(
         input=given,
         output=None if output is None else max(0, output - thought),
-        cache_read=count(reported.get("cache_read_input_tokens")) or 0,
+        cache_read=cached,
         cache_write=max(0, written - for_an_hour),
         cache_write_1h=for_an_hour,
         reasoning=thought,

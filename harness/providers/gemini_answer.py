@@ -13,9 +13,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
+from harness.providers import probabilities
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
-from harness.providers.jsontext import compact, join_surrogates
+from harness.providers.jsontext import compact
 from harness.providers.usage import count
 
 ECHO = "gemini"
@@ -205,14 +206,15 @@ def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
 
 def _token_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
     tops = [_objects(place.get("candidates")) for place in _objects(scored.get("topCandidates"))]
-    for chosen, others in zip_longest(_objects(scored.get("chosenCandidates")), tops):
-        if chosen is not None:
-            yield TokenLogprob(*_scored(chosen), top=tuple(_scored(other) for other in others or ()))
+    for entry, others in zip_longest(_objects(scored.get("chosenCandidates")), tops):
+        if entry is not None and (chosen := _scored(entry)) is not None:
+            likeliest = map(_scored, others or ())
+            yield TokenLogprob(*chosen, top=tuple(other for other in likeliest if other is not None))
 
 
-def _scored(entry: Mapping[str, Any]) -> tuple[str, float]:
-    token, logprob = entry.get("token"), entry.get("logProbability")
-    return join_surrogates(token) if isinstance(token, str) else "", float(logprob) if isinstance(logprob, int | float) else 0.0
+def _scored(entry: Mapping[str, Any]) -> tuple[str, float] | None:
+    """A token and its log probability; an empty token and a probability of one are left out on the wire."""
+    return probabilities.known(entry.get("token", ""), entry.get("logProbability", 0.0))
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ events are joined by `join_surrogates`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -59,6 +60,17 @@ def snippet(data: bytes | str, limit: int = SNIPPET) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def finite(value: Any) -> float | None:
+    """`value` as a finite number, None where it is none: it may be a whole number of thousands of digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def join_surrogates(text: str) -> str:
     """`text` with surrogate pairs joined to the characters they mean; lone surrogates stay."""
     if text.isascii() or not _SURROGATES.search(text):
@@ -69,7 +81,7 @@ def join_surrogates(text: str) -> str:
 def _reread(data: bytes) -> tuple[Any, bool]:
     text, damaged = _text(data)
     try:
-        return json.loads(text, parse_constant=_refuse, parse_int=_integer), damaged
+        return json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_decimal), damaged
     except RecursionError as deep:
         raise UnreadableJSONError("JSON that nests too deep") from deep
     except ValueError as wrong:
@@ -87,6 +99,13 @@ def _integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise ValueError(f"an integer of {len(digits):,} digits")
     return int(digits)
+
+
+def _decimal(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"a number too large to be one, {snippet(digits, 20)}")
+    return number
 
 
 def _refuse(constant: str) -> NoReturn:

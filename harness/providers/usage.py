@@ -24,7 +24,7 @@ def read(raw: Any) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
-    neurons, cost = amount(raw.get("neurons")), amount(raw.get("cost"))
+    neurons, cost = amount(raw.get("neurons")), _cost(raw)
     if not prompt and not completion and not neurons and not cost:
         return None
     within_prompt, within_completion = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
@@ -53,7 +53,7 @@ def of_responses(raw: Any) -> Usage | None:
             "prompt_tokens_details": raw.get("input_tokens_details"),
             "completion_tokens": raw.get("output_tokens"),
             "completion_tokens_details": raw.get("output_tokens_details"),
-            "cost": raw.get("cost"),
+            "cost": _cost(raw),
         }
     )
 
@@ -102,6 +102,13 @@ def amount(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) and number >= 0 else None
+
+
+def _cost(raw: Mapping[str, Any]) -> float | None:
+    """Dollars; with a key of one's own at the vendor behind OpenRouter, what that vendor bills stands beside its fee."""
+    fee = amount(raw.get("cost"))
+    upstream = amount(_details(raw, "cost_details").get("upstream_inference_cost")) if raw.get("is_byok") is True else None
+    return fee if upstream is None else (fee or 0.0) + upstream
 
 
 def _details(raw: Mapping[str, Any], group: str) -> Mapping[str, Any]:

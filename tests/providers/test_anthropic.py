@@ -202,6 +202,12 @@ def test_usage_in_disjoint_buckets(claude: Any) -> None:
     assert (read.input_tokens, read.output_tokens) == (2310, 50)
 
 
+def test_a_cache_that_was_only_filled_is_billed(claude: Any) -> None:
+    """`max_tokens: 0` warms the cache and answers nothing."""
+    usage = {"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 300}
+    assert claude.whole(whole([], "max_tokens", usage)).usage == Usage(input=0, output=0, cache_write=300)
+
+
 @pytest.mark.parametrize("usage", [None, {}, [], {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "9"}])
 def test_usage_that_says_nothing_is_unknown(claude: Any, usage: Any) -> None:
     assert claude.whole(whole([TEXT], usage=usage)).usage is None
@@ -422,6 +428,16 @@ def test_a_reason_for_its_end_is_end_enough() -> None:
 def test_an_end_without_a_reason_is_flagged() -> None:
     without = STREAM.replace(b'"stop_reason":"end_turn"', b'"stop_reason":null')
     assert (fed(without).finish_reason, fed(without).flags) == ("unknown", ("unknown_stop",))
+
+
+def test_a_block_that_begins_with_what_is_no_text_ends_with_its_pieces(claude: Any) -> None:
+    """A server may send anything for the empty text a block begins with."""
+    begun = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": [5], "signature": 5}}
+    piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm"}}
+    signed = {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "c2ln"}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
+    decoded = claude.stream("\n\n".join("data: " + json.dumps(event) for event in (begun, piece, signed, end)))
+    assert decoded.message.echo == {"anthropic": [{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}]}
 
 
 def test_an_error_event_after_200_keeps_the_text() -> None:

@@ -340,6 +340,12 @@ def test_log_probabilities(reading: Callable[..., Any]) -> None:
     assert gemini.whole(candidate('{"text":"Hi"}')).flags == ("ignored_logprobs",)
 
 
+def test_a_log_probability_that_is_none_is_left_out(gemini: Any) -> None:
+    unlikely = SCORED.replace("-0.1", "-" + "9" * 400)
+    assert unlikely != SCORED
+    assert gemini.whole(unlikely).logprobs == (TokenLogprob("i", 0.0),)
+
+
 def test_of_several_candidates_the_first_is_the_answer(reading: Callable[..., Any]) -> None:
     gemini = reading(provider, FLASH)
     gemini.request = Request(messages=HI, sampling={"n": 2})

@@ -36,6 +36,7 @@ def test_what_is_read(data: bytes, value: Any, damaged: bool) -> None:
         (b"[" * 100_000 + b"]" * 100_000, "too deep"),
         (b"9" * 5_000, "5,000 digits"),
         (b'{"a": NaN}', "NaN is no JSON number"),
+        (b'{"a": 1e999}', "a number too large"),
         (b"<html><body>Sign in</body></html>", "not JSON"),
         (b"", "not JSON"),
     ],

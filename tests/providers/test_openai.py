@@ -151,7 +151,13 @@ def test_log_probabilities_of_a_stream_are_those_of_its_chunks(gpt: Any) -> None
 
 @pytest.mark.parametrize(
     "likely",
-    ["true", "[]", '{"content":5}', '{"content":[5,{"token":"Hi"},{"token":5,"logprob":-1},{"token":"Hi","logprob":null}]}'],
+    [
+        "true",
+        "[]",
+        '{"content":5}',
+        '{"content":[{"token":"Hi","logprob":-%s}]}' % ("9" * 400),
+        '{"content":[5,{"token":"Hi"},{"token":5,"logprob":-1},{"token":"Hi","logprob":null}]}',
+    ],
 )
 def test_log_probabilities_that_are_none_are_left_out(gpt: Any, likely: str) -> None:
     decoded = gpt.whole(WHOLE.replace('"logprobs":null', f'"logprobs":{likely}'))
@@ -247,6 +253,13 @@ def test_usage_that_says_nothing_is_unknown(gpt: Any, usage: str) -> None:
 def test_what_openrouter_charged(gpt: Any) -> None:
     used = gpt.whole('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"cost":0.00025}}').usage
     assert used.cost == 0.00025
+
+
+def test_what_the_vendor_behind_openrouter_charged_to_ones_own_key(gpt: Any) -> None:
+    billed = '"usage":{"prompt_tokens":9,"completion_tokens":1,"cost":0.25,"is_byok":%s,"cost_details":{"upstream_inference_cost":1.5}}'
+    answer = choice('{"content":"a"}')[:-1] + "," + billed + "}"
+    assert gpt.whole(answer % "true").usage.cost == 1.75
+    assert gpt.whole(answer % "false").usage.cost == 0.25
 
 
 def test_a_refusal_of_the_wallet_is_not_retried(gpt: Any) -> None:
