@@ -37,7 +37,7 @@ TEMPLATE_BOUND = 256
 TOOLS_BOUND = 1024
 """Most tokens of instructions that a template adds where tools or a response format are given."""
 
-_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "n_predict", "maxOutputTokens")
+_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens")
 _SAMPLES = ("candidateCount", "n")
 
 

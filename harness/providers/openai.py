@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from harness.model import Auth, Message, Request, ResponseFormat, Target, Usage, Wire
 from harness.providers import chat, usage
@@ -17,6 +19,8 @@ from harness.providers.decoding import ChatDecoder
 from harness.providers.jsontext import dumps
 
 ADDRESS = "https://api.openai.com/v1"
+HOST = "api.openai.com"
+GATEWAY = "gateway.ai.cloudflare.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ def _groq_usage(chunk: dict[str, Any]) -> Any:
 
 def _body(target: Target, request: Request, sampling: Mapping[str, Any], traits: Traits) -> dict[str, Any]:
     body: dict[str, Any] = {"model": target.model, "messages": [_message(turn, traits) for turn in request.messages]}
-    limit = traits.limit or ("max_completion_tokens" if target.address.rstrip("/") == ADDRESS else "max_tokens")
+    limit = traits.limit or ("max_completion_tokens" if is_openais(target.address) else "max_tokens")
     sent = chat.sampling(sampling, limit)
     body.update(_renamed(sent, traits.names) if traits.names else sent)
     if request.stream:
@@ -129,6 +133,14 @@ def _body(target: Target, request: Request, sampling: Mapping[str, Any], traits:
         body.update(traits.extras)
     body.update(target.extra_body)
     return body
+
+
+@lru_cache
+def is_openais(address: str) -> bool:
+    """Whether OpenAI itself is spoken to: at its host, one of its regions' (`eu.…`), or through Cloudflare's AI Gateway."""
+    place = urlsplit(address)
+    host = place.hostname or ""
+    return host == HOST or host.endswith(f".{HOST}") or (host == GATEWAY and place.path.rstrip("/").endswith("/openai"))
 
 
 def _message(turn: Message, traits: Traits) -> dict[str, Any]:

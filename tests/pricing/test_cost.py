@@ -127,6 +127,14 @@ def test_geminis_limits_in_extra_body_bound_the_output_too() -> None:
     assert bound >= 2_000_000 * 0.85 / 1e6
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+def test_a_limit_in_extra_body_bounds_the_output_under_each_formats_name(name: str) -> None:
+    request = Request(messages=(Message("user", ""),), sampling={"max_tokens": 1})
+    bound = upper_bound(request, SCOUT, None, extra_body={name: 1_000_000})
+    assert bound is not None
+    assert bound >= 0.85
+
+
 def test_samples_multiply_the_output_and_extra_body_overrides_it() -> None:
     request = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 1_000_000, "n": 3})
     three = upper_bound(request, SCOUT, None)

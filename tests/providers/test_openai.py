@@ -71,6 +71,22 @@ def test_log_probabilities_as_a_flag_or_a_count(asked: bool | int, expected: dic
     assert {name: value for name, value in body.items() if "logprobs" in name} == expected
 
 
+@pytest.mark.parametrize(
+    ("address", "limit"),
+    [
+        ("https://api.openai.com/v1/", "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
+        ("https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/mine/openai", "max_completion_tokens"),
+        ("https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/mine/groq", "max_tokens"),
+        ("https://notapi.openai.com.example/v1", "max_tokens"),
+    ],
+)
+def test_openai_itself_is_known_at_each_of_its_doors(address: str, limit: str) -> None:
+    """Its reasoning models refuse `max_tokens`."""
+    body = sent(Request(messages=HI, sampling={"max_tokens": 5}), replace(HOSTED, address=address))
+    assert {name for name in body if "tokens" in name} == {limit}
+
+
 def test_the_declared_address_decides_not_where_it_was_found() -> None:
     moved = replace(HOSTED, base_url="http://127.0.0.1:9/v1")
     assert "max_completion_tokens" in sent(Request(messages=HI, sampling={"max_tokens": 5}), moved)
