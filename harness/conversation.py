@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-import orjson
 from msgspec.structs import replace
 
 from harness.flow import TARGET, Ask, Flow, FunctionCall
-from harness.graders.schema import Schema
+from harness.graders.schema import misfit
 from harness.model import (
     Action,
     Conversation,
@@ -182,18 +180,10 @@ def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
         raise ValueError(f"the arguments are not JSON: {invalid}") from None
     if not isinstance(arguments, dict):
         raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
-    try:
-        error = next(_validator(orjson.dumps(tool.parameters)).iter_errors(arguments), None)
-    except RecursionError:
-        raise ValueError("the arguments are nested too deeply") from None
-    if error is not None:
-        raise ValueError(f"the arguments do not fit: {error.json_path}: {error.message[:MOST]}")
+    wrong = misfit(tool.parameters, arguments)
+    if wrong is not None:
+        raise ValueError(f"the arguments do not fit: {wrong[:MOST]}")
     return arguments
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: bytes) -> Any:
-    return Schema(schema=orjson.loads(schema)).validator
 
 
 def _canned(call: ToolCall, action: Action, scope: Mapping[str, Any]) -> ToolResult:

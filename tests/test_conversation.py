@@ -157,7 +157,16 @@ def test_arguments_nested_beyond_reason_go_back_too() -> None:
     request = replace(asked.request, tools=(nested,))
     deep = call("f", '{"a": ' + "[" * 900 + "]" * 900 + "}")
     played = Played(replace(asked, request=request), said("", deep), said("sorry"))
-    assert played.last[-1].text == "Error: the arguments are nested too deeply"
+    assert played.last[-1].text == "Error: the arguments do not fit: $: nested too deeply"
+
+
+def test_a_number_beyond_reason_goes_back_too() -> None:
+    """1e999 is read as infinity, which no arithmetic of a schema must trip over."""
+    price = Tool("pay", "", {"type": "object", "properties": {"usd": {"multipleOf": 0.01}}})
+    asked = trial(Conversation(actions={"pay": WEATHER}))
+    asked = replace(asked, request=replace(asked.request, tools=(price,)))
+    played = Played(asked, said("", call("pay", '{"usd": 1e999}')), said("sorry"))
+    assert played.last[-1].text == "Error: the arguments do not fit: $.usd: 'inf' is not a multiple of 0.01"
 
 
 def test_what_does_not_fit_is_quoted_in_part_only() -> None:

@@ -1,19 +1,23 @@
 """The json_schema grader: does the answer's JSON fit a schema (Draft 2020-12)?
 
 The schema is trusted as far as the suite is, the answer not at all: patterns go through RE2, so that no answer can make them
-slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is ever fetched from anywhere.
+slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is ever fetched from anywhere. `multipleOf` goes by
+the decimal digits, as JSON does: 19.99 is a multiple of 0.01, which it is not in binary.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from fractions import Fraction
+from functools import cached_property, lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator, SchemaError, ValidationError
 from jsonschema.validators import extend
 from pydantic import Field, field_validator
 from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted
 from harness.graders.pattern import linear, searchable
@@ -22,6 +26,7 @@ from harness.suite.units import Flag
 
 _DATA = ("const", "default", "enum", "examples")
 """Keywords whose values are data, not schemas."""
+_REFERENCES = ("$ref", "$dynamicRef")
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -67,6 +72,18 @@ def _hashable(value: Any) -> Any:
     return ("bool", value) if isinstance(value, bool) else value
 
 
+def _multiple_of(validator: Any, divisor: float, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if validator.is_type(instance, "number") and not _is_multiple(instance, divisor):
+        yield ValidationError(f"{quoted(str(instance))} is not a multiple of {divisor}")
+
+
+def _is_multiple(number: float, divisor: float) -> bool:
+    try:
+        return Fraction(str(number)) % Fraction(str(divisor)) == 0
+    except ValueError:  # 1e999 is read as infinity
+        return False
+
+
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
@@ -74,6 +91,7 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "uniqueItems": _unique_items,
+        "multipleOf": _multiple_of,
     },
 )
 
@@ -97,12 +115,31 @@ class Schema(Arguments):
             raise ValueError(f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything would fit")
         for keyword, value in _keywords(schema):
             _check(keyword, value)
+        _check_references(schema)
         return schema
 
     @cached_property
     def validator(self) -> Any:
         """Checks values against the schema; its registry is empty, so that there is nothing a `$ref` could fetch."""
         return _Validator(self.document, registry=Registry())
+
+    def misfit(self, value: Any) -> str | None:
+        """Where `value` does not fit and why, as `$.path: reason`; None where it fits."""
+        try:
+            error = next(self.validator.iter_errors(value), None)
+        except RecursionError:
+            return "$: nested too deeply"
+        return None if error is None else f"{error.json_path}: {error.message}"
+
+
+def misfit(schema: Mapping[str, Any], value: Any) -> str | None:
+    """`Schema.misfit` for a schema that was checked when the suite was read."""
+    return _built(json.dumps(schema, default=str)).misfit(value)
+
+
+@lru_cache(maxsize=256)
+def _built(schema: str) -> Schema:
+    return Schema(schema=json.loads(schema))
 
 
 def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
@@ -118,13 +155,27 @@ def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
 
 def _check(keyword: str, value: Any) -> None:
     """Raises ValueError for what this grader could only do unsafely."""
-    if keyword in ("$ref", "$dynamicRef") and isinstance(value, str) and not value.startswith("#"):
+    if keyword in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
         raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
     if keyword == "unevaluatedProperties":
         raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
     for pattern in _patterns(keyword, value):
         if linear(pattern) is None:
             raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
+
+
+def _check_references(schema: dict[str, Any] | bool) -> None:
+    """Raises ValueError where a reference leads nowhere, or only to itself."""
+    validator = _Validator(schema, registry=Registry())
+    for keyword, target in _keywords(schema):
+        if keyword not in _REFERENCES or not isinstance(target, str):
+            continue
+        try:
+            validator.evolve(schema={keyword: target}).is_valid(None)
+        except Unresolvable:
+            raise ValueError(f"{keyword} {target!r} points at nothing in the schema") from None
+        except RecursionError:
+            raise ValueError(f"{keyword} {target!r} leads back to itself without end") from None
 
 
 def _patterns(keyword: str, value: Any) -> Iterable[str]:
@@ -138,8 +189,8 @@ def _json_schema(arguments: Schema, answer: Answer) -> Verdict:
         value = parse(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
-    error = next(arguments.validator.iter_errors(value), None)
-    return Verdict(error is None, "" if error is None else f"{error.json_path}: {error.message}")
+    misfit = arguments.misfit(value)
+    return Verdict(misfit is None, misfit or "")
 
 
 json_schema_grader = GraderType("json_schema", Schema, _json_schema, short="schema", short_takes_mapping=True, file="schema")

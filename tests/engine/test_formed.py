@@ -16,6 +16,8 @@ from harness.model import Error, Exchange, Message, Request, Response, ResponseF
 from tests.support import Command, Simulated
 
 OBJECT = ResponseFormat("json_object")
+LISTS = ResponseFormat("json_schema", {"items": {"allOf": [{"anyOf": [{"oneOf": [{"$ref": "#"}]}]}]}})
+PRICE = ResponseFormat("json_schema", {"multipleOf": 0.01})
 ORDER = ResponseFormat("json_schema", {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
 
 
@@ -40,6 +42,8 @@ def answered(text: str, wanted: ResponseFormat | None = ORDER, **response: Any) 
         ("[" * 100 + "]" * 100, OBJECT, json.loads("[" * 100 + "]" * 100), ()),
         ("[" * 102 + "]" * 102, OBJECT, None, ("invalid_json",)),
         ("[" * 100_000, OBJECT, None, ("invalid_json",)),
+        ("[" * 100 + "]" * 100, LISTS, json.loads("[" * 100 + "]" * 100), ("schema_mismatch",)),
+        ("1e999", PRICE, float("inf"), ("schema_mismatch",)),
         ('{"n": 3}', None, None, ()),
     ],
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.graders import Answer, build
 from harness.graders.structured import difference
-from tests.graders.grading import error_of, grade, spec
+from tests.graders.grading import grade, spec
 
 FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
 
@@ -146,6 +146,13 @@ def test_schema_verdicts(schema: Any, text: str, reason: str) -> None:
         ({"properties": {"a": {"pattern": "(?=x)"}}}, "not in RE2 syntax"),
         ({"patternProperties": {r"(a)\1": {}}}, "not in RE2 syntax"),
         ({"unevaluatedProperties": False}, "use additionalProperties"),
+        ({"$ref": "#/nowhere"}, "'#/nowhere' points at nothing in the schema"),
+        ({"properties": {"a": {"items": {"$ref": "#/$defs/b"}}}}, "'#/$defs/b' points at nothing in the schema"),
+        ({"$ref": "#"}, "'#' leads back to itself without end"),
+        (
+            {"type": "object", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
+            "'#/$defs/a' leads back to itself without end",
+        ),
     ],
 )
 def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(schema: Any, words: str) -> None:
@@ -153,8 +160,28 @@ def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(schema:
         build([spec("json_schema", {"schema": schema})])
 
 
-def test_a_reference_to_nothing_is_a_grader_error() -> None:
-    assert "nowhere" in error_of(grade("json_schema", {"schema": {"$ref": "#/nowhere"}}, "1")).message
+@pytest.mark.parametrize(
+    ("divisor", "text", "fits"),
+    [
+        (0.01, "19.99", True),
+        (0.01, "19.995", False),
+        (2, "4", True),
+        (2, "5", False),
+        (0.01, "1e999", False),
+        (0.01, "9" * 4_000, True),
+        (2, '"five"', True),
+    ],
+)
+def test_a_multiple_is_one_by_its_decimal_digits(divisor: float, text: str, fits: bool) -> None:
+    """In binary 19.99 / 0.01 is 1998.9999999999998; what is beyond a float must not break the grader."""
+    graded = grade("json_schema", {"schema": {"multipleOf": divisor}}, text)
+    assert (graded.value, graded.error) == (fits, None)
+
+
+def test_a_schema_may_refer_to_itself_where_the_value_ends() -> None:
+    tree = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+    assert grade("json_schema", {"schema": tree}, '{"next": {"next": {}}}').value is True
+    assert grade("json_schema", {"schema": tree}, '{"next": {"next": 3}}').value is False
 
 
 @pytest.mark.parametrize(
