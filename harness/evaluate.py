@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
@@ -36,6 +36,7 @@ from harness.manifest import check_same_plan, new_folder, new_manifest, suite_pa
 from harness.model import Cost, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
 from harness.pricing.cost import exchange_cost
+from harness.records import ExchangeLine
 from harness.suite import Overrides, load
 from harness.transport.callable import HERE, beside
 from harness.transport.connect import detours
@@ -256,12 +257,8 @@ class _Job:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
         targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
         for line in self.owed.exchanges:
-            if (
-                line.exchange.target in targets
-                and line.exchange.response.error is None
-                and (found := blobs.whole(line.exchange))
-            ):
-                yield stored(self.manifest.id, line.key, line.repeat, targets[line.exchange.target], found)
+            if found := _answered(self.manifest.id, line, targets, blobs):
+                yield found
         self._say_lost(blobs)
         if self.replay is not None:
             blobs = Blobs(self.replay)
@@ -305,14 +302,29 @@ def _encode(target: Target, request: Request) -> Wire:
 
 
 def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[Stored]:
-    """The exchanges of an earlier run, its judges' too, where the target is still the same thing and no image is lost."""
+    """The answers of an earlier run, its judges' too, of the targets that are still the same thing."""
     manifest = read_manifest(folder)
     then = {**manifest.helpers, **manifest.targets}
-    same = {name for name, target in targets.items() if then.get(name, {}).get("address") == target.address}
+    same = {name: target for name, target in targets.items() if _is_same(then.get(name, {}), target)}
     for record in read_records(folder):
-        asked = (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges))
-        for exchange in filter(None, map(blobs.whole, (each for each in asked if each.target in same))):
-            yield stored(manifest.id, record.key, record.repeat, targets[exchange.target], exchange)
+        for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
+            line = ExchangeLine(record.key, record.repeat, record.session, exchange)
+            if found := _answered(manifest.id, line, same, blobs):
+                yield found
+
+
+def _is_same(then: Mapping[str, Any], target: Target) -> bool:
+    """Whether what was asked then spoke the same format at the same address."""
+    return (then.get("provider"), then.get("address")) == (target.provider, target.address)
+
+
+def _answered(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> Stored | None:
+    """The exchange, to be answered from; None where it is no answer of these targets, or where an image of it is lost."""
+    exchange = line.exchange
+    if exchange.target not in targets or exchange.response.error is not None:
+        return None
+    whole = blobs.whole(exchange)
+    return None if whole is None else stored(run, line.key, line.repeat, targets[exchange.target], whole)
 
 
 def _outcome(folder: Path, ended: _Ended) -> Outcome:

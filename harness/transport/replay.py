@@ -49,13 +49,16 @@ class Stored:
     response: Response
 
 
-def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> Stored:
+def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> Stored | None:
     """An exchange as read from `run`'s records, its request encoded again; `key` and `repeat` are its trial's.
 
-    `target` is the one the exchange was sent to, with the provider and address of that run. Raises ValueError where today's
-    encoding cannot express the request.
+    `target` is the one the exchange was sent to, with the provider and address of that run. None where today's encoding cannot
+    express the request: then nobody can ask it either.
     """
-    wire = registry.load("providers", target.provider).encode(target, exchange.request)
+    try:
+        wire = registry.load("providers", target.provider).encode(target, exchange.request)
+    except ValueError:
+        return None
     return Stored(run, Call(target, exchange.request, wire, key, repeat, exchange.position), exchange.response)
 
 

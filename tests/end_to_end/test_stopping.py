@@ -155,6 +155,17 @@ def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
     assert "20 reused, 20 new" in replayed.err
 
 
+def test_answers_of_another_format_at_the_same_address_are_not_reused(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    suite.write_text(suite.read_text().replace(", seed: 7", ""))
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    suite.write_text(suite.read_text().replace("provider: openai,", "provider: openai-responses,"))
+    replayed = cli("run", suite, "--out", "again", "--replay", "run")
+    assert (replayed.code, "0 reused, 40 new" in replayed.err) == (ExitCode.OK, True), replayed.err
+
+
 def test_offline_ci_answers_from_a_run_and_names_what_is_missing(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     assert cli("run", suite, "--out", "run").code == ExitCode.OK

@@ -104,9 +104,9 @@ async def session(folder: Path, planned: list[Trial], script: Script) -> None:
     """One process's stretch of the run: what `harness resume` does."""
     owed = Owed.read(folder)
     kept = [
-        stored("run", line.key, line.repeat, TARGET, line.exchange)
+        found
         for line in owed.exchanges
-        if line.exchange.response.error is None
+        if line.exchange.response.error is None and (found := stored("run", line.key, line.repeat, TARGET, line.exchange))
     ]
     answered = {line.key: script.asked[line.key] for line in owed.exchanges if line.exchange.response.error is None}
     try:
