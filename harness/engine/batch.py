@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -57,9 +58,19 @@ class Books:
     vouch: Callable[[Target, Response], Response] = lambda _, response: response
 
 
+class Reservations(Protocol):
+    """What the budget must be told of batches, by their keys (`Budget`)."""
+
+    def settled(self, key: str, cost: float | None) -> None:
+        """It is over and did cost so many US dollars, None where that is unknown."""
+
+    def left(self, key: str) -> None:
+        """This session will not see its end."""
+
+
 def gathering(books: Books, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
     """Makes the layer, once the stack has the budget."""
-    return lambda inner, budget: Batches(inner, books, budget.settled, stop, progress)
+    return lambda inner, budget: Batches(inner, books, budget, stop, progress)
 
 
 class _Group:
@@ -94,12 +105,10 @@ class _Group:
 
 
 class Batches:
-    """The layer; `settled` tells the budget what a batch did cost, `stop` ends every wait, `progress` learns what is queued."""
+    """The layer; `budget` is told what a batch did cost, `stop` ends every wait, `progress` learns what is queued."""
 
-    def __init__(
-        self, inner: Send, books: Books, settled: Callable[[str, float | None], None], stop: Stop, progress: Progress
-    ) -> None:
-        self._inner, self._books, self._settled, self._stop, self._progress = inner, books, settled, stop, progress
+    def __init__(self, inner: Send, books: Books, budget: Reservations, stop: Stop, progress: Progress) -> None:
+        self._inner, self._books, self._budget, self._stop, self._progress = inner, books, budget, stop, progress
         self._known = dict(books.known)
         self._open: dict[str, _Group] = {}
         self._early: dict[str, Response] = {}  # answers of an earlier session's batch that nobody has asked for yet
@@ -168,7 +177,7 @@ class Batches:
             return
         report = response.error or _read(group.batching, response)
         if isinstance(report, Error) or (report.id is None and report.entries is None):
-            self._settled(submission.key, None)
+            self._budget.settled(submission.key, None)
             error = report if isinstance(report, Error) else Error("provider", "unreadable", "a batch was taken without an id")
             for call in calls:
                 group.answer(call.key, Response(error=error, attempts=response.attempts[-1:]))
@@ -233,7 +242,7 @@ class Batches:
         answers = {key: books.vouch(target, answers[key]) for key in owed}
         costs = [books.cost(target, answers[key]).usd for key in owed]
         known = [cost for cost in costs if cost is not None]
-        self._settled(line.key, sum(known) if len(known) == len(costs) else None)
+        self._budget.settled(line.key, sum(known) if len(known) == len(costs) else None)
         for key in owed:
             self._known.pop(key, None)
             if key in group.calls:
@@ -243,9 +252,12 @@ class Batches:
 
     def _answer_all(self, group: _Group, line: BatchLine, response: Response) -> None:
         if response.attempts:  # the batch is lost, not only out of reach: who asks from here on asks anew
-            self._settled(line.key, None)
+            self._budget.settled(line.key, None)
             for key in line.trials:
                 self._known.pop(key, None)
+        else:  # the target will be stopped, so that its other batches are not asked after either
+            for each in {line.key, *(other.key for other in self._known.values() if other.target == line.target)}:
+                self._budget.left(each)
         for key in line.trials:
             if key in group.calls:
                 group.answer(key, response)

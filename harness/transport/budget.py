@@ -5,7 +5,7 @@ generated (a status of 3xx or 4xx), costs nothing; where the usage is unknown, t
 fit waits while other reservations are open, since their settling may make room, and is refused when none is.
 
 A batch that was submitted keeps its reservation until its answers are in (`settled`), in a later session, too; asking after it
-costs nothing.
+costs nothing. Where this session cannot have its answers (`left`), nothing waits for them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Budget:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._held = dict(held or {})
-        self._open = len(self._held)
+        self._awaited = set(self._held)
+        self._open = 0
         self.reserved = sum(self._held.values())
         self._settled: asyncio.Future[None] | None = None
 
@@ -74,8 +75,10 @@ class Budget:
             cost = None if call.batch is not None and response.error is None else self._cost(call, response, amount)
             return response
         finally:
+            self._open -= 1
             if cost is None:
                 self._held[call.key] = amount
+                self._awaited.add(call.key)
             else:
                 self._settle(amount, cost)
 
@@ -83,7 +86,13 @@ class Budget:
         """The batch `key` is over and did cost so much; where that is unknown, its reservation stands."""
         amount = self._held.pop(key, None)
         if amount is not None:
+            self._awaited.discard(key)
             self._settle(amount, amount if cost is None else cost)
+
+    def left(self, key: str) -> None:
+        """Nobody asks after the batch `key` any more in this session: its reservation stands, and nothing waits for it."""
+        self._awaited.discard(key)
+        self._wake()
 
     def _fits(self, amount: float) -> bool:
         return self.spent + self.reserved + amount <= self.limit + _ROUNDING
@@ -98,7 +107,7 @@ class Budget:
         try:
             async with self._turn:  # in the order they came: a large attempt is not starved by small ones
                 while not self._fits(amount):
-                    if not self._open:
+                    if not self._open and not self._awaited:
                         return False
                     self._settled = asyncio.get_running_loop().create_future()
                     await self._settled
@@ -108,9 +117,12 @@ class Budget:
             self._waiting -= 1
 
     def _settle(self, amount: float, cost: float) -> None:
-        self._open -= 1
-        self.reserved = self.reserved - amount if self._open else 0.0
+        self.reserved = self.reserved - amount if self._open or self._held else 0.0
         self.spent += cost
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the one that waits look again whether it fits."""
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
 

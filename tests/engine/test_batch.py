@@ -55,6 +55,20 @@ def call(key: str, target: Target = TARGET, *, alone: bool = True) -> Call:
 
 
 @dataclass
+class Purse:
+    """What the budget is told."""
+
+    settlements: list[tuple[str, float | None]] = field(default_factory=list)
+    abandoned: list[str] = field(default_factory=list)
+
+    def settled(self, key: str, cost: float | None) -> None:
+        self.settlements.append((key, cost))
+
+    def left(self, key: str) -> None:
+        self.abandoned.append(key)
+
+
+@dataclass
 class Bench:
     """The layer, and everything around it."""
 
@@ -62,13 +76,12 @@ class Bench:
     stop: Stop = field(default_factory=Stop)
     tally: Tally = field(default_factory=Tally)
     lines: list[BatchLine] = field(default_factory=list)
-    settled: list[tuple[str, float | None]] = field(default_factory=list)
+    purse: Purse = field(default_factory=Purse)
     known: dict[str, BatchLine] = field(default_factory=dict)
 
     def layer(self) -> Batches:
         books = Books("s", self.lines.append, lambda _: 1.0, lambda *_: Cost(priced=0.25), self.known)
-        settle = lambda key, cost: self.settled.append((key, cost))  # noqa: E731 - told, not defined
-        return Batches(self.service, books, settle, self.stop, Progress({"t": self.tally, "chat": Tally()}))
+        return Batches(self.service, books, self.purse, self.stop, Progress({"t": self.tally, "chat": Tally()}))
 
     def send(self, *calls: Call) -> list[Response]:
         return simulate(_sent(self.layer(), calls))
@@ -84,7 +97,7 @@ def test_calls_that_come_together_are_one_submission_and_each_gets_its_own_answe
     assert [response.text for response in found] == ["answer 0", "answer 1", "answer 2"]
     assert [each.position for each in bench.service.calls] == ["b0", "b1"]
     assert bench.lines[0].trials == ("a", "b", "c")
-    assert bench.settled == [(bench.lines[0].key, 0.75)]
+    assert bench.purse.settlements == [(bench.lines[0].key, 0.75)]
 
 
 def test_a_judges_call_and_another_providers_do_not_wait() -> None:
@@ -102,7 +115,7 @@ def test_a_batch_of_an_earlier_session_is_asked_after_not_submitted() -> None:
     found = bench.send(call("b"), call("a"))
     assert [response.text for response in found] == ["answer 1", "answer 0"]
     assert [json.loads(each.wire.body) for each in bench.service.calls] == [{"request_id": "uuid-1"}]
-    assert bench.settled == [("batch", 0.5)]
+    assert bench.purse.settlements == [("batch", 0.5)]
 
 
 def test_an_answer_nobody_has_asked_for_yet_is_kept_until_somebody_does() -> None:
@@ -123,7 +136,16 @@ def test_a_service_that_cannot_be_reached_leaves_the_batch_to_be_had() -> None:
     bench = Bench(known={"a": line}, service=Service(refuse=Error("provider", "unauthorized", "no", status=401)))
     (response,) = bench.send(call("a"))
     assert (response.error and response.error.kind, response.attempts) == ("unauthorized", ())
-    assert bench.settled == []
+    assert bench.purse.settlements == []
+
+
+def test_a_key_that_is_refused_leaves_all_batches_of_its_target() -> None:
+    """Nothing else asks after them: what waits for the budget that they hold would wait for ever."""
+    lines = [BatchLine(name, "earlier", target, name, (name,), (5,), 1.0) for name, target in zip("abc", "ttx", strict=True)]
+    bench = Bench(known={line.key: line for line in lines})
+    bench.service.refuse = Error("provider", "unauthorized", "no", status=401)
+    bench.send(call("a"))
+    assert sorted(bench.purse.abandoned) == ["a", "b"]
 
 
 def test_what_waits_counts_as_queued_until_it_is_answered() -> None:
@@ -136,7 +158,7 @@ def test_what_waits_counts_as_queued_until_it_is_answered() -> None:
 
     async def work() -> None:
         books = Books("s", bench.lines.append, lambda _: None, lambda *_: Cost())
-        layer = Batches(watched, books, lambda *_: None, bench.stop, Progress({"t": bench.tally}))
+        layer = Batches(watched, books, bench.purse, bench.stop, Progress({"t": bench.tally}))
         await asyncio.gather(layer(call("a")), layer(call("b")))
 
     simulate(work())

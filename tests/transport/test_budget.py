@@ -193,6 +193,23 @@ def test_what_does_not_fit_beside_a_batch_waits_for_it_and_the_poll_does_not_wai
     assert [call.batch is None for call in server.calls] == [False, False, True]
 
 
+def test_nothing_waits_for_a_batch_that_is_out_of_reach_and_its_reservation_stands() -> None:
+    layer = budget(Server(), 1.5)
+
+    async def work() -> Response:
+        await layer(submission())
+        waiting = asyncio.ensure_future(layer(calling()))
+        await asyncio.sleep(1)
+        layer.left("batch")
+        return await asyncio.wait_for(waiting, 1)
+
+    response = simulate(work())
+    assert response.error is not None
+    assert (response.error.kind, layer.reserved) == ("exhausted", 1.0)
+    layer.settled("batch", 0.3)  # somebody reached it after all
+    assert (layer.spent, layer.reserved) == (0.3, 0.0)
+
+
 def test_a_batch_of_an_earlier_session_is_reserved_from_the_start() -> None:
     layer = Budget(Server(), 1.5, upper_bound=lambda _: 1.0, price=quarter, held={"batch": 1.0})
     assert layer.reserved == 1.0
