@@ -76,6 +76,8 @@ class Prepared:
     secrets: Mapping[str, str]
     notes: tuple[str, ...]
     helpers: Mapping[str, Helper] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
+    """The environment variables its targets need."""
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -129,7 +131,7 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
         helpers = check_helpers(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
         check_budget(plan, helpers.values())
-        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers)
+        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers, frozenset(resolver.variables))
 
 
 def _beside(suite: Suite) -> list[TargetSpec]:
@@ -146,6 +148,7 @@ class _Resolver:
         self._simulators: dict[SimulatorConfig, str] = {}
         self._problems = Problems()
         self.secrets: dict[str, str] = {}
+        self.variables: set[str] = set()
 
     def raise_any(self) -> None:
         """Raise SuiteError for all that was wrong with the targets."""
@@ -217,6 +220,7 @@ class _Resolver:
 
     def _filled(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:
         """`text` with each `${NAME}` replaced by the variable's value."""
+        self.variables.update(_VARIABLE.findall(text))
         if not self._live:
             return text
         values = {name: self._variable(name, spec) for name in _VARIABLE.findall(text)}
@@ -225,6 +229,7 @@ class _Resolver:
         return _VARIABLE.sub(lambda match: values[match[1]], text)
 
     def _secret(self, name: str, spec: TargetSpec) -> None:
+        self.variables.add(name)
         if self._live:
             self.secrets[name] = self._variable(name, spec)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from harness import registry
+from harness.analysis import words
 from harness.images import readable
-from harness.model import Target, Trial, Wire
+from harness.model import Message, Target, Trial, Wire
 from harness.prepare import Prepared, prepared
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
@@ -30,6 +32,8 @@ def validate(path: Path, *, gold: bool = False) -> Iterator[str]:
         yield f"{path}: {ready.plan.arithmetic}"
         yield from _asked_besides(ready)
         yield from (f"warning: {note}" for note in ready.notes)
+        unset = sorted(name for name in ready.variables if not os.environ.get(name))
+        yield from (f"needed to run it, and not set here: {name}" for name in unset)
     if gold:
         from harness.gold import check_gold  # noqa: PLC0415 — the engine, which only this needs
 
@@ -52,6 +56,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
                 if trial.request.prompt is not None:
                     yield clean(f"── prompt\n{trial.request.prompt}")
                 yield clean(_shortened(_request(target, provider, trial)))
+                yield from map(clean, _later(trial))
 
 
 def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
@@ -65,6 +70,19 @@ def listing(what: Literal["all", "providers", "graders", "targets"], suites: Pat
         if what in ("all", kind):
             yield f"{kind}:"
             yield from (f"  {name}" for name in names())
+
+
+def _later(trial: Trial) -> Iterator[str]:
+    """How the conversation goes on after the first answer: what is known of it now."""
+    goes_on = trial.conversation
+    if goes_on is None:
+        return
+    if goes_on.actions:
+        yield f"── then its tool calls are performed: {words.plural(goes_on.max_turns, 'request')} at most"
+    for turn in goes_on.turns:
+        yield f"── then, user\n{readable(Message('user', turn))}"
+    if goes_on.user is not None:
+        yield f"── then {goes_on.user.target} plays the user: {words.plural(goes_on.user.max_turns, 'message')} at most"
 
 
 def _asked_besides(ready: Prepared) -> Iterator[str]:

@@ -211,6 +211,34 @@ def test_a_dry_run_prints_prompts_and_requests_as_text_and_sends_nothing(cli: Co
     assert not (tmp_path / "reports").exists()
 
 
+GOES_ON = """
+suite: on
+prompts: [{user: "{{ q }}", turns: ["And why is it {{ a }}?"]}]
+cases: [{id: c, vars: {q: hi, a: so}}]
+tools: [{name: t, parameters: {}, returns: 1}]
+max_turns: 3
+simulated_user: {target: scout-sim, prompt: A child., max_turns: 1}
+graders: [{length: 9}]
+targets: scout
+"""
+
+
+def test_a_dry_run_says_how_a_conversation_goes_on(cli: Command, tmp_path: Path) -> None:
+    (tmp_path / "on.yaml").write_text(GOES_ON)
+    *_, tools, turn, said, user = cli("run", "on.yaml", "--dry-run").out.splitlines()
+    assert tools == "── then its tool calls are performed: 3 requests at most"
+    assert (turn, said) == ("── then, user", "And why is it so?")
+    assert user == "── then scout-sim plays the user: 1 message at most"
+
+
+def test_validate_names_the_variables_that_a_run_will_need(tmp_path: Path) -> None:
+    (tmp_path / "on.yaml").write_text(GOES_ON)
+    ended = Command(tmp_path, {"CLOUDFLARE_ACCOUNT_ID": "abc"})("validate", "on.yaml")
+    assert ended.code == ExitCode.OK
+    assert "needed to run it, and not set here: CLOUDFLARE_AUTH_TOKEN\nok\n" in ended.out
+    assert "CLOUDFLARE_ACCOUNT_ID" not in ended.out
+
+
 def test_show_prints_a_cases_trials_in_the_suites_terms(cli: Command, ran: Path) -> None:
     ended = cli("show", ran, "sum")
     assert ended.code == ExitCode.OK
