@@ -11,14 +11,20 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "HarnessError": "harness.errors",
     "load_run": "harness.results",
+    "resume": "harness.evaluate",
     "run": "harness.evaluate",
 }
 
-__all__ = ["__version__", "load_run", "run"]
+__all__ = ["HarnessError", "__version__", "load_run", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

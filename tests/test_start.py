@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import harness
+
 ROOT = Path(__file__).parent.parent
 HEAVY = {"pandas", "numpy", "scipy", "matplotlib", "duckdb", "uvicorn", "httpx", "uvloop"}
 
@@ -56,3 +58,8 @@ def test_every_shipped_suite_is_valid_and_its_gold_answers_pass(suite: str) -> N
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("ok\n")
+
+
+def test_everything_public_is_there_and_seen_by_completion() -> None:
+    assert dir(harness) == ["HarnessError", "__version__", "load_run", "resume", "run"]
+    assert all(getattr(harness, name) for name in dir(harness))
