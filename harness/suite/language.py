@@ -92,22 +92,29 @@ def read_around(model: type[M], value: Any, locator: Locator, problems: Problems
     found = read(model, value, locator, problems)
     if found is not None or not isinstance(value, dict):
         return found
-    wrong = _wrong_keys(model, value)
+    wrong, listed = _wrong_keys(model, value)
     right = {**instead, **{key: item for key, item in value.items() if key not in wrong}}
     try:
         found = model.model_validate(right)
     except ValidationError:  # what is still wrong has been said above
         return None
-    lists = {key: _right_items(model, right, key, value[key]) for key in wrong if isinstance(value.get(key), list)}
+    lists = {key: _right_items(model, right, key, value[key]) for key in listed if isinstance(value.get(key), list)}
     return found.model_copy(update={key: items for key, items in lists.items() if key in model.model_fields})
 
 
-def _wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> set[Any]:
+def _wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any], set[Any]]:
+    """The keys that are wrong; and those of them that hold a list, as they should, with wrong items or none."""
     try:
         model.model_validate(value)
     except ValidationError as invalid:
-        return {error["loc"][0] for error in invalid.errors(include_url=False) if error["loc"]}
-    return set()
+        errors = [error for error in invalid.errors(include_url=False) if error["loc"]]
+        items = (
+            each["loc"][0]
+            for each in errors
+            if each["type"] == "too_short" or any(isinstance(part, int) for part in each["loc"])
+        )
+        return {error["loc"][0] for error in errors}, set(items)
+    return set(), set()
 
 
 def _right_items(model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]) -> list[Any]:

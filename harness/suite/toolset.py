@@ -94,16 +94,27 @@ def calls_of_no_tool(toolset: Toolset | None, graders: Iterable[GraderSpec]) -> 
 
 def _called(grader: Any) -> Iterator[str]:
     """The tools that a grader in the long form names, its parts included; what a template will name is not known yet."""
-    if isinstance(grader, list):
-        for part in grader:
+    for kind, arguments in grader.items() if isinstance(grader, Mapping) else ():
+        if not isinstance(arguments, Mapping):
+            continue
+        if kind == "tool_calls":
+            calls = arguments.get("calls")
+            named = [name for call in (calls if isinstance(calls, list) else [calls]) for name in _names(call)]
+            yield from (name for name in named if name != "none" and "{" not in name)
+        parts = arguments.get("graders")
+        for part in (arguments.get("grader"), *(parts if isinstance(parts, list) else ())):
             yield from _called(part)
-    elif isinstance(grader, Mapping):
-        calls = (grader.get("tool_calls") or {}).get("calls", ())
-        for call in calls if isinstance(calls, list) else [calls]:
-            yield from (name for name in ([call] if isinstance(call, str) else call) if name != "none" and "{" not in name)
-        for arguments in grader.values():
-            if isinstance(arguments, Mapping):
-                yield from _called([arguments.get("grader"), arguments.get("graders")])
+
+
+def _names(call: Any) -> list[str]:
+    """The tool that one expected call names: `lookup`, or `{lookup: {…}}`; none where it is neither."""
+    return (
+        [call]
+        if isinstance(call, str)
+        else [name for name in call if isinstance(name, str)]
+        if isinstance(call, Mapping)
+        else []
+    )
 
 
 def portable(action: Action) -> list[Any]:
