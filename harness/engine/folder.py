@@ -59,7 +59,7 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{records.SCHEMA_VERSION}); upgrade evalharness to read it"
             )
         return msgspec.convert(fields, Manifest)
-    except FileNotFoundError as missing:
+    except (FileNotFoundError, NotADirectoryError) as missing:
         raise UsageError(f"{folder}: not a run folder: it has no {MANIFEST}") from missing
     except OSError as refused:
         raise StoreError(f"{path}: cannot be read: {refused.strerror}") from refused

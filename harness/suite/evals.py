@@ -70,8 +70,10 @@ class EvalReader:
 
     def _inline(self) -> Iterator[Eval]:
         for key in ("prompts", "cases"):
-            if getattr(self._suite, key) is None and key not in self._document.value:
-                self._problems.add(self._document.place(), f"`{key}:` is missing; give prompts and cases, or name `evals:`")
+            if getattr(self._suite, key) is None and self._document.value.get(key) is None:  # else it is wrong, and said to be
+                self._problems.add(
+                    self._document.place((key,)), f"`{key}:` is missing; give prompts and cases, or name `evals:`"
+                )
         written = EvalFile.model_construct(
             description=self._suite.description,
             prompts=self._suite.prompts or [],

@@ -29,6 +29,8 @@ ROLES: tuple[TurnRole, ...] = get_args(TurnRole)
 _HEADING = re.compile(r"#\s+(\w+)\s*")
 _FENCE = re.compile(r"\s{0,3}(```+|~~~+)")
 _IMAGE = re.compile(r"\s{0,3}!\[(?P<alternative>.*)\]\((?P<source>.*)\)\s*")
+_WORDS = re.compile(r"(?s)(?!.*\.\w{1,9}$).*\s.*")
+"""Words, and no ending of a file: a prompt that somebody wrote where a file is named."""
 
 
 class _Turn(NamedTuple):
@@ -108,6 +110,9 @@ class PromptReader:
         return tuple((image, self._document.place((*at, "images", index))) for index, image in enumerate(images))
 
     def _file(self, reference: str, place: Place) -> Iterator[_Turn]:
+        if _WORDS.fullmatch(reference):
+            self._problems.add(place, f"{shown(reference)} is no file's name; write a prompt's text as {{user: …}}")
+            return
         path = self._files.file(reference, self._base, place)
         text = None if path is None else self._files.text(path, place)
         if path is not None and text is not None:

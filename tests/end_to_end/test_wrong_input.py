@@ -139,7 +139,9 @@ def test_an_out_folder_that_holds_something_else(cli: Command, simulator: Simula
 @pytest.mark.parametrize("command", ["resume", "report"])
 def test_a_folder_that_is_no_run(cli: Command, tmp_path: Path, command: str) -> None:
     (tmp_path / "empty").mkdir()
-    assert_sentence(cli(command, "empty"), ExitCode.USAGE, "not a run folder")
+    (tmp_path / "file").write_text("")
+    for path in ("empty", "file", "nowhere"):
+        assert_sentence(cli(command, path), ExitCode.USAGE, f"{path}: not a run folder")
 
 
 def test_a_folder_that_cannot_be_written(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
