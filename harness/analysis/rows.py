@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from harness.analysis import measures
+from harness import measures
 from harness.analysis.columns import Column
 from harness.analysis.steps import steps
 from harness.model import BATCHED, CACHED, STALLED, Attempt, Exchange, Grade, Manifest, Message, Record, Response

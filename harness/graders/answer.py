@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness import measures
 from harness.flow import TARGET
 from harness.graders.base import Answer
-from harness.model import Exchange, Marks, Message, ToolCall, Trial
+from harness.model import Exchange, Message, ToolCall, Trial
 
 
 def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -28,8 +29,8 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         tool_calls=_tool_calls(asked),
         finish_reason=response.finish_reason,
         usage=response.usage,
-        latency=_latency(marks),
-        ttft=_seconds(marks.sent, marks.first_token),
+        latency=measures.latency(marks),
+        ttft=measures.ttft(marks),
         cost=_total_cost(asked),
         failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
@@ -53,15 +54,6 @@ def _said(messages: Sequence[Message]) -> int:
 def _tool_calls(asked: Sequence[Exchange]) -> tuple[ToolCall, ...]:
     answers = [exchange.response.message for exchange in asked]
     return tuple(call for answer in answers if answer is not None for call in answer.tool_calls)
-
-
-def _latency(marks: Marks) -> float | None:
-    """Seconds from the first byte written to the last token, or to the end of a body that was not streamed."""
-    return _seconds(marks.sent, marks.done if marks.last_token is None else marks.last_token)
-
-
-def _seconds(start: int | None, end: int | None) -> float | None:
-    return None if start is None or end is None else (end - start) / 1e9
 
 
 def _total_cost(exchanges: Sequence[Exchange]) -> float | None:

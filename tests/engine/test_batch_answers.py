@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import registry
-from harness.analysis import measures
+from harness import measures, registry
 from harness.engine.batch_answers import lost, responses
 from harness.model import Attempt, Error, Marks, Message, Request, Response, Target, Usage
 from harness.pricing.cost import exchange_cost

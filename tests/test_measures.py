@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import ModuleType
 
 import pytest
 from msgspec.structs import replace
 
-from harness.analysis import measures
+from harness import measures
 from harness.model import Attempt, Marks, Response, Usage
+from tests.analysis import build
 
 S = 1_000_000_000
 MARKS = Marks(
@@ -62,7 +62,7 @@ def test_output_tokens_per_second_is_end_to_end() -> None:
     assert measures.output_tokens_per_s(MARKS, Usage()) is None
 
 
-def test_response_time_counts_failed_attempts_and_waits(build: ModuleType) -> None:
+def test_response_time_counts_failed_attempts_and_waits() -> None:
     first = Attempt(build.marks(0, latency=1, queue=0.5))
     last = Attempt(build.marks(10, latency=2, queue=0), waited=8)
     assert measures.response_time(Response(attempts=(first, last))) == pytest.approx(12.01)
@@ -70,5 +70,5 @@ def test_response_time_counts_failed_attempts_and_waits(build: ModuleType) -> No
 
 
 def test_a_latency_costs_no_import_of_pandas() -> None:
-    code = "import sys, harness.analysis.measures; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
+    code = "import sys, harness.measures; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
