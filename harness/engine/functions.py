@@ -7,12 +7,10 @@ up, and its thread is left to end by itself.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import inspect
 import json
-import sys
+import threading
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +19,10 @@ from harness.engine.drive import CallTool
 from harness.engine.pool import Pool
 from harness.flow import FunctionCall
 from harness.model import Error, ToolCall, ToolResult
+from harness.transport.inline import imported, in_thread, sentence
+
+_modules: dict[str, ModuleType] = {}
+_importing = threading.Lock()
 
 
 def caller(pool: Pool) -> CallTool:
@@ -35,36 +37,37 @@ def caller(pool: Pool) -> CallTool:
 
 
 async def _inline(call: FunctionCall) -> ToolResult:
+    task, clock = asyncio.current_task(), asyncio.timeout(call.timeout)
     try:
-        async with asyncio.timeout(call.timeout):
+        async with clock:
             value = await _returned(call)
         return ToolResult(call.id, json.dumps(value, allow_nan=False))
-    except TimeoutError:
-        message = f"it took longer than {call.timeout:g} s and was given up"
-        return ToolResult(call.id, "", Error("tool", "timeout", message))
-    except Exception as raised:  # noqa: BLE001 - the tool's error is the model's to know, not the end of the run
-        return ToolResult(call.id, "", Error("tool", "raised", f"{type(raised).__name__}: {raised}"))
+    except asyncio.CancelledError as cancelled:
+        if task is None or task.cancelling():
+            raise
+        return _failed(call, "raised", sentence(cancelled))
+    except (Exception, SystemExit) as raised:  # noqa: BLE001 - the tool's error is the model's to know, not the end of the run
+        if isinstance(raised, TimeoutError) and clock.expired():
+            return _failed(call, "timeout", f"it took longer than {call.timeout:g} s and was given up")
+        return _failed(call, "raised", sentence(raised))
+
+
+def _failed(call: FunctionCall, kind: str, message: str) -> ToolResult:
+    return ToolResult(call.id, "", Error("tool", kind, message))
 
 
 async def _returned(call: FunctionCall) -> Any:
-    path, _, name = call.function.rpartition(":")
-    function: Callable[..., Any] = getattr(_module(path), name)
-    value = await asyncio.to_thread(function, **json.loads(call.arguments))
+    value, raised = await in_thread(lambda: _function(call.function)(**json.loads(call.arguments)))
+    if raised is not None:
+        raise raised if isinstance(raised, Exception | SystemExit) else RuntimeError(sentence(raised))
     return await value if inspect.isawaitable(value) else value
 
 
-@lru_cache
-def _module(path: str) -> ModuleType:
-    """The user's file, imported once, with its neighbours in reach."""
-    name = f"_tools_{Path(path).stem}_{abs(hash(path)):x}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    sys.path.append(str(Path(path).parent))
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(Path(path).parent))
-    return module
+def _function(reference: str) -> Callable[..., Any]:
+    """The function, from a file that is imported once."""
+    path, _, name = reference.rpartition(":")
+    with _importing:
+        if path not in _modules:
+            _modules[path] = imported(Path(path))
+    function: Callable[..., Any] = getattr(_modules[path], name)
+    return function

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,18 @@ TOOLS = """
 
     async def waits():
         await asyncio.sleep(3600)
+
+    def late():
+        raise TimeoutError("the warehouse did not answer")
+
+    def leaves():
+        raise SystemExit("bye")
+
+    async def gives_up():
+        raise asyncio.CancelledError
+
+    def interrupts():
+        raise KeyboardInterrupt
 
     def secret():
         return object()
@@ -84,6 +98,39 @@ def test_what_a_function_raises_is_its_result(tmp_path: Path, trusted: bool) -> 
     unspeakable = called(tmp_path, "secret", trusted=trusted).error
     assert unspeakable is not None
     assert "JSON" in unspeakable.message
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("late", "TimeoutError: the warehouse did not answer"),
+        ("leaves", "SystemExit: bye"),
+        ("gives_up", "CancelledError"),
+        ("interrupts", "KeyboardInterrupt"),
+    ],
+)
+def test_no_way_out_of_a_function_is_a_way_out_of_the_run(tmp_path: Path, name: str, words: str, trusted: bool) -> None:
+    error = called(tmp_path, name, trusted=trusted).error
+    assert error is not None
+    assert error.kind == "raised"
+    assert words in error.message
+
+
+def test_a_trusted_function_that_never_ends_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
+    (tmp_path / "tools.py").write_text(textwrap.dedent(TOOLS))
+    program = f"""
+        import asyncio
+        from harness.engine.functions import caller
+        from harness.engine.pool import Pool
+        from harness.flow import FunctionCall
+
+        print(asyncio.run(caller(Pool())(FunctionCall("c", {f"{tmp_path}/tools.py:hangs"!r}, "{{}}", 0.3, True))).error.kind)
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "timeout\n"), ended.stderr
 
 
 @pytest.mark.parametrize(("name", "trusted"), [("hangs", False), ("waits", False), ("waits", True)])

@@ -220,7 +220,7 @@ def test_time_runs_out(ask: Callable[..., Response], model: str) -> None:
     assert error(response).message == f"{model} had not answered after 0.2 s"
     if model == "app.py:endless":
         assert response.text.startswith("on on ")
-        ours = [each for name, each in sys.modules.items() if name.startswith("_harness_target_")]
+        ours = [each for name, each in sys.modules.items() if name.startswith("_harness_own_")]
         assert ours[-1].stopped.wait(20), "the generator is closed once nobody listens"
 
 
