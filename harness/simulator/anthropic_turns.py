@@ -173,7 +173,7 @@ def _image(block: dict[str, Any], place: str) -> bytes:
     if kind != "base64":
         return b""
     declared = source.get("media_type")
-    if declared not in MAGIC:
+    if not isinstance(declared, str) or declared not in MAGIC:
         allowed = ", ".join(f"'{each}'" for each in MAGIC)
         raise invalid(f"{place}.image.source.base64.media_type: Input should be one of {allowed}")
     file = of_base64(source["data"]) if isinstance(source.get("data"), str) else b""

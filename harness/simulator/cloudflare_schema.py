@@ -138,6 +138,8 @@ def _check_tool(tool: Any, place: str) -> None:
             f"oneOf at '{place}' not met, 0 matches: required properties at '{place}' are 'name,description,parameters',"
             f" required properties at '{place}' are 'type,function'"
         )
+    for key in ("name", "description"):
+        check_type(described[key], f"{place}/function/{key}" if "function" in tool else f"{place}/{key}", "string")
     inside = f"{place}/function/parameters" if "function" in tool else f"{place}/parameters"
     parameters = described["parameters"]
     check_type(parameters, inside, "object")

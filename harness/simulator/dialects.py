@@ -138,7 +138,7 @@ class CloudflareChat(Chat):
 
 
 class Responses(Chat):
-    """`POST /v1/responses`; errors are those of chat completions."""
+    """`POST /v1/responses`; errors are those of chat completions, but for the event that breaks a stream off."""
 
     def read(self, content: bytes) -> Asked:
         request = responses.read(content)
@@ -146,7 +146,9 @@ class Responses(Chat):
         return Asked(request.prompt, 1, partial(render, request))
 
     def refused(self, refusal: Refusal, request_id: str) -> Body:
-        return replace(openai.refused(refusal, request_id), opening=b"event: error\ndata: ")
+        event = {"type": "error", "code": refusal.code, "message": refusal.message, "param": refusal.param}
+        refused = openai.refused(refusal, request_id)
+        return replace(refused, opening=b"event: error\ndata: ", broken_off=orjson.dumps(event))
 
     def empty(self) -> bytes:
         return orjson.dumps({"object": "response", "output": []})

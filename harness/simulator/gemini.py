@@ -91,6 +91,8 @@ def _sampling(config: dict[str, Any]) -> Sampling:
     stops = repeated(config.get("stopSequences"), "generation_config.stop_sequences")
     if len(stops) > MAX_STOPS:
         raise not_set("generation_config.stop_sequences", f"the number of stop sequences must not exceed {MAX_STOPS}.")
+    if not all(stops):
+        raise not_set("generation_config.stop_sequences", "stop sequences must not be empty.")
     return Sampling(
         temperature=float(config.get("temperature", DEFAULT_TEMPERATURE)),
         top_k=_whole(config.get("topK")),

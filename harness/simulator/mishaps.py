@@ -87,8 +87,7 @@ async def _part_way(line: Line, fault: Fault, words: Words, body: Body, offsets:
         case "ping":
             await _ping(line, fault.seconds)
         case "error_event":
-            error = words.error(fault)
-            await line.write(error.opening + error.content + b"\n\n")
+            await line.write(words.error(fault).event)
             await line.finish()
         case "cut":
             await _cut(line, fault.how, frames[kept].data if kept < len(frames) else b"")

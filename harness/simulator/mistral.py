@@ -52,8 +52,8 @@ def read(content: bytes) -> openai.Request:
 
 def _check_ids(messages: Any) -> None:
     for message in messages if isinstance(messages, list) else ():
-        calls = message.get("tool_calls") or [] if isinstance(message, dict) else []
-        ids = [call.get("id") for call in calls if isinstance(call, dict)]
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        ids = [call.get("id") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
         if isinstance(message, dict) and message.get("role") == "tool":
             ids.append(message.get("tool_call_id"))
         for identifier in ids:

@@ -160,7 +160,7 @@ class Frame(NamedTuple):
 class Body:
     """A response before faults and latency: `frames` when streamed, else `content`.
 
-    `opening` is what comes before an error's content where a stream breaks off with it.
+    `opening` is what comes before an error where a stream breaks off with it: before `broken_off`, or else its content.
     """
 
     status: int
@@ -168,6 +168,12 @@ class Body:
     content: bytes = b""
     frames: tuple[Frame, ...] | None = None
     opening: bytes = b"data: "
+    broken_off: bytes | None = None
+
+    @property
+    def event(self) -> bytes:
+        """An error as the event that a stream breaks off with."""
+        return self.opening + (self.content if self.broken_off is None else self.broken_off) + b"\n\n"
 
 
 class Refusal(Exception):

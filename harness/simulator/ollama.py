@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -34,6 +34,8 @@ OPTIONS: dict[str, tuple[type, ...]] = {
 }
 NANOSECONDS_A_TOKEN = 10_000_000
 
+Given = TypeVar("Given")
+
 
 class Request(NamedTuple):
     """One request: what to answer, and whether in pieces."""
@@ -50,14 +52,15 @@ def read(content: bytes) -> Request:
         raise Refusal(400, None, f"invalid JSON: {error}") from error
     if not isinstance(body, dict) or not isinstance(body.get("model"), str) or not body["model"]:
         raise Refusal(400, None, "model is required")
+    likeliest = _of_type(body, "top_logprobs", int, 0)
     prompt = Prompt(
         body["model"],
-        _turns(body.get("messages") or []),
-        _sampling(body.get("options") or {}),
+        _turns(_of_type(body, "messages", list, [])),
+        _sampling(_of_type(body, "options", dict, {})),
         _schema(body.get("format")),
-        functions=tuple(_function(tool) for tool in body.get("tools") or []),
+        functions=tuple(_function(tool) for tool in _of_type(body, "tools", list, [])),
         reasoning=bool(body.get("think")),
-        logprobs=(body.get("top_logprobs") or 0) if body.get("logprobs") else None,
+        logprobs=likeliest if body.get("logprobs") else None,
     )
     return Request(prompt, stream=body.get("stream") is not False)
 
@@ -103,6 +106,14 @@ FAILURES = {
 # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _of_type(fields: dict[str, Any], name: str, kind: type[Given], otherwise: Given) -> Given:
+    """The value at `name`, which may be null or not there; raises `Refusal` where it is of another type."""
+    value = fields.get(name)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise Refusal(400, None, f"json: cannot unmarshal {name} into a value of type {kind.__name__}")
+    return otherwise if value is None else value
+
+
 def _turns(messages: list[Any]) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     waiting: list[Call] = []
@@ -111,12 +122,14 @@ def _turns(messages: list[Any]) -> tuple[Turn, ...]:
         if role not in ROLES:
             raise Refusal(400, None, f"invalid role: {role!r} (must be one of system, user, assistant, tool)")
         if role == "tool":
-            turns.append(Turn("tool", message.get("content") or "", call_id=_answered(waiting, message.get("tool_name"))))
+            said = _of_type(message, "content", str, "")
+            turns.append(Turn("tool", said, call_id=_answered(waiting, message.get("tool_name"))))
             continue
-        calls = tuple(_called(call, f"call_{index}_{place}") for place, call in enumerate(message.get("tool_calls") or []))
+        called = _of_type(message, "tool_calls", list, [])
+        calls = tuple(_called(call, f"call_{index}_{place}") for place, call in enumerate(called))
         waiting = list(calls) or waiting
-        images = tuple(of_base64(image) for image in message.get("images") or [])
-        turns.append(Turn(role, message.get("content") or "", images, calls))
+        images = tuple(of_base64(image) for image in _strings(_of_type(message, "images", list, []), "images"))
+        turns.append(Turn(role, _of_type(message, "content", str, ""), images, calls))
     return tuple(turns)
 
 
@@ -143,18 +156,25 @@ def _sampling(options: dict[str, Any]) -> Sampling:
             raise Refusal(400, None, f'option "{name}" must be of type {"integer" if kinds == (int,) else "float32"}')
     limit = options.get("num_predict")
     stop = options.get("stop") or []
+    warm = options.get("temperature")
     return Sampling(
-        temperature=float(options.get("temperature", 0.8)),
+        temperature=0.8 if warm is None else float(warm),
         top_k=options.get("top_k", 40) or None,
         top_p=options.get("top_p", 0.9),
         seed=options.get("seed"),
         max_tokens=limit if limit is not None and limit >= 0 else None,
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        stop=_strings([stop] if isinstance(stop, str) else stop, "stop"),
         min_p=options.get("min_p"),
         frequency_penalty=options.get("frequency_penalty") or 0.0,
         presence_penalty=options.get("presence_penalty") or 0.0,
         repetition_penalty=options.get("repeat_penalty") or 1.0,
     )
+
+
+def _strings(values: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
+        raise Refusal(400, None, f'option "{name}" must be an array of strings')
+    return tuple(values)
 
 
 def _schema(form: Any) -> dict[str, Any] | None:
@@ -171,7 +191,8 @@ def _function(tool: Any) -> Function:
     inner = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         raise Refusal(400, None, "json: cannot unmarshal tools.function into a function")
-    return Function(inner["name"], inner.get("description") or "", inner.get("parameters") or {"type": "object"})
+    schema = _of_type(inner, "parameters", dict, {})
+    return Function(inner["name"], _of_type(inner, "description", str, ""), schema or {"type": "object"})
 
 
 # ── Answering ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator import openai_tools
+from harness.simulator import openai_reasoning, openai_tools
 from harness.simulator.nouns import Body, Prompt, Refusal, Sampling, Turn
 from harness.simulator.openai_checks import (
     EFFORTS,
@@ -23,6 +23,7 @@ from harness.simulator.openai_checks import (
     invalid,
     json_object,
     one_of,
+    optional_object,
     required_string,
     wrong_type,
 )
@@ -54,7 +55,7 @@ EXTENSIONS: dict[str, Range] = {
 KNOWN = frozenset(RANGES) | {
     "model", "messages", "stream", "stream_options", "stop", "response_format", "tools", "tool_choice", "parallel_tool_calls",
     "reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "safety_identifier", "metadata", "store", "prediction",
-    "modalities", "user", "logprobs", "logit_bias",
+    "modalities", "user", "logprobs", "logit_bias", "prompt_cache_options", "audio", "web_search_options", "moderation",
 }  # fmt: skip
 
 
@@ -66,6 +67,7 @@ class Request(NamedTuple):
     stream: bool
     include_usage: bool
     obfuscate: bool
+    thought_field: str = "reasoning_content"
 
 
 def read(content: bytes, *, strict: bool) -> Request:
@@ -83,7 +85,7 @@ def read(content: bytes, *, strict: bool) -> Request:
     prompt = Prompt(
         required_string(body, "model", ""),
         turns,
-        _sampling(body),
+        _sampling(body, _stops(body.get("stop"), MAX_STOPS if strict else None)),
         _schema(body, strict),
         functions=(functions := openai_tools.functions(body)),
         tool_choice=openai_tools.choice(body, functions),
@@ -91,8 +93,10 @@ def read(content: bytes, *, strict: bool) -> Request:
         reasoning=_reasoning(body),
         logprobs=_logprobs(body),
     )
+    if strict:
+        openai_reasoning.check_chat(prompt.model, body)
     check_context(count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages")
-    options = body.get("stream_options") or {}
+    options = optional_object(body, "stream_options")
     return Request(
         prompt,
         choices=body.get("n") or 1,
@@ -104,9 +108,13 @@ def read(content: bytes, *, strict: bool) -> Request:
 
 def read_vllm(content: bytes) -> Request:
     """Check a body as vLLM does: unknown keys are let pass, and a schema may stand in `structured_outputs`."""
-    request = read(content, strict=False)
-    outputs = json_object(content).get("structured_outputs")
-    schema = outputs.get("json") if isinstance(outputs, dict) else None
+    request = read(content, strict=False)._replace(thought_field="reasoning")
+    body = json_object(content)
+    if body.get("top_p") == 0:
+        raise invalid("top_p must be in (0, 1], got 0.", "top_p", None)
+    if body.get("repetition_penalty") == 0:
+        raise invalid("repetition_penalty must be greater than zero, got 0.", "repetition_penalty", None)
+    schema = optional_object(body, "structured_outputs").get("json")
     return request if schema is None else request._replace(prompt=replace(request.prompt, schema=schema))
 
 
@@ -187,19 +195,20 @@ def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
         if kind == "text" and isinstance(part.get("text"), str):
             texts.append(part["text"])
         elif kind == "image_url":
-            images.append(_image(part["image_url"]))
+            images.append(_image(part.get("image_url"), f"{place}[{index}].image_url"))
         else:
             raise invalid(f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value")
     return Turn(role, "\n".join(texts), tuple(images))
 
 
-def _image(source: Any) -> bytes:
+def _image(source: Any, place: str) -> bytes:
     """The file in an image part; empty where it is only named: the simulator fetches nothing."""
-    uri = source.get("url") if isinstance(source, dict) else None
-    return of_data_uri(uri) if isinstance(uri, str) else b""
+    if not isinstance(source, dict):
+        raise wrong_type(place, "an object", source)
+    return of_data_uri(required_string(source, "url", place))
 
 
-def _sampling(body: dict[str, Any]) -> Sampling:
+def _sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
     temperature = body.get("temperature")
     top_k = body.get("top_k")
     return Sampling(
@@ -208,7 +217,7 @@ def _sampling(body: dict[str, Any]) -> Sampling:
         top_p=body.get("top_p"),
         seed=body.get("seed"),
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
-        stop=_stops(body.get("stop")),
+        stop=stops,
         min_p=body.get("min_p"),
         frequency_penalty=body.get("frequency_penalty") or 0.0,
         presence_penalty=body.get("presence_penalty") or 0.0,
@@ -231,10 +240,12 @@ def _reasoning(body: dict[str, Any]) -> bool:
     return effort is not None and one_of(effort, EFFORTS, "reasoning_effort") != "none"
 
 
-def _stops(stop: Any) -> tuple[str, ...]:
+def _stops(stop: Any, most: int | None) -> tuple[str, ...]:
     stops = [stop] if isinstance(stop, str) else stop or []
-    if not isinstance(stops, list) or len(stops) > MAX_STOPS or not all(isinstance(item, str) and item for item in stops):
-        raise invalid("Invalid 'stop': expected a string or an array of up to 4 strings.", "stop", "invalid_type")
+    known = isinstance(stops, list) and all(isinstance(item, str) and item for item in stops)
+    if not known or (most is not None and len(stops) > most):
+        bound = f"up to {most} " if most else ""
+        raise invalid(f"Invalid 'stop': expected a string or an array of {bound}strings.", "stop", "invalid_type")
     return tuple(stops)
 
 
@@ -250,6 +261,7 @@ def _schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
     if not isinstance(wrapped, dict) or not wrapped.get("name"):
         place = "response_format.json_schema.name"
         raise invalid(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
+    schema = optional_object(wrapped, "schema", "response_format.json_schema.")
     if strict and wrapped.get("strict"):
-        check_strict(wrapped.get("schema"), f"response_format '{wrapped['name']}'", "response_format", "invalid_json_schema")
-    return dict(wrapped.get("schema") or {})
+        check_strict(schema, f"response_format '{wrapped['name']}'", "response_format", "invalid_json_schema")
+    return schema

@@ -1,7 +1,8 @@
 """OpenAI's chat completions: answers, whole and streamed.
 
 What surprises: a stream opens with a role and no text, reports usage only when asked and then as null in every other chunk,
-and pads each chunk with `obfuscation`. Thoughts come in `reasoning_content`, as open servers of the format send them.
+and pads each chunk with `obfuscation`. Thoughts come in `reasoning_content`
+(vLLM: `reasoning`), as open servers of the format send them.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def _base(request: Request, reply: Reply, kind: str) -> dict[str, Any]:
 def _choice(request: Request, reply: Reply, index: int, answer: Answer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
     if answer.thoughts:
-        message["reasoning_content"] = answer.thought
+        message[request.thought_field] = answer.thought
     if answer.calls:
         message["content"] = None
         message["tool_calls"] = [_call(call, call_id(reply, index, place)) for place, call in enumerate(answer.calls)]
@@ -126,7 +127,7 @@ def _token(request: Request, reply: Reply, index: int, event: Event) -> dict[str
     answer = reply.answers[index]
     match event.kind:
         case "thought":
-            return _delta(index, {"reasoning_content": event.piece})
+            return _delta(index, {request.thought_field: event.piece})
         case "text":
             likely = _likely(answer, range(event.place, event.place + 1)) if _wants_logprobs(request, answer) else None
             return _delta(index, {"content": event.piece}, likely)

@@ -66,6 +66,16 @@ def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
         _check_bounds(key, value, allowed)
 
 
+def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> dict[str, Any]:
+    """The object at `key`, empty where there is none; raises `Refusal`, naming it with what stands `before`."""
+    value = fields.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong_type(f"{before}{key}", "an object", value)
+    return value
+
+
 def required_string(fields: Mapping[str, Any], key: str, place: str) -> str:
     """The text at `key` of what stands at `place`; raises `Refusal`."""
     where = f"{place}.{key}" if place else key

@@ -84,9 +84,16 @@ def _function(tool: Any, place: str) -> Function:
     if not NAME.fullmatch(name):
         where = f"{place}.function.name"
         raise invalid(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
-    return Function(
-        name, inner.get("description") or "", parameters(inner.get("parameters"), name, f"{place}.function.parameters")
-    )
+    said = description(inner, f"{place}.function")
+    return Function(name, said, parameters(inner.get("parameters"), name, f"{place}.function.parameters"))
+
+
+def description(fields: dict[str, Any], place: str) -> str:
+    """What a function is said to do, empty where nothing is; raises `Refusal`."""
+    said = fields.get("description")
+    if said is not None and not isinstance(said, str):
+        raise wrong_type(f"{place}.description", "a string", said)
+    return said or ""
 
 
 def parameters(schema: Any, name: str, place: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from harness.simulator import openai_reasoning
 from harness.simulator.nouns import Function, Prompt, Sampling
 from harness.simulator.openai_checks import (
     EFFORTS,
@@ -20,10 +21,11 @@ from harness.simulator.openai_checks import (
     invalid,
     json_object,
     one_of,
+    optional_object,
     required_string,
     wrong_type,
 )
-from harness.simulator.openai_tools import parameters
+from harness.simulator.openai_tools import description, parameters
 from harness.simulator.responses_items import turns
 from harness.simulator.tokens import count_prompt
 
@@ -68,7 +70,7 @@ def read(content: bytes) -> Request:
     check_ranges(body, RANGES)
     _check_stored(body)
     offered = _functions(body.get("tools"))
-    reasoning = body.get("reasoning") or {}
+    reasoning, form = optional_object(body, "reasoning"), optional_object(body, "text").get("format")
     prompt = Prompt(
         required_string(body, "model", ""),
         turns(body["input"], body.get("instructions")),
@@ -77,18 +79,19 @@ def read(content: bytes) -> Request:
             top_p=body.get("top_p"),
             max_tokens=body.get("max_output_tokens"),
         ),
-        _schema(body.get("text")),
+        _schema(form),
         functions=offered,
         tool_choice=_tool_choice(body.get("tool_choice"), offered),
         parallel=body.get("parallel_tool_calls") is not False,
         reasoning=_effort(reasoning) not in (None, "none"),
         logprobs=(body.get("top_logprobs") or 0) if "message.output_text.logprobs" in _included(body) else None,
     )
+    openai_reasoning.check_responses(prompt.model, body)
     check_context(count_prompt(prompt.turns, offered) + (prompt.sampling.max_tokens or 0), "input")
     return Request(
         prompt,
         stream=body.get("stream") is True,
-        obfuscate=(body.get("stream_options") or {}).get("include_obfuscation") is not False,
+        obfuscate=optional_object(body, "stream_options").get("include_obfuscation") is not False,
         summarise=_summarised(reasoning),
         body=body,
     )
@@ -125,7 +128,7 @@ def _function(tool: Any, place: str) -> Function:
     schema = parameters(tool.get("parameters"), name, f"{place}.parameters")
     if tool.get("strict") is not False:
         check_strict(schema, f"function '{name}'", f"{place}.parameters", "invalid_function_parameters")
-    return Function(name, tool.get("description") or "", schema)
+    return Function(name, description(tool, place), schema)
 
 
 def _tool_choice(asked: Any, offered: Sequence[Function]) -> str:
@@ -142,8 +145,7 @@ def _tool_choice(asked: Any, offered: Sequence[Function]) -> str:
     return choice
 
 
-def _schema(text: Any) -> dict[str, Any] | None:
-    form = text.get("format") if isinstance(text, dict) else None
+def _schema(form: Any) -> dict[str, Any] | None:
     if form is None:
         return None
     if not isinstance(form, dict):
@@ -159,9 +161,7 @@ def _schema(text: Any) -> dict[str, Any] | None:
     return dict(form["schema"])
 
 
-def _effort(reasoning: Any) -> str | None:
-    if not isinstance(reasoning, dict):
-        raise wrong_type("reasoning", "an object", reasoning)
+def _effort(reasoning: dict[str, Any]) -> str | None:
     effort = reasoning.get("effort")
     return None if effort is None else one_of(effort, EFFORTS, "reasoning.effort")
 

@@ -157,3 +157,11 @@ def test_what_breaks_the_contract_is_named(client: httpx.Client, change: dict[st
 def test_functions_that_are_not_strict_may_be_open(client: httpx.Client) -> None:
     open_ = {**WEATHER, "strict": False, "parameters": {"type": "object", "properties": {}}}
     assert ask(client, tools=[open_]).status_code == 200
+
+
+def test_a_stream_that_breaks_off_says_so_in_an_event_of_its_own_shape(client: httpx.Client) -> None:
+    """Not the object that errors have elsewhere: an event's fields are its own."""
+    client.put("/faults", json=[{"kind": "error_event", "status": 500, "after": 2}]).raise_for_status()
+    *_, last = events(ask(client, stream=True))
+    message = "The server had an error while processing your request."
+    assert last == {"type": "error", "code": "server_error", "message": message, "param": None}

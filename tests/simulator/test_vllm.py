@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 
 def ask(client: httpx.Client, content: str, **change: Any) -> httpx.Response:
@@ -26,3 +27,19 @@ def test_a_schema_may_stand_in_structured_outputs(client: httpx.Client) -> None:
 def test_the_code_of_an_error_is_its_status(client: httpx.Client) -> None:
     response = ask(client, "Hi", temperature=3)
     assert response.json()["error"]["code"] == response.status_code == 400
+
+
+@pytest.mark.parametrize("change", [{"top_p": 0}, {"repetition_penalty": 0}])
+def test_nothing_is_no_top_p_and_no_penalty(client: httpx.Client, change: dict[str, Any]) -> None:
+    """Each is above 0."""
+    assert ask(client, "Hi", **change).status_code == 400
+
+
+def test_any_number_of_stops(client: httpx.Client) -> None:
+    assert ask(client, "What is 6 * 7?", stop=["a!", "b!", "c!", "d!", "e!"]).status_code == 200
+
+
+def test_what_was_thought_is_the_reasoning(client: httpx.Client) -> None:
+    message = ask(client, "What is 6 * 7?", reasoning_effort="low").json()["choices"][0]["message"]
+    assert message["reasoning"]
+    assert "reasoning_content" not in message
