@@ -15,6 +15,7 @@ from harness.graders import build, gold
 from harness.graders.base import UNKNOWN
 from harness.model import Error, Exchange, Grade, Request, Response
 from harness.suite import Case, Eval, Suite
+from harness.suite.problems import shown_path
 
 
 def check_gold(suite: Suite) -> int:
@@ -44,7 +45,7 @@ def _problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Proble
     said = grade.error.message if grade.error else grade.reason
     return Problem(
         f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader {grade.name!r}: {said}",
-        str(suite.path),
+        shown_path(suite.path),
     )
 
 

@@ -184,7 +184,8 @@ def _grade(grade: Grade) -> Iterator[str]:
     clean = escape_for("terminal")
     mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
     said = grade.error.message if grade.error else grade.reason
-    yield clean(f"grade  {grade.name}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
+    counts = "" if grade.weight else " (only reports)"
+    yield clean(f"grade  {grade.name}{counts}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
     for exchange in grade.exchanges:
         yield clean(f"       {_helped(exchange)}")
 

@@ -119,6 +119,10 @@ def _outcome(name: str, arguments: str) -> dict[str, Any]:
     return {"content": content}
 
 
+class Answer(SimpleNamespace):
+    """What a Python grader is given: docs/graders.md lists its attributes."""
+
+
 def _perform(name: str, arguments: Any) -> Any:
     kind, _, rest = name.partition(":")
     if kind == "regex":
@@ -128,7 +132,7 @@ def _perform(name: str, arguments: Any) -> Any:
     path, _, function = rest.rpartition(":")
     with _beside(Path(path)):
         called = _function(path, function)
-        return called(SimpleNamespace(**arguments)) if kind == "python" else _awaited(called(**arguments))
+        return called(Answer(**arguments)) if kind == "python" else _awaited(called(**arguments))
 
 
 def _awaited(value: Any) -> Any:

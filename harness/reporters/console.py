@@ -220,7 +220,8 @@ def _answer(answer: Answer) -> str:
 
 
 def _reason(grade: GradeLine) -> str:
-    return f"{grade.name}: {grade.value} {grade.reason}"
+    counts = "" if grade.weight else " (only reports)"
+    return f"{grade.name}{counts}: {grade.value} {grade.reason}"
 
 
 def _errors(comparison: Comparison) -> Iterator[Any]:

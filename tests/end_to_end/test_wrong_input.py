@@ -160,6 +160,21 @@ def test_a_grader_that_raises_is_data_on_the_record(cli: Command, simulator: Sim
     assert "cannot judge this" in cli("show", "run", "c1").out
 
 
+def test_a_grader_that_asks_for_what_an_answer_has_not(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    suite = edited(write_sums(tmp_path, simulator.openai, cases=1), "  - number\n", "  - {python: mine.py:grade}\n")
+    (suite.parent / "mine.py").write_text("def grade(answer):\n    return answer.txt == '4'\n")
+    cli("run", suite, "--out", "run")
+    assert "AttributeError: 'Answer' object has no attribute 'txt' (mine.py:2)" in cli("show", "run", "c0").out
+
+
+def test_an_expected_answer_that_its_own_grader_would_fail(cli: Command, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, FREE, cases=2)
+    assert cli("validate", suite, "--gold").code == ExitCode.OK
+    (suite.parent / "cases.csv").write_text("id,question,expected\nc1,1 + 2,three\n")
+    told = "error: suites/sums.yaml: eval 'sums', case 'c1': its expected answer would not pass its grader 'number'"
+    assert_sentence(cli("validate", suite, "--gold"), ExitCode.USAGE, told)
+
+
 def test_an_unknown_word_on_the_command_line(cli: Command, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, FREE)
     assert_sentence(cli("run", suite, "--target", "locl"), ExitCode.USAGE, "local")

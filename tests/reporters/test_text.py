@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from harness.analysis.comparison import Comparison
 from harness.model import Error, Grade
 from harness.registry import load
-from harness.reporters import console, csv, junit, markdown, summary
+from harness.reporters import console, csv, html, junit, markdown, summary
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -216,3 +216,14 @@ def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable
 
 def test_without_helpers_nothing_is_said_of_them(typical: Comparison) -> None:
     assert not any("helper" in str(load("reporters", name)(typical)).lower() for name in ("console", "markdown"))
+
+
+def test_a_grade_that_decides_nothing_is_told_from_one_that_does(
+    build: ModuleType, compared: Callable[..., Comparison]
+) -> None:
+    grades = (Grade("tone", False, "rude", weight=0), Grade("number", False, "expected 4"))
+    found = compared([build.record(grades=grades, passed=False)])
+    for text in (console.report(found), html.report(found).decode()):
+        plain = re.sub(r"<[^>]+>", "", text)
+        assert "tone (only reports)" in plain
+        assert "number (only" not in plain
