@@ -53,7 +53,7 @@ def _cells(values: Any) -> Cells:
     if pd.api.types.is_string_dtype(dtype):
         return _texts(values)
     if dtype == np.float64:
-        return _floats(values.to_numpy())
+        return _floats(np.ascontiguousarray(values))  # orjson takes no other
     return _others(values)
 
 

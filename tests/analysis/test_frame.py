@@ -152,6 +152,23 @@ def test_a_huge_answer_is_cut_and_its_length_kept(build: ModuleType) -> None:
     assert len(frames([(build.manifest(), [record])], answer_limit=None).trials["answer"][0]) == 100_000
 
 
+def test_whatever_is_long_is_cut_at_the_limit(build: ModuleType) -> None:
+    record = build.record(parsed={"text": "x" * 100}, grades=(Grade("judge", True, "y" * 100),))
+    found = frames([(build.manifest(), [record])], answer_limit=50)
+    assert (len(found.trials["parsed"][0]), len(found.grades["reason"][0])) == (50, 50)
+    whole = frames([(build.manifest(), [record])], answer_limit=None)
+    assert (len(whole.trials["parsed"][0]), len(whole.grades["reason"][0])) == (111, 100)
+
+
+def test_frames_do_not_depend_on_how_many_rows_wait(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [build.errored("broken"), *build.sample(cases=5), build.record("late", passed=None, score=None)]
+    at_once = frames([(build.manifest(), records)])
+    monkeypatch.setattr("harness.analysis.columns._CHUNK", 3)
+    by_threes = frames([(build.manifest(), records)])
+    for name in ("trials", "exchanges", "grades"):
+        pd.testing.assert_frame_equal(getattr(at_once, name), getattr(by_threes, name))
+
+
 def test_texts_beyond_what_fits_are_cut_short_and_said(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.analysis.frame.TEXT_LIMIT", 1_000)
     monkeypatch.setattr("harness.analysis.columns._CHUNK", 2)

@@ -139,6 +139,14 @@ def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Comparison], t
         assert not any(re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell) for cell in row if not re.fullmatch(r"-?[\d.e-]+", cell))
 
 
+def test_csv_is_the_same_in_pieces_of_any_size(typical: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = written(csv.report(typical))
+    monkeypatch.setattr(csv, "_ROWS", 7)
+    pieces = list(csv.report(typical))
+    assert written(pieces) == whole
+    assert len(pieces) == 1 + 69
+
+
 def test_csv_has_every_digit_and_says_what_is_unknown(build: ModuleType, compared: Callable[..., Comparison]) -> None:
     scores = [0.1 + 0.2, 1e-5, 1 / 3, 1.0, 0.0, 2e16, None]
     records = [build.record(str(number), score=score) for number, score in enumerate(scores)]
