@@ -38,7 +38,9 @@ def test_a_run(cli: Command, sampling: str, more: str) -> None:
     ended = cli("run", write(cli.folder, sampling, more=more), "--out", "run")
     assert ended.code == 0, ended.err
     trials = load_run(cli.folder / "run").trials
-    assert list(trials["passed"]) == [True, True]
+    assert trials["passed"].notna().all()
+    if "temperature" in sampling:  # the newer version has none, so that its answers are drawn and may be wrong
+        assert list(trials["passed"]) == [True, True]
     assert set(trials["tokens_source"]) == {"reported"}
     priced = (trials["input_tokens"] * 3 + trials["output_tokens"] * 15) / 1e6  # what Claude Sonnet 4.6 costs
     assert list(trials["cost"]) == pytest.approx(list(priced))

@@ -182,7 +182,9 @@ def test_behind_every_providers_format_the_simulated_model_sees_the_pictures(cli
         for api, model in (apis | {"gemini": "gemini-2.5-flash"}).items()
     ]
     suite = tmp_path / "s.yaml"
-    suite.write_text(f"suite: s\nevals: evals/shapes\ntargets: [{', '.join(targets)}]\nsampling: {{max_tokens: 64}}\n")
+    suite.write_text(
+        f"suite: s\nevals: evals/shapes\ntargets: [{', '.join(targets)}]\nsampling: {{temperature: 0, max_tokens: 64}}\n"
+    )
     ended = cli("run", suite, "--out", tmp_path / "run", "--limit", "24", "--filter", "prompt=plain")
     assert ended.code == 0, ended.err
     seen = Counter(record.target for record in read_records(tmp_path / "run") if record.passed)

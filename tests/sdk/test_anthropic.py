@@ -93,6 +93,8 @@ def test_a_schema(sdk: Anthropic) -> None:
         max_tokens=50,
         messages=[{"role": "user", "content": "The total was $12.50."}],
         output_config={"format": {"type": "json_schema", "schema": schema}},
+        extra_headers=OLDER,
+        extra_body=GREEDY,
     )
     total = json.loads(answer.content[0].text)
     assert list(total) == ["total"]  # which number is drawn: this version of the API takes no temperature
