@@ -204,6 +204,9 @@ def _told(call: ToolCall, result: ToolResult) -> Message:
     """The message that tells the model; text as it is, anything else as JSON."""
     if result.error is not None:
         return Message("tool", FAILURE + result.error.message, tool_call_id=call.id, name=call.name, failed=True)
-    value = json.loads(result.content)
+    try:
+        value = json.loads(result.content)
+    except RecursionError:  # its process, whose stack is shorter than ours, could still write it
+        return _told(call, _failed(call, "raised", "what it returned is nested too deeply"))
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return Message("tool", text, tool_call_id=call.id, name=call.name)

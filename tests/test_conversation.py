@@ -183,6 +183,12 @@ def test_a_function_that_fails_is_told_of_in_its_own_words() -> None:
     )
 
 
+def test_a_result_nested_beyond_reason_is_a_failed_one() -> None:
+    deep = ToolResult("call_1", "[" * 5_000 + "]" * 5_000)
+    played = Played(trial(Conversation(actions={"roll": ROLL})), said("", call("roll", "{}")), said("ok"), results=[deep])
+    assert (played.last[-1].failed, played.last[-1].text) == (True, "Error: what it returned is nested too deeply")
+
+
 def test_a_model_that_never_stops_is_asked_so_often_and_no_more() -> None:
     played = Played(trial(Conversation(actions={"roll": ROLL}, max_turns=3)), *[said("", call("roll", "{}"))] * 9)
     assert (len(played.asked), len(played.called), played.flags) == (3, 2, (MAX_TURNS,))
