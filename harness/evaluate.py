@@ -31,7 +31,7 @@ from harness.engine.pool import Pool
 from harness.engine.progress import Progress, Tally, counted
 from harness.engine.runner import World, run_trials
 from harness.engine.store import Store
-from harness.errors import ExitCode, InfrastructureError, InterruptedRun
+from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
 from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.model import Cost, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
@@ -155,7 +155,9 @@ class _Job:
             one_attempt = self._one_attempt(http)
             if not self.replay_only:
                 await self._probe(http)
-            session = self._open_folder()
+            if not self.manifest.sessions:
+                create_folder(self.folder)
+            session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
             return await self._session(one_attempt, session)
 
     def _warn(self) -> None:
@@ -186,13 +188,6 @@ class _Job:
         """The targets that are reached over a network."""
         return [target for target in self.ready.everyone if target.provider not in HERE]
 
-    def _open_folder(self) -> Session:
-        session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
-        if not self.manifest.sessions:
-            create_folder(self.folder)
-        self._write_manifest(session)
-        return session
-
     def _write_manifest(self, session: Session) -> None:
         manifest = replace(self.manifest, sessions=(*self.manifest.sessions, session))
         write_manifest(self.folder, manifest, self._redactor)
@@ -205,6 +200,8 @@ class _Job:
         stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
         async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
+            self._check_alone(store)
+            self._write_manifest(session)
             books = Books(
                 session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick, self._vouching.checked
             )
@@ -234,6 +231,11 @@ class _Job:
         if self.replay is not None:
             self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
         return _Ended(progress, stop.asked, left)
+
+    def _check_alone(self, store: Store) -> None:
+        """Raise UsageError where another process went on with the run after it was read here, and before it was locked."""
+        if store.size != self.owed.size:
+            raise UsageError(f"{self.folder}: another process wrote to this run meanwhile; see `harness report {self.folder}`")
 
     def _one_attempt(self, http: Http) -> SendOnSlot:
         """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""

@@ -48,7 +48,7 @@ class Owed:
 
     `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
     that are not final, `batches` (by trial key) the batches that their answers are still to come from. `spent` is US dollars
-    over every distinct exchange, whatever became of its trial.
+    over every distinct exchange, whatever became of its trial. `size` is the bytes of whole lines that it was read from.
     """
 
     final: FinalKeys = field(default_factory=FinalKeys)
@@ -58,16 +58,26 @@ class Owed:
     batches: dict[str, BatchLine] = field(default_factory=dict)
     spent: float = 0.0
     damage: Damage = field(default_factory=Damage)
+    size: int = 0
 
     @classmethod
     def read(cls, folder: Path, *, retry_errors: bool = False) -> Owed:
         """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals."""
         scan, damage = _Scan(retry_errors), Damage()
+        size = _size(folder / RECORDS)  # before the lines: what another process adds while they are read must not pass
         for line in read_lines(folder / RECORDS, damage):
             scan.add(line)
         ended = {key: target for key, target in scan.ended.items() if target is not None}
         exchanges = [line for lines in scan.journal.values() for line in lines]
-        return cls(FinalKeys(ended), Counter(ended.values()), exchanges, scan.tools, scan.batches, scan.spent, damage)
+        final, finished = FinalKeys(ended), Counter(ended.values())
+        return cls(final, finished, exchanges, scan.tools, scan.batches, scan.spent, damage, size - damage.torn)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 class _Scan:

@@ -78,6 +78,11 @@ class Store:
         if self._failure and error is None:
             raise self._failure
 
+    @property
+    def size(self) -> int:
+        """Bytes of whole lines on file."""
+        return self._end
+
     def append(self, line: Line) -> None:
         """Write one line; when this returns, the line is acknowledged. Raises StoreError."""
         if self._failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import signal
 import time
 from itertools import count
@@ -10,12 +11,16 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 
-from harness.engine.folder import read_manifest, read_records
+from harness.engine.folder import RECORDS, read_manifest, read_records, write_manifest
 from harness.engine.lag import STALL, LagMonitor
-from harness.errors import ExitCode
+from harness.engine.store import LOCK
+from harness.errors import ExitCode, UsageError
+from harness.evaluate import Silent, resume
 from harness.model import STALLED, Attempt, Exchange, Marks, Request, Response
 from harness.results import load_run
+from harness.transport.redact import Redactor
 from tests.end_to_end.suites import write_sums
 from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated
@@ -146,3 +151,36 @@ def test_T04_failed_requests_are_in_no_percentile(cli: Command, simulator: Simul
     latency = load_run(tmp_path / "run").trials["latency"].dropna()
     assert len(latency) == 20
     assert latency.min() > 0.19
+
+
+def test_R10_a_run_that_is_being_written_is_left_as_it_is(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+    simulator.forget()
+    manifest = (tmp_path / "run" / "manifest.json").read_bytes()
+    with (tmp_path / "run" / LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = cli("resume", "run")
+    assert (ended.code, "another process" in ended.err) == (ExitCode.USAGE, True), ended.err
+    assert (tmp_path / "run" / "manifest.json").read_bytes() == manifest
+    assert simulator.requests() == []
+
+
+def test_R10_what_another_process_did_meanwhile_is_not_done_again(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+    """The other one went on with the run, and ended, between our reading of the folder and our lock."""
+    suite = write_sums(tmp_path, simulator.openai)
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    lines = (tmp_path / "run" / RECORDS).read_bytes()
+    (tmp_path / "run" / RECORDS).write_bytes(lines[: lines.index(b"\n") + 1])
+    simulator.forget()
+
+    class Late(Silent):
+        def say(self, text: str) -> None:
+            if "previous session" in text:
+                (tmp_path / "run" / RECORDS).write_bytes(lines)
+
+    manifest = read_manifest(tmp_path / "run")
+    died = replace(manifest, sessions=(replace(manifest.sessions[0], ended=None),))
+    write_manifest(tmp_path / "run", died, Redactor({}))
+    with pytest.raises(UsageError, match="another process"):
+        resume(tmp_path / "run", display=Late())
+    assert simulator.requests() == []
