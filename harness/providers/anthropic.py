@@ -8,7 +8,7 @@ the versions, 2023-06-01 is spoken unless the target asks for another: the newer
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import groupby
@@ -17,12 +17,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
-from harness.providers import chat
+from harness.providers import chat, conversation
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
 from harness.providers.jsontext import UnreadableJSONError, dumps, loads
 from harness.providers.usage import count
 
+SERVICE = "the Messages API"
 DEFAULT_MAX_TOKENS = 4096
 """Sent where a suite sets none: the API has no default, and this is what its oldest models can write at most."""
 
@@ -62,9 +63,8 @@ class Anthropic:
     default_api_version: str | None = "2023-06-01"
 
     def encode(self, target: Target, request: Request) -> Wire:
-        """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, and system text amid the turns."""
-        if request.prompt is not None or request.raw:
-            raise ValueError(f"target {target.name}: the Messages API takes messages; a raw prompt needs another provider")
+        """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
+        conversation.refuse_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
         return Wire(
             path="/messages",
@@ -82,10 +82,11 @@ class Anthropic:
 
 
 def _body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = _parted(target, request.messages)
+    system, turns = conversation.opening(target, request.messages, SERVICE)
+    conversation.refuse_system(target, turns, SERVICE)
     body: dict[str, Any] = {"model": target.model, **_sampling(request.sampling)}
     if system:
-        body["system"] = system
+        body["system"] = "\n\n".join(turn.text for turn in system)
     body["messages"] = [
         message for tools, run in groupby(turns, _is_of_tools) for message in (_results(run) if tools else _said(run))
     ]
@@ -101,14 +102,6 @@ def _body(target: Target, request: Request) -> dict[str, Any]:
         body.setdefault("output_config", {})["format"] = _format(target, request.response_format)
     body.update(target.extra_body)
     return body
-
-
-def _parted(target: Target, messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
-    """The system text, and the turns after it."""
-    first = next((place for place, turn in enumerate(messages) if turn.role != "system"), len(messages))
-    if any(turn.role == "system" for turn in messages[first:]):
-        raise ValueError(f"target {target.name}: the Messages API takes system text only before the first turn; move it there")
-    return "\n\n".join(turn.text for turn in messages[:first]), messages[first:]
 
 
 def _sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:

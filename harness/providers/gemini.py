@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Wire
-from harness.providers import chat
+from harness.providers import chat, conversation
 from harness.providers.gemini_answer import ECHO, GeminiDecoder
 from harness.providers.jsontext import UnreadableJSONError, dumps, loads
 
+SERVICE = "Gemini"
 DEFAULT_VERSION = "v1beta"
 
 MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
@@ -58,8 +59,7 @@ class Gemini:
         Raises ValueError for what this format cannot carry: a raw prompt, a system message after another turn, an image in a
         system's or a tool's message.
         """
-        if request.prompt is not None or request.raw:
-            raise ValueError(f"target {target.name}: Gemini takes messages; a raw prompt needs another provider")
+        conversation.refuse_prompt(target, request, SERVICE)
         return Wire(
             path=_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
             headers=chat.headers(target, request),
@@ -80,7 +80,8 @@ def _path(version: str, model: str, stream: bool) -> str:
 
 
 def _body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = _apart(target, request.messages)
+    system, turns = conversation.opening(target, request.messages, SERVICE)
+    conversation.refuse_system(target, turns, SERVICE)
     body: dict[str, Any] = {"contents": list(_contents(turns))}
     if system:
         body["systemInstruction"] = {"parts": [{"text": turn.text} for turn in system]}
@@ -101,16 +102,6 @@ def _extended(body: dict[str, Any], generation: dict[str, Any], extra: Mapping[s
 
 
 # ── The conversation ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _apart(target: Target, messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The system messages at the start, and the turns after them."""
-    first = next((place for place, turn in enumerate(messages) if turn.role != "system"), len(messages))
-    if any(turn.role == "system" for turn in messages[first:]):
-        raise ValueError(f"target {target.name}: Gemini takes system messages only before all others")
-    if any(_has_image(turn) for turn in messages[:first]):
-        raise ValueError(f"target {target.name}: Gemini takes no images in a system message; show them in a user's turn")
-    return messages[:first], messages[first:]
 
 
 def _contents(turns: Sequence[Message]) -> Iterator[dict[str, Any]]:
@@ -154,15 +145,11 @@ def _result(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError(
             f"a tool's message answers the call {identifier!r}, which nobody made: Gemini needs the function's name"
         )
-    if _has_image(turn):
+    if conversation.has_image(turn):
         raise ValueError(f"the result of {name} holds an image, which Gemini takes only from the user")
     value = turn.text if turn.failed else _value(turn.text)
     response = value if isinstance(value, dict) else {"error" if turn.failed else "output": value}
     return {"functionResponse": _identified(identifier) | {"name": name, "response": response}}
-
-
-def _has_image(turn: Message) -> bool:
-    return not isinstance(turn.content, str) and any(isinstance(part, Image) for part in turn.content)
 
 
 def _identified(identifier: str) -> dict[str, Any]:

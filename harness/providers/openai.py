@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.model import Auth, Message, Request, ResponseFormat, Target, Usage, Wire
-from harness.providers import chat, usage
+from harness.providers import chat, conversation, usage
 from harness.providers.base import Signal
 from harness.providers.decoding import ChatDecoder
 from harness.providers.jsontext import dumps
@@ -65,8 +65,7 @@ class OpenAI:
 
 def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any], traits: Traits = PLAIN) -> Wire:
     """`request` as a chat completion at `path`, drawn with `sampling`. Raises ValueError for what this format cannot carry."""
-    if request.prompt is not None or request.raw:
-        raise ValueError(f"target {target.name}: chat completions take messages; a raw prompt needs another provider")
+    conversation.refuse_prompt(target, request, "the format of chat completions")
     guided = request.response_format is not None and request.response_format.type == "guided_json"
     if guided and traits.guided is None:
         raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")

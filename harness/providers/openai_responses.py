@@ -8,17 +8,18 @@ A schema is strict only where it may be (`harness.providers.strict`): a strict o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage, Wire
-from harness.providers import chat, failures, probabilities, usage
+from harness.providers import chat, conversation, failures, probabilities, usage
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
 from harness.providers.jsontext import dumps
 from harness.providers.strict import is_strict
+
+SERVICE = "the Responses API"
 
 _NOTHING = Signal.NOTHING
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
@@ -34,9 +35,8 @@ class Responses:
     default_max_tokens: int | None = None
 
     def encode(self, target: Target, request: Request) -> Wire:
-        """`POST /responses`. Raises ValueError for a raw prompt, which this format cannot carry."""
-        if request.prompt is not None or request.raw:
-            raise ValueError(f"target {target.name}: the Responses API takes messages; a raw prompt needs another provider")
+        """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening system text."""
+        conversation.refuse_prompt(target, request, SERVICE)
         return Wire(
             path="/responses",
             headers=chat.headers(target, request),
@@ -53,8 +53,8 @@ class Responses:
 
 
 def _body(target: Target, request: Request) -> dict[str, Any]:
-    system = list(takewhile(lambda turn: turn.role == "system", request.messages))
-    items = [item for turn in request.messages[len(system) :] for item in _items(turn)]
+    system, turns = conversation.opening(target, request.messages, SERVICE)
+    items = [item for turn in turns for item in _items(turn)]
     body: dict[str, Any] = {"model": target.model, "input": items, "store": False}
     if system:
         body["instructions"] = "\n\n".join(turn.text for turn in system)
@@ -78,7 +78,7 @@ def _items(turn: Message) -> list[dict[str, Any]]:
     if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("output"), list | tuple):
         return list(turn.echo["output"])
     if turn.role == "tool":
-        return [{"type": "function_call_output", "call_id": turn.tool_call_id, "output": turn.text}]
+        return [{"type": "function_call_output", "call_id": turn.tool_call_id, "output": _content(turn.content)}]
     calls = [
         {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
         for call in turn.tool_calls

@@ -67,14 +67,18 @@ def _turn(item: dict[str, Any], kind: str, place: str) -> Turn:
         name, arguments, call = (required_string(item, key, place) for key in ("name", "arguments", "call_id"))
         return Turn("assistant", "", calls=(Call(name, tuple(split(arguments)), call),))
     if kind == "function_call_output":
-        return Turn("tool", required_string(item, "output", place), call_id=required_string(item, "call_id", place))
-    role = one_of(item.get("role"), ROLES, f"{place}.role")
-    content = item.get("content")
+        return _said("tool", item, "output", place)._replace(call_id=required_string(item, "call_id", place))
+    return _said(one_of(item.get("role"), ROLES, f"{place}.role"), item, "content", place)
+
+
+def _said(role: str, item: dict[str, Any], key: str, place: str) -> Turn:
+    """What is said at `key` of an item: text, or parts."""
+    content = item.get(key)
     if isinstance(content, str):
         return Turn(role, content)
     if not isinstance(content, list):
-        raise wrong_type(f"{place}.content", "one of a string or array of objects", content)
-    return _of_parts(role, content, f"{place}.content")
+        raise wrong_type(f"{place}.{key}", "one of a string or array of objects", content)
+    return _of_parts(role, content, f"{place}.{key}")
 
 
 def _of_parts(role: str, parts: list[Any], place: str) -> Turn:

@@ -162,6 +162,7 @@ def test_extra_body_comes_last() -> None:
         (Request(HI, raw=True), "takes messages; a raw prompt"),
         (Request(HI, response_format=ResponseFormat("json_object")), "has no JSON mode without a schema"),
         (Request((*HI, Message("system", "Be brief."))), "takes system text only before the first turn"),
+        (Request((Message("system", (Text("Look."), Image("image/png", "AAAA"))), *HI)), "takes no images in a system message"),
     ],
 )
 def test_what_has_no_form_here(asked: Request, said: str) -> None:

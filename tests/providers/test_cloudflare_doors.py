@@ -59,7 +59,7 @@ def test_a_schema_goes_in_openais_envelope() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (Request(prompt="Once upon"), "chat completions take messages"),
+        (Request(prompt="Once upon"), "the format of chat completions takes messages"),
         (replace(HI, response_format=ResponseFormat("guided_json", {})), "chat completions have no guided_json"),
     ],
 )

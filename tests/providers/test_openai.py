@@ -128,7 +128,7 @@ def test_extra_body_comes_last() -> None:
 
 @pytest.mark.parametrize("request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"])
 def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
-    with pytest.raises(ValueError, match="target gpt: chat completions take messages"):
+    with pytest.raises(ValueError, match="target gpt: the format of chat completions takes messages"):
         provider.encode(HOSTED, request_)
 
 

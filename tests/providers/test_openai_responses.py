@@ -103,6 +103,16 @@ def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
         provider.encode(HOSTED, request_)
 
 
+def test_an_image_in_the_instructions_is_refused_and_one_in_a_tools_result_is_sent() -> None:
+    seen = (Text("Look."), Image("image/png", "AAAA"))
+    with pytest.raises(ValueError, match="target gpt: the Responses API takes no images in a system message"):
+        provider.encode(HOSTED, Request((Message("system", seen), *HI)))
+    called = Message("assistant", tool_calls=(ToolCall("call_1", "f", "{}"),))
+    item = body(Request((*HI, called, Message("tool", seen, tool_call_id="call_1"))))["input"][-1]
+    assert (item["type"], item["call_id"]) == ("function_call_output", "call_1")
+    assert [part["type"] for part in item["output"]] == ["input_text", "input_image"]
+
+
 # ── Whole answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 USAGE = '"usage":{"input_tokens":20,"input_tokens_details":{"cached_tokens":8,"cache_write_tokens":2},"output_tokens":9,"output_tokens_details":{"reasoning_tokens":6},"total_tokens":29}'
