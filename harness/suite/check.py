@@ -9,6 +9,7 @@ from harness.suite import gates
 from harness.suite.gates import GateSpec
 from harness.suite.overrides import Filter, Overrides, parse_filter
 from harness.suite.problems import Location, Place, Problems, shown, suggestion
+from harness.suite.run import RunSpec
 from harness.suite.selection import Selection
 from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
@@ -125,6 +126,14 @@ class GateReader:
                         self._note(gate, f"no {name} is called `{value}`; {suggestion(str(value), known[name])}")
                 else:
                     self._check_setting(gate, name, value, [setting.get(name) for setting in settings])
+
+    def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
+        """Note gates on what a run of this kind never measures: they would be judged only when all of it is paid."""
+        for gate in found:
+            if gate.metric in ("latency", "ttft") and run.mode == "batch":
+                self._note(gate, "answers in batches have no latency; leave the gate, or `mode: batch`, out")
+            elif gate.metric == "ttft" and not run.stream:
+                self._note(gate, "answers that are not streamed have no time to first token; leave it, or `stream: false`, out")
 
     def _check_setting(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
         values = [each for each in swept if each is not None]

@@ -103,6 +103,7 @@ class _Loader:
         complete = len(problems) == before and not _left_out(written)
         gate_reader = check.GateReader(self._document, problems)
         gates = gate_reader.read(written.gates)
+        gate_reader.check_measured(gates, written.run)
         if complete:  # else what a gate or filter names may be what could not be read
             full = sweep.expand(written.sweep, {}, lambda *_: None)
             gate_reader.check(gates, evals, reader.selections, targets, full.points)

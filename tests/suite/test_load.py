@@ -237,6 +237,27 @@ def test_gates_name_only_what_there_is(problems: Callable[..., list[str]], small
     ]
 
 
+@pytest.mark.parametrize(
+    ("run", "gate", "said"),
+    [
+        ("mode: batch", "latency.p95 <= 2s", "answers in batches have no latency"),
+        ("mode: batch", "ttft.p50 <= 2s", "answers in batches have no latency"),
+        ("stream: false", "ttft.p50 <= 2s", "answers that are not streamed have no time to first token"),
+        ("stream: false", "latency.p95 <= 2s", ""),
+        ("mode: batch", "cost <= $1", ""),
+    ],
+)
+def test_a_gate_on_what_such_a_run_never_measures_is_refused(
+    suite: Callable[..., Suite], problems: Callable[..., list[str]], small: str, run: str, gate: str, said: str
+) -> None:
+    text = f"{small}run: {{{run}}}\ngates: ['{gate}']\n"
+    if said:
+        (problem,) = problems(text)
+        assert f"the gate `{gate}`: {said}" in problem
+    else:
+        assert suite(text).gates
+
+
 def test_gates_keep_their_place(suite: Callable[..., Suite], small: str) -> None:
     (gate,) = suite(small + "sweep: {temperature: [0, 1]}\ngates:\n  - pass_rate{temperature=1, tag=easy} >= 0.5\n").gates
     assert (gate.line, gate.column) == (13, 5)
