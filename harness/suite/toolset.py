@@ -108,13 +108,8 @@ def _called(grader: Any) -> Iterator[str]:
 
 def _names(call: Any) -> list[str]:
     """The tool that one expected call names: `lookup`, or `{lookup: {…}}`; none where it is neither."""
-    return (
-        [call]
-        if isinstance(call, str)
-        else [name for name in call if isinstance(name, str)]
-        if isinstance(call, Mapping)
-        else []
-    )
+    named = [call] if isinstance(call, str) else list(call) if isinstance(call, Mapping) else []
+    return [name for name in named if isinstance(name, str)]
 
 
 def portable(action: Action) -> list[Any]:
