@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,9 +33,9 @@ from harness.engine.runner import World, run_trials
 from harness.engine.store import Store
 from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
 from harness.manifest import check_same_plan, new_folder, new_manifest, suite_path
-from harness.model import Cost, Manifest, Request, Response, Session, Target, Wire
+from harness.model import Cost, Exchange, Manifest, Request, Response, Session, Target, Wire
 from harness.prepare import Prepared, environment, prepared
-from harness.pricing.cost import exchange_cost
+from harness.pricing.cost import exchange_cost, most_spent
 from harness.records import ExchangeLine
 from harness.suite import Overrides, load
 from harness.transport.callable import HERE, beside
@@ -120,8 +120,8 @@ def resume(
     overrides = Overrides.from_json(manifest.options)
     loaded = load(suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget))
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
-    owed = Owed.read(folder, retry_errors=retry_errors)
     with prepared(loaded, environment(env_file), live=True) as ready:
+        owed = Owed.read(folder, retry_errors=retry_errors, spent=_spent(ready))
         ended = blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
     return _outcome(folder, ended)
 
@@ -292,6 +292,17 @@ def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
         lag_max=lag.percentile(1.0),
         in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.helpers.values())),
     )
+
+
+def _spent(ready: Prepared) -> Callable[[Exchange], float]:
+    """The US dollars an earlier session's exchange counts for; of a judge that is not asked any more, what is known."""
+    targets = {target.name: target for target in ready.everyone}
+
+    def spent(exchange: Exchange) -> float:
+        target = targets.get(exchange.target)
+        return most_spent(exchange, target) if target else exchange.cost.usd or 0.0
+
+    return spent
 
 
 def _cost(target: Target, response: Response) -> Cost:

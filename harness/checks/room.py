@@ -11,8 +11,7 @@ from harness.errors import Problem, SuiteError, UsageError
 from harness.flow import Helper
 from harness.model import Request, Target
 from harness.plan import Plan
-from harness.pricing.cost import upper_bound
-from harness.pricing.tiles import image_bound
+from harness.pricing.cost import request_bound
 from harness.pricing.tokens import estimate_request
 from harness.providers import capabilities
 from harness.suite import Eval, Suite
@@ -73,7 +72,7 @@ def check_budget(plan: Plan, helpers: Collection[Helper] = ()) -> None:
                 "`price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
             )
     for target in plan.targets:
-        most = _most(plan, target)
+        most = request_bound(next(plan.trials(target)).request, target)
         if most is None:
             raise UsageError(
                 f"{place}: a budget needs a limit on each answer of {target.name!r}; set `sampling: {{max_tokens: …}}`"
@@ -83,15 +82,6 @@ def check_budget(plan: Plan, helpers: Collection[Helper] = ()) -> None:
                 f"{place}: the budget of ${budget:f} is below what a single request to {target.name!r} may cost (${most:.6f}); "
                 "raise it, or lower max_tokens"
             )
-
-
-def _most(plan: Plan, target: Target) -> float | None:
-    """The most that the first request to `target` can cost in US dollars; None where nothing limits its answer or its price."""
-    if target.price is None:
-        return None
-    first = next(plan.trials(target))
-    seen = image_bound(target.model)
-    return upper_bound(first.request, target.price, target.context, image_tokens=seen, extra_body=target.extra_body)
 
 
 def within_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:

@@ -6,13 +6,13 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engine.drive import FIRST
 from harness.engine.folder import RECORDS, Damage, read_lines
-from harness.model import Error, Record, ToolResult
+from harness.model import Error, Exchange, Record, ToolResult
 from harness.records import BatchLine, ExchangeLine, Line, ToolLine
 from harness.transport.reach import UNREACHABLE
 from harness.transport.stop import INTERRUPTED
@@ -61,9 +61,14 @@ class Owed:
     size: int = 0
 
     @classmethod
-    def read(cls, folder: Path, *, retry_errors: bool = False) -> Owed:
-        """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals."""
-        scan, damage = _Scan(retry_errors), Damage()
+    def read(
+        cls, folder: Path, *, retry_errors: bool = False, spent: Callable[[Exchange], float] = lambda each: each.cost.usd or 0.0
+    ) -> Owed:
+        """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals.
+
+        `spent` is the US dollars to reckon for an exchange, by default what is known of its cost.
+        """
+        scan, damage = _Scan(retry_errors, spent), Damage()
         size = _size(folder / RECORDS)  # before the lines: what another process adds while they are read must not pass
         for line in read_lines(folder / RECORDS, damage):
             scan.add(line)
@@ -83,13 +88,13 @@ def _size(path: Path) -> int:
 class _Scan:
     """Follows the lines of a run: which trials ended (at which target), and what the others have so far."""
 
-    def __init__(self, retry_errors: bool) -> None:
+    def __init__(self, retry_errors: bool, spent: Callable[[Exchange], float]) -> None:
         self.ended: dict[int, str | None] = {}
         self.journal: dict[str, list[ExchangeLine]] = {}
         self.tools: dict[str, dict[str, ToolResult]] = {}
         self.batches: dict[str, BatchLine] = {}
         self.spent = 0.0
-        self._retry_errors = retry_errors
+        self._retry_errors, self._spent = retry_errors, spent
 
     def add(self, line: Line) -> None:
         """Take the next line."""
@@ -109,7 +114,7 @@ class _Scan:
         if all(line.exchange != each.exchange for each in known):
             known.append(line)
             if line.exchange.response.replayed is None:
-                self.spent += line.exchange.cost.usd or 0.0
+                self.spent += self._spent(line.exchange)
 
     def _record(self, record: Record) -> None:
         for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):

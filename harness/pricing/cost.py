@@ -19,9 +19,9 @@ from math import lcm
 from typing import Any
 
 from harness.images import images_of
-from harness.model import Attempt, Cost, Message, Price, Request, Usage
+from harness.model import Attempt, Cost, Exchange, Message, Price, Request, Target, Usage
 from harness.pricing.text import json_text
-from harness.pricing.tiles import IMAGE_BOUND
+from harness.pricing.tiles import IMAGE_BOUND, image_bound
 
 MTOK = 1_000_000
 
@@ -78,6 +78,24 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
         reported=_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
         priced=None if price is None else _sum([None if usage is None else cost(usage, price) for usage in billed]),
     )
+
+
+def request_bound(request: Request, target: Target) -> float | None:
+    """`upper_bound` at `target`; None, too, where it has no price."""
+    if target.price is None:
+        return None
+    images = image_bound(target.model)
+    return upper_bound(request, target.price, target.context, image_tokens=images, extra_body=target.extra_body)
+
+
+def most_spent(exchange: Exchange, target: Target) -> float:
+    """The most US dollars that an exchange has cost: an attempt whose cost is unknown counts as the budget reserved it."""
+    if exchange.cost.usd is not None:
+        return exchange.cost.usd
+    costs = [exchange_cost((attempt,), target.price).usd for attempt in exchange.response.attempts]
+    unknown = costs.count(None)
+    bound = request_bound(exchange.request, target) if unknown else None
+    return sum(cost for cost in costs if cost is not None) + unknown * (bound or 0.0)
 
 
 def upper_bound(

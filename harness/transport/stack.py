@@ -13,8 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness.model import Call, Limits, Response, Target
-from harness.pricing.cost import exchange_cost, output_bound, upper_bound
-from harness.pricing.tiles import image_bound
+from harness.pricing.cost import exchange_cost, output_bound, request_bound
 from harness.pricing.tokens import estimate_request
 from harness.transport.budget import Budget
 from harness.transport.limit import Limit, SendOnSlot
@@ -103,16 +102,11 @@ def _tokens(call: Call) -> int:
 
 def most_cost(call: Call) -> float | None:
     """The most US dollars a call can cost, with a batch all of its requests together; None where nothing says."""
-    target = call.target
-    if target.price is None:
-        return None
-    images, extra, total = image_bound(target.model), target.extra_body, 0.0
-    for request in (call.request,) if call.batch is None else call.batch.requests:
-        most = upper_bound(request, target.price, target.context, image_tokens=images, extra_body=extra)
-        if most is None:
-            return None
-        total += most
-    return total
+    if call.batch is None:
+        return request_bound(call.request, call.target)
+    bounds = [request_bound(request, call.target) for request in call.batch.requests]
+    known = [bound for bound in bounds if bound is not None]
+    return sum(known) if len(known) == len(bounds) else None
 
 
 def _last_attempt_cost(call: Call, response: Response) -> float | None:

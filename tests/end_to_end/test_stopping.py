@@ -155,6 +155,20 @@ def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
     assert "20 reused, 20 new" in replayed.err
 
 
+def test_what_answers_of_unknown_cost_may_have_cost_is_gone_from_a_resumed_budget(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    """Streams that break off tell no usage: each counts as its reservation, in the next session as in this one."""
+    simulator.faults({"kind": "cut", "how": "clean", "after": 2})
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 1, budget: $0.002}\n")
+    first = cli("run", suite, "--out", "run")
+    assert first.code == ExitCode.BUDGET, first.err
+    assert 1 <= len(simulator.requests()) < 40
+    simulator.forget()
+    assert cli("resume", "run").code == ExitCode.BUDGET
+    assert simulator.requests() == []
+
+
 def test_answers_of_another_format_at_the_same_address_are_not_reused(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:

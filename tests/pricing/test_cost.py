@@ -7,22 +7,26 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from harness.model import (
     Attempt,
     Error,
+    Exchange,
     Image,
     Marks,
     Message,
     Price,
     Request,
+    Response,
     ResponseFormat,
+    Target,
     Text,
     Tool,
     ToolCall,
     Usage,
 )
-from harness.pricing.cost import cost, exchange_cost, input_bound, reported_cost, upper_bound
+from harness.pricing.cost import cost, exchange_cost, input_bound, most_spent, reported_cost, request_bound, upper_bound
 
 SCOUT = Price(input=Decimal("0.27"), output=Decimal("0.85"))
 TIERED = Price(
@@ -97,6 +101,19 @@ def test_retries_are_billed_and_refusals_are_not() -> None:
 
 def test_a_cut_stream_without_usage_makes_the_cost_unknown() -> None:
     assert exchange_cost([attempt(None), attempt(Usage(input=1, output=1))], SCOUT).usd is None
+
+
+def test_an_attempt_of_unknown_cost_counts_as_it_was_reserved() -> None:
+    target = Target("t", "openai", "tiny", "http://t", "http://t", price=SCOUT)
+    request = Request((Message("user", "Hi"),), {"max_tokens": 8})
+    cut, whole = (Attempt(Marks(sent=1), 200, usage) for usage in (None, Usage(input=18, output=3)))
+    response = Response(attempts=(cut, whole, cut))
+    exchange = Exchange("t0", "target", "t", request, response, exchange_cost(response.attempts, SCOUT))
+    bound = request_bound(request, target)
+    assert bound is not None and exchange.cost.usd is None
+    assert most_spent(exchange, target) == pytest.approx(0.00000741 + 2 * bound)
+    known = replace(exchange, response=Response(attempts=(whole,)), cost=exchange_cost((whole,), SCOUT))
+    assert most_spent(known, target) == 0.00000741
 
 
 def test_what_was_never_sent_costs_nothing_and_what_has_no_price_is_unknown() -> None:
