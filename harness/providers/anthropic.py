@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
+from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
 from harness.providers import chat, conversation
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
@@ -70,7 +70,7 @@ class Anthropic:
             path="/messages",
             headers=(("anthropic-version", version), *chat.headers(target, request)),
             body=dumps(_body(target, request)),
-            auth=Auth(target.api_key_env, "x-api-key", "") if target.api_key_env else None,
+            auth=chat.auth(target, "x-api-key", ""),
         )
 
     def decoder(self, target: Target, request: Request) -> AnthropicDecoder:
@@ -242,11 +242,15 @@ class AnthropicDecoder(AnswerDecoder):
         return _usage(self._reported) if self._counted else None
 
     def _message(self) -> Message:
-        """The answer, with all its blocks in `echo` where there is one that text and tool calls do not tell."""
+        """The answer, with all its blocks in `echo` where there is one that text and tool calls do not tell.
+
+        What the API would not take back is left out: thinking that the output limit cut before it was signed, and empty text.
+        """
         message = super()._message()
         if self._finish is None or not any(block.told_apart for block in self._blocks.values()):
             return message
-        return replace(message, echo={"anthropic": [block.whole() for block in self._blocks.values()]})
+        blocks = [block for block in (each.whole() for each in self._blocks.values()) if not _is_unfinished(block)]
+        return replace(message, echo={"anthropic": blocks})
 
     # ── Events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -351,6 +355,11 @@ class _Block:
         if "partial_json" in joined:
             return {**self.given, "input": _input(joined["partial_json"])}
         return {**self.given, **{name: _as_begun(self.given.get(name)) + piece for name, piece in joined.items()}}
+
+
+def _is_unfinished(block: Mapping[str, Any]) -> bool:
+    needed = {"thinking": "signature", "text": "text"}.get(str(block.get("type")))
+    return needed is not None and not block.get(needed)
 
 
 def _as_begun(opening: Any) -> str:

@@ -1,7 +1,7 @@
 """What the chat formats have in common: OpenAI-shaped messages out, and an answer put together from pieces coming in.
 
-Reasoning is never sent back (DeepSeek refuses it, others bill it). Images travel as data URIs, so that a request is complete
-in itself and nothing is fetched on the way.
+Reasoning is not sent back (it would be billed, or refused), but where a vendor wants it with calls (`openai.Traits`). Images
+travel as data URIs, so that a request is complete in itself and nothing is fetched on the way.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
+from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import Signal
 from harness.providers.jsontext import compact, join_surrogates
 from harness.providers.strict import is_strict
@@ -95,6 +95,11 @@ def headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
         if target.headers
         else ours
     )
+
+
+def auth(target: Target, header: str = "Authorization", prefix: str = "Bearer ") -> Auth | None:
+    """Where the target's API key goes; None where it has none."""
+    return Auth(target.api_key_env, header, prefix) if target.api_key_env else None
 
 
 def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
-from harness.model import Auth, FinishReason, Request, ResponseFormat, Target, Tool, Usage, Wire
+from harness.model import FinishReason, Request, ResponseFormat, Target, Tool, Usage, Wire
 from harness.providers import chat, failures, usage
 from harness.providers.base import Decoder, Signal
 from harness.providers.cloudflare_batch import CloudflareBatches
@@ -71,7 +71,7 @@ def wire(target: Target, request: Request, where: str) -> Wire:
         path=where,
         headers=chat.headers(target, request),
         body=dumps(_body(target, request)),
-        auth=Auth(target.api_key_env) if target.api_key_env else None,
+        auth=chat.auth(target),
     )
 
 

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Wire
+from harness.model import Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Wire
 from harness.providers import chat, conversation
 from harness.providers.gemini_answer import ECHO, GeminiDecoder
 from harness.providers.jsontext import UnreadableJSONError, dumps, loads
@@ -64,7 +64,7 @@ class Gemini:
             path=_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
             headers=chat.headers(target, request),
             body=dumps(_body(target, request)),
-            auth=Auth(target.api_key_env, header="x-goog-api-key", prefix="") if target.api_key_env else None,
+            auth=chat.auth(target, "x-goog-api-key", ""),
         )
 
     def decoder(self, target: Target, request: Request) -> GeminiDecoder:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.model import Auth, Message, Request, ResponseFormat, Target, Usage, Wire
+from harness.model import Message, Request, ResponseFormat, Target, Usage, Wire
 from harness.providers import chat, conversation, usage
 from harness.providers.base import Signal
 from harness.providers.decoding import ChatDecoder
@@ -73,7 +73,7 @@ def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any
         path=path,
         headers=chat.headers(target, request),
         body=dumps(_body(target, request, sampling, traits)),
-        auth=Auth(target.api_key_env) if target.api_key_env else None,
+        auth=chat.auth(target),
     )
 
 

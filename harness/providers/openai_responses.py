@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage, Wire
+from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage, Wire
 from harness.providers import chat, conversation, failures, probabilities, usage
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
@@ -41,7 +41,7 @@ class Responses:
             path="/responses",
             headers=chat.headers(target, request),
             body=dumps(_body(target, request)),
-            auth=Auth(target.api_key_env) if target.api_key_env else None,
+            auth=chat.auth(target),
         )
 
     def decoder(self, target: Target, request: Request) -> ResponsesDecoder:
@@ -173,9 +173,8 @@ class ResponsesDecoder(AnswerDecoder):
         self._told(body, ended=True)
 
     def _message(self) -> Message:
-        said = super()._message()
-        thought = any(isinstance(item, dict) and item.get("type") == "reasoning" for item in self._output)
-        return replace(said, echo={"output": self._output}) if thought else said
+        said, output = super()._message(), _followed(self._output)
+        return replace(said, echo={"output": output}) if any(map(_is_reasoning, output)) else said
 
     def _reason(self) -> FinishReason:
         reason = super()._reason()
@@ -228,6 +227,17 @@ class ResponsesDecoder(AnswerDecoder):
         if entries:
             self._heeded.see([{"logprobs": entries}])
             self._logprobs.extend(probabilities.read(entries))
+
+
+def _followed(items: list[Any]) -> list[Any]:
+    """The items up to the last that is no reasoning: what led to nothing, cut by the output limit, is not taken back."""
+    while items and _is_reasoning(items[-1]):
+        items = items[:-1]
+    return items
+
+
+def _is_reasoning(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "reasoning"
 
 
 def _parts(item: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:

@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from harness.model import Auth, Request, ResponseFormat, Target, Wire
+from harness.model import Request, ResponseFormat, Target, Wire
+from harness.providers import chat
 from harness.providers.openai import OpenAIDecoder, Traits, wire
 
 _USUAL = Traits(limit="max_tokens")
@@ -63,7 +64,7 @@ class Azure:
         deployment = "v1" if version == "v1" else f"deployments/{quote(target.model, safe='')}"
         query = "" if version == "v1" else f"?api-version={version}"
         sent = wire(target, request, f"/openai/{deployment}/chat/completions{query}", request.sampling, self.traits)
-        return replace(sent, auth=Auth(sent.auth.env, "api-key", "") if sent.auth else None)
+        return replace(sent, auth=chat.auth(target, "api-key", ""))
 
     def decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A fresh decoder for one attempt at `request`."""

@@ -108,6 +108,12 @@ def failure(status: int, code: str | None, message: str | None) -> Refusal:
     return Refusal(status, code or kind, message or text)
 
 
+def _signature(answer: Answer) -> str:
+    """Of an answer's thinking; the token limit may have cut it before it was signed."""
+    is_cut = answer.finish == "length" and not answer.pieces and not answer.calls
+    return "" if is_cut else signature(answer.thought)
+
+
 def signature(thought: str) -> str:
     """What shows that a thought comes back as it was told."""
     return b64encode(digest("thinking", thought)).decode()
@@ -129,7 +135,7 @@ def _end(answer: Answer) -> dict[str, Any]:
 def _content(reply: Reply, answer: Answer) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if answer.thoughts:
-        blocks.append({"type": "thinking", "thinking": answer.thought, "signature": signature(answer.thought)})
+        blocks.append({"type": "thinking", "thinking": answer.thought, "signature": _signature(answer)})
     if answer.pieces:
         blocks.append({"type": "text", "text": answer.text})
     return blocks + [_call(reply, place, call) | {"input": _input(call)} for place, call in enumerate(answer.calls)]
@@ -185,8 +191,8 @@ def _delta(event: Event) -> dict[str, str]:
 def _closing(answer: Answer, index: int, block: tuple[str, int], step: int) -> list[Frame]:
     if index < 0:
         return []
-    signed = {"type": "signature_delta", "signature": signature(answer.thought)}
-    last = [_frame(step, "content_block_delta", index=index, delta=signed)] if block[0] == "thought" else []
+    signed = {"type": "signature_delta", "signature": _signature(answer) if block[0] == "thought" else ""}
+    last = [_frame(step, "content_block_delta", index=index, delta=signed)] if signed["signature"] else []
     return [*last, _frame(step, "content_block_stop", index=index)]
 
 

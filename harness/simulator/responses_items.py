@@ -101,10 +101,14 @@ def _check_reasoning(items: list[Any], kinds: list[str]) -> None:
             continue
         identifier = required_string(item, "id", f"input[{index}]")
         _check_seal(item.get("encrypted_content"), identifier)
-        following = kinds[index + 1 : index + 2]
-        if not following or following == ["function_call_output"]:
+        if not _follows(items[index + 1 : index + 2], kinds[index + 1 : index + 2]):
             said = f"Item '{identifier}' of type 'reasoning' was provided without its required following item."
             raise invalid(said, "input", None)
+
+
+def _follows(items: list[Any], kinds: list[str]) -> bool:
+    """Whether the item after some reasoning is the model's own."""
+    return kinds in (["function_call"], ["reasoning"]) or (kinds == ["message"] and items[0].get("role") == "assistant")
 
 
 def _check_seal(content: Any, identifier: str) -> None:

@@ -266,6 +266,15 @@ def test_thinking_is_kept_apart_and_goes_back_unchanged(claude: Any) -> None:
     assert sent(Request(turns))["messages"][1] == {"role": "assistant", "content": THOUGHT}
 
 
+def test_thinking_cut_before_it_was_signed_and_empty_text_do_not_go_back(claude: Any) -> None:
+    """The API refuses both: it takes no signature but its own, and no block of no text."""
+    cut = claude.whole(whole([{"type": "thinking", "thinking": "Hm", "signature": ""}], "max_tokens")).message
+    assert cut.reasoning == "Hm"
+    assert sent(Request((*HI, cut, *HI)))["messages"] == [{"role": "user", "content": "Hi"}] * 2
+    empty = claude.whole(whole([THOUGHT[0], {"type": "text", "text": ""}, THOUGHT[3]], "tool_use")).message
+    assert sent(Request((*HI, empty)))["messages"][1]["content"] == [THOUGHT[0], THOUGHT[3]]
+
+
 def test_what_another_provider_wants_back_is_not_sent() -> None:
     turn = Message("assistant", "Hi", echo={"gemini": [{"thoughtSignature": "x"}]})
     assert sent(Request((*HI, turn)))["messages"][1] == {"role": "assistant", "content": "Hi"}

@@ -81,6 +81,16 @@ def test_signed_thoughts_go_back_unchanged_with_the_tools_result(claude: Target,
     assert "Invalid `signature` in `thinking` block" in refused.error.message
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_conversation_goes_on_after_thinking_that_was_cut(claude: Target, stream: bool) -> None:
+    request = Request(HI[1:], {"max_tokens": 2, "reasoning_effort": "low"}, stream=stream)
+    cut = asked(claude, request)
+    assert (cut.finish_reason, cut.text) == ("length", "")
+    assert cut.message is not None
+    assert cut.message.reasoning
+    assert asked(claude, replace(request, messages=(*HI[1:], cut.message, *HI[1:]))).error is None
+
+
 def test_a_schema_and_a_stop(claude: Target) -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}}
     turns = (Message("user", "The total was $12.50."),)

@@ -354,6 +354,16 @@ def test_a_tool_loop_with_thoughts(simulator: Simulated, stream: bool) -> None:
     assert [item["type"] for item in sent(simulator)["input"][1:]] == ["reasoning", "function_call", "function_call_output"]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_conversation_goes_on_after_thoughts_that_were_cut(simulator: Simulated, stream: bool) -> None:
+    asked = (Message("user", "What is the weather in Oslo?" * 3),)
+    thinking = {"reasoning_effort": "low", "max_tokens": 16}
+    cut = exchange(simulated(simulator), Request(asked, thinking, stream))
+    assert (cut.error, cut.finish_reason, cut.text) == (None, "length", "")
+    assert cut.message is not None
+    assert exchange(simulated(simulator), Request((*asked, cut.message, *asked), thinking, stream)).error is None
+
+
 def test_a_schema_is_followed(simulator: Simulated) -> None:
     form = ResponseFormat("json_schema", {"type": "object", "properties": {"total": {"type": "number"}}})
     answer = exchange(

@@ -128,6 +128,11 @@ def strict(**change: Any) -> list[dict[str, Any]]:
             "input",
             "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
         ),
+        (
+            {"input": [USER, THOUGHT, USER]},
+            "input",
+            "Item 'rs_1' of type 'reasoning' was provided without its required following item.",
+        ),
         ({"input": [{**THOUGHT, "encrypted_content": None}, CALL, OUTPUT]}, "input", "Item with id 'rs_1' not found."),
         ({"input": [{**THOUGHT, "encrypted_content": "gAAA"}, CALL, OUTPUT]}, None, "could not be verified"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].name", "Missing required parameter: 'tools[0].name'."),
