@@ -57,9 +57,13 @@ class Journal:
         """Keep a completed tool call."""
         self._held.append(ToolLine(self._key, self._session, position, result))
 
-    def known_tool(self, position: str) -> ToolResult | None:
-        """What an earlier session got for the tool call at `position`."""
-        return self._known.get(position)
+    def known_tool(self, position: str, call: str) -> ToolResult | None:
+        """What an earlier session got for the tool call of that id at `position`.
+
+        Where the answer before it had to be asked for again, another call may stand there now.
+        """
+        known = self._known.get(position)
+        return known if known is not None and known.id == call else None
 
     def flush(self) -> None:
         """Write what is held: the flow takes another step. Raises StoreError."""
@@ -112,7 +116,7 @@ async def _perform(need: Need, position: str, ask: AskRole, call_tool: CallTool,
         exchange = await ask(need.role, need.request, position, need.target)
         journal.exchange(exchange)
         return exchange.response
-    known = journal.known_tool(position)
+    known = journal.known_tool(position, need.id)
     if known is not None:
         return known
     result = await call_tool(need)

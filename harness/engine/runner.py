@@ -21,7 +21,21 @@ from harness.engine.progress import Progress, Tally
 from harness.errors import StoreError
 from harness.flow import TARGET, AskFailed, Flow, Helper, single_turn
 from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
-from harness.model import Call, Cost, Error, Exchange, Grade, Record, Request, Response, Target, ToolResult, Trial, Wire
+from harness.model import (
+    Call,
+    Cost,
+    Error,
+    Exchange,
+    Grade,
+    Record,
+    Request,
+    Response,
+    Target,
+    ToolResult,
+    Trial,
+    Wire,
+    dollars,
+)
 from harness.records import Line
 from harness.transport.send import Send
 from harness.transport.stop import INTERRUPTED, Stop
@@ -32,9 +46,9 @@ class World:
     """What trials are run with.
 
     `encode` turns a Request into bytes, `send` is the Send stack, `cost` prices a Response, `vet` flags an exchange
-    whose clock cannot be trusted, `call_tool` runs a function in a
-    child process, `append` writes a line, `observe` is told of each record after it is written. `known_tools` are earlier
-    sessions' tool results by trial key and position; `helpers` by name are whom graders ask.
+    whose clock cannot be trusted, `call_tool` runs a function of the user's, `append` writes a line, `observe` is told of each
+    record after it is written. `known_tools` are earlier sessions' tool results by trial key and position; `helpers` by name
+    are whom graders and simulated users ask.
     """
 
     session: str
@@ -166,20 +180,14 @@ def _record(
         grades=grades,
         score=score,
         passed=passed,
-        cost=_total([each for each in exchanges if each.role == TARGET]),
-        grading_cost=_total([each for grade in grades for each in grade.exchanges]),
+        cost=dollars([each for each in exchanges if each.role == TARGET]),
+        grading_cost=dollars([each for grade in grades for each in grade.exchanges]),
         error=error,
         tags=trial.tags,
         expected=trial.expected,
         flags=flags,
         parsed=parsed,
     )
-
-
-def _total(exchanges: Sequence[Exchange]) -> float | None:
-    """US dollars of them all; unknown where one is unknown, or where there are none."""
-    known = [usd for each in exchanges if (usd := each.cost.usd) is not None]
-    return sum(known) if known and len(known) == len(exchanges) else None
 
 
 def _note_reason_to_stop(tally: Tally, error: Error, whose: str = "") -> None:

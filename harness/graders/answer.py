@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness import measures
 from harness.flow import TARGET
 from harness.graders.base import Answer
-from harness.model import Exchange, Message, ToolCall, Trial
+from harness.model import Exchange, Message, ToolCall, Trial, dollars
 
 
 def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -31,7 +31,7 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         usage=response.usage,
         latency=measures.latency(marks),
         ttft=measures.ttft(marks),
-        cost=_total_cost(asked),
+        cost=dollars(asked),
         failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
     )
@@ -54,9 +54,3 @@ def _said(messages: Sequence[Message]) -> int:
 def _tool_calls(asked: Sequence[Exchange]) -> tuple[ToolCall, ...]:
     answers = [exchange.response.message for exchange in asked]
     return tuple(call for answer in answers if answer is not None for call in answer.tool_calls)
-
-
-def _total_cost(exchanges: Sequence[Exchange]) -> float | None:
-    """Dollars over all exchanges; unknown where one is unknown."""
-    known = [usd for exchange in exchanges if (usd := exchange.cost.usd) is not None]
-    return sum(known) if len(known) == len(exchanges) else None

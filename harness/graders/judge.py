@@ -21,7 +21,7 @@ from harness.fence import fenced, transcript, written
 from harness.flow import Ask, Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict, quoted
 from harness.model import Message, Request, Response, ResponseFormat
-from harness.suite.parameters import Parameters
+from harness.suite.parameters import Parameters, of_a_helper
 
 JUDGE = "judge"
 """The role a judge plays in a flow."""
@@ -76,8 +76,7 @@ class Judge(Arguments):
     @field_validator("sampling")
     @classmethod
     def _by_default_greedy(cls, value: dict[str, Any]) -> dict[str, Any]:
-        seed = value.get("seed")  # a judge is asked once about an answer: a fixed seed is a seed
-        return {**DEFAULT_SAMPLING, **value, **({"seed": seed["fixed"]} if isinstance(seed, Mapping) else {})}
+        return of_a_helper(value, DEFAULT_SAMPLING)
 
     @property
     def bounds(self) -> tuple[int, int] | None:

@@ -21,6 +21,7 @@ from harness.model.answers import (
     TokenLogprob,
     ToolResult,
     Usage,
+    dollars,
 )
 from harness.model.asking import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
 from harness.model.runs import Manifest, Session
@@ -68,4 +69,5 @@ __all__ = [
     "Trial",
     "Usage",
     "Wire",
+    "dollars",
 ]

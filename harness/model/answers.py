@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct, field
@@ -163,3 +163,9 @@ class Exchange(Struct, frozen=True):
     request: Request
     response: Response
     cost: Cost = Cost()
+
+
+def dollars(exchanges: Sequence[Exchange]) -> float | None:
+    """US dollars of them all; unknown (None) where one is unknown, or where there are none."""
+    known = [usd for each in exchanges if (usd := each.cost.usd) is not None]
+    return sum(known) if known and len(known) == len(exchanges) else None

@@ -6,6 +6,7 @@ of the right kind. A number is kept as a float wherever the parameter is continu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, GetCoreSchemaHandler, Tag, model_validator
@@ -102,3 +103,9 @@ class Sweep(Axes):
     zip: Axes | None = Field(None, description="Parameters that change together: their lists are of one length.")
     include: list[Parameters] = Field(default_factory=list, description="Settings to add to the product.")
     exclude: list[Parameters] = Field(default_factory=list, description="Settings to remove: all that match each value given.")
+
+
+def of_a_helper(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampling of a judge or a simulated user: it is asked once about a trial, so that for it a fixed seed is a seed."""
+    seed = given.get("seed")
+    return {**defaults, **given, **({"seed": seed["fixed"]} if isinstance(seed, Mapping) else {})}

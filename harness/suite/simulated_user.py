@@ -12,7 +12,7 @@ from harness.model import SimulatedUser
 from harness.suite import templates
 from harness.suite.language import Language
 from harness.suite.nouns import Asking
-from harness.suite.parameters import Parameters
+from harness.suite.parameters import Parameters, of_a_helper
 from harness.suite.problems import Problems
 from harness.suite.templates import Template, TemplateError
 from harness.suite.units import Text, Whole
@@ -76,9 +76,6 @@ def read_persona(spec: SimulatedUserSpec | None, document: Document, problems: P
         return None
     if "expected" in template.variables | template.optional:
         problems.add(place, "a simulated user cannot use `expected`: it would tell the model the answer; remove it")
-    return Persona(spec, template, Asking(spec.target, _sampling(spec), document.place((KEY, "target"))))
-
-
-def _sampling(spec: SimulatedUserSpec) -> dict[str, Any]:
-    seed = spec.sampling.get("seed")
-    return {**DEFAULT_SAMPLING, **spec.sampling, **({"seed": seed["fixed"]} if isinstance(seed, Mapping) else {})}
+    return Persona(
+        spec, template, Asking(spec.target, of_a_helper(spec.sampling, DEFAULT_SAMPLING), document.place((KEY, "target")))
+    )

@@ -180,3 +180,22 @@ def test_a_failed_result_comes_back_from_the_journal_as_it_was() -> None:
         raise AssertionError("it was performed again")
 
     assert asyncio.run(drive(flow(), never, never, Journal("k" * 32, 0, "s", print, {"t0": failed}))) == failed
+
+
+def test_a_known_result_of_another_call_is_not_taken_for_this_ones() -> None:
+    """The answer that made the call was lost and asked for again, and called something else."""
+    known = {"t0": ToolResult("call_old", '"old"')}
+
+    def flow() -> Flow[ToolResult]:
+        (result,) = yield (FunctionCall("call_new", "f", "{}", 9),)
+        found: ToolResult = result
+        return found
+
+    async def ask(*_: Any) -> Exchange:
+        raise AssertionError("nothing is asked here")
+
+    async def call(need: Any) -> ToolResult:
+        return ToolResult(need.id, '"new"')
+
+    result = asyncio.run(drive(flow(), ask, call, Journal("k" * 32, 0, "s", lambda line: None, known)))
+    assert result.content == '"new"'
