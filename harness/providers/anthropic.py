@@ -20,7 +20,7 @@ from harness.model import FinishReason, Image, Message, Request, ResponseFormat,
 from harness.providers import chat, conversation
 from harness.providers.base import Signal
 from harness.providers.decoding import AnswerDecoder
-from harness.providers.jsontext import UnreadableJSONError, dumps, loads
+from harness.providers.jsontext import dumps
 from harness.providers.usage import count
 
 SERVICE = "the Messages API"
@@ -154,16 +154,7 @@ def _assistant(turn: Message) -> str | list[dict[str, Any]]:
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": _identifier(call.id), "name": call.name, "input": _input(call.arguments)}
-
-
-def _input(arguments: str) -> dict[str, Any]:
-    """The arguments as the object the API wants; what is none (a model wrote it) is shown to the model inside of one."""
-    try:
-        value, _ = loads(arguments.encode("utf-8", "surrogatepass"))
-    except UnreadableJSONError:
-        value = arguments
-    return value if isinstance(value, dict) else {"arguments": value}
+    return {"type": "tool_use", "id": _identifier(call.id), "name": call.name, "input": chat.arguments(call.arguments)}
 
 
 def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
@@ -353,7 +344,7 @@ class _Block:
     def whole(self) -> dict[str, Any]:
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
         if "partial_json" in joined:
-            return {**self.given, "input": _input(joined["partial_json"])}
+            return {**self.given, "input": chat.arguments(joined["partial_json"])}
         return {**self.given, **{name: _as_begun(self.given.get(name)) + piece for name, piece in joined.items()}}
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from harness.model import Error, Request, Target, Usage, Wire
 from harness.providers import chat, usage
 from harness.providers.base import Decoded, Signal
-from harness.providers.jsontext import UnreadableJSONError, dumps, loads, snippet
+from harness.providers.jsontext import UnreadableJSONError, dumps, loads, loads_text, snippet
 
 KEYS = frozenset({"text", "reasoning", "tool_calls", "usage", "cost", "model", "finish_reason"})
 """What an answer, or a piece of one, may say."""
@@ -214,7 +214,7 @@ class Printed(Said):
 def _answer_in(text: str) -> dict[str, Any] | None:
     """The answer that `text` is as JSON: an object with no keys but an answer's."""
     try:
-        value, _ = loads(text.encode("utf-8", "surrogatepass"))
+        value = loads_text(text)
     except UnreadableJSONError:
         return None
     return value if isinstance(value, dict) and value and value.keys() <= KEYS else None

@@ -6,12 +6,14 @@ travel as data URIs, so that a request is complete in itself and nothing is fetc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from typing import Any
 
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import Signal
-from harness.providers.jsontext import compact, join_surrogates
+from harness.providers.jsontext import UnreadableJSONError, compact, join_surrogates, loads_text
 from harness.providers.strict import is_strict
 
 _HEADERS = {
@@ -31,6 +33,8 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 
+_NINE_ALPHANUMERICS = re.compile(r"[a-zA-Z0-9]{9}")
+
 _NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
 
 
@@ -40,6 +44,22 @@ _NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's m
 def as_sent(tool_call_id: str) -> str:
     """A tool call's id unchanged: the usual mapping."""
     return tool_call_id
+
+
+def nine_alphanumerics(tool_call_id: str) -> str:
+    """A tool call's id as Workers AI and Mistral want it: nine letters and digits; the same id always becomes the same one."""
+    if _NINE_ALPHANUMERICS.fullmatch(tool_call_id):
+        return tool_call_id
+    return blake2b(tool_call_id.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """A call's arguments as the object some formats want; what is none (a model wrote it) is shown inside of one."""
+    try:
+        value = loads_text(text)
+    except UnreadableJSONError:
+        value = text
+    return value if isinstance(value, dict) else {"arguments": value}
 
 
 def message(turn: Message, identifier: Callable[[str], str] = as_sent) -> dict[str, Any]:

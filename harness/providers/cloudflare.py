@@ -7,10 +7,8 @@ a stream of the second family ends with a frame of the first; and a 200 may hold
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +35,6 @@ OPENAI_SHAPED = (
 
 RUN = "/ai/run/"
 
-_TOOL_CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
 
@@ -177,7 +174,7 @@ def _body(target: Target, request: Request) -> dict[str, Any]:
 def _prompt(request: Request) -> dict[str, Any]:
     if request.prompt is not None:
         return {"prompt": request.prompt}
-    return {"messages": [chat.message(turn, _nine_alphanumerics) for turn in request.messages]}
+    return {"messages": [chat.message(turn, chat.nine_alphanumerics) for turn in request.messages]}
 
 
 def _form(model: str, wanted: ResponseFormat | None) -> dict[str, Any]:
@@ -228,13 +225,6 @@ def _without_dialect(schema: Any) -> Any:
         kept = {key: value for key, value in schema.items() if not (key == "$schema" and isinstance(value, str))}
         return {key: _without_dialect(value) for key, value in kept.items()}
     return [_without_dialect(item) for item in schema] if isinstance(schema, list | tuple) else schema
-
-
-def _nine_alphanumerics(identifier: str) -> str:
-    """A tool call's id as the schema's pattern wants it; the same id always becomes the same one."""
-    if _TOOL_CALL_ID.fullmatch(identifier):
-        return identifier
-    return blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
 
 
 @lru_cache

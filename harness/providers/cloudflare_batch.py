@@ -16,7 +16,7 @@ from harness.model import Message, Request, Target, Usage, Wire
 from harness.providers import failures, usage
 from harness.providers.base import BatchEntry, BatchReport, Decoded, Decoder, Signal
 from harness.providers.decoding import ChatDecoder
-from harness.providers.jsontext import dumps, loads, snippet
+from harness.providers.jsontext import dumps, loads_text, snippet
 
 QUERY = "?queueRequest=true"
 PENDING = ("queued", "running")
@@ -49,7 +49,7 @@ class CloudflareBatches:
 
     def read(self, text: str) -> BatchReport:
         """What a submission or a poll was told. Raises ValueError for what is neither an id, a status nor answers."""
-        result, _ = loads(text.encode("utf-8", "surrogatepass"))
+        result = loads_text(text)
         entries = result.get("responses")
         if isinstance(entries, list):
             found = tuple(_entry(each, place) for place, each in enumerate(entries) if isinstance(each, dict))

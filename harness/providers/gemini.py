@@ -17,7 +17,7 @@ from urllib.parse import quote
 from harness.model import Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Wire
 from harness.providers import chat, conversation
 from harness.providers.gemini_answer import ECHO, GeminiDecoder
-from harness.providers.jsontext import UnreadableJSONError, dumps, loads
+from harness.providers.jsontext import UnreadableJSONError, dumps, loads_text
 
 SERVICE = "Gemini"
 DEFAULT_VERSION = "v1beta"
@@ -132,9 +132,7 @@ def _part(part: Text | Image) -> dict[str, Any]:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    value = _value(call.arguments)
-    arguments = value if isinstance(value, dict) else {"arguments": call.arguments}
-    return {"functionCall": _identified(call.id) | {"name": call.name, "args": arguments}}
+    return {"functionCall": _identified(call.id) | {"name": call.name, "args": chat.arguments(call.arguments)}}
 
 
 def _result(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
@@ -159,7 +157,7 @@ def _identified(identifier: str) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """What JSON text means; other text is itself."""
     try:
-        return loads(text.encode("utf-8", "surrogatepass"))[0]
+        return loads_text(text)
     except UnreadableJSONError:
         return text
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.model import FinishReason, Message, Request
-from harness.providers.jsontext import UnreadableJSONError, loads
+from harness.providers.jsontext import UnreadableJSONError, loads_text
 
 
 class Heeded:
@@ -50,7 +50,7 @@ class Heeded:
 
 def _is_json(text: str) -> bool:
     try:
-        loads(text.encode("utf-8", "surrogatepass"))
+        loads_text(text)
     except UnreadableJSONError:
         return False
     return True

@@ -37,6 +37,11 @@ def loads(data: bytes) -> tuple[Any, bool]:
         return _reread(data)
 
 
+def loads_text(text: str) -> Any:
+    """The value in JSON text, which may hold lone surrogates. Raises UnreadableJSONError."""
+    return loads(text.encode("utf-8", "surrogatepass"))[0]
+
+
 def dumps(value: Any) -> bytes:
     """Compact JSON; lone surrogates and integers over 64 bit are written in ASCII. Raises UnreadableJSONError if too deep."""
     try:

@@ -6,8 +6,6 @@ cost, Mistral's thinking) that reader knows from whomever they come. What each t
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +19,6 @@ from harness.providers.openai import OpenAIDecoder, Traits, wire
 
 _USUAL = Traits(limit="max_tokens")
 _OF_OPENAI = Traits(limit="max_completion_tokens")
-_MISTRAL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +66,6 @@ class Azure:
     def decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A fresh decoder for one attempt at `request`."""
         return OpenAIDecoder(request)
-
-
-def nine_alphanumerics(tool_call_id: str) -> str:
-    """A tool call's id as Mistral wants it: nine letters and digits, of which another id becomes others."""
-    if _MISTRAL_ID.fullmatch(tool_call_id):
-        return tool_call_id
-    return hashlib.sha256(tool_call_id.encode("utf-8", "surrogatepass")).hexdigest()[:9]
 
 
 def _llamacpp_format(wanted: ResponseFormat) -> dict[str, Any]:
@@ -127,7 +117,7 @@ mistral = Vendor(
         limit="max_tokens",
         names={"seed": "random_seed"},
         required="any",
-        identifier=nine_alphanumerics,
+        identifier=chat.nine_alphanumerics,
         stream_options=False,  # refused as unknown; the usage comes anyway
     ),
 )

@@ -14,7 +14,7 @@ import pytest
 from harness import registry
 from harness.model import Auth, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage, Wire
 from harness.providers.base import Signal, Versioned
-from harness.providers.vendors import nine_alphanumerics
+from harness.providers.chat import nine_alphanumerics
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 ENVELOPE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
