@@ -14,7 +14,7 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
 from math import isqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -25,11 +25,23 @@ from harness.images import bare
 from harness.model import Conversation, Identity, Message, Request, Target, Trial
 from harness.suite import Case, Eval, GraderSpec, Prompt, Suite, toolset
 from harness.suite.templates import Verbatim
+from harness.suite.toolset import Toolset
 
 SeedRange = tuple[int, int]
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 _VERBATIM = "\0verbatim"
+
+
+class _Asked(NamedTuple):
+    """What a case asks in one prompt, whatever the setting; `content` and `further` are its bytes for keys."""
+
+    messages: tuple[Message, ...]
+    text: str | None
+    content: bytes
+    conversation: Conversation | None = None
+    further: bytes = b""
+    turn_graders: tuple[tuple[GraderSpec, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,39 +99,31 @@ class Plan:
     def _block_trials(
         self, target: Target, identity: bytes, block: int, evaluation: Eval, case: Case, repeat: int
     ) -> Iterator[Trial]:
-        rendered: dict[str, tuple[tuple[Message, ...], str | None, bytes]] = {}
+        asked: dict[str, _Asked] = {}
         graders = evaluation.graders if case.graders is None else case.graders
-        stream = self.suite.run.streams
-        conversing = (
-            evaluation.toolset is not None
-            or evaluation.persona is not None
-            or case.later is not None
-            or any(each.later for each in evaluation.prompts)
-        )
+        stream, tools = self.suite.run.streams, evaluation.toolset
         for prompt, setting in self._configurations(evaluation, block):
-            if prompt.id not in rendered:
-                rendered[prompt.id] = _rendered(prompt, case)
-            messages, text, content = rendered[prompt.id]
+            if prompt.id not in asked:
+                asked[prompt.id] = _asked(evaluation, prompt, case)
+            ask = asked[prompt.id]
             sampling = self._sampling(target, case, setting, repeat)
             request = Request(
-                messages, sampling, stream, response_format=evaluation.response_format, prompt=text, raw=prompt.raw
+                ask.messages, sampling, stream, response_format=evaluation.response_format, prompt=ask.text, raw=prompt.raw
             )
-            conversation, further = None, b""
-            if conversing:
-                request, conversation = _conversing(evaluation, prompt, case, request)
-                further = _conversation_bytes(evaluation, conversation, case)
+            if tools is not None:
+                request = replace(request, tools=tools.tools, tool_choice=tools.choice, parallel_tool_calls=tools.parallel)
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
-                key=_key(identity, who, content, request, further),
+                key=_key(identity, who, ask.content, request, ask.further),
                 request=request,
                 expected=case.expected,
                 variables=case.vars,
                 tags=case.tags,
                 threshold=case.threshold,
                 graders=graders,
-                conversation=conversation,
-                turn_graders=_turn_graders(prompt, case) if conversing else (),
+                conversation=ask.conversation,
+                turn_graders=ask.turn_graders,
             )
 
     def _configurations(self, evaluation: Eval, block: int) -> Iterator[tuple[Prompt, Mapping[str, Any]]]:
@@ -256,19 +260,18 @@ def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | No
     return messages, text, _dumps([bare(message) for message in messages] if prompt.illustrated else messages)
 
 
-def _conversing(evaluation: Eval, prompt: Prompt, case: Case, request: Request) -> tuple[Request, Conversation | None]:
-    """The request with the eval's tools, and how the trial goes on."""
-    tools = evaluation.toolset
-    if tools is not None:
-        request = replace(request, tools=tools.tools, tool_choice=tools.choice, parallel_tool_calls=tools.parallel)
-    user = None if evaluation.persona is None else evaluation.persona.user(case.vars)
-    return request, toolset.conversation(tools, prompt, case, user)
+def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
+    messages, text, content = _rendered(prompt, case)
+    tools, persona = evaluation.toolset, evaluation.persona
+    if tools is None and persona is None and case.later is None and not prompt.later:
+        return _Asked(messages, text, content)
+    user = None if persona is None else persona.user(case.vars)
+    conversation = toolset.conversation(tools, prompt, case, user)
+    further = b"" if conversation is None else _conversation_bytes(tools, conversation, case)
+    return _Asked(messages, text, content, conversation, further, _turn_graders(prompt, case))
 
 
-def _conversation_bytes(evaluation: Eval, conversation: Conversation | None, case: Case) -> bytes:
-    if conversation is None:
-        return b""
-    tools = evaluation.toolset
+def _conversation_bytes(tools: Toolset | None, conversation: Conversation, case: Case) -> bytes:
     sent = () if tools is None else (tools.tools, tools.choice, tools.parallel)
     return _dumps((sent, toolset.identity(tools, conversation, case.vars)))
 
