@@ -130,6 +130,8 @@ def _check_kind(block: Any, place: str, role: str, newer: bool) -> None:
     if kind not in known or (newer and role == "assistant" and kind == "document"):
         tags = ", ".join(f"'{tag}'" for tag in known)
         raise invalid(f"{place}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}")
+    if newer and role == "user" and kind == "text" and "citations" in block:
+        raise invalid(f"{place}.text.citations: Extra inputs are not permitted")
     if kind == "thinking" and block.get("signature") != signature(str(block.get("thinking"))):
         raise invalid(f"{place}: Invalid `signature` in `thinking` block")
 

@@ -297,6 +297,12 @@ def test_the_newer_version_refuses_documents_from_the_assistant(client: httpx.Cl
     assert ask(client, NEWER, messages=messages).status_code == 400
 
 
+def test_the_newer_version_refuses_citations_on_what_the_user_says(client: httpx.Client) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "Hi", "citations": None}]}]
+    assert ask(client, OLDER, messages=messages).status_code == 200
+    assert ask(client, NEWER, messages=messages).status_code == 400
+
+
 @pytest.mark.parametrize(("version", "said"), [(None, "header is required"), ("2020-01-01", "is not a valid version")])
 def test_a_version_must_be_named(client: httpx.Client, version: str | None, said: str) -> None:
     response = ask(client, version)
