@@ -280,6 +280,7 @@ class _Job:
             },
             {name: Tally() for name in self.ready.helpers},
             self.owed.spent,
+            self._redactor.text,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.flow import TARGET
@@ -69,12 +70,16 @@ class Tally:
 
 @dataclass
 class Progress:
-    """The tallies of all targets by name; and those of the helpers, which graders and simulated users ask."""
+    """The tallies of all targets by name; and those of the helpers, which graders and simulated users ask.
+
+    `clean` takes API keys out of a sentence: a server may well repeat the one it refuses.
+    """
 
     targets: dict[str, Tally] = field(default_factory=dict)
     helpers: dict[str, Tally] = field(default_factory=dict)
     spent_before: float = 0.0
     """What earlier sessions of the run spent, in US dollars."""
+    clean: Callable[[str], str] = str
 
     def lane(self, name: str) -> Tally:
         """Where requests in flight to `name` are counted: one that is under test and judges too is counted there."""
@@ -109,7 +114,7 @@ class Progress:
     @property
     def stopped(self) -> list[str]:
         """Why targets ended early, one sentence each."""
-        return [f"{name}: {tally.stopped}" for name, tally in self.targets.items() if tally.stopped]
+        return [self.clean(f"{name}: {tally.stopped}") for name, tally in self.targets.items() if tally.stopped]
 
 
 def counted(inner: SendOnSlot, progress: Progress) -> SendOnSlot:

@@ -122,15 +122,9 @@ def _unsent(response: Response) -> bool:
 def _flow(trial: Trial) -> Flow[Response]:
     if trial.conversation is None:
         return single_turn(trial.request)
-    flow: Flow[Response] = _conversation().converse(trial, trial.conversation)
-    return flow
+    from harness.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
 
-
-def _conversation() -> Any:
-    """The module of conversations: schemas and templates, tens of milliseconds that only tools and later turns need."""
-    from harness import conversation  # noqa: PLC0415
-
-    return conversation
+    return converse(trial, trial.conversation)
 
 
 async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
@@ -165,7 +159,9 @@ def _record(
     score, passed = verdict(grades, trial.threshold)
     parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
     if trial.conversation is not None:
-        flags += _conversation().flags(exchanges)
+        from harness.conversation import flags as flags_of  # noqa: PLC0415 - see _flow
+
+        flags += flags_of(exchanges)
     who = trial.identity
     return Record(
         key=trial.key,

@@ -208,6 +208,16 @@ def test_secrets_reach_no_file_and_no_screen(simulator: Simulated, tmp_path: Pat
     }
 
 
+def test_the_reason_a_target_was_stopped_tells_no_secret(simulator: Simulated, tmp_path: Path) -> None:
+    canary = "canary-7f3a+/=x9"
+    suite = edited(write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY")
+    simulator.faults({"kind": "status", "status": 401, "message": f"Incorrect API key provided: {canary}"})
+    ended = Command(tmp_path, {"MY_KEY": canary})("run", suite, "--out", "run")
+    assert ended.code == ExitCode.INFRASTRUCTURE
+    assert "Incorrect API key provided: [redacted MY_KEY]" in ended.out + ended.err
+    assert canary not in ended.out + ended.err
+
+
 def test_secrets_are_found_in_every_form_a_server_or_a_grader_may_give_them(simulator: Simulated, tmp_path: Path) -> None:
     key, token = "canary-7f3a+/=x9", "canary token/8b1c?&"
     forms = [form(secret) for secret in (key, token) for form in (str, quote, quote_plus, _base64)]
