@@ -146,11 +146,11 @@ class Http:
 
 
 def _placed(response: Response, call: Call) -> Response:
-    """The response, its 404 with the address it was asked at: that, or the model's name, is what is wrong."""
+    """The response, its 404 with the address as the suite declares it: that, or the model's name, is what is wrong."""
     error = response.error
     if error is None or error.status != 404:
         return response
-    asked = f"{call.wire.method} {call.target.base_url.rstrip('/')}{call.wire.path}"
+    asked = f"{call.wire.method} {call.target.address.rstrip('/')}{call.wire.path}"
     return replace(response, error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"))
 
 
