@@ -25,14 +25,11 @@ from harness.engine.folder import RECORDS
 from harness.errors import StoreError, UsageError
 from harness.model import Record
 from harness.records import Line
-from harness.transport.redact import Redactor
+from harness.transport.redact import REDACTED, Redactor
 
 LOCK = "lock"
 DURABLE_EVERY = 1.0
 """Seconds within which an acknowledged line becomes durable."""
-
-REDACTED = "redacted"
-"""The flag of a record that a secret was taken out of."""
 
 _BLOCK = 65536
 

@@ -26,6 +26,7 @@ from harness.transport.line import Line
 from harness.transport.reach import Reach
 from harness.transport.reader import ReadClock
 from harness.transport.reading import Reading
+from harness.transport.redact import Redactor
 from harness.transport.request import Outgoing, Template
 from harness.transport.send import refusal
 from harness.transport.slots import Slot
@@ -52,6 +53,7 @@ class Http:
             if not value.isprintable() or not value.isascii():
                 raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
         self._secrets = dict(secrets)
+        self._redactor = Redactor(secrets)
         self._open = open
         self._opened: list[Line] = []
         self._reach = Reach()
@@ -65,7 +67,9 @@ class Http:
         provider = registry.load("providers", call.target.provider)
         reader = provider if call.batch is None else provider.batches
         reading = Reading(call, reader.decoder(call.target, call.request))
-        return _placed(reading.response(slot, await self._attempt(call, slot, reading)), call)
+        failure = await self._attempt(call, slot, reading)
+        reading.redact(self._redactor)
+        return _placed(reading.response(slot, failure), call)
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
         timeouts = call.target.limits.timeouts

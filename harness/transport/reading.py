@@ -18,6 +18,7 @@ from harness.transport.connection import Arrivals
 from harness.transport.failures import Waiting
 from harness.transport.inflate import Inflater
 from harness.transport.line import Answer
+from harness.transport.redact import REDACTED, Redactor
 from harness.transport.slots import Slot
 from harness.transport.sse import Event, Reader
 from harness.transport.watch import Watch
@@ -51,6 +52,7 @@ class Reading:
         self._kept: dict[str, str] = {}
         self._body: list[bytes] = []
         self._size = 0
+        self._redacted = False
         self._streamed = False
         self._events: list[int] = []
         self._reads = 0
@@ -158,6 +160,13 @@ class Reading:
             if not before:
                 self._watch.look()
 
+    def redact(self, redactor: Redactor) -> None:
+        """Take secrets out of a refusal's body, before what it says is cut to a length: half a secret cannot be told."""
+        if self._body and not self.succeeded:
+            body = b"".join(self._body)
+            self._body = [redactor.data(body)]
+            self._redacted = self._body[0] is not body
+
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def response(self, slot: Slot, failure: Error | None) -> Response:
@@ -180,7 +189,7 @@ class Reading:
             model=decoded.model,
             fingerprint=decoded.fingerprint,
             headers=self._kept,
-            flags=decoded.flags,
+            flags=(*decoded.flags, REDACTED) if self._redacted else decoded.flags,
             logprobs=decoded.logprobs,
         )
 

@@ -18,6 +18,9 @@ from msgspec.structs import replace
 
 T = TypeVar("T")
 
+REDACTED = "redacted"
+"""The flag of a record, or of a response, that a secret was taken out of."""
+
 SHORTEST = 8
 """Characters a secret must have to be redacted."""
 

@@ -242,6 +242,21 @@ def test_secrets_are_found_in_every_form_a_server_or_a_grader_may_give_them(simu
     assert lines.count(b"[redacted T]") >= 4
 
 
+def test_a_secret_where_a_message_is_cut_loses_no_end_that_would_hide_it(simulator: Simulated, tmp_path: Path) -> None:
+    key = "canary-7f3a-0123456789-0123456789"
+    suite = edited(write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY")
+    simulator.faults(
+        *(
+            {"kind": "status", "status": 400, "message": "x" * place + key, "requests": [place - 460]}
+            for place in range(461, 501)
+        )
+    )
+    ended = Command(tmp_path, {"MY_KEY": key})("run", suite, "--out", "run")
+    assert "canary-7" not in ended.out + ended.err
+    held = [path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and b"canary-7" in path.read_bytes()]
+    assert held == []
+
+
 def test_a_word_that_is_also_a_short_secret_is_left_in_answers(simulator: Simulated, tmp_path: Path) -> None:
     suite = edited(write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY")
     edited(suite, '"{{ question }}"', '"{{ question }} none of this is a test"')
