@@ -81,9 +81,11 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(body["model"], body["messages"][-1]["content"])
 
     def _answer(self, model: str, text: str) -> None:
-        if model in SIGNALS and self.server.victim is not None:
-            self.server.victim.send_signal(SIGNALS[model])
-            self.server.victim = None
+        if model in SIGNALS:
+            with self.server.guard:  # of several who judge at once, one: a second signal would mean something else
+                victim, self.server.victim = self.server.victim, None
+            if victim is not None:
+                victim.send_signal(SIGNALS[model])
         if model == "limited" and self.server.limited:
             self._send(429, {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}})
             return
