@@ -24,7 +24,7 @@ SUITE = """
 suite: many
 prompts: [{{user: "{{{{ question }}}}"}}]
 cases: [{cases}]
-graders: [equals]
+graders: [json]
 targets: [{{name: m, provider: openai, base_url: "http://host/v1", model: tiny}}]
 sweep: {{temperature: {temperatures}}}
 """

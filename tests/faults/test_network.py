@@ -139,7 +139,7 @@ def test_every_form_of_retry_after(headers: tuple[str, ...], shortest: float, lo
     response, _ = asked_once(answer, speed=200)
     assert kinds(response) == ["rate_limited", None]
     assert shortest <= response.attempts[1].waited <= longest
-    assert moments[1] - moments[0] >= response.attempts[1].waited
+    assert moments[1] - moments[0] >= response.attempts[1].waited - 0.4  # a loop's clock has milliseconds, here 0.2 s each
 
 
 @pytest.mark.parametrize("value", [pytest.param("1000000000", id="N02-1e9"), pytest.param("121", id="N02-above-cap")])
