@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from harness.engine.drive import FIRST, CallTool, Journal, drive
 from harness.engine.formed import UNFORMED, formed
 from harness.engine.owed import TARGET_KINDS
-from harness.engine.pace import Turns, closed_loop
+from harness.engine.pace import closed_loop
 from harness.engine.progress import Progress, Tally
 from harness.errors import StoreError
 from harness.flow import TARGET, AskFailed, Flow, Helper, single_turn
@@ -76,11 +76,11 @@ async def run_trials(
 
     Raises StoreError when records can no longer be kept.
     """
-    graders, turns = GraderSets(), Turns()
+    graders = GraderSets()
 
     async def perform(target: Target, trial: Trial) -> None:
         try:
-            await run_trial(world, target, trial, graders, turns)
+            await run_trial(world, target, trial, graders)
         except StoreError as failed:
             world.stop.ask(str(failed))
             raise
@@ -91,7 +91,7 @@ async def run_trials(
             group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop, most_open))
 
 
-async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets, turns: Turns) -> None:
+async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets) -> None:
     """Ask, grade, record. A trial not sent to its end (the run stopped, the budget ended) leaves no record: it is owed."""
     journal = Journal(trial.key, trial.identity.repeat, world.session, world.append, world.known_tools.get(trial.key))
     asker = _Asker(world, target, trial)
@@ -99,7 +99,6 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     try:
         response = await drive(_flow(trial), asker.ask, world.call_tool, journal)
         conversation = len(journal.exchanges)
-        await turns.take()
         grades = await _graded(world, trial, graders, journal, asker)
     except AskFailed as failed:
         response, grades, conversation = failed.response, (), len(journal.exchanges)

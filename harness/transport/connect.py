@@ -13,13 +13,14 @@ import httpx
 
 from harness.model import Target
 from harness.transport.dial import shared_ssl_context
+from harness.transport.turns import Turns
 from harness.transport.wire import Wire
 
 
-def open_transport(target: Target) -> httpx.AsyncBaseTransport:
-    """A fresh transport for one slot of `target`."""
+def open_transport(target: Target, turns: Turns | None = None) -> httpx.AsyncBaseTransport:
+    """A fresh transport for one slot of `target`; `turns` are those of all slots."""
     proxy = proxy_for(target.base_url)
-    return Wire() if proxy is None else _proxied(proxy)
+    return Wire(turns=turns) if proxy is None else _proxied(proxy)
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:

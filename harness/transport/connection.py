@@ -3,7 +3,7 @@
 It carries one exchange at a time. `begin` writes a request; `head` waits for the status line and headers; then the body is
 either poured into a sink (`pour`, for many small reads) or waited for read by read (`read`). Errors are httpx's exceptions and
 surface only after everything that arrived before them has been taken. Reading from the socket is paused while more than
-`HIGH_WATER` bytes wait to be taken, so a fast server cannot fill memory.
+`HIGH_WATER` bytes wait to be taken, so a fast server cannot fill memory. Whoever waits goes on when it is their turn (`Turns`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import cast
 
 import httptools
 import httpx
+
+from harness.transport.turns import Turns
 
 MAX_HEAD = 100 * 1024
 """Bytes of status line and headers; httpx's own cap."""
@@ -45,8 +47,9 @@ class Arrivals:
 class Connection(asyncio.Protocol):
     """One socket; see the module. `reusable` says whether another exchange may follow."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
         self._loop = loop
+        self._turns = turns
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -136,11 +139,12 @@ class Connection(asyncio.Protocol):
         try:
             over = self._poured(sink)
         except Exception as broken:  # noqa: BLE001 — it is raised in the task that waits
+            self._sink = self._waiter = None
             if not waiter.done():
                 waiter.set_exception(broken)
         else:
             if over and not waiter.done():
-                waiter.set_result(None)
+                self._go_on(waiter)
 
     def _poured(self, sink: Callable[[int, bytes], bool]) -> bool:
         """Give `sink` what is here; whether that was the end."""
@@ -174,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     async def _wait(self, seconds: float | None, expired: type[httpx.TimeoutException]) -> None:
         self._waiter = waiter = self._loop.create_future()
-        handle = None if seconds is None else self._loop.call_later(seconds, _expire, waiter, expired, seconds)
+        handle = None if seconds is None else self._loop.call_later(seconds, self._expire, waiter, expired, seconds)
         try:
             await waiter
         finally:
@@ -182,11 +186,20 @@ class Connection(asyncio.Protocol):
             if handle is not None:
                 handle.cancel()
 
+    def _expire(self, waiter: asyncio.Future[None], expired: type[httpx.TimeoutException], seconds: float) -> None:
+        if waiter is self._waiter and not waiter.done():  # else: what it waits for has come
+            waiter.set_exception(expired(f"nothing within {seconds:g} s"))
+
     def _wake(self) -> None:
         if self._sink is not None:
             self._loop.call_soon(self._pump)
         elif self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._go_on(self._waiter)
+
+    def _go_on(self, waiter: asyncio.Future[None]) -> None:
+        """What `waiter` waits for has come: its task goes on when it is its turn."""
+        self._sink = self._waiter = None
+        self._turns.wake(waiter)
 
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -309,8 +322,3 @@ class Connection(asyncio.Protocol):
         elif not self.complete:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
-
-
-def _expire(waiter: asyncio.Future[None], expired: type[httpx.TimeoutException], seconds: float) -> None:
-    if not waiter.done():
-        waiter.set_exception(expired(f"nothing within {seconds:g} s"))

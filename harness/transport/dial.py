@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from harness.transport.connection import Connection
+from harness.transport.turns import Turns
 
 HEAD_START = 0.25
 """Seconds an address gets before the next one is tried beside it (RFC 8305, as httpx does)."""
@@ -25,14 +26,17 @@ def shared_ssl_context() -> ssl.SSLContext:
     return context
 
 
-async def dial(url: httpx.URL, context: ssl.SSLContext | None, seconds: float | None) -> Connection:
-    """A fresh connection to `url`'s origin. Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol."""
+async def dial(url: httpx.URL, context: ssl.SSLContext | None, seconds: float | None, turns: Turns | None = None) -> Connection:
+    """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
+
+    Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol.
+    """
     if url.scheme not in {"http", "https"} or not url.host:
         raise httpx.UnsupportedProtocol(f"{str(url)!r} is not an http:// or https:// address")
     watch = asyncio.timeout(seconds)
     try:
         async with watch:
-            return await _open(url, context)
+            return await _open(url, context, turns)
     except TimeoutError as late:
         if watch.expired():
             raise httpx.ConnectTimeout(f"not connected within {seconds:g} s") from late
@@ -41,7 +45,7 @@ async def dial(url: httpx.URL, context: ssl.SSLContext | None, seconds: float | 
         raise httpx.ConnectError(str(refused)) from refused
 
 
-async def _open(url: httpx.URL, context: ssl.SSLContext | None) -> Connection:
+async def _open(url: httpx.URL, context: ssl.SSLContext | None, turns: Turns | None) -> Connection:
     loop = asyncio.get_running_loop()
     host = url.raw_host.decode("ascii")
     port = url.port or (443 if url.scheme == "https" else 80)
@@ -51,7 +55,7 @@ async def _open(url: httpx.URL, context: ssl.SSLContext | None) -> Connection:
     if url.scheme == "https":
         tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
     try:
-        _, connection = await loop.create_connection(lambda: Connection(loop), sock=connected, **tls)
+        _, connection = await loop.create_connection(lambda: Connection(loop, turns or Turns()), sock=connected, **tls)
     except BaseException:
         connected.close()
         raise

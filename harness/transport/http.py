@@ -31,6 +31,7 @@ from harness.transport.request import Outgoing, Template
 from harness.transport.send import refusal
 from harness.transport.slots import Slot
 from harness.transport.sse import EventTooLargeError
+from harness.transport.turns import Turns
 from harness.transport.watch import Watch
 from harness.transport.wire import Wire
 
@@ -48,13 +49,13 @@ class Http:
     Raises UsageError for a key that no header can carry.
     """
 
-    def __init__(self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport] = open_transport) -> None:
+    def __init__(self, secrets: Mapping[str, str], open: Callable[[Target], httpx.AsyncBaseTransport] | None = None) -> None:
         for name, value in secrets.items():
             if not value.isprintable() or not value.isascii():
                 raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
         self._secrets = dict(secrets)
         self._redactor = Redactor(secrets)
-        self._open = open
+        self._open = open or partial(open_transport, turns=Turns())
         self._opened: list[Line] = []
         self._reach = Reach()
         self._template = lru_cache(maxsize=1024)(self._make_template)

@@ -74,6 +74,8 @@ class Reading:
 
         Worked out when somebody asks, so that an event has nothing to set but its own mark.
         """
+        if self.arrivals.done is not None:  # it is all here, and only waits for its turn
+            return self._loop.time() + GRACE, "total"
         if self._streamed and not self._decoder.complete:
             waiting, since, seconds = self._content_clock()
             when = self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9

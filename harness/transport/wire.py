@@ -22,6 +22,7 @@ import httpx
 from harness.transport.connection import Arrivals, Connection
 from harness.transport.dial import dial
 from harness.transport.request import Outgoing, head
+from harness.transport.turns import Turns
 
 
 @dataclass(slots=True)
@@ -34,10 +35,11 @@ class _Waits:
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """One slot's transport; `context` replaces httpx's default TLS verification."""
+    """One slot's transport; `context` replaces httpx's default TLS verification, and `turns` are those of all slots."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, turns: Turns | None = None) -> None:
         self._context = context
+        self._turns = turns
         self._connection: Connection | None = None
         self._url: httpx.URL | None = None  # where the connection leads
         self._busy = False
@@ -88,7 +90,7 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def _connect(self, url: httpx.URL, seconds: float | None) -> Connection:
         self._close()
-        self._connection = await dial(url, self._context, seconds)
+        self._connection = await dial(url, self._context, seconds, self._turns)
         self._url = url
         return self._connection
 

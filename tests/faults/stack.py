@@ -15,7 +15,6 @@ import uvloop
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
 from harness.transport.budget import Budget
-from harness.transport.connect import open_transport
 from harness.transport.http import Http
 from harness.transport.limit import Limit
 from harness.transport.replay import Replay
@@ -31,7 +30,7 @@ async def stack(
     *,
     clock: Clock = REAL_CLOCK,
     secrets: Mapping[str, str] | None = None,
-    open: Callable[[Target], httpx.AsyncBaseTransport] = open_transport,
+    open: Callable[[Target], httpx.AsyncBaseTransport] | None = None,
 ) -> AsyncIterator[Send]:
     """`replay(retry(budget(limit(http))))` over real sockets."""
     async with Http(secrets or {}, open) as http:
