@@ -84,9 +84,3 @@ class AskFailed(Exception):
     def __init__(self, response: Response) -> None:
         super().__init__(response.error.message if response.error else "no answer")
         self.response = response
-
-
-def single_turn(request: Request) -> Flow[Response]:
-    """Ask the target once; the usual conversation."""
-    response: Response = yield Ask(TARGET, request)
-    return response

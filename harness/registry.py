@@ -28,11 +28,12 @@ def register(kind: Kind, name: str, reference: str) -> None:
 
 def load(kind: Kind, name: str) -> Any:
     """The object registered as `name`. Raises KeyError where there is none."""
-    if (kind, name) not in _objects:
+    found = _objects.get((kind, name))
+    if found is None:
         reference = _references[kind].get(name) or _installed(kind)[name]
         module, _, attribute = reference.partition(":")
-        _objects[kind, name] = getattr(import_module(module), attribute)
-    return _objects[kind, name]
+        found = _objects[kind, name] = getattr(import_module(module), attribute)
+    return found
 
 
 def known(kind: Kind, name: str) -> bool:

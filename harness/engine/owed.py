@@ -32,6 +32,8 @@ class FinalKeys:
         return len(self._keys)
 
     def __contains__(self, key: str) -> bool:
+        if not self._keys:
+            return False
         wanted = prefix(key)
         at = bisect_left(self._keys, wanted)
         return at < len(self._keys) and self._keys[at] == wanted

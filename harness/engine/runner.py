@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from harness.engine.owed import TARGET_KINDS
 from harness.engine.pace import closed_loop
 from harness.engine.progress import Progress, Tally
 from harness.errors import StoreError
-from harness.flow import TARGET, AskFailed, Flow, Helper, single_turn
+from harness.flow import TARGET, AskFailed, Helper
 from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
 from harness.model import (
     Call,
@@ -97,7 +97,7 @@ async def run_trial(world: World, target: Target, trial: Trial, graders: GraderS
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
     try:
-        response = await drive(_flow(trial), asker.ask, world.call_tool, journal)
+        response = await _answer(world, trial, journal, asker)
         conversation = len(journal.exchanges)
         grades = await _graded(world, trial, graders, journal, asker)
     except AskFailed as failed:
@@ -118,12 +118,17 @@ def _unsent(response: Response) -> bool:
     return error is not None and not response.attempts and (error.boundary == "budget" or error.kind == INTERRUPTED)
 
 
-def _flow(trial: Trial) -> Flow[Response]:
-    if trial.conversation is None:
-        return single_turn(trial.request)
-    from harness.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
+async def _answer(world: World, trial: Trial, journal: Journal, asker: _Asker) -> Response:
+    """The target's answer, of a conversation the last. Raises AskFailed."""
+    if trial.conversation is not None:
+        from harness.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
 
-    return converse(trial, trial.conversation)
+        return await drive(converse(trial, trial.conversation), asker.ask, world.call_tool, journal)
+    exchange = await asker.ask(TARGET, trial.request, FIRST)
+    journal.exchange(exchange)
+    if exchange.response.error is not None:
+        raise AskFailed(exchange.response)
+    return exchange.response
 
 
 async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
@@ -133,7 +138,11 @@ async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Jour
             grades.append(grader.unreached())
             continue
         before = len(journal.exchanges)
-        grade = await drive(grader.grade(answer), asker.ask, world.call_tool, journal, prefix=f"g{place}.")
+        graded = grader.grade(answer)
+        if isinstance(graded, Grade):
+            grades.append(graded)
+            continue
+        grade = await drive(graded, asker.ask, world.call_tool, journal, prefix=f"g{place}.")
         own = journal.exchanges[before:]
         grades.append(replace(grade, exchanges=tuple(own)) if own else grade)
     return tuple(grades)
@@ -158,7 +167,7 @@ def _record(
     score, passed = verdict(grades, trial.threshold)
     parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
     if trial.conversation is not None:
-        from harness.conversation import flags as flags_of  # noqa: PLC0415 - see _flow
+        from harness.conversation import flags as flags_of  # noqa: PLC0415 - see _answer
 
         flags += flags_of(exchanges)
     who = trial.identity
@@ -201,10 +210,13 @@ class _Asker:
     def __init__(self, world: World, target: Target, trial: Trial) -> None:
         self._world, self._target, self._trial = world, target, trial
 
-    async def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
+    def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Awaitable[Exchange]:
         """Ask the trial's target, or the helper of that name."""
         if helper is None:
-            return await self._asked(self._target, role, request, position)
+            return self._asked(self._target, role, request, position)
+        return self._helped(helper, role, request, position)
+
+    async def _helped(self, helper: str, role: str, request: Request, position: str) -> Exchange:
         whom, progress = self._world.helpers[helper], self._world.progress
         exchange = await self._asked(whom.target, role, whom.fitted(request), position)
         progress.helpers[helper].heard(exchange)

@@ -27,6 +27,7 @@ REASON_LIMIT = 2_000
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _KEPT = 1_024
+_NO_ANSWER = Error("grader", "no_answer", "no answer")
 _SCALARS = frozenset((str, int, bool, type(None)))
 
 
@@ -54,30 +55,32 @@ class Grader:
     threshold: float | None
     verdict_on: Callable[[Answer], Grading]
 
-    def grade(self, answer: Answer) -> Flow[Grade]:
-        """The grade of one answer. Whatever goes wrong in the grader is a null grade with an error; nothing is raised."""
+    def grade(self, answer: Answer) -> Grade | Flow[Grade]:
+        """The grade of one answer, or the flow that leads to it where the grader asks first.
+
+        Whatever goes wrong in the grader is a null grade with an error; nothing is raised.
+        """
         try:
             grading = self.verdict_on(answer)
-            verdict = grading if isinstance(grading, Verdict) else (yield from grading)
-            return Grade(self.name, _checked(verdict), verdict.reason[:REASON_LIMIT], self.weight, self.threshold)
-        except GraderError as error:
-            return self._ungraded(error.error)
-        except AskFailed as failed:
-            reason = failed.response.error
-            return self._ungraded(
-                Error("grader", reason.kind, reason.message, reason.retryable)
-                if reason
-                else Error("grader", "no_answer", "no answer")
-            )
-        except Exception as bug:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
-            return self._ungraded(Error("grader", "raised", f"{type(bug).__name__}: {bug}"[:REASON_LIMIT]))
+            return self._grade(grading) if isinstance(grading, Verdict) else self._asking(grading)
+        except Exception as broken:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
+            return self._ungraded(broken)
+
+    def _asking(self, grading: Flow[Verdict]) -> Flow[Grade]:
+        try:
+            return self._grade((yield from grading))
+        except Exception as broken:  # noqa: BLE001 - as above
+            return self._ungraded(broken)
+
+    def _grade(self, verdict: Verdict) -> Grade:
+        return Grade(self.name, _checked(verdict), verdict.reason[:REASON_LIMIT], self.weight, self.threshold)
 
     def unreached(self) -> Grade:
         """The grade of a turn that never came."""
         return Grade(self.name, False, "the conversation ended before this turn", self.weight, self.threshold)
 
-    def _ungraded(self, error: Error) -> Grade:
-        return Grade(self.name, None, "", self.weight, self.threshold, error=error)
+    def _ungraded(self, broken: Exception) -> Grade:
+        return Grade(self.name, None, "", self.weight, self.threshold, error=_error(broken))
 
 
 def build(specs: Sequence[GraderSpecLike]) -> tuple[Grader, ...]:
@@ -89,8 +92,14 @@ def grade_all(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ..
     """Every grader's grade of one answer, in order."""
     grades = []
     for grader in graders:
-        grades.append((yield from grader.grade(answer)))  # noqa: PERF401 - no comprehension may yield
+        grades.append((yield from grade_of(grader, answer)))  # noqa: PERF401 - no comprehension may yield
     return tuple(grades)
+
+
+def grade_of(grader: Grader, answer: Answer) -> Flow[Grade]:
+    """The grader's grade of one answer, as a flow in any case."""
+    grade = grader.grade(answer)
+    return grade if isinstance(grade, Grade) else (yield from grade)
 
 
 def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
@@ -129,7 +138,7 @@ def _substituting(
     keys, names = tuple(variables), tuple(variables.values())
 
     def check(*values: Any) -> Arguments:
-        return _fit(kind, {**plain, **dict(zip(keys, values, strict=True))})
+        return _fit(kind, {**plain, **dict(zip(keys, values))})  # noqa: B905 - as many as there are names
 
     remembered = lru_cache(_KEPT, typed=True)(check)
 
@@ -161,6 +170,16 @@ def _fit(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
         return checked_arguments(kind, arguments)
     except ValueError as invalid:
         raise GraderError("invalid_arguments", f"for this case, {invalid}") from None
+
+
+def _error(broken: Exception) -> Error:
+    """What to say of a grader that ended with this."""
+    if isinstance(broken, GraderError):
+        return broken.error
+    if isinstance(broken, AskFailed):
+        reason = broken.response.error
+        return Error("grader", reason.kind, reason.message, reason.retryable) if reason else _NO_ANSWER
+    return Error("grader", "raised", f"{type(broken).__name__}: {broken}"[:REASON_LIMIT])
 
 
 def _checked(verdict: Verdict) -> bool | float | str:

@@ -16,7 +16,7 @@ from pydantic import Field, PlainValidator
 
 from harness.flow import Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
-from harness.graders.build import Grader, checked_arguments
+from harness.graders.build import Grader, checked_arguments, grade_of
 from harness.model import Grade
 from harness.registry import known, load
 
@@ -95,7 +95,7 @@ class Several(Arguments):
 
 
 def _not(arguments: Not, answer: Answer) -> Flow[Verdict]:
-    grade = yield from arguments.grader.grade(answer)
+    grade = yield from grade_of(arguments.grader, answer)
     passed = _decided(grade)
     return Verdict(not passed, f"{grade.name} passed" if passed else "")
 
@@ -112,7 +112,7 @@ def _until(deciding: bool, graders: Sequence[Grader], answer: Answer) -> Flow[Ve
     """`deciding` as soon as one part says so; its opposite where all say that; else undecided, for the first part's reason."""
     grades = []
     for grader in graders:
-        grade = yield from grader.grade(answer)
+        grade = yield from grade_of(grader, answer)
         if grade.passed is deciding:
             return Verdict(deciding, "" if deciding else _because(grade))
         grades.append(grade)

@@ -91,7 +91,7 @@ def _plain(group: str | bytes | None) -> str:
 
 def _number_of(value: Any) -> Decimal:
     """What a suite or a case gives as a number: a number, or a text that holds one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise ValueError("must be a number, or a text with a number in it")  # noqa: TRY004 - pydantic's contract
     number = read_number(value) if isinstance(value, str) else Decimal(str(value))
     if number is None or not number.is_finite():

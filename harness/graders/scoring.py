@@ -15,8 +15,9 @@ from harness.model import Grade
 def verdict(grades: Sequence[Grade], threshold: float | None = None) -> tuple[float | None, bool | None]:
     """(score in 0..1, passed), each None where there is none; `threshold` is the case's own, on the score."""
     deciding = [grade for grade in grades if grade.weight > 0]
-    if None in [grade.value for grade in deciding]:
-        return None, None
+    for grade in deciding:
+        if grade.value is None:
+            return None, None
     score = _weighted_mean(deciding)
     if threshold is not None:
         return score, None if score is None else score >= threshold
@@ -25,7 +26,7 @@ def verdict(grades: Sequence[Grade], threshold: float | None = None) -> tuple[fl
 
 
 def _weighted_mean(grades: Sequence[Grade]) -> float | None:
-    scored = [(float(grade.value), grade.weight) for grade in grades if isinstance(grade.value, bool | float | int)]
+    scored = [(float(grade.value), grade.weight) for grade in grades if isinstance(grade.value, (float, int))]
     if len(scored) < 2:
         return scored[0][0] if scored else None
     values = [value for value, _ in scored]

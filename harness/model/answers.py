@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct, field
@@ -165,7 +165,12 @@ class Exchange(Struct, frozen=True):
     cost: Cost = Cost()
 
 
-def dollars(exchanges: Sequence[Exchange]) -> float | None:
+def dollars(exchanges: Iterable[Exchange]) -> float | None:
     """US dollars of them all; unknown (None) where one is unknown, or where there are none."""
-    known = [usd for each in exchanges if (usd := each.cost.usd) is not None]
-    return sum(known) if known and len(known) == len(exchanges) else None
+    total = None
+    for each in exchanges:
+        usd = each.cost.usd
+        if usd is None:
+            return None
+        total = usd if total is None else total + usd
+    return total

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from harness.model.asking import Request
 
 
-class Price(Struct, frozen=True):
+class Price(Struct, frozen=True, cache_hash=True):
     """US dollars per million tokens; None = unknown. `per_request` is dollars. `source` says where the figures are from.
 
     `tiers` are the prices of a whole request whose input tokens exceed a threshold, in ascending order of it.
@@ -73,7 +73,7 @@ class Target(Struct, frozen=True):
     env: tuple[str, ...] = ()
 
 
-class Auth(Struct, frozen=True):
+class Auth(Struct, frozen=True, cache_hash=True):
     """Where an API key goes: `header: prefix + value of the variable env`."""
 
     env: str

@@ -37,8 +37,8 @@ TEMPLATE_BOUND = 256
 TOOLS_BOUND = 1024
 """Most tokens of instructions that a template adds where tools or a response format are given."""
 
-_OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens")
-_SAMPLES = ("candidateCount", "n")
+_OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens"})
+_SAMPLES = frozenset({"candidateCount", "n"})
 
 
 def cost(usage: Usage, price: Price) -> float | None:
@@ -49,7 +49,7 @@ def cost(usage: Usage, price: Price) -> float | None:
     if usage.input is None or usage.output is None:
         return None
     rates = _rates(price)
-    level = rates.above(usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h)
+    level = rates if not rates.tiers else rates.above(usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h)
     tokens = (
         level.input * usage.input
         + level.cache_read * usage.cache_read
@@ -73,6 +73,8 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
     An attempt costs nothing where nothing was sent or the server refused it. One whose tokens are unknown (a stream that was
     cut) makes the sum unknown.
     """
+    if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the usual one
+        return Cost(reported_cost(usage), None if price is None else cost(usage, price))
     billed = [attempt.usage for attempt in attempts if not _is_free(attempt)]
     return Cost(
         reported=_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
@@ -116,28 +118,33 @@ def upper_bound(
         return None
     most = input_bound(request, image_tokens or IMAGE_BOUND) + (_size(json_text(extra_body)) if extra_body else 0)
     rates = _rates(price)
-    levels = (rates, *(tier for above, tier in rates.tiers if most > above))
-    return rates.dollars(max([level.dearest_input * most + level.output * output for level in levels]))
+    dearest = rates.dearest_input * most + rates.output * output
+    for above, tier in rates.tiers:
+        if most > above:
+            dearest = max(dearest, tier.dearest_input * most + tier.output * output)
+    return rates.dollars(dearest)
 
 
 def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
     """The most input tokens `request` can have: no token is shorter than a byte, plus what templates and images add."""
-    size = _size(request.prompt or "") + sum([_message_size(message) for message in request.messages])
-    overhead = TEMPLATE_BOUND + MESSAGE_BOUND * len(request.messages)
+    size = TEMPLATE_BOUND if request.prompt is None else TEMPLATE_BOUND + _size(request.prompt)
+    for message in request.messages:
+        size += MESSAGE_BOUND + _message_size(message)
     if request.tools or request.response_format:
         # Templates write JSON with line breaks and indents of their own: no more of them than it has characters.
-        overhead += TOOLS_BOUND + 2 * _size(json_text([request.tools, request.response_format]))
-    return size + overhead + image_tokens * len(images_of(request.messages))
+        size += TOOLS_BOUND + 2 * _size(json_text([request.tools, request.response_format]))
+    return size + image_tokens * len(images_of(request.messages))
 
 
 def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
     """The most output tokens `request` can have, over all its samples; None where nothing says."""
     # What a target adds to the body overrides the request's own, under whichever name its server knows.
     sent = {**request.sampling, **extra_body, **_generation(extra_body)} if extra_body else request.sampling
-    limits = [limit for name in _OUTPUT_LIMITS if isinstance(limit := sent.get(name), int)]
+    limits = [limit for name, limit in sent.items() if name in _OUTPUT_LIMITS and isinstance(limit, int)]
     most = max(limits) if limits else context
-    samples = next((count for name in _SAMPLES if isinstance(count := sent.get(name), int)), 1)
-    return None if most is None else most * samples
+    if most is None or _SAMPLES.isdisjoint(sent):
+        return most
+    return most * max([count for name in _SAMPLES if isinstance(count := sent.get(name), int)], default=1)
 
 
 def _generation(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -235,6 +242,9 @@ def _size(text: str) -> int:
 def _message_size(message: Message) -> int:
     """Bytes of all that a message holds."""
     size = len(message.role) + _size(message.text)
-    for more in (message.name, message.tool_call_id, json_text(message.tool_calls) if message.tool_calls else None):
-        size += _size(more) if more else 0
+    if message.tool_calls:
+        size += _size(json_text(message.tool_calls))
+    for more in (message.name, message.tool_call_id):
+        if more:
+            size += _size(more)
     return size

@@ -50,6 +50,7 @@ def grid(width: int, height: int) -> tuple[int, int]:
     return min(_CANVASES, key=fit)
 
 
+@lru_cache
 def image_bound(model: str) -> int:
     """The most tokens one image can take of a model: what fits on Llama 4's largest canvas, else what any model takes."""
     return LLAMA_4_MOST if "llama-4" in model.lower() else IMAGE_BOUND

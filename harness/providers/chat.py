@@ -64,7 +64,8 @@ def arguments(text: str) -> dict[str, Any]:
 
 def message(turn: Message, identifier: Callable[[str], str] = as_sent) -> dict[str, Any]:
     """`turn` as OpenAI's chat format has it; `identifier` maps tool call ids to what the server accepts."""
-    encoded: dict[str, Any] = {"role": turn.role, "content": _content(turn.content)}
+    content = turn.content
+    encoded: dict[str, Any] = {"role": turn.role, "content": content if type(content) is str else _content(content)}
     if turn.tool_calls:
         encoded["tool_calls"] = [_tool_call(call, identifier) for call in turn.tool_calls]
     if turn.tool_call_id is not None:
@@ -221,8 +222,8 @@ class Answer:
         return Message(
             role="assistant",
             content=join_surrogates("".join(self._text or self._refusal)),
-            reasoning=join_surrogates("".join(self._reasoning)) or None,
-            tool_calls=tuple(call.whole(place) for place, call in enumerate(self._calls.values())),
+            reasoning=join_surrogates("".join(self._reasoning)) if self._reasoning else None,
+            tool_calls=tuple([call.whole(place) for place, call in enumerate(self._calls.values())]) if self._calls else (),
         )
 
     def _think(self, thoughts: list[Any], others: list[Any]) -> Signal:
@@ -234,9 +235,13 @@ class Answer:
         return Signal.REASONING if said is _NOTHING and thought else said
 
     def _rest(self, delta: Mapping[str, Any], signal: Signal) -> Signal:
-        thought = self.think(delta.get("reasoning_content") or delta.get("reasoning"))
-        signal = thought if signal is _NOTHING else signal
-        signal = _ANSWER if self.decline(delta.get("refusal")) is _ANSWER else signal
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning:
+            thought = self.think(reasoning)
+            signal = thought if signal is _NOTHING else signal
+        refusal = delta.get("refusal")
+        if refusal and self.decline(refusal) is _ANSWER:
+            signal = _ANSWER
         calls = delta.get("tool_calls")
         return _ANSWER if calls and self.call(calls) is _ANSWER else signal
 

@@ -67,7 +67,7 @@ class AnswerDecoder:
     def body(self, data: bytes) -> None:
         """Take a whole JSON body of a 2xx answer."""
         self._is_whole = True
-        if not data.strip():
+        if not data or data.isspace():
             self._fail(failures.empty("with an empty body"))
             return
         try:
@@ -144,7 +144,8 @@ class AnswerDecoder:
         if self._answer.blank:
             self._flags["empty"] = None
         elif not self._answer.refused:
-            self._flags.update(dict.fromkeys(self._heeded.flags(message, reason)))
+            for flag in self._heeded.flags(message, reason):
+                self._flags[flag] = None
 
     # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -6,7 +6,6 @@ text that is no JSON, a tool that had to be called and was not. The flags are `i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from harness.model import FinishReason, Message, Request
@@ -35,17 +34,19 @@ class Heeded:
                 self._most = max(self._most, index if type(index) is int else place)
                 self._logprobs = self._logprobs or bool(choice.get("logprobs"))
 
-    def flags(self, answer: Message, reason: FinishReason) -> Iterator[str]:
+    def flags(self, answer: Message, reason: FinishReason) -> list[str]:
         """What was ignored, of a complete answer."""
+        flags = []
         if self._samples > self._most + 1:
-            yield "ignored_n"
+            flags.append("ignored_n")
         if not self._logprobs:
-            yield "ignored_logprobs"
+            flags.append("ignored_logprobs")
         request = self._request
         if request.response_format is not None and reason == "stop" and not answer.tool_calls and not _is_json(answer.text):
-            yield "ignored_response_format"
+            flags.append("ignored_response_format")
         if request.tool_choice not in (None, "auto", "none") and reason == "stop" and not answer.tool_calls:
-            yield "ignored_tool_choice"
+            flags.append("ignored_tool_choice")
+        return flags
 
 
 def _is_json(text: str) -> bool:

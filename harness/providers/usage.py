@@ -24,14 +24,19 @@ def read(raw: Any) -> Usage | None:
     if not isinstance(raw, dict):
         return None
     prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
-    neurons, cost = amount(raw.get("neurons")), _cost(raw)
+    neurons = amount(raw["neurons"]) if "neurons" in raw else None
+    cost = _cost(raw) if "cost" in raw or "is_byok" in raw else None
     if not prompt and not completion and not neurons and not cost:
         return None
-    within_prompt, within_completion = _details(raw, "prompt_tokens_details"), _details(raw, "completion_tokens_details")
-    cached = count(within_prompt.get("cached_tokens")) or count(raw.get("prompt_cache_hit_tokens")) or 0
-    # OpenAI's name, vLLM's name
-    written = count(within_prompt.get("cache_write_tokens")) or count(within_prompt.get("created_cache_tokens")) or 0
-    reasoning = count(within_completion.get("reasoning_tokens")) or 0
+    cached = written = reasoning = 0
+    if within := _details(raw, "prompt_tokens_details"):
+        cached = count(within.get("cached_tokens")) or 0
+        # OpenAI's name, vLLM's name
+        written = count(within.get("cache_write_tokens")) or count(within.get("created_cache_tokens")) or 0
+    if not cached and "prompt_cache_hit_tokens" in raw:
+        cached = count(raw["prompt_cache_hit_tokens"]) or 0
+    if within := _details(raw, "completion_tokens_details"):
+        reasoning = count(within.get("reasoning_tokens")) or 0
     return Usage(
         input=None if prompt is None else max(0, prompt - cached - written),
         output=None if completion is None else max(0, completion - reasoning),
@@ -62,7 +67,7 @@ def with_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | Non
     """`usage` with the neurons of Cloudflare's response header, where the body told none."""
     if usage is not None and usage.neurons is not None:
         return usage
-    neurons = amount(headers.get(NEURONS_HEADER))
+    neurons = amount(headers[NEURONS_HEADER]) if NEURONS_HEADER in headers else None
     return usage if neurons is None else replace(usage or Usage(), neurons=neurons)
 
 

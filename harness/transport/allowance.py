@@ -33,10 +33,13 @@ class Allowance(NamedTuple):
         return self.seconds * min(1.0, missing / spent) if missing > 0 and spent > 0 else 0.0
 
 
+def told_by(headers: Mapping[str, str]) -> bool:
+    """Whether `headers` say anything of it; header names are lower case."""
+    return _ANTHROPIC in headers or _OPENAI in headers
+
+
 def wait(headers: Mapping[str, str], tokens: int) -> float:
-    """Seconds until one more request of `tokens` fits; 0 where it does or nothing can be told. Header names are lower case."""
-    if _ANTHROPIC not in headers and _OPENAI not in headers:  # most answers, and asked of each
-        return 0.0
+    """Seconds until one more request of `tokens` fits; 0 where it does or nothing can be told."""
     return max((told.wait(1 if counts_requests else tokens) for told, counts_requests in _told(headers)), default=0.0)
 
 

@@ -56,20 +56,21 @@ class Connection(asyncio.Protocol):
         self._sink: Callable[[int, bytes], bool] | None = None
         self.write_paused = False
         self.lost = False
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._pieces: list[bytes] = []
         self._clear(Arrivals(), body_expected=True)
         self.complete = True
 
     def _clear(self, arrivals: Arrivals, *, body_expected: bool) -> None:
         self.arrivals = arrivals
         self.status = 0
-        self.http_version = b"HTTP/1.1"
         self.headers: list[tuple[bytes, bytes]] = []
-        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._chunks.clear()
+        self._pieces.clear()
         self.complete = False
         self.reusable = False
         self.error: httpx.TransportError | None = None
         self._body_expected = body_expected
-        self._pieces: list[bytes] = []
         self._waiting_bytes = 0
         self._reading_paused = False
         self._interim = False
@@ -81,6 +82,12 @@ class Connection(asyncio.Protocol):
     def usable(self) -> bool:
         """Whether a new exchange may begin here."""
         return self.complete and self.reusable and not self.lost
+
+    @property
+    def http_version(self) -> bytes:
+        """The answer's own, as httpx writes it."""
+        version: str = self._parser.get_http_version()
+        return b"HTTP/" + version.encode()
 
     def opened(self) -> None:
         """A fresh connection may carry an exchange."""
@@ -212,7 +219,9 @@ class Connection(asyncio.Protocol):
             self.abort()
             return
         if not self.status:
-            self._head_arrives(arrival, len(data))
+            self._head_size += len(data)
+            if self.arrivals.first_byte is None:
+                self.arrivals.first_byte = arrival
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -227,11 +236,6 @@ class Connection(asyncio.Protocol):
             self._fail(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
         if self.status or self.error is not None:
             self._wake()
-
-    def _head_arrives(self, arrival: int, size: int) -> None:
-        if self.arrivals.first_byte is None:
-            self.arrivals.first_byte = arrival
-        self._head_size += size
 
     def _malformed(self, error: Exception) -> None:
         if self.complete:  # bytes after the answer: it stands, the connection does not
@@ -308,7 +312,6 @@ class Connection(asyncio.Protocol):
             self.headers = []
             return
         self.status = status
-        self.http_version = b"HTTP/" + self._parser.get_http_version().encode()
         if not self._body_expected:
             self.complete = True
 

@@ -38,11 +38,13 @@ class Limit:
         lane = self._lanes.get(call.target.name) or self._lane(call.target)
         slot = await lane.slots.acquire()
         try:
-            slot.due = self._clock.now_ns() if call.due is None else call.due
-            if not lane.open:
+            now = self._clock.now_ns()
+            slot.due = now if call.due is None else call.due
+            if not lane.open_at(now):
                 await lane.admit(self._tokens(call) if lane.quota.counts_tokens else 0)
-            slot.started = started = self._clock.now_ns()
-            lane.slowdown.start(started)
+                now = self._clock.now_ns()
+            slot.started = now
+            lane.slowdown.start(now)
             response = await self._inner(call, slot)
             lane.slowdown.observe(response, self._clock.now_ns())
             return response
@@ -67,11 +69,8 @@ class _Quota:
         self._requests: Rate | None = None
         self._tokens: Rate | None = None
         self.turn = Lock()
-
-    @property
-    def unlimited(self) -> bool:
+        self.unlimited = True
         """Whether nothing is ever waited for here."""
-        return self._requests is None and self._tokens is None
 
     @property
     def counts_tokens(self) -> bool:
@@ -82,6 +81,7 @@ class _Quota:
         """Let the limits of one more target hold as well."""
         self._requests = _tighter(self._requests, limits.rpm)
         self._tokens = _tighter(self._tokens, limits.tpm)
+        self.unlimited = self._requests is None and self._tokens is None
 
     def ready(self, tokens: int, now: int) -> int:
         """The earliest time, `now` or later, for one more request of `tokens`."""
@@ -106,13 +106,9 @@ class _Lane:
         self._clock = clock
         self._turn = Lock()
 
-    @property
-    def open(self) -> bool:
-        """Whether a request may start at once, and takes nothing from anybody."""
-        if not self.quota.unlimited or self._turn.locked():
-            return False
-        now = self._clock.now_ns()
-        return self.slowdown.ready(now) <= now
+    def open_at(self, now: int) -> bool:
+        """Whether a request may start `now`, and takes nothing from anybody."""
+        return self.quota.unlimited and not self._turn.locked() and self.slowdown.ready(now) <= now
 
     async def admit(self, tokens: int) -> None:
         """Wait until a request of `tokens` may start, and take it from the quota."""

@@ -48,6 +48,8 @@ class Reading:
         self._over_at = self._loop.time() + self._timeouts.total
         self.arrivals = Arrivals()
         self.status: int | None = None
+        self.succeeded = self.redirected = False
+        """Whether the status is 2xx; whether it is 3xx, and the answer elsewhere."""
         self.headers: dict[str, str] = {}
         self._kept: dict[str, str] = {}
         self._body: list[bytes] = []
@@ -58,16 +60,6 @@ class Reading:
         self._reads = 0
         self._first_answer: int | None = None
         self._last_read: int | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether the status is 2xx."""
-        return self.status is not None and 200 <= self.status < 300
-
-    @property
-    def redirected(self) -> bool:
-        """Whether the answer lies elsewhere."""
-        return self.status is not None and 300 <= self.status < 400
 
     def clock(self) -> tuple[float, Waiting]:
         """When the clock that runs out next does (the loop's time), and which one that is.
@@ -94,7 +86,8 @@ class Reading:
 
         Raises httpx.TransportError and the caps' ValueErrors.
         """
-        self.status = answer.status
+        self.status = status = answer.status
+        self.succeeded, self.redirected = 200 <= status < 300, 300 <= status < 400
         self._take_headers(answer.headers)
         if self.redirected:
             return
@@ -114,7 +107,7 @@ class Reading:
 
     def _is_stream(self) -> bool:
         """Whether events follow: by Content-Type; where that says nothing, by what was asked."""
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = _media_type(self.headers.get("content-type", ""))
         if kind == "text/event-stream":
             return True
         return self._call.request.stream and not kind.endswith(("json", "html"))
@@ -228,6 +221,11 @@ class Reading:
             events=tuple(events),
             reads=self._reads,
         )
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 @lru_cache(maxsize=1024)

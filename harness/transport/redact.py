@@ -41,7 +41,7 @@ class Redactor:
 
     def touches(self, data: bytes) -> bool:
         """Whether a secret is in `data`."""
-        return any(form in data for form, _ in self._bytes)
+        return bool(self._bytes) and any(form in data for form, _ in self._bytes)
 
     def data(self, data: bytes) -> bytes:
         """`data` without secrets: the same object where there are none."""

@@ -53,7 +53,7 @@ class Slowdown:
         """An attempt starts at `now`."""
         if self._first_start is None:
             self._first_start = self._counted_at = now
-        gap = self.gap(now)
+        gap = self.gap(now) if self._gap else 0.0
         self._next = now + round(gap * self._random.uniform(0.5, 1.5) * 1e9) if gap else 0
 
     def gap(self, now: int) -> float:
@@ -75,10 +75,11 @@ class Slowdown:
         elif response.attempts and response.attempts[-1].status is not None:
             self._accepted = self._remembered(now) + 1
             self._counted_at = now
-            used = response.usage
-            tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
-            if short := allowance.wait(response.headers, tokens):
-                self._ran_short(short, now)
+            if allowance.told_by(response.headers):
+                used = response.usage
+                tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
+                if short := allowance.wait(response.headers, tokens):
+                    self._ran_short(short, now)
 
     def _refused(self, retry_after: float | None, now: int) -> None:
         if retry_after is not None and retry_after >= 0:

@@ -25,23 +25,21 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason = ""
-        self._asked = asyncio.Event()
-
-    @property
-    def asked(self) -> bool:
+        self.asked = False
         """Whether the run is to end."""
-        return self._asked.is_set()
+        self._told = asyncio.Event()
 
     def ask(self, reason: str) -> None:
         """End the run."""
         self.reason = self.reason or reason
-        self._asked.set()
+        self.asked = True
+        self._told.set()
 
     async def nap(self, seconds: float) -> None:
         """Sleep, but not past the end of the run: for whoever asks again afterwards (`Retry`)."""
         try:
             async with asyncio.timeout(seconds):
-                await self._asked.wait()
+                await self._told.wait()
         except TimeoutError:
             return
 

@@ -12,10 +12,10 @@ connection, but only where not one byte of an answer had come.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine
 from time import perf_counter_ns
 from types import TracebackType
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -25,8 +25,7 @@ from harness.transport.request import Outgoing, head
 from harness.transport.turns import Turns
 
 
-@dataclass(slots=True)
-class _Waits:
+class _Waits(NamedTuple):
     """The seconds each step may take, None for ever."""
 
     connect: float | None
@@ -44,9 +43,11 @@ class Wire(httpx.AsyncBaseTransport):
         self._url: httpx.URL | None = None  # where the connection leads
         self._busy = False
 
-    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> Connection:
+    def exchange(
+        self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None
+    ) -> Coroutine[Any, Any, Connection]:
         """As a `Line` does it."""
-        return await self._send(request.template.url, request.message(), arrivals, _Waits(connect, first, first))
+        return self._send(request.template.url, request.message(), arrivals, _Waits(connect, first, first))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As an httpx transport does it."""

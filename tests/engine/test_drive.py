@@ -8,13 +8,18 @@ from collections.abc import Mapping
 import pytest
 
 from harness.engine.drive import Journal, drive
-from harness.flow import Ask, AskFailed, Flow, single_turn
+from harness.flow import Ask, AskFailed, Flow
 from harness.model import Error, Exchange, Message, Request, Response, ToolCall, ToolResult
 from harness.records import ExchangeLine, Line, ToolLine
 
 
 def request(text: str) -> Request:
     return Request((Message("user", text),))
+
+
+def single_turn(asked: Request) -> Flow[Response]:
+    response: Response = yield Ask("target", asked)
+    return response
 
 
 class Model:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.flow import Ask, AskFailed, Flow
-from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build, grade_all
+from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build, grade_all, grade_of
 from harness.model import Error, Request, Response
 from harness.registry import load, names
 from tests.graders.grading import error_of, finish, grade, spec
@@ -69,8 +69,8 @@ def test_values_that_are_equal_in_python_are_not_mixed_up(value: Any, text: str)
     """One grader sees them all in turn, so that anything it remembers would show."""
     (grader,) = build([spec("equals")])
     for expected in (1, True, 0, False, 0.0, -0.0, value):
-        finish(grader.grade(Answer("", expected=expected)))
-    assert finish(grader.grade(Answer(text, expected=value))).value is True
+        finish(grade_of(grader, Answer("", expected=expected)))
+    assert finish(grade_of(grader, Answer(text, expected=value))).value is True
 
 
 def test_a_template_may_be_part_of_a_text_and_of_a_list() -> None:
@@ -119,7 +119,7 @@ def test_a_failed_ask_is_a_null_grade_that_may_be_tried_again() -> None:
         response = yield Ask("judge", Request())
         return Verdict(response.text == "yes")
 
-    flow = grader_of(judging).grade(Answer("a"))
+    flow = grade_of(grader_of(judging), Answer("a"))
     next(flow)
     with pytest.raises(StopIteration) as ended:
         flow.throw(AskFailed(Response(error=Error("transport", "timeout", "no answer in 60 s", retryable=True))))
@@ -131,8 +131,8 @@ def test_a_grader_can_say_that_it_cannot_say() -> None:
     def unsure(answer: Answer) -> Verdict:
         raise GraderError("unparseable", "the judge gave no verdict", retryable=True)
 
-    assert error_of(finish(grader_of(unsure).grade(Answer("a")))).retryable is True
-    assert error_of(finish(grader_of(lambda answer: Verdict(None, "no idea")).grade(Answer("a")))).message == "no idea"
+    assert error_of(finish(grade_of(grader_of(unsure), Answer("a")))).retryable is True
+    assert error_of(finish(grade_of(grader_of(lambda answer: Verdict(None, "no idea")), Answer("a")))).message == "no idea"
 
 
 def test_a_name_nobody_registered_is_a_key_error() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Answer, build
+from harness.graders import Answer, build, grade_of
 from harness.model import ToolCall, ToolResult
 from tests.graders.grading import error_of, finish, grade, spec
 
@@ -91,8 +91,8 @@ def test_a_score_needs_a_threshold_to_take_part() -> None:
 def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
     for kind, arguments in (("any", {"graders": [part]}), ("not", {"grader": {"not": part}})):
         (grader,) = build([spec(kind, arguments)])
-        assert finish(grader.grade(Answer("yes", expected="yes"))).value is True
-        assert finish(grader.grade(Answer("no", expected="yes"))).value is False
+        assert finish(grade_of(grader, Answer("yes", expected="yes"))).value is True
+        assert finish(grade_of(grader, Answer("no", expected="yes"))).value is False
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Answer, build
+from harness.graders import Answer, build, grade_of
 from harness.model import Error, Image, Message, Text, ToolCall, ToolResult, Usage
 from tests.graders.grading import error_of, finish, grade, spec
 
@@ -109,5 +109,5 @@ def test_what_names_no_function_is_refused_when_built(function: str) -> None:
 
 def test_a_label_cannot_fail_and_a_score_only_under_its_threshold() -> None:
     (grader,) = build([spec("python", ADDRESS, threshold=0.5)])
-    outcomes = [finish(grader.grade(Answer("")), returning(value)).passed for value in ("polite", 0.4, 0.5)]
+    outcomes = [finish(grade_of(grader, Answer("")), returning(value)).passed for value in ("polite", 0.4, 0.5)]
     assert outcomes == [None, False, True]
