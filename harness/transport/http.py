@@ -32,7 +32,7 @@ from harness.transport.send import refusal
 from harness.transport.slots import Slot
 from harness.transport.sse import EventTooLargeError
 from harness.transport.turns import Turns
-from harness.transport.watch import Watch
+from harness.transport.watch import Watches
 from harness.transport.wire import Wire
 
 _DEFAULT_HEADERS = (
@@ -57,6 +57,7 @@ class Http:
         self._redactor = Redactor(secrets)
         self._open = open or partial(open_transport, turns=Turns())
         self._opened: list[Line] = []
+        self._watches = Watches()
         self._reach = Reach()
         self._template = lru_cache(maxsize=1024)(self._make_template)
 
@@ -74,7 +75,7 @@ class Http:
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
         timeouts = call.target.limits.timeouts
-        watch = Watch(lambda: reading.clock()[0])
+        watch = self._watches.until(reading.due)
         try:
             with watch:
                 request, line = self._request(call), self._line(slot, call.target)
@@ -90,7 +91,7 @@ class Http:
         except TimeoutError:
             if not watch.expired:
                 raise
-            return late(reading.clock()[1], self._scene(call, reading))
+            return late(reading.waiting, self._scene(call, reading))
         return _redirect(request.template.url, reading) if reading.redirected else None
 
     def _scene(self, call: Call, reading: Reading) -> Scene:

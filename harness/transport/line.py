@@ -38,7 +38,9 @@ class Line(Protocol):
     """One slot's way to its target."""
 
     async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> Answer:
-        """Send, and wait for the headers: `connect` seconds for a connection, `first` for them to begin. Stamps `arrivals`.
+        """Send, and wait for the headers: `connect` seconds for a connection. Stamps `arrivals`.
+
+        Whoever calls minds the time since `arrivals.sent`; `first` is what a transport that cannot stamp it gives the headers.
 
         Raises httpx.TransportError; then there is nothing to release.
         """

@@ -56,30 +56,34 @@ class Reading:
         self._size = 0
         self._redacted = False
         self._streamed = False
+        self._awaits_content = call.request.stream
+        """Whether the clocks for content apply: the answer is a stream, or may still turn out to be one."""
         self._events: list[int] = []
         self._reads = 0
         self._first_answer: int | None = None
         self._last_read: int | None = None
 
-    def clock(self) -> tuple[float, Waiting]:
-        """When the clock that runs out next does (the loop's time), and which one that is.
+    def due(self) -> float:
+        """When the clock that runs out next does (the loop's time).
 
         Worked out when somebody asks, so that an event has nothing to set but its own mark.
         """
         if self.arrivals.done is not None:  # it is all here, and only waits for its turn
-            return self._loop.time() + GRACE, "total"
-        if self._streamed and not self._decoder.complete:
-            waiting, since, seconds = self._content_clock()
-            when = self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
-            if when < self._over_at:
-                return when, waiting
-        return self._over_at, "total"
-
-    def _content_clock(self) -> tuple[Waiting, int, float]:
-        """The clock for content: its name, when it began (ns), and its seconds."""
+            return self._loop.time() + GRACE
+        if not self._awaits_content or self._decoder.complete:
+            return self._over_at
         if self._events:
-            return "idle", self._events[-1], self._timeouts.idle
-        return "first", self.arrivals.sent or perf_counter_ns(), self._timeouts.first
+            since, seconds = self._events[-1], self._timeouts.idle
+        else:
+            since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
+        return min(self._over_at, self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9)
+
+    @property
+    def waiting(self) -> Waiting:
+        """Which clock that is."""
+        if not self._awaits_content or self._decoder.complete or self.due() == self._over_at:
+            return "total"
+        return "idle" if self._events else "first"
 
     async def take(self, answer: Answer, watch: Watch) -> None:
         """Read `answer` to its end; `watch` is told where a shorter clock begins.
@@ -92,8 +96,9 @@ class Reading:
         if self.redirected:
             return
         self._watch = watch
+        self._awaits_content = self._streamed = self.succeeded and self._is_stream()
         self._inflater = Inflater(self.headers.get("content-encoding", ""))
-        if self.succeeded and self._is_stream():
+        if self._streamed:
             await self._take_stream(answer)
         else:
             await self._take_body(answer)
@@ -124,7 +129,6 @@ class Reading:
         return self._size > MAX_ERROR_BODY and not self.succeeded
 
     async def _take_stream(self, answer: Answer) -> None:
-        self._streamed = True
         self._reader = Reader()
         self._watch.look()
         await answer.pour(self._take_read)

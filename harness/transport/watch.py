@@ -1,8 +1,9 @@
-"""A deadline that moves with every event of a stream, and costs nothing when it does."""
+"""Deadlines that move with every event of a stream, and cost nothing when they do."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -11,18 +12,69 @@ _TICK = 0.001
 """Seconds: the resolution of uvloop's timers. What is due within one is due."""
 
 
-class Watch:
-    """`with Watch(due):` ends its block by TimeoutError at `due()` (the loop's time), as `asyncio.timeout_at` does.
+class Watches:
+    """All deadlines of an event loop, kept by one timer: one for each would cost a twentieth of a request.
 
-    `due` is asked when the timer goes off, and the timer is set again where that was too early: a deadline that moves away
-    needs no word. One that comes nearer does: `look`.
+    The timer stands at the earliest deadline it was told of. Where that one has ended or moved away meanwhile, it is set again
+    for the earliest of those that are open then.
     """
 
-    __slots__ = ("_cancelling", "_due", "_loop", "_task", "_timer", "expired")
+    def __init__(self) -> None:
+        self._open: set[Watch] = set()
+        self._rings_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
-    def __init__(self, due: Callable[[], float]) -> None:
-        self._due = due
-        self._loop = asyncio.get_running_loop()
+    def until(self, due: Callable[[], float]) -> Watch:
+        """`with watches.until(due):` ends its block by TimeoutError at `due()` (the loop's time), as `asyncio.timeout_at` does.
+
+        `due` is asked when the timer rings: a deadline that moves away needs no word. One that comes nearer does: `look`.
+        """
+        return Watch(self, due)
+
+    def opened(self, watch: Watch) -> None:
+        """`watch` is to be kept from now on."""
+        self._open.add(watch)
+        self.look(watch)
+
+    def closed(self, watch: Watch) -> None:
+        """`watch` is over."""
+        self._open.discard(watch)
+
+    def look(self, watch: Watch) -> None:
+        """The deadline of `watch` may be the nearest."""
+        due = watch.due()
+        if due < self._rings_at:
+            self._ring_at(due)
+
+    def _ring_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = due
+        self._timer = asyncio.get_running_loop().call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._rings_at, self._timer = math.inf, None
+        now = asyncio.get_running_loop().time() + _TICK
+        nearest = math.inf
+        for watch in tuple(self._open):
+            due = watch.due()
+            if due <= now:
+                self._open.discard(watch)
+                watch.expire()
+            else:
+                nearest = min(nearest, due)
+        if nearest < math.inf:
+            self._ring_at(nearest)
+
+
+class Watch:
+    """One block and its deadline, made by `Watches.until`; `expired` says that it ended the block."""
+
+    __slots__ = ("_cancelling", "_task", "_watches", "due", "expired")
+
+    def __init__(self, watches: Watches, due: Callable[[], float]) -> None:
+        self._watches = watches
+        self.due = due
         self.expired = False
 
     def __enter__(self) -> Self:
@@ -31,24 +83,20 @@ class Watch:
             raise RuntimeError("only a task can be watched: there is nothing else to end")
         self._task = task
         self._cancelling = task.cancelling()
-        self._timer = self._loop.call_at(self._due(), self._ring)
+        self._watches.opened(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._timer.cancel()
+        self._watches.closed(self)
         if self.expired and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
     def look(self) -> None:
-        """Set the timer anew: the deadline is nearer than it was."""
+        """The deadline is nearer than it was."""
         if not self.expired:
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self._due(), self._ring)
+            self._watches.look(self)
 
-    def _ring(self) -> None:
-        due = self._due()
-        if due > self._loop.time() + _TICK:
-            self._timer = self._loop.call_at(due, self._ring)
-        else:
-            self.expired = True
-            self._task.cancel()
+    def expire(self) -> None:
+        """Its time has come: end the block."""
+        self.expired = True
+        self._task.cancel()

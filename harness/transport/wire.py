@@ -46,8 +46,8 @@ class Wire(httpx.AsyncBaseTransport):
     def exchange(
         self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None
     ) -> Coroutine[Any, Any, Connection]:
-        """As a `Line` does it."""
-        return self._send(request.template.url, request.message(), arrivals, _Waits(connect, first, first))
+        """As a `Line` does it; `arrivals.sent` is stamped at once, so that nothing is left to `first`."""
+        return self._send(request.template.url, request.message(), arrivals, _Waits(connect, None, None))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As an httpx transport does it."""
