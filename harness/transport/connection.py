@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._sink: Callable[[int, bytes], bool] | None = None
+        self._unread = False
         self.write_paused = False
         self.lost = False
         self._chunks: deque[tuple[int, bytes]] = deque()
@@ -128,7 +129,7 @@ class Connection(asyncio.Protocol):
     async def pour(self, sink: Callable[[int, bytes], bool]) -> None:
         """Give each read (arrival, body bytes) to `sink` until the body ends or it returns True: nothing more is wanted.
 
-        The task sleeps meanwhile; each read is given in a callback of its own, so that no stamp waits for a sink. Raises as
+        The task sleeps meanwhile; reads are given when it is their turn, so that no stamp waits for a sink. Raises as
         `head` does, and what `sink` raises.
         """
         if self._poured(sink):  # the usual whole answer came with its headers
@@ -140,6 +141,7 @@ class Connection(asyncio.Protocol):
             self._sink = self._waiter = None
 
     def _pump(self) -> None:
+        self._unread = False
         sink, waiter = self._sink, self._waiter
         if sink is None or waiter is None:
             return
@@ -199,7 +201,9 @@ class Connection(asyncio.Protocol):
 
     def _wake(self) -> None:
         if self._sink is not None:
-            self._loop.call_soon(self._pump)
+            if not self._unread:
+                self._unread = True
+                self._turns.read(self._pump, self._loop)
         elif self._waiter is not None and not self._waiter.done():
             self._go_on(self._waiter)
 

@@ -1,48 +1,64 @@
-"""Wakes the tasks whose answers are in, a few in each turn of the event loop.
+"""What answers have still to go through here, a little in each turn of the event loop, so that it gets to its sockets in between.
 
-A trial whose answer is in has its own work left: decoding, grading, recording, and preparing the next one. Where hundreds end
-in the same moment, all of that in one turn would keep the loop from its sockets, and other answers would be stamped late. No
-time is lost: while a task waits here, the loop does not. Its slot stays taken meanwhile, so that no more requests than slots
-are ever without a record.
+An answer's bytes are stamped as they come; what is done with them can wait. Each read of a stream has its events to be decoded,
+and a task whose answer is in has its own work left: decoding, grading, recording, and preparing the next trial. Where hundreds
+of either come in the same moment, all of that in one turn would stamp other answers late. No time is lost: while something
+waits here, the loop does not. A waiting task's slot stays taken meanwhile, so that no more requests than slots are ever without
+a record.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
-AT_ONCE = 2
-"""Tasks that go on in one turn of the loop: half a millisecond of work."""
+AT_ONCE = 4
+"""Tasks that go on in one turn of the loop: not a millisecond of work."""
+READS = 64
+"""Reads of streams that are gone through in one turn: half a millisecond of work."""
 
 
 class Turns:
-    """Lets `at_once` tasks go on in each turn of the loop, in the order they came; the others wait for a later one."""
+    """Lets `at_once` tasks go on in each turn of the loop, and goes through `reads`, in the order they came."""
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int = AT_ONCE, reads: int = READS) -> None:
         self._at_once = self._left = at_once
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._reads = reads
+        self._tasks: deque[asyncio.Future[None]] = deque()
+        self._unread: deque[Callable[[], None]] = deque()
         self._counting = False
 
     def wake(self, waiter: asyncio.Future[None]) -> None:
         """Let the task that awaits `waiter` go on, in this turn where it has room."""
-        if not self._counting:
-            self._counting = True
-            loop = waiter.get_loop()
-            loop.call_soon(self._open_next, loop)
-        if self._left and not self._waiting:
+        self._count(waiter.get_loop())
+        if self._left and not self._tasks:
             self._left -= 1
             waiter.set_result(None)
         else:
-            self._waiting.append(waiter)
+            self._tasks.append(waiter)
+
+    def read(self, take: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Call `take` in the next turn that has room."""
+        self._unread.append(take)
+        self._count(loop)
+
+    def _count(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._counting:
+            self._counting = True
+            loop.call_soon(self._open_next, loop)
 
     def _open_next(self, loop: asyncio.AbstractEventLoop) -> None:
         """The loop has been to its sockets: a new turn."""
         self._left = self._at_once
-        while self._left and self._waiting:
-            waiter = self._waiting.popleft()
+        unread, tasks = self._unread, self._tasks
+        for _ in range(min(self._reads, len(unread))):
+            unread.popleft()()
+        while self._left and tasks:
+            waiter = tasks.popleft()
             if not waiter.done():  # else: cancelled while it waited
                 self._left -= 1
                 waiter.set_result(None)
-        self._counting = self._left < self._at_once
+        self._counting = bool(unread) or self._left < self._at_once
         if self._counting:
             loop.call_soon(self._open_next, loop)

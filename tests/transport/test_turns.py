@@ -66,3 +66,19 @@ def test_who_was_cancelled_while_waiting_takes_nobodys_place() -> None:
         return [waiter.done() and not waiter.cancelled() for waiter in waiters]
 
     assert asyncio.run(woken()) == [True, False, False, True]
+
+
+def test_no_turn_goes_through_more_reads_than_it_may() -> None:
+    async def gone_through() -> list[int]:
+        turns, turn, loop = Turns(reads=3), 0, asyncio.get_running_loop()
+        taken: list[int] = []
+        for _ in range(8):
+            turns.read(lambda: taken.append(turn), loop)
+        while len(taken) < 8:
+            await asyncio.sleep(0)
+            turn += 1
+        return taken
+
+    taken = asyncio.run(gone_through())
+    assert taken == sorted(taken)
+    assert max(taken.count(turn) for turn in taken) == 3
