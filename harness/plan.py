@@ -90,9 +90,9 @@ class Plan:
 
     def trials(self, target: Target) -> Iterator[Trial]:
         """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be rendered."""
-        identity = _target_bytes(target)
-        for index in range(self._blocks):
-            block = permuted(index, self._blocks, self.suite.run.seed)
+        identity, blocks, seed = _target_bytes(target), self._blocks, self.suite.run.seed
+        for index in range(blocks):
+            block = permuted(index, blocks, seed)
             evaluation, case, repeat = self._block(block)
             yield from self._block_trials(target, identity, block, evaluation, case, repeat)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict
 
 from harness.model import Image, Message, Text
@@ -123,8 +124,7 @@ class Sampled:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One question's variables and what is expected of the answer.
 
     `expected` is for graders: no prompt sees it. `sampling` and `graders` are this case's own, else None; its graders replace
@@ -140,6 +140,6 @@ class Case:
     threshold: float | None = None
     sampling: Mapping[str, Any] | None = None
     graders: tuple[GraderSpec, ...] | None = None
-    folder: Path | None = field(default=None, compare=False)
+    folder: Path | None = None
     later: tuple[LaterTurn, ...] | None = None
     tools: Mapping[str, Any] | None = None

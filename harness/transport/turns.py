@@ -1,4 +1,4 @@
-"""What answers have still to go through here, a little in each turn of the event loop, so that it gets to its sockets in between.
+"""What is done with answers, a little in each turn of the event loop, so that it gets to its sockets in between.
 
 An answer's bytes are stamped as they come; what is done with them can wait. Each read of a stream has its events to be decoded,
 and a task whose answer is in has its own work left: decoding, grading, recording, and preparing the next trial. Where hundreds

@@ -31,10 +31,10 @@ def cases_of(suite: Suite) -> list[Case]:
 
 
 def test_a_jsonl_file_is_read_row_by_row(suite: Callable[..., Suite], write: Callable) -> None:
-    write("c.jsonl", rows(*({"id": f"c{n}", "vars": {"q": n}, "expected": n, "tags": ["t"]} for n in range(1000))))
+    file = write("c.jsonl", rows(*({"id": f"c{n}", "vars": {"q": n}, "expected": n, "tags": ["t"]} for n in range(1000))))
     cases = suite(SUITE.format(cases="  - ../c.jsonl")).evals[0].cases
     assert len(cases) == 1000
-    assert cases[0] == Case("c0", {"q": 0}, 0, ("t",))
+    assert cases[0] == Case("c0", {"q": 0}, 0, ("t",), folder=file.parent)
     assert cases[-1].id == "c999"
     assert [case.id for case in cases[10:13]] == ["c10", "c11", "c12"]
     with pytest.raises(IndexError):
@@ -54,19 +54,19 @@ def test_integers_past_64_bits_keep_their_digits(suite: Callable[..., Suite], wr
 
 
 def test_a_csv_cell_is_text_whatever_it_looks_like(suite: Callable[..., Suite], write: Callable) -> None:
-    write("c.csv", '\ufeffid,q,expected,tags\n001,NA,1e5,a;b\n1,null,None,\n2,"a, ""b""\nc",,"x y"\n')
+    folder = write("c.csv", '\ufeffid,q,expected,tags\n001,NA,1e5,a;b\n1,null,None,\n2,"a, ""b""\nc",,"x y"\n').parent
     assert cases_of(suite(SUITE.format(cases="  - ../c.csv"))) == [
-        Case("001", {"q": "NA"}, "1e5", ("a", "b")),
-        Case("1", {"q": "null"}, "None"),
-        Case("2", {"q": 'a, "b"\nc'}, "", ("x y",)),
+        Case("001", {"q": "NA"}, "1e5", ("a", "b"), folder=folder),
+        Case("1", {"q": "null"}, "None", folder=folder),
+        Case("2", {"q": 'a, "b"\nc'}, "", ("x y",), folder=folder),
     ]
 
 
 def test_a_yaml_file_is_a_list_of_cases(suite: Callable[..., Suite], write: Callable) -> None:
-    write("c.yaml", "- {id: a, vars: {q: no}, expected: 012}\n- {id: 7, vars: {q: 1}, threshold: 50%}\n")
+    folder = write("c.yaml", "- {id: a, vars: {q: no}, expected: 012}\n- {id: 7, vars: {q: 1}, threshold: 50%}\n").parent
     assert cases_of(suite(SUITE.format(cases="  - ../c.yaml"))) == [
-        Case("a", {"q": "no"}, "012"),
-        Case("7", {"q": 1}, threshold=0.5),
+        Case("a", {"q": "no"}, "012", folder=folder),
+        Case("7", {"q": 1}, threshold=0.5, folder=folder),
     ]
 
 

@@ -232,7 +232,7 @@ def test_few_images_are_kept_in_memory_however_many_there_are(tmp_path: Path, mo
     for number in range(40):
         (tmp_path / f"{number}.png").write_bytes(picture(size=(8, 8 + number)))
         assert files.check(f"{number}.png", tmp_path).height == 8 + number
-    assert len(files._kept) < 10
+    assert len(files._kept) < 20
     assert files._size == sum(len(name) + len(image.data) for name, image in files._kept.items()) <= 2_000
     assert files.image("0.png", tmp_path).height == 8
 
