@@ -33,19 +33,20 @@ class AnswerDecoder:
     reasons: ClassVar[Mapping[str, FinishReason]]
     """What the format's words for why an answer ended mean; any other is `unknown`."""
 
+    complete: bool = False
+    _error: Error | None = None
+    _model: str | None = None
+    _fingerprint: str | None = None
+    _finish: str | None = None
+    _frames: int = 0
+    _done: bool = False
+    _is_whole: bool = False
+
     def __init__(self, request: Request) -> None:
-        self.complete = False
         self._answer = Answer()
         self._heeded = Heeded(request)
-        self._error: Error | None = None
         self._flags: dict[str, None] = {}
-        self._model: str | None = None
-        self._fingerprint: str | None = None
-        self._finish: str | None = None
         self._logprobs: list[TokenLogprob] = []
-        self._frames = 0
-        self._done = False
-        self._is_whole = False
 
     # ── What came ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

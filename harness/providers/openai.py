@@ -80,9 +80,7 @@ def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any
 class OpenAIDecoder(ChatDecoder):
     """Reads a `chat.completion` or a stream of `chat.completion.chunk`."""
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(request)
-        self._reported: Any = None
+    _reported: Any = None
 
     def _frame(self, chunk: dict[str, Any]) -> Signal:
         if self._model is None:

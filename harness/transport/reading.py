@@ -40,6 +40,18 @@ _NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's m
 class Reading:
     """One attempt's answer under way; `arrivals` is filled by the transport."""
 
+    status: int | None = None
+    succeeded: bool = False
+    """Whether the status is 2xx."""
+    redirected: bool = False
+    """Whether the status is 3xx, and the answer elsewhere."""
+    _size: int = 0
+    _redacted: bool = False
+    _streamed: bool = False
+    _reads: int = 0
+    _first_answer: int | None = None
+    _last_read: int | None = None
+
     def __init__(self, call: Call, decoder: Decoder) -> None:
         self._loop = asyncio.get_running_loop()
         self._call = call
@@ -47,21 +59,12 @@ class Reading:
         self._timeouts = call.target.limits.timeouts
         self._over_at = self._loop.time() + self._timeouts.total
         self.arrivals = Arrivals()
-        self.status: int | None = None
-        self.succeeded = self.redirected = False
-        """Whether the status is 2xx; whether it is 3xx, and the answer elsewhere."""
         self.headers: dict[str, str] = {}
         self._kept: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._size = 0
-        self._redacted = False
-        self._streamed = False
         self._awaits_content = call.request.stream
         """Whether the clocks for content apply: the answer is a stream, or may still turn out to be one."""
         self._events: list[int] = []
-        self._reads = 0
-        self._first_answer: int | None = None
-        self._last_read: int | None = None
 
     def due(self) -> float:
         """When the clock that runs out next does (the loop's time).

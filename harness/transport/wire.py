@@ -15,7 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Coroutine
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
@@ -23,14 +23,6 @@ from harness.transport.connection import Arrivals, Connection
 from harness.transport.dial import dial
 from harness.transport.request import Outgoing, head
 from harness.transport.turns import Turns
-
-
-class _Waits(NamedTuple):
-    """The seconds each step may take, None for ever."""
-
-    connect: float | None
-    write: float | None
-    read: float | None
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -47,23 +39,31 @@ class Wire(httpx.AsyncBaseTransport):
         self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None
     ) -> Coroutine[Any, Any, Connection]:
         """As a `Line` does it; `arrivals.sent` is stamped at once, so that nothing is left to `first`."""
-        return self._send(request.template.url, request.message(), arrivals, _Waits(connect, None, None))
+        return self._send(request.template.url, request.message(), arrivals, connect)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As an httpx transport does it."""
         seconds = request.extensions.get("timeout") or {}
-        waits = _Waits(seconds.get("connect"), seconds.get("write"), seconds.get("read"))
+        connect, write, read = (seconds.get(step) for step in ("connect", "write", "read"))
         arrivals = Arrivals()
         message, body_expected = await _message(request), request.method != "HEAD"
-        connection = await self._send(request.url, message, arrivals, waits, body_expected=body_expected)
-        stream = WireStream(self, connection, waits.read)
+        connection = await self._send(request.url, message, arrivals, connect, write, read, body_expected=body_expected)
+        stream = WireStream(self, connection, read)
         extensions = {"marks": arrivals, "http_version": connection.http_version}
         return httpx.Response(connection.status, headers=connection.headers, stream=stream, extensions=extensions)
 
     async def _send(
-        self, url: httpx.URL, message: bytes, arrivals: Arrivals, waits: _Waits, *, body_expected: bool = True
+        self,
+        url: httpx.URL,
+        message: bytes,
+        arrivals: Arrivals,
+        connect: float | None,
+        write: float | None = None,
+        read: float | None = None,
+        *,
+        body_expected: bool = True,
     ) -> Connection:
-        """Send, and wait for the headers. Raises httpx.TransportError only."""
+        """Send, and wait for the headers; a step may take so many seconds, None for ever. Raises httpx.TransportError only."""
         if self._busy:
             raise RuntimeError("this transport carries one exchange at a time: close the response before the next request")
         self._busy = True
@@ -71,12 +71,12 @@ class Wire(httpx.AsyncBaseTransport):
             connection = self._kept(url)
             if connection is not None:
                 try:
-                    return await _ask(connection, message, arrivals, waits, body_expected)
+                    return await _ask(connection, message, arrivals, write, read, body_expected)
                 except (httpx.ReadError, httpx.RemoteProtocolError):
                     if arrivals.first_byte is not None:
                         raise
                 arrivals.sent = arrivals.connected = None
-            return await _ask(await self._connect(url, waits.connect), message, arrivals, waits, body_expected)
+            return await _ask(await self._connect(url, connect), message, arrivals, write, read, body_expected)
         except BaseException:
             self._busy = False
             self._close()
@@ -139,12 +139,14 @@ class WireStream(httpx.AsyncByteStream):
             await self._owner.release()
 
 
-async def _ask(connection: Connection, message: bytes, arrivals: Arrivals, waits: _Waits, body_expected: bool) -> Connection:
+async def _ask(
+    connection: Connection, message: bytes, arrivals: Arrivals, write: float | None, read: float | None, body_expected: bool
+) -> Connection:
     arrivals.connected = perf_counter_ns()
     connection.begin(message, arrivals, body_expected=body_expected)
     if connection.write_paused:
-        await connection.flush(waits.write)
-    await connection.head(waits.read)
+        await connection.flush(write)
+    await connection.head(read)
     return connection
 
 
