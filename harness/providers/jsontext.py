@@ -62,7 +62,8 @@ def snippet(data: bytes | str, limit: int = SNIPPET) -> str:
     """The start of a foreign text for an error message: one line, no control characters, at most `limit` characters."""
     text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
     shown = "".join(char if char.isprintable() else _escape(char) for char in " ".join(text.split()))
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    whole = len(shown) <= limit and len(data) <= 4 * limit
+    return shown if whole else shown[: limit - 1] + "…"
 
 
 def finite(value: Any) -> float | None:

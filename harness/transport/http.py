@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from harness import __version__, registry
 from harness.errors import UsageError
 from harness.model import Auth, Call, Error, Response, Target
+from harness.providers.jsontext import snippet
 from harness.transport.connect import open_transport, proxy_for
 from harness.transport.dial import dial
 from harness.transport.failures import Scene, failure, late
@@ -26,7 +27,6 @@ from harness.transport.line import Line
 from harness.transport.reach import Reach
 from harness.transport.reader import ReadClock
 from harness.transport.reading import Reading
-from harness.transport.redact import Redactor
 from harness.transport.request import Outgoing, Template
 from harness.transport.send import refusal
 from harness.transport.slots import Slot
@@ -54,7 +54,6 @@ class Http:
             if not value.isprintable() or not value.isascii():
                 raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
         self._secrets = dict(secrets)
-        self._redactor = Redactor(secrets)
         self._open = open or partial(open_transport, turns=Turns())
         self._opened: list[Line] = []
         self._watches = Watches()
@@ -70,7 +69,6 @@ class Http:
         reader = provider if call.batch is None else provider.batches
         reading = Reading(call, reader.decoder(call.target, call.request))
         failure = await self._attempt(call, slot, reading)
-        reading.redact(self._redactor)
         return _placed(reading.response(slot, failure), call)
 
     async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
@@ -161,7 +159,7 @@ def _placed(response: Response, call: Call) -> Response:
 
 
 def _redirect(url: httpx.URL, reading: Reading) -> Error:
-    place = reading.headers.get("location", "")[:200]
+    place = snippet(reading.headers.get("location", ""))
     host = url.netloc.decode("ascii")
     message = f"{host} redirects to {place!r}, which is not followed: give the final address as the target's base_url"
     return Error("transport", "redirect", message, status=reading.status)

@@ -19,6 +19,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+LONGEST = 1_000
+"""Characters kept of what the user's code says it raised."""
+
 _PACKAGE = str(Path(__file__).parents[1])
 _names = (f"_harness_own_{number}" for number in count())
 
@@ -69,4 +72,5 @@ def sentence(raised: BaseException) -> str:
         message = str(raised)
     except Exception:  # noqa: BLE001 - the user's exception may not even be printable
         message = "(its message could not be read)"
-    return f"{type(raised).__name__}: {message}"[:1000] + place
+    said = f"{type(raised).__name__}: {message}"
+    return (said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…") + place

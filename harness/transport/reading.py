@@ -18,7 +18,6 @@ from harness.transport.connection import Arrivals
 from harness.transport.failures import Waiting
 from harness.transport.inflate import Inflater
 from harness.transport.line import Answer
-from harness.transport.redact import REDACTED, Redactor
 from harness.transport.slots import Slot
 from harness.transport.sse import Event, Reader
 from harness.transport.watch import Watch
@@ -46,7 +45,6 @@ class Reading:
     redirected: bool = False
     """Whether the status is 3xx, and the answer elsewhere."""
     _size: int = 0
-    _redacted: bool = False
     _streamed: bool = False
     _reads: int = 0
     _first_answer: int | None = None
@@ -162,13 +160,6 @@ class Reading:
             if not before:
                 self._watch.look()
 
-    def redact(self, redactor: Redactor) -> None:
-        """Take secrets out of a refusal's body, before what it says is cut to a length: half a secret cannot be told."""
-        if self._body and not self.succeeded:
-            body = b"".join(self._body)
-            self._body = [redactor.data(body)]
-            self._redacted = self._body[0] is not body
-
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def response(self, slot: Slot, failure: Error | None) -> Response:
@@ -191,7 +182,7 @@ class Reading:
             model=decoded.model,
             fingerprint=decoded.fingerprint,
             headers=self._kept,
-            flags=(*decoded.flags, REDACTED) if self._redacted else decoded.flags,
+            flags=decoded.flags,
             logprobs=decoded.logprobs,
         )
 

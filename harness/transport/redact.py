@@ -1,7 +1,10 @@
 """Takes API keys out of whatever is written, by value: as they are, in base64, URL-encoded, and escaped in JSON.
 
+Where a text was cut ("…"), the beginning of a secret in front of that goes, too.
+
 A value shorter than 8 characters cannot be told from ordinary text and is not redacted; `unredactable` names those, so that
-somebody can be told. Looking and finding nothing is the usual case and costs a substring search for each form of a secret.
+somebody can be told. Looking and finding nothing is the usual case and costs a substring search for each way in which the forms
+of a secret begin.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, AnyStr, TypeVar
 from urllib.parse import quote, quote_plus
 
 from msgspec import Struct
@@ -23,6 +26,10 @@ REDACTED = "redacted"
 
 SHORTEST = 8
 """Characters a secret must have to be redacted."""
+
+_CUTS = ("…", "\\u2026")
+"""What stands where a text was cut, and the same in ASCII JSON."""
+_CUTS_IN_BYTES = tuple(cut.encode() for cut in _CUTS)
 
 _ESCAPE = re.compile("%[0-9A-F]{2}")
 
@@ -38,23 +45,29 @@ class Redactor:
         ordered = sorted(forms, key=len, reverse=True)  # a secret that contains another goes first
         self._forms = [(form, forms[form]) for form in ordered]
         self._bytes = [(form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms]
+        self._heads = sorted({form[:SHORTEST] for form, _ in self._forms})
+        self._heads_in_bytes = sorted({form[:SHORTEST] for form, _ in self._bytes})
 
     def touches(self, data: bytes) -> bool:
         """Whether a secret is in `data`."""
-        return bool(self._bytes) and any(form in data for form, _ in self._bytes)
+        return bool(self._bytes) and self.data(data) is not data
 
     def data(self, data: bytes) -> bytes:
         """`data` without secrets: the same object where there are none."""
-        for form, mark in self._bytes:
-            if form in data:
-                data = data.replace(form, mark)
+        for head in self._heads_in_bytes:
+            if head in data:
+                for form, mark in self._bytes:
+                    data = _without(data, form, mark, _CUTS_IN_BYTES)
+                break
         return data
 
     def text(self, text: str) -> str:
         """`text` without secrets: the same object where there are none."""
-        for form, mark in self._forms:
-            if form in text:
-                text = text.replace(form, mark)
+        for head in self._heads:
+            if head in text:
+                for form, mark in self._forms:
+                    text = _without(text, form, mark, _CUTS)
+                break
         return text
 
     def value(self, value: T) -> T:
@@ -88,6 +101,20 @@ class Redactor:
             if after is not before:
                 changes[name] = after
         return replace(value, **changes) if changes else value
+
+
+def _without(text: AnyStr, form: AnyStr, mark: AnyStr, cuts: tuple[AnyStr, ...]) -> AnyStr:
+    """`text` with `mark` in place of every `form`, and of every beginning of it that one of `cuts` follows."""
+    if form in text:
+        text = text.replace(form, mark)
+    head = form[:SHORTEST]
+    at = text.find(head)
+    while at >= 0:
+        end = at + next(length for length in range(len(form), 0, -1) if text.startswith(form[:length], at))
+        if text.startswith(cuts, end):
+            text = text[:at] + mark + text[end:]
+        at = text.find(head, at + 1)
+    return text
 
 
 def _is(one: object, other: object) -> bool:

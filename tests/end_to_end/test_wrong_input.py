@@ -6,6 +6,7 @@ import shutil
 import socket
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -242,15 +243,13 @@ def test_secrets_are_found_in_every_form_a_server_or_a_grader_may_give_them(simu
     assert lines.count(b"[redacted T]") >= 4
 
 
-def test_a_secret_where_a_message_is_cut_loses_no_end_that_would_hide_it(simulator: Simulated, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [{"kind": "status", "status": 400}, {"kind": "error_event", "after": 1}])
+def test_a_secret_where_a_message_is_cut_loses_no_end_that_would_hide_it(
+    simulator: Simulated, tmp_path: Path, fault: dict[str, Any]
+) -> None:
     key = "canary-7f3a-0123456789-0123456789"
     suite = edited(write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY")
-    simulator.faults(
-        *(
-            {"kind": "status", "status": 400, "message": "x" * place + key, "requests": [place - 460]}
-            for place in range(461, 501)
-        )
-    )
+    simulator.faults(*({**fault, "message": "x" * place + key, "requests": [place - 460]} for place in range(461, 501)))
     ended = Command(tmp_path, {"MY_KEY": key})("run", suite, "--out", "run")
     assert "canary-7" not in ended.out + ended.err
     held = [path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and b"canary-7" in path.read_bytes()]

@@ -43,6 +43,19 @@ def test_base64_of_a_text_around_the_key_is_found(before: bytes, after: bytes) -
     assert REDACTOR.touches(base64.b64encode(before + KEY.encode() + after))
 
 
+@pytest.mark.parametrize("kept", range(8, len(KEY)))
+def test_the_beginning_of_a_key_goes_where_a_text_was_cut(kept: int) -> None:
+    text = f"refused: {KEY[:4]}… and {KEY[:kept]}… (given up)"
+    assert REDACTOR.text(text) == f"refused: {KEY[:4]}… and [redacted TINY_KEY]… (given up)"
+    assert REDACTOR.data(text.encode()).decode() == REDACTOR.text(text)
+    assert REDACTOR.touches(json.dumps(text).encode())
+
+
+def test_what_only_begins_like_a_key_stays() -> None:
+    text = f"sk-ab/c+ and then something else… {KEY[:12]} …"
+    assert REDACTOR.text(text) is text
+
+
 def test_nothing_found_is_the_same_object() -> None:
     record = Response(Message("assistant", "hello"), headers={"server": "x"}, flags=("a",))
     assert REDACTOR.value(record) is record
