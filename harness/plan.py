@@ -135,8 +135,8 @@ class Plan:
             yield evaluation.prompts[prompt], settings[setting]
 
     def _sampling(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
-        """The parameters sent: the target's defaults, then the suite's, the case's, and last the sweep's, which is compared."""
-        merged = {**target.sampling, **self.suite.sampling, **(case.sampling or {}), **setting}
+        """The parameters sent."""
+        merged = self.suite.merged(target.sampling, case.sampling, setting)
         for name in self.dropped.get(target.name, ()):
             merged.pop(name, None)
         if "seed" in merged:

@@ -40,7 +40,7 @@ def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.T
 
 
 def _overfull(suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place) -> Iterator[Problem]:
-    settings = ({**target.sampling, **suite.sampling, **(case.sampling or {}), **setting} for setting in suite.settings)
+    settings = (suite.merged(target.sampling, case.sampling, setting) for setting in suite.settings)
     tools = each.toolset.tools if each.toolset is not None else ()
     answer = max(setting.get("max_tokens") or 0 for setting in settings)
     for prompt in each.prompts:

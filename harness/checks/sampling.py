@@ -51,7 +51,7 @@ def _all_sampling(suite: Suite, target: Target) -> Iterator[tuple[dict[str, Any]
     Then those of cases alone, as far as the sweep leaves them in force, each with the place of the first such case.
     """
     for setting in suite.settings:
-        yield _with_plain_seed({**target.sampling, **suite.sampling, **setting}), None
+        yield _with_plain_seed(suite.merged(target.sampling, None, setting)), None
     swept = frozenset.intersection(*(frozenset(setting) for setting in suite.settings))
     for each in suite.sampled:
         yield _with_plain_seed({name: value for name, value in each.sampling.items() if name not in swept}), each.place

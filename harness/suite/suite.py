@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,10 @@ class Suite(BaseModel):
     mode_place: InstanceOf[Place] | None = None
     abilities: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def merged(self, target: Mapping[str, Any], case: Mapping[str, Any] | None, setting: Mapping[str, Any]) -> dict[str, Any]:
+        """Sampling parameters in force: the target's own, then the suite's, a case's, and last the sweep's (it is compared)."""
+        return {**target, **self.sampling, **(case or {}), **setting}
 
     def place_of(self, target: str) -> Place:
         """Where the target of this name is written, else who asks for it."""
