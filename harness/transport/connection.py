@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether a new exchange may begin here."""
-        return self.complete and self.reusable and not self.lost
+        return self.complete and self.reusable and not self.lost and not self._reading_paused
 
     @property
     def http_version(self) -> bytes:

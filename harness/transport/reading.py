@@ -8,6 +8,7 @@ streamed has all its content at the very end, so there only the total applies.
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import lru_cache
 from time import perf_counter_ns
 
@@ -24,6 +25,8 @@ from harness.transport.watch import Watch
 
 GRACE = 0.1
 """Seconds the end of the body may lag behind the terminal signal before the connection is given up for it."""
+PATIENCE = 10.0
+"""Seconds beyond its time in which an answer that is here must have had its turn to be read."""
 MAX_ERROR_BODY = 256 * 1024
 """Bytes read of a refusal; what is beyond explains nothing."""
 
@@ -69,22 +72,26 @@ class Reading:
 
         Worked out when somebody asks, so that an event has nothing to set but its own mark.
         """
-        if self.arrivals.done is not None:  # it is all here, and only waits for its turn
-            return self._loop.time() + GRACE
-        if not self._awaits_content or self._decoder.complete:
-            return self._over_at
-        if self._events:
-            since, seconds = self._events[-1], self._timeouts.idle
-        else:
-            since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
-        return min(self._over_at, self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9)
+        if self.arrivals.done is not None:
+            return self._over_at + PATIENCE
+        return min(self._over_at, self._content_due())
 
     @property
     def waiting(self) -> Waiting:
         """Which clock that is."""
-        if not self._awaits_content or self._decoder.complete or self.due() == self._over_at:
+        if self._content_due() >= self._over_at:
             return "total"
         return "idle" if self._events else "first"
+
+    def _content_due(self) -> float:
+        """When the clock for content runs out, never where none is awaited."""
+        if not self._awaits_content or self._decoder.complete:
+            return math.inf
+        if self._events:
+            since, seconds = self._events[-1], self._timeouts.idle
+        else:
+            since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
+        return self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
 
     async def take(self, answer: Answer, watch: Watch) -> None:
         """Read `answer` to its end; `watch` is told where a shorter clock begins.

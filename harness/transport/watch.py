@@ -23,6 +23,7 @@ class Watches:
         self._open: set[Watch] = set()
         self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def until(self, due: Callable[[], float]) -> Watch:
         """`with watches.until(due):` ends its block by TimeoutError at `due()` (the loop's time), as `asyncio.timeout_at` does.
@@ -33,6 +34,8 @@ class Watches:
 
     def opened(self, watch: Watch) -> None:
         """`watch` is to be kept from now on."""
+        if watch.loop is not self._loop:  # the first, or the first of another loop: the timer is none of its
+            self._loop, self._timer, self._rings_at = watch.loop, None, math.inf
         self._open.add(watch)
         self.look(watch)
 
@@ -50,11 +53,12 @@ class Watches:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = due
-        self._timer = asyncio.get_running_loop().call_at(due, self._ring)
+        if self._loop is not None:
+            self._timer = self._loop.call_at(due, self._ring, self._loop)
 
-    def _ring(self) -> None:
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._rings_at, self._timer = math.inf, None
-        now = asyncio.get_running_loop().time() + _TICK
+        now = loop.time() + _TICK
         nearest = math.inf
         for watch in tuple(self._open):
             due = watch.due()
@@ -70,7 +74,7 @@ class Watches:
 class Watch:
     """One block and its deadline, made by `Watches.until`; `expired` says that it ended the block."""
 
-    __slots__ = ("_cancelling", "_task", "_watches", "due", "expired")
+    __slots__ = ("_cancelling", "_task", "_watches", "due", "expired", "loop")
 
     def __init__(self, watches: Watches, due: Callable[[], float]) -> None:
         self._watches = watches
@@ -81,7 +85,7 @@ class Watch:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("only a task can be watched: there is nothing else to end")
-        self._task = task
+        self._task, self.loop = task, task.get_loop()
         self._cancelling = task.cancelling()
         self._watches.opened(self)
         return self

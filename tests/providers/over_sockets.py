@@ -10,7 +10,6 @@ from harness.model import Call, Request, Response, Target
 from harness.transport.http import Http
 from harness.transport.slots import Slot
 from tests.support import Simulated
-from tests.transport.calling import open_wire
 
 
 def exchange(target: Target, request: Request, secrets: dict[str, str] | None = None) -> Response:
@@ -18,7 +17,7 @@ def exchange(target: Target, request: Request, secrets: dict[str, str] | None = 
     wire = registry.load("providers", target.provider).encode(target, request)
 
     async def attempt() -> Response:
-        async with Http(secrets or {}, open_wire) as http:
+        async with Http(secrets or {}) as http:
             return await http(Call(target, request, wire, key="k1"), Slot())
 
     return asyncio.run(attempt())

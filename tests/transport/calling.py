@@ -16,7 +16,6 @@ from harness.model import Call, Limits, Message, Request, Response, Target, Time
 from harness.transport.dial import shared_ssl_context
 from harness.transport.http import Http
 from harness.transport.slots import Slot
-from harness.transport.wire import Wire
 from tests.transport.servers import Answer, Server, serving
 
 T = TypeVar("T")
@@ -28,16 +27,12 @@ class Kind:
     """A way to send: which transport, on which loop."""
 
     name: str
-    open: Callable[[Target], httpx.AsyncBaseTransport]
+    open: Callable[[Target], httpx.AsyncBaseTransport] | None
     loop: Callable[[], asyncio.AbstractEventLoop]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         with asyncio.Runner(loop_factory=self.loop) as runner:
             return runner.run(work)
-
-
-def open_wire(target: Target) -> httpx.AsyncBaseTransport:
-    return Wire()
 
 
 def open_httpx(target: Target) -> httpx.AsyncBaseTransport:
@@ -46,8 +41,8 @@ def open_httpx(target: Target) -> httpx.AsyncBaseTransport:
 
 
 KINDS = [
-    Kind("wire", open_wire, asyncio.new_event_loop),
-    Kind("wire-uvloop", open_wire, uvloop.new_event_loop),
+    Kind("wire", None, asyncio.new_event_loop),
+    Kind("wire-uvloop", None, uvloop.new_event_loop),
     Kind("httpx", open_httpx, asyncio.new_event_loop),
 ]
 

@@ -87,3 +87,19 @@ def test_many_blocks_each_end_at_their_own_deadline() -> None:
 
     ended = simulate(work())
     assert [at for _, at in ended] == pytest.approx([seconds for seconds, _ in ended])
+
+
+def test_deadlines_of_a_second_loop_are_kept_as_well() -> None:
+    watches = Watches()
+
+    async def outlasted() -> float:
+        with pytest.raises(TimeoutError), watches.until(Deadline(5)):
+            await asyncio.Event().wait()
+        return now_ns() / SECOND
+
+    async def in_time() -> None:
+        with watches.until(Deadline(3)):
+            await asyncio.sleep(1)
+
+    simulate(in_time())
+    assert simulate(outlasted()) == pytest.approx(5)

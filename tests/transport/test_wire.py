@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from harness.model import Response, Target
-from harness.transport.connection import HIGH_WATER
+from harness.transport.connection import HIGH_WATER, Arrivals
+from harness.transport.dial import dial
 from harness.transport.http import Http
 from harness.transport.slots import Slot
 from harness.transport.wire import Wire
@@ -177,3 +178,24 @@ def test_certificates_that_are_not_to_be_trusted(kind: Kind, tmp_path: Path) -> 
         assert error is not None
         assert (error.kind, error.retryable) == ("tls", False)
         assert reason in error.message
+
+
+def test_a_connection_that_was_told_to_stop_reading_carries_no_further_exchange(kind: Kind) -> None:
+    """A long refusal may be here to its end before anybody reads it, and nobody reads all of it."""
+
+    async def silent(request: Received, peer: Peer) -> None:
+        await peer.hang()
+
+    async def exchange() -> tuple[bool, bool]:
+        size = HIGH_WATER + 1
+        async with serving(silent) as server:
+            connection = await dial(httpx.URL(server.url), None, 5)
+            connection.begin(b"GET / HTTP/1.1\r\n\r\n", Arrivals(), body_expected=True)
+            connection.data_received(head("500 Oops", "text/html", f"Content-Length: {size}") + b"x" * size)
+            await connection.head(5)
+            await connection.pour(lambda arrival, data: True)
+            usable = connection.usable
+            connection.abort()
+            return connection.complete, usable
+
+    assert kind.run(exchange()) == (True, False)
