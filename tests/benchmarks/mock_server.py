@@ -4,8 +4,8 @@ One asyncio Protocol on uvloop that parses no JSON: the answer's bytes are ready
 of a prompt are put in, so that every answer differs and can be graded. `POST …/chat/completions` answers whole, or as 20
 content events, each written in a turn of the event loop of its own, as a server with many streams does. With `lockstep`,
 streams keep time instead: the first event 200 ms after the request and then one every 5 ms, all streams at the same ticks;
-when each first event was really written is kept. `GET /stats` tells these moments, the CPU time used and the most streams ever
-open at once.
+when each first event was really written is kept. With a delay, whole answers come so many seconds after their request. `GET
+/stats` tells these moments, the CPU time used and the most requests ever under way at once.
 
 A server is a process of its own and ends with the one that started it. Run by itself, this file prints how fast the server is.
 """
@@ -94,9 +94,10 @@ NUMBER = EVENTS  # the index of the piece with the digits: the opening is piece 
 class Mock:
     """What all connections share: the counts, and lockstep's ticks."""
 
-    def __init__(self, *, lockstep: bool) -> None:
+    def __init__(self, *, lockstep: bool, delay: float) -> None:
         self.loop = asyncio.get_running_loop()
         self.lockstep = lockstep
+        self.delay = delay
         self.requests = 0
         self.open = 0
         self.most_open = 0
@@ -104,7 +105,7 @@ class Mock:
         self._ticks: dict[int, list[Stream]] = {}
 
     def begin(self) -> None:
-        """A stream opens."""
+        """A request is open."""
         self.open += 1
         self.most_open = max(self.most_open, self.open)
 
@@ -200,11 +201,22 @@ class Connection(asyncio.Protocol):
         at = request.rfind(b"#") + 1
         digits = request[at : at + DIGITS]
         if b'"stream":true' not in request and b'"stream": true' not in request:
-            self._transport.write(b"".join((BEFORE, digits, BEHIND)))
+            self._answer_whole(b"".join((BEFORE, digits, BEHIND)))
         elif self._mock.lockstep:
             Stream(self._mock, self._transport, digits).write_opening()
         else:
             Stream(self._mock, self._transport, digits).write_at_once()
+
+    def _answer_whole(self, answer: bytes) -> None:
+        if not self._mock.delay:
+            self._transport.write(answer)
+            return
+        self._mock.begin()
+        self._mock.loop.call_later(self._mock.delay, self._answer_late, answer)
+
+    def _answer_late(self, answer: bytes) -> None:
+        self._mock.open -= 1
+        self._transport.write(answer)
 
 
 def _json(value: Any) -> bytes:
@@ -212,10 +224,10 @@ def _json(value: Any) -> bytes:
     return _head("application/json", f"Content-Length: {len(body)}") + body
 
 
-async def _serve(*, lockstep: bool) -> None:
+async def _serve(*, lockstep: bool, delay: float) -> None:
     """Serve until standard input closes, as it does when the parent ends; the port is the first line of output."""
     loop = asyncio.get_running_loop()
-    mock = Mock(lockstep=lockstep)
+    mock = Mock(lockstep=lockstep, delay=delay)
     server = await loop.create_server(lambda: Connection(mock), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     over = asyncio.Event()
@@ -241,9 +253,9 @@ class Running:
 
 
 @contextmanager
-def start(*, lockstep: bool = False) -> Iterator[Running]:
-    """A server in a process of its own, for as long as the block lasts."""
-    command = [sys.executable, str(Path(__file__)), "serve", *(["lockstep"] if lockstep else [])]
+def start(*, lockstep: bool = False, delay: float = 0.0) -> Iterator[Running]:
+    """A server in a process of its own, for as long as the block lasts; `delay` is in seconds."""
+    command = [sys.executable, str(Path(__file__)), "serve", str(delay), *(["lockstep"] if lockstep else [])]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -260,10 +272,10 @@ def raise_file_limit() -> None:
 
 
 def main() -> None:
-    """`serve [lockstep]`, or nothing to print the server's ceiling."""
+    """`serve DELAY [lockstep]`, or nothing to print the server's ceiling."""
     if sys.argv[1:2] == ["serve"]:
         raise_file_limit()
-        uvloop.run(_serve(lockstep="lockstep" in sys.argv))
+        uvloop.run(_serve(lockstep="lockstep" in sys.argv, delay=float(sys.argv[2])))
         return
     from rig.measure import ceiling  # only to measure it
 

@@ -56,9 +56,9 @@ class Slope:
         return more / (self.large.job.count - self.small.job.count)
 
 
-def done(job: Job, *, lockstep: bool = False) -> Done:
+def done(job: Job, *, lockstep: bool = False, delay: float = 0.0) -> Done:
     """Do one job in a process of its own against a server of its own. Raises RuntimeError where it fails."""
-    with mock_server.start(lockstep=lockstep) as server:
+    with mock_server.start(lockstep=lockstep, delay=delay) as server:
         # A process's peak memory begins with that of whoever forked it: a small shell, and not this program.
         command = [
             "sh",
@@ -76,9 +76,9 @@ def done(job: Job, *, lockstep: bool = False) -> Done:
     return Done(job, Cost(**json.loads(ended.stdout)), stats, stats["sent"])
 
 
-def slope(job: Job, small: int, large: int) -> Slope:
+def slope(job: Job, small: int, large: int, *, delay: float = 0.0) -> Slope:
     """Do the job at two sizes."""
-    return Slope(done(replace(job, count=small)), done(replace(job, count=large)))
+    return Slope(*(done(replace(job, count=count), delay=delay) for count in (small, large)))
 
 
 def ceiling(count: int = 20_000) -> str:
