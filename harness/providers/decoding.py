@@ -163,7 +163,8 @@ class AnswerDecoder:
         if type(chunk) is not dict:
             return self._fail(failures.unreadable(UnreadableJSONError(f"no JSON object: {snippet(data)}")))
         self._frames += 1
-        if name == "error" or failures.stated_in(chunk):
+        # A frame with choices says `error` where it says any; asking for all the other words takes a tenth of a stream's time.
+        if name == "error" or (chunk.get("error") if "choices" in chunk else failures.stated_in(chunk)):
             return self._fail(failures.inside(chunk))
         return self._frame(chunk)
 

@@ -232,8 +232,14 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("the server switched protocols, which nobody asked for"))
         except httptools.HttpParserError as malformed:
             self._malformed(malformed)
-        if self._pieces:
-            self._keep(arrival)
+        pieces = self._pieces
+        if pieces:
+            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.clear()
+            self._chunks.append((arrival, body))
+            self._waiting_bytes += len(body)
+            if self._waiting_bytes > HIGH_WATER:
+                self._pause_reading()
         if self.complete:
             self.arrivals.done = arrival
         elif not self.status and self._head_size > MAX_HEAD:
@@ -246,15 +252,6 @@ class Connection(asyncio.Protocol):
             self.reusable = False
         else:
             self._fail(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {error}"))
-
-    def _keep(self, arrival: int) -> None:
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        self._chunks.append((arrival, data))
-        self._waiting_bytes += len(data)
-        if self._waiting_bytes > HIGH_WATER:
-            self._pause_reading()
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:

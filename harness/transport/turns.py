@@ -31,7 +31,8 @@ class Turns:
 
     def wake(self, waiter: asyncio.Future[None]) -> None:
         """Let the task that awaits `waiter` go on, in this turn where it has room."""
-        self._count(waiter.get_loop())
+        if not self._counting:
+            self._count(waiter.get_loop())
         if self._left and not self._tasks:
             self._left -= 1
             waiter.set_result(None)
@@ -41,12 +42,12 @@ class Turns:
     def read(self, take: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         """Call `take` in the next turn that has room."""
         self._unread.append(take)
-        self._count(loop)
+        if not self._counting:
+            self._count(loop)
 
     def _count(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._counting:
-            self._counting = True
-            loop.call_soon(self._open_next, loop)
+        self._counting = True
+        loop.call_soon(self._open_next, loop)
 
     def _open_next(self, loop: asyncio.AbstractEventLoop) -> None:
         """The loop has been to its sockets: a new turn."""
