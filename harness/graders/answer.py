@@ -32,7 +32,7 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         latency=measures.latency(marks),
         ttft=measures.ttft(marks),
         cost=dollars(asked),
-        failed_calls=_failed_calls(asked),
+        failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
     )
 
@@ -51,15 +51,6 @@ def _said(messages: Sequence[Message]) -> int:
     return sum(message.role == "user" for message in messages)
 
 
-def _failed_calls(asked: Sequence[Exchange]) -> int:
-    if len(asked) == 1:
-        return 0
-    return sum(message.failed for message in asked[-1].request.messages[len(asked[0].request.messages) :])
-
-
 def _tool_calls(asked: Sequence[Exchange]) -> tuple[ToolCall, ...]:
-    if len(asked) == 1:
-        answer = asked[0].response.message
-        return () if answer is None else answer.tool_calls
     answers = [exchange.response.message for exchange in asked]
     return tuple(call for answer in answers if answer is not None for call in answer.tool_calls)

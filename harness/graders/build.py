@@ -138,7 +138,7 @@ def _substituting(
     keys, names = tuple(variables), tuple(variables.values())
 
     def check(*values: Any) -> Arguments:
-        return _fit(kind, {**plain, **dict(zip(keys, values))})  # noqa: B905 - as many as there are names
+        return _fit(kind, {**plain, **dict(zip(keys, values, strict=True))})
 
     remembered = lru_cache(_KEPT, typed=True)(check)
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 T = TypeVar("T")
 
 REDACTED = "redacted"
-"""The flag of a record, or of a response, that a secret was taken out of."""
+"""The flag of a record that a secret was taken out of."""
 
 SHORTEST = 8
 """Characters a secret must have to be redacted."""

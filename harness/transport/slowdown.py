@@ -53,7 +53,7 @@ class Slowdown:
         """An attempt starts at `now`."""
         if self._first_start is None:
             self._first_start = self._counted_at = now
-        gap = self.gap(now) if self._gap else 0.0
+        gap = self.gap(now)
         self._next = now + round(gap * self._random.uniform(0.5, 1.5) * 1e9) if gap else 0
 
     def gap(self, now: int) -> float:

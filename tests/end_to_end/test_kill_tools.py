@@ -134,6 +134,7 @@ def test_twenty_kills_lose_no_completed_step(cli: Command, server: Killer, tmp_p
     assert set(calls) == {f"n{number}" for number in range(TRIALS)}
     assert len(calls) <= TRIALS + KILLS * 2, "more calls were repeated than the pool's two children had under way"
     _hold_against(server, records)
+    print(f"{KILLS} kills, {sum(asked.values())} requests for {2 * TRIALS} exchanges, {len(calls)} tool calls for {TRIALS}")
 
 
 def _hold_against(server: Killer, records: list[Record]) -> None:
