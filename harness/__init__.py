@@ -12,9 +12,9 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "HarnessError": "harness.errors",
-    "load_run": "harness.results",
-    "resume": "harness.evaluate",
-    "run": "harness.evaluate",
+    "load_run": "harness.app.report",
+    "resume": "harness.app.run",
+    "run": "harness.app.run",
 }
 
 __all__ = ["HarnessError", "__version__", "load_run", "resume", "run"]

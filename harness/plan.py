@@ -20,11 +20,11 @@ import msgspec
 import orjson
 from msgspec.structs import replace
 
+from harness.config.templates import Verbatim
 from harness.errors import UsageError
-from harness.images import bare
 from harness.model import Conversation, Identity, Message, Request, Target, Trial
+from harness.model.images import bare
 from harness.suite import Case, Eval, GraderSpec, Prompt, Suite, toolset
-from harness.suite.templates import Verbatim
 from harness.suite.toolset import Toolset
 
 SeedRange = tuple[int, int]

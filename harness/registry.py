@@ -51,16 +51,16 @@ def _installed(kind: Kind) -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=f"harness.{kind}")}
 
 
-for _name in (
-    "anthropic",
-    "cloudflare",
-    "cloudflare-chat",
-    "cloudflare-gateway",
-    "gemini",
-    "openai",
-    "openai-responses",
-):
-    register("providers", _name, f"harness.providers.{_name.replace('-', '_')}:provider")
+for _name, _module in {
+    "anthropic": "anthropic",
+    "cloudflare": "cloudflare.native",
+    "cloudflare-chat": "cloudflare.chat",
+    "cloudflare-gateway": "cloudflare.gateway",
+    "gemini": "gemini.generate_content",
+    "openai": "openai.chat_completions",
+    "openai-responses": "openai.responses_api",
+}.items():
+    register("providers", _name, f"harness.providers.{_module}:provider")
 
 for _name in (
     "azure",
@@ -73,30 +73,30 @@ for _name in (
     "together",
     "vllm",
 ):
-    register("providers", _name, f"harness.providers.vendors:{_name}")
+    register("providers", _name, f"harness.providers.openai.vendors:{_name}")
 
 for _name in ("python", "command"):
     register("providers", _name, f"harness.providers.callable:{_name}")
 
 for _name, _module in {
-    "equals": "text",
-    "contains": "text",
-    "icontains": "text",
-    "starts_with": "text",
-    "ends_with": "text",
-    "regex": "pattern",
-    "one_of": "text",
-    "length": "measures",
+    "equals": "text_match",
+    "contains": "text_match",
+    "icontains": "text_match",
+    "starts_with": "text_match",
+    "ends_with": "text_match",
+    "regex": "regex",
+    "one_of": "text_match",
+    "length": "response_measures",
     "number": "number",
-    "json": "structured",
-    "json_schema": "schema",
-    "latency": "measures",
-    "cost": "measures",
-    "finish_reason": "measures",
+    "json": "json_value",
+    "json_schema": "schema_validation",
+    "latency": "response_measures",
+    "cost": "response_measures",
+    "finish_reason": "response_measures",
     "python": "python",
     "judge": "judge",
-    "tool_calls": "tools",
-    "turns": "tools",
+    "tool_calls": "tool_use",
+    "turns": "tool_use",
     "not": "combine",
     "all": "combine",
     "any": "combine",

@@ -21,10 +21,10 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 import harness
-from harness.display import Display, conclusion
+from harness.app.init import write_workspace
+from harness.cli.display import Display, conclusion
 from harness.engine.progress import Progress
 from harness.reporters.console import WIDTH, console_report
-from harness.starter import write_workspace
 
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"

@@ -1,8 +1,8 @@
 """Records become three tidy pandas frames: `trials`, `exchanges` and `grades`.
 
-The columns are declared as lists in `harness.analysis.rows`; docs/measures.md prints them. A trial's row is its last record;
-what it cost (dollars, tokens, attempts) adds up over every distinct exchange of every line of its key, journal lines and
-superseded records included, so that what was paid for is never lost. Latency columns are of the final exchange with the
+The columns are declared as lists in `harness.analysis.row_schema`; docs/measures.md prints them. A trial's row is its last
+record; what it cost (dollars, tokens, attempts) adds up over every distinct exchange of every line of its key, journal lines
+and superseded records included, so that what was paid for is never lost. Latency columns are of the final exchange with the
 target, and null where that has an error or was replayed from another run.
 """
 
@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.columns import Room, Table, valid_text
-from harness.analysis.rows import (
+from harness.analysis.row_schema import (
     EXCHANGES,
     GRADES,
     MEASURES,
@@ -30,9 +29,10 @@ from harness.analysis.rows import (
     plain_text,
     trial_row,
 )
-from harness.flow import TARGET
+from harness.analysis.typed_columns import Room, Table, valid_text
+from harness.flows.base import TARGET
 from harness.model import Exchange, Manifest, Record
-from harness.records import ExchangeLine, Line
+from harness.runs.records import ExchangeLine, Line
 
 ANSWER_LIMIT = 20_000
 """Characters of an answer the frames keep by default; `answer_characters` says how long it was."""

@@ -11,25 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis import words
-from harness.analysis.comparison import Comparison, GateVerdict, Outcome
-from harness.analysis.select import MEASURES, Measure, Rows, matching
+from harness.analysis import formatting
+from harness.analysis.aggregate import MEASURES, Measure, Rows, matching
+from harness.analysis.report_data import Comparison, GateVerdict, Outcome
 from harness.analysis.stats import Estimate, known
 from harness.errors import ExitCode, worst
 from harness.model import Manifest
-from harness.suite.gates import GateSpec
+from harness.suite.gate_syntax import GateSpec
 
-_WRITERS: Mapping[str, words.Writer] = {
-    "pass_rate": words.percent,
-    "error_rate": words.percent,
-    "score": words.score,
-    "cost": words.dollars,
-    "cost_per_request": words.dollars,
-    "latency": words.seconds,
-    "ttft": words.seconds,
-    "tokens": words.count,
-    "input_tokens": words.count,
-    "output_tokens": words.count,
+_WRITERS: Mapping[str, formatting.Writer] = {
+    "pass_rate": formatting.percent,
+    "error_rate": formatting.percent,
+    "score": formatting.score,
+    "cost": formatting.dollars,
+    "cost_per_request": formatting.dollars,
+    "latency": formatting.seconds,
+    "ttft": formatting.seconds,
+    "tokens": formatting.count,
+    "input_tokens": formatting.count,
+    "output_tokens": formatting.count,
 }
 
 _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
@@ -115,7 +115,7 @@ def _every_case(gate: GateSpec, trials: Any, rows: Rows, measure: Measure, run: 
     verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
     detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations hold"
     detail += f", {unsure:,} have no figure that could be judged" if unsure else ""
-    detail += f"; failing: {words.names(failed)}" if failed else ""
+    detail += f"; failing: {formatting.names(failed)}" if failed else ""
     return _verdict(gate, run, worst_one[1], verdict, f"{detail}.", "")
 
 
@@ -130,8 +130,8 @@ def _badness(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tuple[int,
 def _sentence(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
     if verdict == "unknown":
         return f"No figure: {estimate.method}."
-    write = _WRITERS.get(gate.metric, words.number)
-    spread = words.interval(estimate, write)
+    write = _WRITERS.get(gate.metric, formatting.number)
+    spread = formatting.interval(estimate, write)
     facts = [f"95 % interval {spread}"] if spread else []
     facts += [f"n = {estimate.n:,}", estimate.method]
     name = ".".join(part for part in (gate.metric, gate.stat) if part)

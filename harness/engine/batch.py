@@ -18,15 +18,15 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.engine.batch_answers import lost, responses
-from harness.engine.owed import TARGET_KINDS
 from harness.engine.progress import Progress
 from harness.model import Batch, Call, Cost, Error, Request, Response, Target
 from harness.pricing.tokens import estimate_request
 from harness.providers.base import BatchFormat, Batching, BatchReport
-from harness.records import BatchLine
-from harness.transport.budget import Budget
+from harness.runs.records import BatchLine
+from harness.runs.resume_state import TARGET_KINDS
+from harness.transport.middleware.budget import Budget
+from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
-from harness.transport.stop import Stop
 
 LINGER = 0.2
 """Seconds without another question after which a batch is submitted as it is."""

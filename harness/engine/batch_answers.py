@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from harness.model import BATCHED, Attempt, Error, Marks, Request, Response, Target, Usage
 from harness.pricing.tokens import estimate_answer, shared
 from harness.providers.base import BatchEntry, BatchFormat, BatchReport, Decoded
-from harness.records import BatchLine
+from harness.runs.records import BatchLine
 
 _UNASKED = Request()
 """What an answer is decoded against whose trial needs none any more; only its size matters."""

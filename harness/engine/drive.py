@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from harness.flow import Ask, AskFailed, Flow, FunctionCall, Need
+from harness.flows.base import Ask, AskFailed, Flow, FunctionCall, Need
 from harness.model import Exchange, Request, Response, ToolCall, ToolResult
-from harness.records import ExchangeLine, Line, ToolLine
+from harness.runs.records import ExchangeLine, Line, ToolLine
 
 T = TypeVar("T")
 

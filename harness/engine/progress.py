@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from harness.flow import TARGET
+from harness.flows.base import TARGET
 from harness.model import Call, Exchange, Record, Response
-from harness.transport.limit import SendOnSlot
-from harness.transport.slots import Slot
+from harness.transport.middleware.limit import SendOnSlot
+from harness.transport.middleware.slots import Slot
 
 
 @dataclass

@@ -14,12 +14,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.engine.drive import FIRST, CallTool, Journal, drive
-from harness.engine.formed import UNFORMED, formed
-from harness.engine.owed import TARGET_KINDS
-from harness.engine.pace import closed_loop
 from harness.engine.progress import Progress, Tally
+from harness.engine.scheduler import closed_loop
+from harness.engine.structured_output import UNFORMED, formed
 from harness.errors import StoreError
-from harness.flow import TARGET, AskFailed, Helper
+from harness.flows.base import TARGET, AskFailed, Helper
 from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
 from harness.model import (
     Call,
@@ -36,9 +35,10 @@ from harness.model import (
     Wire,
     dollars,
 )
-from harness.records import Line
+from harness.runs.records import Line
+from harness.runs.resume_state import TARGET_KINDS
+from harness.transport.middleware.stop import INTERRUPTED, Stop
 from harness.transport.send import Send
-from harness.transport.stop import INTERRUPTED, Stop
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _unsent(response: Response) -> bool:
 async def _answer(world: World, trial: Trial, journal: Journal, asker: _Asker) -> Response:
     """The target's answer, of a conversation the last. Raises AskFailed."""
     if trial.conversation is not None:
-        from harness.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
+        from harness.flows.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
 
         return await drive(converse(trial, trial.conversation), asker.ask, world.call_tool, journal)
     exchange = await asker.ask(TARGET, trial.request, FIRST)
@@ -167,7 +167,7 @@ def _record(
     score, passed = verdict(grades, trial.threshold)
     parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
     if trial.conversation is not None:
-        from harness.conversation import flags as flags_of  # noqa: PLC0415 - see _answer
+        from harness.flows.conversation import flags as flags_of  # noqa: PLC0415 - see _answer
 
         flags += flags_of(exchanges)
     who = trial.identity

@@ -3,7 +3,7 @@
 from harness.graders.answer import answer_of, turn_answers
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
 from harness.graders.build import Grader, build, grade_all, grade_of
-from harness.graders.gold import gold
+from harness.graders.references import gold
 from harness.graders.scoring import verdict
 
 __all__ = [

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness import measures
-from harness.flow import TARGET
+from harness.flows.base import TARGET
 from harness.graders.base import Answer
+from harness.metrics import definitions
 from harness.model import Exchange, Message, ToolCall, Trial, dollars
 
 
@@ -29,8 +29,8 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         tool_calls=_tool_calls(asked),
         finish_reason=response.finish_reason,
         usage=response.usage,
-        latency=measures.latency(marks),
-        ttft=measures.ttft(marks),
+        latency=definitions.latency(marks),
+        ttft=definitions.ttft(marks),
         cost=dollars(asked),
         failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from harness.flow import Flow
+from harness.flows.base import Flow
 from harness.model import Error, FinishReason, Message, ToolCall, ToolResult, Usage
 
 EXPECTED: Any = "{{ expected }}"

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from harness.flow import AskFailed, Flow
+from harness.config.templates import TemplateError, render_arguments, templates_in
+from harness.flows.base import AskFailed, Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict, quoted
 from harness.model import Error, Grade
 from harness.registry import load
-from harness.suite.templates import TemplateError, render_arguments, templates_in
 
 REASON_LIMIT = 2_000
 """Characters of a reason that are kept; a grader may quote the answer, and an answer may be megabytes."""
@@ -32,7 +32,7 @@ _SCALARS = frozenset((str, int, bool, type(None)))
 
 
 class GraderSpecLike(Protocol):
-    """What a suite says of one grader: `harness.suite.nouns.GraderSpec`."""
+    """What a suite says of one grader: `harness.suite.model.GraderSpec`."""
 
     @property
     def type(self) -> str: ...

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PlainValidator
 
-from harness.flow import Flow
+from harness.flows.base import Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
 from harness.graders.build import Grader, checked_arguments, grade_of
 from harness.model import Grade

@@ -1,8 +1,8 @@
 """The judge grader: another model grades the answer by a rubric. A flow: it asks, and reads the verdict.
 
-The answer may try to grade itself. So what the judge reads is fenced (`harness.fence`), and a verdict is only ever read from a
-JSON object: of several the last, which the judge wrote after whatever it quoted; never from a bare word. What is no verdict
-(prose, a refusal, half an object) leaves the grade null: unknown is neither a pass nor a zero.
+The answer may try to grade itself. So what the judge reads is fenced (`harness.flows.untrusted_text`), and a verdict is only
+ever read from a JSON object: of several the last, which the judge wrote after whatever it quoted; never from a bare word. What
+is no verdict (prose, a refusal, half an object) leaves the grade null: unknown is neither a pass nor a zero.
 
 The judge is shown the rubric, the conversation and the answer, and of the case nothing else: what is expected only where the
 rubric names it.
@@ -17,11 +17,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from harness.fence import fenced, transcript, written
-from harness.flow import Ask, Flow
+from harness.config.sampling import Parameters, of_a_helper
+from harness.flows.base import Ask, Flow
+from harness.flows.untrusted_text import fenced, transcript, written
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict, quoted
 from harness.model import Message, Request, Response, ResponseFormat
-from harness.suite.parameters import Parameters, of_a_helper
 
 JUDGE = "judge"
 """The role a judge plays in a flow."""

@@ -17,7 +17,7 @@ import re2
 from pydantic import Field, PlainValidator
 
 from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, quoted, text_of
-from harness.graders.pattern import searchable
+from harness.graders.regex import searchable
 
 _TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
 _NUMBER = re2.compile(

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import asdict
 from pydantic import Field, field_validator
 
-from harness.flow import Flow
+from harness.flows.base import Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, content_of, quoted
 from harness.model import Message, ToolCall
 

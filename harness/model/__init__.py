@@ -1,11 +1,12 @@
 """The nouns that exist at run time: what is asked, what came back, and what it was worth.
 
 All are frozen structs, so that a million of them are cheap, and all are plain data, so that they go to disk and come back
-unchanged (`harness.records`). Times are `perf_counter_ns` marks of one process; money is US dollars; unknown is
+unchanged (`harness.runs.records`). Times are `perf_counter_ns` marks of one process; money is US dollars; unknown is
 None, never 0.
 """
 
-from harness.model.answers import (
+from harness.model.requests import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
+from harness.model.responses import (
     BATCHED,
     CACHED,
     NO_MARKS,
@@ -23,8 +24,7 @@ from harness.model.answers import (
     Usage,
     dollars,
 )
-from harness.model.asking import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
-from harness.model.runs import Manifest, Session
+from harness.model.sessions import Manifest, Session
 from harness.model.targets import Auth, Batch, Call, Limits, Price, Target, Timeouts, Wire
 from harness.model.trials import Action, Conversation, Grade, Identity, Record, SimulatedUser, Trial
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from harness.model.asking import Request
+from harness.model.requests import Request
 
 
 class Price(Struct, frozen=True, cache_hash=True):

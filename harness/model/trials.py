@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from harness.model.answers import Error, Exchange, Response
-from harness.model.asking import Image, Request, Text
+from harness.model.requests import Image, Request, Text
+from harness.model.responses import Error, Exchange, Response
 
 
 class Identity(Struct, frozen=True):

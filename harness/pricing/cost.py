@@ -18,9 +18,9 @@ from functools import lru_cache
 from math import lcm
 from typing import Any
 
-from harness.images import images_of
 from harness.model import Attempt, Cost, Exchange, Message, Price, Request, Target, Usage
-from harness.pricing.text import json_text
+from harness.model.images import images_of
+from harness.pricing.request_text import json_text
 from harness.pricing.tiles import IMAGE_BOUND, image_bound
 
 MTOK = 1_000_000

@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
-from harness.images import images_of
 from harness.model import Message, Request, Usage
-from harness.pricing.text import json_text
+from harness.model.images import images_of
+from harness.pricing.request_text import json_text
 from harness.pricing.tiles import image_tokens
 
 CHAT_OVERHEAD = 5

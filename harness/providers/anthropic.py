@@ -17,10 +17,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
-from harness.providers import chat, conversation
+from harness.providers import message_rules
 from harness.providers.base import Signal
-from harness.providers.decoding import AnswerDecoder
-from harness.providers.jsontext import dumps
+from harness.providers.decoder import AnswerDecoder
+from harness.providers.json_text import dumps
+from harness.providers.openai import chat_format
 from harness.providers.usage import count
 
 SERVICE = "the Messages API"
@@ -64,13 +65,13 @@ class Anthropic:
 
     def encode(self, target: Target, request: Request) -> Wire:
         """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
-        conversation.refuse_prompt(target, request, SERVICE)
+        message_rules.refuse_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
         return Wire(
             path="/messages",
-            headers=(("anthropic-version", version), *chat.headers(target, request)),
+            headers=(("anthropic-version", version), *chat_format.headers(target, request)),
             body=dumps(_body(target, request)),
-            auth=chat.auth(target, "x-api-key", ""),
+            auth=chat_format.auth(target, "x-api-key", ""),
         )
 
     def decoder(self, target: Target, request: Request) -> AnthropicDecoder:
@@ -82,8 +83,8 @@ class Anthropic:
 
 
 def _body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = conversation.opening(target, request.messages, SERVICE)
-    conversation.refuse_system(target, turns, SERVICE)
+    system, turns = message_rules.opening(target, request.messages, SERVICE)
+    message_rules.refuse_system(target, turns, SERVICE)
     body: dict[str, Any] = {"model": target.model, **_sampling(request.sampling)}
     if system:
         body["system"] = "\n\n".join(turn.text for turn in system)
@@ -154,7 +155,7 @@ def _assistant(turn: Message) -> str | list[dict[str, Any]]:
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": _identifier(call.id), "name": call.name, "input": chat.arguments(call.arguments)}
+    return {"type": "tool_use", "id": _identifier(call.id), "name": call.name, "input": chat_format.arguments(call.arguments)}
 
 
 def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
@@ -344,7 +345,7 @@ class _Block:
     def whole(self) -> dict[str, Any]:
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
         if "partial_json" in joined:
-            return {**self.given, "input": chat.arguments(joined["partial_json"])}
+            return {**self.given, "input": chat_format.arguments(joined["partial_json"])}
         return {**self.given, **{name: _as_begun(self.given.get(name)) + piece for name, piece in joined.items()}}
 
 

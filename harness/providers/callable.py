@@ -14,9 +14,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.model import Error, Request, Target, Usage, Wire
-from harness.providers import chat, usage
+from harness.providers import usage
 from harness.providers.base import Decoded, Signal
-from harness.providers.jsontext import UnreadableJSONError, dumps, loads, loads_text, snippet
+from harness.providers.json_text import UnreadableJSONError, dumps, loads, loads_text, snippet
+from harness.providers.openai import chat_format
 
 KEYS = frozenset({"text", "reasoning", "tool_calls", "usage", "cost", "model", "finish_reason"})
 """What an answer, or a piece of one, may say."""
@@ -48,13 +49,13 @@ def body(request: Request) -> dict[str, Any]:
     """`request` as plain data; every key is always there."""
     wanted = request.response_format
     return {
-        "messages": [chat.message(turn) for turn in request.messages],
+        "messages": [chat_format.message(turn) for turn in request.messages],
         "prompt": request.prompt,
         "sampling": {name: value for name, value in request.sampling.items() if value is not None},
         "stream": request.stream,
-        "tools": [chat.tool(function) for function in request.tools],
-        "tool_choice": None if request.tool_choice is None else chat.tool_choice(request.tool_choice),
-        "response_format": None if wanted is None else chat.response_format(wanted),
+        "tools": [chat_format.tool(function) for function in request.tools],
+        "tool_choice": None if request.tool_choice is None else chat_format.tool_choice(request.tool_choice),
+        "response_format": None if wanted is None else chat_format.response_format(wanted),
     }
 
 
@@ -64,7 +65,7 @@ class Said:
     complete = False
 
     def __init__(self) -> None:
-        self._answer = chat.Answer()
+        self._answer = chat_format.Answer()
         self._last: dict[str, Any] = {}
         self._error: Error | None = None
         self._flags: dict[str, None] = {}
@@ -134,7 +135,7 @@ class Said:
 
     def _reason(self) -> Any:
         if "finish_reason" in self._last:
-            return chat.FINISH_REASONS.get(self._last["finish_reason"], "unknown")
+            return chat_format.FINISH_REASONS.get(self._last["finish_reason"], "unknown")
         return "tool_calls" if self._answer.calls else "stop"
 
     def _wrong(self, message: str) -> Signal:

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis import words
-from harness.analysis.comparison import Answer, CaseRow, Cell, Comparison, GradeLine
+from harness.analysis import formatting
+from harness.analysis.report_data import Answer, CaseRow, Cell, Comparison, GradeLine
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
     HELPER_FIGURES,
@@ -132,7 +132,7 @@ def _notes(comparison: Comparison, whole: ConfigurationTable, table: Configurati
     hidden = [figure.title for figure in whole.figures if figure not in table.figures]
     notes = [f"more in the report: {', '.join(hidden)}"] if hidden else []
     rest = len(comparison.configurations) - len(table.rows)
-    return [*notes, f"{words.plural(rest, 'configuration')} not shown"] if rest else notes
+    return [*notes, f"{formatting.plural(rest, 'configuration')} not shown"] if rest else notes
 
 
 def _helpers(comparison: Comparison) -> Iterator[Any]:
@@ -207,12 +207,12 @@ def _case(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
 
 def _outcomes(cell: Cell) -> str:
     """How a case's repeats ended: an error is no failure, and is said apart."""
-    broken = f"{cell.errors:,} of {words.plural(cell.n, 'trial')} ended in an error" if cell.errors else ""
+    broken = f"{cell.errors:,} of {formatting.plural(cell.n, 'trial')} ended in an error" if cell.errors else ""
     return broken if cell.errors == cell.n else f"{cell.passed}/{cell.n} passed{f', {broken}' if broken else ''}"
 
 
 def _others(count: int) -> str:
-    return f"; {words.plural(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
+    return f"; {formatting.plural(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
 
 
 def _answer(answer: Answer) -> str:

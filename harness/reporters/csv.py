@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.report_data import Comparison
 from harness.reporters.escape import escape_for
 
 _ROWS = 8_192

@@ -16,11 +16,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from harness.analysis import words
-from harness.analysis.comparison import Answer, CaseRow, Comparison, Configuration
+from harness.analysis import formatting
+from harness.analysis.report_data import Answer, CaseRow, Comparison, Configuration
 from harness.analysis.stats import Estimate
-from harness.images import MEDIA_TYPES, described
 from harness.model import Image
+from harness.model.images import MEDIA_TYPES, described
 from harness.reporters import plots
 from harness.reporters.escape import one_line, visible
 from harness.reporters.tables import (
@@ -67,11 +67,11 @@ def _template() -> Template:
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
     environment.filters.update(
-        percent=words.percent,
-        seconds=words.seconds,
-        dollars=words.dollars,
-        number=words.number,
-        count=words.count,
+        percent=formatting.percent,
+        seconds=formatting.seconds,
+        dollars=formatting.dollars,
+        number=formatting.number,
+        count=formatting.count,
         line=one_line,
     )
     return environment.get_template("report.html.j2")
@@ -105,18 +105,18 @@ def _tiles(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
     totals = comparison.totals
     judged = totals.passed + totals.failed
     if judged:
-        yield "passed", words.percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
-    errors = f"of {words.plural(totals.trials, 'trial')}"
-    yield "errors", words.count(totals.errors), errors
+        yield "passed", formatting.percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
+    errors = f"of {formatting.plural(totals.trials, 'trial')}"
+    yield "errors", formatting.count(totals.errors), errors
     medians = [c.latency["p50"].value for c in comparison.configurations if c.latency and c.latency["p50"].value is not None]
     if medians:
-        yield "median latency", _range(medians, words.seconds), "over the configurations"
+        yield "median latency", _range(medians, formatting.seconds), "over the configurations"
     spent = [value for value in (totals.spent, totals.graded, totals.users) if value is not None]
     if spent:
-        yield "spent", words.dollars(sum(spent)), f"{words.count(totals.output_tokens)} output tokens"
+        yield "spent", formatting.dollars(sum(spent)), f"{formatting.count(totals.output_tokens)} output tokens"
 
 
-def _range(values: Sequence[float], write: words.Writer) -> str:
+def _range(values: Sequence[float], write: formatting.Writer) -> str:
     low, high = write(min(values)), write(max(values))
     return low if low == high else f"{low} – {high}"
 
@@ -142,18 +142,18 @@ def _row(axes: Sequence[str], figures: Sequence[Any], row: Sequence[str], config
 
 def _hint(title: str, configuration: Configuration) -> str:
     """What a cell's tooltip says: n, interval and method of the figure, where it has them."""
-    estimates: Mapping[str, tuple[Estimate | None, words.Writer]] = {
-        "pass rate (95 %)": (configuration.pass_rate, words.percent),
-        "score": (configuration.score, words.score),
-        "tok/s": (configuration.output_tokens_per_s, words.number),
-        "ttft p50": (configuration.ttft.get("p50"), words.seconds),
-        "ttft p95": (configuration.ttft.get("p95"), words.seconds),
-        **{stat: (configuration.latency.get(stat), words.seconds) for stat in ("p50", "p90", "p95", "p99")},
+    estimates: Mapping[str, tuple[Estimate | None, formatting.Writer]] = {
+        "pass rate (95 %)": (configuration.pass_rate, formatting.percent),
+        "score": (configuration.score, formatting.score),
+        "tok/s": (configuration.output_tokens_per_s, formatting.number),
+        "ttft p50": (configuration.ttft.get("p50"), formatting.seconds),
+        "ttft p95": (configuration.ttft.get("p95"), formatting.seconds),
+        **{stat: (configuration.latency.get(stat), formatting.seconds) for stat in ("p50", "p90", "p95", "p99")},
     }
-    estimate, write = estimates.get(title, (None, words.number))
+    estimate, write = estimates.get(title, (None, formatting.number))
     if estimate is None or estimate.value is None:
         return ""
-    spread = words.interval(estimate, write)
+    spread = formatting.interval(estimate, write)
     return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
 
 
@@ -197,9 +197,9 @@ def _mood(passed: int, failed: int, errors: int) -> str:
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
-    facts = [words.seconds(answer.latency)] if answer.latency is not None else []
-    facts += [words.dollars(answer.cost)] if answer.cost is not None else []
-    facts += [f"score {words.score(answer.score)}"] if answer.score is not None else []
+    facts = [formatting.seconds(answer.latency)] if answer.latency is not None else []
+    facts += [formatting.dollars(answer.cost)] if answer.cost is not None else []
+    facts += [f"score {formatting.score(answer.score)}"] if answer.score is not None else []
     facts += [f"stopped: {answer.finish_reason}"] if answer.finish_reason not in {None, "stop"} else []
     return {"answer": answer, "facts": " · ".join(facts), "mood": answer.outcome.replace(" ", "-")}
 

@@ -14,8 +14,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
-from harness.analysis.cases import BADNESS
-from harness.analysis.comparison import Comparison, GateVerdict
+from harness.analysis.case_table import BADNESS
+from harness.analysis.report_data import Comparison, GateVerdict
 from harness.reporters.escape import escape_for
 
 MESSAGE_LIMIT = 1_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.analysis import words
-from harness.analysis.comparison import CaseRow, Comparison
+from harness.analysis import formatting
+from harness.analysis.report_data import CaseRow, Comparison
 from harness.reporters.escape import escape_for, fence, one_line
 from harness.reporters.tables import (
     HELPER_FIGURES,
@@ -83,7 +83,7 @@ def _configurations(comparison: Comparison) -> Iterator[str]:
     yield from _table(titles, rows, "l" * len(table.axes) + "r" * len(figures))
     rest = len(comparison.configurations) - len(table.rows)
     if rest:
-        yield f"{words.plural(rest, 'configuration')} not shown."
+        yield f"{formatting.plural(rest, 'configuration')} not shown."
         yield ""
 
 
@@ -128,7 +128,7 @@ def _errors(comparison: Comparison) -> Iterator[str]:
     if not comparison.errors:
         return
     rows = [
-        (words.count(group.count), _safe(group.boundary), _safe(group.kind), _safe(one_line(group.example, 200)))
+        (formatting.count(group.count), _safe(group.boundary), _safe(group.kind), _safe(one_line(group.example, 200)))
         for group in comparison.errors[:CASE_LIMIT]
     ]
     yield from _table(("errors", "boundary", "kind", "for example"), rows, "rlll")

@@ -19,8 +19,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from harness.analysis import words
-from harness.analysis.comparison import Comparison
+from harness.analysis import formatting
+from harness.analysis.report_data import Comparison
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import short_labels
 
@@ -105,7 +105,7 @@ def _costs(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
     figure, axes = _rows_figure([label for label, _ in rows])
     axes.barh(range(len(rows)), [cost for _, cost in rows], height=0.55, color=_SERIES[2], alpha=0.85)
     for position, (_, cost) in enumerate(rows):
-        axes.annotate(words.dollars(cost), (cost, position), (5, 0), textcoords="offset points", va="center", color=_MUTED)
+        axes.annotate(formatting.dollars(cost), (cost, position), (5, 0), textcoords="offset points", va="center", color=_MUTED)
     axes.set_xlim(0, max(cost for _, cost in rows) * 1.16)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
     return figure
@@ -168,7 +168,7 @@ def _ranges(comparison: Comparison, labels: Sequence[str], numbers: Sequence[int
 
 def _time_axis(axes: Any) -> None:
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.seconds(value) if value else "0"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formatting.seconds(value) if value else "0"))
 
 
 def _figure(height: float) -> tuple[Figure, Any]:

@@ -7,8 +7,8 @@ from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
-from harness.analysis.columns import valid_text
-from harness.analysis.comparison import Comparison
+from harness.analysis.report_data import Comparison
+from harness.analysis.typed_columns import valid_text
 
 SCHEMA_VERSION = 1
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.analysis import words
-from harness.analysis.comparison import Comparison, Configuration, GateVerdict
-from harness.analysis.rows import plain_text
+from harness.analysis import formatting
+from harness.analysis.report_data import Comparison, Configuration, GateVerdict
+from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
 
 RUN_CHARACTERS = 28
@@ -37,43 +37,46 @@ class Figure:
     about: str
 
 
-def _spread(estimate: Estimate, write: words.Writer) -> str:
-    spread = words.interval(estimate, write).replace(" to ", "–").replace(" %–", "–")
+def _spread(estimate: Estimate, write: formatting.Writer) -> str:
+    spread = formatting.interval(estimate, write).replace(" to ", "–").replace(" %–", "–")
     return f"{write(estimate.value)} ({spread})" if spread else write(estimate.value)
 
 
 def _statistic(measure: str, stat: str) -> Callable[[Configuration], str]:
     def text(configuration: Configuration) -> str:
         found: Estimate | None = getattr(configuration, measure).get(stat)
-        return words.seconds(found.value if found else None)
+        return formatting.seconds(found.value if found else None)
 
     return text
 
 
 def _some(number: int) -> str:
-    return words.count(number) if number else words.UNKNOWN
+    return formatting.count(number) if number else formatting.UNKNOWN
 
 
 FIGURES = (
-    Figure("n", 0, lambda c: words.count(c.n), "trials recorded"),
-    Figure("pass rate (95 %)", 0, lambda c: _spread(c.pass_rate, words.percent), "passed / (passed + failed)"),
+    Figure("n", 0, lambda c: formatting.count(c.n), "trials recorded"),
+    Figure("pass rate (95 %)", 0, lambda c: _spread(c.pass_rate, formatting.percent), "passed / (passed + failed)"),
     Figure("errors", 1, lambda c: _some(c.errors), "trials that broke: neither passed nor failed"),
     Figure("ungraded", 6, lambda c: _some(c.ungraded), "answers a grader could not judge"),
     Figure("no verdict", 7, lambda c: _some(c.no_verdict), "answers in which nothing can fail"),
-    Figure("score", 4, lambda c: words.score(c.score.value), "mean score, 0 to 1"),
+    Figure("score", 4, lambda c: formatting.score(c.score.value), "mean score, 0 to 1"),
     Figure("p50", 2, _statistic("latency", "p50"), "median latency"),
     Figure("p90", 10, _statistic("latency", "p90"), "90th percentile of latency"),
     Figure("p95", 2, _statistic("latency", "p95"), "95th percentile of latency"),
     Figure("p99", 11, _statistic("latency", "p99"), "99th percentile of latency"),
     Figure("ttft p50", 5, _statistic("ttft", "p50"), "median time to first token"),
     Figure("ttft p95", 12, _statistic("ttft", "p95"), "95th percentile of the time to first token"),
-    Figure("tok/s", 8, lambda c: words.number(c.output_tokens_per_s.value), "median output tokens / latency"),
-    Figure("tokens in", 13, lambda c: words.count(c.input_tokens), "input tokens of all attempts"),
-    Figure("tokens out", 13, lambda c: words.count(c.output_tokens), "output tokens of all attempts"),
-    Figure("cost", 9, lambda c: words.dollars(c.cost), "US dollars, all attempts"),
-    Figure("per 1,000", 3, lambda c: words.dollars(c.cost_per_1000), "US dollars per 1,000 requests"),
+    Figure("tok/s", 8, lambda c: formatting.number(c.output_tokens_per_s.value), "median output tokens / latency"),
+    Figure("tokens in", 13, lambda c: formatting.count(c.input_tokens), "input tokens of all attempts"),
+    Figure("tokens out", 13, lambda c: formatting.count(c.output_tokens), "output tokens of all attempts"),
+    Figure("cost", 9, lambda c: formatting.dollars(c.cost), "US dollars, all attempts"),
+    Figure("per 1,000", 3, lambda c: formatting.dollars(c.cost_per_1000), "US dollars per 1,000 requests"),
     Figure(
-        "per MTok", 14, lambda c: words.dollars(c.price_per_mtok), "US dollars per million tokens, in and out, as it came out"
+        "per MTok",
+        14,
+        lambda c: formatting.dollars(c.price_per_mtok),
+        "US dollars per million tokens, in and out, as it came out",
     ),
 )
 
@@ -92,9 +95,9 @@ def configuration_table(configurations: Sequence[Configuration], figures: Sequen
     """The table of these configurations, without the figures nobody has and the axes nobody differs in."""
     points = [axes(configuration) for configuration in configurations]
     names = list(dict.fromkeys(name for point in points for name in point))
-    values = {name: [point.get(name, words.UNKNOWN) for point in points] for name in names}
+    values = {name: [point.get(name, formatting.UNKNOWN) for point in points] for name in names}
     differing = [name for name in names if len(set(values[name])) > 1] or (["prompt"] if configurations else [])
-    kept = tuple(figure for figure in figures if any(figure.text(c) != words.UNKNOWN for c in configurations))
+    kept = tuple(figure for figure in figures if any(figure.text(c) != formatting.UNKNOWN for c in configurations))
     rows = [
         (*(values[name][index] for name in differing), *(figure.text(configuration) for figure in kept))
         for index, configuration in enumerate(configurations)
@@ -143,12 +146,12 @@ def helper_rows(comparison: Comparison) -> list[tuple[str, ...]]:
             f"{short_run(use.run)}: {use.name}" if len(comparison.runs) > 1 else use.name,
             use.role,
             f"{use.model} (simulated)" if use.simulated else use.model,
-            words.count(use.requests),
+            formatting.count(use.requests),
             _some(use.errors),
-            words.seconds(use.latency),
-            words.count(use.input_tokens),
-            words.count(use.output_tokens),
-            words.dollars(use.cost),
+            formatting.seconds(use.latency),
+            formatting.count(use.input_tokens),
+            formatting.count(use.output_tokens),
+            formatting.dollars(use.cost),
         )
         for use in comparison.helpers
     ]
@@ -174,11 +177,11 @@ def total_facts(comparison: Comparison) -> list[tuple[str, str]]:
     ]
     tokens = [("tokens in", totals.input_tokens), ("tokens out", totals.output_tokens)]
     return [
-        ("trials", words.count(totals.trials)),
-        *((name, words.count(value)) for name, value in counts if value),
-        *((name, words.count(value)) for name, value in tokens if value is not None),
-        *((name, words.dollars(value)) for name, value in money if value is not None),
-        *([("requests of unknown cost", words.count(totals.unpriced))] if totals.unpriced else []),
+        ("trials", formatting.count(totals.trials)),
+        *((name, formatting.count(value)) for name, value in counts if value),
+        *((name, formatting.count(value)) for name, value in tokens if value is not None),
+        *((name, formatting.dollars(value)) for name, value in money if value is not None),
+        *([("requests of unknown cost", formatting.count(totals.unpriced))] if totals.unpriced else []),
     ]
 
 
@@ -187,8 +190,8 @@ def run_facts(comparison: Comparison) -> list[str]:
     lines = []
     for run in comparison.runs:
         commit = f"commit {run.commit[:10]}{' (dirty)' if run.dirty else ''}" if run.commit else ""
-        done = f"{run.recorded:,} of {words.plural(run.planned, 'trial')}"
-        lag = "" if run.lag_p99 is None else f"client late by {words.seconds(run.lag_p99)} (p99)"
+        done = f"{run.recorded:,} of {formatting.plural(run.planned, 'trial')}"
+        lag = "" if run.lag_p99 is None else f"client late by {formatting.seconds(run.lag_p99)} (p99)"
         in_flight = "" if run.in_flight is None else f"{run.in_flight:,} in flight at most"
         facts = (run.id, done, run.created, commit, f"seed {run.seed}", in_flight, lag, "SIMULATED" if run.simulated else "")
         lines.append(" · ".join(fact for fact in facts if fact))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness.simulator.config import Config
-from harness.simulator.faults import Fault
-from harness.simulator.process import SimulatorProcess, start
+from harness.simulator.server.config import Config
+from harness.simulator.server.fault_rules import Fault
+from harness.simulator.server.process import SimulatorProcess, start
 
 __all__ = ["Config", "Fault", "SimulatorProcess", "serve", "start"]
 
 
 def serve(config: Config, host: str = "127.0.0.1", port: int = 0, *, announce: Callable[[str], None] = print) -> None:
     """Serve in this process until interrupted; `announce` gets the base URL. Raises `UsageError` for a taken address."""
-    from harness.simulator.server import serve as run  # noqa: PLC0415  uvicorn is slow to import, and `start` needs none
+    from harness.simulator.server.serve import serve as run  # noqa: PLC0415  uvicorn is slow to import, and `start` needs none
 
     run(config, host, port, announce=announce)

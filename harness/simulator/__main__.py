@@ -7,8 +7,8 @@ import sys
 from functools import partial
 
 from harness.errors import UsageError
-from harness.simulator.config import Config
-from harness.simulator.server import serve
+from harness.simulator.server.config import Config
+from harness.simulator.server.serve import serve
 
 
 def main() -> int:

@@ -1,15 +1,15 @@
 """The suite language: a YAML file in, a checked `Suite` out (docs/suites.md)."""
 
-from harness.suite.cases import Cases
-from harness.suite.editor import schema_json
-from harness.suite.gates import GateSpec
+from harness.config.templates import Template, TemplateError, render_arguments
+from harness.suite.cases.case_index import Cases
+from harness.suite.gate_syntax import GateSpec
+from harness.suite.json_schema import schema_json
 from harness.suite.load import load, target_names
-from harness.suite.nouns import Case, GraderSpec, Prompt
+from harness.suite.model import Case, GraderSpec, Prompt
 from harness.suite.overrides import Overrides
-from harness.suite.run import LimitsSpec, RunSpec, TimeoutSpec
+from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
 from harness.suite.suite import Eval, Suite
-from harness.suite.targets import PriceSpec, SimulatorSpec, TargetSpec
-from harness.suite.templates import Template, TemplateError, render_arguments
+from harness.suite.targets.target_reader import PriceSpec, SimulatorSpec, TargetSpec
 
 __all__ = [
     "Case",

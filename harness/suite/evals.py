@@ -9,24 +9,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness import registry
+from harness.config.diagnostics import Place, Problems, shown
+from harness.config.fields import checked_name, read_around
+from harness.config.yaml import Document
 from harness.model import ResponseFormat
+from harness.suite.cases.case_reader import CaseReader
+from harness.suite.cases.selection import Selection
 from harness.suite.files import Files
-from harness.suite.graders import GraderReader, grader_needs
-from harness.suite.language import checked_name, read_around
+from harness.suite.grader_specs import GraderReader, grader_needs
 from harness.suite.later import asked_in, turn_needs
-from harness.suite.nouns import Asking, GraderSpec, Prompt
+from harness.suite.model import Asking, GraderSpec, Prompt
+from harness.suite.multimodal import Album
 from harness.suite.overrides import Filter, Overrides, keeps
-from harness.suite.pictures import Album
-from harness.suite.problems import Place, Problems, shown
+from harness.suite.persona import Persona, read_persona
 from harness.suite.prompts import PromptReader
-from harness.suite.rows import CaseReader
 from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
-from harness.suite.selection import Selection
-from harness.suite.simulated_user import Persona, read_persona
 from harness.suite.suite import Eval
-from harness.suite.tools import ToolReader
+from harness.suite.tool_reader import ToolReader
 from harness.suite.toolset import Toolset
-from harness.suite.yaml import Document
 
 EVAL_FILE = "eval.yaml"
 

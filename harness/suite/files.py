@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.suite.problems import Place, Problems, nearest, shown, shown_path
-from harness.suite.yaml import MAX_BYTES, Document, parse
+from harness.config.diagnostics import Place, Problems, nearest, shown, shown_path
+from harness.config.yaml import MAX_BYTES, Document, parse
 
 if TYPE_CHECKING:
     from harness.suite.imagefiles import ImageFiles

@@ -16,12 +16,12 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
+from harness.config.diagnostics import Place, Problems, shown, shown_path
 from harness.errors import InfrastructureError, SuiteError
-from harness.images import MEDIA_TYPES
 from harness.model import Image
-from harness.suite.cases import Ids
+from harness.model.images import MEDIA_TYPES
+from harness.suite.cases.case_index import Ids
 from harness.suite.files import Files
-from harness.suite.problems import Place, Problems, shown, shown_path
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from harness.suite import templates
+from harness.config import templates
+from harness.config.diagnostics import Location, Locator, Place, Problems
+from harness.config.templates import Template
+from harness.config.yaml import Document
 from harness.suite.files import Files
-from harness.suite.graders import GraderReader, grader_needs
-from harness.suite.nouns import Asking, LaterTurn
-from harness.suite.pictures import Illustrated, Picture
-from harness.suite.problems import Location, Locator, Place, Problems
-from harness.suite.templates import Template
+from harness.suite.grader_specs import GraderReader, grader_needs
+from harness.suite.model import Asking, LaterTurn
+from harness.suite.multimodal import Illustrated, Picture
 from harness.suite.tool_language import LaterTurn as Written
-from harness.suite.yaml import Document
 
 
 def asked_in(later: Iterable[LaterTurn]) -> Iterator[Asking]:

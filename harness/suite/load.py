@@ -7,22 +7,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.suite import check, sweep
-from harness.suite.abilities import read_abilities
-from harness.suite.callables import check_callable
+from harness.config.diagnostics import Fixed, Place, Problems, shown_path, suggestion
+from harness.config.fields import read, read_around
+from harness.config.sampling import Sampling
+from harness.config.yaml import Document, parse
+from harness.suite import consistency, sweep
 from harness.suite.evals import EvalReader
 from harness.suite.files import Files, workspace_of
-from harness.suite.language import read, read_around
-from harness.suite.nouns import Asking
+from harness.suite.model import Asking
 from harness.suite.overrides import Overrides
-from harness.suite.parameters import Sampling
-from harness.suite.problems import Fixed, Place, Problems, shown_path, suggestion
-from harness.suite.run import RunSpec
+from harness.suite.run_settings import RunSpec
 from harness.suite.schema import SuiteFile
 from harness.suite.suite import Suite
 from harness.suite.sweep import Setting
-from harness.suite.targets import Table, TargetSpec, check_target
-from harness.suite.yaml import Document, parse
+from harness.suite.targets.capability_overrides import read_abilities
+from harness.suite.targets.code_targets import check_callable
+from harness.suite.targets.target_reader import Table, TargetSpec, check_target
 
 TARGETS_FILE = "targets.yaml"
 
@@ -92,8 +92,8 @@ class _Loader:
 
     def _resolved(self, written: SuiteFile) -> Suite:
         overrides, problems = self._overrides, self._problems
-        check.check_numbers(overrides, problems)
-        filters = check.read_filters(overrides, problems)
+        consistency.check_numbers(overrides, problems)
+        filters = consistency.read_filters(overrides, problems)
         targets = self._targets(written)
         fixed = self._fixed_sampling()
         settings = sweep.expand(written.sweep, fixed, lambda at, why: problems.add(self._document.place(("sweep", *at)), why))
@@ -101,15 +101,15 @@ class _Loader:
         before = len(problems)
         evals = reader.read()
         complete = len(problems) == before and not _left_out(written)
-        gate_reader = check.GateReader(self._document, problems)
+        gate_reader = consistency.GateReader(self._document, problems)
         gates = gate_reader.read(written.gates)
         gate_reader.check_measured(gates, written.run)
         if complete:  # else what a gate or filter names may be what could not be read
             full = sweep.expand(written.sweep, {}, lambda *_: None)
             gate_reader.check(gates, evals, reader.selections, targets, full.points)
-            check.check_filters(filters, evals, reader.selections, problems)
+            consistency.check_filters(filters, evals, reader.selections, problems)
         asked, helpers = self._helpers(reader, targets)
-        evals = check.selected(filters, evals, problems)
+        evals = consistency.selected(filters, evals, problems)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
         sampled = tuple(each for selection in reader.selections.values() for each in selection.sampled.values())
@@ -133,7 +133,7 @@ class _Loader:
             strict=written.strict,
             mode_place=self._document.place(("run", "mode")),
             abilities=read_abilities(self._path.parent, self._files, problems),
-            warnings=tuple(check.warnings_of(evals, targets, sampling, settings.points, repeats)),
+            warnings=tuple(consistency.warnings_of(evals, targets, sampling, settings.points, repeats)),
         )
 
     @cached_property

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.suite.cases import canonical
-from harness.suite.nouns import Case
-from harness.suite.problems import Place
+from harness.config.diagnostics import Place
+from harness.suite.cases.case_index import canonical
+from harness.suite.model import Case
 
 
 @dataclass

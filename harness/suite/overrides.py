@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from harness.suite.nouns import Case
+from harness.suite.model import Case
 
 FILTER_KEYS = ("tag", "id", "prompt", "eval")
 _FILTER = re.compile(r"\s*(\w+)\s*(!=|=)\s*(.+?)\s*")

@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, cast, get_args
 
-from harness.suite import templates
+from harness.config import templates
+from harness.config.diagnostics import Location, Place, Problems, shown, shown_path
+from harness.config.fields import checked_name
+from harness.config.templates import Template
+from harness.config.yaml import Document
 from harness.suite.files import Files
-from harness.suite.language import checked_name
 from harness.suite.later import LaterTurns
-from harness.suite.nouns import Prompt, TurnRole
-from harness.suite.pictures import Illustrated, Picture
-from harness.suite.problems import Location, Place, Problems, shown, shown_path
+from harness.suite.model import Prompt, TurnRole
+from harness.suite.multimodal import Illustrated, Picture
 from harness.suite.schema import PromptSpec
-from harness.suite.templates import Template
-from harness.suite.yaml import Document
 
 ROLES: tuple[TurnRole, ...] = get_args(TurnRole)
 

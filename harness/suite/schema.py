@@ -12,13 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from harness.suite.language import MAPPING, SCALAR, Language, Names, OneOrMore, by_shape
-from harness.suite.parameters import Parameters, Sweep
-from harness.suite.run import RunSpec
-from harness.suite.simulated_user import SimulatedUserSpec
-from harness.suite.targets import TargetSpec
+from harness.config.fields import MAPPING, SCALAR, Language, Names, OneOrMore, by_shape
+from harness.config.sampling import Parameters, Sweep
+from harness.config.units import Flag, Share, Text, Whole
+from harness.suite.persona import SimulatedUserSpec
+from harness.suite.run_settings import RunSpec
+from harness.suite.targets.target_reader import TargetSpec
 from harness.suite.tool_language import Tools, Turns
-from harness.suite.units import Flag, Share, Text, Whole
 
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -8,17 +8,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
+from harness.config.diagnostics import Place, shown_path
 from harness.model import ResponseFormat
-from harness.suite import summary
-from harness.suite.cases import Cases
-from harness.suite.gates import GateSpec
+from harness.suite import fingerprint
+from harness.suite.cases.case_index import Cases
+from harness.suite.gate_syntax import GateSpec
 from harness.suite.longest import Longest
-from harness.suite.nouns import Asking, GraderSpec, Prompt, Sampled
-from harness.suite.pictures import Album
-from harness.suite.problems import Place, shown_path
-from harness.suite.run import RunSpec
-from harness.suite.simulated_user import Persona
-from harness.suite.targets import TargetSpec
+from harness.suite.model import Asking, GraderSpec, Prompt, Sampled
+from harness.suite.multimodal import Album
+from harness.suite.persona import Persona
+from harness.suite.run_settings import RunSpec
+from harness.suite.targets.target_reader import TargetSpec
 from harness.suite.toolset import Toolset
 
 
@@ -84,8 +84,8 @@ class Suite(BaseModel):
 
     def resolved(self) -> dict[str, Any]:
         """The suite as plain data, for the manifest: everything but the cases' bodies."""
-        return summary.resolved(self)
+        return fingerprint.resolved(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """What resuming compares, axis by axis, as plain data."""
-        return summary.fingerprint(self)
+        return fingerprint.fingerprint(self)

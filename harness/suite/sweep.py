@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
-from harness.suite.parameters import Sweep
-from harness.suite.problems import Location, shown
+from harness.config.diagnostics import Location, shown
+from harness.config.sampling import Sweep
 
 MAX_SETTINGS = 100_000
 

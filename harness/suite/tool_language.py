@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from harness.suite.language import MAPPING, SCALAR, Language, OneOrMore, by_shape
-from harness.suite.units import Duration, Flag, Text
+from harness.config.fields import MAPPING, SCALAR, Language, OneOrMore, by_shape
+from harness.config.units import Duration, Flag, Text
 
 OUTCOMES = ("function", "returns", "raises")
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.images import bare
+from harness.config.diagnostics import Place, suggestion
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
-from harness.suite.nouns import Case, GraderSpec, LaterTurn, Prompt
-from harness.suite.problems import Place, suggestion
+from harness.model.images import bare
+from harness.suite.model import Case, GraderSpec, LaterTurn, Prompt
 
 NO_CONVERSATION = Conversation()
 

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from harness.model import Call, Limits, Response, Target
 from harness.pricing.cost import exchange_cost, output_bound, request_bound
 from harness.pricing.tokens import estimate_request
-from harness.transport.budget import Budget
-from harness.transport.limit import Limit, SendOnSlot
-from harness.transport.replay import Mode, Replay, Stored
-from harness.transport.retry import Retry
+from harness.transport.middleware.budget import Budget
+from harness.transport.middleware.limit import Limit, SendOnSlot
+from harness.transport.middleware.replay import Mode, Replay, Stored
+from harness.transport.middleware.retry import Retry
+from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock, Send
-from harness.transport.stop import Stop
 
 
 class Terms(Struct, frozen=True):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.analysis.columns import Column
-from harness.analysis.rows import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
-from harness.analysis.select import MEASURES as GATED
+from harness.analysis.aggregate import MEASURES as GATED
+from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
+from harness.analysis.typed_columns import Column
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.analysis.columns import valid_text
-from harness.analysis.compare import compare
 from harness.analysis.frame import frames
-from harness.analysis.rows import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
+from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
+from harness.analysis.summarize import compare
+from harness.analysis.typed_columns import valid_text
 from harness.model import Attempt, Cost, Grade, Usage
-from harness.records import ExchangeLine, decode, encode
+from harness.runs.records import ExchangeLine, decode, encode
 
 
 def test_the_declared_columns_and_dtypes_are_the_frames(build: ModuleType) -> None:
@@ -163,7 +163,7 @@ def test_whatever_is_long_is_cut_at_the_limit(build: ModuleType) -> None:
 def test_frames_do_not_depend_on_how_many_rows_wait(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     records = [build.errored("broken"), *build.sample(cases=5), build.record("late", passed=None, score=None)]
     at_once = frames([(build.manifest(), records)])
-    monkeypatch.setattr("harness.analysis.columns._CHUNK", 3)
+    monkeypatch.setattr("harness.analysis.typed_columns._CHUNK", 3)
     by_threes = frames([(build.manifest(), records)])
     for name in ("trials", "exchanges", "grades"):
         pd.testing.assert_frame_equal(getattr(at_once, name), getattr(by_threes, name))
@@ -171,7 +171,7 @@ def test_frames_do_not_depend_on_how_many_rows_wait(build: ModuleType, monkeypat
 
 def test_texts_beyond_what_fits_are_cut_short_and_said(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.analysis.frame.TEXT_LIMIT", 1_000)
-    monkeypatch.setattr("harness.analysis.columns._CHUNK", 2)
+    monkeypatch.setattr("harness.analysis.typed_columns._CHUNK", 2)
     manifest = build.manifest()
     records = [build.record(str(i), exchanges=(build.exchange(build.response(f"{i}" * 900)),)) for i in range(6)]
     found = frames([(manifest, records)])

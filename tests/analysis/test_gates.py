@@ -7,12 +7,12 @@ from types import ModuleType
 import pytest
 
 from harness.analysis import gates
-from harness.analysis.compare import compare
-from harness.analysis.comparison import Comparison, GateVerdict
 from harness.analysis.frame import frames
+from harness.analysis.report_data import Comparison, GateVerdict
+from harness.analysis.summarize import compare
 from harness.errors import ExitCode
 from harness.model import Attempt, Manifest, Record
-from harness.suite.gates import GateSpec, parse
+from harness.suite.gate_syntax import GateSpec, parse
 
 
 def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Comparison, Manifest]:

@@ -22,7 +22,7 @@ from time import perf_counter
 from rig import recorded
 from rig.tables import table
 
-from harness.engine.folder import RECORDS
+from harness.runs.folder import RECORDS
 
 SIZES, FULL, TINY = (20_000, 100_000), (100_000, 1_000_000), (4_000, 24_000)
 REFERENCE = "import sys, orjson\nfor line in open(sys.argv[1], 'rb'): orjson.loads(line)"

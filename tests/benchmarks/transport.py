@@ -24,12 +24,12 @@ import uvloop
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
-from harness.transport.budget import Budget
-from harness.transport.http import Http
-from harness.transport.limit import Limit
-from harness.transport.replay import Replay
-from harness.transport.retry import Retry
-from harness.transport.slots import Slot
+from harness.transport.http.client import Http
+from harness.transport.middleware.budget import Budget
+from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.replay import Replay
+from harness.transport.middleware.retry import Retry
+from harness.transport.middleware.slots import Slot
 
 CONCURRENCY = 256
 ROUNDS = 15

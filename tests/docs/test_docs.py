@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
-from harness.starter import write_workspace
+from harness.app.init import write_workspace
 from harness.suite.load import load
 from tests.docs.pages import PAGES, ROOT, Fence, fences, links, mentioned, words
 from tests.support import Command, Simulated

@@ -12,12 +12,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from harness.engine.folder import RECORDS, read_lines, read_records
-from harness.engine.owed import Owed
+from harness.app.report import load_run
 from harness.errors import ExitCode
 from harness.model import Record
-from harness.records import BatchLine, ExchangeLine, encode
-from harness.results import load_run
+from harness.runs.folder import RECORDS, read_lines, read_records
+from harness.runs.records import BatchLine, ExchangeLine, encode
+from harness.runs.resume_state import Owed
 from harness.simulator import Config, start
 from tests.support import Command, Simulated
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.engine.folder import read_records
 from harness.errors import ExitCode
+from harness.runs.folder import read_records
 from tests.support import Command
 
 APP = """

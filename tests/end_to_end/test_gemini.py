@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.folder import RECORDS, read_records
 from harness.errors import ExitCode
+from harness.runs.folder import RECORDS, read_records
 from tests.pictures import picture
 from tests.support import Command, Simulated
 

@@ -13,10 +13,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from harness.engine.blobs import BLOBS
-from harness.engine.folder import RECORDS, read_records
 from harness.errors import ExitCode
-from harness.images import images_of
+from harness.model.images import images_of
+from harness.runs.blobs import BLOBS
+from harness.runs.folder import RECORDS, read_records
 from tests.pictures import noise, picture
 from tests.support import Command, Simulated
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode
 from harness.model import Record
+from harness.runs.folder import read_manifest, read_records
 from tests.graders.attacks import ATTACKS
 from tests.support import Command, Simulated
 

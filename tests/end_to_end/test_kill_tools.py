@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from harness.engine.folder import RECORDS, read_lines, read_records
 from harness.errors import ExitCode
 from harness.model import Exchange, Record
-from harness.records import ExchangeLine, ToolLine
+from harness.runs.folder import RECORDS, read_lines, read_records
+from harness.runs.records import ExchangeLine, ToolLine
 from tests.end_to_end import killer
 from tests.end_to_end.killer import Killer
 from tests.support import Command

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 import pytest
 
-from harness.engine.folder import RECORDS, Damage, read_lines, read_records
 from harness.errors import ExitCode
+from harness.runs.folder import RECORDS, Damage, read_lines, read_records
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
 

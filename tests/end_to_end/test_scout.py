@@ -10,10 +10,10 @@ from urllib.request import urlopen
 
 import pytest
 
-from harness.engine.folder import RECORDS, read_records
+from harness.app.report import load_run
 from harness.errors import ExitCode
 from harness.model import Record
-from harness.results import load_run
+from harness.runs.folder import RECORDS, read_records
 from tests.support import Command, Ended, Simulated
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode
 from harness.model import Record
+from harness.runs.folder import read_manifest, read_records
 from tests.support import Command, Ended, Simulated
 
 SUITE = """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine.folder import read_manifest, read_records
 from harness.errors import ExitCode
+from harness.runs.folder import read_manifest, read_records
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
 

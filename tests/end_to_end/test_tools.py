@@ -10,11 +10,11 @@ from typing import get_args
 
 import pytest
 
-from harness.engine.folder import RECORDS, read_lines, read_records
 from harness.errors import ExitCode
 from harness.model import Record
-from harness.records import ToolLine
-from harness.suite.targets import SimulatorSpec
+from harness.runs.folder import RECORDS, read_lines, read_records
+from harness.runs.records import ToolLine
+from harness.suite.targets.target_reader import SimulatorSpec
 from tests.support import Command
 
 SUITE = """

@@ -10,11 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.engine.folder import RECORDS, read_lines, read_records
-from harness.engine.owed import Owed
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import World, run_trials
-from harness.engine.store import Store
 from harness.model import (
     Attempt,
     Call,
@@ -32,13 +29,16 @@ from harness.model import (
     Trial,
     Usage,
 )
-from harness.providers.openai import provider
+from harness.providers.openai.chat_completions import provider
+from harness.runs.folder import RECORDS, read_lines, read_records
+from harness.runs.redaction import Redactor
+from harness.runs.resume_state import Owed
+from harness.runs.writer import Store
 from harness.suite import GraderSpec
-from harness.transport.redact import Redactor
-from harness.transport.replay import Replay, Stored, stored
-from harness.transport.retry import Retry
+from harness.transport.middleware.replay import Replay, Stored, stored
+from harness.transport.middleware.retry import Retry
+from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock
-from harness.transport.stop import Stop
 
 TARGET = Target("m", "openai", "tiny", "http://h/v1", "http://h/v1", limits=Limits(concurrency=2, retries=1))
 RETRYABLE = Error("provider", "overloaded", "later", retryable=True)

@@ -13,8 +13,8 @@ from harness import registry
 from harness.engine.batch import Batches, Books
 from harness.engine.progress import Progress, Tally
 from harness.model import Attempt, Call, Cost, Error, Marks, Message, Request, Response, Target
-from harness.records import BatchLine
-from harness.transport.stop import Stop
+from harness.runs.records import BatchLine
+from harness.transport.middleware.stop import Stop
 from tests.transport.calling import sending
 from tests.transport.simulated import simulate
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from harness import measures, registry
+from harness import registry
 from harness.engine.batch_answers import lost, responses
+from harness.metrics import definitions
 from harness.model import Attempt, Error, Marks, Message, Request, Response, Target, Usage
 from harness.pricing.cost import exchange_cost
 from harness.providers.base import BatchReport
-from harness.records import BatchLine, decode, encode
+from harness.runs.records import BatchLine, decode, encode
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("t", "cloudflare", SCOUT, "https://api.test", "https://api.test")
@@ -96,8 +97,10 @@ def test_an_answer_has_no_latency_of_any_kind() -> None:
     response = answered(entry("a"))["k0"]
     marks = response.marks
     assert (marks.done, response.headers) == (9, {"cf-ray": "r"})
-    assert {measure(marks) for measure in (measures.latency, measures.ttft, measures.queue, measures.connect)} == {None}
-    assert measures.response_time(response) is None
+    assert {measure(marks) for measure in (definitions.latency, definitions.ttft, definitions.queue, definitions.connect)} == {
+        None
+    }
+    assert definitions.response_time(response) is None
 
 
 def test_a_lost_batch_may_have_been_billed_and_is_owed() -> None:

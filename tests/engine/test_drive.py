@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from harness.engine.drive import Journal, drive
-from harness.flow import Ask, AskFailed, Flow
+from harness.flows.base import Ask, AskFailed, Flow
 from harness.model import Error, Exchange, Message, Request, Response, ToolCall, ToolResult
-from harness.records import ExchangeLine, Line, ToolLine
+from harness.runs.records import ExchangeLine, Line, ToolLine
 
 
 def request(text: str) -> Request:

@@ -13,8 +13,9 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from harness import plan, records
+from harness import plan
 from harness.model import Limits, Price, Record, Target, Trial
+from harness.runs import records
 from harness.suite import load
 from harness.transport.stack import Terms, leased
 from tests.support import Simulated

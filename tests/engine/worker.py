@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 import orjson
 
-from harness import plan, records, registry
+from harness import plan, registry
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import World, run_trials
 from harness.model import Target, ToolCall, ToolResult, Trial
 from harness.pricing.cost import exchange_cost
-from harness.transport.http import Http
+from harness.runs import records
+from harness.transport.http.client import Http
+from harness.transport.middleware.stop import Stop
 from harness.transport.stack import Terms, send_stack
-from harness.transport.stop import Stop
 
 
 async def main() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from harness.simulator.pixels import look
-from harness.simulator.skills.seeing import read
+from harness.simulator.model.pixels import look
+from harness.simulator.model.skills.vision import read
 
 SHAPES = Path(__file__).parents[2] / "evals" / "shapes"
 CASES: list[dict[str, Any]] = [json.loads(line) for line in (SHAPES / "cases.jsonl").read_text("utf-8").splitlines()]

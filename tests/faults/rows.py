@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from harness.engine.folder import read_records
 from harness.errors import ExitCode
 from harness.model import STALLED, Record, Response
+from harness.runs.folder import read_records
 from tests.support import Command
 from tests.transport.servers import GOOD_STREAM, Answer, Peer, Received, Server, sends, serving
 

@@ -14,11 +14,11 @@ import uvloop
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
-from harness.transport.budget import Budget
-from harness.transport.http import Http
-from harness.transport.limit import Limit
-from harness.transport.replay import Replay
-from harness.transport.retry import Retry
+from harness.transport.http.client import Http
+from harness.transport.middleware.budget import Budget
+from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.replay import Replay
+from harness.transport.middleware.retry import Retry
 from harness.transport.send import REAL_CLOCK, Clock, Send
 from tests.transport.calling import PATIENT
 

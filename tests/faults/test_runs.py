@@ -13,14 +13,14 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
-from harness.engine.folder import RECORDS, read_manifest, read_records, write_manifest
-from harness.engine.lag import STALL, LagMonitor
-from harness.engine.store import LOCK
+from harness.app.report import load_run
+from harness.app.run import Silent, resume
+from harness.engine.loop_monitor import STALL, LagMonitor
 from harness.errors import ExitCode, UsageError
-from harness.evaluate import Silent, resume
 from harness.model import STALLED, Attempt, Exchange, Marks, Request, Response
-from harness.results import load_run
-from harness.transport.redact import Redactor
+from harness.runs.folder import RECORDS, read_manifest, read_records, write_manifest
+from harness.runs.redaction import Redactor
+from harness.runs.writer import LOCK
 from tests.end_to_end.suites import write_sums
 from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated

@@ -13,13 +13,13 @@ import pytest
 
 from harness.model import Message, Record, Request, Response, Target, ToolCall
 from harness.providers.base import Decoded, Provider
-from harness.providers.cloudflare import provider as cloudflare
-from harness.providers.openai import provider as openai
-from harness.transport.sse import Reader
+from harness.providers.cloudflare.native import provider as cloudflare
+from harness.providers.openai.chat_completions import provider as openai
+from harness.transport.http.sse import Reader
 from tests.faults.rows import GOOD, Proof, Row, frames, paused, row, run_rows, table
 from tests.faults.stack import asking, faster, kinds, run, stack
-from tests.providers.test_cloudflare import CHUNK, NATIVE, usage
-from tests.providers.test_openai import STREAM
+from tests.providers.cloudflare.test_native import CHUNK, NATIVE, usage
+from tests.providers.openai.test_chat_completions import STREAM
 from tests.transport.servers import (
     COMPLETION,
     DONE,

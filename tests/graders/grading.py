@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.flow import Flow
+from harness.flows.base import Flow
 from harness.graders import Answer, build, grade_all
 from harness.model import Error, Grade, ToolCall, ToolResult
-from harness.suite.nouns import GraderSpec
+from harness.suite.model import GraderSpec
 
 Perform = Callable[[ToolCall], ToolResult]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.flow import Ask, AskFailed, Flow
+from harness.flows.base import Ask, AskFailed, Flow
 from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build, grade_all, grade_of
 from harness.model import Error, Request, Response
 from harness.registry import load, names

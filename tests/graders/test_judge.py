@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.flow import Ask
+from harness.flows.base import Ask
 from harness.graders import Answer, build, grade_all
 from harness.graders.judge import last_object
 from harness.model import Error, FinishReason, Grade, Image, Message, Request, Response, Text, ToolCall
@@ -43,7 +43,7 @@ def asked(answer: Answer = ANSWER, **arguments: Any) -> Request:
 
 def failed(error: Error) -> Grade:
     """The grade where the ask itself fails, as the engine throws it in."""
-    from harness.flow import AskFailed
+    from harness.flows.base import AskFailed
 
     flow = grade_all(build([spec("judge", ARGUMENTS)]), ANSWER)
     next(flow)

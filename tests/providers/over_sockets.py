@@ -7,8 +7,8 @@ from typing import Any
 
 from harness import registry
 from harness.model import Call, Request, Response, Target
-from harness.transport.http import Http
-from harness.transport.slots import Slot
+from harness.transport.http.client import Http
+from harness.transport.middleware.slots import Slot
 from tests.support import Simulated
 
 

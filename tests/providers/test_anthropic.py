@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
 from harness.providers.anthropic import provider
 from harness.providers.base import Decoded, Signal
-from harness.transport.sse import Reader
+from harness.transport.http.sse import Reader
 
 ADDRESS = "https://api.anthropic.com/v1"
 CLAUDE = Target("claude", "anthropic", "claude-sonnet-4-6", ADDRESS, ADDRESS, api_key_env="ANTHROPIC_API_KEY")

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Auth, Message, Request, ResponseFormat, Target, ToolCall, Usage
-from harness.providers import cloudflare_chat, cloudflare_gateway
+from harness.providers.cloudflare import chat as chat_api
+from harness.providers.cloudflare import gateway as gateway_api
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 CHAT = Target("chat", "cloudflare-chat", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
@@ -21,12 +22,12 @@ HI = Request(messages=(Message("user", "Hi"),), sampling={"temperature": 0}, str
 
 @pytest.fixture
 def chat(reading: Callable[..., Any]) -> Any:
-    return reading(cloudflare_chat.provider, CHAT)
+    return reading(chat_api.provider, CHAT)
 
 
 @pytest.fixture
 def gateway(reading: Callable[..., Any]) -> Any:
-    return reading(cloudflare_gateway.provider, GATEWAY)
+    return reading(gateway_api.provider, GATEWAY)
 
 
 @pytest.mark.parametrize("name", ["cloudflare", "cloudflare-chat", "cloudflare-gateway"])
@@ -38,7 +39,7 @@ def test_each_door_is_a_provider_of_its_own_name(name: str) -> None:
 
 
 def test_a_chat_request_has_the_model_in_its_body_and_always_a_limit() -> None:
-    wire = cloudflare_chat.provider.encode(CHAT, HI)
+    wire = chat_api.provider.encode(CHAT, HI)
     assert (wire.method, wire.path, wire.auth) == ("POST", "/ai/v1/chat/completions", Auth("CLOUDFLARE_AUTH_TOKEN"))
     assert json.loads(wire.body) == {
         "model": SCOUT,
@@ -50,7 +51,7 @@ def test_a_chat_request_has_the_model_in_its_body_and_always_a_limit() -> None:
 
 def test_a_schema_goes_in_openais_envelope() -> None:
     asked = replace(HI, response_format=ResponseFormat("json_schema", {"type": "object"}))
-    assert json.loads(cloudflare_chat.provider.encode(CHAT, asked).body)["response_format"] == {
+    assert json.loads(chat_api.provider.encode(CHAT, asked).body)["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": False},
     }
@@ -65,7 +66,7 @@ def test_a_schema_goes_in_openais_envelope() -> None:
 )
 def test_what_only_the_native_format_has_is_not_sent(asked: Request, said: str) -> None:
     with pytest.raises(ValueError, match=f"target chat: {said}"):
-        cloudflare_chat.provider.encode(CHAT, asked)
+        chat_api.provider.encode(CHAT, asked)
 
 
 def test_a_chat_answer_has_no_envelope_and_its_neurons_in_a_header(chat: Any) -> None:
@@ -104,7 +105,7 @@ def test_a_chat_stream_may_end_with_a_native_frame_that_has_the_total(chat: Any)
 
 
 def test_a_gateway_is_asked_natively_and_told_not_to_answer_from_its_cache() -> None:
-    wire = cloudflare_gateway.provider.encode(GATEWAY, HI)
+    wire = gateway_api.provider.encode(GATEWAY, HI)
     assert wire.path == f"/{SCOUT}"
     assert dict(wire.headers)["cf-aig-skip-cache"] == "true"
     assert json.loads(wire.body) == {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0, "max_tokens": 256}
@@ -112,7 +113,7 @@ def test_a_gateway_is_asked_natively_and_told_not_to_answer_from_its_cache() -> 
 
 def test_the_targets_own_headers_say_otherwise() -> None:
     wanted = replace(GATEWAY, headers={"CF-AIG-Skip-Cache": "false", "cf-aig-cache-ttl": "3600"})
-    sent = cloudflare_gateway.provider.encode(wanted, HI).headers
+    sent = gateway_api.provider.encode(wanted, HI).headers
     assert [value for name, value in sent if name == "cf-aig-skip-cache"] == ["false"]
     assert ("cf-aig-cache-ttl", "3600") in sent
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import harness.providers
 from harness import registry
-from harness.providers import failures
+from harness.providers import errors
 from harness.providers.capabilities import Capabilities, Parameter, Table, parse
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_the_page_has_the_table_that_is_checked() -> None:
 def test_the_page_names_every_kind_of_error_and_whether_it_is_retried() -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| .* \| (yes|no) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
     documented = {kind: retried == "yes" for kinds, retried in rows for kind in re.findall(r"`([a-z_]+)`", kinds)}
-    known = dict(failures.CODES.values()) | dict(failures.STATUSES.values())
+    known = dict(errors.CODES.values()) | dict(errors.STATUSES.values())
     assert known.items() <= documented.items()
 
 

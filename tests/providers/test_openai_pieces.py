@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from harness import registry
 from harness.model import Message, Request, Target, TokenLogprob, ToolCall, Usage
 from harness.providers.base import Decoded
-from harness.transport.sse import Reader
-from tests.providers.test_openai_responses import STREAM as RESPONSES
+from harness.transport.http.sse import Reader
+from tests.providers.openai.test_responses_api import STREAM as RESPONSES
 
 CHAT = """\
 : keep-alive

@@ -15,7 +15,7 @@ from harness import registry
 from tests.providers.test_docs import PAGE, ROOT, table
 
 BLOCK = re.compile(r"(?<=<!-- proofs -->\n).*?(?=<!-- /proofs -->)", re.DOTALL)
-PROOF = re.compile(r"(?:(?P<folder>\w+)/)?(?P<file>test_\w+)\.(?P<test>test_\w+)")
+PROOF = re.compile(r"(?:(?P<folder>[\w/]+)/)?(?P<file>test_\w+)\.(?P<test>test_\w+)")
 DATA: dict[str, dict[str, str]] = yaml.safe_load((Path(__file__).parent / "proofs.yaml").read_text("utf-8"))
 FEATURES = list(DATA["openai"])
 CELLS = [(provider, feature) for provider, cells in DATA.items() for feature in cells]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from harness.analysis.compare import compare
-from harness.analysis.comparison import Comparison
 from harness.analysis.frame import frames
+from harness.analysis.report_data import Comparison
+from harness.analysis.summarize import compare
 from harness.model import Error, Grade, Record
-from harness.suite.gates import parse
+from harness.suite.gate_syntax import parse
 
 
 def _module(path: Path) -> ModuleType:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.report_data import Comparison
 from harness.model import Image
 from harness.reporters import html
 from tests.pictures import picture

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.report_data import Comparison
 from harness.reporters import plots
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from harness.analysis.comparison import Comparison
+from harness.analysis.report_data import Comparison
 from harness.model import Error, Grade
 from harness.registry import load
 from harness.reporters import console, csv, html, junit, markdown, summary

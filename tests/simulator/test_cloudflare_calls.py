@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.simulator import cloudflare
-from harness.simulator.nouns import Answer, Call, Function, Prompt, Refusal, Reply, Turn
+from harness.simulator.apis.cloudflare import native
+from harness.simulator.model.requests import Answer, Call, Function, Prompt, Refusal, Reply, Turn
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
@@ -21,7 +21,7 @@ USER = {"role": "user", "content": "What is the current weather in the city Oslo
 
 
 def read(**change: Any) -> Prompt:
-    return cloudflare.read(json.dumps({"messages": [USER], **change}).encode(), SCOUT).prompt
+    return native.read(json.dumps({"messages": [USER], **change}).encode(), SCOUT).prompt
 
 
 @pytest.mark.parametrize("tool", [FLAT, TOOL])
@@ -45,8 +45,8 @@ def test_a_raw_prompt_is_read_by_its_template() -> None:
         "<|header_start|>user<|header_end|>\n\nHi<|eot|><|header_start|>assistant<|header_end|>\n\n"
     )
     body = {"prompt": text, "raw": True}
-    assert cloudflare.read(json.dumps(body).encode(), SCOUT).prompt.turns == (Turn("system", "Be brief."), Turn("user", "Hi"))
-    assert cloudflare.read(json.dumps(body | {"raw": False}).encode(), SCOUT).prompt.turns == (Turn("user", text),)
+    assert native.read(json.dumps(body).encode(), SCOUT).prompt.turns == (Turn("system", "Be brief."), Turn("user", "Hi"))
+    assert native.read(json.dumps(body | {"raw": False}).encode(), SCOUT).prompt.turns == (Turn("user", text),)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_deprecated_functions_and_options_are_taken() -> None:
 
 def test_a_call_comes_whole_with_its_arguments_as_text_and_without_a_response() -> None:
     called = Answer((), "tool_calls", calls=(Call("get_weather", ('{"city": ', '"Oslo"}')),))
-    request = cloudflare.Request(read(tools=[TOOL]), stream=False, json_as_text=False)
-    result = json.loads(cloudflare.whole(request, Reply("r", 0, 160, (called,))).content)["result"]
+    request = native.Request(read(tools=[TOOL]), stream=False, json_as_text=False)
+    result = json.loads(native.whole(request, Reply("r", 0, 160, (called,))).content)["result"]
     (call,) = result["tool_calls"]
     assert "response" not in result
     assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Oslo"}'}

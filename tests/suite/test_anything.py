@@ -13,8 +13,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from harness.app.prepare import prepared
 from harness.errors import UsageError
-from harness.prepare import prepared
 from harness.suite import load
 
 WHOLE = yaml.safe_load("""

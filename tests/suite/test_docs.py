@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.config.sampling import Sampling, Sweep
 from harness.suite import Suite
-from harness.suite.gates import METRICS
-from harness.suite.parameters import Sampling, Sweep
-from harness.suite.run import LimitsSpec, RunSpec, TimeoutSpec
+from harness.suite.gate_syntax import METRICS
+from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
 from harness.suite.schema import CaseSpec, EvalFile, FormatSpec, PromptSpec, SuiteFile
-from harness.suite.targets import PriceSpec, SimulatorSpec, TargetSpec
+from harness.suite.targets.target_reader import PriceSpec, SimulatorSpec, TargetSpec
 from harness.suite.tool_language import LaterTurn, ToolSpec
 
 DOCS = (Path(__file__).parents[2] / "docs" / "suites.md").read_text("utf-8")

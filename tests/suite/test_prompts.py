@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from harness.config.diagnostics import Problems
 from harness.model import Message
 from harness.suite import Suite
-from harness.suite.problems import Problems
 from harness.suite.prompts import turns_of
 
 SUITE = """\

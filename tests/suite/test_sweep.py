@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.suite.parameters import Sweep
+from harness.config.sampling import Sweep
 from harness.suite.sweep import Settings, expand
 
 

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target, Timeouts
-from harness.transport.dial import shared_ssl_context
-from harness.transport.http import Http
-from harness.transport.slots import Slot
+from harness.transport.http.client import Http
+from harness.transport.http.connect import shared_ssl_context
+from harness.transport.middleware.slots import Slot
 from tests.transport.servers import Answer, Server, serving
 
 T = TypeVar("T")

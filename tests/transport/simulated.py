@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.model import Attempt, Call, Error, Limits, Marks, Message, Response, Target
+from harness.transport.middleware.slots import Slot
 from harness.transport.send import Clock
-from harness.transport.slots import Slot
 from tests.transport.calling import call
 
 T = TypeVar("T")

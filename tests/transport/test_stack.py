@@ -7,11 +7,11 @@ import asyncio
 from msgspec.structs import replace
 
 from harness.model import Response
-from harness.transport.budget import Budget
-from harness.transport.http import Http
-from harness.transport.limit import Limit
-from harness.transport.replay import Replay, Stored
-from harness.transport.retry import Retry
+from harness.transport.http.client import Http
+from harness.transport.middleware.budget import Budget
+from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.replay import Replay, Stored
+from harness.transport.middleware.retry import Retry
 from tests.transport.calling import Kind, call, sending
 from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
 

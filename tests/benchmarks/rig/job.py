@@ -1,7 +1,7 @@
 """One measured job, in a process of its own: `python -m rig.job JSON` prints what it cost as JSON.
 
 The cost is this process's CPU time and peak memory from its very start; whoever compares two sizes of the same job is rid of
-the start-up. Our own job is `harness.evaluate.run`, measured until its last record is written: the report is another matter.
+the start-up. Our own job is `harness.app.run.run`, measured until its last record is written: the report is another matter.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def _bare(job: Job) -> Cost:
 
 
 def _ours(job: Job) -> None:
-    from harness import evaluate
+    from harness.app import run
     from rig.questions import write_suite
 
     with tempfile.TemporaryDirectory() as folder:
         suite = write_suite(Path(folder), job.url, job.count, job.concurrency, stream=job.stream)
         gc.collect()
-        evaluate.run(suite, out=Path(folder) / "run", display=_Meter(job, Path(folder) / "run"))
+        run.run(suite, out=Path(folder) / "run", display=_Meter(job, Path(folder) / "run"))
 
 
 class _Meter:

@@ -19,22 +19,23 @@ from typing import TypeAlias
 import uvloop
 from mock_server import BEFORE, BEHIND, DIGITS, PIECES
 
-from harness import evaluate, registry
+from harness import registry
+from harness.app import run
+from harness.app.prepare import prepared
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import GraderSets, World, run_trials
-from harness.engine.store import Store
 from harness.graders import answer_of, grade_all
 from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
 from harness.plan import Plan
-from harness.prepare import prepared
 from harness.pricing.cost import exchange_cost, upper_bound
-from harness.records import encode
+from harness.runs.records import encode
+from harness.runs.redaction import Redactor
+from harness.runs.writer import Store
 from harness.suite import load
-from harness.transport.redact import Redactor
+from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
-from harness.transport.slots import Slot
 from harness.transport.stack import Terms, send_stack
-from harness.transport.stop import Stop
 from rig.questions import write_suite
 
 ROUNDS = 7
@@ -162,7 +163,7 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
         world = World(
             session="s",
             send=_stack(at_once, stop) if stack else at_once,
-            encode=evaluate._encode,
+            encode=run._encode,
             cost=lambda target, response: exchange_cost(response.attempts, target.price),
             vet=lambda exchange: exchange,
             call_tool=_no_tool,

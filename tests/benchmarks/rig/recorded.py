@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from harness import records
-from harness.engine.folder import RECORDS, write_manifest
 from harness.model import (
     Attempt,
     Cost,
@@ -28,7 +26,9 @@ from harness.model import (
     Session,
     Usage,
 )
-from harness.transport.redact import Redactor
+from harness.runs import records
+from harness.runs.folder import RECORDS, write_manifest
+from harness.runs.redaction import Redactor
 
 TEMPERATURES = (0.0, 0.3, 0.7, 1.0)
 PROMPTS = ("terse", "long")

@@ -1,0 +1,166 @@
+"""The case × configuration table: every cell counted, and of the worst cases the answers themselves, side by side.
+
+A report is read by a person: it shows at most a few hundred cases, failing first, and of each cell a few answers, each cut.
+Everything else is in the frames and in the run folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.analysis import formatting
+from harness.analysis.frame import Frames
+from harness.analysis.report_data import Answer, CaseRow, Cell, GradeLine
+
+CASE_LIMIT = 200
+"""Cases shown at most."""
+ANSWER_LIMIT = 2_000
+"""Answers shown at most, over all cases: with `PREVIEW` it bounds the size of a report."""
+ANSWERS_A_CELL = 2
+PREVIEW = 1_200
+REASON = 300
+
+OUTCOMES = {"passed": "pass", "failed": "fail", "no_verdict": "no verdict", "ungraded": "ungraded", "errors": "error"}
+"""Column of a count -> the outcome it counts."""
+
+_TRIAL = [
+    *("eval", "case", "tags", "expected", "repeat", "outcome", "answer", "answer_characters", "steps", "score"),
+    *("error_kind", "error_message", "finish_reason", "latency", "cost"),
+]
+
+BADNESS = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
+"""Outcomes, those most worth reading first."""
+
+
+def cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
+    """One row per case and configuration, and the number of that row for each trial.
+
+    Columns: `number` (the configuration's, which `configurations` gives for each trial), the names, `n`, the counts of
+    `OUTCOMES`, `worst` (the row of its worst trial) and `rank` (its case's place, the case with most to look at first).
+    """
+    ids = trials.groupby([configurations, "case"], observed=True, sort=False).ngroup().to_numpy()
+    count = int(ids.max()) + 1 if len(ids) else 0
+    order = np.lexsort((*_worst_first(trials), ids))
+    worst = order[np.searchsorted(ids[order], np.arange(count))]
+    frame = trials.iloc[worst][["run", "eval", "case", "configuration"]].reset_index(drop=True)
+    frame.insert(0, "number", configurations[worst])
+    frame["n"] = np.bincount(ids, minlength=count)
+    for column, outcome in OUTCOMES.items():
+        frame[column] = np.bincount(ids[(trials["outcome"] == outcome).to_numpy()], minlength=count)
+    frame["worst"], frame["rank"] = worst, _ranks(frame)
+    reading = frame.sort_values(["number", "case"], key=_sortable).index.to_numpy()
+    places = np.empty(count, dtype=np.int64)
+    places[reading] = np.arange(count)
+    return frame.iloc[reading].reset_index(drop=True), places[ids]
+
+
+def case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, ...], int]:
+    """The worst cases with their answers, and how many cases there are; `table` and `places` are from `cells`."""
+    chosen = _shown(frames.trials, table, places)
+    grades = _grades(frames.grades, chosen.index.to_numpy())
+    answers: dict[int, list[Answer]] = defaultdict(list)
+    for trial in chosen.itertuples():
+        answers[trial.place].append(_answer(trial, grades[trial.Index]))
+    heads = {trial.rank: trial for trial in chosen.drop_duplicates("rank").itertuples()}
+    found: dict[int, list[Cell]] = defaultdict(list)
+    for row in table[table["rank"].isin(heads)].itertuples():
+        found[row.rank].append(_cell(row, answers[row.Index]))
+    rows = [_case_row(heads[rank], found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
+    return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
+
+
+def _worst_first(trials: Any) -> tuple[Any, Any]:
+    """Keys for `lexsort` that put the trials most worth reading first."""
+    badness = trials["outcome"].astype(object).map(BADNESS).to_numpy(dtype=np.int64)
+    return trials["repeat"].to_numpy(dtype=np.int64), badness
+
+
+def _ranks(frame: Any) -> Any:
+    """For each cell its case's place by share of bad trials, then by name."""
+    names = frame.astype({"eval": object, "case": object})
+    groups = names.groupby(["eval", "case"], sort=True).ngroup().to_numpy()
+    bad = np.bincount(groups, weights=names["failed"] + names["errors"]) / np.bincount(groups, weights=names["n"])
+    ranks = np.empty(len(bad), dtype=np.int64)
+    ranks[np.argsort(-bad, kind="stable")] = np.arange(len(bad))
+    return ranks[groups]
+
+
+def _shown(trials: Any, table: Any, places: Any) -> Any:
+    """The trials whose answers are shown, by case and cell, with their `place` in the table and their case's `rank`."""
+    ranks = table["rank"].to_numpy()[places]
+    candidates = np.flatnonzero(ranks < CASE_LIMIT)
+    some = trials[["repeat", "outcome"]].iloc[candidates]
+    ordered = candidates[np.lexsort((*_worst_first(some), places[candidates], ranks[candidates]))]
+    cell = places[ordered]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    within = np.arange(len(ordered)) - np.repeat(first, np.diff(np.append(first, len(ordered))))
+    ordered = ordered[within < ANSWERS_A_CELL]
+    last_rank = ranks[ordered[ANSWER_LIMIT]] if len(ordered) > ANSWER_LIMIT else CASE_LIMIT
+    ordered = ordered[ranks[ordered] < max(1, last_rank)][:ANSWER_LIMIT]
+    return trials[_TRIAL].iloc[ordered].assign(place=places[ordered], rank=ranks[ordered])
+
+
+def _grades(grades: Any, trials: Any) -> dict[int, list[GradeLine]]:
+    """The grades of some trials, by the trial's row."""
+    owners = grades["trial"].to_numpy(dtype=np.int64)
+    mine = np.flatnonzero(np.isin(owners, trials))
+    found: dict[int, list[GradeLine]] = defaultdict(list)
+    for owner, row in zip(owners[mine], grades.iloc[mine].itertuples(), strict=True):
+        found[int(owner)].append(_grade(row))
+    return found
+
+
+def _cell(row: Any, answers: list[Answer]) -> Cell:
+    return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers))
+
+
+def _case_row(head: Any, found: list[Cell]) -> CaseRow:
+    """A case from its worst trial and its cells."""
+    expected = None if pd.isna(head.expected) else _cut(head.expected, REASON)
+    return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, tuple(found))
+
+
+def _answer(trial: Any, grades: list[GradeLine]) -> Answer:
+    broken = not pd.isna(trial.error_message)
+    return Answer(
+        repeat=int(trial.repeat),
+        outcome=trial.outcome,
+        preview=trial.answer[:PREVIEW],
+        characters=int(trial.answer_characters),
+        score=_number(trial.score),
+        grades=tuple(grades),
+        error=_cut(f"{trial.error_kind}: {trial.error_message}", REASON) if broken else None,
+        finish_reason=None if pd.isna(trial.finish_reason) else trial.finish_reason,
+        latency=_number(trial.latency),
+        cost=_number(trial.cost),
+        steps=None if pd.isna(trial.steps) else _cut(trial.steps, PREVIEW),
+    )
+
+
+def _grade(row: Any) -> GradeLine:
+    passed = None if pd.isna(row.passed) else bool(row.passed)
+    if row.kind == "label":
+        value = _cut(row.label, REASON)
+    else:
+        value = {"verdict": "pass" if row.value else "fail", "ungraded": "ungraded"}.get(row.kind) or formatting.number(
+            row.value
+        )
+    reason = row.reason if pd.isna(row.error) else f"{row.error} {row.reason}".strip()
+    return GradeLine(row.name, passed, value, _cut(reason, REASON), float(row.weight))
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… [{len(text):,} characters]"
+
+
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _sortable(column: Any) -> Any:
+    return column.astype(object) if column.dtype == "category" else column

@@ -1,0 +1,327 @@
+"""The Comparison: tables and verdicts of runs side by side, and the only thing reporters see.
+
+Everything is frozen plain data, but for `frames` and `cells`, which hold every row for the reporters that write them all; the
+tuples are capped and say how many there were. Rates are shares of 1, times seconds, money US dollars.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.analysis import formatting
+from harness.analysis.frame import Frames
+from harness.analysis.stats import NOTHING, Estimate
+from harness.model import Image
+
+Outcome = Literal["pass", "fail", "inconclusive", "unknown"]
+Verdict = Literal[Outcome, "no gates", "unfinished", "errors"]
+
+
+@dataclass(frozen=True, slots=True)
+class GateVerdict:
+    """What became of one gate of one run.
+
+    `pass` and `fail` compare what the gate names; `inconclusive` is a bound that n does not give; `unknown` is a figure that
+    does not exist (a slice that matches nothing, an unpriced cost), and is never a pass. `detail` is a sentence with the
+    figures; `caution` says where the interval straddles the threshold.
+    """
+
+    run: str
+    text: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    verdict: Outcome
+    detail: str
+    caution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeader:
+    """Where one run's figures come from.
+
+    `simulated` names its simulated targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
+    `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests it had under way at once;
+    the worst of its sessions.
+    """
+
+    id: str
+    suite: str
+    created: str
+    description: str
+    planned: int
+    recorded: int
+    errors: int
+    arithmetic: str
+    seed: int
+    max_error_rate: float
+    strict: bool
+    budget: float | None
+    commit: str | None
+    dirty: bool
+    simulated: tuple[str, ...] = ()
+    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    helpers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lag_p99: float | None = None
+    in_flight: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether every planned trial has a record."""
+        return self.recorded >= self.planned
+
+    @property
+    def error_rate(self) -> float | None:
+        """Errored trials as a share of those recorded."""
+        return self.errors / self.recorded if self.recorded else None
+
+    @property
+    def unsound(self) -> bool:
+        """Whether more of its trials broke than the suite tolerates."""
+        return self.error_rate is not None and self.error_rate > self.max_error_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """One row of the main table: run × eval × prompt × target × setting.
+
+    The counts `passed`, `failed`, `no_verdict`, `ungraded` and `errors` add up to `n`. `latency` and `ttft` map p50, p90, p95,
+    p99 and mean. `cost` is of the trials whose cost is known, `unpriced` how many are not; `price_per_mtok` is dollars per
+    million tokens, input and output together, as it came out.
+    """
+
+    run: str
+    eval: str
+    prompt: str
+    target: str
+    setting: Mapping[str, Any]
+    label: str
+    simulated: bool
+    n: int
+    cases: int
+    passed: int
+    failed: int
+    no_verdict: int
+    ungraded: int
+    errors: int
+    replayed: int
+    pass_rate: Estimate = NOTHING
+    score: Estimate = NOTHING
+    latency: Mapping[str, Estimate] = field(default_factory=dict)
+    ttft: Mapping[str, Estimate] = field(default_factory=dict)
+    output_tokens_per_s: Estimate = NOTHING
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    cost: float | None = None
+    unpriced: int = 0
+    cost_per_1000: float | None = None
+    price_per_mtok: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TagRate:
+    """The pass rate of one tag's cases in one configuration (an index into `Comparison.configurations`)."""
+
+    tag: str
+    configuration: int
+    pass_rate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class GradeLine:
+    """One grade as shown: `passed` is None where it cannot fail, `value` is text, `reason` and `error` may be cut."""
+
+    name: str
+    passed: bool | None
+    value: str
+    reason: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One trial as shown; `characters` is the answer's full length, which `preview` may cut; `steps` led to it."""
+
+    repeat: int
+    outcome: str
+    preview: str
+    characters: int
+    score: float | None = None
+    grades: tuple[GradeLine, ...] = ()
+    error: str | None = None
+    finish_reason: str | None = None
+    latency: float | None = None
+    cost: float | None = None
+    steps: str | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether the preview is shorter than the answer."""
+        return self.characters > len(self.preview)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One case in one configuration: its repeats' outcomes, and some of their answers, failing ones first."""
+
+    configuration: int
+    n: int
+    passed: int
+    failed: int
+    errors: int
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def bad(self) -> int:
+        """Repeats that failed or broke."""
+        return self.failed + self.errors
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRow:
+    """One case across all configurations; `harness show RUN CASE` prints its transcripts.
+
+    `images` are small enough for a page; one without bytes is only described. `question` is what was asked about them.
+    """
+
+    eval: str
+    case: str
+    tags: tuple[str, ...]
+    expected: str | None
+    cells: tuple[Cell, ...]
+    images: tuple[Image, ...] = ()
+    question: str = ""
+
+    @property
+    def bad(self) -> int:
+        """Trials of this case that failed or broke."""
+        return sum(cell.bad for cell in self.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Errors of one run that broke at the same boundary in the same way; `example` is one of their messages."""
+
+    run: str
+    boundary: str
+    kind: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class HelperUse:
+    """What one run asked of a target in another role than that of the target under test: a judge, a simulated user.
+
+    `requests` are new ones, `replayed` those taken from other runs; latency is the median in seconds, `cost` US dollars of what
+    is known, and `unpriced` requests whose cost is not. None of it is in any other figure of a configuration.
+    """
+
+    run: str
+    role: str
+    name: str
+    model: str
+    simulated: bool
+    requests: int
+    replayed: int
+    errors: int
+    latency: float | None
+    input_tokens: float | None
+    output_tokens: float | None
+    cost: float | None
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay; `unpriced` requests.
+
+    `users` is dollars for simulated users; tokens and retries are those of the targets under test.
+    """
+
+    trials: int = 0
+    passed: int = 0
+    failed: int = 0
+    no_verdict: int = 0
+    ungraded: int = 0
+    errors: int = 0
+    replayed: int = 0
+    retries: int = 0
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    spent: float | None = None
+    graded: float | None = None
+    users: float | None = None
+    saved: float | None = None
+    unpriced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Runs side by side. `cases` are the worst `len(cases)` of `case_count`; `cells` has them all."""
+
+    runs: tuple[RunHeader, ...]
+    configurations: tuple[Configuration, ...]
+    cases: tuple[CaseRow, ...]
+    case_count: int
+    gates: tuple[GateVerdict, ...]
+    tags: tuple[TagRate, ...]
+    errors: tuple[ErrorGroup, ...]
+    helpers: tuple[HelperUse, ...]
+    totals: Totals
+    warnings: tuple[str, ...]
+    frames: Frames
+    cells: Any
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any figure comes from a simulator."""
+        return any(run.simulated for run in self.runs)
+
+    @property
+    def verdict(self) -> Verdict:
+        """That a run is not finished or broke, whatever its gates say of the rest; else the worst of the gates' verdicts."""
+        if any(not run.finished for run in self.runs):
+            return "unfinished"
+        if any(run.unsound for run in self.runs):
+            return "errors"
+        found = {gate.verdict for gate in self.gates}
+        for verdict in ("unknown", "fail", "inconclusive", "pass"):
+            if verdict in found:
+                return verdict
+        return "no gates"
+
+    @property
+    def headline(self) -> str:
+        """The verdict as a sentence."""
+        recorded, planned = sum(run.recorded for run in self.runs), sum(run.planned for run in self.runs)
+        if self.verdict == "unfinished":
+            return f"{recorded:,} of {formatting.plural(planned, 'trial')} recorded; {self._gates_said}"
+        if self.verdict == "errors":
+            broke = sum(run.errors for run in self.runs)
+            return f"{broke:,} of {formatting.plural(recorded, 'trial')} broke; {self._gates_said}"
+        return self._gates_said
+
+    @property
+    def _gates_said(self) -> str:
+        count = Counter(gate.verdict for gate in self.gates)
+        total = len(self.gates)
+        if not total:
+            return "no gates: not a verdict"
+        if count["pass"] == total:
+            return "the gate holds" if total == 1 else f"all {total} gates hold"
+        phrases: dict[Outcome, str] = {
+            "fail": "failed",
+            "unknown": "without a figure to judge",
+            "inconclusive": "inconclusive",
+            "pass": "held",
+        }
+        found = [f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]]
+        return f"of {total} {'gate' if total == 1 else 'gates'}, {', '.join(found)}"

@@ -1,0 +1,59 @@
+"""Whether a suite's expected answers would pass their own graders: `harness validate --gold`.
+
+A module of its own, because the engine it needs takes longer to import than a suite to check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from harness.config.diagnostics import shown_path
+from harness.engine.drive import Journal, drive
+from harness.engine.workers.pool import Pool
+from harness.errors import Problem, SuiteError
+from harness.flows.base import Flow
+from harness.graders import build, gold
+from harness.graders.base import UNKNOWN
+from harness.model import Error, Exchange, Grade, Request, Response
+from harness.suite import Case, Eval, Suite
+
+
+def check_gold(suite: Suite) -> int:
+    """How many cases expect something. Raises SuiteError naming each whose own expected answer would not pass."""
+    return asyncio.run(_checked(suite))
+
+
+async def _checked(suite: Suite) -> int:
+    problems: list[Problem] = []
+    checked = 0
+    async with Pool() as pool:
+        for evaluation, case in ((each, case) for each in suite.evals for case in each.cases):
+            failing = await drive(_gold(evaluation, case), _ask_nobody, pool.call, Journal("", 0, "", _keep_nothing))
+            checked += case.expected is not None
+            problems += [_problem(suite, evaluation, case, grade) for grade in failing]
+    if problems:
+        raise SuiteError(problems)
+    return checked
+
+
+def _gold(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
+    graders = build(case.graders if case.graders is not None else evaluation.graders)
+    return gold(graders, case.expected, case.vars)
+
+
+def _problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Problem:
+    said = grade.error.message if grade.error else grade.reason
+    return Problem(
+        f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader {grade.name!r}: {said}",
+        shown_path(suite.path),
+    )
+
+
+async def _ask_nobody(role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
+    """Nothing is sent, and what a judge would say is not held against the answer."""
+    nobody = Response(error=Error("grader", UNKNOWN, f"{helper or role} is not asked"))
+    return Exchange(position, role, helper or "", request, nobody)
+
+
+def _keep_nothing(line: object) -> None:
+    """Gold answers leave no records."""

@@ -1,0 +1,44 @@
+"""What `harness init` writes: the starter suites and evals, as they ship."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import StoreError, UsageError
+
+IGNORED = ("reports/runs/", ".env")
+FOLDERS = ("suites", "evals")
+
+
+def write_workspace(folder: Path) -> Iterator[Path]:
+    """Write a runnable workspace into `folder`; yield what was written. Raises UsageError rather than overwrite anything."""
+    taken = [name for name in FOLDERS if (folder / name).exists()]
+    if taken:
+        raise UsageError(f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty folder")
+    try:
+        for name in FOLDERS:
+            shutil.copytree(_source() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            yield folder / name
+        (folder / "reports" / "baselines").mkdir(parents=True, exist_ok=True)
+        yield from _ignore(folder / ".gitignore")
+    except OSError as refused:
+        raise StoreError(f"{folder}: cannot be written: {refused.strerror or refused}") from refused
+
+
+def _ignore(path: Path) -> Iterator[Path]:
+    """Have git pass over what holds answers and API keys; the lines that are there stay as they are."""
+    before = path.read_bytes() if path.exists() else b""
+    missing = [line for line in IGNORED if line.encode() not in before.splitlines()]
+    if missing:
+        gap = b"\n" if before and not before.endswith(b"\n") else b""
+        with path.open("ab") as file:
+            file.write(gap + b"".join(f"{line}\n".encode() for line in missing))
+        yield path
+
+
+def _source() -> Path:
+    """Where the starter files are: beside this file in an installed package, at the root of a checkout."""
+    installed = Path(__file__).with_name("starter")
+    return installed if installed.is_dir() else Path(__file__).parents[2]

@@ -1,0 +1,109 @@
+"""A run's manifest: where it came from, what it planned, and whether a suite still plans the same."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness import __version__
+from harness.app.prepare import Prepared
+from harness.errors import UsageError
+from harness.model import Manifest, Target
+from harness.suite import Overrides, Suite
+
+
+def new_folder(suite: Suite) -> Path:
+    """`<workspace>/reports/runs/<suite>/<UTC time>-<id>`."""
+    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    return suite.workspace / "reports" / "runs" / suite.name / f"{moment}-{secrets.token_hex(2)}"
+
+
+def new_manifest(ready: Prepared, folder: Path, overrides: Overrides) -> Manifest:
+    """What `folder` will say of itself: everything but its sessions."""
+    suite = ready.suite
+    commit, dirty = _commit(suite.workspace)
+    return Manifest(
+        id=folder.resolve().name,
+        suite=suite.name,
+        description=suite.description,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        suite_path=os.path.relpath(suite.path, folder),
+        planned=len(ready.plan),
+        arithmetic=ready.plan.arithmetic,
+        seed=suite.run.seed,
+        plan=suite.fingerprint(),
+        targets={target.name: _target_facts(target) for target in ready.targets},
+        helpers={name: _target_facts(helper.target) for name, helper in ready.helpers.items()},
+        gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
+        max_error_rate=suite.run.max_error_rate,
+        strict=suite.strict,
+        budget=None if suite.run.budget is None else float(suite.run.budget),
+        options=overrides.to_json(),
+        resolved=suite.resolved(),
+        versions={"evalharness": __version__, "python": platform.python_version()},
+        machine={"system": platform.platform(), "processors": os.cpu_count()},
+        commit=commit,
+        dirty=dirty,
+        notes=ready.notes,
+    )
+
+
+def _target_facts(target: Target) -> dict[str, Any]:
+    """What a report says of a target; no API key, no resolved port."""
+    price = target.price
+    return {
+        "provider": target.provider,
+        "model": target.model,
+        "address": target.address,
+        "api_version": target.api_version,
+        "simulated": target.simulated,
+        "sampling": dict(target.sampling),
+        "price": None if price is None else {"input": str(price.input), "output": str(price.output), "source": price.source},
+    }
+
+
+def _commit(folder: Path) -> tuple[str | None, bool]:
+    """The workspace's git commit, and whether files differ from it; (None, False) where there is no git."""
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return commit, bool(commit and git("status", "--porcelain", "--untracked-files=no"))
+
+
+def suite_path(folder: Path, manifest: Manifest) -> Path:
+    """Where the run's suite is, seen from its folder. Raises UsageError where it is no more."""
+    path = Path(os.path.normpath(folder.resolve() / manifest.suite_path))
+    if not path.is_file():
+        raise UsageError(f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run")
+    return path
+
+
+def check_same_plan(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise UsageError, naming each axis and entry that differs, where the suite no longer plans the same trials."""
+    differences = []
+    for axis in sorted({*then, *now}):
+        before, after = then.get(axis), now.get(axis)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+            differences.append(f"{axis} ({', '.join(names)})")
+        else:
+            differences.append(axis)
+    if differences:
+        raise UsageError(
+            f"{folder}: the suite was changed since this run began: {', '.join(differences)}. Undo the change to go on with "
+            f"the run, or start a new one that reuses what still fits: harness run SUITE --replay {folder}"
+        )

@@ -1,0 +1,306 @@
+"""Suite -> everything a run needs, resolved and checked before a request is sent or money spent.
+
+Names are looked up (providers, prices, capabilities), variables filled in, simulators started. What is wrong is said in
+sentences, all of it at once where that is possible.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from harness import registry
+from harness.config.diagnostics import Problems
+from harness.errors import UsageError
+from harness.flows.base import Helper
+from harness.model import Limits, Price, Target
+from harness.plan import Plan, check_identities
+from harness.preflight import (
+    check_budget,
+    check_context,
+    check_forms,
+    check_helpers,
+    check_images,
+    check_mode,
+    check_parallel_calls,
+    check_sampling,
+    defaulted,
+    within_open_files,
+)
+from harness.pricing import catalogue
+from harness.providers import capabilities
+from harness.providers.base import Provider, Versioned
+from harness.suite import Suite, TargetSpec
+from harness.suite.targets.code_targets import CALLABLES, digest
+from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
+
+if TYPE_CHECKING:
+    from harness.simulator import Config as SimulatorConfig
+
+SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
+SIMULATOR_PATHS = {
+    "anthropic": "/v1",
+    "cloudflare": "/client/v4/accounts/simulated",
+    "cloudflare-chat": "/client/v4/accounts/simulated",
+    "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",
+    "gemini": "",
+    "mistral": "/mistral/v1",
+    "openai": "/v1",
+    "openai-responses": "/v1",
+    "vllm": "/vllm/v1",
+}
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A suite ready to run.
+
+    `secrets` are the values of variables named as API keys or in headers; `notes` are for people; `helpers` by name are the
+    targets that graders and simulated users ask.
+    """
+
+    suite: Suite
+    plan: Plan
+    secrets: Mapping[str, str]
+    notes: tuple[str, ...]
+    helpers: Mapping[str, Helper] = field(default_factory=dict)
+    variables: frozenset[str] = frozenset()
+    """The environment variables its targets need."""
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets, in the suite's order."""
+        return self.plan.targets
+
+    @property
+    def everyone(self) -> tuple[Target, ...]:
+        """The targets, then those that only help."""
+        tested = {target.name for target in self.targets}
+        return (*self.targets, *(each.target for name, each in self.helpers.items() if name not in tested))
+
+
+@cache
+def price_catalogue() -> catalogue.Catalogue:
+    """The dated price table that ships with the package."""
+    return catalogue.parse(files("harness.pricing").joinpath("catalogue.yaml").read_text("utf-8"))
+
+
+@cache
+def capability_table() -> capabilities.Table:
+    """What each provider and model can take, as shipped."""
+    return capabilities.parse(files("harness.providers").joinpath("capabilities.yaml").read_text("utf-8"))
+
+
+@contextmanager
+def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[Prepared]:
+    """The suite, resolved; simulators run inside the context.
+
+    With `live` unset nothing is started and no variable need be set: enough to plan and to print what would be sent.
+    Raises SuiteError for what the suite's targets cannot do, UsageError for variables that are not set.
+    """
+    with ExitStack() as stack:
+        resolver = _Resolver(suite, environment, stack, live=live)
+        targets = tuple(resolver.target(spec) for spec in suite.targets)
+        beside = tuple(map(resolver.target, _beside(suite)))
+        resolver.raise_any()
+        check_identities(suite, targets)
+        everyone, notes = within_open_files((*targets, *beside))
+        targets = everyone[: len(targets)]
+        table = capability_table().under(suite.abilities)
+        check_forms(suite, targets, table)
+        check_mode(suite, targets, table)
+        notes += check_images(suite, targets, table)
+        check_context(suite, targets, table)
+        dropped = check_sampling(suite, targets, table)
+        notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
+        notes += defaulted(suite, targets)
+        ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
+        plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
+        helpers = check_helpers(suite, {each.name: each for each in everyone}, table)
+        check_parallel_calls(plan)
+        check_budget(plan, helpers.values())
+        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers, frozenset(resolver.variables))
+
+
+def _beside(suite: Suite) -> list[TargetSpec]:
+    """The targets that are asked but not under test."""
+    tested = {spec.name for spec in suite.targets}
+    return [spec for spec in suite.helpers if spec.name not in tested]
+
+
+class _Resolver:
+    """Turns a suite's target specifications into targets."""
+
+    def __init__(self, suite: Suite, environment: Mapping[str, str], stack: ExitStack, *, live: bool) -> None:
+        self._suite, self._environment, self._stack, self._live = suite, environment, stack, live
+        self._simulators: dict[SimulatorConfig, str] = {}
+        self._problems = Problems()
+        self.secrets: dict[str, str] = {}
+        self.variables: set[str] = set()
+
+    def raise_any(self) -> None:
+        """Raise SuiteError for all that was wrong with the targets."""
+        self._problems.raise_any()
+
+    def target(self, spec: TargetSpec) -> Target:
+        """The target of one specification; what is wrong with it is noted."""
+        if spec.provider in CALLABLES:
+            return self._here(spec)
+        return self._simulated(spec) if spec.provider == SIMULATOR else self._remote(spec)
+
+    def _remote(self, spec: TargetSpec) -> Target:
+        provider: Provider = registry.load("providers", spec.provider)
+        address = spec.base_url or provider.default_address
+        if address is None:
+            self._note(spec, f": provider {spec.provider!r} needs a `base_url:`")
+            address = ""
+        key = spec.api_key or (provider.default_api_key_env if spec.base_url is None else None)
+        if key is not None:
+            self._secret(key, spec)
+        return self._built(spec, spec.provider, spec.model, address, self._filled(address, spec).rstrip("/"), key)
+
+    def _here(self, spec: TargetSpec) -> Target:
+        """The user's own code: its address is a hash of its files, so that an edited one is another target."""
+        folder = self._suite.path.parent
+        for name in spec.env:
+            self._secret(name, spec)
+        address = f"{spec.provider}:{digest(spec, folder)}"
+        return replace(self._built(spec, spec.provider, spec.model, address, folder.as_uri(), None), env=tuple(spec.env))
+
+    def _simulated(self, spec: TargetSpec) -> Target:
+        options = spec.simulator or SimulatorSpec()
+        base = self._simulator(options, spec)
+        model = SIMULATED_MODELS.get(spec.model, spec.model)
+        path = SIMULATOR_PATHS[options.api]
+        target = self._built(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
+        return replace(target, simulated=True)
+
+    def _built(self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None) -> Target:
+        entry = _entry(provider, model, address)
+        format_ = registry.load("providers", provider)
+        default = format_.default_max_tokens
+        return Target(
+            name=spec.name,
+            provider=provider,
+            model=model,
+            address=address,
+            base_url=base_url,
+            api_key_env=key,
+            headers={name: self._filled(value, spec, secret=True) for name, value in spec.headers.items()},
+            extra_body=spec.extra_body if spec.functions is None else {"functions": spec.functions_sent(), **spec.extra_body},
+            sampling=dict(spec.sampling) if default is None else {"max_tokens": default, **spec.sampling},
+            limits=self._limits(spec),
+            price=_price(spec) or (entry.price if entry else None),
+            context=spec.context or (entry.context if entry else None),
+            api_version=spec.api_version or (format_.default_api_version if isinstance(format_, Versioned) else None),
+        )
+
+    def _limits(self, spec: TargetSpec) -> Limits:
+        """The target's own limits, else the suite's `run:`."""
+        run, own = self._suite.run, spec.limits
+        return Limits(
+            concurrency=own.concurrency or run.concurrency,
+            rpm=own.rpm or run.rpm,
+            tpm=own.tpm or run.tpm,
+            retries=run.retries if own.retries is None else own.retries,
+            timeouts=own.timeout.over(run.timeout) if own.timeout else run.timeout,
+        )
+
+    def _filled(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:
+        """`text` with each `${NAME}` replaced by the variable's value."""
+        self.variables.update(_VARIABLE.findall(text))
+        if not self._live:
+            return text
+        values = {name: self._variable(name, spec) for name in _VARIABLE.findall(text)}
+        if secret:
+            self.secrets.update(values)
+        return _VARIABLE.sub(lambda match: values[match[1]], text)
+
+    def _secret(self, name: str, spec: TargetSpec) -> None:
+        self.variables.add(name)
+        if self._live:
+            self.secrets[name] = self._variable(name, spec)
+
+    def _note(self, spec: TargetSpec, message: str) -> None:
+        self._problems.add(self._suite.place_of(spec.name), f"target {spec.name!r}{message}")
+
+    def _variable(self, name: str, spec: TargetSpec) -> str:
+        value = self._environment.get(name, "")
+        if not value:
+            how = f"export {name}=…, or put it in a file and name that with --env-file"
+            self._note(spec, f" needs the environment variable {name}, which is not set; {how}")
+        return value
+
+    def _simulator(self, options: SimulatorSpec, spec: TargetSpec) -> str:
+        """The base URL of a simulator with these options, started if none runs yet and one is needed."""
+        from harness.simulator import start  # noqa: PLC0415 — only where one is used
+
+        try:
+            config = _simulator_config(options)
+        except UsageError as wrong:
+            self._note(spec, f": `simulator:` {wrong}")
+            return ""
+        if not self._live:
+            return "http://simulator"
+        if config not in self._simulators:
+            self._simulators[config] = self._stack.enter_context(start(config)).base_url
+        return self._simulators[config]
+
+
+def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
+    from harness.simulator import Config  # noqa: PLC0415 — only where one is used
+
+    given = {
+        "seed": options.seed,
+        "ttft_s": options.ttft,
+        "inter_token_s": options.inter_token,
+        "jitter": options.jitter,
+        "faults": options.faults,
+    }
+    return Config.from_json(json.dumps({name: value for name, value in given.items() if value is not None}))
+
+
+def _entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
+    """Today's price and limits of a model, where its vendor is known."""
+    prices = price_catalogue()
+    vendor = prices.seller(provider) if address.startswith(SIMULATOR) else prices.vendor(provider, address)
+    return prices.find(vendor, model, datetime.now(UTC).date()) if vendor else None
+
+
+def _price(spec: TargetSpec) -> Price | None:
+    return None if spec.price is None else Price(**spec.price.model_dump(exclude_none=True), source="suite")
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """`NAME=value` lines; `#` begins a comment, `export ` and quotes are allowed. Raises UsageError naming a wrong line."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as refused:
+        raise UsageError(f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}") from refused
+    variables: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UsageError(f"{path}:{number}: not a `NAME=value` line")
+        variables[name.strip()] = value.strip().strip("'\"")
+    return variables
+
+
+def environment(env_file: Path | None) -> dict[str, str]:
+    """The process's variables, under those of `env_file`."""
+    return {**os.environ, **(read_env_file(env_file) if env_file else {})}

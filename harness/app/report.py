@@ -1,0 +1,237 @@
+"""Run folders -> frames, comparisons and report files; for `harness report` and `show`, for the end of a run, for notebooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import registry
+from harness.analysis import formatting
+from harness.analysis.frame import Frames, frames
+from harness.analysis.gates import exit_code
+from harness.analysis.report_data import Comparison
+from harness.analysis.row_schema import label
+from harness.analysis.summarize import compare
+from harness.config.diagnostics import suggestion
+from harness.errors import ExitCode, StoreError, UsageError, worst
+from harness.flows.base import TARGET
+from harness.model import Exchange, Grade, Manifest, Message, Record, Response
+from harness.model.images import readable
+from harness.reporters.escape import escape_for, one_line
+from harness.reporters.plots import plots
+from harness.runs.blobs import Blobs
+from harness.runs.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
+from harness.runs.thumbnails import Pictures
+
+REPORTS = {
+    "html": "report.html",
+    "markdown": "report.md",
+    "csv": "results.csv",
+    "junit": "junit.xml",
+    "summary": "summary.json",
+}
+PARQUET = "records.parquet"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run, or of looking at several: where the report is, what was found, and the exit code that says so."""
+
+    folder: Path
+    comparison: Comparison
+    exit_code: ExitCode
+    stopped: tuple[str, ...] = ()
+    """Why a run ended early, one sentence each; empty where it did not."""
+
+
+def load_run(path: str | Path) -> Frames:
+    """A run's frames (`trials`, `exchanges`, `grades`; docs/measures.md lists the columns), finished or not.
+
+    Raises UsageError where `path` is no run folder.
+    """
+    folder = Path(path)
+    return frames([(read_manifest(folder), read_lines(folder / RECORDS))], answer_limit=None)
+
+
+def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> Outcome:
+    """Compare runs and write the report files: of one run into its folder, of several into `out`.
+
+    `stopped` are the exit codes of what ended a run before its time. Raises UsageError where a folder holds no run.
+    """
+    manifests = [read_manifest(folder) for folder in folders]
+    names = [manifest.id for manifest in manifests]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"the run {', '.join(twice)} is named more than once; name each run once")
+    comparison = _compared(folders, manifests)
+    folder = out or (folders[0] if len(folders) == 1 else _beside(folders[0]))
+    write_reports(folder, comparison)
+    return Outcome(folder, comparison, worst([exit_code(comparison, manifest, stopped) for manifest in manifests]))
+
+
+def write_reports(folder: Path, comparison: Comparison) -> None:
+    """Write every report file into `folder`. Raises StoreError."""
+    make_folder(folder)
+    for reporter, name in REPORTS.items():
+        content = registry.load("reporters", reporter)(comparison)
+        write_file(folder / name, content.encode("utf-8", "replace") if isinstance(content, str) else content)
+    pictures = folder / "plots"
+    make_folder(pictures)
+    for name, content in plots(comparison).items():
+        write_file(pictures / name, content)
+    _write_parquet(folder / PARQUET, comparison.frames)
+
+
+def show(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:
+    """The transcripts of one case's trials, each as last recorded, as text safe for a terminal. Raises UsageError for none."""
+    read_manifest(folder)
+    cases: set[str] = set()
+    found: dict[str, Record] = {}
+    for record in read_records(folder):
+        cases.add(record.case)
+        if record.case == case and prompt in (None, record.prompt) and target in (None, record.target):
+            found[record.key] = record
+    if not found:
+        raise UsageError(f"{folder}: {_no_record(case, cases)}")
+    blobs = Blobs(folder)
+    for record in sorted(found.values(), key=_place):
+        yield "\n".join(_transcript(record, blobs))
+
+
+def _no_record(case: str, cases: set[str]) -> str:
+    if not cases:
+        return "the run has no records"
+    if case in cases:
+        return f"case {case!r} has no record with that prompt and target; leave them out to see which there are"
+    return f"no record of case {case!r}; {suggestion(case, cases)}"
+
+
+def _place(record: Record) -> tuple[str, str, str, str, int]:
+    return record.eval, record.prompt, record.target, json.dumps(record.setting, sort_keys=True), record.repeat
+
+
+def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Comparison:
+    damage = [Damage() for _ in folders]
+    runs = [
+        (manifest, read_lines(folder / RECORDS, found))
+        for folder, manifest, found in zip(folders, manifests, damage, strict=True)
+    ]
+    comparison = compare(frames(runs), manifests)
+    warnings = [text for folder, found in zip(folders, damage, strict=True) for text in found.warnings(folder / RECORDS)]
+    pictures = Pictures({(row.eval, row.case) for row in comparison.cases})
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if _shows_images(manifest):
+            pictures.look_into(folder)
+    warnings += [f"{sentence}; the report cannot show it" for sentence in pictures.lost]
+    rows = [(row, pictures.found.get((row.eval, row.case))) for row in comparison.cases]
+    cases = tuple(replace(row, images=shown.images, question=shown.question) if shown else row for row, shown in rows)
+    return replace(comparison, cases=cases, warnings=(*warnings, *comparison.warnings))
+
+
+def _shows_images(manifest: Manifest) -> bool:
+    """Whether any case of the run shows images."""
+    return any(each.get("images") for each in manifest.resolved.get("evals", ()))
+
+
+def _beside(folder: Path) -> Path:
+    """Where the report of several runs goes: `reports/compared` of the workspace, or beside the first run."""
+    runs = next((parent for parent in folder.resolve().parents if parent.name == "runs"), None)
+    return runs.parent / "compared" if runs else folder.resolve().parent / "compared"
+
+
+def _write_parquet(path: Path, tables: Frames) -> None:
+    import duckdb  # noqa: PLC0415 — 30 ms that only this needs
+
+    beside = path.with_name(f".{path.name}")
+    trials = tables.trials  # noqa: F841 — DuckDB finds it by its name
+    try:
+        # One thread and small groups: what DuckDB holds of a million rows is 15 MB then, and not 500.
+        with duckdb.connect(config={"threads": 1}) as database:
+            database.execute("COPY trials TO ? (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)", [str(beside)])
+        beside.chmod(0o600)
+        beside.replace(path)
+    except (duckdb.Error, OSError) as refused:
+        raise StoreError(f"{path}: cannot be written: {refused}") from refused
+
+
+def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
+    clean = escape_for("terminal")
+    who = label(record.prompt, record.target, record.setting)
+    yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
+    before: tuple[Message, ...] = ()
+    for exchange in record.exchanges:
+        if exchange.role != TARGET:
+            yield clean(f"── {_helped(exchange)}")  # what it says is the target's next message, and shown there
+            continue
+        whole = blobs.whole(exchange) or exchange
+        yield from _exchange(whole, before)
+        before = whole.request.messages
+    if record.parsed is not None:
+        yield clean(f"parsed {json.dumps(record.parsed, ensure_ascii=False)}")
+    if record.flags:
+        yield clean(f"flags  {', '.join(record.flags)}")
+    if record.error:
+        yield clean(f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}")
+    for grade in record.grades:
+        yield from _grade(grade)
+    judged = "" if record.grading_cost is None else f" · judges {formatting.dollars(record.grading_cost)}"
+    yield clean(f"score {formatting.score(record.score)} · cost {formatting.dollars(record.cost)}{judged}\n")
+
+
+def _grade(grade: Grade) -> Iterator[str]:
+    """The verdict, and what a judge said for it word by word; what it was asked is the rubric and what stands above."""
+    clean = escape_for("terminal")
+    mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
+    said = grade.error.message if grade.error else grade.reason
+    counts = "" if grade.weight else " (only reports)"
+    yield clean(f"grade  {grade.name}{counts}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
+    for exchange in grade.exchanges:
+        yield clean(f"       {_helped(exchange)}")
+
+
+def _helped(exchange: Exchange) -> str:
+    """What a judge or a simulated user said, in one line."""
+    return f"{exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}"
+
+
+def _said(message: Message) -> str:
+    """A message's text, and the calls in it."""
+    calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
+    text = readable(message)
+    return "\n".join([text, *calls] if text or not calls else calls)
+
+
+def _speaker(message: Message) -> str:
+    if message.role != "tool":
+        return message.role
+    return f"{message.name or 'tool'} {'failed' if message.failed else 'returned'}"
+
+
+def _exchange(exchange: Exchange, before: tuple[Message, ...]) -> Iterator[str]:
+    """What was asked and answered; where it goes on from `before` only what is new, without the answer just shown."""
+    clean = escape_for("terminal")
+    messages = exchange.request.messages
+    goes_on = bool(before) and len(messages) > len(before) and messages[: len(before)] == before
+    for message in messages[len(before) + 1 :] if goes_on else messages:
+        yield clean(f"── {_speaker(message)}")
+        yield clean(_said(message))
+    if exchange.request.prompt is not None:
+        yield clean("── prompt")
+        yield clean(exchange.request.prompt)
+    yield from _answer(exchange.target, exchange.response)
+
+
+def _answer(target: str, response: Response) -> Iterator[str]:
+    """What came, and how; of a failed request, what there is."""
+    clean = escape_for("terminal")
+    usage, said = response.usage, _said(response.message) if response.message else ""
+    nothing = response.error is not None and not said
+    end = response.finish_reason or ("" if nothing else "broken off" if response.error else "no finish reason")
+    facts: list[str] = [end] if end else []
+    facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
+    facts += [formatting.plural(len(response.attempts), "attempt")] if nothing or len(response.attempts) > 1 else []
+    facts += ["replayed"] if response.replayed else []
+    yield clean(f"── {target} {'gave no answer' if nothing else 'answered'} ({', '.join(facts)})")
+    if not nothing:
+        yield clean(said)

@@ -1,0 +1,362 @@
+"""The composition root of a run: from a suite's path to a folder of records, a report and an exit code.
+
+Reads like a table of contents: load, prepare, probe, send, record, report. The Send stack is composed in `transport.stack`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
+
+from harness import registry
+from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
+from harness.app.prepare import Prepared, environment, prepared
+from harness.engine.batch import MOST_OPEN, Books, gathering
+from harness.engine.event_loop import blocking, interruptible
+from harness.engine.loop_monitor import LagMonitor, collector_at_rest
+from harness.engine.progress import Progress, Tally, counted
+from harness.engine.runner import World, run_trials
+from harness.engine.workers.function_calls import caller
+from harness.engine.workers.pool import Pool
+from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
+from harness.model import Cost, Exchange, Manifest, Request, Response, Session, Target, Wire
+from harness.pricing.cost import exchange_cost, most_spent
+from harness.runs.blobs import Blobs
+from harness.runs.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
+from harness.runs.records import ExchangeLine
+from harness.runs.redaction import SHORTEST, Redactor
+from harness.runs.resume_state import Owed
+from harness.runs.writer import Store
+from harness.suite import Overrides, load
+from harness.transport.http.client import Http
+from harness.transport.http.select import detours
+from harness.transport.local.target import HERE, beside
+from harness.transport.middleware.limit import SendOnSlot
+from harness.transport.middleware.model_check import Vouching
+from harness.transport.middleware.replay import Mode, Replay, Stored, stored
+from harness.transport.middleware.stop import Stop
+from harness.transport.stack import Terms, most_cost, send_stack
+
+if TYPE_CHECKING:
+    from harness.app.report import Outcome
+
+
+class Display(Protocol):
+    """What a run tells whoever watches it."""
+
+    def say(self, text: str) -> None:
+        """One line for a person."""
+
+    def begin(self, progress: Progress, budget: float | None) -> None:
+        """The run starts; `progress` is kept up to date from here on. `budget` is the whole run's, in US dollars."""
+
+    def tick(self) -> None:
+        """A record was written."""
+
+
+class Silent:
+    """A Display that shows nothing: for notebooks and tests."""
+
+    def say(self, text: str) -> None: ...
+
+    def begin(self, progress: Progress, budget: float | None) -> None: ...
+
+    def tick(self) -> None: ...
+
+
+# ── Running ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(
+    suite: str | Path,
+    *,
+    out: str | Path | None = None,
+    overrides: Overrides | None = None,
+    env_file: Path | None = None,
+    replay: Path | None = None,
+    replay_only: bool = False,
+    display: Display | None = None,
+) -> Outcome:
+    """Run a suite and report on it.
+
+    `out` is the run folder, by default a new one under `<workspace>/reports/runs`. `replay` is an earlier run whose answers are
+    reused where they match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the command.
+    """
+    overrides = overrides or Overrides()
+    loaded = load(Path(suite), overrides)
+    folder = Path(out) if out is not None else new_folder(loaded)
+    with prepared(loaded, environment(env_file), live=not replay_only) as ready:
+        job = _Job(ready, folder, new_manifest(ready, folder, overrides), Owed(), display or Silent(), replay, replay_only)
+        ended = blocking(job.run)
+    return _outcome(folder, ended)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    retry_errors: bool = False,
+    budget: Decimal | None = None,
+    env_file: Path | None = None,
+    display: Display | None = None,
+) -> Outcome:
+    """Go on with a run: send what it still owes, then report on all of it.
+
+    `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the suite no longer plans the same
+    trials, naming what differs.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    overrides = Overrides.from_json(manifest.options)
+    loaded = load(suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget))
+    check_same_plan(folder, manifest.plan, loaded.fingerprint())
+    with prepared(loaded, environment(env_file), live=True) as ready:
+        owed = Owed.read(folder, retry_errors=retry_errors, spent=_spent(ready))
+        ended = blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
+    return _outcome(folder, ended)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a session's sending ended."""
+
+    progress: Progress
+    interrupted: bool
+    left: bool
+    """Whether requests in flight were abandoned."""
+
+
+@dataclass
+class _Job:
+    """One session of a run: everything is checked, then sent and recorded until nothing is owed or something stops it."""
+
+    ready: Prepared
+    folder: Path
+    manifest: Manifest
+    owed: Owed
+    display: Display
+    replay: Path | None = None
+    replay_only: bool = False
+
+    async def run(self) -> _Ended:
+        """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
+        self._warn()
+        async with Http(self.ready.secrets) as http:
+            one_attempt = self._one_attempt(http)
+            if not self.replay_only:
+                await self._probe(http)
+            if not self.manifest.sessions:
+                create_folder(self.folder)
+            session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
+            return await self._session(one_attempt, session)
+
+    def _warn(self) -> None:
+        too_short = [
+            f"the value of {name} has under {SHORTEST} characters: it cannot be told from ordinary text and is not redacted"
+            for name in self._redactor.unredactable
+        ]
+        if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
+            self.display.say("the previous session of this run died; every answer it acknowledged is kept")
+        for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
+            self.display.say(f"warning: {sentence}")
+        for sentence in () if self.replay_only else detours(self._remote):
+            self.display.say(sentence)
+
+    async def _probe(self, http: Http) -> None:
+        """Try every target's address before anything is spent."""
+        failures = await asyncio.gather(*(http.probe(target) for target in self._remote))
+        unreachable = [
+            f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the address right?"
+            for target, error in zip(self._remote, failures, strict=True)
+            if error is not None
+        ]
+        if unreachable:
+            raise InfrastructureError("\n".join(unreachable))
+
+    @cached_property
+    def _remote(self) -> list[Target]:
+        """The targets that are reached over a network."""
+        return [target for target in self.ready.everyone if target.provider not in HERE]
+
+    def _write_manifest(self, session: Session) -> None:
+        manifest = replace(self.manifest, sessions=(*self.manifest.sessions, session))
+        write_manifest(self.folder, manifest, self._redactor)
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return Redactor(self.ready.secrets)
+
+    async def _session(self, one_attempt: SendOnSlot, session: Session) -> _Ended:
+        stop, progress, left = Stop(), self._progress(), False
+        run = self.ready.suite.run
+        async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
+            self._check_alone(store)
+            self._write_manifest(session)
+            books = Books(
+                session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick, self._vouching.checked
+            )
+            replay = self._stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
+            world = World(
+                session=session.id,
+                send=replay,
+                encode=_encode,
+                cost=_cost,
+                vet=lag.flagged,
+                call_tool=caller(pool),
+                append=store.append,
+                observe=lambda _: self.display.tick(),
+                stop=stop,
+                progress=progress,
+                known_tools=self.owed.tools,
+                helpers=self.ready.helpers,
+            )
+            self.display.begin(progress, None if run.budget is None else float(run.budget))
+            try:
+                with interruptible(stop, self.display.say), collector_at_rest():
+                    trials, skip = self.ready.plan.trials, self.owed.final.__contains__
+                    await run_trials(world, self.ready.targets, trials, skip, MOST_OPEN if run.mode == "batch" else None)
+            except asyncio.CancelledError:
+                left = True
+        self._write_manifest(_measured(session, lag, progress))
+        if self.replay is not None:
+            self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
+        return _Ended(progress, stop.asked, left)
+
+    def _check_alone(self, store: Store) -> None:
+        """Raise UsageError where another process went on with the run after it was read here, and before it was locked."""
+        if store.size != self.owed.size:
+            raise UsageError(f"{self.folder}: another process wrote to this run meanwhile; see `harness report {self.folder}`")
+
+    def _one_attempt(self, http: Http) -> SendOnSlot:
+        """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
+        attempt = http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
+        return self._vouching.layer(attempt)
+
+    @cached_property
+    def _vouching(self) -> Vouching:
+        return Vouching(self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
+
+    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: Books | None) -> Replay:
+        run = self.ready.suite.run
+        held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
+        terms = Terms(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
+        mode: Mode = "only" if self.replay_only else "reuse"
+        gather = gathering(books, stop, progress) if books else None
+        attempt = counted(one_attempt, progress)
+        return send_stack(attempt, terms, stop, self._stored(), mode=mode, own=self.manifest.id, gather=gather)
+
+    def _stored(self) -> Iterator[Stored]:
+        """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
+        targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
+        for line in self.owed.exchanges:
+            if found := _answered(self.manifest.id, line, targets, blobs):
+                yield found
+        self._say_lost(blobs)
+        if self.replay is not None:
+            blobs = Blobs(self.replay)
+            yield from _stored_in(self.replay, targets, blobs)
+            self._say_lost(blobs)
+
+    def _say_lost(self, blobs: Blobs) -> None:
+        for sentence in blobs.lost:
+            self.display.say(f"warning: {sentence}; what was asked about it is asked again")
+
+    def _progress(self) -> Progress:
+        """A tally for each target, with what earlier sessions finished."""
+        return Progress(
+            {
+                target.name: Tally(planned=self.ready.plan.per_target, already=self.owed.finished[target.name])
+                for target in self.ready.targets
+            },
+            {name: Tally() for name in self.ready.helpers},
+            self.owed.spent,
+            self._redactor.text,
+        )
+
+
+def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
+    """The session as it ended, with what the client's own clock did meanwhile."""
+    return replace(
+        session,
+        ended=datetime.now(UTC).isoformat(),
+        lag_p99=lag.percentile(0.99),
+        lag_max=lag.percentile(1.0),
+        in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.helpers.values())),
+    )
+
+
+def _spent(ready: Prepared) -> Callable[[Exchange], float]:
+    """The US dollars an earlier session's exchange counts for; of a judge that is not asked any more, what is known."""
+    targets = {target.name: target for target in ready.everyone}
+
+    def spent(exchange: Exchange) -> float:
+        target = targets.get(exchange.target)
+        return most_spent(exchange, target) if target else exchange.cost.usd or 0.0
+
+    return spent
+
+
+def _cost(target: Target, response: Response) -> Cost:
+    return exchange_cost(response.attempts, target.price)
+
+
+def _encode(target: Target, request: Request) -> Wire:
+    wire: Wire = registry.load("providers", target.provider).encode(target, request)
+    return wire
+
+
+def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[Stored]:
+    """The answers of an earlier run, its judges' too, of the targets that are still the same thing."""
+    manifest = read_manifest(folder)
+    then = {**manifest.helpers, **manifest.targets}
+    same = {name: target for name, target in targets.items() if _is_same(then.get(name, {}), target)}
+    for record in read_records(folder):
+        for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
+            line = ExchangeLine(record.key, record.repeat, record.session, exchange)
+            if found := _answered(manifest.id, line, same, blobs):
+                yield found
+
+
+def _is_same(then: Mapping[str, Any], target: Target) -> bool:
+    """Whether what was asked then spoke the same format at the same address."""
+    return (then.get("provider"), then.get("address")) == (target.provider, target.address)
+
+
+def _answered(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> Stored | None:
+    """The exchange, to be answered from; None where it is no answer of these targets, or where an image of it is lost."""
+    exchange = line.exchange
+    if exchange.target not in targets or exchange.response.error is not None:
+        return None
+    whole = blobs.whole(exchange)
+    return None if whole is None else stored(run, line.key, line.repeat, targets[exchange.target], whole)
+
+
+def _outcome(folder: Path, ended: _Ended) -> Outcome:
+    """The report on what is recorded, and an exit code that also says what ended the run before its time."""
+    if ended.left:
+        raise InterruptedRun(
+            f"left with {ended.progress.total.owed:,} trials owed; every answer acknowledged is kept. "
+            f"Go on with: harness resume {folder}"
+        )
+    from harness.app.report import report  # noqa: PLC0415 — pandas takes longer to import than many runs to start
+
+    stopped = list(ended.progress.stopped)
+    codes = [
+        ExitCode.BUDGET if tally.out_of_budget else ExitCode.INFRASTRUCTURE
+        for tally in ended.progress.targets.values()
+        if tally.stopped
+    ]
+    if ended.interrupted:
+        stopped.append("interrupted")
+        codes.append(ExitCode.INTERRUPTED)
+    return dataclasses.replace(report([folder], stopped=codes), stopped=tuple(stopped))

@@ -1,0 +1,236 @@
+"""Templates: text with `{{ … }}`, compiled once, rendered from a case's variables.
+
+Only what a person wrote in a suite is ever a template; what data it is filled with is never read as one. A value that is
+exactly one `{{ expression }}` passes the expression's own value where an argument is wanted, and its text where a prompt is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from jinja2 import Template as Compiled
+from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
+from jinja2.exceptions import SecurityError, UndefinedError
+
+from harness.config.diagnostics import Place
+from harness.config.sandbox import MAX_SOURCE, Sandbox, metered, reset, weigh
+from harness.errors import Problem, SuiteError
+
+NOWHERE = Place("template")
+_MARKERS = ("{{", "{%", "{#")
+_RESULT = "result"
+_sandbox = Sandbox()
+
+
+class TemplateError(SuiteError):
+    """A template cannot be compiled, or cannot be rendered with the variables given; says where and what would be right."""
+
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__([Problem(message, place.path, place.line, place.column)])
+        self.message = message
+        self.place = place
+
+
+class Verbatim(dict[str, Any]):
+    """A mapping that came from a file: what looks like a template in it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled text. `variables` are the names it needs, `optional` those it asks about first (`is defined`, `default`)."""
+
+    source: str
+    place: Place
+    variables: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    _render: Callable[[Mapping[str, Any]], str] | None = None
+    _evaluate: Callable[[Mapping[str, Any]], Any] | None = None
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether the text is one `{{ expression }}` and nothing else."""
+        return self._evaluate is not None
+
+    def render(self, variables: Mapping[str, Any]) -> str:
+        """The text filled in. Raises TemplateError."""
+        if self._render is None:
+            return self.source
+        return str(self._filled(self._render, variables))
+
+    def value(self, variables: Mapping[str, Any]) -> Any:
+        """The value of the one expression, where the text is nothing else; else as `render`. Raises TemplateError."""
+        if self._evaluate is None:
+            return self.render(variables)
+        return self._filled(self._evaluate, variables)
+
+    def _filled(self, function: Callable[[Mapping[str, Any]], Any], variables: Mapping[str, Any]) -> Any:
+        reset()
+        try:
+            return function(variables)
+        except Exception as error:  # noqa: BLE001 - an expression can raise whatever its operands do
+            raise TemplateError(_runtime_sentence(error, variables), _below(self.place, _line_of(error))) from None
+
+
+def is_template(text: str) -> bool:
+    """Whether `text` has anything to fill in."""
+    return any(marker in text for marker in _MARKERS)
+
+
+def compile(text: str, place: Place = NOWHERE) -> Template:
+    """`text` ready to be rendered; `place` is where its first line stands. Raises TemplateError."""
+    if not is_template(text):
+        return Template(text, place)
+    try:
+        variables, optional, render, evaluate = _compiled(text)
+    except TemplateSyntaxError as error:
+        message = str(error.message).rstrip(".")
+        raise TemplateError(f"in the template: {message}", _below(place, error.lineno)) from None
+    return Template(text, place, variables, optional, render, evaluate)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None]:
+    if len(text) > MAX_SOURCE:
+        raise TemplateSyntaxError(f"longer than {MAX_SOURCE:,} characters; pass the text as a variable", 1)
+    reset()
+    try:
+        tree = _sandbox.parse(text)
+        optional = _optional(tree)
+        names = frozenset(meta.find_undeclared_variables(tree)) - {"range"}
+        tree = metered(tree)
+        expression = _only_expression(tree)
+        render = _filler(tree) or _renderer(_sandbox.from_string(tree))
+        return names - optional, optional & names, render, _evaluator(expression) if expression else None
+    except (RecursionError, MemoryError, SyntaxError):
+        raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
+
+
+def _filler(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
+    """A renderer for text with plain variables in it, as most prompts are: a tenth of Jinja2's time. None for anything more."""
+    outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
+    parts = [part for output in outputs for part in output.nodes]
+    if len(outputs) < len(tree.body) or not all(isinstance(part, nodes.TemplateData | nodes.Name) for part in parts):
+        return None
+    literals = [part.data if isinstance(part, nodes.TemplateData) else None for part in parts]
+    names = [part.name if isinstance(part, nodes.Name) else "" for part in parts]
+    pieces = list(zip(literals, names, strict=True))
+
+    def fill(variables: Mapping[str, Any]) -> str:
+        try:
+            return "".join([str(weigh(variables[name])) if text is None else text for text, name in pieces])
+        except KeyError:
+            return _renderer(_sandbox.from_string(tree))(
+                variables
+            )  # which knows the globals, and the line of what is undefined
+
+    return fill
+
+
+def _renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
+    def render(variables: Mapping[str, Any]) -> str:
+        return "".join(compiled.root_render_func(compiled.new_context(dict(variables))))
+
+    return render
+
+
+def _evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
+    """What computes the expression's own value: it is assigned to a name, and read from there."""
+    if isinstance(expression, nodes.Name):
+        return partial(_value_of, expression.name)
+    line = expression.lineno
+    assignment = nodes.Assign(nodes.Name(_RESULT, "store", lineno=line), expression, lineno=line)
+    tree = nodes.Template([assignment], lineno=1)
+    tree.set_environment(_sandbox)
+    compiled = _sandbox.from_string(tree)
+
+    def evaluate(variables: Mapping[str, Any]) -> Any:
+        context = compiled.new_context(dict(variables))
+        deque(compiled.root_render_func(context), maxlen=0)  # an assignment prints nothing; running it is the point
+        value = context.vars[_RESULT]
+        if isinstance(value, Undefined):
+            str(value)  # raises, naming what is undefined
+        return value
+
+    return evaluate
+
+
+def _value_of(name: str, variables: Mapping[str, Any]) -> Any:
+    try:
+        return variables[name]
+    except KeyError:
+        raise UndefinedError(f"{name!r} is undefined") from None
+
+
+def _only_expression(tree: nodes.Template) -> nodes.Expr | None:
+    match tree.body:
+        case [nodes.Output(nodes=[nodes.Expr() as expression])] if not isinstance(expression, nodes.TemplateData):
+            return expression
+    return None
+
+
+def _optional(tree: nodes.Template) -> frozenset[str]:
+    """The names a template asks about before it uses them, so that a case may lack them."""
+    tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ("defined", "undefined")]
+    defaults = [each.node for each in tree.find_all(nodes.Filter) if each.name in ("default", "d")]
+    return frozenset(node.name for node in (*tests, *defaults) if isinstance(node, nodes.Name))
+
+
+def _below(place: Place, line: int | None) -> Place:
+    """The place of a template's `line` (from 1), where its first line stands at `place`."""
+    if place.line is None or line is None or line <= 1:
+        return place
+    return Place(place.path, place.line + line - 1)
+
+
+def _line_of(error: BaseException) -> int | None:
+    """The template's line that was running: Jinja2 compiles each template as a module of its own."""
+    traceback, line = error.__traceback__, None
+    while traceback is not None:
+        compiled = traceback.tb_frame.f_globals.get("__jinja_template__")
+        if compiled is not None:
+            line = compiled.get_corresponding_lineno(traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return line
+
+
+def _runtime_sentence(error: Exception, variables: Mapping[str, Any]) -> str:
+    if isinstance(error, UndefinedError):
+        known = ", ".join(f"`{name}`" for name in variables) or "none"
+        return f"in the template: {error.message}; the variables are {known}"
+    if isinstance(error, SecurityError):
+        return f"the template is refused: {error}"
+    return f"the template failed: {type(error).__name__}: {error}"
+
+
+def render_arguments(arguments: Mapping[str, Any], variables: Mapping[str, Any], expected: Any) -> dict[str, Any]:
+    """A grader's arguments with every template filled in from the case's variables and `expected`. Raises TemplateError."""
+    scope = {**variables, "expected": expected}
+    return {name: _rendered(value, scope) for name, value in arguments.items()}
+
+
+def _rendered(value: Any, scope: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        return compile(value).value(scope) if is_template(value) else value
+    if isinstance(value, Verbatim):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _rendered(item, scope) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rendered(item, scope) for item in value]
+    return value
+
+
+def templates_in(value: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every text in `value` that is a template, with the way to it."""
+    if isinstance(value, str) and is_template(value):
+        yield location, value
+    elif isinstance(value, Mapping) and not isinstance(value, Verbatim):
+        for key, item in value.items():
+            yield from templates_in(item, (*location, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from templates_in(item, (*location, index))

@@ -1,0 +1,81 @@
+"""The event loop a run has to itself, and what Ctrl-C does in it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from harness.errors import HarnessError
+from harness.transport.middleware.stop import Stop
+
+GRACE = 10.0
+"""Seconds that requests in flight get to finish after a first interrupt."""
+
+T = TypeVar("T")
+
+
+def blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` to its end in an event loop of its own: in a thread where a loop already runs here, as in a notebook.
+
+    Raises the first HarnessError of the tasks that ended it.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _in_new_loop(work)
+    with ThreadPoolExecutor(1, "harness") as thread:
+        return thread.submit(_in_new_loop, work).result()
+
+
+def _in_new_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    import uvloop  # noqa: PLC0415 — 10 ms that only a run needs
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(work())
+    except* HarnessError as group:
+        raise _first(group) from None
+
+
+def _first(group: BaseExceptionGroup[HarnessError]) -> BaseException:
+    """The first of the errors that concurrent tasks raised: the others are its echoes."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@contextmanager
+def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+    """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE` seconds; a second leaves now.
+
+    Leaving cancels the task that is inside; `say` is told what is waited for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task(loop)
+
+    def on_signal() -> None:
+        if stop.asked and task:
+            task.cancel()
+            return
+        say(f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more leaves now")
+        stop.ask("the run was interrupted")
+        if task:
+            loop.call_later(GRACE, task.cancel)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for each in signals:
+        loop.add_signal_handler(each, on_signal)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)

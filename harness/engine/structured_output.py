@@ -1,0 +1,55 @@
+"""The value of an answer that was asked to have a form (`response_format`): parsed, and told whether it is what was asked for.
+
+What is not JSON is data like any other answer: the text stands on the exchange, the value is null and the record is flagged. An
+answer inside a Markdown fence is text: whoever asked for JSON wants to know that it did not come (the json graders look into
+fences).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.flows.base import TARGET
+from harness.model import Exchange, ResponseFormat
+
+INVALID_JSON, SCHEMA_MISMATCH = "invalid_json", "schema_mismatch"
+MAX_DEPTH = 100
+"""Levels of lists and objects; what nests deeper is nobody's answer, and could not be written down again."""
+
+UNFORMED: tuple[Any, tuple[str, ...]] = (None, ())
+
+
+def formed(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[str, ...]]:
+    """The value of the last answer, None where it is no JSON, and the flags that say what is wrong with it.
+
+    An answer that calls tools, or that is none, was not asked to have the form.
+    """
+    last = next((each for each in reversed(exchanges) if each.role == TARGET), None)
+    if last is None or last.request.response_format is None or last.response.error is not None:
+        return UNFORMED
+    message = last.response.message
+    return UNFORMED if message is None or message.tool_calls else _read(message.text, last.request.response_format)
+
+
+def _read(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]]:
+    from harness.graders.json_value import NotJSONError, parse  # noqa: PLC0415 - only a form needs it
+
+    try:
+        value = parse(text, strict=True)
+    except NotJSONError:
+        return None, (INVALID_JSON,)
+    if _deeper(value, MAX_DEPTH):
+        return None, (INVALID_JSON,)
+    return value, () if wanted.schema is None or _fits(value, wanted.schema) else (SCHEMA_MISMATCH,)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return items is not None and (levels == 0 or any(_deeper(item, levels - 1) for item in items))
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    from harness.graders.schema_validation import misfit  # noqa: PLC0415 - tens of milliseconds that only a schema needs
+
+    return misfit(schema, value) is None

@@ -1,0 +1,212 @@
+"""A conversation of several steps: tools the model calls, and turns the user has still to say; a flow like any other.
+
+The model is asked; the calls in its answer are performed, all at once, and go back to it as tool messages, until it answers
+without calling or has been asked `max_turns` times. Then the user says the next turn: the written ones first, then those of a
+simulated user, which is another model (`harness.flows.simulated_user`). Nothing a model does with tools is an error of the
+trial: a tool that is not there, arguments that are no JSON or do not fit, a function that raises or takes too long all go back
+to the model as failed results, for it to make something of.
+
+What surprises: a call that stands twice in one answer (Scout does that) is performed once and answered twice; and a choice of
+tools that forces a call holds for the first request only, since it would otherwise never end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from harness.config.templates import TemplateError, render_arguments
+from harness.flows.base import TARGET, Ask, Flow, FunctionCall
+from harness.flows.simulated_user import USER, next_message
+from harness.graders.schema_validation import misfit
+from harness.model import (
+    Action,
+    Conversation,
+    Error,
+    Exchange,
+    Image,
+    Message,
+    Request,
+    Response,
+    SimulatedUser,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Trial,
+)
+
+MAX_TURNS, FAILED_CALLS, USER_NOT_DONE = "max_turns", "failed_tool_calls", "user_not_done"
+"""Flags of a record: the model was still calling when it was asked for the last time; some calls failed; a simulated user had
+said all the messages it may before it said that it was done."""
+
+FAILURE = "Error: "
+"""What the model reads before the reason a call failed."""
+MOST = 500
+"""Characters of a validator's sentence, which quotes what it found wrong."""
+ARGUMENTS = "arguments"
+"""The name by which a template of a canned result knows the call's arguments."""
+
+
+def converse(trial: Trial, conversation: Conversation) -> Flow[Response]:
+    """The trial's whole conversation; its value is the last answer. Raises AskFailed where an ask has no answer."""
+    response, request = yield from _turn(trial.request, conversation, trial.variables)
+    for content in conversation.turns:
+        if response.message is None or response.message.tool_calls:
+            return response
+        response, request = yield from _spoken(content, response.message, request, conversation, trial.variables)
+    if conversation.user is not None:
+        response = yield from _visited(conversation.user, response, request, conversation, trial.variables)
+    return response
+
+
+def _visited(
+    user: SimulatedUser, response: Response, request: Request, conversation: Conversation, variables: Mapping[str, Any]
+) -> Flow[Response]:
+    """The turns of a simulated user, until it is done; the last answer."""
+    for _ in range(user.max_turns):
+        if response.message is None or response.message.tool_calls:
+            break
+        said = yield from next_message(user, (*request.messages, response.message))
+        if said is None:
+            break
+        response, request = yield from _spoken(said, response.message, request, conversation, variables)
+    return response
+
+
+def _spoken(
+    content: str | tuple[Text | Image, ...],
+    answer: Message,
+    request: Request,
+    conversation: Conversation,
+    variables: Mapping[str, Any],
+) -> Flow[tuple[Response, Request]]:
+    """The turn that begins with what the user says to `answer`, which `request` got."""
+    spoken = (*request.messages, answer, Message("user", content))
+    return (yield from _turn(replace(request, messages=spoken), conversation, variables))
+
+
+def flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
+    """What is to be said of how a conversation went."""
+    asked = [each for each in exchanges if each.role == TARGET]
+    if not asked:
+        return ()
+    last = asked[-1]
+    cut = last.response.error is None and last.response.message is not None and bool(last.response.message.tool_calls)
+    failed = any(message.failed for message in last.request.messages)
+    unfinished = exchanges[-1] is last and any(each.role == USER for each in exchanges)
+    return (MAX_TURNS,) * cut + (FAILED_CALLS,) * failed + (USER_NOT_DONE,) * unfinished
+
+
+def _turn(request: Request, conversation: Conversation, variables: Mapping[str, Any]) -> Flow[tuple[Response, Request]]:
+    """Ask until the model calls nothing any more, or has been asked often enough; with the request it answered last."""
+    response: Response = yield Ask(TARGET, request)
+    for _ in range(conversation.max_turns - 1):
+        message = response.message
+        if message is None or not message.tool_calls:
+            break
+        called = replace(message, tool_calls=_distinct(message.tool_calls))
+        results = yield from _performed(called.tool_calls, request.tools, conversation, variables)
+        request = replace(request, messages=(*request.messages, called, *results), tool_choice=_unforced(request.tool_choice))
+        response = yield Ask(TARGET, request)
+    return response, request
+
+
+def _unforced(choice: str | None) -> str | None:
+    return choice if choice in (None, "none") else "auto"
+
+
+def _distinct(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """The calls, each with an id of its own: a result is matched to its call by nothing else."""
+    taken: set[str] = set()
+    distinct = []
+    for place, call in enumerate(calls):
+        named = call if call.id not in taken else replace(call, id=f"{call.id}_{place}")
+        taken.add(named.id)
+        distinct.append(named)
+    return tuple(distinct)
+
+
+# ── Performing calls ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _performed(
+    calls: Sequence[ToolCall], tools: Sequence[Tool], conversation: Conversation, variables: Mapping[str, Any]
+) -> Flow[tuple[Message, ...]]:
+    """The tool messages that answer `calls`, in their order; functions run side by side."""
+    by_name = {tool.name: tool for tool in tools}
+    results: dict[tuple[str, str], ToolResult] = {}
+    running: dict[tuple[str, str], FunctionCall] = {}
+    for call in calls:
+        same = call.name, call.arguments
+        if same not in results and same not in running:
+            outcome = _begun(call, by_name, conversation.actions, variables)
+            if isinstance(outcome, FunctionCall):
+                running[same] = outcome
+            else:
+                results[same] = outcome
+    if running:
+        finished = yield tuple(running.values())
+        results |= zip(running, finished, strict=True)
+    return tuple(_told(call, results[call.name, call.arguments]) for call in calls)
+
+
+def _begun(
+    call: ToolCall, tools: Mapping[str, Tool], actions: Mapping[str, Action], variables: Mapping[str, Any]
+) -> ToolResult | FunctionCall:
+    """What has to run for the call, or its result where nothing has."""
+    tool, action = tools.get(call.name), actions.get(call.name)
+    if tool is None or action is None:
+        return _failed(call, "unknown_tool", f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}")
+    try:
+        arguments = _arguments(call, tool)
+    except ValueError as wrong:
+        return _failed(call, "invalid_arguments", str(wrong))
+    if action.function is not None:
+        return FunctionCall(call.id, action.function, call.arguments or "{}", action.timeout, action.trusted)
+    if action.raises is not None:
+        return _failed(call, "raised", action.raises)
+    return _canned(call, action, {**variables, ARGUMENTS: arguments})
+
+
+def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
+    """The call's arguments, as they fit the tool's schema. Raises ValueError saying what does not."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError) as invalid:
+        raise ValueError(f"the arguments are not JSON: {invalid}") from None
+    if not isinstance(arguments, dict):
+        raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
+    wrong = misfit(tool.parameters, arguments)
+    if wrong is not None:
+        raise ValueError(f"the arguments do not fit: {wrong[:MOST]}")
+    return arguments
+
+
+def _canned(call: ToolCall, action: Action, scope: Mapping[str, Any]) -> ToolResult:
+    if not action.templated:
+        return ToolResult(call.id, json.dumps(action.returns))
+    try:
+        value = render_arguments({"value": action.returns}, scope, None)["value"]
+        return ToolResult(call.id, json.dumps(value, allow_nan=False))
+    except (TemplateError, TypeError, ValueError, RecursionError) as wrong:
+        return _failed(call, "raised", getattr(wrong, "message", str(wrong)))
+
+
+def _failed(call: ToolCall, kind: str, message: str) -> ToolResult:
+    return ToolResult(call.id, "", Error("tool", kind, message))
+
+
+def _told(call: ToolCall, result: ToolResult) -> Message:
+    """The message that tells the model; text as it is, anything else as JSON."""
+    if result.error is not None:
+        return Message("tool", FAILURE + result.error.message, tool_call_id=call.id, name=call.name, failed=True)
+    try:
+        value = json.loads(result.content)
+    except RecursionError:  # its process, whose stack is shorter than ours, could still write it
+        return _told(call, _failed(call, "raised", "what it returned is nested too deeply"))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return Message("tool", text, tool_call_id=call.id, name=call.name)

@@ -1,0 +1,126 @@
+"""The json grader: is the answer JSON, and, where something is expected, the same value?
+
+Models like to wrap JSON in a Markdown fence: unless `strict`, the last fenced block is read where the whole answer is not
+JSON. Values are compared as JSON has them: 1 equals 1.0, true is not 1, the order of keys means nothing, that of lists does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from pydantic import Field
+
+from harness.config.units import Flag
+from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted, text_of
+
+_FENCE = "```"
+
+
+class NotJSONError(ValueError):
+    """A text is not JSON; the message says where it stops being so."""
+
+
+def parse(text: str, *, strict: bool = False) -> Any:
+    """The JSON value an answer holds. Raises NotJSONError."""
+    try:
+        return _loads(text)
+    except NotJSONError as invalid:
+        block = None if strict else _last_block(text)
+        if block is None:
+            raise NotJSONError(f"{invalid} in {quoted(text)}") from None
+    return _loads(block)
+
+
+def difference(expected: Any, found: Any, path: str = "$") -> str | None:
+    """The first place where two JSON values differ, as a sentence; None where they are equal."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return _key_difference(expected, found, path)
+    if isinstance(expected, list) and isinstance(found, list):
+        return _item_difference(expected, found, path)
+    if isinstance(expected, bool) == isinstance(found, bool) and expected == found:
+        return None
+    return f"{path}: expected {_brief(expected)}, got {_brief(found)}"
+
+
+def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
+    for key in expected:
+        if key not in found:
+            return f"{path}.{key}: missing"
+    for key in found:
+        if key not in expected:
+            return f"{path}.{quoted(key, 40)}: not expected"
+    pairs = (difference(expected[key], found[key], f"{path}.{key}") for key in expected)
+    return next(filter(None, pairs), None)
+
+
+def _item_difference(expected: list[Any], found: list[Any], path: str) -> str | None:
+    if len(expected) != len(found):
+        return f"{path}: expected {len(expected)} items, got {len(found)}"
+    pairs = enumerate(zip(expected, found, strict=True))
+    return next(filter(None, (difference(one, other, f"{path}[{index}]") for index, (one, other) in pairs)), None)
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise NotJSONError("nested too deeply") from None
+    except ValueError as invalid:
+        raise NotJSONError(f"not JSON: {invalid}") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _last_block(text: str) -> str | None:
+    """What the last Markdown fence holds, without the language's name."""
+    before, _, _ = text.rpartition(_FENCE)
+    _, fence, block = before.rpartition(_FENCE)
+    if not fence:
+        return None
+    return block.partition("\n")[2] if "\n" in block else block
+
+
+def _brief(value: Any) -> str:
+    """`value` as JSON, so that a text and a number look different, and not longer than 80 characters."""
+    text = _dumps(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+class JSON(Arguments):
+    """Arguments of `json`."""
+
+    expected: Any = Field(
+        None, description="What the value must equal; left out, any JSON will do. Text that is a JSON object or list is one."
+    )
+    strict: Flag = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
+
+
+def _json(arguments: JSON, answer: Answer) -> Verdict:
+    try:
+        value = parse(answer.text, strict=arguments.strict)
+    except NotJSONError as invalid:
+        return Verdict(False, str(invalid))
+    if "expected" not in arguments.model_fields_set:
+        return Verdict(True)
+    differs = difference(_expected(arguments.expected), value)
+    return Verdict(differs is None, differs or "")
+
+
+def _expected(value: Any) -> Any:
+    """The expected value as JSON has it; a cell of a table can only hold an object or a list as text."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            return _loads(value)
+        except NotJSONError:
+            return value
+    return json.loads(text_of(value)) if not isinstance(value, str) else value
+
+
+json_grader = GraderType("json", JSON, _json, short="expected")

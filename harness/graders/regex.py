@@ -1,0 +1,93 @@
+"""The regex grader: through RE2, in time linear in the answer; a pattern RE2 cannot express runs in a child process.
+
+Which engine a pattern gets is known when the suite is loaded. Lookaround, backreferences and repetitions above 1,000 need
+Python's `re`, whose running time has no bound: a child can be killed, this process cannot. A newline that ends the answer is
+not searched, so that `^yes$` finds "yes\\n" in both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from functools import lru_cache
+from typing import Any
+
+import re2
+from pydantic import Field, model_validator
+
+from harness.config.units import Flag
+from harness.flows.base import Flow
+from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, content_of, quoted
+from harness.model import ToolCall
+
+REGEX_TOOL = "regex"
+"""The name of the ToolCall that runs Python's `re` in a child process."""
+
+
+class Pattern(Arguments):
+    """Arguments of `regex`."""
+
+    pattern: str = Field(
+        description="The regular expression; RE2 syntax runs at once, the rest of Python's in a child process."
+    )
+    ignore_case: Flag = Field(False, description="Whether letters match in either case.")
+    full: Flag = Field(False, description="Whether the whole answer must match, not just a part of it.")
+
+    @model_validator(mode="after")
+    def _compiles(self) -> Pattern:
+        if linear(self.pattern, self.ignore_case) is None:
+            _check_python(self.pattern)
+        return self
+
+
+@lru_cache(1_024)
+def linear(pattern: str, ignore_case: bool = False) -> Any:
+    """The pattern compiled by RE2, None where RE2 cannot express it."""
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not ignore_case
+    try:
+        return re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError):
+        return None
+
+
+def searchable(text: str) -> str | bytes:
+    """`text` as RE2 takes it: without the newline at its end, lone surrogates replaced."""
+    text = text.removesuffix("\n")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")
+    return text
+
+
+def _check_python(pattern: str) -> None:
+    """Raises ValueError where Python's `re` does not take the pattern either."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as invalid:
+        raise ValueError(f"not a regular expression: {invalid}") from None
+
+
+def _regex(arguments: Pattern, answer: Answer) -> Grading:
+    compiled = linear(arguments.pattern, arguments.ignore_case)
+    if compiled is None:
+        return _in_child(arguments, answer)
+    text = searchable(answer.text)
+    return _verdict((compiled.fullmatch if arguments.full else compiled.search)(text) is not None, arguments, answer)
+
+
+def _in_child(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
+    call = {**arguments.model_dump(), "text": answer.text.removesuffix("\n")}
+    found = content_of((yield ToolCall(REGEX_TOOL, REGEX_TOOL, json.dumps(call))))
+    return _verdict(found, arguments, answer)
+
+
+def _verdict(found: bool, arguments: Pattern, answer: Answer) -> Verdict:
+    return Verdict(found, "" if found else f"{quoted(arguments.pattern)} does not match {quoted(answer.text)}")
+
+
+regex_grader = GraderType("regex", Pattern, _regex, short="pattern")

@@ -1,0 +1,95 @@
+"""Graders that compare the answer's text with another: equals, contains, icontains, starts_with, ends_with, one_of.
+
+`ignore_case` compares case-folded (`ß` equals `SS`); `strip` takes white space off both ends of both texts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from harness.config.units import Flag
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, quoted, text_of
+
+
+class Folding(Arguments):
+    """What two texts are compared without."""
+
+    ignore_case: Flag = Field(False, description="Whether `Yes` and `yes` are the same.")
+    strip: Flag = Field(True, description="Whether white space at both ends is left out.")
+
+    def normal(self, text: str) -> str:
+        """`text` as these arguments compare it."""
+        text = text.strip() if self.strip else text
+        return text.casefold() if self.ignore_case else text
+
+
+class Comparison(Folding):
+    """Arguments of a grader that compares with one text."""
+
+    value: PlainText = Field(EXPECTED, description="The text to compare with; anything else counts as its JSON text.")
+
+
+def _equals(arguments: Comparison, answer: Answer) -> Verdict:
+    return _found(arguments.normal(answer.text) == arguments.normal(arguments.value), arguments.value, answer)
+
+
+def _starts_with(arguments: Comparison, answer: Answer) -> Verdict:
+    return _found(arguments.normal(answer.text).startswith(arguments.normal(arguments.value)), arguments.value, answer)
+
+
+def _ends_with(arguments: Comparison, answer: Answer) -> Verdict:
+    return _found(arguments.normal(answer.text).endswith(arguments.normal(arguments.value)), arguments.value, answer)
+
+
+def _found(passed: bool, wanted: str, answer: Answer) -> Verdict:
+    return Verdict(passed, "" if passed else f"expected {quoted(wanted)}, got {quoted(answer.text)}")
+
+
+class Containment(Arguments):
+    """Arguments of a grader that looks for one or more texts in the answer."""
+
+    value: tuple[PlainText, ...] = Field(EXPECTED, description="The text to find, or a list of them.")
+    mode: Literal["all", "any"] = Field("all", description="Whether all texts of a list must be there, or any one.")
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> list[str]:
+        texts = [text_of(each) for each in value] if isinstance(value, list | tuple) else [text_of(value)]
+        if not texts or not all(texts):
+            raise ValueError("there must be a text to look for; an empty one is in every answer")
+        return texts
+
+
+def _contains(arguments: Containment, answer: Answer) -> Verdict:
+    return _contained(arguments, answer, answer.text, arguments.value)
+
+
+def _icontains(arguments: Containment, answer: Answer) -> Verdict:
+    return _contained(arguments, answer, answer.text.casefold(), tuple(text.casefold() for text in arguments.value))
+
+
+def _contained(arguments: Containment, answer: Answer, text: str, wanted: tuple[str, ...]) -> Verdict:
+    missing = [original for original, each in zip(arguments.value, wanted, strict=True) if each not in text]
+    passed = not missing if arguments.mode == "all" else len(missing) < len(wanted)
+    return Verdict(passed, "" if passed else f"{', '.join(map(quoted, missing))} not in {quoted(answer.text)}")
+
+
+class OneOf(Folding):
+    """Arguments of `one_of`."""
+
+    values: tuple[PlainText, ...] = Field(min_length=1, description="The texts the answer may be.")
+
+
+def _one_of(arguments: OneOf, answer: Answer) -> Verdict:
+    passed = arguments.normal(answer.text) in map(arguments.normal, arguments.values)
+    return Verdict(passed, "" if passed else f"{quoted(answer.text)} is none of {', '.join(map(quoted, arguments.values))}")
+
+
+equals_grader = GraderType("equals", Comparison, _equals, short="value")
+starts_with_grader = GraderType("starts_with", Comparison, _starts_with, short="value")
+ends_with_grader = GraderType("ends_with", Comparison, _ends_with, short="value")
+contains_grader = GraderType("contains", Containment, _contains, short="value")
+icontains_grader = GraderType("icontains", Containment, _icontains, short="value")
+one_of_grader = GraderType("one_of", OneOf, _one_of, short="values")

@@ -1,0 +1,172 @@
+"""Graders of how a conversation went: tool_calls (which tools were called, how) and turns (how often the model was asked).
+
+An expected call that names no arguments is met by any; one that names some is met where those are equal, whatever else was
+given. Each call meets one expected call at most.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from harness.config.units import Flag, Whole
+from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, GraderType, Verdict, quoted
+from harness.model import ToolCall
+
+Match = Literal["subset", "in_order", "any_order", "exact"]
+
+
+class _Call(NamedTuple):
+    """A call made or expected; `arguments` is None where any will do, or where they are no JSON object."""
+
+    name: str
+    arguments: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        given = "" if self.arguments is None else json.dumps(self.arguments, ensure_ascii=False)
+        return f"{self.name}({given})"
+
+
+def _listed(value: Any) -> Any:
+    """`none`, one call or a list of them; a call is a tool's name, or {name: {argument: value}}."""
+    if value == "none":
+        return []
+    return [value] if isinstance(value, str | Mapping) else value
+
+
+def _named(call: Any) -> Any:
+    """A call in its long form. Raises ValueError where it is none."""
+    if isinstance(call, str):
+        return {call: None}
+    if isinstance(call, Mapping) and len(call) == 1 and all(isinstance(each, Mapping | None) for each in call.values()):
+        return call
+    raise ValueError("a call is a tool's name, or its name and arguments: {get_weather: {city: Oslo}}")
+
+
+Expected = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_named, json_schema_input_type=str | dict[str, Any])]
+
+
+class ToolCalls(Arguments):
+    """Arguments of `tool_calls`."""
+
+    calls: Annotated[
+        list[Expected] | None,
+        BeforeValidator(_listed, json_schema_input_type=str | dict[str, Any] | list[Any]),
+        Field(description="The calls expected, in the order of time: names, or {name: {argument: value}}; `none` for none."),
+    ] = None
+    match: Match = Field(
+        "subset",
+        description="subset: these, and others; in_order: the same, one after the other; any_order: these and no others; "
+        "exact: these and no others, in this order.",
+    )
+    exact_arguments: Flag = Field(False, description="Whether a call may have no other arguments than those it is given here.")
+    failed: Whole | None = Field(None, ge=0, description="The most calls that may have failed.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ToolCalls:
+        if self.calls is None and self.failed is None:
+            raise ValueError("needs `calls`, or `failed`")
+        return self
+
+
+def _tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
+    if answer.turns is None:
+        raise GraderError(UNKNOWN, "the answer's tool calls are not known")
+    if arguments.failed is not None and answer.failed_calls > arguments.failed:
+        return Verdict(False, f"{answer.failed_calls} calls failed, at most {arguments.failed} may")
+    if arguments.calls is None:
+        return Verdict(True)
+    made = [_Call(call.name, _read(call)) for call in answer.tool_calls]
+    expected = [_Call(name, given) for call in arguments.calls for name, given in call.items()]
+    wrong = _mismatch(made, expected, arguments)
+    called = ", ".join(map(str, made)) or "nothing"
+    return Verdict(not wrong, "" if not wrong else f"{wrong}; called: {quoted(called, 400)}")
+
+
+def _read(call: ToolCall) -> Mapping[str, Any] | None:
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return arguments if isinstance(arguments, dict) else None
+
+
+def _mismatch(made: Sequence[_Call], expected: Sequence[_Call], asked: ToolCalls) -> str:
+    """What is wrong, empty where nothing is."""
+    if not expected:
+        return "no call was expected" if made else ""
+    if asked.match in ("exact", "any_order") and len(made) != len(expected):
+        return f"{len(expected)} calls were expected, not {len(made)}"
+    if asked.match in ("exact", "in_order"):
+        return _out_of_order(made, expected, asked.exact_arguments)
+    missing = _unmet(made, expected, asked.exact_arguments)
+    return "" if missing is None else f"{missing} was not called"
+
+
+def _out_of_order(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> str:
+    """The first expected call that does not come after the one before it."""
+    rest = iter(made)
+    for wanted in expected:
+        if not any(_meets(call, wanted, exact) for call in rest):
+            return f"{wanted} was not called, or not in this order"
+    return ""
+
+
+def _unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Call | None:
+    """An expected call that no call is left for, where calls are given out as well as they can be (augmenting paths)."""
+    owner: dict[int, int] = {}
+
+    def placed(wanted: int, tried: set[int]) -> bool:
+        for place, call in enumerate(made):
+            if place not in tried and _meets(call, expected[wanted], exact):
+                tried.add(place)
+                if place not in owner or placed(owner[place], tried):
+                    owner[place] = wanted
+                    return True
+        return False
+
+    return next((expected[index] for index in range(len(expected)) if not placed(index, set())), None)
+
+
+def _meets(call: _Call, wanted: _Call, exact: bool) -> bool:
+    if call.name != wanted.name or wanted.arguments is None:
+        return call.name == wanted.name
+    if call.arguments is None:
+        return False
+    if exact and call.arguments.keys() != wanted.arguments.keys():
+        return False
+    return all(name in call.arguments and _equal(call.arguments[name], value) for name, value in wanted.arguments.items())
+
+
+def _equal(given: Any, wanted: Any) -> bool:
+    """Equal as JSON is: 2 and 2.0 are, true and 1 are not."""
+    if isinstance(given, bool) or isinstance(wanted, bool):
+        return given is wanted
+    return bool(given == wanted)
+
+
+class Turns(Arguments):
+    """Arguments of `turns`."""
+
+    max: Whole | None = Field(None, ge=1, description="How often the model may be asked, at most.")
+    min: Whole | None = Field(None, ge=1, description="How often it must be asked, at least.")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Turns:
+        if self.max is None and self.min is None:
+            raise ValueError("needs `max` or `min`")
+        return self
+
+
+def _turns(arguments: Turns, answer: Answer) -> Verdict:
+    if answer.turns is None:
+        raise GraderError(UNKNOWN, "how often the model was asked is not known")
+    passed = (arguments.min or 1) <= answer.turns and (arguments.max is None or answer.turns <= arguments.max)
+    return Verdict(passed, "" if passed else f"the model was asked {answer.turns} times")
+
+
+tool_calls_grader = GraderType("tool_calls", ToolCalls, _tool_calls, short="calls", short_takes_mapping=True)
+turns_grader = GraderType("turns", Turns, _turns, short="max")

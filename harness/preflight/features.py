@@ -1,0 +1,100 @@
+"""In which forms a target can be asked: plain prompts, streams, tools, schemas, batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+
+from harness import registry
+from harness.config.diagnostics import Place
+from harness.errors import Problem, SuiteError
+from harness.model import Message, Request, Target
+from harness.plan import Plan
+from harness.providers import capabilities
+from harness.suite import Eval, Prompt, Suite
+
+
+def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+    """Raise SuiteError, all at once and each at its place, for what is asked in a form that a target's provider has not."""
+    problems = [
+        Problem(f"target {target.name!r}: {target.model} on {target.provider} {what}", place.path, place.line, place.column)
+        for target in targets
+        if (entry := table.find(target.provider, target.model, target.api_version)) is not None
+        for each in suite.evals
+        for place, what in _forms_missing(each, entry)
+    ]
+    problems += _cannot_stream(suite, targets, table)
+    if problems:
+        raise SuiteError(problems)
+
+
+def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> Iterator[Problem]:
+    for target in targets if suite.run.stream else ():
+        entry = table.find(target.provider, target.model, target.api_version)
+        if entry is not None and entry.streaming is False:
+            message = f"target {target.name!r}: {target.model} on {target.provider} cannot stream; set `run: {{stream: false}}`"
+            yield Problem(message, *suite.place_of(target.name))
+
+
+def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:
+    """What of an eval cannot be asked of a model: where it stands, and what to write instead."""
+    for prompt in each.prompts:
+        if prompt.text is not None and not entry.prompt:
+            yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
+        if not entry.late_system and _system_is_late(prompt):
+            yield prompt.place, "takes system text only before the first turn; move it there"
+    if each.toolset is not None and each.toolset.place is not None and entry.tools is False:
+        yield each.toolset.place, "calls no tools; leave out `tools:`, or the target"
+    form = each.response_format
+    if form is None or each.format_place is None:
+        return
+    if form.schema is not None and entry.json_schema is False:
+        yield each.format_place, "follows no JSON Schema; ask for `type: json_object`, and say in the prompt what it holds"
+    elif form.type == "guided_json" and not entry.guided_json:
+        yield each.format_place, "has no guided_json; ask for `type: json_schema`"
+    elif form.type == "json_object" and not entry.json_object:
+        yield each.format_place, "has no JSON mode without a schema; ask for `type: json_schema`"
+
+
+def _system_is_late(prompt: Prompt) -> bool:
+    roles = [role for role, _ in prompt.turns]
+    return "system" in roles[roles.count("system") :]
+
+
+def check_mode(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+    """Raise SuiteError where the suite asks in batches and a target's provider, or its service for that model, has none."""
+    place = suite.mode_place or Place(str(suite.path))
+    problems = [
+        Problem(
+            f"target {target.name!r}: {target.model} on {target.provider} takes no batches; remove `mode: batch`",
+            place.path,
+            place.line,
+            place.column,
+        )
+        for target in targets
+        if (entry := table.find(target.provider, target.model, target.api_version)) is None or not entry.batch
+    ]
+    if problems and suite.run.mode == "batch":
+        raise SuiteError(problems)
+
+
+def check_parallel_calls(plan: Plan) -> None:
+    """Raise SuiteError where a suite says whether calls may come several at a time, and a target's API has no word for it.
+
+    It has none where saying so changes nothing of what is sent.
+    """
+    problems = []
+    for target in plan.targets:
+        encode = registry.load("providers", target.provider).encode
+        for each in plan.suite.evals:
+            tools = each.toolset
+            if tools is None or tools.parallel is None:
+                continue
+            request = Request((Message("user", ""),), target.sampling, tools=tools.tools, tool_choice=tools.choice)
+            said = replace(request, parallel_tool_calls=tools.parallel)
+            if encode(target, said) == encode(target, request):
+                message = f"target {target.name!r}: {target.provider} has no `parallel_tool_calls`; remove it"
+                problems.append(Problem(message, *(tools.place or ())))
+    if problems:
+        raise SuiteError(problems)

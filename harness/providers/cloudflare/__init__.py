@@ -1,0 +1,1 @@
+"""Cloudflare Workers AI: native, in OpenAI's format, behind an AI Gateway, and in batches."""

@@ -1,0 +1,304 @@
+"""What a provider's refusal means: an `Error` with a stable kind, and whether trying again can help.
+
+One table serves every format, because formats leak into each other: Cloudflare's OpenAI-compatible route answers in
+Cloudflare's envelope, and vLLM's texts come through Workers AI. A code that is known decides before the HTTP status does: a
+capacity error (3040) has been seen with status 400, and a 429 for an empty wallet is not cured by waiting.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from harness.model import Error
+from harness.providers.gemini import google_errors
+from harness.providers.json_text import UnreadableJSONError, compact, loads, snippet
+
+MESSAGE_LIMIT = 500
+"""Most characters of a provider's own error message that are kept."""
+
+# code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide;
+# Anthropic: the error types of its Messages API.
+# Google: google.rpc.Code, without INVALID_ARGUMENT, which says less than the words and the status beside it; llama.cpp; Groq.
+CODES: Mapping[str, tuple[str, bool]] = {
+    "10000": ("unauthorized", False),
+    "7000": ("not_found", False),
+    "7003": ("not_found", False),
+    "3003": ("bad_request", False),
+    "3039": ("bad_request", False),
+    "5004": ("bad_request", False),
+    "5005": ("bad_request", False),
+    "5006": ("bad_request", False),
+    "5019": ("bad_request", False),
+    "2008": ("bad_request", False),
+    "2021": ("bad_request", False),
+    "5007": ("not_found", False),
+    "3042": ("not_found", False),
+    "3023": ("forbidden", False),
+    "3041": ("forbidden", False),
+    "5016": ("forbidden", False),
+    "5018": ("forbidden", False),
+    "5035": ("forbidden", False),
+    "3010": ("context_length", False),
+    "5021": ("context_length", False),
+    "3006": ("too_large", False),
+    "3007": ("timeout", True),
+    "3008": ("timeout", True),
+    "3036": ("quota_exhausted", False),
+    "4006": ("quota_exhausted", False),
+    "1027": ("quota_exhausted", False),
+    "1015": ("rate_limited", True),
+    "3040": ("overloaded", True),
+    "rate_limit_exceeded": ("rate_limited", True),
+    "insufficient_quota": ("quota_exhausted", False),
+    "context_length_exceeded": ("context_length", False),
+    "model_not_found": ("not_found", False),
+    "invalid_api_key": ("unauthorized", False),
+    "server_error": ("server_error", True),
+    "overloaded_error": ("overloaded", True),
+    "content_filter": ("content_filter", False),
+    "rate_limit_error": ("rate_limited", True),
+    "ramp_limit_exceeded": ("rate_limited", True),
+    "enforced_spend_limit_reached": ("quota_exhausted", False),
+    "contract_spend_limit_reached": ("quota_exhausted", False),
+    "billing_error": ("quota_exhausted", False),
+    "authentication_error": ("unauthorized", False),
+    "permission_error": ("forbidden", False),
+    "not_found_error": ("not_found", False),
+    "request_too_large": ("too_large", False),
+    "timeout_error": ("timeout", True),
+    "api_error": ("server_error", True),
+    "exceed_context_size_error": ("context_length", False),
+    "json_validate_failed": ("json_mode", False),
+    "API_KEY_INVALID": ("unauthorized", False),
+    "UNAUTHENTICATED": ("unauthorized", False),
+    "PERMISSION_DENIED": ("forbidden", False),
+    "NOT_FOUND": ("not_found", False),
+    "RESOURCE_EXHAUSTED": ("rate_limited", True),
+    "INTERNAL": ("server_error", True),
+    "UNKNOWN": ("server_error", True),
+    "UNAVAILABLE": ("overloaded", True),
+    "DEADLINE_EXCEEDED": ("timeout", True),
+}
+
+# HTTP status -> (kind, retryable); what is not listed goes by its hundred.
+STATUSES: Mapping[int, tuple[str, bool]] = {
+    401: ("unauthorized", False),
+    402: ("quota_exhausted", False),
+    403: ("forbidden", False),
+    404: ("not_found", False),
+    408: ("timeout", True),
+    409: ("conflict", True),
+    413: ("too_large", False),
+    429: ("rate_limited", True),
+    498: ("overloaded", True),
+    503: ("overloaded", True),
+    504: ("timeout", True),
+    524: ("timeout", True),
+    529: ("overloaded", True),
+}
+
+# A provider's wording -> kind, where its code says less than its words. None of these is cured by asking again.
+_WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"json mode couldn.t be met", re.IGNORECASE), "json_mode"),
+    (re.compile(r"input token count .*exceeds the maximum number of tokens", re.IGNORECASE), "context_length"),
+    (
+        re.compile(r"maximum context length|context window limit|prompt is too long|exceed context limit", re.IGNORECASE),
+        "context_length",
+    ),
+    (
+        re.compile(r"daily free allocation|exceeded your current quota|credit balance is too low", re.IGNORECASE),
+        "quota_exhausted",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an error body says of itself: `codes` from the most to the least telling, as text; `wait`, the seconds asked for."""
+
+    message: str
+    codes: tuple[str, ...] = ()
+    wait: float | None = None
+
+
+def refused(status: int, headers: Mapping[str, str], body: bytes) -> Error:
+    """The error in an answer whose status is not 2xx. Header names are lower case; the body may be anything."""
+    kind, retryable, code = classify(status, stated := _read(body))
+    wait = retry_after(headers)
+    where = f"HTTP {status}" + (f", code {code}" if code else "")
+    return Error(
+        boundary="provider",
+        kind=kind,
+        message=f"{where}: {stated.message}",
+        retryable=_overruled(headers, retryable),
+        status=status,
+        code=code,
+        retry_after=stated.wait if wait is None else wait,
+    )
+
+
+def inside(value: Mapping[str, Any]) -> Error:
+    """The error in a body or a stream event of an answer whose status was 2xx."""
+    kind, retryable, code = classify(None, stated := _stated(value))
+    said = f"the provider answered with an error (code {code})" if code else "the provider answered with an error"
+    message = f"{said}: {stated.message}"
+    return Error("provider", kind, message, retryable=retryable, code=code, retry_after=stated.wait)
+
+
+def stated_in(value: Mapping[str, Any]) -> bool:
+    """Whether a body or a stream event is an error, in any dialect."""
+    get = value.get
+    return bool(get("error") or get("errors") or get("success") is False or get("object") == "error")
+
+
+def unreadable(cause: UnreadableJSONError) -> Error:
+    """The error of an answer that cannot be read."""
+    return Error(boundary="provider", kind="unreadable", message=f"the provider's answer is {cause}")
+
+
+def empty(what: str) -> Error:
+    """The error of an answer with nothing in it. It is not retried: the same request tends to get the same nothing."""
+    return Error(boundary="provider", kind="empty", message=f"the provider answered, but {what}")
+
+
+def truncated() -> Error:
+    """The error of a stream that stopped without saying that it is complete."""
+    said = "the stream ended without its terminal signal or a finish reason: the answer is cut off"
+    return Error(boundary="provider", kind="truncated", message=said, retryable=True)
+
+
+def broken_off() -> Error:
+    """The error of a stream whose finish reason is `error`: the generating server failed, and says no more."""
+    said = "the provider broke the answer off with the finish reason 'error'"
+    return Error(boundary="provider", kind="server_error", message=said, retryable=True)
+
+
+def classify(status: int | None, stated: Stated) -> tuple[str, bool, str | None]:
+    """Kind, whether a retry can help, and the code that says so: by known code, else by wording, else by HTTP status."""
+    for code in stated.codes:
+        if google_errors.DAILY in code:
+            return "quota_exhausted", False, code
+        if code in CODES and not _belied(CODES[code][0], status):
+            return (*CODES[code], code)
+    first = stated.codes[0] if stated.codes else None
+    for pattern, kind in _WORDS:
+        if pattern.search(stated.message):
+            return kind, False, first
+    return (*_by_status(status or _inner_status(stated.codes)), first)
+
+
+def _belied(kind: str, status: int | None) -> bool:
+    """Whether the status knows better than the code: to Ollama all is an `api_error`, and no wait makes a request smaller."""
+    if kind == "rate_limited":
+        return status == 413
+    return kind == "server_error" and status is not None and 400 <= status < 500
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
+
+    A date is measured from the response's own `date` header, so that no clock is read and the server's error cancels out; a
+    past one means now. None where there is nothing usable: negative, not finite, or not to be understood.
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _seconds(value)
+    return _until(value, headers.get("date")) if seconds is None else seconds
+
+
+def _by_status(status: int | None) -> tuple[str, bool]:
+    if status is None:
+        return "server_error", False
+    if status in STATUSES:
+        return STATUSES[status]
+    if status >= 500:
+        return "server_error", True
+    return ("bad_request", False) if status >= 400 else ("unexpected_status", False)
+
+
+def _inner_status(codes: tuple[str, ...]) -> int | None:
+    """An error inside a 200 may carry the status it should have had (vLLM, OpenRouter: `"code": 502`)."""
+    return next((int(code) for code in codes if len(code) == 3 and code.isascii() and code.isdigit()), None)
+
+
+def _overruled(headers: Mapping[str, str], retryable: bool) -> bool:
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower(), retryable)
+
+
+def _read(body: bytes) -> Stated:
+    if not body.strip():
+        return Stated("no body")
+    try:
+        value, _ = loads(body)
+    except UnreadableJSONError:
+        return Stated(f"a body that is not JSON: {snippet(body)}")
+    if isinstance(value, list) and len(value) == 1:  # Gemini wraps some errors so
+        value = value[0]
+    return _stated(value) if isinstance(value, dict) else Stated(f"an unexpected body: {snippet(body)}")
+
+
+def _stated(value: Mapping[str, Any]) -> Stated:
+    """Every form in use: `{error: {…}}`, `{error: "text"}`, Cloudflare's `{errors: […]}`, bare `{message}`, `{detail}`."""
+    sources = list(_sources(value))
+    stated = [code for source in sources for code in google_errors.codes(source)]
+    codes = [source[key] for source in (*sources, value) for key in ("code", "internalCode", "type") if key in source]
+    told = next((said for source in sources for key in ("message", "detail") if (said := source.get(key))), None)
+    shown = snippet(told, MESSAGE_LIMIT) if isinstance(told, str) else _in_full(value if told is None else told)
+    waits = (google_errors.retry_after(source) for source in sources)
+    return Stated(shown, tuple(_codes([*stated, *codes])), next((wait for wait in waits if wait is not None), None))
+
+
+def _in_full(value: Any) -> str:
+    try:
+        return snippet(compact(value))
+    except UnreadableJSONError as deep:
+        return str(deep)
+
+
+def _sources(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    errors = value.get("errors")
+    for error in (value.get("error"), *(errors if isinstance(errors, list) else ())):
+        if isinstance(error, dict):
+            if isinstance(details := error.get("details"), dict) and "error_code" in details:  # Anthropic
+                yield {"code": details["error_code"]}
+            yield error
+        elif isinstance(error, str) and error:
+            yield {"message": error}
+    yield value
+
+
+def _codes(values: list[Any]) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1_000_000_000:
+            yield str(value)
+        elif isinstance(value, str) and value:
+            yield snippet(value, 64)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = float(value or "")
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _until(value: str | None, now: str | None) -> float | None:
+    moment, reference = _moment(value), _moment(now)
+    return None if moment is None or reference is None else max(0.0, (moment - reference).total_seconds())
+
+
+def _moment(value: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,221 @@
+"""An answer of the Gemini API being read: whole, as a stream, or as a stream in one JSON array.
+
+What surprises: no event says that the stream is over (it is, if a `finishReason` came); zeros, empty texts and the first index
+are left out, as protocol buffers do; a prompt that is blocked has no candidate at all; and thoughts are parts like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby, zip_longest
+from typing import Any
+
+from msgspec.structs import replace
+
+from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
+from harness.providers import logprobs
+from harness.providers.base import Signal
+from harness.providers.decoder import AnswerDecoder
+from harness.providers.json_text import compact
+from harness.providers.usage import count
+
+ECHO = "gemini"
+"""The key of `Message.echo` under which the parts of a signed turn are kept."""
+
+BLOCKED = "PROMPT_BLOCKED"
+"""Our word for an answer that consists of a `blockReason`."""
+
+REASONS: Mapping[str, FinishReason] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    BLOCKED: "content_filter",
+}
+
+FAILINGS = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
+)
+"""Reasons that are the model's own failing: an answer that is worth what it is worth, flagged with the reason."""
+
+_NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
+_SHALLOW = {"text", "thought"}
+
+
+class GeminiDecoder(AnswerDecoder):
+    """Reads a `GenerateContentResponse`, or a stream of them."""
+
+    reasons = REASONS
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._reported: Any = None
+        self._parts: list[dict[str, Any]] = []
+        self._signed = False
+        self._calls = 0
+
+    def _open(self, value: Any, data: bytes) -> None:
+        if not isinstance(value, list):
+            super()._open(value, data)
+            return
+        self._is_whole = False  # what a stream says without `alt=sse`: complete if a finish reason came
+        for chunk in value:
+            if not self.complete:
+                self._take(chunk, "", data)
+
+    def _take(self, chunk: Any, name: str, data: bytes) -> Signal:
+        # Some errors come in an array of one.
+        return super()._take(chunk[0] if type(chunk) is list and len(chunk) == 1 else chunk, name, data)
+
+    def _frame(self, chunk: dict[str, Any]) -> Signal:
+        served = chunk.get("modelVersion")
+        if served and type(served) is str:
+            self._model = served
+        self._reported = chunk.get("usageMetadata") or self._reported
+        candidates = chunk.get("candidates")
+        if candidates and type(candidates) is list:
+            return self._candidates(candidates)
+        feedback = chunk.get("promptFeedback")
+        if type(feedback) is dict and feedback.get("blockReason"):
+            self._stop(BLOCKED)
+            self._flags["blocked_prompt"] = None
+        return _NOTHING
+
+    def _whole(self, body: dict[str, Any]) -> None:
+        self._frame(body)
+
+    def _candidates(self, candidates: list[Any]) -> Signal:
+        """Take the candidate of index 0; others are further samples."""
+        if self._heeded.watching:
+            self._heeded.see([_as_choice(candidate) for candidate in candidates])
+        first = candidates[0]
+        if type(first) is not dict or first.get("index"):
+            first = next((other for other in candidates if type(other) is dict and not other.get("index")), None)
+        return _NOTHING if first is None else self._candidate(first)
+
+    def _candidate(self, candidate: dict[str, Any]) -> Signal:
+        reason = candidate.get("finishReason")
+        if type(reason) is str:
+            self._stop(reason)
+            if reason in FAILINGS:
+                self._flags[reason.lower()] = None
+        scored = candidate.get("logprobsResult")
+        if type(scored) is dict:
+            self._logprobs.extend(_token_logprobs(scored))
+        content = candidate.get("content")
+        parts = content.get("parts") if type(content) is dict else None
+        if type(parts) is not list:
+            return _NOTHING
+        if len(parts) == 1 and type(parts[0]) is dict:
+            return self._part(parts[0])
+        return max([self._part(part) for part in parts if type(part) is dict], key=_weight, default=_NOTHING)
+
+    def _part(self, part: dict[str, Any]) -> Signal:
+        if len(part) == 1 and "text" in part:  # the usual piece, without a further step
+            self._parts.append(part)
+            return self._answer.say(part["text"])
+        thought, signature = part.get("thought"), part.get("thoughtSignature")
+        if signature or not thought:
+            if not part.keys() <= _SHALLOW:
+                compact(part)  # raises where it could not be written down again
+            self._parts.append(part)
+            self._signed = self._signed or bool(signature)
+        if thought:
+            return self._answer.add({"reasoning": part.get("text")})
+        called = part.get("functionCall")
+        return self._call(called) if type(called) is dict else self._answer.say(part.get("text"))
+
+    def _call(self, called: dict[str, Any]) -> Signal:
+        whole = {
+            "index": self._calls,
+            "id": called.get("id"),
+            "name": called.get("name"),
+            "arguments": called.get("args") or {},
+        }
+        self._calls += 1
+        return self._answer.call([whole])
+
+    def _message(self) -> Message:
+        message = super()._message()
+        return replace(message, echo={ECHO: _joined(self._parts)}) if self._signed else message
+
+    def _reason(self) -> FinishReason:
+        reason = super()._reason()
+        return "tool_calls" if reason == "stop" and self._answer.calls else reason
+
+    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+        return _read_usage(self._reported, silent=self._answer.blank)
+
+
+def _as_choice(candidate: Any) -> Any:
+    """What shows of a candidate whether the request was heeded, in the words of chat completions."""
+    if not isinstance(candidate, dict):
+        return None
+    return {"index": candidate.get("index", 0), "logprobs": candidate.get("logprobsResult")}
+
+
+def _weight(signal: Signal) -> int:
+    return signal.value
+
+
+def _joined(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A stream's parts as one turn: pieces of plain text joined, everything else, what is signed above all, as it came."""
+    joined: list[dict[str, Any]] = []
+    for is_text, group in groupby(parts, _is_plain_text):
+        same = list(group)
+        joined += [{"text": "".join(part["text"] for part in same)}] if is_text else same
+    return joined
+
+
+def _is_plain_text(part: dict[str, Any]) -> bool:
+    return part.keys() == {"text"} and isinstance(part["text"], str)
+
+
+def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
+    """The counts of `usageMetadata`, in disjoint buckets; None where there are none. `silent`: the answer has no words.
+
+    The prompt's includes what was read from the cache, the candidates' does not include the thoughts. A count of zero is left
+    out, so one that is missing is zero where it can be.
+    """
+    if not isinstance(raw, dict):
+        return None
+    prompt, candidates = count(raw.get("promptTokenCount")), count(raw.get("candidatesTokenCount"))
+    tools, cached, thoughts = (
+        count(raw.get(name)) or 0 for name in ("toolUsePromptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")
+    )
+    if not prompt and not candidates and not thoughts:
+        return None
+    return Usage(
+        input=None if prompt is None else max(0, prompt + tools - cached),
+        output=0 if candidates is None and silent else candidates,
+        cache_read=cached,
+        reasoning=thoughts,
+    )
+
+
+def _token_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
+    tops = [_objects(place.get("candidates")) for place in _objects(scored.get("topCandidates"))]
+    for entry, others in zip_longest(_objects(scored.get("chosenCandidates")), tops):
+        if entry is not None and (chosen := _scored(entry)) is not None:
+            likeliest = map(_scored, others or ())
+            yield TokenLogprob(*chosen, top=tuple(other for other in likeliest if other is not None))
+
+
+def _scored(entry: Mapping[str, Any]) -> tuple[str, float] | None:
+    """A token and its log probability; an empty token and a probability of one are left out on the wire."""
+    return logprobs.known(entry.get("token", ""), entry.get("logProbability", 0.0))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,256 @@
+"""OpenAI's Responses API: a conversation is a list of typed items, and a stream a list of typed events.
+
+Nothing is stored at the provider (`store: false`), so the model's reasoning comes back encrypted. An answer that has some keeps
+all its items in `Message.echo`, and they are sent again unchanged: a tool loop goes on where the model was thinking. A schema
+is strict only where it may be (`harness.providers.openai.strict_schema`): a strict one with an optional property is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage, Wire
+from harness.providers import errors, logprobs, message_rules, usage
+from harness.providers.base import Signal
+from harness.providers.decoder import AnswerDecoder
+from harness.providers.json_text import dumps
+from harness.providers.openai import chat_format
+from harness.providers.openai.strict_schema import is_strict
+
+SERVICE = "the Responses API"
+
+_NOTHING = Signal.NOTHING
+_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_FAILED = ("failed", "cancelled")
+
+
+class Responses:
+    """The provider `openai-responses`."""
+
+    name = "openai-responses"
+    default_address: str | None = "https://api.openai.com/v1"
+    default_api_key_env: str | None = "OPENAI_API_KEY"
+    default_max_tokens: int | None = None
+
+    def encode(self, target: Target, request: Request) -> Wire:
+        """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening system text."""
+        message_rules.refuse_prompt(target, request, SERVICE)
+        return Wire(
+            path="/responses",
+            headers=chat_format.headers(target, request),
+            body=dumps(_body(target, request)),
+            auth=chat_format.auth(target),
+        )
+
+    def decoder(self, target: Target, request: Request) -> ResponsesDecoder:
+        """A fresh decoder for one attempt at `request`."""
+        return ResponsesDecoder(request)
+
+
+# ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _body(target: Target, request: Request) -> dict[str, Any]:
+    system, turns = message_rules.opening(target, request.messages, SERVICE)
+    items = [item for turn in turns for item in _items(turn)]
+    body: dict[str, Any] = {"model": target.model, "input": items, "store": False}
+    if system:
+        body["instructions"] = "\n\n".join(turn.text for turn in system)
+    body.update(_sampling(request.sampling))
+    if request.stream:
+        body["stream"] = True
+    if request.tools:
+        body["tools"] = [_tool(function) for function in request.tools]
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.response_format is not None:
+        body["text"] = {"format": _format(request.response_format)}
+    body.update(target.extra_body)
+    return body
+
+
+def _items(turn: Message) -> list[dict[str, Any]]:
+    """A turn as input items: what its own provider gave is given back as it was."""
+    if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("output"), list | tuple):
+        return list(turn.echo["output"])
+    if turn.role == "tool":
+        return [{"type": "function_call_output", "call_id": turn.tool_call_id, "output": _content(turn.content)}]
+    calls = [
+        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+        for call in turn.tool_calls
+    ]
+    said = [] if calls and not turn.text else [{"role": turn.role, "content": _content(turn.content)}]
+    return [*said, *calls]
+
+
+def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
+    return content if isinstance(content, str) else [_part(part) for part in content]
+
+
+def _part(part: Text | Image) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "input_text", "text": part.text}
+    return {"type": "input_image", "image_url": f"data:{part.media_type};base64,{part.data}", "detail": "auto"}
+
+
+def _sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    sent = {name: value for name, value in parameters.items() if value is not None}
+    if "max_tokens" in sent:
+        sent["max_output_tokens"] = sent.pop("max_tokens")
+    if "reasoning_effort" in sent:
+        sent["reasoning"] = {"effort": sent.pop("reasoning_effort")}
+    probable = sent.pop("logprobs", False)
+    if probable is not False:
+        sent["include"] = ["message.output_text.logprobs"]
+        sent |= {} if probable is True else {"top_logprobs": probable}
+    return sent
+
+
+def _tool(function: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": function.name,
+        "description": function.description,
+        "parameters": function.parameters,
+        "strict": is_strict(function.parameters),
+    }
+
+
+def _tool_choice(choice: str) -> str | dict[str, Any]:
+    return choice if choice in ("auto", "none", "required") else {"type": "function", "name": choice}
+
+
+def _format(wanted: ResponseFormat) -> dict[str, Any]:
+    if wanted.type == "json_object":
+        return {"type": "json_object"}
+    schema = wanted.schema or {}
+    return {"type": "json_schema", "name": wanted.name, "schema": schema, "strict": is_strict(schema)}
+
+
+# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ResponsesDecoder(AnswerDecoder):
+    """Reads a `response` object, or a stream of events that ends with one."""
+
+    reasons: ClassVar[Mapping[str, FinishReason]] = {
+        "completed": "stop",
+        "max_output_tokens": "length",
+        "content_filter": "content_filter",
+    }
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._reported: Any = None
+        self._output: list[Any] = []
+
+    def _frame(self, chunk: dict[str, Any]) -> Signal:
+        kind, delta = chunk.get("type"), chunk.get("delta")
+        match kind:
+            case "response.output_text.delta":
+                self._likely(chunk.get("logprobs"))
+                return self._answer.say(delta)
+            case "response.reasoning_text.delta" | "response.reasoning_summary_text.delta":
+                return self._answer.add({"reasoning": delta})
+            case "response.refusal.delta":
+                return self._answer.add({"refusal": delta})
+            case "response.function_call_arguments.delta":
+                return self._answer.call([{"index": chunk.get("output_index"), "function": {"arguments": delta}}])
+            case "response.output_item.added":
+                return self._begun(chunk.get("item"), chunk.get("output_index"))
+            case "response.reasoning_summary_part.added" if chunk.get("summary_index"):
+                return self._answer.add({"reasoning": "\n\n"})
+            case "error":
+                return self._fail(errors.inside(chunk))
+        response = chunk.get("response")
+        return self._told(response, ended=kind in _ENDS) if isinstance(response, dict) else _NOTHING
+
+    def _whole(self, body: dict[str, Any]) -> None:
+        self._told(body, ended=True)
+
+    def _message(self) -> Message:
+        said, output = super()._message(), _followed(self._output)
+        return replace(said, echo={"output": output}) if any(map(_is_reasoning, output)) else said
+
+    def _reason(self) -> FinishReason:
+        reason = super()._reason()
+        return "tool_calls" if reason == "stop" and self._answer.calls else reason
+
+    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+        return usage.of_responses(self._reported)
+
+    def _begun(self, item: Any, place: Any) -> Signal:
+        """A function call opens with its name; other items open with nothing."""
+        if not isinstance(item, dict) or item.get("type") != "function_call":
+            return _NOTHING
+        function = {"name": item.get("name"), "arguments": item.get("arguments") or None}
+        return self._answer.call([{"index": place, "id": item.get("call_id"), "function": function}])
+
+    def _told(self, response: dict[str, Any], *, ended: bool) -> Signal:
+        """Take a whole response object, which opens a stream and ends it."""
+        model = response.get("model")
+        self._model = model if isinstance(model, str) else self._model
+        if not ended:
+            return _NOTHING
+        self._reported = response.get("usage")
+        if errors.stated_in(response):
+            return self._fail(errors.inside(response))
+        if response.get("status") in _FAILED:
+            return self._fail(errors.broken_off())
+        output = response.get("output")
+        self._output = output if isinstance(output, list) else []
+        if not self._answer.started:
+            for place, item in enumerate(self._output):
+                self._item(item, place)
+        self._stop(_ending(response))
+        return self._end()
+
+    def _item(self, item: Any, place: int) -> None:
+        """Take an item of a response that was not streamed."""
+        if not isinstance(item, dict):
+            return
+        self._begun(item, place)
+        for part in _parts(item, "content"):
+            self._likely(part.get("logprobs"))
+            if part.get("type") == "reasoning_text":
+                self._answer.add({"reasoning": part.get("text")})
+            else:
+                self._answer.add({"content": part.get("text"), "refusal": part.get("refusal")})
+        thoughts = [text for part in _parts(item, "summary") if isinstance(text := part.get("text"), str)]
+        self._answer.add({"reasoning": "\n\n".join(thoughts)})
+
+    def _likely(self, entries: Any) -> None:
+        if entries:
+            self._heeded.see([{"logprobs": entries}])
+            self._logprobs.extend(logprobs.read(entries))
+
+
+def _followed(items: list[Any]) -> list[Any]:
+    """The items up to the last that is no reasoning: what led to nothing, cut by the output limit, is not taken back."""
+    while items and _is_reasoning(items[-1]):
+        items = items[:-1]
+    return items
+
+
+def _is_reasoning(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "reasoning"
+
+
+def _parts(item: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    parts = item.get(key)
+    return (part for part in parts if isinstance(part, dict)) if isinstance(parts, list) else iter(())
+
+
+def _ending(response: Mapping[str, Any]) -> Any:
+    """Why a response ended: its status, and where it is incomplete, what stopped it."""
+    details = response.get("incomplete_details")
+    reason = details.get("reason") if isinstance(details, dict) else None
+    return reason or response.get("status")
+
+
+provider = Responses()

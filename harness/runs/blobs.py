@@ -1,0 +1,165 @@
+"""A run folder's images: each once, in a file of its own named by the hash of its bytes, however many lines show it.
+
+The file is in place before the line that names it is written, so that a kill between the two leaves an image nobody names,
+never a line without its image. What is read is held against its name: an image that is missing or altered is told, and never
+taken for another.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode, b64encode
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from harness.model import Exchange, Grade, Image, Message, Record
+from harness.model.images import file_size, is_bare, with_images
+from harness.runs.records import ExchangeLine, Line
+
+BLOBS = "blobs"
+LEAST = 4096
+"""Characters of base64 from which an image is a file of its own: a smaller one stays in its line."""
+
+KEPT = 32
+
+
+class BlobError(Exception):
+    """An image of a run folder is missing or altered; says which."""
+
+
+class Blobs:
+    """The images of one run folder. `lost` has a sentence for each that could not be given back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lost: dict[str, None] = {}
+        self._folder = folder / BLOBS
+        self._unsynced: deque[Path] = deque()  # filled here, emptied by the thread that syncs
+        self._read: OrderedDict[str, str] = OrderedDict()
+
+    # Writing
+
+    def kept(self, line: Line) -> Line:
+        """The line with its large images named by their hash, once they are on file. Raises OSError."""
+        return _changed(line, self._put)
+
+    def sync(self) -> None:
+        """Make every image written so far durable. Raises OSError."""
+        while self._unsynced:
+            file = os.open(self._unsynced.popleft(), os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def _put(self, image: Image) -> Image:
+        if image.sha256 is None or len(image.data) < LEAST:
+            return image
+        path = self._folder / image.sha256
+        if not _has(path, file_size(image)):
+            content = b64decode(image.data)
+            if sha256(content).hexdigest() != image.sha256:
+                return image  # whoever made it gave it a wrong name: then it stays where it is
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            _write(path, content)
+            self._unsynced.append(path)
+        return replace(image, data="")
+
+    # Reading
+
+    def whole(self, exchange: Exchange) -> Exchange | None:
+        """The exchange with the bytes of its images; None where one is lost, which `lost` then tells."""
+        try:
+            return _exchange(exchange, self.image)
+        except BlobError as lost:
+            self.lost[str(lost)] = None
+            return None
+
+    def image(self, image: Image) -> Image:
+        """The image with its bytes. Raises BlobError."""
+        if not is_bare(image) or image.sha256 is None:
+            return image
+        return replace(image, data=self._data(image.sha256))
+
+    def _data(self, name: str) -> str:
+        data = self._read.pop(name, None)
+        if data is None:
+            data = b64encode(self._content(name)).decode()
+        self._read[name] = data
+        if len(self._read) > KEPT:
+            self._read.popitem(last=False)
+        return data
+
+    def _content(self, name: str) -> bytes:
+        if not (len(name) == 64 and name.isalnum()):
+            raise BlobError(f"{self._folder}/{name!r:.80}: a line names an image so, and no image is called so")
+        try:
+            file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(file, "rb") as opened:
+                content = opened.read()
+        except OSError as refused:
+            raise BlobError(f"{self._folder}/{name}: the image cannot be read: {refused.strerror}") from refused
+        if sha256(content).hexdigest() != name:
+            raise BlobError(f"{self._folder}/{name}: the image was altered: its bytes have another hash than its name")
+        return content
+
+
+def _has(path: Path, size: int) -> bool:
+    try:
+        return path.lstat().st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put the file in place whole, readable by its owner alone; it is not durable yet. Raises OSError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+            file.write(content)
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def _changed(line: Line, change: Callable[[Image], Image]) -> Line:
+    """The line with every image changed; itself where it has none, which is the usual case."""
+    if isinstance(line, Record):
+        return _record(line, change)
+    if isinstance(line, ExchangeLine) and with_images(line.exchange):
+        return replace(line, exchange=_exchange(line.exchange, change))
+    return line
+
+
+def _record(record: Record, change: Callable[[Image], Image]) -> Record:
+    for exchange in record.exchanges:
+        if with_images(exchange):
+            record = replace(record, exchanges=tuple([_exchange(each, change) for each in record.exchanges]))
+            break
+    for grade in record.grades:
+        if grade.exchanges and any(map(with_images, grade.exchanges)):
+            return replace(record, grades=tuple([_grade(each, change) for each in record.grades]))
+    return record
+
+
+def _grade(grade: Grade, change: Callable[[Image], Image]) -> Grade:
+    return replace(grade, exchanges=tuple([_exchange(each, change) for each in grade.exchanges]))
+
+
+def _exchange(exchange: Exchange, change: Callable[[Image], Image]) -> Exchange:
+    if not with_images(exchange):
+        return exchange
+    messages = tuple(_message(message, change) for message in exchange.request.messages)
+    return replace(exchange, request=replace(exchange.request, messages=messages))
+
+
+def _message(message: Message, change: Callable[[Image], Image]) -> Message:
+    if isinstance(message.content, str):
+        return message
+    return replace(message, content=tuple(change(part) if isinstance(part, Image) else part for part in message.content))

@@ -1,0 +1,147 @@
+"""What a run still owes: the trials it planned, less those whose last record needs nothing more."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.engine.drive import FIRST
+from harness.model import Error, Exchange, Record, ToolResult
+from harness.runs.folder import RECORDS, Damage, read_lines
+from harness.runs.records import BatchLine, ExchangeLine, Line, ToolLine
+from harness.transport.http.reachability import UNREACHABLE
+from harness.transport.middleware.model_check import MODEL_MISMATCH
+from harness.transport.middleware.stop import INTERRUPTED
+
+TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted", MODEL_MISMATCH, UNREACHABLE})
+"""Error kinds that say something of the target and nothing of the trial: every trial would meet them."""
+
+
+class FinalKeys:
+    """Which trials need nothing more: a sorted array of 64-bit key prefixes, eight bytes a trial."""
+
+    def __init__(self, prefixes: Iterable[int] = ()) -> None:
+        self._keys = array("Q", sorted(prefixes))
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, key: str) -> bool:
+        if not self._keys:
+            return False
+        wanted = prefix(key)
+        at = bisect_left(self._keys, wanted)
+        return at < len(self._keys) and self._keys[at] == wanted
+
+
+def prefix(key: str) -> int:
+    """The first 64 bits of a trial's key."""
+    return int(key[:16], 16)
+
+
+@dataclass
+class Owed:
+    """What a run folder already holds, so that what it still owes can be told.
+
+    `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
+    that are not final, `batches` (by trial key) the batches that their answers are still to come from. `spent` is US dollars
+    over every distinct exchange, whatever became of its trial. `size` is the bytes of whole lines that it was read from.
+    """
+
+    final: FinalKeys = field(default_factory=FinalKeys)
+    finished: Counter[str] = field(default_factory=Counter)
+    exchanges: list[ExchangeLine] = field(default_factory=list)
+    tools: dict[str, dict[str, ToolResult]] = field(default_factory=dict)
+    batches: dict[str, BatchLine] = field(default_factory=dict)
+    spent: float = 0.0
+    damage: Damage = field(default_factory=Damage)
+    size: int = 0
+
+    @classmethod
+    def read(
+        cls, folder: Path, *, retry_errors: bool = False, spent: Callable[[Exchange], float] = lambda each: each.cost.usd or 0.0
+    ) -> Owed:
+        """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals.
+
+        `spent` is the US dollars to reckon for an exchange, by default what is known of its cost.
+        """
+        scan, damage = _Scan(retry_errors, spent), Damage()
+        size = _size(folder / RECORDS)  # before the lines: what another process adds while they are read must not pass
+        for line in read_lines(folder / RECORDS, damage):
+            scan.add(line)
+        ended = {key: target for key, target in scan.ended.items() if target is not None}
+        exchanges = [line for lines in scan.journal.values() for line in lines]
+        final, finished = FinalKeys(ended), Counter(ended.values())
+        return cls(final, finished, exchanges, scan.tools, scan.batches, scan.spent, damage, size - damage.torn)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class _Scan:
+    """Follows the lines of a run: which trials ended (at which target), and what the others have so far."""
+
+    def __init__(self, retry_errors: bool, spent: Callable[[Exchange], float]) -> None:
+        self.ended: dict[int, str | None] = {}
+        self.journal: dict[str, list[ExchangeLine]] = {}
+        self.tools: dict[str, dict[str, ToolResult]] = {}
+        self.batches: dict[str, BatchLine] = {}
+        self.spent = 0.0
+        self._retry_errors, self._spent = retry_errors, spent
+
+    def add(self, line: Line) -> None:
+        """Take the next line."""
+        if isinstance(line, ToolLine):
+            self.tools.setdefault(line.key, {})[line.position] = line.result
+        elif isinstance(line, ExchangeLine):
+            self._exchange(line)
+        elif isinstance(line, BatchLine):
+            self.batches.update(dict.fromkeys(line.trials, line))
+        else:
+            self._record(line)
+
+    def _exchange(self, line: ExchangeLine) -> None:
+        if line.exchange.position == FIRST and line.exchange.response.error is None:
+            self.batches.pop(line.key, None)
+        known = self.journal.setdefault(line.key, [])
+        if all(line.exchange != each.exchange for each in known):
+            known.append(line)
+            if line.exchange.response.replayed is None:
+                self.spent += self._spent(line.exchange)
+
+    def _record(self, record: Record) -> None:
+        for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
+            self._exchange(ExchangeLine(record.key, record.repeat, record.session, exchange))
+        if record.error is None or record.error.kind not in TARGET_KINDS:  # else the batch could only not be asked after
+            self.batches.pop(record.key, None)
+        ended = is_final(record, retry_errors=self._retry_errors)
+        self.ended[prefix(record.key)] = sys.intern(record.target) if ended else None
+        if ended:
+            self.journal.pop(record.key, None)
+            self.tools.pop(record.key, None)
+
+
+def is_final(record: Record, *, retry_errors: bool = False) -> bool:
+    """Whether a trial needs nothing more: it was answered and graded, or its error would only happen again.
+
+    Retryable errors, a judge's too, and whatever a budget, an interrupt or a refused API key stopped are not final; permanent
+    ones are, unless `retry_errors`.
+    """
+    return not any(
+        error is not None and (retry_errors or _may_pass(error))
+        for error in (record.error, *(grade.error for grade in record.grades))
+    )
+
+
+def _may_pass(error: Error) -> bool:
+    """Whether the error may be gone when the trial is run again as it is."""
+    return error.retryable or error.boundary == "budget" or error.kind == INTERRUPTED or error.kind in TARGET_KINDS

@@ -1,0 +1,178 @@
+"""Appends lines to a run folder, safe to kill at any instant.
+
+A line is *acknowledged* once it is written and *durable* once it is fsynced, which happens at least every second. A torn last
+line (the process died inside a write) is overwritten when the folder is opened again: its trial is owed. Large images go to
+files of their own (`harness.runs.blobs`) before the line that names them. Only one process may write; the lock is the
+kernel's (`flock`), so it goes with its owner and is never stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from msgspec.structs import replace
+
+from harness.errors import StoreError, UsageError
+from harness.model import Record
+from harness.runs import records
+from harness.runs.blobs import Blobs
+from harness.runs.folder import RECORDS
+from harness.runs.records import Line
+from harness.runs.redaction import REDACTED, Redactor
+
+LOCK = "lock"
+DURABLE_EVERY = 1.0
+"""Seconds within which an acknowledged line becomes durable."""
+
+_BLOCK = 65536
+
+
+class Store:
+    """Appends lines to a run folder; use as an async context manager.
+
+    Raises StoreError from the first write or fsync that fails, and from every `append` after it: nothing is acknowledged
+    that is not on file.
+    """
+
+    def __init__(self, folder: Path, redactor: Redactor) -> None:
+        self.folder = folder
+        self._redactor = redactor
+        self._blobs = Blobs(folder)
+        self._failure: StoreError | None = None
+        self._dirty = False
+        self._under_way: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._lock = _locked(self.folder / LOCK)
+        try:
+            self._file, self._end = _opened(self.folder / RECORDS)
+        except OSError as refused:
+            os.close(self._lock)
+            raise StoreError(f"{self.folder / RECORDS}: cannot be opened: {refused.strerror}") from refused
+        self._syncing = asyncio.create_task(self._sync_regularly())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._syncing.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._syncing
+        if self._under_way is not None:
+            await self._under_way  # a thread cannot be cancelled: its fsync must not meet a closed file
+        try:
+            self._sync()
+        finally:
+            os.close(self._file)
+            os.close(self._lock)
+        if self._failure and error is None:
+            raise self._failure
+
+    @property
+    def size(self) -> int:
+        """Bytes of whole lines on file."""
+        return self._end
+
+    def append(self, line: Line) -> None:
+        """Write one line; when this returns, the line is acknowledged. Raises StoreError."""
+        if self._failure:
+            raise self._failure
+        try:
+            self._write(self._encoded(self._blobs.kept(line)))
+        except OSError as refused:
+            raise self._fail(refused) from refused
+        self._dirty = True
+
+    def _encoded(self, line: Line) -> bytes:
+        """The line's bytes, without secrets (looked for in the bytes: finding none is the usual case, and cheap)."""
+        encoded = records.encode(line)
+        if not self._redactor.touches(encoded):
+            return encoded
+        clean = self._redactor.value(line)
+        return records.encode(replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean)
+
+    def _write(self, content: bytes) -> None:
+        try:
+            if os.write(self._file, content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with suppress(OSError):  # a torn line would be dropped on reading anyway
+                os.ftruncate(self._file, self._end)
+            raise
+        self._end += len(content)
+
+    async def _sync_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(DURABLE_EVERY)
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._sync))
+            await asyncio.shield(self._under_way)
+
+    def _sync(self) -> None:
+        if not self._dirty or self._failure:
+            return
+        self._dirty = False
+        try:
+            self._blobs.sync()
+            os.fsync(self._file)
+        except OSError as refused:
+            self._fail(refused)
+
+    def _fail(self, refused: OSError) -> StoreError:
+        self._failure = StoreError(
+            f"{self.folder / RECORDS}: cannot be written: {refused.strerror}; every answer acknowledged before is kept. "
+            f"Make room, then go on with: harness resume {self.folder}"
+        )
+        return self._failure
+
+
+def _opened(path: Path) -> tuple[int, int]:
+    """The file, ready to append to, and where it ends: behind its last whole line."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        end = _whole_lines(file)
+        os.ftruncate(file, end)
+        os.lseek(file, end, os.SEEK_SET)
+        os.fsync(file)
+    except OSError:
+        os.close(file)
+        raise
+    return file, end
+
+
+def _whole_lines(file: int) -> int:
+    """Where the last whole line ends."""
+    position = os.lseek(file, 0, os.SEEK_END)
+    while position:
+        start = max(0, position - _BLOCK)
+        newline = os.pread(file, position - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0
+
+
+def _locked(path: Path) -> int:
+    """The lock file, held. Raises UsageError where another process holds it, StoreError where it cannot be had."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as refused:
+        raise StoreError(f"{path}: cannot be opened: {refused.strerror}") from refused
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+    except BlockingIOError as held:
+        owner = os.read(file, 64).decode(errors="replace").strip()
+        os.close(file)
+        raise UsageError(f"{path.parent}: another process (pid {owner}) is writing this run; wait for it, or end it") from held
+    except OSError as refused:
+        os.close(file)
+        raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused
+    return file

@@ -1,0 +1,1 @@
+"""Cloudflare Workers AI: native format, batches, AI Gateway."""

@@ -1,0 +1,210 @@
+"""Cloudflare Workers AI's native text generation, `POST …/ai/run/{model}`, as Llama 4 Scout's schema has it.
+
+What surprises: `max_tokens` is 256 unless sent, and a cut answer carries no finish reason; seed 0 and negative penalties
+are refused; JSON mode answers with an object; every streamed frame is padded with a meaningless `p`; only failures say
+why in `errors`, and a success has the same envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from harness.simulator.apis.cloudflare import neurons
+from harness.simulator.apis.cloudflare import turns as body_turns
+from harness.simulator.apis.cloudflare.schema import check, json_object
+from harness.simulator.model.chance import digest, octets
+from harness.simulator.model.requests import Answer, Body, Frame, Prompt, Refusal, Reply, Sampling
+from harness.simulator.model.timeline import Event, events
+from harness.simulator.model.tokens import count_prompt
+
+CONTEXT = 131_000
+DEFAULT_MAX_TOKENS = 256
+DEFAULT_TEMPERATURE = 0.15
+PADDING = "abdefghijklmnoprstuvxyz1234567890"
+DONE = b"data: [DONE]\n\n"
+
+
+class Request(NamedTuple):
+    """One native request: what to answer, and how the answer is wrapped."""
+
+    prompt: Prompt
+    stream: bool
+    json_as_text: bool
+
+
+def read(content: bytes, model: str) -> Request:
+    """Check a body against the schema; raises `Refusal` with the service's code and words."""
+    if not model.startswith("@cf/"):
+        raise Refusal(400, 5007, f"AiError: No such model {model} or task")
+    return request_of(json_object(content), model)
+
+
+def request_of(body: dict[str, Any], model: str) -> Request:
+    """One request, alone or of a batch; raises `Refusal`."""
+    check(body)
+    turns, offered = body_turns.turns(body), body_turns.functions(body)
+    prompt = Prompt(model, turns, _sampling(body), _schema(body), offered, body_turns.choice(body))
+    _check_context(prompt)
+    return Request(prompt, body.get("stream") is True, "guided_json" in body)
+
+
+def whole(request: Request, reply: Reply) -> Body:
+    """The answer in one piece, in the envelope. Raises `Refusal` where JSON mode was cut short."""
+    result = result_of(request, reply) | {"usage": usage(request.prompt.model, reply)}
+    return Body(200, headers(request.prompt.model, reply), envelope(result))
+
+
+def result_of(request: Request, reply: Reply) -> dict[str, Any]:
+    """The answer without its usage: where functions are called there is no `response` at all. Raises `Refusal` as `whole`."""
+    answer = reply.answers[0]
+    if answer.calls:
+        return {"tool_calls": [_call(reply, place, call.name, call.arguments) for place, call in enumerate(answer.calls)]}
+    if request.prompt.schema is None:
+        return {"response": answer.text, "tool_calls": []}
+    try:
+        parsed = orjson.loads(answer.text)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, 3030, "AiError: JSON Mode couldn't be met") from error
+    return {"response": answer.text if request.json_as_text else parsed, "tool_calls": []}
+
+
+def streamed(request: Request, reply: Reply) -> Body:
+    """The answer as frames: an empty one, one a token, the usage, `[DONE]`."""
+    pads = map(padding, octets("padding", reply.request_id))
+    tokens = [(0, {"response": "", "tool_calls": []}), *_tokens(reply, reply.answers[0])]
+    frames = [Frame(step, _frame(data | {"p": pad})) for (step, data), pad in zip(tokens, pads, strict=False)]
+    frames.append(Frame(reply.steps, _frame({"response": "", "usage": usage(request.prompt.model, reply)})))
+    frames.append(Frame(reply.steps, DONE))
+    return Body(200, headers(request.prompt.model, reply), frames=tuple(frames))
+
+
+def _tokens(reply: Reply, answer: Answer) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(step, frame) of each token; calls come in pieces by index, and end with one that says nothing."""
+    for event in events(answer):
+        yield event.step, {"response": event.piece, "tool_calls": []} if event.kind == "text" else _piece(reply, event)
+    if answer.calls:
+        nothing = {"id": None, "type": "function", "index": 0, "function": {"name": None, "arguments": None}}
+        yield reply.steps, {"tool_calls": [nothing]}
+
+
+def _piece(reply: Reply, event: Event) -> dict[str, Any]:
+    if event.kind == "call":
+        return {"tool_calls": [_call(reply, event.place, event.piece, "") | {"index": event.place}]}
+    return {"tool_calls": [{"index": event.place, "type": "function", "function": {"arguments": event.piece}}]}
+
+
+def _call(reply: Reply, place: int, name: str, arguments: str) -> dict[str, Any]:
+    identifier = f"chatcmpl-tool-{digest('call', reply.request_id, place).hex()[:32]}"
+    return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def usage(model: str, reply: Reply) -> dict[str, Any]:
+    """Tokens and, where the model has a price, neurons."""
+    figures: dict[str, Any] = {
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "total_tokens": reply.prompt_tokens + reply.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+    billed = neurons.billed(model, reply.prompt_tokens, reply.completion_tokens)
+    return figures if billed is None else figures | {"neurons": billed}
+
+
+def headers(model: str, reply: Reply) -> tuple[tuple[str, str], ...]:
+    """What comes with an answer of a model: the edge's ray, the request's id, the bill."""
+    billed = neurons.billed(model, reply.prompt_tokens, reply.completion_tokens)
+    bill = () if billed is None else (("cf-ai-neurons", str(billed)),)
+    return (*edge_headers(reply.request_id), ("cf-ai-req-id", reply.request_id), *bill)
+
+
+def edge_headers(request_id: str) -> tuple[tuple[str, str], ...]:
+    """What comes with every answer, also one that never reached a model."""
+    return (("cf-ray", f"{digest('ray', request_id).hex()[:16]}-SIM"), ("server", "cloudflare"))
+
+
+def refused(refusal: Refusal, request_id: str) -> Body:
+    """An error in the envelope. An authentication error has no model's request id and a null result."""
+    reached = refusal.status not in (401, 403, 404)
+    message = f"{refusal.message} ({request_id})" if reached else refusal.message
+    body: dict[str, Any] = {
+        "errors": [{"message": message, "code": refusal.code}],
+        "success": False,
+        "result": {} if reached else None,
+        "messages": [],
+    }
+    if refusal.code == 3040:
+        body["internalCode"] = 3040
+    reached_headers = (("cf-ai-req-id", request_id),) if reached else ()
+    return Body(refusal.status, (*edge_headers(request_id), *reached_headers), orjson.dumps(body))
+
+
+def failure(status: int, code: str | None, message: str | None) -> Refusal:
+    """The error an injected status stands for."""
+    known_code, text = FAILURES.get(status, (3030, "AiError: upstream error"))
+    return Refusal(status, int(code) if code and code.isdigit() else known_code, message or text)
+
+
+FAILURES: dict[int, tuple[int, str]] = {
+    400: (5006, "AiError: Bad input: Error: injected"),
+    401: (10000, "Authentication error"),
+    403: (10000, "Authentication error"),
+    404: (7003, "Could not route to the given path, perhaps your object identifier is invalid?"),
+    405: (7001, "Method not available for that URI."),
+    408: (3007, "AiError: Request timed out"),
+    413: (3006, "AiError: Request is too large"),
+    429: (3040, "AiError: Capacity temporarily exceeded, please try again."),
+    500: (3030, "AiError: Internal server error"),
+}
+
+
+def envelope(result: Any) -> bytes:
+    """A success as the REST interface wraps it."""
+    return orjson.dumps({"result": result, "success": True, "errors": [], "messages": []})
+
+
+def padding(octet: int) -> str:
+    """A meaningless string, between 5 and 33 long."""
+    return PADDING[: 5 + octet % (len(PADDING) - 4)]
+
+
+def _frame(data: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps(data) + b"\n\n"
+
+
+def _sampling(body: dict[str, Any]) -> Sampling:
+    return Sampling(
+        temperature=float(body.get("temperature", DEFAULT_TEMPERATURE)),
+        top_k=body.get("top_k"),
+        top_p=body.get("top_p"),
+        seed=body.get("seed"),
+        max_tokens=body.get("max_tokens", DEFAULT_MAX_TOKENS),
+        frequency_penalty=body.get("frequency_penalty", 0.0),
+        presence_penalty=body.get("presence_penalty", 0.0),
+        repetition_penalty=body.get("repetition_penalty", 1.0),
+    )
+
+
+def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    if "guided_json" in body:
+        return dict(body["guided_json"])
+    form = body.get("response_format")
+    if form is None:
+        return None
+    schema = form.get("json_schema") or {}
+    # OpenAI's envelope {name, schema} is taken too: some callers send it, and the service leaves the key unconstrained.
+    inner = schema.get("schema", schema) if isinstance(schema, dict) else {}
+    return dict(inner) if isinstance(inner, dict) else {}
+
+
+def _check_context(prompt: Prompt) -> None:
+    wanted = count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0)
+    if wanted > CONTEXT:
+        raise Refusal(
+            413,
+            5021,
+            f"AiError: The estimated number of input and maximum output tokens ({wanted}) exceeded this model context"
+            f" window limit ({CONTEXT}).",
+        )

@@ -1,0 +1,187 @@
+"""How the Gemini API refuses: its error object with Google's details, and the checks that all of a request shares.
+
+What surprises: fields may be named in camel or snake case and are named in snake case when refused; a wrong API key is a 400;
+the wait after a 429 is in the body, and which quota it was is only in an id.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from harness.simulator.model.requests import Body, Refusal
+
+STATUSES: dict[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+MESSAGES: dict[int, str] = {
+    400: "Request contains an invalid argument.",
+    403: "The caller does not have permission",
+    429: "You exceeded your current quota, please check your plan and billing details.",
+    500: "An internal error has occurred. Please retry or report in https://developers.generativeai.google/guide/troubleshooting",
+    503: "The model is overloaded. Please try again later.",
+    504: "The request timed out. Please try again.",
+}
+KEY_INVALID = "API_KEY_INVALID"
+QUOTA = "GenerateRequestsPerMinutePerProjectPerModel"
+RETRY_DELAY = "1s"
+
+_DETAIL = "type.googleapis.com/google.rpc."
+_HUMP = re.compile(r"[A-Z]")
+_JOINT = re.compile(r"_([a-z])")
+
+
+class Range(NamedTuple):
+    """What is allowed for a number: its type in protocol buffers, and its bounds; `open_end` excludes the upper one."""
+
+    type: str
+    low: float
+    high: float = math.inf
+    open_end: bool = False
+
+
+def failure(status: int, code: str | None, message: str | None) -> Refusal:
+    """The error an injected status stands for; a `code` is a 429's quota, else a reason."""
+    if status == 401 and code is None:
+        return Refusal(400, KEY_INVALID, message or "API key not valid. Please pass a valid API key.")
+    return Refusal(status, code, message or MESSAGES.get(status, "The request failed."))
+
+
+def refused(refusal: Refusal) -> Body:
+    """Google's error object, over several lines; in the middle of a stream, too, where nothing says that it is an event."""
+    error = {
+        "code": refusal.status,
+        "message": refusal.message,
+        "status": STATUSES.get(refusal.status, "UNKNOWN"),
+        "details": _details(refusal),
+    }
+    if not error["details"]:
+        del error["details"]
+    content = orjson.dumps({"error": error}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return Body(refusal.status, (), content, opening=b"")
+
+
+def invalid(message: str, field: str | None = None) -> Refusal:
+    """A body that breaks the contract; `field` is the place as the API names it."""
+    return Refusal(400, None, message, field)
+
+
+def not_set(place: str, message: str) -> Refusal:
+    """A value of the right type that means nothing, in the words of the request's own check."""
+    return invalid(f"* GenerateContentRequest.{place}: {message}\n")
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """The object a body is; raises `Refusal`."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise invalid(f"Invalid JSON payload received. {error}.") from error
+    if not isinstance(body, dict):
+        raise invalid("Invalid JSON payload received. Root element must be a message.")
+    return body
+
+
+def message(value: Any, known: Collection[str], place: str) -> dict[str, Any]:
+    """The fields of the message at `place`, in camel case and without nulls; raises `Refusal` for what is no field of it."""
+    if not isinstance(value, dict):
+        raise wrong_type(place or "root", "type.googleapis.com/google.protobuf.Struct", value)
+    fields: dict[str, Any] = {}
+    for name, inner in value.items():
+        camel = _JOINT.sub(lambda joint: joint[1].upper(), name)
+        if camel not in known:
+            at = f" at '{place}'" if place else ""
+            raise invalid(f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.', place)
+        if inner is not None:
+            fields[camel] = inner
+    return fields
+
+
+def repeated(value: Any, place: str) -> list[Any]:
+    """The items of a list, none where it is not there; raises `Refusal`."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise wrong_type(place, "type.googleapis.com/google.protobuf.Value", value)
+    return value
+
+
+def text(value: Any, place: str) -> str:
+    """Text, empty where it is not there; raises `Refusal`."""
+    if value is not None and not isinstance(value, str):
+        raise wrong_type(place, "TYPE_STRING", value)
+    return value or ""
+
+
+def flag(value: Any, place: str) -> bool:
+    """A boolean, false where it is not there; raises `Refusal`."""
+    if value is not None and not isinstance(value, bool):
+        raise wrong_type(place, "TYPE_BOOL", value)
+    return bool(value)
+
+
+def check_ranges(fields: Mapping[str, Any], ranges: Mapping[str, Range], place: str) -> None:
+    """Refuse numbers that are none, or out of range."""
+    for name, allowed in ranges.items():
+        value = fields.get(name)
+        if value is None:
+            continue
+        where = f"{place}.{snake(name)}"
+        is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not (is_whole or (allowed.type == "TYPE_FLOAT" and isinstance(value, float))):
+            raise wrong_type(where, allowed.type, value)
+        if value < allowed.low or value > allowed.high or (allowed.open_end and value == allowed.high):
+            end = ")" if allowed.open_end else "]"
+            bounds = f"must be in the range [{allowed.low:g}, {allowed.high:g}{end}."
+            raise not_set(where, f"{snake(name)} {'must be positive.' if allowed.high == math.inf else bounds}")
+
+
+def one_of(value: Any, allowed: Collection[str], place: str, enum: str) -> str:
+    """`value` if it is among `allowed`; raises `Refusal`."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    raise wrong_type(place, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{enum}", value)
+
+
+def wrong_type(place: str, expected: str, value: Any) -> Refusal:
+    """A value of another type than was expected."""
+    shown = orjson.dumps(value).decode()
+    return invalid(f"Invalid value at '{place}' ({expected}), {shown:.80}", place)
+
+
+def snake(name: str) -> str:
+    """A field's name as errors have it."""
+    return _HUMP.sub(lambda hump: f"_{hump[0].lower()}", name)
+
+
+def _details(refusal: Refusal) -> list[dict[str, Any]]:
+    if refusal.status == 429:
+        metric = "generativelanguage.googleapis.com/generate_content_requests"
+        exceeded = {"quotaMetric": metric, "quotaId": refusal.code or QUOTA}
+        return [
+            {"@type": f"{_DETAIL}QuotaFailure", "violations": [exceeded]},
+            {"@type": f"{_DETAIL}RetryInfo", "retryDelay": RETRY_DELAY},
+        ]
+    if refusal.code is not None:
+        metadata = {"service": "generativelanguage.googleapis.com"}
+        return [{"@type": f"{_DETAIL}ErrorInfo", "reason": refusal.code, "domain": "googleapis.com", "metadata": metadata}]
+    if refusal.param is not None:
+        violation = {"description": refusal.message} | ({"field": refusal.param} if refusal.param else {})
+        return [{"@type": f"{_DETAIL}BadRequest", "fieldViolations": [violation]}]
+    return []

@@ -1,0 +1,267 @@
+"""The conversation of a Gemini request: its contents, the functions on offer, their calls and what came of them.
+
+What surprises: the result of a call is matched by the function's name where there is no id; and a model that thinks refuses to
+go on from a call of its own that comes back without the signature it gave it, or with another.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from harness.simulator.apis.gemini.checks import flag, invalid, message, not_set, repeated, text, wrong_type
+from harness.simulator.model.chance import digest
+from harness.simulator.model.image_files import of_base64
+from harness.simulator.model.requests import Call, Function, Turn
+from harness.simulator.model.tokens import split
+
+IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
+ALPHABET = str.maketrans("-_", "+/")
+"""Bytes come in either alphabet of base64, padded or not."""
+UNSIGNED = (
+    "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, and"
+    " missing thought_signature may lead to degraded model performance. Additional data, function call `default_api:%s` ,"
+    " position %d."
+)
+MODES = {"MODE_UNSPECIFIED": "auto", "AUTO": "auto", "VALIDATED": "auto", "ANY": "required", "NONE": "none"}
+DECLARATION = ("name", "description", "parameters", "parametersJsonSchema", "response", "responseJsonSchema", "behavior")
+PART = (
+    *("text", "thought", "thoughtSignature", "inlineData", "fileData", "functionCall", "functionResponse"),
+    *("executableCode", "codeExecutionResult", "videoMetadata", "mediaResolution", "partMetadata"),
+)
+
+
+class _Part(NamedTuple):
+    """A part that counts: text, an image, a call with its signature, or what came of one (`name` says of which)."""
+
+    text: str | None = None
+    image: bytes | None = None
+    call: Call | None = None
+    signature: str | None = None
+    name: str = ""
+    call_id: str | None = None
+
+
+class _Content(NamedTuple):
+    role: str
+    parts: tuple[_Part, ...]
+
+
+def turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
+    """The turns of a request, the system's first; raises `Refusal`."""
+    contents = [
+        _content(content, f"contents[{index}]") for index, content in enumerate(repeated(body.get("contents"), "contents"))
+    ]
+    if not contents:
+        raise not_set("contents", "contents is not specified")
+    contents = _joined(contents)
+    _check_order(contents)
+    if thinking:
+        _check_signatures(contents)
+    system = body.get("systemInstruction")
+    before = [] if system is None else [_content(system, "system_instruction")]
+    return tuple(
+        [Turn("system", "\n".join(part.text or "" for part in content.parts)) for content in before]
+        + [turn for content in contents for turn in _turns(content)]
+    )
+
+
+def signature(name: str, arguments: Any) -> str:
+    """What the model signs a call with: it cannot be kept for another."""
+    return base64.b64encode(digest("signature", name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))).decode()
+
+
+def functions(body: dict[str, Any]) -> tuple[Function, ...]:
+    """The functions on offer; raises `Refusal`."""
+    found: list[Function] = []
+    for index, tool in enumerate(repeated(body.get("tools"), "tools")):
+        place = f"tools[{index}]"
+        declared = message(tool, ("functionDeclarations",), place).get("functionDeclarations")
+        for inner, declaration in enumerate(repeated(declared, f"{place}.function_declarations")):
+            found.append(_function(declaration, f"{place}.function_declarations[{inner}]"))
+    names = [function.name for function in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise invalid(f"Duplicate function declaration found: {twice}")
+    return tuple(found)
+
+
+def choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
+    """`auto`, `none`, `required` or the name of the one function that is allowed; raises `Refusal`."""
+    config = body.get("toolConfig")
+    fields = {} if config is None else message(config, ("functionCallingConfig", "retrievalConfig"), "tool_config")
+    place = "tool_config.function_calling_config"
+    calling = message(fields.get("functionCallingConfig", {}), ("mode", "allowedFunctionNames"), place)
+    mode = calling.get("mode", "AUTO")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise wrong_type(f"{place}.mode", "type.googleapis.com/google.ai.generativelanguage.v1beta.Mode", mode)
+    allowed = repeated(calling.get("allowedFunctionNames"), f"{place}.allowed_function_names")
+    if allowed and mode not in ("ANY", "VALIDATED"):
+        raise invalid("Allowed function names should only be set when function calling mode is ANY or VALIDATED.")
+    unknown = [name for name in allowed if name not in [function.name for function in offered]]
+    if unknown:
+        raise invalid(f"{unknown[0]} is not a function declared in tools.")
+    return str(allowed[0]) if mode == "ANY" and len(allowed) == 1 else MODES[mode]
+
+
+def json_schema(schema: Any, place: str) -> dict[str, Any]:
+    """A JSON Schema, also of the API's own kind, whose types are in capitals; raises `Refusal`."""
+    if not isinstance(schema, dict):
+        raise wrong_type(place, "type.googleapis.com/google.protobuf.Struct", schema)
+    lowered: dict[str, Any] = _lowered(schema)
+    return lowered
+
+
+# ── Contents ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _content(value: Any, place: str) -> _Content:
+    fields = message(value, ("role", "parts"), place)
+    role = text(fields.get("role"), f"{place}.role") or "user"
+    if role not in ("user", "model", "function", "system"):
+        raise invalid("Please use a valid role: user, model.")
+    parts = repeated(fields.get("parts"), f"{place}.parts")
+    if not parts:
+        raise not_set(f"{place}.parts", "contents.parts must not be empty.")
+    read = (_part(part, f"{place}.parts[{index}]") for index, part in enumerate(parts))
+    return _Content(role, tuple(part for part in read if part is not None))
+
+
+def _part(value: Any, place: str) -> _Part | None:
+    """What a part says; None for a thought, which a model does not read again."""
+    fields = message(value, PART, place)
+    signed = text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET) or None
+    if flag(fields.get("thought"), f"{place}.thought"):
+        return None
+    if "inlineData" in fields:
+        return _Part(image=_image(fields["inlineData"], f"{place}.inline_data"))
+    if "functionCall" in fields:
+        return _Part(call=_call(fields["functionCall"], f"{place}.function_call"), signature=signed)
+    if "functionResponse" in fields:
+        return _response(fields["functionResponse"], f"{place}.function_response")
+    if "text" not in fields:
+        raise not_set(place, "required oneof field 'data' must have one initialized field")
+    return _Part(text=text(fields["text"], f"{place}.text"), signature=signed)
+
+
+def _image(value: Any, place: str) -> bytes:
+    fields = message(value, ("mimeType", "data", "displayName"), place)
+    kind, data = text(fields.get("mimeType"), f"{place}.mime_type"), text(fields.get("data"), f"{place}.data")
+    if kind not in IMAGES:
+        raise invalid(f"Unsupported MIME type: {kind}")
+    bare = data.translate(ALPHABET).rstrip("=")
+    image = of_base64(bare + "=" * (-len(bare) % 4))
+    if not image:
+        raise invalid(
+            f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed for {data[:40]!r}", f"{place}.data"
+        )
+    return image
+
+
+def _call(value: Any, place: str) -> Call:
+    fields = message(value, ("id", "name", "args"), place)
+    arguments = fields.get("args", {})
+    if not isinstance(arguments, dict):
+        raise wrong_type(f"{place}.args", "type.googleapis.com/google.protobuf.Struct", arguments)
+    name = text(fields.get("name"), f"{place}.name")
+    if not name:
+        raise not_set(f"{place}.name", "Name cannot be empty.")
+    return Call(name, tuple(split(orjson.dumps(arguments).decode())), text(fields.get("id"), f"{place}.id"))
+
+
+def _response(value: Any, place: str) -> _Part:
+    """The result of a call, as the model reads it: the `output` alone where there is nothing else."""
+    fields = message(value, ("id", "name", "response", "parts", "willContinue", "scheduling"), place)
+    response = fields.get("response")
+    if not isinstance(response, dict):
+        raise wrong_type(f"{place}.response", "type.googleapis.com/google.protobuf.Struct", response)
+    name = text(fields.get("name"), f"{place}.name")
+    if not name:
+        raise not_set(f"{place}.name", "Name cannot be empty.")
+    result = response["output"] if response.keys() == {"output"} else response
+    said = result if isinstance(result, str) else orjson.dumps(result).decode()
+    return _Part(text=said, name=name, call_id=text(fields.get("id"), f"{place}.id") or None)
+
+
+def _turns(content: _Content) -> Iterator[Turn]:
+    """The results in a content are turns of their own."""
+    results = [part for part in content.parts if part.name]
+    yield from (Turn("tool", part.text or "", call_id=part.call_id) for part in results)
+    rest = [part for part in content.parts if not part.name]
+    if rest or not results:
+        texts = [part.text for part in rest if part.text is not None]
+        images = tuple(part.image for part in rest if part.image is not None)
+        calls = tuple(part.call for part in rest if part.call is not None)
+        yield Turn("assistant" if content.role == "model" else "user", "\n".join(texts), images, calls)
+
+
+def _joined(contents: Sequence[_Content]) -> list[_Content]:
+    """What the model said in several contents in a row, as a client that keeps a stream's chunks has it, is one turn."""
+    joined: list[_Content] = []
+    for content in contents:
+        if joined and content.role == joined[-1].role == "model":
+            joined[-1] = _Content("model", joined[-1].parts + content.parts)
+        else:
+            joined.append(content)
+    return joined
+
+
+def _check_order(contents: Sequence[_Content]) -> None:
+    """As many results as calls, in the content right after them, and nowhere else."""
+    called: list[str] = []
+    for content in contents:
+        answered = [part.name for part in content.parts if part.name]
+        if answered and not called:
+            raise invalid("Please ensure that function response turn comes immediately after a function call turn.")
+        if len(answered) != len(called):
+            raise invalid(
+                "Please ensure that the number of function response parts is equal to the number of function call parts of the "
+                "function call turn."
+            )
+        if sorted(answered) != sorted(called):
+            raise invalid("Please ensure that each function response has the name of a function that was called.")
+        called = [part.call.name for part in content.parts if part.call]
+
+
+def _check_signatures(contents: Sequence[_Content]) -> None:
+    """Since the user last spoke, the first call of each turn of the model needs its signature, and any must be its own."""
+    last = max((place for place, each in enumerate(contents) if _is_question(each)), default=-1)
+    for position, content in enumerate(contents[last + 1 :], last + 2):
+        calls = [(part.call, part.signature) for part in content.parts if part.call is not None]
+        if calls and calls[0][1] is None:
+            raise invalid(UNSIGNED % (calls[0][0].name, position))
+        for call, signed in calls:
+            if signed is not None and signed != signature(call.name, orjson.loads(call.arguments)):
+                raise invalid("Thought signature is not valid.")
+
+
+def _is_question(content: _Content) -> bool:
+    return content.role != "model" and any(not part.name for part in content.parts)
+
+
+# ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _function(value: Any, place: str) -> Function:
+    fields = message(value, DECLARATION, place)
+    name = text(fields.get("name"), f"{place}.name")
+    if not name:
+        raise not_set(f"{place}.name", "Invalid function name. Must start with a letter or an underscore.")
+    if "parameters" in fields and "parametersJsonSchema" in fields:
+        raise invalid("Only one of parameters and parameters_json_schema may be set.")
+    schema = fields.get("parametersJsonSchema", fields.get("parameters", {"type": "object", "properties": {}}))
+    return Function(name, text(fields.get("description"), f"{place}.description"), json_schema(schema, f"{place}.parameters"))
+
+
+def _lowered(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_lowered(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value.lower() if key == "type" and isinstance(value, str) and value.isupper() else _lowered(value)
+        for key, value in schema.items()
+    }

@@ -1,0 +1,169 @@
+"""Mistral's chat completions, `POST /mistral/v1/chat/completions`: OpenAI's shape, but not its rules.
+
+What surprises: the seed is `random_seed`, and a tool that must be called is `any`; ids of calls are nine letters and digits; a
+key it does not know is a 422; a stream tells its usage unasked, in the chunk that ends it; thinking is a part of the content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from harness.simulator.apis.openai import requests
+from harness.simulator.apis.openai.answers import DONE, interleaved, logprob
+from harness.simulator.apis.openai.checks import json_object
+from harness.simulator.model.chance import digest
+from harness.simulator.model.requests import Answer, Body, Frame, Refusal, Reply
+from harness.simulator.model.timeline import Event
+
+KNOWN = frozenset({
+    "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "metadata", "response_format",
+    "tools", "tool_choice", "presence_penalty", "frequency_penalty", "min_tokens", "repetition_penalty", "top_k", "logprobs",
+    "top_logprobs", "prompt_logprobs", "top_prompt_logprobs", "n", "prediction", "parallel_tool_calls", "reasoning_effort",
+    "prompt_mode", "guardrails", "prompt_cache_key", "service_tier", "safe_prompt",
+})  # fmt: skip
+MAX_TEMPERATURE = 1.5
+IDENTIFIER = re.compile(r"[a-zA-Z0-9]{9}")
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789"
+
+
+def read(content: bytes) -> requests.Request:
+    """Check a body; raises `Refusal`."""
+    body = json_object(content)
+    unknown = sorted(set(body) - KNOWN)
+    if unknown:
+        raise Refusal(422, "extra_forbidden", "Extra inputs are not permitted", unknown[0])
+    if isinstance(warm := body.get("temperature"), int | float) and warm > MAX_TEMPERATURE:
+        said = f"Input should be less than or equal to {MAX_TEMPERATURE}"
+        raise Refusal(422, "less_than_equal", said, "temperature")
+    _check_ids(body.get("messages"))
+    renamed = {key: value for key, value in body.items() if key != "random_seed"}
+    renamed["seed"] = body.get("random_seed")
+    if body.get("tool_choice") == "any":
+        renamed["tool_choice"] = "required"
+    try:
+        return requests.read(orjson.dumps(renamed), strict=False)
+    except Refusal as refusal:
+        raise Refusal(422, refusal.code, refusal.message, refusal.param) from refusal
+
+
+def _check_ids(messages: Any) -> None:
+    for message in messages if isinstance(messages, list) else ():
+        calls = message.get("tool_calls") if isinstance(message, dict) else None
+        ids = [call.get("id") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        if isinstance(message, dict) and message.get("role") == "tool":
+            ids.append(message.get("tool_call_id"))
+        for identifier in ids:
+            if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
+                said = f"Tool call id was {identifier} but must be a-z, A-Z, 0-9, with a length of 9."
+                raise Refusal(400, "invalid_request_message_order", said)
+
+
+def whole(request: requests.Request, reply: Reply) -> Body:
+    """The answer in one piece."""
+    choices = [_choice(request, reply, index, answer) for index, answer in enumerate(reply.answers)]
+    return Body(200, (), orjson.dumps(_base(request, reply, "chat.completion") | {"choices": choices, "usage": _usage(reply)}))
+
+
+def streamed(request: requests.Request, reply: Reply) -> Body:
+    """The answer as chunks: a role a choice, one a token or call, an end a choice with the usage, `[DONE]`."""
+    count = len(reply.answers)
+    frames = [_chunk(request, reply, 0, _delta(index, {"role": "assistant", "content": ""})) for index in range(count)]
+    for index, event in interleaved(reply):
+        answer = reply.answers[index]
+        if (delta := _said(reply, index, event)) is not None:
+            likely = _likely(request, answer, range(event.place, event.place + 1)) if event.kind == "text" else None
+            frames.append(_chunk(request, reply, event.step, _delta(index, delta) | ({"logprobs": likely} if likely else {})))
+    for index, answer in enumerate(reply.answers):
+        frames.append(_chunk(request, reply, reply.steps, _delta(index, {"content": ""}, answer.finish), _usage(reply)))
+    return Body(200, (), frames=(*frames, Frame(reply.steps, DONE)))
+
+
+def refused(refusal: Refusal) -> Body:
+    """Mistral's error object: of a body that is not valid, a list of what is wrong where."""
+    detail = [{"type": refusal.code, "loc": ["body", *(refusal.param or "").split(".")], "msg": refusal.message}]
+    error = {
+        "object": "error",
+        "message": {"detail": detail} if refusal.status == 422 else refusal.message,
+        "type": "invalid_request_error" if refusal.status < 500 else "service_unavailable",
+        "param": None,
+        "code": None if refusal.status == 422 else refusal.code,
+    }
+    return Body(refusal.status, (), orjson.dumps(error))
+
+
+def failure(status: int, code: str | None, message: str | None) -> Refusal:
+    """The error a bare status stands for."""
+    known = {401: ("1000", "Unauthorized"), 429: ("1300", "Rate limit exceeded"), 503: ("3505", "Service unavailable.")}
+    number, text = known.get(status, ("3000", "The request failed."))
+    return Refusal(status, code or number, message or text)
+
+
+def _base(request: requests.Request, reply: Reply, kind: str) -> dict[str, Any]:
+    return {"id": reply.request_id.replace("-", ""), "object": kind, "created": reply.created, "model": request.prompt.model}
+
+
+def _usage(reply: Reply) -> dict[str, Any]:
+    read_, written = reply.prompt_tokens, reply.completion_tokens
+    return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
+
+
+def _choice(request: requests.Request, reply: Reply, index: int, answer: Answer) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "tool_calls": None}
+    if answer.thoughts:
+        message["content"] = [_thinking(answer.thought), {"type": "text", "text": answer.text}]
+    if answer.calls:
+        message["tool_calls"] = list(_calls(reply, index, answer))
+    likely = _likely(request, answer, range(len(answer.pieces)))
+    return {"index": index, "message": message, "finish_reason": answer.finish} | ({"logprobs": likely} if likely else {})
+
+
+def _said(reply: Reply, index: int, event: Event) -> dict[str, Any] | None:
+    """What a chunk adds; a call comes whole, with the last of its arguments."""
+    answer = reply.answers[index]
+    match event.kind:
+        case "thought":
+            return {"content": [_thinking(event.piece)]}
+        case "text":
+            return {"content": event.piece}
+        case _:
+            calls = list(_calls(reply, index, answer))
+            if event.step != _ends(answer, event.place):
+                return None
+            return {"tool_calls": [{**calls[event.place], "index": event.place}]}
+
+
+def _ends(answer: Answer, place: int) -> int:
+    """The step at which a call is complete."""
+    before = len(answer.thoughts) + len(answer.pieces)
+    return before + sum(1 + len(call.pieces) for call in answer.calls[: place + 1])
+
+
+def _thinking(text: str) -> dict[str, Any]:
+    return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+
+
+def _calls(reply: Reply, choice: int, answer: Answer) -> Iterator[dict[str, Any]]:
+    for place, call in enumerate(answer.calls):
+        identifier = "".join(ALPHABET[octet % len(ALPHABET)] for octet in digest(reply.request_id, choice, place)[:9])
+        yield {"id": identifier, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
+def _likely(request: requests.Request, answer: Answer, places: range) -> dict[str, Any] | None:
+    if request.prompt.logprobs is None or not answer.logprobs:
+        return None
+    return {"content": [logprob(answer.pieces[place], *answer.logprobs[place]) for place in places]}
+
+
+def _delta(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "finish_reason": finish}
+
+
+def _chunk(
+    request: requests.Request, reply: Reply, step: int, choice: dict[str, Any], total: dict[str, Any] | None = None
+) -> Frame:
+    data = _base(request, reply, "chat.completion.chunk") | {"choices": [choice]} | ({"usage": total} if total else {})
+    return Frame(step, b"data: " + orjson.dumps(data) + b"\n\n")

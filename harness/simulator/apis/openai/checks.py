@@ -1,0 +1,154 @@
+"""How OpenAI's APIs refuse a body: the checks that all of them share, in their words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from harness.simulator.model.requests import Refusal
+
+CONTEXT = 131_000
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+INT64 = 2**63
+
+
+class Range(NamedTuple):
+    """What is allowed for a number."""
+
+    kind: str
+    low: float
+    high: float = math.inf
+
+
+def invalid(message: str, param: str | None, code: str | None) -> Refusal:
+    """A body that breaks the contract."""
+    return Refusal(400, code, message, param)
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """The object a body is; raises `Refusal`."""
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise invalid(f"We could not parse the JSON body of your request: {error}.", None, None) from error
+    if not isinstance(body, dict):
+        raise invalid("We expected a JSON object in the body of your request.", None, None)
+    return body
+
+
+def check_keys(body: Mapping[str, Any], required: Collection[str], known: Collection[str] | None) -> None:
+    """Refuse what is missing and, where the known ones are given, what is not known."""
+    for key in required:
+        if body.get(key) is None:
+            raise invalid(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
+    unknown = sorted(set(body) - set(known)) if known is not None else []
+    if unknown:
+        raise invalid(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")
+    if body.get("stream_options") is not None and body.get("stream") is not True:
+        raise invalid(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options", "invalid_value"
+        )
+
+
+def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
+    """Refuse numbers that are none, or out of range."""
+    for key, allowed in ranges.items():
+        value = body.get(key)
+        if value is None:
+            continue
+        accepted = (int,) if allowed.kind == "integer" else (int, float)
+        if isinstance(value, bool) or not isinstance(value, accepted):
+            named = "an integer" if allowed.kind == "integer" else "a decimal"
+            raise wrong_type(key, named, value)
+        _check_bounds(key, value, allowed)
+
+
+def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> dict[str, Any]:
+    """The object at `key`, empty where there is none; raises `Refusal`, naming it with what stands `before`."""
+    value = fields.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise wrong_type(f"{before}{key}", "an object", value)
+    return value
+
+
+def required_string(fields: Mapping[str, Any], key: str, place: str) -> str:
+    """The text at `key` of what stands at `place`; raises `Refusal`."""
+    where = f"{place}.{key}" if place else key
+    value = fields.get(key)
+    if value is None:
+        raise invalid(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
+    if not isinstance(value, str) or (key == "model" and not value):
+        raise wrong_type(where, "a string", value)
+    return value
+
+
+def one_of(value: Any, allowed: Collection[str], place: str) -> str:
+    """`value` if it is among `allowed`; raises `Refusal`."""
+    if isinstance(value, str) and value in allowed:
+        return value
+    *others, last = [f"'{name}'" for name in allowed]
+    supported = f"{', '.join(others)}, and {last}" if len(others) > 1 else " and ".join([*others, last])
+    raise invalid(f"Invalid value: '{value}'. Supported values are: {supported}.", place, "invalid_value")
+
+
+def wrong_type(place: str, expected: str, value: Any) -> Refusal:
+    """A value of another type than was expected."""
+    return invalid(
+        f"Invalid type for '{place}': expected {expected}, but got {_type_name(value)} instead.", place, "invalid_type"
+    )
+
+
+def check_context(wanted: int, param: str) -> None:
+    """Refuse more tokens than the model can hold."""
+    if wanted > CONTEXT:
+        raise invalid(
+            f"This model's maximum context length is {CONTEXT} tokens. However, you requested {wanted} tokens.",
+            param,
+            "context_length_exceeded",
+        )
+
+
+def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[str, ...] = ()) -> None:
+    """Refuse a strict schema with an object that is open, or that does not require all it has."""
+    if not isinstance(schema, dict):
+        return
+    properties = schema.get("properties") or {}
+    if schema.get("type") == "object":
+        said = f"Invalid schema for {what}: In context={context}, "
+        if schema.get("additionalProperties") is not False:
+            said += "'additionalProperties' is required to be supplied and to be false."
+            raise invalid(said, place, code)
+        missing = sorted(set(properties) - set(schema.get("required") or ()))
+        if missing:
+            said += "'required' is required to be supplied and to be an array including every key in properties."
+            raise invalid(f"{said} Missing '{missing[0]}'.", place, code)
+    for key, inner in properties.items():
+        check_strict(inner, what, place, code, (*context, "properties", key))
+    check_strict(schema.get("items"), what, place, code, (*context, "items"))
+
+
+def _check_bounds(key: str, value: float, allowed: Range) -> None:
+    if value < allowed.low:
+        side, sign, bound = "below_min", ">=", allowed.low
+    elif value > allowed.high:
+        side, sign, bound = "above_max", "<=", allowed.high
+    else:
+        return
+    words = side.replace("_", " ").replace("min", "minimum").replace("max", "maximum")
+    raise invalid(
+        f"Invalid '{key}': {allowed.kind} {words} value. Expected a value {sign} {bound:g}, but got {value} instead.",
+        key,
+        f"{allowed.kind}_{side}_value",
+    )
+
+
+def _type_name(value: Any) -> str:
+    names = {
+        dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "an integer", float: "a decimal"
+    }  # fmt: skip
+    return names.get(type(value), "null")

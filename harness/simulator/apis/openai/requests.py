@@ -1,0 +1,268 @@
+"""OpenAI's chat completions, `POST …/chat/completions`, and Cloudflare's endpoint of the same shape: requests and errors.
+
+What surprises: OpenAI refuses a key it does not know; Cloudflare's endpoint does not. Answers are `openai_answers`'.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import orjson
+
+from harness.simulator.apis.openai import reasoning as reasoning_models
+from harness.simulator.apis.openai import tools
+from harness.simulator.apis.openai.checks import (
+    EFFORTS,
+    INT64,
+    Range,
+    check_context,
+    check_keys,
+    check_ranges,
+    check_strict,
+    invalid,
+    json_object,
+    one_of,
+    optional_object,
+    required_string,
+    wrong_type,
+)
+from harness.simulator.model.image_files import of_data_uri
+from harness.simulator.model.requests import Body, Prompt, Refusal, Sampling, Turn
+from harness.simulator.model.tokens import count_prompt
+
+DEFAULT_TEMPERATURE = 1.0
+ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+MAX_STOPS = 4
+
+
+RANGES: dict[str, Range] = {
+    "temperature": Range("decimal", 0, 2),
+    "top_p": Range("decimal", 0, 1),
+    "frequency_penalty": Range("decimal", -2, 2),
+    "presence_penalty": Range("decimal", -2, 2),
+    "n": Range("integer", 1, 128),
+    "max_tokens": Range("integer", 1),
+    "max_completion_tokens": Range("integer", 1),
+    "top_logprobs": Range("integer", 0, 20),
+    "seed": Range("integer", -INT64, INT64 - 1),
+}
+EXTENSIONS: dict[str, Range] = {
+    "min_p": Range("decimal", 0, 1),
+    "repetition_penalty": Range("decimal", 0),
+}
+"""What vLLM knows besides; only an address that lets unknown keys pass gets as far as reading them."""
+
+KNOWN = frozenset(RANGES) | {
+    "model", "messages", "stream", "stream_options", "stop", "response_format", "tools", "tool_choice", "parallel_tool_calls",
+    "reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "safety_identifier", "metadata", "store", "prediction",
+    "modalities", "user", "logprobs", "logit_bias", "prompt_cache_options", "audio", "web_search_options", "moderation",
+}  # fmt: skip
+
+
+class Request(NamedTuple):
+    """One chat request: what to answer, how often, and how the answer is wrapped."""
+
+    prompt: Prompt
+    choices: int
+    stream: bool
+    include_usage: bool
+    obfuscate: bool
+    thought_field: str = "reasoning_content"
+
+
+def read(content: bytes, *, strict: bool) -> Request:
+    """Check a body; raises `Refusal`. `strict` refuses unknown keys, as OpenAI itself does."""
+    body = json_object(content)
+    check_keys(body, ("model", "messages"), KNOWN if strict else None)
+    check_ranges(body, RANGES | EXTENSIONS)
+    _check_biases(body)
+    messages = body["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise invalid("Invalid 'messages': expected a non-empty array.", "messages", "invalid_type")
+    turns = tuple(_turn(message, f"messages[{index}]") for index, message in enumerate(messages))
+    if strict:
+        tools.check_calls(turns)
+    prompt = Prompt(
+        required_string(body, "model", ""),
+        turns,
+        _sampling(body, _stops(body.get("stop"), MAX_STOPS if strict else None)),
+        _schema(body, strict),
+        functions=(functions := tools.functions(body)),
+        tool_choice=tools.choice(body, functions),
+        parallel=body.get("parallel_tool_calls") is not False,
+        reasoning=_reasoning(body),
+        logprobs=_logprobs(body),
+    )
+    if strict:
+        reasoning_models.check_chat(prompt.model, body)
+    check_context(count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages")
+    options = optional_object(body, "stream_options")
+    return Request(
+        prompt,
+        choices=body.get("n") or 1,
+        stream=body.get("stream") is True,
+        include_usage=options.get("include_usage") is True,
+        obfuscate=options.get("include_obfuscation") is not False,
+    )
+
+
+def read_vllm(content: bytes) -> Request:
+    """Check a body as vLLM does: unknown keys are let pass, and a schema may stand in `structured_outputs`."""
+    request = read(content, strict=False)._replace(thought_field="reasoning")
+    body = json_object(content)
+    if body.get("top_p") == 0:
+        raise invalid("top_p must be in (0, 1], got 0.", "top_p", None)
+    if body.get("repetition_penalty") == 0:
+        raise invalid("repetition_penalty must be greater than zero, got 0.", "repetition_penalty", None)
+    schema = optional_object(body, "structured_outputs").get("json")
+    return request if schema is None else request._replace(prompt=replace(request.prompt, schema=schema))
+
+
+def refused(refusal: Refusal, request_id: str) -> Body:
+    """OpenAI's error object."""
+    error = {
+        "message": refusal.message,
+        "type": _error_type(refusal),
+        "param": refusal.param,
+        "code": refusal.code,
+    }
+    return Body(refusal.status, (("x-request-id", f"req_{request_id.replace('-', '')}"),), orjson.dumps({"error": error}))
+
+
+def failure(status: int, code: str | None, message: str | None) -> Refusal:
+    """The error an injected status stands for."""
+    known_code, text = FAILURES.get(status, ("server_error" if status >= 500 else None, "The request failed."))
+    return Refusal(status, code or known_code, message or text)
+
+
+FAILURES: dict[int, tuple[str | None, str]] = {
+    400: ("invalid_value", "The request was refused (injected)."),
+    401: ("invalid_api_key", "Incorrect API key provided."),
+    403: ("permission_denied", "You are not allowed to use this model."),
+    404: ("model_not_found", "The model does not exist or you do not have access to it."),
+    408: ("timeout", "The request timed out."),
+    413: ("request_too_large", "The request is too large."),
+    429: ("rate_limit_exceeded", "Rate limit reached for requests per min (RPM). Please try again later."),
+    500: ("server_error", "The server had an error while processing your request."),
+    503: ("server_error", "The engine is currently overloaded, please try again later."),
+}
+
+
+def models(ids: tuple[str, ...]) -> bytes:
+    """The body of `GET /v1/models`."""
+    data = [{"id": model, "object": "model", "created": 1_743_811_200, "owned_by": "evalharness"} for model in ids]
+    return orjson.dumps({"object": "list", "data": data})
+
+
+def _error_type(refusal: Refusal) -> str:
+    if refusal.code == "insufficient_quota":
+        return "insufficient_quota"
+    if refusal.status == 429:
+        return "requests"
+    return "server_error" if refusal.status >= 500 else "invalid_request_error"
+
+
+def _check_biases(body: dict[str, Any]) -> None:
+    if body.get("logit_bias"):
+        raise invalid(
+            "Unsupported parameter: 'logit_bias' is not supported with this model.", "logit_bias", "unsupported_parameter"
+        )
+
+
+def _turn(message: Any, place: str) -> Turn:
+    if not isinstance(message, dict):
+        raise wrong_type(place, "an object", message)
+    role = one_of(message.get("role"), ROLES, f"{place}.role")
+    return _content(message, role, place)._replace(**tools.of_turn(message, role, place))
+
+
+def _content(message: dict[str, Any], role: str, place: str) -> Turn:
+    content = message.get("content")
+    if content is None and role != "assistant":
+        raise invalid(f"Missing required parameter: '{place}.content'.", f"{place}.content", "missing_required_parameter")
+    if content is None or isinstance(content, str):
+        return Turn(role, content or "")
+    if not isinstance(content, list):
+        raise wrong_type(f"{place}.content", "one of a string or array of objects", content)
+    return _turn_of_parts(role, content, f"{place}.content")
+
+
+def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
+    texts: list[str] = []
+    images: list[bytes] = []
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif kind == "image_url":
+            images.append(_image(part.get("image_url"), f"{place}[{index}].image_url"))
+        else:
+            raise invalid(f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value")
+    return Turn(role, "\n".join(texts), tuple(images))
+
+
+def _image(source: Any, place: str) -> bytes:
+    """The file in an image part; empty where it is only named: the simulator fetches nothing."""
+    if not isinstance(source, dict):
+        raise wrong_type(place, "an object", source)
+    return of_data_uri(required_string(source, "url", place))
+
+
+def _sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
+    temperature = body.get("temperature")
+    top_k = body.get("top_k")
+    return Sampling(
+        temperature=DEFAULT_TEMPERATURE if temperature is None else float(temperature),
+        top_k=top_k if isinstance(top_k, int) and top_k > 0 else None,
+        top_p=body.get("top_p"),
+        seed=body.get("seed"),
+        max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
+        stop=stops,
+        min_p=body.get("min_p"),
+        frequency_penalty=body.get("frequency_penalty") or 0.0,
+        presence_penalty=body.get("presence_penalty") or 0.0,
+        repetition_penalty=body.get("repetition_penalty") or 1.0,
+    )
+
+
+def _logprobs(body: dict[str, Any]) -> int | None:
+    """How many of the likeliest tokens are asked for in each place; None where no probabilities are."""
+    asked, most = body.get("logprobs"), body.get("top_logprobs")
+    if asked is not None and not isinstance(asked, bool):
+        raise wrong_type("logprobs", "a boolean", asked)
+    if most is not None and not asked:
+        raise invalid("'top_logprobs' is only allowed when 'logprobs' is enabled.", "top_logprobs", "invalid_value")
+    return (most or 0) if asked else None
+
+
+def _reasoning(body: dict[str, Any]) -> bool:
+    effort = body.get("reasoning_effort")
+    return effort is not None and one_of(effort, EFFORTS, "reasoning_effort") != "none"
+
+
+def _stops(stop: Any, most: int | None) -> tuple[str, ...]:
+    stops = [stop] if isinstance(stop, str) else stop or []
+    known = isinstance(stops, list) and all(isinstance(item, str) and item for item in stops)
+    if not known or (most is not None and len(stops) > most):
+        bound = f"up to {most} " if most else ""
+        raise invalid(f"Invalid 'stop': expected a string or an array of {bound}strings.", "stop", "invalid_type")
+    return tuple(stops)
+
+
+def _schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
+    form = body.get("response_format")
+    if form is None or (isinstance(form, dict) and form.get("type") == "text"):
+        return None
+    kind = form.get("type") if isinstance(form, dict) else None
+    if kind == "json_object":
+        return {}
+    one_of(kind, ("json_object", "json_schema", "text"), "response_format.type")
+    wrapped = form.get("json_schema")
+    if not isinstance(wrapped, dict) or not wrapped.get("name"):
+        place = "response_format.json_schema.name"
+        raise invalid(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
+    schema = optional_object(wrapped, "schema", "response_format.json_schema.")
+    if strict and wrapped.get("strict"):
+        check_strict(schema, f"response_format '{wrapped['name']}'", "response_format", "invalid_json_schema")
+    return schema

@@ -1,0 +1,210 @@
+"""OpenAI's Responses API: answers, whole and streamed.
+
+A stream is a list of typed, numbered events that take each item of the answer apart (added, parts, deltas, done) and end with
+the whole response. What was thought comes as a summary, where one was asked for, and sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from harness.simulator.apis.openai.answers import call_id, headers, logprob, padding
+from harness.simulator.apis.openai_responses.items import sealed
+from harness.simulator.apis.openai_responses.requests import Request
+from harness.simulator.model.chance import digest, octets
+from harness.simulator.model.requests import Answer, Body, Call, Frame, Reply
+
+Fields = dict[str, Any]
+Told = tuple[int, str, Fields]
+"""An event: the decoding step it leaves after, its type, what it says."""
+
+
+def whole(request: Request, reply: Reply) -> Body:
+    """The answer in one piece."""
+    return Body(200, headers(reply), orjson.dumps(_response(request, reply, finished=True)))
+
+
+def streamed(request: Request, reply: Reply) -> Body:
+    """The answer as typed events."""
+    pads = map(padding, octets("obfuscation", reply.request_id))
+    frames = [
+        _frame(number, told, next(pads) if request.obfuscate else None)
+        for number, told in enumerate(_events(request, reply, reply.answers[0]))
+    ]
+    return Body(200, headers(reply), frames=tuple(frames))
+
+
+def _frame(number: int, told: Told, pad: str | None) -> Frame:
+    step, kind, fields = told
+    data = {"type": kind, "sequence_number": number, **fields}
+    if pad is not None and kind.endswith(".delta"):
+        data["obfuscation"] = pad
+    return Frame(step, b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n")
+
+
+# ── The response ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _response(request: Request, reply: Reply, *, finished: bool) -> Fields:
+    body, answer = request.body, reply.answers[0]
+    cut = finished and answer.finish == "length"
+    return {
+        "id": f"resp_{reply.request_id.replace('-', '')}",
+        "object": "response",
+        "created_at": reply.created,
+        "status": _status(answer) if finished else "in_progress",
+        "background": False,
+        "completed_at": reply.created if finished and not cut else None,
+        "error": None,
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "instructions": body.get("instructions"),
+        "max_output_tokens": body.get("max_output_tokens"),
+        "max_tool_calls": body.get("max_tool_calls"),
+        "model": request.prompt.model,
+        "output": [part.done for part in _parts(request, reply, answer)] if finished else [],
+        "parallel_tool_calls": request.prompt.parallel,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None} | (body.get("reasoning") or {}),
+        "service_tier": "default",
+        "store": body.get("store") is not False,
+        "temperature": request.prompt.sampling.temperature,
+        "text": {"format": {"type": "text"}, "verbosity": "medium"} | (body.get("text") or {}),
+        "tool_choice": body.get("tool_choice") or "auto",
+        "tools": [{"description": None, "strict": True, **tool} for tool in body.get("tools") or []],
+        "top_logprobs": body.get("top_logprobs") or 0,
+        "top_p": 1.0 if body.get("top_p") is None else body["top_p"],
+        "truncation": body.get("truncation") or "disabled",
+        "usage": _usage(reply) if finished else None,
+        "user": body.get("user"),
+        "metadata": body.get("metadata") or {},
+    }
+
+
+def _usage(reply: Reply) -> Fields:
+    return {
+        "input_tokens": reply.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": reply.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": reply.thought_tokens},
+        "total_tokens": reply.prompt_tokens + reply.completion_tokens,
+    }
+
+
+def _status(answer: Answer) -> str:
+    return "incomplete" if answer.finish == "length" else "completed"
+
+
+# ── Its items ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Part(NamedTuple):
+    """An item of the answer: as it opens, as it ends, and the events between, given the step before its first token."""
+
+    opened: Fields
+    done: Fields
+    between: Callable[[int, Fields], Iterator[Told]]
+    tokens: int
+
+
+def _parts(request: Request, reply: Reply, answer: Answer) -> Iterator[Part]:
+    if answer.thoughts:
+        yield _thinking(request, reply, answer)
+    if answer.pieces or not (answer.thoughts or answer.calls):
+        yield _message(request, reply, answer)
+    for place, call in enumerate(answer.calls):
+        last = place == len(answer.calls) - 1
+        yield _calling(reply, call, place, _status(answer) if last else "completed")
+
+
+def _thinking(request: Request, reply: Reply, answer: Answer) -> Part:
+    opened: Fields = {"id": _id("rs", reply, 0), "type": "reasoning", "summary": []}
+    text = {"type": "summary_text", "text": answer.thought}
+    summary = [text] if request.summarise else []
+
+    def between(step: int, place: Fields) -> Iterator[Told]:
+        if not request.summarise:
+            return
+        at = {**place, "summary_index": 0}
+        kind = "response.reasoning_summary"
+        yield step + 1, f"{kind}_part.added", {**at, "part": {"type": "summary_text", "text": ""}}
+        for number, piece in enumerate(answer.thoughts, step + 1):
+            yield number, f"{kind}_text.delta", {**at, "delta": piece}
+        step += len(answer.thoughts)
+        yield step, f"{kind}_text.done", {**at, "text": answer.thought}
+        yield step, f"{kind}_part.done", {**at, "part": text}
+
+    done = {**opened, "summary": summary, "encrypted_content": sealed(answer.thought)}
+    return Part(opened, done, between, len(answer.thoughts))
+
+
+def _message(request: Request, reply: Reply, answer: Answer) -> Part:
+    opened: Fields = {
+        "id": _id("msg", reply, 0),
+        "type": "message",
+        "status": "in_progress",
+        "role": "assistant",
+        "content": [],
+    }
+    likely = _likely(request, answer)
+    text: Fields = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": likely}
+
+    def between(step: int, place: Fields) -> Iterator[Told]:
+        at = {**place, "content_index": 0}
+        yield step + 1, "response.content_part.added", {**at, "part": {**text, "text": "", "logprobs": []}}
+        for index, piece in enumerate(answer.pieces):
+            told = {"delta": piece, "logprobs": likely[index : index + 1]}
+            yield step + 1 + index, "response.output_text.delta", {**at, **told}
+        step += len(answer.pieces)
+        yield step, "response.output_text.done", {**at, "text": answer.text, "logprobs": likely}
+        yield step, "response.content_part.done", {**at, "part": text}
+
+    return Part(opened, {**opened, "status": _status(answer), "content": [text]}, between, len(answer.pieces))
+
+
+def _calling(reply: Reply, call: Call, place: int, status: str) -> Part:
+    opened: Fields = {
+        "id": _id("fc", reply, place),
+        "type": "function_call",
+        "status": "in_progress",
+        "arguments": "",
+        "call_id": call_id(reply, 0, place),
+        "name": call.name,
+    }
+
+    def between(step: int, at: Fields) -> Iterator[Told]:
+        kind = "response.function_call_arguments"
+        for number, piece in enumerate(call.pieces, step + 2):
+            yield number, f"{kind}.delta", {**at, "delta": piece}
+        yield step + 1 + len(call.pieces), f"{kind}.done", {**at, "arguments": call.arguments}
+
+    return Part(opened, {**opened, "status": status, "arguments": call.arguments}, between, 1 + len(call.pieces))
+
+
+def _likely(request: Request, answer: Answer) -> list[Fields]:
+    if request.prompt.logprobs is None:
+        return []
+    return [logprob(piece, *chances) for piece, chances in zip(answer.pieces, answer.logprobs, strict=True)]
+
+
+def _id(kind: str, reply: Reply, place: int) -> str:
+    return f"{kind}_{digest(reply.request_id, kind, place).hex()}"
+
+
+# ── Its stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _events(request: Request, reply: Reply, answer: Answer) -> Iterator[Told]:
+    begun = _response(request, reply, finished=False)
+    yield 0, "response.created", {"response": begun}
+    yield 0, "response.in_progress", {"response": begun}
+    step = 0
+    for index, part in enumerate(_parts(request, reply, answer)):
+        first = min(step + 1, reply.steps)
+        yield first, "response.output_item.added", {"output_index": index, "item": part.opened}
+        yield from part.between(step, {"item_id": part.opened["id"], "output_index": index})
+        step += part.tokens
+        yield step, "response.output_item.done", {"output_index": index, "item": part.done}
+    yield reply.steps, f"response.{_status(answer)}", {"response": _response(request, reply, finished=True)}

@@ -1,0 +1,1 @@
+"""The simulated model: tokenizer, skills that propose answers, and a real sampler."""

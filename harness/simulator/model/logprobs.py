@@ -1,0 +1,83 @@
+"""How likely each piece of an answer was: the sampler's own probabilities, at temperature 1, before any rule cut them.
+
+A skill draws whole words, labels or sentences, and a tokenizer sees pieces of them. The probability of a piece is that of the
+candidates that have it there among those that have the same pieces before it, so the pieces of a candidate multiply to the
+candidate. Text that no draw decided was certain. Where a draw is part of a later one (a label in a sentence) both count.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from harness.simulator.model.sampler import Candidate
+from harness.simulator.model.tokens import split
+
+Chances = dict[str, float]
+Logprob = tuple[float, tuple[tuple[str, float], ...]]
+
+LEAST = -9999.0
+"""What stands for the logarithm of zero, as OpenAI has it."""
+
+
+class Draw(NamedTuple):
+    """What was drawn, and from what."""
+
+    text: str
+    candidates: Sequence[Candidate]
+
+
+def annotate(pieces: Sequence[str], draws: Sequence[Draw], most: int) -> tuple[Logprob, ...]:
+    """For each piece its log probability, and the `most` likeliest pieces in its place with theirs."""
+    decided: list[list[Chances]] = [[] for _ in pieces]
+    for place, chances in _placed(pieces, draws):
+        decided[place].append(chances)
+    return tuple(_logprob(piece, several, most) for piece, several in zip(pieces, decided, strict=True))
+
+
+def _placed(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int, Chances]]:
+    """Each place a draw decided, with the chances of what could stand there."""
+    text = "".join(pieces)
+    starts = [0, *accumulate(len(piece) for piece in pieces)]
+    after = 0
+    for draw in draws:
+        at = text.find(draw.text, after)
+        at = text.find(draw.text) if at < 0 else at
+        if at >= 0 and draw.text:
+            after = max(after, at + len(draw.text))
+            first = bisect_right(starts, at) - 1
+            lead = text[starts[first] : at]
+            yield from enumerate(_steps(pieces[first:], lead, draw), first)
+
+
+def _steps(pieces: Sequence[str], lead: str, draw: Draw) -> Iterator[Chances]:
+    """The chances at each piece of the drawn text, until only one candidate is left or the pieces run another way."""
+    top = max(candidate.logit for candidate in draw.candidates)
+    alive = [(split(lead + candidate.text), math.exp(candidate.logit - top)) for candidate in draw.candidates]
+    for place, piece in enumerate(pieces):
+        chances: defaultdict[str, float] = defaultdict(float)
+        for candidate, weight in alive:
+            chances[candidate[place] if place < len(candidate) else ""] += weight
+        if len(alive) < 2 or piece not in chances:
+            return
+        total = sum(chances.values())
+        yield {text: weight / total for text, weight in chances.items()}
+        alive = [(candidate, weight) for candidate, weight in alive if candidate[place : place + 1] == [piece]]
+
+
+def _logprob(piece: str, several: Sequence[Chances], most: int) -> Logprob:
+    """Draws that decide one piece together multiply; the others in its place are those of the least certain draw."""
+    own = [chances[piece] for chances in several]
+    together = math.prod(own)
+    widest = min(several, key=lambda chances: chances[piece], default={piece: 1.0})
+    rest = together / widest[piece] if widest[piece] else 0.0
+    likeliest = sorted(((text, chance * rest) for text, chance in widest.items() if text), key=lambda item: -item[1])
+    return _log(together), tuple((text, _log(chance)) for text, chance in likeliest[:most])
+
+
+def _log(chance: float) -> float:
+    return min(math.log(chance), 0.0) if chance > 0 else LEAST

@@ -1,0 +1,116 @@
+"""Sums: finds the expression in the question (written out, or in words), works it out, and knows the usual slips.
+
+The wrong candidates are the mistakes people and models make: precedence ignored, a carry lost, digits swapped, a term or
+a sign dropped. Longer and larger sums are harder.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from harness.simulator.model.requests import Prompt
+from harness.simulator.model.sampler import Candidate
+from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
+from harness.simulator.model.skills.numbers import NotAnExpression, evaluate, evaluate_left_to_right, written
+from harness.simulator.model.skills.prompt_features import Guidance, guidance
+from harness.simulator.model.skills.word_problems import read
+
+MAX_CHARACTERS = 2_000
+THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
+SPOKEN = (
+    (re.compile(r"(?<=\d) (?:times|multiplied by|x) (?=[\d(-])", re.IGNORECASE), " * "),
+    (re.compile(r"(?<=\d) plus (?=[\d(-])", re.IGNORECASE), " + "),
+    (re.compile(r"(?<=\d) minus (?=[\d(-])", re.IGNORECASE), " - "),
+    (re.compile(r"(?<=\d) (?:divided by|over) (?=[\d(-])", re.IGNORECASE), " / "),
+)
+EXPRESSION = re.compile(r"[-(\s]*\d[\d.%]*(?:[\s()]*[-+*/][\s()-]*\d[\d.%]*)+[\s)]*")
+ASKS = re.compile(
+    r"\bhow (?:many|much|far|long|old)\b|\bwhat (?:is|was|are|percentage|will)\b|\b(?:calculate|compute|evaluate|add|subtract"
+    r"|take|multiply|divide|increase|decrease|work out|find|solve|sum)\b|=|% of\b",
+    re.IGNORECASE,
+)
+
+
+def attempt(prompt: Prompt) -> Drawing | None:
+    """Answer the sum in the question; None where there is none."""
+    question = plain(prompt.question)
+    expression = find(question)
+    if expression is None:
+        return None
+    try:
+        value = evaluate(expression)
+    except NotAnExpression:
+        return None
+    return _answer(prompt, expression, value)
+
+
+def plain(text: str) -> str:
+    """The question with one sign for each operation and no thousands separators."""
+    text = THOUSANDS.sub("", text[:MAX_CHARACTERS]).translate(SIGNS)
+    for pattern, sign in SPOKEN:
+        text = pattern.sub(sign, text)
+    return text
+
+
+def find(question: str) -> str | None:
+    """The longest written expression, else what the words seem to ask for."""
+    found = [match[0] for match in EXPRESSION.finditer(question) if not _is_a_date_or_number(match[0])]
+    if found:
+        return _balanced(max(found, key=len).strip())
+    return read(question) if ASKS.search(question) else None
+
+
+def _is_a_date_or_number(text: str) -> bool:
+    """2024-03-01, 555-0100-22: digits joined twice or more without a blank, as dates and telephone numbers are."""
+    return re.fullmatch(r"\s*\d+(?:[-/]\d+){2,}\s*", text) is not None
+
+
+def _balanced(expression: str) -> str:
+    """Without the brackets that belong to the sentence around it."""
+    while expression.count("(") > expression.count(")") and expression.startswith("("):
+        expression = expression[1:]
+    while expression.count(")") > expression.count("(") and expression.endswith(")"):
+        expression = expression[:-1]
+    return expression
+
+
+def _answer(prompt: Prompt, expression: str, value: Fraction) -> Drawing:
+    logit = margin(prompt, expression, penalty=difficulty(expression))
+    result = yield rivals(written(value), logit, slips(expression, value))
+    return (yield phrasings(result, expression, guidance(prompt)))
+
+
+def difficulty(expression: str) -> float:
+    """Logits a sum costs: a quarter for each operation after the first, an eighth for each digit past two."""
+    operations = len(re.findall(r"(?<=[\d)%])\s*[-+*/]", expression))
+    digits = max(len(number.replace(".", "")) for number in re.findall(r"[\d.]+", expression))
+    return 0.25 * max(operations - 1, 0) + 0.125 * max(digits - 2, 0)
+
+
+def slips(expression: str, value: Fraction) -> list[str]:
+    """Plausible wrong results, the likeliest first; may repeat or equal the right one."""
+    wrong = [value + 1, value - 10, value - 1, value + 10, -value if value < 0 else value + 2]
+    try:
+        wrong.insert(0, evaluate_left_to_right(expression))
+    except NotAnExpression:
+        wrong.append(value - 2)
+    return [*(written(number) for number in wrong), _swapped(written(value))]
+
+
+def _swapped(number: str) -> str:
+    """The last two digits the wrong way round."""
+    return number[:-2] + number[-1] + number[-2] if re.search(r"\d\d$", number) else number
+
+
+def phrasings(result: str, expression: str, asked: Guidance) -> list[Candidate]:
+    """The ways to say it: bare when asked for the bare number (now and then it forgets), else in a sentence."""
+    sentence = f"The answer is {result}."
+    if asked.marker:
+        return [Candidate(f"{expression} = {result}.\n\n{asked.marker}: {result}", 3.0), Candidate(sentence, 0.0)]
+    if asked.steps:
+        return [Candidate(f"{expression} = {result}. {sentence}", 2.0), Candidate(sentence, 0.5)]
+    if asked.terse:
+        return [Candidate(result, 4.5), Candidate(sentence, 0.0), Candidate(f"Answer: {result}", -0.5)]
+    return [Candidate(sentence, 2.0), Candidate(f"It is {result}.", 0.8), Candidate(f"That makes {result}.", 0.5)]

@@ -1,0 +1,51 @@
+"""How sure the model is: the margin of the right answer over the wrong ones.
+
+The margin of a question is a base, plus what the prompt's wording helps, plus the model's size, minus the question's
+difficulty; the last is logistic noise hashed from the question, so that some questions are hard for every prompt and a
+few are beyond greedy decoding. A share of the noise is the model's own: two models fail on different questions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Generator, Sequence
+from functools import lru_cache
+
+from harness.simulator.model.chance import logistic, uniform
+from harness.simulator.model.requests import Prompt
+from harness.simulator.model.sampler import Candidate
+from harness.simulator.model.skills.prompt_features import guidance
+
+Drawing = Generator[Sequence[Candidate], str, str]
+
+BASE = 1.2
+REFERENCE_BILLIONS = 17.0
+SHARED_NOISE = 0.55
+OWN_NOISE = 0.3
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?)b\b", re.IGNORECASE)
+SMALL = re.compile(r"\b(?:nano|tiny|mini|micro|small|lite)\b", re.IGNORECASE)
+
+
+def margin(prompt: Prompt, question: str, penalty: float = 0.0) -> float:
+    """The logit of the right answer where the best wrong one has about 0; below 0 even greedy decoding is wrong."""
+    ease = SHARED_NOISE * logistic("question", question) + OWN_NOISE * logistic("model", prompt.model, question)
+    return BASE + guidance(prompt).bonus + strength(prompt.model) + ease - penalty
+
+
+@lru_cache(maxsize=256)
+def strength(model: str) -> float:
+    """What a model's name promises: 0 for 17 billion parameters, 0.35 more for each doubling."""
+    size = SIZE.search(model)
+    if size and float(size[1]) > 0:
+        return 0.35 * math.log2(float(size[1]) / REFERENCE_BILLIONS)
+    return -0.5 if SMALL.search(model) else 0.0
+
+
+def rivals(right: str, logit: float, wrong: Sequence[str]) -> list[Candidate]:
+    """The right text at `logit` and the distinct wrong ones below zero, the more plausible (earlier) the higher."""
+    candidates = [Candidate(right, logit)]
+    for index, text in enumerate(dict.fromkeys(text for text in wrong if text != right)):
+        candidates.append(Candidate(text, -0.6 * index - 0.6 * uniform("rival", right, text)))
+    return candidates

@@ -1,0 +1,198 @@
+"""JSON mode: fills the given schema from the text, field by field, each value drawn from scored candidates.
+
+A field's kind is read from its name, format, enum and description; `facts` finds what could be meant. What the text does
+not hold is null where the schema allows it. The answer always fits the schema's shape; its values may be wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.simulator.model.requests import Prompt
+from harness.simulator.model.skills import facts, labelling
+from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
+
+Schema = Mapping[str, Any]
+
+EASE = -0.8
+"""A field is an easier question than a sum: its penalty is negative, since an object has many."""
+MAX_DEPTH = 6
+"""Objects nested deeper are left empty: a schema may refer to itself."""
+MAX_CHARACTERS = 20_000
+"""As much of a text as is read; the finders take more than linear time."""
+
+KINDS: tuple[tuple[str, facts.Finder], ...] = (
+    (r"e-?mail", facts.emails),
+    (r"date|day|deadline|\bwhen\b", facts.dates),
+    (r"phone|mobile|telephone", facts.phones),
+    (r"order.?(?:id|no|number)|\bid\b|_id$|reference|number$|code$", facts.order_ids),
+    (r"currency", facts.currencies),
+    (r"amount|total|price|cost|paid|sum\b|fee", facts.amounts),
+    (r"product|item|article|title", facts.products),
+    (r"name|customer|person|author|who", facts.names),
+)
+INSTRUCTION = re.compile(r"\b(?:extract|json|keys?|schema|return|answer|fill|object)\b", re.IGNORECASE)
+
+KEYS = re.compile(
+    r"\b(?:keys|fields)\b[:\s]+((?:[`\"']?\w+[`\"']?,\s*)*[`\"']?\w+[`\"']?,?\s+and\s+[`\"']?\w+[`\"']?)", re.IGNORECASE
+)
+
+
+def attempt(prompt: Prompt) -> Drawing | None:
+    """Answer with JSON; None unless the request asks for it."""
+    if prompt.schema is None:
+        return None
+    schema = prompt.schema or named_keys(f"{prompt.instructions}\n{prompt.question}")
+    return _fill(prompt, schema, "", subject(prompt.question[:MAX_CHARACTERS]), 0)
+
+
+def named_keys(text: str) -> Schema:
+    """A schema for "any object": the keys the prompt names in a row, else one key `answer`."""
+    listed = KEYS.search(text)
+    keys = re.split(r",\s*(?:and\s+)?|\s+and\s+", listed[1]) if listed else ["answer"]
+    return {"type": "object", "properties": {key.strip("`\"'"): {"type": "string"} for key in keys}}
+
+
+def subject(question: str) -> str:
+    """The text to read: the question without an opening or closing paragraph of instructions."""
+    paragraphs = question.split("\n\n")
+    if len(paragraphs) > 1 and INSTRUCTION.search(paragraphs[0]):
+        return "\n\n".join(paragraphs[1:])
+    if len(paragraphs) > 1 and INSTRUCTION.search(paragraphs[-1]):
+        return "\n\n".join(paragraphs[:-1])
+    return question
+
+
+def _fill(prompt: Prompt, schema: Any, name: str, text: str, depth: int) -> Drawing:
+    """Draw the JSON text of one value."""
+    schema = resolve(schema if isinstance(schema, dict) else {}, prompt.schema or {})
+    kind = type_of(schema)
+    if kind == "object":
+        return (yield from _object(prompt, schema, text, depth))
+    if kind == "array":
+        return (yield from _array(prompt, schema, name, text, depth))
+    found = readings(schema, name, text, prompt.model)
+    logit = margin(prompt, f"{name}\n{text}", penalty=EASE)
+    return (yield rivals(found[0], logit, [*found[1:4], *slips(found[0], schema)]))
+
+
+def _object(prompt: Prompt, schema: Schema, text: str, depth: int) -> Drawing:
+    members = []
+    properties = schema.get("properties") if depth < MAX_DEPTH else None
+    for name, member in (properties if isinstance(properties, dict) else {}).items():
+        value = yield from _fill(prompt, member, name, text, depth + 1)
+        members.append(f"{json.dumps(name)}: {value}")
+    return "{" + ", ".join(members) + "}"
+
+
+def _array(prompt: Prompt, schema: Schema, name: str, text: str, depth: int) -> Drawing:
+    if depth == MAX_DEPTH:
+        return "[]"
+    value = yield from _fill(prompt, schema.get("items"), name, text, depth + 1)
+    return f"[{value}]" if value != "null" else "[]"
+
+
+def resolve(schema: Schema, root: Schema) -> Schema:
+    """Local references followed; of alternatives the first that is not null, which stays allowed if it was."""
+    for _ in range(MAX_DEPTH):
+        alternatives = schema.get("anyOf") or schema.get("oneOf")
+        if isinstance(schema.get("$ref"), str):
+            schema = _pointer(root, schema["$ref"])
+        elif isinstance(alternatives, list):
+            schema = _chosen([item for item in alternatives if isinstance(item, dict)])
+        else:
+            break
+    return schema
+
+
+def _chosen(alternatives: Sequence[Schema]) -> Schema:
+    values = [item for item in alternatives if item.get("type") != "null"]
+    if not values:
+        return {"type": "null"}
+    declared = values[0].get("type")
+    if len(values) < len(alternatives) and isinstance(declared, str):
+        return {**values[0], "type": [declared, "null"]}
+    return values[0]
+
+
+def _pointer(root: Schema, reference: str) -> Schema:
+    node: Any = root
+    for part in filter(None, reference.removeprefix("#").split("/")):
+        node = node.get(part, {}) if isinstance(node, dict) else {}
+    return node if isinstance(node, dict) else {}
+
+
+def type_of(schema: Schema) -> str:
+    """The JSON type a value will have; of several, the first that is not null."""
+    declared = schema.get("type")
+    if isinstance(declared, list):
+        declared = next((name for name in declared if name != "null"), "null")
+    return str(declared or ("object" if "properties" in schema else "string"))
+
+
+def readings(schema: Schema, name: str, text: str, model: str) -> list[str]:
+    """What the field could be, as JSON, best first; never empty."""
+    if "const" in schema:
+        return [json.dumps(schema["const"])]
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return _options(schema["enum"], text, model)
+    if type_of(schema) == "boolean":
+        return _yes_or_no(name, text)
+    found = _finder(schema, name)(text)
+    return [_encode(value, schema) for value in found] or _nothing(schema)
+
+
+def _options(options: Sequence[Any], text: str, model: str) -> list[str]:
+    """Enum values: those the text or its currency signs name, then by the affinity of words."""
+    named = [option for option in facts.currencies(text) if option in options]
+    judged = labelling.judge(text, [(str(option), "") for option in options], model, 0.0)
+    ranked = sorted(judged, key=lambda candidate: -candidate.logit - 10 * (candidate.text.lower() in text.lower()))
+    by_text = {str(option): option for option in options}
+    return list(dict.fromkeys(json.dumps(option) for option in [*named, *(by_text[item.text] for item in ranked)]))
+
+
+def _yes_or_no(name: str, text: str) -> list[str]:
+    said = any(word[:5] in text.lower() for word in re.findall(r"[a-z]{4,}", name.lower()))
+    return ["true", "false"] if said else ["false", "true"]
+
+
+def _finder(schema: Schema, name: str) -> facts.Finder:
+    by_format = {"email": facts.emails, "date": facts.dates}.get(str(schema.get("format")))
+    if by_format:
+        return by_format
+    for hint in (name, str(schema.get("title", "")), str(schema.get("description", ""))):
+        for pattern, finder in KINDS:
+            if re.search(pattern, hint, re.IGNORECASE):
+                return finder
+    return facts.numbers if type_of(schema) in ("number", "integer") else facts.sentences
+
+
+def _encode(value: str, schema: Schema) -> str:
+    if type_of(schema) == "integer":
+        return re.sub(r"\..*", "", value) if re.match(r"-?\d", value) else "0"
+    if type_of(schema) == "number":
+        return value if re.fullmatch(r"-?\d+(?:\.\d+)?", value) else "0"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _nothing(schema: Schema) -> list[str]:
+    """What to say when the text says nothing: null where allowed."""
+    declared = schema.get("type")
+    if isinstance(declared, list) and "null" in declared:
+        return ["null"]
+    return {"number": ["0"], "integer": ["0"], "null": ["null"]}.get(type_of(schema), ['""'])
+
+
+def slips(value: str, schema: Schema) -> list[str]:
+    """Likely misreadings of a value, in the schema's type."""
+    if "enum" in schema or "const" in schema or value in ("true", "false", "null"):
+        return []
+    if type_of(schema) in ("number", "integer"):
+        return [f"{value}0".lstrip("0") or "1" if "." not in value else value.split(".", maxsplit=1)[0]]
+    if re.fullmatch(r'"\d{4}-\d\d-\d\d"', value):
+        return [f'"{value[1:5]}-{value[9:11]}-{value[6:8]}"' if value[9:11] <= "12" else f'{value[:9]}01"']
+    words = json.loads(value).split()
+    return [json.dumps(" ".join(words[:-1]), ensure_ascii=False)] if len(words) > 1 else []

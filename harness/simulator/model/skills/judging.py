@@ -1,0 +1,129 @@
+"""Judging: an answer against a rubric, by what the rubric quotes or expects, and by the words they share.
+
+The prompt marks its parts with tags (`<rubric …>` … `</rubric …>`, `<answer-7f>` … `</answer-7f>`); a part ends where its very
+own tag is closed, so that an answer cannot end itself. The verdict is a boolean or a number, as the schema has it, or as the
+JSON that the prompt shows.
+
+What decides, in this order: phrases the rubric quotes (those of a sentence that says not to must be missing), what it says is
+expected, else how much of its meaning the answer touches. It reads words and understands nothing: enough for a judge that is
+right on clear cases, wrong on others, and the same every time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from harness.simulator.model.requests import Prompt
+from harness.simulator.model.sampler import Candidate
+from harness.simulator.model.skills.difficulty import Drawing
+from harness.simulator.model.skills.lexicon import stems
+
+RUBRIC_NAMES = ("rubric", "criteria", "criterion")
+ANSWER_NAMES = ("answer", "response", "submission", "output")
+VERDICT_NAMES = re.compile(r"pass|correct|verdict|score|rating|grade|accept", re.IGNORECASE)
+MAX_CHARACTERS = 20_000
+
+PART = re.compile(r"<(?P<name>[a-z]+)(?P<mark>[-_:. ]?[^<>]{0,80})>\n?(?P<text>.*?)\n?</(?P=name)(?P=mark)>", re.DOTALL)
+QUOTED = re.compile(r"[\"“`]([^\"”`\n]{1,200})[\"”`]")
+EXPECTED = re.compile(r"\b(?:expected|reference|correct|right)(?: answer)?(?: is)?:[ \t]*(\S[^\n]*)", re.IGNORECASE)
+FORBIDS = re.compile(r"\b(?:not|never|no|without|avoids?|must not|n't)\b", re.IGNORECASE)
+SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
+SHOWN_SCALE = re.compile(r"\"(?P<name>\w+)\": (?:an? )?(?:whole )?(?:number|integer)s? from (?P<low>\d+)\D{1,20}?(?P<high>\d+)")
+SHOWN_FLAG = re.compile(r"\"(?P<name>\w+)\": (?:true|false)\b")
+SURE = 4.0
+
+
+class Scale(NamedTuple):
+    """The verdict's key, and its range; a boolean has none."""
+
+    name: str
+    low: int = 0
+    high: int = 0
+
+
+def attempt(prompt: Prompt) -> Drawing | None:
+    """Judge; None unless the prompt holds a rubric and an answer, and asks for a verdict in JSON."""
+    scale = _asked_scale(prompt)
+    if scale is None or not any(f"<{name}" in prompt.question for name in RUBRIC_NAMES):
+        return None
+    parts: dict[str, str] = {}
+    for match in PART.finditer(prompt.question):
+        parts.setdefault(match["name"], match["text"])
+    rubric, answer = _first(parts, RUBRIC_NAMES), _first(parts, ANSWER_NAMES)
+    if rubric is None or answer is None:
+        return None
+    return _judge(rubric[:MAX_CHARACTERS], answer[:MAX_CHARACTERS], scale)
+
+
+def _first(parts: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((parts[name] for name in names if name in parts), None)
+
+
+def _asked_scale(prompt: Prompt) -> Scale | None:
+    """The verdict the schema has, else the one the instructions show."""
+    properties = (prompt.schema or {}).get("properties")
+    if isinstance(properties, dict):
+        return next(filter(None, (_scale_of(name, member) for name, member in properties.items())), None)
+    if shown := SHOWN_SCALE.search(prompt.instructions):
+        return Scale(shown["name"], int(shown["low"]), int(shown["high"]))
+    shown = SHOWN_FLAG.search(prompt.instructions)
+    return Scale(shown["name"]) if shown else None
+
+
+def _scale_of(name: str, member: Any) -> Scale | None:
+    if not isinstance(member, dict) or not VERDICT_NAMES.search(name):
+        return None
+    if member.get("type") == "boolean":
+        return Scale(name)
+    if member.get("type") not in ("integer", "number"):
+        return None
+    options = member.get("enum") or [member.get("minimum", 0), member.get("maximum", 1)]
+    numbers = [value for value in options if isinstance(value, int)]
+    return Scale(name, min(numbers), max(numbers)) if numbers else None
+
+
+def _judge(rubric: str, answer: str, scale: Scale) -> Drawing:
+    share, reason = worth(rubric, answer)
+    verdict = yield list(_verdicts(share, scale))
+    return json.dumps({"reason": reason, scale.name: json.loads(verdict)})
+
+
+def _verdicts(share: float, scale: Scale) -> Iterator[Candidate]:
+    """Every verdict the scale has, the likelier the nearer it is to what the answer is worth."""
+    if scale.low == scale.high:
+        yield Candidate("true", SURE * (share - 0.5))
+        yield Candidate("false", SURE * (0.5 - share))
+        return
+    width = scale.high - scale.low
+    for value in range(scale.low, scale.high + 1):
+        yield Candidate(str(value), -SURE * abs((value - scale.low) / width - share))
+
+
+def worth(rubric: str, answer: str) -> tuple[float, str]:
+    """How much of what the rubric asks for the answer has, from 0 to 1, and why."""
+    said = _plain(answer)
+    if not said.strip():
+        return 0.0, "The answer is empty."
+    demands = [*_quoted(rubric), *((_plain(match[1]), False) for match in EXPECTED.finditer(rubric))]
+    if demands:
+        missed = [text for text, forbidden in demands if (f" {text} " in f" {said} ") == forbidden]
+        reason = f"It does not meet what is asked of: {', '.join(missed)}." if missed else "It has what is asked for."
+        return 1 - len(missed) / len(demands), reason
+    wanted = stems(rubric)
+    share = min(1.0, 2 * len(wanted & stems(answer)) / max(len(wanted), 1))
+    return share, f"It touches {share:.0%} of what the rubric speaks of."
+
+
+def _quoted(rubric: str) -> Iterator[tuple[str, bool]]:
+    """(phrase, whether the answer must not have it) of everything in quotes."""
+    for sentence in SENTENCE_END.split(rubric):
+        forbidden = FORBIDS.search(QUOTED.sub("", sentence)) is not None
+        yield from ((_plain(match[1]), forbidden) for match in QUOTED.finditer(sentence) if _plain(match[1]))
+
+
+def _plain(text: str) -> str:
+    """Lower-case words and numbers, single spaces."""
+    return " ".join(re.findall(r"[^\W_]+(?:[.,'][^\W_]+)*", text.lower()))

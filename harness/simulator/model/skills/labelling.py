@@ -1,0 +1,93 @@
+"""Sorting: one of the labels the prompt names, by the words that the text shares with what is known of each label.
+
+A label's logit is the weight of its matching words, where a word that speaks for several labels counts less. Descriptions
+in the prompt add words, so a prompt that explains its labels is answered better than one that lists them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+from harness.simulator.model.chance import logistic
+from harness.simulator.model.requests import Prompt
+from harness.simulator.model.sampler import Candidate
+from harness.simulator.model.skills import labels
+from harness.simulator.model.skills.difficulty import OWN_NOISE, SHARED_NOISE, Drawing, strength
+from harness.simulator.model.skills.lexicon import knowledge, stems
+from harness.simulator.model.skills.prompt_features import Guidance, guidance
+
+Label = tuple[str, str]
+
+NAME_WEIGHT = 2.0
+KNOWN_WEIGHT = 1.0
+DESCRIBED_WEIGHT = 0.7
+BASE_SHARPNESS = 2.0
+SHARPNESS_PER_BONUS = 0.8
+NOISE = 0.45
+
+
+def attempt(prompt: Prompt) -> Drawing | None:
+    """Answer with a label; None where the prompt offers none."""
+    offered = labels.find(prompt.instructions) or labels.find(prompt.question)
+    return _answer(prompt, offered) if len(offered) > 1 else None
+
+
+def _answer(prompt: Prompt, offered: Sequence[Label]) -> Drawing:
+    asked = guidance(prompt)
+    text = subject(prompt.question, offered)
+    label = yield judge(text, offered, prompt.model, asked.bonus)
+    return (yield phrasings(label, asked))
+
+
+def subject(question: str, offered: Sequence[Label]) -> str:
+    """What is to be sorted: the question without the paragraphs that list the labels."""
+    paragraphs = question.split("\n\n")
+    kept = [part for part in paragraphs if sum(name.lower() in part.lower() for name, _ in offered) < len(offered)]
+    return "\n\n".join(kept) or question
+
+
+def judge(text: str, offered: Sequence[Label], model: str, bonus: float) -> list[Candidate]:
+    """A candidate a label. Noise hashed from (text, label) makes some texts hard; a helpful prompt makes it smaller."""
+    sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * strength(model), 0.2)
+    noise = NOISE * math.exp(-bonus - 0.5 * strength(model))
+    words = stems(text)
+    return [
+        Candidate(name, sharpness * (_affinity(words, weights) + noise * _noise(text, name, model)))
+        for name, weights in _weights(tuple(offered)).items()
+    ]
+
+
+def _affinity(words: set[str], weights: dict[str, float]) -> float:
+    """The square root of the matching weight: the fifth word that speaks for a label adds less than the first."""
+    return math.sqrt(sum(weights[word] for word in weights.keys() & words))
+
+
+@lru_cache(maxsize=64)
+def _weights(offered: tuple[Label, ...]) -> dict[str, dict[str, float]]:
+    """For each label, how much each stem speaks for it; divided by the number of labels it speaks for."""
+    vocabulary = {name: knowledge(name) | stems(description) for name, description in offered}
+    sharing = Counter(word for words in vocabulary.values() for word in words)
+    return {name: {word: _weight(word, name) / sharing[word] for word in words} for name, words in vocabulary.items()}
+
+
+def _weight(word: str, name: str) -> float:
+    if word in stems(name):
+        return NAME_WEIGHT
+    return KNOWN_WEIGHT if word in knowledge(name) else DESCRIBED_WEIGHT
+
+
+def _noise(text: str, label: str, model: str) -> float:
+    return SHARED_NOISE * logistic("label", text, label) + OWN_NOISE * logistic("model", model, text, label)
+
+
+def phrasings(label: str, asked: Guidance) -> list[Candidate]:
+    """The bare label when asked for it (now and then in other words), else a sentence that names it."""
+    sentence = f"This belongs to {label}."
+    if asked.marker:
+        return [Candidate(f"{asked.marker}: {label}", 3.0), Candidate(sentence, 0.0)]
+    if asked.terse:
+        return [Candidate(label, 4.5), Candidate(f"{label.capitalize()}.", 0.5), Candidate(sentence, 0.0)]
+    return [Candidate(sentence, 2.0), Candidate(f"I would put this under {label}.", 1.0), Candidate(f"Label: {label}", 0.5)]

@@ -1,0 +1,75 @@
+"""Plain text for every other prompt: a word chain over a small corpus, drawn one word at a time.
+
+It is about nothing the prompt asked for; it has the length that was asked for ("in about 200 words", "a long story"), so
+it serves for streaming, truncation and throughput.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from functools import cache
+from importlib import resources
+
+from harness.simulator.model.requests import Prompt
+from harness.simulator.model.sampler import Candidate
+from harness.simulator.model.skills.difficulty import Drawing
+
+Chain = dict[tuple[str, str], tuple[Candidate, ...]]
+
+START = ""
+USUAL_WORDS = 45
+LONG_WORDS = 400
+MOST_WORDS = 20_000
+MOST_WORDS_IN_A_SENTENCE = 40
+WORDS_ASKED = re.compile(r"\b(\d{1,5})[- ]words?\b", re.IGNORECASE)
+LONG_ASKED = re.compile(r"\b(?:long|essay|story|detailed?|article|in depth|at length)\b", re.IGNORECASE)
+
+
+def attempt(prompt: Prompt) -> Drawing:
+    """Sentences until the length asked for is reached, or the token limit; a sentence is always finished."""
+    wanted = words_wanted(prompt.question)
+    if prompt.sampling.max_tokens is not None:
+        wanted = min(wanted, prompt.sampling.max_tokens + 1)
+    return sentences(wanted)
+
+
+def sentences(wanted: int) -> Drawing:
+    """Whole sentences of so many words or a few more."""
+    chain = _chain()
+    words: list[str] = []
+    while len(words) < wanted:
+        before, last, begun = START, START, len(words)
+        while not last.endswith(".") and len(words) - begun < MOST_WORDS_IN_A_SENTENCE:
+            before, last = last, (yield chain[before, last])
+            words.append(last)
+        words[-1] = words[-1].rstrip(".") + "."
+    return " ".join(words)
+
+
+def words_wanted(question: str) -> int:
+    """How long an answer the question asks for, in words."""
+    asked = WORDS_ASKED.search(question)
+    if asked:
+        return min(int(asked[1]), MOST_WORDS)
+    return LONG_WORDS if LONG_ASKED.search(question) else USUAL_WORDS
+
+
+@cache
+def _chain() -> Chain:
+    """Two words to what may follow them, with the log of how often it does; (START, START) opens a sentence."""
+    followers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for sentence in _corpus().split("\n"):
+        before, last = START, START
+        for word in sentence.split():
+            followers[before, last][word] += 1
+            before, last = last, word
+    return {
+        pair: tuple(Candidate(word, math.log(count)) for word, count in counter.most_common())
+        for pair, counter in followers.items()
+    }
+
+
+def _corpus() -> str:
+    return resources.files("harness.simulator.model.skills").joinpath("corpus.txt").read_text(encoding="utf-8").strip()

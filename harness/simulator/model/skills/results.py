@@ -1,0 +1,140 @@
+"""What functions have returned so far in the conversation, and the answer in words that uses it.
+
+The answer names what the question asked for where a result has a member of that name, else everything the results hold; the
+likeliest mistake is to read the wrong member.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from harness.simulator.model.requests import Call, Prompt, Turn
+from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
+from harness.simulator.model.skills.lexicon import stems
+from harness.simulator.model.skills.prompt_features import guidance
+
+EASE = -1.0
+"""Reading a result is an easier question than a sum."""
+MOST_FACTS = 40
+
+
+class Fact(NamedTuple):
+    """A member's name and its value as text, and the function that brought it."""
+
+    name: str
+    value: str
+    source: str
+
+
+class Result(NamedTuple):
+    """A call and what came back: every value in it with its name, or `failed` with the reason as `text`."""
+
+    call: Call
+    text: str
+    failed: bool
+    facts: tuple[Fact, ...]
+
+
+def since(prompt: Prompt, *, last_user: bool = True) -> tuple[Result, ...]:
+    """The results in order: since the user last spoke, or of the whole conversation."""
+    users = [index for index, turn in enumerate(prompt.turns) if turn.role == "user"] if last_user else []
+    return tuple(_results(prompt.turns[users[-1] + 1 if users else 0 :]))
+
+
+def _results(turns: Sequence[Turn]) -> Iterator[Result]:
+    """Answers are matched to calls by id, else in order."""
+    open_calls: list[Call] = []
+    for turn in turns:
+        if turn.calls:
+            open_calls = list(turn.calls)
+        elif turn.call_id is not None or turn.role in ("tool", "function"):
+            call = next((each for each in open_calls if each.id and each.id == turn.call_id), None)
+            if call is None and open_calls:
+                call = open_calls[0]
+            if call is not None:
+                open_calls.remove(call)
+                yield _result(call, turn.text)
+
+
+def _result(call: Call, text: str) -> Result:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = text
+    if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("error"), str):
+        return Result(call, value["error"], True, ())
+    if isinstance(value, str) and value.lower().startswith("error"):
+        return Result(call, value.partition(":")[2].strip() or value, True, ())
+    return Result(call, text, False, tuple(_facts(value, "", call.name))[:MOST_FACTS])
+
+
+def _facts(value: Any, name: str, source: str) -> Iterator[Fact]:
+    if isinstance(value, dict):
+        for key, member in value.items():
+            yield from _facts(member, str(key), source)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _facts(item, name, source)
+    else:
+        yield Fact(name, value if isinstance(value, str) else json.dumps(value), source)
+
+
+def words(prompt: Prompt, results: Sequence[Result]) -> Drawing:
+    """The answer in words, drawn a result at a time."""
+    said: list[str] = []
+    for result in told(results):
+        said.append((yield from _sentence(prompt, result)))  # noqa: PERF401 - no comprehension may yield
+    return " ".join(said)
+
+
+def told(results: Sequence[Result]) -> list[Result]:
+    """The results worth telling: not those that only served to make a later call."""
+    return [
+        result for index, result in enumerate(results) if not any(_feeds(result, later.call) for later in results[index + 1 :])
+    ]
+
+
+def _feeds(result: Result, call: Call) -> bool:
+    """Whether the call was made with a value that the result brought."""
+    mentioned = {fact.value for fact in result.facts} - set(_values(result.call))
+    return bool(mentioned & set(_values(call)))
+
+
+def _values(call: Call) -> list[str]:
+    try:
+        return [fact.value for fact in _facts(json.loads(call.arguments), "", call.name)]
+    except (ValueError, RecursionError):
+        return []
+
+
+def _sentence(prompt: Prompt, result: Result) -> Drawing:
+    if result.failed:
+        return (yield rivals(f"That did not work: {result.text}", 3.0, ["I could not find that out."]))
+    wanted, known = stems(prompt.question), set(_values(result.call))
+    news = [fact for fact in result.facts if fact.value not in known] or list(result.facts)
+    asked = [fact for fact in news if stems(_spoken(fact.name)) & wanted] or news
+    others = [fact for fact in (*news, *result.facts) if fact not in asked]
+    terse = guidance(prompt).terse
+    right = _listed(asked, terse)
+    logit = margin(prompt, f"{result.call.name}\n{prompt.question}", penalty=EASE)
+    told_as = yield rivals(right, logit, [_listed([fact], terse) for fact in (others or asked)[:3]])
+    return told_as if terse or told_as.endswith(".") else f"{told_as}."
+
+
+def _listed(facts: Sequence[Fact], terse: bool) -> str:
+    if not facts:
+        return "Done"
+    if len(facts) == 1:
+        name = _spoken(facts[0].name)
+        return facts[0].value if terse else f"The {name} {'are' if _is_plural(name) else 'is'} {facts[0].value}"
+    return ", ".join(fact.value if terse else f"{_spoken(fact.name)} {fact.value}" for fact in facts)
+
+
+def _is_plural(name: str) -> bool:
+    return name.endswith("s") and not name.endswith(("ss", "us"))
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ") or "answer"

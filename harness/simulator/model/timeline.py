@@ -1,0 +1,33 @@
+"""An answer as it is decoded, one token a step: thoughts, then text, then each call's name and its arguments.
+
+Every wire format streams these events in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from harness.simulator.model.requests import Answer
+
+
+class Event(NamedTuple):
+    """One token: `step` counts from 1, `place` is which thought, piece or call it is (or belongs to)."""
+
+    step: int
+    kind: Literal["thought", "text", "call", "arguments"]
+    place: int
+    piece: str
+
+
+def events(answer: Answer) -> Iterator[Event]:
+    """The tokens of `answer` in order; a `call` event's piece is the function's name."""
+    step = 0
+    for place, piece in enumerate(answer.thoughts):
+        yield Event(step := step + 1, "thought", place, piece)
+    for place, piece in enumerate(answer.pieces):
+        yield Event(step := step + 1, "text", place, piece)
+    for place, call in enumerate(answer.calls):
+        yield Event(step := step + 1, "call", place, call.name)
+        for piece in call.pieces:
+            yield Event(step := step + 1, "arguments", place, piece)

@@ -1,0 +1,1 @@
+"""The simulator as a process: ASGI application, delivery with latency, faults, ledger."""

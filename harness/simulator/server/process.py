@@ -1,0 +1,90 @@
+"""A simulator in a child process of its own: started for one run, gone when the parent is, even after SIGKILL.
+
+The parent holds the write end of the child's standard input. The child's configuration comes down that pipe (a command
+line would show the API key to everyone on the machine), and its end tells the child to exit.
+"""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import sys
+from types import TracebackType
+
+from harness.errors import InfrastructureError
+from harness.simulator.server.config import Config
+
+READY_WITHIN_S = 30.0
+GONE_WITHIN_S = 5.0
+
+
+class SimulatorProcess:
+    """A running child; `base_url` is `http://127.0.0.1:<port>`. A context manager that closes it."""
+
+    def __init__(self, child: subprocess.Popen[str], base_url: str) -> None:
+        self._child = child
+        self.base_url = base_url
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
+    def close(self) -> None:
+        """End the child and wait for it; closing twice is closing once."""
+        _end(self._child)
+
+    def __enter__(self) -> SimulatorProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def start(config: Config | None = None) -> SimulatorProcess:
+    """Start a simulator on a free loopback port and wait until it accepts connections.
+
+    It has a session of its own, so that a Ctrl-C meant for the parent leaves it answering while the parent drains. Raises
+    `InfrastructureError` where it does not come up.
+    """
+    command = [sys.executable, "-m", "harness.simulator", "--stdin"]
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
+    )
+    try:
+        return SimulatorProcess(child, _greet(child, config or Config()))
+    except BaseException:
+        _end(child)
+        raise
+
+
+def _greet(child: subprocess.Popen[str], config: Config) -> str:
+    """Hand over the configuration; the child's first line is its base URL."""
+    assert child.stdin is not None and child.stdout is not None  # noqa: S101  both are pipes
+    try:
+        child.stdin.write(config.to_json() + "\n")
+        child.stdin.flush()
+    except BrokenPipeError as error:
+        raise InfrastructureError(f"the simulator ended before it could start: {error}") from error
+    ready, _, _ = select.select([child.stdout], [], [], READY_WITHIN_S)
+    url = child.stdout.readline().strip() if ready else ""
+    if not url:
+        state = "ended with exit code " + str(child.wait()) if ready else f"said nothing within {READY_WITHIN_S:g} s"
+        raise InfrastructureError(f"the simulator did not start: it {state}; its own words are above")
+    return url
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    if child.stdin is not None and not child.stdin.closed:
+        try:
+            child.stdin.close()
+        except BrokenPipeError:
+            # The child went first, with bytes of ours unread; there is nobody left to tell.
+            child.kill()
+    try:
+        child.wait(GONE_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if child.stdout is not None:
+        child.stdout.close()

@@ -1,0 +1,157 @@
+"""Cases: written out, or in .jsonl, .csv and .yaml files; a million of them in sixteen bytes each.
+
+Loading reads every row once, to check it, to check that ids are unique, and to remember where the selected ones are. What a
+.jsonl file holds is then read from disk row by row, as it is asked for; the others are kept. A case without an id gets one that
+is derived from its variables, so that it is the same whatever is added around it.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+import orjson
+
+from harness.config.diagnostics import shown_path
+from harness.errors import InfrastructureError
+from harness.suite.model import Case
+
+_MASK = 2**64 - 1
+_READ = 4_096
+_ORDERED = 1 << 15
+
+
+class Source(Protocol):
+    """Where some of the cases are."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Case: ...
+
+
+class Cases(Sequence[Case]):
+    """The selected cases of an eval, in the order written. Indexing reads .jsonl rows from disk.
+
+    `digest` is a hash over all of them (id and content) that does not depend on their order. Raises InfrastructureError on
+    indexing where a file has changed since it was checked.
+    """
+
+    def __init__(self, sources: Sequence[Source], digest: int) -> None:
+        self._sources = tuple(sources)
+        self._ends = list(accumulate(len(source) for source in sources))
+        self.digest = f"{digest & _MASK:016x}"
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Case, ...]: ...
+    def __getitem__(self, index: int | slice) -> Case | tuple[Case, ...]:
+        if isinstance(index, slice):
+            return tuple(self[each] for each in range(*index.indices(len(self))))
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError(f"case {index} of {len(self)}")
+        source = bisect_right(self._ends, position)
+        return self._sources[source][position - (self._ends[source - 1] if source else 0)]
+
+
+class Rows:
+    """Cases of one .jsonl file, by the byte each row begins at; `parse` makes a row a case."""
+
+    def __init__(self, path: Path, offsets: array[int], parse: Callable[[bytes], Case]) -> None:
+        self._path = path
+        self._offsets = offsets
+        self._parse = parse
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._checked = self._stamp()
+        weakref.finalize(self, os.close, self._file)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __getitem__(self, index: int) -> Case:
+        row = self._row(self._offsets[index])
+        if self._stamp() != self._checked:
+            raise InfrastructureError(
+                f"{shown_path(self._path)} was changed while it was in use; leave the cases as they are until the run has ended"
+            )
+        return self._parse(row)
+
+    def _row(self, offset: int) -> bytes:
+        """The row that begins at `offset`. pread needs no position, so that threads can share the file."""
+        row = os.pread(self._file, _READ, offset)
+        while b"\n" not in row and (more := os.pread(self._file, len(row), offset + len(row))):
+            row += more
+        return row.partition(b"\n")[0]
+
+    def _stamp(self) -> tuple[int, int]:
+        status = os.fstat(self._file)
+        return status.st_size, status.st_mtime_ns
+
+
+class Ids:
+    """The ids of an eval's cases as 64-bit hashes: enough to find a duplicate, and to ask whether an id is there.
+
+    Ordering them makes Python integers of them, so only about `_ORDERED` are put in order at a time.
+    """
+
+    def __init__(self) -> None:
+        self._hashes: array[int] = array("Q")
+
+    def add(self, case_id: str) -> None:
+        """Note one more id."""
+        self._hashes.append(_hash_of(case_id))
+
+    def repeated(self) -> set[int]:
+        """The hashes noted more than once."""
+        parts = 1 + len(self._hashes) // _ORDERED
+        return {one for part in range(parts) for one, other in pairwise(self._part(part, parts)) if one == other}
+
+    def _part(self, part: int, parts: int) -> list[int]:
+        return sorted([hashed for hashed in self._hashes if hashed % parts == part])
+
+    def __contains__(self, case_id: str) -> bool:
+        return _hash_of(case_id) in self._hashes
+
+
+def _hash_of(case_id: str) -> int:
+    return hash64(case_id.encode("utf-8", "surrogatepass"))
+
+
+def hash64(data: bytes) -> int:
+    """A 64-bit hash that is the same on every machine and in every process."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+
+
+def canonical(value: Any) -> bytes:
+    """One byte string for one value: JSON with sorted keys; `repr` for what JSON cannot hold (lone surrogates)."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return repr(value).encode("utf-8", "surrogatepass")
+
+
+def derived_id(variables: Mapping[str, Any]) -> str:
+    """The id of a case that has none: a hash of its variables, so that a corrected `expected` leaves it the same."""
+    return blake2b(canonical(variables), digest_size=6).hexdigest()
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """(line number from 1, byte offset, row without its newline) of each row of a .jsonl file that is not blank."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            mark = 3 if number == 1 and line.startswith(b"\xef\xbb\xbf") else 0
+            row = line[mark:].strip()
+            if row:
+                yield number, offset + mark, row
+            offset += len(line)

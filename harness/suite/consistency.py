@@ -1,0 +1,170 @@
+"""Checks what the parts of a suite say of one another: filters and gates name only what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from harness.config.diagnostics import Location, Place, Problems, shown, suggestion
+from harness.config.yaml import Document
+from harness.suite import gate_syntax
+from harness.suite.cases.selection import Selection
+from harness.suite.gate_syntax import GateSpec
+from harness.suite.overrides import Filter, Overrides, parse_filter
+from harness.suite.run_settings import RunSpec
+from harness.suite.suite import Eval
+from harness.suite.sweep import Setting
+from harness.suite.targets.target_reader import TargetSpec
+from harness.suite.toolset import calls_of_no_tool
+
+Selections = Mapping[str, Selection]
+
+
+def read_filters(overrides: Overrides, problems: Problems) -> tuple[Filter, ...]:
+    """The filters that can be read."""
+    found = []
+    for text in overrides.filters:
+        try:
+            found.append(parse_filter(text))
+        except ValueError as wrong:
+            problems.add(Place("--filter"), str(wrong))
+    return tuple(found)
+
+
+def check_numbers(overrides: Overrides, problems: Problems) -> None:
+    """Note counts of the command line that are none."""
+    for option, value in (("limit", overrides.limit), ("repeats", overrides.repeats), ("concurrency", overrides.concurrency)):
+        if value is not None and value < 1:
+            problems.add(Place(f"--{option}"), f"should be 1 or more, not {value}")
+    if overrides.budget is not None and overrides.budget < 0:
+        problems.add(Place("--budget"), f"should be US dollars from 0 on, not {overrides.budget}")
+
+
+def check_filters(filters: Sequence[Filter], evals: Sequence[Eval], selections: Selections, problems: Problems) -> None:
+    """Note filters that name nothing there is."""
+    known: Mapping[str, Collection[str]] = {
+        "tag": {tag for each in selections.values() for tag in each.tags},
+        "prompt": {prompt.id for each in evals for prompt in each.prompts},
+        "eval": {each.name for each in evals},
+    }
+    for each in filters:
+        if each.key == "id":
+            if not any(each.value in selection.ids for selection in selections.values()):
+                problems.add(Place("--filter"), f"no case has the id `{each.value}`; {_nearest_id(each.value, evals)}")
+        elif each.value not in known[each.key]:
+            problems.add(
+                Place("--filter"), f"no {each.key} is called `{each.value}`; {suggestion(each.value, known[each.key])}"
+            )
+
+
+def _nearest_id(case_id: str, evals: Sequence[Eval]) -> str:
+    """A hint from the first cases that are selected; enough for a typing mistake."""
+    ids = [case.id for each in evals for case in each.cases[:1000]]
+    return suggestion(case_id, ids) if ids else "leave the filter out to see which there are"
+
+
+def selected(filters: Sequence[Filter], evals: Sequence[Eval], problems: Problems) -> tuple[Eval, ...]:
+    """The evals with what the filters leave of them, without those of which nothing is left; notes where that is all."""
+    kept = []
+    for each in evals:
+        prompts = tuple(
+            prompt for prompt in each.prompts if all(one.allows(prompt.id) for one in filters if one.key == "prompt")
+        )
+        if prompts and len(each.cases):
+            kept.append(each.model_copy(update={"prompts": prompts}))
+    if evals and not kept and not problems:
+        problems.add(Place("--filter"), "nothing is left to run: no case and prompt pass all filters; loosen one")
+    return tuple(kept)
+
+
+class GateReader:
+    """Reads the suite's gates, and checks that each slice is one there can be."""
+
+    def __init__(self, document: Document, problems: Problems) -> None:
+        self._document = document
+        self._problems = problems
+
+    def read(self, items: Sequence[Any]) -> tuple[GateSpec, ...]:
+        """The gates that can be read."""
+        found = [self._gate(item, ("gates", index)) for index, item in enumerate(items)]
+        return tuple(gate for gate in found if gate is not None)
+
+    def _gate(self, item: Any, at: Location) -> GateSpec | None:
+        place = self._document.place(at)
+        if isinstance(item, dict) and len(item) == 1:
+            name = next(iter(item))
+            if name in gate_syntax.UNSUPPORTED:
+                self._problems.add(
+                    place, f"the gate `{name}:` is not supported by this version; {gate_syntax.UNSUPPORTED[name]}"
+                )
+                return None
+        if not isinstance(item, str):
+            self._problems.add(place, f"a gate is one line such as `pass_rate >= 0.9`, not {shown(item)}")
+            return None
+        try:
+            return gate_syntax.parse(item, place.line, place.column)
+        except ValueError as wrong:
+            self._problems.add(place, str(wrong))
+            return None
+
+    def check(
+        self, found: Sequence[GateSpec], evals: Sequence[Eval], selections: Selections,
+        targets: Sequence[TargetSpec], settings: Sequence[Setting],
+    ) -> None:  # fmt: skip
+        """Note slices that no trial of the whole suite (whatever is selected of it) falls into."""
+        known: dict[str, Collection[Any]] = {
+            "tag": {tag for each in selections.values() for tag in each.tags},
+            "prompt": {prompt.id for each in evals for prompt in each.prompts},
+            "eval": {each.name for each in evals},
+            "target": {target.name for target in targets},
+        }
+        for gate in found:
+            for name, value in gate.slice.items():
+                if name == "case":
+                    if not any(str(value) in selection.ids for selection in selections.values()):
+                        self._note(gate, f"no case has the id `{value}`; correct or remove the slice")
+                elif name in known:
+                    if value not in known[name]:
+                        self._note(gate, f"no {name} is called `{value}`; {suggestion(str(value), known[name])}")
+                else:
+                    self._check_setting(gate, name, value, [setting.get(name) for setting in settings])
+
+    def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
+        """Note gates on what a run of this kind never measures: they would be judged only when all of it is paid."""
+        for gate in found:
+            if gate.metric in ("latency", "ttft") and run.mode == "batch":
+                self._note(gate, "answers in batches have no latency; leave the gate, or `mode: batch`, out")
+            elif gate.metric == "ttft" and not run.stream:
+                self._note(gate, "answers that are not streamed have no time to first token; leave it, or `stream: false`, out")
+
+    def _check_setting(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
+        values = [each for each in swept if each is not None]
+        if not values:
+            self._note(gate, f"`{name}` is not swept, so it cannot slice; remove it")
+        elif value not in values:
+            self._note(gate, f"`{name}` is never {shown(value)}; {suggestion(str(value), {str(each) for each in values})}")
+
+    def _note(self, gate: GateSpec, message: str) -> None:
+        self._problems.add(Place(self._document.path, gate.line, gate.column), f"the gate `{gate.text}`: {message}")
+
+
+def warnings_of(
+    evals: Sequence[Eval], targets: Sequence[TargetSpec], sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int
+) -> list[str]:
+    """What is not wrong, but probably not meant."""
+    found = [
+        f"the target `{each.name}` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`"
+        for each in targets
+        if each.functions is not None
+    ]
+    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not _is_graded(each)]
+    for each in evals:
+        found += [f"the eval `{each.name}`: {sentence}" for sentence in calls_of_no_tool(each.toolset, each.graders)]
+    fixed = any(isinstance(point.get("seed"), dict) for point in (sampling, *settings))
+    if fixed and repeats > 1:
+        found.append(f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write `seed: s` to vary it")
+    return found
+
+
+def _is_graded(each: Eval) -> bool:
+    return bool(each.graders) or any(turn.graders for prompt in each.prompts for turn in prompt.later)

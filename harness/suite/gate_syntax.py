@@ -1,0 +1,166 @@
+"""The threshold-gate mini-language: `pass_rate{tag=money} >= 90%`, `ttft.p95 <= 1.5s`, `case.pass_rate >= 0.8`.
+
+    gate   = ["case."] metric ["." stat] ["." bound] ["{" name "=" value {"," name "=" value} "}"] op value
+    stat   = p50 | p90 | p95 | p99 | mean | max          bound = low | high          op = >= | <= | > | < | ==
+
+A gate only says what must hold; `analysis` decides whether it does.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.config import units
+from harness.config.diagnostics import suggestion
+from harness.config.sampling import Sampling
+
+Stat = Literal["p50", "p90", "p95", "p99", "mean", "max"]
+Bound = Literal["low", "high"]
+Operator = Literal[">=", "<=", ">", "<", "=="]
+
+STATS = ("p50", "p90", "p95", "p99", "mean", "max")
+BOUNDS = ("low", "high")
+AXES = ("tag", "target", "prompt", "eval", "case")
+COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq,
+}  # fmt: skip
+
+UNSUPPORTED = {
+    "no_drop": "gate on a threshold such as `pass_rate >= 0.9`",
+    "proven_no_drop": "gate on a threshold such as `pass_rate.low >= 0.9`",
+}
+
+_GATE = re.compile(
+    r"""\s*(?P<case>case\.)?(?P<metric>[A-Za-z_]\w*)(?P<suffixes>(?:\.\w+)*)
+        \s*(?:\{(?P<slice>[^}]*)\})?\s*(?P<op>>=|<=|==|>|<)\s*(?P<value>\S.*?)\s*""",
+    re.VERBOSE,
+)
+_PAIR = re.compile(r'\s*(\w+)\s*=\s*(?:"([^"]*)"|([^,"]*?))\s*')
+
+
+class _Metric(NamedTuple):
+    read: Callable[[Any], Any]
+    needs_stat: bool = False
+    bounded: bool = False
+    per_case: bool = False
+
+
+METRICS: Mapping[str, _Metric] = {
+    "pass_rate": _Metric(units.share, bounded=True, per_case=True),
+    "score": _Metric(units.share, bounded=True, per_case=True),
+    "error_rate": _Metric(units.share, bounded=True, per_case=True),
+    "errors": _Metric(units.count, per_case=True),
+    "ungraded": _Metric(units.count, per_case=True),
+    "cost": _Metric(units.money, per_case=True),
+    "cost_per_request": _Metric(units.money, per_case=True),
+    "latency": _Metric(units.duration, needs_stat=True, bounded=True, per_case=True),
+    "ttft": _Metric(units.duration, needs_stat=True, bounded=True, per_case=True),
+    "tokens": _Metric(units.count),
+    "input_tokens": _Metric(units.count),
+    "output_tokens": _Metric(units.count),
+}
+"""What can be gated: how its values are written, whether it needs a statistic, has an interval, can be asked of each case."""
+
+
+class GateSpec(BaseModel):
+    """One gate. `value` is in base units: seconds, US dollars, a fraction, a count.
+
+    `slice` maps tag, target, prompt, eval, case or a sampling parameter to the value the trials must have. `per_case` asks it
+    of every case over its repeats. `stat` is set for latency and ttft alone. `line` and `column` are where the suite says it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str
+    metric: str
+    stat: Stat | None = None
+    bound: Bound | None = None
+    slice: dict[str, str | float | int | bool] = {}
+    per_case: bool = False
+    op: Operator
+    value: float
+    line: int | None = None
+    column: int | None = None
+
+    def holds(self, measured: float) -> bool:
+        """Whether `measured`, in base units, is what the gate asks for."""
+        return COMPARE[self.op](measured, self.value)
+
+
+def parse(text: str, line: int | None = None, column: int | None = None) -> GateSpec:
+    """The gate in `text`. Raises ValueError, saying what would be right."""
+    match = _GATE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is no gate; write it like `pass_rate >= 0.9` or `ttft.p95{{tag=money}} <= 1.5s`")
+    name = match["metric"]
+    if name not in METRICS:
+        hint = UNSUPPORTED.get(name)
+        raise ValueError(
+            f"`{name}` is not supported by this version; {hint}" if hint else f"no metric `{name}`; {suggestion(name, METRICS)}"
+        )
+    metric = METRICS[name]
+    stat, bound = _suffixes(name, metric, match["suffixes"])
+    if match["case"] and not metric.per_case:
+        raise ValueError(f"`{name}` cannot be asked of each case; remove `case.`")
+    return GateSpec(
+        text=text.strip(), metric=name, stat=stat, bound=bound, slice=_slice(match["slice"]), per_case=bool(match["case"]),
+        op=match["op"], value=_value(name, metric, match["value"]), line=line, column=column,
+    )  # fmt: skip
+
+
+def _suffixes(name: str, metric: _Metric, suffixes: str) -> tuple[Any, Any]:
+    stat = bound = None
+    for suffix in suffixes.split(".")[1:]:
+        if suffix in STATS and metric.needs_stat and stat is None and bound is None:
+            stat = suffix
+        elif suffix in BOUNDS and metric.bounded and bound is None:
+            bound = suffix
+        else:
+            choices = [*(STATS if metric.needs_stat else ()), *(BOUNDS if metric.bounded else ())]
+            raise ValueError(f"`{name}` has no `.{suffix}`; {suggestion(suffix, choices)}")
+    if metric.needs_stat and stat is None:
+        raise ValueError(f"say which {name}: `{name}.p50`, `.p90`, `.p95`, `.p99`, `.mean` or `.max`")
+    return stat, bound
+
+
+def _slice(text: str | None) -> dict[str, Any]:
+    pairs: dict[str, Any] = {}
+    for part in _split(text):
+        match = _PAIR.fullmatch(part)
+        if not match:
+            raise ValueError(f"`{part.strip()}` is no part of a slice; write {{tag=money}} or {{target=scout, temperature=0}}")
+        name, quoted, plain = match.groups()
+        if name in pairs:
+            raise ValueError(f"the slice names `{name}` twice; use one gate for each value")
+        pairs[name] = quoted if quoted is not None else _slice_value(name, plain)
+    return pairs
+
+
+def _split(text: str | None) -> list[str]:
+    """The parts between commas that stand outside quotes."""
+    return [] if text is None else re.findall(r'(?:"[^"]*"|[^,"])+', text) or [text]
+
+
+def _slice_value(name: str, text: str) -> Any:
+    if name in AXES:
+        return text
+    if name not in Sampling.model_fields:
+        raise ValueError(f"no slice by `{name}`; {suggestion(name, [*AXES, *Sampling.model_fields])}")
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _value(name: str, metric: _Metric, text: str) -> float:
+    try:
+        return float(metric.read(text))
+    except ValueError as error:
+        raise ValueError(f"the value of `{name}` {error}") from None

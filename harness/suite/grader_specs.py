@@ -1,0 +1,281 @@
+"""Graders as a suite writes them (`json`, `{equals: x}`, `{number: {expected: 3}, weight: 2}`) into `GraderSpec`s.
+
+The registry says which graders there are and what arguments each takes. An argument that holds a template is checked when it is
+filled in, every other one now. Files that arguments name are resolved here, because graders open none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from harness import registry
+from harness.config import templates
+from harness.config.diagnostics import Location, Locator, Place, Problems, shown, shown_path, suggestion
+from harness.config.fields import checked_name, explain, inside
+from harness.config.units import share
+from harness.suite.code_references import FUNCTION, file_of_function
+from harness.suite.files import Files
+from harness.suite.model import Asking, GraderSpec
+
+OPTIONS = ("id", "weight", "threshold")
+COMBINATORS = ("not", "all", "any")
+UNSUPPORTED = {
+    "pairwise": "judge each answer by a rubric, with `judge`",
+}
+
+_TEXT_FILE = re.compile(r"[^\n{}]+\.(?:md|markdown|txt)")
+
+
+class GraderKind(Protocol):
+    """What the registry holds for a grader, as far as a suite is concerned."""
+
+    @property
+    def name(self) -> str:
+        """Its name in suites."""
+
+    @property
+    def arguments(self) -> type[BaseModel]:
+        """The model of its arguments."""
+
+    @property
+    def file(self) -> str | None:
+        """The argument that may name a file instead of holding a value."""
+
+    @property
+    def asks(self) -> str | None:
+        """The argument that names a target the grader asks."""
+
+    def spelled_out(self, bare: Any) -> dict[str, Any]:
+        """The long form of what stands behind its name. Raises ValueError."""
+
+
+class _Written(NamedTuple):
+    """One grader as written: its name, what stands behind it, its options, and where all that stands."""
+
+    name: str
+    bare: Any
+    options: Mapping[str, Any]
+    at: Location
+
+
+class GraderReader:
+    """Reads the graders of one document, whose folder is `base`; `asked` is whom they ask, as far as was read."""
+
+    def __init__(self, files: Files, base: Path, locator: Locator, problems: Problems) -> None:
+        self._files = files
+        self._base = base
+        self._locator = locator
+        self._problems = problems
+        self.asked: list[Asking] = []
+
+    def read(self, items: Sequence[Any], at: Location) -> list[GraderSpec]:
+        """The graders listed at `at`; those without an id of their own have an empty one (see `named`)."""
+        found = [self._spec(item, (*at, index)) for index, item in enumerate(items)]
+        return [spec for spec in found if spec is not None]
+
+    def named(self, specs: Sequence[GraderSpec], at: Location) -> tuple[GraderSpec, ...]:
+        """The set with ids: a grader's own, else its type, numbered from the second on. Notes ids given twice."""
+        taken = [spec.id for spec in specs if spec.id]
+        for name in sorted({name for name in taken if taken.count(name) > 1}):
+            self._problems.add(self._locator.place(at), f"two graders have the id `{name}`; give each its own")
+        return tuple(spec if spec.id else _renamed(spec, _free_name(spec.type, taken)) for spec in specs)
+
+    def _spec(self, item: Any, at: Location) -> GraderSpec | None:
+        written = self._written(item, at)
+        if written is None:
+            return None
+        arguments = self._arguments(written)
+        options = {name: self._option(name, value, at) for name, value in written.options.items()}
+        return GraderSpec(
+            type=written.name,
+            arguments=arguments,
+            id=options.get("id") or "",
+            weight=1.0 if options.get("weight") is None else options["weight"],
+            threshold=options.get("threshold"),
+            templated=any(templates.templates_in(arguments)),
+        )
+
+    def _written(self, item: Any, at: Location) -> _Written | None:
+        if isinstance(item, str):
+            return self._known(_Written(item, None, {}, at))
+        if not isinstance(item, dict):
+            self._wrong(at, f"a grader is its name, or its name and arguments such as {{contains: sorry}}, not {shown(item)}")
+            return None
+        names = [key for key in item if key not in OPTIONS]
+        if len(names) != 1:
+            listed = ", ".join(f"`{name}`" for name in names) or "none"
+            self._wrong(at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}")
+            return None
+        options = {key: value for key, value in item.items() if key in OPTIONS}
+        return self._known(_Written(names[0], item[names[0]], options, at))
+
+    def _known(self, written: _Written) -> _Written | None:
+        name = written.name
+        if registry.known("graders", name):
+            return written
+        place = self._locator.place((*written.at, name), key=True)
+        if name in UNSUPPORTED:
+            self._problems.add(place, f"the grader `{name}` is not supported by this version; {UNSUPPORTED[name]}")
+        else:
+            self._problems.add(place, f"there is no grader `{name}`; {suggestion(name, registry.names('graders'))}")
+        return None
+
+    def _option(self, name: str, value: Any, at: Location) -> Any:
+        try:
+            return _OPTION_READERS[name](value)
+        except ValueError as wrong:
+            self._wrong((*at, name), f"`{name}` {wrong}")
+            return None
+
+    def _arguments(self, written: _Written) -> dict[str, Any]:
+        kind: GraderKind = registry.load("graders", written.name)
+        at = (*written.at, written.name)
+        try:
+            arguments = kind.spelled_out(written.bare)
+        except ValueError as wrong:
+            self._problems.add(self._locator.place(at), str(wrong))
+            return {}
+        before = len(self._problems)
+        if written.name in COMBINATORS:
+            arguments = self._combined(arguments, at)
+        elif kind.file in arguments:
+            arguments[kind.file] = self._opened(written.name, arguments[kind.file], (*at, kind.file))
+        if len(self._problems) == before:  # else what is inside is wrong, and the whole would say it again
+            checked = self._check(kind, arguments, at)
+            if kind.asks is not None and checked is not None:
+                self._note_asked(arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks))
+        return arguments
+
+    def _note_asked(self, target: Any, sampling: Mapping[str, Any], at: Location) -> None:
+        place = self._locator.place(at)
+        if not isinstance(target, str) or templates.is_template(target):
+            self._problems.add(place, "a target cannot be a template: a case's data must not choose who is asked; name it")
+        else:
+            self.asked.append(Asking(target, sampling, place))
+
+    def _combined(self, arguments: dict[str, Any], at: Location) -> dict[str, Any]:
+        """The arguments of a combinator, its parts checked and in the long form."""
+        if "grader" in arguments:
+            return {**arguments, "grader": self._part(arguments["grader"], (*at, "grader"))}
+        parts = arguments.get("graders")
+        if isinstance(parts, list):
+            return {**arguments, "graders": [self._part(part, (*at, "graders", index)) for index, part in enumerate(parts)]}
+        return arguments
+
+    def _part(self, item: Any, at: Location) -> Any:
+        if isinstance(item, dict) and "weight" in item:
+            self._problems.add(
+                self._locator.place((*at, "weight"), key=True), "a part of a grader has no weight; weigh the whole"
+            )
+        written = self._written(item, at)
+        if written is None:
+            return None
+        options = {name: self._option(name, value, at) for name, value in written.options.items()}
+        return {written.name: self._arguments(written) or None, **options}
+
+    def _check(self, kind: GraderKind, arguments: dict[str, Any], at: Location) -> BaseModel | None:
+        """The arguments as the grader's own model has them; None where it finds something wrong, which is noted.
+
+        Noted is also a template that cannot be read; what is wrong because a template is not filled in yet is not.
+        """
+        for location, text in templates.templates_in(arguments):
+            self._check_template(text, self._locator.place((*at, *location)))
+        readers: dict[int, type[BaseModel]] = {id(arguments): kind.arguments}
+        try:
+            return kind.arguments.model_validate(arguments, context=readers)
+        except ValidationError as invalid:
+            for error in invalid.errors(include_url=False):
+                if not _waits_for_rendering(error, arguments):
+                    self._problems.add(*explain(error, arguments, self._locator, at, readers))
+            return None
+
+    def _opened(self, name: str, value: Any, at: Location) -> Any:
+        """What an argument that may name a file stands for: the JSON in it, or a function's absolute address."""
+        place = self._locator.place(at)
+        if not isinstance(value, str):
+            return templates.Verbatim(value) if isinstance(value, dict) else value
+        if name == "python":
+            return self._function(value, place)
+        if name == "judge":
+            return self._rubric(value, place)
+        if templates.is_template(value):
+            return value
+        loaded = self._files.json(value, self._base, place)
+        return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
+
+    def _rubric(self, value: str, place: Place) -> str:
+        """A rubric as it is, or what the file of that name (.md, .markdown, .txt) holds: a template like any other."""
+        if not _TEXT_FILE.fullmatch(value):
+            return value
+        path = self._files.file(value, self._base, place)
+        text = None if path is None else self._files.text(path, place)
+        if path is None or text is None:
+            return value
+        self._check_template(text, Place(shown_path(path), 1, 1))
+        return text
+
+    def _check_template(self, text: str, place: Place) -> None:
+        try:
+            templates.compile(text, place)
+        except templates.TemplateError as unreadable:
+            self._problems.add(unreadable.place, unreadable.message)
+
+    def _function(self, value: str, place: Place) -> str:
+        if templates.is_template(value):
+            self._problems.add(
+                place, "a grader's file cannot hold a template: a case's data must not choose what runs; name it"
+            )
+        match = FUNCTION.fullmatch(value)
+        if templates.is_template(value) or not match:
+            return value
+        path = file_of_function(match["file"], match["name"], self._files, self._base, place, self._problems)
+        return value if path is None else f"{path}:{match['name']}"
+
+    def _wrong(self, at: Location, message: str) -> None:
+        self._problems.add(self._locator.place(at), message)
+
+
+def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
+    """Whether the error is about a value that is not there before its templates are filled in."""
+    return error["type"] not in ("missing", "extra_forbidden") and any(templates.templates_in(inside(arguments, error["loc"])))
+
+
+def grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
+    """The variables that grader arguments use, `expected` among them, and which grader does."""
+    needs: dict[str, str] = {}
+    for spec in graders:
+        for _, text in templates.templates_in(spec.arguments):
+            try:
+                names = templates.compile(text).variables
+            except templates.TemplateError:
+                continue  # said where it stands
+            needs.update(dict.fromkeys(names, f"the grader `{spec.id}`"))
+    return needs
+
+
+def _weight(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"should be a number from 0 on (0 only reports), not {shown(value)}")
+    return float(value)
+
+
+_OPTION_READERS: Mapping[str, Callable[[Any], Any]] = {"id": checked_name, "weight": _weight, "threshold": share}
+
+
+def _free_name(base: str, taken: list[str]) -> str:
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}"
+    taken.append(name)
+    return name
+
+
+def _renamed(spec: GraderSpec, name: str) -> GraderSpec:
+    return spec.model_copy(update={"id": name})

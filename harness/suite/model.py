@@ -1,0 +1,145 @@
+"""The parts of a loaded suite: prompts, graders and cases, checked, resolved and immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
+from pydantic import BaseModel, ConfigDict
+
+from harness.config.diagnostics import Place
+from harness.config.templates import Template, TemplateError
+from harness.model import Image, Message, Text
+
+if TYPE_CHECKING:
+    from harness.suite.multimodal import Illustrated
+
+TurnRole = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class LaterTurn:
+    """What the user says (and shows) after an answer; the graders of the answer to it, and whom they ask.
+
+    Without `text` nothing is said, and the graders judge the first answer; only the first turn can be so.
+    """
+
+    text: Template | Illustrated | None
+    graders: tuple[GraderSpec, ...] = ()
+    asked: tuple[Asking, ...] = ()
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names every case must give a value for what is said."""
+        return frozenset() if self.text is None else self.text.variables
+
+    def content(self, variables: Mapping[str, Any], folder: Path | None) -> str | tuple[Text | Image, ...] | None:
+        """What is said for one case's variables, None where nothing is; `folder` is its file's. Raises TemplateError."""
+        if self.text is None:
+            return None
+        return self.text.render(variables) if isinstance(self.text, Template) else self.text.content(variables, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Turns to fill in, or plain text to be completed; `place` is where the prompt stands, for messages.
+
+    `raw` says that the text holds the chat template's tokens itself. `later` is what the user says after the answers.
+    """
+
+    id: str
+    turns: tuple[tuple[TurnRole, Template | Illustrated], ...]
+    place: Place
+    text: Template | None = None
+    raw: bool = False
+    later: tuple[LaterTurn, ...] = ()
+
+    def render(self, variables: Mapping[str, Any], folder: Path | None = None) -> tuple[Message, ...]:
+        """The messages for one case's variables; `folder` is its file's. Raises TemplateError, naming the prompt."""
+        try:
+            return tuple(
+                [
+                    Message(role, turn.render(variables) if isinstance(turn, Template) else turn.content(variables, folder))
+                    for role, turn in self.turns
+                ]
+            )
+        except TemplateError as error:
+            raise self._named(error) from None
+
+    def render_text(self, variables: Mapping[str, Any]) -> str | None:
+        """The plain text for one case's variables, None where the prompt has turns. Raises TemplateError, naming the prompt."""
+        try:
+            return None if self.text is None else self.text.render(variables)
+        except TemplateError as error:
+            raise self._named(error) from None
+
+    def _named(self, error: TemplateError) -> TemplateError:
+        return TemplateError(f"prompt `{self.id}`: {error.message}", error.place)
+
+    @property
+    def illustrated(self) -> tuple[Illustrated, ...]:
+        """The turns that hold images, but for later ones."""
+        return tuple([turn for _, turn in self.turns if not isinstance(turn, Template)])
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names every case must give a value."""
+        templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
+        return frozenset[str]().union(*(template.variables for template in templates))
+
+
+class GraderSpec(BaseModel):
+    """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.
+
+    Templates are left in place (`templated` says there are some): they are filled in for each case. `id` is unique in its set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    arguments: dict[str, Any] = {}
+    id: str
+    weight: float = 1.0
+    threshold: float | None = None
+    templated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A grader or simulated user asks the target of this name, with these sampling parameters; `place` is where it says so."""
+
+    target: str
+    sampling: Mapping[str, Any]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Sampling parameters that some cases have to themselves, and where the first of these stands."""
+
+    sampling: Mapping[str, Any]
+    place: Place
+
+
+class Case(Struct, frozen=True):
+    """One question's variables and what is expected of the answer.
+
+    `expected` is for graders: no prompt sees it. `sampling` and `graders` are this case's own, else None; its graders replace
+    the eval's. `threshold` is the score from which it passes. `folder` is that of the file the case stands in.
+    `later` are this case's own turns, None for the prompt's; `tools` is what its tools do, by name.
+    """
+
+    id: str
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    expected: Any = None
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float | None = None
+    sampling: Mapping[str, Any] | None = None
+    graders: tuple[GraderSpec, ...] | None = None
+    folder: Path | None = None
+    later: tuple[LaterTurn, ...] | None = None
+    tools: Mapping[str, Any] | None = None

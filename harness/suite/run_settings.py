@@ -1,0 +1,95 @@
+"""How a run is driven (`run:`) and how hard a target may be (`limits:`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec.structs import asdict
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from harness.config.fields import Language
+from harness.config.units import DURATION_SCHEMA, Count, Duration, Flag, Money, Share, Whole
+from harness.model import Timeouts
+
+Unsupported = Literal["refuse", "drop"]
+Concurrency = Annotated[Whole, Field(ge=1, le=10_000)]
+Retries = Annotated[Whole, Field(ge=0, le=100)]
+
+
+class TimeoutSpec(Language):
+    """How long to wait; a bare duration is the total."""
+
+    connect: Duration | None = Field(None, description="To connect (default 10s).")
+    first: Duration | None = Field(None, description="From sending to the first content (default 60s).")
+    idle: Duration | None = Field(None, description="Between two pieces of content (default 30s).")
+    total: Duration | None = Field(None, description="For a whole attempt (default 300s).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_is_total(cls, value: Any) -> Any:
+        return {"total": value} if isinstance(value, str | int | float) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The mapping, or the bare duration."""
+        return {"anyOf": [DURATION_SCHEMA, handler(schema)]}
+
+    def over(self, base: Timeouts) -> Timeouts:
+        """`base`, with what is given here in its place; in seconds."""
+        given = self.model_dump(exclude_none=True)
+        return Timeouts(**{name: given.get(name, getattr(base, name)) for name in type(self).model_fields})
+
+
+class _Complete:
+    """Reads a `TimeoutSpec` and fills in the defaults, so that the run's timeouts are complete."""
+
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            lambda spec: spec.over(Timeouts()),
+            handler.generate_schema(TimeoutSpec),
+            serialization=core_schema.plain_serializer_function_ser_schema(asdict),
+        )
+
+
+class LimitsSpec(Language):
+    """How hard one target may be driven; what is not given is as `run:` says."""
+
+    concurrency: Concurrency | None = Field(None, description="Attempts in flight at once.")
+    rpm: Count | None = Field(None, description="Requests started in any minute.")
+    tpm: Count | None = Field(None, description="Tokens asked for in any minute.")
+    timeout: TimeoutSpec | None = Field(None, description="How long to wait for this target; a bare duration is the total.")
+    retries: Retries | None = Field(None, description="Tries after the first, of what can be retried.")
+
+
+class RunSpec(Language):
+    """How the run is driven: limits for each target, and what the whole run may cost and tolerate."""
+
+    concurrency: Concurrency = Field(8, description="Attempts in flight at once, for each target.")
+    rpm: Count | None = Field(None, description="Requests started in any minute, for each target.")
+    tpm: Count | None = Field(None, description="Tokens asked for in any minute, for each target.")
+    timeout: Annotated[Timeouts, _Complete()] = Field(
+        default_factory=Timeouts, description="How long to wait: {connect, first, idle, total}; a bare duration is the total."
+    )
+    retries: Retries = Field(4, description="Tries after the first, of what can be retried.")
+    budget: Money | None = Field(None, description="US dollars the run may spend; it stops before it would spend more.")
+    mode: Literal["live", "batch"] = Field(
+        "live", description="Ask each question by itself, or many at once in batches that are answered later, without latency."
+    )
+    stream: Flag = Field(True, description="Ask for streamed answers, which is what makes time to first token measurable.")
+    unsupported: Unsupported = Field(
+        "refuse", description="What to do with a parameter that a target cannot take: refuse to run, or drop it and say so."
+    )
+    model_mismatch: Literal["warn", "error"] = Field(
+        "warn", description="What to do where a server says it served another model: warn, or make its answers errors."
+    )
+    seed: Whole = Field(0, description="Fixes the order in which questions are asked.")
+    max_error_rate: Share = Field(
+        0.05, description="The share of errors above which the run counts as an infrastructure failure."
+    )
+
+    @property
+    def streams(self) -> bool:
+        """Whether streamed answers are asked for: a batch has none."""
+        return self.stream and self.mode == "live"

@@ -1,0 +1,1 @@
+"""Targets as a suite writes them, targets.yaml, and the user's own capability table."""

@@ -1,0 +1,107 @@
+"""The user's own capability table: `capabilities.yaml` beside the suite, asked before the one that ships.
+
+An entry says what a model can do where the built-in table is wrong, silent, or does not know it; what it leaves out stays as
+it is there. So a suite for a model of one's own is checked before the run like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from harness import registry
+from harness.config.diagnostics import Place, Problems, shown_path, suggestion
+from harness.config.fields import Language, OneOrMore, read
+from harness.config.sampling import Sampling
+from harness.config.units import Count, Flag, Number, Text, Whole
+from harness.suite.files import Files
+
+ABILITIES_FILE = "capabilities.yaml"
+
+_Texts = Annotated[list[Text], Field(min_length=1), OneOrMore]
+
+
+class ParameterSpec(Language):
+    """What one sampling parameter may be."""
+
+    type: Literal["number", "integer", "flag_or_count", "word", "strings"] = Field(description="What kind of value it is.")
+    min: Number | None = Field(None, description="The least it may be.")
+    max: Number | None = Field(None, description="The most it may be.")
+    above: Number | None = Field(None, description="What it must be above.")
+    below: Number | None = Field(None, description="What it must be below.")
+    values: list[Text] = Field(default_factory=list, description="The words it may be.")
+    max_items: Whole | None = Field(None, description="How many strings there may be.")
+    not_with: list[Text] = Field(default_factory=list, description="Parameters that are refused beside it.")
+    blank: Flag = Field(True, description="Whether strings may be white space only.")
+
+
+class ImagesSpec(Language):
+    """What images may be."""
+
+    types: list[Text] = Field(default_factory=list, description="Media types, such as image/png; left out: all four.")
+    max_bytes: Count | None = Field(None, description="Bytes of a file.")
+    max_side: Count | None = Field(None, description="Pixels a side.")
+    max_count: Count | None = Field(None, description="How many there may be in a request.")
+
+
+class AbilitySpec(Language):
+    """What the models of one provider that match a pattern can do."""
+
+    provider: Text = Field(description="The provider the models are reached by.")
+    models: _Texts = Field(description="Patterns of the models' ids, such as `my-*`.")
+    api_versions: _Texts | None = Field(None, description="Patterns of the API versions this is about; left out: all.")
+    source: Text = Field(ABILITIES_FILE, description="Where this is known from.")
+    streaming: Flag | None = Field(None, description="Whether answers can be streamed.")
+    vision: Flag | None = Field(None, description="Whether it sees images.")
+    tools: Flag | None = Field(None, description="Whether it calls tools.")
+    json_schema: Flag | None = Field(None, description="Whether answers follow a JSON Schema.")
+    json_object: Flag = Field(True, description="Whether there is a JSON mode without a schema.")
+    guided_json: Flag = Field(False, description="Whether it takes Workers AI's guided_json.")
+    prompt: Flag = Field(False, description="Whether it completes a plain prompt.")
+    batch: Flag = Field(False, description="Whether requests can be sent as a batch.")
+    late_system: Flag = Field(True, description="Whether system text may come after the first turn.")
+    context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
+    max_output: Count | None = Field(None, description="The most tokens an answer may have.")
+    images: ImagesSpec | None = Field(None, description="What images may be.")
+    parameters: dict[str, ParameterSpec | None] = Field(
+        default_factory=dict, description="Sampling parameters by canonical name; null: not taken."
+    )
+
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, name: str) -> str:
+        if not registry.known("providers", name):
+            raise ValueError(f"should name a provider, not {name!r}; {suggestion(name, registry.names('providers'))}")
+        return name
+
+    @field_validator("parameters")
+    @classmethod
+    def _known_parameters(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name in given:
+            if name not in Sampling.model_fields:
+                raise ValueError(f"there is no sampling parameter `{name}`; {suggestion(name, Sampling.model_fields)}")
+        return given
+
+
+def read_abilities(folder: Path, files: Files, problems: Problems) -> tuple[dict[str, Any], ...]:
+    """The entries of the table in `folder` as plain data, none where there is no such file; what is wrong is noted."""
+    path = folder / ABILITIES_FILE
+    place = Place(shown_path(path))
+    found = files.file(ABILITIES_FILE, folder, place) if path.exists() else None
+    document = None if found is None else files.document(found, place)
+    if document is None:
+        return ()
+    if not isinstance(document.value, list):
+        problems.add(document.place(), "a capability table is a list of entries; begin each with `- provider: …`")
+        return ()
+
+    def entries() -> Iterator[dict[str, Any]]:
+        for index, item in enumerate(document.value):
+            spec = read(AbilitySpec, item, document, problems, (index,))
+            if spec is not None:
+                yield spec.model_dump(exclude_unset=True)
+
+    return tuple(entries())

@@ -1,0 +1,82 @@
+"""Targets that are the user's own code: a `python` function, or a `command` and its arguments.
+
+Their files are relative to the suite's folder. What they hold is part of a trial's key, as far as it is named: an edited file
+is another target, so that no stale answer is replayed for it. What a file imports or starts is not seen.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from harness.config.diagnostics import Place, Problems
+from harness.suite.cases.case_index import canonical, hash64
+from harness.suite.code_references import FUNCTION, file_of_function
+from harness.suite.files import Files
+from harness.suite.targets.target_reader import TargetSpec
+
+PYTHON, COMMAND = "python", "command"
+CALLABLES = (PYTHON, COMMAND)
+_ELSEWHERE = ("base_url", "api_key", "headers")
+
+
+def check_callable(spec: TargetSpec, files: Files, base: Path, place: Place, problems: Problems) -> None:
+    """Note what is wrong with a target of one of these providers, and what only such a target may have."""
+    if spec.provider not in CALLABLES:
+        if spec.env:
+            problems.add(
+                place, f"the target `{spec.name}` has `env:`, which is for the providers python and command; remove it"
+            )
+        return
+    for key in _ELSEWHERE:
+        if getattr(spec, key):
+            problems.add(place, f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in `env:`")
+    timeout = spec.limits.timeout
+    if timeout is not None and (timeout.model_fields_set - {"total"}):
+        problems.add(place, f"the target `{spec.name}` runs here: of its timeouts there is only `total`; remove the others")
+    if spec.provider == PYTHON:
+        _check_function(spec, files, base, place, problems)
+    else:
+        _check_program(spec, base, place, problems)
+
+
+def _check_function(spec: TargetSpec, files: Files, base: Path, place: Place, problems: Problems) -> None:
+    match = FUNCTION.fullmatch(spec.model)
+    if match is None:
+        problems.add(place, f"`model` of the python target `{spec.name}` names a file and a function, such as app.py:answer")
+        return
+    file_of_function(match["file"], match["name"], files, base, place, problems)
+
+
+def _check_program(spec: TargetSpec, base: Path, place: Place, problems: Problems) -> None:
+    try:
+        words = shlex.split(spec.model)
+    except ValueError as wrong:
+        problems.add(place, f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a list of words")
+        return
+    if program_of(words, base) is None:
+        where = "there is no such program" if "/" in words[0] else "it is not on the PATH"
+        problems.add(place, f"the target `{spec.name}` cannot run `{words[0]}`: {where}, or it is not executable")
+
+
+def program_of(words: list[str], base: Path) -> str | None:
+    """The program's path: on the PATH, or relative to `base` where it has a slash; None where it cannot be run."""
+    return shutil.which(str(base / words[0]) if "/" in words[0] else words[0])
+
+
+def digest(spec: TargetSpec, base: Path) -> str:
+    """A hash of what the files hold that a callable target names; the same on every machine."""
+    named = {name: f"{hash64(content):016x}" for name, content in _files(spec, base)}
+    return f"{hash64(canonical(named)):016x}"
+
+
+def _files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:
+    """The file of the function; or the words of the command, but for absolute paths, that are files: each with its content."""
+    words = [spec.model.rpartition(":")[0]] if spec.provider == PYTHON else shlex.split(spec.model)
+    for word in (each for each in words if each and not each.startswith("/")):
+        with suppress(OSError, ValueError):  # no file, or none that can be read: then it is a word like any other
+            if (base / word).is_file():
+                yield word, (base / word).read_bytes()

@@ -1,0 +1,246 @@
+"""Targets: what a suite says of the thing under test, and where it finds one that it only names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+from harness import registry
+from harness.config.diagnostics import Place, Problems, suggestion
+from harness.config.fields import Language, Names, read
+from harness.config.sampling import Parameters
+from harness.config.units import Count, Delay, Money, Number, Text, Whole
+from harness.config.yaml import Document, parse
+from harness.suite.run_settings import LimitsSpec, Unsupported
+
+SIMULATOR = "simulator"
+FUNCTION_FORMATS = ("cloudflare", "cloudflare-gateway")
+"""The providers whose format has the deprecated `functions`."""
+
+_VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def _variable_name(value: str) -> str:
+    if not _VARIABLE_NAME.fullmatch(value):  # the value may be a secret: it is not shown
+        raise ValueError("is the name of an environment variable, such as OPENAI_API_KEY, never the key itself")
+    return value
+
+
+def _model(value: Any, info: ValidationInfo) -> Any:
+    """A list of words is a command's; it is kept as a shell would be given it, which no shell is."""
+    if isinstance(value, list):
+        if info.data.get("provider") != "command":
+            raise ValueError("is a list only where the provider is command: the program and its arguments")
+        if not value or not all(isinstance(word, str) and word for word in value):
+            raise ValueError("should be the program and its arguments, each as text (quote numbers)")
+        value = shlex.join(value)
+    if isinstance(value, str) and "${" in value:
+        raise ValueError("cannot read the environment; `${NAME}` works only in base_url and headers")
+    return value
+
+
+def _checked_references(value: str) -> str:
+    if "$" in _REFERENCE.sub("", value):
+        raise ValueError("holds a `$` that is no `${NAME}` of an environment variable")
+    return value
+
+
+def _address(value: str) -> str:
+    plain = _REFERENCE.sub("x", _checked_references(value))
+    if not value.startswith("${") and not re.match(r"https?://[^/\s]", plain):
+        raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
+    if "@" in urlsplit(plain).netloc:  # not shown either
+        raise ValueError("holds a user name or password; give the API key's variable as `api_key:`")
+    return value
+
+
+def _header_values(headers: dict[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+            raise ValueError(f"holds `{name}`, which no HTTP header can be: one line of printable characters")
+        if name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
+            raise ValueError(f"gives a secret for `{name}` itself; name an environment variable, as in ${{MY_TOKEN}}")
+        _checked_references(value)
+    return headers
+
+
+def _provider_name(value: str) -> str:
+    if value != SIMULATOR and not registry.known("providers", value):
+        raise ValueError(
+            f"should name a provider, not {value!r}; {suggestion(value, [*registry.names('providers'), SIMULATOR])}"
+        )
+    return value
+
+
+class PriceSpec(Language):
+    """What tokens cost, in US dollars per million."""
+
+    input: Money = Field(description="Per million input tokens.")
+    output: Money = Field(description="Per million output tokens.")
+    cache_read: Money | None = Field(None, description="Per million input tokens read from the provider's cache.")
+    cache_write: Money | None = Field(None, description="Per million input tokens written to the provider's cache.")
+    cache_write_1h: Money | None = Field(None, description="Per million input tokens written to the cache for an hour.")
+    per_request: Money = Field(Decimal(0), description="US dollars for each request, whatever its tokens.")
+
+
+class SimulatorSpec(Language):
+    """How the simulator behaves for this target."""
+
+    api: Literal[
+        "cloudflare",
+        "cloudflare-chat",
+        "cloudflare-gateway",
+        "gemini",
+        "mistral",
+        "openai",
+        "openai-responses",
+        "vllm",
+        "anthropic",
+    ] = Field("cloudflare", description="Which provider's wire format it speaks.")
+    seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")
+    ttft: Delay | None = Field(None, description="Mean time to the first token.")
+    inter_token: Delay | None = Field(None, description="Mean time between tokens.")
+    jitter: Annotated[Number, Field(ge=0)] | None = Field(None, description="Spread of both: the sigma of a log-normal factor.")
+    faults: list[dict[str, Any]] = Field(default_factory=list, description="Faults to inject (`harness simulate --help`).")
+
+
+class FunctionSpec(Language):
+    """A function of Workers AI's embedded function calling, which it has deprecated."""
+
+    name: Text = Field(description="The function's name.")
+    code: Text = Field(description="Its JavaScript.")
+
+
+class TargetSpec(Language):
+    """The thing under test: a model, and how it is reached."""
+
+    mistaken: ClassVar[Mapping[str, str]] = {
+        "key": "give the variable's name as `api_key:`",
+        "tools": "give the eval `tools:`",
+    }
+
+    name: Names = Field(description="Its name in results.")
+    provider: Annotated[Text, AfterValidator(_provider_name)] = Field(
+        description="The wire format it speaks: anthropic, cloudflare, openai, …, simulator; or python, command: your code."
+    )
+    model: Annotated[Text, Field(min_length=1), BeforeValidator(_model, json_schema_input_type=str | list[str])] = Field(
+        description="The model's id, as its provider spells it; app.py:function (python), or a program and its words (command)."
+    )
+    base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
+        None, description="Where it is; default: the provider's own address. May hold ${VARIABLE}."
+    )
+    api_key: Annotated[Text, AfterValidator(_variable_name)] | None = Field(
+        None, description="The name of the environment variable that holds the API key; never the key itself."
+    )
+    api_version: Text | None = Field(
+        None, description="Which version of the provider's API to speak, where it has several; default: the provider's choice."
+    )
+    env: list[Annotated[Text, AfterValidator(_variable_name)]] = Field(
+        default_factory=list, description="Names of the variables its code needs (providers python and command only)."
+    )
+    headers: Annotated[dict[str, Text], AfterValidator(_header_values)] = Field(
+        default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
+    )
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields to add to each request's body, as they are.")
+    functions: Annotated[list[FunctionSpec], Field(min_length=1)] | None = Field(
+        None, description="Deprecated by Workers AI (provider cloudflare only): give `tools:` instead."
+    )
+    sampling: Parameters = Field(default_factory=dict, description="Sampling parameters of this target; the suite's win.")
+    limits: LimitsSpec = Field(default_factory=LimitsSpec, description="How hard this target may be driven.")
+    price: PriceSpec | None = Field(None, description="What it costs, instead of the price catalogue's figure.")
+    context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
+    unsupported: Unsupported | None = Field(None, description="For this target, instead of the run's `unsupported:`.")
+    simulator: SimulatorSpec | None = Field(None, description="How the simulator behaves (provider simulator only).")
+
+    @property
+    def format(self) -> str:
+        """The provider whose wire format is spoken: of a simulated target, the one it plays."""
+        return (self.simulator or SimulatorSpec()).api if self.provider == SIMULATOR else self.provider
+
+    def functions_sent(self) -> list[dict[str, str]]:
+        """The deprecated functions as they stand in a body."""
+        return [each.model_dump() for each in self.functions or ()]
+
+
+class Table:
+    """The targets that can be named: those of `targets.yaml` beside the suite, then the built-in ones.
+
+    Only a target that is named is checked: what is wrong with another one does not stop this suite.
+    """
+
+    def __init__(self, beside: Document | None, problems: Problems) -> None:
+        self._documents = [document for document in (beside, _built_in()) if document is not None]
+        self._problems = problems
+        if beside is not None and not isinstance(beside.value, dict):
+            problems.add(beside.place(), "should map each target's name to what it is")
+
+    def names(self) -> list[str]:
+        """All names there are, sorted."""
+        return sorted({name for document in self._documents if isinstance(document.value, dict) for name in document.value})
+
+    def find(self, name: str, place: Place) -> TargetSpec | None:
+        """The target called `name`, as asked for at `place`; None, with a problem noted, where there is none or it is wrong."""
+        for document in self._documents:
+            if isinstance(document.value, dict) and name in document.value:
+                return self._read(name, document)
+        self._problems.add(place, f"there is no target `{name}` in targets.yaml or built in; {suggestion(name, self.names())}")
+        return None
+
+    def _read(self, name: str, document: Document) -> TargetSpec | None:
+        spec = document.value[name]
+        if not isinstance(spec, dict):
+            self._problems.add(document.place((name,)), f"the target `{name}` should be a mapping of keys to values")
+            return None
+        found = read(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
+        if found is not None:
+            check_target(found, document.place((name,)), self._problems)
+        return found
+
+
+def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
+    """Note what a target's keys cannot mean together."""
+    simulated = spec.provider == SIMULATOR
+    if spec.simulator is not None and not simulated:
+        problems.add(
+            place, f"the target `{spec.name}` has `simulator:` but its provider is {spec.provider}; use one or the other"
+        )
+    if simulated and (spec.base_url or spec.api_key):
+        problems.add(place, f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove them")
+    if spec.functions is not None and spec.format not in FUNCTION_FORMATS:
+        problems.add(place, f"the target `{spec.name}` has `functions:`, which {spec.format} has not; give `tools:` instead")
+    if spec.api_version is not None:
+        _check_api_version(spec, spec.api_version, place, problems)
+
+
+def _check_api_version(spec: TargetSpec, asked: str, place: Place, problems: Problems) -> None:
+    provider = (spec.simulator or SimulatorSpec()).api if spec.provider == SIMULATOR else spec.provider
+    known: tuple[str, ...] = getattr(registry.load("providers", provider), "api_versions", ())
+    if not known:
+        problems.add(place, f"the target `{spec.name}` has `api_version:`, but {provider} has only one; remove it")
+    elif not any(fnmatchcase(asked, pattern) for pattern in known):
+        problems.add(
+            place,
+            f"the target `{spec.name}` has `api_version: {asked}`, which {provider} does not know; {suggestion(asked, known)}",
+        )
+
+
+@cache
+def _built_in() -> Document:
+    problems = Problems()
+    document = parse(files("harness.suite.targets").joinpath("targets.yaml").read_text("utf-8"), "built-in targets", problems)
+    problems.raise_any()
+    if document is None:
+        raise AssertionError("the built-in targets cannot be read")
+    return document

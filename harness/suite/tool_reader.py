@@ -1,0 +1,176 @@
+"""Reads the tools of one document: names, schemas and functions, all checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from harness import registry
+from harness.config import templates
+from harness.config.diagnostics import Location, Place, Problems, shown, shown_path, suggestion
+from harness.config.yaml import Document
+from harness.model import Action, Conversation, Tool
+from harness.suite.cases.case_index import hash64
+from harness.suite.files import Files
+from harness.suite.signatures import Signature, SignatureError, functions_in, signature
+from harness.suite.tool_language import ToolSpec
+from harness.suite.toolset import Toolset
+
+ARGUMENTS = "arguments"
+CHOICES = ("auto", "none", "required")
+
+_FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ANYTHING: Mapping[str, Any] = {"type": "object"}
+
+
+class _Found(NamedTuple):
+    """A function found in its file: where that is, and what it says of itself (None where the schema is written out)."""
+
+    address: str
+    source: str
+    signature: Signature | None
+
+
+class ToolReader:
+    """Reads the `tools:` of one document, whose folder is `base`."""
+
+    def __init__(self, files: Files, base: Path, document: Document, problems: Problems) -> None:
+        self._files = files
+        self._base = base
+        self._document = document
+        self._problems = problems
+        self._taken: dict[str, Place] = {}
+
+    def read(
+        self, items: Sequence[str | ToolSpec | None] | None, choice: str | None, max_turns: int, parallel: bool | None
+    ) -> Toolset | None:
+        """The tools, each with a name of its own; None where there are none. What is wrong is noted."""
+        if items is None:
+            return None
+        specs = [
+            (ToolSpec(function=item) if isinstance(item, str) else item, ("tools", index))
+            for index, item in enumerate(items)
+            if item is not None
+        ]
+        found = [(spec, *read) for spec, at in specs if (read := self._tool(spec, at)) is not None]
+        tools = tuple(tool for _, tool, _ in found)
+        actions = {tool.name: action for _, tool, action in found if action is not None}
+        self._check_choice(choice, [tool.name for tool in tools])
+        return Toolset(
+            tools=tools,
+            conversation=Conversation(actions=actions, max_turns=max_turns),
+            by_case=frozenset(tool.name for tool in tools) - actions.keys(),
+            choice=choice,
+            parallel=parallel,
+            needs=self._needs(specs),
+            place=self._document.place(("tools",), key=True),
+        )
+
+    def _tool(self, spec: ToolSpec, at: Location) -> tuple[Tool, Action | None] | None:
+        found = None if spec.function is None else self._function(spec.function, spec, at)
+        name = spec.name or (spec.function or "").rpartition(":")[2]
+        if not _NAME.fullmatch(name):
+            self._wrong(at, f"{shown(name)} cannot name a tool; give it a `name:` of letters, digits, `_` and `-`")
+            return None
+        if not self._is_new(name, at):
+            return None
+        said = found.signature if found and found.signature else Signature("", dict(_ANYTHING))
+        parameters = said.parameters if spec.parameters is None else self._parameters(spec.parameters, (*at, "parameters"))
+        description = said.description if spec.description is None else spec.description
+        return Tool(name, description, parameters), self._action(spec, found, at)
+
+    def _is_new(self, name: str, at: Location) -> bool:
+        if name in self._taken:
+            self._wrong(at, f"two tools are called `{name}` (the other is at {self._taken[name]}); rename one with `name:`")
+            return False
+        self._taken[name] = self._document.place(at)
+        return True
+
+    def _action(self, spec: ToolSpec, found: _Found | None, at: Location) -> Action | None:
+        """What calling the tool does; None where each case says so."""
+        if spec.function is not None:
+            address, source = (found.address, found.source) if found else ("", "")
+            return Action(function=address, source=source, timeout=spec.timeout, trusted=spec.trusted)
+        if spec.raises is not None:
+            return Action(raises=spec.raises)
+        if "returns" not in spec.model_fields_set:
+            return None
+        for location, text in templates.templates_in(spec.returns):
+            self._compile(text, self._document.place((*at, "returns", *location)))
+        return Action(returns=spec.returns, templated=any(True for _ in templates.templates_in(spec.returns)))
+
+    def _compile(self, text: str, place: Place) -> None:
+        try:
+            compiled = templates.compile(text, place)
+        except templates.TemplateError as unreadable:
+            self._problems.add(unreadable.place, unreadable.message)
+            return
+        if "expected" in compiled.variables | compiled.optional:
+            self._problems.add(place, "a tool cannot use `expected`: the model would see the answer; remove it")
+
+    def _needs(self, specs: Sequence[tuple[ToolSpec, Location]]) -> dict[str, str]:
+        """The variables that canned results use, and which tool's."""
+        needs: dict[str, str] = {}
+        for spec, _ in specs:
+            for _, text in templates.templates_in(spec.returns):
+                try:
+                    names = templates.compile(text).variables
+                except templates.TemplateError:
+                    continue  # said where it stands
+                needs.update(dict.fromkeys(sorted(names - {ARGUMENTS, "expected"}), f"the tool `{spec.name}`"))
+        return needs
+
+    def _parameters(self, written: Any, at: Location) -> Mapping[str, Any]:
+        """A JSON Schema of type object; `$schema` is left out, since it makes some models answer nothing."""
+        place = self._document.place(at)
+        before = len(self._problems)
+        schema = self._files.json(written, self._base, place) if isinstance(written, str) else written
+        if len(self._problems) > before:
+            return _ANYTHING
+        if not isinstance(schema, dict) or schema.get("type", "object") != "object":
+            self._problems.add(place, f"a tool's parameters are a JSON Schema of type object, not {shown(schema)}")
+            return _ANYTHING
+        try:
+            registry.load("graders", "json_schema").arguments.model_validate({"schema": schema})
+        except ValidationError as invalid:
+            self._problems.add(place, f"`parameters`: {invalid.errors()[0]['ctx']['error']}")
+        return {"type": "object"} | {key: value for key, value in schema.items() if key != "$schema"}
+
+    def _function(self, reference: str, spec: ToolSpec, at: Location) -> _Found | None:
+        place = self._document.place((*at, "function"))
+        match = _FUNCTION.fullmatch(reference)
+        if match is None:
+            self._problems.add(
+                place, f"a tool's function is a file and a name, such as tools.py:lookup, not {shown(reference)}"
+            )
+            return None
+        path = self._files.file(match["file"], self._base, place)
+        text = None if path is None else self._files.text(path, place)
+        if path is None or text is None:
+            return None
+        try:
+            defined = functions_in(text)
+            if match["name"] not in defined:
+                self._problems.add(
+                    place, f"{shown_path(path)} has no function `{match['name']}`; {suggestion(match['name'], defined)}"
+                )
+                return None
+            said = signature(defined[match["name"]]) if spec.parameters is None else None
+        except SignatureError as wrong:
+            self._problems.add(Place(shown_path(path), wrong.line), str(wrong))
+            return None
+        shown_source = f"{path.relative_to(self._files.workspace).as_posix()}:{match['name']}"
+        return _Found(f"{path}:{match['name']}", f"{shown_source}@{hash64(path.read_bytes()):016x}", said)
+
+    def _check_choice(self, choice: str | None, names: Sequence[str]) -> None:
+        if choice is not None and choice not in (*CHOICES, *names):
+            place = self._document.place(("tool_choice",))
+            self._problems.add(place, f"`tool_choice`: {shown(choice)} is no tool; {suggestion(choice, (*CHOICES, *names))}")
+
+    def _wrong(self, at: Location, message: str) -> None:
+        self._problems.add(self._document.place(at), message)

@@ -1,0 +1,117 @@
+"""From an exception of the transport to the Error a person reads: a kind, a sentence with host and cause, retryable or not.
+
+The kinds: `connect` `dns` `tls` `timeout_connect` `timeout_first` `timeout_idle` `timeout_total` `reset` (gone before an
+answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`, `no_api_key`. A host that was never reached is not
+tried again (a wrong address does not heal); one that was, is, until `reach` gives it up as `unreachable`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Literal
+
+import httpx
+
+from harness.model import Error, Timeouts
+from harness.transport.http.decompress import BodyTooLargeError
+from harness.transport.http.h1 import HeadTooLargeError
+from harness.transport.http.sse import EventTooLargeError
+
+Waiting = Literal["first", "idle", "total"]
+
+_GONE = ("Server disconnected", "peer closed connection")  # h11's words, and ours
+_TOO_LONG = "Receive buffer too long"  # h11's
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where an attempt stood when it failed."""
+
+    host: str
+    timeouts: Timeouts
+    reached: bool
+    """Whether this address ever answered in this process."""
+    answering: bool
+    """Whether the answer's headers had come."""
+
+
+def late(waiting: Waiting, scene: Scene) -> Error:
+    """The error of a clock that ran out."""
+    host, timeouts = scene.host, scene.timeouts
+    message = {
+        "first": f"{host} sent no content within {timeouts.first:g} s of the request",
+        "idle": f"{host} sent no further content for {timeouts.idle:g} s",
+        "total": f"{host} had not finished its answer after {timeouts.total:g} s",
+    }[waiting]
+    return Error("transport", f"timeout_{waiting}", message, retryable=True)
+
+
+def failure(error: Exception, scene: Scene) -> Error:
+    """The Error for what the transport, or reading its answer, raised."""
+    host = scene.host
+    match error:
+        case httpx.ConnectTimeout():
+            return _error("timeout_connect", f"no connection to {host} within {scene.timeouts.connect:g} s", retryable=True)
+        case httpx.TimeoutException():
+            return late("first", scene)
+        case httpx.ConnectError() | httpx.ProxyError():
+            return _unconnected(error, scene)
+        case HeadTooLargeError() | BodyTooLargeError() | EventTooLargeError():
+            return _error("too_large", f"{host} sent more than is accepted: {error}")
+        case httpx.RemoteProtocolError() if str(error).startswith(_TOO_LONG):
+            return _error("too_large", f"{host} sent more than is accepted: headers without end")
+        case httpx.RemoteProtocolError() if str(error).startswith(_GONE):
+            return _gone("it closed the connection", scene)
+        case httpx.NetworkError():
+            return _gone(_reason(error), scene)
+        case _:
+            return _error("protocol", f"{host} did not answer in HTTP as expected: {str(error) or type(error).__name__}")
+
+
+def _error(kind: str, message: str, *, retryable: bool = False) -> Error:
+    return Error("transport", kind, message, retryable)
+
+
+def _gone(cause: str, scene: Scene) -> Error:
+    if scene.answering:
+        return _error("truncated", f"{scene.host} broke off in the middle of its answer: {cause}", retryable=True)
+    return _error("reset", f"{scene.host} broke off without an answer: {cause}", retryable=True)
+
+
+def _unconnected(error: Exception, scene: Scene) -> Error:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLError):
+            return _error("tls", f"no secure connection to {scene.host}: {_reason(cause)}")
+        if isinstance(cause, socket.gaierror):
+            return _error("dns", f"the name of {scene.host} could not be resolved: {_reason(cause)}", retryable=scene.reached)
+    return _error("connect", f"could not connect to {scene.host}: {_reason(error)}", retryable=scene.reached)
+
+
+def _reason(error: BaseException) -> str:
+    """The deepest cause in words; never empty."""
+    for cause in reversed(_causes(error)):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, ssl.SSLError):
+            return (cause.reason or str(cause)).replace("_", " ").lower()
+        if isinstance(cause, socket.gaierror):
+            return cause.strerror or str(cause)
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+        if isinstance(cause, httpx.ProxyError):
+            return f"the proxy refused: {cause}"
+    return str(error) or "the connection was reset"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """`error` and what it came from, the first of a group standing for the group."""
+    causes: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in causes:
+        causes.append(current)
+        grouped = current.exceptions[0] if isinstance(current, BaseExceptionGroup) else None
+        current = grouped or current.__cause__ or current.__context__
+    return causes

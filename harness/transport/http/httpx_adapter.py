@@ -1,0 +1,116 @@
+"""Any other httpx transport, made to look like ours: marks from its `trace` events, arrivals from the moment of reading.
+
+Used for proxies, HTTP/2 and test doubles; the record then says `clock: reader`. The transport is opened anew after anything
+but a clean end, because a pool whose request was cancelled may never recover (httpcore issue 1093). As in `wire`, a
+request that fails on a kept connection before any answer is sent once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Any
+
+import httpx
+
+from harness.transport.http.connection import Sink
+from harness.transport.http.h1 import Arrivals
+from harness.transport.http.request_template import Outgoing
+
+_SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
+_HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")
+
+
+class ReadClock:
+    """A `Line` over `transport`, and over what `reopen` makes where that had to be closed."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, reopen: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._inner: httpx.AsyncBaseTransport | None = transport
+        self._reopen = reopen
+        self._answer: ReadAnswer | None = None
+
+    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> ReadAnswer:
+        """As a `Line` does it."""
+        arrivals.protocol = False
+        trace = _Trace(arrivals)
+        waits = {"connect": connect, "read": first, "write": first, "pool": None}
+        sent = request.for_httpx({"timeout": waits, "trace": trace})
+        try:
+            response = await self._attempt(sent, arrivals, trace)
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            if trace.dialled or not trace.traced:
+                raise
+            response = await self._attempt(sent, arrivals, trace)
+        waits["read"] = None  # from here on, content is waited for and not bytes
+        self._answer = ReadAnswer(response, arrivals)
+        return self._answer
+
+    async def _attempt(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
+        if self._inner is None:
+            self._inner = self._reopen()
+        arrivals.connected = begun = perf_counter_ns()
+        arrivals.sent = None
+        try:
+            response = await self._inner.handle_async_request(request)
+        except BaseException as broken:
+            if isinstance(broken, httpx.ConnectError | httpx.ConnectTimeout):
+                arrivals.connected = None
+            await self.aclose()
+            raise
+        if not trace.traced:
+            arrivals.sent, arrivals.first_byte = begun, perf_counter_ns()
+        return response
+
+    async def release(self) -> None:
+        """Close the answer, and the transport with it where the body was not read to its end."""
+        answer, self._answer = self._answer, None
+        if answer is not None and not await answer.close():
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what is open; the next request opens it again."""
+        inner, self._inner = self._inner, None
+        if inner is not None:
+            await inner.aclose()
+
+
+class ReadAnswer:
+    """An httpx Response as an `Answer`: each read is stamped when this task takes it."""
+
+    def __init__(self, response: httpx.Response, arrivals: Arrivals) -> None:
+        self.status = response.status_code
+        self.headers = response.headers.raw
+        self._stream: Any = response.stream
+        self._arrivals = arrivals
+
+    async def pour(self, sink: Sink) -> None:
+        """As an `Answer` does it."""
+        async for data in self._stream:
+            if sink(perf_counter_ns(), data):
+                return
+        self._arrivals.done = perf_counter_ns()
+
+    async def close(self) -> bool:
+        """Whether the body was read to its end."""
+        await self._stream.aclose()
+        return self._arrivals.done is not None
+
+
+class _Trace:
+    """httpx's `trace` extension: called with each of the transport's steps."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self.arrivals = arrivals
+        self.dialled = False
+        self.traced = False
+
+    async def __call__(self, name: str, info: dict[str, Any]) -> None:
+        self.traced = True
+        if name.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self.arrivals.connected = perf_counter_ns()
+        if name.startswith("connection.connect_tcp"):
+            self.dialled = True
+        elif name in _SENDING:
+            self.arrivals.sent = perf_counter_ns()
+        elif name in _HEADED:
+            self.arrivals.first_byte = perf_counter_ns()

@@ -1,0 +1,240 @@
+"""Reads one attempt's answer: which kind it is, when its content came, when it is over, and what it means.
+
+A stream is complete at its terminal signal, though the connection stay open. The clock for the first content and the one
+between contents are moved by content, not by bytes: pings and empty events keep no answer alive. A request that is not
+streamed has all its content at the very end, so there only the total applies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from functools import lru_cache
+from time import perf_counter_ns
+
+from harness.model import Attempt, Call, Error, Marks, Response, Usage
+from harness.pricing.tokens import estimate_usage
+from harness.providers.base import Decoded, Decoder, Signal
+from harness.transport.http.connection import Answer
+from harness.transport.http.deadlines import Watch
+from harness.transport.http.decompress import Inflater
+from harness.transport.http.errors import Waiting
+from harness.transport.http.h1 import Arrivals
+from harness.transport.http.sse import Event, Reader
+from harness.transport.middleware.slots import Slot
+
+GRACE = 0.1
+"""Seconds the end of the body may lag behind the terminal signal before the connection is given up for it."""
+PATIENCE = 10.0
+"""Seconds beyond its time in which an answer that is here must have had its turn to be read."""
+MAX_ERROR_BODY = 256 * 1024
+"""Bytes read of a refusal; what is beyond explains nothing."""
+
+_KEPT = frozenset(
+    {"content-type", "date", "request-id", "retry-after", "retry-after-ms", "server", "via"}
+    | {"x-amzn-requestid", "x-request-id", "x-should-retry"}
+)
+_KEPT_PREFIXES = ("anthropic-", "cf-", "openai-", "x-ratelimit-", "x-simulated")
+
+_NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
+
+
+class Reading:
+    """One attempt's answer under way; `arrivals` is filled by the transport."""
+
+    status: int | None = None
+    succeeded: bool = False
+    """Whether the status is 2xx."""
+    redirected: bool = False
+    """Whether the status is 3xx, and the answer elsewhere."""
+    _size: int = 0
+    _streamed: bool = False
+    _reads: int = 0
+    _first_answer: int | None = None
+    _last_read: int | None = None
+
+    def __init__(self, call: Call, decoder: Decoder) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._call = call
+        self._decoder = decoder
+        self._timeouts = call.target.limits.timeouts
+        self._over_at = self._loop.time() + self._timeouts.total
+        self.arrivals = Arrivals()
+        self.headers: dict[str, str] = {}
+        self._kept: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._awaits_content = call.request.stream
+        """Whether the clocks for content apply: the answer is a stream, or may still turn out to be one."""
+        self._events: list[int] = []
+
+    def due(self) -> float:
+        """When the clock that runs out next does (the loop's time).
+
+        Worked out when somebody asks, so that an event has nothing to set but its own mark.
+        """
+        if self.arrivals.done is not None:
+            return self._over_at + PATIENCE
+        return min(self._over_at, self._content_due())
+
+    @property
+    def waiting(self) -> Waiting:
+        """Which clock that is."""
+        if self._content_due() >= self._over_at:
+            return "total"
+        return "idle" if self._events else "first"
+
+    def _content_due(self) -> float:
+        """When the clock for content runs out, never where none is awaited."""
+        if not self._awaits_content or self._decoder.complete:
+            return math.inf
+        if self._events:
+            since, seconds = self._events[-1], self._timeouts.idle
+        else:
+            since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
+        return self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
+
+    async def take(self, answer: Answer, watch: Watch) -> None:
+        """Read `answer` to its end; `watch` is told where a shorter clock begins.
+
+        Raises httpx.TransportError and the caps' ValueErrors.
+        """
+        self.status = status = answer.status
+        self.succeeded, self.redirected = 200 <= status < 300, 300 <= status < 400
+        self._take_headers(answer.headers)
+        if self.redirected:
+            return
+        self._watch = watch
+        self._awaits_content = self._streamed = self.succeeded and self._is_stream()
+        self._inflater = Inflater(self.headers.get("content-encoding", ""))
+        if self._streamed:
+            await self._take_stream(answer)
+        else:
+            await self._take_body(answer)
+
+    def _take_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        for raw, value in headers:
+            name, kept = _header(raw)
+            self.headers[name] = text = value.decode("latin-1")
+            if kept:
+                self._kept[name] = text
+
+    def _is_stream(self) -> bool:
+        """Whether events follow: by Content-Type; where that says nothing, by what was asked."""
+        kind = _media_type(self.headers.get("content-type", ""))
+        if kind == "text/event-stream":
+            return True
+        return self._call.request.stream and not kind.endswith(("json", "html"))
+
+    async def _take_body(self, answer: Answer) -> None:
+        await answer.pour(self._take_part)
+        if self.succeeded:
+            self._decoder.body(b"".join(self._body))
+
+    def _take_part(self, arrival: int, data: bytes) -> bool:
+        part = self._inflater.feed(data)
+        self._body.append(part)
+        self._size += len(part)
+        return self._size > MAX_ERROR_BODY and not self.succeeded
+
+    async def _take_stream(self, answer: Answer) -> None:
+        self._reader = Reader()
+        self._watch.look()
+        await answer.pour(self._take_read)
+        if not self._decoder.complete and self._last_read is not None:
+            self._take_events(self._reader.close(), self._last_read)
+
+    def _take_read(self, arrival: int, data: bytes) -> bool:
+        if not self._decoder.complete:  # nothing after the terminal signal matters but the end
+            self._last_read = arrival
+            self._take_events(self._reader.feed(self._inflater.feed(data)), arrival)
+        return False
+
+    def _take_events(self, events: list[Event], arrival: int) -> None:
+        decoder, contents = self._decoder, self._events
+        before = len(contents)
+        for name, data in events:
+            signal = decoder.event(name, data)
+            if signal is not _NOTHING:
+                contents.append(arrival)
+                if self._first_answer is None and signal is _ANSWER:
+                    self._first_answer = arrival
+            if decoder.complete:
+                self._over_at = min(self._over_at, self._loop.time() + GRACE)
+                self._watch.look()
+                break
+        if len(contents) > before:
+            self._reads += 1
+            if not before:
+                self._watch.look()
+
+    # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def response(self, slot: Slot, failure: Error | None) -> Response:
+        """The Response with its one Attempt; `failure` is what the transport or a clock had against it."""
+        decoded = self._decode()
+        error = self._verdict(decoded, failure)
+        attempt = Attempt(
+            marks=self._marks(slot),
+            status=self.status,
+            usage=decoded.usage,
+            error=error,
+            clock="protocol" if self.arrivals.protocol else "reader",
+        )
+        return Response(
+            message=decoded.message,
+            usage=self._estimated(decoded) if decoded.usage is None and error is None else decoded.usage,
+            finish_reason=decoded.finish_reason,
+            attempts=(attempt,),
+            error=error,
+            model=decoded.model,
+            fingerprint=decoded.fingerprint,
+            headers=self._kept,
+            flags=decoded.flags,
+            logprobs=decoded.logprobs,
+        )
+
+    def _estimated(self, decoded: Decoded) -> Usage | None:
+        """The tokens of an answer whose server reported none; the attempt's own stay unknown, as what was billed is."""
+        return None if decoded.message is None else estimate_usage(self._call.request, decoded.message)
+
+    def _decode(self) -> Decoded:
+        if self.status is None or self.redirected:
+            return Decoded()
+        if not self.succeeded:
+            self._decoder.refused(self.status, self.headers, b"".join(self._body))
+        return self._decoder.finish(self.headers)
+
+    def _verdict(self, decoded: Decoded, failure: Error | None) -> Error | None:
+        """What the server said of itself outranks how the connection ended."""
+        said = self._streamed and (self._decoder.complete or decoded.error is None)
+        refused = self.status is not None and self.status >= 400 and decoded.error is not None
+        return decoded.error if said or refused or failure is None else failure
+
+    def _marks(self, slot: Slot) -> Marks:
+        arrivals, events = self.arrivals, self._events
+        over = arrivals.done if arrivals.done is not None or not self._decoder.complete else self._last_read
+        return Marks(
+            due=slot.due,
+            started=slot.started,
+            connected=arrivals.connected,
+            sent=arrivals.sent,
+            first_byte=arrivals.first_byte,
+            first_token=events[0] if events else None,
+            first_answer=self._first_answer,
+            last_token=events[-1] if events else None,
+            done=over,
+            events=tuple(events),
+            reads=self._reads,
+        )
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+@lru_cache(maxsize=1024)
+def _header(raw: bytes) -> tuple[str, bool]:
+    """A header's name in lower case, and whether a record keeps it."""
+    name = raw.decode("latin-1").lower()
+    return name, name in _KEPT or name.startswith(_KEPT_PREFIXES)

@@ -1,0 +1,1 @@
+"""Targets that are the user's own code: a Python function or a program."""

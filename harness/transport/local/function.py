@@ -1,0 +1,139 @@
+"""A function of the user's own, performed in this process: as a target it is trusted like any other code that is run.
+
+A coroutine or an asynchronous generator runs on the loop; anything else in a thread of its own, made for the call, so that as
+many run at once as there are slots. What a generator yields is a piece of the answer; it is not asked for more once its time
+is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import orjson
+
+from harness.errors import UsageError
+from harness.model import Call, Error, Target
+from harness.transport.local.inline import imported, in_thread, sentence
+
+
+class Listener(Protocol):
+    """Takes an answer as it comes."""
+
+    over: bool
+    """Nobody listens any more."""
+
+    def piece(self, value: Any) -> None:
+        """A piece of a streamed answer."""
+
+    def whole(self, value: Any) -> None:
+        """The answer, at once."""
+
+
+class Function:
+    """The function of a python target. Raises UsageError where it cannot be imported."""
+
+    def __init__(self, target: Target) -> None:
+        self._name = target.model
+        self._function = _imported(target)
+        self._asynchronous = _is_asynchronous(self._function)
+
+    async def perform(self, call: Call, listener: Listener) -> Error | None:
+        """Call the function with the request, and tell `listener` what comes of it; the error it ended with, if any."""
+        request = orjson.loads(call.wire.body)
+        seconds = call.target.limits.timeouts.total
+        clock = asyncio.timeout(seconds)
+        try:
+            async with clock:
+                return await self._called(request, listener)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return Error("target", "timeout_total", f"{self._name} had not answered after {seconds:g} s")
+
+    async def _called(self, request: Any, listener: Listener) -> Error | None:
+        if self._asynchronous:
+            return await self._awaited(lambda: self._function(request), listener)
+        left, raised = await in_thread(lambda: _worked(self._function, request, listener))
+        if raised is not None:
+            return self._error(raised)
+        return None if left is None else await self._awaited(lambda: left, listener)
+
+    async def _awaited(self, made: Callable[[], Any], listener: Listener) -> Error | None:
+        task = asyncio.current_task()
+        try:
+            value = made()
+            if inspect.isawaitable(value):
+                value = await value
+            if isinstance(value, AsyncIterator):
+                await _exhausted(value, listener)
+            else:
+                listener.whole(value)
+        except asyncio.CancelledError as cancelled:
+            if task is None or task.cancelling():
+                raise
+            return self._error(cancelled)
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever the user's code raises is its answer
+            return self._error(raised)
+        return None
+
+    def _error(self, raised: BaseException) -> Error:
+        return Error("target", "raised", f"{self._name} raised {sentence(raised)}")
+
+
+async def _exhausted(pieces: AsyncIterator[Any], listener: Listener) -> None:
+    try:
+        async for piece in pieces:
+            listener.piece(piece)
+    finally:
+        if inspect.isasyncgen(pieces):
+            await pieces.aclose()
+
+
+def _worked(function: Callable[[Any], Any], request: Any, listener: Listener) -> Any:
+    """In a thread: what has yet to be awaited, if that is what the function returned."""
+    value = function(request)
+    if inspect.isawaitable(value) or isinstance(value, AsyncIterator):
+        return value
+    if not isinstance(value, Iterator):
+        listener.whole(value)
+        return None
+    for piece in value:
+        if listener.over:
+            break
+        listener.piece(piece)
+    return None
+
+
+def _is_asynchronous(function: Any) -> bool:
+    """Whether calling it only makes something to await or iterate, which needs no thread."""
+    return any(
+        test(candidate)
+        for candidate in (function, getattr(function, "__call__", None))  # noqa: B004 - its type does not matter, what it is does
+        for test in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    )
+
+
+# ── Importing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def folder_of(target: Target) -> Path:
+    """Where the target's files are: its suite's folder."""
+    return Path(url2pathname(urlsplit(target.base_url).path))
+
+
+def _imported(target: Target) -> Callable[[Any], Any]:
+    file, _, name = target.model.rpartition(":")
+    path = (folder_of(target) / file).resolve()
+    try:
+        function = getattr(imported(path), name, None)
+    except (Exception, SystemExit) as raised:
+        raise UsageError(f"target {target.name!r}: {path} cannot be imported: {sentence(raised)}") from raised
+    if not callable(function):
+        raise UsageError(f"target {target.name!r}: {path} has no function {name!r}")
+    return function  # type: ignore[no-any-return]

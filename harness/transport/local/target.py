@@ -1,0 +1,138 @@
+"""One attempt at a target that is the user's own code, beside `http`: the providers `python` and `command`.
+
+Everything else of a run is the same for it: limits, budget, replay, records. Its clock is the reader's: what is stamped is
+when a piece was yielded, or read from the program's output. Only the total timeout applies: nobody can tell code that streams
+from code that thinks. Its errors are of the boundary `target` and are not retried: the user's code knows best what is worth a
+retry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any
+
+from msgspec.structs import replace
+
+from harness import registry
+from harness.model import Attempt, Call, Error, Marks, Response, Target, Usage
+from harness.pricing.tokens import estimate_usage
+from harness.providers.base import Decoded, Signal
+from harness.providers.callable import Said
+from harness.transport.local.function import Function
+from harness.transport.local.program import Program
+from harness.transport.middleware.limit import SendOnSlot
+from harness.transport.middleware.slots import Slot
+
+HERE = frozenset({"python", "command"})
+"""The providers whose targets run on this machine, without a network."""
+
+
+def beside(http: SendOnSlot, targets: Sequence[Target], secrets: Mapping[str, str]) -> SendOnSlot:
+    """`http`, and for targets of the user's own code what performs them.
+
+    `secrets` are the values of the variables they name. Functions are imported now: raises UsageError where one cannot be.
+    """
+    own = {target.name: _performer(target, secrets) for target in targets if target.provider in HERE}
+    if not own:
+        return http
+
+    async def send(call: Call, slot: Slot) -> Response:
+        performer = own.get(call.target.name)
+        return await (http(call, slot) if performer is None else _attempt(performer, call, slot))
+
+    return send
+
+
+def _performer(target: Target, secrets: Mapping[str, str]) -> Function | Program:
+    variables = {name: secrets[name] for name in target.env if name in secrets}
+    if target.provider == "command":
+        return Program(target, variables)
+    os.environ.update(variables)  # a function reads them where any Python code does
+    return Function(target)
+
+
+async def _attempt(performer: Function | Program, call: Call, slot: Slot) -> Response:
+    provider = registry.load("providers", call.target.provider)
+    heard = Heard(provider.decoder(call.target, call.request), call.request.stream)
+    error = await performer.perform(call, heard)
+    return heard.response(call, slot, error)
+
+
+class Heard:
+    """What came of one attempt, and when; `over` says that nobody listens any more."""
+
+    def __init__(self, decoder: Said, stream: bool) -> None:
+        self.over = False
+        self._decoder = decoder
+        self._stream = stream
+        self._sent = perf_counter_ns()
+        self._events: list[int] = []
+        self._first: int | None = None
+        self._first_answer: int | None = None
+        self._done: int | None = None
+
+    def piece(self, value: Any) -> None:
+        """A piece of a streamed answer."""
+        now = perf_counter_ns()
+        self._came(now, self._decoder.piece(value))
+
+    def printed(self, data: bytes) -> None:
+        """What a program printed: a piece where a stream was asked for."""
+        now = perf_counter_ns()
+        self._came(now, self._decoder.event("", data), event=self._stream)
+
+    def whole(self, value: Any) -> None:
+        """The answer, at once."""
+        now = perf_counter_ns()
+        self._came(now, self._decoder.piece(value), event=False)
+
+    def _came(self, now: int, signal: Signal, *, event: bool = True) -> None:
+        if self.over:
+            return
+        self._first = self._first or now
+        self._done = now
+        if event and signal is not Signal.NOTHING:
+            self._events.append(now)
+            if signal is Signal.ANSWER and self._first_answer is None:
+                self._first_answer = now
+
+    def response(self, call: Call, slot: Slot, failure: Error | None) -> Response:
+        """The Response with its one Attempt; `failure` is why there is no answer, or only a part of one."""
+        self.over = True
+        decoded = self._decoder.finish({})
+        error = failure or decoded.error
+        attempt = Attempt(marks=self._marks(slot), usage=decoded.usage, error=error)
+        return Response(
+            message=decoded.message,
+            usage=decoded.usage if error is not None else _estimated(call, decoded),
+            finish_reason=None if error is not None else decoded.finish_reason,
+            attempts=(attempt,),
+            error=error,
+            model=decoded.model,
+            flags=decoded.flags,
+        )
+
+    def _marks(self, slot: Slot) -> Marks:
+        events = self._events
+        return Marks(
+            due=slot.due,
+            started=slot.started,
+            sent=self._sent,
+            first_byte=self._first,
+            first_token=events[0] if events else None,
+            first_answer=self._first_answer,
+            last_token=events[-1] if events else None,
+            done=self._done,
+            events=tuple(events),
+            reads=len(events),
+        )
+
+
+def _estimated(call: Call, decoded: Decoded) -> Usage | None:
+    """The usage that was told; where it has no tokens they are estimated, and only its cost is kept."""
+    told = decoded.usage
+    if decoded.message is None or (told is not None and told.input is not None and told.output is not None):
+        return told
+    return replace(estimate_usage(call.request, decoded.message), cost=told.cost if told else None)

@@ -1,0 +1,1 @@
+"""The layers of the Send stack, one file each."""

@@ -1,0 +1,104 @@
+"""One target's shared reaction to being told to slow down (429, 503, 529) or not being let in: all its slots together.
+
+A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the starts out, to a little
+more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a
+server that refuses one request in twenty at random slows nothing, one that refuses most is asked ever more rarely. One that
+says in its rate-limit headers that too little is left for the next request is given the time to fill up, before it refuses.
+After the pause the space halves with every `RECOVERY` seconds without a refusal, so throughput comes back by itself. Starts
+are jittered, so that nothing that waited together starts together.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from harness.model import Response
+from harness.transport.middleware import rate_limit_headers
+
+RECOVERY = 2.0
+"""Seconds in which the space between two starts halves."""
+MEMORY = 5.0
+"""Half-life, in seconds, of what is remembered of accepted requests."""
+HEADROOM = 1.25
+"""Starts per accepted request that are tried under refusals: enough to notice that the server takes more again."""
+LONGEST_PAUSE = 120.0
+"""Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its own call up."""
+LONGEST_GAP = 1.0
+THROTTLED_STATUSES = frozenset({429, 503, 529})
+THROTTLED_KINDS = frozenset({"rate_limited", "overloaded", "connect", "dns", "timeout_connect"})
+"""A server that cannot be reached is asked as rarely as one that refuses all: a try a second tells when it is back."""
+
+_NEGLIGIBLE = 0.001
+
+
+class Slowdown:
+    """When the next start of one target may be; times are ns, `seed` draws the jitter."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._paused_until = 0
+        self._next = 0
+        self._gap = 0.0
+        self._refused_at = 0
+        self._first_start: int | None = None
+        self._accepted = 0.0  # fading by half every MEMORY seconds
+        self._counted_at = 0
+
+    def ready(self, now: int) -> int:
+        """The earliest time, `now` or later, at which the next attempt may start."""
+        return max(now, self._paused_until, self._next)
+
+    def start(self, now: int) -> None:
+        """An attempt starts at `now`."""
+        if self._first_start is None:
+            self._first_start = self._counted_at = now
+        gap = self.gap(now)
+        self._next = now + round(gap * self._random.uniform(0.5, 1.5) * 1e9) if gap else 0
+
+    def gap(self, now: int) -> float:
+        """Seconds between two starts at `now`, before jitter; 0 where nothing slows them."""
+        if not self._gap:
+            return 0.0
+        recovering = max(0, now - max(self._refused_at, self._paused_until)) / 1e9
+        gap: float = self._gap * 0.5 ** (recovering / RECOVERY)
+        if gap < _NEGLIGIBLE:
+            self._gap = 0.0
+            return 0.0
+        return gap
+
+    def observe(self, response: Response, now: int) -> None:
+        """Learn from the outcome of an attempt that ended at `now`."""
+        error = response.error
+        if error is not None and (error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS):
+            self._refused(error.retry_after, now)
+        elif response.attempts and response.attempts[-1].status is not None:
+            self._accepted = self._remembered(now) + 1
+            self._counted_at = now
+            if rate_limit_headers.told_by(response.headers):
+                used = response.usage
+                tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
+                if short := rate_limit_headers.wait(response.headers, tokens):
+                    self._ran_short(short, now)
+
+    def _refused(self, retry_after: float | None, now: int) -> None:
+        if retry_after is not None and retry_after >= 0:
+            self._paused_until = now + round(min(retry_after, LONGEST_PAUSE) * 1e9)
+        self._gap, self._refused_at = self._sustainable(now), now
+        self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
+
+    def _ran_short(self, seconds: float, now: int) -> None:
+        """The server says that the next request will not fit for so long: nor will the one after it, for as long again."""
+        self._paused_until = max(self._paused_until, now + round(min(seconds, LONGEST_PAUSE) * 1e9))
+        self._gap, self._refused_at = max(self.gap(now), min(seconds, LONGEST_GAP)), now
+
+    def _sustainable(self, now: int) -> float:
+        """The seconds between two starts that the server's recent acceptance supports."""
+        known_for = (now - (self._first_start or 0)) / 1e9
+        window = MEMORY / math.log(2) * (1 - 0.5 ** (known_for / MEMORY))  # seconds that the fading count stands for
+        starts = HEADROOM * self._remembered(now)
+        return min(window / starts, LONGEST_GAP) if starts else LONGEST_GAP
+
+    def _remembered(self, now: int) -> float:
+        faded: float = self._accepted * 0.5 ** ((now - self._counted_at) / 1e9 / MEMORY)
+        return faded

@@ -1,0 +1,73 @@
+"""The end of a run, asked for: nothing new is sent, what is in flight may finish.
+
+A call that waits for a slot, for the rate or for its next attempt comes back at once, as a Response whose error is
+`interrupted`; the attempts it already made stay on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from harness.model import Call, Response
+from harness.transport.middleware.limit import SendOnSlot
+from harness.transport.middleware.slots import Slot
+from harness.transport.send import Send, refusal
+
+INTERRUPTED = "interrupted"
+
+
+class _Interrupted(Exception):
+    """A wait inside the stack was cut short; never leaves it."""
+
+
+class Stop:
+    """Set once, never cleared; the first reason stands."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.asked = False
+        """Whether the run is to end."""
+        self._told = asyncio.Event()
+
+    def ask(self, reason: str) -> None:
+        """End the run."""
+        self.reason = self.reason or reason
+        self.asked = True
+        self._told.set()
+
+    async def nap(self, seconds: float) -> None:
+        """Sleep, but not past the end of the run: for whoever asks again afterwards (`Retry`)."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
+        except TimeoutError:
+            return
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep; where the run ends meanwhile, the call is abandoned: for waits below `outside` (`Limit`)."""
+        await self.nap(seconds)
+        if self.asked:
+            raise _Interrupted
+
+    def outside(self, inner: Send) -> Send:
+        """The layer above those that wait: an abandoned call becomes a Response."""
+
+        async def send(call: Call) -> Response:
+            try:
+                if not self.asked:
+                    return await inner(call)
+            except _Interrupted:
+                pass  # said by the response below
+            return refusal("transport", INTERRUPTED, f"given up: {self.reason}")
+
+        return send
+
+    def inside(self, inner: SendOnSlot) -> SendOnSlot:
+        """The layer above `http`: the last moment to abandon a call."""
+
+        async def send(call: Call, slot: Slot) -> Response:
+            if self.asked:
+                raise _Interrupted
+            return await inner(call, slot)
+
+        return send

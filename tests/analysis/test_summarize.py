@@ -1,0 +1,217 @@
+"""The comparison's tables, totals and warnings."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from harness.analysis import stats
+from harness.analysis.case_table import CASE_LIMIT, PREVIEW
+from harness.analysis.frame import frames
+from harness.analysis.summarize import compare
+from harness.model import Attempt, Error, Exchange, Grade, Manifest, Usage
+
+
+def comparison(manifest: Manifest, records: object) -> object:
+    return compare(frames([(manifest, records)]), [manifest])
+
+
+def test_errors_are_counted_apart_and_never_wrong_answers(build: ModuleType) -> None:
+    """G01: 80 right, 10 wrong and 10 broken are 80/90, not 80/100, and say so."""
+    records = [build.record(f"r{i}") for i in range(80)] + [build.record(f"w{i}", passed=False) for i in range(10)]
+    records += [build.errored(f"e{i}") for i in range(10)]
+    row = comparison(build.manifest(planned=100), records).configurations[0]
+    assert (row.n, row.passed, row.failed, row.errors) == (100, 80, 10, 10)
+    assert row.pass_rate == stats.Estimate(pytest.approx(80 / 90), *map(pytest.approx, stats.wilson(80, 90)), 90, "Wilson")
+
+
+def test_instant_errors_do_not_lower_the_latency(build: ModuleType) -> None:
+    """T04: one in ten answers is an instant 500."""
+    answered = [build.record(f"r{i}") for i in range(90)]
+    broken = [build.errored(f"e{i}") for i in range(10)]
+    with_errors = comparison(build.manifest(planned=100), answered + broken).configurations[0]
+    assert with_errors.latency == comparison(build.manifest(planned=90), answered).configurations[0].latency
+    assert with_errors.latency["p50"].n == 90
+
+
+def test_money_and_tokens_of_a_configuration(build: ModuleType) -> None:
+    row = comparison(build.manifest(planned=4), [build.record(str(i)) for i in range(4)]).configurations[0]
+    assert (row.input_tokens, row.output_tokens, row.cost) == (400, 44, pytest.approx(0.004))
+    assert row.cost_per_1000 == pytest.approx(1.0)
+    assert row.price_per_mtok == pytest.approx(0.004 / 444 * 1e6)
+    assert row.output_tokens_per_s.value == pytest.approx(11)
+
+
+def test_an_unpriced_target_has_no_cost_and_a_warning(build: ModuleType) -> None:
+    found = comparison(build.manifest(), [build.record(exchanges=(build.exchange(cost=None),))])
+    assert found.configurations[0].cost is found.configurations[0].cost_per_1000 is found.totals.spent is None
+    assert (found.configurations[0].unpriced, found.totals.unpriced) == (1, 1)
+    assert any("Unpriced target: scout" in warning for warning in found.warnings)
+
+
+def test_a_half_finished_run_is_compared_and_said_to_be_one(build: ModuleType) -> None:
+    found = comparison(build.manifest(planned=10), [build.record()])
+    assert not found.runs[0].finished
+    assert "The run is not finished: 1 of 10 trials recorded." in found.warnings
+
+
+def test_a_run_without_records_is_a_comparison_too(build: ModuleType) -> None:
+    found = comparison(build.manifest(planned=10), [])
+    assert (found.configurations, found.cases, found.totals.trials) == ((), (), 0)
+    assert "The run has no records: nothing was measured." in found.warnings
+
+
+def test_several_runs_stand_side_by_side(build: ModuleType) -> None:
+    manifests = [build.manifest("b"), build.manifest("a")]
+    found = compare(frames([(m, [build.record(passed=m.id == "a")]) for m in manifests]), manifests)
+    assert [(c.run, c.pass_rate.value) for c in found.configurations] == [("b", 0), ("a", 1)]
+    assert [(cell.configuration, cell.passed, cell.failed) for cell in found.cases[0].cells] == [(0, 0, 1), (1, 1, 0)]
+
+
+def test_settings_are_ordered_by_size_and_not_by_spelling(build: ModuleType) -> None:
+    records = [build.record(setting={"temperature": value}) for value in (1.0, 0, 0.3, 10)]
+    found = comparison(build.manifest(), records)
+    assert [c.setting["temperature"] for c in found.configurations] == [0, 0.3, 1.0, 10]
+
+
+def test_failing_cases_come_first_and_failing_answers_before_passing_ones(build: ModuleType) -> None:
+    records = [build.record("fine", i) for i in range(3)] + [build.record("mixed", 0), build.record("mixed", 1, passed=False)]
+    found = comparison(build.manifest(), records)
+    assert [case.case for case in found.cases] == ["mixed", "fine"]
+    assert [answer.outcome for answer in found.cases[0].cells[0].answers] == ["fail", "pass"]
+    assert found.cases[0].cells[0].answers[0].grades[0].reason == "expected 'billing'"
+
+
+def test_cases_shown_are_capped_and_counted(build: ModuleType) -> None:
+    found = comparison(build.manifest(), [build.record(f"c{i}", passed=i > 2) for i in range(CASE_LIMIT + 50)])
+    assert (len(found.cases), found.case_count, len(found.cells)) == (CASE_LIMIT, CASE_LIMIT + 50, CASE_LIMIT + 50)
+    assert [case.bad for case in found.cases[:4]] == [1, 1, 1, 0]
+
+
+def test_long_answers_are_previews(build: ModuleType) -> None:
+    """M02: the full text stays on disk."""
+    answer = (
+        comparison(build.manifest(), [build.record(exchanges=(build.exchange(build.response("x" * 9_999)),))])
+        .cases[0]
+        .cells[0]
+        .answers[0]
+    )
+    assert (len(answer.preview), answer.characters, answer.cut) == (PREVIEW, 9_999, True)
+
+
+def test_tags_have_rates_of_their_own(build: ModuleType) -> None:
+    records = [build.record("a", tags=("money",)), build.record("b", tags=("money", "vip"), passed=False), build.record("c")]
+    assert [(rate.tag, rate.pass_rate.value, rate.pass_rate.n) for rate in comparison(build.manifest(), records).tags] == [
+        ("money", 0.5, 2),
+        ("vip", 0, 1),
+    ]
+
+
+def test_errors_are_grouped_by_where_and_how_they_broke(build: ModuleType) -> None:
+    records = [build.errored("a"), build.errored("b"), build.errored("c", kind="rate_limited")]
+    groups = comparison(build.manifest(), records).errors
+    assert [(group.boundary, group.kind, group.count) for group in groups] == [
+        ("transport", "timeout", 2),
+        ("transport", "rate_limited", 1),
+    ]
+
+
+def test_totals_tell_new_spending_from_saved_and_judges_from_answers(build: ModuleType) -> None:
+    stored = build.exchange(build.response(replayed="run-0"), cost=0.5)
+    judged = Grade("judge", True, exchanges=(build.exchange(cost=0.25, position="g0.0", role="judge"),))
+    totals = comparison(build.manifest(), [build.record("a", exchanges=(stored,)), build.record("b", grades=(judged,))]).totals
+    assert (totals.spent, totals.graded, totals.saved, totals.replayed) == (0.001, 0.25, 0.5, 1)
+
+
+def test_helpers_have_figures_of_their_own_and_are_in_no_other(build: ModuleType) -> None:
+    def asked(role: str, position: str, **fields: Any) -> Exchange:
+        usage = Usage(input=1_000, output=50)
+        response = build.response(usage=usage, attempts=(Attempt(build.marks(latency=4.0), 200, usage=usage),), **fields)
+        return replace(build.exchange(response, cost=0.25, position=position, role=role), target="referee")
+
+    grades = (Grade("judge", True, exchanges=(asked("judge", "g0.0"), asked("judge", "g0.1", replayed="run-0"))),)
+    talk = (build.exchange(), asked("user", "t1"))
+    helpers = {"referee": {"model": "large", "simulated": True}}
+    found = comparison(build.manifest(helpers=helpers), [build.record("a", exchanges=talk, grades=grades), build.record("b")])
+    judge, user = found.helpers
+    assert (judge.role, judge.name, judge.model, judge.simulated) == ("judge", "referee", "large", True)
+    assert (judge.requests, judge.replayed, judge.errors, judge.latency) == (1, 1, 0, 4.0)
+    assert (judge.input_tokens, judge.output_tokens, judge.cost) == (1_000, 50, 0.25)
+    assert (user.role, user.requests, user.cost) == ("user", 1, 0.25)
+    totals, (configuration,) = found.totals, found.configurations
+    assert (totals.spent, totals.graded, totals.users, totals.saved) == (0.002, 0.25, 0.25, 0.25)
+    assert (totals.input_tokens, configuration.input_tokens, configuration.cost) == (200, 200, 0.002)
+    assert configuration.latency["p50"].value == 1.0, "the answer's, though the user spoke last"
+    assert found.runs[0].simulated == ("scout", "referee")
+
+
+def test_why_most_answers_could_not_be_graded_is_said(build: ModuleType) -> None:
+    def ungraded(why: str) -> Grade:
+        return Grade("judge", None, error=Error("grader", "unparseable", why))
+
+    records = [
+        build.record(case, passed=None, grades=(ungraded(why),)) for case, why in (("a", "junk"), ("b", "cut"), ("c", "junk"))
+    ]
+    (said,) = [warning for warning in comparison(build.manifest(), records).warnings if "could not be graded" in warning]
+    assert said == "3 answers could not be graded: neither passed nor failed, and counted apart. Most often: junk"
+
+
+def test_a_simulated_target_is_said_to_be_one(build: ModuleType) -> None:
+    found = comparison(build.manifest(), [build.record()])
+    assert found.simulated
+    assert found.configurations[0].simulated
+    assert any(warning.startswith("Simulated: scout") for warning in found.warnings)
+
+
+def test_graders_that_cannot_fail_give_no_pass_rate(build: ModuleType) -> None:
+    found = comparison(build.manifest(), [build.record(passed=None)])
+    assert found.configurations[0].pass_rate.value is None
+    assert any(warning.startswith("No grader can fail") for warning in found.warnings)
+
+
+def test_another_model_than_was_asked_for_is_said_once(build: ModuleType) -> None:
+    """B07."""
+    other = build.exchange(build.response(model="llama-3-8b@main"))
+    records = [build.record("a"), *(build.record(f"r{i}", exchanges=(other,)) for i in range(3))]
+    said = [warning for warning in comparison(build.manifest(planned=4), records).warnings if "was asked for" in warning]
+    assert len(said) == 1
+    assert said[0].startswith("scout was asked for the model llama-4-scout and says it is llama-3-8b@main:")
+
+
+def test_another_name_of_the_model_and_ones_own_code_are_no_other_model(build: ModuleType) -> None:
+    alias = build.exchange(build.response(model="meta/llama-4-scout@main"))
+    assert not any(
+        "was asked for" in warning for warning in comparison(build.manifest(), [build.record(exchanges=(alias,))]).warnings
+    )
+    mine = build.record(exchanges=(build.exchange(build.response(model="mine-1")),))
+    for provider, model in (("python", "app.py:answer"), ("azure", "my-deployment")):
+        own = {"scout": {"provider": provider, "model": model, "simulated": False}}
+        assert not any("was asked for" in warning for warning in comparison(build.manifest(targets=own), [mine]).warnings)
+
+
+def test_a_backend_that_changes_during_the_run_is_said(build: ModuleType) -> None:
+    records = [build.record(f"r{i}", exchanges=(build.exchange(build.response(fingerprint=f"fp_{i % 2}")),)) for i in range(4)]
+    said = "scout answered with 2 system fingerprints (fp_0, fp_1): its backend changed during the run."
+    assert said in comparison(build.manifest(planned=4), records).warnings
+    assert not any("fingerprint" in warning for warning in comparison(build.manifest(), records[:1]).warnings)
+
+
+def test_an_ignored_parameter_is_said_with_its_count(build: ModuleType) -> None:
+    """B08."""
+    deaf = build.exchange(build.response(flags=("ignored_logprobs",)))
+    records = [build.record("a"), *(build.record(f"r{i}", exchanges=(deaf,)) for i in range(3))]
+    warnings = comparison(build.manifest(planned=4), records).warnings
+    assert "scout ignored logprobs without saying so: 3 answers show no trace of it." in warnings
+
+
+def test_p99_is_given_without_an_interval_where_none_exists(build: ModuleType) -> None:
+    records = [
+        build.record(f"c{i}", exchanges=(build.exchange(build.response(attempts=(Attempt(build.marks(i, 1 + i)),))),))
+        for i in range(100)
+    ]
+    latency = comparison(build.manifest(), records).configurations[0].latency
+    assert (latency["p99"].value, latency["p99"].high) == (99, None)
+    assert (latency["p50"].value, latency["p50"].low, latency["p50"].high) == (50, 40, 61)

@@ -1,0 +1,169 @@
+"""Templates: text in, text out; values stay values; and nothing a template says costs more than a render may."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.config.diagnostics import Place
+from harness.config.templates import TemplateError, Verbatim, compile, render_arguments
+
+
+def test_variables_are_filled_in_and_the_trailing_newline_stays() -> None:
+    assert compile("Hello {{ name }}!\n").render({"name": "Ann"}) == "Hello Ann!\n"
+
+
+def test_plain_text_is_itself() -> None:
+    assert compile("{ no template } % #").render({}) == "{ no template } % #"
+
+
+def test_if_for_and_filters_work() -> None:
+    template = compile("{% for x in items if x > 1 %}{{ loop.index }}:{{ x }} {% endfor %}{{ name | upper }}")
+    assert template.render({"items": [1, 2, 3], "name": "ann"}) == "1:2 2:3 ANN"
+
+
+def test_tojson_writes_json_a_model_can_read() -> None:
+    assert compile("{{ order | tojson }}").render({"order": {"name": "Bär & <Söhne>"}}) == '{"name": "Bär & <Söhne>"}'
+
+
+@given(st.text())
+def test_data_is_never_read_as_a_template(text: str) -> None:
+    assert compile("{{ x }}").render({"x": text}) == text
+    assert compile("{{ x }}|{{ y | default('') }}").render({"x": text, "y": text}) == f"{text}|{text}"
+
+
+@pytest.mark.parametrize("hostile", ["{{ 7 * 7 }}", "{0.__class__}", "{% for x in y %}", "{# #}", "%s"])
+def test_template_syntax_in_data_stays_text(hostile: str) -> None:
+    assert compile("{{ answer }}").render({"answer": hostile}) == hostile
+    assert render_arguments({"value": "{{ expected }}"}, {}, hostile) == {"value": hostile}
+
+
+@pytest.mark.parametrize("value", [None, True, 3, 2.5, "text", ["a", 1], {"k": [1, {"x": None}]}])
+def test_an_argument_that_is_one_expression_passes_the_value_itself(value: Any) -> None:
+    assert render_arguments({"value": "{{ expected }}"}, {}, value)["value"] == value
+    assert render_arguments({"value": "{{ order['x'] }}"}, {"order": {"x": value}}, None)["value"] == value
+
+
+def test_an_argument_with_more_than_the_expression_is_text() -> None:
+    assert render_arguments({"value": "<{{ expected }}>"}, {}, 3) == {"value": "<3>"}
+
+
+def test_arguments_are_filled_in_at_any_depth_but_not_in_what_came_from_a_file() -> None:
+    arguments = {"list": [{"deep": "{{ n }}"}], "schema": Verbatim({"pattern": "{{ n }}"})}
+    assert render_arguments(arguments, {"n": 1}, None) == {"list": [{"deep": 1}], "schema": {"pattern": "{{ n }}"}}
+
+
+def test_a_template_knows_its_variables_and_which_may_be_missing() -> None:
+    template = compile(
+        "{{ a }} {% if b is defined %}{{ b }}{% endif %} {{ c | default('x') }} {% for d in a %}{{ d }}{% endfor %}"
+    )
+    assert template.variables == {"a"}
+    assert template.optional == {"b", "c"}
+    assert template.render({"a": ""}) == "  x "
+
+
+def test_an_undefined_variable_is_a_sentence_with_its_line() -> None:
+    template = compile("one\ntwo {{ tickt }}\n", Place("prompt.md", 10))
+    with pytest.raises(TemplateError) as caught:
+        template.render({"ticket": "x"})
+    assert str(caught.value) == "prompt.md:11: in the template: 'tickt' is undefined; the variables are `ticket`"
+
+
+def test_an_undefined_attribute_is_a_sentence_too() -> None:
+    with pytest.raises(TemplateError, match=r"p\.md:2: in the template: .*has no attribute 'zip'"):
+        compile("\n{{ user.zip }}", Place("p.md", 1)).render({"user": {}})
+    with pytest.raises(TemplateError, match="'nothing' is undefined"):
+        compile("{{ nothing }}").value({})
+
+
+def test_a_syntax_error_is_told_where_it_stands() -> None:
+    with pytest.raises(TemplateError, match=r"^p\.md:6: in the template: Expected an expression"):
+        compile("one\n{% for x in %}", Place("p.md", 5))
+    with pytest.raises(TemplateError, match="No filter named 'uper'"):
+        compile("{{ x | uper }}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ x.__init__.__globals__ }}",
+        "{{ x | attr('__class__') }}",
+        "{{ '%s' % x }}",
+        "{{ '{0.__class__}'.format(x) }}",
+        "{{ x.append(1) }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{% include '/etc/passwd' %}",
+        "{% import 'x' as y %}",
+        "{% extends 'x' %}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% for a in x recursive %}{{ loop(x) }}{% endfor %}",
+        "{% set x %}{{ x }}{% endset %}",
+    ],
+)
+def test_what_leads_out_of_plain_data_is_refused(text: str) -> None:
+    with pytest.raises(TemplateError):
+        compile(text).render({"x": ["data"]})
+
+
+BOMBS = [
+    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
+    "{% for i in range(10**9) %}{% endfor %}",
+    "{{ 'x' * 10**9 }}",
+    "{{ [0] * 10**9 }}",
+    "{{ 9 ** (9 ** 9) }}",
+    "{{ 'x' | indent(10**9) }}",
+    "{{ 'a\nb' | indent('x' * 90000) | indent('x' * 10000000) }}",
+    "{{ ('x' * 90000) | replace('x', 'y' * 90000) }}",
+    "{{ ('x' * 90000).replace('x', 'y' * 90000) }}",
+    "{{ ('x' * 90000) | join('y' * 90000) }}",
+    "{{ ('y' * 90000).join('x' * 90000) }}",
+    "{{ 'x'.ljust(10**9) }}",
+    "{{ 'x'.center(10**9) }}",
+    "{{ '%1000000000d' % 1 }}",
+    "{{ '{:>1000000000}'.format(1) }}",
+    "{{ 5 | round(-10**9) }}",
+    "{{ x | center(10**9) }}",
+    "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a ~ a ~ a ~ a %}" * 40 + "{{ a }}",
+    "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a + a %}" * 40 + "{{ a }}",
+    "{% set a = [1] %}" + "{% set a = [a, a, a] %}" * 40 + "{{ a }}",
+    "{% set a = [1] %}" + "{% set a = {'x': a, 'y': a} %}" * 40 + "{{ a == a }}",
+    "{% set a = 3 %}" + "{% set a = a * a %}" * 60 + "{{ a }}",
+    "{% for i in x %}{% for j in x %}{% for k in x %}{% for l in x %}{{ i }}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+    "{% for i in range(90000) %}{{ big }}{% endfor %}",
+    "{{ big }}" * 100,
+    "{{ x | tojson(indent=10**9) if false else ('y' * 10**8) }}",
+]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
+def test_a_bomb_is_refused_before_it_goes_off(text: str) -> None:
+    with pytest.raises(TemplateError):
+        compile(text).render({"x": list(range(200)), "big": "x" * 1_000_000})
+
+
+def test_a_bomb_in_an_expression_that_passes_its_value_is_refused_too() -> None:
+    with pytest.raises(TemplateError, match="more work than a template may"):
+        compile("{{ 'x' * 10**9 }}").value({})
+
+
+def test_nesting_without_end_is_refused() -> None:
+    with pytest.raises(TemplateError, match="nested too deeply"):
+        compile("{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}")
+
+
+def test_honest_work_fits_the_budget() -> None:
+    document = "word " * 100_000
+    assert len(compile("{{ document }}\n{{ document | upper }}").render({"document": document})) == 1_000_001
+    rows = [{"n": n} for n in range(5_000)]
+    assert compile("{% for row in rows %}{{ row.n }},{% endfor %}").render({"rows": rows}).startswith("0,1,2,")
+    assert compile("{{ names | map('upper') | join(', ') }}").render({"names": ["a", "b"]}) == "A, B"
+
+
+def test_each_render_has_an_account_of_its_own() -> None:
+    template = compile("{{ x | upper }}")
+    for _ in range(50):
+        assert len(template.render({"x": "y" * 1_000_000})) == 1_000_000

@@ -1,0 +1,204 @@
+"""json and json_schema: JSON's own equality, fences, and schemas that no answer can abuse."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.graders import Answer, build
+from harness.graders.json_value import difference
+from tests.graders.grading import grade, spec
+
+FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "passes"),
+    [
+        ({}, '{"a": 1}', True),
+        ({}, " [1, 2] \n", True),
+        ({}, "3", True),
+        ({}, "null", True),
+        ({}, FENCED, True),
+        ({}, "```\n[1]\n```", True),
+        ({}, "```[1]```", True),
+        ({}, "", False),
+        ({}, "{'a': 1}", False),
+        ({}, '{"a": 1} and more', False),
+        ({}, '{"a": NaN}', False),
+        ({}, "```json\n{}", False),
+        ({}, "[" * 100_000, False),
+        ({}, '{"code": "```"}', True),
+        ({"strict": True}, FENCED, False),
+        ({"strict": True}, '{"a": 1}\n', True),
+        ({"expected": {"a": 1}}, FENCED, True),
+        ({"expected": {"a": 1}}, "```json\n{}\n```\nor rather\n```json\n" + '{"a": 1}\n```', True),
+        ({"expected": {"a": 1, "b": 2}}, '{"b": 2, "a": 1}', True),
+        ({"expected": {"a": 1}}, '{"a": 1.0}', True),
+        ({"expected": {"a": 1}}, '{"a": true}', False),
+        ({"expected": {"a": 1}}, '{"a": "1"}', False),
+        ({"expected": {"a": 1}}, '{"a": 1, "b": 2}', False),
+        ({"expected": {"a": None}}, "{}", False),
+        ({"expected": [1, 2]}, "[2, 1]", False),
+        ({"expected": [1, 2]}, "[1, 2, 3]", False),
+        ({"expected": None}, "null", True),
+        ({"expected": None}, "{}", False),
+        ({"expected": "abc"}, '"abc"', True),
+        ({"expected": '{"a": 1}'}, '{"a": 1}', True),
+        ({"expected": 12345678901234567890123}, "12345678901234567890124", False),
+    ],
+)
+def test_json_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> None:
+    graded = grade("json", arguments, text)
+    assert (graded.value, graded.error) == (passes, None)
+
+
+@pytest.mark.parametrize(
+    ("expected", "found", "sentence"),
+    [
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, "$.a.b[1]: expected 2, got 3"),
+        ([12.5], ["12.5"], '$[0]: expected 12.5, got "12.5"'),
+        ("a", "b" * 99, f'$: expected "a", got "{"b" * 79}…'),
+        ({"a": 1}, {}, "$.a: missing"),
+        ({}, {"a": 1}, "$.'a': not expected"),
+        ([1], [], "$: expected 1 items, got 0"),
+        (0, False, "$: expected 0, got false"),
+    ],
+)
+def test_the_reason_names_the_first_difference(expected: Any, found: Any, sentence: str) -> None:
+    assert difference(expected, found) == sentence
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(json_values, json_values)
+def test_two_values_differ_where_their_canonical_texts_do(one: Any, other: Any) -> None:
+    same = canonical(one) == canonical(other)
+    assert (difference(one, other) is None) is same
+    assert difference(one, one) is None
+
+
+def canonical(value: Any) -> str:
+    """JSON text with sorted keys in which whole floats are integers: an independent definition of equality."""
+
+    def whole(item: Any) -> Any:
+        if isinstance(item, float) and item.is_integer():
+            return int(item)
+        if isinstance(item, list):
+            return [whole(each) for each in item]
+        return {key: whole(each) for key, each in item.items()} if isinstance(item, dict) else item
+
+    return json.dumps(whole(value), sort_keys=True)
+
+
+ORDER = {
+    "type": "object",
+    "properties": {"id": {"type": "string", "pattern": "^[A-Z]-[0-9]+$"}, "items": {"type": "array", "uniqueItems": True}},
+    "required": ["id"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "reason"),
+    [
+        (ORDER, '{"id": "A-1"}', ""),
+        (ORDER, '```json\n{"id": "A-1", "items": [1, true, "1", [1], {"a": 1}]}\n```', ""),
+        (ORDER, "{}", "$: 'id' is a required property"),
+        (ORDER, '{"id": "A-x"}', "$.id: 'A-x' does not match"),
+        (ORDER, '{"id": "A-1", "b": 1}', "$: the key 'b' is not allowed"),
+        (ORDER, '{"id": "A-1", "items": [{"a": 1}, {"a": 1.0}]}', "$.items: the list has an item twice"),
+        (ORDER, "not JSON", "not JSON"),
+        (True, "1", ""),
+        (False, "1", "does not allow"),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, "1", ""),
+        ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, '"1"', "is not of type"),
+        ({"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False}, '{"x1": 1}', ""),
+        ({"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False}, '{"x1": "a"}', "$.x1:"),
+        ({"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": {"type": "null"}}, '{"y": 1}', "$.y:"),
+        ({"properties": {"pattern": {"enum": ["("]}}}, '{"pattern": "("}', ""),
+    ],
+)
+def test_schema_verdicts(schema: Any, text: str, reason: str) -> None:
+    graded = grade("json_schema", {"schema": schema}, text)
+    assert (graded.value, graded.error) == (reason == "", None)
+    assert reason in graded.reason
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "text"}, "not a JSON Schema: $.type"),
+        ({"file": "schema.json"}, "none of its keys (file) is a keyword"),
+        ({"$ref": "https://example.com/schema.json"}, "only references inside it"),
+        ({"$ref": "file:///etc/passwd"}, "only references inside it"),
+        ({"items": {"$ref": "other.json"}}, "only references inside it"),
+        ({"properties": {"a": {"pattern": "(?=x)"}}}, "not in RE2 syntax"),
+        ({"patternProperties": {r"(a)\1": {}}}, "not in RE2 syntax"),
+        ({"unevaluatedProperties": False}, "use additionalProperties"),
+        ({"$ref": "#/nowhere"}, "'#/nowhere' points at nothing in the schema"),
+        ({"properties": {"a": {"items": {"$ref": "#/$defs/b"}}}}, "'#/$defs/b' points at nothing in the schema"),
+        ({"$ref": "#"}, "'#' leads back to itself without end"),
+        (
+            {"type": "object", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
+            "'#/$defs/a' leads back to itself without end",
+        ),
+    ],
+)
+def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(schema: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        build([spec("json_schema", {"schema": schema})])
+
+
+@pytest.mark.parametrize(
+    ("divisor", "text", "fits"),
+    [
+        (0.01, "19.99", True),
+        (0.01, "19.995", False),
+        (2, "4", True),
+        (2, "5", False),
+        (0.01, "1e999", False),
+        (0.01, "9" * 4_000, True),
+        (2, '"five"', True),
+    ],
+)
+def test_a_multiple_is_one_by_its_decimal_digits(divisor: float, text: str, fits: bool) -> None:
+    """In binary 19.99 / 0.01 is 1998.9999999999998; what is beyond a float must not break the grader."""
+    graded = grade("json_schema", {"schema": {"multipleOf": divisor}}, text)
+    assert (graded.value, graded.error) == (fits, None)
+
+
+def test_a_schema_may_refer_to_itself_where_the_value_ends() -> None:
+    tree = {"type": "object", "properties": {"next": {"$ref": "#"}}}
+    assert grade("json_schema", {"schema": tree}, '{"next": {"next": {}}}').value is True
+    assert grade("json_schema", {"schema": tree}, '{"next": {"next": 3}}').value is False
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"pattern": "^(a+)+$"}, "a" * 100_000 + "b"),
+        ({"patternProperties": {"^(a|aa)+$": False}}, {"a" * 100_000 + "b": 1}),
+        ({"patternProperties": {"^(a|aa)+$": {}}, "additionalProperties": {}}, {"a" * 100_000 + "b": 1}),
+        ({"uniqueItems": True}, [[number] for number in range(30_000)]),
+    ],
+    ids=["pattern", "patternProperties", "additionalProperties", "uniqueItems"],
+)
+def test_no_answer_makes_a_schema_slow(schema: Any, value: Any) -> None:
+    """With `re`, or item by item, these take hours or minutes; the test's time limit is the only clock here."""
+    assert grade("json_schema", {"schema": schema}, json.dumps(value)).error is None
+
+
+def test_json_compares_with_an_object_the_case_expects() -> None:
+    answer = Answer('{"name": "{{ 7 * 7 }}"}', expected={"name": "{{ 7 * 7 }}"})
+    assert grade("json", {"expected": "{{ expected }}"}, answer).value is True

@@ -1,0 +1,254 @@
+"""What was acknowledged can be read back, whatever happened to the process or the disk since."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from hashlib import blake2b
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from harness.errors import StoreError, UsageError
+from harness.model import Error, Exchange, Grade, Manifest, Message, Record, Request, Response
+from harness.runs import records
+from harness.runs.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest
+from harness.runs.records import ExchangeLine
+from harness.runs.redaction import Redactor
+from harness.runs.resume_state import FinalKeys, Owed, is_final, prefix
+from harness.runs.writer import Store
+
+MANIFEST = Manifest("r1", "s", "2026-01-01T00:00:00+00:00", "suites/s.yaml", 3, "3 requests")
+
+
+def key_of(number: int) -> str:
+    return f"{number:016x}" + "0" * 16
+
+
+def record(number: int, error: Error | None = None) -> Record:
+    key = key_of(number)
+    exchange = Exchange("t0", "target", "m", Request((Message("user", f"q{number}"),)), Response(Message("assistant", "a")))
+    return Record(key, "e", f"c{number}", "p", "m", {}, 0, "s1", (exchange,), error=error)
+
+
+def written(folder: Path, *lines: records.Line) -> None:
+    async def write() -> None:
+        async with Store(folder, Redactor({})) as store:
+            for line in lines:
+                store.append(line)
+
+    asyncio.run(write())
+
+
+def read(folder: Path) -> tuple[list[records.Line], Damage]:
+    damage = Damage()
+    return list(read_lines(folder / RECORDS, damage)), damage
+
+
+def test_lines_come_back_in_order_and_a_second_session_goes_on_behind_them(tmp_path: Path) -> None:
+    written(tmp_path, record(1), record(2))
+    written(tmp_path, record(3))
+    assert read(tmp_path) == ([record(1), record(2), record(3)], Damage())
+
+
+def test_a_torn_tail_is_dropped_alone_at_every_byte_and_overwritten(tmp_path: Path) -> None:
+    written(tmp_path, record(1), record(2))
+    whole = (tmp_path / RECORDS).read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(first, len(whole)):
+        (tmp_path / RECORDS).write_bytes(whole[:length])
+        lines, damage = read(tmp_path)
+        assert lines == [record(1)]
+        assert damage.torn == length - first
+    written(tmp_path, record(3))
+    assert read(tmp_path) == ([record(1), record(3)], Damage())
+
+
+def test_a_flipped_bit_is_told_with_its_line_and_spoils_no_other(tmp_path: Path) -> None:
+    written(tmp_path, record(1), record(2), record(3))
+    raw = bytearray((tmp_path / RECORDS).read_bytes())
+    raw[len(raw) // 2] ^= 4
+    (tmp_path / RECORDS).write_bytes(raw)
+    lines, damage = read(tmp_path)
+    assert lines == [record(1), record(3)]
+    assert "2: the checksum does not match" in damage.warnings(tmp_path / RECORDS)[0]
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
+    async def both() -> None:
+        async with Store(tmp_path, Redactor({})):
+            with pytest.raises(UsageError, match=f"pid {os.getpid()}"):
+                await Store(tmp_path, Redactor({})).__aenter__()
+
+    asyncio.run(both())
+
+
+def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, os, signal, sys; from pathlib import Path; from harness.runs.writer import Store\n"
+        "from harness.runs.redaction import Redactor\n"
+        "async def hold():\n"
+        "    async with Store(Path(sys.argv[1]), Redactor({})):\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(hold())"
+    )
+    died = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    written(tmp_path, record(1))
+    assert read(tmp_path)[0] == [record(1)]
+
+
+def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    line_bytes = len(records.encode(record(1)))
+    script = (
+        "import asyncio, resource, signal, sys; from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[2]); from test_store import record, Store, StoreError, Redactor\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
+        "async def fill():\n"
+        "    async with Store(Path(sys.argv[1]), Redactor({})) as store:\n"
+        "        for number in range(1, 100):\n"
+        "            store.append(record(number)); print(number, flush=True)\n"
+        "try:\n    asyncio.run(fill())\n"
+        "except StoreError as full:\n    print(full)"
+    )
+    limit = line_bytes * 5 + line_bytes // 2
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent), str(limit)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *acknowledged, message = ended.stdout.splitlines()
+    assert acknowledged == ["1", "2", "3", "4", "5"]
+    assert "harness resume" in message
+    assert read(tmp_path) == ([record(number) for number in range(1, 6)], Damage())
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_fsync_under_way_ends_before_its_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The regular fsync runs in a thread: leaving the store in the middle of it must not pull the file from under it."""
+    begun, go_on, synced = threading.Event(), threading.Event(), []
+    fsync = os.fsync
+
+    def slow(file: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            go_on.wait(10)
+        fsync(file)
+        synced.append(file)
+
+    async def work() -> None:
+        async with Store(tmp_path, Redactor({})) as store:
+            store.append(record(1))
+            await asyncio.to_thread(begun.wait, 10)
+            asyncio.get_running_loop().call_later(0.05, go_on.set)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    asyncio.run(work())
+    assert begun.is_set()
+    assert len(synced) == 2  # on opening, and in the thread; nothing was left for the end
+    assert read(tmp_path)[0] == [record(1)]
+
+
+def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
+    async def write() -> None:
+        async with Store(tmp_path, Redactor({"MY_KEY": "canary-4711"})) as store:
+            store.append(replace(record(1), case="says canary-4711"))
+
+    asyncio.run(write())
+    assert b"canary" not in (tmp_path / RECORDS).read_bytes()
+    assert read(tmp_path)[0] == [replace(record(1), case="says [redacted MY_KEY]", flags=("redacted",))]
+
+
+def test_files_and_folders_are_private(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "run"
+    create_folder(folder)
+    write_manifest(folder, MANIFEST, Redactor({}))
+    written(folder, record(1))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+        "manifest.json": 0o600,
+        "records.jsonl": 0o600,
+        "lock": 0o600,
+    }
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be made"):
+        create_folder(tmp_path / "file" / "run")
+
+
+def test_a_link_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("precious")
+    (tmp_path / RECORDS).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError):
+        written(tmp_path, record(1))
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+
+
+def test_the_manifest_comes_back(tmp_path: Path) -> None:
+    write_manifest(tmp_path, MANIFEST, Redactor({}))
+    assert read_manifest(tmp_path) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "not a run folder"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"schema": 99}', "newer version"),
+        ('{"id": 1}', "damaged"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused_with_a_sentence(tmp_path: Path, content: str | None, says: str) -> None:
+    if content is not None:
+        (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(UsageError, match=says):
+        read_manifest(tmp_path)
+
+
+TIMED_OUT = Error("transport", "timeout_total", "slow", retryable=True)
+REFUSED = Error("provider", "bad_request", "no")
+
+
+@pytest.mark.parametrize(
+    ("error", "retry_errors", "final"),
+    [
+        (None, False, True),
+        (TIMED_OUT, False, False),
+        (REFUSED, False, True),
+        (REFUSED, True, False),
+        (Error("budget", "exhausted", "spent"), False, False),
+        (Error("transport", "interrupted", "stopped"), False, False),
+        (Error("provider", "unauthorized", "bad key"), False, False),
+    ],
+)
+def test_which_records_are_final(error: Error | None, retry_errors: bool, final: bool) -> None:
+    assert is_final(record(1, error), retry_errors=retry_errors) is final
+
+
+def test_a_judge_that_could_not_be_asked_leaves_the_trial_owed() -> None:
+    assert not is_final(replace(record(1), grades=(Grade("judge", None, error=TIMED_OUT),)))
+
+
+def test_what_a_run_owes_is_read_from_its_lines(tmp_path: Path) -> None:
+    journal = ExchangeLine(key_of(4), 0, "s1", record(4).exchanges[0])
+    written(tmp_path, record(1), record(2, TIMED_OUT), record(3, TIMED_OUT), record(3), journal)
+    owed = Owed.read(tmp_path)
+    assert [key_of(number) in owed.final for number in (1, 2, 3, 4)] == [True, False, True, False]
+    assert [line.key for line in owed.exchanges] == [key_of(2), key_of(4)]
+
+
+def test_final_keys_are_found_among_a_hundred_thousand_others() -> None:
+    keys = [blake2b(str(number).encode(), digest_size=16).hexdigest() for number in range(100_000)]
+    final = FinalKeys(prefix(each) for each in keys[::2])
+    assert [each in final for each in keys[:1000]] == [True, False] * 500

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.simulator.model.chance import Stream
+from harness.simulator.model.requests import Prompt, Sampling, Turn
+from harness.simulator.model.skills import answer_text, facts
+
+ORDER = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "email": {"type": ["string", "null"]},
+        "order_id": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        "date": {"type": "string", "format": "date"},
+        "amount": {"type": "number"},
+        "currency": {"enum": ["USD", "EUR", "GBP"]},
+        "product": {"type": "string"},
+        "items": {"type": "array", "items": {"$ref": "#/$defs/item"}},
+    },
+    "required": ["name", "email", "order_id", "date", "amount", "currency", "product", "items"],
+    "additionalProperties": False,
+    "$defs": {"item": {"type": "object", "properties": {"quantity": {"type": "integer"}}, "required": ["quantity"]}},
+}
+LETTER = """Dear shop,
+
+on 3 May 2025 I ordered the Fennel garden lamp (order QX-4417) and paid £48.50.
+
+Regards,
+Nadia Osei
+nadia@osei.example"""
+
+
+def filled(text: str, schema: dict[str, Any], temperature: float = 0, key: object = 0) -> Any:
+    prompt = Prompt("70b", (Turn("user", text),), Sampling(temperature), schema)
+    return json.loads(answer_text(prompt, Stream(key)))
+
+
+def test_a_plain_letter_is_read() -> None:
+    read = filled(LETTER, ORDER)
+    assert {key: read[key] for key in ("email", "order_id", "date", "amount", "currency")} == {
+        "email": "nadia@osei.example",
+        "order_id": "QX-4417",
+        "date": "2025-05-03",
+        "amount": 48.5,
+        "currency": "GBP",
+    }
+
+
+def test_what_the_text_does_not_say_is_null_where_allowed() -> None:
+    read = filled("Nothing of the kind.", ORDER)
+    assert (read["email"], read["order_id"]) == (None, None)
+
+
+@given(text=st.text(max_size=300), temperature=st.sampled_from([0, 1, 5]), key=st.integers())
+@settings(max_examples=100, deadline=None)
+def test_the_answer_fits_the_schema_whatever_the_text(text: str, temperature: float, key: int) -> None:
+    jsonschema.validate(filled(text, ORDER, temperature, key), ORDER)
+
+
+WORDS = ["type", "properties", "items", "enum", "anyOf", "$ref", "const", "name", "date", "object", "format"]
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(schema=st.dictionaries(st.sampled_from(WORDS), anything, max_size=5))
+@settings(max_examples=300, deadline=None)
+def test_nonsense_for_a_schema_is_still_answered_with_json(schema: dict[str, Any]) -> None:
+    filled(LETTER, schema)
+
+
+def test_a_schema_that_refers_to_itself_ends() -> None:
+    tree = {"type": "object", "properties": {"name": {"type": "string"}, "left": {"$ref": "#"}, "right": {"$ref": "#"}}}
+    assert "name" in filled(LETTER, tree)["left"]["right"]
+
+
+def test_any_object_has_the_keys_the_prompt_names() -> None:
+    assert set(filled("Reply in JSON with the keys name, email and amount.\n\n" + LETTER, {})) == {"name", "email", "amount"}
+    assert set(filled("Hello", {})) == {"answer"}
+
+
+def test_dates_of_many_forms_become_one() -> None:
+    for written in ("2025-05-03", "03.05.2025", "3 May 2025", "May 3rd, 2025", "2025/5/3", "the 3rd of May 2025"):
+        assert facts.dates(f"I ordered it on {written}.") == ["2025-05-03"], written
+    assert facts.dates("32 May 2025, 2025-13-01") == []
+
+
+def test_amounts_of_both_conventions_become_decimals() -> None:
+    assert facts.amounts("Total: 1.349,50 €") == ["1349.5"]
+    assert facts.amounts("Total: $1,349.50") == ["1349.5"]
+    assert facts.amounts("I paid ¥12,800.") == ["12800"]
+
+
+def test_a_total_beats_its_parts() -> None:
+    assert facts.amounts("Shipping 6.50 EUR\nTotal 148.50 EUR\nGift card 20.00 EUR")[0] == "148.5"

@@ -1,0 +1,107 @@
+"""What an answer hangs on: all that is set in a request, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+import pytest
+
+from harness.simulator.model.answering import Model
+from harness.simulator.model.requests import Call, Function, Prompt, Sampling, Turn
+
+LOOK = Function("look", "Looks.", {"type": "object"})
+PLAIN = Prompt("m", (Turn("user", "hi"),), Sampling(0.7, seed=1))
+
+
+def key(prompt: Prompt) -> bytes:
+    return Model(0).key(prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class LaterPrompt(Prompt):
+    """A prompt as it may be one day."""
+
+    effort: str | None = None
+    hints: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LaterSampling(Sampling):
+    """Sampling as it may be one day."""
+
+    typical_p: float = 1.0
+
+
+class LaterTurn(NamedTuple):
+    """A turn as it may be one day."""
+
+    role: str
+    text: str
+    images: tuple[bytes, ...] = ()
+    calls: tuple[Call, ...] = ()
+    call_id: str | None = None
+    mood: str = ""
+
+
+def later(turn: Any = None, typical_p: float = 1.0, **more: Any) -> bytes:
+    sampling = LaterSampling(0.7, seed=1, typical_p=typical_p)
+    return key(LaterPrompt("m", (turn or LaterTurn("user", "hi"),), sampling, **more))
+
+
+def test_a_field_that_comes_later_changes_no_answer_until_it_is_set() -> None:
+    assert later() == key(PLAIN)
+    changed = {later(effort="high"), later(hints={"a": 1}), later(typical_p=0.5), later(LaterTurn("user", "hi", mood="calm"))}
+    assert len(changed | {key(PLAIN)}) == 5
+
+
+def test_what_is_said_without_need_is_not_said() -> None:
+    turn = Turn("user", "hi", images=(), calls=(), call_id=None)
+    sampling = Sampling(0.7, None, None, 1, None, (), None, 0, 0, 1)
+    assert key(Prompt("m", (turn,), sampling, None, (), "auto", False, None, True)) == key(PLAIN)
+
+
+CHANGES: dict[str, Any] = {
+    "model": "n",
+    "turns": (Turn("user", "hi", (b"png",)),),
+    "sampling": Sampling(0.7, seed=2),
+    "schema": {},
+    "functions": (LOOK,),
+    "reasoning": True,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_is_set_decides(name: str) -> None:
+    assert key(replace(PLAIN, **{name: CHANGES[name]})) != key(PLAIN)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(Sampling)])
+def test_every_sampling_parameter_decides(name: str) -> None:
+    value: Any = ("x",) if name == "stop" else 5
+    assert key(replace(PLAIN, sampling=replace(PLAIN.sampling, **{name: value}))) != key(PLAIN)
+
+
+@pytest.mark.parametrize("name", ["tool_choice", "parallel"])
+def test_how_functions_are_called_decides_where_there_are_some(name: str) -> None:
+    changed = {"tool_choice": "required", "parallel": False}[name]
+    assert key(replace(PLAIN, **{name: changed})) == key(PLAIN)
+    able = replace(PLAIN, functions=(LOOK,))
+    assert key(replace(able, **{name: changed})) != key(able)
+
+
+def test_ids_and_log_probabilities_have_no_part_in_it() -> None:
+    def called(name: str) -> Prompt:
+        asked = Turn("assistant", "", calls=(Call("look", ("{}",), name),))
+        return replace(PLAIN, turns=(*PLAIN.turns, asked, Turn("tool", "7", call_id=name)))
+
+    assert key(called("a")) == key(called("b")) != key(PLAIN)
+    assert key(replace(PLAIN, logprobs=3)) == key(PLAIN)
+
+
+def test_without_a_seed_it_counts_how_often_it_was_asked() -> None:
+    unseeded, model = replace(PLAIN, sampling=Sampling(0.7)), Model(0)
+    first, second = model.key(unseeded), model.key(unseeded)
+    assert first != second
+    model.forget()
+    assert model.key(unseeded) == first != Model(1).key(unseeded)

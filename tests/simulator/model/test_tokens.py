@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.pricing.tiles import grid
+from harness.simulator.model.requests import Turn
+from harness.simulator.model.tokens import _tiling, count_image, count_prompt, split
+from tests.pictures import picture
+
+
+@given(st.text())
+def test_the_pieces_of_any_text_join_to_it(text: str) -> None:
+    assert "".join(split(text)) == text
+
+
+def test_words_take_the_blank_before_them_and_long_ones_are_split() -> None:
+    assert split("The answer is 1234, internationally.") == [
+        "The", " answer", " is", " ", "123", "4", ",", " intern", "ationa", "lly", ".",
+    ]  # fmt: skip
+
+
+def test_a_chat_costs_one_and_four_tokens_and_five_a_message() -> None:
+    assert count_prompt([Turn("system", "Be brief."), Turn("user", "Hi")]) == 1 + 5 * 2 + 4 + len(split("Be brief.")) + 1
+
+
+def test_an_image_that_cannot_be_read_is_one_tile() -> None:
+    assert count_prompt([Turn("user", "", images=(b"", b""))]) - count_prompt([Turn("user", "")]) == 2 * 147
+
+
+@pytest.mark.parametrize(
+    ("size", "tiles"), [((64, 64), 1), ((400, 300), 2), ((672, 672), 4), ((1000, 1000), 9), ((5000, 4900), 16)]
+)
+def test_a_larger_image_is_cut_up_and_shown_whole_besides(size: tuple[int, int], tiles: int) -> None:
+    assert count_image(picture(size=size)) == (147 if tiles == 1 else 147 + 145 * tiles)
+
+
+@given(st.integers(1, 6000), st.integers(1, 6000))
+def test_the_two_readings_of_the_tile_rule_agree(width: int, height: int) -> None:
+    rows, columns = grid(width, height)
+    assert math.prod(_tiling((width, height))) == rows * columns
