@@ -22,7 +22,7 @@ from rich.text import Text
 
 import harness
 from harness.app.init import write_workspace
-from harness.cli.display import Display, conclusion
+from harness.cli.display import LiveDisplay, conclusion
 from harness.engine.progress import Progress
 from harness.reporters.console import WIDTH, console_report
 
@@ -64,7 +64,7 @@ def main() -> None:
         write(README, OUTPUT.sub(lambda _: output, readme, count=1))
 
 
-class Photographer(Display):
+class Photographer(LiveDisplay):
     """The live display on a terminal nobody sees, which keeps one frame."""
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ SliceValue = str | float | int | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrialSelection:
     """Some trials, as numpy columns that are cut only when asked for: selecting a million times must be cheap.
 
     Columns are the `NUMBERS` (NaN where unknown), a flag for each outcome, and `cluster`, an integer for each case.
@@ -34,7 +34,7 @@ class Rows:
     index: Any
 
     @classmethod
-    def of(cls, trials: Any) -> Rows:
+    def of(cls, trials: Any) -> TrialSelection:
         """All rows of a trials frame."""
         numbers = {name: trials[name].to_numpy(dtype=np.float64) for name in NUMBERS}
         outcomes = {outcome: (trials["outcome"] == outcome).to_numpy() for outcome in OUTCOMES.values()}
@@ -47,12 +47,12 @@ class Rows:
     def __getitem__(self, name: str) -> Any:
         return self.columns[name][self.index]
 
-    def take(self, positions: Any) -> Rows:
+    def take(self, positions: Any) -> TrialSelection:
         """The rows at these positions (or where this mask is true)."""
-        return Rows(self.columns, self.index[positions])
+        return TrialSelection(self.columns, self.index[positions])
 
 
-Measure = Callable[[Rows, str | None], Estimate]
+Measure = Callable[[TrialSelection, str | None], Estimate]
 """(rows, statistic) -> Estimate; one without a value says why in `method`."""
 
 
@@ -107,7 +107,7 @@ def _as_text(value: SliceValue) -> str:
     return f"{value:g}" if isinstance(value, float) else plain_text(value) or ""
 
 
-def pass_rate(rows: Rows, _stat: str | None = None) -> Estimate:
+def pass_rate(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     """Passed / (passed + failed): errors, ungraded trials and those without a verdict are counted apart."""
     judged = rows.take(rows["pass"] | rows["fail"])
     if not len(judged):
@@ -115,12 +115,12 @@ def pass_rate(rows: Rows, _stat: str | None = None) -> Estimate:
     return stats.rate(judged["pass"], judged["cluster"])
 
 
-def error_rate(rows: Rows, _stat: str | None = None) -> Estimate:
+def error_rate(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     """The share of recorded trials that broke."""
     return stats.rate(rows["error"], rows["cluster"])
 
 
-def cost(rows: Rows, _stat: str | None = None) -> Estimate:
+def cost(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     """Dollars for all answers; unknown as soon as one trial that was answered has no known cost."""
     missing = np.isnan(rows["cost"])
     answered = int((missing & ~rows["error"]).sum())
@@ -131,7 +131,7 @@ def cost(rows: Rows, _stat: str | None = None) -> Estimate:
 
 
 def _count_of(outcome: str) -> Measure:
-    def measure(rows: Rows, _stat: str | None = None) -> Estimate:
+    def measure(rows: TrialSelection, _stat: str | None = None) -> Estimate:
         return Estimate(float(rows[outcome].sum()), n=len(rows), method="count")
 
     return measure
@@ -147,7 +147,7 @@ def summary(values: Any, clusters: Any, stat: str | None, *, bounded: bool = Fal
 
 
 def _values_of(column: str, nothing: str, *, bounded: bool = False) -> Measure:
-    def measure(rows: Rows, stat: str | None = None) -> Estimate:
+    def measure(rows: TrialSelection, stat: str | None = None) -> Estimate:
         values = rows[column]
         there = np.isfinite(values)
         if not there.any():
@@ -158,7 +158,7 @@ def _values_of(column: str, nothing: str, *, bounded: bool = False) -> Measure:
 
 
 def _tokens(*columns: str) -> Measure:
-    def measure(rows: Rows, _stat: str | None = None) -> Estimate:
+    def measure(rows: TrialSelection, _stat: str | None = None) -> Estimate:
         """The sum over all trials whose counts are known."""
         counts = sum(rows[column] for column in columns)
         there = np.isfinite(counts)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from harness.analysis import formatting
 from harness.analysis.frame import Frames
-from harness.analysis.report_data import Answer, CaseRow, Cell, GradeLine
+from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine
 
 CASE_LIMIT = 200
 """Cases shown at most."""
@@ -63,7 +63,7 @@ def case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, .
     """The worst cases with their answers, and how many cases there are; `table` and `places` are from `cells`."""
     chosen = _shown(frames.trials, table, places)
     grades = _grades(frames.grades, chosen.index.to_numpy())
-    answers: dict[int, list[Answer]] = defaultdict(list)
+    answers: dict[int, list[CaseAnswer]] = defaultdict(list)
     for trial in chosen.itertuples():
         answers[trial.place].append(_answer(trial, grades[trial.Index]))
     heads = {trial.rank: trial for trial in chosen.drop_duplicates("rank").itertuples()}
@@ -115,7 +115,7 @@ def _grades(grades: Any, trials: Any) -> dict[int, list[GradeLine]]:
     return found
 
 
-def _cell(row: Any, answers: list[Answer]) -> Cell:
+def _cell(row: Any, answers: list[CaseAnswer]) -> Cell:
     return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers))
 
 
@@ -125,9 +125,9 @@ def _case_row(head: Any, found: list[Cell]) -> CaseRow:
     return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, tuple(found))
 
 
-def _answer(trial: Any, grades: list[GradeLine]) -> Answer:
+def _answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:
     broken = not pd.isna(trial.error_message)
-    return Answer(
+    return CaseAnswer(
         repeat=int(trial.repeat),
         outcome=trial.outcome,
         preview=trial.answer[:PREVIEW],

@@ -29,7 +29,7 @@ from harness.analysis.row_schema import (
     plain_text,
     trial_row,
 )
-from harness.analysis.typed_columns import Room, Table, valid_text
+from harness.analysis.typed_columns import Room, TableBuilder, valid_text
 from harness.flows.base import TARGET
 from harness.model import Exchange, Manifest, Record
 from harness.runs.records import ExchangeLine, Line
@@ -62,20 +62,20 @@ def frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int
     Takes about 1 KB a trial beside the texts. Each answer is cut at `answer_limit` characters, and all that comes after
     `TEXT_LIMIT` of them much shorter; None keeps everything.
     """
-    builder = _Builder(answer_limit)
+    builder = _FrameBuilder(answer_limit)
     for manifest, lines in runs:
         builder.read(manifest, lines)
     return builder.finish()
 
 
-class _Builder:
+class _FrameBuilder:
     """Fills the three tables; a key's later record takes the place of its earlier one."""
 
     def __init__(self, answer_limit: int | None) -> None:
         self.answer_limit = answer_limit
         self.room = None if answer_limit is None else Room(TEXT_LIMIT)
-        self.trials, self.grades = Table(TRIALS, self.room), Table(GRADES, self.room)
-        self.exchanges = Table([*EXCHANGES, *MEASURES])
+        self.trials, self.grades = TableBuilder(TRIALS, self.room), TableBuilder(GRADES, self.room)
+        self.exchanges = TableBuilder([*EXCHANGES, *MEASURES])
         self.row_of_key = array("q")
         self.key_of_exchange = array("q")
         self.row_of_grade = array("q")

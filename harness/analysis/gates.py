@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import formatting
-from harness.analysis.aggregate import MEASURES, Measure, Rows, matching
-from harness.analysis.report_data import Comparison, GateVerdict, Outcome
+from harness.analysis.aggregate import MEASURES, Measure, TrialSelection, matching
+from harness.analysis.report_data import GateResult, Outcome, Report
 from harness.analysis.stats import Estimate, known
 from harness.errors import ExitCode, worst
 from harness.model import Manifest
@@ -40,14 +40,14 @@ _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
 }
 
 
-def evaluate(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateVerdict, ...]:
+def evaluate(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateResult, ...]:
     """The verdict of each gate on the rows of the trials frame that belong to `run`."""
     mine = trials[(trials["run"] == run).to_numpy()]
-    rows = Rows.of(mine)
+    rows = TrialSelection.of(mine)
     return tuple(_evaluate(gate, mine, rows, run) for gate in gates)
 
 
-def exit_code(comparison: Comparison, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
+def exit_code(comparison: Report, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
     """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it early, if anything did.
 
     A run without a single record is USAGE: nothing was measured, which is never green. Where every trial broke, a gate without
@@ -64,11 +64,11 @@ def exit_code(comparison: Comparison, manifest: Manifest, stopped: Sequence[Exit
     return worst(codes)
 
 
-def _code(gate: GateVerdict, strict: bool) -> ExitCode:
+def _code(gate: GateResult, strict: bool) -> ExitCode:
     return ExitCode.INCONCLUSIVE if gate.verdict == "inconclusive" and strict else _VERDICT_CODES[gate.verdict]
 
 
-def _evaluate(gate: GateSpec, trials: Any, rows: Rows, run: str) -> GateVerdict:
+def _evaluate(gate: GateSpec, trials: Any, rows: TrialSelection, run: str) -> GateResult:
     measure = MEASURES.get(gate.metric)
     if measure is None:
         return _unknown(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(MEASURES)}")
@@ -99,9 +99,9 @@ def _bound(gate: GateSpec, estimate: Estimate) -> float | None:
     return estimate.low if gate.bound == "low" else estimate.high
 
 
-def _every_case(gate: GateSpec, trials: Any, rows: Rows, measure: Measure, run: str) -> GateVerdict:
+def _every_case(gate: GateSpec, trials: Any, rows: TrialSelection, measure: Measure, run: str) -> GateResult:
     """The gate on each case of each configuration by itself, its repeats being independent; the worst one is reported."""
-    rows = Rows({**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index)
+    rows = TrialSelection({**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index)
     found: list[tuple[Outcome, Estimate, str]] = []
     keys = ["eval", "case", "configuration"]
     for name, index in trials.groupby(keys, observed=True, sort=False).indices.items():
@@ -149,10 +149,10 @@ def _caution(gate: GateSpec, estimate: Estimate) -> str:
     return "The interval straddles the threshold: another sample could turn this verdict."
 
 
-def _unknown(gate: GateSpec, run: str, why: str) -> GateVerdict:
+def _unknown(gate: GateSpec, run: str, why: str) -> GateResult:
     return _verdict(gate, run, Estimate(None), "unknown", f"No figure: {why}.", "")
 
 
-def _verdict(gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str) -> GateVerdict:
+def _verdict(gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str) -> GateResult:
     figures = (estimate.value, estimate.low, estimate.high)
-    return GateVerdict(run, gate.text, *figures, estimate.n, verdict, detail, caution)
+    return GateResult(run, gate.text, *figures, estimate.n, verdict, detail, caution)

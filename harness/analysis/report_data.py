@@ -21,7 +21,7 @@ Verdict = Literal[Outcome, "no gates", "unfinished", "errors"]
 
 
 @dataclass(frozen=True, slots=True)
-class GateVerdict:
+class GateResult:
     """What became of one gate of one run.
 
     `pass` and `fail` compare what the gate names; `inconclusive` is a bound that n does not give; `unknown` is a figure that
@@ -146,7 +146,7 @@ class GradeLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CaseAnswer:
     """One trial as shown; `characters` is the answer's full length, which `preview` may cut; `steps` led to it."""
 
     repeat: int
@@ -176,7 +176,7 @@ class Cell:
     passed: int
     failed: int
     errors: int
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[CaseAnswer, ...] = ()
 
     @property
     def bad(self) -> int:
@@ -217,7 +217,7 @@ class ErrorGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class HelperUse:
+class RoleUse:
     """What one run asked of a target in another role than that of the target under test: a judge, a simulated user.
 
     `requests` are new ones, `replayed` those taken from other runs; latency is the median in seconds, `cost` US dollars of what
@@ -264,17 +264,17 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Report:
     """Runs side by side. `cases` are the worst `len(cases)` of `case_count`; `cells` has them all."""
 
     runs: tuple[RunHeader, ...]
     configurations: tuple[Configuration, ...]
     cases: tuple[CaseRow, ...]
     case_count: int
-    gates: tuple[GateVerdict, ...]
+    gates: tuple[GateResult, ...]
     tags: tuple[TagRate, ...]
     errors: tuple[ErrorGroup, ...]
-    helpers: tuple[HelperUse, ...]
+    helpers: tuple[RoleUse, ...]
     totals: Totals
     warnings: tuple[str, ...]
     frames: Frames

@@ -8,23 +8,23 @@ from typing import Any, cast
 
 import numpy as np
 
-from harness.analysis.report_data import HelperUse, RunHeader
+from harness.analysis.report_data import RoleUse, RunHeader
 from harness.flows.base import TARGET
 
 
-def helper_uses(exchanges: Any, runs: Sequence[RunHeader]) -> tuple[HelperUse, ...]:
+def helper_uses(exchanges: Any, runs: Sequence[RunHeader]) -> tuple[RoleUse, ...]:
     """A row for each run, role and target that was asked, in the runs' order."""
     helping = exchanges[(exchanges["role"] != TARGET).to_numpy()]
     return tuple(use for run in runs for use in _of_run(helping[(helping["run"] == run.id).to_numpy()], run))
 
 
-def _of_run(exchanges: Any, run: RunHeader) -> Iterator[HelperUse]:
+def _of_run(exchanges: Any, run: RunHeader) -> Iterator[RoleUse]:
     groups = {cast("tuple[str, str]", key): rows for key, rows in exchanges.groupby(["role", "sent_to"], observed=True)}
     for (role, name), rows in sorted(groups.items(), key=lambda group: group[0]):
         facts = {**run.targets, **run.helpers}.get(name, {})
         new = rows[~rows["replayed"].to_numpy()]
         latency = new["latency"].to_numpy()
-        yield HelperUse(
+        yield RoleUse(
             run=run.id,
             role=role,
             name=name,

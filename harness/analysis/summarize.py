@@ -15,7 +15,7 @@ import numpy as np
 from harness.analysis import aggregate, gates
 from harness.analysis.case_table import OUTCOMES, case_rows, cells
 from harness.analysis.frame import Frames
-from harness.analysis.report_data import Comparison, Configuration, ErrorGroup, RunHeader, TagRate, Totals
+from harness.analysis.report_data import Configuration, ErrorGroup, Report, RunHeader, TagRate, Totals
 from harness.analysis.role_costs import helper_uses
 from harness.analysis.row_schema import label
 from harness.analysis.stats import Estimate, distinct
@@ -29,12 +29,12 @@ TAG_LIMIT = 40
 ERROR_LIMIT = 50
 
 
-def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
+def compare(frames: Frames, manifests: Sequence[Manifest]) -> Report:
     """The comparison of the runs whose manifests these are; each run's own gates are judged on its own trials."""
     trials = frames.trials
     order = {manifest.id: number for number, manifest in enumerate(manifests)}
     keys, numbers = _numbered(trials, order)
-    everything = aggregate.Rows.of(trials)
+    everything = aggregate.TrialSelection.of(trials)
     rows_of = [everything.take(positions) for positions in _positions(numbers, len(keys))]
     flags = {name: trials[name].to_numpy() for name in ("simulated", "replayed")}
     configurations = tuple(_configuration(key, rows, flags) for key, rows in zip(keys, rows_of, strict=True))
@@ -42,7 +42,7 @@ def compare(frames: Frames, manifests: Sequence[Manifest]) -> Comparison:
     shown, case_count = case_rows(frames, table, places)
     headers = tuple(_header(manifest, trials) for manifest in manifests)
     verdicts = tuple(verdict for manifest in manifests for verdict in gates.evaluate(_specs(manifest), trials, manifest.id))
-    return Comparison(
+    return Report(
         runs=headers,
         configurations=configurations,
         cases=shown,
@@ -91,7 +91,7 @@ def _positions(numbers: Any, count: int) -> list[Any]:
     return np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
 
 
-def _configuration(key: tuple[str, ...], rows: aggregate.Rows, flags: Mapping[str, Any]) -> Configuration:
+def _configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, flags: Mapping[str, Any]) -> Configuration:
     run, eval_name, prompt, target, setting = key
     point = json.loads(setting)
     known = rows.take(np.isfinite(rows["cost"]))
@@ -122,7 +122,7 @@ def _configuration(key: tuple[str, ...], rows: aggregate.Rows, flags: Mapping[st
     )
 
 
-def _statistics(measure: str, rows: aggregate.Rows) -> dict[str, Estimate]:
+def _statistics(measure: str, rows: aggregate.TrialSelection) -> dict[str, Estimate]:
     return {stat: aggregate.MEASURES[measure](rows, stat) for stat in (*aggregate.PERCENTILES, "mean")}
 
 
@@ -132,7 +132,7 @@ def _sum(values: Any) -> float | None:
     return fsum(known) if len(known) else None
 
 
-def _price_per_mtok(rows: aggregate.Rows) -> float | None:
+def _price_per_mtok(rows: aggregate.TrialSelection) -> float | None:
     """Dollars per million tokens over the trials whose cost and tokens are both known."""
     tokens = rows["input_tokens"] + rows["output_tokens"]
     counted = np.isfinite(tokens)
@@ -168,7 +168,7 @@ def _header(manifest: Manifest, trials: Any) -> RunHeader:
     )
 
 
-def _tags(trials: Any, rows_of: Sequence[aggregate.Rows]) -> tuple[TagRate, ...]:
+def _tags(trials: Any, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[TagRate, ...]:
     """The pass rate of every tag in every configuration, the first `TAG_LIMIT` tags by name."""
     lists = [json.loads(text) for text in trials["tags"].cat.categories]
     codes = trials["tags"].cat.codes.to_numpy()

@@ -211,7 +211,7 @@ _CELLS: Mapping[Kind, Callable[[], Cells]] = {
 _CHUNK = 1024
 
 
-class Table:
+class TableBuilder:
     """A frame being filled row by row; rows wait as tuples and become columns by the thousand.
 
     Without `room` all text is kept.

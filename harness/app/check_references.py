@@ -12,7 +12,7 @@ from harness.engine.drive import Journal, drive
 from harness.engine.workers.pool import Pool
 from harness.errors import Problem, SuiteError
 from harness.flows.base import Flow
-from harness.graders import build, gold
+from harness.graders import build, grade_reference_answer
 from harness.graders.base import UNKNOWN
 from harness.model import Error, Exchange, Grade, Request, Response
 from harness.suite import Case, Eval, Suite
@@ -38,7 +38,7 @@ async def _checked(suite: Suite) -> int:
 
 def _gold(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
     graders = build(case.graders if case.graders is not None else evaluation.graders)
-    return gold(graders, case.expected, case.vars)
+    return grade_reference_answer(graders, case.expected, case.vars)
 
 
 def _problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Problem:

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from harness import registry
 from harness.config.diagnostics import Problems
 from harness.errors import UsageError
-from harness.flows.base import Helper
+from harness.flows.base import RoleTarget
 from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
 from harness.preflight import (
@@ -75,7 +75,7 @@ class Prepared:
     plan: Plan
     secrets: Mapping[str, str]
     notes: tuple[str, ...]
-    helpers: Mapping[str, Helper] = field(default_factory=dict)
+    helpers: Mapping[str, RoleTarget] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
     """The environment variables its targets need."""
 
@@ -98,7 +98,7 @@ def price_catalogue() -> catalogue.Catalogue:
 
 
 @cache
-def capability_table() -> capabilities.Table:
+def capability_table() -> capabilities.CapabilityTable:
     """What each provider and model can take, as shipped."""
     return capabilities.parse(files("harness.providers").joinpath("capabilities.yaml").read_text("utf-8"))
 

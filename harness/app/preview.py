@@ -12,7 +12,7 @@ from typing import Literal
 from harness import registry
 from harness.analysis import formatting
 from harness.app.prepare import Prepared, prepared
-from harness.model import Message, Target, Trial, Wire
+from harness.model import EncodedRequest, Message, Target, Trial
 from harness.model.images import readable
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
@@ -111,7 +111,7 @@ def _request(target: Target, provider: Provider, trial: Trial) -> str:
         return f"── no request\nnothing would be sent, and the trial would be an error: {inexpressible}"
 
 
-def _wire_text(target: Target, wire: Wire) -> str:
+def _wire_text(target: Target, wire: EncodedRequest) -> str:
     headers = [f"{name}: {value}" for name, value in wire.headers]
     if wire.auth:
         headers.append(f"{wire.auth.header}: {wire.auth.prefix}${{{wire.auth.env}}}")

@@ -11,7 +11,7 @@ from harness import registry
 from harness.analysis import formatting
 from harness.analysis.frame import Frames, frames
 from harness.analysis.gates import exit_code
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.analysis.row_schema import label
 from harness.analysis.summarize import compare
 from harness.config.diagnostics import suggestion
@@ -23,7 +23,7 @@ from harness.reporters.escape import escape_for, one_line
 from harness.reporters.plots import plots
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
-from harness.runs.thumbnails import Pictures
+from harness.runs.thumbnails import Thumbnails
 
 REPORTS = {
     "html": "report.html",
@@ -36,11 +36,11 @@ PARQUET = "records.parquet"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What came of a run, or of looking at several: where the report is, what was found, and the exit code that says so."""
 
     folder: Path
-    comparison: Comparison
+    comparison: Report
     exit_code: ExitCode
     stopped: tuple[str, ...] = ()
     """Why a run ended early, one sentence each; empty where it did not."""
@@ -55,7 +55,7 @@ def load_run(path: str | Path) -> Frames:
     return frames([(read_manifest(folder), read_lines(folder / RECORDS))], answer_limit=None)
 
 
-def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> Outcome:
+def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
     """Compare runs and write the report files: of one run into its folder, of several into `out`.
 
     `stopped` are the exit codes of what ended a run before its time. Raises UsageError where a folder holds no run.
@@ -67,10 +67,10 @@ def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[E
     comparison = _compared(folders, manifests)
     folder = out or (folders[0] if len(folders) == 1 else _beside(folders[0]))
     write_reports(folder, comparison)
-    return Outcome(folder, comparison, worst([exit_code(comparison, manifest, stopped) for manifest in manifests]))
+    return RunOutcome(folder, comparison, worst([exit_code(comparison, manifest, stopped) for manifest in manifests]))
 
 
-def write_reports(folder: Path, comparison: Comparison) -> None:
+def write_reports(folder: Path, comparison: Report) -> None:
     """Write every report file into `folder`. Raises StoreError."""
     make_folder(folder)
     for reporter, name in REPORTS.items():
@@ -111,7 +111,7 @@ def _place(record: Record) -> tuple[str, str, str, str, int]:
     return record.eval, record.prompt, record.target, json.dumps(record.setting, sort_keys=True), record.repeat
 
 
-def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Comparison:
+def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Report:
     damage = [Damage() for _ in folders]
     runs = [
         (manifest, read_lines(folder / RECORDS, found))
@@ -119,7 +119,7 @@ def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Compari
     ]
     comparison = compare(frames(runs), manifests)
     warnings = [text for folder, found in zip(folders, damage, strict=True) for text in found.warnings(folder / RECORDS)]
-    pictures = Pictures({(row.eval, row.case) for row in comparison.cases})
+    pictures = Thumbnails({(row.eval, row.case) for row in comparison.cases})
     for folder, manifest in zip(folders, manifests, strict=True):
         if _shows_images(manifest):
             pictures.look_into(folder)

@@ -22,34 +22,34 @@ from msgspec.structs import replace
 from harness import registry
 from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.app.prepare import Prepared, environment, prepared
-from harness.engine.batch import MOST_OPEN, Books, gathering
+from harness.engine.batch import MOST_OPEN, BatchAccounting, gathering
 from harness.engine.event_loop import blocking, interruptible
 from harness.engine.loop_monitor import LagMonitor, collector_at_rest
 from harness.engine.progress import Progress, Tally, counted
-from harness.engine.runner import World, run_trials
+from harness.engine.runner import TrialContext, run_trials
 from harness.engine.workers.function_calls import caller
 from harness.engine.workers.pool import Pool
 from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
-from harness.model import Cost, Exchange, Manifest, Request, Response, Session, Target, Wire
+from harness.model import Cost, EncodedRequest, Exchange, Manifest, Request, Response, Session, Target
 from harness.pricing.cost import exchange_cost, most_spent
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
 from harness.runs.records import ExchangeLine
 from harness.runs.redaction import SHORTEST, Redactor
-from harness.runs.resume_state import Owed
-from harness.runs.writer import Store
+from harness.runs.resume_state import ResumeState
+from harness.runs.writer import RunWriter
 from harness.suite import Overrides, load
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.http.select import detours
 from harness.transport.local.target import HERE, beside
 from harness.transport.middleware.limit import SendOnSlot
-from harness.transport.middleware.model_check import Vouching
-from harness.transport.middleware.replay import Mode, Replay, Stored, stored
+from harness.transport.middleware.model_check import ModelCheck
+from harness.transport.middleware.replay import Mode, Replay, StoredExchange, stored
 from harness.transport.middleware.stop import Stop
-from harness.transport.stack import Terms, most_cost, send_stack
+from harness.transport.stack import StackConfig, most_cost, send_stack
 
 if TYPE_CHECKING:
-    from harness.app.report import Outcome
+    from harness.app.report import RunOutcome
 
 
 class Display(Protocol):
@@ -87,7 +87,7 @@ def run(
     replay: Path | None = None,
     replay_only: bool = False,
     display: Display | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Run a suite and report on it.
 
     `out` is the run folder, by default a new one under `<workspace>/reports/runs`. `replay` is an earlier run whose answers are
@@ -97,7 +97,9 @@ def run(
     loaded = load(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
     with prepared(loaded, environment(env_file), live=not replay_only) as ready:
-        job = _Job(ready, folder, new_manifest(ready, folder, overrides), Owed(), display or Silent(), replay, replay_only)
+        job = _RunSession(
+            ready, folder, new_manifest(ready, folder, overrides), ResumeState(), display or Silent(), replay, replay_only
+        )
         ended = blocking(job.run)
     return _outcome(folder, ended)
 
@@ -109,7 +111,7 @@ def resume(
     budget: Decimal | None = None,
     env_file: Path | None = None,
     display: Display | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Go on with a run: send what it still owes, then report on all of it.
 
     `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the suite no longer plans the same
@@ -121,13 +123,13 @@ def resume(
     loaded = load(suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget))
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
     with prepared(loaded, environment(env_file), live=True) as ready:
-        owed = Owed.read(folder, retry_errors=retry_errors, spent=_spent(ready))
-        ended = blocking(_Job(ready, folder, manifest, owed, display or Silent()).run)
+        owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent(ready))
+        ended = blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
     return _outcome(folder, ended)
 
 
 @dataclass(frozen=True)
-class _Ended:
+class _SessionEnd:
     """How a session's sending ended."""
 
     progress: Progress
@@ -137,21 +139,21 @@ class _Ended:
 
 
 @dataclass
-class _Job:
+class _RunSession:
     """One session of a run: everything is checked, then sent and recorded until nothing is owed or something stops it."""
 
     ready: Prepared
     folder: Path
     manifest: Manifest
-    owed: Owed
+    owed: ResumeState
     display: Display
     replay: Path | None = None
     replay_only: bool = False
 
-    async def run(self) -> _Ended:
+    async def run(self) -> _SessionEnd:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
         self._warn()
-        async with Http(self.ready.secrets) as http:
+        async with HttpClient(self.ready.secrets) as http:
             one_attempt = self._one_attempt(http)
             if not self.replay_only:
                 await self._probe(http)
@@ -172,7 +174,7 @@ class _Job:
         for sentence in () if self.replay_only else detours(self._remote):
             self.display.say(sentence)
 
-    async def _probe(self, http: Http) -> None:
+    async def _probe(self, http: HttpClient) -> None:
         """Try every target's address before anything is spent."""
         failures = await asyncio.gather(*(http.probe(target) for target in self._remote))
         unreachable = [
@@ -196,17 +198,17 @@ class _Job:
     def _redactor(self) -> Redactor:
         return Redactor(self.ready.secrets)
 
-    async def _session(self, one_attempt: SendOnSlot, session: Session) -> _Ended:
+    async def _session(self, one_attempt: SendOnSlot, session: Session) -> _SessionEnd:
         stop, progress, left = Stop(), self._progress(), False
         run = self.ready.suite.run
-        async with Store(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
+        async with RunWriter(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
             self._check_alone(store)
             self._write_manifest(session)
-            books = Books(
+            books = BatchAccounting(
                 session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick, self._vouching.checked
             )
             replay = self._stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
-            world = World(
+            world = TrialContext(
                 session=session.id,
                 send=replay,
                 encode=_encode,
@@ -230,32 +232,32 @@ class _Job:
         self._write_manifest(_measured(session, lag, progress))
         if self.replay is not None:
             self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
-        return _Ended(progress, stop.asked, left)
+        return _SessionEnd(progress, stop.asked, left)
 
-    def _check_alone(self, store: Store) -> None:
+    def _check_alone(self, store: RunWriter) -> None:
         """Raise UsageError where another process went on with the run after it was read here, and before it was locked."""
         if store.size != self.owed.size:
             raise UsageError(f"{self.folder}: another process wrote to this run meanwhile; see `harness report {self.folder}`")
 
-    def _one_attempt(self, http: Http) -> SendOnSlot:
+    def _one_attempt(self, http: HttpClient) -> SendOnSlot:
         """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
         attempt = http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
         return self._vouching.layer(attempt)
 
     @cached_property
-    def _vouching(self) -> Vouching:
-        return Vouching(self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
+    def _vouching(self) -> ModelCheck:
+        return ModelCheck(self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
 
-    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: Books | None) -> Replay:
+    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: BatchAccounting | None) -> Replay:
         run = self.ready.suite.run
         held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
-        terms = Terms(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
+        terms = StackConfig(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
         mode: Mode = "only" if self.replay_only else "reuse"
         gather = gathering(books, stop, progress) if books else None
         attempt = counted(one_attempt, progress)
         return send_stack(attempt, terms, stop, self._stored(), mode=mode, own=self.manifest.id, gather=gather)
 
-    def _stored(self) -> Iterator[Stored]:
+    def _stored(self) -> Iterator[StoredExchange]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
         targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
         for line in self.owed.exchanges:
@@ -310,12 +312,12 @@ def _cost(target: Target, response: Response) -> Cost:
     return exchange_cost(response.attempts, target.price)
 
 
-def _encode(target: Target, request: Request) -> Wire:
-    wire: Wire = registry.load("providers", target.provider).encode(target, request)
+def _encode(target: Target, request: Request) -> EncodedRequest:
+    wire: EncodedRequest = registry.load("providers", target.provider).encode(target, request)
     return wire
 
 
-def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[Stored]:
+def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[StoredExchange]:
     """The answers of an earlier run, its judges' too, of the targets that are still the same thing."""
     manifest = read_manifest(folder)
     then = {**manifest.helpers, **manifest.targets}
@@ -332,7 +334,7 @@ def _is_same(then: Mapping[str, Any], target: Target) -> bool:
     return (then.get("provider"), then.get("address")) == (target.provider, target.address)
 
 
-def _answered(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> Stored | None:
+def _answered(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> StoredExchange | None:
     """The exchange, to be answered from; None where it is no answer of these targets, or where an image of it is lost."""
     exchange = line.exchange
     if exchange.target not in targets or exchange.response.error is not None:
@@ -341,7 +343,7 @@ def _answered(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs
     return None if whole is None else stored(run, line.key, line.repeat, targets[exchange.target], whole)
 
 
-def _outcome(folder: Path, ended: _Ended) -> Outcome:
+def _outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
     """The report on what is recorded, and an exit code that also says what ended the run before its time."""
     if ended.left:
         raise InterruptedRun(

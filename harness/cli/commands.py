@@ -21,8 +21,8 @@ from harness import __version__
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from harness.app.report import Outcome
-    from harness.cli.display import Display
+    from harness.app.report import RunOutcome
+    from harness.cli.display import LiveDisplay
     from harness.simulator import Config
     from harness.suite import Overrides
 
@@ -378,14 +378,14 @@ def _print(lines: Iterable[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _display() -> Display:
-    from harness.cli.display import Display, terminal  # noqa: PLC0415
+def _display() -> LiveDisplay:
+    from harness.cli.display import LiveDisplay, terminal  # noqa: PLC0415
 
     console = terminal()
-    return Display(console, live=console.is_interactive and sys.stderr.isatty())
+    return LiveDisplay(console, live=console.is_interactive and sys.stderr.isatty())
 
 
-def _conclude(outcome: Outcome) -> None:
+def _conclude(outcome: RunOutcome) -> None:
     """Print the result table, say what stopped the run and how to go on, and end with the exit code."""
     from harness.cli.display import conclusion  # noqa: PLC0415
 

@@ -27,7 +27,7 @@ from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
 
 if TYPE_CHECKING:
-    from harness.app.report import Outcome
+    from harness.app.report import RunOutcome
 
 LINE_EVERY = 5.0
 """Seconds between two plain lines."""
@@ -130,7 +130,7 @@ COLUMNS = (
 )
 
 
-class Display:
+class LiveDisplay:
     """Shows a run's progress; use as a context manager around the run.
 
     `live` chooses between the panel and plain lines; by default the console decides. `now` is a clock in seconds.
@@ -293,7 +293,7 @@ def _bar(row: _Row, width: int) -> ProgressBar | Text:
 # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def conclusion(outcome: Outcome) -> str:
+def conclusion(outcome: RunOutcome) -> str:
     """What a person reads at the end: the result table, what stopped the run, where the report is, how to go on."""
     from harness.reporters.console import WIDTH, console_report  # noqa: PLC0415 — pandas, only at the end
 

@@ -35,7 +35,7 @@ _EXPECTED = {
 }
 
 
-class Language(BaseModel):
+class SuiteModel(BaseModel):
     """A mapping of the language: closed, immutable, every key described.
 
     `refused` are the keys of the language that this version does not act on, with what to do instead; `mistaken` those that

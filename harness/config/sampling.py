@@ -12,11 +12,11 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, GetCoreSchemaHandler, Tag, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from harness.config.fields import FLAG, LIST, MAPPING, SCALAR, Language, by_shape
+from harness.config.fields import FLAG, LIST, MAPPING, SCALAR, SuiteModel, by_shape
 from harness.config.units import Flag, Number, Text, Whole
 
 
-class FixedSeed(Language):
+class FixedSeed(SuiteModel):
     """A seed that every repeat sends as it is."""
 
     fixed: Whole = Field(description="The seed.")
@@ -30,7 +30,7 @@ Positive = Annotated[Whole, Field(ge=1)]
 _SEED = "Makes the draw repeatable: repeat r sends seed + r; {fixed: s} sends s every time."
 
 
-class Sampling(Language):
+class Sampling(SuiteModel):
     """How an answer is drawn."""
 
     temperature: Number | None = Field(None, description="Flattens (above 1) or sharpens the distribution; 0 is greedy.")
@@ -74,7 +74,7 @@ Parameters = Annotated[dict[str, Any], _AsParameters()]
 """Sampling parameters as a mapping from canonical name to value, checked as `Sampling`."""
 
 
-class Axes(Language):
+class Axes(SuiteModel):
     """Sampling parameters, each with the values it takes."""
 
     temperature: list[Number] | None = Field(None, description="Temperatures to try.")

@@ -88,7 +88,7 @@ def parse(text: str, path: str, problems: Problems) -> Document | None:
         problems.add(Place(path), f"the file is larger than {MAX_BYTES // 2**20} MiB; put the cases in a .jsonl file")
         return None
     try:
-        return Document(path, _Builder(text, path, problems).document())
+        return Document(path, _DocumentBuilder(text, path, problems).document())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
@@ -100,7 +100,7 @@ def parse(text: str, path: str, problems: Problems) -> Document | None:
     return None
 
 
-class _Builder:
+class _DocumentBuilder:
     def __init__(self, text: str, path: str, problems: Problems) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
         self._path = path

@@ -41,7 +41,7 @@ AROUND = 64
 
 
 @dataclass(frozen=True)
-class Books:
+class BatchAccounting:
     """What a batch is entered in, and what it is priced with. Amounts are US dollars, None where unknown.
 
     `append` writes a line, `bound` is the most that a call can cost, `cost` what a Response did cost. `known` are the batches
@@ -68,7 +68,7 @@ class Reservations(Protocol):
         """This session will not see its end."""
 
 
-def gathering(books: Books, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
+def gathering(books: BatchAccounting, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
     """Makes the layer, once the stack has the budget."""
     return lambda inner, budget: Batches(inner, books, budget, stop, progress)
 
@@ -107,7 +107,7 @@ class _Group:
 class Batches:
     """The layer; `budget` is told what a batch did cost, `stop` ends every wait, `progress` learns what is queued."""
 
-    def __init__(self, inner: Send, books: Books, budget: Reservations, stop: Stop, progress: Progress) -> None:
+    def __init__(self, inner: Send, books: BatchAccounting, budget: Reservations, stop: Stop, progress: Progress) -> None:
         self._inner, self._books, self._budget, self._stop, self._progress = inner, books, budget, stop, progress
         self._known = dict(books.known)
         self._open: dict[str, _Group] = {}

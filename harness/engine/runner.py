@@ -1,6 +1,6 @@
 """Runs trials: each is asked, graded and recorded; a bad one is data, never the end of the run.
 
-`World` is all a trial needs, handed in by the composition root; nothing here knows YAML, HTTP or a file.
+`TrialContext` is all a trial needs, handed in by the composition root; nothing here knows YAML, HTTP or a file.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from harness.engine.progress import Progress, Tally
 from harness.engine.scheduler import closed_loop
 from harness.engine.structured_output import UNFORMED, formed
 from harness.errors import StoreError
-from harness.flows.base import TARGET, AskFailed, Helper
+from harness.flows.base import TARGET, AskFailed, RoleTarget
 from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
 from harness.model import (
     Call,
     Cost,
+    EncodedRequest,
     Error,
     Exchange,
     Grade,
@@ -32,7 +33,6 @@ from harness.model import (
     Target,
     ToolResult,
     Trial,
-    Wire,
     dollars,
 )
 from harness.runs.records import Line
@@ -42,7 +42,7 @@ from harness.transport.send import Send
 
 
 @dataclass(frozen=True)
-class World:
+class TrialContext:
     """What trials are run with.
 
     `encode` turns a Request into bytes, `send` is the Send stack, `cost` prices a Response, `vet` flags an exchange
@@ -53,7 +53,7 @@ class World:
 
     session: str
     send: Send
-    encode: Callable[[Target, Request], Wire]
+    encode: Callable[[Target, Request], EncodedRequest]
     cost: Callable[[Target, Response], Cost]
     vet: Callable[[Exchange], Exchange]
     call_tool: CallTool
@@ -62,11 +62,11 @@ class World:
     stop: Stop
     progress: Progress
     known_tools: Mapping[str, Mapping[str, ToolResult]] = field(default_factory=dict)
-    helpers: Mapping[str, Helper] = field(default_factory=dict)
+    helpers: Mapping[str, RoleTarget] = field(default_factory=dict)
 
 
 async def run_trials(
-    world: World,
+    world: TrialContext,
     targets: Sequence[Target],
     trials: Callable[[Target], Iterator[Trial]],
     skip: Callable[[str], bool],
@@ -91,7 +91,7 @@ async def run_trials(
             group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop, most_open))
 
 
-async def run_trial(world: World, target: Target, trial: Trial, graders: GraderSets) -> None:
+async def run_trial(world: TrialContext, target: Target, trial: Trial, graders: GraderSets) -> None:
     """Ask, grade, record. A trial not sent to its end (the run stopped, the budget ended) leaves no record: it is owed."""
     journal = Journal(trial.key, trial.identity.repeat, world.session, world.append, world.known_tools.get(trial.key))
     asker = _Asker(world, target, trial)
@@ -118,7 +118,7 @@ def _unsent(response: Response) -> bool:
     return error is not None and not response.attempts and (error.boundary == "budget" or error.kind == INTERRUPTED)
 
 
-async def _answer(world: World, trial: Trial, journal: Journal, asker: _Asker) -> Response:
+async def _answer(world: TrialContext, trial: Trial, journal: Journal, asker: _Asker) -> Response:
     """The target's answer, of a conversation the last. Raises AskFailed."""
     if trial.conversation is not None:
         from harness.flows.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
@@ -131,7 +131,7 @@ async def _answer(world: World, trial: Trial, journal: Journal, asker: _Asker) -
     return exchange.response
 
 
-async def _graded(world: World, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
+async def _graded(world: TrialContext, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
     grades = []
     for place, (grader, answer) in enumerate(_to_grade(trial, graders, tuple(journal.exchanges))):
         if answer is None:
@@ -162,7 +162,7 @@ def _to_grade(trial: Trial, graders: GraderSets, exchanges: tuple[Exchange, ...]
 
 
 def _record(
-    world: World, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
+    world: TrialContext, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
 ) -> Record:
     score, passed = verdict(grades, trial.threshold)
     parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
@@ -207,7 +207,7 @@ def _note_reason_to_stop(tally: Tally, error: Error, whose: str = "") -> None:
 class _Asker:
     """Asks on behalf of one trial: encodes, sends, prices."""
 
-    def __init__(self, world: World, target: Target, trial: Trial) -> None:
+    def __init__(self, world: TrialContext, target: Target, trial: Trial) -> None:
         self._world, self._target, self._trial = world, target, trial
 
     def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Awaitable[Exchange]:

@@ -34,7 +34,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Helper:
+class RoleTarget:
     """A target that graders and simulated users ask (`Ask.target`), whether or not it is under test itself.
 
     `structured` says that it holds its answer to a JSON Schema; `dropped` are the sampling parameters that it cannot take and

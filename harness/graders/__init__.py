@@ -3,7 +3,7 @@
 from harness.graders.answer import answer_of, turn_answers
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
 from harness.graders.build import Grader, build, grade_all, grade_of
-from harness.graders.references import gold
+from harness.graders.references import grade_reference_answer
 from harness.graders.scoring import verdict
 
 __all__ = [
@@ -15,9 +15,9 @@ __all__ = [
     "Verdict",
     "answer_of",
     "build",
-    "gold",
     "grade_all",
     "grade_of",
+    "grade_reference_answer",
     "turn_answers",
     "verdict",
 ]

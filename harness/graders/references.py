@@ -15,7 +15,7 @@ from harness.graders.build import Grader, grade_all
 from harness.model import Grade
 
 
-def gold(graders: Sequence[Grader], expected: Any, variables: Mapping[str, Any]) -> Flow[list[Grade]]:
+def grade_reference_answer(graders: Sequence[Grader], expected: Any, variables: Mapping[str, Any]) -> Flow[list[Grade]]:
     """The grades of weight > 0 that the expected answer itself would not pass; none where nothing is expected."""
     if expected is None:
         return []

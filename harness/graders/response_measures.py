@@ -15,7 +15,7 @@ from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, Grader
 from harness.model import FinishReason
 
 
-class Length(Arguments):
+class LengthLimit(Arguments):
     """Arguments of `length`."""
 
     max: Whole | None = Field(None, ge=0, description="The most the answer may have.")
@@ -25,7 +25,7 @@ class Length(Arguments):
     )
 
     @model_validator(mode="after")
-    def _bounded(self) -> Length:
+    def _bounded(self) -> LengthLimit:
         if self.max is None and self.min is None:
             raise ValueError("needs `max` or `min`")
         if self.max is not None and self.min is not None and self.min > self.max:
@@ -33,7 +33,7 @@ class Length(Arguments):
         return self
 
 
-def _length(arguments: Length, answer: Answer) -> Verdict:
+def _length(arguments: LengthLimit, answer: Answer) -> Verdict:
     length = _known(_count(arguments.unit, answer), "number of output tokens")
     passed = (arguments.min or 0) <= length and (arguments.max is None or length <= arguments.max)
     return Verdict(passed, "" if passed else f"{length} {arguments.unit}, {_bounds(arguments)}")
@@ -47,12 +47,12 @@ def _count(unit: str, answer: Answer) -> int | None:
     return answer.usage.output_tokens if answer.usage else None
 
 
-def _bounds(arguments: Length) -> str:
+def _bounds(arguments: LengthLimit) -> str:
     bounds = {"at least": arguments.min, "at most": arguments.max}
     return " and ".join(f"{words} {bound} wanted" for words, bound in bounds.items() if bound is not None)
 
 
-class Latency(Arguments):
+class LatencyLimit(Arguments):
     """Arguments of `latency`."""
 
     max: Duration = Field(
@@ -60,19 +60,19 @@ class Latency(Arguments):
     )
 
 
-def _latency(arguments: Latency, answer: Answer) -> Verdict:
+def _latency(arguments: LatencyLimit, answer: Answer) -> Verdict:
     latency = _known(answer.latency, "latency")
     passed = latency <= arguments.max
     return Verdict(passed, "" if passed else f"took {latency:.3f} s, at most {arguments.max:g} s wanted")
 
 
-class Cost(Arguments):
+class CostLimit(Arguments):
     """Arguments of `cost`."""
 
     max: Money = Field(description="The most the trial may cost in US dollars, retries included.")
 
 
-def _cost(arguments: Cost, answer: Answer) -> Verdict:
+def _cost(arguments: CostLimit, answer: Answer) -> Verdict:
     cost = _known(answer.cost, "cost")
     passed = Decimal(str(cost)) <= arguments.max  # as a person reads it: the float 0.0004 is a little more
     return Verdict(passed, "" if passed else f"cost ${cost:.6f}, at most ${arguments.max:f} wanted")
@@ -104,7 +104,7 @@ def _known(measure: Any, name: str) -> Any:
     return measure
 
 
-length_grader = GraderType("length", Length, _length, short="max")
-latency_grader = GraderType("latency", Latency, _latency, short="max")
-cost_grader = GraderType("cost", Cost, _cost, short="max")
+length_grader = GraderType("length", LengthLimit, _length, short="max")
+latency_grader = GraderType("latency", LatencyLimit, _latency, short="max")
+cost_grader = GraderType("cost", CostLimit, _cost, short="max")
 finish_reason_grader = GraderType("finish_reason", Finish, _finish_reason, short="value")

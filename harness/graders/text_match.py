@@ -13,7 +13,7 @@ from harness.config.units import Flag
 from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, quoted, text_of
 
 
-class Folding(Arguments):
+class TextFolding(Arguments):
     """What two texts are compared without."""
 
     ignore_case: Flag = Field(False, description="Whether `Yes` and `yes` are the same.")
@@ -25,21 +25,21 @@ class Folding(Arguments):
         return text.casefold() if self.ignore_case else text
 
 
-class Comparison(Folding):
+class TextComparison(TextFolding):
     """Arguments of a grader that compares with one text."""
 
     value: PlainText = Field(EXPECTED, description="The text to compare with; anything else counts as its JSON text.")
 
 
-def _equals(arguments: Comparison, answer: Answer) -> Verdict:
+def _equals(arguments: TextComparison, answer: Answer) -> Verdict:
     return _found(arguments.normal(answer.text) == arguments.normal(arguments.value), arguments.value, answer)
 
 
-def _starts_with(arguments: Comparison, answer: Answer) -> Verdict:
+def _starts_with(arguments: TextComparison, answer: Answer) -> Verdict:
     return _found(arguments.normal(answer.text).startswith(arguments.normal(arguments.value)), arguments.value, answer)
 
 
-def _ends_with(arguments: Comparison, answer: Answer) -> Verdict:
+def _ends_with(arguments: TextComparison, answer: Answer) -> Verdict:
     return _found(arguments.normal(answer.text).endswith(arguments.normal(arguments.value)), arguments.value, answer)
 
 
@@ -76,7 +76,7 @@ def _contained(arguments: Containment, answer: Answer, text: str, wanted: tuple[
     return Verdict(passed, "" if passed else f"{', '.join(map(quoted, missing))} not in {quoted(answer.text)}")
 
 
-class OneOf(Folding):
+class OneOf(TextFolding):
     """Arguments of `one_of`."""
 
     values: tuple[PlainText, ...] = Field(min_length=1, description="The texts the answer may be.")
@@ -87,9 +87,9 @@ def _one_of(arguments: OneOf, answer: Answer) -> Verdict:
     return Verdict(passed, "" if passed else f"{quoted(answer.text)} is none of {', '.join(map(quoted, arguments.values))}")
 
 
-equals_grader = GraderType("equals", Comparison, _equals, short="value")
-starts_with_grader = GraderType("starts_with", Comparison, _starts_with, short="value")
-ends_with_grader = GraderType("ends_with", Comparison, _ends_with, short="value")
+equals_grader = GraderType("equals", TextComparison, _equals, short="value")
+starts_with_grader = GraderType("starts_with", TextComparison, _starts_with, short="value")
+ends_with_grader = GraderType("ends_with", TextComparison, _ends_with, short="value")
 contains_grader = GraderType("contains", Containment, _contains, short="value")
 icontains_grader = GraderType("icontains", Containment, _icontains, short="value")
 one_of_grader = GraderType("one_of", OneOf, _one_of, short="values")

@@ -148,20 +148,20 @@ def _equal(given: Any, wanted: Any) -> bool:
     return bool(given == wanted)
 
 
-class Turns(Arguments):
+class TurnLimit(Arguments):
     """Arguments of `turns`."""
 
     max: Whole | None = Field(None, ge=1, description="How often the model may be asked, at most.")
     min: Whole | None = Field(None, ge=1, description="How often it must be asked, at least.")
 
     @model_validator(mode="after")
-    def _bounded(self) -> Turns:
+    def _bounded(self) -> TurnLimit:
         if self.max is None and self.min is None:
             raise ValueError("needs `max` or `min`")
         return self
 
 
-def _turns(arguments: Turns, answer: Answer) -> Verdict:
+def _turns(arguments: TurnLimit, answer: Answer) -> Verdict:
     if answer.turns is None:
         raise GraderError(UNKNOWN, "how often the model was asked is not known")
     passed = (arguments.min or 1) <= answer.turns and (arguments.max is None or answer.turns <= arguments.max)
@@ -169,4 +169,4 @@ def _turns(arguments: Turns, answer: Answer) -> Verdict:
 
 
 tool_calls_grader = GraderType("tool_calls", ToolCalls, _tool_calls, short="calls", short_takes_mapping=True)
-turns_grader = GraderType("turns", Turns, _turns, short="max")
+turns_grader = GraderType("turns", TurnLimit, _turns, short="max")

@@ -25,7 +25,7 @@ from harness.model.responses import (
     dollars,
 )
 from harness.model.sessions import Manifest, Session
-from harness.model.targets import Auth, Batch, Call, Limits, Price, Target, Timeouts, Wire
+from harness.model.targets import Auth, Batch, Call, EncodedRequest, Limits, Price, Target, Timeouts
 from harness.model.trials import Action, Conversation, Grade, Identity, Record, SimulatedUser, Trial
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Call",
     "Conversation",
     "Cost",
+    "EncodedRequest",
     "Error",
     "Exchange",
     "FinishReason",
@@ -68,6 +69,5 @@ __all__ = [
     "ToolResult",
     "Trial",
     "Usage",
-    "Wire",
     "dollars",
 ]

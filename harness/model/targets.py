@@ -81,7 +81,7 @@ class Auth(Struct, frozen=True, cache_hash=True):
     prefix: str = "Bearer "
 
 
-class Wire(Struct, frozen=True):
+class EncodedRequest(Struct, frozen=True):
     """One encoded HTTP request: everything but the target's base URL and the API key's value."""
 
     path: str
@@ -109,7 +109,7 @@ class Call(Struct, frozen=True):
 
     target: Target
     request: Request
-    wire: Wire
+    wire: EncodedRequest
     key: str
     repeat: int = 0
     position: str = "t0"

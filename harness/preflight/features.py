@@ -15,7 +15,7 @@ from harness.providers import capabilities
 from harness.suite import Eval, Prompt, Suite
 
 
-def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
     """Raise SuiteError, all at once and each at its place, for what is asked in a form that a target's provider has not."""
     problems = [
         Problem(f"target {target.name!r}: {target.model} on {target.provider} {what}", place.path, place.line, place.column)
@@ -29,7 +29,7 @@ def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.Tab
         raise SuiteError(problems)
 
 
-def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> Iterator[Problem]:
+def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> Iterator[Problem]:
     for target in targets if suite.run.stream else ():
         entry = table.find(target.provider, target.model, target.api_version)
         if entry is not None and entry.streaming is False:
@@ -62,7 +62,7 @@ def _system_is_late(prompt: Prompt) -> bool:
     return "system" in roles[roles.count("system") :]
 
 
-def check_mode(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+def check_mode(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
     """Raise SuiteError where the suite asks in batches and a target's provider, or its service for that model, has none."""
     place = suite.mode_place or Place(str(suite.path))
     problems = [

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from harness.config.diagnostics import Place
 from harness.config.templates import TemplateError
 from harness.errors import Problem, SuiteError, UsageError
-from harness.flows.base import Helper
+from harness.flows.base import RoleTarget
 from harness.model import Request, Target
 from harness.plan import Plan
 from harness.pricing.cost import request_bound
@@ -26,7 +26,7 @@ FILES = {"command": 8}
 """Open files of one attempt, where it is not one connection: a program's pipes, both ends of each while it starts."""
 
 
-def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> None:
+def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
     """Raise SuiteError, all at once, where an eval's longest case cannot fit beside its answer."""
     problems: list[Problem] = []
     for target in targets:
@@ -59,7 +59,7 @@ def _overfull(suite: Suite, each: Eval, target: Target, room: int, case: Case, p
             )
 
 
-def check_budget(plan: Plan, helpers: Collection[Helper] = ()) -> None:
+def check_budget(plan: Plan, helpers: Collection[RoleTarget] = ()) -> None:
     """Raise UsageError where the suite's budget cannot hold: an unpriced target, an unlimited answer, too little for one."""
     budget = plan.suite.run.budget
     if budget is None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from harness.config.diagnostics import Place
 from harness.errors import Problem, SuiteError
-from harness.flows.base import Helper
+from harness.flows.base import RoleTarget
 from harness.model import Target
 from harness.providers import capabilities
 from harness.suite import Suite
-from harness.suite.model import Asking
+from harness.suite.model import RoleReference
 
 
-def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> dict[str, set[str]]:
+def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> dict[str, set[str]]:
     """The parameters each target is not sent, because it cannot take them and the suite agreed to leave them out.
 
     Raises SuiteError, all at once, for those it did not, and for every value out of range: nothing is clamped.
@@ -68,12 +68,12 @@ def _written(suite: Suite, target: Target, parameter: str) -> Place:
     return (suite.places.get(parameter) if in_suite else None) or suite.place_of(target.name)
 
 
-def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabilities.Table) -> dict[str, Helper]:
+def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabilities.CapabilityTable) -> dict[str, RoleTarget]:
     """The targets that graders ask, by name, with what each of them can do.
 
     Raises SuiteError, all at once, for parameters they cannot take, at the place of the grader that sends them.
     """
-    helpers: dict[str, Helper] = {}
+    helpers: dict[str, RoleTarget] = {}
     problems: list[Problem] = []
     for spec in suite.helpers:
         target = targets[spec.name]
@@ -86,13 +86,13 @@ def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabiliti
                 else:
                     problems.append(_refused(asking, violation))
         entry = table.find(target.provider, target.model, target.api_version)
-        helpers[spec.name] = Helper(target, bool(entry and entry.json_schema), frozenset(dropped))
+        helpers[spec.name] = RoleTarget(target, bool(entry and entry.json_schema), frozenset(dropped))
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     return helpers
 
 
-def _refused(asking: Asking, violation: capabilities.Violation) -> Problem:
+def _refused(asking: RoleReference, violation: capabilities.Violation) -> Problem:
     message = f"target {asking.target!r}, as it is asked here: {violation.message}"
     if not violation.unsupported and violation.parameter in ("temperature", "max_tokens"):  # the ones with a default
         message += f"; give another `sampling: {{{violation.parameter}: …}}` here"

@@ -10,7 +10,7 @@ from harness.providers import capabilities
 from harness.suite import Eval, Suite
 
 
-def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Table) -> list[str]:
+def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> list[str]:
     """Raise SuiteError, all at once, for images that a target cannot see or does not take; sentences on what is not known."""
     problems: list[Problem] = []
     notes: list[str] = []

@@ -16,7 +16,19 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage, Wire
+from harness.model import (
+    EncodedRequest,
+    FinishReason,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from harness.providers import message_rules
 from harness.providers.base import Signal
 from harness.providers.decoder import AnswerDecoder
@@ -63,11 +75,11 @@ class Anthropic:
     api_versions: tuple[str, ...] = ("2023-06-01", "2026-10-21")
     default_api_version: str | None = "2023-06-01"
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
         message_rules.refuse_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
-        return Wire(
+        return EncodedRequest(
             path="/messages",
             headers=(("anthropic-version", version), *chat_format.headers(target, request)),
             body=dumps(_body(target, request)),

@@ -1,7 +1,7 @@
 """What a provider is: two pure functions between our requests and its bytes.
 
-`encode` turns a Request into a `Wire`; a fresh `Decoder` for each attempt is fed what came back and says what it means. The
-transport does the rest (sockets, clocks, SSE framing, limits), so that a provider is tested on literal bytes.
+`encode` turns a Request into a `EncodedRequest`; a fresh `Decoder` for each attempt is fed what came back and says what it
+means. The transport does the rest (sockets, clocks, SSE framing, limits), so that a provider is tested on literal bytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from harness.model import Error, FinishReason, Message, Request, Target, TokenLogprob, Usage, Wire
+from harness.model import EncodedRequest, Error, FinishReason, Message, Request, Target, TokenLogprob, Usage
 
 
 class Signal(Enum):
@@ -68,7 +68,7 @@ class Provider(Protocol):
     default_max_tokens: int | None
     """What the service silently takes for an unset `max_tokens`; it is sent, so that it is known. None: it has no such trap."""
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The HTTP request for `request`. Raises ValueError for what this format cannot express."""
 
     def decoder(self, target: Target, request: Request) -> Decoder:
@@ -101,10 +101,10 @@ class BatchFormat(Protocol):
     most_requests: int
     """The most requests in one."""
 
-    def submission(self, requests: Sequence[tuple[str, Wire]]) -> Wire:
+    def submission(self, requests: Sequence[tuple[str, EncodedRequest]]) -> EncodedRequest:
         """The HTTP request that submits these, each with the reference it is to be told apart by."""
 
-    def poll(self, wire: Wire, batch: str) -> Wire:
+    def poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
         """The HTTP request that asks after the batch; `wire` is one of its requests."""
 
     def decoder(self, target: Target, request: Request) -> Decoder:

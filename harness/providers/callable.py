@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.model import Error, Request, Target, Usage, Wire
+from harness.model import EncodedRequest, Error, Request, Target, Usage
 from harness.providers import usage
 from harness.providers.base import Decoded, Signal
 from harness.providers.json_text import UnreadableJSONError, dumps, loads, loads_text, snippet
@@ -36,9 +36,9 @@ class CallableProvider:
         self.name = name
         self._heard = heard
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The one object that the function or program is given."""
-        return Wire(f"/{target.model}", (), dumps(body(request) | dict(target.extra_body)), None, method="CALL")
+        return EncodedRequest(f"/{target.model}", (), dumps(body(request) | dict(target.extra_body)), None, method="CALL")
 
     def decoder(self, target: Target, request: Request) -> Said:
         """A fresh decoder for one attempt at `request`."""
@@ -65,7 +65,7 @@ class Said:
     complete = False
 
     def __init__(self) -> None:
-        self._answer = chat_format.Answer()
+        self._answer = chat_format.ChatAccumulator()
         self._last: dict[str, Any] = {}
         self._error: Error | None = None
         self._flags: dict[str, None] = {}

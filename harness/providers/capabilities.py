@@ -102,7 +102,7 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CapabilityTable:
     """All entries, in the order in which they are asked.
 
     `own` are the user's, as plain data: of the first that matches, what it says goes before what `entries` say.
@@ -111,9 +111,9 @@ class Table:
     entries: tuple[Capabilities, ...]
     own: tuple[Mapping[str, Any], ...] = ()
 
-    def under(self, own: Sequence[Mapping[str, Any]]) -> Table:
+    def under(self, own: Sequence[Mapping[str, Any]]) -> CapabilityTable:
         """This table, with the user's entries asked before its own."""
-        return Table(self.entries, tuple(own))
+        return CapabilityTable(self.entries, tuple(own))
 
     def find(self, provider: str, model: str, api_version: str | None = None) -> Capabilities | None:
         """The first entry about `model`; None for a provider the table does not know (a plug-in's): nothing is checked."""
@@ -134,16 +134,16 @@ class Violation:
     unsupported: bool = False
 
 
-def parse(text: str) -> Table:
+def parse(text: str) -> CapabilityTable:
     """The table in `text` (YAML). Raises ValueError, naming the entry, where it is not one."""
     entries = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
     if not isinstance(entries, list):
         raise ValueError("capabilities: expected a list of entries")  # noqa: TRY004 - a file's content is a value
-    return Table(tuple(_entry(fields, place) for place, fields in enumerate(entries, 1)))
+    return CapabilityTable(tuple(_entry(fields, place) for place, fields in enumerate(entries, 1)))
 
 
 def check(
-    table: Table, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
+    table: CapabilityTable, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
 ) -> list[Violation]:
     """What is wrong with `sampling` for `model`, in its order; a null value is not sent and never wrong."""
     entry = table.find(provider, model, api_version)
@@ -154,7 +154,7 @@ def check(
     return [found for found in (*wrong, *_refused_together(entry, model, asked)) if found]
 
 
-def seed_range(table: Table, provider: str, model: str, api_version: str | None = None) -> tuple[int, int] | None:
+def seed_range(table: CapabilityTable, provider: str, model: str, api_version: str | None = None) -> tuple[int, int] | None:
     """Smallest and largest seed `model` takes, None where it takes none or the table does not know."""
     entry = table.find(provider, model, api_version)
     seed = entry.parameters.get("seed") if entry else None

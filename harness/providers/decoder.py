@@ -18,7 +18,7 @@ from harness.providers import errors, logprobs
 from harness.providers.base import Decoded, Signal
 from harness.providers.ignored_parameters import Heeded
 from harness.providers.json_text import UnreadableJSONError, loads, snippet
-from harness.providers.openai.chat_format import FINISH_REASONS, Answer
+from harness.providers.openai.chat_format import FINISH_REASONS, ChatAccumulator
 
 DONE = b"[DONE]"
 CACHE_STATUS = "cf-aig-cache-status"
@@ -43,7 +43,7 @@ class AnswerDecoder:
     _is_whole: bool = False
 
     def __init__(self, request: Request) -> None:
-        self._answer = Answer()
+        self._answer = ChatAccumulator()
         self._heeded = Heeded(request)
         self._flags: dict[str, None] = {}
         self._logprobs: list[TokenLogprob] = []

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Answer, CaseRow, Cell, Comparison, GradeLine
+from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
     HELPER_FIGURES,
@@ -51,12 +51,12 @@ _STYLES = {
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unknown": "!", "error": "!", "ungraded": "?", "no verdict": "·"}
 
 
-def report(comparison: Comparison) -> str:
+def report(comparison: Report) -> str:
     """The comparison as plain text, 100 columns wide."""
     return console_report(comparison, WIDTH, color=False)
 
 
-def console_report(comparison: Comparison, width: int, color: bool) -> str:
+def console_report(comparison: Report, width: int, color: bool) -> str:
     """The comparison as text for a terminal `width` columns wide, with ANSI colours where `color`."""
     sink = StringIO()
     console = Console(
@@ -74,7 +74,7 @@ def console_report(comparison: Comparison, width: int, color: bool) -> str:
     return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
 
 
-def _parts(comparison: Comparison, width: int) -> Iterator[Any]:
+def _parts(comparison: Report, width: int) -> Iterator[Any]:
     yield from _header(comparison)
     yield from _configurations(comparison, width)
     yield from _helpers(comparison)
@@ -85,7 +85,7 @@ def _parts(comparison: Comparison, width: int) -> Iterator[Any]:
     yield from (_hanging("! ", Text(_safe(warning), "yellow"), "yellow") for warning in comparison.warnings)
 
 
-def _header(comparison: Comparison) -> Iterator[Any]:
+def _header(comparison: Report) -> Iterator[Any]:
     title = Text()
     title.append(_safe(one_line(", ".join(dict.fromkeys(run.suite for run in comparison.runs)), 60)), "bold")
     title.append(f"  {VERDICTS[comparison.verdict]}", _STYLES[comparison.verdict])
@@ -107,7 +107,7 @@ def _hanging(prefix: str, text: Text, style: str = "") -> Table:
     return grid
 
 
-def _configurations(comparison: Comparison, width: int) -> Iterator[Any]:
+def _configurations(comparison: Report, width: int) -> Iterator[Any]:
     if not comparison.configurations:
         return
     shown = comparison.configurations[:ROW_LIMIT]
@@ -128,14 +128,14 @@ def _configurations(comparison: Comparison, width: int) -> Iterator[Any]:
         yield Text(f"{'; '.join(notes)}.\n", "dim")
 
 
-def _notes(comparison: Comparison, whole: ConfigurationTable, table: ConfigurationTable) -> list[str]:
+def _notes(comparison: Report, whole: ConfigurationTable, table: ConfigurationTable) -> list[str]:
     hidden = [figure.title for figure in whole.figures if figure not in table.figures]
     notes = [f"more in the report: {', '.join(hidden)}"] if hidden else []
     rest = len(comparison.configurations) - len(table.rows)
     return [*notes, f"{formatting.plural(rest, 'configuration')} not shown"] if rest else notes
 
 
-def _helpers(comparison: Comparison) -> Iterator[Any]:
+def _helpers(comparison: Report) -> Iterator[Any]:
     """Judges and simulated users, apart from what is under test; their models, whose names are long, are in the report."""
     if not comparison.helpers:
         return
@@ -172,7 +172,7 @@ def _needed(table: ConfigurationTable) -> int:
     return sum(max(cell_len(_axis(cell)) for cell in column) + 3 for column in columns)
 
 
-def _failing(comparison: Comparison, width: int) -> Iterator[Any]:
+def _failing(comparison: Report, width: int) -> Iterator[Any]:
     bad = [case for case in comparison.cases if case.bad]
     if not bad:
         return
@@ -215,7 +215,7 @@ def _others(count: int) -> str:
     return f"; {formatting.plural(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
 
 
-def _answer(answer: Answer) -> str:
+def _answer(answer: CaseAnswer) -> str:
     return answer.error or answer.preview or "(empty answer)"
 
 
@@ -224,7 +224,7 @@ def _reason(grade: GradeLine) -> str:
     return f"{grade.name}{counts}: {grade.value} {grade.reason}"
 
 
-def _errors(comparison: Comparison) -> Iterator[Any]:
+def _errors(comparison: Report) -> Iterator[Any]:
     if comparison.errors:
         yield Text("Errors", "bold")
     for group in comparison.errors[:FAILING_CASES]:
@@ -234,7 +234,7 @@ def _errors(comparison: Comparison) -> Iterator[Any]:
         yield Text()
 
 
-def _gates(comparison: Comparison) -> Iterator[Any]:
+def _gates(comparison: Report) -> Iterator[Any]:
     if not comparison.gates:
         return
     yield Text("Gates", "bold")

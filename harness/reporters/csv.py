@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.reporters.escape import escape_for
 
 _ROWS = 8_192
@@ -25,7 +25,7 @@ Cells = Callable[[slice], list[str]]
 """Some rows of a column -> their cells."""
 
 
-def report(comparison: Comparison) -> Iterator[bytes]:
+def report(comparison: Report) -> Iterator[bytes]:
     """All trials, one a row, as UTF-8 CSV with a header, piece by piece."""
     trials = comparison.frames.trials
     yield _lines([[_quoted(name)] for name in trials.columns])

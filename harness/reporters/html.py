@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Answer, CaseRow, Comparison, Configuration
+from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Report
 from harness.analysis.stats import Estimate
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES, described
@@ -51,7 +51,7 @@ _PLOTS = {
 }
 
 
-def report(comparison: Comparison) -> bytes:
+def report(comparison: Report) -> bytes:
     """The page, UTF-8; a few megabytes at most, however many trials there were."""
     return _template().render(**_context(comparison)).encode("utf-8", "replace")
 
@@ -77,7 +77,7 @@ def _template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def _context(comparison: Comparison) -> dict[str, Any]:
+def _context(comparison: Report) -> dict[str, Any]:
     suites = ", ".join(dict.fromkeys(run.suite for run in comparison.runs))
     labels = short_labels(comparison)
     return {
@@ -100,7 +100,7 @@ def _context(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _tiles(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+def _tiles(comparison: Report) -> Iterator[tuple[str, str, str]]:
     """The headline figures: label, figure, and what it is out of."""
     totals = comparison.totals
     judged = totals.passed + totals.failed
@@ -121,7 +121,7 @@ def _range(values: Sequence[float], write: formatting.Writer) -> str:
     return low if low == high else f"{low} – {high}"
 
 
-def _table(comparison: Comparison) -> dict[str, Any]:
+def _table(comparison: Report) -> dict[str, Any]:
     """The configuration table; the pass rate has a bar, so its cell is the estimate itself."""
     shown = comparison.configurations[:CONFIGURATION_LIMIT]
     table = configuration_table(shown)
@@ -157,7 +157,7 @@ def _hint(title: str, configuration: Configuration) -> str:
     return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
 
 
-def _tags(comparison: Comparison, labels: Sequence[str]) -> dict[str, Any]:
+def _tags(comparison: Report, labels: Sequence[str]) -> dict[str, Any]:
     rows = [(rate.tag, labels[rate.configuration], rate.pass_rate) for rate in comparison.tags if rate.pass_rate.n]
     return {"rows": rows[:TAG_LIMIT], "hidden": max(0, len(rows) - TAG_LIMIT)}
 
@@ -196,7 +196,7 @@ def _mood(passed: int, failed: int, errors: int) -> str:
     return "error" if errors else "pass" if passed else "none"
 
 
-def _answer(answer: Answer) -> dict[str, Any]:
+def _answer(answer: CaseAnswer) -> dict[str, Any]:
     facts = [formatting.seconds(answer.latency)] if answer.latency is not None else []
     facts += [formatting.dollars(answer.cost)] if answer.cost is not None else []
     facts += [f"score {formatting.score(answer.score)}"] if answer.score is not None else []
@@ -204,7 +204,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return {"answer": answer, "facts": " · ".join(facts), "mood": answer.outcome.replace(" ", "-")}
 
 
-def _methods(comparison: Comparison) -> list[str]:
+def _methods(comparison: Report) -> list[str]:
     """How the intervals were made, each once, the commonest first."""
     found = Counter(
         estimate.method

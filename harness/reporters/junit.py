@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 import numpy as np
 
 from harness.analysis.case_table import BADNESS
-from harness.analysis.report_data import Comparison, GateVerdict
+from harness.analysis.report_data import GateResult, Report
 from harness.reporters.escape import escape_for
 
 MESSAGE_LIMIT = 1_000
@@ -25,7 +25,7 @@ LISTED = 10_000
 _safe = escape_for("xml")
 
 
-def report(comparison: Comparison) -> bytes:
+def report(comparison: Report) -> bytes:
     """The whole comparison as a `testsuites` document, UTF-8."""
     root = Element("testsuites", name="harness")
     if comparison.gates:
@@ -61,7 +61,7 @@ _VERDICTS = {"fail": "fail", "unknown": "error", "inconclusive": "no verdict", "
 """A gate's verdict -> the outcome of its test case."""
 
 
-def _gates(root: Element, gates: Sequence[GateVerdict]) -> None:
+def _gates(root: Element, gates: Sequence[GateResult]) -> None:
     suite = _suite(root, "gates", [_VERDICTS[gate.verdict] for gate in gates])
     for gate in gates:
         test = SubElement(suite, "testcase", classname=_safe(f"gates.{gate.run}"), name=_safe(gate.text))

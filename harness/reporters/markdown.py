@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.analysis import formatting
-from harness.analysis.report_data import CaseRow, Comparison
+from harness.analysis.report_data import CaseRow, Report
 from harness.reporters.escape import escape_for, fence, one_line
 from harness.reporters.tables import (
     HELPER_FIGURES,
@@ -33,12 +33,12 @@ SIGN = {
 _safe = escape_for("markdown")
 
 
-def report(comparison: Comparison) -> str:
+def report(comparison: Report) -> str:
     """The comparison as GitHub-flavoured Markdown, tables and failing answers capped."""
     return "\n".join(_lines(comparison)).rstrip() + "\n"
 
 
-def _lines(comparison: Comparison) -> Iterator[str]:
+def _lines(comparison: Report) -> Iterator[str]:
     suites = _safe(one_line(", ".join(dict.fromkeys(run.suite for run in comparison.runs)), 100))
     badge = " · **SIMULATED**" if comparison.simulated else ""
     yield f"## {SIGN[comparison.verdict]} {suites}: {comparison.headline}{badge}"
@@ -57,7 +57,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield from (f"<sub>run {_safe(line)}</sub><br>" for line in run_facts(comparison))
 
 
-def _gates(comparison: Comparison) -> Iterator[str]:
+def _gates(comparison: Report) -> Iterator[str]:
     if not comparison.gates:
         return
     rows = [
@@ -71,7 +71,7 @@ def _gates(comparison: Comparison) -> Iterator[str]:
     yield from _table(("verdict", "gate", "figures"), rows, "lll")
 
 
-def _configurations(comparison: Comparison) -> Iterator[str]:
+def _configurations(comparison: Report) -> Iterator[str]:
     table = configuration_table(comparison.configurations[:ROW_LIMIT])
     if table.shared:
         yield " · ".join(f"{_safe(name)} **{_safe(one_line(value, 60))}**" for name, value in table.shared)
@@ -87,13 +87,13 @@ def _configurations(comparison: Comparison) -> Iterator[str]:
         yield ""
 
 
-def _helpers(comparison: Comparison) -> Iterator[str]:
+def _helpers(comparison: Report) -> Iterator[str]:
     if comparison.helpers:
         rows = [[_safe(one_line(cell, 60)) for cell in row] for row in helper_rows(comparison)]
         yield from _table(HELPER_TITLES, rows, "l" * HELPER_FIGURES + "r" * (len(HELPER_TITLES) - HELPER_FIGURES))
 
 
-def _failing(comparison: Comparison) -> Iterator[str]:
+def _failing(comparison: Report) -> Iterator[str]:
     bad = [case for case in comparison.cases if case.bad]
     if not bad:
         return
@@ -124,7 +124,7 @@ def _case(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
         yield ""
 
 
-def _errors(comparison: Comparison) -> Iterator[str]:
+def _errors(comparison: Report) -> Iterator[str]:
     if not comparison.errors:
         return
     rows = [

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import short_labels
 
@@ -69,10 +69,10 @@ _STYLE = {
 _label = escape_for("plot")
 
 
-def plots(comparison: Comparison) -> dict[str, bytes]:
+def plots(comparison: Report) -> dict[str, bytes]:
     """File name -> SVG, for each plot there are data for."""
     labels = [_label(one_line(text, 56)) for text in short_labels(comparison)]
-    drawers: Mapping[str, Callable[[Comparison, Sequence[str]], Figure | None]] = {
+    drawers: Mapping[str, Callable[[Report, Sequence[str]], Figure | None]] = {
         "pass_rate": _pass_rates,
         "latency": _latencies,
         "cost": _costs,
@@ -82,7 +82,7 @@ def plots(comparison: Comparison) -> dict[str, bytes]:
         return {f"{name}.svg": _svg(figure) for name, figure in figures.items() if figure is not None}
 
 
-def _pass_rates(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
+def _pass_rates(comparison: Report, labels: Sequence[str]) -> Figure | None:
     rows = [(label, c.pass_rate) for label, c in zip(labels, comparison.configurations, strict=True) if c.pass_rate.n]
     if not rows:
         return None
@@ -97,7 +97,7 @@ def _pass_rates(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
     return figure
 
 
-def _costs(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
+def _costs(comparison: Report, labels: Sequence[str]) -> Figure | None:
     costs = [(label, c.cost_per_1000) for label, c in zip(labels, comparison.configurations, strict=True)]
     rows = [(label, cost) for label, cost in costs if cost is not None][:CONFIGURATION_LIMIT]
     if not any(cost for _, cost in rows):
@@ -111,7 +111,7 @@ def _costs(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
     return figure
 
 
-def _latencies(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
+def _latencies(comparison: Report, labels: Sequence[str]) -> Figure | None:
     """Distribution curves where few configurations are compared, else each one's median to 95th percentile."""
     measured = [number for number, c in enumerate(comparison.configurations) if c.latency and c.latency["p50"].n]
     if not measured:
@@ -119,7 +119,7 @@ def _latencies(comparison: Comparison, labels: Sequence[str]) -> Figure | None:
     return (_curves if len(measured) <= CURVE_LIMIT else _ranges)(comparison, labels, measured)
 
 
-def _curves(comparison: Comparison, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
+def _curves(comparison: Report, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
     trials, cells = comparison.frames.trials, comparison.configurations
     figure, axes = _figure(4.6)
     curves: list[Any] = []
@@ -138,7 +138,7 @@ def _curves(comparison: Comparison, labels: Sequence[str], numbers: Sequence[int
     return figure
 
 
-def _setting_text(comparison: Comparison, number: int) -> str:
+def _setting_text(comparison: Report, number: int) -> str:
     cells = comparison.cells
     worst = cells.loc[(cells["number"] == number).idxmax(), "worst"]
     text: str = comparison.frames.trials["setting"].iloc[worst]
@@ -152,7 +152,7 @@ def _steps(values: Any) -> tuple[Any, Any]:
     return np.concatenate(([ordered[0]], ordered[chosen])), np.concatenate(([0.0], (chosen + 1) / len(ordered)))
 
 
-def _ranges(comparison: Comparison, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
+def _ranges(comparison: Report, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
     numbers = numbers[:CONFIGURATION_LIMIT]
     figure, axes = _rows_figure([labels[number] for number in numbers])
     for position, number in enumerate(numbers):

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.analysis.typed_columns import valid_text
 
 SCHEMA_VERSION = 1
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 _ROWS = {"frames", "cells", "cases"}
 
 
-def report(comparison: Comparison) -> bytes:
+def report(comparison: Report) -> bytes:
     """Verdict, runs, configurations, gates, tags, errors, totals and warnings as UTF-8 JSON; unknown is null."""
     tables = {field.name: _plain(getattr(comparison, field.name)) for field in fields(comparison) if field.name not in _ROWS}
     document = {

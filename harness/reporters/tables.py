@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Comparison, Configuration, GateVerdict
+from harness.analysis.report_data import Configuration, GateResult, Report
 from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
 
@@ -118,12 +118,12 @@ def short_run(run: str) -> str:
     return run if len(run) <= RUN_CHARACTERS else f"…{run[1 - RUN_CHARACTERS :]}"
 
 
-def gate_name(comparison: Comparison, gate: GateVerdict) -> str:
+def gate_name(comparison: Report, gate: GateResult) -> str:
     """The gate as the suite has it, with its run where there are several."""
     return f"{short_run(gate.run)}: {gate.text}" if len(comparison.runs) > 1 else gate.text
 
 
-def short_labels(comparison: Comparison) -> list[str]:
+def short_labels(comparison: Report) -> list[str]:
     """For each configuration the shortest label that tells it from the others."""
     table = configuration_table(comparison.configurations, ())
     named = [
@@ -139,7 +139,7 @@ HELPER_FIGURES = 3
 """Where the figures begin among them."""
 
 
-def helper_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+def helper_rows(comparison: Report) -> list[tuple[str, ...]]:
     """Judges and simulated users, a row each, with the run where there are several."""
     return [
         (
@@ -157,7 +157,7 @@ def helper_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     ]
 
 
-def total_facts(comparison: Comparison) -> list[tuple[str, str]]:
+def total_facts(comparison: Report) -> list[tuple[str, str]]:
     """The totals as label and text, unknown ones left out."""
     totals = comparison.totals
     counts = [
@@ -185,7 +185,7 @@ def total_facts(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def run_facts(comparison: Comparison) -> list[str]:
+def run_facts(comparison: Report) -> list[str]:
     """One line a run: where its figures come from."""
     lines = []
     for run in comparison.runs:

@@ -45,7 +45,7 @@ def prefix(key: str) -> int:
 
 
 @dataclass
-class Owed:
+class ResumeState:
     """What a run folder already holds, so that what it still owes can be told.
 
     `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
@@ -65,7 +65,7 @@ class Owed:
     @classmethod
     def read(
         cls, folder: Path, *, retry_errors: bool = False, spent: Callable[[Exchange], float] = lambda each: each.cost.usd or 0.0
-    ) -> Owed:
+    ) -> ResumeState:
         """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals.
 
         `spent` is the US dollars to reckon for an exchange, by default what is known of its cost.

@@ -26,7 +26,7 @@ Name = tuple[str, str]
 """An eval and a case of it."""
 
 
-class Shown(NamedTuple):
+class CaseThumbnails(NamedTuple):
     """What a case shows, and what was asked about it."""
 
     images: tuple[Image, ...]
@@ -47,11 +47,11 @@ _BEGINNING = 4_096
 _MARK = b'"type":"image"'
 
 
-class Pictures:
+class Thumbnails:
     """Collects the pictures of `wanted` cases over several run folders. `lost` says what is missing."""
 
     def __init__(self, wanted: Collection[Name]) -> None:
-        self.found: dict[Name, Shown] = {}
+        self.found: dict[Name, CaseThumbnails] = {}
         self.lost: list[str] = []
         self._missing = set(wanted)
         self._left = TOTAL
@@ -61,7 +61,7 @@ class Pictures:
         blobs = Blobs(folder)
         for name, messages in _asked(folder / RECORDS, self._missing):
             images = tuple(self._small(image, blobs) for image in images_of(messages)[:A_CASE])
-            self.found[name] = Shown(images, messages[-1].text)
+            self.found[name] = CaseThumbnails(images, messages[-1].text)
             self._missing.discard(name)
             if not self._missing:
                 break

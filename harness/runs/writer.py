@@ -34,7 +34,7 @@ DURABLE_EVERY = 1.0
 _BLOCK = 65536
 
 
-class Store:
+class RunWriter:
     """Appends lines to a run folder; use as an async context manager.
 
     Raises StoreError from the first write or fsync that fails, and from every `append` after it: nothing is acknowledged

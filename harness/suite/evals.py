@@ -18,8 +18,8 @@ from harness.suite.cases.selection import Selection
 from harness.suite.files import Files
 from harness.suite.grader_specs import GraderReader, grader_needs
 from harness.suite.later import asked_in, turn_needs
-from harness.suite.model import Asking, GraderSpec, Prompt
-from harness.suite.multimodal import Album
+from harness.suite.model import GraderSpec, Prompt, RoleReference
+from harness.suite.multimodal import ImageInventory
 from harness.suite.overrides import Filter, Overrides, keeps
 from harness.suite.persona import Persona, read_persona
 from harness.suite.prompts import PromptReader
@@ -41,7 +41,7 @@ _IN_EVALS = {
 }
 _INSTEAD = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
 
-_Added = tuple[Sequence[GraderSpec], Sequence[Asking]]
+_Added = tuple[Sequence[GraderSpec], Sequence[RoleReference]]
 """A suite's own graders beside those of its evals, and whom they ask."""
 
 
@@ -126,7 +126,7 @@ class EvalReader:
             return PromptReader(self._files, self._base, self._document, self._problems).read(self._suite.prompts, ("prompts",))
         return PromptReader(self._files, path.parent, document, self._problems).read(written.prompts, ("prompts",))
 
-    def _added_graders(self) -> tuple[list[GraderSpec], list[Asking]]:
+    def _added_graders(self) -> tuple[list[GraderSpec], list[RoleReference]]:
         reader = GraderReader(self._files, self._base, self._document, self._problems)
         return reader.read(self._suite.graders, ("graders",)), reader.asked
 
@@ -193,7 +193,7 @@ class EvalReader:
             | dict(toolset.needs if toolset is not None else {})
             | dict(persona.needs if persona is not None else {}),
             grader_needs=grader_needs(graders),
-            album=Album(prompts),
+            album=ImageInventory(prompts),
             later_needs={
                 variable: who
                 for prompt in prompts

@@ -21,7 +21,7 @@ from harness.config.fields import checked_name, explain, inside
 from harness.config.units import share
 from harness.suite.code_references import FUNCTION, file_of_function
 from harness.suite.files import Files
-from harness.suite.model import Asking, GraderSpec
+from harness.suite.model import GraderSpec, RoleReference
 
 OPTIONS = ("id", "weight", "threshold")
 COMBINATORS = ("not", "all", "any")
@@ -72,7 +72,7 @@ class GraderReader:
         self._base = base
         self._locator = locator
         self._problems = problems
-        self.asked: list[Asking] = []
+        self.asked: list[RoleReference] = []
 
     def read(self, items: Sequence[Any], at: Location) -> list[GraderSpec]:
         """The graders listed at `at`; those without an id of their own have an empty one (see `named`)."""
@@ -157,7 +157,7 @@ class GraderReader:
         if not isinstance(target, str) or templates.is_template(target):
             self._problems.add(place, "a target cannot be a template: a case's data must not choose who is asked; name it")
         else:
-            self.asked.append(Asking(target, sampling, place))
+            self.asked.append(RoleReference(target, sampling, place))
 
     def _combined(self, arguments: dict[str, Any], at: Location) -> dict[str, Any]:
         """The arguments of a combinator, its parts checked and in the long form."""

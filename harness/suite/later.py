@@ -11,12 +11,12 @@ from harness.config.templates import Template
 from harness.config.yaml import Document
 from harness.suite.files import Files
 from harness.suite.grader_specs import GraderReader, grader_needs
-from harness.suite.model import Asking, LaterTurn
-from harness.suite.multimodal import Illustrated, Picture
-from harness.suite.tool_language import LaterTurn as Written
+from harness.suite.model import LaterTurn, RoleReference
+from harness.suite.multimodal import CaseImage, MultimodalTemplate
+from harness.suite.tool_language import LaterTurnSpec as Written
 
 
-def asked_in(later: Iterable[LaterTurn]) -> Iterator[Asking]:
+def asked_in(later: Iterable[LaterTurn]) -> Iterator[RoleReference]:
     """Whom the graders of some turns ask."""
     return (each for turn in later for each in turn.asked)
 
@@ -68,11 +68,11 @@ class LaterTurns:
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
-        said = Illustrated((*pictures, template), self._files.images) if pictures else template
+        said = MultimodalTemplate((*pictures, template), self._files.images) if pictures else template
         return self._graded(said, item, (*at, "graders"), number)
 
-    def _picture(self, text: str, at: Location) -> Picture:
-        return Picture(self._template(text, self._text_place(at)), self._base)
+    def _picture(self, text: str, at: Location) -> CaseImage:
+        return CaseImage(self._template(text, self._text_place(at)), self._base)
 
     def _template(self, text: str, place: Place) -> Template:
         template = templates.compile(text, place)
@@ -80,7 +80,7 @@ class LaterTurns:
             self._problems.add(place, "a turn cannot use `expected`: the model would see the answer; remove it")
         return template
 
-    def _graded(self, text: Template | Illustrated | None, item: Written, at: Location, number: int) -> LaterTurn:
+    def _graded(self, text: Template | MultimodalTemplate | None, item: Written, at: Location, number: int) -> LaterTurn:
         reader = GraderReader(self._files, self._base, self._locator, self._problems)
         specs = reader.named(reader.read(item.graders, at), at)
         graders = tuple(spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs)

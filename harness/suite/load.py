@@ -14,7 +14,7 @@ from harness.config.yaml import Document, parse
 from harness.suite import consistency, sweep
 from harness.suite.evals import EvalReader
 from harness.suite.files import Files, workspace_of
-from harness.suite.model import Asking
+from harness.suite.model import RoleReference
 from harness.suite.overrides import Overrides
 from harness.suite.run_settings import RunSpec
 from harness.suite.schema import SuiteFile
@@ -22,7 +22,7 @@ from harness.suite.suite import Suite
 from harness.suite.sweep import Setting
 from harness.suite.targets.capability_overrides import read_abilities
 from harness.suite.targets.code_targets import check_callable
-from harness.suite.targets.target_reader import Table, TargetSpec, check_target
+from harness.suite.targets.target_reader import TargetSpec, TargetTable, check_target
 
 TARGETS_FILE = "targets.yaml"
 
@@ -65,11 +65,11 @@ def _opened(path: Path, problems: Problems) -> Document | None:
     return None if text is None else parse(text, shown_path(path), problems)
 
 
-def _table(folder: Path, files: Files, problems: Problems) -> Table:
+def _table(folder: Path, files: Files, problems: Problems) -> TargetTable:
     path = folder / TARGETS_FILE
     place = Place(shown_path(path))
     found = files.file(TARGETS_FILE, folder, place) if path.exists() else None
-    return Table(None if found is None else files.document(found, place), problems)
+    return TargetTable(None if found is None else files.document(found, place), problems)
 
 
 class _Loader:
@@ -137,7 +137,7 @@ class _Loader:
         )
 
     @cached_property
-    def _named(self) -> Table:
+    def _named(self) -> TargetTable:
         """The targets that can be named."""
         return _table(self._path.parent, self._files, self._problems)
 
@@ -158,7 +158,9 @@ class _Loader:
                 found.append(spec)
         return found
 
-    def _helpers(self, reader: EvalReader, targets: list[TargetSpec]) -> tuple[tuple[Asking, ...], tuple[TargetSpec, ...]]:
+    def _helpers(
+        self, reader: EvalReader, targets: list[TargetSpec]
+    ) -> tuple[tuple[RoleReference, ...], tuple[TargetSpec, ...]]:
         """Whom graders ask and how, and those targets: the suite's own of that name, else one that can be named."""
         asked = tuple(each for selection in reader.selections.values() for each in selection.asked.values())
         own = {target.name: target for target in targets}

@@ -15,7 +15,7 @@ from harness.config.templates import Template, TemplateError
 from harness.model import Image, Message, Text
 
 if TYPE_CHECKING:
-    from harness.suite.multimodal import Illustrated
+    from harness.suite.multimodal import MultimodalTemplate
 
 TurnRole = Literal["system", "user", "assistant"]
 
@@ -27,9 +27,9 @@ class LaterTurn:
     Without `text` nothing is said, and the graders judge the first answer; only the first turn can be so.
     """
 
-    text: Template | Illustrated | None
+    text: Template | MultimodalTemplate | None
     graders: tuple[GraderSpec, ...] = ()
-    asked: tuple[Asking, ...] = ()
+    asked: tuple[RoleReference, ...] = ()
 
     @property
     def variables(self) -> frozenset[str]:
@@ -51,7 +51,7 @@ class Prompt:
     """
 
     id: str
-    turns: tuple[tuple[TurnRole, Template | Illustrated], ...]
+    turns: tuple[tuple[TurnRole, Template | MultimodalTemplate], ...]
     place: Place
     text: Template | None = None
     raw: bool = False
@@ -80,7 +80,7 @@ class Prompt:
         return TemplateError(f"prompt `{self.id}`: {error.message}", error.place)
 
     @property
-    def illustrated(self) -> tuple[Illustrated, ...]:
+    def illustrated(self) -> tuple[MultimodalTemplate, ...]:
         """The turns that hold images, but for later ones."""
         return tuple([turn for _, turn in self.turns if not isinstance(turn, Template)])
 
@@ -108,7 +108,7 @@ class GraderSpec(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class RoleReference:
     """A grader or simulated user asks the target of this name, with these sampling parameters; `place` is where it says so."""
 
     target: str
@@ -117,7 +117,7 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class CaseSampling:
     """Sampling parameters that some cases have to themselves, and where the first of these stands."""
 
     sampling: Mapping[str, Any]

@@ -20,7 +20,7 @@ from harness.suite.imagefiles import ImageError, ImageFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class CaseImage:
     """A template that names images; `folder` is that of the file it stands in."""
 
     template: Template
@@ -37,31 +37,31 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Illustrated:
+class MultimodalTemplate:
     """What a turn says and shows, in order; stands where a turn without images has its Template."""
 
-    parts: tuple[Template | Picture, ...]
+    parts: tuple[Template | CaseImage, ...]
     files: ImageFiles
 
     def content(self, variables: Mapping[str, Any], folder: Path | None) -> tuple[Text | Image, ...]:
         """The parts of a message. Raises TemplateError, and InfrastructureError where a file has changed."""
         found: list[Text | Image] = []
         for part in self.parts:
-            if isinstance(part, Picture):
+            if isinstance(part, CaseImage):
                 found += self._images(part, variables, folder)
             elif text := part.render(variables):
                 found.append(Text(text))
         return tuple(found)
 
     @property
-    def pictures(self) -> Sequence[Picture]:
+    def pictures(self) -> Sequence[CaseImage]:
         """The parts that are images."""
-        return [part for part in self.parts if isinstance(part, Picture)]
+        return [part for part in self.parts if isinstance(part, CaseImage)]
 
     @property
     def templates(self) -> Sequence[Template]:
         """Every template of the turn."""
-        return [part.template if isinstance(part, Picture) else part for part in self.parts]
+        return [part.template if isinstance(part, CaseImage) else part for part in self.parts]
 
     @property
     def variables(self) -> frozenset[str]:
@@ -71,9 +71,9 @@ class Illustrated:
     @property
     def source(self) -> str:
         """The turn as a Markdown prompt has it."""
-        return "\n".join(f"![]({part.template.source})" if isinstance(part, Picture) else part.source for part in self.parts)
+        return "\n".join(f"![]({part.template.source})" if isinstance(part, CaseImage) else part.source for part in self.parts)
 
-    def _images(self, picture: Picture, variables: Mapping[str, Any], folder: Path | None) -> Iterator[Image]:
+    def _images(self, picture: CaseImage, variables: Mapping[str, Any], folder: Path | None) -> Iterator[Image]:
         for reference, base in picture.references(variables, folder):
             try:
                 yield self.files.image(reference, base)
@@ -95,14 +95,14 @@ class _Later(Protocol):
     """What is needed of a later turn here."""
 
     @property
-    def text(self) -> Template | Illustrated | None: ...
+    def text(self) -> Template | MultimodalTemplate | None: ...
 
 
 class _Prompt(Protocol):
     """What is needed of a prompt here."""
 
     @property
-    def illustrated(self) -> tuple[Illustrated, ...]: ...
+    def illustrated(self) -> tuple[MultimodalTemplate, ...]: ...
     @property
     def later(self) -> Sequence[_Later]: ...
 
@@ -120,7 +120,7 @@ class _Case(Protocol):
     def later(self) -> Sequence[_Later] | None: ...
 
 
-class Album:
+class ImageInventory:
     """The images of one eval's cases, as far as a target may mind them: of each type the largest.
 
     `heaviest` and `widest` are by media type; `most` is the largest number in one request, with the case that has it, and None
@@ -153,7 +153,7 @@ class Album:
             hashes.append(shown)
         return hash64(canonical([case.id, hashes])) if any(hashes) else 0
 
-    def _turn(self, turn: Illustrated, case: _Case, place: Place, problems: Problems) -> Iterator[str | None]:
+    def _turn(self, turn: MultimodalTemplate, case: _Case, place: Place, problems: Problems) -> Iterator[str | None]:
         """The hash of each image."""
         for picture in turn.pictures:
             if not picture.template.variables <= case.vars.keys():  # said already: the case gives no value for one
@@ -176,8 +176,8 @@ class Album:
                 largest[seen.media_type] = seen
 
 
-def _illustrated(later: Sequence[_Later]) -> tuple[Illustrated, ...]:
-    return tuple(turn.text for turn in later if isinstance(turn.text, Illustrated))
+def _illustrated(later: Sequence[_Later]) -> tuple[MultimodalTemplate, ...]:
+    return tuple(turn.text for turn in later if isinstance(turn.text, MultimodalTemplate))
 
 
 def longest_side(image: Image) -> int:

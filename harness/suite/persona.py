@@ -10,19 +10,19 @@ from pydantic import Field
 
 from harness.config import templates
 from harness.config.diagnostics import Problems
-from harness.config.fields import Language
+from harness.config.fields import SuiteModel
 from harness.config.sampling import Parameters, of_a_helper
 from harness.config.templates import Template, TemplateError
 from harness.config.units import Text, Whole
 from harness.config.yaml import Document
 from harness.model import SimulatedUser
-from harness.suite.model import Asking
+from harness.suite.model import RoleReference
 
 KEY = "simulated_user"
 DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 256}
 
 
-class SimulatedUserSpec(Language):
+class SimulatedUserSpec(SuiteModel):
     """A model that plays the user: after each answer it says the next message, until it is done."""
 
     target: Annotated[Text, Field(min_length=1)] = Field(description="The target that plays the user, by its name.")
@@ -43,7 +43,7 @@ class Persona:
 
     spec: SimulatedUserSpec
     template: Template
-    asked: Asking
+    asked: RoleReference
 
     @property
     def needs(self) -> dict[str, str]:
@@ -77,5 +77,7 @@ def read_persona(spec: SimulatedUserSpec | None, document: Document, problems: P
     if "expected" in template.variables | template.optional:
         problems.add(place, "a simulated user cannot use `expected`: it would tell the model the answer; remove it")
     return Persona(
-        spec, template, Asking(spec.target, of_a_helper(spec.sampling, DEFAULT_SAMPLING), document.place((KEY, "target")))
+        spec,
+        template,
+        RoleReference(spec.target, of_a_helper(spec.sampling, DEFAULT_SAMPLING), document.place((KEY, "target"))),
     )

@@ -21,7 +21,7 @@ from harness.config.yaml import Document
 from harness.suite.files import Files
 from harness.suite.later import LaterTurns
 from harness.suite.model import Prompt, TurnRole
-from harness.suite.multimodal import Illustrated, Picture
+from harness.suite.multimodal import CaseImage, MultimodalTemplate
 from harness.suite.schema import PromptSpec
 
 ROLES: tuple[TurnRole, ...] = get_args(TurnRole)
@@ -119,7 +119,7 @@ class PromptReader:
             for turn in turns_of(text, shown_path(path), self._problems):
                 yield turn._replace(folder=path.parent, marked=True)
 
-    def _compiled(self, turn: _Turn) -> tuple[TurnRole, Template | Illustrated] | None:
+    def _compiled(self, turn: _Turn) -> tuple[TurnRole, Template | MultimodalTemplate] | None:
         try:
             parts = [self._picture(source, place, turn) for source, place in turn.images]
             for text, place, is_image in _parts(turn, self._problems):
@@ -129,10 +129,10 @@ class PromptReader:
             return None
         if len(parts) == 1 and isinstance(parts[0], Template):
             return turn.role, parts[0]
-        return turn.role, Illustrated(tuple(parts), self._files.images)
+        return turn.role, MultimodalTemplate(tuple(parts), self._files.images)
 
-    def _picture(self, source: str, place: Place, turn: _Turn) -> Template | Picture:
-        return Picture(self._template(source, place), turn.folder or self._base)
+    def _picture(self, source: str, place: Place, turn: _Turn) -> Template | CaseImage:
+        return CaseImage(self._template(source, place), turn.folder or self._base)
 
     def _template(self, text: str, place: Place) -> Template:
         template = templates.compile(text, place)

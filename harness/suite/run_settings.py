@@ -9,7 +9,7 @@ from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_va
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from harness.config.fields import Language
+from harness.config.fields import SuiteModel
 from harness.config.units import DURATION_SCHEMA, Count, Duration, Flag, Money, Share, Whole
 from harness.model import Timeouts
 
@@ -18,7 +18,7 @@ Concurrency = Annotated[Whole, Field(ge=1, le=10_000)]
 Retries = Annotated[Whole, Field(ge=0, le=100)]
 
 
-class TimeoutSpec(Language):
+class TimeoutSpec(SuiteModel):
     """How long to wait; a bare duration is the total."""
 
     connect: Duration | None = Field(None, description="To connect (default 10s).")
@@ -53,7 +53,7 @@ class _Complete:
         )
 
 
-class LimitsSpec(Language):
+class LimitsSpec(SuiteModel):
     """How hard one target may be driven; what is not given is as `run:` says."""
 
     concurrency: Concurrency | None = Field(None, description="Attempts in flight at once.")
@@ -63,7 +63,7 @@ class LimitsSpec(Language):
     retries: Retries | None = Field(None, description="Tries after the first, of what can be retried.")
 
 
-class RunSpec(Language):
+class RunSpec(SuiteModel):
     """How the run is driven: limits for each target, and what the whole run may cost and tolerate."""
 
     concurrency: Concurrency = Field(8, description="Attempts in flight at once, for each target.")

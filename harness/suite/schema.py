@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from harness.config.fields import MAPPING, SCALAR, Language, Names, OneOrMore, by_shape
+from harness.config.fields import MAPPING, SCALAR, Names, OneOrMore, SuiteModel, by_shape
 from harness.config.sampling import Parameters, Sweep
 from harness.config.units import Flag, Share, Text, Whole
 from harness.suite.persona import SimulatedUserSpec
@@ -32,7 +32,7 @@ def _suite_name(value: Any) -> Any:
 Images = Annotated[list[Text], OneOrMore]
 
 
-class TurnSpec(Language):
+class TurnSpec(SuiteModel):
     """One message of a prompt."""
 
     role: Literal["system", "user", "assistant"] = Field(description="Who says it: system, user or assistant.")
@@ -40,7 +40,7 @@ class TurnSpec(Language):
     images: Images = Field(default_factory=list, description="Images shown before it: paths or data URIs; templates.")
 
 
-class PromptSpec(Language):
+class PromptSpec(SuiteModel):
     """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be completed."""
 
     mistaken: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
@@ -78,7 +78,7 @@ class PromptSpec(Language):
         return self
 
 
-class CaseSpec(Language):
+class CaseSpec(SuiteModel):
     """One question's variables and what is expected of the answer."""
 
     elsewhere: ClassVar[str] = "a variable of the prompts goes under `vars:`"
@@ -105,7 +105,7 @@ class CaseSpec(Language):
         return self
 
 
-class FormatSpec(Language):
+class FormatSpec(SuiteModel):
     """The form the answer must have."""
 
     type: Literal["json_object", "json_schema", "guided_json"] = Field(
@@ -138,7 +138,7 @@ Format = Annotated[FormatSpec, BeforeValidator(_format_type, json_schema_input_t
 MaxTurns = Annotated[Whole, Field(ge=1, le=1000)]
 
 
-class EvalFile(Language):
+class EvalFile(SuiteModel):
     """An `eval.yaml`: what is asked and what good is."""
 
     description: Text = Field("", description="What the eval measures, for people.")
@@ -157,7 +157,7 @@ class EvalFile(Language):
     )
 
 
-class SuiteFile(Language):
+class SuiteFile(SuiteModel):
     """A suite: evals × targets × sampling sweep × repeats, run limits and gates."""
 
     refused: ClassVar[Mapping[str, str]] = {

@@ -14,8 +14,8 @@ from harness.suite import fingerprint
 from harness.suite.cases.case_index import Cases
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.longest import Longest
-from harness.suite.model import Asking, GraderSpec, Prompt, Sampled
-from harness.suite.multimodal import Album
+from harness.suite.model import CaseSampling, GraderSpec, Prompt, RoleReference
+from harness.suite.multimodal import ImageInventory
 from harness.suite.persona import Persona
 from harness.suite.run_settings import RunSpec
 from harness.suite.targets.target_reader import TargetSpec
@@ -33,7 +33,7 @@ class Eval(BaseModel):
     cases: InstanceOf[Cases]
     graders: tuple[GraderSpec, ...] = ()
     response_format: InstanceOf[ResponseFormat] | None = None
-    album: InstanceOf[Album] | None = None
+    album: InstanceOf[ImageInventory] | None = None
     format_place: InstanceOf[Place] | None = None
     toolset: InstanceOf[Toolset] | None = None
     persona: InstanceOf[Persona] | None = None
@@ -58,10 +58,10 @@ class Suite(BaseModel):
     workspace: Path
     evals: tuple[Eval, ...]
     targets: tuple[TargetSpec, ...]
-    asked: tuple[InstanceOf[Asking], ...] = ()
+    asked: tuple[InstanceOf[RoleReference], ...] = ()
     helpers: tuple[TargetSpec, ...] = ()
     sampling: dict[str, Any] = {}
-    sampled: tuple[InstanceOf[Sampled], ...] = ()
+    sampled: tuple[InstanceOf[CaseSampling], ...] = ()
     places: dict[str, InstanceOf[Place]] = {}
     settings: tuple[dict[str, Any], ...] = ({},)
     excluded: int = 0

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from harness.config.fields import MAPPING, SCALAR, Language, OneOrMore, by_shape
+from harness.config.fields import MAPPING, SCALAR, OneOrMore, SuiteModel, by_shape
 from harness.config.units import Duration, Flag, Text
 
 OUTCOMES = ("function", "returns", "raises")
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class ToolSpec(Language):
+class ToolSpec(SuiteModel):
     """A tool the model may call, and what calling it does."""
 
     name: ToolName | None = Field(None, description="What the model calls it; default: the function's name.")
@@ -41,7 +41,7 @@ class ToolSpec(Language):
         return self
 
 
-class LaterTurn(Language):
+class LaterTurnSpec(SuiteModel):
     """What the user says after an answer, and what judges the answer to it; the first item may only judge the first answer."""
 
     user: Text | None = Field(
@@ -55,5 +55,5 @@ class LaterTurn(Language):
 
 ToolItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[ToolSpec, Tag(MAPPING)], Discriminator(by_shape)]
 Tools = Annotated[list[ToolItem], Field(min_length=1), OneOrMore]
-TurnItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[LaterTurn, Tag(MAPPING)], Discriminator(by_shape)]
+TurnItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[LaterTurnSpec, Tag(MAPPING)], Discriminator(by_shape)]
 Turns = Annotated[list[TurnItem], Field(min_length=1), OneOrMore]

@@ -1,7 +1,8 @@
 """The Send stack, composed: the one place that names all its layers.
 
 What it takes is plain data but for the open connections and the end of the run, so that another process can build the same
-stack from JSON (`Terms`, targets, exchanges) and the same API keys. `leased` divides what one process may do among several.
+stack from JSON (`StackConfig`, targets, exchanges) and the same API keys. `leased` divides what one process may do among
+several.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from harness.pricing.cost import exchange_cost, output_bound, request_bound
 from harness.pricing.tokens import estimate_request
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit, SendOnSlot
-from harness.transport.middleware.replay import Mode, Replay, Stored
+from harness.transport.middleware.replay import Mode, Replay, StoredExchange
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock, Send
 
 
-class Terms(Struct, frozen=True):
+class StackConfig(Struct, frozen=True):
     """What a stack is held to, beside its targets' own limits.
 
     `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so far, and `held` what each
@@ -38,9 +39,9 @@ class Terms(Struct, frozen=True):
 
 def send_stack(
     attempt: SendOnSlot,
-    terms: Terms,
+    terms: StackConfig,
     stop: Stop,
-    stored: Iterable[Stored] = (),
+    stored: Iterable[StoredExchange] = (),
     *,
     mode: Mode = "reuse",
     own: str | None = None,
@@ -60,7 +61,7 @@ def send_stack(
     return Replay(gather(retry, budget) if gather else retry, stored, mode=mode, own=own)
 
 
-def leased(terms: Terms, targets: Iterable[Target], shares: int) -> list[tuple[Terms, tuple[Target, ...]]]:
+def leased(terms: StackConfig, targets: Iterable[Target], shares: int) -> list[tuple[StackConfig, tuple[Target, ...]]]:
     """What each of `shares` processes may do, so that together they keep every limit.
 
     Slots, requests and tokens a minute are divided among them, and so is what is left of the budget. Raises ValueError where a

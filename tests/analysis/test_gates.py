@@ -8,19 +8,19 @@ import pytest
 
 from harness.analysis import gates
 from harness.analysis.frame import frames
-from harness.analysis.report_data import Comparison, GateVerdict
+from harness.analysis.report_data import GateResult, Report
 from harness.analysis.summarize import compare
 from harness.errors import ExitCode
 from harness.model import Attempt, Manifest, Record
 from harness.suite.gate_syntax import GateSpec, parse
 
 
-def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Comparison, Manifest]:
+def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Report, Manifest]:
     manifest = build.manifest(planned=len(records), gates=[parse(text).model_dump(mode="json") for text in texts], **facts)
     return compare(frames([(manifest, records)]), [manifest]), manifest
 
 
-def verdict(build: ModuleType, records: list[Record], text: str) -> GateVerdict:
+def verdict(build: ModuleType, records: list[Record], text: str) -> GateResult:
     return judged(build, records, text)[0].gates[0]
 
 

@@ -2,9 +2,9 @@
 
 The same requests to the same server, one client after the other in turns, so that a busy machine disturbs all alike: a bare
 Protocol that writes ready-made bytes and waits for the last byte of the answer (it reads no header, no JSON and no clock); then
-`Http` over our own connection, with everything a Response holds; then the whole Send stack above it. Streams keep lockstep, so
-that every event is a read of its own. Each figure is the median over the rounds of this process's CPU time, system time
-included; the ratios to the bare Protocol are what can be compared.
+`HttpClient` over our own connection, with everything a Response holds; then the whole Send stack above it. Streams keep
+lockstep, so that every event is a read of its own. Each figure is the median over the rounds of this process's CPU time, system
+time included; the ratios to the bare Protocol are what can be compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import uvloop
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit
 from harness.transport.middleware.replay import Replay
@@ -99,7 +99,7 @@ async def bare(call: Call) -> Client:
 # ── Ours ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def transport(http: Http, call: Call) -> Client:
+def transport(http: HttpClient, call: Call) -> Client:
     """One attempt each on a slot of its own, decoding included."""
 
     def on(slot: Slot) -> Attempt:
@@ -111,7 +111,7 @@ def transport(http: Http, call: Call) -> Client:
     return Client("http + wire", [on(Slot()) for _ in range(CONCURRENCY)])
 
 
-def stack(http: Http, call: Call) -> Client:
+def stack(http: HttpClient, call: Call) -> Client:
     """The layers of a run that has a budget, a price and no rate limit."""
     budget = Budget(Limit(http, tokens=lambda _: 0), 1e6, upper_bound=lambda _: 1e-6, price=lambda *_: 1e-6)
     send = Replay(Retry(budget), ())
@@ -141,7 +141,7 @@ async def measure(url: str, *, stream: bool, rounds: int) -> dict[str, float]:
     """Median CPU microseconds an attempt of each client."""
     async with AsyncExitStack() as closing:
         call = question(url, stream=stream)
-        http = await closing.enter_async_context(Http({}))
+        http = await closing.enter_async_context(HttpClient({}))
         clients = [await bare(call), transport(http, call), stack(http, call)]
         costs: dict[str, list[float]] = {client.name: [] for client in clients}
         for place in range(rounds + 1):  # the first warms up

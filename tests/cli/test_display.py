@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness.cli.display import Display, duration, terminal
+from harness.cli.display import LiveDisplay, duration, terminal
 from harness.engine.progress import Progress, Tally
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -40,7 +40,7 @@ def panel(
 ) -> str:
     """The last frame, 10 s after the start and `since` seconds after the last record."""
     clock, out = Clock(), StringIO()
-    with Display(Console(file=out, force_terminal=True, width=width, height=height), now=clock) as display:
+    with LiveDisplay(Console(file=out, force_terminal=True, width=width, height=height), now=clock) as display:
         display.begin(Progress(targets), budget)
         clock.time = 10 - since
         display.tick()
@@ -53,7 +53,7 @@ def panel(
 def lines(targets: dict[str, Tally], *moments: float, budget: float | None = None) -> list[str]:
     """What is printed where there is no terminal, with a record at each of the moments."""
     clock, out = Clock(), StringIO()
-    with Display(Console(file=out, width=60), now=clock) as display:
+    with LiveDisplay(Console(file=out, width=60), now=clock) as display:
         display.begin(Progress(targets), budget)
         for clock.time in moments:
             display.tick()
@@ -159,7 +159,7 @@ def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytes
     os.close(reading)
     with os.fdopen(writing, "w") as closed, monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", closed)
-        display = Display(terminal(), live=False)
+        display = LiveDisplay(terminal(), live=False)
         display.say("nobody reads this")
         display.say("nor this")
         assert closed.closed is False
@@ -176,7 +176,7 @@ def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> Non
 def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() -> None:
     clock, out = Clock(), StringIO()
     progress = Progress({"scout": half_done()}, {"referee": Tally(done=90, errors=2, in_flight=3, cost=0.5)})
-    with Display(Console(file=out, force_terminal=True, width=110), now=clock) as display:
+    with LiveDisplay(Console(file=out, force_terminal=True, width=110), now=clock) as display:
         display.begin(progress, None)
         clock.time = 10
         display.tick()
@@ -189,7 +189,7 @@ def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() ->
 
 def test_the_first_line_names_who_is_asked_besides() -> None:
     out = StringIO()
-    with Display(Console(file=out, width=80), live=False) as display:
+    with LiveDisplay(Console(file=out, width=80), live=False) as display:
         display.begin(Progress({"scout": half_done()}, {"referee": Tally()}), None)
     assert out.getvalue() == "450 requests to scout; asked besides: referee\n"
 
@@ -202,7 +202,7 @@ def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> Non
 
 
 def test_a_resumed_run_shows_what_all_of_it_spent_of_its_budget() -> None:
-    with Display(Console(file=StringIO(), width=60), now=Clock()) as display:
+    with LiveDisplay(Console(file=StringIO(), width=60), now=Clock()) as display:
         display.begin(Progress({"scout": half_done(already=50, cost=0.01)}, spent_before=0.0204691456), 0.05)
         assert "$0.0305 of $0.05, heading for $0.0605 ·" in display.line()
 

@@ -17,7 +17,7 @@ from harness.errors import ExitCode
 from harness.model import Record
 from harness.runs.folder import RECORDS, read_lines, read_records
 from harness.runs.records import BatchLine, ExchangeLine, encode
-from harness.runs.resume_state import Owed
+from harness.runs.resume_state import ResumeState
 from harness.simulator import Config, start
 from tests.support import Command, Simulated
 
@@ -261,8 +261,8 @@ def test_what_was_answered_before_a_kill_is_not_waited_for_again(cli: Command, s
     first = records(cli)[0]
     line = encode(ExchangeLine(first.key, first.repeat, first.session, first.exchanges[0]))
     path.write_bytes(batch + line)
-    owed = Owed.read(cli.folder / "run")
+    owed = ResumeState.read(cli.folder / "run")
     assert (first.key in owed.batches, len(owed.batches)) == (False, 3)
     assert owed.spent == pytest.approx(first.cost)
     path.write_bytes(batch + b"".join(answered))
-    assert Owed.read(cli.folder / "run").batches == {}
+    assert ResumeState.read(cli.folder / "run").batches == {}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.engine.progress import Progress, Tally
-from harness.engine.runner import World, run_trials
+from harness.engine.runner import TrialContext, run_trials
 from harness.model import (
     Attempt,
     Call,
@@ -32,10 +32,10 @@ from harness.model import (
 from harness.providers.openai.chat_completions import provider
 from harness.runs.folder import RECORDS, read_lines, read_records
 from harness.runs.redaction import Redactor
-from harness.runs.resume_state import Owed
-from harness.runs.writer import Store
+from harness.runs.resume_state import ResumeState
+from harness.runs.writer import RunWriter
 from harness.suite import GraderSpec
-from harness.transport.middleware.replay import Replay, Stored, stored
+from harness.transport.middleware.replay import Replay, StoredExchange, stored
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock
@@ -102,7 +102,7 @@ async def no_wait(_: float) -> None:
 
 async def session(folder: Path, planned: list[Trial], script: Script) -> None:
     """One process's stretch of the run: what `harness resume` does."""
-    owed = Owed.read(folder)
+    owed = ResumeState.read(folder)
     kept = [
         found
         for line in owed.exchanges
@@ -115,10 +115,10 @@ async def session(folder: Path, planned: list[Trial], script: Script) -> None:
         assert answered == {key: script.asked[key] for key in answered}, "a completed exchange was asked again"
 
 
-async def perform(folder: Path, planned: list[Trial], script: Script, owed: Owed, kept: list[Stored]) -> None:
+async def perform(folder: Path, planned: list[Trial], script: Script, owed: ResumeState, kept: list[StoredExchange]) -> None:
     """Send what is owed, through the layers that matter here."""
-    async with Store(folder, Redactor({})) as store:
-        world = World(
+    async with RunWriter(folder, Redactor({})) as store:
+        world = TrialContext(
             session="s",
             send=Replay(Retry(script.send, clock=Clock(sleep=no_wait)), kept, own="run"),
             encode=provider.encode,
@@ -143,7 +143,7 @@ def finished(folder: Path, planned: list[Trial], script: Script) -> dict[str, tu
             assert group.subgroup(Killed) is not None
             with (folder / RECORDS).open("ab") as file:
                 file.write(b'{"kind":"record","key":"torn')
-        if len(Owed.read(folder).final) == len(planned):
+        if len(ResumeState.read(folder).final) == len(planned):
             break
     return {
         record.key: (record.response.text if record.response else "", record.error and record.error.kind, record.passed)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness import registry
-from harness.engine.batch import Batches, Books
+from harness.engine.batch import BatchAccounting, Batches
 from harness.engine.progress import Progress, Tally
 from harness.model import Attempt, Call, Cost, Error, Marks, Message, Request, Response, Target
 from harness.runs.records import BatchLine
@@ -80,7 +80,7 @@ class Bench:
     known: dict[str, BatchLine] = field(default_factory=dict)
 
     def layer(self) -> Batches:
-        books = Books("s", self.lines.append, lambda _: 1.0, lambda *_: Cost(priced=0.25), self.known)
+        books = BatchAccounting("s", self.lines.append, lambda _: 1.0, lambda *_: Cost(priced=0.25), self.known)
         return Batches(self.service, books, self.purse, self.stop, Progress({"t": self.tally, "chat": Tally()}))
 
     def send(self, *calls: Call) -> list[Response]:
@@ -157,7 +157,7 @@ def test_what_waits_counts_as_queued_until_it_is_answered() -> None:
         return await inner(call)
 
     async def work() -> None:
-        books = Books("s", bench.lines.append, lambda _: None, lambda *_: Cost())
+        books = BatchAccounting("s", bench.lines.append, lambda _: None, lambda *_: Cost())
         layer = Batches(watched, books, bench.purse, bench.stop, Progress({"t": bench.tally}))
         await asyncio.gather(layer(call("a")), layer(call("b")))
 

@@ -17,7 +17,7 @@ from harness import plan
 from harness.model import Limits, Price, Record, Target, Trial
 from harness.runs import records
 from harness.suite import load
-from harness.transport.stack import Terms, leased
+from harness.transport.stack import StackConfig, leased
 from tests.support import Simulated
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def target(simulator: Simulated) -> Target:
     return Target("scout-sim", "openai", "tiny", simulator.openai, simulator.openai, limits=limits, price=price, context=1000)
 
 
-def run_share(terms: Terms, targets: Sequence[Target], trials: Sequence[Trial]) -> subprocess.Popen[bytes]:
+def run_share(terms: StackConfig, targets: Sequence[Target], trials: Sequence[Trial]) -> subprocess.Popen[bytes]:
     """Begin a share in a process of its own."""
     share = {
         "terms": msgspec.to_builtins(terms),
@@ -80,7 +80,7 @@ def test_a_trial_survives_the_way_through_json(trials: list[Trial]) -> None:
 
 
 def test_several_processes_run_one_plan_and_keep_its_limits(simulator: Simulated, target: Target, trials: list[Trial]) -> None:
-    shares = leased(Terms(budget=0.5), (target,), SHARES)
+    shares = leased(StackConfig(budget=0.5), (target,), SHARES)
     begun = [
         run_share(terms, targets, [trial for trial in trials if int(trial.key[:16], 16) % SHARES == share])
         for share, (terms, targets) in enumerate(shares)
@@ -96,7 +96,7 @@ def test_several_processes_run_one_plan_and_keep_its_limits(simulator: Simulated
 def test_shares_add_up_to_the_whole(target: Target) -> None:
     whole = replace(target, limits=replace(target.limits, concurrency=8, rpm=100, tpm=1000))
     for count in (1, 2, 3, 7, 8):
-        shares = leased(Terms(budget=1.0, spent=0.25), [whole], count)
+        shares = leased(StackConfig(budget=1.0, spent=0.25), [whole], count)
         for name in ("concurrency", "rpm", "tpm"):
             assert sum(getattr(targets[0].limits, name) for _, targets in shares) == getattr(whole.limits, name)
         assert sum(terms.budget or 0 for terms, _ in shares) == pytest.approx(0.75)
@@ -105,4 +105,4 @@ def test_shares_add_up_to_the_whole(target: Target) -> None:
 
 def test_a_limit_that_cannot_be_divided_is_named(target: Target) -> None:
     with pytest.raises(ValueError, match="a concurrency of 7 cannot be divided by 8"):
-        leased(Terms(), [target], 8)
+        leased(StackConfig(), [target], 8)

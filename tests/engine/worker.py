@@ -14,22 +14,22 @@ import orjson
 
 from harness import plan, registry
 from harness.engine.progress import Progress, Tally
-from harness.engine.runner import World, run_trials
+from harness.engine.runner import TrialContext, run_trials
 from harness.model import Target, ToolCall, ToolResult, Trial
 from harness.pricing.cost import exchange_cost
 from harness.runs import records
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.stop import Stop
-from harness.transport.stack import Terms, send_stack
+from harness.transport.stack import StackConfig, send_stack
 
 
 async def main() -> None:
     """Run the share, and print its records."""
     given = orjson.loads(sys.stdin.buffer.read())
-    terms = msgspec.convert(given["terms"], Terms)
+    terms = msgspec.convert(given["terms"], StackConfig)
     targets = msgspec.convert(given["targets"], tuple[Target, ...])
     trials = [plan.from_json(orjson.dumps(trial)) for trial in given["trials"]]
-    async with Http({}) as http:
+    async with HttpClient({}) as http:
         await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials), lambda _: False)
 
 
@@ -37,9 +37,9 @@ def _of(target: Target, trials: list[Trial]) -> Any:
     return iter([trial for trial in trials if trial.identity.target == target.name])
 
 
-def _world(http: Http, terms: Terms, targets: tuple[Target, ...], trials: list[Trial]) -> World:
+def _world(http: HttpClient, terms: StackConfig, targets: tuple[Target, ...], trials: list[Trial]) -> TrialContext:
     stop = Stop()
-    return World(
+    return TrialContext(
         session="worker",
         send=send_stack(http, terms, stop),
         encode=lambda target, request: registry.load("providers", target.provider).encode(target, request),

@@ -14,7 +14,7 @@ import uvloop
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit
 from harness.transport.middleware.replay import Replay
@@ -33,7 +33,7 @@ async def stack(
     open: Callable[[Target], httpx.AsyncBaseTransport] | None = None,
 ) -> AsyncIterator[Send]:
     """`replay(retry(budget(limit(http))))` over real sockets."""
-    async with Http(secrets or {}, open) as http:
+    async with HttpClient(secrets or {}, open) as http:
         limit = Limit(http, tokens=lambda call: 0, clock=clock)
         budget = Budget(limit, math.inf, upper_bound=lambda call: 0.0, price=lambda call, response: 0.0)
         yield Replay(Retry(budget, clock=clock), ())

@@ -15,7 +15,7 @@ from harness.model import Message, Record, Request, Response, Target, ToolCall
 from harness.providers.base import Decoded, Provider
 from harness.providers.cloudflare.native import provider as cloudflare
 from harness.providers.openai.chat_completions import provider as openai
-from harness.transport.http.sse import Reader
+from harness.transport.http.sse import EventReader
 from tests.faults.rows import GOOD, Proof, Row, frames, paused, row, run_rows, table
 from tests.faults.stack import asking, faster, kinds, run, stack
 from tests.providers.cloudflare.test_native import CHUNK, NATIVE, usage
@@ -364,7 +364,7 @@ RECORDED: list[tuple[str, Provider, bytes]] = [
 
 def replayed(provider: Provider, *packets: bytes) -> tuple[Decoded, list[Any]]:
     """What a stream means that came in these packets, and what each of its events was for the clock."""
-    reader, decoder, signals = Reader(), provider.decoder(TARGETS[provider.name], HI), []
+    reader, decoder, signals = EventReader(), provider.decoder(TARGETS[provider.name], HI), []
     for events in (*map(reader.feed, packets), reader.close()):
         for name, data in events:
             if not decoder.complete:

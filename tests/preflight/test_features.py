@@ -9,7 +9,7 @@ import pytest
 from harness.errors import SuiteError
 from harness.model import Target
 from harness.preflight import check_forms, check_images
-from harness.providers.capabilities import Table, parse
+from harness.providers.capabilities import CapabilityTable, parse
 from harness.suite import Suite, load
 from tests.pictures import picture
 
@@ -33,7 +33,7 @@ def suite(tmp_path: Path) -> Suite:
     return load(tmp_path / "s.yaml")
 
 
-def table(facts: str) -> Table:
+def table(facts: str) -> CapabilityTable:
     return parse(f'- {{provider: p, models: ["*"], source: s, parameters: {{}}, {facts}}}')
 
 
@@ -45,7 +45,7 @@ def refused(suite: Suite, facts: str) -> list[str]:
 
 def test_a_target_that_can_see_is_sent_images_and_one_of_which_nothing_is_known_is_mentioned(suite: Suite) -> None:
     assert check_images(suite, [TARGET], table("vision: true")) == []
-    assert check_images(suite, [TARGET], Table(())) == []
+    assert check_images(suite, [TARGET], CapabilityTable(())) == []
     (note,) = check_images(suite, [TARGET, TARGET], table("vision: null"))
     assert note == "t: whether m can see images is not known; it is sent them"
 

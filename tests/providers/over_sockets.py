@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import registry
 from harness.model import Call, Request, Response, Target
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.slots import Slot
 from tests.support import Simulated
 
@@ -17,7 +17,7 @@ def exchange(target: Target, request: Request, secrets: dict[str, str] | None = 
     wire = registry.load("providers", target.provider).encode(target, request)
 
     async def attempt() -> Response:
-        async with Http(secrets or {}) as http:
+        async with HttpClient(secrets or {}) as http:
             return await http(Call(target, request, wire, key="k1"), Slot())
 
     return asyncio.run(attempt())

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
 from harness.providers.anthropic import provider
 from harness.providers.base import Decoded, Signal
-from harness.transport.http.sse import Reader
+from harness.transport.http.sse import EventReader
 
 ADDRESS = "https://api.anthropic.com/v1"
 CLAUDE = Target("claude", "anthropic", "claude-sonnet-4-6", ADDRESS, ADDRESS, api_key_env="ANTHROPIC_API_KEY")
@@ -398,7 +398,7 @@ RICH_MEANS = Decoded(
 
 def fed(*parts: bytes) -> Decoded:
     """What a stream means that arrives in these parts."""
-    decoder, reader = provider.decoder(CLAUDE, Request(HI)), Reader()
+    decoder, reader = provider.decoder(CLAUDE, Request(HI)), EventReader()
     for found in (*map(reader.feed, parts), reader.close()):
         for name, data in found:
             decoder.event(name, data)

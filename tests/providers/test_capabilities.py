@@ -15,9 +15,9 @@ from harness import registry
 from harness.model import Message, Request, Target
 from harness.providers.capabilities import (
     Capabilities,
+    CapabilityTable,
     ImageLimits,
     Parameter,
-    Table,
     check,
     parse,
     seed_range,
@@ -165,7 +165,7 @@ def example(parameter: Parameter) -> Any:
 
 def check_one(parameter: Parameter, value: Any) -> bool:
     entry = Capabilities("p", ("*",), {parameter.name: parameter}, "")
-    return bool(check(Table((entry,)), "p", "m", {parameter.name: value}))
+    return bool(check(CapabilityTable((entry,)), "p", "m", {parameter.name: value}))
 
 
 def at(body: Any, field: str) -> Any:

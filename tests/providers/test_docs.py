@@ -8,7 +8,7 @@ from pathlib import Path
 import harness.providers
 from harness import registry
 from harness.providers import errors
-from harness.providers.capabilities import Capabilities, Parameter, Table, parse
+from harness.providers.capabilities import Capabilities, CapabilityTable, Parameter, parse
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "providers.md"
@@ -16,11 +16,11 @@ FACTS = ("vision", "tools", "json_schema", "prompt", "guided_json", "batch")
 BLOCK = re.compile(r"(?<=<!-- capabilities -->\n).*?(?=<!-- /capabilities -->)", re.DOTALL)
 
 
-def table() -> Table:
+def table() -> CapabilityTable:
     return parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
 
 
-def markdown(capabilities: Table) -> str:
+def markdown(capabilities: CapabilityTable) -> str:
     """One row an entry, one column a parameter or feature."""
     names = list(dict.fromkeys(name for entry in capabilities.entries for name in entry.parameters))
     rows = [["provider: models", *(f"`{name}`" for name in names), *FACTS], ["---"] * (1 + len(names) + len(FACTS))]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness import registry
 from harness.model import Message, Request, Target, TokenLogprob, ToolCall, Usage
 from harness.providers.base import Decoded
-from harness.transport.http.sse import Reader
+from harness.transport.http.sse import EventReader
 from tests.providers.openai.test_responses_api import STREAM as RESPONSES
 
 CHAT = """\
@@ -47,7 +47,7 @@ STREAMS = {"openai": CHAT.encode(), "openai-responses": RESPONSES.encode()}
 def fed(provider: str, *parts: bytes) -> Decoded:
     """What a stream means that arrives in these parts."""
     target = Target("t", provider, "m", "http://127.0.0.1/v1", "http://127.0.0.1/v1")
-    decoder, reader = registry.load("providers", provider).decoder(target, Request((Message("user", "Hi"),))), Reader()
+    decoder, reader = registry.load("providers", provider).decoder(target, Request((Message("user", "Hi"),))), EventReader()
     for found in (*map(reader.feed, parts), reader.close()):
         for name, data in found:
             decoder.event(name, data)

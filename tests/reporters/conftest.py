@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.analysis.frame import frames
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.analysis.summarize import compare
 from harness.model import Error, Grade, Record
 from harness.suite.gate_syntax import parse
@@ -33,10 +33,10 @@ def build() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def compared(build: ModuleType) -> Callable[..., Comparison]:
+def compared(build: ModuleType) -> Callable[..., Report]:
     """(records, gates' texts, facts of the manifest) -> Comparison of one run."""
 
-    def compared(records: Iterable[Record], *gates: str, **facts: Any) -> Comparison:
+    def compared(records: Iterable[Record], *gates: str, **facts: Any) -> Report:
         listed = list(records)
         specs = [parse(text).model_dump(mode="json") for text in gates]
         manifest = build.manifest(**{"planned": len(listed), "gates": specs, **facts})
@@ -46,17 +46,17 @@ def compared(build: ModuleType) -> Callable[..., Comparison]:
 
 
 @pytest.fixture(scope="session")
-def typical(build: ModuleType, compared: Callable[..., Comparison]) -> Comparison:
+def typical(build: ModuleType, compared: Callable[..., Report]) -> Report:
     """A plausible run of 480 trials with four gates, one of which fails."""
     gates = ("pass_rate >= 0.7", "latency.p95 <= 2s", "cost <= $0.40", "pass_rate{tag=money} >= 0.99")
     return compared(build.sample(), *gates)
 
 
 @pytest.fixture(scope="session")
-def hostile(build: ModuleType, compared: Callable[..., Comparison]) -> Callable[[str], Comparison]:
+def hostile(build: ModuleType, compared: Callable[..., Report]) -> Callable[[str], Report]:
     """A run in which every text anyone could choose is the given one."""
 
-    def hostile(text: str) -> Comparison:
+    def hostile(text: str) -> Report:
         name = text or "x"
         identity = {"eval": name, "prompt": name, "target": name, "tags": (name,)}
         judge = replace(build.exchange(build.response(text), position="g2.0", role=name), target=name)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.model import Image
 from harness.reporters import html
 from tests.pictures import picture
@@ -119,7 +119,7 @@ def assert_inert_images(page: bytes) -> None:
         assert not re.search(rb"url\((?!#)|@import|javascript:", re.sub(rb"<text.*?</text>", b"", image, flags=re.DOTALL))
 
 
-def test_sixty_attacks_do_nothing(hostile: Callable[[str], Comparison], payloads: list[str]) -> None:
+def test_sixty_attacks_do_nothing(hostile: Callable[[str], Report], payloads: list[str]) -> None:
     """X01, X20."""
     assert len(payloads) == 60
     for payload in payloads:
@@ -130,17 +130,17 @@ def test_sixty_attacks_do_nothing(hostile: Callable[[str], Comparison], payloads
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(st.characters(codec=None), max_size=60))
-def test_any_text_does_nothing(hostile: Callable[[str], Comparison], text: str) -> None:
+def test_any_text_does_nothing(hostile: Callable[[str], Report], text: str) -> None:
     page = html.report(hostile(text))
     assert_inert(page)
     assert_inert_images(page)
 
 
-def test_what_was_written_can_be_read(hostile: Callable[[str], Comparison]) -> None:
+def test_what_was_written_can_be_read(hostile: Callable[[str], Report]) -> None:
     assert "<b>&amp; {{ 1 }}</b>" in Page(html.report(hostile("<b>&amp; {{ 1 }}</b>"))).text
 
 
-def test_an_ordinary_page_is_inert_and_says_what_matters(typical: Comparison) -> None:
+def test_an_ordinary_page_is_inert_and_says_what_matters(typical: Report) -> None:
     page = html.report(typical)
     assert_inert(page)
     text = Page(page).text
@@ -157,7 +157,7 @@ def test_an_ordinary_page_is_inert_and_says_what_matters(typical: Comparison) ->
     assert len(images(page)) == 3
 
 
-def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Callable[..., Report]) -> None:
     """M02, M03: what is shown is capped, and the page says so; escaping may make every character five."""
     long = "<&>'\"" * 2_000
     records = [
@@ -175,16 +175,16 @@ def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Ca
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_page_of_next_to_nothing_is_a_page(build: ModuleType, compared: Callable[..., Comparison], count: int) -> None:
+def test_a_page_of_next_to_nothing_is_a_page(build: ModuleType, compared: Callable[..., Report], count: int) -> None:
     assert_inert(html.report(compared([build.record()] * count, planned=9)))
 
 
-def pictured(comparison: Comparison, *images: Image) -> str:
+def pictured(comparison: Report, *images: Image) -> str:
     rows = (replace(comparison.cases[0], images=images), *comparison.cases[1:])
     return html.report(replace(comparison, cases=rows)).decode()
 
 
-def test_a_cases_pictures_stand_beside_its_answers(typical: Comparison) -> None:
+def test_a_cases_pictures_stand_beside_its_answers(typical: Report) -> None:
     data = b64encode(picture()).decode()
     page = pictured(typical, Image("image/png", data, 40, 30), Image("image/webp", "", 900, 600, "0" * 64))
     assert f'<img alt="40 × 30 pixels" src="data:image/png;base64,{data}">' in page
@@ -202,7 +202,7 @@ def test_a_cases_pictures_stand_beside_its_answers(typical: Comparison) -> None:
         Image("image/png", "https://example.org/a.png"),
     ],
 )
-def test_what_is_no_picture_is_described_and_never_shown(typical: Comparison, image: Image) -> None:
+def test_what_is_no_picture_is_described_and_never_shown(typical: Report, image: Image) -> None:
     page = pictured(typical, image)
     assert "<figcaption>[image" in page
     assert page.count("<img") == html.report(typical).decode().count("<img")

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.reporters import plots
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -18,7 +18,7 @@ def texts(image: bytes) -> list[str]:
     return ["".join(element.itertext()) for element in ElementTree.fromstring(image).iter(f"{SVG}text")]
 
 
-def test_the_plots_of_a_run(typical: Comparison) -> None:
+def test_the_plots_of_a_run(typical: Report) -> None:
     found = plots.plots(typical)
     assert list(found) == ["pass_rate.svg", "latency.svg", "cost.svg"]
     for image in found.values():
@@ -28,22 +28,22 @@ def test_the_plots_of_a_run(typical: Comparison) -> None:
         assert b"purl.org" not in image
 
 
-def test_plots_are_reproducible(typical: Comparison) -> None:
+def test_plots_are_reproducible(typical: Report) -> None:
     assert plots.plots(typical) == plots.plots(typical)
 
 
 @pytest.mark.parametrize("name", ["a$x^{$b", "$\\frac{1}{2}$", "\x01\x1b", "\ud800", "日本語 👩‍🚀", "_^%&#"])
-def test_any_name_can_be_plotted(hostile: Callable[[str], Comparison], name: str) -> None:
+def test_any_name_can_be_plotted(hostile: Callable[[str], Report], name: str) -> None:
     """X06, X07: mathtext is off, and what XML does not have is replaced."""
     for image in plots.plots(hostile(name)).values():
         assert ElementTree.fromstring(image).tag == f"{SVG}svg"
 
 
-def test_many_configurations_are_ranges_instead_of_curves(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+def test_many_configurations_are_ranges_instead_of_curves(build: ModuleType, compared: Callable[..., Report]) -> None:
     points: Sequence[float] = [point / 10 for point in range(9)]
     found = plots.plots(compared(build.record(str(case), setting={"temperature": t}) for t in points for case in range(3)))
     assert any("median" in text for text in texts(found["latency.svg"]))
 
 
-def test_what_was_not_measured_is_not_plotted(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+def test_what_was_not_measured_is_not_plotted(build: ModuleType, compared: Callable[..., Report]) -> None:
     assert plots.plots(compared([build.errored()])) == {}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
-from harness.analysis.report_data import Comparison
+from harness.analysis.report_data import Report
 from harness.model import Error, Grade
 from harness.registry import load
 from harness.reporters import console, csv, html, junit, markdown, summary
@@ -29,12 +29,12 @@ TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
 )
 
 
-def test_every_reporter_of_the_registry_is_there(typical: Comparison) -> None:
+def test_every_reporter_of_the_registry_is_there(typical: Report) -> None:
     for name in ("console", "markdown", "csv", "html", "junit"):
         assert load("reporters", name)(typical)
 
 
-def test_the_console_leads_with_the_verdict_and_fits_its_width(typical: Comparison) -> None:
+def test_the_console_leads_with_the_verdict_and_fits_its_width(typical: Report) -> None:
     text = console.report(typical)
     assert text.splitlines()[0] == "support-triage  FAIL  of 4 gates, 1 failed, 3 held  SIMULATED"
     assert max(cell_len(line) for line in text.splitlines()) <= 100
@@ -50,7 +50,7 @@ def test_the_console_leads_with_the_verdict_and_fits_its_width(typical: Comparis
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
-def test_the_console_drops_columns_and_says_which(typical: Comparison, width: int) -> None:
+def test_the_console_drops_columns_and_says_which(typical: Report, width: int) -> None:
     text = console.console_report(typical, width, color=False)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     assert ("more in the report" in text) == (width < 200)
@@ -58,7 +58,7 @@ def test_the_console_drops_columns_and_says_which(typical: Comparison, width: in
 
 
 @pytest.mark.parametrize("width", [40, 100])
-def test_what_a_model_wrote_never_begins_a_line(build: ModuleType, compared: Callable[..., Comparison], width: int) -> None:
+def test_what_a_model_wrote_never_begins_a_line(build: ModuleType, compared: Callable[..., Report], width: int) -> None:
     wordy = build.exchange(build.response("wordy " * 100))
     broken = {"error": Error("provider", "overloaded", "wordy " * 100), "exchanges": (), "grades": ()}
     records = [build.record("long", 0, passed=False, exchanges=(wordy,)), build.record("broken", 0, **broken)]
@@ -67,7 +67,7 @@ def test_what_a_model_wrote_never_begins_a_line(build: ModuleType, compared: Cal
     assert not [line for line in lines if line.startswith("wordy")]
 
 
-def test_an_error_is_not_called_a_failure(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+def test_an_error_is_not_called_a_failure(build: ModuleType, compared: Callable[..., Report]) -> None:
     broken = {"error": Error("provider", "overloaded", "busy"), "exchanges": (), "grades": (), "score": None, "passed": None}
     records = [build.record("broken", 0, **broken), build.record("both", 0, passed=False), build.record("both", 1, **broken)]
     text = console.report(compared(records))
@@ -75,14 +75,14 @@ def test_an_error_is_not_called_a_failure(build: ModuleType, compared: Callable[
     assert "0/2 passed, 1 of 2 trials ended in an error" in text
 
 
-def test_colour_is_only_there_when_asked_for(typical: Comparison) -> None:
+def test_colour_is_only_there_when_asked_for(typical: Report) -> None:
     assert "\x1b[" in console.console_report(typical, 100, color=True)
     assert "\x1b" not in console.console_report(typical, 100, color=False)
 
 
 @HOSTILE
 @given(text=TEXTS)
-def test_the_console_shows_hostile_text_and_does_not_obey_it(hostile: Callable[[str], Comparison], text: str) -> None:
+def test_the_console_shows_hostile_text_and_does_not_obey_it(hostile: Callable[[str], Report], text: str) -> None:
     shown = console.report(hostile(text))
     assert not CONTROLS.search(shown)
     assert shown.encode()
@@ -91,11 +91,11 @@ def test_the_console_shows_hostile_text_and_does_not_obey_it(hostile: Callable[[
         assert "##vso[" not in line
 
 
-def test_square_brackets_are_not_markup(hostile: Callable[[str], Comparison]) -> None:
+def test_square_brackets_are_not_markup(hostile: Callable[[str], Report]) -> None:
     assert "[bold red]x[/]" in console.report(hostile("[bold red]x[/]"))
 
 
-def test_markdown_has_gates_table_and_failing_answers(typical: Comparison) -> None:
+def test_markdown_has_gates_table_and_failing_answers(typical: Report) -> None:
     text = markdown.report(typical)
     assert text.startswith("## ❌ support-triage: of 4 gates, 1 failed, 3 held · **SIMULATED**\n")
     assert "| prompt | temperature | n | pass rate (95 %) |" in text
@@ -105,7 +105,7 @@ def test_markdown_has_gates_table_and_failing_answers(typical: Comparison) -> No
 
 @HOSTILE
 @given(text=TEXTS)
-def test_markdown_tables_keep_their_columns(hostile: Callable[[str], Comparison], text: str) -> None:
+def test_markdown_tables_keep_their_columns(hostile: Callable[[str], Report], text: str) -> None:
     shown = markdown.report(hostile(text))
     assert not CONTROLS.search(shown)
     blocks = re.findall(
@@ -122,7 +122,7 @@ def written(pieces: Iterable[bytes]) -> str:
     return b"".join(pieces).decode()
 
 
-def test_csv_is_the_trials_frame(typical: Comparison) -> None:
+def test_csv_is_the_trials_frame(typical: Report) -> None:
     rows = list(csv_reader.DictReader(StringIO(written(csv.report(typical)), newline="")))
     assert len(rows) == 480
     assert list(rows[0]) == list(typical.frames.trials.columns)
@@ -132,14 +132,14 @@ def test_csv_is_the_trials_frame(typical: Comparison) -> None:
 
 @HOSTILE
 @given(text=TEXTS | st.sampled_from(["=1+1", "@x", "+1", "-1", "\t=1", "NA", "001", "1e5"]))
-def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Comparison], text: str) -> None:
+def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Report], text: str) -> None:
     comparison = hostile(text)
     for row in csv_reader.reader(StringIO(written(csv.report(comparison)), newline="")):
         assert len(row) == len(comparison.frames.trials.columns)
         assert not any(re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell) for cell in row if not re.fullmatch(r"-?[\d.e-]+", cell))
 
 
-def test_csv_is_the_same_in_pieces_of_any_size(typical: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_csv_is_the_same_in_pieces_of_any_size(typical: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = written(csv.report(typical))
     monkeypatch.setattr(csv, "_ROWS", 7)
     pieces = list(csv.report(typical))
@@ -147,7 +147,7 @@ def test_csv_is_the_same_in_pieces_of_any_size(typical: Comparison, monkeypatch:
     assert len(pieces) == 1 + 69
 
 
-def test_csv_has_every_digit_and_says_what_is_unknown(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+def test_csv_has_every_digit_and_says_what_is_unknown(build: ModuleType, compared: Callable[..., Report]) -> None:
     scores = [0.1 + 0.2, 1e-5, 1 / 3, 1.0, 0.0, 2e16, None]
     records = [build.record(str(number), score=score) for number, score in enumerate(scores)]
     comparison = compared([*records, build.errored("broken")])
@@ -157,13 +157,13 @@ def test_csv_has_every_digit_and_says_what_is_unknown(build: ModuleType, compare
     assert {row["started"] for row in rows} == {"2025-03-01 12:00:00.500000+00:00"}
 
 
-def test_csv_keeps_what_looks_like_something_else(build: ModuleType, compared: Callable[..., Comparison]) -> None:
+def test_csv_keeps_what_looks_like_something_else(build: ModuleType, compared: Callable[..., Report]) -> None:
     records = [build.record(str(number), expected=text) for number, text in enumerate(["NA", "null", "001", "1e5"])]
     rows = csv_reader.DictReader(StringIO(written(csv.report(compared(records))), newline=""))
     assert [row["expected"] for row in rows] == ["NA", "null", "001", "1e5"]
 
 
-def test_junit_has_a_case_for_every_cell_and_gate(typical: Comparison) -> None:
+def test_junit_has_a_case_for_every_cell_and_gate(typical: Report) -> None:
     root = ElementTree.fromstring(junit.report(typical))
     suites = {suite.get("name"): suite for suite in root}
     assert list(suites) == ["gates", "run-1 triage"]
@@ -175,7 +175,7 @@ def test_junit_has_a_case_for_every_cell_and_gate(typical: Comparison) -> None:
 
 
 def test_junit_lists_what_failed_and_counts_the_rest(
-    typical: Comparison, build: ModuleType, compared: Callable[..., Comparison], monkeypatch: pytest.MonkeyPatch
+    typical: Report, build: ModuleType, compared: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(junit, "LISTED", 2)
     records = [build.record(str(number), passed=number != 7) for number in range(9)]
@@ -189,11 +189,11 @@ def test_junit_lists_what_failed_and_counts_the_rest(
 
 @HOSTILE
 @given(text=TEXTS)
-def test_junit_is_valid_xml_for_any_bytes(hostile: Callable[[str], Comparison], text: str) -> None:
+def test_junit_is_valid_xml_for_any_bytes(hostile: Callable[[str], Report], text: str) -> None:
     assert ElementTree.fromstring(junit.report(hostile(text))).tag == "testsuites"
 
 
-def test_the_summary_is_strict_json_with_every_table(typical: Comparison) -> None:
+def test_the_summary_is_strict_json_with_every_table(typical: Report) -> None:
     document = json.loads(summary.report(typical), parse_constant=pytest.fail)
     assert (document["verdict"], document["simulated"], document["totals"]["trials"]) == ("fail", True, 480)
     assert document["configurations"][0]["pass_rate"]["method"] == "Wilson, clustered by case"
@@ -203,17 +203,17 @@ def test_the_summary_is_strict_json_with_every_table(typical: Comparison) -> Non
 
 @HOSTILE
 @given(text=TEXTS)
-def test_the_summary_holds_any_text(hostile: Callable[[str], Comparison], text: str) -> None:
+def test_the_summary_holds_any_text(hostile: Callable[[str], Report], text: str) -> None:
     assert json.loads(summary.report(hostile(text)))["schema"] == 1
 
 
 @pytest.mark.parametrize("reporter", [console, markdown, csv, junit, summary])
-def test_nothing_recorded_is_reported_too(compared: Callable[..., Comparison], reporter: ModuleType) -> None:
+def test_nothing_recorded_is_reported_too(compared: Callable[..., Report], reporter: ModuleType) -> None:
     assert reporter.report(compared([], "pass_rate >= 0.5", planned=9))
 
 
 @pytest.mark.parametrize("name", ["console", "markdown", "html"])
-def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable[..., Comparison], name: str) -> None:
+def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable[..., Report], name: str) -> None:
     asked = replace(build.exchange(cost=0.25, position="g0.0", role="judge"), target="referee")
     records = [build.record(grades=(Grade("judge", True, exchanges=(asked,)),))]
     page = load("reporters", name)(compared(records, helpers={"referee": {"model": "large", "simulated": False}}))
@@ -222,13 +222,11 @@ def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable
     assert re.search(r"judges\W+\$0\.25", text)
 
 
-def test_without_helpers_nothing_is_said_of_them(typical: Comparison) -> None:
+def test_without_helpers_nothing_is_said_of_them(typical: Report) -> None:
     assert not any("helper" in str(load("reporters", name)(typical)).lower() for name in ("console", "markdown"))
 
 
-def test_a_grade_that_decides_nothing_is_told_from_one_that_does(
-    build: ModuleType, compared: Callable[..., Comparison]
-) -> None:
+def test_a_grade_that_decides_nothing_is_told_from_one_that_does(build: ModuleType, compared: Callable[..., Report]) -> None:
     grades = (Grade("tone", False, "rude", weight=0), Grade("number", False, "expected 4"))
     found = compared([build.record(grades=grades, passed=False)])
     for text in (console.report(found), html.report(found).decode()):

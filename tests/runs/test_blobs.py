@@ -16,7 +16,7 @@ from harness.runs.blobs import BLOBS, Blobs
 from harness.runs.folder import RECORDS, Damage, read_lines
 from harness.runs.records import ExchangeLine, Line
 from harness.runs.redaction import Redactor
-from harness.runs.writer import Store
+from harness.runs.writer import RunWriter
 from tests.pictures import as_image, noise, picture
 
 LARGE, SMALL = as_image(noise()), as_image(picture())
@@ -34,7 +34,7 @@ def record(*images: Image) -> Record:
 
 def written(folder: Path, *lines: Line) -> None:
     async def write() -> None:
-        async with Store(folder, Redactor({})) as store:
+        async with RunWriter(folder, Redactor({})) as store:
             for line in lines:
                 store.append(line)
 

@@ -16,8 +16,8 @@ from harness.model.images import file_size
 from harness.runs.blobs import BLOBS
 from harness.runs.folder import RECORDS
 from harness.runs.redaction import Redactor
-from harness.runs.thumbnails import A_CASE, LARGEST, SIDE, Pictures, Shown, thumbnail
-from harness.runs.writer import Store
+from harness.runs.thumbnails import A_CASE, LARGEST, SIDE, CaseThumbnails, Thumbnails, thumbnail
+from harness.runs.writer import RunWriter
 from tests.pictures import as_image, bomb, noise, picture
 
 SMALL, LARGE = as_image(picture()), as_image(noise((400, 200)))
@@ -31,7 +31,7 @@ def record(case: str, *images: Image) -> Record:
 
 def written(folder: Path, *records: Record) -> Path:
     async def write() -> None:
-        async with Store(folder, Redactor({})) as store:
+        async with RunWriter(folder, Redactor({})) as store:
             for each in records:
                 store.append(each)
 
@@ -40,8 +40,8 @@ def written(folder: Path, *records: Record) -> Path:
     return folder
 
 
-def shown(folder: Path, *cases: str) -> Pictures:
-    pictures = Pictures([('e"é', case) for case in cases])
+def shown(folder: Path, *cases: str) -> Thumbnails:
+    pictures = Thumbnails([('e"é', case) for case in cases])
     pictures.look_into(folder)
     return pictures
 
@@ -50,7 +50,7 @@ def test_the_pictures_of_the_wanted_cases_are_found(tmp_path: Path) -> None:
     run = written(tmp_path, record("other", LARGE), record("none"), record('a\\"b', SMALL), record("large", LARGE, SMALL))
     found = shown(run, 'a\\"b', "none", "large", "never asked").found
     assert found.keys() == {('e"é', 'a\\"b'), ('e"é', "large")}
-    assert found['e"é', 'a\\"b'] == Shown((SMALL,), "?")
+    assert found['e"é', 'a\\"b'] == CaseThumbnails((SMALL,), "?")
     copy, small = found['e"é', "large"].images
     assert small == SMALL
     assert (copy.width, copy.height) == (400, 200)
@@ -74,10 +74,10 @@ def test_what_cannot_be_decoded_is_not_shown(content: bytes) -> None:
 def test_the_second_run_shows_what_the_first_did_not(tmp_path: Path) -> None:
     one = written(tmp_path / "one", record("a", SMALL))
     two = written(tmp_path / "two", record("a", LARGE), record("b", SMALL))
-    pictures = Pictures([('e"é', "a"), ('e"é', "b")])
+    pictures = Thumbnails([('e"é', "a"), ('e"é', "b")])
     for run in (one, two):
         pictures.look_into(run)
-    assert pictures.found == {('e"é', "a"): Shown((SMALL,), "?"), ('e"é', "b"): Shown((SMALL,), "?")}
+    assert pictures.found == {('e"é', "a"): CaseThumbnails((SMALL,), "?"), ('e"é', "b"): CaseThumbnails((SMALL,), "?")}
 
 
 def test_a_case_has_few_and_a_page_has_not_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from harness.runs import records
 from harness.runs.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest
 from harness.runs.records import ExchangeLine
 from harness.runs.redaction import Redactor
-from harness.runs.resume_state import FinalKeys, Owed, is_final, prefix
-from harness.runs.writer import Store
+from harness.runs.resume_state import FinalKeys, ResumeState, is_final, prefix
+from harness.runs.writer import RunWriter
 
 MANIFEST = Manifest("r1", "s", "2026-01-01T00:00:00+00:00", "suites/s.yaml", 3, "3 requests")
 
@@ -39,7 +39,7 @@ def record(number: int, error: Error | None = None) -> Record:
 
 def written(folder: Path, *lines: records.Line) -> None:
     async def write() -> None:
-        async with Store(folder, Redactor({})) as store:
+        async with RunWriter(folder, Redactor({})) as store:
             for line in lines:
                 store.append(line)
 
@@ -82,9 +82,9 @@ def test_a_flipped_bit_is_told_with_its_line_and_spoils_no_other(tmp_path: Path)
 
 def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) -> None:
     async def both() -> None:
-        async with Store(tmp_path, Redactor({})):
+        async with RunWriter(tmp_path, Redactor({})):
             with pytest.raises(UsageError, match=f"pid {os.getpid()}"):
-                await Store(tmp_path, Redactor({})).__aenter__()
+                await RunWriter(tmp_path, Redactor({})).__aenter__()
 
     asyncio.run(both())
 
@@ -145,7 +145,7 @@ def test_a_fsync_under_way_ends_before_its_file_is_closed(tmp_path: Path, monkey
         synced.append(file)
 
     async def work() -> None:
-        async with Store(tmp_path, Redactor({})) as store:
+        async with RunWriter(tmp_path, Redactor({})) as store:
             store.append(record(1))
             await asyncio.to_thread(begun.wait, 10)
             asyncio.get_running_loop().call_later(0.05, go_on.set)
@@ -159,7 +159,7 @@ def test_a_fsync_under_way_ends_before_its_file_is_closed(tmp_path: Path, monkey
 
 def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
     async def write() -> None:
-        async with Store(tmp_path, Redactor({"MY_KEY": "canary-4711"})) as store:
+        async with RunWriter(tmp_path, Redactor({"MY_KEY": "canary-4711"})) as store:
             store.append(replace(record(1), case="says canary-4711"))
 
     asyncio.run(write())
@@ -243,7 +243,7 @@ def test_a_judge_that_could_not_be_asked_leaves_the_trial_owed() -> None:
 def test_what_a_run_owes_is_read_from_its_lines(tmp_path: Path) -> None:
     journal = ExchangeLine(key_of(4), 0, "s1", record(4).exchanges[0])
     written(tmp_path, record(1), record(2, TIMED_OUT), record(3, TIMED_OUT), record(3), journal)
-    owed = Owed.read(tmp_path)
+    owed = ResumeState.read(tmp_path)
     assert [key_of(number) in owed.final for number in (1, 2, 3, 4)] == [True, False, True, False]
     assert [line.key for line in owed.exchanges] == [key_of(2), key_of(4)]
 

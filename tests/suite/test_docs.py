@@ -10,12 +10,12 @@ from harness.suite.gate_syntax import METRICS
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
 from harness.suite.schema import CaseSpec, EvalFile, FormatSpec, PromptSpec, SuiteFile
 from harness.suite.targets.target_reader import PriceSpec, SimulatorSpec, TargetSpec
-from harness.suite.tool_language import LaterTurn, ToolSpec
+from harness.suite.tool_language import LaterTurnSpec, ToolSpec
 
 DOCS = (Path(__file__).parents[2] / "docs" / "suites.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(suite:.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
 MODELS = [SuiteFile, EvalFile, PromptSpec, CaseSpec, FormatSpec, Sampling]
-MODELS += [ToolSpec, LaterTurn, TargetSpec, PriceSpec, SimulatorSpec, LimitsSpec, RunSpec, TimeoutSpec]
+MODELS += [ToolSpec, LaterTurnSpec, TargetSpec, PriceSpec, SimulatorSpec, LimitsSpec, RunSpec, TimeoutSpec]
 
 
 def test_the_first_example_plans_what_the_text_says(suite: Callable[..., Suite]) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target, Timeouts
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.http.connect import shared_ssl_context
 from harness.transport.middleware.slots import Slot
 from tests.transport.servers import Answer, Server, serving
@@ -60,7 +60,7 @@ def ask(kind: Kind, answer: Answer, *, stream: bool = True, timeouts: Timeouts =
     """One attempt at a server that gives `answer`."""
 
     async def attempt() -> tuple[Response, Server]:
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             return await http(call(server.url, stream=stream, timeouts=timeouts), Slot()), server
 
     return kind.run(attempt())

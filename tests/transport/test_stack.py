@@ -7,10 +7,10 @@ import asyncio
 from msgspec.structs import replace
 
 from harness.model import Response
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit
-from harness.transport.middleware.replay import Replay, Stored
+from harness.transport.middleware.replay import Replay, StoredExchange
 from harness.transport.middleware.retry import Retry
 from tests.transport.calling import Kind, call, sending
 from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
@@ -34,7 +34,7 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
     received = in_flight = most = 0
 
     async def work() -> tuple[list[Response], Budget, list[Response], int]:
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             one = call(server.url, stream=False)
             one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=4, retries=20)))
             calls = [replace(one, key=f"k{place}", repeat=place) for place in range(24)]
@@ -42,7 +42,7 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
             budget = Budget(Limit(http, tokens=lambda call: 9), 0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01)
             responses = await sending(Replay(Retry(budget), ()), *calls)
             sent = len(server.received)
-            stored = [Stored("run-1", made, response) for made, response in zip(calls, responses, strict=True)]
+            stored = [StoredExchange("run-1", made, response) for made, response in zip(calls, responses, strict=True)]
             replayed = await sending(Replay(Retry(budget), stored, mode="only"), *calls)
             return responses, budget, replayed, len(server.received) - sent
 
@@ -68,7 +68,7 @@ def test_a_server_that_says_it_has_no_request_left_is_not_asked_before_it_has(ki
         await peer.send(whole(COMPLETION, "200 OK", "application/json", *told))
 
     async def work() -> list[Response]:
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             one = call(server.url, stream=False)
             one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=1)))
             return await sending(Limit(http, tokens=lambda call: 9), one, one)

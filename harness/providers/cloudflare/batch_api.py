@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.model import Message, Request, Target, Usage, Wire
+from harness.model import EncodedRequest, Message, Request, Target, Usage
 from harness.providers import errors, usage
 from harness.providers.base import BatchEntry, BatchReport, Decoded, Decoder, Signal
 from harness.providers.decoder import ChatDecoder
@@ -33,13 +33,13 @@ class CloudflareBatches:
     def __init__(self, answers: Callable[[Target, Request], Decoder]) -> None:
         self._answers = answers
 
-    def submission(self, requests: Sequence[tuple[str, Wire]]) -> Wire:
+    def submission(self, requests: Sequence[tuple[str, EncodedRequest]]) -> EncodedRequest:
         """One request that carries them all, each with its reference."""
         bodies = [_referenced(wire.body, reference) for reference, wire in requests]
         first = requests[0][1]
         return replace(first, path=first.path + QUERY, body=b'{"requests":[' + b",".join(bodies) + b"]}")
 
-    def poll(self, wire: Wire, batch: str) -> Wire:
+    def poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
         """The question how a batch is doing; `wire` is one of its requests, which has the same address and headers."""
         return replace(wire, path=wire.path + QUERY, body=dumps({"request_id": batch}))
 

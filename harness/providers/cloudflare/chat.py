@@ -6,7 +6,7 @@ end with a frame of the native format. So answers are read as those of the nativ
 
 from __future__ import annotations
 
-from harness.model import Request, Target, Wire
+from harness.model import EncodedRequest, Request, Target
 from harness.providers.base import Decoder
 from harness.providers.cloudflare import native
 from harness.providers.openai import chat_completions
@@ -22,7 +22,7 @@ class CloudflareChat:
     default_api_key_env: str | None = native.provider.default_api_key_env
     default_max_tokens: int | None = native.DEFAULT_MAX_TOKENS
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /ai/v1/chat/completions`. Raises ValueError for what only the native format has."""
         limited = {**request.sampling, "max_tokens": native.max_tokens(request)}
         return chat_completions.wire(target, request, PATH, limited)

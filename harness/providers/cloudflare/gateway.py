@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from harness.model import Request, Target, Wire
+from harness.model import EncodedRequest, Request, Target
 from harness.providers.base import Decoder
 from harness.providers.cloudflare import native
 
@@ -26,7 +26,7 @@ class CloudflareGateway:
     default_api_key_env: str | None = native.provider.default_api_key_env
     default_max_tokens: int | None = native.DEFAULT_MAX_TOKENS
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /{model}` at the gateway. Raises ValueError as the native format does."""
         wire = native.wire(target, request, native.path("/", target.model))
         headers = dict([SKIP_CACHE, *wire.headers])

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from harness.model import FinishReason, Request, ResponseFormat, Target, Tool, Usage, Wire
+from harness.model import EncodedRequest, FinishReason, Request, ResponseFormat, Target, Tool, Usage
 from harness.providers import errors, usage
 from harness.providers.base import Decoder, Signal
 from harness.providers.cloudflare.batch_api import CloudflareBatches
@@ -50,7 +50,7 @@ class Cloudflare:
     def __init__(self) -> None:
         self.batches = CloudflareBatches(decoder)
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""
         return wire(target, request, path(RUN, target.model))
 
@@ -59,13 +59,13 @@ class Cloudflare:
         return decoder(target, request)
 
 
-def wire(target: Target, request: Request, where: str) -> Wire:
+def wire(target: Target, request: Request, where: str) -> EncodedRequest:
     """`request` in the native format at the path `where`. Raises ValueError for what the schema does not take together."""
     if request.prompt is not None and request.messages:
         raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
     if request.prompt is not None and request.tools:
         raise ValueError(f"target {target.name}: Workers AI takes tools only beside messages, not beside a plain prompt")
-    return Wire(
+    return EncodedRequest(
         path=where,
         headers=chat_format.headers(target, request),
         body=dumps(_body(target, request)),

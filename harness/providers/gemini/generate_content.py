@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
-from harness.model import Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Wire
+from harness.model import EncodedRequest, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers import message_rules
 from harness.providers.gemini.answer_decoder import ECHO, GeminiDecoder
 from harness.providers.json_text import UnreadableJSONError, dumps, loads_text
@@ -54,14 +54,14 @@ class Gemini:
     api_versions = (DEFAULT_VERSION, "v1")
     default_api_version: str | None = DEFAULT_VERSION
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /v1beta/models/{model}:generateContent`, or its stream.
 
         Raises ValueError for what this format cannot carry: a raw prompt, a system message after another turn, an image in a
         system's or a tool's message.
         """
         message_rules.refuse_prompt(target, request, SERVICE)
-        return Wire(
+        return EncodedRequest(
             path=_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
             headers=chat_format.headers(target, request),
             body=dumps(_body(target, request)),

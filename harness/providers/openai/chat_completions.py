@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.model import Message, Request, ResponseFormat, Target, Usage, Wire
+from harness.model import EncodedRequest, Message, Request, ResponseFormat, Target, Usage
 from harness.providers import message_rules, usage
 from harness.providers.base import Signal
 from harness.providers.decoder import ChatDecoder
@@ -56,7 +56,7 @@ class OpenAI:
     default_api_key_env: str | None = "OPENAI_API_KEY"
     default_max_tokens: int | None = None
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot carry."""
         return wire(target, request, "/chat/completions", request.sampling)
 
@@ -65,13 +65,13 @@ class OpenAI:
         return OpenAIDecoder(request)
 
 
-def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any], traits: Traits = PLAIN) -> Wire:
+def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any], traits: Traits = PLAIN) -> EncodedRequest:
     """`request` as a chat completion at `path`, drawn with `sampling`. Raises ValueError for what this format cannot carry."""
     message_rules.refuse_prompt(target, request, "the format of chat completions")
     guided = request.response_format is not None and request.response_format.type == "guided_json"
     if guided and traits.guided is None:
         raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
-    return Wire(
+    return EncodedRequest(
         path=path,
         headers=chat_format.headers(target, request),
         body=dumps(_body(target, request, sampling, traits)),

@@ -140,7 +140,7 @@ def _tool_call(call: ToolCall, identifier: Callable[[str], str]) -> dict[str, An
 # ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Answer:
+class ChatAccumulator:
     """An answer in the making: pieces of text, reasoning, refusal and tool calls, in order of arrival."""
 
     __slots__ = ("_calls", "_last", "_reasoning", "_refusal", "_text", "given")

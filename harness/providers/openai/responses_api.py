@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from harness.model import FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage, Wire
+from harness.model import EncodedRequest, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage
 from harness.providers import errors, logprobs, message_rules, usage
 from harness.providers.base import Signal
 from harness.providers.decoder import AnswerDecoder
@@ -35,10 +35,10 @@ class Responses:
     default_api_key_env: str | None = "OPENAI_API_KEY"
     default_max_tokens: int | None = None
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening system text."""
         message_rules.refuse_prompt(target, request, SERVICE)
-        return Wire(
+        return EncodedRequest(
             path="/responses",
             headers=chat_format.headers(target, request),
             body=dumps(_body(target, request)),

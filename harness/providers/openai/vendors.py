@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from msgspec.structs import replace
 
-from harness.model import Request, ResponseFormat, Target, Wire
+from harness.model import EncodedRequest, Request, ResponseFormat, Target
 from harness.providers.openai import chat_format
 from harness.providers.openai.chat_completions import OpenAIDecoder, Traits, wire
 
@@ -32,7 +32,7 @@ class Vendor:
     traits: Traits = _USUAL
     default_max_tokens: int | None = None
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /chat/completions`. Raises ValueError for what this vendor's format cannot carry."""
         return wire(target, request, "/chat/completions", request.sampling, self.traits)
 
@@ -56,7 +56,7 @@ class Azure:
     default_api_version: str | None = "2024-10-21"
     traits: Traits = _OF_OPENAI
 
-    def encode(self, target: Target, request: Request) -> Wire:
+    def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /openai/…/chat/completions`. Raises ValueError for a raw prompt."""
         version = target.api_version or self.default_api_version or "v1"
         deployment = "v1" if version == "v1" else f"deployments/{quote(target.model, safe='')}"

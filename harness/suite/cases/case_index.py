@@ -64,7 +64,7 @@ class Cases(Sequence[Case]):
         return self._sources[source][position - (self._ends[source - 1] if source else 0)]
 
 
-class Rows:
+class CaseRows:
     """Cases of one .jsonl file, by the byte each row begins at; `parse` makes a row a case."""
 
     def __init__(self, path: Path, offsets: array[int], parse: Callable[[bytes], Case]) -> None:

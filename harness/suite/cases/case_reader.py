@@ -15,13 +15,13 @@ from harness.config.diagnostics import Fixed, Location, Locator, Place, Problems
 from harness.config.fields import read
 from harness.config.yaml import Document
 from harness.errors import InfrastructureError
-from harness.suite.cases.case_index import Cases, Rows, Source, derived_id, hash64, lines_of
+from harness.suite.cases.case_index import CaseRows, Cases, Source, derived_id, hash64, lines_of
 from harness.suite.cases.selection import Row, Selection
 from harness.suite.files import Files
 from harness.suite.grader_specs import GraderReader, grader_needs
 from harness.suite.later import LaterTurns, asked_in, turn_needs
 from harness.suite.model import Case, GraderSpec, LaterTurn
-from harness.suite.multimodal import Album
+from harness.suite.multimodal import ImageInventory
 from harness.suite.schema import CaseSpec
 from harness.suite.toolset import wrong_tools
 
@@ -80,12 +80,12 @@ class CaseReader:
         self._check_some(before, place)
         return kept
 
-    def _rows(self, path: Path, place: Place) -> Rows:
+    def _rows(self, path: Path, place: Place) -> CaseRows:
         before = self._seen()
         offsets: array[int] = array("I" if path.stat().st_size < 1 << 32 else "Q")  # four bytes a row do for most files
         offsets.extend(row.offset for row in self._scanned(lambda: self._jsonl(path)) if self._selection.takes(row))
         self._check_some(before, place)
-        return Rows(path, offsets, self._checked_parser(path))
+        return CaseRows(path, offsets, self._checked_parser(path))
 
     def _scanned(self, scan: Callable[[], Iterator[Row]]) -> Iterator[Row]:
         self._scans.append(scan)
@@ -235,7 +235,7 @@ class CaseReader:
             for wrong in wrong_tools(selection.toolset, case):
                 self._problems.add(row.place, wrong)
 
-    def _looked_into(self, row: Row, album: Album) -> Row:
+    def _looked_into(self, row: Row, album: ImageInventory) -> Row:
         return row._replace(images=album.check(row.case, row.place, self._problems))
 
     def _check_given(self, row: Row, needs: Mapping[str, str]) -> None:

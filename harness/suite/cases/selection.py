@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from harness.config.diagnostics import Place
 from harness.suite.cases.case_index import Ids, canonical, hash64
 from harness.suite.longest import Longest
-from harness.suite.model import Asking, Case, Sampled
-from harness.suite.multimodal import Album
+from harness.suite.model import Case, CaseSampling, RoleReference
+from harness.suite.multimodal import ImageInventory
 from harness.suite.toolset import Toolset
 
 
@@ -40,7 +40,7 @@ class Selection:
     limit: int | None
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
-    album: Album = field(default_factory=lambda: Album(()))
+    album: ImageInventory = field(default_factory=lambda: ImageInventory(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)
     toolset: Toolset | None = None
     plain: str | None = None
@@ -49,11 +49,11 @@ class Selection:
     total: int = 0
     kept: int = 0
     digest: int = 0
-    asked: dict[tuple[str, bytes], Asking] = field(default_factory=dict)
-    sampled: dict[bytes, Sampled] = field(default_factory=dict)
+    asked: dict[tuple[str, bytes], RoleReference] = field(default_factory=dict)
+    sampled: dict[bytes, CaseSampling] = field(default_factory=dict)
     longest: Longest = field(default_factory=Longest)
 
-    def note_asked(self, asked: Iterable[Asking]) -> None:
+    def note_asked(self, asked: Iterable[RoleReference]) -> None:
         """Note whom graders ask, and how; once what a thousand cases say alike."""
         for each in asked:
             self.asked.setdefault((each.target, canonical(each.sampling)), each)
@@ -69,6 +69,6 @@ class Selection:
         self.kept += 1
         self.longest.note(row.case, row.place)
         if row.case.sampling:
-            self.sampled.setdefault(canonical(row.case.sampling), Sampled(row.case.sampling, row.place))
+            self.sampled.setdefault(canonical(row.case.sampling), CaseSampling(row.case.sampling, row.place))
         self.digest += hash64(canonical(row.raw)) + row.images
         return True

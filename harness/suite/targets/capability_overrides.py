@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from harness import registry
 from harness.config.diagnostics import Place, Problems, shown_path, suggestion
-from harness.config.fields import Language, OneOrMore, read
+from harness.config.fields import OneOrMore, SuiteModel, read
 from harness.config.sampling import Sampling
 from harness.config.units import Count, Flag, Number, Text, Whole
 from harness.suite.files import Files
@@ -24,7 +24,7 @@ ABILITIES_FILE = "capabilities.yaml"
 _Texts = Annotated[list[Text], Field(min_length=1), OneOrMore]
 
 
-class ParameterSpec(Language):
+class ParameterSpec(SuiteModel):
     """What one sampling parameter may be."""
 
     type: Literal["number", "integer", "flag_or_count", "word", "strings"] = Field(description="What kind of value it is.")
@@ -38,7 +38,7 @@ class ParameterSpec(Language):
     blank: Flag = Field(True, description="Whether strings may be white space only.")
 
 
-class ImagesSpec(Language):
+class ImagesSpec(SuiteModel):
     """What images may be."""
 
     types: list[Text] = Field(default_factory=list, description="Media types, such as image/png; left out: all four.")
@@ -47,7 +47,7 @@ class ImagesSpec(Language):
     max_count: Count | None = Field(None, description="How many there may be in a request.")
 
 
-class AbilitySpec(Language):
+class CapabilitySpec(SuiteModel):
     """What the models of one provider that match a pattern can do."""
 
     provider: Text = Field(description="The provider the models are reached by.")
@@ -100,7 +100,7 @@ def read_abilities(folder: Path, files: Files, problems: Problems) -> tuple[dict
 
     def entries() -> Iterator[dict[str, Any]]:
         for index, item in enumerate(document.value):
-            spec = read(AbilitySpec, item, document, problems, (index,))
+            spec = read(CapabilitySpec, item, document, problems, (index,))
             if spec is not None:
                 yield spec.model_dump(exclude_unset=True)
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from harness import registry
 from harness.config.diagnostics import Place, Problems, suggestion
-from harness.config.fields import Language, Names, read
+from harness.config.fields import Names, SuiteModel, read
 from harness.config.sampling import Parameters
 from harness.config.units import Count, Delay, Money, Number, Text, Whole
 from harness.config.yaml import Document, parse
@@ -84,7 +84,7 @@ def _provider_name(value: str) -> str:
     return value
 
 
-class PriceSpec(Language):
+class PriceSpec(SuiteModel):
     """What tokens cost, in US dollars per million."""
 
     input: Money = Field(description="Per million input tokens.")
@@ -95,7 +95,7 @@ class PriceSpec(Language):
     per_request: Money = Field(Decimal(0), description="US dollars for each request, whatever its tokens.")
 
 
-class SimulatorSpec(Language):
+class SimulatorSpec(SuiteModel):
     """How the simulator behaves for this target."""
 
     api: Literal[
@@ -116,14 +116,14 @@ class SimulatorSpec(Language):
     faults: list[dict[str, Any]] = Field(default_factory=list, description="Faults to inject (`harness simulate --help`).")
 
 
-class FunctionSpec(Language):
+class FunctionSpec(SuiteModel):
     """A function of Workers AI's embedded function calling, which it has deprecated."""
 
     name: Text = Field(description="The function's name.")
     code: Text = Field(description="Its JavaScript.")
 
 
-class TargetSpec(Language):
+class TargetSpec(SuiteModel):
     """The thing under test: a model, and how it is reached."""
 
     mistaken: ClassVar[Mapping[str, str]] = {
@@ -174,7 +174,7 @@ class TargetSpec(Language):
         return [each.model_dump() for each in self.functions or ()]
 
 
-class Table:
+class TargetTable:
     """The targets that can be named: those of `targets.yaml` beside the suite, then the built-in ones.
 
     Only a target that is named is checked: what is wrong with another one does not stop this suite.

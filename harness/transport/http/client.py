@@ -20,16 +20,16 @@ from harness.errors import UsageError
 from harness.model import Auth, Call, Error, Response, Target
 from harness.providers.json_text import snippet
 from harness.transport.http.connect import dial
-from harness.transport.http.connection import Line
-from harness.transport.http.deadlines import Watches
+from harness.transport.http.connection import Connection
+from harness.transport.http.deadlines import DeadlineScheduler
 from harness.transport.http.decompress import BadEncodingError, BodyTooLargeError
-from harness.transport.http.errors import Scene, failure, late
-from harness.transport.http.fairness import Turns
-from harness.transport.http.h1_transport import Wire
-from harness.transport.http.httpx_adapter import ReadClock
-from harness.transport.http.reachability import Reach
-from harness.transport.http.request_template import Outgoing, Template
-from harness.transport.http.response import Reading
+from harness.transport.http.errors import FailureContext, failure, late
+from harness.transport.http.fairness import FairQueue
+from harness.transport.http.h1_transport import H1Transport
+from harness.transport.http.httpx_adapter import HttpxConnection
+from harness.transport.http.reachability import Reachability
+from harness.transport.http.request_template import Outgoing, RequestTemplate
+from harness.transport.http.response import ResponseReader
 from harness.transport.http.select import open_transport, proxy_for
 from harness.transport.http.sse import EventTooLargeError
 from harness.transport.middleware.slots import Slot
@@ -42,7 +42,7 @@ _DEFAULT_HEADERS = (
 )
 
 
-class Http:
+class HttpClient:
     """`await http(call, slot)` is one attempt at `call`.
 
     `secrets` maps the name of an API key's variable to its value. `open` makes a transport for a slot of a target.
@@ -54,10 +54,10 @@ class Http:
             if not value.isprintable() or not value.isascii():
                 raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
         self._secrets = dict(secrets)
-        self._open = open or partial(open_transport, turns=Turns())
-        self._opened: list[Line] = []
-        self._watches = Watches()
-        self._reach = Reach()
+        self._open = open or partial(open_transport, turns=FairQueue())
+        self._opened: list[Connection] = []
+        self._watches = DeadlineScheduler()
+        self._reach = Reachability()
         self._template = lru_cache(maxsize=1024)(self._make_template)
 
     async def __call__(self, call: Call, slot: Slot) -> Response:
@@ -67,11 +67,11 @@ class Http:
             return refusal("transport", "no_api_key", f"the target {call.target.name!r} needs an API key: set {auth.env}")
         provider = registry.load("providers", call.target.provider)
         reader = provider if call.batch is None else provider.batches
-        reading = Reading(call, reader.decoder(call.target, call.request))
+        reading = ResponseReader(call, reader.decoder(call.target, call.request))
         failure = await self._attempt(call, slot, reading)
         return _placed(reading.response(slot, failure), call)
 
-    async def _attempt(self, call: Call, slot: Slot, reading: Reading) -> Error | None:
+    async def _attempt(self, call: Call, slot: Slot, reading: ResponseReader) -> Error | None:
         timeouts = call.target.limits.timeouts
         watch = self._watches.until(reading.due)
         try:
@@ -92,10 +92,10 @@ class Http:
             return late(reading.waiting, self._scene(call, reading))
         return _redirect(request.template.url, reading) if reading.redirected else None
 
-    def _scene(self, call: Call, reading: Reading) -> Scene:
+    def _scene(self, call: Call, reading: ResponseReader) -> FailureContext:
         target = call.target
         host = httpx.URL(target.base_url).netloc.decode("ascii")
-        return Scene(host, target.limits.timeouts, self._reach.ever(target.base_url), reading.status is not None)
+        return FailureContext(host, target.limits.timeouts, self._reach.ever(target.base_url), reading.status is not None)
 
     # ── The request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,19 +106,19 @@ class Http:
 
     def _make_template(
         self, method: str, base_url: str, path: str, headers: tuple[tuple[str, str], ...], auth: Auth | None
-    ) -> Template:
+    ) -> RequestTemplate:
         """What all requests of a target share; made once, because that is most of a request's cost."""
         named = {name.lower(): (name, value) for name, value in (*_DEFAULT_HEADERS, *headers)}
         if auth is not None:
             named[auth.header.lower()] = (auth.header, auth.prefix + self._secrets[auth.env])
-        return Template(method, httpx.URL(base_url.rstrip("/") + path), named.values())
+        return RequestTemplate(method, httpx.URL(base_url.rstrip("/") + path), named.values())
 
     # ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _line(self, slot: Slot, target: Target) -> Line:
+    def _line(self, slot: Slot, target: Target) -> Connection:
         if slot.transport is None:
             opened = self._open(target)
-            slot.transport = opened if isinstance(opened, Wire) else ReadClock(opened, partial(self._open, target))
+            slot.transport = opened if isinstance(opened, H1Transport) else HttpxConnection(opened, partial(self._open, target))
             self._opened.append(slot.transport)
         return slot.transport
 
@@ -130,7 +130,9 @@ class Http:
         try:
             connection = await dial(url, None, target.limits.timeouts.connect)
         except httpx.TransportError as broken:
-            return failure(broken, Scene(url.netloc.decode("ascii"), target.limits.timeouts, reached=False, answering=False))
+            return failure(
+                broken, FailureContext(url.netloc.decode("ascii"), target.limits.timeouts, reached=False, answering=False)
+            )
         connection.abort()
         self._reach.answered(target.base_url)
         return None
@@ -158,7 +160,7 @@ def _placed(response: Response, call: Call) -> Response:
     return replace(response, error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"))
 
 
-def _redirect(url: httpx.URL, reading: Reading) -> Error:
+def _redirect(url: httpx.URL, reading: ResponseReader) -> Error:
     place = snippet(reading.headers.get("location", ""))
     host = url.netloc.decode("ascii")
     message = f"{host} redirects to {place!r}, which is not followed: give the final address as the target's base_url"

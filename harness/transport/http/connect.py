@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from harness.transport.http.fairness import Turns
-from harness.transport.http.h1 import Connection
+from harness.transport.http.fairness import FairQueue
+from harness.transport.http.h1 import H1Connection
 
 HEAD_START = 0.25
 """Seconds an address gets before the next one is tried beside it (RFC 8305, as httpx does)."""
@@ -26,7 +26,9 @@ def shared_ssl_context() -> ssl.SSLContext:
     return context
 
 
-async def dial(url: httpx.URL, context: ssl.SSLContext | None, seconds: float | None, turns: Turns | None = None) -> Connection:
+async def dial(
+    url: httpx.URL, context: ssl.SSLContext | None, seconds: float | None, turns: FairQueue | None = None
+) -> H1Connection:
     """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
 
     Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol.
@@ -45,7 +47,7 @@ async def dial(url: httpx.URL, context: ssl.SSLContext | None, seconds: float | 
         raise httpx.ConnectError(str(refused)) from refused
 
 
-async def _open(url: httpx.URL, context: ssl.SSLContext | None, turns: Turns | None) -> Connection:
+async def _open(url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue | None) -> H1Connection:
     loop = asyncio.get_running_loop()
     host = url.raw_host.decode("ascii")
     port = url.port or (443 if url.scheme == "https" else 80)
@@ -55,7 +57,7 @@ async def _open(url: httpx.URL, context: ssl.SSLContext | None, turns: Turns | N
     if url.scheme == "https":
         tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
     try:
-        _, connection = await loop.create_connection(lambda: Connection(loop, turns or Turns()), sock=connected, **tls)
+        _, connection = await loop.create_connection(lambda: H1Connection(loop, turns or FairQueue()), sock=connected, **tls)
     except BaseException:
         connected.close()
         raise

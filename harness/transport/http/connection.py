@@ -1,7 +1,7 @@
 """What `http` needs of a transport: one exchange at a time, its answer poured out read by read.
 
-`Wire` is a Line; `ReadClock` makes one of any other httpx transport. The answer is pushed, not pulled: waking a task through
-all the layers above it would cost as much as everything else that is done for one event of a stream.
+`Wire` is a Line; `HttpxConnection` makes one of any other httpx transport. The answer is pushed, not pulled: waking a task
+through all the layers above it would cost as much as everything else that is done for one event of a stream.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Sink: TypeAlias = Callable[[int, bytes], bool]
 """Takes one read: its arrival (`perf_counter_ns`) and its body bytes, as they came. True: nothing more is wanted."""
 
 
-class Answer(Protocol):
+class IncomingResponse(Protocol):
     """An answer whose headers have come."""
 
     @property
@@ -34,10 +34,10 @@ class Answer(Protocol):
         """
 
 
-class Line(Protocol):
+class Connection(Protocol):
     """One slot's way to its target."""
 
-    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> Answer:
+    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> IncomingResponse:
         """Send, and wait for the headers: `connect` seconds for a connection. Stamps `arrivals`.
 
         Whoever calls minds the time since `arrivals.sent`; `first` is what a transport that cannot stamp it gives the headers.

@@ -12,7 +12,7 @@ _TICK = 0.001
 """Seconds: the resolution of uvloop's timers. What is due within one is due."""
 
 
-class Watches:
+class DeadlineScheduler:
     """All deadlines of an event loop, kept by one timer: one for each would cost a twentieth of a request.
 
     The timer stands at the earliest deadline it was told of. Where that one has ended or moved away meanwhile, it is set again
@@ -20,30 +20,30 @@ class Watches:
     """
 
     def __init__(self) -> None:
-        self._open: set[Watch] = set()
+        self._open: set[AttemptDeadlines] = set()
         self._rings_at = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def until(self, due: Callable[[], float]) -> Watch:
+    def until(self, due: Callable[[], float]) -> AttemptDeadlines:
         """`with watches.until(due):` ends its block by TimeoutError at `due()` (the loop's time), as `asyncio.timeout_at` does.
 
         `due` is asked when the timer rings: a deadline that moves away needs no word. One that comes nearer does: `look`.
         """
-        return Watch(self, due)
+        return AttemptDeadlines(self, due)
 
-    def opened(self, watch: Watch) -> None:
+    def opened(self, watch: AttemptDeadlines) -> None:
         """`watch` is to be kept from now on."""
         if watch.loop is not self._loop:  # the first, or the first of another loop: the timer is none of its
             self._loop, self._timer, self._rings_at = watch.loop, None, math.inf
         self._open.add(watch)
         self.look(watch)
 
-    def closed(self, watch: Watch) -> None:
+    def closed(self, watch: AttemptDeadlines) -> None:
         """`watch` is over."""
         self._open.discard(watch)
 
-    def look(self, watch: Watch) -> None:
+    def look(self, watch: AttemptDeadlines) -> None:
         """The deadline of `watch` may be the nearest."""
         due = watch.due()
         if due < self._rings_at:
@@ -71,12 +71,12 @@ class Watches:
             self._ring_at(nearest)
 
 
-class Watch:
-    """One block and its deadline, made by `Watches.until`; `expired` says that it ended the block."""
+class AttemptDeadlines:
+    """One block and its deadline, made by `DeadlineScheduler.until`; `expired` says that it ended the block."""
 
     __slots__ = ("_cancelling", "_task", "_watches", "due", "expired", "loop")
 
-    def __init__(self, watches: Watches, due: Callable[[], float]) -> None:
+    def __init__(self, watches: DeadlineScheduler, due: Callable[[], float]) -> None:
         self._watches = watches
         self.due = due
         self.expired = False

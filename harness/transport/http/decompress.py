@@ -18,7 +18,7 @@ class BadEncodingError(ValueError):
     """The body is not in the encoding its header names, or in one nobody asked for."""
 
 
-class Inflater:
+class Decompressor:
     """Decodes one body piece by piece; `encoding` is the Content-Encoding header, empty for none."""
 
     def __init__(self, encoding: str = "", cap: int = MAX_BODY) -> None:

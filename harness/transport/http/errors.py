@@ -27,7 +27,7 @@ _TOO_LONG = "Receive buffer too long"  # h11's
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class FailureContext:
     """Where an attempt stood when it failed."""
 
     host: str
@@ -38,7 +38,7 @@ class Scene:
     """Whether the answer's headers had come."""
 
 
-def late(waiting: Waiting, scene: Scene) -> Error:
+def late(waiting: Waiting, scene: FailureContext) -> Error:
     """The error of a clock that ran out."""
     host, timeouts = scene.host, scene.timeouts
     message = {
@@ -49,7 +49,7 @@ def late(waiting: Waiting, scene: Scene) -> Error:
     return Error("transport", f"timeout_{waiting}", message, retryable=True)
 
 
-def failure(error: Exception, scene: Scene) -> Error:
+def failure(error: Exception, scene: FailureContext) -> Error:
     """The Error for what the transport, or reading its answer, raised."""
     host = scene.host
     match error:
@@ -75,13 +75,13 @@ def _error(kind: str, message: str, *, retryable: bool = False) -> Error:
     return Error("transport", kind, message, retryable)
 
 
-def _gone(cause: str, scene: Scene) -> Error:
+def _gone(cause: str, scene: FailureContext) -> Error:
     if scene.answering:
         return _error("truncated", f"{scene.host} broke off in the middle of its answer: {cause}", retryable=True)
     return _error("reset", f"{scene.host} broke off without an answer: {cause}", retryable=True)
 
 
-def _unconnected(error: Exception, scene: Scene) -> Error:
+def _unconnected(error: Exception, scene: FailureContext) -> Error:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
             return _error("tls", f"no secure connection to {scene.host}: {_reason(cause)}")

@@ -19,7 +19,7 @@ READS = 64
 """Reads of streams that are gone through in one turn: half a millisecond of work."""
 
 
-class Turns:
+class FairQueue:
     """Lets `at_once` tasks go on in each turn of the loop, and goes through `reads`, in the order they came."""
 
     def __init__(self, at_once: int = AT_ONCE, reads: int = READS) -> None:

@@ -19,7 +19,7 @@ from typing import cast
 import httptools
 import httpx
 
-from harness.transport.http.fairness import Turns
+from harness.transport.http.fairness import FairQueue
 
 MAX_HEAD = 100 * 1024
 """Bytes of status line and headers; httpx's own cap."""
@@ -44,10 +44,10 @@ class Arrivals:
     protocol: bool = True
 
 
-class Connection(asyncio.Protocol):
+class H1Connection(asyncio.Protocol):
     """One socket; see the module. `reusable` says whether another exchange may follow."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, turns: Turns) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, turns: FairQueue) -> None:
         self._loop = loop
         self._turns = turns
         self._parser = httptools.HttpResponseParser(self)

@@ -20,24 +20,24 @@ from typing import Any
 import httpx
 
 from harness.transport.http.connect import dial
-from harness.transport.http.fairness import Turns
-from harness.transport.http.h1 import Arrivals, Connection
+from harness.transport.http.fairness import FairQueue
+from harness.transport.http.h1 import Arrivals, H1Connection
 from harness.transport.http.request_template import Outgoing, head
 
 
-class Wire(httpx.AsyncBaseTransport):
+class H1Transport(httpx.AsyncBaseTransport):
     """One slot's transport; `context` replaces httpx's default TLS verification, and `turns` are those of all slots."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, turns: Turns | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, turns: FairQueue | None = None) -> None:
         self._context = context
         self._turns = turns
-        self._connection: Connection | None = None
+        self._connection: H1Connection | None = None
         self._url: httpx.URL | None = None  # where the connection leads
         self._busy = False
 
     def exchange(
         self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None
-    ) -> Coroutine[Any, Any, Connection]:
+    ) -> Coroutine[Any, Any, H1Connection]:
         """As a `Line` does it; `arrivals.sent` is stamped at once, so that nothing is left to `first`."""
         return self._send(request.template.url, request.message(), arrivals, connect)
 
@@ -48,7 +48,7 @@ class Wire(httpx.AsyncBaseTransport):
         arrivals = Arrivals()
         message, body_expected = await _message(request), request.method != "HEAD"
         connection = await self._send(request.url, message, arrivals, connect, write, read, body_expected=body_expected)
-        stream = WireStream(self, connection, read)
+        stream = H1Stream(self, connection, read)
         extensions = {"marks": arrivals, "http_version": connection.http_version}
         return httpx.Response(connection.status, headers=connection.headers, stream=stream, extensions=extensions)
 
@@ -62,7 +62,7 @@ class Wire(httpx.AsyncBaseTransport):
         read: float | None = None,
         *,
         body_expected: bool = True,
-    ) -> Connection:
+    ) -> H1Connection:
         """Send, and wait for the headers; a step may take so many seconds, None for ever. Raises httpx.TransportError only."""
         if self._busy:
             raise RuntimeError("this transport carries one exchange at a time: close the response before the next request")
@@ -82,14 +82,14 @@ class Wire(httpx.AsyncBaseTransport):
             self._close()
             raise
 
-    def _kept(self, url: httpx.URL) -> Connection | None:
+    def _kept(self, url: httpx.URL) -> H1Connection | None:
         """The connection of the last exchange, where it is still there and leads to the same place."""
         connection, last = self._connection, self._url
         if connection is None or last is None or not connection.usable:
             return None
         return connection if url is last or _origin(url) == _origin(last) else None
 
-    async def _connect(self, url: httpx.URL, seconds: float | None) -> Connection:
+    async def _connect(self, url: httpx.URL, seconds: float | None) -> H1Connection:
         self._close()
         self._connection = await dial(url, self._context, seconds, self._turns)
         self._url = url
@@ -119,10 +119,10 @@ class Wire(httpx.AsyncBaseTransport):
         await self.aclose()
 
 
-class WireStream(httpx.AsyncByteStream):
+class H1Stream(httpx.AsyncByteStream):
     """The body of an httpx Response, as it came off the socket."""
 
-    def __init__(self, owner: Wire, connection: Connection, seconds: float | None) -> None:
+    def __init__(self, owner: H1Transport, connection: H1Connection, seconds: float | None) -> None:
         self._owner = owner
         self._connection = connection
         self._seconds = seconds
@@ -140,8 +140,8 @@ class WireStream(httpx.AsyncByteStream):
 
 
 async def _ask(
-    connection: Connection, message: bytes, arrivals: Arrivals, write: float | None, read: float | None, body_expected: bool
-) -> Connection:
+    connection: H1Connection, message: bytes, arrivals: Arrivals, write: float | None, read: float | None, body_expected: bool
+) -> H1Connection:
     arrivals.connected = perf_counter_ns()
     connection.begin(message, arrivals, body_expected=body_expected)
     if connection.write_paused:

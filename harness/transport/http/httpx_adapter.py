@@ -21,15 +21,15 @@ _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.s
 _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")
 
 
-class ReadClock:
+class HttpxConnection:
     """A `Line` over `transport`, and over what `reopen` makes where that had to be closed."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport, reopen: Callable[[], httpx.AsyncBaseTransport]) -> None:
         self._inner: httpx.AsyncBaseTransport | None = transport
         self._reopen = reopen
-        self._answer: ReadAnswer | None = None
+        self._answer: HttpxResponse | None = None
 
-    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> ReadAnswer:
+    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> HttpxResponse:
         """As a `Line` does it."""
         arrivals.protocol = False
         trace = _Trace(arrivals)
@@ -42,7 +42,7 @@ class ReadClock:
                 raise
             response = await self._attempt(sent, arrivals, trace)
         waits["read"] = None  # from here on, content is waited for and not bytes
-        self._answer = ReadAnswer(response, arrivals)
+        self._answer = HttpxResponse(response, arrivals)
         return self._answer
 
     async def _attempt(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
@@ -74,7 +74,7 @@ class ReadClock:
             await inner.aclose()
 
 
-class ReadAnswer:
+class HttpxResponse:
     """An httpx Response as an `Answer`: each read is stamped when this task takes it."""
 
     def __init__(self, response: httpx.Response, arrivals: Arrivals) -> None:

@@ -18,7 +18,7 @@ UNREACHABLE = "unreachable"
 _UNCONNECTED = frozenset({"connect", "dns", "timeout_connect"})
 
 
-class Reach:
+class Reachability:
     """What one process knows of its targets' addresses; times are seconds of any monotonic clock."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 
-class Template:
+class RequestTemplate:
     """The method, URL and headers of one target's requests. Raises httpx.LocalProtocolError as `head` does."""
 
     __slots__ = ("head", "headers", "method", "url")
@@ -25,7 +25,7 @@ class Template:
 class Outgoing:
     """One request; `identifier` becomes its X-Client-Request-Id and must be ASCII without line breaks."""
 
-    template: Template
+    template: RequestTemplate
     identifier: str
     body: bytes
 

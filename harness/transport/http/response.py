@@ -15,12 +15,12 @@ from time import perf_counter_ns
 from harness.model import Attempt, Call, Error, Marks, Response, Usage
 from harness.pricing.tokens import estimate_usage
 from harness.providers.base import Decoded, Decoder, Signal
-from harness.transport.http.connection import Answer
-from harness.transport.http.deadlines import Watch
-from harness.transport.http.decompress import Inflater
+from harness.transport.http.connection import IncomingResponse
+from harness.transport.http.deadlines import AttemptDeadlines
+from harness.transport.http.decompress import Decompressor
 from harness.transport.http.errors import Waiting
 from harness.transport.http.h1 import Arrivals
-from harness.transport.http.sse import Event, Reader
+from harness.transport.http.sse import Event, EventReader
 from harness.transport.middleware.slots import Slot
 
 GRACE = 0.1
@@ -39,7 +39,7 @@ _KEPT_PREFIXES = ("anthropic-", "cf-", "openai-", "x-ratelimit-", "x-simulated")
 _NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
 
 
-class Reading:
+class ResponseReader:
     """One attempt's answer under way; `arrivals` is filled by the transport."""
 
     status: int | None = None
@@ -93,7 +93,7 @@ class Reading:
             since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
         return self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
 
-    async def take(self, answer: Answer, watch: Watch) -> None:
+    async def take(self, answer: IncomingResponse, watch: AttemptDeadlines) -> None:
         """Read `answer` to its end; `watch` is told where a shorter clock begins.
 
         Raises httpx.TransportError and the caps' ValueErrors.
@@ -105,7 +105,7 @@ class Reading:
             return
         self._watch = watch
         self._awaits_content = self._streamed = self.succeeded and self._is_stream()
-        self._inflater = Inflater(self.headers.get("content-encoding", ""))
+        self._inflater = Decompressor(self.headers.get("content-encoding", ""))
         if self._streamed:
             await self._take_stream(answer)
         else:
@@ -125,7 +125,7 @@ class Reading:
             return True
         return self._call.request.stream and not kind.endswith(("json", "html"))
 
-    async def _take_body(self, answer: Answer) -> None:
+    async def _take_body(self, answer: IncomingResponse) -> None:
         await answer.pour(self._take_part)
         if self.succeeded:
             self._decoder.body(b"".join(self._body))
@@ -136,8 +136,8 @@ class Reading:
         self._size += len(part)
         return self._size > MAX_ERROR_BODY and not self.succeeded
 
-    async def _take_stream(self, answer: Answer) -> None:
-        self._reader = Reader()
+    async def _take_stream(self, answer: IncomingResponse) -> None:
+        self._reader = EventReader()
         self._watch.look()
         await answer.pour(self._take_read)
         if not self._decoder.complete and self._last_read is not None:

@@ -13,14 +13,14 @@ import httpx
 
 from harness.model import Target
 from harness.transport.http.connect import shared_ssl_context
-from harness.transport.http.fairness import Turns
-from harness.transport.http.h1_transport import Wire
+from harness.transport.http.fairness import FairQueue
+from harness.transport.http.h1_transport import H1Transport
 
 
-def open_transport(target: Target, turns: Turns | None = None) -> httpx.AsyncBaseTransport:
+def open_transport(target: Target, turns: FairQueue | None = None) -> httpx.AsyncBaseTransport:
     """A fresh transport for one slot of `target`; `turns` are those of all slots."""
     proxy = proxy_for(target.base_url)
-    return Wire(turns=turns) if proxy is None else _proxied(proxy)
+    return H1Transport(turns=turns) if proxy is None else _proxied(proxy)
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:

@@ -27,7 +27,7 @@ class EventTooLargeError(ValueError):
     """A line or an event is longer than the reader's cap."""
 
 
-class Reader:
+class EventReader:
     """One stream's reader; it holds at most one unfinished event."""
 
     def __init__(self, max_event: int = MAX_EVENT) -> None:

@@ -22,7 +22,7 @@ from harness.model import Call, Error, Target
 from harness.transport.local.inline import imported, in_thread, sentence
 
 
-class Listener(Protocol):
+class ResultListener(Protocol):
     """Takes an answer as it comes."""
 
     over: bool
@@ -43,7 +43,7 @@ class Function:
         self._function = _imported(target)
         self._asynchronous = _is_asynchronous(self._function)
 
-    async def perform(self, call: Call, listener: Listener) -> Error | None:
+    async def perform(self, call: Call, listener: ResultListener) -> Error | None:
         """Call the function with the request, and tell `listener` what comes of it; the error it ended with, if any."""
         request = orjson.loads(call.wire.body)
         seconds = call.target.limits.timeouts.total
@@ -56,7 +56,7 @@ class Function:
                 raise
             return Error("target", "timeout_total", f"{self._name} had not answered after {seconds:g} s")
 
-    async def _called(self, request: Any, listener: Listener) -> Error | None:
+    async def _called(self, request: Any, listener: ResultListener) -> Error | None:
         if self._asynchronous:
             return await self._awaited(lambda: self._function(request), listener)
         left, raised = await in_thread(lambda: _worked(self._function, request, listener))
@@ -64,7 +64,7 @@ class Function:
             return self._error(raised)
         return None if left is None else await self._awaited(lambda: left, listener)
 
-    async def _awaited(self, made: Callable[[], Any], listener: Listener) -> Error | None:
+    async def _awaited(self, made: Callable[[], Any], listener: ResultListener) -> Error | None:
         task = asyncio.current_task()
         try:
             value = made()
@@ -86,7 +86,7 @@ class Function:
         return Error("target", "raised", f"{self._name} raised {sentence(raised)}")
 
 
-async def _exhausted(pieces: AsyncIterator[Any], listener: Listener) -> None:
+async def _exhausted(pieces: AsyncIterator[Any], listener: ResultListener) -> None:
     try:
         async for piece in pieces:
             listener.piece(piece)
@@ -95,7 +95,7 @@ async def _exhausted(pieces: AsyncIterator[Any], listener: Listener) -> None:
             await pieces.aclose()
 
 
-def _worked(function: Callable[[Any], Any], request: Any, listener: Listener) -> Any:
+def _worked(function: Callable[[Any], Any], request: Any, listener: ResultListener) -> Any:
     """In a thread: what has yet to be awaited, if that is what the function returned."""
     value = function(request)
     if inspect.isawaitable(value) or isinstance(value, AsyncIterator):

@@ -28,7 +28,7 @@ GRACE = 0.25
 """Seconds that what a program started may hold its output open after it has ended."""
 
 
-class Listener(Protocol):
+class OutputListener(Protocol):
     """Takes what is printed."""
 
     def printed(self, data: bytes) -> None:
@@ -43,7 +43,7 @@ class Program:
         self._folder = folder_of(target)
         self._environment = {name: os.environ[name] for name in PASSED if name in os.environ} | dict(variables)
 
-    async def perform(self, call: Call, listener: Listener) -> Error | None:
+    async def perform(self, call: Call, listener: OutputListener) -> Error | None:
         """Run the program once, and tell `listener` what it prints; why it gave no answer, if it gave none."""
         talk, seconds = _Talk(listener), call.target.limits.timeouts.total
         try:
@@ -85,7 +85,7 @@ class Program:
 class _Talk(asyncio.SubprocessProtocol):
     """One program under way: what it prints is passed on in the moment it arrives, until it has ended and closed its output."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: OutputListener) -> None:
         loop = asyncio.get_running_loop()
         self.over: asyncio.Future[None] = loop.create_future()
         self.stderr = bytearray()

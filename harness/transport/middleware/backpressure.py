@@ -32,7 +32,7 @@ THROTTLED_KINDS = frozenset({"rate_limited", "overloaded", "connect", "dns", "ti
 _NEGLIGIBLE = 0.001
 
 
-class Slowdown:
+class Backpressure:
     """When the next start of one target may be; times are ns, `seed` draws the jitter."""
 
     def __init__(self, seed: int) -> None:

@@ -13,13 +13,13 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from harness.model import Call, Limits, Response, Target
-from harness.transport.middleware.backpressure import Slowdown
-from harness.transport.middleware.rate import Rate
+from harness.transport.middleware.backpressure import Backpressure
+from harness.transport.middleware.rate import RateLimiter
 from harness.transport.middleware.slots import Slot, Slots
 from harness.transport.send import REAL_CLOCK, Clock
 
 SendOnSlot: TypeAlias = Callable[[Call, Slot], Awaitable[Response]]
-"""One attempt over a slot's connection: what `Http` is."""
+"""One attempt over a slot's connection: what `HttpClient` is."""
 
 
 class Limit:
@@ -56,7 +56,7 @@ class Limit:
         account = (key, host) if key else (target.name, "")
         quota = self._quotas.setdefault(account, _Quota(self._clock))
         quota.tighten(target.limits)
-        lane = _Lane(target.limits.concurrency, quota, Slowdown(self._seed + len(self._lanes)), self._clock)
+        lane = _Lane(target.limits.concurrency, quota, Backpressure(self._seed + len(self._lanes)), self._clock)
         self._lanes[target.name] = lane
         return lane
 
@@ -66,8 +66,8 @@ class _Quota:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._requests: Rate | None = None
-        self._tokens: Rate | None = None
+        self._requests: RateLimiter | None = None
+        self._tokens: RateLimiter | None = None
         self.turn = Lock()
         self.unlimited = True
         """Whether nothing is ever waited for here."""
@@ -99,7 +99,7 @@ class _Quota:
 class _Lane:
     """One target's slots and slow-down, and the quota it draws on; who waits is let go in the order they came."""
 
-    def __init__(self, concurrency: int, quota: _Quota, slowdown: Slowdown, clock: Clock) -> None:
+    def __init__(self, concurrency: int, quota: _Quota, slowdown: Backpressure, clock: Clock) -> None:
         self.slots = Slots(concurrency)
         self.quota = quota
         self.slowdown = slowdown
@@ -128,7 +128,7 @@ class _Lane:
             await self._clock.sleep(wait / 1e9)
 
 
-def _tighter(rate: Rate | None, limit: int | None) -> Rate | None:
+def _tighter(rate: RateLimiter | None, limit: int | None) -> RateLimiter | None:
     if limit is None or (rate is not None and rate.limit <= limit):
         return rate
-    return Rate(limit) if rate is None else rate.tightened(limit)
+    return RateLimiter(limit) if rate is None else rate.tightened(limit)

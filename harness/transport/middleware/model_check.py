@@ -2,7 +2,7 @@
 
 A server that does not know a model may serve its default instead, and many echo any name. Both names are on the record: the
 asked one with the target, the served one with the response. An answer that came in a batch is no attempt's own: it is handed to
-`Vouching.checked` by whoever takes the batch apart.
+`ModelCheck.checked` by whoever takes the batch apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.transport.middleware.slots import Slot
 MODEL_MISMATCH = "model_mismatch"
 
 
-class Vouching:
+class ModelCheck:
     """Compares what was served with what was asked for; `say` is told once a target, `refuse` makes it an error."""
 
     def __init__(self, say: Callable[[str], None], *, refuse: bool) -> None:

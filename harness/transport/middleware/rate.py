@@ -15,7 +15,7 @@ WINDOW = 60_000_000_000
 _TOGETHER = WINDOW // 600
 
 
-class Rate:
+class RateLimiter:
     """`limit` units a minute; times are ns of one monotonic clock."""
 
     def __init__(self, limit: int) -> None:
@@ -40,9 +40,9 @@ class Rate:
             units += self._log.pop()[1]  # counted as new as the newest of them: at most too careful
         self._log.append((now, units))
 
-    def tightened(self, limit: int) -> Rate:
+    def tightened(self, limit: int) -> RateLimiter:
         """The same past under a lower limit."""
-        tighter = Rate(limit)
+        tighter = RateLimiter(limit)
         for taken, units in self._log:
             tighter.take(units, taken)
         return tighter

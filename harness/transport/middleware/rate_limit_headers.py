@@ -20,7 +20,7 @@ _SECONDS = (3600, 60, 1, 0.001)
 _FACTS = ("limit", "remaining", "reset")
 
 
-class Allowance(NamedTuple):
+class RateLimitState(NamedTuple):
     """One limit: how much it is, how much of it is left, and in how many seconds it is whole again."""
 
     limit: float
@@ -43,14 +43,14 @@ def wait(headers: Mapping[str, str], tokens: int) -> float:
     return max((told.wait(1 if counts_requests else tokens) for told, counts_requests in _told(headers)), default=0.0)
 
 
-def _told(headers: Mapping[str, str]) -> Iterator[tuple[Allowance, bool]]:
+def _told(headers: Mapping[str, str]) -> Iterator[tuple[RateLimitState, bool]]:
     """Each limit, and whether it counts requests."""
     pattern = "anthropic-ratelimit-{kind}-{fact}" if _ANTHROPIC in headers else "x-ratelimit-{fact}-{kind}"
     for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
         limit, remaining, reset = (headers.get(pattern.format(kind=kind, fact=fact), "") for fact in _FACTS)
         seconds = _until(reset, headers.get("date", "")) if _ANTHROPIC in headers else _duration(reset)
         if limit.isdecimal() and remaining.isdecimal() and seconds is not None:
-            yield Allowance(float(limit), float(remaining), seconds), kind == "requests"
+            yield RateLimitState(float(limit), float(remaining), seconds), kind == "requests"
 
 
 def _duration(text: str) -> float | None:

@@ -41,7 +41,7 @@ def replay_key(call: Call) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredExchange:
     """An exchange of the run `run`, with the call that it answered."""
 
     run: str
@@ -49,7 +49,7 @@ class Stored:
     response: Response
 
 
-def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> Stored | None:
+def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> StoredExchange | None:
     """An exchange as read from `run`'s records, its request encoded again; `key` and `repeat` are its trial's.
 
     `target` is the one the exchange was sent to, with the provider and address of that run. None where today's encoding cannot
@@ -59,13 +59,15 @@ def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) 
         wire = registry.load("providers", target.provider).encode(target, exchange.request)
     except ValueError:
         return None
-    return Stored(run, Call(target, exchange.request, wire, key, repeat, exchange.position), exchange.response)
+    return StoredExchange(run, Call(target, exchange.request, wire, key, repeat, exchange.position), exchange.response)
 
 
 class Replay:
     """The outermost layer; `own` is the run being resumed. `reused` and `sent` count calls."""
 
-    def __init__(self, inner: Send, exchanges: Iterable[Stored], *, mode: Mode = "reuse", own: str | None = None) -> None:
+    def __init__(
+        self, inner: Send, exchanges: Iterable[StoredExchange], *, mode: Mode = "reuse", own: str | None = None
+    ) -> None:
         self._inner = inner
         self._mode = mode
         self.reused = 0
@@ -85,7 +87,7 @@ class Replay:
         self.sent += 1
         return await self._inner(call)
 
-    def _keep(self, exchange: Stored, own: str | None) -> None:
+    def _keep(self, exchange: StoredExchange, own: str | None) -> None:
         response, trial = exchange.response, exchange.call.key
         if exchange.run == own:
             if response.error is None or not response.error.retryable:  # else it is owed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from harness.transport.http.connection import Line
+from harness.transport.http.connection import Connection
 
 
 class Slot:
@@ -20,7 +20,7 @@ class Slot:
     def __init__(self) -> None:
         self.due = 0
         self.started = 0
-        self.transport: Line | None = None
+        self.transport: Connection | None = None
 
 
 class Slots:

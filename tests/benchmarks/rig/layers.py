@@ -23,19 +23,19 @@ from harness import registry
 from harness.app import run
 from harness.app.prepare import prepared
 from harness.engine.progress import Progress, Tally
-from harness.engine.runner import GraderSets, World, run_trials
+from harness.engine.runner import GraderSets, TrialContext, run_trials
 from harness.graders import answer_of, grade_all
 from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
 from harness.plan import Plan
 from harness.pricing.cost import exchange_cost, upper_bound
 from harness.runs.records import encode
 from harness.runs.redaction import Redactor
-from harness.runs.writer import Store
+from harness.runs.writer import RunWriter
 from harness.suite import load
 from harness.transport.middleware.slots import Slot
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
-from harness.transport.stack import Terms, send_stack
+from harness.transport.stack import StackConfig, send_stack
 from rig.questions import write_suite
 
 ROUNDS = 7
@@ -146,7 +146,7 @@ def _record(ready: Ready) -> None:
 
 
 async def _write(ready: Ready, folder: Path) -> None:
-    async with Store(folder, Redactor({})) as store:
+    async with RunWriter(folder, Redactor({})) as store:
         for record in _records(ready):
             store.append(record)
 
@@ -159,8 +159,8 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
     async def at_once(call: Call, _: Slot | None = None) -> Response:
         return answers[call.key]
 
-    async with Store(folder, Redactor({})) as store:
-        world = World(
+    async with RunWriter(folder, Redactor({})) as store:
+        world = TrialContext(
             session="s",
             send=_stack(at_once, stop) if stack else at_once,
             encode=run._encode,
@@ -176,7 +176,7 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
 
 
 def _stack(http: Callable[..., object], stop: Stop) -> Send:
-    return send_stack(http, Terms(budget=1000.0), stop, own="")  # type: ignore[arg-type]
+    return send_stack(http, StackConfig(budget=1000.0), stop, own="")  # type: ignore[arg-type]
 
 
 async def _no_tool(call: ToolCall) -> ToolResult:

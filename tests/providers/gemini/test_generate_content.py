@@ -29,7 +29,7 @@ from harness.model import (
 )
 from harness.providers.base import Decoded, Signal
 from harness.providers.gemini.generate_content import provider
-from harness.transport.http.sse import Reader
+from harness.transport.http.sse import EventReader
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 FLASH = Target("flash", "gemini", "gemini-3.5-flash", ADDRESS, ADDRESS, api_key_env="GEMINI_API_KEY")
@@ -378,7 +378,7 @@ DECODED = Decoded(
 
 def fed(*chunks: bytes) -> Decoded:
     """What a stream means that arrives in these pieces."""
-    decoder, reader = provider.decoder(FLASH, Request(messages=HI)), Reader()
+    decoder, reader = provider.decoder(FLASH, Request(messages=HI)), EventReader()
     for chunk in chunks:
         for name, data in reader.feed(chunk):
             decoder.event(name, data)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.model import Auth, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage, Wire
+from harness.model import Auth, EncodedRequest, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage
 from harness.providers.base import Signal, Versioned
 from harness.providers.openai.chat_format import nine_alphanumerics
 
@@ -27,8 +27,8 @@ def target(vendor: str, api_version: str | None = None) -> Target:
     return Target("t", vendor, "m/1", address, address, api_key_env=provider.default_api_key_env, api_version=api_version)
 
 
-def wire(vendor: str, request: Request, api_version: str | None = None) -> Wire:
-    encoded: Wire = registry.load("providers", vendor).encode(target(vendor, api_version), request)
+def wire(vendor: str, request: Request, api_version: str | None = None) -> EncodedRequest:
+    encoded: EncodedRequest = registry.load("providers", vendor).encode(target(vendor, api_version), request)
     return encoded
 
 

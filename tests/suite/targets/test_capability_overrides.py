@@ -9,7 +9,7 @@ import pytest
 
 from harness.app.prepare import capability_table, prepared
 from harness.errors import SuiteError
-from harness.providers.capabilities import Table
+from harness.providers.capabilities import CapabilityTable
 from harness.suite import Suite
 
 Write = Callable[..., Path]
@@ -19,17 +19,17 @@ OPENAI = "targets: [{name: mine, provider: openai, base_url: 'http://127.0.0.1:1
 
 
 @pytest.fixture
-def table(write: Write, suite: Load) -> Callable[[str], Table]:
+def table(write: Write, suite: Load) -> Callable[[str], CapabilityTable]:
     """The table as a suite beside this capabilities.yaml has it."""
 
-    def table(text: str) -> Table:
+    def table(text: str) -> CapabilityTable:
         write("suites/capabilities.yaml", text)
         return capability_table().under(suite().abilities)
 
     return table
 
 
-def test_what_an_entry_says_goes_before_what_ships_and_the_rest_stays(table: Callable[[str], Table]) -> None:
+def test_what_an_entry_says_goes_before_what_ships_and_the_rest_stays(table: Callable[[str], CapabilityTable]) -> None:
     facts = "vision: true, context: 8k, parameters: {temperature: {type: number, max: 1}, top_k: null}"
     found = table(f"- {{provider: openai, models: my-*, {facts}}}")
     mine, other = found.find("openai", "my-model"), found.find("openai", "your-model")
@@ -42,12 +42,12 @@ def test_what_an_entry_says_goes_before_what_ships_and_the_rest_stays(table: Cal
     assert other == capability_table().find("openai", "your-model")
 
 
-def test_the_first_of_the_users_entries_counts(table: Callable[[str], Table]) -> None:
+def test_the_first_of_the_users_entries_counts(table: Callable[[str], CapabilityTable]) -> None:
     found = table("- {provider: openai, models: [my-one], tools: false}\n- {provider: openai, models: [my-*], tools: true}\n")
     assert [entry.tools for name in ("my-one", "my-two") if (entry := found.find("openai", name))] == [False, True]
 
 
-def test_of_a_model_nobody_knows_only_what_is_listed_is_taken(table: Callable[[str], Table]) -> None:
+def test_of_a_model_nobody_knows_only_what_is_listed_is_taken(table: Callable[[str], CapabilityTable]) -> None:
     entry = table("- {provider: python, models: ['*'], parameters: {seed: {type: integer}}}").find("python", "app.py:answer")
     assert entry is not None and list(entry.parameters) == ["seed"]
 

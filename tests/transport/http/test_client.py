@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.model import Response, Target, Timeouts
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.slots import Slot
 from tests.transport.calling import PATIENT, Kind, ask, call
 from tests.transport.servers import (
@@ -287,7 +287,7 @@ def test_a_request_that_is_not_streamed_only_has_a_total(kind: Kind) -> None:
 
 def test_the_request_on_the_wire(kind: Kind) -> None:
     async def attempt() -> Received:
-        async with serving(sends(whole(COMPLETION))) as server, Http({"TINY_KEY": "sk-12345678"}, kind.open) as http:
+        async with serving(sends(whole(COMPLETION))) as server, HttpClient({"TINY_KEY": "sk-12345678"}, kind.open) as http:
             one = call(server.url + "/", api_key_env="TINY_KEY", headers={"X-Team": "evals"}, position="g1.0", attempt=2)
             await http(one, Slot())
             return server.received[0]
@@ -311,7 +311,7 @@ def test_without_a_key_no_authorization_is_sent(kind: Kind) -> None:
 
 def test_a_missing_key_is_an_error_that_names_its_variable(kind: Kind) -> None:
     async def attempt() -> Response:
-        async with Http({}, kind.open) as http:
+        async with HttpClient({}, kind.open) as http:
             return await http(call("http://127.0.0.1:9", api_key_env="TINY_KEY"), Slot())
 
     response = kind.run(attempt())
@@ -323,12 +323,12 @@ def test_a_missing_key_is_an_error_that_names_its_variable(kind: Kind) -> None:
 @pytest.mark.parametrize("value", ["sk-1\nX-Evil: 1", "sk-\u2603"])
 def test_a_key_no_header_can_carry_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match="the value of TINY_KEY holds a line break"):
-        Http({"TINY_KEY": value})
+        HttpClient({"TINY_KEY": value})
 
 
 def test_a_header_cannot_smuggle_another(kind: Kind) -> None:
     async def attempt() -> tuple[Response, int]:
-        async with serving(sends(whole(COMPLETION))) as server, Http({}, kind.open) as http:
+        async with serving(sends(whole(COMPLETION))) as server, HttpClient({}, kind.open) as http:
             return await http(call(server.url, headers={"X": "1\r\nX-Evil: 1"}), Slot()), len(server.received)
 
     response, received = kind.run(attempt())
@@ -383,7 +383,7 @@ def test_a_slot_keeps_its_connection(kind: Kind) -> None:
             stream = b'"stream":true' in request.body
             await peer.send(*(GOOD_STREAM if stream else (whole(COMPLETION),)))
 
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             slot = Slot()
             for stream in (True, False, True, False):
                 assert (await http(call(server.url, stream=stream), slot)).error is None
@@ -400,7 +400,7 @@ def test_an_idle_connection_the_server_closed_is_replaced(kind: Kind) -> None:
             await peer.send(whole(COMPLETION))
             peer.close()
 
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             slot = Slot()
             return [await http(call(server.url, stream=False), slot) for _ in range(20)], len(server.received)
 
@@ -418,7 +418,7 @@ def test_a_request_is_not_sent_again_once_the_answer_has_begun(kind: Kind) -> No
                 await peer.send(head("200 OK", "application/json", "Content-Length: 9"), pause=0.05)
                 peer.close()
 
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             slot = Slot()
             await http(call(server.url, stream=False), slot)
             return await http(call(server.url, stream=False), slot), len(server.received)
@@ -436,7 +436,7 @@ def test_cancelling_closes_the_connection_and_leaves_the_slot_usable(kind: Kind)
                 await peer.hang()
             await peer.send(*GOOD_STREAM)
 
-        async with serving(answer) as server, Http({}, kind.open) as http:
+        async with serving(answer) as server, HttpClient({}, kind.open) as http:
             slot = Slot()
             first = asyncio.ensure_future(http(call(server.url), slot))
             while not server.received:
@@ -456,7 +456,7 @@ def test_cancelling_closes_the_connection_and_leaves_the_slot_usable(kind: Kind)
 
 def _unreachable(kind: Kind, url: str) -> Response:
     async def attempt() -> Response:
-        async with Http({}, kind.open) as http:
+        async with HttpClient({}, kind.open) as http:
             return await http(call(url, timeouts=PATIENT), Slot())
 
     return kind.run(attempt())
@@ -480,7 +480,7 @@ def test_a_host_that_answered_before_is_tried_again(kind: Kind) -> None:
     """N09, N15: a server that goes away may come back; one that never was there will not."""
 
     async def attempts() -> Response:
-        async with Http({}, kind.open) as http:
+        async with HttpClient({}, kind.open) as http:
             async with serving(sends(whole(COMPLETION), then="close")) as server:
                 await http(call(server.url, stream=False), Slot())
             return await http(call(server.url, stream=False), Slot())
@@ -492,7 +492,7 @@ def test_a_host_that_answered_before_is_tried_again(kind: Kind) -> None:
 
 def test_the_probe_tells_a_server_from_a_closed_port(kind: Kind) -> None:
     async def probes() -> list[Any]:
-        async with Http({}, kind.open) as http, serving(sends()) as server:
+        async with HttpClient({}, kind.open) as http, serving(sends()) as server:
             up, down = (Target("t", "openai", "m", url, url) for url in (server.url, "http://127.0.0.1:9"))
             return [await http.probe(up), await http.probe(down)]
 
@@ -506,7 +506,7 @@ def test_a_404_says_where_it_was_asked(kind: Kind) -> None:
         await peer.send(whole(b"Not Found", "404 Not Found", "text/plain"))
 
     async def work() -> Response:
-        async with serving(nobody) as server, Http({}, kind.open) as http:
+        async with serving(nobody) as server, HttpClient({}, kind.open) as http:
             return await http(call(f"{server.url}/v9/", stream=False), Slot())
 
     response = kind.run(work())

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from harness.transport.http.deadlines import Watches
+from harness.transport.http.deadlines import DeadlineScheduler
 from tests.transport.simulated import SECOND, now_ns, simulate
 
 
@@ -22,7 +22,7 @@ class Deadline:
 
 async def outlasted(deadline: Deadline, move_to: float, *, at: float, look: bool) -> float:
     """The second at which a block ends that would last for ever, its deadline being moved at second `at`."""
-    watch = Watches().until(deadline)
+    watch = DeadlineScheduler().until(deadline)
 
     def move() -> None:
         deadline.at = move_to
@@ -46,7 +46,7 @@ def test_one_that_comes_nearer_is_looked_at() -> None:
 
 def test_a_block_that_ends_in_time_leaves_no_timer() -> None:
     async def work() -> float:
-        with Watches().until(Deadline(5)) as watch:
+        with DeadlineScheduler().until(Deadline(5)) as watch:
             await asyncio.sleep(1)
         await asyncio.sleep(9)
         assert not watch.expired
@@ -57,7 +57,7 @@ def test_a_block_that_ends_in_time_leaves_no_timer() -> None:
 
 def test_a_cancellation_from_outside_stays_one() -> None:
     async def watched() -> None:
-        with Watches().until(Deadline(5)):
+        with DeadlineScheduler().until(Deadline(5)):
             await asyncio.Event().wait()
 
     async def work() -> bool:
@@ -71,13 +71,13 @@ def test_a_cancellation_from_outside_stays_one() -> None:
 
 
 def test_many_blocks_each_end_at_their_own_deadline() -> None:
-    async def outlast(watches: Watches, seconds: float) -> tuple[float, float]:
+    async def outlast(watches: DeadlineScheduler, seconds: float) -> tuple[float, float]:
         with pytest.raises(TimeoutError), watches.until(Deadline(seconds)):
             await asyncio.Event().wait()
         return seconds, now_ns() / SECOND
 
     async def work() -> list[tuple[float, float]]:
-        watches = Watches()
+        watches = DeadlineScheduler()
         tasks = [asyncio.ensure_future(outlast(watches, seconds)) for seconds in (7, 3, 11, 3, 5)]
         await asyncio.sleep(4)  # a nearer one than the timer stands at, and one that is over before it rings
         tasks.append(asyncio.ensure_future(outlast(watches, 4.5)))
@@ -90,7 +90,7 @@ def test_many_blocks_each_end_at_their_own_deadline() -> None:
 
 
 def test_deadlines_of_a_second_loop_are_kept_as_well() -> None:
-    watches = Watches()
+    watches = DeadlineScheduler()
 
     async def outlasted() -> float:
         with pytest.raises(TimeoutError), watches.until(Deadline(5)):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.transport.http.fairness import Turns
+from harness.transport.http.fairness import FairQueue
 
 
 async def turns_taken(count: int, at_once: int) -> list[int]:
     """In which turn of the loop each of `count` tasks that were woken together went on."""
-    turns, turn, over, taken = Turns(at_once), 0, False, []
+    turns, turn, over, taken = FairQueue(at_once), 0, False, []
     loop = asyncio.get_running_loop()
 
     def begin() -> None:
@@ -42,7 +42,7 @@ def test_no_turn_lets_more_go_on_than_it_may() -> None:
 
 def test_who_comes_alone_does_not_wait() -> None:
     async def alone() -> list[bool]:
-        turns, woken = Turns(1), []
+        turns, woken = FairQueue(1), []
         for _ in range(3):  # one after the other, each with a turn to itself
             waiter = asyncio.get_running_loop().create_future()
             turns.wake(waiter)
@@ -56,7 +56,7 @@ def test_who_comes_alone_does_not_wait() -> None:
 
 def test_who_was_cancelled_while_waiting_takes_nobodys_place() -> None:
     async def woken() -> list[bool]:
-        turns = Turns(1)
+        turns = FairQueue(1)
         waiters = [asyncio.get_running_loop().create_future() for _ in range(4)]
         for waiter in waiters:
             turns.wake(waiter)
@@ -70,7 +70,7 @@ def test_who_was_cancelled_while_waiting_takes_nobodys_place() -> None:
 
 def test_no_turn_goes_through_more_reads_than_it_may() -> None:
     async def gone_through() -> list[int]:
-        turns, turn, loop = Turns(reads=3), 0, asyncio.get_running_loop()
+        turns, turn, loop = FairQueue(reads=3), 0, asyncio.get_running_loop()
         taken: list[int] = []
         for _ in range(8):
             turns.read(lambda: taken.append(turn), loop)

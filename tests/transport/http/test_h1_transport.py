@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from harness.model import Response, Target
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.http.connect import dial
 from harness.transport.http.h1 import HIGH_WATER, Arrivals
-from harness.transport.http.h1_transport import Wire
+from harness.transport.http.h1_transport import H1Transport
 from harness.transport.middleware.slots import Slot
 from tests.transport.calling import Kind, call
 from tests.transport.certificates import certificate
@@ -26,7 +26,7 @@ async def echo(request: Received, peer: Peer) -> None:
 
 def test_an_httpx_client_can_use_it() -> None:
     async def requests() -> None:
-        async with serving(echo) as server, httpx.AsyncClient(transport=Wire(), base_url=server.url) as client:
+        async with serving(echo) as server, httpx.AsyncClient(transport=H1Transport(), base_url=server.url) as client:
             assert (await client.get("/a?b=c d")).headers["x-line"] == "GET /v1/a?b=c%20d HTTP/1.1"
             assert (await client.post("/a", json={"a": 1})).json() == {"a": 1}
             assert (await client.post("/a", content=_pieces())).text == "one two"
@@ -48,7 +48,7 @@ def test_a_head_request_has_no_body() -> None:
         await peer.send(head("200 OK", "text/plain", "Content-Length: 999"))
 
     async def request() -> httpx.Response:
-        async with serving(answer) as server, httpx.AsyncClient(transport=Wire()) as client:
+        async with serving(answer) as server, httpx.AsyncClient(transport=H1Transport()) as client:
             return await client.head(server.url)
 
     assert asyncio.run(request()).headers["content-length"] == "999"
@@ -58,7 +58,7 @@ def test_a_name_with_several_addresses_finds_the_one_that_answers(kind: Kind) ->
     """`localhost` may be ::1 first, where nobody listens."""
 
     async def request() -> int:
-        async with serving(echo) as server, httpx.AsyncClient(transport=Wire()) as client:
+        async with serving(echo) as server, httpx.AsyncClient(transport=H1Transport()) as client:
             return (await client.get(server.url.replace("127.0.0.1", "localhost"))).status_code
 
     assert kind.run(request()) == 200
@@ -66,7 +66,7 @@ def test_a_name_with_several_addresses_finds_the_one_that_answers(kind: Kind) ->
 
 def test_another_origin_gets_another_connection() -> None:
     async def requests() -> list[int]:
-        async with serving(echo) as one, serving(echo) as two, httpx.AsyncClient(transport=Wire()) as client:
+        async with serving(echo) as one, serving(echo) as two, httpx.AsyncClient(transport=H1Transport()) as client:
             for server in (one, two, two):
                 await client.get(server.url)
             return [one.connections, two.connections]
@@ -76,7 +76,7 @@ def test_another_origin_gets_another_connection() -> None:
 
 def test_two_requests_at_once_are_a_bug() -> None:
     async def requests() -> None:
-        async with serving(echo) as server, Wire() as wire:
+        async with serving(echo) as server, H1Transport() as wire:
             request = httpx.Request("GET", server.url)
             response = await wire.handle_async_request(request)
             with pytest.raises(RuntimeError, match="one exchange at a time"):
@@ -91,7 +91,7 @@ def test_timeouts_are_httpx_exceptions() -> None:
         await peer.hang()
 
     async def request() -> None:
-        async with serving(silent) as server, httpx.AsyncClient(transport=Wire(), timeout=0.1) as client:
+        async with serving(silent) as server, httpx.AsyncClient(transport=H1Transport(), timeout=0.1) as client:
             await client.get(server.url)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -100,7 +100,7 @@ def test_timeouts_are_httpx_exceptions() -> None:
 
 def test_an_address_that_is_none_is_refused() -> None:
     async def request() -> None:
-        async with httpx.AsyncClient(transport=Wire()) as client:
+        async with httpx.AsyncClient(transport=H1Transport()) as client:
             await client.get("ftp://127.0.0.1/")
 
     with pytest.raises(httpx.UnsupportedProtocol):
@@ -121,7 +121,7 @@ def test_a_server_faster_than_its_reader_is_held_back(kind: Kind) -> None:
                 await peer.send(chunk(b"x" * HIGH_WATER))
                 sent += 1
 
-        async with serving(flood) as server, Wire() as wire:
+        async with serving(flood) as server, H1Transport() as wire:
             response = await wire.handle_async_request(httpx.Request("GET", server.url))
             before = -1
             while sent > before:  # until it makes no progress
@@ -147,13 +147,13 @@ def over_tls(kind: Kind, server_context: ssl.SSLContext, trusted: Path | None) -
     context = ssl.create_default_context(cafile=trusted)
 
     def open_transport(target: Target) -> httpx.AsyncBaseTransport:
-        return httpx.AsyncHTTPTransport(verify=context) if kind.name == "httpx" else Wire(context)
+        return httpx.AsyncHTTPTransport(verify=context) if kind.name == "httpx" else H1Transport(context)
 
     async def answer(request: Received, peer: Peer) -> None:
         await peer.send(whole(COMPLETION))
 
     async def attempt() -> Response:
-        async with serving(answer, server_context) as server, Http({}, open_transport) as http:
+        async with serving(answer, server_context) as server, HttpClient({}, open_transport) as http:
             return await http(call(server.url, stream=False), Slot())
 
     return kind.run(attempt())

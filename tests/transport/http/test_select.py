@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from harness.model import Response, Target
-from harness.transport.http.client import Http
-from harness.transport.http.h1_transport import Wire
+from harness.transport.http.client import HttpClient
+from harness.transport.http.h1_transport import H1Transport
 from harness.transport.http.select import open_transport, proxy_for
 from harness.transport.middleware.slots import Slot
 from tests.transport.calling import call
@@ -45,7 +45,7 @@ def test_all_proxy_is_for_everything_that_has_none_of_its_own() -> None:
 def test_loopback_goes_direct_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """N11: the proxy named here does not exist."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert isinstance(open_transport(Target("t", "openai", "m", "a", "http://127.0.0.1:8000/v1")), Wire)
+    assert isinstance(open_transport(Target("t", "openai", "m", "a", "http://127.0.0.1:8000/v1")), H1Transport)
 
 
 def test_another_host_is_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_another_host_is_reached_through_the_proxy(monkeypatch: pytest.MonkeyPat
         await peer.send(whole(COMPLETION))
 
     async def attempt() -> tuple[Response, Received]:
-        async with serving(proxy) as server, Http({}) as http:
+        async with serving(proxy) as server, HttpClient({}) as http:
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
             return await http(call("http://nosuch.invalid/v1", stream=False), Slot()), server.received[0]
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.transport.http.sse import EventTooLargeError, Reader
+from harness.transport.http.sse import EventReader, EventTooLargeError
 
 
 def read(*chunks: bytes) -> list[tuple[str, bytes]]:
-    reader = Reader()
+    reader = EventReader()
     return [event for chunk in chunks for event in reader.feed(chunk)] + reader.close()
 
 
@@ -83,7 +83,7 @@ def test_any_split_gives_the_same_events(stream: bytes, data: st.DataObject) -> 
 
 @pytest.mark.parametrize("chunk", [b"x" * 1000, b"data: " + b"x" * 90 + b"\n"])
 def test_a_line_or_an_event_without_end_is_refused(chunk: bytes) -> None:
-    reader = Reader(max_event=4096)
+    reader = EventReader(max_event=4096)
     with pytest.raises(EventTooLargeError, match="longer than 4096 bytes"):
         for _ in range(100):
             reader.feed(chunk)

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from harness.errors import ExitCode
 from harness.model import Response
 from harness.runs.folder import read_records
-from harness.transport.http.client import Http
+from harness.transport.http.client import HttpClient
 from harness.transport.middleware.limit import Limit
-from harness.transport.middleware.model_check import Vouching
+from harness.transport.middleware.model_check import ModelCheck
 from harness.transport.middleware.slots import Slot
 from tests.faults.rows import background, write_suite
 from tests.support import Command
@@ -30,8 +30,8 @@ def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Respo
         await peer.send(whole(COMPLETION.replace(b"tiny-1", model)))
 
     async def work() -> list[Response]:
-        async with serving(answer) as server, Http({}) as http:
-            limit = Limit(Vouching(said.append, refuse=refuse).layer(http), tokens=lambda call: 1)
+        async with serving(answer) as server, HttpClient({}) as http:
+            limit = Limit(ModelCheck(said.append, refuse=refuse).layer(http), tokens=lambda call: 1)
             return await sending(limit, *[call(server.url, stream=False)] * times)
 
     return asyncio.run(work()), said
@@ -55,10 +55,10 @@ def test_another_name_of_the_same_model_is_none(model: bytes) -> None:
 def test_a_deployments_name_says_nothing() -> None:
     async def work() -> tuple[Response, list[str]]:
         said: list[str] = []
-        async with serving(lambda request, peer: peer.send(whole(COMPLETION))) as server, Http({}) as http:
+        async with serving(lambda request, peer: peer.send(whole(COMPLETION))) as server, HttpClient({}) as http:
             one = call(server.url, stream=False)
             azure = replace(one, target=replace(one.target, provider="azure", model="my-deployment"))
-            return await Vouching(said.append, refuse=True).layer(http)(azure, Slot()), said
+            return await ModelCheck(said.append, refuse=True).layer(http)(azure, Slot()), said
 
     response, said = asyncio.run(work())
     assert (response.model, response.error, said) == ("tiny-1", None, [])

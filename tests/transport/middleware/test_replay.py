@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.model import Attempt, Call, Cost, Error, Exchange, Marks, Message, Response, Target, ToolCall, Wire
-from harness.transport.middleware.replay import Replay, Stored, replay_key, stored
+from harness.model import Attempt, Call, Cost, EncodedRequest, Error, Exchange, Marks, Message, Response, Target, ToolCall
+from harness.transport.middleware.replay import Replay, StoredExchange, replay_key, stored
 from tests.transport.simulated import calling, ok
 
 CALL = calling()
@@ -28,7 +28,7 @@ class Live:
         return ok("live")
 
 
-def replaying(exchanges: list[Stored], *calls: Call, **options: Any) -> tuple[list[str], Replay]:
+def replaying(exchanges: list[StoredExchange], *calls: Call, **options: Any) -> tuple[list[str], Replay]:
     """The texts of the answers to `calls`, one after the other."""
     layer = Replay(Live(), exchanges, **options)
 
@@ -109,7 +109,7 @@ def test_neighbouring_fields_do_not_run_together(one: tuple[str, str, str], othe
 
 
 def test_a_stored_answer_is_used_once_and_flagged() -> None:
-    layer = Replay(Live(), [Stored("run-1", CALL, ok("stored"))])
+    layer = Replay(Live(), [StoredExchange("run-1", CALL, ok("stored"))])
 
     async def work() -> list[Response]:
         return [await layer(CALL), await layer(CALL)]
@@ -122,20 +122,20 @@ def test_a_stored_answer_is_used_once_and_flagged() -> None:
 
 
 def test_three_votes_stay_three() -> None:
-    votes = [Stored("run-1", replace(CALL, position=f"g0.{place}"), ok(f"vote {place}")) for place in range(3)]
+    votes = [StoredExchange("run-1", replace(CALL, position=f"g0.{place}"), ok(f"vote {place}")) for place in range(3)]
     texts, _ = replaying(votes, *[replace(CALL, position=f"g0.{place}") for place in range(3)])
     assert texts == ["vote 0", "vote 1", "vote 2"]
 
 
 def test_the_same_trials_answer_is_used_first() -> None:
-    exchanges = [Stored("run-1", replace(CALL, key=key), ok(key)) for key in ("a", "b", "c")]
+    exchanges = [StoredExchange("run-1", replace(CALL, key=key), ok(key)) for key in ("a", "b", "c")]
     texts, _ = replaying(exchanges, *[replace(CALL, key=key) for key in ("c", "a", "x", "y")])
     assert texts == ["c", "a", "b", "live"]
 
 
 def test_repeats_do_not_share_an_answer() -> None:
     """C02."""
-    texts, _ = replaying([Stored("run-1", CALL, ok("stored"))], *[replace(CALL, repeat=repeat) for repeat in (1, 2, 0)])
+    texts, _ = replaying([StoredExchange("run-1", CALL, ok("stored"))], *[replace(CALL, repeat=repeat) for repeat in (1, 2, 0)])
     assert texts == ["live", "live", "stored"]
 
 
@@ -156,12 +156,12 @@ TOOL_CALL = Response(Message("assistant", tool_calls=(ToolCall("1", "f", "{}"),)
 )
 def test_only_complete_answers_are_used(response: Response, used: bool) -> None:
     """C03."""
-    _, layer = replaying([Stored("run-1", CALL, response)], CALL)
+    _, layer = replaying([StoredExchange("run-1", CALL, response)], CALL)
     assert layer.reused == used
 
 
 def test_a_response_that_was_itself_replayed_names_its_origin() -> None:
-    layer = Replay(Live(), [Stored("run-2", CALL, replace(ok(), replayed="run-1"))])
+    layer = Replay(Live(), [StoredExchange("run-2", CALL, replace(ok(), replayed="run-1"))])
     assert asyncio.run(_one(layer, CALL)).replayed == "run-1"
 
 
@@ -175,18 +175,18 @@ async def _one(layer: Replay, call: Call) -> Response:
 def test_a_resumed_run_takes_its_own_back_as_it_is() -> None:
     refused = Response(error=Error("provider", "bad_request", "no"))
     for own in (ok("mine"), ok(""), refused):
-        layer = Replay(Live(), [Stored("run-1", CALL, own)], own="run-1")
+        layer = Replay(Live(), [StoredExchange("run-1", CALL, own)], own="run-1")
         assert asyncio.run(_one(layer, CALL)) is own
 
 
 def test_what_a_resumed_run_owes_is_sent_again() -> None:
     owed = Response(error=Error("provider", "overloaded", "no", retryable=True))
-    texts, _ = replaying([Stored("run-1", CALL, owed)], CALL, own="run-1")
+    texts, _ = replaying([StoredExchange("run-1", CALL, owed)], CALL, own="run-1")
     assert texts == ["live"]
 
 
 def test_a_resumed_runs_answer_belongs_to_its_own_trial() -> None:
-    texts, _ = replaying([Stored("run-1", CALL, ok("mine"))], replace(CALL, key="other"), CALL, own="run-1")
+    texts, _ = replaying([StoredExchange("run-1", CALL, ok("mine"))], replace(CALL, key="other"), CALL, own="run-1")
     assert texts == ["live", "mine"]
 
 
@@ -220,5 +220,5 @@ def test_an_exchange_nobody_could_send_today_answers_nothing() -> None:
 
 def test_marks_and_wire_are_what_they_were() -> None:
     kept = Response(Message("assistant", "x"), attempts=(Attempt(Marks(sent=5, done=9), 200),))
-    assert isinstance(CALL.wire, Wire)
-    assert asyncio.run(_one(Replay(Live(), [Stored("r", CALL, kept)]), CALL)).marks == Marks(sent=5, done=9)
+    assert isinstance(CALL.wire, EncodedRequest)
+    assert asyncio.run(_one(Replay(Live(), [StoredExchange("r", CALL, kept)]), CALL)).marks == Marks(sent=5, done=9)
