@@ -97,3 +97,8 @@ def shown_path(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return os.fspath(path)
+
+
+def quoted(text: str, limit: int = 120) -> str:
+    """`text` for a reason: in quotes, its white space visible, and not longer than `limit` characters."""
+    return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

@@ -20,10 +20,10 @@ from harness import registry
 from harness.engine.batch_answers import lost, responses
 from harness.engine.progress import Progress
 from harness.model import Batch, Call, Cost, Error, Request, Response, Target
+from harness.model.error_kinds import TARGET_KINDS
 from harness.pricing.tokens import estimate_request
 from harness.providers.base import BatchFormat, Batching, BatchReport
 from harness.runs.records import BatchLine
-from harness.runs.resume_state import TARGET_KINDS
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send

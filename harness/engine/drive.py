@@ -16,9 +16,6 @@ from harness.runs.records import ExchangeLine, Line, ToolLine
 
 T = TypeVar("T")
 
-FIRST = "t0"
-"""The position of what a trial asks first."""
-
 CallTool: TypeAlias = Callable[[ToolCall | FunctionCall], Awaitable[ToolResult]]
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.engine.drive import FIRST, CallTool, Journal, drive
+from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.progress import Progress, Tally
 from harness.engine.scheduler import closed_loop
 from harness.engine.structured_output import UNFORMED, formed
 from harness.errors import StoreError
-from harness.flows.base import TARGET, AskFailed, RoleTarget
+from harness.flows.base import FIRST, TARGET, AskFailed, RoleTarget
 from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
 from harness.model import (
     Call,
@@ -35,9 +35,9 @@ from harness.model import (
     Trial,
     dollars,
 )
+from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
 from harness.runs.records import Line
-from harness.runs.resume_state import TARGET_KINDS
-from harness.transport.middleware.stop import INTERRUPTED, Stop
+from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
 
 

@@ -21,6 +21,9 @@ from harness.model import Request, Response, Target, ToolCall
 
 T = TypeVar("T")
 
+FIRST = "t0"
+"""The position of what a trial asks first."""
+
 TARGET = "target"
 
 

@@ -66,11 +66,6 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def quoted(text: str, limit: int = 120) -> str:
-    """`text` for a reason: in quotes, its white space visible, and not longer than `limit` characters."""
-    return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"
-
-
 def content_of(result: ToolResult) -> Any:
     """The value of a tool call a grader made. Raises GraderError where there is none."""
     if result.error is not None:

@@ -16,9 +16,10 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from harness.config.diagnostics import quoted
 from harness.config.templates import TemplateError, render_arguments, templates_in
 from harness.flows.base import AskFailed, Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict, quoted
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
 from harness.model import Error, Grade
 from harness.registry import load
 

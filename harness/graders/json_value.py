@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 from pydantic import Field
 
+from harness.config.diagnostics import quoted
 from harness.config.units import Flag
-from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted, text_of
+from harness.graders.base import Answer, Arguments, GraderType, Verdict, text_of
 
 _FENCE = "```"
 

@@ -17,10 +17,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from harness.config.diagnostics import quoted
 from harness.config.sampling import Parameters, of_a_helper
 from harness.flows.base import Ask, Flow
 from harness.flows.untrusted_text import fenced, transcript, written
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict, quoted
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict
 from harness.model import Message, Request, Response, ResponseFormat
 
 JUDGE = "judge"

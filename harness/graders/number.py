@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import re2
 from pydantic import Field, PlainValidator
 
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, quoted, text_of
-from harness.graders.regex import searchable
+from harness.config.diagnostics import quoted
+from harness.config.patterns import searchable
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, text_of
 
 _TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
 _NUMBER = re2.compile(

@@ -12,8 +12,9 @@ from typing import Any
 from msgspec.structs import asdict
 from pydantic import Field, field_validator
 
+from harness.config.diagnostics import quoted
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, content_of, quoted
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, content_of
 from harness.model import Message, ToolCall
 
 PYTHON_TOOL = "python:"

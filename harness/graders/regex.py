@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from functools import lru_cache
-from typing import Any
 
-import re2
 from pydantic import Field, model_validator
 
+from harness.config.diagnostics import quoted
+from harness.config.patterns import linear, searchable
 from harness.config.units import Flag
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, content_of, quoted
+from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, content_of
 from harness.model import ToolCall
 
 REGEX_TOOL = "regex"
@@ -39,28 +38,6 @@ class Pattern(Arguments):
         if linear(self.pattern, self.ignore_case) is None:
             _check_python(self.pattern)
         return self
-
-
-@lru_cache(1_024)
-def linear(pattern: str, ignore_case: bool = False) -> Any:
-    """The pattern compiled by RE2, None where RE2 cannot express it."""
-    options = re2.Options()
-    options.log_errors = False
-    options.case_sensitive = not ignore_case
-    try:
-        return re2.compile(pattern, options)
-    except (re2.error, UnicodeEncodeError):
-        return None
-
-
-def searchable(text: str) -> str | bytes:
-    """`text` as RE2 takes it: without the newline at its end, lone surrogates replaced."""
-    text = text.removesuffix("\n")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="replace")
-    return text
 
 
 def _check_python(pattern: str) -> None:

@@ -1,99 +1,15 @@
-"""The json_schema grader: does the answer's JSON fit a schema (Draft 2020-12)?
-
-The schema is trusted as far as the suite is, the answer not at all: patterns go through RE2, so that no answer can make them
-slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is ever fetched from anywhere. `multipleOf` goes by
-the decimal digits, as JSON does: 19.99 is a multiple of 0.01, which it is not in binary.
-"""
+"""The json_schema grader: does the answer's JSON fit a schema (Draft 2020-12)?"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from fractions import Fraction
-from functools import cached_property, lru_cache
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
-from jsonschema.validators import extend
 from pydantic import Field, field_validator
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
+from harness.config.json_validation import check_schema, find_misfit
 from harness.config.units import Flag
-from harness.graders.base import Answer, Arguments, GraderType, Verdict, quoted
+from harness.graders.base import Answer, Arguments, GraderType, Verdict
 from harness.graders.json_value import NotJSONError, parse
-from harness.graders.regex import linear, searchable
-
-_DATA = ("const", "default", "enum", "examples")
-"""Keywords whose values are data, not schemas."""
-_REFERENCES = ("$ref", "$dynamicRef")
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return linear(pattern).search(searchable(text)) is not None
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not _matches(pattern, instance):
-        yield ValidationError(f"{quoted(instance)} does not match {quoted(pattern)}")
-
-
-def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if not isinstance(instance, dict):
-        return
-    for pattern, subschema in patterns.items():
-        for key in [key for key in instance if _matches(pattern, key)]:
-            yield from validator.descend(instance[key], subschema, path=key, schema_path=pattern)
-
-
-def _additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if not isinstance(instance, dict):
-        return
-    patterns = tuple(schema.get("patternProperties", ()))
-    for key in [key for key in instance if key not in schema.get("properties", ())]:
-        if any(_matches(pattern, key) for pattern in patterns):
-            continue
-        if additional is False:
-            yield ValidationError(f"the key {quoted(key)} is not allowed")
-        else:
-            yield from validator.descend(instance[key], additional, path=key)
-
-
-def _unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if unique and isinstance(instance, list) and len({_hashable(item) for item in instance}) < len(instance):
-        yield ValidationError("the list has an item twice")
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return frozenset((key, _hashable(item)) for key, item in value.items())
-    if isinstance(value, list):
-        return tuple(map(_hashable, value))
-    return ("bool", value) if isinstance(value, bool) else value
-
-
-def _multiple_of(validator: Any, divisor: float, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if validator.is_type(instance, "number") and not _is_multiple(instance, divisor):
-        yield ValidationError(f"{quoted(str(instance))} is not a multiple of {divisor}")
-
-
-def _is_multiple(number: float, divisor: float) -> bool:
-    try:
-        return Fraction(str(number)) % Fraction(str(divisor)) == 0
-    except ValueError:  # 1e999 is read as infinity
-        return False
-
-
-_Validator: Any = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
-        "uniqueItems": _unique_items,
-        "multipleOf": _multiple_of,
-    },
-)
 
 
 class Schema(Arguments):
@@ -107,81 +23,8 @@ class Schema(Arguments):
     @field_validator("document")
     @classmethod
     def _usable(cls, schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as invalid:
-            raise ValueError(f"not a JSON Schema: {invalid.json_path}: {invalid.message}") from None
-        if isinstance(schema, dict) and schema and not schema.keys() & _Validator.VALIDATORS.keys():
-            raise ValueError(f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything would fit")
-        for keyword, value in _keywords(schema):
-            _check(keyword, value)
-        _check_references(schema)
+        check_schema(schema)
         return schema
-
-    @cached_property
-    def validator(self) -> Any:
-        """Checks values against the schema; its registry is empty, so that there is nothing a `$ref` could fetch."""
-        return _Validator(self.document, registry=Registry())
-
-    def misfit(self, value: Any) -> str | None:
-        """Where `value` does not fit and why, as `$.path: reason`; None where it fits."""
-        try:
-            error = next(self.validator.iter_errors(value), None)
-        except RecursionError:
-            return "$: nested too deeply"
-        return None if error is None else f"{error.json_path}: {error.message}"
-
-
-def misfit(schema: Mapping[str, Any], value: Any) -> str | None:
-    """`Schema.misfit` for a schema that was checked when the suite was read."""
-    return _built(json.dumps(schema, default=str)).misfit(value)
-
-
-@lru_cache(maxsize=256)
-def _built(schema: str) -> Schema:
-    return Schema(schema=json.loads(schema))
-
-
-def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(schema, dict):
-        for keyword, value in schema.items():
-            yield keyword, value
-            if keyword not in _DATA:
-                yield from _keywords(value)
-    elif isinstance(schema, list):
-        for item in schema:
-            yield from _keywords(item)
-
-
-def _check(keyword: str, value: Any) -> None:
-    """Raises ValueError for what this grader could only do unsafely."""
-    if keyword in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
-        raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
-    if keyword == "unevaluatedProperties":
-        raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
-    for pattern in _patterns(keyword, value):
-        if linear(pattern) is None:
-            raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
-
-
-def _check_references(schema: dict[str, Any] | bool) -> None:
-    """Raises ValueError where a reference leads nowhere, or only to itself."""
-    validator = _Validator(schema, registry=Registry())
-    for keyword, target in _keywords(schema):
-        if keyword not in _REFERENCES or not isinstance(target, str):
-            continue
-        try:
-            validator.evolve(schema={keyword: target}).is_valid(None)
-        except Unresolvable:
-            raise ValueError(f"{keyword} {target!r} points at nothing in the schema") from None
-        except RecursionError:
-            raise ValueError(f"{keyword} {target!r} leads back to itself without end") from None
-
-
-def _patterns(keyword: str, value: Any) -> Iterable[str]:
-    if keyword == "patternProperties" and isinstance(value, dict):
-        return value
-    return (value,) if keyword == "pattern" and isinstance(value, str) else ()
 
 
 def _json_schema(arguments: Schema, answer: Answer) -> Verdict:
@@ -189,7 +32,7 @@ def _json_schema(arguments: Schema, answer: Answer) -> Verdict:
         value = parse(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
-    misfit = arguments.misfit(value)
+    misfit = find_misfit(arguments.document, value)
     return Verdict(misfit is None, misfit or "")
 
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from harness.config.diagnostics import quoted
 from harness.config.units import Flag
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, quoted, text_of
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, text_of
 
 
 class TextFolding(Arguments):

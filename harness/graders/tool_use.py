@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from harness.config.diagnostics import quoted
 from harness.config.units import Flag, Whole
-from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, GraderType, Verdict, quoted
+from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, GraderType, Verdict
 from harness.model import ToolCall
 
 Match = Literal["subset", "in_order", "any_order", "exact"]

@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.engine.drive import FIRST
+from harness.flows.base import FIRST
 from harness.model import Error, Exchange, Record, ToolResult
+from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
 from harness.runs.folder import RECORDS, Damage, read_lines
 from harness.runs.records import BatchLine, ExchangeLine, Line, ToolLine
-from harness.transport.http.reachability import UNREACHABLE
-from harness.transport.middleware.model_check import MODEL_MISMATCH
-from harness.transport.middleware.stop import INTERRUPTED
-
-TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted", MODEL_MISMATCH, UNREACHABLE})
-"""Error kinds that say something of the target and nothing of the trial: every trial would meet them."""
 
 
 class FinalKeys:

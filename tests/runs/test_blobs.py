@@ -80,8 +80,8 @@ def test_a_run_without_large_images_has_no_folder_for_them(tmp_path: Path) -> No
 def test_a_kill_between_image_and_line_leaves_a_whole_image_and_no_line(tmp_path: Path) -> None:
     script = (
         "import asyncio, os, signal, sys; from pathlib import Path\n"
-        "sys.path[:0] = sys.argv[2:]; from test_blobs import LARGE, Redactor, Store, record\n"
-        "class Dying(Store):\n"
+        "sys.path[:0] = sys.argv[2:]; from test_blobs import LARGE, Redactor, RunWriter, record\n"
+        "class Dying(RunWriter):\n"
         "    def _write(self, content): os.kill(os.getpid(), signal.SIGKILL)\n"
         "async def die():\n"
         "    async with Dying(Path(sys.argv[1]), Redactor({})) as store: store.append(record(LARGE))\n"
@@ -101,12 +101,12 @@ def test_a_kill_between_image_and_line_leaves_a_whole_image_and_no_line(tmp_path
 def test_a_full_disk_refuses_the_image_before_its_line(tmp_path: Path) -> None:
     script = (
         "import asyncio, resource, signal, sys; from pathlib import Path\n"
-        "sys.path[:0] = sys.argv[2:]; from test_blobs import LARGE, SMALL, Redactor, Store, record\n"
+        "sys.path[:0] = sys.argv[2:]; from test_blobs import LARGE, SMALL, Redactor, RunWriter, record\n"
         "from harness.errors import StoreError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
         "async def fill():\n"
-        "    async with Store(Path(sys.argv[1]), Redactor({})) as store:\n"
+        "    async with RunWriter(Path(sys.argv[1]), Redactor({})) as store:\n"
         "        store.append(record(SMALL)); store.append(record(LARGE))\n"
         "try:\n    asyncio.run(fill())\n"
         "except StoreError as full:\n    print(full)"

@@ -91,10 +91,10 @@ def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) 
 
 def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
     script = (
-        "import asyncio, os, signal, sys; from pathlib import Path; from harness.runs.writer import Store\n"
+        "import asyncio, os, signal, sys; from pathlib import Path; from harness.runs.writer import RunWriter\n"
         "from harness.runs.redaction import Redactor\n"
         "async def hold():\n"
-        "    async with Store(Path(sys.argv[1]), Redactor({})):\n"
+        "    async with RunWriter(Path(sys.argv[1]), Redactor({})):\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(hold())"
     )
@@ -108,11 +108,11 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledge
     line_bytes = len(records.encode(record(1)))
     script = (
         "import asyncio, resource, signal, sys; from pathlib import Path\n"
-        "sys.path.insert(0, sys.argv[2]); from test_store import record, Store, StoreError, Redactor\n"
+        "sys.path.insert(0, sys.argv[2]); from test_writer import record, RunWriter, StoreError, Redactor\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))\n"
         "async def fill():\n"
-        "    async with Store(Path(sys.argv[1]), Redactor({})) as store:\n"
+        "    async with RunWriter(Path(sys.argv[1]), Redactor({})) as store:\n"
         "        for number in range(1, 100):\n"
         "            store.append(record(number)); print(number, flush=True)\n"
         "try:\n    asyncio.run(fill())\n"

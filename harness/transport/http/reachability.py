@@ -10,10 +10,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from harness.model import Error
+from harness.model.error_kinds import UNREACHABLE
 
 GIVEN_UP_AFTER = 60.0
 """Seconds."""
-UNREACHABLE = "unreachable"
 
 _UNCONNECTED = frozenset({"connect", "dns", "timeout_connect"})
 

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from harness.model import Call, Error, Response, Target
+from harness.model.error_kinds import MODEL_MISMATCH
 from harness.providers.served_model import OWN_NAMES, is_served
 from harness.transport.middleware.limit import SendOnSlot
 from harness.transport.middleware.slots import Slot
-
-MODEL_MISMATCH = "model_mismatch"
 
 
 class ModelCheck:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 
 from harness.model import Call, Response
+from harness.model.error_kinds import INTERRUPTED
 from harness.transport.middleware.limit import SendOnSlot
 from harness.transport.middleware.slots import Slot
 from harness.transport.send import Send, refusal
-
-INTERRUPTED = "interrupted"
 
 
 class _Interrupted(Exception):

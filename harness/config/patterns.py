@@ -1,0 +1,30 @@
+"""Regular expressions in time linear in the text, through RE2."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+
+@lru_cache(1_024)
+def linear(pattern: str, ignore_case: bool = False) -> Any:
+    """The pattern compiled by RE2, None where RE2 cannot express it."""
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not ignore_case
+    try:
+        return re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError):
+        return None
+
+
+def searchable(text: str) -> str | bytes:
+    """`text` as RE2 takes it: without the newline at its end, lone surrogates replaced."""
+    text = text.removesuffix("\n")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")
+    return text
