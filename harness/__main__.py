@@ -16,32 +16,32 @@ def main() -> None:
 
         app()
     except HarnessError as error:
-        _say(f"error: {error}")
+        _print_error(f"error: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _interrupted()
+        _exit_interrupted()
     except Exception as error:  # noqa: BLE001 — the last resort: a bug is shown whole
-        if _is_of_interrupt(error):
-            _interrupted()
+        if _is_caused_by_interrupt(error):
+            _exit_interrupted()
         import traceback  # noqa: PLC0415 — only a bug needs it
 
         traceback.print_exc()
-        _say("this is a bug in evalharness; please report it with the lines above")
+        _print_error("this is a bug in evalharness; please report it with the lines above")
         sys.exit(ExitCode.BUG)
 
 
-def _interrupted() -> NoReturn:
-    _say("interrupted; what is recorded stays: `harness resume` goes on with a run, `harness report` reports on it")
+def _exit_interrupted() -> NoReturn:
+    _print_error("interrupted; what is recorded stays: `harness resume` goes on with a run, `harness report` reports on it")
     sys.exit(ExitCode.INTERRUPTED)
 
 
-def _is_of_interrupt(error: BaseException) -> bool:
+def _is_caused_by_interrupt(error: BaseException) -> bool:
     """Whether an interrupt is behind it: compiled modules turn one that comes while they are imported into an ImportError."""
     cause = error.__cause__ or error.__context__
-    return isinstance(error, KeyboardInterrupt) or (cause is not None and _is_of_interrupt(cause))
+    return isinstance(error, KeyboardInterrupt) or (cause is not None and _is_caused_by_interrupt(cause))
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     """Print a line for a person, who may have gone; servers' words may be in it."""
     from harness.reporters.escape import escape_for  # noqa: PLC0415 — only what goes wrong needs it
 

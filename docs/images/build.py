@@ -22,7 +22,7 @@ from rich.text import Text
 
 import harness
 from harness.app.init import write_workspace
-from harness.cli.display import LiveDisplay, conclusion
+from harness.cli.display import LiveDisplay, conclusion_text
 from harness.engine.progress import Progress
 from harness.reporters.console import WIDTH, console_report
 
@@ -89,7 +89,7 @@ def example(readme: str) -> str:
     if suite is None:
         raise SystemExit(f"{README}: no suite named support in a yaml fence")
     Path(EXAMPLE).write_text(suite[0], "utf-8")
-    return conclusion(harness.run(EXAMPLE, out=EXAMPLE_RUN)) + "\n"
+    return conclusion_text(harness.run(EXAMPLE, out=EXAMPLE_RUN)) + "\n"
 
 
 def shortened(report: str) -> str:

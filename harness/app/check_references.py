@@ -18,30 +18,30 @@ from harness.model import Error, Exchange, Grade, Request, Response
 from harness.suite import Case, Eval, Suite
 
 
-def check_gold(suite: Suite) -> int:
+def check_references(suite: Suite) -> int:
     """How many cases expect something. Raises SuiteError naming each whose own expected answer would not pass."""
-    return asyncio.run(_checked(suite))
+    return asyncio.run(_check_references(suite))
 
 
-async def _checked(suite: Suite) -> int:
+async def _check_references(suite: Suite) -> int:
     problems: list[Problem] = []
     checked = 0
     async with Pool() as pool:
         for evaluation, case in ((each, case) for each in suite.evals for case in each.cases):
-            failing = await drive(_gold(evaluation, case), _ask_nobody, pool.call, Journal("", 0, "", _keep_nothing))
+            failing = await drive(_grade_reference(evaluation, case), _ask_nobody, pool.call, Journal("", 0, "", _discard))
             checked += case.expected is not None
-            problems += [_problem(suite, evaluation, case, grade) for grade in failing]
+            problems += [_reference_problem(suite, evaluation, case, grade) for grade in failing]
     if problems:
         raise SuiteError(problems)
     return checked
 
 
-def _gold(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
+def _grade_reference(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
     graders = build(case.graders if case.graders is not None else evaluation.graders)
     return grade_reference_answer(graders, case.expected, case.vars)
 
 
-def _problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Problem:
+def _reference_problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Problem:
     said = grade.error.message if grade.error else grade.reason
     return Problem(
         f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader {grade.name!r}: {said}",
@@ -55,5 +55,5 @@ async def _ask_nobody(role: str, request: Request, position: str, helper: str | 
     return Exchange(position, role, helper or "", request, nobody)
 
 
-def _keep_nothing(line: object) -> None:
+def _discard(line: object) -> None:
     """Gold answers leave no records."""

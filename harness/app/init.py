@@ -19,15 +19,15 @@ def write_workspace(folder: Path) -> Iterator[Path]:
         raise UsageError(f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty folder")
     try:
         for name in FOLDERS:
-            shutil.copytree(_source() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(_starter_folder() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
             yield folder / name
         (folder / "reports" / "baselines").mkdir(parents=True, exist_ok=True)
-        yield from _ignore(folder / ".gitignore")
+        yield from _extend_gitignore(folder / ".gitignore")
     except OSError as refused:
         raise StoreError(f"{folder}: cannot be written: {refused.strerror or refused}") from refused
 
 
-def _ignore(path: Path) -> Iterator[Path]:
+def _extend_gitignore(path: Path) -> Iterator[Path]:
     """Have git pass over what holds answers and API keys; the lines that are there stay as they are."""
     before = path.read_bytes() if path.exists() else b""
     missing = [line for line in IGNORED if line.encode() not in before.splitlines()]
@@ -38,7 +38,7 @@ def _ignore(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _source() -> Path:
+def _starter_folder() -> Path:
     """Where the starter files are: beside this file in an installed package, at the root of a checkout."""
     installed = Path(__file__).with_name("starter")
     return installed if installed.is_dir() else Path(__file__).parents[2]

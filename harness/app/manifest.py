@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.app.prepare import Prepared
+from harness.app.prepare import PreparedRun
 from harness.errors import UsageError
 from harness.model import Manifest, Target
 from harness.suite import Overrides, Suite
@@ -24,10 +24,10 @@ def new_folder(suite: Suite) -> Path:
     return suite.workspace / "reports" / "runs" / suite.name / f"{moment}-{secrets.token_hex(2)}"
 
 
-def new_manifest(ready: Prepared, folder: Path, overrides: Overrides) -> Manifest:
+def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Manifest:
     """What `folder` will say of itself: everything but its sessions."""
     suite = ready.suite
-    commit, dirty = _commit(suite.workspace)
+    commit, dirty = _git_commit(suite.workspace)
     return Manifest(
         id=folder.resolve().name,
         suite=suite.name,
@@ -68,7 +68,7 @@ def _target_facts(target: Target) -> dict[str, Any]:
     }
 
 
-def _commit(folder: Path) -> tuple[str | None, bool]:
+def _git_commit(folder: Path) -> tuple[str | None, bool]:
     """The workspace's git commit, and whether files differ from it; (None, False) where there is no git."""
 
     def git(*words: str) -> str | None:

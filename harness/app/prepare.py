@@ -29,14 +29,14 @@ from harness.plan import Plan, check_identities
 from harness.preflight import (
     check_budget,
     check_context,
-    check_forms,
-    check_helpers,
+    check_features,
     check_images,
     check_mode,
     check_parallel_calls,
+    check_role_targets,
     check_sampling,
-    defaulted,
-    within_open_files,
+    describe_default_limits,
+    fit_open_files,
 )
 from harness.pricing import catalogue
 from harness.providers import capabilities
@@ -64,7 +64,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     """A suite ready to run.
 
     `secrets` are the values of variables named as API keys or in headers; `notes` are for people; `helpers` by name are the
@@ -104,7 +104,7 @@ def capability_table() -> capabilities.CapabilityTable:
 
 
 @contextmanager
-def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[Prepared]:
+def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[PreparedRun]:
     """The suite, resolved; simulators run inside the context.
 
     With `live` unset nothing is started and no variable need be set: enough to plan and to print what would be sent.
@@ -112,29 +112,29 @@ def prepared(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Ite
     """
     with ExitStack() as stack:
         resolver = _Resolver(suite, environment, stack, live=live)
-        targets = tuple(resolver.target(spec) for spec in suite.targets)
-        beside = tuple(map(resolver.target, _beside(suite)))
+        targets = tuple(resolver.resolve_target(spec) for spec in suite.targets)
+        beside = tuple(map(resolver.resolve_target, _role_only_targets(suite)))
         resolver.raise_any()
         check_identities(suite, targets)
-        everyone, notes = within_open_files((*targets, *beside))
+        everyone, notes = fit_open_files((*targets, *beside))
         targets = everyone[: len(targets)]
         table = capability_table().under(suite.abilities)
-        check_forms(suite, targets, table)
+        check_features(suite, targets, table)
         check_mode(suite, targets, table)
         notes += check_images(suite, targets, table)
         check_context(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
         notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
-        notes += defaulted(suite, targets)
+        notes += describe_default_limits(suite, targets)
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
-        helpers = check_helpers(suite, {each.name: each for each in everyone}, table)
+        helpers = check_role_targets(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
         check_budget(plan, helpers.values())
-        yield Prepared(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers, frozenset(resolver.variables))
+        yield PreparedRun(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers, frozenset(resolver.variables))
 
 
-def _beside(suite: Suite) -> list[TargetSpec]:
+def _role_only_targets(suite: Suite) -> list[TargetSpec]:
     """The targets that are asked but not under test."""
     tested = {spec.name for spec in suite.targets}
     return [spec for spec in suite.helpers if spec.name not in tested]
@@ -154,41 +154,45 @@ class _Resolver:
         """Raise SuiteError for all that was wrong with the targets."""
         self._problems.raise_any()
 
-    def target(self, spec: TargetSpec) -> Target:
+    def resolve_target(self, spec: TargetSpec) -> Target:
         """The target of one specification; what is wrong with it is noted."""
         if spec.provider in CALLABLES:
-            return self._here(spec)
-        return self._simulated(spec) if spec.provider == SIMULATOR else self._remote(spec)
+            return self._resolve_local_code(spec)
+        return self._resolve_simulated(spec) if spec.provider == SIMULATOR else self._resolve_remote(spec)
 
-    def _remote(self, spec: TargetSpec) -> Target:
+    def _resolve_remote(self, spec: TargetSpec) -> Target:
         provider: Provider = registry.load("providers", spec.provider)
         address = spec.base_url or provider.default_address
         if address is None:
-            self._note(spec, f": provider {spec.provider!r} needs a `base_url:`")
+            self._add_problem(spec, f": provider {spec.provider!r} needs a `base_url:`")
             address = ""
         key = spec.api_key or (provider.default_api_key_env if spec.base_url is None else None)
         if key is not None:
-            self._secret(key, spec)
-        return self._built(spec, spec.provider, spec.model, address, self._filled(address, spec).rstrip("/"), key)
+            self._read_secret(key, spec)
+        return self._build_target(
+            spec, spec.provider, spec.model, address, self._substitute_variables(address, spec).rstrip("/"), key
+        )
 
-    def _here(self, spec: TargetSpec) -> Target:
+    def _resolve_local_code(self, spec: TargetSpec) -> Target:
         """The user's own code: its address is a hash of its files, so that an edited one is another target."""
         folder = self._suite.path.parent
         for name in spec.env:
-            self._secret(name, spec)
+            self._read_secret(name, spec)
         address = f"{spec.provider}:{digest(spec, folder)}"
-        return replace(self._built(spec, spec.provider, spec.model, address, folder.as_uri(), None), env=tuple(spec.env))
+        return replace(self._build_target(spec, spec.provider, spec.model, address, folder.as_uri(), None), env=tuple(spec.env))
 
-    def _simulated(self, spec: TargetSpec) -> Target:
+    def _resolve_simulated(self, spec: TargetSpec) -> Target:
         options = spec.simulator or SimulatorSpec()
-        base = self._simulator(options, spec)
+        base = self._start_simulator(options, spec)
         model = SIMULATED_MODELS.get(spec.model, spec.model)
         path = SIMULATOR_PATHS[options.api]
-        target = self._built(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
+        target = self._build_target(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
         return replace(target, simulated=True)
 
-    def _built(self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None) -> Target:
-        entry = _entry(provider, model, address)
+    def _build_target(
+        self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None
+    ) -> Target:
+        entry = _catalogue_entry(provider, model, address)
         format_ = registry.load("providers", provider)
         default = format_.default_max_tokens
         return Target(
@@ -198,16 +202,16 @@ class _Resolver:
             address=address,
             base_url=base_url,
             api_key_env=key,
-            headers={name: self._filled(value, spec, secret=True) for name, value in spec.headers.items()},
+            headers={name: self._substitute_variables(value, spec, secret=True) for name, value in spec.headers.items()},
             extra_body=spec.extra_body if spec.functions is None else {"functions": spec.functions_sent(), **spec.extra_body},
             sampling=dict(spec.sampling) if default is None else {"max_tokens": default, **spec.sampling},
-            limits=self._limits(spec),
-            price=_price(spec) or (entry.price if entry else None),
+            limits=self._merge_limits(spec),
+            price=_declared_price(spec) or (entry.price if entry else None),
             context=spec.context or (entry.context if entry else None),
             api_version=spec.api_version or (format_.default_api_version if isinstance(format_, Versioned) else None),
         )
 
-    def _limits(self, spec: TargetSpec) -> Limits:
+    def _merge_limits(self, spec: TargetSpec) -> Limits:
         """The target's own limits, else the suite's `run:`."""
         run, own = self._suite.run, spec.limits
         return Limits(
@@ -218,39 +222,39 @@ class _Resolver:
             timeouts=own.timeout.over(run.timeout) if own.timeout else run.timeout,
         )
 
-    def _filled(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:
+    def _substitute_variables(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:
         """`text` with each `${NAME}` replaced by the variable's value."""
         self.variables.update(_VARIABLE.findall(text))
         if not self._live:
             return text
-        values = {name: self._variable(name, spec) for name in _VARIABLE.findall(text)}
+        values = {name: self._read_variable(name, spec) for name in _VARIABLE.findall(text)}
         if secret:
             self.secrets.update(values)
         return _VARIABLE.sub(lambda match: values[match[1]], text)
 
-    def _secret(self, name: str, spec: TargetSpec) -> None:
+    def _read_secret(self, name: str, spec: TargetSpec) -> None:
         self.variables.add(name)
         if self._live:
-            self.secrets[name] = self._variable(name, spec)
+            self.secrets[name] = self._read_variable(name, spec)
 
-    def _note(self, spec: TargetSpec, message: str) -> None:
+    def _add_problem(self, spec: TargetSpec, message: str) -> None:
         self._problems.add(self._suite.place_of(spec.name), f"target {spec.name!r}{message}")
 
-    def _variable(self, name: str, spec: TargetSpec) -> str:
+    def _read_variable(self, name: str, spec: TargetSpec) -> str:
         value = self._environment.get(name, "")
         if not value:
             how = f"export {name}=…, or put it in a file and name that with --env-file"
-            self._note(spec, f" needs the environment variable {name}, which is not set; {how}")
+            self._add_problem(spec, f" needs the environment variable {name}, which is not set; {how}")
         return value
 
-    def _simulator(self, options: SimulatorSpec, spec: TargetSpec) -> str:
+    def _start_simulator(self, options: SimulatorSpec, spec: TargetSpec) -> str:
         """The base URL of a simulator with these options, started if none runs yet and one is needed."""
         from harness.simulator import start  # noqa: PLC0415 — only where one is used
 
         try:
             config = _simulator_config(options)
         except UsageError as wrong:
-            self._note(spec, f": `simulator:` {wrong}")
+            self._add_problem(spec, f": `simulator:` {wrong}")
             return ""
         if not self._live:
             return "http://simulator"
@@ -272,14 +276,14 @@ def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
     return Config.from_json(json.dumps({name: value for name, value in given.items() if value is not None}))
 
 
-def _entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
+def _catalogue_entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
     """Today's price and limits of a model, where its vendor is known."""
     prices = price_catalogue()
     vendor = prices.seller(provider) if address.startswith(SIMULATOR) else prices.vendor(provider, address)
     return prices.find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 
-def _price(spec: TargetSpec) -> Price | None:
+def _declared_price(spec: TargetSpec) -> Price | None:
     return None if spec.price is None else Price(**spec.price.model_dump(exclude_none=True), source="suite")
 
 
@@ -301,6 +305,6 @@ def read_env_file(path: Path) -> dict[str, str]:
     return variables
 
 
-def environment(env_file: Path | None) -> dict[str, str]:
+def merge_environment(env_file: Path | None) -> dict[str, str]:
     """The process's variables, under those of `env_file`."""
     return {**os.environ, **(read_env_file(env_file) if env_file else {})}

@@ -11,7 +11,7 @@ from typing import Literal
 
 from harness import registry
 from harness.analysis import formatting
-from harness.app.prepare import Prepared, prepared
+from harness.app.prepare import PreparedRun, prepare
 from harness.model import EncodedRequest, Message, Target, Trial
 from harness.model.images import readable
 from harness.providers.base import Provider
@@ -25,41 +25,41 @@ DRY_TRIALS = 2
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 
 
-def validate(path: Path, *, gold: bool = False) -> Iterator[str]:
+def validate_suite(path: Path, *, gold: bool = False) -> Iterator[str]:
     """Check a suite and everything it names; lines for a person. Raises SuiteError with every problem at once."""
     suite = load(path)
-    with prepared(suite, {}, live=False) as ready:
+    with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
-        yield from _asked_besides(ready)
+        yield from _describe_role_targets(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         unset = sorted(name for name in ready.variables if not os.environ.get(name))
         yield from (f"needed to run it, and not set here: {name}" for name in unset)
     if gold:
-        from harness.app.check_references import check_gold  # noqa: PLC0415 — the engine, which only this needs
+        from harness.app.check_references import check_references  # noqa: PLC0415 — the engine, which only this needs
 
-        yield f"{check_gold(suite):,} expected answers pass their own graders"
+        yield f"{check_references(suite):,} expected answers pass their own graders"
     yield "ok"
 
 
 def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     """The arithmetic, then for each target the first prompts as rendered and their exact requests. Nothing is sent."""
     clean = escape_for("terminal")
-    with prepared(load(path, overrides), {}, live=False) as ready:
+    with prepare(load(path, overrides), {}, live=False) as ready:
         yield ready.plan.arithmetic
-        yield from _asked_besides(ready)
+        yield from _describe_role_targets(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         for target in ready.targets:
             provider: Provider = registry.load("providers", target.provider)
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
-                yield _heading(trial)
+                yield _trial_heading(trial)
                 yield from (clean(f"── {message.role}\n{readable(message)}") for message in trial.request.messages)
                 if trial.request.prompt is not None:
                     yield clean(f"── prompt\n{trial.request.prompt}")
-                yield clean(_shortened(_request(target, provider, trial)))
-                yield from map(clean, _later(trial))
+                yield clean(_shorten_base64(_request_text(target, provider, trial)))
+                yield from map(clean, _describe_later_turns(trial))
 
 
-def listing(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
+def list_names(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
     """The names a suite can use, under headings where there are several kinds."""
     kinds: dict[str, Callable[[], list[str]]] = {
         "providers": lambda: [*registry.names("providers"), SIMULATOR],
@@ -72,7 +72,7 @@ def listing(what: Literal["all", "providers", "graders", "targets"], suites: Pat
             yield from (f"  {name}" for name in names())
 
 
-def _later(trial: Trial) -> Iterator[str]:
+def _describe_later_turns(trial: Trial) -> Iterator[str]:
     """How the conversation goes on after the first answer: what is known of it now."""
     goes_on = trial.conversation
     if goes_on is None:
@@ -85,33 +85,33 @@ def _later(trial: Trial) -> Iterator[str]:
         yield f"── then {goes_on.user.target} plays the user: {formatting.plural(goes_on.user.max_turns, 'message')} at most"
 
 
-def _asked_besides(ready: Prepared) -> Iterator[str]:
+def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:
     """The targets that graders and simulated users ask, if any: their requests are in no count of trials."""
     clean = escape_for("terminal")
     for name, helper in ready.helpers.items():
         yield clean(f"asked besides: {name} ({helper.target.provider}, {helper.target.model})")
 
 
-def _shortened(text: str) -> str:
+def _shorten_base64(text: str) -> str:
     """The text with the bytes of images cut: a page of base64 tells nobody anything."""
     return _BASE64.sub(lambda match: f"{match[0][:40]}…[{len(match[0]):,} characters]", text)
 
 
-def _heading(trial: Trial) -> str:
+def _trial_heading(trial: Trial) -> str:
     who = trial.identity
     setting = "".join(f" · {name}={value}" for name, value in who.setting.items())
     return f"\n━━ {who.eval} · {who.case} · {who.prompt} · {who.target}{setting} · repeat {who.repeat} · key {trial.key}"
 
 
-def _request(target: Target, provider: Provider, trial: Trial) -> str:
+def _request_text(target: Target, provider: Provider, trial: Trial) -> str:
     """The request as it would be sent; where the format cannot express it, why nothing would be."""
     try:
-        return _wire_text(target, provider.encode(target, trial.request))
+        return _encoded_request_text(target, provider.encode(target, trial.request))
     except ValueError as inexpressible:
         return f"── no request\nnothing would be sent, and the trial would be an error: {inexpressible}"
 
 
-def _wire_text(target: Target, wire: EncodedRequest) -> str:
+def _encoded_request_text(target: Target, wire: EncodedRequest) -> str:
     headers = [f"{name}: {value}" for name, value in wire.headers]
     if wire.auth:
         headers.append(f"{wire.auth.header}: {wire.auth.prefix}${{{wire.auth.env}}}")

@@ -1,4 +1,4 @@
-"""Run folders -> frames, comparisons and report files; for `harness report` and `show`, for the end of a run, for notebooks."""
+"""Turns run folders into frames and report files: for `harness report`, `harness show`, the end of a run, notebooks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def load_run(path: str | Path) -> Frames:
     return frames([(read_manifest(folder), read_lines(folder / RECORDS))], answer_limit=None)
 
 
-def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
+def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
     """Compare runs and write the report files: of one run into its folder, of several into `out`.
 
     `stopped` are the exit codes of what ended a run before its time. Raises UsageError where a folder holds no run.
@@ -64,8 +64,8 @@ def report(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[E
     names = [manifest.id for manifest in manifests]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"the run {', '.join(twice)} is named more than once; name each run once")
-    comparison = _compared(folders, manifests)
-    folder = out or (folders[0] if len(folders) == 1 else _beside(folders[0]))
+    comparison = _build_report(folders, manifests)
+    folder = out or (folders[0] if len(folders) == 1 else _comparison_folder(folders[0]))
     write_reports(folder, comparison)
     return RunOutcome(folder, comparison, worst([exit_code(comparison, manifest, stopped) for manifest in manifests]))
 
@@ -83,7 +83,7 @@ def write_reports(folder: Path, comparison: Report) -> None:
     _write_parquet(folder / PARQUET, comparison.frames)
 
 
-def show(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:
+def show_case(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:
     """The transcripts of one case's trials, each as last recorded, as text safe for a terminal. Raises UsageError for none."""
     read_manifest(folder)
     cases: set[str] = set()
@@ -93,13 +93,13 @@ def show(folder: Path, case: str, *, prompt: str | None = None, target: str | No
         if record.case == case and prompt in (None, record.prompt) and target in (None, record.target):
             found[record.key] = record
     if not found:
-        raise UsageError(f"{folder}: {_no_record(case, cases)}")
+        raise UsageError(f"{folder}: {_no_record_reason(case, cases)}")
     blobs = Blobs(folder)
-    for record in sorted(found.values(), key=_place):
-        yield "\n".join(_transcript(record, blobs))
+    for record in sorted(found.values(), key=_sort_key):
+        yield "\n".join(_record_lines(record, blobs))
 
 
-def _no_record(case: str, cases: set[str]) -> str:
+def _no_record_reason(case: str, cases: set[str]) -> str:
     if not cases:
         return "the run has no records"
     if case in cases:
@@ -107,11 +107,11 @@ def _no_record(case: str, cases: set[str]) -> str:
     return f"no record of case {case!r}; {suggestion(case, cases)}"
 
 
-def _place(record: Record) -> tuple[str, str, str, str, int]:
+def _sort_key(record: Record) -> tuple[str, str, str, str, int]:
     return record.eval, record.prompt, record.target, json.dumps(record.setting, sort_keys=True), record.repeat
 
 
-def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Report:
+def _build_report(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Report:
     damage = [Damage() for _ in folders]
     runs = [
         (manifest, read_lines(folder / RECORDS, found))
@@ -121,7 +121,7 @@ def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Report:
     warnings = [text for folder, found in zip(folders, damage, strict=True) for text in found.warnings(folder / RECORDS)]
     pictures = Thumbnails({(row.eval, row.case) for row in comparison.cases})
     for folder, manifest in zip(folders, manifests, strict=True):
-        if _shows_images(manifest):
+        if _has_images(manifest):
             pictures.look_into(folder)
     warnings += [f"{sentence}; the report cannot show it" for sentence in pictures.lost]
     rows = [(row, pictures.found.get((row.eval, row.case))) for row in comparison.cases]
@@ -129,12 +129,12 @@ def _compared(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Report:
     return replace(comparison, cases=cases, warnings=(*warnings, *comparison.warnings))
 
 
-def _shows_images(manifest: Manifest) -> bool:
+def _has_images(manifest: Manifest) -> bool:
     """Whether any case of the run shows images."""
     return any(each.get("images") for each in manifest.resolved.get("evals", ()))
 
 
-def _beside(folder: Path) -> Path:
+def _comparison_folder(folder: Path) -> Path:
     """Where the report of several runs goes: `reports/compared` of the workspace, or beside the first run."""
     runs = next((parent for parent in folder.resolve().parents if parent.name == "runs"), None)
     return runs.parent / "compared" if runs else folder.resolve().parent / "compared"
@@ -155,17 +155,17 @@ def _write_parquet(path: Path, tables: Frames) -> None:
         raise StoreError(f"{path}: cannot be written: {refused}") from refused
 
 
-def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
+def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
     clean = escape_for("terminal")
     who = label(record.prompt, record.target, record.setting)
     yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
     before: tuple[Message, ...] = ()
     for exchange in record.exchanges:
         if exchange.role != TARGET:
-            yield clean(f"── {_helped(exchange)}")  # what it says is the target's next message, and shown there
+            yield clean(f"── {_role_line(exchange)}")  # what it says is the target's next message, and shown there
             continue
         whole = blobs.whole(exchange) or exchange
-        yield from _exchange(whole, before)
+        yield from _exchange_lines(whole, before)
         before = whole.request.messages
     if record.parsed is not None:
         yield clean(f"parsed {json.dumps(record.parsed, ensure_ascii=False)}")
@@ -174,12 +174,12 @@ def _transcript(record: Record, blobs: Blobs) -> Iterator[str]:
     if record.error:
         yield clean(f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}")
     for grade in record.grades:
-        yield from _grade(grade)
+        yield from _grade_lines(grade)
     judged = "" if record.grading_cost is None else f" · judges {formatting.dollars(record.grading_cost)}"
     yield clean(f"score {formatting.score(record.score)} · cost {formatting.dollars(record.cost)}{judged}\n")
 
 
-def _grade(grade: Grade) -> Iterator[str]:
+def _grade_lines(grade: Grade) -> Iterator[str]:
     """The verdict, and what a judge said for it word by word; what it was asked is the rubric and what stands above."""
     clean = escape_for("terminal")
     mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
@@ -187,45 +187,45 @@ def _grade(grade: Grade) -> Iterator[str]:
     counts = "" if grade.weight else " (only reports)"
     yield clean(f"grade  {grade.name}{counts}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
     for exchange in grade.exchanges:
-        yield clean(f"       {_helped(exchange)}")
+        yield clean(f"       {_role_line(exchange)}")
 
 
-def _helped(exchange: Exchange) -> str:
+def _role_line(exchange: Exchange) -> str:
     """What a judge or a simulated user said, in one line."""
     return f"{exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}"
 
 
-def _said(message: Message) -> str:
+def _message_text(message: Message) -> str:
     """A message's text, and the calls in it."""
     calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
     text = readable(message)
     return "\n".join([text, *calls] if text or not calls else calls)
 
 
-def _speaker(message: Message) -> str:
+def _speaker_name(message: Message) -> str:
     if message.role != "tool":
         return message.role
     return f"{message.name or 'tool'} {'failed' if message.failed else 'returned'}"
 
 
-def _exchange(exchange: Exchange, before: tuple[Message, ...]) -> Iterator[str]:
+def _exchange_lines(exchange: Exchange, before: tuple[Message, ...]) -> Iterator[str]:
     """What was asked and answered; where it goes on from `before` only what is new, without the answer just shown."""
     clean = escape_for("terminal")
     messages = exchange.request.messages
     goes_on = bool(before) and len(messages) > len(before) and messages[: len(before)] == before
     for message in messages[len(before) + 1 :] if goes_on else messages:
-        yield clean(f"── {_speaker(message)}")
-        yield clean(_said(message))
+        yield clean(f"── {_speaker_name(message)}")
+        yield clean(_message_text(message))
     if exchange.request.prompt is not None:
         yield clean("── prompt")
         yield clean(exchange.request.prompt)
-    yield from _answer(exchange.target, exchange.response)
+    yield from _answer_lines(exchange.target, exchange.response)
 
 
-def _answer(target: str, response: Response) -> Iterator[str]:
+def _answer_lines(target: str, response: Response) -> Iterator[str]:
     """What came, and how; of a failed request, what there is."""
     clean = escape_for("terminal")
-    usage, said = response.usage, _said(response.message) if response.message else ""
+    usage, said = response.usage, _message_text(response.message) if response.message else ""
     nothing = response.error is not None and not said
     end = response.finish_reason or ("" if nothing else "broken off" if response.error else "no finish reason")
     facts: list[str] = [end] if end else []

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
-from harness.app.prepare import Prepared, environment, prepared
+from harness.app.prepare import PreparedRun, merge_environment, prepare
 from harness.engine.batch import MOST_OPEN, BatchAccounting, gathering
 from harness.engine.event_loop import blocking, interruptible
 from harness.engine.loop_monitor import LagMonitor, collector_at_rest
@@ -96,7 +96,7 @@ def run(
     overrides = overrides or Overrides()
     loaded = load(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
-    with prepared(loaded, environment(env_file), live=not replay_only) as ready:
+    with prepare(loaded, merge_environment(env_file), live=not replay_only) as ready:
         job = _RunSession(
             ready, folder, new_manifest(ready, folder, overrides), ResumeState(), display or Silent(), replay, replay_only
         )
@@ -122,7 +122,7 @@ def resume(
     overrides = Overrides.from_json(manifest.options)
     loaded = load(suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget))
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
-    with prepared(loaded, environment(env_file), live=True) as ready:
+    with prepare(loaded, merge_environment(env_file), live=True) as ready:
         owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent(ready))
         ended = blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
     return _outcome(folder, ended)
@@ -142,7 +142,7 @@ class _SessionEnd:
 class _RunSession:
     """One session of a run: everything is checked, then sent and recorded until nothing is owed or something stops it."""
 
-    ready: Prepared
+    ready: PreparedRun
     folder: Path
     manifest: Manifest
     owed: ResumeState
@@ -297,7 +297,7 @@ def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
     )
 
 
-def _spent(ready: Prepared) -> Callable[[Exchange], float]:
+def _spent(ready: PreparedRun) -> Callable[[Exchange], float]:
     """The US dollars an earlier session's exchange counts for; of a judge that is not asked any more, what is known."""
     targets = {target.name: target for target in ready.everyone}
 
@@ -350,7 +350,7 @@ def _outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
             f"left with {ended.progress.total.owed:,} trials owed; every answer acknowledged is kept. "
             f"Go on with: harness resume {folder}"
         )
-    from harness.app.report import report  # noqa: PLC0415 — pandas takes longer to import than many runs to start
+    from harness.app.report import report_runs  # noqa: PLC0415 — pandas takes longer to import than many runs to start
 
     stopped = list(ended.progress.stopped)
     codes = [
@@ -361,4 +361,4 @@ def _outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
     if ended.interrupted:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
-    return dataclasses.replace(report([folder], stopped=codes), stopped=tuple(stopped))
+    return dataclasses.replace(report_runs([folder], stopped=codes), stopped=tuple(stopped))

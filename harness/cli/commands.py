@@ -95,7 +95,7 @@ def root(
 ) -> None:
     """Evaluate and benchmark language models from a YAML suite."""
     if version:
-        _print([f"evalharness {__version__}"])
+        _print_lines([f"evalharness {__version__}"])
         raise typer.Exit
 
 
@@ -130,13 +130,13 @@ def run(
     from harness.app import preview  # noqa: PLC0415
     from harness.app import run as runs  # noqa: PLC0415
 
-    overrides = _overrides(limit, target, filter_, repeats, concurrency, set_, budget)
+    overrides = _parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)
     if dry_run:
-        _print(preview.dry_run(suite, overrides))
+        _print_lines(preview.dry_run(suite, overrides))
         return
     if replay and replay_only:
         raise UsageError("--replay and --replay-only name the same thing; give one of them")
-    with _display() as display:
+    with _open_display() as display:
         outcome = runs.run(
             suite,
             out=out,
@@ -146,7 +146,7 @@ def run(
             replay_only=replay_only is not None,
             display=display,
         )
-    _conclude(outcome)
+    _conclude_run(outcome)
 
 
 @app.command()
@@ -164,10 +164,10 @@ def resume(
     """
     from harness.app import run as runs  # noqa: PLC0415
 
-    amount = _budget(budget)
-    with _display() as display:
+    amount = _parse_budget(budget)
+    with _open_display() as display:
         outcome = runs.resume(folder, retry_errors=retry_errors, budget=amount, env_file=env_file, display=display)
-    _conclude(outcome)
+    _conclude_run(outcome)
 
 
 @app.command()
@@ -185,7 +185,7 @@ def report(
     """
     from harness.app import report  # noqa: PLC0415
 
-    _conclude(report.report(runs, out))
+    _conclude_run(report.report_runs(runs, out))
 
 
 @app.command()
@@ -203,7 +203,7 @@ def show(
     """
     from harness.app import report  # noqa: PLC0415
 
-    _print(report.show(run, case, prompt=prompt, target=target))
+    _print_lines(report.show_case(run, case, prompt=prompt, target=target))
 
 
 @app.command()
@@ -219,7 +219,7 @@ def validate(
     """
     from harness.app import preview  # noqa: PLC0415
 
-    _print(preview.validate(suite, gold=gold))
+    _print_lines(preview.validate_suite(suite, gold=gold))
 
 
 @app.command()
@@ -232,7 +232,7 @@ def schema() -> None:
     """
     from harness.suite import schema_json  # noqa: PLC0415
 
-    _print([schema_json().removesuffix("\n")])
+    _print_lines([schema_json().removesuffix("\n")])
 
 
 @app.command()
@@ -250,7 +250,7 @@ def simulate(
     """
     from harness import simulator  # noqa: PLC0415
 
-    simulator.serve(_simulator_config(config), "127.0.0.1", port, announce=_announce)
+    simulator.serve(_read_simulator_config(config), "127.0.0.1", port, announce=_announce_address)
 
 
 @app.command()
@@ -265,8 +265,8 @@ def init(
     """
     from harness.app.init import write_workspace  # noqa: PLC0415
 
-    _print(f"wrote {path}" for path in write_workspace(folder))
-    _print(["", f"now: harness run {quote(str(folder / 'suites' / 'quickstart.yaml'))}"])
+    _print_lines(f"wrote {path}" for path in write_workspace(folder))
+    _print_lines(["", f"now: harness run {quote(str(folder / 'suites' / 'quickstart.yaml'))}"])
 
 
 @app.command("list")
@@ -289,13 +289,13 @@ def list_(
 
     if suites is not None and not suites.is_dir():
         raise UsageError(f"--suites {suites}: there is no such folder")
-    _print(preview.listing(what, suites or Path("suites")))
+    _print_lines(preview.list_names(what, suites or Path("suites")))
 
 
 # ── Helpers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _overrides(
+def _parse_overrides(
     limit: int | None,
     targets: list[str] | None,
     filters: list[str] | None,
@@ -312,12 +312,12 @@ def _overrides(
         filters=tuple(filters or ()),
         repeats=repeats,
         concurrency=concurrency,
-        sampling=_sampling(settings or []),
-        budget=_budget(budget),
+        sampling=_parse_sampling(settings or []),
+        budget=_parse_budget(budget),
     )
 
 
-def _sampling(settings: list[str]) -> dict[str, Any]:
+def _parse_sampling(settings: list[str]) -> dict[str, Any]:
     """`sampling.temperature=0.2` -> {"temperature": 0.2}; the value is read as JSON where it is JSON."""
     import json  # noqa: PLC0415
 
@@ -334,7 +334,7 @@ def _sampling(settings: list[str]) -> dict[str, Any]:
     return sampling
 
 
-def _budget(text: str | None) -> Decimal | None:
+def _parse_budget(text: str | None) -> Decimal | None:
     """US dollars. What a shell makes of an unquoted `$1` or `$0.50` is wrong in a way that is worth a hint."""
     from harness.config.units import money  # noqa: PLC0415
 
@@ -346,7 +346,7 @@ def _budget(text: str | None) -> Decimal | None:
         raise UsageError(f"--budget: {wrong}. A shell replaces `$1` in an unquoted $1.50: leave the dollar sign out") from wrong
 
 
-def _simulator_config(path: Path | None) -> Config:
+def _read_simulator_config(path: Path | None) -> Config:
     from harness.simulator import Config  # noqa: PLC0415
 
     if path is None:
@@ -359,15 +359,15 @@ def _simulator_config(path: Path | None) -> Config:
         raise UsageError(f"{path}: is not UTF-8 at byte {wrong.start}") from wrong
 
 
-def _announce(url: str) -> None:
+def _announce_address(url: str) -> None:
     """The address alone on standard output, so that a script can read it; the rest for a person."""
-    _print([url])
+    _print_lines([url])
     hint = f"OpenAI: {url}/v1 · Workers AI: {url}/client/v4/accounts/any · Ctrl-C ends it"
     with suppress(BrokenPipeError):
         print(hint, file=sys.stderr, flush=True)
 
 
-def _print(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     """Print lines as they come. Where the reader has left (`… | head`), the rest is not wanted, and nobody is told."""
     try:
         for line in lines:
@@ -378,17 +378,17 @@ def _print(lines: Iterable[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _display() -> LiveDisplay:
-    from harness.cli.display import LiveDisplay, terminal  # noqa: PLC0415
+def _open_display() -> LiveDisplay:
+    from harness.cli.display import LiveDisplay, open_terminal  # noqa: PLC0415
 
-    console = terminal()
+    console = open_terminal()
     return LiveDisplay(console, live=console.is_interactive and sys.stderr.isatty())
 
 
-def _conclude(outcome: RunOutcome) -> None:
+def _conclude_run(outcome: RunOutcome) -> None:
     """Print the result table, say what stopped the run and how to go on, and end with the exit code."""
-    from harness.cli.display import conclusion  # noqa: PLC0415
+    from harness.cli.display import conclusion_text  # noqa: PLC0415
 
-    _print([conclusion(outcome)])
+    _print_lines([conclusion_text(outcome)])
     if outcome.exit_code != ExitCode.OK:
         raise typer.Exit(outcome.exit_code)

@@ -63,52 +63,52 @@ class _Column(NamedTuple):
     style: Callable[[_Row], str] = lambda _: ""
 
 
-def _opening(progress: Progress) -> str:
+def _opening_line(progress: Progress) -> str:
     total, names = progress.total, list(progress.targets)
     before = f", {total.already:,} done before" if total.already else ""
     besides = f"; asked besides: {', '.join(progress.helpers)}" if progress.helpers else ""
     return f"{plural(total.planned, 'request')} to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
 
 
-def _done(tally: Tally) -> str:
+def _count_done(tally: Tally) -> str:
     return f"{tally.done + tally.already:,}/{tally.planned:,}"
 
 
-def _done_of(row: _Row) -> str:
-    return f"{row.tally.done:,}" if row.helps else _done(row.tally)
+def _done_text(row: _Row) -> str:
+    return f"{row.tally.done:,}" if row.helps else _count_done(row.tally)
 
 
-def _rate(tally: Tally, seconds: float) -> str:
+def _rate_text(tally: Tally, seconds: float) -> str:
     return f"{tally.done / seconds:,.1f}/s" if seconds > 0 else "–"
 
 
-def _share(tally: Tally) -> str:
+def _pass_share(tally: Tally) -> str:
     judged = tally.passed + tally.failed
     return f"{tally.passed / judged:.1%}" if judged else "–"
 
 
-def _eta(tally: Tally, seconds: float) -> float | None:
+def _seconds_left(tally: Tally, seconds: float) -> float | None:
     """Seconds until this target is done, at its pace so far; None where it has none yet."""
     if tally.stopped or not tally.owed:
         return 0.0
     return tally.owed * seconds / tally.done if tally.done else None
 
 
-def _left(seconds: float | None) -> str:
-    return "–" if seconds is None else duration(seconds)
+def _time_left_text(seconds: float | None) -> str:
+    return "–" if seconds is None else format_duration(seconds)
 
 
-def _dollars(value: float) -> str:
+def _format_dollars(value: float) -> str:
     return f"${value:,.2f}" if value >= 100 else f"${value:.4f}"
 
 
-def _exactly(value: float) -> str:
+def _format_exact_dollars(value: float) -> str:
     """A budget as it was given: in cents, or with as many decimals as it takes."""
     whole, _, decimals = f"{value:,.10f}".rstrip("0").partition(".")
     return f"${whole}.{decimals:0<2}"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as a person says them: `8s`, `3m 20s`, `2h 05m`."""
     whole = round(seconds)
     if whole < 60:
@@ -119,14 +119,14 @@ def duration(seconds: float) -> str:
 
 
 COLUMNS = (
-    _Column("done", 0, _done_of, lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
-    _Column("rate", 4, lambda row: _rate(row.tally, row.seconds), lambda _: "999.9/s"),
-    _Column("passing", 1, lambda row: _share(row.tally), lambda _: "100.0%"),
+    _Column("done", 0, _done_text, lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
+    _Column("rate", 4, lambda row: _rate_text(row.tally, row.seconds), lambda _: "999.9/s"),
+    _Column("passing", 1, lambda row: _pass_share(row.tally), lambda _: "100.0%"),
     _Column("errors", 2, lambda row: f"{row.tally.errors:,}", style=lambda row: "red" if row.tally.errors else ""),
     _Column("retries", 5, lambda row: f"{row.tally.retries:,}", style=lambda row: "yellow" if row.tally.retries else ""),
     _Column("in flight", 6, lambda row: f"{row.tally.in_flight + row.tally.queued:,}"),
-    _Column("spent", 3, lambda row: _dollars(row.tally.cost), lambda _: "$9.9999"),
-    _Column("ETA", 0, lambda row: _left(row.left), lambda _: "59m 59s"),
+    _Column("spent", 3, lambda row: _format_dollars(row.tally.cost), lambda _: "$9.9999"),
+    _Column("ETA", 0, lambda row: _time_left_text(row.left), lambda _: "59m 59s"),
 )
 
 
@@ -160,10 +160,10 @@ class LiveDisplay:
         self._progress, self._budget = progress, budget
         self._started = self._said = self._ticked = self._now()
         if self._panelled:
-            self._live = Live(get_renderable=self._panel, console=self._console, refresh_per_second=8, transient=True)
+            self._live = Live(get_renderable=self._build_panel, console=self._console, refresh_per_second=8, transient=True)
             self._live.start()
         else:
-            self.say(_opening(progress))
+            self.say(_opening_line(progress))
 
     def tick(self) -> None:
         """Called after each record: prints a plain line now and then where there is no panel, and one at the end."""
@@ -177,115 +177,118 @@ class LiveDisplay:
     def line(self) -> str:
         """The whole run in one line."""
         total = self._progress.total
-        parts = [f"{_done(total)} done", _rate(total, self._seconds())]
-        parts += [f"{_share(total)} passing"] if total.passed + total.failed else []
+        parts = [f"{_count_done(total)} done", _rate_text(total, self._elapsed_seconds())]
+        parts += [f"{_pass_share(total)} passing"] if total.passed + total.failed else []
         parts += [f"{total.errors:,} {'error' if total.errors == 1 else 'errors'}"] if total.errors else []
         parts += [f"{total.queued:,} queued"] if total.queued else []
         return " · ".join((*parts, *self._money_and_time()))
 
     # ── The panel ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _panel(self) -> Group:
-        size, rows = self._console.size, self._rows()
-        reasons = [_one_line(_safe(reason), "yellow") for reason in self._progress.stopped]
+    def _build_panel(self) -> Group:
+        size, rows = self._console.size, self._target_rows()
+        reasons = [_one_line_text(_safe(reason), "yellow") for reason in self._progress.stopped]
         room = max(1, size.height - 6 - len(reasons))
-        shown = [*rows[:room], *([self._all()] if len(rows) > 1 else []), *self._helpers()[: max(0, room - len(rows))]]
-        foot = [f"{duration(self._seconds())} elapsed", *self._money_and_time()]
+        shown = [*rows[:room], *([self._total_row()] if len(rows) > 1 else []), *self._role_rows()[: max(0, room - len(rows))]]
+        foot = [f"{format_duration(self._elapsed_seconds())} elapsed", *self._money_and_time()]
         foot += [f"{len(rows) - room:,} more targets not shown"] if len(rows) > room else []
-        return Group(_table(shown, size.width), *reasons, _one_line(" · ".join(foot), "bold"))
+        return Group(_build_table(shown, size.width), *reasons, _one_line_text(" · ".join(foot), "bold"))
 
-    def _rows(self) -> list[_Row]:
-        seconds = self._seconds()
-        return [_Row(_safe(name), tally, seconds, _eta(tally, seconds)) for name, tally in self._progress.targets.items()]
+    def _target_rows(self) -> list[_Row]:
+        seconds = self._elapsed_seconds()
+        return [
+            _Row(_safe(name), tally, seconds, _seconds_left(tally, seconds)) for name, tally in self._progress.targets.items()
+        ]
 
-    def _helpers(self) -> list[_Row]:
+    def _role_rows(self) -> list[_Row]:
         """Judges and simulated users, under those whose trials are counted."""
-        seconds, helpers = self._seconds(), self._progress.helpers
+        seconds, helpers = self._elapsed_seconds(), self._progress.helpers
         return [_Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True) for name, tally in helpers.items()]
 
-    def _all(self) -> _Row:
+    def _total_row(self) -> _Row:
         """All targets together, done when the slowest is."""
-        each = [row.left for row in self._rows()]
+        each = [row.left for row in self._target_rows()]
         known = [left for left in each if left is not None]
         left = max(known, default=None) if len(known) == len(each) else None
-        return _Row("all targets", self._progress.total, self._seconds(), left)
+        return _Row("all targets", self._progress.total, self._elapsed_seconds(), left)
 
     def _money_and_time(self) -> list[str]:
         """What was spent of the budget, and how long the rest will take."""
-        row = self._all()
+        row = self._total_row()
         ungraded = [f"{row.tally.ungraded:,} ungraded"] if row.tally.ungraded else []
         unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
-        spent = _dollars(row.tally.cost + self._progress.spent_before)
-        return [*ungraded, f"{spent}{self._of_budget(row.tally)}{unknown}", self._what_is_left(row)]
+        spent = _format_dollars(row.tally.cost + self._progress.spent_before)
+        return [*ungraded, f"{spent}{self._budget_text(row.tally)}{unknown}", self._remaining_text(row)]
 
-    def _of_budget(self, total: Tally) -> str:
+    def _budget_text(self, total: Tally) -> str:
         """The budget, and what the whole run would cost at the mean so far, where that is more."""
         if self._budget is None:
             return ""
         before = self._progress.spent_before
         whole = before + total.cost + total.cost / total.done * total.owed if total.done else 0.0
-        return f" of {_exactly(self._budget)}{f', heading for {_dollars(whole)}' if whole > self._budget else ''}"
+        forecast = f", heading for {_format_dollars(whole)}" if whole > self._budget else ""
+        return f" of {_format_exact_dollars(self._budget)}{forecast}"
 
-    def _what_is_left(self, row: _Row) -> str:
-        if self._settled():
+    def _remaining_text(self, row: _Row) -> str:
+        if self._is_settled():
             return "writing the report"
         idle = self._now() - self._ticked
         if row.tally.in_flight == 0 and row.tally.queued:
             return f"waiting for {row.tally.queued:,} in batches"
         if row.tally.in_flight == 0 and row.tally.done and idle > STILL:
-            return f"nothing in flight for {duration(idle)}"
-        return f"ETA {_left(row.left)}"
+            return f"nothing in flight for {format_duration(idle)}"
+        return f"ETA {_time_left_text(row.left)}"
 
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         """Whether nothing more will be sent, as far as the tallies tell."""
         tallies = self._progress.targets.values()
         return all((tally.stopped or not tally.owed) and not tally.in_flight for tally in tallies)
 
-    def _seconds(self) -> float:
+    def _elapsed_seconds(self) -> float:
         """Since the start, up to the last record where nothing more is sent: writing the report makes no target slower."""
-        return (self._ticked if self._settled() else self._now()) - self._started
+        return (self._ticked if self._is_settled() else self._now()) - self._started
 
 
-def _one_line(text: str, style: str) -> Text:
+def _one_line_text(text: str, style: str) -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _table(rows: Sequence[_Row], width: int) -> Table:
+def _build_table(rows: Sequence[_Row], width: int) -> Table:
     """The rows as a table that fits `width`: with fewer figures, without the bar and with shorter names where it must."""
-    columns = _fitting(rows, width)
-    rest = width - sum(_width(column, rows) + GAP for column in columns) - GAP
-    longest = max(len("target"), min(NAME_WIDTHS[1], _longest(rows)))
+    columns = _fitting_columns(rows, width)
+    rest = width - sum(_column_width(column, rows) + GAP for column in columns) - GAP
+    longest = max(len("target"), min(NAME_WIDTHS[1], _longest_name(rows)))
     bar = min(BAR_WIDTHS[1], rest - longest - GAP)
     table = Table(box=None, padding=(0, GAP, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("target", width=max(1, min(longest, rest)), no_wrap=True, overflow="ellipsis")
     if bar >= BAR_WIDTHS[0]:
         table.add_column("", width=bar)
     for column in columns:
-        table.add_column(column.title, justify="right", width=_width(column, rows), no_wrap=True)
+        table.add_column(column.title, justify="right", width=_column_width(column, rows), no_wrap=True)
     for row in rows:
         figures = [Text(column.text(row), column.style(row)) for column in columns]
-        table.add_row(Text(row.name), *([_bar(row, bar)] if bar >= BAR_WIDTHS[0] else []), *figures)
+        table.add_row(Text(row.name), *([_progress_bar(row, bar)] if bar >= BAR_WIDTHS[0] else []), *figures)
     return table
 
 
-def _fitting(rows: Sequence[_Row], width: int) -> list[_Column]:
+def _fitting_columns(rows: Sequence[_Row], width: int) -> list[_Column]:
     """As many of the columns, the most important ones, as leave room for a name."""
     columns = list(COLUMNS)
-    room = width - min(NAME_WIDTHS[0], _longest(rows)) - GAP
-    while sum(_width(column, rows) + GAP for column in columns) > room and any(column.rank for column in columns):
+    room = width - min(NAME_WIDTHS[0], _longest_name(rows)) - GAP
+    while sum(_column_width(column, rows) + GAP for column in columns) > room and any(column.rank for column in columns):
         columns.remove(max(columns, key=lambda column: column.rank))
     return columns
 
 
-def _longest(rows: Sequence[_Row]) -> int:
+def _longest_name(rows: Sequence[_Row]) -> int:
     return max((cell_len(row.name) for row in rows), default=0)
 
 
-def _width(column: _Column, rows: Sequence[_Row]) -> int:
+def _column_width(column: _Column, rows: Sequence[_Row]) -> int:
     return max((len(text) for row in rows for text in (column.title, column.text(row), column.widest(row))), default=0)
 
 
-def _bar(row: _Row, width: int) -> ProgressBar | Text:
+def _progress_bar(row: _Row, width: int) -> ProgressBar | Text:
     tally = row.tally
     return Text() if row.helps else ProgressBar(total=max(1, tally.planned), completed=tally.done + tally.already, width=width)
 
@@ -293,7 +296,7 @@ def _bar(row: _Row, width: int) -> ProgressBar | Text:
 # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def conclusion(outcome: RunOutcome) -> str:
+def conclusion_text(outcome: RunOutcome) -> str:
     """What a person reads at the end: the result table, what stopped the run, where the report is, how to go on."""
     from harness.reporters.console import WIDTH, console_report  # noqa: PLC0415 — pandas, only at the end
 
@@ -304,12 +307,12 @@ def conclusion(outcome: RunOutcome) -> str:
     lines += [f"stopped: {_safe(reason)}" for reason in outcome.stopped]
     if outcome.stopped:
         more = " --budget DOLLARS" if outcome.exit_code == ExitCode.BUDGET else ""
-        lines.append(f"go on with: harness resume {_shown(outcome.folder)}{more}")
-    lines.append(f"report: {_shown(outcome.folder / 'report.html')}")
+        lines.append(f"go on with: harness resume {_relative_path(outcome.folder)}{more}")
+    lines.append(f"report: {_relative_path(outcome.folder / 'report.html')}")
     return "\n".join(lines)
 
 
-def _shown(path: Path) -> str:
+def _relative_path(path: Path) -> str:
     """`path` as a person would type it here."""
     try:
         return quote(str(path.resolve().relative_to(Path.cwd())))
@@ -317,7 +320,7 @@ def _shown(path: Path) -> str:
         return quote(str(path))
 
 
-class _Standing(Console):
+class _TolerantConsole(Console):
     """A console whose reader may leave: what it is told then goes nowhere, and the run goes on."""
 
     def on_broken_pipe(self) -> None:
@@ -325,6 +328,6 @@ class _Standing(Console):
         self.quiet = True
 
 
-def terminal() -> Console:
+def open_terminal() -> Console:
     """The console of progress and messages: standard error, so that standard output can be piped."""
-    return _Standing(file=sys.stderr, highlight=False)
+    return _TolerantConsole(file=sys.stderr, highlight=False)

@@ -15,21 +15,21 @@ from harness.providers import capabilities
 from harness.suite import Eval, Prompt, Suite
 
 
-def check_forms(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
+def check_features(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
     """Raise SuiteError, all at once and each at its place, for what is asked in a form that a target's provider has not."""
     problems = [
         Problem(f"target {target.name!r}: {target.model} on {target.provider} {what}", place.path, place.line, place.column)
         for target in targets
         if (entry := table.find(target.provider, target.model, target.api_version)) is not None
         for each in suite.evals
-        for place, what in _forms_missing(each, entry)
+        for place, what in _missing_features(each, entry)
     ]
-    problems += _cannot_stream(suite, targets, table)
+    problems += _stream_problems(suite, targets, table)
     if problems:
         raise SuiteError(problems)
 
 
-def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> Iterator[Problem]:
+def _stream_problems(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> Iterator[Problem]:
     for target in targets if suite.run.stream else ():
         entry = table.find(target.provider, target.model, target.api_version)
         if entry is not None and entry.streaming is False:
@@ -37,12 +37,12 @@ def _cannot_stream(suite: Suite, targets: Sequence[Target], table: capabilities.
             yield Problem(message, *suite.place_of(target.name))
 
 
-def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:
+def _missing_features(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:
     """What of an eval cannot be asked of a model: where it stands, and what to write instead."""
     for prompt in each.prompts:
         if prompt.text is not None and not entry.prompt:
             yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
-        if not entry.late_system and _system_is_late(prompt):
+        if not entry.late_system and _has_late_system_message(prompt):
             yield prompt.place, "takes system text only before the first turn; move it there"
     if each.toolset is not None and each.toolset.place is not None and entry.tools is False:
         yield each.toolset.place, "calls no tools; leave out `tools:`, or the target"
@@ -57,7 +57,7 @@ def _forms_missing(each: Eval, entry: capabilities.Capabilities) -> Iterator[tup
         yield each.format_place, "has no JSON mode without a schema; ask for `type: json_schema`"
 
 
-def _system_is_late(prompt: Prompt) -> bool:
+def _has_late_system_message(prompt: Prompt) -> bool:
     roles = [role for role, _ in prompt.turns]
     return "system" in roles[roles.count("system") :]
 

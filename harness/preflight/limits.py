@@ -34,12 +34,12 @@ def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.C
         room = target.context or (entry.context if entry else None)
         for each in suite.evals if room else ():
             if each.longest.case is not None and each.longest.place is not None and room is not None:
-                problems += _overfull(suite, each, target, room, each.longest.case, each.longest.place)
+                problems += _context_problems(suite, each, target, room, each.longest.case, each.longest.place)
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
 
 
-def _overfull(suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place) -> Iterator[Problem]:
+def _context_problems(suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place) -> Iterator[Problem]:
     settings = (suite.merged(target.sampling, case.sampling, setting) for setting in suite.settings)
     tools = each.toolset.tools if each.toolset is not None else ()
     answer = max(setting.get("max_tokens") or 0 for setting in settings)
@@ -84,7 +84,7 @@ def check_budget(plan: Plan, helpers: Collection[RoleTarget] = ()) -> None:
             )
 
 
-def within_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:
+def fit_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:
     """The targets, their concurrency clipped to what the process may open, and a sentence where that changed anything."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     each_needs = max((FILES.get(target.provider, 1) for target in targets), default=1)

@@ -23,12 +23,12 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     dropped: dict[str, set[str]] = {}
     for spec, target in zip(suite.targets, targets, strict=True):
         may_drop = (spec.unsupported or suite.run.unsupported) == "drop"
-        for sampling, stands in _all_sampling(suite, target):
+        for sampling, stands in _sampling_combinations(suite, target):
             for violation in capabilities.check(table, target.provider, target.model, sampling, target.api_version):
                 if violation.unsupported and may_drop:
                     dropped.setdefault(target.name, set()).add(violation.parameter)
                 else:
-                    place = stands or _written(suite, target, violation.parameter)
+                    place = stands or _place_of_parameter(suite, target, violation.parameter)
                     message = f"target {target.name!r}: {violation.message}"
                     problems.append(Problem(message, place.path, place.line, place.column))
     if problems:
@@ -36,7 +36,7 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     return dropped
 
 
-def defaulted(suite: Suite, targets: Sequence[Target]) -> Iterator[str]:
+def describe_default_limits(suite: Suite, targets: Sequence[Target]) -> Iterator[str]:
     """A sentence on each target whose answers are limited by a default of its service, which the suite does not speak of."""
     for spec, target in zip(suite.targets, targets, strict=True):
         said = "max_tokens" in {**suite.sampling, **spec.sampling} or all("max_tokens" in each for each in suite.settings)
@@ -45,7 +45,7 @@ def defaulted(suite: Suite, targets: Sequence[Target]) -> Iterator[str]:
             yield f"{target.name}: {most}, the service's own limit: the suite sets no max_tokens"
 
 
-def _all_sampling(suite: Suite, target: Target) -> Iterator[tuple[dict[str, Any], Place | None]]:
+def _sampling_combinations(suite: Suite, target: Target) -> Iterator[tuple[dict[str, Any], Place | None]]:
     """Each combination of parameters this target would be sent, a `fixed` seed as the number it is.
 
     Then those of cases alone, as far as the sweep leaves them in force, each with the place of the first such case.
@@ -62,13 +62,15 @@ def _with_plain_seed(sampling: dict[str, Any]) -> dict[str, Any]:
     return sampling | {"seed": seed["fixed"]} if isinstance(seed, Mapping) else sampling
 
 
-def _written(suite: Suite, target: Target, parameter: str) -> Place:
+def _place_of_parameter(suite: Suite, target: Target, parameter: str) -> Place:
     """Where what a target would be sent for `parameter` is written: in the suite, else it is the target's own."""
     in_suite = parameter in suite.sampling or any(parameter in setting for setting in suite.settings)
     return (suite.places.get(parameter) if in_suite else None) or suite.place_of(target.name)
 
 
-def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabilities.CapabilityTable) -> dict[str, RoleTarget]:
+def check_role_targets(
+    suite: Suite, targets: Mapping[str, Target], table: capabilities.CapabilityTable
+) -> dict[str, RoleTarget]:
     """The targets that graders ask, by name, with what each of them can do.
 
     Raises SuiteError, all at once, for parameters they cannot take, at the place of the grader that sends them.
@@ -84,7 +86,7 @@ def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabiliti
                 if violation.unsupported and may_drop:
                     dropped.add(violation.parameter)
                 else:
-                    problems.append(_refused(asking, violation))
+                    problems.append(_refused_parameter(asking, violation))
         entry = table.find(target.provider, target.model, target.api_version)
         helpers[spec.name] = RoleTarget(target, bool(entry and entry.json_schema), frozenset(dropped))
     if problems:
@@ -92,7 +94,7 @@ def check_helpers(suite: Suite, targets: Mapping[str, Target], table: capabiliti
     return helpers
 
 
-def _refused(asking: RoleReference, violation: capabilities.Violation) -> Problem:
+def _refused_parameter(asking: RoleReference, violation: capabilities.Violation) -> Problem:
     message = f"target {asking.target!r}, as it is asked here: {violation.message}"
     if not violation.unsupported and violation.parameter in ("temperature", "max_tokens"):  # the ones with a default
         message += f"; give another `sampling: {{{violation.parameter}: …}}` here"

@@ -19,13 +19,17 @@ def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.Ca
             able = table.find(target.provider, target.model, target.api_version)
             if able is not None and able.vision is None:
                 notes.append(f"{target.name}: whether {target.model} can see images is not known; it is sent them")
-            problems += _unseen(each, target) if able is not None and able.vision is False else _too_large(each, target, able)
+            problems += (
+                _unsupported_images(each, target)
+                if able is not None and able.vision is False
+                else _oversized_images(each, target, able)
+            )
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     return list(dict.fromkeys(notes))
 
 
-def _unseen(evaluation: Eval, target: Target) -> Iterator[Problem]:
+def _unsupported_images(evaluation: Eval, target: Target) -> Iterator[Problem]:
     """Each prompt that shows images; where only cases do, in turns of their own, one of these."""
     blind = f"target {target.name!r}: {target.model} on {target.provider} cannot see images"
     showing = [prompt for prompt in evaluation.prompts if prompt.illustrated]
@@ -36,7 +40,7 @@ def _unseen(evaluation: Eval, target: Target) -> Iterator[Problem]:
         yield Problem(f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place)
 
 
-def _too_large(evaluation: Eval, target: Target, able: capabilities.Capabilities | None) -> Iterator[Problem]:
+def _oversized_images(evaluation: Eval, target: Target, able: capabilities.Capabilities | None) -> Iterator[Problem]:
     """What of an eval's images a target does not take: of each type the largest is named."""
     album = evaluation.album
     limits = able.images if able is not None else None

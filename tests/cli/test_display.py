@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness.cli.display import LiveDisplay, duration, terminal
+from harness.cli.display import LiveDisplay, format_duration, open_terminal
 from harness.engine.progress import Progress, Tally
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
@@ -159,7 +159,7 @@ def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytes
     os.close(reading)
     with os.fdopen(writing, "w") as closed, monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", closed)
-        display = LiveDisplay(terminal(), live=False)
+        display = LiveDisplay(open_terminal(), live=False)
         display.say("nobody reads this")
         display.say("nor this")
         assert closed.closed is False
@@ -170,7 +170,7 @@ def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytes
     ("seconds", "said"), [(0, "0s"), (59.4, "59s"), (59.6, "1m 00s"), (200, "3m 20s"), (3600, "1h 00m"), (7500, "2h 05m")]
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() -> None:

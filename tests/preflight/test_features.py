@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import SuiteError
 from harness.model import Target
-from harness.preflight import check_forms, check_images
+from harness.preflight import check_features, check_images
 from harness.providers.capabilities import CapabilityTable, parse
 from harness.suite import Suite, load
 from tests.pictures import picture
@@ -85,7 +85,7 @@ def test_a_model_that_calls_no_tools_is_told_where_the_tools_stand(tmp_path: Pat
     )
     loaded = load(tmp_path / "t.yaml")
     try:
-        check_forms(loaded, [TARGET], table(f"tools: {fact}"))
+        check_features(loaded, [TARGET], table(f"tools: {fact}"))
     except SuiteError as error:
         (problem,) = error.problems
         assert told

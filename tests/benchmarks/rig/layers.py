@@ -21,7 +21,7 @@ from mock_server import BEFORE, BEHIND, DIGITS, PIECES
 
 from harness import registry
 from harness.app import run
-from harness.app.prepare import prepared
+from harness.app.prepare import prepare
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import GraderSets, TrialContext, run_trials
 from harness.graders import answer_of, grade_all
@@ -190,7 +190,7 @@ async def _no_tool(call: ToolCall) -> ToolResult:
 def _ready(count: int, *, stream: bool) -> Iterator[Ready]:
     with tempfile.TemporaryDirectory() as folder:
         suite = load(write_suite(Path(folder), "http://127.0.0.1:1/v1", count, 64, stream=stream))
-        with prepared(suite, {}, live=True) as prepared_suite:
+        with prepare(suite, {}, live=True) as prepared_suite:
             plan = prepared_suite.plan
             target = plan.targets[0]
             trials = list(plan.trials(target))

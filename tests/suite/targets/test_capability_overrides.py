@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.app.prepare import capability_table, prepared
+from harness.app.prepare import capability_table, prepare
 from harness.errors import SuiteError
 from harness.providers.capabilities import CapabilityTable
 from harness.suite import Suite
@@ -89,8 +89,8 @@ def test_what_is_wrong_is_said_with_its_place(write: Write, suite: Load, text: s
 )
 def test_a_run_is_checked_by_it(write: Write, suite: Load, small: str, facts: str, more: str, why: str) -> None:
     text = small.replace("targets: scout-sim\n", OPENAI) + more
-    with prepared(suite(text), {}, live=False):
+    with prepare(suite(text), {}, live=False):
         pass
     write("suites/capabilities.yaml", f"- {{provider: openai, models: my-*, {facts}}}\n")
-    with pytest.raises(SuiteError, match=why), prepared(suite(text), {}, live=False):
+    with pytest.raises(SuiteError, match=why), prepare(suite(text), {}, live=False):
         pass
