@@ -15,7 +15,7 @@ from harness.analysis.report_data import Configuration, RunHeader
 from harness.analysis.stats import samples_for_upper_bound
 from harness.analysis.typed_columns import SHORT
 from harness.model import BATCHED, CACHED, STALLED
-from harness.providers.served_model import OWN_NAMES, is_served
+from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
 
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
@@ -57,12 +57,16 @@ def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
 def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
     """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
     everyone = [(run.id, name, facts) for run in runs for name, facts in {**run.helpers, **run.targets}.items()]
-    asked = {(run, name): facts.get("model") for run, name, facts in everyone if facts.get("provider") not in OWN_NAMES}
+    asked = {
+        (run, name): facts.get("model")
+        for run, name, facts in everyone
+        if facts.get("provider") not in PROVIDERS_WITH_OWN_NAMES
+    }
     seen = exchanges[["run", "sent_to", "model"]].drop_duplicates().dropna().astype(object)
     others: dict[tuple[str, str], list[str]] = {}
     for run, target, served in sorted(seen.itertuples(index=False, name=None)):
         wanted = asked.get((run, target))
-        if wanted is not None and not is_served(wanted, served):
+        if wanted is not None and not is_same_model(wanted, served):
             others.setdefault((target, wanted), []).append(served)
     for (target, wanted), served_as in others.items():
         names = formatting.names(list(dict.fromkeys(served_as)))

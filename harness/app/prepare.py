@@ -40,7 +40,7 @@ from harness.preflight import (
 )
 from harness.pricing import catalogue
 from harness.providers import capabilities
-from harness.providers.base import Provider, Versioned
+from harness.providers.base import Provider, SupportsVersions
 from harness.suite import Suite, TargetSpec
 from harness.suite.targets.code_targets import CALLABLES, digest
 from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
@@ -92,15 +92,15 @@ class PreparedRun:
 
 
 @cache
-def price_catalogue() -> catalogue.Catalogue:
+def price_catalogue() -> catalogue.PriceCatalogue:
     """The dated price table that ships with the package."""
-    return catalogue.parse(files("harness.pricing").joinpath("catalogue.yaml").read_text("utf-8"))
+    return catalogue.parse_catalogue(files("harness.pricing").joinpath("catalogue.yaml").read_text("utf-8"))
 
 
 @cache
 def capability_table() -> capabilities.CapabilityTable:
     """What each provider and model can take, as shipped."""
-    return capabilities.parse(files("harness.providers").joinpath("capabilities.yaml").read_text("utf-8"))
+    return capabilities.parse_capabilities(files("harness.providers").joinpath("capabilities.yaml").read_text("utf-8"))
 
 
 @contextmanager
@@ -118,7 +118,7 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         check_identities(suite, targets)
         everyone, notes = fit_open_files((*targets, *beside))
         targets = everyone[: len(targets)]
-        table = capability_table().under(suite.abilities)
+        table = capability_table().with_overrides(suite.abilities)
         check_features(suite, targets, table)
         check_mode(suite, targets, table)
         notes += check_images(suite, targets, table)
@@ -208,7 +208,7 @@ class _Resolver:
             limits=self._merge_limits(spec),
             price=_declared_price(spec) or (entry.price if entry else None),
             context=spec.context or (entry.context if entry else None),
-            api_version=spec.api_version or (format_.default_api_version if isinstance(format_, Versioned) else None),
+            api_version=spec.api_version or (format_.default_api_version if isinstance(format_, SupportsVersions) else None),
         )
 
     def _merge_limits(self, spec: TargetSpec) -> Limits:
@@ -276,10 +276,10 @@ def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
     return Config.from_json(json.dumps({name: value for name, value in given.items() if value is not None}))
 
 
-def _catalogue_entry(provider: str, model: str, address: str) -> catalogue.Entry | None:
+def _catalogue_entry(provider: str, model: str, address: str) -> catalogue.PriceEntry | None:
     """Today's price and limits of a model, where its vendor is known."""
     prices = price_catalogue()
-    vendor = prices.seller(provider) if address.startswith(SIMULATOR) else prices.vendor(provider, address)
+    vendor = prices.default_vendor(provider) if address.startswith(SIMULATOR) else prices.find_vendor(provider, address)
     return prices.find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 

@@ -22,7 +22,7 @@ from harness.engine.progress import Progress
 from harness.model import Batch, Call, Cost, Error, Request, Response, Target
 from harness.model.error_kinds import TARGET_KINDS
 from harness.pricing.tokens import estimate_request
-from harness.providers.base import BatchFormat, Batching, BatchReport
+from harness.providers.base import BatchApi, BatchStatus, SupportsBatches
 from harness.runs.records import BatchLine
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.stop import Stop
@@ -76,7 +76,7 @@ def gathering(books: BatchAccounting, stop: Stop, progress: Progress) -> Callabl
 class _Group:
     """Calls that wait together; `line` says which batch of an earlier session they were in."""
 
-    def __init__(self, batching: BatchFormat, line: BatchLine | None) -> None:
+    def __init__(self, batching: BatchApi, line: BatchLine | None) -> None:
         self.batching, self.line = batching, line
         self.calls: dict[str, Call] = {}
         self._answers: dict[str, asyncio.Future[Response]] = {}
@@ -84,7 +84,7 @@ class _Group:
 
     def has_room(self, call: Call) -> bool:
         """Whether one more fits into one submission."""
-        return len(self.calls) < self.batching.most_requests and self._bytes + _size(call) <= self.batching.most_bytes
+        return len(self.calls) < self.batching.max_requests and self._bytes + _size(call) <= self.batching.max_bytes
 
     def add(self, call: Call) -> asyncio.Future[Response]:
         """Let `call` wait for its answer."""
@@ -116,17 +116,17 @@ class Batches:
     async def __call__(self, call: Call) -> Response:
         """The answer from a batch, where the target's provider has them and the trial can wait; else the inner one."""
         provider = registry.load("providers", call.target.provider)
-        if not call.alone or not isinstance(provider, Batching):
+        if not call.alone or not isinstance(provider, SupportsBatches):
             return await self._inner(call)
         if call.key in self._early:
             return self._early.pop(call.key)
-        group, is_first = self._joined(call, provider.batches)
+        group, is_first = self._joined(call, provider.batch_api)
         answer = group.add(call)
         if is_first:
             await self._see_through(group)
         return await answer
 
-    def _joined(self, call: Call, batching: BatchFormat) -> tuple[_Group, bool]:
+    def _joined(self, call: Call, batching: BatchApi) -> tuple[_Group, bool]:
         """The group `call` waits in, and whether it is the first there."""
         line = self._known.get(call.key)
         name = line.key if line else call.target.name
@@ -165,7 +165,7 @@ class Batches:
     async def _submit(self, group: _Group, calls: list[Call]) -> None:
         """Submit `calls` and collect their answers; in halves where they are too many for the service or for the budget."""
         first = calls[0]
-        wire = group.batching.submission([(call.key, call.wire) for call in calls])
+        wire = group.batching.encode_submission([(call.key, call.wire) for call in calls])
         batch = Batch(tuple(call.request for call in calls))
         submission = replace(first, key=_name(calls), position="b0", wire=wire, alone=False, batch=batch)
         response = await self._inner(submission)
@@ -200,13 +200,13 @@ class Batches:
 
     # ── Collecting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _collect(self, group: _Group, line: BatchLine, like: Call, told: tuple[BatchReport, Response] | None) -> None:
+    async def _collect(self, group: _Group, line: BatchLine, like: Call, told: tuple[BatchStatus, Response] | None) -> None:
         """Ask after a batch until it is done, and give each call of the group that is in it its answer."""
         tally = self._progress.targets[line.target]
         queued = sum(key in group.calls for key in line.trials)
         tally.queued += queued
         try:
-            report, fetched = told or (BatchReport(id=line.id), Response())
+            report, fetched = told or (BatchStatus(id=line.id), Response())
             while report.entries is None:
                 found = await self._polled(group.batching, line, like)
                 if isinstance(found, Response):
@@ -218,9 +218,9 @@ class Batches:
         waiting: dict[str, Request] = {key: call.request for key, call in group.calls.items()}
         self._hand_out(group, line, responses(group.batching, like.target, line, waiting, report, fetched))
 
-    async def _polled(self, batching: BatchFormat, line: BatchLine, like: Call) -> tuple[BatchReport, Response] | Response:
+    async def _polled(self, batching: BatchApi, line: BatchLine, like: Call) -> tuple[BatchStatus, Response] | Response:
         """The next report that says something new, or the response that every call gets because none will come."""
-        poll = batching.poll(like.wire, line.id)
+        poll = batching.encode_poll(like.wire, line.id)
         question = replace(like, key=line.key, position="b1", wire=poll, alone=False, batch=Batch((), line.id))
         wait, in_vain = FIRST_POLL, 0
         while True:
@@ -228,7 +228,7 @@ class Batches:
             response = await self._inner(question)
             self._books.polled()
             report = response.error or _read(batching, response)
-            if isinstance(report, BatchReport) and report.entries is not None:
+            if isinstance(report, BatchStatus) and report.entries is not None:
                 return report, response
             in_vain = in_vain + 1 if isinstance(report, Error) and not report.retryable else 0
             if isinstance(report, Error) and (not response.attempts or _is_refused(report) or in_vain >= PATIENCE):
@@ -273,9 +273,9 @@ def _given_up(line: BatchLine, error: Error, response: Response) -> Response:
     return Response(error=error) if out_of_reach else lost(line, error, response)
 
 
-def _read(batching: BatchFormat, response: Response) -> BatchReport | Error:
+def _read(batching: BatchApi, response: Response) -> BatchStatus | Error:
     try:
-        return batching.read(response.text)
+        return batching.decode_status(response.text)
     except ValueError as wrong:
         return Error("provider", "unreadable", f"the provider answered with {wrong}")
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from harness.model import BATCHED, Attempt, Error, Marks, Request, Response, Target, Usage
-from harness.pricing.tokens import estimate_answer, shared
-from harness.providers.base import BatchEntry, BatchFormat, BatchReport, Decoded
+from harness.pricing.tokens import apportion_usage, estimate_answer
+from harness.providers.base import BatchApi, BatchEntry, BatchStatus, DecodedResponse
 from harness.runs.records import BatchLine
 
 _UNASKED = Request()
@@ -22,11 +22,11 @@ _UNASKED = Request()
 
 
 def responses(
-    batching: BatchFormat,
+    batching: BatchApi,
     target: Target,
     line: BatchLine,
     requests: Mapping[str, Request],
-    report: BatchReport,
+    report: BatchStatus,
     fetched: Response,
 ) -> dict[str, Response]:
     """By trial key, the answer to each request of a batch that is done; one that has none is an error that may pass.
@@ -34,7 +34,7 @@ def responses(
     `requests` are those that are waited for; `fetched` is the poll that brought the report.
     """
     entries = _matched(line, report.entries or ())
-    decoded = {key: batching.answer(target, requests.get(key, _UNASKED), entry) for key, entry in entries.items()}
+    decoded = {key: batching.decode_entry(target, requests.get(key, _UNASKED), entry) for key, entry in entries.items()}
     usages = _usages(line, decoded, report.usage)
     marks = Marks(done=fetched.marks.done)
     found = {key: _response(each, usages[key], marks, fetched.headers) for key, each in decoded.items()}
@@ -68,22 +68,22 @@ class _Used:
     told: Usage | None
 
 
-def _usages(line: BatchLine, decoded: Mapping[str, Decoded], total: Usage | None) -> dict[str, _Used]:
+def _usages(line: BatchLine, decoded: Mapping[str, DecodedResponse], total: Usage | None) -> dict[str, _Used]:
     own = {key: _Used(each.usage, each.usage) for key, each in decoded.items()}
     silent = [key for key, each in decoded.items() if each.usage is None and each.error is None]
     guesses = [_guess(line, key, decoded[key]) for key in silent]
     if total is None:
         return own | {key: _Used(None, guess) for key, guess in zip(silent, guesses, strict=True)}
     told = [each.usage for each in decoded.values() if each.usage is not None]
-    return own | {key: _Used(share, share) for key, share in zip(silent, shared(total, told, guesses), strict=True)}
+    return own | {key: _Used(share, share) for key, share in zip(silent, apportion_usage(total, told, guesses), strict=True)}
 
 
-def _guess(line: BatchLine, key: str, answer: Decoded) -> Usage:
+def _guess(line: BatchLine, key: str, answer: DecodedResponse) -> Usage:
     output = estimate_answer(answer.message) if answer.message else 0
     return Usage(line.inputs[line.trials.index(key)], output, source="estimated")
 
 
-def _response(decoded: Decoded, used: _Used, marks: Marks, headers: Mapping[str, str]) -> Response:
+def _response(decoded: DecodedResponse, used: _Used, marks: Marks, headers: Mapping[str, str]) -> Response:
     # An entry that failed has no status: nothing was generated for it, and what is without a status costs nothing.
     status = 200 if decoded.error is None else None
     return Response(

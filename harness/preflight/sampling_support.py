@@ -24,7 +24,7 @@ def check_sampling(suite: Suite, targets: Sequence[Target], table: capabilities.
     for spec, target in zip(suite.targets, targets, strict=True):
         may_drop = (spec.unsupported or suite.run.unsupported) == "drop"
         for sampling, stands in _sampling_combinations(suite, target):
-            for violation in capabilities.check(table, target.provider, target.model, sampling, target.api_version):
+            for violation in capabilities.check_sampling(table, target.provider, target.model, sampling, target.api_version):
                 if violation.unsupported and may_drop:
                     dropped.setdefault(target.name, set()).add(violation.parameter)
                 else:
@@ -82,7 +82,7 @@ def check_role_targets(
         may_drop, dropped = (spec.unsupported or suite.run.unsupported) == "drop", set()
         for asking in (each for each in suite.asked if each.target == spec.name):
             sampling = {**target.sampling, **asking.sampling}
-            for violation in capabilities.check(table, target.provider, target.model, sampling, target.api_version):
+            for violation in capabilities.check_sampling(table, target.provider, target.model, sampling, target.api_version):
                 if violation.unsupported and may_drop:
                     dropped.add(violation.parameter)
                 else:

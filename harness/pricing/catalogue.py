@@ -1,7 +1,7 @@
 """What each model's tokens cost on a given day: a dated table, read from `catalogue.yaml`.
 
 Prices change several times a year, so an entry has a first day and a run is priced as of its own. A price belongs to whoever
-serves the model, not to the format it is asked in: `vendor` tells them apart by host, so that a local server whose model
+serves the model, not to the format it is asked in: `find_vendor` tells them apart by host, so that a local server whose model
 happens to be called `gpt-4o` has no price instead of a wrong one.
 """
 
@@ -36,7 +36,7 @@ _SPOKEN_BY_OTHERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Neurons:
+class NeuronRates:
     """Workers AI's own unit: neurons per million input and output tokens, the exact figures behind its rounded dollars."""
 
     input: int
@@ -44,7 +44,7 @@ class Neurons:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PriceEntry:
     """One model's price at one vendor over a span of days, both ends included; an open end is None.
 
     `context` is the most input tokens, `image_tokens` the most tokens that one image can take; None where not known.
@@ -58,75 +58,79 @@ class Entry:
     aliases: tuple[str, ...] = ()
     context: int | None = None
     image_tokens: int | None = None
-    neurons: Neurons | None = None
+    neurons: NeuronRates | None = None
 
-    def holds(self, on: date) -> bool:
+    def is_valid_on(self, on: date) -> bool:
         """Whether this was the price on that day."""
         return self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
 
 
-class Catalogue:
+class PriceCatalogue:
     """All entries, found by vendor, model or alias, and day."""
 
-    def __init__(self, entries: tuple[Entry, ...], hosts: Mapping[str, str], sellers: Mapping[str, str]) -> None:
+    def __init__(self, entries: tuple[PriceEntry, ...], hosts: Mapping[str, str], sellers: Mapping[str, str]) -> None:
         self.entries = entries
         self._hosts = hosts
         self._sellers = sellers
-        self._by_name: dict[tuple[str, str], list[Entry]] = {}
+        self._by_name: dict[tuple[str, str], list[PriceEntry]] = {}
         for entry in sorted(entries, key=lambda entry: entry.valid_from, reverse=True):
             for name in (entry.model, *entry.aliases):
                 self._by_name.setdefault((entry.vendor, name), []).append(entry)
 
-    def find(self, provider: str, model: str, on: date) -> Entry | None:
+    def find(self, provider: str, model: str, on: date) -> PriceEntry | None:
         """The newest entry for `model` that held on that day, None where the price is unknown.
 
-        `provider` is the vendor's name, as `vendor` tells it.
+        `provider` is the vendor's name, as `find_vendor` tells it.
         """
-        return next((entry for entry in self._by_name.get((provider, model), ()) if entry.holds(on)), None)
+        return next((entry for entry in self._by_name.get((provider, model), ()) if entry.is_valid_on(on)), None)
 
-    def vendor(self, provider: str, address: str) -> str | None:
+    def find_vendor(self, provider: str, address: str) -> str | None:
         """Whose prices a target of `provider` at `address` pays; None for an unknown server that speaks another's format."""
-        return self._hosts.get(urlsplit(address).hostname or "") if provider in _SPOKEN_BY_OTHERS else self.seller(provider)
+        return (
+            self._hosts.get(urlsplit(address).hostname or "")
+            if provider in _SPOKEN_BY_OTHERS
+            else self.default_vendor(provider)
+        )
 
-    def seller(self, provider: str) -> str:
+    def default_vendor(self, provider: str) -> str:
         """Whose prices the models of `provider` have at its own address: its own, unless it is another's second door."""
         return self._sellers.get(provider, provider)
 
 
-def parse(text: str) -> Catalogue:
+def parse_catalogue(text: str) -> PriceCatalogue:
     """The catalogue in `text` (YAML). Raises ValueError, naming the entry, where it is not one."""
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
-        entries = [_entry(listing, fields) for listing in content["vendors"] for fields in listing["prices"]]
-        return Catalogue(tuple(entries), dict(content["hosts"]), dict(content.get("providers", {})))
+        entries = [_parse_entry(listing, fields) for listing in content["vendors"] for fields in listing["prices"]]
+        return PriceCatalogue(tuple(entries), dict(content["hosts"]), dict(content.get("providers", {})))
     except (TypeError, KeyError, AttributeError, yaml.YAMLError) as wrong:
         raise ValueError(f"price catalogue: {wrong!r}") from wrong
 
 
-def _entry(listing: Mapping[str, Any], fields: Mapping[str, Any]) -> Entry:
+def _parse_entry(listing: Mapping[str, Any], fields: Mapping[str, Any]) -> PriceEntry:
     try:
         given = {"valid_from": listing["valid_from"], **fields}
-        price = _price(given, str(listing["source"]))
+        price = _pop_price(given, str(listing["source"]))
         neurons = given.pop("neurons", None)
-        return Entry(
+        return PriceEntry(
             vendor=listing["vendor"],
             price=price,
             aliases=tuple(given.pop("aliases", ())),
-            neurons=Neurons(**neurons) if neurons else None,
+            neurons=NeuronRates(**neurons) if neurons else None,
             **given,
         )
     except (TypeError, KeyError, InvalidOperation) as wrong:
         raise ValueError(f"price catalogue, {listing.get('vendor')} {fields.get('model')}: {wrong!r}") from wrong
 
 
-def _price(given: dict[str, Any], source: str) -> Price:
+def _pop_price(given: dict[str, Any], source: str) -> Price:
     """Takes the price fields out of `given`."""
     caches: dict[str, Any] = {name: Decimal(given.pop(name)) for name in _CACHE_PRICES if name in given}
     base = Price(input=Decimal(given.pop("input")), output=Decimal(given.pop("output")), source=source, **caches)
-    return replace(base, tiers=tuple((tier["above"], _tier(base, tier)) for tier in given.pop("tiers", ())))
+    return replace(base, tiers=tuple((tier["above"], _tier_price(base, tier)) for tier in given.pop("tiers", ())))
 
 
-def _tier(base: Price, tier: Mapping[str, Any]) -> Price:
+def _tier_price(base: Price, tier: Mapping[str, Any]) -> Price:
     """The price above a threshold; what cached tokens cost there is not listed and keeps its ratio to the input price."""
     ratio = Decimal(tier["input"]) / base.input
     scaled: dict[str, Any] = {name: cached * ratio for name in _CACHE_PRICES if (cached := getattr(base, name)) is not None}

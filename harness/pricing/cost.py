@@ -41,15 +41,19 @@ _OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_t
 _SAMPLES = frozenset({"candidateCount", "n"})
 
 
-def cost(usage: Usage, price: Price) -> float | None:
+def usage_cost(usage: Usage, price: Price) -> float | None:
     """US dollars for `usage` at `price`; None where a count is unknown. A cache price that is not given is the input price.
 
     Above a tier's threshold of input tokens, that tier prices the whole request.
     """
     if usage.input is None or usage.output is None:
         return None
-    rates = _rates(price)
-    level = rates if not rates.tiers else rates.above(usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h)
+    rates = _integer_rates(price)
+    level = (
+        rates
+        if not rates.tiers
+        else rates.rates_above(usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h)
+    )
     tokens = (
         level.input * usage.input
         + level.cache_read * usage.cache_read
@@ -57,14 +61,14 @@ def cost(usage: Usage, price: Price) -> float | None:
         + level.cache_write_1h * usage.cache_write_1h
         + level.output * (usage.output + usage.reasoning)
     )
-    return rates.dollars(tokens)
+    return rates.to_dollars(tokens)
 
 
 def reported_cost(usage: Usage) -> float | None:
     """US dollars as the provider billed them: its own figure, else its neurons at their price; None where it told neither."""
     if usage.cost is not None:
         return usage.cost
-    return None if usage.neurons is None else float(_decimal(usage.neurons) * DOLLARS_PER_NEURON)
+    return None if usage.neurons is None else float(_to_decimal(usage.neurons) * DOLLARS_PER_NEURON)
 
 
 def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
@@ -74,11 +78,11 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
     cut) makes the sum unknown.
     """
     if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the usual one
-        return Cost(reported_cost(usage), None if price is None else cost(usage, price))
+        return Cost(reported_cost(usage), None if price is None else usage_cost(usage, price))
     billed = [attempt.usage for attempt in attempts if not _is_free(attempt)]
     return Cost(
-        reported=_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
-        priced=None if price is None else _sum([None if usage is None else cost(usage, price) for usage in billed]),
+        reported=_exact_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
+        priced=None if price is None else _exact_sum([None if usage is None else usage_cost(usage, price) for usage in billed]),
     )
 
 
@@ -116,30 +120,30 @@ def upper_bound(
     output = output_bound(request, context, extra_body or {})
     if output is None:
         return None
-    most = input_bound(request, image_tokens or IMAGE_BOUND) + (_size(json_text(extra_body)) if extra_body else 0)
-    rates = _rates(price)
+    most = input_bound(request, image_tokens or IMAGE_BOUND) + (_utf8_size(json_text(extra_body)) if extra_body else 0)
+    rates = _integer_rates(price)
     dearest = rates.dearest_input * most + rates.output * output
     for above, tier in rates.tiers:
         if most > above:
             dearest = max(dearest, tier.dearest_input * most + tier.output * output)
-    return rates.dollars(dearest)
+    return rates.to_dollars(dearest)
 
 
 def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
     """The most input tokens `request` can have: no token is shorter than a byte, plus what templates and images add."""
-    size = TEMPLATE_BOUND if request.prompt is None else TEMPLATE_BOUND + _size(request.prompt)
+    size = TEMPLATE_BOUND if request.prompt is None else TEMPLATE_BOUND + _utf8_size(request.prompt)
     for message in request.messages:
         size += MESSAGE_BOUND + _message_size(message)
     if request.tools or request.response_format:
         # Templates write JSON with line breaks and indents of their own: no more of them than it has characters.
-        size += TOOLS_BOUND + 2 * _size(json_text([request.tools, request.response_format]))
+        size += TOOLS_BOUND + 2 * _utf8_size(json_text([request.tools, request.response_format]))
     return size + image_tokens * len(images_of(request.messages))
 
 
 def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
     """The most output tokens `request` can have, over all its samples; None where nothing says."""
     # What a target adds to the body overrides the request's own, under whichever name its server knows.
-    sent = {**request.sampling, **extra_body, **_generation(extra_body)} if extra_body else request.sampling
+    sent = {**request.sampling, **extra_body, **_generation_config(extra_body)} if extra_body else request.sampling
     limits = [limit for name, limit in sent.items() if name in _OUTPUT_LIMITS and isinstance(limit, int)]
     most = max(limits) if limits else context
     if most is None or _SAMPLES.isdisjoint(sent):
@@ -147,7 +151,7 @@ def output_bound(request: Request, context: int | None, extra_body: Mapping[str,
     return most * max([count for name in _SAMPLES if isinstance(count := sent.get(name), int)], default=1)
 
 
-def _generation(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _generation_config(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Gemini's parameters, which are not the body's own fields."""
     config = extra_body.get("generationConfig")
     return config if isinstance(config, Mapping) else {}
@@ -167,25 +171,25 @@ class _Rates:
     per_request: int = 0
     tiers: tuple[tuple[int, _Rates], ...] = ()
 
-    def above(self, input_tokens: int) -> _Rates:
+    def rates_above(self, input_tokens: int) -> _Rates:
         """The rates of a request with so many input tokens: the highest tier's below them, else these."""
         return next((tier for above, tier in reversed(self.tiers) if input_tokens > above), self)
 
-    def dollars(self, tokens: int) -> float:
+    def to_dollars(self, tokens: int) -> float:
         """A whole request, its tokens already multiplied; dividing two whole numbers rounds once, and correctly."""
         return (tokens + self.per_request) / (self.unit * MTOK)
 
 
 @lru_cache(maxsize=256)
-def _rates(price: Price) -> _Rates:
+def _integer_rates(price: Price) -> _Rates:
     levels = (price, *(tier for _, tier in price.tiers))
-    figures = [price.per_request, *(figure for level in levels for figure in (*_offered(level), level.output))]
+    figures = [price.per_request, *(figure for level in levels for figure in (*_input_prices(level), level.output))]
     unit = lcm(*(Fraction(figure).denominator for figure in figures))
-    tiers = tuple((above, _level(tier, unit)) for above, tier in price.tiers)
-    return _level(price, unit, tiers, per_request=int(Fraction(price.per_request) * unit) * MTOK)
+    tiers = tuple((above, _tier_rates(tier, unit)) for above, tier in price.tiers)
+    return _tier_rates(price, unit, tiers, per_request=int(Fraction(price.per_request) * unit) * MTOK)
 
 
-def _level(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), per_request: int = 0) -> _Rates:
+def _tier_rates(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), per_request: int = 0) -> _Rates:
     """One tier's rates, or the base price's; a cache price that is not given is the input price."""
 
     def whole(figure: Decimal) -> int:
@@ -199,13 +203,13 @@ def _level(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), 
         cache_read=whole(_known(price.cache_read, price.input)),
         cache_write=whole(write),
         cache_write_1h=whole(_known(price.cache_write_1h, write)),
-        dearest_input=whole(max(_offered(price))),
+        dearest_input=whole(max(_input_prices(price))),
         per_request=per_request,
         tiers=tiers,
     )
 
 
-def _offered(price: Price) -> list[Decimal]:
+def _input_prices(price: Price) -> list[Decimal]:
     """What a token of input costs, cached or not."""
     figures = (price.input, price.cache_read, price.cache_write, price.cache_write_1h)
     return [each for each in figures if each is not None]
@@ -222,29 +226,29 @@ def _is_free(attempt: Attempt) -> bool:
     return refused or (attempt.status is None and attempt.marks.sent is None)
 
 
-def _sum(costs: Sequence[float | None]) -> float | None:
+def _exact_sum(costs: Sequence[float | None]) -> float | None:
     """Their exact sum, 0 where there are none; unknown where one is unknown."""
     if len(costs) == 1:
         return costs[0]
-    known = [_decimal(each) for each in costs if each is not None]
+    known = [_to_decimal(each) for each in costs if each is not None]
     return float(sum(known, Decimal(0))) if len(known) == len(costs) else None
 
 
-def _decimal(number: float) -> Decimal:
+def _to_decimal(number: float) -> Decimal:
     return Decimal(repr(number))
 
 
-def _size(text: str) -> int:
+def _utf8_size(text: str) -> int:
     """Bytes in UTF-8."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _message_size(message: Message) -> int:
     """Bytes of all that a message holds."""
-    size = len(message.role) + _size(message.text)
+    size = len(message.role) + _utf8_size(message.text)
     if message.tool_calls:
-        size += _size(json_text(message.tool_calls))
+        size += _utf8_size(json_text(message.tool_calls))
     for more in (message.name, message.tool_call_id):
         if more:
-            size += _size(more)
+            size += _utf8_size(more)
     return size

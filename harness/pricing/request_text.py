@@ -11,10 +11,10 @@ from msgspec import Struct, to_builtins
 
 def json_text(value: Any) -> str:
     """`value` (plain data, mappings and structs) as JSON."""
-    return json.dumps(value, default=_plain, ensure_ascii=False)
+    return json.dumps(value, default=_to_plain, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, Struct):
         return to_builtins(value)
     if isinstance(value, Mapping):

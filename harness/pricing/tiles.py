@@ -33,13 +33,13 @@ def image_tokens(width: int | None, height: int | None) -> int:
     """About how many tokens an image of so many pixels takes, by Llama 4's rule."""
     if not width or not height:
         return UNKNOWN_SIZE
-    rows, columns = grid(width, height)
+    rows, columns = tile_grid(width, height)
     tiles = rows * columns
     return WHOLE_IMAGE if tiles == 1 else WHOLE_IMAGE + EACH_TILE * tiles
 
 
 @lru_cache(maxsize=1024)
-def grid(width: int, height: int) -> tuple[int, int]:
+def tile_grid(width: int, height: int) -> tuple[int, int]:
     """Rows and columns of the canvas an image is laid on."""
 
     def fit(canvas: tuple[int, int]) -> tuple[bool, Fraction, int]:

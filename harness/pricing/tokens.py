@@ -44,7 +44,7 @@ _SCRIPTS = (
 _OTHER = 0.5
 
 
-def estimate(text: str) -> int:
+def estimate_text(text: str) -> int:
     """About how many tokens `text` has."""
     words = _LETTERS.findall(text)
     tokens = 0.92 * len(words) + 0.125 * sum(len(word) - 5 for word in words if len(word) > 5)
@@ -53,46 +53,50 @@ def estimate(text: str) -> int:
     tokens += 0.17 * len(marks) + 0.29 * sum(map(len, marks))
     tokens += 1.66 * len(_NEWLINES.findall(text)) + 1.73 * len(_CAMEL.findall(text))
     if not text.isascii():
-        tokens += _foreign(text)
+        tokens += _estimate_non_ascii(text)
     return max(round(tokens), 1 if text else 0)
 
 
 def estimate_request(request: Request) -> int:
     """About how many input tokens `request` has, with chat template, tools and images."""
-    tokens = CHAT_OVERHEAD + sum(MESSAGE_OVERHEAD + _message(message) for message in request.messages)
-    tokens += estimate(request.prompt or "")
+    tokens = CHAT_OVERHEAD + sum(MESSAGE_OVERHEAD + _estimate_message(message) for message in request.messages)
+    tokens += estimate_text(request.prompt or "")
     tokens += sum([image_tokens(image.width, image.height) for image in images_of(request.messages)])
     if request.tools:
-        tokens += TOOLS_OVERHEAD + estimate(json_text(request.tools))
+        tokens += TOOLS_OVERHEAD + estimate_text(json_text(request.tools))
     if request.response_format is not None and request.response_format.schema is not None:
-        tokens += estimate(json_text(request.response_format.schema))
+        tokens += estimate_text(json_text(request.response_format.schema))
     return tokens
 
 
 def estimate_usage(request: Request, answer: Message) -> Usage:
     """About what `answer` to `request` used, for a server that does not say."""
-    reasoning = estimate(answer.reasoning or "")
-    return Usage(input=estimate_request(request), output=_message(answer), reasoning=reasoning, source="estimated")
+    reasoning = estimate_text(answer.reasoning or "")
+    return Usage(input=estimate_request(request), output=_estimate_message(answer), reasoning=reasoning, source="estimated")
 
 
 def estimate_answer(answer: Message) -> int:
     """About how many output tokens `answer` has, what was thought included."""
-    return _message(answer) + estimate(answer.reasoning or "")
+    return _estimate_message(answer) + estimate_text(answer.reasoning or "")
 
 
-def shared(total: Usage, told: Sequence[Usage], guesses: Sequence[Usage]) -> list[Usage]:
+def apportion_usage(total: Usage, told: Sequence[Usage], guesses: Sequence[Usage]) -> list[Usage]:
     """What is left of `total` after those `told`, divided in proportion to `guesses`: an exact sum of estimated parts."""
-    inputs = _divided(_left(total.input_tokens, [each.input_tokens for each in told]), [each.input for each in guesses])
-    outputs = _divided(_left(total.output_tokens, [each.output_tokens for each in told]), [each.output for each in guesses])
+    inputs = _apportion_tokens(
+        _remaining_tokens(total.input_tokens, [each.input_tokens for each in told]), [each.input for each in guesses]
+    )
+    outputs = _apportion_tokens(
+        _remaining_tokens(total.output_tokens, [each.output_tokens for each in told]), [each.output for each in guesses]
+    )
     return [Usage(sent, got, source="estimated") for sent, got in zip(inputs, outputs, strict=True)]
 
 
-def _left(total: int | None, told: Sequence[int | None]) -> int | None:
+def _remaining_tokens(total: int | None, told: Sequence[int | None]) -> int | None:
     known = [each for each in told if each is not None]
     return max(0, total - sum(known)) if total is not None and len(known) == len(told) else None
 
 
-def _divided(total: int | None, weights: Sequence[int | None]) -> Sequence[int | None]:
+def _apportion_tokens(total: int | None, weights: Sequence[int | None]) -> Sequence[int | None]:
     """Whole parts of `total` that add up to it, each off its proportion by less than one."""
     if total is None:
         return [None] * len(weights)
@@ -102,12 +106,12 @@ def _divided(total: int | None, weights: Sequence[int | None]) -> Sequence[int |
     return [end - start for start, end in pairwise([0, *ends])]
 
 
-def _message(message: Message) -> int:
-    calls = estimate(json_text(message.tool_calls)) if message.tool_calls else 0
-    return estimate(message.text) + calls
+def _estimate_message(message: Message) -> int:
+    calls = estimate_text(json_text(message.tool_calls)) if message.tool_calls else 0
+    return estimate_text(message.text) + calls
 
 
-def _foreign(text: str) -> float:
+def _estimate_non_ascii(text: str) -> float:
     counts = [(len(script.findall(text)), weight) for script, weight in _SCRIPTS]
     others = len(_FOREIGN.findall(text)) - sum(count for count, _ in counts)
     return sum(count * weight for count, weight in counts) + _OTHER * others

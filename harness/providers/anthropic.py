@@ -34,7 +34,7 @@ from harness.providers.base import Signal
 from harness.providers.decoder import AnswerDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
-from harness.providers.usage import count
+from harness.providers.usage import token_count
 
 SERVICE = "the Messages API"
 DEFAULT_MAX_TOKENS = 4096
@@ -77,16 +77,16 @@ class Anthropic:
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
-        message_rules.refuse_prompt(target, request, SERVICE)
+        message_rules.reject_raw_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
         return EncodedRequest(
             path="/messages",
-            headers=(("anthropic-version", version), *chat_format.headers(target, request)),
-            body=dumps(_body(target, request)),
-            auth=chat_format.auth(target, "x-api-key", ""),
+            headers=(("anthropic-version", version), *chat_format.json_headers(target, request)),
+            body=dumps(_build_body(target, request)),
+            auth=chat_format.api_key_auth(target, "x-api-key", ""),
         )
 
-    def decoder(self, target: Target, request: Request) -> AnthropicDecoder:
+    def make_decoder(self, target: Target, request: Request) -> AnthropicDecoder:
         """A fresh decoder for one attempt at `request`."""
         return AnthropicDecoder(request)
 
@@ -94,30 +94,32 @@ class Anthropic:
 # ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = message_rules.opening(target, request.messages, SERVICE)
-    message_rules.refuse_system(target, turns, SERVICE)
-    body: dict[str, Any] = {"model": target.model, **_sampling(request.sampling)}
+def _build_body(target: Target, request: Request) -> dict[str, Any]:
+    system, turns = message_rules.split_system_messages(target, request.messages, SERVICE)
+    message_rules.reject_late_system(target, turns, SERVICE)
+    body: dict[str, Any] = {"model": target.model, **_encode_sampling(request.sampling)}
     if system:
         body["system"] = "\n\n".join(turn.text for turn in system)
     body["messages"] = [
-        message for tools, run in groupby(turns, _is_of_tools) for message in (_results(run) if tools else _said(run))
+        message
+        for tools, run in groupby(turns, _is_tool_result)
+        for message in (_tool_results_message(run) if tools else _encode_turns(run))
     ]
     if request.stream:
         body["stream"] = True
     if request.tools:
-        body["tools"] = [_tool(function) for function in request.tools]
+        body["tools"] = [_encode_tool(function) for function in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice)
+        body["tool_choice"] = _encode_tool_choice(request.tool_choice)
     if request.parallel_tool_calls is not None:
         body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = not request.parallel_tool_calls
     if request.response_format is not None:
-        body.setdefault("output_config", {})["format"] = _format(target, request.response_format)
+        body.setdefault("output_config", {})["format"] = _output_format(target, request.response_format)
     body.update(target.extra_body)
     return body
 
 
-def _sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Sampling parameters under their names on the wire; null ones are not sent, the output limit always is."""
     sent = {_NAMES.get(name, name): value for name, value in parameters.items() if value is not None}
     sent.setdefault("max_tokens", DEFAULT_MAX_TOKENS)
@@ -132,74 +134,82 @@ def _sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return sent
 
 
-def _is_of_tools(turn: Message) -> bool:
+def _is_tool_result(turn: Message) -> bool:
     return turn.role == "tool"
 
 
-def _results(turns: Iterator[Message]) -> list[dict[str, Any]]:
+def _tool_results_message(turns: Iterator[Message]) -> list[dict[str, Any]]:
     """All results of one round of tool calls in one turn: the API refuses a call whose result is not in the next one."""
-    return [{"role": "user", "content": [_result(turn) for turn in turns]}]
+    return [{"role": "user", "content": [_tool_result(turn) for turn in turns]}]
 
 
-def _result(turn: Message) -> dict[str, Any]:
+def _tool_result(turn: Message) -> dict[str, Any]:
     result = {
         "type": "tool_result",
-        "tool_use_id": _identifier(turn.tool_call_id or ""),
-        "content": _content(turn.content),
+        "tool_use_id": _tool_use_id(turn.tool_call_id or ""),
+        "content": _encode_content(turn.content),
     }
     return result | {"is_error": True} if turn.failed else result
 
 
-def _said(turns: Iterator[Message]) -> list[dict[str, Any]]:
-    """The turns of user and assistant. One of the assistant with nothing in it, which the API refuses, is left out."""
-    messages = [{"role": turn.role, "content": _assistant(turn) if turn.role == "assistant" else _content(turn.content)}
-                for turn in turns]  # fmt: skip
-    return [message for message in messages if message["content"] or message["role"] != "assistant"]
+def _encode_turns(turns: Iterator[Message]) -> list[dict[str, Any]]:
+    """User and assistant messages. The API refuses an empty assistant message, so it is left out."""
+    messages = []
+    for turn in turns:
+        content = _assistant_content(turn) if turn.role == "assistant" else _encode_content(turn.content)
+        if content or turn.role != "assistant":
+            messages.append({"role": turn.role, "content": content})
+    return messages
 
 
-def _assistant(turn: Message) -> str | list[dict[str, Any]]:
+def _assistant_content(turn: Message) -> str | list[dict[str, Any]]:
     if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("anthropic"), list | tuple):
         return list(turn.echo["anthropic"])
     if not turn.tool_calls:
-        return _content(turn.content)
+        return _encode_content(turn.content)
     text = [{"type": "text", "text": turn.text}] if turn.text else []
     return [*text, *(_tool_use(call) for call in turn.tool_calls)]
 
 
 def _tool_use(call: ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": _identifier(call.id), "name": call.name, "input": chat_format.arguments(call.arguments)}
+    return {
+        "type": "tool_use",
+        "id": _tool_use_id(call.id),
+        "name": call.name,
+        "input": chat_format.parse_arguments(call.arguments),
+    }
 
 
-def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
+def _encode_content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
     """Text as it is, parts as blocks; the API refuses a block of no text."""
-    return content if isinstance(content, str) else [_part(part) for part in content if part != Text("")]
+    return content if isinstance(content, str) else [_encode_part(part) for part in content if part != Text("")]
 
 
-def _part(part: Text | Image) -> dict[str, Any]:
+def _encode_part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
 
 
-def _tool(function: Tool) -> dict[str, Any]:
+def _encode_tool(function: Tool) -> dict[str, Any]:
     return {"name": function.name, "description": function.description, "input_schema": function.parameters}
 
 
-def _tool_choice(choice: str) -> dict[str, Any]:
+def _encode_tool_choice(choice: str) -> dict[str, Any]:
     """`auto` and `none` as they are, `required` as `any`; any other word is the name of the tool that must be called."""
     if choice in ("auto", "none"):
         return {"type": choice}
     return {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
 
 
-def _format(target: Target, wanted: ResponseFormat) -> dict[str, Any]:
+def _output_format(target: Target, wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_object":
         raise ValueError(f"target {target.name}: the Messages API has no JSON mode without a schema; give `json_schema`")
     return {"type": "json_schema", "schema": wanted.schema or {}}
 
 
 @lru_cache(maxsize=1024)
-def _identifier(identifier: str) -> str:
+def _tool_use_id(identifier: str) -> str:
     """A tool call's id as the API's pattern wants it; the same id always becomes the same one."""
     if _IDENTIFIER.fullmatch(identifier):
         return identifier
@@ -220,40 +230,40 @@ class AnthropicDecoder(AnswerDecoder):
         self._reported: dict[str, Any] = {}
         self._counted = False
         self._steps: dict[str, Callable[[dict[str, Any]], Signal]] = {
-            "content_block_delta": self._delta,
-            "content_block_start": self._start,
+            "content_block_delta": self._block_delta,
+            "content_block_start": self._block_start,
             "message_start": self._message_start,
             "message_delta": self._message_delta,
             "message_stop": self._message_stop,
         }
 
-    def _frame(self, chunk: dict[str, Any]) -> Signal:
+    def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
         kind = chunk.get("type")
         step = self._steps.get(kind) if type(kind) is str else None
         return _NOTHING if step is None else step(chunk)
 
-    def _whole(self, body: dict[str, Any]) -> None:
-        self._identify(body)
+    def _read_body(self, body: dict[str, Any]) -> None:
+        self._read_model(body)
         content = body.get("content")
         for index, block in enumerate(content if isinstance(content, list) else ()):
-            self._begin(index, block)
-        self._report(body.get("usage"))
+            self._begin_block(index, block)
+        self._merge_usage(body.get("usage"))
         self._counted = True
-        self._ended(body)
+        self._read_stop(body)
 
-    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+    def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
         """Known only once the last event with counts has come: the first says nothing of the output yet."""
-        return _usage(self._reported) if self._counted else None
+        return _read_usage(self._reported) if self._counted else None
 
-    def _message(self) -> Message:
+    def _build_message(self) -> Message:
         """The answer, with all its blocks in `echo` where there is one that text and tool calls do not tell.
 
         What the API would not take back is left out: thinking that the output limit cut before it was signed, and empty text.
         """
-        message = super()._message()
-        if self._finish is None or not any(block.told_apart for block in self._blocks.values()):
+        message = super()._build_message()
+        if self._stop_reason is None or not any(block.needs_echo for block in self._blocks.values()):
             return message
-        blocks = [block for block in (each.whole() for each in self._blocks.values()) if not _is_unfinished(block)]
+        blocks = [block for block in (each.to_dict() for each in self._blocks.values()) if not _is_unfinished(block)]
         return replace(message, echo={"anthropic": blocks})
 
     # ── Events ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,29 +271,29 @@ class AnthropicDecoder(AnswerDecoder):
     def _message_start(self, chunk: dict[str, Any]) -> Signal:
         message = chunk.get("message")
         if isinstance(message, dict):
-            self._identify(message)
-            self._report(message.get("usage"))
+            self._read_model(message)
+            self._merge_usage(message.get("usage"))
         return _NOTHING
 
-    def _start(self, chunk: dict[str, Any]) -> Signal:
-        return self._begin(chunk.get("index"), chunk.get("content_block"))
+    def _block_start(self, chunk: dict[str, Any]) -> Signal:
+        return self._begin_block(chunk.get("index"), chunk.get("content_block"))
 
-    def _begin(self, index: Any, given: Any) -> Signal:
+    def _begin_block(self, index: Any, given: Any) -> Signal:
         """Take a block as it starts in a stream, or whole."""
         if not isinstance(given, dict) or not isinstance(index, int):
             return _NOTHING
         self._blocks[index] = _Block(given)
         match given.get("type"):
             case "text":
-                return self._answer.say(given.get("text"))
+                return self._answer.add_text(given.get("text"))
             case "thinking":
-                return self._answer.think(given.get("thinking"))
+                return self._answer.add_reasoning(given.get("thinking"))
             case "tool_use":
                 called = {"id": given.get("id"), "name": given.get("name"), "arguments": given.get("input") or None}
-                return self._answer.call([{"index": index, **called}])
+                return self._answer.add_tool_calls([{"index": index, **called}])
         return _NOTHING
 
-    def _delta(self, chunk: dict[str, Any]) -> Signal:
+    def _block_delta(self, chunk: dict[str, Any]) -> Signal:
         index, delta = chunk.get("index"), chunk.get("delta")
         if type(delta) is not dict or type(index) is not int or (block := self._blocks.get(index)) is None:
             return _NOTHING
@@ -292,52 +302,52 @@ class AnthropicDecoder(AnswerDecoder):
         piece = delta.get(field)
         if not piece or type(piece) is not str:
             return _NOTHING
-        return self._piece(index, block, field, piece)
+        return self._append_piece(index, block, field, piece)
 
-    def _piece(self, index: int, block: _Block, field: str, piece: str) -> Signal:
+    def _append_piece(self, index: int, block: _Block, field: str, piece: str) -> Signal:
         """Take a piece of one field of a block."""
         block.pieces.setdefault(field, []).append(piece)
         if field == "text":
-            return self._answer.say(piece)
+            return self._answer.add_text(piece)
         if field == "thinking":
-            return self._answer.think(piece)
+            return self._answer.add_reasoning(piece)
         if field == "partial_json" and block.given.get("type") == "tool_use":  # the server's own tools are not ours to call
-            return self._answer.call([{"index": index, "arguments": piece}])
+            return self._answer.add_tool_calls([{"index": index, "arguments": piece}])
         return _NOTHING
 
     def _message_delta(self, chunk: dict[str, Any]) -> Signal:
         reported = chunk.get("usage")
         if isinstance(reported, dict):
-            self._report(reported)
+            self._merge_usage(reported)
             self._counted = True
         delta = chunk.get("delta")
         if isinstance(delta, dict):
-            self._ended(delta)
+            self._read_stop(delta)
         return _NOTHING
 
     def _message_stop(self, chunk: dict[str, Any]) -> Signal:
-        return self._end()
+        return self._end_stream()
 
     # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _identify(self, message: Mapping[str, Any]) -> None:
+    def _read_model(self, message: Mapping[str, Any]) -> None:
         model = message.get("model")
         self._model = model if isinstance(model, str) else self._model
 
-    def _report(self, reported: Any) -> None:
+    def _merge_usage(self, reported: Any) -> None:
         """Take counts, which are cumulative: a later one replaces an earlier one."""
         if isinstance(reported, dict):
             self._reported.update({name: value for name, value in reported.items() if value is not None})
 
-    def _ended(self, told: Mapping[str, Any]) -> None:
+    def _read_stop(self, told: Mapping[str, Any]) -> None:
         """Take why the answer ended; of a refusal, also its explanation."""
         reason = told.get("stop_reason")
-        self._stop(reason)
+        self._set_stop_reason(reason)
         if reason in _TELLING:
             self._flags[reason] = None
         details = told.get("stop_details")
         if reason == "refusal" and isinstance(details, dict):
-            self._answer.decline(details.get("explanation"))
+            self._answer.add_refusal(details.get("explanation"))
 
 
 class _Block:
@@ -350,14 +360,14 @@ class _Block:
         self.pieces: dict[str, list[str]] = {}
 
     @property
-    def told_apart(self) -> bool:
+    def needs_echo(self) -> bool:
         """Whether it is of a kind that a message's text and tool calls do not tell."""
         return self.given.get("type") not in ("text", "tool_use")
 
-    def whole(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
         if "partial_json" in joined:
-            return {**self.given, "input": chat_format.arguments(joined["partial_json"])}
+            return {**self.given, "input": chat_format.parse_arguments(joined["partial_json"])}
         return {**self.given, **{name: _as_begun(self.given.get(name)) + piece for name, piece in joined.items()}}
 
 
@@ -371,14 +381,14 @@ def _as_begun(opening: Any) -> str:
     return opening if isinstance(opening, str) else ""
 
 
-def _usage(reported: Mapping[str, Any]) -> Usage | None:
+def _read_usage(reported: Mapping[str, Any]) -> Usage | None:
     """Counts in disjoint buckets, as they already are but for thinking, which is part of the output, and the hour's cache."""
-    given, output = count(reported.get("input_tokens")), count(reported.get("output_tokens"))
-    written, cached = (count(reported.get(f"cache_{what}_input_tokens")) or 0 for what in ("creation", "read"))
+    given, output = token_count(reported.get("input_tokens")), token_count(reported.get("output_tokens"))
+    written, cached = (token_count(reported.get(f"cache_{what}_input_tokens")) or 0 for what in ("creation", "read"))
     if not given and not output and not written and not cached:
         return None
-    for_an_hour = _within(reported, "cache_creation", "ephemeral_1h_input_tokens")
-    thought = _within(reported, "output_tokens_details", "thinking_tokens")
+    for_an_hour = _nested_count(reported, "cache_creation", "ephemeral_1h_input_tokens")
+    thought = _nested_count(reported, "output_tokens_details", "thinking_tokens")
     return Usage(
         input=given,
         output=None if output is None else max(0, output - thought),
@@ -389,9 +399,9 @@ def _usage(reported: Mapping[str, Any]) -> Usage | None:
     )
 
 
-def _within(reported: Mapping[str, Any], group: str, name: str) -> int:
+def _nested_count(reported: Mapping[str, Any], group: str, name: str) -> int:
     details = reported.get(group)
-    return (count(details.get(name)) if isinstance(details, dict) else None) or 0
+    return (token_count(details.get(name)) if isinstance(details, dict) else None) or 0
 
 
 provider = Anthropic()

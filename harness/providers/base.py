@@ -24,7 +24,7 @@ class Signal(Enum):
     ANSWER = 2
 
 
-class Decoded(Struct, frozen=True):
+class DecodedResponse(Struct, frozen=True):
     """What an HTTP answer means once it is complete (or cut): everything of a Response that is not the transport's."""
 
     message: Message | None = None
@@ -44,16 +44,16 @@ class Decoder(Protocol):
     def complete(self) -> bool:
         """Whether the stream's terminal signal has been seen: nothing after it matters."""
 
-    def event(self, name: str, data: bytes) -> Signal:
+    def feed_event(self, name: str, data: bytes) -> Signal:
         """Take one server-sent event: its `event:` name (empty if none) and its `data:`."""
 
-    def body(self, data: bytes) -> None:
+    def feed_body(self, data: bytes) -> None:
         """Take a whole JSON body (a 2xx that was not streamed, asked for or not)."""
 
-    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def feed_error(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Take an answer whose status is not 2xx; header names are lower case."""
 
-    def finish(self, headers: Mapping[str, str]) -> Decoded:
+    def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
         """What it all means. A stream that ended without a terminal signal has the error kind `truncated`."""
 
 
@@ -71,7 +71,7 @@ class Provider(Protocol):
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The HTTP request for `request`. Raises ValueError for what this format cannot express."""
 
-    def decoder(self, target: Target, request: Request) -> Decoder:
+    def make_decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
 
 
@@ -85,7 +85,7 @@ class BatchEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchReport:
+class BatchStatus:
     """How a batch is doing: its `id`, where that was told; its answers, None while there are none; tokens of the whole."""
 
     id: str | None = None
@@ -93,39 +93,39 @@ class BatchReport:
     usage: Usage | None = None
 
 
-class BatchFormat(Protocol):
+class BatchApi(Protocol):
     """How a provider's service is asked many things at once; pure, like the provider."""
 
-    most_bytes: int
+    max_bytes: int
     """The largest body of a submission."""
-    most_requests: int
+    max_requests: int
     """The most requests in one."""
 
-    def submission(self, requests: Sequence[tuple[str, EncodedRequest]]) -> EncodedRequest:
+    def encode_submission(self, requests: Sequence[tuple[str, EncodedRequest]]) -> EncodedRequest:
         """The HTTP request that submits these, each with the reference it is to be told apart by."""
 
-    def poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
+    def encode_poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
         """The HTTP request that asks after the batch; `wire` is one of its requests."""
 
-    def decoder(self, target: Target, request: Request) -> Decoder:
-        """Reads the answer to a submission or a poll: its message's text is what `read` takes."""
+    def make_decoder(self, target: Target, request: Request) -> Decoder:
+        """Reads the answer to a submission or a poll: its message's text is what `decode_status` takes."""
 
-    def read(self, text: str) -> BatchReport:
+    def decode_status(self, text: str) -> BatchStatus:
         """What a submission or a poll was told. Raises ValueError for what cannot be understood."""
 
-    def answer(self, target: Target, request: Request, entry: BatchEntry) -> Decoded:
+    def decode_entry(self, target: Target, request: Request, entry: BatchEntry) -> DecodedResponse:
         """What one entry means, as the answer to `request`."""
 
 
 @runtime_checkable
-class Batching(Protocol):
+class SupportsBatches(Protocol):
     """A provider whose service takes batches."""
 
-    batches: BatchFormat
+    batch_api: BatchApi
 
 
 @runtime_checkable
-class Versioned(Protocol):
+class SupportsVersions(Protocol):
     """A provider whose API has several versions, of which a target may choose one (`Target.api_version`)."""
 
     api_versions: tuple[str, ...]

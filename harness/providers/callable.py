@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from harness.model import EncodedRequest, Error, Request, Target, Usage
 from harness.providers import usage
-from harness.providers.base import Decoded, Signal
+from harness.providers.base import DecodedResponse, Signal
 from harness.providers.json_text import UnreadableJSONError, dumps, loads, loads_text, snippet
 from harness.providers.openai import chat_format
 
@@ -32,118 +32,132 @@ class CallableProvider:
     default_api_key_env: str | None = None
     default_max_tokens: int | None = None
 
-    def __init__(self, name: str, heard: type[Said]) -> None:
+    def __init__(self, name: str, heard: type[FunctionDecoder]) -> None:
         self.name = name
         self._heard = heard
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The one object that the function or program is given."""
-        return EncodedRequest(f"/{target.model}", (), dumps(body(request) | dict(target.extra_body)), None, method="CALL")
+        return EncodedRequest(
+            f"/{target.model}", (), dumps(request_object(request) | dict(target.extra_body)), None, method="CALL"
+        )
 
-    def decoder(self, target: Target, request: Request) -> Said:
+    def make_decoder(self, target: Target, request: Request) -> FunctionDecoder:
         """A fresh decoder for one attempt at `request`."""
         return self._heard()
 
 
-def body(request: Request) -> dict[str, Any]:
+def request_object(request: Request) -> dict[str, Any]:
     """`request` as plain data; every key is always there."""
     wanted = request.response_format
     return {
-        "messages": [chat_format.message(turn) for turn in request.messages],
+        "messages": [chat_format.encode_message(turn) for turn in request.messages],
         "prompt": request.prompt,
         "sampling": {name: value for name, value in request.sampling.items() if value is not None},
         "stream": request.stream,
-        "tools": [chat_format.tool(function) for function in request.tools],
-        "tool_choice": None if request.tool_choice is None else chat_format.tool_choice(request.tool_choice),
-        "response_format": None if wanted is None else chat_format.response_format(wanted),
+        "tools": [chat_format.encode_tool(function) for function in request.tools],
+        "tool_choice": None if request.tool_choice is None else chat_format.encode_tool_choice(request.tool_choice),
+        "response_format": None if wanted is None else chat_format.encode_response_format(wanted),
     }
 
 
-class Said:
+class FunctionDecoder:
     """Puts an answer together from what a function returned or yielded."""
 
     complete = False
 
     def __init__(self) -> None:
-        self._answer = chat_format.ChatAccumulator()
+        self._answer = chat_format.MessageAccumulator()
         self._last: dict[str, Any] = {}
         self._error: Error | None = None
         self._flags: dict[str, None] = {}
 
-    def piece(self, value: Any) -> Signal:
+    def feed_piece(self, value: Any) -> Signal:
         """Take an answer, or the next piece of one; the first thing that is wrong with one is the error in `finish`."""
         if isinstance(value, str):
-            return self._answer.say(value)
+            return self._answer.add_text(value)
         if not isinstance(value, Mapping):
-            return self._wrong(f"{_kind(value)} is no answer; answer with text, or with an object of {_listed(KEYS)}")
+            return self._set_error(
+                f"{_type_name(value)} is no answer; answer with text, or with an object of {_quote_names(KEYS)}"
+            )
         if strange := [key for key in value if key not in KEYS]:
-            return self._wrong(f"the key {snippet(repr(strange[0]))} means nothing in an answer; there are {_listed(KEYS)}")
-        return self._object(value)
+            return self._set_error(
+                f"the key {snippet(repr(strange[0]))} means nothing in an answer; there are {_quote_names(KEYS)}"
+            )
+        return self._read_object(value)
 
-    def event(self, name: str, data: bytes) -> Signal:
+    def feed_event(self, name: str, data: bytes) -> Signal:
         """Take a piece as JSON."""
-        return self.piece(loads(data)[0])
+        return self.feed_piece(loads(data)[0])
 
-    def body(self, data: bytes) -> None:
+    def feed_body(self, data: bytes) -> None:
         """Take a whole answer as JSON."""
-        self.piece(loads(data)[0])
+        self.feed_piece(loads(data)[0])
 
-    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def feed_error(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Nothing refuses here."""
-        self._wrong(snippet(body))
+        self._set_error(snippet(body))
 
-    def finish(self, headers: Mapping[str, str]) -> Decoded:
+    def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
         """What it all means; partial text is kept beside an error."""
-        reported = self._usage()  # may find what is wrong
+        reported = self._token_usage()  # may find what is wrong
         error = self._error
-        if error is None and not self._answer.given and self._answer.blank:
+        if error is None and not self._answer.has_content and self._answer.is_blank:
             error = Error("target", "empty", "it answered with neither text nor a tool call")
-        return Decoded(
-            message=self._answer.message() if error is None or self._answer.started else None,
+        return DecodedResponse(
+            message=self._answer.to_message() if error is None or self._answer.is_started else None,
             usage=reported,
-            finish_reason=None if error else self._reason(),
+            finish_reason=None if error else self._finish_reason(),
             model=self._last.get("model"),
             error=error,
-            flags=tuple([*self._flags, "empty"] if error is None and self._answer.blank else self._flags),
+            flags=tuple([*self._flags, "empty"] if error is None and self._answer.is_blank else self._flags),
         )
 
-    def _object(self, value: Mapping[str, Any]) -> Signal:
+    def _read_object(self, value: Mapping[str, Any]) -> Signal:
         text, thought, calls = value.get("text"), value.get("reasoning"), value.get("tool_calls")
         for key, given, kind in (("text", text, str), ("reasoning", thought, str), ("tool_calls", calls, list | tuple)):
             if given is not None and not isinstance(given, kind):
-                return self._wrong(f"`{key}` should be {'a list' if key == 'tool_calls' else 'text'}, not {_kind(given)}")
+                return self._set_error(
+                    f"`{key}` should be {'a list' if key == 'tool_calls' else 'text'}, not {_type_name(given)}"
+                )
         for key in ("model", "finish_reason"):
             if value.get(key) is not None and not isinstance(value[key], str):
-                return self._wrong(f"`{key}` should be text, not {_kind(value[key])}")
+                return self._set_error(f"`{key}` should be text, not {_type_name(value[key])}")
         self._last |= {key: value[key] for key in ("usage", "cost", "model", "finish_reason") if value.get(key) is not None}
-        signals = (self._answer.add({"reasoning": thought}), self._answer.say(text), self._answer.call(list(calls or ())))
+        signals = (
+            self._answer.add_delta({"reasoning": thought}),
+            self._answer.add_text(text),
+            self._answer.add_tool_calls(list(calls or ())),
+        )
         return max(signals, key=lambda signal: signal.value)
 
-    def _usage(self) -> Usage | None:
+    def _token_usage(self) -> Usage | None:
         """The tokens and the cost that were told; a cost alone leaves the tokens unknown."""
         told, found = self._last.get("usage"), None
         if told is not None:
-            found = _counts(told)
+            found = _parse_usage(told)
             if found is None:
-                self._wrong(f"`usage` should be an object of {_listed(_COUNTS)} in tokens, not {snippet(repr(told), 80)}")
+                self._set_error(
+                    f"`usage` should be an object of {_quote_names(_COUNTS)} in tokens, not {snippet(repr(told), 80)}"
+                )
         if "cost" not in self._last:
             return found
-        cost = usage.amount(self._last["cost"])
+        cost = usage.finite_amount(self._last["cost"])
         if cost is None:
-            self._wrong(f"`cost` should be US dollars from 0 on, not {snippet(repr(self._last['cost']), 80)}")
+            self._set_error(f"`cost` should be US dollars from 0 on, not {snippet(repr(self._last['cost']), 80)}")
         return replace(found or Usage(), cost=cost)
 
-    def _reason(self) -> Any:
+    def _finish_reason(self) -> Any:
         if "finish_reason" in self._last:
             return chat_format.FINISH_REASONS.get(self._last["finish_reason"], "unknown")
-        return "tool_calls" if self._answer.calls else "stop"
+        return "tool_calls" if self._answer.has_calls else "stop"
 
-    def _wrong(self, message: str) -> Signal:
+    def _set_error(self, message: str) -> Signal:
         self._error = self._error or Error("target", "bad_answer", message)
         return Signal.NOTHING
 
 
-class Printed(Said):
+class ProgramDecoder(FunctionDecoder):
     """Puts an answer together from what a program printed, as it came: text, one JSON object, or one object a line.
 
     Output that begins with `{` is JSON only where all keys of each object are those of an answer: an answer may itself be JSON.
@@ -156,37 +170,37 @@ class Printed(Said):
         self._as: str | None = None
         """What the output is: `text`, `lines` of JSON, `whole` (told at its end); None while that is open."""
 
-    def event(self, name: str, data: bytes) -> Signal:
+    def feed_event(self, name: str, data: bytes) -> Signal:
         """Take what one read brought."""
-        return self._take(self._decode(data))
+        return self._feed_text(self._decode(data))
 
-    def body(self, data: bytes) -> None:
+    def feed_body(self, data: bytes) -> None:
         """Take all that was printed."""
-        self.event("", data)
+        self.feed_event("", data)
 
-    def finish(self, headers: Mapping[str, str]) -> Decoded:
+    def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
         """What it all means, once the program has ended."""
-        self._take(self._decode(b"", final=True))
+        self._feed_text(self._decode(b"", final=True))
         held = self._held.rstrip("\r\n")
         if self._as in (None, "whole") and held.strip():
-            self.piece(held if (found := _answer_in(held)) is None else found)
+            self.feed_piece(held if (found := _parse_answer(held)) is None else found)
         elif self._as == "lines" and held.strip():
-            self._line(held)
+            self._read_line(held)
         return super().finish(headers)
 
-    def _take(self, text: str) -> Signal:
+    def _feed_text(self, text: str) -> Signal:
         if "\ufffd" in text:
             self._flags["invalid_utf8"] = None
         self._held += text
         if self._as is None:
-            self._as = self._told()
+            self._as = self._detect_format()
         if self._as == "text":
-            return self._text()
+            return self._emit_text()
         if self._as == "lines":
-            return self._lines()
+            return self._emit_lines()
         return Signal.NOTHING
 
-    def _told(self) -> str | None:
+    def _detect_format(self) -> str | None:
         """What the output is, by its first line."""
         start = self._held.lstrip()
         if start and start[0] != "{":
@@ -194,25 +208,29 @@ class Printed(Said):
         line, newline, _ = start.partition("\n")
         if not newline:
             return None
-        return "whole" if _answer_in(line) is None else "lines"
+        return "whole" if _parse_answer(line) is None else "lines"
 
-    def _text(self) -> Signal:
+    def _emit_text(self) -> Signal:
         """Pass on all but newlines at the end: they are the terminal's, unless more text follows."""
         text = self._held.rstrip("\r\n")
         self._held = self._held[len(text) :]
-        return self.piece(text)
+        return self.feed_piece(text)
 
-    def _lines(self) -> Signal:
+    def _emit_lines(self) -> Signal:
         *lines, self._held = self._held.split("\n")
-        signals = [self._line(line) for line in lines if line.strip()]
+        signals = [self._read_line(line) for line in lines if line.strip()]
         return max(signals, key=lambda signal: signal.value, default=Signal.NOTHING)
 
-    def _line(self, line: str) -> Signal:
-        found = _answer_in(line)
-        return self.piece(found) if found else self._wrong(f"a line of its output is no piece of an answer: {snippet(line)!r}")
+    def _read_line(self, line: str) -> Signal:
+        found = _parse_answer(line)
+        return (
+            self.feed_piece(found)
+            if found
+            else self._set_error(f"a line of its output is no piece of an answer: {snippet(line)!r}")
+        )
 
 
-def _answer_in(text: str) -> dict[str, Any] | None:
+def _parse_answer(text: str) -> dict[str, Any] | None:
     """The answer that `text` is as JSON: an object with no keys but an answer's."""
     try:
         value = loads_text(text)
@@ -221,23 +239,23 @@ def _answer_in(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value and value.keys() <= KEYS else None
 
 
-def _counts(told: Any) -> Usage | None:
+def _parse_usage(told: Any) -> Usage | None:
     """Tokens in our buckets, or in an OpenAI-shaped usage object."""
     if not isinstance(told, Mapping):
         return None
     if "prompt_tokens" in told or "completion_tokens" in told:
-        return usage.read(dict(told))
-    counts: dict[str, Any] = {name: usage.count(value) for name, value in told.items() if value is not None}
+        return usage.read_usage(dict(told))
+    counts: dict[str, Any] = {name: usage.token_count(value) for name, value in told.items() if value is not None}
     return Usage(**counts) if counts.keys() <= _COUNTS and None not in counts.values() else None
 
 
-def _listed(names: frozenset[str]) -> str:
+def _quote_names(names: frozenset[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
-python = CallableProvider("python", Said)
-command = CallableProvider("command", Printed)
+python = CallableProvider("python", FunctionDecoder)
+command = CallableProvider("command", ProgramDecoder)

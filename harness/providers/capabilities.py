@@ -1,7 +1,7 @@
 """Which sampling parameters a model takes, and in which range: decided before a run, not found out in it.
 
 A value out of range is refused, never clamped: a run whose settings are not the ones asked for is worse than no run. The
-table is data (`capabilities.yaml`); whoever may read files reads it and hands its text to `parse`.
+table is data (`capabilities.yaml`); whoever may read files reads it and hands its text to `parse_capabilities`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-Kind = Literal["number", "integer", "flag_or_count", "word", "strings"]
+ParameterType = Literal["number", "integer", "flag_or_count", "word", "strings"]
 
-_KINDS: Mapping[Kind, str] = {
+_TYPE_NAMES: Mapping[ParameterType, str] = {
     "number": "a number",
     "integer": "a whole number",
     "flag_or_count": "true, false or a whole number",
@@ -33,7 +33,7 @@ class Parameter:
     """
 
     name: str
-    type: Kind
+    type: ParameterType
     field: str
     min: float | None = None
     max: float | None = None
@@ -52,8 +52,8 @@ class Parameter:
         if self.type == "strings":
             strings = "a string or a list of " + (f"at most {self.max_items} strings" if self.max_items else "strings")
             return strings if self.blank else f"{strings}, none of white space only"
-        bounds = " and ".join(_bounds(self))
-        kind = _KINDS[self.type]
+        bounds = " and ".join(_describe_bounds(self))
+        kind = _TYPE_NAMES[self.type]
         return f"{kind} {bounds}" if bounds else kind
 
 
@@ -109,17 +109,17 @@ class CapabilityTable:
     """
 
     entries: tuple[Capabilities, ...]
-    own: tuple[Mapping[str, Any], ...] = ()
+    overrides: tuple[Mapping[str, Any], ...] = ()
 
-    def under(self, own: Sequence[Mapping[str, Any]]) -> CapabilityTable:
+    def with_overrides(self, own: Sequence[Mapping[str, Any]]) -> CapabilityTable:
         """This table, with the user's entries asked before its own."""
         return CapabilityTable(self.entries, tuple(own))
 
     def find(self, provider: str, model: str, api_version: str | None = None) -> Capabilities | None:
         """The first entry about `model`; None for a provider the table does not know (a plug-in's): nothing is checked."""
         shipped = next((entry for entry in self.entries if entry.matches(provider, model, api_version)), None)
-        for fields in self.own:
-            own = _overlaid(shipped, fields)
+        for fields in self.overrides:
+            own = _apply_override(shipped, fields)
             if own.matches(provider, model, api_version):
                 return own
         return shipped
@@ -134,15 +134,15 @@ class Violation:
     unsupported: bool = False
 
 
-def parse(text: str) -> CapabilityTable:
+def parse_capabilities(text: str) -> CapabilityTable:
     """The table in `text` (YAML). Raises ValueError, naming the entry, where it is not one."""
     entries = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
     if not isinstance(entries, list):
         raise ValueError("capabilities: expected a list of entries")  # noqa: TRY004 - a file's content is a value
-    return CapabilityTable(tuple(_entry(fields, place) for place, fields in enumerate(entries, 1)))
+    return CapabilityTable(tuple(_parse_entry(fields, place) for place, fields in enumerate(entries, 1)))
 
 
-def check(
+def check_sampling(
     table: CapabilityTable, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
 ) -> list[Violation]:
     """What is wrong with `sampling` for `model`, in its order; a null value is not sent and never wrong."""
@@ -150,8 +150,8 @@ def check(
     if entry is None:
         return []
     asked = {name: value for name, value in sampling.items() if value is not None}
-    wrong = (_violation(entry, model, name, value) for name, value in asked.items())
-    return [found for found in (*wrong, *_refused_together(entry, model, asked)) if found]
+    wrong = (_find_violation(entry, model, name, value) for name, value in asked.items())
+    return [found for found in (*wrong, *_conflicting_parameters(entry, model, asked)) if found]
 
 
 def seed_range(table: CapabilityTable, provider: str, model: str, api_version: str | None = None) -> tuple[int, int] | None:
@@ -163,7 +163,7 @@ def seed_range(table: CapabilityTable, provider: str, model: str, api_version: s
     return int(seed.min), int(seed.max)
 
 
-def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violation | None:
+def _find_violation(entry: Capabilities, model: str, name: str, value: Any) -> Violation | None:
     parameter = entry.parameters.get(name)
     if parameter is None:
         where = (
@@ -171,14 +171,14 @@ def _violation(entry: Capabilities, model: str, name: str, value: Any) -> Violat
         )
         message = f"{model} on {where} does not take {name}; remove it, or set `unsupported: drop`"
         return Violation(name, message, unsupported=True)
-    if name == "max_tokens" and entry.max_output is not None and _fits(parameter, value) and value > entry.max_output:
+    if name == "max_tokens" and entry.max_output is not None and _is_valid_value(parameter, value) and value > entry.max_output:
         return Violation(name, f"max_tokens may be at most {entry.max_output:,} for {model} on {entry.provider}, not {value:,}")
-    if _fits(parameter, value):
+    if _is_valid_value(parameter, value):
         return None
     return Violation(name, f"{name} must be {parameter.range} for {model} on {entry.provider}, not {value!r:.60}")
 
 
-def _refused_together(entry: Capabilities, model: str, asked: Mapping[str, Any]) -> Iterator[Violation]:
+def _conflicting_parameters(entry: Capabilities, model: str, asked: Mapping[str, Any]) -> Iterator[Violation]:
     for name in asked:
         for other in entry.parameters[name].not_with if name in entry.parameters else ():
             if other in asked:
@@ -186,7 +186,7 @@ def _refused_together(entry: Capabilities, model: str, asked: Mapping[str, Any])
                 yield Violation(name, message)
 
 
-def _fits(parameter: Parameter, value: Any) -> bool:
+def _is_valid_value(parameter: Parameter, value: Any) -> bool:
     if parameter.type == "word":
         return isinstance(value, str) and (not parameter.values or value in parameter.values)
     if parameter.type == "strings":
@@ -219,7 +219,7 @@ def _is_inside(parameter: Parameter, value: float) -> bool:
     )
 
 
-def _bounds(parameter: Parameter) -> Iterator[str]:
+def _describe_bounds(parameter: Parameter) -> Iterator[str]:
     if parameter.min is not None and parameter.min == parameter.max:
         yield f"equal to {parameter.min:g}"
         return
@@ -232,39 +232,39 @@ def _bounds(parameter: Parameter) -> Iterator[str]:
             yield f"{word} {bound}"
 
 
-def _entry(fields: Any, place: int) -> Capabilities:
+def _parse_entry(fields: Any, place: int) -> Capabilities:
     try:
         given = dict(fields)
-        parameters = {name: _parameter(name, facts) for name, facts in given.pop("parameters").items()}
+        parameters = {name: _parse_parameter(name, facts) for name, facts in given.pop("parameters").items()}
         versions = tuple(str(version) for version in given.pop("api_versions", ()))
-        images = _images(given.pop("images", None))
+        images = _parse_image_limits(given.pop("images", None))
         models = tuple(given.pop("models"))
         return Capabilities(models=models, parameters=parameters, api_versions=versions, images=images, **given)
     except (TypeError, ValueError, KeyError, AttributeError) as wrong:
         raise ValueError(f"capabilities, entry {place}: {wrong!r}") from wrong
 
 
-def _overlaid(shipped: Capabilities | None, fields: Mapping[str, Any]) -> Capabilities:
+def _apply_override(shipped: Capabilities | None, fields: Mapping[str, Any]) -> Capabilities:
     """What the user's entry says, over what ships; where nothing does, what it does not list is not taken."""
     given = dict(fields)
     parameters = dict(shipped.parameters) if shipped else {}
     for name, facts in given.pop("parameters", {}).items():
         known = parameters.pop(name, None)
         if facts is not None:
-            parameters[name] = _parameter(name, {"field": known.field if known else name, **facts})
-    images = _images(given.pop("images")) if "images" in given else shipped.images if shipped else None
+            parameters[name] = _parse_parameter(name, {"field": known.field if known else name, **facts})
+    images = _parse_image_limits(given.pop("images")) if "images" in given else shipped.images if shipped else None
     models, versions = tuple(given.pop("models")), tuple(given.pop("api_versions", None) or ())
     base = shipped or Capabilities(given["provider"], models, {}, "")
     return replace(base, models=models, api_versions=versions, parameters=parameters, images=images, **given)
 
 
-def _images(facts: Mapping[str, Any] | None) -> ImageLimits | None:
+def _parse_image_limits(facts: Mapping[str, Any] | None) -> ImageLimits | None:
     return None if facts is None else ImageLimits(**{**facts, "types": tuple(facts.get("types", ()))})
 
 
-def _parameter(name: str, facts: Mapping[str, Any]) -> Parameter:
-    if facts.get("type") not in get_args(Kind):
-        raise ValueError(f"{name} needs a type: one of {', '.join(get_args(Kind))}")
+def _parse_parameter(name: str, facts: Mapping[str, Any]) -> Parameter:
+    if facts.get("type") not in get_args(ParameterType):
+        raise ValueError(f"{name} needs a type: one of {', '.join(get_args(ParameterType))}")
     given = dict(facts)
     values, not_with = tuple(given.pop("values", ())), tuple(given.pop("not_with", ()))
     return Parameter(name=name, field=given.pop("field", name), values=values, not_with=not_with, **given)

@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.model import Error
 from harness.providers.gemini import google_errors
-from harness.providers.json_text import UnreadableJSONError, compact, loads, snippet
+from harness.providers.json_text import UnreadableJSONError, compact_json, loads, snippet
 
 MESSAGE_LIMIT = 500
 """Most characters of a provider's own error message that are kept."""
@@ -119,7 +119,7 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Stated:
+class ErrorBody:
     """What an error body says of itself: `codes` from the most to the least telling, as text; `wait`, the seconds asked for."""
 
     message: str
@@ -127,94 +127,94 @@ class Stated:
     wait: float | None = None
 
 
-def refused(status: int, headers: Mapping[str, str], body: bytes) -> Error:
+def http_error(status: int, headers: Mapping[str, str], body: bytes) -> Error:
     """The error in an answer whose status is not 2xx. Header names are lower case; the body may be anything."""
-    kind, retryable, code = classify(status, stated := _read(body))
-    wait = retry_after(headers)
+    kind, retryable, code = classify_error(status, stated := _parse_body(body))
+    wait = parse_retry_after(headers)
     where = f"HTTP {status}" + (f", code {code}" if code else "")
     return Error(
         boundary="provider",
         kind=kind,
         message=f"{where}: {stated.message}",
-        retryable=_overruled(headers, retryable),
+        retryable=_should_retry(headers, retryable),
         status=status,
         code=code,
         retry_after=stated.wait if wait is None else wait,
     )
 
 
-def inside(value: Mapping[str, Any]) -> Error:
+def embedded_error(value: Mapping[str, Any]) -> Error:
     """The error in a body or a stream event of an answer whose status was 2xx."""
-    kind, retryable, code = classify(None, stated := _stated(value))
+    kind, retryable, code = classify_error(None, stated := _parse_error(value))
     said = f"the provider answered with an error (code {code})" if code else "the provider answered with an error"
     message = f"{said}: {stated.message}"
     return Error("provider", kind, message, retryable=retryable, code=code, retry_after=stated.wait)
 
 
-def stated_in(value: Mapping[str, Any]) -> bool:
+def contains_error(value: Mapping[str, Any]) -> bool:
     """Whether a body or a stream event is an error, in any dialect."""
     get = value.get
     return bool(get("error") or get("errors") or get("success") is False or get("object") == "error")
 
 
-def unreadable(cause: UnreadableJSONError) -> Error:
+def unreadable_error(cause: UnreadableJSONError) -> Error:
     """The error of an answer that cannot be read."""
     return Error(boundary="provider", kind="unreadable", message=f"the provider's answer is {cause}")
 
 
-def empty(what: str) -> Error:
+def empty_error(what: str) -> Error:
     """The error of an answer with nothing in it. It is not retried: the same request tends to get the same nothing."""
     return Error(boundary="provider", kind="empty", message=f"the provider answered, but {what}")
 
 
-def truncated() -> Error:
+def truncated_error() -> Error:
     """The error of a stream that stopped without saying that it is complete."""
     said = "the stream ended without its terminal signal or a finish reason: the answer is cut off"
     return Error(boundary="provider", kind="truncated", message=said, retryable=True)
 
 
-def broken_off() -> Error:
+def aborted_error() -> Error:
     """The error of a stream whose finish reason is `error`: the generating server failed, and says no more."""
     said = "the provider broke the answer off with the finish reason 'error'"
     return Error(boundary="provider", kind="server_error", message=said, retryable=True)
 
 
-def classify(status: int | None, stated: Stated) -> tuple[str, bool, str | None]:
+def classify_error(status: int | None, stated: ErrorBody) -> tuple[str, bool, str | None]:
     """Kind, whether a retry can help, and the code that says so: by known code, else by wording, else by HTTP status."""
     for code in stated.codes:
-        if google_errors.DAILY in code:
+        if google_errors.DAILY_QUOTA in code:
             return "quota_exhausted", False, code
-        if code in CODES and not _belied(CODES[code][0], status):
+        if code in CODES and not _is_overruled_by_status(CODES[code][0], status):
             return (*CODES[code], code)
     first = stated.codes[0] if stated.codes else None
     for pattern, kind in _WORDS:
         if pattern.search(stated.message):
             return kind, False, first
-    return (*_by_status(status or _inner_status(stated.codes)), first)
+    return (*_kind_by_status(status or _inner_status(stated.codes)), first)
 
 
-def _belied(kind: str, status: int | None) -> bool:
+def _is_overruled_by_status(kind: str, status: int | None) -> bool:
     """Whether the status knows better than the code: to Ollama all is an `api_error`, and no wait makes a request smaller."""
     if kind == "rate_limited":
         return status == 413
     return kind == "server_error" and status is not None and 400 <= status < 500
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
 
     A date is measured from the response's own `date` header, so that no clock is read and the server's error cancels out; a
     past one means now. None where there is nothing usable: negative, not finite, or not to be understood.
     """
-    milliseconds = _seconds(headers.get("retry-after-ms"))
+    milliseconds = _parse_seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _seconds(value)
-    return _until(value, headers.get("date")) if seconds is None else seconds
+    seconds = _parse_seconds(value)
+    return _seconds_until(value, headers.get("date")) if seconds is None else seconds
 
 
-def _by_status(status: int | None) -> tuple[str, bool]:
+def _kind_by_status(status: int | None) -> tuple[str, bool]:
     if status is None:
         return "server_error", False
     if status in STATUSES:
@@ -229,41 +229,41 @@ def _inner_status(codes: tuple[str, ...]) -> int | None:
     return next((int(code) for code in codes if len(code) == 3 and code.isascii() and code.isdigit()), None)
 
 
-def _overruled(headers: Mapping[str, str], retryable: bool) -> bool:
+def _should_retry(headers: Mapping[str, str], retryable: bool) -> bool:
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower(), retryable)
 
 
-def _read(body: bytes) -> Stated:
+def _parse_body(body: bytes) -> ErrorBody:
     if not body.strip():
-        return Stated("no body")
+        return ErrorBody("no body")
     try:
         value, _ = loads(body)
     except UnreadableJSONError:
-        return Stated(f"a body that is not JSON: {snippet(body)}")
+        return ErrorBody(f"a body that is not JSON: {snippet(body)}")
     if isinstance(value, list) and len(value) == 1:  # Gemini wraps some errors so
         value = value[0]
-    return _stated(value) if isinstance(value, dict) else Stated(f"an unexpected body: {snippet(body)}")
+    return _parse_error(value) if isinstance(value, dict) else ErrorBody(f"an unexpected body: {snippet(body)}")
 
 
-def _stated(value: Mapping[str, Any]) -> Stated:
+def _parse_error(value: Mapping[str, Any]) -> ErrorBody:
     """Every form in use: `{error: {…}}`, `{error: "text"}`, Cloudflare's `{errors: […]}`, bare `{message}`, `{detail}`."""
-    sources = list(_sources(value))
-    stated = [code for source in sources for code in google_errors.codes(source)]
+    sources = list(_error_objects(value))
+    stated = [code for source in sources for code in google_errors.google_error_codes(source)]
     codes = [source[key] for source in (*sources, value) for key in ("code", "internalCode", "type") if key in source]
     told = next((said for source in sources for key in ("message", "detail") if (said := source.get(key))), None)
-    shown = snippet(told, MESSAGE_LIMIT) if isinstance(told, str) else _in_full(value if told is None else told)
-    waits = (google_errors.retry_after(source) for source in sources)
-    return Stated(shown, tuple(_codes([*stated, *codes])), next((wait for wait in waits if wait is not None), None))
+    shown = snippet(told, MESSAGE_LIMIT) if isinstance(told, str) else _dump_in_full(value if told is None else told)
+    waits = (google_errors.google_retry_delay(source) for source in sources)
+    return ErrorBody(shown, tuple(_code_texts([*stated, *codes])), next((wait for wait in waits if wait is not None), None))
 
 
-def _in_full(value: Any) -> str:
+def _dump_in_full(value: Any) -> str:
     try:
-        return snippet(compact(value))
+        return snippet(compact_json(value))
     except UnreadableJSONError as deep:
         return str(deep)
 
 
-def _sources(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _error_objects(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     errors = value.get("errors")
     for error in (value.get("error"), *(errors if isinstance(errors, list) else ())):
         if isinstance(error, dict):
@@ -275,7 +275,7 @@ def _sources(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield value
 
 
-def _codes(values: list[Any]) -> Iterator[str]:
+def _code_texts(values: list[Any]) -> Iterator[str]:
     for value in values:
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1_000_000_000:
             yield str(value)
@@ -283,7 +283,7 @@ def _codes(values: list[Any]) -> Iterator[str]:
             yield snippet(value, 64)
 
 
-def _seconds(value: str | None) -> float | None:
+def _parse_seconds(value: str | None) -> float | None:
     try:
         seconds = float(value or "")
     except ValueError:
@@ -291,12 +291,12 @@ def _seconds(value: str | None) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _until(value: str | None, now: str | None) -> float | None:
-    moment, reference = _moment(value), _moment(now)
+def _seconds_until(value: str | None, now: str | None) -> float | None:
+    moment, reference = _parse_date(value), _parse_date(now)
     return None if moment is None or reference is None else max(0.0, (moment - reference).total_seconds())
 
 
-def _moment(value: str | None) -> datetime | None:
+def _parse_date(value: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value or "")
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -12,10 +12,10 @@ from harness.model import FinishReason, Message, Request
 from harness.providers.json_text import UnreadableJSONError, loads_text
 
 
-class Heeded:
+class IgnoredParameters:
     """Watches the choices of one answer to `request`."""
 
-    __slots__ = ("_logprobs", "_most", "_request", "_samples", "watching")
+    __slots__ = ("_logprobs", "_most", "_request", "_samples", "needs_choices")
 
     def __init__(self, request: Request) -> None:
         wanted = request.sampling.get("n")
@@ -23,10 +23,10 @@ class Heeded:
         self._samples = wanted if type(wanted) is int else 1
         self._logprobs = not request.sampling.get("logprobs")
         self._most = 0
-        self.watching = self._samples > 1 or not self._logprobs
+        self.needs_choices = self._samples > 1 or not self._logprobs
         """Whether choices are worth showing to `see`."""
 
-    def see(self, choices: list[Any]) -> None:
+    def observe_choices(self, choices: list[Any]) -> None:
         """Take a list of choices, whole or of a stream's chunk."""
         for place, choice in enumerate(choices):
             if isinstance(choice, dict):

@@ -34,7 +34,7 @@ def loads(data: bytes) -> tuple[Any, bool]:
     try:
         return orjson.loads(data), False
     except orjson.JSONDecodeError:
-        return _reread(data)
+        return _loads_leniently(data)
 
 
 def loads_text(text: str) -> Any:
@@ -45,15 +45,15 @@ def loads_text(text: str) -> Any:
 def dumps(value: Any) -> bytes:
     """Compact JSON; lone surrogates and integers over 64 bit are written in ASCII. Raises UnreadableJSONError if too deep."""
     try:
-        return orjson.dumps(value, default=_plain)
+        return orjson.dumps(value, default=_to_plain)
     except TypeError:
-        return compact(value, ascii_only=True).encode()
+        return compact_json(value, ascii_only=True).encode()
 
 
-def compact(value: Any, *, ascii_only: bool = False) -> str:
+def compact_json(value: Any, *, ascii_only: bool = False) -> str:
     """`value` as compact JSON text. Raises UnreadableJSONError where it nests too deep."""
     try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only, default=_plain)
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only, default=_to_plain)
     except RecursionError as deep:
         raise UnreadableJSONError("JSON that nests too deep") from deep
 
@@ -61,12 +61,12 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:
 def snippet(data: bytes | str, limit: int = SNIPPET) -> str:
     """The start of a foreign text for an error message: one line, no control characters, at most `limit` characters."""
     text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
-    shown = "".join(char if char.isprintable() else _escape(char) for char in " ".join(text.split()))
+    shown = "".join(char if char.isprintable() else _escape_character(char) for char in " ".join(text.split()))
     whole = len(shown) <= limit and len(data) <= 4 * limit
     return shown if whole else shown[: limit - 1] + "…"
 
 
-def finite(value: Any) -> float | None:
+def finite_number(value: Any) -> float | None:
     """`value` as a finite number, None where it is none: it may be a whole number of thousands of digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -84,45 +84,45 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
-def _reread(data: bytes) -> tuple[Any, bool]:
-    text, damaged = _text(data)
+def _loads_leniently(data: bytes) -> tuple[Any, bool]:
+    text, damaged = _decode_text(data)
     try:
-        return json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_decimal), damaged
+        return json.loads(text, parse_constant=_reject_constant, parse_int=_parse_integer, parse_float=_parse_float), damaged
     except RecursionError as deep:
         raise UnreadableJSONError("JSON that nests too deep") from deep
     except ValueError as wrong:
         raise UnreadableJSONError(f"not JSON ({wrong}): {snippet(text)!r}") from wrong
 
 
-def _text(data: bytes) -> tuple[str, bool]:
+def _decode_text(data: bytes) -> tuple[str, bool]:
     try:
         return data.decode("utf-8-sig"), False
     except UnicodeDecodeError:
         return data.decode("utf-8-sig", "replace"), True
 
 
-def _integer(digits: str) -> int:
+def _parse_integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise ValueError(f"an integer of {len(digits):,} digits")
     return int(digits)
 
 
-def _decimal(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
         raise ValueError(f"a number too large to be one, {snippet(digits, 20)}")
     return number
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _escape(char: str) -> str:
+def _escape_character(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-"""Log probabilities of tokens, as OpenAI's formats and their imitators report them; other formats read theirs with `known`."""
+"""Token log probabilities in the OpenAI-shaped form; other formats build theirs with `token_logprob`."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.model import TokenLogprob
-from harness.providers.json_text import finite, join_surrogates
+from harness.providers.json_text import finite_number, join_surrogates
 
 
-def read(entries: Any) -> Iterator[TokenLogprob]:
+def read_logprobs(entries: Any) -> Iterator[TokenLogprob]:
     """The tokens of a list of `{token, logprob, top_logprobs}`; what is none of that is left out."""
     for entry in entries if isinstance(entries, list) else ():
-        if (chosen := _of_entry(entry)) is not None:
-            yield TokenLogprob(*chosen, top=tuple(_likeliest(entry.get("top_logprobs"))))
+        if (chosen := _entry_logprob(entry)) is not None:
+            yield TokenLogprob(*chosen, top=tuple(_top_logprobs(entry.get("top_logprobs"))))
 
 
-def known(token: Any, logprob: Any) -> tuple[str, float] | None:
+def token_logprob(token: Any, logprob: Any) -> tuple[str, float] | None:
     """A token and its log probability, None where they are none."""
-    likely = finite(logprob)
+    likely = finite_number(logprob)
     return (join_surrogates(token), likely) if isinstance(token, str) and likely is not None else None
 
 
-def _likeliest(entries: Any) -> Iterator[tuple[str, float]]:
+def _top_logprobs(entries: Any) -> Iterator[tuple[str, float]]:
     for entry in entries if isinstance(entries, list) else ():
-        if (other := _of_entry(entry)) is not None:
+        if (other := _entry_logprob(entry)) is not None:
             yield other
 
 
-def _of_entry(entry: Any) -> tuple[str, float] | None:
-    return known(entry.get("token"), entry.get("logprob")) if isinstance(entry, dict) else None
+def _entry_logprob(entry: Any) -> tuple[str, float] | None:
+    return token_logprob(entry.get("token"), entry.get("logprob")) if isinstance(entry, dict) else None

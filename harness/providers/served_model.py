@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-OWN_NAMES = frozenset({"azure", "command", "python"})
+PROVIDERS_WITH_OWN_NAMES = frozenset({"azure", "command", "python"})
 """Providers whose models are called as their owners like (deployments, files, programs), so that no name says anything."""
 
 _REVISION = re.compile(r"(?<=.)@[\w./-]+$|:latest$|\.gguf$")
@@ -19,14 +19,14 @@ _ALIAS = "latest"
 
 
 @lru_cache(maxsize=1024)
-def is_served(asked: str, served: str) -> bool:
+def is_same_model(asked: str, served: str) -> bool:
     """Whether `served` may be another name of `asked`."""
-    one, version = _taken_apart(asked)
-    other, stated = _taken_apart(served)
+    one, version = _split_version(asked)
+    other, stated = _split_version(served)
     return one == other and (version == stated or not version or not stated)
 
 
-def _taken_apart(model: str) -> tuple[str, str]:
+def _split_version(model: str) -> tuple[str, str]:
     """A model's own name, and its version, empty where it states none."""
     name = _REVISION.sub("", model.strip().lower()).rstrip("/").rpartition("/")[2]
     found = _VERSION.search(name)

@@ -1,6 +1,6 @@
 """Token counts as providers report them, in disjoint buckets.
 
-OpenAI-shaped usage counts cached tokens inside the prompt and reasoning inside the completion; `read` takes them apart. A
+OpenAI-shaped usage counts cached tokens inside the prompt and reasoning inside the completion; `read_usage` takes them apart. A
 count that cannot be true (negative, not whole, 0 + 0 beside an answer) is unknown, not zero.
 """
 
@@ -19,24 +19,24 @@ NEURONS_HEADER = "cf-ai-neurons"
 _NO_DETAILS: Mapping[str, Any] = {}
 
 
-def read(raw: Any) -> Usage | None:
+def read_usage(raw: Any) -> Usage | None:
     """The usage in an OpenAI-shaped `usage` object, None where there is none or it says nothing."""
     if not isinstance(raw, dict):
         return None
-    prompt, completion = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
-    neurons = amount(raw["neurons"]) if "neurons" in raw else None
-    cost = _cost(raw) if "cost" in raw or "is_byok" in raw else None
+    prompt, completion = token_count(raw.get("prompt_tokens")), token_count(raw.get("completion_tokens"))
+    neurons = finite_amount(raw["neurons"]) if "neurons" in raw else None
+    cost = _billed_cost(raw) if "cost" in raw or "is_byok" in raw else None
     if not prompt and not completion and not neurons and not cost:
         return None
     cached = written = reasoning = 0
-    if within := _details(raw, "prompt_tokens_details"):
-        cached = count(within.get("cached_tokens")) or 0
+    if within := _nested_object(raw, "prompt_tokens_details"):
+        cached = token_count(within.get("cached_tokens")) or 0
         # OpenAI's name, vLLM's name
-        written = count(within.get("cache_write_tokens")) or count(within.get("created_cache_tokens")) or 0
+        written = token_count(within.get("cache_write_tokens")) or token_count(within.get("created_cache_tokens")) or 0
     if not cached and "prompt_cache_hit_tokens" in raw:
-        cached = count(raw["prompt_cache_hit_tokens"]) or 0
-    if within := _details(raw, "completion_tokens_details"):
-        reasoning = count(within.get("reasoning_tokens")) or 0
+        cached = token_count(raw["prompt_cache_hit_tokens"]) or 0
+    if within := _nested_object(raw, "completion_tokens_details"):
+        reasoning = token_count(within.get("reasoning_tokens")) or 0
     return Usage(
         input=None if prompt is None else max(0, prompt - cached - written),
         output=None if completion is None else max(0, completion - reasoning),
@@ -48,30 +48,30 @@ def read(raw: Any) -> Usage | None:
     )
 
 
-def of_responses(raw: Any) -> Usage | None:
+def read_responses_usage(raw: Any) -> Usage | None:
     """The usage of OpenAI's Responses API, which counts alike under names of its own."""
     if not isinstance(raw, dict):
         return None
-    return read(
+    return read_usage(
         {
             "prompt_tokens": raw.get("input_tokens"),
             "prompt_tokens_details": raw.get("input_tokens_details"),
             "completion_tokens": raw.get("output_tokens"),
             "completion_tokens_details": raw.get("output_tokens_details"),
-            "cost": _cost(raw),
+            "cost": _billed_cost(raw),
         }
     )
 
 
-def with_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None:
+def add_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None:
     """`usage` with the neurons of Cloudflare's response header, where the body told none."""
     if usage is not None and usage.neurons is not None:
         return usage
-    neurons = amount(headers[NEURONS_HEADER]) if NEURONS_HEADER in headers else None
+    neurons = finite_amount(headers[NEURONS_HEADER]) if NEURONS_HEADER in headers else None
     return usage if neurons is None else replace(usage or Usage(), neurons=neurons)
 
 
-def of_frames(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
+def select_chunk_usage(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
     """The one `usage` object that counts, of a Cloudflare stream whose frames may all carry one.
 
     Each frame's usage comes with what the frame is: `total` (it has no `choices`), `closing` (`choices` is empty) or
@@ -84,21 +84,21 @@ def of_frames(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None
     chunks = [usage for usage, _ in frames]
     if not chunks:
         return None
-    prompts = [count(usage.get("prompt_tokens")) or 0 for usage in chunks]
+    prompts = [token_count(usage.get("prompt_tokens")) or 0 for usage in chunks]
     if len(chunks) == 1 or prompts[-1] >= max(prompts):
         return chunks[-1]
-    completions = [count(usage.get("completion_tokens")) or 0 for usage in chunks]
+    completions = [token_count(usage.get("completion_tokens")) or 0 for usage in chunks]
     return {**chunks[0], "prompt_tokens": sum(prompts), "completion_tokens": sum(completions), "neurons": None}
 
 
-def count(value: Any) -> int | None:
+def token_count(value: Any) -> int | None:
     """`value` as a number of tokens, None where it is not one."""
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < 1 << 53 else None
 
 
-def amount(value: Any) -> float | None:
+def finite_amount(value: Any) -> float | None:
     """`value` as a finite number of neurons or dollars, None where it is not one."""
     if value is None or isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -109,13 +109,17 @@ def amount(value: Any) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def _cost(raw: Mapping[str, Any]) -> float | None:
+def _billed_cost(raw: Mapping[str, Any]) -> float | None:
     """Dollars; with a key of one's own at the vendor behind OpenRouter, what that vendor bills stands beside its fee."""
-    fee = amount(raw.get("cost"))
-    upstream = amount(_details(raw, "cost_details").get("upstream_inference_cost")) if raw.get("is_byok") is True else None
+    fee = finite_amount(raw.get("cost"))
+    upstream = (
+        finite_amount(_nested_object(raw, "cost_details").get("upstream_inference_cost"))
+        if raw.get("is_byok") is True
+        else None
+    )
     return fee if upstream is None else (fee or 0.0) + upstream
 
 
-def _details(raw: Mapping[str, Any], group: str) -> Mapping[str, Any]:
+def _nested_object(raw: Mapping[str, Any], group: str) -> Mapping[str, Any]:
     details = raw.get(group)
     return details if isinstance(details, dict) else _NO_DETAILS

@@ -12,12 +12,12 @@ from harness.engine.batch_answers import lost, responses
 from harness.metrics import definitions
 from harness.model import Attempt, Error, Marks, Message, Request, Response, Target, Usage
 from harness.pricing.cost import exchange_cost
-from harness.providers.base import BatchReport
+from harness.providers.base import BatchStatus
 from harness.runs.records import BatchLine, decode, encode
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("t", "cloudflare", SCOUT, "https://api.test", "https://api.test")
-BATCHES = registry.load("providers", "cloudflare").batches
+BATCHES = registry.load("providers", "cloudflare").batch_api
 LINE = BatchLine("b", "s", "t", "uuid-1", trials=("k0", "k1", "k2"), inputs=(10, 20, 30), most=0.001)
 FETCHED = Response(attempts=(Attempt(Marks(sent=5, done=9), 200),), headers={"cf-ray": "r"})
 HI = Request(messages=(Message("user", "Hi"),), stream=False)
@@ -27,9 +27,9 @@ def entry(text: str, **more: Any) -> dict[str, Any]:
     return {"result": {"response": text, **more.pop("result", {})}, "success": True, **more}
 
 
-def report(*entries: dict[str, Any], usage: dict[str, int] | None = None) -> BatchReport:
-    found = BATCHES.read(json.dumps({"responses": entries, "usage": usage}))
-    assert isinstance(found, BatchReport)
+def report(*entries: dict[str, Any], usage: dict[str, int] | None = None) -> BatchStatus:
+    found = BATCHES.decode_status(json.dumps({"responses": entries, "usage": usage}))
+    assert isinstance(found, BatchStatus)
     return found
 
 

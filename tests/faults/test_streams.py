@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.model import Message, Record, Request, Response, Target, ToolCall
-from harness.providers.base import Decoded, Provider
+from harness.providers.base import DecodedResponse, Provider
 from harness.providers.cloudflare.native import provider as cloudflare
 from harness.providers.openai.chat_completions import provider as openai
 from harness.transport.http.sse import EventReader
@@ -362,13 +362,13 @@ RECORDED: list[tuple[str, Provider, bytes]] = [
 ]  # fmt: skip
 
 
-def replayed(provider: Provider, *packets: bytes) -> tuple[Decoded, list[Any]]:
+def replayed(provider: Provider, *packets: bytes) -> tuple[DecodedResponse, list[Any]]:
     """What a stream means that came in these packets, and what each of its events was for the clock."""
-    reader, decoder, signals = EventReader(), provider.decoder(TARGETS[provider.name], HI), []
+    reader, decoder, signals = EventReader(), provider.make_decoder(TARGETS[provider.name], HI), []
     for events in (*map(reader.feed, packets), reader.close()):
         for name, data in events:
             if not decoder.complete:
-                signals.append(decoder.event(name, data))
+                signals.append(decoder.feed_event(name, data))
     return decoder.finish({}), signals
 
 

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import SuiteError
 from harness.model import Target
 from harness.preflight import check_features, check_images
-from harness.providers.capabilities import CapabilityTable, parse
+from harness.providers.capabilities import CapabilityTable, parse_capabilities
 from harness.suite import Suite, load
 from tests.pictures import picture
 
@@ -34,7 +34,7 @@ def suite(tmp_path: Path) -> Suite:
 
 
 def table(facts: str) -> CapabilityTable:
-    return parse(f'- {{provider: p, models: ["*"], source: s, parameters: {{}}, {facts}}}')
+    return parse_capabilities(f'- {{provider: p, models: ["*"], source: s, parameters: {{}}, {facts}}}')
 
 
 def refused(suite: Suite, facts: str) -> list[str]:

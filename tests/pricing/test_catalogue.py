@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import harness.pricing
-from harness.pricing.catalogue import Catalogue, parse
+from harness.pricing.catalogue import PriceCatalogue, parse_catalogue
 from harness.pricing.cost import DOLLARS_PER_NEURON
 
 TODAY = date(2026, 11, 22)
@@ -17,11 +17,11 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return parse((Path(harness.pricing.__file__).parent / "catalogue.yaml").read_text("utf-8"))
+def catalogue() -> PriceCatalogue:
+    return parse_catalogue((Path(harness.pricing.__file__).parent / "catalogue.yaml").read_text("utf-8"))
 
 
-def test_scout_costs_what_the_pricing_page_says(catalogue: Catalogue) -> None:
+def test_scout_costs_what_the_pricing_page_says(catalogue: PriceCatalogue) -> None:
     entry = catalogue.find("cloudflare", SCOUT, TODAY)
     assert entry is not None
     assert (entry.price.input, entry.price.output, entry.context) == (Decimal("0.27"), Decimal("0.85"), 131_000)
@@ -43,19 +43,19 @@ def test_scout_costs_what_the_pricing_page_says(catalogue: Catalogue) -> None:
         ("deepseek", "deepseek-v4-pro", ("1.32", "3.96", "0.044")),
     ],
 )
-def test_published_prices(catalogue: Catalogue, vendor: str, model: str, expected: tuple[str, str, str | None]) -> None:
+def test_published_prices(catalogue: PriceCatalogue, vendor: str, model: str, expected: tuple[str, str, str | None]) -> None:
     entry = catalogue.find(vendor, model, TODAY)
     assert entry is not None
     price = entry.price
     assert (price.input, price.output, price.cache_read) == tuple(None if each is None else Decimal(each) for each in expected)
 
 
-def test_a_price_is_not_known_before_its_first_day(catalogue: Catalogue) -> None:
+def test_a_price_is_not_known_before_its_first_day(catalogue: PriceCatalogue) -> None:
     assert catalogue.find("cloudflare", SCOUT, date(2025, 4, 4)) is None
     assert catalogue.find("cloudflare", SCOUT, date(2025, 4, 5)) is not None
 
 
-def test_an_unknown_model_has_no_price(catalogue: Catalogue) -> None:
+def test_an_unknown_model_has_no_price(catalogue: PriceCatalogue) -> None:
     assert catalogue.find("openai", "tiny", TODAY) is None
 
 
@@ -78,11 +78,11 @@ def test_an_unknown_model_has_no_price(catalogue: Catalogue) -> None:
         ("cloudflare", "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}", "cloudflare"),
     ],
 )
-def test_a_price_belongs_to_the_host(catalogue: Catalogue, provider: str, address: str, vendor: str | None) -> None:
-    assert catalogue.vendor(provider, address) == vendor
+def test_a_price_belongs_to_the_host(catalogue: PriceCatalogue, provider: str, address: str, vendor: str | None) -> None:
+    assert catalogue.find_vendor(provider, address) == vendor
 
 
-def test_neurons_are_the_exact_figures_behind_the_rounded_dollars(catalogue: Catalogue) -> None:
+def test_neurons_are_the_exact_figures_behind_the_rounded_dollars(catalogue: PriceCatalogue) -> None:
     with_neurons = [entry for entry in catalogue.entries if entry.neurons]
     assert len(with_neurons) == 6
     for entry in with_neurons:
@@ -92,13 +92,13 @@ def test_neurons_are_the_exact_figures_behind_the_rounded_dollars(catalogue: Cat
         assert rounded == [entry.price.input, entry.price.output], entry.model
 
 
-def test_names_are_unique_on_any_one_day(catalogue: Catalogue) -> None:
+def test_names_are_unique_on_any_one_day(catalogue: PriceCatalogue) -> None:
     days = [(entry.vendor, name, entry.valid_from) for entry in catalogue.entries for name in (entry.model, *entry.aliases)]
     assert len(days) == len(set(days))
 
 
 def test_the_newest_entry_of_the_day_counts() -> None:
-    catalogue = parse("""
+    catalogue = parse_catalogue("""
 hosts: {}
 vendors:
 - {vendor: v, source: s, valid_from: 2026-01-01, prices: [{model: m, input: "2", output: "8"}]}
@@ -108,7 +108,7 @@ vendors:
     assert [entry and str(entry.price.input) for entry in prices.values()] == ["2", "1", "2"]
 
 
-def test_a_tier_keeps_the_ratio_of_cached_to_fresh(catalogue: Catalogue) -> None:
+def test_a_tier_keeps_the_ratio_of_cached_to_fresh(catalogue: PriceCatalogue) -> None:
     entry = catalogue.find("openai", "gpt-5.6-sol", TODAY)
     assert entry is not None
     ((above, tier),) = entry.price.tiers
@@ -118,4 +118,4 @@ def test_a_tier_keeps_the_ratio_of_cached_to_fresh(catalogue: Catalogue) -> None
 @pytest.mark.parametrize("text", ["[]", "vendors: [{vendor: v, prices: [{model: m}]}]\nhosts: {}", "a: [", "vendors: 3"])
 def test_what_is_no_catalogue_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="price catalogue"):
-        parse(text)
+        parse_catalogue(text)

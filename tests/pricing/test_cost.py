@@ -26,7 +26,7 @@ from harness.model import (
     ToolCall,
     Usage,
 )
-from harness.pricing.cost import cost, exchange_cost, input_bound, most_spent, reported_cost, request_bound, upper_bound
+from harness.pricing.cost import exchange_cost, input_bound, most_spent, reported_cost, request_bound, upper_bound, usage_cost
 
 SCOUT = Price(input=Decimal("0.27"), output=Decimal("0.85"))
 TIERED = Price(
@@ -39,12 +39,12 @@ TIERED = Price(
 
 
 def test_a_million_tokens_each_way_on_scout() -> None:
-    assert cost(Usage(input=1_000_000, output=0), SCOUT) == 0.27
-    assert cost(Usage(input=0, output=1_000_000), SCOUT) == 0.85
+    assert usage_cost(Usage(input=1_000_000, output=0), SCOUT) == 0.27
+    assert usage_cost(Usage(input=0, output=1_000_000), SCOUT) == 0.85
 
 
 def test_the_sum_is_exact() -> None:
-    assert cost(Usage(input=18, output=3), SCOUT) == float(Decimal("0.00000741"))
+    assert usage_cost(Usage(input=18, output=3), SCOUT) == float(Decimal("0.00000741"))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_recorded_neurons_agree_with_the_published_rates(
 ) -> None:
     by_rate = Price(input=Decimal(rate[0]) * Decimal("0.000011"), output=Decimal(rate[1]) * Decimal("0.000011"))
     usage = Usage(input=tokens[0], output=tokens[1], neurons=neurons)
-    assert reported_cost(usage) == pytest.approx(cost(usage, by_rate), rel=1e-4)
+    assert reported_cost(usage) == pytest.approx(usage_cost(usage, by_rate), rel=1e-4)
 
 
 def test_neurons_are_eleven_dollars_a_million() -> None:
@@ -70,22 +70,24 @@ def test_the_providers_own_figure_comes_first() -> None:
 
 
 def test_unknown_tokens_cost_an_unknown_amount() -> None:
-    assert cost(Usage(input=None, output=3), SCOUT) is None
+    assert usage_cost(Usage(input=None, output=3), SCOUT) is None
 
 
 def test_buckets_have_their_own_prices_and_reasoning_is_output() -> None:
     usage = Usage(input=100, output=10, cache_read=1_000, cache_write=200, cache_write_1h=50, reasoning=5)
     dollars = Decimal(100 * 4 + 200 * 5 + 50 * 5 + 15 * 20) + 1_000 * Decimal("0.4")
-    assert cost(usage, TIERED) == float(dollars / 1_000_000)
+    assert usage_cost(usage, TIERED) == float(dollars / 1_000_000)
 
 
 def test_a_cache_price_that_is_not_listed_is_the_input_price() -> None:
-    assert cost(Usage(input=0, output=0, cache_read=1_000_000, cache_write=1_000_000), SCOUT) == 0.54
+    assert usage_cost(Usage(input=0, output=0, cache_read=1_000_000, cache_write=1_000_000), SCOUT) == 0.54
 
 
 def test_a_tier_prices_the_whole_request() -> None:
-    assert cost(Usage(input=272_000, output=0), TIERED) == 272_000 * 4 / 1e6
-    assert cost(Usage(input=1, output=0, cache_read=272_000), TIERED) == pytest.approx((8 + 272_000 * 0.8) / 1e6, rel=1e-12)
+    assert usage_cost(Usage(input=272_000, output=0), TIERED) == 272_000 * 4 / 1e6
+    assert usage_cost(Usage(input=1, output=0, cache_read=272_000), TIERED) == pytest.approx(
+        (8 + 272_000 * 0.8) / 1e6, rel=1e-12
+    )
 
 
 def attempt(usage: Usage | None = None, *, status: int | None = 200, sent: int | None = 1) -> Attempt:
@@ -209,7 +211,7 @@ def test_nothing_within_the_limits_costs_more_than_the_bound(
         input=tokens - read - write, output=int(most_output * used), cache_read=read, cache_write=write // 2,
         cache_write_1h=write - write // 2,
     )  # fmt: skip
-    bound, actual = upper_bound(request, price, None), cost(usage, price)
+    bound, actual = upper_bound(request, price, None), usage_cost(usage, price)
     assert bound is not None
     assert actual is not None
     assert actual <= bound

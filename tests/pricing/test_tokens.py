@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.model import Image, Message, Request, Text, Tool, Usage
 from harness.pricing.tiles import UNKNOWN_SIZE
-from harness.pricing.tokens import estimate, estimate_request, shared
+from harness.pricing.tokens import apportion_usage, estimate_request, estimate_text
 
 PROSE = (
     "The party of the first part shall indemnify and hold harmless the party of the second part against all claims, losses "
@@ -33,7 +33,7 @@ CSV = "\n".join(f"{number * 37 % 1000 / 10:.2f},{number * 91 % 1000 / 10:.2f},{n
     ids=["legal prose", "python", "decimal csv"],
 )
 def test_within_a_quarter_of_what_the_tokenizer_takes(text: str, tokens: float) -> None:
-    assert estimate(text) == pytest.approx(tokens, rel=0.25)
+    assert estimate_text(text) == pytest.approx(tokens, rel=0.25)
 
 
 @pytest.mark.parametrize(
@@ -41,18 +41,18 @@ def test_within_a_quarter_of_what_the_tokenizer_takes(text: str, tokens: float) 
     [("", 0), ("Hello", 1), ("Hello, world!", 3), ("1234567", 4), ("Привет", 2), ("東京都", 2), ("안녕하세요", 3), (" ", 1)],
 )
 def test_small_texts(text: str, tokens: int) -> None:
-    assert estimate(text) == tokens
+    assert estimate_text(text) == tokens
 
 
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_has_an_estimate_no_greater_than_its_bytes(text: str) -> None:
-    assert 0 <= estimate(text) <= 2 * len(text.encode("utf-8", "surrogatepass"))
+    assert 0 <= estimate_text(text) <= 2 * len(text.encode("utf-8", "surrogatepass"))
 
 
 def test_a_chat_adds_its_template() -> None:
     turns = (Message("system", "Be brief."), Message("user", "Hi"))
-    assert estimate_request(Request(messages=turns)) == 5 + 2 * 5 + estimate("Be brief.") + estimate("Hi")
+    assert estimate_request(Request(messages=turns)) == 5 + 2 * 5 + estimate_text("Be brief.") + estimate_text("Hi")
 
 
 def test_tools_and_images_count() -> None:
@@ -64,7 +64,7 @@ def test_tools_and_images_count() -> None:
 
 
 def test_a_raw_prompt_counts() -> None:
-    assert estimate_request(Request(prompt=PROSE, raw=True)) >= estimate(PROSE)
+    assert estimate_request(Request(prompt=PROSE, raw=True)) >= estimate_text(PROSE)
 
 
 @given(
@@ -73,12 +73,12 @@ def test_a_raw_prompt_counts() -> None:
     st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=30),
 )
 def test_shares_of_a_total_add_up_to_it_and_keep_the_proportion(sent: int, got: int, guesses: list[tuple[int, int]]) -> None:
-    shares = shared(Usage(sent, got), [], [Usage(*guess, source="estimated") for guess in guesses])
+    shares = apportion_usage(Usage(sent, got), [], [Usage(*guess, source="estimated") for guess in guesses])
     assert (sum(each.input or 0 for each in shares), sum(each.output or 0 for each in shares)) == (sent, got)
     if weight := sum(guess for guess, _ in guesses):
         assert all(abs((each.input or 0) - sent * guess / weight) < 1 for each, (guess, _) in zip(shares, guesses, strict=True))
 
 
 def test_a_share_of_what_is_not_known_is_not_known() -> None:
-    assert shared(Usage(10, None), [], [Usage(1, 1)]) == [Usage(10, None, source="estimated")]
-    assert shared(Usage(10, 10), [Usage(None, 4)], [Usage(1, 1)]) == [Usage(None, 6, source="estimated")]
+    assert apportion_usage(Usage(10, None), [], [Usage(1, 1)]) == [Usage(10, None, source="estimated")]
+    assert apportion_usage(Usage(10, 10), [Usage(None, 4)], [Usage(1, 1)]) == [Usage(None, 6, source="estimated")]

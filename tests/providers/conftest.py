@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from harness.model import Message, Request, Target
-from harness.providers.base import Decoded, Decoder, Provider, Signal
+from harness.providers.base import DecodedResponse, Decoder, Provider, Signal
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -22,28 +22,28 @@ class Reading:
         self.request = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 64})
         self.signals: list[Signal] = []
 
-    def decoder(self) -> Decoder:
-        return self.provider.decoder(self.target, self.request)
+    def make_decoder(self) -> Decoder:
+        return self.provider.make_decoder(self.target, self.request)
 
-    def stream(self, text: str | bytes, headers: Mapping[str, str] = NO_HEADERS) -> Decoded:
+    def stream(self, text: str | bytes, headers: Mapping[str, str] = NO_HEADERS) -> DecodedResponse:
         """What a stream means: `data:` lines, one an event."""
         raw = text if isinstance(text, bytes) else text.encode()
-        decoder = self.decoder()
+        decoder = self.make_decoder()
         for line in raw.splitlines():
             if line.startswith(b"data: ") and not decoder.complete:
-                self.signals.append(decoder.event("", line[6:]))
+                self.signals.append(decoder.feed_event("", line[6:]))
         return decoder.finish(headers)
 
-    def whole(self, body: str | bytes, headers: Mapping[str, str] = NO_HEADERS) -> Decoded:
+    def whole(self, body: str | bytes, headers: Mapping[str, str] = NO_HEADERS) -> DecodedResponse:
         """What a body that was not streamed means."""
-        decoder = self.decoder()
-        decoder.body(body if isinstance(body, bytes) else body.encode())
+        decoder = self.make_decoder()
+        decoder.feed_body(body if isinstance(body, bytes) else body.encode())
         return decoder.finish(headers)
 
-    def refused(self, status: int, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> Decoded:
+    def refused(self, status: int, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> DecodedResponse:
         """What an answer whose status is not 2xx means."""
-        decoder = self.decoder()
-        decoder.refused(status, headers, body)
+        decoder = self.make_decoder()
+        decoder.feed_error(status, headers, body)
         return decoder.finish(headers)
 
 

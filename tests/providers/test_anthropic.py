@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
 from harness.providers.anthropic import provider
-from harness.providers.base import Decoded, Signal
+from harness.providers.base import DecodedResponse, Signal
 from harness.transport.http.sse import EventReader
 
 ADDRESS = "https://api.anthropic.com/v1"
@@ -177,7 +177,7 @@ WHOLE = """{"id":"msg_1","type":"message","role":"assistant","model":"claude-son
 
 
 def test_a_whole_answer(claude: Any) -> None:
-    assert claude.whole(WHOLE) == Decoded(
+    assert claude.whole(WHOLE) == DecodedResponse(
         message=Message("assistant", "Hi"),
         usage=Usage(input=10, output=2),
         finish_reason="stop",
@@ -335,7 +335,7 @@ data: {"type":"message_stop"}
 
 
 def test_a_stream(claude: Any) -> None:
-    assert claude.stream(STREAM) == Decoded(
+    assert claude.stream(STREAM) == DecodedResponse(
         message=Message("assistant", "Hi"), usage=Usage(input=10, output=2), finish_reason="stop", model="m"
     )
     assert claude.signals == [Signal.NOTHING] * 3 + [Signal.ANSWER] + [Signal.NOTHING] * 3
@@ -375,7 +375,7 @@ RICH = events(
     {"type": "message_stop"},
 )  # fmt: skip
 
-RICH_MEANS = Decoded(
+RICH_MEANS = DecodedResponse(
     message=Message(
         "assistant",
         "Let me \u2028 see",
@@ -396,12 +396,12 @@ RICH_MEANS = Decoded(
 )  # fmt: skip
 
 
-def fed(*parts: bytes) -> Decoded:
+def fed(*parts: bytes) -> DecodedResponse:
     """What a stream means that arrives in these parts."""
-    decoder, reader = provider.decoder(CLAUDE, Request(HI)), EventReader()
+    decoder, reader = provider.make_decoder(CLAUDE, Request(HI)), EventReader()
     for found in (*map(reader.feed, parts), reader.close()):
         for name, data in found:
-            decoder.event(name, data)
+            decoder.feed_event(name, data)
     return decoder.finish({})
 
 

@@ -11,27 +11,27 @@ from hypothesis import strategies as st
 
 from harness import registry
 from harness.model import Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
-from harness.providers.base import Decoded, Signal
-from harness.providers.callable import Printed, Said
+from harness.providers.base import DecodedResponse, Signal
+from harness.providers.callable import FunctionDecoder, ProgramDecoder
 
 TARGET = Target("mine", "python", "app.py:answer", "python:0", "file:///suites", extra_body={"mode": "fast"})
 
 
-def said(*pieces: Any) -> Decoded:
-    heard = Said()
+def said(*pieces: Any) -> DecodedResponse:
+    heard = FunctionDecoder()
     for piece in pieces:
-        heard.piece(piece)
+        heard.feed_piece(piece)
     return heard.finish({})
 
 
-def printed(*reads: bytes) -> Decoded:
-    heard = Printed()
+def printed(*reads: bytes) -> DecodedResponse:
+    heard = ProgramDecoder()
     for read in reads:
-        heard.event("", read)
+        heard.feed_event("", read)
     return heard.finish({})
 
 
-def message(decoded: Decoded) -> str:
+def message(decoded: DecodedResponse) -> str:
     assert decoded.error is not None
     assert decoded.error.boundary == "target" and not decoded.error.retryable
     return decoded.error.message
@@ -128,8 +128,10 @@ def test_pieces_are_joined_and_the_last_facts_count() -> None:
 
 
 def test_what_counts_as_a_token() -> None:
-    heard = Said()
-    signals = [heard.piece(piece) for piece in ({"model": "m"}, {"reasoning": "hm"}, "", "x", {"tool_calls": [{"name": "f"}]})]
+    heard = FunctionDecoder()
+    signals = [
+        heard.feed_piece(piece) for piece in ({"model": "m"}, {"reasoning": "hm"}, "", "x", {"tool_calls": [{"name": "f"}]})
+    ]
     assert signals == [Signal.NOTHING, Signal.REASONING, Signal.NOTHING, Signal.ANSWER, Signal.ANSWER]
 
 
@@ -212,8 +214,8 @@ def test_invalid_utf8_is_replaced_and_flagged() -> None:
 
 
 def test_each_read_of_text_counts_as_it_comes() -> None:
-    heard = Printed()
-    assert [heard.event("", read) for read in (b"Par", b"is", b"\n", b"", b"!")] == [
+    heard = ProgramDecoder()
+    assert [heard.feed_event("", read) for read in (b"Par", b"is", b"\n", b"", b"!")] == [
         Signal.ANSWER,
         Signal.ANSWER,
         Signal.NOTHING,

@@ -18,12 +18,12 @@ from harness.providers.capabilities import (
     CapabilityTable,
     ImageLimits,
     Parameter,
-    check,
-    parse,
+    check_sampling,
+    parse_capabilities,
     seed_range,
 )
 
-TABLE = parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
+TABLE = parse_capabilities((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
 
@@ -49,19 +49,19 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
     ],
 )
 def test_scouts_schema(sampling: dict[str, Any], wrong: list[str]) -> None:
-    violations = check(TABLE, "cloudflare", SCOUT, sampling)
+    violations = check_sampling(TABLE, "cloudflare", SCOUT, sampling)
     assert [each.parameter for each in violations] == wrong
     assert not any(each.unsupported for each in violations)
 
 
 def test_the_message_says_what_would_be_right() -> None:
-    (violation,) = check(TABLE, "cloudflare", SCOUT, {"seed": 0})
+    (violation,) = check_sampling(TABLE, "cloudflare", SCOUT, {"seed": 0})
     assert violation.message == f"seed must be a whole number from 1 to 9999999999 for {SCOUT} on cloudflare, not 0"
 
 
 def test_what_is_not_supported_at_all_may_be_dropped() -> None:
     sampling = {"temperature": 9, "stop": ["\n"], "min_p": 0.1}
-    violations = check(TABLE, "cloudflare", SCOUT, sampling)
+    violations = check_sampling(TABLE, "cloudflare", SCOUT, sampling)
     assert [(each.parameter, each.unsupported) for each in violations] == [
         ("temperature", False),
         ("stop", True),
@@ -91,11 +91,11 @@ def test_what_is_not_supported_at_all_may_be_dropped() -> None:
     ],
 )
 def test_openai_and_its_kin(model: str, sampling: dict[str, Any], wrong: list[str]) -> None:
-    assert [each.parameter for each in check(TABLE, "openai", model, sampling)] == wrong
+    assert [each.parameter for each in check_sampling(TABLE, "openai", model, sampling)] == wrong
 
 
 def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
-    assert check(TABLE, "mine", "m", {"anything": 1}) == []
+    assert check_sampling(TABLE, "mine", "m", {"anything": 1}) == []
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
     ],
 )
 def test_claude_by_the_version_of_its_api(model: str, version: str, sampling: dict[str, Any], wrong: list[str]) -> None:
-    assert [each.parameter for each in check(TABLE, "anthropic", model, sampling, version)] == wrong
+    assert [each.parameter for each in check_sampling(TABLE, "anthropic", model, sampling, version)] == wrong
 
 
 def test_what_does_not_go_together_is_named() -> None:
-    (violation,) = check(TABLE, "anthropic", "claude-sonnet-4-6", {"temperature": 0, "top_p": 1}, "2023-06-01")
+    (violation,) = check_sampling(TABLE, "anthropic", "claude-sonnet-4-6", {"temperature": 0, "top_p": 1}, "2023-06-01")
     said = "claude-sonnet-4-6 on anthropic does not take temperature together with top_p; remove one of them"
     assert (violation.message, violation.unsupported) == (said, False)
 
@@ -136,7 +136,7 @@ VERSIONED = """\
 
 @pytest.mark.parametrize(("version", "wrong"), [("2026-10-21", ["temperature"]), ("2023-06-01", []), (None, [])])
 def test_an_entry_may_be_about_some_versions_of_the_api_only(version: str | None, wrong: list[str]) -> None:
-    violations = check(parse(VERSIONED), "p", "m", {"temperature": 1}, version)
+    violations = check_sampling(parse_capabilities(VERSIONED), "p", "m", {"temperature": 1}, version)
     assert [each.parameter for each in violations] == wrong
     assert all("p in its API version 2026-*" in each.message for each in violations)
 
@@ -165,7 +165,7 @@ def example(parameter: Parameter) -> Any:
 
 def check_one(parameter: Parameter, value: Any) -> bool:
     entry = Capabilities("p", ("*",), {parameter.name: parameter}, "")
-    return bool(check(CapabilityTable((entry,)), "p", "m", {parameter.name: value}))
+    return bool(check_sampling(CapabilityTable((entry,)), "p", "m", {parameter.name: value}))
 
 
 def at(body: Any, field: str) -> Any:
@@ -192,15 +192,15 @@ def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Ca
 )
 def test_what_is_no_table_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="capabilities"):
-        parse(text)
+        parse_capabilities(text)
 
 
 def test_limits_of_images() -> None:
     limited = (
         '- {provider: p, models: ["*"], source: s, parameters: {}, images: {types: [image/png], max_bytes: 5, max_side: 8}}'
     )
-    entry = parse(limited).find("p", "m")
+    entry = parse_capabilities(limited).find("p", "m")
     assert entry is not None
     assert entry.images == ImageLimits(("image/png",), max_bytes=5, max_side=8)
     with pytest.raises(ValueError, match="entry 1"):
-        parse(limited.replace("max_side", "max_height"))
+        parse_capabilities(limited.replace("max_side", "max_height"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness import registry
 from harness.model import Message, Request, Target
-from harness.providers.base import Decoded
+from harness.providers.base import DecodedResponse
 from tests.damaged import damaged
 
 TOLD = {"content": [{"token": "Hi", "logprob": -0.1, "top_logprobs": [{"token": "Hi", "logprob": -0.1}]}], "refusal": None}
@@ -122,16 +122,16 @@ def test_nothing_in_any_field_raises_or_cannot_be_sent_again(name: str, data: st
     odd = data.draw(st.integers(0, len(frames) - 1))
     sent = [data.draw(damaged(frame)) if place == odd else json.dumps(frame).encode() for place, frame in enumerate(frames)]
     for is_whole in (False, True):
-        decoder = provider.decoder(target, ASKED)
+        decoder = provider.make_decoder(target, ASKED)
         for frame in sent:
-            decoder.body(frame) if is_whole else decoder.event("", frame)
+            decoder.feed_body(frame) if is_whole else decoder.feed_event("", frame)
         decoded = decoder.finish({})
         check(decoded)
         if decoded.message is not None:
             json.loads(provider.encode(target, Request((HI, *turns(decoded.message), HI))).body)
 
 
-def check(decoded: Decoded) -> None:
+def check(decoded: DecodedResponse) -> None:
     assert decoded.message is not None or decoded.error is not None
     assert (decoded.finish_reason is None) == (decoded.error is not None)
     for token in decoded.logprobs:

@@ -8,7 +8,7 @@ from pathlib import Path
 import harness.providers
 from harness import registry
 from harness.providers import errors
-from harness.providers.capabilities import Capabilities, CapabilityTable, Parameter, parse
+from harness.providers.capabilities import Capabilities, CapabilityTable, Parameter, parse_capabilities
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "providers.md"
@@ -17,7 +17,7 @@ BLOCK = re.compile(r"(?<=<!-- capabilities -->\n).*?(?=<!-- /capabilities -->)",
 
 
 def table() -> CapabilityTable:
-    return parse((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
+    return parse_capabilities((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
 
 
 def markdown(capabilities: CapabilityTable) -> str:
@@ -92,7 +92,7 @@ def test_the_page_says_where_each_vendor_is() -> None:
     assert len(rows) == 9
     for name, address, variable, limit in rows:
         vendor = registry.load("providers", name)
-        found = (vendor.default_address, vendor.default_api_key_env or "", vendor.traits.limit)
+        found = (vendor.default_address, vendor.default_api_key_env or "", vendor.dialect.output_limit_field)
         assert found == (address, variable, limit), name
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.providers.errors import inside, refused, retry_after
+from harness.providers.errors import embedded_error, http_error, parse_retry_after
 
 
 def envelope(code: int, message: str = "AiError: something") -> bytes:
@@ -54,7 +54,7 @@ def openai(type_: str, code: str | None, message: str = "no") -> bytes:
     ],
 )
 def test_cloudflare_codes(status: int, code: int, kind: str, retryable: bool) -> None:
-    error = refused(status, {}, envelope(code))
+    error = http_error(status, {}, envelope(code))
     assert (error.boundary, error.kind, error.retryable) == ("provider", kind, retryable)
     assert (error.status, error.code) == (status, str(code))
     assert error.message == f"HTTP {status}, code {code}: AiError: something"
@@ -62,7 +62,7 @@ def test_cloudflare_codes(status: int, code: int, kind: str, retryable: bool) ->
 
 def test_cloudflares_internal_code_decides_where_the_outer_one_says_nothing() -> None:
     body = b'{"errors":[{"message":"AiError: busy","code":3030}],"success":false,"result":{},"internalCode":3040}'
-    assert (refused(500, {}, body).kind, refused(500, {}, body).code) == ("overloaded", "3040")
+    assert (http_error(500, {}, body).kind, http_error(500, {}, body).code) == ("overloaded", "3040")
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def test_cloudflares_internal_code_decides_where_the_outer_one_says_nothing() ->
     ],
 )
 def test_openai_bodies(status: int, body: bytes, kind: str, retryable: bool) -> None:
-    error = refused(status, {}, body)
+    error = http_error(status, {}, body)
     assert (error.kind, error.retryable) == (kind, retryable)
 
 
 def test_json_mode_that_could_not_be_met_is_not_tried_again() -> None:
-    error = refused(400, {}, envelope(5024, "JSON Mode couldn't be met"))
+    error = http_error(400, {}, envelope(5024, "JSON Mode couldn't be met"))
     assert (error.kind, error.retryable) == ("json_mode", False)
 
 
 def test_an_html_page_is_quoted_short_and_without_control_characters() -> None:
-    error = refused(502, {}, b"<html>\x1b]0;title\x07" + b"x" * 10_000)
+    error = http_error(502, {}, b"<html>\x1b]0;title\x07" + b"x" * 10_000)
     assert error.message.startswith("HTTP 502: a body that is not JSON: <html>\\x1b]0;title\\x07xxx")
     assert len(error.message) < 300
 
 
 def test_the_server_may_say_whether_to_retry() -> None:
-    assert refused(500, {"x-should-retry": "false"}, b"").retryable is False
-    assert refused(400, {"x-should-retry": "true"}, b"").retryable is True
+    assert http_error(500, {"x-should-retry": "false"}, b"").retryable is False
+    assert http_error(400, {"x-should-retry": "true"}, b"").retryable is True
 
 
 def error(**fields: object) -> bytes:
@@ -145,7 +145,7 @@ def error(**fields: object) -> bytes:
     ],
 )  # fmt: skip
 def test_the_bodies_of_other_vendors(status: int, body: bytes, kind: str, retryable: bool) -> None:
-    found = refused(status, {}, body)
+    found = http_error(status, {}, body)
     assert (found.kind, found.retryable) == (kind, retryable)
 
 
@@ -163,7 +163,7 @@ def test_the_bodies_of_other_vendors(status: int, body: bytes, kind: str, retrya
 def test_errors_inside_an_answer_that_began_well(
     value: dict[str, object], kind: str, retryable: bool, code: str | None
 ) -> None:
-    found = inside(value)
+    found = embedded_error(value)
     assert (found.kind, found.retryable, found.code) == (kind, retryable, code)
 
 
@@ -207,17 +207,19 @@ TOO_LONG = "The input token count (1200000) exceeds the maximum number of tokens
 def test_googles_statuses_reasons_and_waits(
     status: int, body: bytes, kind: str, retryable: bool, code: str, wait: float | None
 ) -> None:
-    error = refused(status, {}, body)
+    error = http_error(status, {}, body)
     assert (error.kind, error.retryable, error.code, error.retry_after) == (kind, retryable, code, wait)
 
 
 @pytest.mark.parametrize("delay", ["34", "-1s", "1e999s", "s", ""])
 def test_a_wait_that_is_no_duration_is_none(delay: str) -> None:
-    assert refused(429, {}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY.replace("34.074824224s", delay))).retry_after is None
+    assert (
+        http_error(429, {}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY.replace("34.074824224s", delay))).retry_after is None
+    )
 
 
 def test_the_header_outranks_the_body() -> None:
-    assert refused(429, {"retry-after": "2"}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY)).retry_after == 2
+    assert http_error(429, {"retry-after": "2"}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY)).retry_after == 2
 
 
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
@@ -244,7 +246,7 @@ NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
     ],
 )
 def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
+    assert parse_retry_after(headers) == seconds
 
 
 @settings(deadline=None)
@@ -252,6 +254,6 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
     st.integers(100, 999), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()), st.binary()
 )
 def test_any_answer_is_an_error_and_never_an_exception(status: int, headers: dict[str, str], body: bytes) -> None:
-    error = refused(status, headers, body)
+    error = http_error(status, headers, body)
     assert error.message.isprintable()
     assert error.retry_after is None or error.retry_after >= 0

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.providers.json_text import UnreadableJSONError, compact, dumps, join_surrogates, loads, snippet
+from harness.providers.json_text import UnreadableJSONError, compact_json, dumps, join_surrogates, loads, snippet
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_nests_too_deep_is_not_written() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(UnreadableJSONError, match="too deep"):
-        compact(deep)
+        compact_json(deep)
 
 
 def test_halves_of_a_pair_are_joined_and_a_lone_half_stays() -> None:

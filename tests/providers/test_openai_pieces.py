@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from harness import registry
 from harness.model import Message, Request, Target, TokenLogprob, ToolCall, Usage
-from harness.providers.base import Decoded
+from harness.providers.base import DecodedResponse
 from harness.transport.http.sse import EventReader
 from tests.providers.openai.test_responses_api import STREAM as RESPONSES
 
@@ -44,19 +44,22 @@ data: [DONE]
 STREAMS = {"openai": CHAT.encode(), "openai-responses": RESPONSES.encode()}
 
 
-def fed(provider: str, *parts: bytes) -> Decoded:
+def fed(provider: str, *parts: bytes) -> DecodedResponse:
     """What a stream means that arrives in these parts."""
     target = Target("t", provider, "m", "http://127.0.0.1/v1", "http://127.0.0.1/v1")
-    decoder, reader = registry.load("providers", provider).decoder(target, Request((Message("user", "Hi"),))), EventReader()
+    decoder, reader = (
+        registry.load("providers", provider).make_decoder(target, Request((Message("user", "Hi"),))),
+        EventReader(),
+    )
     for found in (*map(reader.feed, parts), reader.close()):
         for name, data in found:
-            decoder.event(name, data)
-    decoded: Decoded = decoder.finish({})
+            decoder.feed_event(name, data)
+    decoded: DecodedResponse = decoder.finish({})
     return decoded
 
 
 def test_all_a_chat_stream_can_hold() -> None:
-    assert fed("openai", STREAMS["openai"]) == Decoded(
+    assert fed("openai", STREAMS["openai"]) == DecodedResponse(
         message=Message(
             "assistant",
             "Hi \u2028",

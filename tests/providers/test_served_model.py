@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.providers.served_model import is_served
+from harness.providers.served_model import is_same_model
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from harness.providers.served_model import is_served
     ],
 )
 def test_another_name_of_the_same_model(asked: str, served: str) -> None:
-    assert is_served(asked, served)
+    assert is_same_model(asked, served)
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_another_name_of_the_same_model(asked: str, served: str) -> None:
     ],
 )
 def test_another_model(asked: str, served: str) -> None:
-    assert not is_served(asked, served)
+    assert not is_same_model(asked, served)

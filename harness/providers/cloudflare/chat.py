@@ -24,12 +24,12 @@ class CloudflareChat:
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /ai/v1/chat/completions`. Raises ValueError for what only the native format has."""
-        limited = {**request.sampling, "max_tokens": native.max_tokens(request)}
-        return chat_completions.wire(target, request, PATH, limited)
+        limited = {**request.sampling, "max_tokens": native.effective_max_tokens(request)}
+        return chat_completions.encode_chat_completion(target, request, PATH, limited)
 
-    def decoder(self, target: Target, request: Request) -> Decoder:
+    def make_decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
-        return native.decoder(target, request)
+        return native.make_decoder(target, request)
 
 
 provider = CloudflareChat()

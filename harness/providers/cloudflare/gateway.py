@@ -28,13 +28,13 @@ class CloudflareGateway:
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /{model}` at the gateway. Raises ValueError as the native format does."""
-        wire = native.wire(target, request, native.path("/", target.model))
+        wire = native.encode_native(target, request, native.model_path("/", target.model))
         headers = dict([SKIP_CACHE, *wire.headers])
         return replace(wire, headers=tuple(headers.items()))
 
-    def decoder(self, target: Target, request: Request) -> Decoder:
+    def make_decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
-        return native.decoder(target, request)
+        return native.make_decoder(target, request)
 
 
 provider = CloudflareGateway()

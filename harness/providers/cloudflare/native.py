@@ -21,7 +21,7 @@ from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
 
 DEFAULT_MAX_TOKENS = 256
-"""What the service takes for an unset `max_tokens`."""
+"""What the service takes for an unset `effective_max_tokens`."""
 
 # Models that take and return OpenAI's shapes behind the native path; they want its envelope around a JSON Schema.
 OPENAI_SHAPED = (
@@ -34,7 +34,7 @@ OPENAI_SHAPED = (
     "@cf/deepseek-ai/deepseek-v4",
 )
 
-RUN = "/ai/run/"
+RUN_PATH = "/ai/run/"
 
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
@@ -48,18 +48,18 @@ class Cloudflare:
     default_max_tokens: int | None = DEFAULT_MAX_TOKENS
 
     def __init__(self) -> None:
-        self.batches = CloudflareBatches(decoder)
+        self.batch_api = CloudflareBatches(make_decoder)
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""
-        return wire(target, request, path(RUN, target.model))
+        return encode_native(target, request, model_path(RUN_PATH, target.model))
 
-    def decoder(self, target: Target, request: Request) -> Decoder:
+    def make_decoder(self, target: Target, request: Request) -> Decoder:
         """A fresh decoder for one attempt at `request`."""
-        return decoder(target, request)
+        return make_decoder(target, request)
 
 
-def wire(target: Target, request: Request, where: str) -> EncodedRequest:
+def encode_native(target: Target, request: Request, where: str) -> EncodedRequest:
     """`request` in the native format at the path `where`. Raises ValueError for what the schema does not take together."""
     if request.prompt is not None and request.messages:
         raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
@@ -67,22 +67,22 @@ def wire(target: Target, request: Request, where: str) -> EncodedRequest:
         raise ValueError(f"target {target.name}: Workers AI takes tools only beside messages, not beside a plain prompt")
     return EncodedRequest(
         path=where,
-        headers=chat_format.headers(target, request),
-        body=dumps(_body(target, request)),
-        auth=chat_format.auth(target),
+        headers=chat_format.json_headers(target, request),
+        body=dumps(_build_body(target, request)),
+        auth=chat_format.api_key_auth(target),
     )
 
 
-def decoder(target: Target, request: Request) -> CloudflareDecoder:
+def make_decoder(target: Target, request: Request) -> CloudflareDecoder:
     """Reads an answer to `request`, which was sent with an output limit of its own, the target's, or the default."""
-    limit = target.extra_body.get("max_tokens", max_tokens(request))
+    limit = target.extra_body.get("max_tokens", effective_max_tokens(request))
     return CloudflareDecoder(request, limit if isinstance(limit, int) else None)
 
 
 class CloudflareDecoder(ChatDecoder):
     """Reads both families, whole (in Cloudflare's envelope) or streamed (without).
 
-    `max_tokens` is what was sent: an answer that used it up was cut by it.
+    `effective_max_tokens` is what was sent: an answer that used it up was cut by it.
     """
 
     def __init__(self, request: Request, max_tokens: int | None) -> None:
@@ -90,127 +90,127 @@ class CloudflareDecoder(ChatDecoder):
         self._max_tokens = max_tokens
         self._reported: list[tuple[dict[str, Any], str]] = []
 
-    def _frame(self, chunk: dict[str, Any]) -> Signal:
+    def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
         if "result" in chunk:  # a whole answer that calls itself a stream
             self._is_whole = True
-            self._whole(chunk)
-            return Signal.NOTHING if self._answer.blank else Signal.ANSWER
+            self._read_body(chunk)
+            return Signal.NOTHING if self._answer.is_blank else Signal.ANSWER
         choices = chunk.get("choices")
         reported = chunk.get("usage")
         if reported and type(reported) is dict:
             self._reported.append((reported, "total" if choices is None else "chunk" if choices else "closing"))
         if choices is None:
-            return self._native(chunk)
+            return self._read_native(chunk)
         if self._model is None:
-            self._identify(chunk)
-        return self._choice(choices) if choices and type(choices) is list else Signal.NOTHING
+            self._read_model(chunk)
+        return self._read_choice(choices) if choices and type(choices) is list else Signal.NOTHING
 
-    def _whole(self, body: dict[str, Any]) -> None:
+    def _read_body(self, body: dict[str, Any]) -> None:
         result = body.get("result") if "result" in body else body
         if not result or not isinstance(result, dict):
-            self._fail(errors.empty("with an empty result"))
+            self._fail(errors.empty_error("with an empty result"))
         else:
-            self._result(result)
+            self._read_result(result)
 
-    def _result(self, result: dict[str, Any]) -> None:
+    def _read_result(self, result: dict[str, Any]) -> None:
         reported = result.get("usage")
         if isinstance(reported, dict):
             self._reported.append((reported, "total"))
-        self._identify(result)
+        self._read_model(result)
         choices = result.get("choices")
         if choices and isinstance(choices, list):
-            self._choice(choices)
-        if self._answer.blank:
-            self._native(result)
+            self._read_choice(choices)
+        if self._answer.is_blank:
+            self._read_native(result)
 
-    def _native(self, frame: Mapping[str, Any]) -> Signal:
-        signal = self._answer.say(frame.get("response"))
+    def _read_native(self, frame: Mapping[str, Any]) -> Signal:
+        signal = self._answer.add_text(frame.get("response"))
         calls = frame.get("tool_calls")
-        if calls and self._answer.call(calls) is Signal.ANSWER:
+        if calls and self._answer.add_tool_calls(calls) is Signal.ANSWER:
             signal = Signal.ANSWER
-        self._stop(frame.get("finish_reason"))
+        self._set_stop_reason(frame.get("finish_reason"))
         return signal
 
-    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
-        return usage.with_neurons(usage.read(usage.of_frames(self._reported)), headers)
+    def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
+        return usage.add_neurons(usage.read_usage(usage.select_chunk_usage(self._reported)), headers)
 
-    def _says_nothing(self) -> bool:
+    def _is_missing(self) -> bool:
         """The native format never states a reason: there an empty `response` is an answer, and only a missing one is not."""
-        return self._answer.blank and not self._answer.given
+        return self._answer.is_blank and not self._answer.has_content
 
-    def _reason(self) -> FinishReason:
+    def _finish_reason(self) -> FinishReason:
         """As stated; else inferred, because the native format names none (§ *What is read* of docs/providers.md)."""
-        if self._finish is not None:
-            return super()._reason()
-        used = usage.read(usage.of_frames(self._reported))
+        if self._stop_reason is not None:
+            return super()._finish_reason()
+        used = usage.read_usage(usage.select_chunk_usage(self._reported))
         output = used.output_tokens if used else None
         if output is not None and self._max_tokens is not None and output >= self._max_tokens:
             return "length"
-        return "tool_calls" if self._answer.calls else "stop"
+        return "tool_calls" if self._answer.has_calls else "stop"
 
 
-def max_tokens(request: Request) -> Any:
+def effective_max_tokens(request: Request) -> Any:
     """The output limit to send: the request's, else the one the service would take without a word."""
     asked = request.sampling.get("max_tokens")
     return DEFAULT_MAX_TOKENS if asked is None else asked
 
 
-def _body(target: Target, request: Request) -> dict[str, Any]:
-    body = _prompt(request)
-    body.update(chat_format.sampling(request.sampling))
-    body["max_tokens"] = max_tokens(request)
+def _build_body(target: Target, request: Request) -> dict[str, Any]:
+    body = _prompt_or_messages(request)
+    body.update(chat_format.encode_sampling(request.sampling))
+    body["max_tokens"] = effective_max_tokens(request)
     if request.raw:
         body["raw"] = True
     if request.stream:
         body["stream"] = True
     if request.tools:
-        body["tools"] = [_tool(function) for function in request.tools]
+        body["tools"] = [_encode_tool(function) for function in request.tools]
     if request.tool_choice is not None:
-        body["tool_choice"] = chat_format.tool_choice(request.tool_choice)
-    body.update(_form(target.model, request.response_format))
+        body["tool_choice"] = chat_format.encode_tool_choice(request.tool_choice)
+    body.update(_response_format_field(target.model, request.response_format))
     body.update(target.extra_body)
     return body
 
 
-def _prompt(request: Request) -> dict[str, Any]:
+def _prompt_or_messages(request: Request) -> dict[str, Any]:
     if request.prompt is not None:
         return {"prompt": request.prompt}
-    return {"messages": [chat_format.message(turn, chat_format.nine_alphanumerics) for turn in request.messages]}
+    return {"messages": [chat_format.encode_message(turn, chat_format.nine_character_id) for turn in request.messages]}
 
 
-def _form(model: str, wanted: ResponseFormat | None) -> dict[str, Any]:
+def _response_format_field(model: str, wanted: ResponseFormat | None) -> dict[str, Any]:
     """The field that asks for the answer's form: `guided_json` is a field of its own, with nothing around the schema."""
     if wanted is None:
         return {}
     if wanted.type == "guided_json":
         return {"guided_json": wanted.schema or {}}
     if wanted.type == "json_object" or model.startswith(OPENAI_SHAPED):
-        return {"response_format": chat_format.response_format(wanted)}
+        return {"response_format": chat_format.encode_response_format(wanted)}
     return {"response_format": {"type": "json_schema", "json_schema": wanted.schema or {}}}
 
 
-def _tool(function: Tool) -> dict[str, Any]:
-    encoded = chat_format.tool(function)
+def _encode_tool(function: Tool) -> dict[str, Any]:
+    encoded = chat_format.encode_tool(function)
     # A JSON Schema dialect inside a tool's parameters made Scout answer nothing at all.
-    encoded["function"]["parameters"] = _complete(_without_dialect(function.parameters))
+    encoded["function"]["parameters"] = _complete_schema(_without_schema_uri(function.parameters))
     return encoded
 
 
-def _complete(parameters: dict[str, Any]) -> dict[str, Any]:
+def _complete_schema(parameters: dict[str, Any]) -> dict[str, Any]:
     """`parameters` with what the schema requires: a type, properties, and of each property a type and a description.
 
     What is filled in is a hint to the model: nothing checks its calls against it.
     """
-    properties = {name: _described(name, each) for name, each in (parameters.get("properties") or {}).items()}
+    properties = {name: _complete_property(name, each) for name, each in (parameters.get("properties") or {}).items()}
     return {"type": "object", **parameters, "properties": properties}
 
 
-def _described(name: str, schema: Any) -> dict[str, Any]:
+def _complete_property(name: str, schema: Any) -> dict[str, Any]:
     given = schema if isinstance(schema, dict) else {}
-    return {**given, "type": given.get("type") or _type_of(given), "description": given.get("description") or name}
+    return {**given, "type": given.get("type") or _infer_type(given), "description": given.get("description") or name}
 
 
-def _type_of(schema: Mapping[str, Any]) -> Any:
+def _infer_type(schema: Mapping[str, Any]) -> Any:
     """The type that a schema without one implies: its values' or its branches', where that is one; else a string."""
     values = [schema["const"]] if "const" in schema else schema.get("enum") or []
     branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key) or () if isinstance(branch, dict)]
@@ -221,15 +221,15 @@ def _type_of(schema: Mapping[str, Any]) -> Any:
     return "object" if "properties" in schema else "array" if "items" in schema else "string"
 
 
-def _without_dialect(schema: Any) -> Any:
+def _without_schema_uri(schema: Any) -> Any:
     if isinstance(schema, Mapping):
         kept = {key: value for key, value in schema.items() if not (key == "$schema" and isinstance(value, str))}
-        return {key: _without_dialect(value) for key, value in kept.items()}
-    return [_without_dialect(item) for item in schema] if isinstance(schema, list | tuple) else schema
+        return {key: _without_schema_uri(value) for key, value in kept.items()}
+    return [_without_schema_uri(item) for item in schema] if isinstance(schema, list | tuple) else schema
 
 
 @lru_cache
-def path(before: str, model: str) -> str:
+def model_path(before: str, model: str) -> str:
     """The path of `model`, whose `@` and `/` are literal."""
     return before + quote(model, safe="@/:")
 

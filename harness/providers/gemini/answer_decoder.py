@@ -16,8 +16,8 @@ from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
 from harness.providers import logprobs
 from harness.providers.base import Signal
 from harness.providers.decoder import AnswerDecoder
-from harness.providers.json_text import compact
-from harness.providers.usage import count
+from harness.providers.json_text import compact_json
+from harness.providers.usage import token_count
 
 ECHO = "gemini"
 """The key of `Message.echo` under which the parts of a signed turn are kept."""
@@ -25,7 +25,7 @@ ECHO = "gemini"
 BLOCKED = "PROMPT_BLOCKED"
 """Our word for an answer that consists of a `blockReason`."""
 
-REASONS: Mapping[str, FinishReason] = {
+FINISH_REASONS: Mapping[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
     "SAFETY": "content_filter",
@@ -38,7 +38,7 @@ REASONS: Mapping[str, FinishReason] = {
     BLOCKED: "content_filter",
 }
 
-FAILINGS = frozenset(
+MODEL_FAILURES = frozenset(
     {
         "MALFORMED_FUNCTION_CALL",
         "UNEXPECTED_TOOL_CALL",
@@ -56,7 +56,7 @@ _SHALLOW = {"text", "thought"}
 class GeminiDecoder(AnswerDecoder):
     """Reads a `GenerateContentResponse`, or a stream of them."""
 
-    reasons = REASONS
+    reasons = FINISH_REASONS
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
@@ -65,78 +65,78 @@ class GeminiDecoder(AnswerDecoder):
         self._signed = False
         self._calls = 0
 
-    def _open(self, value: Any, data: bytes) -> None:
+    def _read_json(self, value: Any, data: bytes) -> None:
         if not isinstance(value, list):
-            super()._open(value, data)
+            super()._read_json(value, data)
             return
         self._is_whole = False  # what a stream says without `alt=sse`: complete if a finish reason came
         for chunk in value:
             if not self.complete:
-                self._take(chunk, "", data)
+                self._dispatch_chunk(chunk, "", data)
 
-    def _take(self, chunk: Any, name: str, data: bytes) -> Signal:
+    def _dispatch_chunk(self, chunk: Any, name: str, data: bytes) -> Signal:
         # Some errors come in an array of one.
-        return super()._take(chunk[0] if type(chunk) is list and len(chunk) == 1 else chunk, name, data)
+        return super()._dispatch_chunk(chunk[0] if type(chunk) is list and len(chunk) == 1 else chunk, name, data)
 
-    def _frame(self, chunk: dict[str, Any]) -> Signal:
+    def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
         served = chunk.get("modelVersion")
         if served and type(served) is str:
             self._model = served
         self._reported = chunk.get("usageMetadata") or self._reported
         candidates = chunk.get("candidates")
         if candidates and type(candidates) is list:
-            return self._candidates(candidates)
+            return self._read_candidates(candidates)
         feedback = chunk.get("promptFeedback")
         if type(feedback) is dict and feedback.get("blockReason"):
-            self._stop(BLOCKED)
+            self._set_stop_reason(BLOCKED)
             self._flags["blocked_prompt"] = None
         return _NOTHING
 
-    def _whole(self, body: dict[str, Any]) -> None:
-        self._frame(body)
+    def _read_body(self, body: dict[str, Any]) -> None:
+        self._read_chunk(body)
 
-    def _candidates(self, candidates: list[Any]) -> Signal:
+    def _read_candidates(self, candidates: list[Any]) -> Signal:
         """Take the candidate of index 0; others are further samples."""
-        if self._heeded.watching:
-            self._heeded.see([_as_choice(candidate) for candidate in candidates])
+        if self._ignored.needs_choices:
+            self._ignored.observe_choices([_as_choice(candidate) for candidate in candidates])
         first = candidates[0]
         if type(first) is not dict or first.get("index"):
             first = next((other for other in candidates if type(other) is dict and not other.get("index")), None)
-        return _NOTHING if first is None else self._candidate(first)
+        return _NOTHING if first is None else self._read_candidate(first)
 
-    def _candidate(self, candidate: dict[str, Any]) -> Signal:
+    def _read_candidate(self, candidate: dict[str, Any]) -> Signal:
         reason = candidate.get("finishReason")
         if type(reason) is str:
-            self._stop(reason)
-            if reason in FAILINGS:
+            self._set_stop_reason(reason)
+            if reason in MODEL_FAILURES:
                 self._flags[reason.lower()] = None
         scored = candidate.get("logprobsResult")
         if type(scored) is dict:
-            self._logprobs.extend(_token_logprobs(scored))
+            self._logprobs.extend(_read_logprobs(scored))
         content = candidate.get("content")
         parts = content.get("parts") if type(content) is dict else None
         if type(parts) is not list:
             return _NOTHING
         if len(parts) == 1 and type(parts[0]) is dict:
-            return self._part(parts[0])
-        return max([self._part(part) for part in parts if type(part) is dict], key=_weight, default=_NOTHING)
+            return self._read_part(parts[0])
+        return max([self._read_part(part) for part in parts if type(part) is dict], key=_weight, default=_NOTHING)
 
-    def _part(self, part: dict[str, Any]) -> Signal:
+    def _read_part(self, part: dict[str, Any]) -> Signal:
         if len(part) == 1 and "text" in part:  # the usual piece, without a further step
             self._parts.append(part)
-            return self._answer.say(part["text"])
+            return self._answer.add_text(part["text"])
         thought, signature = part.get("thought"), part.get("thoughtSignature")
         if signature or not thought:
             if not part.keys() <= _SHALLOW:
-                compact(part)  # raises where it could not be written down again
+                compact_json(part)  # raises where it could not be written down again
             self._parts.append(part)
             self._signed = self._signed or bool(signature)
         if thought:
-            return self._answer.add({"reasoning": part.get("text")})
+            return self._answer.add_delta({"reasoning": part.get("text")})
         called = part.get("functionCall")
-        return self._call(called) if type(called) is dict else self._answer.say(part.get("text"))
+        return self._read_call(called) if type(called) is dict else self._answer.add_text(part.get("text"))
 
-    def _call(self, called: dict[str, Any]) -> Signal:
+    def _read_call(self, called: dict[str, Any]) -> Signal:
         whole = {
             "index": self._calls,
             "id": called.get("id"),
@@ -144,18 +144,18 @@ class GeminiDecoder(AnswerDecoder):
             "arguments": called.get("args") or {},
         }
         self._calls += 1
-        return self._answer.call([whole])
+        return self._answer.add_tool_calls([whole])
 
-    def _message(self) -> Message:
-        message = super()._message()
-        return replace(message, echo={ECHO: _joined(self._parts)}) if self._signed else message
+    def _build_message(self) -> Message:
+        message = super()._build_message()
+        return replace(message, echo={ECHO: _join_text_parts(self._parts)}) if self._signed else message
 
-    def _reason(self) -> FinishReason:
-        reason = super()._reason()
-        return "tool_calls" if reason == "stop" and self._answer.calls else reason
+    def _finish_reason(self) -> FinishReason:
+        reason = super()._finish_reason()
+        return "tool_calls" if reason == "stop" and self._answer.has_calls else reason
 
-    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
-        return _read_usage(self._reported, silent=self._answer.blank)
+    def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
+        return _read_usage(self._reported, silent=self._answer.is_blank)
 
 
 def _as_choice(candidate: Any) -> Any:
@@ -169,7 +169,7 @@ def _weight(signal: Signal) -> int:
     return signal.value
 
 
-def _joined(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _join_text_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A stream's parts as one turn: pieces of plain text joined, everything else, what is signed above all, as it came."""
     joined: list[dict[str, Any]] = []
     for is_text, group in groupby(parts, _is_plain_text):
@@ -190,9 +190,9 @@ def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
     """
     if not isinstance(raw, dict):
         return None
-    prompt, candidates = count(raw.get("promptTokenCount")), count(raw.get("candidatesTokenCount"))
+    prompt, candidates = token_count(raw.get("promptTokenCount")), token_count(raw.get("candidatesTokenCount"))
     tools, cached, thoughts = (
-        count(raw.get(name)) or 0 for name in ("toolUsePromptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")
+        token_count(raw.get(name)) or 0 for name in ("toolUsePromptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")
     )
     if not prompt and not candidates and not thoughts:
         return None
@@ -204,18 +204,18 @@ def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
     )
 
 
-def _token_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
-    tops = [_objects(place.get("candidates")) for place in _objects(scored.get("topCandidates"))]
-    for entry, others in zip_longest(_objects(scored.get("chosenCandidates")), tops):
-        if entry is not None and (chosen := _scored(entry)) is not None:
-            likeliest = map(_scored, others or ())
+def _read_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
+    tops = [_dicts_in(place.get("candidates")) for place in _dicts_in(scored.get("topCandidates"))]
+    for entry, others in zip_longest(_dicts_in(scored.get("chosenCandidates")), tops):
+        if entry is not None and (chosen := _read_token_logprob(entry)) is not None:
+            likeliest = map(_read_token_logprob, others or ())
             yield TokenLogprob(*chosen, top=tuple(other for other in likeliest if other is not None))
 
 
-def _scored(entry: Mapping[str, Any]) -> tuple[str, float] | None:
+def _read_token_logprob(entry: Mapping[str, Any]) -> tuple[str, float] | None:
     """A token and its log probability; an empty token and a probability of one are left out on the wire."""
-    return logprobs.known(entry.get("token", ""), entry.get("logProbability", 0.0))
+    return logprobs.token_logprob(entry.get("token", ""), entry.get("logProbability", 0.0))
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
+def _dicts_in(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

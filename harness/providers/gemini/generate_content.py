@@ -23,9 +23,9 @@ from harness.providers.openai import chat_format
 SERVICE = "Gemini"
 DEFAULT_VERSION = "v1beta"
 
-MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+TOOL_CHOICE_MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
-FIELDS: Mapping[str, str] = {
+GENERATION_FIELDS: Mapping[str, str] = {
     "temperature": "temperature",
     "top_p": "topP",
     "top_k": "topK",
@@ -37,7 +37,7 @@ FIELDS: Mapping[str, str] = {
 }
 """Canonical parameter -> its field of `generationConfig`, where nothing but the name differs."""
 
-BUDGETS: Mapping[str, int] = {"none": 0, "low": 1024, "medium": 8192, "high": 24576}
+THINKING_BUDGETS: Mapping[str, int] = {"none": 0, "low": 1024, "medium": 8192, "high": 24576}
 """Tokens of thought for an effort, for models that take no level (ai.google.dev/gemini-api/docs/openai, "Thinking")."""
 
 _BUDGETED = "gemini-2.5"
@@ -60,40 +60,40 @@ class Gemini:
         Raises ValueError for what this format cannot carry: a raw prompt, a system message after another turn, an image in a
         system's or a tool's message.
         """
-        message_rules.refuse_prompt(target, request, SERVICE)
+        message_rules.reject_raw_prompt(target, request, SERVICE)
         return EncodedRequest(
-            path=_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
-            headers=chat_format.headers(target, request),
-            body=dumps(_body(target, request)),
-            auth=chat_format.auth(target, "x-goog-api-key", ""),
+            path=_request_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
+            headers=chat_format.json_headers(target, request),
+            body=dumps(_build_body(target, request)),
+            auth=chat_format.api_key_auth(target, "x-goog-api-key", ""),
         )
 
-    def decoder(self, target: Target, request: Request) -> GeminiDecoder:
+    def make_decoder(self, target: Target, request: Request) -> GeminiDecoder:
         """A fresh decoder for one attempt at `request`."""
         return GeminiDecoder(request)
 
 
 @lru_cache
-def _path(version: str, model: str, stream: bool) -> str:
+def _request_path(version: str, model: str, stream: bool) -> str:
     resource = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     return f"/{version}/{quote(resource, safe='@/')}:{method}"
 
 
-def _body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = message_rules.opening(target, request.messages, SERVICE)
-    message_rules.refuse_system(target, turns, SERVICE)
-    body: dict[str, Any] = {"contents": list(_contents(turns))}
+def _build_body(target: Target, request: Request) -> dict[str, Any]:
+    system, turns = message_rules.split_system_messages(target, request.messages, SERVICE)
+    message_rules.reject_late_system(target, turns, SERVICE)
+    body: dict[str, Any] = {"contents": list(_encode_turns(turns))}
     if system:
         body["systemInstruction"] = {"parts": [{"text": turn.text} for turn in system]}
     if request.tools:
-        body["tools"] = [{"functionDeclarations": [_declaration(function) for function in request.tools]}]
+        body["tools"] = [{"functionDeclarations": [_function_declaration(function) for function in request.tools]}]
     if request.tool_choice is not None:
-        body["toolConfig"] = {"functionCallingConfig": _tool_choice(request.tool_choice)}
-    return _extended(body, _generation(target.model, request), target.extra_body)
+        body["toolConfig"] = {"functionCallingConfig": _encode_tool_choice(request.tool_choice)}
+    return _merge_extra_body(body, _generation_config(target.model, request), target.extra_body)
 
 
-def _extended(body: dict[str, Any], generation: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_extra_body(body: dict[str, Any], generation: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """`body` with what a target adds to it; its `generationConfig` joins ours, which one field more would else replace."""
     body.update(extra)
     own = extra.get("generationConfig", {})
@@ -105,38 +105,38 @@ def _extended(body: dict[str, Any], generation: dict[str, Any], extra: Mapping[s
 # ── The conversation ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _contents(turns: Sequence[Message]) -> Iterator[dict[str, Any]]:
+def _encode_turns(turns: Sequence[Message]) -> Iterator[dict[str, Any]]:
     """One content a turn; the results of tools that follow each other are one."""
     names: dict[str, str] = {}
     for is_result, group in groupby(turns, lambda turn: turn.role == "tool"):
         if is_result:
-            yield {"role": "user", "parts": [_result(turn, names) for turn in group]}
+            yield {"role": "user", "parts": [_function_response(turn, names) for turn in group]}
             continue
         for turn in group:
             names.update((call.id, call.name) for call in turn.tool_calls)
-            yield {"role": "model" if turn.role == "assistant" else "user", "parts": _parts(turn)}
+            yield {"role": "model" if turn.role == "assistant" else "user", "parts": _encode_parts(turn)}
 
 
-def _parts(turn: Message) -> list[Any]:
+def _encode_parts(turn: Message) -> list[Any]:
     kept = turn.echo.get(ECHO) if isinstance(turn.echo, Mapping) else None
     if isinstance(kept, list | tuple):
         return list(kept)
     content = (Text(turn.content),) if isinstance(turn.content, str) else turn.content
-    parts = [_part(part) for part in content if isinstance(part, Image) or part.text]
-    return [*parts, *map(_call, turn.tool_calls)] or [{"text": ""}]
+    parts = [_encode_part(part) for part in content if isinstance(part, Image) or part.text]
+    return [*parts, *map(_function_call, turn.tool_calls)] or [{"text": ""}]
 
 
-def _part(part: Text | Image) -> dict[str, Any]:
+def _encode_part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"text": part.text}
     return {"inlineData": {"mimeType": part.media_type, "data": part.data}}
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
-    return {"functionCall": _identified(call.id) | {"name": call.name, "args": chat_format.arguments(call.arguments)}}
+def _function_call(call: ToolCall) -> dict[str, Any]:
+    return {"functionCall": _id_field(call.id) | {"name": call.name, "args": chat_format.parse_arguments(call.arguments)}}
 
 
-def _result(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
+def _function_response(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
     """A tool's result: an object as it is; anything else under the key the API reads as output, or as error."""
     identifier = turn.tool_call_id or ""
     name = turn.name or names.get(identifier)
@@ -144,18 +144,18 @@ def _result(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
         raise ValueError(
             f"a tool's message answers the call {identifier!r}, which nobody made: Gemini needs the function's name"
         )
-    if message_rules.has_image(turn):
+    if message_rules.contains_image(turn):
         raise ValueError(f"the result of {name} holds an image, which Gemini takes only from the user")
-    value = turn.text if turn.failed else _value(turn.text)
+    value = turn.text if turn.failed else _result_value(turn.text)
     response = value if isinstance(value, dict) else {"error" if turn.failed else "output": value}
-    return {"functionResponse": _identified(identifier) | {"name": name, "response": response}}
+    return {"functionResponse": _id_field(identifier) | {"name": name, "response": response}}
 
 
-def _identified(identifier: str) -> dict[str, Any]:
+def _id_field(identifier: str) -> dict[str, Any]:
     return {"id": identifier} if identifier and not _MADE_UP.fullmatch(identifier) else {}
 
 
-def _value(text: str) -> Any:
+def _result_value(text: str) -> Any:
     """What JSON text means; other text is itself."""
     try:
         return loads_text(text)
@@ -166,15 +166,19 @@ def _value(text: str) -> Any:
 # ── Tools and parameters ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _declaration(function: Tool) -> dict[str, Any]:
+def _function_declaration(function: Tool) -> dict[str, Any]:
     return {"name": function.name, "description": function.description, "parametersJsonSchema": function.parameters}
 
 
-def _tool_choice(choice: str) -> dict[str, Any]:
-    return {"mode": MODES[choice]} if choice in MODES else {"mode": "ANY", "allowedFunctionNames": [choice]}
+def _encode_tool_choice(choice: str) -> dict[str, Any]:
+    return (
+        {"mode": TOOL_CHOICE_MODES[choice]}
+        if choice in TOOL_CHOICE_MODES
+        else {"mode": "ANY", "allowedFunctionNames": [choice]}
+    )
 
 
-def _generation(model: str, request: Request) -> dict[str, Any]:
+def _generation_config(model: str, request: Request) -> dict[str, Any]:
     """`generationConfig`; a parameter that is null or not set is not sent, one without a field here goes under its own name."""
     given = {name: value for name, value in request.sampling.items() if value is not None}
     config: dict[str, Any] = {}
@@ -182,32 +186,32 @@ def _generation(model: str, request: Request) -> dict[str, Any]:
         if name == "stop":
             config["stopSequences"] = [value] if isinstance(value, str) else list(value)
         elif name == "logprobs":
-            config |= _logprobs(value)
+            config |= _logprobs_fields(value)
         elif name == "reasoning_effort":
-            config["thinkingConfig"] = _thinking(model, value)
+            config["thinkingConfig"] = _thinking_config(model, value)
         else:
-            config[FIELDS.get(name, name)] = value
-    return config | (_response_format(request.response_format) if request.response_format else {})
+            config[GENERATION_FIELDS.get(name, name)] = value
+    return config | (_response_format_fields(request.response_format) if request.response_format else {})
 
 
-def _logprobs(asked: bool | int) -> dict[str, Any]:
+def _logprobs_fields(asked: bool | int) -> dict[str, Any]:
     """Asked for as a flag, or as a count of the likeliest tokens."""
     if isinstance(asked, bool):
         return {"responseLogprobs": asked}
     return {"responseLogprobs": True, "logprobs": asked}
 
 
-def _thinking(model: str, effort: str) -> dict[str, Any]:
+def _thinking_config(model: str, effort: str) -> dict[str, Any]:
     """A level, or a budget where the model knows none; with the summary of the thoughts, which costs nothing more."""
     if not model.startswith(_BUDGETED):
         return {"thinkingLevel": effort.upper(), "includeThoughts": True}
-    budget = BUDGETS.get(effort)
+    budget = THINKING_BUDGETS.get(effort)
     if budget is None:
-        raise ValueError(f"{model} takes a reasoning_effort of {', '.join(BUDGETS)}, not {effort!r}")
+        raise ValueError(f"{model} takes a reasoning_effort of {', '.join(THINKING_BUDGETS)}, not {effort!r}")
     return {"thinkingBudget": budget, "includeThoughts": budget > 0}
 
 
-def _response_format(wanted: ResponseFormat) -> dict[str, Any]:
+def _response_format_fields(wanted: ResponseFormat) -> dict[str, Any]:
     mime = {"responseMimeType": "application/json"}
     return mime if wanted.type == "json_object" else mime | {"responseJsonSchema": wanted.schema or {}}
 

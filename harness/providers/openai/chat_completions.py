@@ -21,12 +21,12 @@ from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
 
 ADDRESS = "https://api.openai.com/v1"
-HOST = "api.openai.com"
-GATEWAY = "gateway.ai.cloudflare.com"
+OPENAI_HOST = "api.openai.com"
+GATEWAY_HOST = "gateway.ai.cloudflare.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
+class ChatDialect:
     """What a server of the format wants differently.
 
     `limit` is its name for the output limit (None: told by the address), `names` those of other parameters (dotted: nested),
@@ -34,18 +34,18 @@ class Traits:
     `response_format` and `guided` the fields of a guided schema (None: it has none), `extras` go into every body.
     """
 
-    limit: str | None = None
-    names: Mapping[str, str] = field(default_factory=dict)
-    required: str = "required"
-    identifier: Callable[[str], str] = chat_format.as_sent
-    form: Callable[[ResponseFormat], dict[str, Any]] = chat_format.response_format
-    guided: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
-    extras: Mapping[str, Any] = field(default_factory=dict)
+    output_limit_field: str | None = None
+    parameter_names: Mapping[str, str] = field(default_factory=dict)
+    required_tool_choice: str = "required"
+    encode_tool_call_id: Callable[[str], str] = chat_format.keep_identifier
+    encode_response_format: Callable[[ResponseFormat], dict[str, Any]] = chat_format.encode_response_format
+    encode_guided_json: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
     stream_options: bool = True
-    reasoning_of_calls: bool = False
+    echo_reasoning: bool = False
 
 
-PLAIN = Traits()
+DEFAULT_DIALECT = ChatDialect()
 
 
 class OpenAI:
@@ -58,24 +58,26 @@ class OpenAI:
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot carry."""
-        return wire(target, request, "/chat/completions", request.sampling)
+        return encode_chat_completion(target, request, "/chat/completions", request.sampling)
 
-    def decoder(self, target: Target, request: Request) -> OpenAIDecoder:
+    def make_decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A fresh decoder for one attempt at `request`."""
         return OpenAIDecoder(request)
 
 
-def wire(target: Target, request: Request, path: str, sampling: Mapping[str, Any], traits: Traits = PLAIN) -> EncodedRequest:
+def encode_chat_completion(
+    target: Target, request: Request, path: str, sampling: Mapping[str, Any], dialect: ChatDialect = DEFAULT_DIALECT
+) -> EncodedRequest:
     """`request` as a chat completion at `path`, drawn with `sampling`. Raises ValueError for what this format cannot carry."""
-    message_rules.refuse_prompt(target, request, "the format of chat completions")
+    message_rules.reject_raw_prompt(target, request, "the format of chat completions")
     guided = request.response_format is not None and request.response_format.type == "guided_json"
-    if guided and traits.guided is None:
+    if guided and dialect.encode_guided_json is None:
         raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
     return EncodedRequest(
         path=path,
-        headers=chat_format.headers(target, request),
-        body=dumps(_body(target, request, sampling, traits)),
-        auth=chat_format.auth(target),
+        headers=chat_format.json_headers(target, request),
+        body=dumps(_build_body(target, request, sampling, dialect)),
+        auth=chat_format.api_key_auth(target),
     )
 
 
@@ -84,25 +86,25 @@ class OpenAIDecoder(ChatDecoder):
 
     _reported: Any = None
 
-    def _frame(self, chunk: dict[str, Any]) -> Signal:
+    def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
         if self._model is None:
-            self._identify(chunk)
+            self._read_model(chunk)
         reported = chunk.get("usage") or ("x_groq" in chunk and _groq_usage(chunk))
         if reported:
             self._reported = reported
         choices = chunk.get("choices")
-        return self._choice(choices) if choices and type(choices) is list else Signal.NOTHING
+        return self._read_choice(choices) if choices and type(choices) is list else Signal.NOTHING
 
-    def _whole(self, body: dict[str, Any]) -> None:
-        self._identify(body)
+    def _read_body(self, body: dict[str, Any]) -> None:
+        self._read_model(body)
         self._reported = body.get("usage")
         choices = body.get("choices")
         if choices and isinstance(choices, list):
-            self._choice(choices)
+            self._read_choice(choices)
 
-    def _usage(self, headers: Mapping[str, str]) -> Usage | None:
+    def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
         # Cloudflare's OpenAI-compatible route bills neurons, too.
-        return usage.with_neurons(usage.read(self._reported), headers)
+        return usage.add_neurons(usage.read_usage(self._reported), headers)
 
 
 def _groq_usage(chunk: dict[str, Any]) -> Any:
@@ -111,47 +113,53 @@ def _groq_usage(chunk: dict[str, Any]) -> Any:
     return extra.get("usage") if type(extra) is dict else None
 
 
-def _body(target: Target, request: Request, sampling: Mapping[str, Any], traits: Traits) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": target.model, "messages": [_message(turn, traits) for turn in request.messages]}
-    limit = traits.limit or ("max_completion_tokens" if is_openais(target.address) else "max_tokens")
-    sent = chat_format.sampling(sampling, limit)
-    body.update(_renamed(sent, traits.names) if traits.names else sent)
+def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], dialect: ChatDialect) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": target.model, "messages": [_encode_message(turn, dialect) for turn in request.messages]}
+    limit = dialect.output_limit_field or ("max_completion_tokens" if is_openai_address(target.address) else "max_tokens")
+    sent = chat_format.encode_sampling(sampling, limit)
+    body.update(_rename_parameters(sent, dialect.parameter_names) if dialect.parameter_names else sent)
     if request.stream:
         body["stream"] = True
-        if traits.stream_options:
+        if dialect.stream_options:
             body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [chat_format.tool(function) for function in request.tools]
+        body["tools"] = [chat_format.encode_tool(function) for function in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = (
-            traits.required if request.tool_choice == "required" else chat_format.tool_choice(request.tool_choice)
+            dialect.required_tool_choice
+            if request.tool_choice == "required"
+            else chat_format.encode_tool_choice(request.tool_choice)
         )
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.response_format is not None:
-        body.update(_form(request.response_format, traits))
-    if traits.extras:
-        body.update(traits.extras)
+        body.update(_response_format_fields(request.response_format, dialect))
+    if dialect.extra_fields:
+        body.update(dialect.extra_fields)
     body.update(target.extra_body)
     return body
 
 
 @lru_cache
-def is_openais(address: str) -> bool:
+def is_openai_address(address: str) -> bool:
     """Whether OpenAI itself is spoken to: at its host, one of its regions' (`eu.…`), or through Cloudflare's AI Gateway."""
     place = urlsplit(address)
     host = place.hostname or ""
-    return host == HOST or host.endswith(f".{HOST}") or (host == GATEWAY and place.path.rstrip("/").endswith("/openai"))
+    return (
+        host == OPENAI_HOST
+        or host.endswith(f".{OPENAI_HOST}")
+        or (host == GATEWAY_HOST and place.path.rstrip("/").endswith("/openai"))
+    )
 
 
-def _message(turn: Message, traits: Traits) -> dict[str, Any]:
-    encoded = chat_format.message(turn, traits.identifier)
-    if traits.reasoning_of_calls and turn.tool_calls:
+def _encode_message(turn: Message, dialect: ChatDialect) -> dict[str, Any]:
+    encoded = chat_format.encode_message(turn, dialect.encode_tool_call_id)
+    if dialect.echo_reasoning and turn.tool_calls:
         encoded["reasoning_content"] = turn.reasoning or ""
     return encoded
 
 
-def _renamed(sent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _rename_parameters(sent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Parameters under a server's own names; a dotted one is a field within a field."""
     body: dict[str, Any] = {}
     for name, value in sent.items():
@@ -160,10 +168,10 @@ def _renamed(sent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
     return body
 
 
-def _form(wanted: ResponseFormat, traits: Traits) -> dict[str, Any]:
-    if wanted.type == "guided_json" and traits.guided is not None:
-        return traits.guided(wanted.schema or {})
-    return {"response_format": traits.form(wanted)}
+def _response_format_fields(wanted: ResponseFormat, dialect: ChatDialect) -> dict[str, Any]:
+    if wanted.type == "guided_json" and dialect.encode_guided_json is not None:
+        return dialect.encode_guided_json(wanted.schema or {})
+    return {"response_format": dialect.encode_response_format(wanted)}
 
 
 provider = OpenAI()

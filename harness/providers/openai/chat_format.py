@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import Signal
-from harness.providers.json_text import UnreadableJSONError, compact, join_surrogates, loads_text
+from harness.providers.json_text import UnreadableJSONError, compact_json, join_surrogates, loads_text
 from harness.providers.openai.strict_schema import is_strict
 
 _HEADERS = {
@@ -41,19 +41,19 @@ _NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's m
 # ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def as_sent(tool_call_id: str) -> str:
+def keep_identifier(tool_call_id: str) -> str:
     """A tool call's id unchanged: the usual mapping."""
     return tool_call_id
 
 
-def nine_alphanumerics(tool_call_id: str) -> str:
+def nine_character_id(tool_call_id: str) -> str:
     """A tool call's id as Workers AI and Mistral want it: nine letters and digits; the same id always becomes the same one."""
     if _NINE_ALPHANUMERICS.fullmatch(tool_call_id):
         return tool_call_id
     return blake2b(tool_call_id.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
 
 
-def arguments(text: str) -> dict[str, Any]:
+def parse_arguments(text: str) -> dict[str, Any]:
     """A call's arguments as the object some formats want; what is none (a model wrote it) is shown inside of one."""
     try:
         value = loads_text(text)
@@ -62,12 +62,12 @@ def arguments(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"arguments": value}
 
 
-def message(turn: Message, identifier: Callable[[str], str] = as_sent) -> dict[str, Any]:
+def encode_message(turn: Message, identifier: Callable[[str], str] = keep_identifier) -> dict[str, Any]:
     """`turn` as OpenAI's chat format has it; `identifier` maps tool call ids to what the server accepts."""
     content = turn.content
-    encoded: dict[str, Any] = {"role": turn.role, "content": content if type(content) is str else _content(content)}
+    encoded: dict[str, Any] = {"role": turn.role, "content": content if type(content) is str else _encode_content(content)}
     if turn.tool_calls:
-        encoded["tool_calls"] = [_tool_call(call, identifier) for call in turn.tool_calls]
+        encoded["tool_calls"] = [_encode_tool_call(call, identifier) for call in turn.tool_calls]
     if turn.tool_call_id is not None:
         encoded["tool_call_id"] = identifier(turn.tool_call_id)
     if turn.name is not None:
@@ -75,13 +75,13 @@ def message(turn: Message, identifier: Callable[[str], str] = as_sent) -> dict[s
     return encoded
 
 
-def tool(function: Tool) -> dict[str, Any]:
+def encode_tool(function: Tool) -> dict[str, Any]:
     """`function` as OpenAI's chat format has it."""
     described = {"name": function.name, "description": function.description, "parameters": function.parameters}
     return {"type": "function", "function": described}
 
 
-def sampling(parameters: Mapping[str, Any], limit: str = "max_tokens") -> dict[str, Any]:
+def encode_sampling(parameters: Mapping[str, Any], limit: str = "max_tokens") -> dict[str, Any]:
     """Sampling parameters under their names on the wire; `limit` is the output limit's. A null one is not sent.
 
     Log probabilities are asked for as a flag, or as a count of the likeliest tokens; the format has a field for each.
@@ -95,12 +95,12 @@ def sampling(parameters: Mapping[str, Any], limit: str = "max_tokens") -> dict[s
     return sent
 
 
-def tool_choice(choice: str) -> str | dict[str, Any]:
+def encode_tool_choice(choice: str) -> str | dict[str, Any]:
     """`auto`, `none` or `required` as they are; any other word is the name of the function that must be called."""
     return choice if choice in ("auto", "none", "required") else {"type": "function", "function": {"name": choice}}
 
 
-def response_format(wanted: ResponseFormat) -> dict[str, Any]:
+def encode_response_format(wanted: ResponseFormat) -> dict[str, Any]:
     """`wanted` in OpenAI's envelope; strict where its schema may be."""
     if wanted.type == "json_object":
         return {"type": "json_object"}
@@ -108,7 +108,7 @@ def response_format(wanted: ResponseFormat) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": schema, "strict": is_strict(schema)}}
 
 
-def headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
+def json_headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
     """The headers of a JSON request; the target's own win over ours."""
     ours = _HEADERS[request.stream]
     return (
@@ -118,32 +118,32 @@ def headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
     )
 
 
-def auth(target: Target, header: str = "Authorization", prefix: str = "Bearer ") -> Auth | None:
+def api_key_auth(target: Target, header: str = "Authorization", prefix: str = "Bearer ") -> Auth | None:
     """Where the target's API key goes; None where it has none."""
     return Auth(target.api_key_env, header, prefix) if target.api_key_env else None
 
 
-def _content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
-    return content if isinstance(content, str) else [_part(part) for part in content]
+def _encode_content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
+    return content if isinstance(content, str) else [_encode_part(part) for part in content]
 
 
-def _part(part: Text | Image) -> dict[str, Any]:
+def _encode_part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
     return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.data}"}}
 
 
-def _tool_call(call: ToolCall, identifier: Callable[[str], str]) -> dict[str, Any]:
+def _encode_tool_call(call: ToolCall, identifier: Callable[[str], str]) -> dict[str, Any]:
     return {"id": identifier(call.id), "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 # ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class ChatAccumulator:
+class MessageAccumulator:
     """An answer in the making: pieces of text, reasoning, refusal and tool calls, in order of arrival."""
 
-    __slots__ = ("_calls", "_last", "_reasoning", "_refusal", "_text", "given")
+    __slots__ = ("_calls", "_last", "_reasoning", "_refusal", "_text", "has_content")
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -151,111 +151,113 @@ class ChatAccumulator:
         self._refusal: list[str] = []
         self._calls: dict[int, _PartialCall] = {}
         self._last = -1
-        self.given = False
+        self.has_content = False
         """Whether the server named a content at all, be it empty: what sets an empty answer apart from none."""
 
-    def add(self, delta: Mapping[str, Any]) -> Signal:
+    def add_delta(self, delta: Mapping[str, Any]) -> Signal:
         """Take a stream's delta or a whole message: they have the same fields. Raises UnreadableJSONError where too deep."""
         content = delta.get("content")
         if content and type(content) is str:  # the usual piece, without a further step
-            self.given = True
+            self.has_content = True
             self._text.append(content)
-            return _ANSWER if len(delta) == 1 else self._rest(delta, _ANSWER)
-        return self._rest(delta, self.say(content))
+            return _ANSWER if len(delta) == 1 else self._add_other_fields(delta, _ANSWER)
+        return self._add_other_fields(delta, self.add_text(content))
 
-    def say(self, content: Any) -> Signal:
+    def add_text(self, content: Any) -> Signal:
         """Take a piece of the text; what is not a string becomes one."""
         if content is None:
             return _NOTHING
-        self.given = True
+        self.has_content = True
         if type(content) is list and (thoughts := [part for part in content if _is_thinking(part)]):
-            return self._think(thoughts, [part for part in content if not _is_thinking(part)])
-        text = content if type(content) is str else as_text(content)
+            return self._add_thinking_parts(thoughts, [part for part in content if not _is_thinking(part)])
+        text = content if type(content) is str else content_text(content)
         if not text:
             return _NOTHING
         self._text.append(text)
         return _ANSWER
 
-    def think(self, thought: Any) -> Signal:
+    def add_reasoning(self, thought: Any) -> Signal:
         """Take a piece of the reasoning; what is not a string is none."""
         if not thought or type(thought) is not str:
             return _NOTHING
         self._reasoning.append(thought)
         return Signal.REASONING
 
-    def decline(self, reason: Any) -> Signal:
+    def add_refusal(self, reason: Any) -> Signal:
         """Take a piece of a refusal; what is not a string is none."""
         if not reason or type(reason) is not str:
             return _NOTHING
         self._refusal.append(reason)
         return _ANSWER
 
-    def call(self, fragments: Any) -> Signal:
+    def add_tool_calls(self, fragments: Any) -> Signal:
         """Take tool calls, whole or in fragments."""
         if not isinstance(fragments, list):
             return _NOTHING
-        taken = [self._fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
+        taken = [self._add_fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
         return _ANSWER if any(taken) else _NOTHING
 
     @property
-    def refused(self) -> bool:
+    def is_refusal(self) -> bool:
         """Whether the model declined in the format's own field for that."""
         return bool(self._refusal)
 
     @property
-    def calls(self) -> bool:
+    def has_calls(self) -> bool:
         """Whether there is a tool call."""
         return bool(self._calls)
 
     @property
-    def started(self) -> bool:
+    def is_started(self) -> bool:
         """Whether there is anything to keep of it."""
         return bool(self._text or self._reasoning or self._refusal or self._calls)
 
     @property
-    def blank(self) -> bool:
+    def is_blank(self) -> bool:
         """Whether it says nothing and calls nothing, whatever it thought."""
         return not (self._text or self._refusal or self._calls)
 
-    def message(self) -> Message:
+    def to_message(self) -> Message:
         """The answer so far; a refusal is its text where there is no other."""
         return Message(
             role="assistant",
             content=join_surrogates("".join(self._text or self._refusal)),
             reasoning=join_surrogates("".join(self._reasoning)) if self._reasoning else None,
-            tool_calls=tuple([call.whole(place) for place, call in enumerate(self._calls.values())]) if self._calls else (),
+            tool_calls=tuple([call.to_tool_call(place) for place, call in enumerate(self._calls.values())])
+            if self._calls
+            else (),
         )
 
-    def _think(self, thoughts: list[Any], others: list[Any]) -> Signal:
+    def _add_thinking_parts(self, thoughts: list[Any], others: list[Any]) -> Signal:
         """Take Mistral's chunks of thinking, and what else stands among them."""
-        thought = "".join(as_text(part.get("thinking") or "") for part in thoughts)
+        thought = "".join(content_text(part.get("thinking") or "") for part in thoughts)
         if thought:
             self._reasoning.append(thought)
-        said = self.say(others) if others else _NOTHING
+        said = self.add_text(others) if others else _NOTHING
         return Signal.REASONING if said is _NOTHING and thought else said
 
-    def _rest(self, delta: Mapping[str, Any], signal: Signal) -> Signal:
+    def _add_other_fields(self, delta: Mapping[str, Any], signal: Signal) -> Signal:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
-            thought = self.think(reasoning)
+            thought = self.add_reasoning(reasoning)
             signal = thought if signal is _NOTHING else signal
         refusal = delta.get("refusal")
-        if refusal and self.decline(refusal) is _ANSWER:
+        if refusal and self.add_refusal(refusal) is _ANSWER:
             signal = _ANSWER
         calls = delta.get("tool_calls")
-        return _ANSWER if calls and self.call(calls) is _ANSWER else signal
+        return _ANSWER if calls and self.add_tool_calls(calls) is _ANSWER else signal
 
-    def _fragment(self, fragment: dict[str, Any]) -> bool:
+    def _add_fragment(self, fragment: dict[str, Any]) -> bool:
         function = fragment.get("function")
         function = function if isinstance(function, dict) else fragment
         name, arguments = function.get("name"), function.get("arguments")
         identifier = fragment.get("id")
         if not (identifier or name or arguments):
             return False  # a closing fragment may be all nulls
-        self._at(fragment.get("index"), identifier, name).take(identifier, name, arguments)
+        self._call_at(fragment.get("index"), identifier, name).append(identifier, name, arguments)
         return True
 
-    def _at(self, index: Any, identifier: Any, name: Any) -> _PartialCall:
+    def _call_at(self, index: Any, identifier: Any, name: Any) -> _PartialCall:
         """The call a fragment belongs to: the one at its index, else the last; a new id or a whole new call opens another.
 
         Some servers give every parallel call the index 0, and the oldest shape has neither index nor id.
@@ -263,7 +265,7 @@ class ChatAccumulator:
         indexed = type(index) is int
         place = index if indexed else max(self._last, 0)
         held = self._calls.get(place)
-        if held is not None and (held.differs(identifier) or (name and not indexed and not identifier)):
+        if held is not None and (held.is_other_call(identifier) or (name and not indexed and not identifier)):
             place = max(self._calls) + 1
         self._last = place
         return self._calls.setdefault(place, _PartialCall())
@@ -277,18 +279,18 @@ class _PartialCall:
         self.name = ""
         self.arguments: list[str] = []
 
-    def differs(self, identifier: Any) -> bool:
+    def is_other_call(self, identifier: Any) -> bool:
         """Whether `identifier` is another call's."""
         return bool(identifier and self.identifier and identifier != self.identifier)
 
-    def take(self, identifier: Any, name: Any, arguments: Any) -> None:
+    def append(self, identifier: Any, name: Any, arguments: Any) -> None:
         """Id and name come once (some servers repeat them); arguments are strings to join, or one whole object."""
         self.identifier = self.identifier or (identifier if isinstance(identifier, str) else "")
         self.name = self.name or (name if isinstance(name, str) else "")
         if arguments is not None:
-            self.arguments.append(arguments if isinstance(arguments, str) else compact(arguments))
+            self.arguments.append(arguments if isinstance(arguments, str) else compact_json(arguments))
 
-    def whole(self, place: int) -> ToolCall:
+    def to_tool_call(self, place: int) -> ToolCall:
         arguments = join_surrogates("".join(self.arguments))
         return ToolCall(self.identifier or f"call_{place}", self.name, arguments or "{}")
 
@@ -297,10 +299,10 @@ def _is_thinking(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "thinking"
 
 
-def as_text(value: Any) -> str:
+def content_text(value: Any) -> str:
     """Content that is not a string: text parts joined; an object of JSON mode, or a number, as compact JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):
         return "".join(part["text"] for part in value if isinstance(part.get("text"), str))
-    return compact(value)
+    return compact_json(value)

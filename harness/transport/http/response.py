@@ -14,7 +14,7 @@ from time import perf_counter_ns
 
 from harness.model import Attempt, Call, Error, Marks, Response, Usage
 from harness.pricing.tokens import estimate_usage
-from harness.providers.base import Decoded, Decoder, Signal
+from harness.providers.base import DecodedResponse, Decoder, Signal
 from harness.transport.http.connection import IncomingResponse
 from harness.transport.http.deadlines import AttemptDeadlines
 from harness.transport.http.decompress import Decompressor
@@ -128,7 +128,7 @@ class ResponseReader:
     async def _take_body(self, answer: IncomingResponse) -> None:
         await answer.pour(self._take_part)
         if self.succeeded:
-            self._decoder.body(b"".join(self._body))
+            self._decoder.feed_body(b"".join(self._body))
 
     def _take_part(self, arrival: int, data: bytes) -> bool:
         part = self._inflater.feed(data)
@@ -153,7 +153,7 @@ class ResponseReader:
         decoder, contents = self._decoder, self._events
         before = len(contents)
         for name, data in events:
-            signal = decoder.event(name, data)
+            signal = decoder.feed_event(name, data)
             if signal is not _NOTHING:
                 contents.append(arrival)
                 if self._first_answer is None and signal is _ANSWER:
@@ -193,18 +193,18 @@ class ResponseReader:
             logprobs=decoded.logprobs,
         )
 
-    def _estimated(self, decoded: Decoded) -> Usage | None:
+    def _estimated(self, decoded: DecodedResponse) -> Usage | None:
         """The tokens of an answer whose server reported none; the attempt's own stay unknown, as what was billed is."""
         return None if decoded.message is None else estimate_usage(self._call.request, decoded.message)
 
-    def _decode(self) -> Decoded:
+    def _decode(self) -> DecodedResponse:
         if self.status is None or self.redirected:
-            return Decoded()
+            return DecodedResponse()
         if not self.succeeded:
-            self._decoder.refused(self.status, self.headers, b"".join(self._body))
+            self._decoder.feed_error(self.status, self.headers, b"".join(self._body))
         return self._decoder.finish(self.headers)
 
-    def _verdict(self, decoded: Decoded, failure: Error | None) -> Error | None:
+    def _verdict(self, decoded: DecodedResponse, failure: Error | None) -> Error | None:
         """What the server said of itself outranks how the connection ended."""
         said = self._streamed and (self._decoder.complete or decoded.error is None)
         refused = self.status is not None and self.status >= 400 and decoded.error is not None

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from harness import registry
 from harness.model import Attempt, Call, Error, Marks, Response, Target, Usage
 from harness.pricing.tokens import estimate_usage
-from harness.providers.base import Decoded, Signal
-from harness.providers.callable import Said
+from harness.providers.base import DecodedResponse, Signal
+from harness.providers.callable import FunctionDecoder
 from harness.transport.local.function import Function
 from harness.transport.local.program import Program
 from harness.transport.middleware.limit import SendOnSlot
@@ -55,7 +55,7 @@ def _performer(target: Target, secrets: Mapping[str, str]) -> Function | Program
 
 async def _attempt(performer: Function | Program, call: Call, slot: Slot) -> Response:
     provider = registry.load("providers", call.target.provider)
-    heard = Heard(provider.decoder(call.target, call.request), call.request.stream)
+    heard = Heard(provider.make_decoder(call.target, call.request), call.request.stream)
     error = await performer.perform(call, heard)
     return heard.response(call, slot, error)
 
@@ -63,7 +63,7 @@ async def _attempt(performer: Function | Program, call: Call, slot: Slot) -> Res
 class Heard:
     """What came of one attempt, and when; `over` says that nobody listens any more."""
 
-    def __init__(self, decoder: Said, stream: bool) -> None:
+    def __init__(self, decoder: FunctionDecoder, stream: bool) -> None:
         self.over = False
         self._decoder = decoder
         self._stream = stream
@@ -76,17 +76,17 @@ class Heard:
     def piece(self, value: Any) -> None:
         """A piece of a streamed answer."""
         now = perf_counter_ns()
-        self._came(now, self._decoder.piece(value))
+        self._came(now, self._decoder.feed_piece(value))
 
     def printed(self, data: bytes) -> None:
         """What a program printed: a piece where a stream was asked for."""
         now = perf_counter_ns()
-        self._came(now, self._decoder.event("", data), event=self._stream)
+        self._came(now, self._decoder.feed_event("", data), event=self._stream)
 
     def whole(self, value: Any) -> None:
         """The answer, at once."""
         now = perf_counter_ns()
-        self._came(now, self._decoder.piece(value), event=False)
+        self._came(now, self._decoder.feed_piece(value), event=False)
 
     def _came(self, now: int, signal: Signal, *, event: bool = True) -> None:
         if self.over:
@@ -130,7 +130,7 @@ class Heard:
         )
 
 
-def _estimated(call: Call, decoded: Decoded) -> Usage | None:
+def _estimated(call: Call, decoded: DecodedResponse) -> Usage | None:
     """The usage that was told; where it has no tokens they are estimated, and only its cost is kept."""
     told = decoded.usage
     if decoded.message is None or (told is not None and told.input is not None and told.output is not None):

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from harness.model import Call, Error, Response, Target
 from harness.model.error_kinds import MODEL_MISMATCH
-from harness.providers.served_model import OWN_NAMES, is_served
+from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
 from harness.transport.middleware.limit import SendOnSlot
 from harness.transport.middleware.slots import Slot
 
@@ -28,7 +28,12 @@ class ModelCheck:
     def checked(self, target: Target, response: Response) -> Response:
         """The response as it is, or refused."""
         served = response.model
-        if served is None or served == target.model or is_served(target.model, served) or target.provider in OWN_NAMES:
+        if (
+            served is None
+            or served == target.model
+            or is_same_model(target.model, served)
+            or target.provider in PROVIDERS_WITH_OWN_NAMES
+        ):
             return response
         message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
         if self._refuse:

@@ -207,12 +207,12 @@ def _exchange(target: Target, trial: Trial) -> Exchange:
 
 
 def _answer(target: Target, trial: Trial) -> Response:
-    decoder = registry.load("providers", target.provider).decoder(target, trial.request)
+    decoder = registry.load("providers", target.provider).make_decoder(target, trial.request)
     if trial.request.stream:
         for event in _EVENTS:
-            decoder.event("", event)
+            decoder.feed_event("", event)
     else:
-        decoder.body(_BODY[0] + trial.identity.case.encode() + _BODY[1])
+        decoder.feed_body(_BODY[0] + trial.identity.case.encode() + _BODY[1])
     found = decoder.finish({})
     at = tuple(range(10**9, 10**9 + 20)) if trial.request.stream else ()
     marks = Marks(1, 2, 3, 4, 5, *(at[:1] * 2 or (None, None)), at[-1] if at else None, 10**9, at, len(at))

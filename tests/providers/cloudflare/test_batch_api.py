@@ -9,13 +9,13 @@ import pytest
 
 from harness import registry
 from harness.model import Message, Request, Target, Usage
-from harness.providers.base import BatchEntry, Batching, BatchReport, Decoded
+from harness.providers.base import BatchEntry, BatchStatus, DecodedResponse, SupportsBatches
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("scout", "cloudflare", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
 HI = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 64}, stream=False)
 PROVIDER = registry.load("providers", "cloudflare")
-BATCHES = PROVIDER.batches
+BATCHES = PROVIDER.batch_api
 
 QUEUED = b'{"result":{"status":"queued","request_id":"0b8a-uuid","model":"m"},"success":true,"errors":[],"messages":[]}'
 RUNNING = b'{"result":{"status":"running"},"success":true,"errors":[],"messages":[]}'
@@ -25,31 +25,31 @@ DONE = (
 )
 
 
-def decoded(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Decoded:
-    decoder = BATCHES.decoder(TARGET, HI)
+def decoded(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> DecodedResponse:
+    decoder = BATCHES.make_decoder(TARGET, HI)
     if status == 200:
-        decoder.body(body)
+        decoder.feed_body(body)
     else:
-        decoder.refused(status, headers or {}, body)
+        decoder.feed_error(status, headers or {}, body)
     return decoder.finish({})
 
 
-def report(body: bytes) -> BatchReport:
+def report(body: bytes) -> BatchStatus:
     found = decoded(body)
     assert found.message is not None
-    return BATCHES.read(found.message.text)
+    return BATCHES.decode_status(found.message.text)
 
 
 def test_the_provider_says_that_it_has_batches() -> None:
-    assert isinstance(PROVIDER, Batching)
-    assert not isinstance(registry.load("providers", "cloudflare-chat"), Batching)
-    assert BATCHES.most_bytes < 10_000_000
+    assert isinstance(PROVIDER, SupportsBatches)
+    assert not isinstance(registry.load("providers", "cloudflare-chat"), SupportsBatches)
+    assert BATCHES.max_bytes < 10_000_000
 
 
 def test_a_submission_carries_each_request_with_its_reference() -> None:
     second = Request(prompt="Once upon", stream=False)
     wires = [PROVIDER.encode(TARGET, each) for each in (HI, second)]
-    wire = BATCHES.submission([("row-17", wires[0]), ("row-18", wires[1])])
+    wire = BATCHES.encode_submission([("row-17", wires[0]), ("row-18", wires[1])])
     assert (wire.method, wire.path) == ("POST", f"/ai/run/{SCOUT}?queueRequest=true")
     assert wire.auth == wires[0].auth
     assert json.loads(wire.body) == {
@@ -61,14 +61,14 @@ def test_a_submission_carries_each_request_with_its_reference() -> None:
 
 
 def test_a_poll_is_a_post_to_the_same_address() -> None:
-    wire = BATCHES.poll(PROVIDER.encode(TARGET, HI), "0b8a-uuid")
+    wire = BATCHES.encode_poll(PROVIDER.encode(TARGET, HI), "0b8a-uuid")
     assert (wire.method, wire.path) == ("POST", f"/ai/run/{SCOUT}?queueRequest=true")
     assert json.loads(wire.body) == {"request_id": "0b8a-uuid"}
 
 
 def test_what_a_batch_is_told() -> None:
-    assert report(QUEUED) == BatchReport(id="0b8a-uuid")
-    assert report(RUNNING) == BatchReport()
+    assert report(QUEUED) == BatchStatus(id="0b8a-uuid")
+    assert report(RUNNING) == BatchStatus()
     done = report(DONE)
     assert done.usage == Usage(12, 4)
     assert done.entries == (BatchEntry("row-17", 0, b'{"result":{"response":"Hello"},"success":true}'),)
@@ -76,7 +76,7 @@ def test_what_a_batch_is_told() -> None:
 
 def test_an_answer_whose_tokens_are_not_told_may_have_been_cut() -> None:
     (entry,) = report(DONE).entries or ()
-    answer = BATCHES.answer(TARGET, HI, entry)
+    answer = BATCHES.decode_entry(TARGET, HI, entry)
     assert answer.message is not None
     assert (answer.message.text, answer.finish_reason, answer.flags) == ("Hello", "unknown", ("unknown_stop",))
 
@@ -84,13 +84,13 @@ def test_an_answer_whose_tokens_are_not_told_may_have_been_cut() -> None:
 @pytest.mark.parametrize(("tokens", "reason"), [(3, "stop"), (64, "length")])
 def test_one_that_tells_its_own_is_read_as_ever(tokens: int, reason: str) -> None:
     body = f'{{"result":{{"response":"Hi","usage":{{"prompt_tokens":9,"completion_tokens":{tokens}}}}},"success":true}}'
-    answer = BATCHES.answer(TARGET, HI, BatchEntry(None, 0, body.encode()))
+    answer = BATCHES.decode_entry(TARGET, HI, BatchEntry(None, 0, body.encode()))
     assert (answer.finish_reason, answer.usage) == (reason, Usage(9, tokens))
 
 
 def test_an_entry_that_failed_is_an_error_of_its_own() -> None:
     body = b'{"result":null,"success":false,"errors":[{"code":5006,"message":"AiError: Bad input"}]}'
-    error = BATCHES.answer(TARGET, HI, BatchEntry("a", 0, body)).error
+    error = BATCHES.decode_entry(TARGET, HI, BatchEntry("a", 0, body)).error
     assert error is not None
     assert (error.kind, error.code) == ("bad_request", "5006")
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
-from harness.providers.base import Decoded, Signal
+from harness.providers.base import DecodedResponse, Signal
 from harness.providers.cloudflare.native import provider
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
@@ -351,12 +351,12 @@ def test_a_native_stream(scout: Any) -> None:
 
 
 def test_nothing_counts_after_done(scout: Any) -> None:
-    decoder = scout.decoder()
-    decoder.event("", b'{"response":"a"}')
+    decoder = scout.make_decoder()
+    decoder.feed_event("", b'{"response":"a"}')
     assert not decoder.complete
-    decoder.event("", b" [DONE] ")
+    decoder.feed_event("", b" [DONE] ")
     assert decoder.complete
-    assert decoder.event("", b'{"response":"b"}') is Signal.NOTHING
+    assert decoder.feed_event("", b'{"response":"b"}') is Signal.NOTHING
     assert decoder.finish({}).message.text == "a"
 
 
@@ -468,15 +468,15 @@ DATA = st.binary() | VALUES.map(lambda value: json.dumps(value).encode())
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5))
 def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
-    decoder = provider.decoder(TARGET, Request())
+    decoder = provider.make_decoder(TARGET, Request())
     for name, data in events:
-        assert isinstance(decoder.event(name, data), Signal)
-    assert isinstance(decoder.finish({}), Decoded)
+        assert isinstance(decoder.feed_event(name, data), Signal)
+    assert isinstance(decoder.finish({}), DecodedResponse)
 
 
 @settings(deadline=None)
 @given(DATA, st.dictionaries(st.sampled_from(["cf-ai-neurons", "retry-after"]), st.text()))
 def test_no_body_raises(data: bytes, headers: dict[str, str]) -> None:
-    decoder = provider.decoder(TARGET, Request())
-    decoder.body(data)
-    assert isinstance(decoder.finish(headers), Decoded)
+    decoder = provider.make_decoder(TARGET, Request())
+    decoder.feed_body(data)
+    assert isinstance(decoder.finish(headers), DecodedResponse)

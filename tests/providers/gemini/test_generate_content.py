@@ -27,7 +27,7 @@ from harness.model import (
     ToolCall,
     Usage,
 )
-from harness.providers.base import Decoded, Signal
+from harness.providers.base import DecodedResponse, Signal
 from harness.providers.gemini.generate_content import provider
 from harness.transport.http.sse import EventReader
 
@@ -203,7 +203,7 @@ def candidate(parts: str, reason: str | None = "STOP") -> str:
 
 
 def test_a_whole_answer(gemini: Any) -> None:
-    assert gemini.whole(WHOLE) == Decoded(
+    assert gemini.whole(WHOLE) == DecodedResponse(
         message=Message("assistant", "Hello there"),
         usage=Usage(input=24, output=5, cache_read=10, reasoning=20),
         finish_reason="stop",
@@ -276,7 +276,7 @@ def test_why_an_answer_ended(gemini: Any, reason: str, expected: str, flags: tup
 def test_a_blocked_prompt_is_an_answer_of_no_words_with_a_typed_end(gemini: Any, streamed: bool) -> None:
     body = '{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":8,"totalTokenCount":8},"modelVersion":"gemini-3.5-flash"}'
     decoded = gemini.stream(f"data: {body}\n") if streamed else gemini.whole(body)
-    assert decoded == Decoded(
+    assert decoded == DecodedResponse(
         message=Message("assistant", ""),
         usage=Usage(input=8, output=0),
         finish_reason="content_filter",
@@ -363,7 +363,7 @@ STREAM = (
     'data: {"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"c2ln"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":2,"candidatesTokenCount":4,"thoughtsTokenCount":6,"totalTokenCount":12}}\r\n\r\n'
 ).encode()
 
-DECODED = Decoded(
+DECODED = DecodedResponse(
     message=Message(
         "assistant",
         "Grüße 👋",
@@ -376,14 +376,14 @@ DECODED = Decoded(
 )
 
 
-def fed(*chunks: bytes) -> Decoded:
+def fed(*chunks: bytes) -> DecodedResponse:
     """What a stream means that arrives in these pieces."""
-    decoder, reader = provider.decoder(FLASH, Request(messages=HI)), EventReader()
+    decoder, reader = provider.make_decoder(FLASH, Request(messages=HI)), EventReader()
     for chunk in chunks:
         for name, data in reader.feed(chunk):
-            decoder.event(name, data)
+            decoder.feed_event(name, data)
     for name, data in reader.close():
-        decoder.event(name, data)
+        decoder.feed_event(name, data)
     return decoder.finish({})
 
 
@@ -478,10 +478,10 @@ def test_nothing_a_server_sends_raises(value: Any, sampling: dict[str, Any]) -> 
     data = json.dumps(value).encode()
     request = Request(messages=HI, sampling=sampling)
     for take in ("body", "event"):
-        decoder = provider.decoder(FLASH, request)
-        decoder.body(data) if take == "body" else decoder.event("", data)
+        decoder = provider.make_decoder(FLASH, request)
+        decoder.feed_body(data) if take == "body" else decoder.feed_event("", data)
         decoded = decoder.finish({})
         assert (decoded.error is None) == (decoded.finish_reason is not None)
-    refused = provider.decoder(FLASH, request)
-    refused.refused(400, {}, data)
+    refused = provider.make_decoder(FLASH, request)
+    refused.feed_error(400, {}, data)
     assert refused.finish({}).error is not None

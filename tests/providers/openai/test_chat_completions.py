@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall
-from harness.providers.base import Decoded, Signal
+from harness.providers.base import DecodedResponse, Signal
 from harness.providers.openai.chat_completions import provider
 
 ADDRESS = "https://api.openai.com/v1"
@@ -384,8 +384,8 @@ def test_an_error_inside_a_stream(gpt: Any, frame: str, kind: str, retryable: bo
 
 
 def test_an_event_named_error(gpt: Any) -> None:
-    decoder = gpt.decoder()
-    decoder.event("error", b'{"message":"no capacity"}')
+    decoder = gpt.make_decoder()
+    decoder.feed_event("error", b'{"message":"no capacity"}')
     assert decoder.complete
     assert "no capacity" in decoder.finish({}).error.message
 
@@ -438,28 +438,28 @@ DATA = st.binary() | FRAMES.map(lambda value: json.dumps(value).encode())
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5))
 def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
-    decoder = provider.decoder(HOSTED, Request())
+    decoder = provider.make_decoder(HOSTED, Request())
     for name, data in events:
-        assert isinstance(decoder.event(name, data), Signal)
-    assert isinstance(decoder.finish({}), Decoded)
+        assert isinstance(decoder.feed_event(name, data), Signal)
+    assert isinstance(decoder.finish({}), DecodedResponse)
 
 
 @settings(deadline=None)
 @given(DATA)
 def test_no_body_raises(data: bytes) -> None:
-    decoder = provider.decoder(HOSTED, Request())
-    decoder.body(data)
-    assert isinstance(decoder.finish({}), Decoded)
+    decoder = provider.make_decoder(HOSTED, Request())
+    decoder.feed_body(data)
+    assert isinstance(decoder.finish({}), DecodedResponse)
 
 
 @settings(deadline=None)
 @given(st.text(min_size=1), st.integers(0, 20))
 def test_a_text_cut_anywhere_into_deltas_comes_back_whole(text: str, cut: int) -> None:
     pieces = (text[:cut], text[cut:])
-    decoder = provider.decoder(HOSTED, Request())
+    decoder = provider.make_decoder(HOSTED, Request())
     for piece in pieces:
-        decoder.event("", json.dumps({"choices": [{"delta": {"content": piece}}]}).encode())
-    decoder.event("", b"[DONE]")
+        decoder.feed_event("", json.dumps({"choices": [{"delta": {"content": piece}}]}).encode())
+    decoder.feed_event("", b"[DONE]")
     message = decoder.finish({}).message
     assert message is not None
     assert message.text == text

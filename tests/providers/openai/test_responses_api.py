@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
-from harness.providers.base import Decoded, Signal
+from harness.providers.base import DecodedResponse, Signal
 from harness.providers.openai.responses_api import provider
 from tests.pictures import as_image, picture
 from tests.providers.over_sockets import exchange, sent
@@ -244,9 +244,9 @@ def events(text: str) -> list[tuple[str, bytes]]:
     return [(name.removeprefix("event: "), data.encode()) for name, _, data in parts]
 
 
-def streamed(text: str, request: Request | None = None) -> tuple[Decoded, list[Signal]]:
-    decoder = provider.decoder(HOSTED, request or Request(messages=HI))
-    signals = [decoder.event(name, data) for name, data in events(text)]
+def streamed(text: str, request: Request | None = None) -> tuple[DecodedResponse, list[Signal]]:
+    decoder = provider.make_decoder(HOSTED, request or Request(messages=HI))
+    signals = [decoder.feed_event(name, data) for name, data in events(text)]
     return decoder.finish({}), signals
 
 
@@ -262,9 +262,9 @@ def test_a_stream_means_what_the_whole_answer_does(gpt: Any) -> None:
 
 
 def test_events_without_names_are_told_by_their_type() -> None:
-    decoder = provider.decoder(HOSTED, Request(messages=HI))
+    decoder = provider.make_decoder(HOSTED, Request(messages=HI))
     for _, data in events(STREAM):
-        decoder.event("", data)
+        decoder.feed_event("", data)
     assert (decoder.complete, decoder.finish({})) == (True, streamed(STREAM)[0])
 
 
@@ -284,9 +284,9 @@ def test_a_stream_that_stops_before_its_last_event_is_truncated() -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("named", [True, False])
 def test_errors_in_a_stream(ending: str, kind: str, named: bool) -> None:
-    decoder = provider.decoder(HOSTED, Request(messages=HI))
+    decoder = provider.make_decoder(HOSTED, Request(messages=HI))
     for name, data in events(OPENING + ending):
-        decoder.event(name if named else "", data)
+        decoder.feed_event(name if named else "", data)
     decoded = decoder.finish({})
     assert decoded.error is not None
     assert decoded.error.kind == kind

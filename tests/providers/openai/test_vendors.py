@@ -13,8 +13,8 @@ import pytest
 
 from harness import registry
 from harness.model import Auth, EncodedRequest, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage
-from harness.providers.base import Signal, Versioned
-from harness.providers.openai.chat_format import nine_alphanumerics
+from harness.providers.base import Signal, SupportsVersions
+from harness.providers.openai.chat_format import nine_character_id
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 ENVELOPE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
@@ -88,7 +88,7 @@ def test_mistral_has_names_of_its_own_and_refuses_stream_options() -> None:
     called, first, second = body["messages"][1:]
     assert [call["id"] for call in called["tool_calls"]] == [first["tool_call_id"], second["tool_call_id"]]
     assert second["tool_call_id"] == "D681PevKs"
-    assert first["tool_call_id"] == nine_alphanumerics("call_1") != "call_1"
+    assert first["tool_call_id"] == nine_character_id("call_1") != "call_1"
     assert len(first["tool_call_id"]) == 9
 
 
@@ -137,7 +137,7 @@ def test_a_guided_schema_where_there_is_no_such_thing() -> None:
 
 def test_azure_has_the_deployment_in_the_path_the_version_in_the_query_and_the_key_in_a_header() -> None:
     provider = registry.load("providers", "azure")
-    assert isinstance(provider, Versioned)
+    assert isinstance(provider, SupportsVersions)
     encoded = wire("azure", Request(HI), "2025-01-01-preview")
     assert encoded.path == "/openai/deployments/m%2F1/chat/completions?api-version=2025-01-01-preview"
     assert encoded.auth == Auth("AZURE_OPENAI_API_KEY", "api-key", "")

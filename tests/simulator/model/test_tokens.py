@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.pricing.tiles import grid
+from harness.pricing.tiles import tile_grid
 from harness.simulator.model.requests import Turn
 from harness.simulator.model.tokens import _tiling, count_image, count_prompt, split
 from tests.pictures import picture
@@ -40,5 +40,5 @@ def test_a_larger_image_is_cut_up_and_shown_whole_besides(size: tuple[int, int],
 
 @given(st.integers(1, 6000), st.integers(1, 6000))
 def test_the_two_readings_of_the_tile_rule_agree(width: int, height: int) -> None:
-    rows, columns = grid(width, height)
+    rows, columns = tile_grid(width, height)
     assert math.prod(_tiling((width, height))) == rows * columns

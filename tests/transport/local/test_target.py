@@ -291,7 +291,7 @@ def test_what_a_program_prints_is_stamped_as_it_comes(tmp_path: Path, loop: Call
             super().printed(data)
             (tmp_path / "heard").touch()
 
-    heard = Heeding(registry.load("providers", "command").decoder(one.target, one.request), stream=True)
+    heard = Heeding(registry.load("providers", "command").make_decoder(one.target, one.request), stream=True)
 
     async def attempt() -> Response:
         return heard.response(one, Slot(), await Program(one.target, {}).perform(one, heard))

@@ -6,16 +6,18 @@ from importlib.resources import files
 
 import pytest
 
-from harness.pricing.catalogue import Entry, parse
+from harness.pricing.catalogue import PriceEntry, parse_catalogue
 from harness.simulator.apis.cloudflare.neurons import USD_PER_NEURON, billed
 
 PRICED = [
-    entry for entry in parse((files("harness.pricing") / "catalogue.yaml").read_text()).entries if entry.vendor == "cloudflare"
+    entry
+    for entry in parse_catalogue((files("harness.pricing") / "catalogue.yaml").read_text()).entries
+    if entry.vendor == "cloudflare"
 ]
 
 
 @pytest.mark.parametrize("entry", PRICED, ids=lambda entry: entry.model)
-def test_every_model_is_billed_at_its_published_price(entry: Entry) -> None:
+def test_every_model_is_billed_at_its_published_price(entry: PriceEntry) -> None:
     neurons = billed(entry.model, 1_000_000, 2_000_000)
     assert neurons is not None
     assert neurons * USD_PER_NEURON == pytest.approx(float(entry.price.input + 2 * entry.price.output), rel=1e-4)
