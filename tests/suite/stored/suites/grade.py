@@ -1,0 +1,2 @@
+def grade(answer):
+    return True

@@ -1,0 +1,45 @@
+"""What resuming compares stays what stored runs hold: literal fingerprints, manifests and trial keys of version 0.1.0.
+
+`stored/` is a workspace; `stored/NAME.json` is what that version wrote for `stored/suites/NAME.yaml`. These files are never
+written anew: a run of that version must still resume.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.app.prepare import prepared
+from harness.suite import Suite, load
+
+STORED = Path(__file__).parent / "stored"
+NAMES = ("inline", "folders", "completion", "code")
+
+
+def stored(name: str) -> tuple[Suite, dict[str, Any]]:
+    expected: dict[str, Any] = json.loads((STORED / f"{name}.json").read_text("utf-8"))
+    return load(STORED / "suites" / f"{name}.yaml"), expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fingerprint_is_what_stored_runs_hold(name: str) -> None:
+    suite, expected = stored(name)
+    assert suite.fingerprint() == expected["fingerprint"]
+    assert list(suite.fingerprint()) == list(expected["fingerprint"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_suite_in_a_manifest_is_what_stored_runs_hold(name: str) -> None:
+    suite, expected = stored(name)
+    assert json.dumps(suite.resolved()) == json.dumps(expected["plain"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trial_keys_are_what_stored_runs_hold(name: str) -> None:
+    suite, expected = stored(name)
+    with prepared(suite, {}, live=False) as ready:
+        keys = [trial.key for target in ready.targets for trial in ready.plan.trials(target)]
+    assert keys == expected["keys"]
