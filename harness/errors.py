@@ -43,7 +43,7 @@ PRECEDENCE = (
 )
 
 
-def worst(codes: Sequence[ExitCode]) -> ExitCode:
+def worst_exit_code(codes: Sequence[ExitCode]) -> ExitCode:
     """The code that wins where several apply: 130 > 2 > 5 > 4 > 1 > 3 > 0."""
     return min(codes, key=PRECEDENCE.index, default=ExitCode.OK)
 

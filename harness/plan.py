@@ -136,7 +136,7 @@ class Plan:
 
     def _sampling(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
         """The parameters sent."""
-        merged = self.suite.merged(target.sampling, case.sampling, setting)
+        merged = self.suite.merge_sampling(target.sampling, case.sampling, setting)
         for name in self.dropped.get(target.name, ()):
             merged.pop(name, None)
         if "seed" in merged:
@@ -257,7 +257,7 @@ def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | No
     messages, text = prompt.render(case.vars, case.folder), prompt.render_text(case.vars)
     if text is not None:
         return messages, text, _dumps((text, prompt.raw))
-    return messages, text, _dumps([bare(message) for message in messages] if prompt.illustrated else messages)
+    return messages, text, _dumps([bare(message) for message in messages] if prompt.multimodal_turns else messages)
 
 
 def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
@@ -265,15 +265,15 @@ def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
     tools, persona = evaluation.toolset, evaluation.persona
     if tools is None and persona is None and case.later is None and not prompt.later:
         return _Asked(messages, text, content)
-    user = None if persona is None else persona.user(case.vars)
-    conversation = toolset.conversation(tools, prompt, case, user)
+    user = None if persona is None else persona.build_user(case.vars)
+    conversation = toolset.build_conversation(tools, prompt, case, user)
     further = b"" if conversation is None else _conversation_bytes(tools, conversation, case)
     return _Asked(messages, text, content, conversation, further, _turn_graders(prompt, case))
 
 
 def _conversation_bytes(tools: Toolset | None, conversation: Conversation, case: Case) -> bytes:
     sent = () if tools is None else (tools.tools, tools.choice, tools.parallel)
-    return _dumps((sent, toolset.identity(tools, conversation, case.vars)))
+    return _dumps((sent, toolset.conversation_identity(tools, conversation, case.vars)))
 
 
 def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], ...]:

@@ -2,7 +2,7 @@
 
 Built-ins stand in a static table of `module:attribute` strings and are imported when first asked for, so that naming a
 grader in a suite imports nothing else. Installed packages add their own through the entry-point groups
-`harness.providers`, `harness.graders` and `harness.reporters`, which are read only on a miss or for `names(…, all=True)`
+`harness.providers`, `harness.graders` and `harness.reporters`, which are read only on a miss or for `registered_names`
 (reading them costs tens of milliseconds).
 """
 
@@ -26,28 +26,28 @@ def register(kind: Kind, name: str, reference: str) -> None:
     _references[kind][name] = reference
 
 
-def load(kind: Kind, name: str) -> Any:
+def load_plugin(kind: Kind, name: str) -> Any:
     """The object registered as `name`. Raises KeyError where there is none."""
     found = _objects.get((kind, name))
     if found is None:
-        reference = _references[kind].get(name) or _installed(kind)[name]
+        reference = _references[kind].get(name) or _installed_plugins(kind)[name]
         module, _, attribute = reference.partition(":")
         found = _objects[kind, name] = getattr(import_module(module), attribute)
     return found
 
 
-def known(kind: Kind, name: str) -> bool:
-    """Whether `load` would find `name`."""
-    return name in _references[kind] or name in _installed(kind)
+def is_registered(kind: Kind, name: str) -> bool:
+    """Whether `load_plugin` would find `name`."""
+    return name in _references[kind] or name in _installed_plugins(kind)
 
 
-def names(kind: Kind, *, installed: bool = True) -> list[str]:
+def registered_names(kind: Kind, *, installed: bool = True) -> list[str]:
     """All names of a kind, sorted; without `installed`, the built-in ones only."""
-    return sorted({*_references[kind], *(_installed(kind) if installed else ())})
+    return sorted({*_references[kind], *(_installed_plugins(kind) if installed else ())})
 
 
 @lru_cache
-def _installed(kind: Kind) -> dict[str, str]:
+def _installed_plugins(kind: Kind) -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=f"harness.{kind}")}
 
 

@@ -12,10 +12,10 @@ import resource, sys
 from pathlib import Path
 from harness.model import Target
 from harness.plan import Plan
-from harness.suite import load
+from harness.suite import load_suite
 
 target = Target("m", "openai", "tiny", "http://host/v1", "http://host/v1")
-plan = Plan(load(Path(sys.argv[1])), (target,))
+plan = Plan(load_suite(Path(sys.argv[1])), (target,))
 keys = sum(1 for trial in plan.trials(target))
 assert keys == len(plan)
 print(keys, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))

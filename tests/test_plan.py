@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from harness.errors import UsageError
 from harness.model import Target, Trial
 from harness.plan import Plan, check_identities, from_json, permuted, seed_of, to_json
-from harness.suite import Overrides, Suite, load
+from harness.suite import Overrides, Suite, load_suite
 
 TARGET = Target("m", "openai", "tiny", "http://host/v1", "http://host/v1")
 SUITE = """
@@ -38,7 +38,7 @@ repeats: 2
 def suite_of(folder: Path, text: str = SUITE, overrides: Overrides | None = None) -> Suite:
     path = folder / "suite.yaml"
     path.write_text(text)
-    return load(path, overrides or Overrides())
+    return load_suite(path, overrides or Overrides())
 
 
 def plan_of(folder: Path, text: str = SUITE, *targets: Target) -> Plan:

@@ -15,7 +15,7 @@ from harness.analysis import formatting
 from harness.analysis.aggregate import MEASURES, Measure, TrialSelection, matching
 from harness.analysis.report_data import GateResult, Outcome, Report
 from harness.analysis.stats import Estimate, known
-from harness.errors import ExitCode, worst
+from harness.errors import ExitCode, worst_exit_code
 from harness.model import Manifest
 from harness.suite.gate_syntax import GateSpec
 
@@ -61,7 +61,7 @@ def exit_code(comparison: Report, manifest: Manifest, stopped: Sequence[ExitCode
         codes.append(ExitCode.USAGE)
     if header.error_rate is not None and header.error_rate > manifest.max_error_rate:
         codes.append(ExitCode.INFRASTRUCTURE)
-    return worst(codes)
+    return worst_exit_code(codes)
 
 
 def _code(gate: GateResult, strict: bool) -> ExitCode:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from harness.config.diagnostics import shown_path
+from harness.config.diagnostics import display_path
 from harness.engine.drive import Journal, drive
 from harness.engine.workers.pool import Pool
 from harness.errors import Problem, SuiteError
@@ -45,7 +45,7 @@ def _reference_problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade)
     said = grade.error.message if grade.error else grade.reason
     return Problem(
         f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader {grade.name!r}: {said}",
-        shown_path(suite.path),
+        display_path(suite.path),
     )
 
 

@@ -45,7 +45,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
         strict=suite.strict,
         budget=None if suite.run.budget is None else float(suite.run.budget),
         options=overrides.to_json(),
-        resolved=suite.resolved(),
+        resolved=suite.to_plain(),
         versions={"evalharness": __version__, "python": platform.python_version()},
         machine={"system": platform.platform(), "processors": os.cpu_count()},
         commit=commit,

@@ -42,7 +42,7 @@ from harness.pricing import catalogue
 from harness.providers import capabilities
 from harness.providers.base import Provider, SupportsVersions
 from harness.suite import Suite, TargetSpec
-from harness.suite.targets.code_targets import CALLABLES, digest
+from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         check_identities(suite, targets)
         everyone, notes = fit_open_files((*targets, *beside))
         targets = everyone[: len(targets)]
-        table = capability_table().with_overrides(suite.abilities)
+        table = capability_table().with_overrides(suite.capability_overrides)
         check_features(suite, targets, table)
         check_mode(suite, targets, table)
         notes += check_images(suite, targets, table)
@@ -137,7 +137,7 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
 def _role_only_targets(suite: Suite) -> list[TargetSpec]:
     """The targets that are asked but not under test."""
     tested = {spec.name for spec in suite.targets}
-    return [spec for spec in suite.helpers if spec.name not in tested]
+    return [spec for spec in suite.role_targets if spec.name not in tested]
 
 
 class _Resolver:
@@ -161,7 +161,7 @@ class _Resolver:
         return self._resolve_simulated(spec) if spec.provider == SIMULATOR else self._resolve_remote(spec)
 
     def _resolve_remote(self, spec: TargetSpec) -> Target:
-        provider: Provider = registry.load("providers", spec.provider)
+        provider: Provider = registry.load_plugin("providers", spec.provider)
         address = spec.base_url or provider.default_address
         if address is None:
             self._add_problem(spec, f": provider {spec.provider!r} needs a `base_url:`")
@@ -178,7 +178,7 @@ class _Resolver:
         folder = self._suite.path.parent
         for name in spec.env:
             self._read_secret(name, spec)
-        address = f"{spec.provider}:{digest(spec, folder)}"
+        address = f"{spec.provider}:{hash_code_files(spec, folder)}"
         return replace(self._build_target(spec, spec.provider, spec.model, address, folder.as_uri(), None), env=tuple(spec.env))
 
     def _resolve_simulated(self, spec: TargetSpec) -> Target:
@@ -193,7 +193,7 @@ class _Resolver:
         self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None
     ) -> Target:
         entry = _catalogue_entry(provider, model, address)
-        format_ = registry.load("providers", provider)
+        format_ = registry.load_plugin("providers", provider)
         default = format_.default_max_tokens
         return Target(
             name=spec.name,
@@ -219,7 +219,7 @@ class _Resolver:
             rpm=own.rpm or run.rpm,
             tpm=own.tpm or run.tpm,
             retries=run.retries if own.retries is None else own.retries,
-            timeouts=own.timeout.over(run.timeout) if own.timeout else run.timeout,
+            timeouts=own.timeout.with_defaults(run.timeout) if own.timeout else run.timeout,
         )
 
     def _substitute_variables(self, text: str, spec: TargetSpec, *, secret: bool = False) -> str:

@@ -16,7 +16,7 @@ from harness.model import EncodedRequest, Message, Target, Trial
 from harness.model.images import readable
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
-from harness.suite import Overrides, load, target_names
+from harness.suite import Overrides, load_suite, target_names
 from harness.suite.targets.target_reader import SIMULATOR
 
 DRY_TRIALS = 2
@@ -27,7 +27,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 
 def validate_suite(path: Path, *, gold: bool = False) -> Iterator[str]:
     """Check a suite and everything it names; lines for a person. Raises SuiteError with every problem at once."""
-    suite = load(path)
+    suite = load_suite(path)
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
         yield from _describe_role_targets(ready)
@@ -44,12 +44,12 @@ def validate_suite(path: Path, *, gold: bool = False) -> Iterator[str]:
 def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     """The arithmetic, then for each target the first prompts as rendered and their exact requests. Nothing is sent."""
     clean = escape_for("terminal")
-    with prepare(load(path, overrides), {}, live=False) as ready:
+    with prepare(load_suite(path, overrides), {}, live=False) as ready:
         yield ready.plan.arithmetic
         yield from _describe_role_targets(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         for target in ready.targets:
-            provider: Provider = registry.load("providers", target.provider)
+            provider: Provider = registry.load_plugin("providers", target.provider)
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
                 yield _trial_heading(trial)
                 yield from (clean(f"── {message.role}\n{readable(message)}") for message in trial.request.messages)
@@ -62,8 +62,8 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
 def list_names(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
     """The names a suite can use, under headings where there are several kinds."""
     kinds: dict[str, Callable[[], list[str]]] = {
-        "providers": lambda: [*registry.names("providers"), SIMULATOR],
-        "graders": lambda: registry.names("graders"),
+        "providers": lambda: [*registry.registered_names("providers"), SIMULATOR],
+        "graders": lambda: registry.registered_names("graders"),
         "targets": lambda: target_names(suites),
     }
     for kind, names in kinds.items():

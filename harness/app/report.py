@@ -14,8 +14,8 @@ from harness.analysis.gates import exit_code
 from harness.analysis.report_data import Report
 from harness.analysis.row_schema import label
 from harness.analysis.summarize import compare
-from harness.config.diagnostics import suggestion
-from harness.errors import ExitCode, StoreError, UsageError, worst
+from harness.config.diagnostics import did_you_mean
+from harness.errors import ExitCode, StoreError, UsageError, worst_exit_code
 from harness.flows.base import TARGET
 from harness.model import Exchange, Grade, Manifest, Message, Record, Response
 from harness.model.images import readable
@@ -67,14 +67,14 @@ def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Seque
     comparison = _build_report(folders, manifests)
     folder = out or (folders[0] if len(folders) == 1 else _comparison_folder(folders[0]))
     write_reports(folder, comparison)
-    return RunOutcome(folder, comparison, worst([exit_code(comparison, manifest, stopped) for manifest in manifests]))
+    return RunOutcome(folder, comparison, worst_exit_code([exit_code(comparison, manifest, stopped) for manifest in manifests]))
 
 
 def write_reports(folder: Path, comparison: Report) -> None:
     """Write every report file into `folder`. Raises StoreError."""
     make_folder(folder)
     for reporter, name in REPORTS.items():
-        content = registry.load("reporters", reporter)(comparison)
+        content = registry.load_plugin("reporters", reporter)(comparison)
         write_file(folder / name, content.encode("utf-8", "replace") if isinstance(content, str) else content)
     pictures = folder / "plots"
     make_folder(pictures)
@@ -104,7 +104,7 @@ def _no_record_reason(case: str, cases: set[str]) -> str:
         return "the run has no records"
     if case in cases:
         return f"case {case!r} has no record with that prompt and target; leave them out to see which there are"
-    return f"no record of case {case!r}; {suggestion(case, cases)}"
+    return f"no record of case {case!r}; {did_you_mean(case, cases)}"
 
 
 def _sort_key(record: Record) -> tuple[str, str, str, str, int]:

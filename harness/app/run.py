@@ -38,7 +38,7 @@ from harness.runs.records import ExchangeLine
 from harness.runs.redaction import SHORTEST, Redactor
 from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
-from harness.suite import Overrides, load
+from harness.suite import Overrides, load_suite
 from harness.transport.http.client import HttpClient
 from harness.transport.http.select import detours
 from harness.transport.local.target import HERE, beside
@@ -94,7 +94,7 @@ def run(
     reused where they match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the command.
     """
     overrides = overrides or Overrides()
-    loaded = load(Path(suite), overrides)
+    loaded = load_suite(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
     with prepare(loaded, merge_environment(env_file), live=not replay_only) as ready:
         job = _RunSession(
@@ -120,7 +120,9 @@ def resume(
     folder = Path(folder)
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
-    loaded = load(suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget))
+    loaded = load_suite(
+        suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget)
+    )
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
     with prepare(loaded, merge_environment(env_file), live=True) as ready:
         owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent(ready))
@@ -313,7 +315,7 @@ def _cost(target: Target, response: Response) -> Cost:
 
 
 def _encode(target: Target, request: Request) -> EncodedRequest:
-    wire: EncodedRequest = registry.load("providers", target.provider).encode(target, request)
+    wire: EncodedRequest = registry.load_plugin("providers", target.provider).encode(target, request)
     return wire
 
 

@@ -336,12 +336,12 @@ def _parse_sampling(settings: list[str]) -> dict[str, Any]:
 
 def _parse_budget(text: str | None) -> Decimal | None:
     """US dollars. What a shell makes of an unquoted `$1` or `$0.50` is wrong in a way that is worth a hint."""
-    from harness.config.units import money  # noqa: PLC0415
+    from harness.config.units import parse_money  # noqa: PLC0415
 
     if text is None:
         return None
     try:
-        return money(text)
+        return parse_money(text)
     except ValueError as wrong:
         raise UsageError(f"--budget: {wrong}. A shell replaces `$1` in an unquoted $1.50: leave the dollar sign out") from wrong
 

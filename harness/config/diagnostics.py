@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from harness.errors import Problem, SuiteError
 
-Location = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way from a document's root to a value: keys and indices."""
 
 
@@ -32,17 +32,17 @@ class Place(NamedTuple):
 class Locator(Protocol):
     """Knows where each value of a document stands."""
 
-    def place(self, location: Location = (), *, key: bool = False) -> Place:
+    def place_of(self, location: KeyPath = (), *, key: bool = False) -> Place:
         """Where the value at `location` stands, or with `key` its key; the nearest enclosing value where it is not there."""
 
 
-class Fixed:
+class FixedLocator:
     """Locates every value of a one-line document (a .jsonl row, a command-line option) at one place."""
 
     def __init__(self, place: Place) -> None:
         self._place = place
 
-    def place(self, location: Location = (), *, key: bool = False) -> Place:
+    def place_of(self, location: KeyPath = (), *, key: bool = False) -> Place:
         """The one place."""
         return self._place
 
@@ -66,7 +66,7 @@ class Problems:
             raise SuiteError(sorted(self._found, key=lambda each: (each.path, each.line or 0, each.column or 0)))
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
+def nearest_match(word: str, choices: Iterable[str]) -> str | None:
     """The choice `word` was probably meant to be, None where none is close."""
     from rapidfuzz import fuzz, process, utils  # noqa: PLC0415 - only a mistake needs it
 
@@ -74,10 +74,10 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def suggestion(word: str, choices: Iterable[str]) -> str:
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """What would be right instead of `word`: the nearest choice, else all of them."""
     names = sorted(choices)
-    if close := nearest(word, names):
+    if close := nearest_match(word, names):
         return f"did you mean `{close}`?"
     if not names:
         return "there is none to choose from"
@@ -85,13 +85,13 @@ def suggestion(word: str, choices: Iterable[str]) -> str:
     return f"there is only {listed}" if len(names) == 1 else f"choose from {listed}{', …' if len(names) > 20 else ''}"
 
 
-def shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """`value` as a message quotes it: on one line, cut at 60 characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def shown_path(path: Path) -> str:
+def display_path(path: Path) -> str:
     """`path` as the user would write it: relative to the working directory where it lies inside it."""
     try:
         return str(path.relative_to(Path.cwd()))
@@ -99,6 +99,6 @@ def shown_path(path: Path) -> str:
         return os.fspath(path)
 
 
-def quoted(text: str, limit: int = 120) -> str:
+def quote_text(text: str, limit: int = 120) -> str:
     """`text` for a reason: in quotes, its white space visible, and not longer than `limit` characters."""
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

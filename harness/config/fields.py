@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
-from harness.config.diagnostics import Location, Locator, Place, Problems, nearest, shown, suggestion
+from harness.config.diagnostics import KeyPath, Locator, Place, Problems, did_you_mean, nearest_match, quote_value
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,26 +36,27 @@ _EXPECTED = {
 
 
 class SuiteModel(BaseModel):
-    """A mapping of the language: closed, immutable, every key described.
+    """Base of every mapping in the suite language: unknown keys are errors, instances are frozen, every key is described.
 
-    `refused` are the keys of the language that this version does not act on, with what to do instead; `mistaken` those that
-    other tools or other parts of the language have, with what is meant here; `elsewhere` says where any other may belong.
+    `unsupported_keys` belong to the language, but this version does not act on them; `misplaced_keys` belong to other tools or
+    to other parts of the language. Both map a key to what to write instead. `unknown_key_hint` says where any other key may
+    belong.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
-    refused: ClassVar[Mapping[str, str]] = {}
-    mistaken: ClassVar[Mapping[str, str]] = {}
-    elsewhere: ClassVar[str] = ""
+    unsupported_keys: ClassVar[Mapping[str, str]] = {}
+    misplaced_keys: ClassVar[Mapping[str, str]] = {}
+    unknown_key_hint: ClassVar[str] = ""
 
     @model_validator(mode="before")
     @classmethod
-    def _note_who_reads(cls, value: Any, info: ValidationInfo) -> Any:
+    def _record_reader(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, dict) and isinstance(info.context, dict):
             info.context[id(value)] = cls
         return value
 
 
-def by_shape(value: Any) -> str:
+def shape_tag(value: Any) -> str:
     """Which branch of a union reads `value`."""
     if isinstance(value, Mapping | BaseModel):
         return MAPPING
@@ -64,45 +65,47 @@ def by_shape(value: Any) -> str:
     return LIST if isinstance(value, list) else SCALAR
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | Mapping) else value
 
 
-OneOrMore = BeforeValidator(_listed)
+OneOrMore = BeforeValidator(_as_list)
 """Lets a list of one be written without its brackets."""
 
 
-def read(model: type[M], value: Any, locator: Locator, problems: Problems, at: Location = ()) -> M | None:
+def read_model(model: type[M], value: Any, locator: Locator, problems: Problems, at: KeyPath = ()) -> M | None:
     """`value`, which stands at `at`, as `model`; None where it is none, with what is wrong added to `problems`."""
     readers: dict[int, type[BaseModel]] = {}
     try:
         return model.model_validate(value, context=readers)
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
-            problems.add(*explain(error, value, locator, at, readers))
+            problems.add(*explain_error(error, value, locator, at, readers))
         return None
 
 
-def read_around(model: type[M], value: Any, locator: Locator, problems: Problems, instead: Mapping[str, Any]) -> M | None:
-    """As `read`, but what is wrong is left out, so that what stands beside it can be checked too.
+def read_partial_model(
+    model: type[M], value: Any, locator: Locator, problems: Problems, instead: Mapping[str, Any]
+) -> M | None:
+    """As `read_model`, but what is wrong is left out, so that what stands beside it can be checked too.
 
     A key that is wrong is as if it were not there; in a list, the wrong items are None. `instead` gives the values of required
     keys that are wrong or missing. None where that does not suffice.
     """
-    found = read(model, value, locator, problems)
+    found = read_model(model, value, locator, problems)
     if found is not None or not isinstance(value, dict):
         return found
-    wrong, listed = _wrong_keys(model, value)
+    wrong, listed = _find_wrong_keys(model, value)
     right = {**instead, **{key: item for key, item in value.items() if key not in wrong}}
     try:
         found = model.model_validate(right)
     except ValidationError:  # what is still wrong has been said above
         return None
-    lists = {key: _right_items(model, right, key, value[key]) for key in listed if isinstance(value.get(key), list)}
+    lists = {key: _valid_items(model, right, key, value[key]) for key in listed if isinstance(value.get(key), list)}
     return found.model_copy(update={key: items for key, items in lists.items() if key in model.model_fields})
 
 
-def _wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any], set[Any]]:
+def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any], set[Any]]:
     """The keys that are wrong; and those of them that hold a list, as they should, with wrong items or none."""
     try:
         model.model_validate(value)
@@ -117,7 +120,7 @@ def _wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any]
     return set(), set()
 
 
-def _right_items(model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]) -> list[Any]:
+def _valid_items(model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]) -> list[Any]:
     """The items that are right by themselves, None in the place of the others."""
     checked: list[Any] = []
     for item in items:
@@ -128,61 +131,61 @@ def _right_items(model: type[BaseModel], right: Mapping[str, Any], key: str, ite
     return checked
 
 
-def explain(
-    error: ErrorDetails, value: Any, locator: Locator, at: Location, readers: Mapping[int, type[BaseModel]]
+def explain_error(
+    error: ErrorDetails, value: Any, locator: Locator, at: KeyPath, readers: Mapping[int, type[BaseModel]]
 ) -> tuple[Place, str]:
     """Where the error stands, and what is wrong in one sentence."""
     location = at + error["loc"]
     parts = [part for part in location if not (isinstance(part, str) and part.startswith("<"))]
     name = "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
     if error["type"] == "extra_forbidden":
-        reader = readers.get(id(inside(value, error["loc"][:-1])))
-        return locator.place(location, key=True), _unknown(str(error["loc"][-1]), reader)
+        reader = readers.get(id(value_at(value, error["loc"][:-1])))
+        return locator.place_of(location, key=True), _unknown_key_message(str(error["loc"][-1]), reader)
     if error["type"] == "missing":
-        return locator.place(location[:-1]), f"{name} is missing{_described(error, value, readers)}"
+        return locator.place_of(location[:-1]), f"{name} is missing{_field_description(error, value, readers)}"
     joint = ": " if error["type"] == "value_error" else " "  # a validator's own words are a sentence already
-    return locator.place(location), f"{name}{joint}{_wrong(error)}"
+    return locator.place_of(location), f"{name}{joint}{_value_error_text(error)}"
 
 
-def _unknown(key: str, reader: type[BaseModel] | None) -> str:
+def _unknown_key_message(key: str, reader: type[BaseModel] | None) -> str:
     if reader is None:
         return f"unknown key `{key}`; remove it"
-    refused: Mapping[str, str] = getattr(reader, "refused", {})
-    if key in refused:
-        return f"`{key}:` is not supported by this version; {refused[key]}"
-    mistaken: Mapping[str, str] = getattr(reader, "mistaken", {})
-    if key in mistaken:
-        return f"there is no key `{key}` here; {mistaken[key]}"
+    unsupported: Mapping[str, str] = getattr(reader, "unsupported_keys", {})
+    if key in unsupported:
+        return f"`{key}:` is not supported by this version; {unsupported[key]}"
+    misplaced: Mapping[str, str] = getattr(reader, "misplaced_keys", {})
+    if key in misplaced:
+        return f"there is no key `{key}` here; {misplaced[key]}"
     names = [field.alias or name for name, field in reader.model_fields.items()]
-    elsewhere: str = getattr(reader, "elsewhere", "")
-    return f"unknown key `{key}`; {elsewhere if elsewhere and nearest(key, names) is None else suggestion(key, names)}"
+    hint: str = getattr(reader, "unknown_key_hint", "")
+    return f"unknown key `{key}`; {hint if hint and nearest_match(key, names) is None else did_you_mean(key, names)}"
 
 
-def _described(error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]) -> str:
-    reader = readers.get(id(inside(value, error["loc"][:-1])))
+def _field_description(error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]) -> str:
+    reader = readers.get(id(value_at(value, error["loc"][:-1])))
     field = reader.model_fields.get(str(error["loc"][-1])) if reader else None
     return f"; it is {field.description[0].lower()}{field.description[1:].rstrip('.')}" if field and field.description else ""
 
 
-def _wrong(error: ErrorDetails) -> str:
+def _value_error_text(error: ErrorDetails) -> str:
     """What is wrong with a value, as the end of a sentence that begins with its name."""
     kind, given = error["type"], error["input"]
     if kind == "value_error":
         return str(error["ctx"]["error"])
     if kind == "union_tag_invalid":
         shapes = [name for tag, name in _SHAPES.items() if tag in error["ctx"]["expected_tags"]]
-        return f"should be {' or '.join(shapes)}, not {shown(given)}"
+        return f"should be {' or '.join(shapes)}, not {quote_value(given)}"
     if kind == "too_short":
         return "is empty; give at least one"
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
         plainly = expected.removesuffix(" (quote it)") if isinstance(given, dict | list) else expected
-        return f"should be {plainly}, not {shown(given)}"
+        return f"should be {plainly}, not {quote_value(given)}"
     message = error["msg"].replace("Input should", "should")
-    return f"{message[0].lower()}{message[1:]}, not {shown(given)}"
+    return f"{message[0].lower()}{message[1:]}, not {quote_value(given)}"
 
 
-def inside(value: Any, location: Location) -> Any:
+def value_at(value: Any, location: KeyPath) -> Any:
     """The part of `value` at `location`; a union's tags, which are in no document, are skipped."""
     for part in location:
         if isinstance(value, dict | list | tuple):
@@ -191,16 +194,16 @@ def inside(value: Any, location: Location) -> Any:
     return value
 
 
-def checked_name(value: Any) -> str:
+def check_name(value: Any) -> str:
     """`value` if it can name an axis' value. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise ValueError(f"should be text, not {shown(value)}")  # noqa: TRY004 - pydantic reports only ValueErrors
+        raise ValueError(f"should be text, not {quote_value(value)}")  # noqa: TRY004 - pydantic reports only ValueErrors
     if not value.strip() or value != value.strip() or len(value) > 200 or not value.isprintable():
-        raise ValueError(f"should be one line of 1 to 200 printable characters, not {shown(value)}")
+        raise ValueError(f"should be one line of 1 to 200 printable characters, not {quote_value(value)}")
     return value
 
 
-Names = Annotated[str, BeforeValidator(checked_name)]
+Name = Annotated[str, BeforeValidator(check_name)]
 """The name of something that groups results: printed in tables and used in gates, so one short line."""

@@ -18,60 +18,62 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from harness.config.diagnostics import quoted
-from harness.config.patterns import linear, searchable
+from harness.config.diagnostics import quote_text
+from harness.config.patterns import compile_re2, to_re2_text
 
 _DATA = ("const", "default", "enum", "examples")
 """Keywords whose values are data, not schemas."""
 _REFERENCES = ("$ref", "$dynamicRef")
 
 
-def _matches(pattern: str, text: str) -> bool:
-    return linear(pattern).search(searchable(text)) is not None
+def _pattern_matches(pattern: str, text: str) -> bool:
+    return compile_re2(pattern).search(to_re2_text(text)) is not None
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not _matches(pattern, instance):
-        yield ValidationError(f"{quoted(instance)} does not match {quoted(pattern)}")
+def _validate_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _pattern_matches(pattern, instance):
+        yield ValidationError(f"{quote_text(instance)} does not match {quote_text(pattern)}")
 
 
-def _pattern_properties(validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _validate_pattern_properties(
+    validator: Any, patterns: Mapping[str, Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     for pattern, subschema in patterns.items():
-        for key in [key for key in instance if _matches(pattern, key)]:
+        for key in [key for key in instance if _pattern_matches(pattern, key)]:
             yield from validator.descend(instance[key], subschema, path=key, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _validate_additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     patterns = tuple(schema.get("patternProperties", ()))
     for key in [key for key in instance if key not in schema.get("properties", ())]:
-        if any(_matches(pattern, key) for pattern in patterns):
+        if any(_pattern_matches(pattern, key) for pattern in patterns):
             continue
         if additional is False:
-            yield ValidationError(f"the key {quoted(key)} is not allowed")
+            yield ValidationError(f"the key {quote_text(key)} is not allowed")
         else:
             yield from validator.descend(instance[key], additional, path=key)
 
 
-def _unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if unique and isinstance(instance, list) and len({_hashable(item) for item in instance}) < len(instance):
+def _validate_unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if unique and isinstance(instance, list) and len({_to_hashable(item) for item in instance}) < len(instance):
         yield ValidationError("the list has an item twice")
 
 
-def _hashable(value: Any) -> Any:
+def _to_hashable(value: Any) -> Any:
     if isinstance(value, dict):
-        return frozenset((key, _hashable(item)) for key, item in value.items())
+        return frozenset((key, _to_hashable(item)) for key, item in value.items())
     if isinstance(value, list):
-        return tuple(map(_hashable, value))
+        return tuple(map(_to_hashable, value))
     return ("bool", value) if isinstance(value, bool) else value
 
 
-def _multiple_of(validator: Any, divisor: float, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _validate_multiple_of(validator: Any, divisor: float, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if validator.is_type(instance, "number") and not _is_multiple(instance, divisor):
-        yield ValidationError(f"{quoted(str(instance))} is not a multiple of {divisor}")
+        yield ValidationError(f"{quote_text(str(instance))} is not a multiple of {divisor}")
 
 
 def _is_multiple(number: float, divisor: float) -> bool:
@@ -84,11 +86,11 @@ def _is_multiple(number: float, divisor: float) -> bool:
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
-        "uniqueItems": _unique_items,
-        "multipleOf": _multiple_of,
+        "pattern": _validate_pattern,
+        "patternProperties": _validate_pattern_properties,
+        "additionalProperties": _validate_additional_properties,
+        "uniqueItems": _validate_unique_items,
+        "multipleOf": _validate_multiple_of,
     },
 )
 
@@ -101,35 +103,35 @@ def check_schema(schema: dict[str, Any] | bool) -> None:
         raise ValueError(f"not a JSON Schema: {invalid.json_path}: {invalid.message}") from None
     if isinstance(schema, dict) and schema and not schema.keys() & _Validator.VALIDATORS.keys():
         raise ValueError(f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything would fit")
-    for keyword, value in _keywords(schema):
+    for keyword, value in _walk_keywords(schema):
         _check_keyword(keyword, value)
     _check_references(schema)
 
 
-def find_misfit(schema: Mapping[str, Any] | bool, value: Any) -> str | None:
+def find_violation(schema: Mapping[str, Any] | bool, value: Any) -> str | None:
     """Where `value` does not fit a schema that `check_schema` passed, as `$.path: reason`; None where it fits."""
     try:
-        error = next(_validator(json.dumps(schema, default=str)).iter_errors(value), None)
+        error = next(_build_validator(json.dumps(schema, default=str)).iter_errors(value), None)
     except RecursionError:
         return "$: nested too deeply"
     return None if error is None else f"{error.json_path}: {error.message}"
 
 
 @lru_cache(maxsize=256)
-def _validator(schema: str) -> Any:
+def _build_validator(schema: str) -> Any:
     """Its registry is empty, so that there is nothing a `$ref` could fetch."""
     return _Validator(json.loads(schema), registry=Registry())
 
 
-def _keywords(schema: Any) -> Iterator[tuple[str, Any]]:
+def _walk_keywords(schema: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(schema, dict):
         for keyword, value in schema.items():
             yield keyword, value
             if keyword not in _DATA:
-                yield from _keywords(value)
+                yield from _walk_keywords(value)
     elif isinstance(schema, list):
         for item in schema:
-            yield from _keywords(item)
+            yield from _walk_keywords(item)
 
 
 def _check_keyword(keyword: str, value: Any) -> None:
@@ -138,15 +140,15 @@ def _check_keyword(keyword: str, value: Any) -> None:
         raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
     if keyword == "unevaluatedProperties":
         raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
-    for pattern in _patterns(keyword, value):
-        if linear(pattern) is None:
+    for pattern in _patterns_of(keyword, value):
+        if compile_re2(pattern) is None:
             raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
 
 
 def _check_references(schema: dict[str, Any] | bool) -> None:
     """Raises ValueError where a reference leads nowhere, or only to itself."""
     validator = _Validator(schema, registry=Registry())
-    for keyword, target in _keywords(schema):
+    for keyword, target in _walk_keywords(schema):
         if keyword not in _REFERENCES or not isinstance(target, str):
             continue
         try:
@@ -157,7 +159,7 @@ def _check_references(schema: dict[str, Any] | bool) -> None:
             raise ValueError(f"{keyword} {target!r} leads back to itself without end") from None
 
 
-def _patterns(keyword: str, value: Any) -> Iterable[str]:
+def _patterns_of(keyword: str, value: Any) -> Iterable[str]:
     if keyword == "patternProperties" and isinstance(value, dict):
         return value
     return (value,) if keyword == "pattern" and isinstance(value, str) else ()

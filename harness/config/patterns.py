@@ -9,7 +9,7 @@ import re2
 
 
 @lru_cache(1_024)
-def linear(pattern: str, ignore_case: bool = False) -> Any:
+def compile_re2(pattern: str, ignore_case: bool = False) -> Any:
     """The pattern compiled by RE2, None where RE2 cannot express it."""
     options = re2.Options()
     options.log_errors = False
@@ -20,7 +20,7 @@ def linear(pattern: str, ignore_case: bool = False) -> Any:
         return None
 
 
-def searchable(text: str) -> str | bytes:
+def to_re2_text(text: str) -> str | bytes:
     """`text` as RE2 takes it: without the newline at its end, lone surrogates replaced."""
     text = text.removesuffix("\n")
     try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, GetCoreSchemaHandler, Tag, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from harness.config.fields import FLAG, LIST, MAPPING, SCALAR, SuiteModel, by_shape
+from harness.config.fields import FLAG, LIST, MAPPING, SCALAR, SuiteModel, shape_tag
 from harness.config.units import Flag, Number, Text, Whole
 
 
@@ -23,9 +23,9 @@ class FixedSeed(SuiteModel):
 
 
 _Texts = Annotated[list[Text], Field(min_length=1)]
-Stops = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[_Texts, Tag(LIST)], Discriminator(by_shape)]
-Seed = Annotated[Annotated[Whole, Tag(SCALAR)] | Annotated[FixedSeed, Tag(MAPPING)], Discriminator(by_shape)]
-Logprobs = Annotated[Annotated[Flag, Tag(FLAG)] | Annotated[Whole, Tag(SCALAR)], Discriminator(by_shape)]
+Stops = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[_Texts, Tag(LIST)], Discriminator(shape_tag)]
+Seed = Annotated[Annotated[Whole, Tag(SCALAR)] | Annotated[FixedSeed, Tag(MAPPING)], Discriminator(shape_tag)]
+Logprobs = Annotated[Annotated[Flag, Tag(FLAG)] | Annotated[Whole, Tag(SCALAR)], Discriminator(shape_tag)]
 Positive = Annotated[Whole, Field(ge=1)]
 _SEED = "Makes the draw repeatable: repeat r sends seed + r; {fixed: s} sends s every time."
 
@@ -48,7 +48,7 @@ class Sampling(SuiteModel):
     reasoning_effort: Text | None = Field(None, description="How hard the model thinks before it answers, such as low or high.")
 
     @model_validator(mode="after")
-    def _nothing_is_null(self) -> Sampling:
+    def _refuse_nulls(self) -> Sampling:
         empty = [name for name in self.model_fields_set if getattr(self, name) is None]
         if empty:
             raise ValueError(f"gives no value for `{min(empty)}`; leave it out to use the target's default")
@@ -91,7 +91,7 @@ class Axes(SuiteModel):
     logprobs: list[Logprobs] | None = Field(None, description="Values of logprobs to try.")
     reasoning_effort: list[Text] | None = Field(None, description="Efforts of reasoning to try.")
 
-    def values(self) -> dict[str, list[Any]]:
+    def axis_values(self) -> dict[str, list[Any]]:
         """The values of each parameter that is given, in the order written."""
         given = self.model_dump(exclude_unset=True, include=set(Sampling.model_fields))
         return {name: values for name, values in given.items() if values is not None}
@@ -105,7 +105,7 @@ class Sweep(Axes):
     exclude: list[Parameters] = Field(default_factory=list, description="Settings to remove: all that match each value given.")
 
 
-def of_a_helper(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def role_sampling(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The sampling of a judge or a simulated user: it is asked once about a trial, so that for it a fixed seed is a seed."""
     seed = given.get("seed")
     return {**defaults, **given, **({"seed": seed["fixed"]} if isinstance(seed, Mapping) else {})}

@@ -3,7 +3,7 @@
 Jinja2's sandbox keeps templates away from Python's internals, but not from `{% for %}` in `{% for %}`, `"x" * 10**9` or lists
 that hold themselves twice, twenty times over. So a template is reduced to what prompts need (output, if, for, set), its loops
 and concatenations are counted, and every filter, method and operator weighs its operands before it runs. One render may do
-`MAX_WORK` units of work; a unit is a character handled or a loop's turn. Past it, `TooMuchWork`.
+`MAX_WORK` units of work; a unit is a character handled or a loop's turn. Past it, `WorkLimitExceeded`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_BITS = 4_096
 _TURN = MAX_WORK // MAX_LOOP
 _VALUE = 20  # an item of a collection costs about as much as so many characters
 _COUNTED = "<counted>"  # names that no template can spell
-_WEIGHED = "<weighed>"
+_CHARGED = "<weighed>"
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
 _FILTERS = (
     "abs capitalize count d default dictsort e escape first float groupby indent int items join last length list lower map max "
@@ -42,7 +42,7 @@ _METHODS = (
 )
 
 
-class TooMuchWork(SecurityError):
+class WorkLimitExceeded(SecurityError):
     """A template would loop, or grow, beyond what one render may cost."""
 
     def __init__(self) -> None:
@@ -58,48 +58,48 @@ class _Meter(threading.local):
 _meter = _Meter()
 
 
-def reset() -> None:
+def reset_meter() -> None:
     """Start a render's account at zero."""
     _meter.spent = 0
 
 
-def spend(units: int) -> None:
+def charge_units(units: int) -> None:
     """Charge the render under way. Raises TooMuchWork where it cannot pay."""
     _meter.spent += units
     if _meter.spent > MAX_WORK:
-        raise TooMuchWork
+        raise WorkLimitExceeded
 
 
-def weigh(value: Any) -> Any:
+def charge_value(value: Any) -> Any:
     """Charge for handling all of `value`, however often it holds itself, and return it."""
     if isinstance(value, str):
-        spend(len(value))
+        charge_units(len(value))
     elif isinstance(value, Mapping | list | tuple | set | frozenset):
-        _weigh_collection(value)
+        _charge_collection(value)
     return value
 
 
-def _weigh_collection(value: Any) -> None:
+def _charge_collection(value: Any) -> None:
     pending = [value]
     while pending:
         one = pending.pop()
         if isinstance(one, str):
-            spend(len(one))
+            charge_units(len(one))
         elif isinstance(one, Mapping | list | tuple | set | frozenset):
-            spend(_VALUE * (len(one) + 1))
+            charge_units(_VALUE * (len(one) + 1))
             pending.extend(one.values() if isinstance(one, Mapping) else one)
 
 
-def _counted(items: Iterable[Any]) -> Iterator[Any]:
+def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
     """What a `for` walks: each turn is charged."""
     for item in items:
-        spend(_TURN)
+        charge_units(_TURN)
         yield item
 
 
-def _tojson(value: Any, indent: int | None = None) -> str:
+def _to_json(value: Any, indent: int | None = None) -> str:
     """JSON as a model should read it: neither HTML-escaped nor ASCII-only."""
-    return json.dumps(weigh(value), ensure_ascii=False, indent=None if indent is None else min(int(indent), 8))
+    return json.dumps(charge_value(value), ensure_ascii=False, indent=None if indent is None else min(int(indent), 8))
 
 
 def _replace_growth(text: str, old: str, new: str, *_: Any) -> int:
@@ -128,21 +128,21 @@ _GROWTH: Mapping[str, Callable[..., int]] = {
 }
 
 
-def _charge(name: str, operands: Sequence[Any], options: Mapping[str, Any]) -> None:
+def _charge_call(name: str, operands: Sequence[Any], options: Mapping[str, Any]) -> None:
     """Charge for handling the operands, and for a result that can be far larger than they are."""
     for operand in (*operands, *options.values()):
-        weigh(operand)
+        charge_value(operand)
     if name in _GROWTH:
-        spend(_GROWTH[name](*operands, *options.values()))
+        charge_units(_GROWTH[name](*operands, *options.values()))
 
 
-def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _guard_function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, with its operands weighed first; keeps what Jinja2 hung on it (which of its own arguments it passes)."""
     passed = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     def call(*args: Any, **options: Any) -> Any:
         operands = [list(arg) if isinstance(arg, Iterator) else arg for arg in args[passed:]]
-        _charge(name, operands, options)
+        _charge_call(name, operands, options)
         return function(*args[:passed], *operands, **options)
 
     call.__dict__.update(getattr(function, "__dict__", {}))
@@ -159,20 +159,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
             undefined=StrictUndefined,
             keep_trailing_newline=True,
             autoescape=False,
-            finalize=weigh,
+            finalize=charge_value,
             optimized=False,
             cache_size=0,
         )
-        self.globals = {"range": self._range}
-        self.filters = {name: _guarded(name, FILTERS[name]) for name in _FILTERS.split()}
-        self.filters |= {"tojson": _tojson, _COUNTED: _counted, _WEIGHED: weigh}
+        self.globals = {"range": self._bounded_range}
+        self.filters = {name: _guard_function(name, FILTERS[name]) for name in _FILTERS.split()}
+        self.filters |= {"tojson": _to_json, _COUNTED: _count_turns, _CHARGED: charge_value}
         self.tests = dict(TESTS)
 
     @staticmethod
-    def _range(*bounds: int) -> range:
+    def _bounded_range(*bounds: int) -> range:
         numbers = range(*bounds)
         if len(numbers) > MAX_LOOP:
-            raise TooMuchWork
+            raise WorkLimitExceeded
         return numbers
 
     def is_safe_callable(self, obj: Any) -> bool:
@@ -180,14 +180,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str | dict | list | tuple):
             return getattr(obj, "__name__", "") in _METHODS.split()
-        return obj is self._range or isinstance(owner, LoopContext)
+        return obj is self._bounded_range or isinstance(owner, LoopContext)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a method of plain data, with its operands weighed first."""
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str | dict | list | tuple):
             args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
-            _charge(__obj.__name__, (owner, *args), kwargs)
+            _charge_call(__obj.__name__, (owner, *args), kwargs)
         return super().call(__context, __obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -195,7 +195,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "%" and isinstance(left, str):
             raise SecurityError("`%` on text; join the parts with `~`")
         if operator == "+":
-            weigh(left), weigh(right)
+            charge_value(left), charge_value(right)
         if operator == "*":
             _charge_product(left, right)
         if operator == "**":
@@ -208,7 +208,7 @@ def _charge_product(left: Any, right: Any) -> None:
         _check_bits(left.bit_length() + right.bit_length())
     for repeated, times in ((left, right), (right, left)):
         if isinstance(repeated, str | list | tuple) and isinstance(times, int):
-            spend(len(repeated) * max(times, 0))
+            charge_units(len(repeated) * max(times, 0))
 
 
 def _charge_power(base: Any, exponent: Any) -> None:
@@ -218,7 +218,7 @@ def _charge_power(base: Any, exponent: Any) -> None:
 
 def _check_bits(bits: int) -> None:
     if bits > MAX_BITS:
-        raise TooMuchWork
+        raise WorkLimitExceeded
 
 
 class _Metering(NodeTransformer):
@@ -226,44 +226,44 @@ class _Metering(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         self.generic_visit(node)
-        node.iter = _filtered(node.iter, _COUNTED)
+        node.iter = _wrap_in_filter(node.iter, _COUNTED)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
         self.generic_visit(node)
-        return _filtered(node, _WEIGHED)
+        return _wrap_in_filter(node, _CHARGED)
 
     def visit_List(self, node: nodes.List) -> nodes.Expr:
         self.generic_visit(node)
-        return _filtered(node, _WEIGHED)
+        return _wrap_in_filter(node, _CHARGED)
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
         self.generic_visit(node)
-        return _filtered(node, _WEIGHED)
+        return _wrap_in_filter(node, _CHARGED)
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
         self.generic_visit(node)
-        return node if node.ctx == "store" else _filtered(node, _WEIGHED)
+        return node if node.ctx == "store" else _wrap_in_filter(node, _CHARGED)
 
 
-def _filtered(node: nodes.Node, name: str) -> nodes.Filter:
+def _wrap_in_filter(node: nodes.Node, name: str) -> nodes.Filter:
     return nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
 
 
-def metered(tree: nodes.Template) -> nodes.Template:
+def meter_template(tree: nodes.Template) -> nodes.Template:
     """`tree`, once it is known to hold nothing but what prompts need, with its costs counted. Raises TemplateSyntaxError."""
     for statement in tree.find_all(nodes.Stmt):
         if not isinstance(statement, _STATEMENTS):
-            _refuse(
+            _raise_syntax_error(
                 f"`{type(statement).__name__.lower()}` is not part of the suite's templates; use if, for, set and {{{{ }}}}",
                 statement,
             )
     for loop in tree.find_all(nodes.For):
         if loop.recursive:
-            _refuse("a recursive loop is not part of the suite's templates; unroll it", loop)
+            _raise_syntax_error("a recursive loop is not part of the suite's templates; unroll it", loop)
     metering: nodes.Template = _Metering().visit(tree)
     return metering
 
 
-def _refuse(message: str, node: nodes.Node) -> NoReturn:
+def _raise_syntax_error(message: str, node: nodes.Node) -> NoReturn:
     raise TemplateSyntaxError(message, node.lineno)

@@ -17,7 +17,7 @@ from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from harness.config.diagnostics import Place
-from harness.config.sandbox import MAX_SOURCE, Sandbox, metered, reset, weigh
+from harness.config.sandbox import MAX_SOURCE, Sandbox, charge_value, meter_template, reset_meter
 from harness.errors import Problem, SuiteError
 
 NOWHERE = Place("template")
@@ -59,20 +59,20 @@ class Template:
         """The text filled in. Raises TemplateError."""
         if self._render is None:
             return self.source
-        return str(self._filled(self._render, variables))
+        return str(self._run_guarded(self._render, variables))
 
     def value(self, variables: Mapping[str, Any]) -> Any:
         """The value of the one expression, where the text is nothing else; else as `render`. Raises TemplateError."""
         if self._evaluate is None:
             return self.render(variables)
-        return self._filled(self._evaluate, variables)
+        return self._run_guarded(self._evaluate, variables)
 
-    def _filled(self, function: Callable[[Mapping[str, Any]], Any], variables: Mapping[str, Any]) -> Any:
-        reset()
+    def _run_guarded(self, function: Callable[[Mapping[str, Any]], Any], variables: Mapping[str, Any]) -> Any:
+        reset_meter()
         try:
             return function(variables)
         except Exception as error:  # noqa: BLE001 - an expression can raise whatever its operands do
-            raise TemplateError(_runtime_sentence(error, variables), _below(self.place, _line_of(error))) from None
+            raise TemplateError(_runtime_message(error, variables), _offset_place(self.place, _line_of(error))) from None
 
 
 def is_template(text: str) -> bool:
@@ -80,36 +80,36 @@ def is_template(text: str) -> bool:
     return any(marker in text for marker in _MARKERS)
 
 
-def compile(text: str, place: Place = NOWHERE) -> Template:
+def compile_template(text: str, place: Place = NOWHERE) -> Template:
     """`text` ready to be rendered; `place` is where its first line stands. Raises TemplateError."""
     if not is_template(text):
         return Template(text, place)
     try:
-        variables, optional, render, evaluate = _compiled(text)
+        variables, optional, render, evaluate = _compile_cached(text)
     except TemplateSyntaxError as error:
         message = str(error.message).rstrip(".")
-        raise TemplateError(f"in the template: {message}", _below(place, error.lineno)) from None
+        raise TemplateError(f"in the template: {message}", _offset_place(place, error.lineno)) from None
     return Template(text, place, variables, optional, render, evaluate)
 
 
 @lru_cache(maxsize=4096)
-def _compiled(text: str) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None]:
+def _compile_cached(text: str) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None]:
     if len(text) > MAX_SOURCE:
         raise TemplateSyntaxError(f"longer than {MAX_SOURCE:,} characters; pass the text as a variable", 1)
-    reset()
+    reset_meter()
     try:
         tree = _sandbox.parse(text)
-        optional = _optional(tree)
+        optional = _optional_variables(tree)
         names = frozenset(meta.find_undeclared_variables(tree)) - {"range"}
-        tree = metered(tree)
-        expression = _only_expression(tree)
-        render = _filler(tree) or _renderer(_sandbox.from_string(tree))
-        return names - optional, optional & names, render, _evaluator(expression) if expression else None
+        tree = meter_template(tree)
+        expression = _sole_expression(tree)
+        render = _fast_renderer(tree) or _jinja_renderer(_sandbox.from_string(tree))
+        return names - optional, optional & names, render, _expression_evaluator(expression) if expression else None
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
 
 
-def _filler(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
+def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
     """A renderer for text with plain variables in it, as most prompts are: a tenth of Jinja2's time. None for anything more."""
     outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
     parts = [part for output in outputs for part in output.nodes]
@@ -121,26 +121,26 @@ def _filler(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
 
     def fill(variables: Mapping[str, Any]) -> str:
         try:
-            return "".join([str(weigh(variables[name])) if text is None else text for text, name in pieces])
+            return "".join([str(charge_value(variables[name])) if text is None else text for text, name in pieces])
         except KeyError:
-            return _renderer(_sandbox.from_string(tree))(
+            return _jinja_renderer(_sandbox.from_string(tree))(
                 variables
             )  # which knows the globals, and the line of what is undefined
 
     return fill
 
 
-def _renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
+def _jinja_renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
     def render(variables: Mapping[str, Any]) -> str:
         return "".join(compiled.root_render_func(compiled.new_context(dict(variables))))
 
     return render
 
 
-def _evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
+def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
     """What computes the expression's own value: it is assigned to a name, and read from there."""
     if isinstance(expression, nodes.Name):
-        return partial(_value_of, expression.name)
+        return partial(_lookup_variable, expression.name)
     line = expression.lineno
     assignment = nodes.Assign(nodes.Name(_RESULT, "store", lineno=line), expression, lineno=line)
     tree = nodes.Template([assignment], lineno=1)
@@ -158,28 +158,28 @@ def _evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
     return evaluate
 
 
-def _value_of(name: str, variables: Mapping[str, Any]) -> Any:
+def _lookup_variable(name: str, variables: Mapping[str, Any]) -> Any:
     try:
         return variables[name]
     except KeyError:
         raise UndefinedError(f"{name!r} is undefined") from None
 
 
-def _only_expression(tree: nodes.Template) -> nodes.Expr | None:
+def _sole_expression(tree: nodes.Template) -> nodes.Expr | None:
     match tree.body:
         case [nodes.Output(nodes=[nodes.Expr() as expression])] if not isinstance(expression, nodes.TemplateData):
             return expression
     return None
 
 
-def _optional(tree: nodes.Template) -> frozenset[str]:
+def _optional_variables(tree: nodes.Template) -> frozenset[str]:
     """The names a template asks about before it uses them, so that a case may lack them."""
     tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ("defined", "undefined")]
     defaults = [each.node for each in tree.find_all(nodes.Filter) if each.name in ("default", "d")]
     return frozenset(node.name for node in (*tests, *defaults) if isinstance(node, nodes.Name))
 
 
-def _below(place: Place, line: int | None) -> Place:
+def _offset_place(place: Place, line: int | None) -> Place:
     """The place of a template's `line` (from 1), where its first line stands at `place`."""
     if place.line is None or line is None or line <= 1:
         return place
@@ -197,7 +197,7 @@ def _line_of(error: BaseException) -> int | None:
     return line
 
 
-def _runtime_sentence(error: Exception, variables: Mapping[str, Any]) -> str:
+def _runtime_message(error: Exception, variables: Mapping[str, Any]) -> str:
     if isinstance(error, UndefinedError):
         known = ", ".join(f"`{name}`" for name in variables) or "none"
         return f"in the template: {error.message}; the variables are {known}"
@@ -209,18 +209,18 @@ def _runtime_sentence(error: Exception, variables: Mapping[str, Any]) -> str:
 def render_arguments(arguments: Mapping[str, Any], variables: Mapping[str, Any], expected: Any) -> dict[str, Any]:
     """A grader's arguments with every template filled in from the case's variables and `expected`. Raises TemplateError."""
     scope = {**variables, "expected": expected}
-    return {name: _rendered(value, scope) for name, value in arguments.items()}
+    return {name: _render_value(value, scope) for name, value in arguments.items()}
 
 
-def _rendered(value: Any, scope: Mapping[str, Any]) -> Any:
+def _render_value(value: Any, scope: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
-        return compile(value).value(scope) if is_template(value) else value
+        return compile_template(value).value(scope) if is_template(value) else value
     if isinstance(value, Verbatim):
         return value
     if isinstance(value, Mapping):
-        return {key: _rendered(item, scope) for key, item in value.items()}
+        return {key: _render_value(item, scope) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rendered(item, scope) for item in value]
+        return [_render_value(item, scope) for item in value]
     return value
 
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from harness.config.diagnostics import Location, Place, Problems, shown
+from harness.config.diagnostics import KeyPath, Place, Problems, quote_value
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
@@ -58,31 +58,31 @@ class Document:
         """The whole document as plain data."""
         return self.root.value
 
-    def node(self, location: Location) -> Node:
+    def node_at(self, location: KeyPath) -> Node:
         """The node at `location`, or the nearest enclosing one; parts that are no key or index of the data are skipped."""
         node = self.root
         for part in location:
             node = node.children.get(part, node)
         return node
 
-    def place(self, location: Location = (), *, key: bool = False) -> Place:
+    def place_of(self, location: KeyPath = (), *, key: bool = False) -> Place:
         """Where the value at `location`, or with `key` its key, stands."""
-        if key and (found := self.node(location[:-1]).keys.get(str(location[-1]))):
+        if key and (found := self.node_at(location[:-1]).keys.get(str(location[-1]))):
             return Place(self.path, *found)
-        node = self.node(location)
+        node = self.node_at(location)
         return Place(self.path, node.line, node.column)
 
-    def text_place(self, location: Location) -> Place:
+    def text_place_of(self, location: KeyPath) -> Place:
         """Where the first character of the text at `location` stands."""
-        node = self.node(location)
+        node = self.node_at(location)
         return Place(self.path, node.text_line, node.column)
 
 
-class _Refused(Exception):
+class _Unreadable(Exception):
     """Reading cannot go on; the problem has been noted."""
 
 
-def parse(text: str, path: str, problems: Problems) -> Document | None:
+def parse_yaml(text: str, path: str, problems: Problems) -> Document | None:
     """The document in `text`, None where it could not be read at all; what is wrong is added to `problems`."""
     if len(text) > MAX_BYTES:
         problems.add(Place(path), f"the file is larger than {MAX_BYTES // 2**20} MiB; put the cases in a .jsonl file")
@@ -95,7 +95,7 @@ def parse(text: str, path: str, problems: Problems) -> Document | None:
         problems.add(place, f"not YAML: {error.problem or error.context}")
     except yaml.YAMLError as error:
         problems.add(Place(path), f"not YAML: {' '.join(str(error).split())}")
-    except _Refused:
+    except _Unreadable:
         return None  # noted where it was found
     return None
 
@@ -113,80 +113,80 @@ class _DocumentBuilder:
         event = next(self._events)
         if isinstance(event, yaml.StreamEndEvent):
             return Node(None, 1, 1, 1)
-        root = self._node(next(self._events), 0)
+        root = self._build_node(next(self._events), 0)
         next(self._events)  # the document's end
         second = next(self._events)
         if not isinstance(second, yaml.StreamEndEvent):
-            self._add(second, "a second document; a file holds one, so put it in a file of its own")
+            self._add_problem(second, "a second document; a file holds one, so put it in a file of its own")
         return root
 
-    def _node(self, event: Any, depth: int) -> Node:
+    def _build_node(self, event: Any, depth: int) -> Node:
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event)
+            return self._resolve_alias(event)
         if depth > MAX_DEPTH:
-            self._refuse(event, f"nested more than {MAX_DEPTH} deep; flatten it")
+            self._abort_at(event, f"nested more than {MAX_DEPTH} deep; flatten it")
         if event.tag is not None:
-            self._add(event, f"the tag `{event.tag}` is not supported; write plain data, and quote what is text")
+            self._add_problem(event, f"the tag `{event.tag}` is not supported; write plain data, and quote what is text")
         if event.anchor:
             self._anchors[event.anchor] = None
-        node = self._collection(event, depth)
+        node = self._build_value(event, depth)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _collection(self, event: Any, depth: int) -> Node:
+    def _build_value(self, event: Any, depth: int) -> Node:
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(event, depth)
+            return self._build_mapping(event, depth)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(event, depth)
-        return self._scalar(event)
+            return self._build_sequence(event, depth)
+        return self._build_scalar(event)
 
-    def _alias(self, event: Any) -> Node:
+    def _resolve_alias(self, event: Any) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            self._refuse(event, f"the alias `*{event.anchor}` stands for nothing that is complete above it; define it first")
+            self._abort_at(event, f"the alias `*{event.anchor}` stands for nothing that is complete above it; define it first")
         self._aliased += node.size
         if self._aliased > MAX_ALIASED_NODES:
-            self._refuse(event, f"aliases repeat more than {MAX_ALIASED_NODES:,} values; write out what is meant")
-        line, column = _mark(event)
+            self._abort_at(event, f"aliases repeat more than {MAX_ALIASED_NODES:,} values; write out what is meant")
+        line, column = _start_position(event)
         return Node(node.value, line, column, line, node.size, node.children, node.keys)
 
-    def _sequence(self, event: Any, depth: int) -> Node:
-        node = Node([], *_mark(event), event.start_mark.line + 1)
-        for item in self._until(yaml.SequenceEndEvent):
-            child = self._node(item, depth + 1)
+    def _build_sequence(self, event: Any, depth: int) -> Node:
+        node = Node([], *_start_position(event), event.start_mark.line + 1)
+        for item in self._events_until(yaml.SequenceEndEvent):
+            child = self._build_node(item, depth + 1)
             node.children[len(node.value)] = child
             node.value.append(child.value)
             node.size += child.size
         return node
 
-    def _mapping(self, event: Any, depth: int) -> Node:
-        node = Node({}, *_mark(event), event.start_mark.line + 1)
-        for item in self._until(yaml.MappingEndEvent):
-            key = self._key(item)
-            child = self._node(next(self._events), depth + 1)
+    def _build_mapping(self, event: Any, depth: int) -> Node:
+        node = Node({}, *_start_position(event), event.start_mark.line + 1)
+        for item in self._events_until(yaml.MappingEndEvent):
+            key = self._mapping_key(item)
+            child = self._build_node(next(self._events), depth + 1)
             if key in node.keys:
-                self._add(item, f"the key `{key}` is already on line {node.keys[key][0]}; keep one of them")
+                self._add_problem(item, f"the key `{key}` is already on line {node.keys[key][0]}; keep one of them")
                 continue
-            node.keys[key] = _mark(item)
+            node.keys[key] = _start_position(item)
             node.children[key] = child
             node.value[key] = child.value
             node.size += child.size
         return node
 
-    def _key(self, event: Any) -> str:
+    def _mapping_key(self, event: Any) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            self._refuse(event, "a key must be text; quote what starts with {{, [, & or *")
+            self._abort_at(event, "a key must be text; quote what starts with {{, [, & or *")
         if event.value == "<<" and event.implicit[0]:
-            self._add(event, "merge keys (`<<`) are not supported; write the keys out")
+            self._add_problem(event, "merge keys (`<<`) are not supported; write the keys out")
         return str(event.value)
 
-    def _scalar(self, event: Any) -> Node:
-        line, column = _mark(event)
-        value = self._plain(event) if event.implicit[0] and event.tag is None else event.value
+    def _build_scalar(self, event: Any) -> Node:
+        line, column = _start_position(event)
+        value = self._plain_scalar(event) if event.implicit[0] and event.tag is None else event.value
         return Node(value, line, column, line + 1 if event.style in ("|", ">") else line)
 
-    def _plain(self, event: Any) -> Any:
+    def _plain_scalar(self, event: Any) -> Any:
         text = event.value
         if text in _WORDS:
             return _WORDS[text]
@@ -195,20 +195,20 @@ class _DocumentBuilder:
             return text
         number = float(text) if match[2] or match[3] or len(text) > 300 else int(text)
         if number in (float("inf"), float("-inf")):
-            self._add(event, f"the number {shown(text)} is too large; quote it if it is text")
+            self._add_problem(event, f"the number {quote_value(text)} is too large; quote it if it is text")
         return number
 
-    def _until(self, end: type[Any]) -> Iterator[Any]:
+    def _events_until(self, end: type[Any]) -> Iterator[Any]:
         while not isinstance(event := next(self._events), end):
             yield event
 
-    def _add(self, event: Any, message: str) -> None:
-        self._problems.add(Place(self._path, *_mark(event)), message)
+    def _add_problem(self, event: Any, message: str) -> None:
+        self._problems.add(Place(self._path, *_start_position(event)), message)
 
-    def _refuse(self, event: Any, message: str) -> NoReturn:
-        self._add(event, message)
-        raise _Refused
+    def _abort_at(self, event: Any, message: str) -> NoReturn:
+        self._add_problem(event, message)
+        raise _Unreadable
 
 
-def _mark(event: Any) -> tuple[int, int]:
+def _start_position(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1

@@ -115,7 +115,7 @@ class Batches:
 
     async def __call__(self, call: Call) -> Response:
         """The answer from a batch, where the target's provider has them and the trial can wait; else the inner one."""
-        provider = registry.load("providers", call.target.provider)
+        provider = registry.load_plugin("providers", call.target.provider)
         if not call.alone or not isinstance(provider, SupportsBatches):
             return await self._inner(call)
         if call.key in self._early:

@@ -50,6 +50,6 @@ def _deeper(value: Any, levels: int) -> bool:
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
-    from harness.config.json_validation import find_misfit  # noqa: PLC0415 - tens of milliseconds that only a schema needs
+    from harness.config.json_validation import find_violation  # noqa: PLC0415 - tens of milliseconds that only a schema needs
 
-    return find_misfit(schema, value) is None
+    return find_violation(schema, value) is None

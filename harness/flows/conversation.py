@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.config.json_validation import find_misfit
+from harness.config.json_validation import find_violation
 from harness.config.templates import TemplateError, render_arguments
 from harness.flows.base import TARGET, Ask, Flow, FunctionCall
 from harness.flows.simulated_user import USER, next_message
@@ -180,7 +180,7 @@ def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
         raise ValueError(f"the arguments are not JSON: {invalid}") from None
     if not isinstance(arguments, dict):
         raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
-    wrong = find_misfit(tool.parameters, arguments)
+    wrong = find_violation(tool.parameters, arguments)
     if wrong is not None:
         raise ValueError(f"the arguments do not fit: {wrong[:MOST]}")
     return arguments

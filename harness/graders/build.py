@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from harness.config.diagnostics import quoted
+from harness.config.diagnostics import quote_text
 from harness.config.templates import TemplateError, render_arguments, templates_in
 from harness.flows.base import AskFailed, Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
 from harness.model import Error, Grade
-from harness.registry import load
+from harness.registry import load_plugin
 
 REASON_LIMIT = 2_000
 """Characters of a reason that are kept; a grader may quote the answer, and an answer may be megabytes."""
@@ -113,7 +113,7 @@ def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Ar
 
 
 def _verdict_on(spec: GraderSpecLike) -> Callable[[Answer], Grading]:
-    kind: GraderType[Any] = load("graders", spec.type)
+    kind: GraderType[Any] = load_plugin("graders", spec.type)
     arguments = kind.completed(spec.arguments)
     if not any(templates_in(arguments)):
         return partial(kind.grade, checked_arguments(kind, arguments))
@@ -202,4 +202,4 @@ def _sentences(invalid: ValidationError) -> str:
 def _sentence(place: tuple[int | str, ...], message: str, value: Any) -> str:
     path = ".".join(map(str, place))
     text = message.removeprefix("Value error, ")
-    return f"{path}: {text} (got {quoted(str(value), 60)})" if path else text
+    return f"{path}: {text} (got {quote_text(str(value), 60)})" if path else text

@@ -18,7 +18,7 @@ from harness.flows.base import Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
 from harness.graders.build import Grader, checked_arguments, grade_of
 from harness.model import Grade
-from harness.registry import known, load
+from harness.registry import is_registered, load_plugin
 
 _OPTIONS = ("id", "threshold")
 
@@ -45,7 +45,7 @@ def _completed(value: Any) -> Any:
 def part(entry: Any) -> Grader:
     """The grader an entry (`json`, `{contains: x}`, `{number: 3, id: three}`) means. Raises ValueError."""
     name, arguments, options = _read(entry)
-    kind: GraderType[Any] = load("graders", name)
+    kind: GraderType[Any] = load_plugin("graders", name)
     return Grader(
         str(options.get("id", name)), 1.0, _threshold(options), partial(kind.grade, checked_arguments(kind, arguments))
     )
@@ -57,7 +57,7 @@ def _read(entry: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     if not isinstance(written, Mapping):
         raise ValueError("a grader is its name and its arguments, such as {contains: sorry}")  # noqa: TRY004 - pydantic's contract
     name = _only_name([key for key in written if key not in _OPTIONS])
-    kind: GraderType[Any] = load("graders", name)
+    kind: GraderType[Any] = load_plugin("graders", name)
     return name, kind.spelled_out(written[name]), {key: value for key, value in written.items() if key in _OPTIONS}
 
 
@@ -65,7 +65,7 @@ def _only_name(names: Sequence[Any]) -> str:
     if len(names) != 1:
         raise ValueError(f"exactly one grader, beside the optional {' and '.join(_OPTIONS)}, not {len(names)}")
     name = str(names[0])
-    if not known("graders", name):
+    if not is_registered("graders", name):
         raise ValueError(f"there is no grader named {name!r}")
     return name
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from pydantic import Field
 
-from harness.config.diagnostics import quoted
+from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
 from harness.graders.base import Answer, Arguments, GraderType, Verdict, text_of
 
@@ -29,7 +29,7 @@ def parse(text: str, *, strict: bool = False) -> Any:
     except NotJSONError as invalid:
         block = None if strict else _last_block(text)
         if block is None:
-            raise NotJSONError(f"{invalid} in {quoted(text)}") from None
+            raise NotJSONError(f"{invalid} in {quote_text(text)}") from None
     return _loads(block)
 
 
@@ -50,7 +50,7 @@ def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) 
             return f"{path}.{key}: missing"
     for key in found:
         if key not in expected:
-            return f"{path}.{quoted(key, 40)}: not expected"
+            return f"{path}.{quote_text(key, 40)}: not expected"
     pairs = (difference(expected[key], found[key], f"{path}.{key}") for key in expected)
     return next(filter(None, pairs), None)
 

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from harness.config.diagnostics import quoted
-from harness.config.sampling import Parameters, of_a_helper
+from harness.config.diagnostics import quote_text
+from harness.config.sampling import Parameters, role_sampling
 from harness.flows.base import Ask, Flow
 from harness.flows.untrusted_text import fenced, transcript, written
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict
@@ -77,7 +77,7 @@ class Judge(Arguments):
     @field_validator("sampling")
     @classmethod
     def _by_default_greedy(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return of_a_helper(value, DEFAULT_SAMPLING)
+        return role_sampling(value, DEFAULT_SAMPLING)
 
     @property
     def bounds(self) -> tuple[int, int] | None:
@@ -108,7 +108,7 @@ def request(arguments: Judge, answer: Answer) -> Request:
 def read_verdict(response: Response, bounds: tuple[int, int] | None) -> Verdict:
     """The verdict in a judge's reply; `bounds` is its scale, None for pass or fail. Raises GraderError where there is none."""
     if response.finish_reason == "content_filter":
-        raise GraderError("refused", f"the judge refused: {quoted(response.text)}")
+        raise GraderError("refused", f"the judge refused: {quote_text(response.text)}")
     if response.finish_reason == "length":
         raise GraderError("truncated", "the judge's reply was cut at its token limit; raise its `sampling: {max_tokens: …}`")
     name = "pass" if bounds is None else "score"
@@ -149,7 +149,7 @@ def _scored(value: Any, bounds: tuple[int, int] | None) -> bool | float:
 
 
 def _tail(text: str) -> str:
-    return quoted(text) if len(text) <= 120 else f"…{text[-120:]!r}"
+    return quote_text(text) if len(text) <= 120 else f"…{text[-120:]!r}"
 
 
 def _schema(bounds: tuple[int, int] | None) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import re2
 from pydantic import Field, PlainValidator
 
-from harness.config.diagnostics import quoted
-from harness.config.patterns import searchable
+from harness.config.diagnostics import quote_text
+from harness.config.patterns import to_re2_text
 from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, text_of
 
 _TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
@@ -39,7 +39,7 @@ def read_number(text: str) -> Decimal | None:
     closing = _closing_number(text)
     if closing is not None:
         return closing
-    last = deque(_NUMBER.finditer(searchable(text)), maxlen=1)
+    last = deque(_NUMBER.finditer(to_re2_text(text)), maxlen=1)
     return _value(*map(_plain, last[0].groups())) if last else None
 
 
@@ -96,7 +96,7 @@ def _number_of(value: Any) -> Decimal:
         raise ValueError("must be a number, or a text with a number in it")  # noqa: TRY004 - pydantic's contract
     number = read_number(value) if isinstance(value, str) else Decimal(str(value))
     if number is None or not number.is_finite():
-        raise ValueError(f"there is no number in {quoted(text_of(value), 40)}")
+        raise ValueError(f"there is no number in {quote_text(text_of(value), 40)}")
     return number
 
 
@@ -115,10 +115,10 @@ class Number(Arguments):
 def _number(arguments: Number, answer: Answer) -> Verdict:
     found = read_number(answer.text)
     if found is None:
-        return Verdict(False, f"no number in {quoted(answer.text)}")
+        return Verdict(False, f"no number in {quote_text(answer.text)}")
     passed = found == arguments.expected or _near(found, arguments)
     return Verdict(
-        passed, "" if passed else f"expected {arguments.expected}, read {quoted(str(found))} in {quoted(answer.text)}"
+        passed, "" if passed else f"expected {arguments.expected}, read {quote_text(str(found))} in {quote_text(answer.text)}"
     )
 
 

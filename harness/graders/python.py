@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import asdict
 from pydantic import Field, field_validator
 
-from harness.config.diagnostics import quoted
+from harness.config.diagnostics import quote_text
 from harness.flows.base import Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, content_of
 from harness.model import Message, ToolCall
@@ -70,7 +70,7 @@ def _verdict(returned: Any) -> Verdict:
             raise GraderError("invalid_value", f"the function returned a mapping with {_keys(returned)}, not value and reason")
         value, reason = returned["value"], returned.get("reason") or ""
     if not isinstance(value, bool | int | float | str | None) or not isinstance(reason, str):
-        raise GraderError("invalid_value", f"the function returned {quoted(json.dumps(returned), 60)}, which is no verdict")
+        raise GraderError("invalid_value", f"the function returned {quote_text(json.dumps(returned), 60)}, which is no verdict")
     return Verdict(value, reason)
 
 

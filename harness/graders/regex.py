@@ -13,8 +13,8 @@ import warnings
 
 from pydantic import Field, model_validator
 
-from harness.config.diagnostics import quoted
-from harness.config.patterns import linear, searchable
+from harness.config.diagnostics import quote_text
+from harness.config.patterns import compile_re2, to_re2_text
 from harness.config.units import Flag
 from harness.flows.base import Flow
 from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, content_of
@@ -35,7 +35,7 @@ class Pattern(Arguments):
 
     @model_validator(mode="after")
     def _compiles(self) -> Pattern:
-        if linear(self.pattern, self.ignore_case) is None:
+        if compile_re2(self.pattern, self.ignore_case) is None:
             _check_python(self.pattern)
         return self
 
@@ -50,10 +50,10 @@ def _check_python(pattern: str) -> None:
 
 
 def _regex(arguments: Pattern, answer: Answer) -> Grading:
-    compiled = linear(arguments.pattern, arguments.ignore_case)
+    compiled = compile_re2(arguments.pattern, arguments.ignore_case)
     if compiled is None:
         return _in_child(arguments, answer)
-    text = searchable(answer.text)
+    text = to_re2_text(answer.text)
     return _verdict((compiled.fullmatch if arguments.full else compiled.search)(text) is not None, arguments, answer)
 
 
@@ -64,7 +64,7 @@ def _in_child(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
 
 
 def _verdict(found: bool, arguments: Pattern, answer: Answer) -> Verdict:
-    return Verdict(found, "" if found else f"{quoted(arguments.pattern)} does not match {quoted(answer.text)}")
+    return Verdict(found, "" if found else f"{quote_text(arguments.pattern)} does not match {quote_text(answer.text)}")
 
 
 regex_grader = GraderType("regex", Pattern, _regex, short="pattern")

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from harness.config.json_validation import check_schema, find_misfit
+from harness.config.json_validation import check_schema, find_violation
 from harness.config.units import Flag
 from harness.graders.base import Answer, Arguments, GraderType, Verdict
 from harness.graders.json_value import NotJSONError, parse
@@ -32,7 +32,7 @@ def _json_schema(arguments: Schema, answer: Answer) -> Verdict:
         value = parse(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
-    misfit = find_misfit(arguments.document, value)
+    misfit = find_violation(arguments.document, value)
     return Verdict(misfit is None, misfit or "")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from harness.config.diagnostics import quoted
+from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
 from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, text_of
 
@@ -45,7 +45,7 @@ def _ends_with(arguments: TextComparison, answer: Answer) -> Verdict:
 
 
 def _found(passed: bool, wanted: str, answer: Answer) -> Verdict:
-    return Verdict(passed, "" if passed else f"expected {quoted(wanted)}, got {quoted(answer.text)}")
+    return Verdict(passed, "" if passed else f"expected {quote_text(wanted)}, got {quote_text(answer.text)}")
 
 
 class Containment(Arguments):
@@ -74,7 +74,7 @@ def _icontains(arguments: Containment, answer: Answer) -> Verdict:
 def _contained(arguments: Containment, answer: Answer, text: str, wanted: tuple[str, ...]) -> Verdict:
     missing = [original for original, each in zip(arguments.value, wanted, strict=True) if each not in text]
     passed = not missing if arguments.mode == "all" else len(missing) < len(wanted)
-    return Verdict(passed, "" if passed else f"{', '.join(map(quoted, missing))} not in {quoted(answer.text)}")
+    return Verdict(passed, "" if passed else f"{', '.join(map(quote_text, missing))} not in {quote_text(answer.text)}")
 
 
 class OneOf(TextFolding):
@@ -85,7 +85,9 @@ class OneOf(TextFolding):
 
 def _one_of(arguments: OneOf, answer: Answer) -> Verdict:
     passed = arguments.normal(answer.text) in map(arguments.normal, arguments.values)
-    return Verdict(passed, "" if passed else f"{quoted(answer.text)} is none of {', '.join(map(quoted, arguments.values))}")
+    return Verdict(
+        passed, "" if passed else f"{quote_text(answer.text)} is none of {', '.join(map(quote_text, arguments.values))}"
+    )
 
 
 equals_grader = GraderType("equals", TextComparison, _equals, short="value")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from harness.config.diagnostics import quoted
+from harness.config.diagnostics import quote_text
 from harness.config.units import Flag, Whole
 from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, GraderType, Verdict
 from harness.model import ToolCall
@@ -84,7 +84,7 @@ def _tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
     expected = [_Call(name, given) for call in arguments.calls for name, given in call.items()]
     wrong = _mismatch(made, expected, arguments)
     called = ", ".join(map(str, made)) or "nothing"
-    return Verdict(not wrong, "" if not wrong else f"{wrong}; called: {quoted(called, 400)}")
+    return Verdict(not wrong, "" if not wrong else f"{wrong}; called: {quote_text(called, 400)}")
 
 
 def _read(call: ToolCall) -> Mapping[str, Any] | None:

@@ -86,7 +86,7 @@ def check_parallel_calls(plan: Plan) -> None:
     """
     problems = []
     for target in plan.targets:
-        encode = registry.load("providers", target.provider).encode
+        encode = registry.load_plugin("providers", target.provider).encode
         for each in plan.suite.evals:
             tools = each.toolset
             if tools is None or tools.parallel is None:

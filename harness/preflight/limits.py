@@ -33,14 +33,14 @@ def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.C
         entry = table.find(target.provider, target.model, target.api_version)
         room = target.context or (entry.context if entry else None)
         for each in suite.evals if room else ():
-            if each.longest.case is not None and each.longest.place is not None and room is not None:
-                problems += _context_problems(suite, each, target, room, each.longest.case, each.longest.place)
+            if each.longest_case.case is not None and each.longest_case.place is not None and room is not None:
+                problems += _context_problems(suite, each, target, room, each.longest_case.case, each.longest_case.place)
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
 
 
 def _context_problems(suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place) -> Iterator[Problem]:
-    settings = (suite.merged(target.sampling, case.sampling, setting) for setting in suite.settings)
+    settings = (suite.merge_sampling(target.sampling, case.sampling, setting) for setting in suite.settings)
     tools = each.toolset.tools if each.toolset is not None else ()
     answer = max(setting.get("max_tokens") or 0 for setting in settings)
     for prompt in each.prompts:

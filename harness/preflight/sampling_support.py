@@ -51,7 +51,7 @@ def _sampling_combinations(suite: Suite, target: Target) -> Iterator[tuple[dict[
     Then those of cases alone, as far as the sweep leaves them in force, each with the place of the first such case.
     """
     for setting in suite.settings:
-        yield _with_plain_seed(suite.merged(target.sampling, None, setting)), None
+        yield _with_plain_seed(suite.merge_sampling(target.sampling, None, setting)), None
     swept = frozenset.intersection(*(frozenset(setting) for setting in suite.settings))
     for each in suite.sampled:
         yield _with_plain_seed({name: value for name, value in each.sampling.items() if name not in swept}), each.place
@@ -77,10 +77,10 @@ def check_role_targets(
     """
     helpers: dict[str, RoleTarget] = {}
     problems: list[Problem] = []
-    for spec in suite.helpers:
+    for spec in suite.role_targets:
         target = targets[spec.name]
         may_drop, dropped = (spec.unsupported or suite.run.unsupported) == "drop", set()
-        for asking in (each for each in suite.asked if each.target == spec.name):
+        for asking in (each for each in suite.roles if each.target == spec.name):
             sampling = {**target.sampling, **asking.sampling}
             for violation in capabilities.check_sampling(table, target.provider, target.model, sampling, target.api_version):
                 if violation.unsupported and may_drop:

@@ -4,7 +4,7 @@ from harness.config.templates import Template, TemplateError, render_arguments
 from harness.suite.cases.case_index import Cases
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.json_schema import schema_json
-from harness.suite.load import load, target_names
+from harness.suite.load import load_suite, target_names
 from harness.suite.model import Case, GraderSpec, Prompt
 from harness.suite.overrides import Overrides
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
@@ -28,7 +28,7 @@ __all__ = [
     "Template",
     "TemplateError",
     "TimeoutSpec",
-    "load",
+    "load_suite",
     "render_arguments",
     "schema_json",
     "target_names",

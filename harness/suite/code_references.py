@@ -7,32 +7,34 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.config.diagnostics import Place, Problems, suggestion
-from harness.suite.files import Files
+from harness.config.diagnostics import Place, Problems, did_you_mean
+from harness.suite.files import WorkspaceFiles
 
 _ANYTHING = "*"
 """What `from x import *` defines."""
-FUNCTION = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
+FUNCTION_REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
-def file_of_function(file: str, name: str, files: Files, base: Path, place: Place, problems: Problems) -> Path | None:
+def find_function_file(
+    file: str, name: str, files: WorkspaceFiles, base: Path, place: Place, problems: Problems
+) -> Path | None:
     """The path of `file`, which should define `name`; None where it cannot be read. What is wrong is noted at `place`."""
     path = files.file(file, base, place)
     text = None if path is None else files.text(path, place)
     if path is None or text is None:
         return None
     try:
-        defined = set(_defined(ast.parse(text).body))
+        defined = set(_defined_names(ast.parse(text).body))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
         line = getattr(wrong, "lineno", None)
         problems.add(place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}")
         return path
     if not defined & {name, _ANYTHING}:
-        problems.add(place, f"the file has no function `{name}`; {suggestion(name, defined)}")
+        problems.add(place, f"the file has no function `{name}`; {did_you_mean(name, defined)}")
     return path
 
 
-def _defined(body: Iterable[ast.AST]) -> Iterator[str]:
+def _defined_names(body: Iterable[ast.AST]) -> Iterator[str]:
     """The names that statements of a module's top level define, under an `if`, `try` or `with` too."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -44,6 +46,6 @@ def _defined(body: Iterable[ast.AST]) -> Iterator[str]:
             yield from (target.id for target in targets if isinstance(target, ast.Name))
         elif isinstance(node, ast.If | ast.Try | ast.With):
             for part in ("body", "orelse", "handlers", "finalbody"):
-                yield from _defined(getattr(node, part, ()))
+                yield from _defined_names(getattr(node, part, ()))
         elif isinstance(node, ast.ExceptHandler):
-            yield from _defined(node.body)
+            yield from _defined_names(node.body)

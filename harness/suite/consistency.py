@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from harness.config.diagnostics import Location, Place, Problems, shown, suggestion
+from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, quote_value
 from harness.config.yaml import Document
 from harness.suite import gate_syntax
 from harness.suite.cases.selection import Selection
@@ -15,7 +15,7 @@ from harness.suite.run_settings import RunSpec
 from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
 from harness.suite.targets.target_reader import TargetSpec
-from harness.suite.toolset import calls_of_no_tool
+from harness.suite.toolset import find_unknown_calls
 
 Selections = Mapping[str, Selection]
 
@@ -31,7 +31,7 @@ def read_filters(overrides: Overrides, problems: Problems) -> tuple[Filter, ...]
     return tuple(found)
 
 
-def check_numbers(overrides: Overrides, problems: Problems) -> None:
+def check_override_numbers(overrides: Overrides, problems: Problems) -> None:
     """Note counts of the command line that are none."""
     for option, value in (("limit", overrides.limit), ("repeats", overrides.repeats), ("concurrency", overrides.concurrency)):
         if value is not None and value < 1:
@@ -53,17 +53,17 @@ def check_filters(filters: Sequence[Filter], evals: Sequence[Eval], selections: 
                 problems.add(Place("--filter"), f"no case has the id `{each.value}`; {_nearest_id(each.value, evals)}")
         elif each.value not in known[each.key]:
             problems.add(
-                Place("--filter"), f"no {each.key} is called `{each.value}`; {suggestion(each.value, known[each.key])}"
+                Place("--filter"), f"no {each.key} is called `{each.value}`; {did_you_mean(each.value, known[each.key])}"
             )
 
 
 def _nearest_id(case_id: str, evals: Sequence[Eval]) -> str:
     """A hint from the first cases that are selected; enough for a typing mistake."""
     ids = [case.id for each in evals for case in each.cases[:1000]]
-    return suggestion(case_id, ids) if ids else "leave the filter out to see which there are"
+    return did_you_mean(case_id, ids) if ids else "leave the filter out to see which there are"
 
 
-def selected(filters: Sequence[Filter], evals: Sequence[Eval], problems: Problems) -> tuple[Eval, ...]:
+def select_evals(filters: Sequence[Filter], evals: Sequence[Eval], problems: Problems) -> tuple[Eval, ...]:
     """The evals with what the filters leave of them, without those of which nothing is left; notes where that is all."""
     kept = []
     for each in evals:
@@ -86,11 +86,11 @@ class GateReader:
 
     def read(self, items: Sequence[Any]) -> tuple[GateSpec, ...]:
         """The gates that can be read."""
-        found = [self._gate(item, ("gates", index)) for index, item in enumerate(items)]
+        found = [self._read_gate(item, ("gates", index)) for index, item in enumerate(items)]
         return tuple(gate for gate in found if gate is not None)
 
-    def _gate(self, item: Any, at: Location) -> GateSpec | None:
-        place = self._document.place(at)
+    def _read_gate(self, item: Any, at: KeyPath) -> GateSpec | None:
+        place = self._document.place_of(at)
         if isinstance(item, dict) and len(item) == 1:
             name = next(iter(item))
             if name in gate_syntax.UNSUPPORTED:
@@ -99,10 +99,10 @@ class GateReader:
                 )
                 return None
         if not isinstance(item, str):
-            self._problems.add(place, f"a gate is one line such as `pass_rate >= 0.9`, not {shown(item)}")
+            self._problems.add(place, f"a gate is one line such as `pass_rate >= 0.9`, not {quote_value(item)}")
             return None
         try:
-            return gate_syntax.parse(item, place.line, place.column)
+            return gate_syntax.parse_gate(item, place.line, place.column)
         except ValueError as wrong:
             self._problems.add(place, str(wrong))
             return None
@@ -122,10 +122,10 @@ class GateReader:
             for name, value in gate.slice.items():
                 if name == "case":
                     if not any(str(value) in selection.ids for selection in selections.values()):
-                        self._note(gate, f"no case has the id `{value}`; correct or remove the slice")
+                        self._note_problem(gate, f"no case has the id `{value}`; correct or remove the slice")
                 elif name in known:
                     if value not in known[name]:
-                        self._note(gate, f"no {name} is called `{value}`; {suggestion(str(value), known[name])}")
+                        self._note_problem(gate, f"no {name} is called `{value}`; {did_you_mean(str(value), known[name])}")
                 else:
                     self._check_setting(gate, name, value, [setting.get(name) for setting in settings])
 
@@ -133,22 +133,26 @@ class GateReader:
         """Note gates on what a run of this kind never measures: they would be judged only when all of it is paid."""
         for gate in found:
             if gate.metric in ("latency", "ttft") and run.mode == "batch":
-                self._note(gate, "answers in batches have no latency; leave the gate, or `mode: batch`, out")
+                self._note_problem(gate, "answers in batches have no latency; leave the gate, or `mode: batch`, out")
             elif gate.metric == "ttft" and not run.stream:
-                self._note(gate, "answers that are not streamed have no time to first token; leave it, or `stream: false`, out")
+                self._note_problem(
+                    gate, "answers that are not streamed have no time to first token; leave it, or `stream: false`, out"
+                )
 
     def _check_setting(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
         values = [each for each in swept if each is not None]
         if not values:
-            self._note(gate, f"`{name}` is not swept, so it cannot slice; remove it")
+            self._note_problem(gate, f"`{name}` is not swept, so it cannot slice; remove it")
         elif value not in values:
-            self._note(gate, f"`{name}` is never {shown(value)}; {suggestion(str(value), {str(each) for each in values})}")
+            self._note_problem(
+                gate, f"`{name}` is never {quote_value(value)}; {did_you_mean(str(value), {str(each) for each in values})}"
+            )
 
-    def _note(self, gate: GateSpec, message: str) -> None:
+    def _note_problem(self, gate: GateSpec, message: str) -> None:
         self._problems.add(Place(self._document.path, gate.line, gate.column), f"the gate `{gate.text}`: {message}")
 
 
-def warnings_of(
+def suite_warnings(
     evals: Sequence[Eval], targets: Sequence[TargetSpec], sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int
 ) -> list[str]:
     """What is not wrong, but probably not meant."""
@@ -157,14 +161,14 @@ def warnings_of(
         for each in targets
         if each.functions is not None
     ]
-    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not _is_graded(each)]
+    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not _has_graders(each)]
     for each in evals:
-        found += [f"the eval `{each.name}`: {sentence}" for sentence in calls_of_no_tool(each.toolset, each.graders)]
+        found += [f"the eval `{each.name}`: {sentence}" for sentence in find_unknown_calls(each.toolset, each.graders)]
     fixed = any(isinstance(point.get("seed"), dict) for point in (sampling, *settings))
     if fixed and repeats > 1:
         found.append(f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write `seed: s` to vary it")
     return found
 
 
-def _is_graded(each: Eval) -> bool:
+def _has_graders(each: Eval) -> bool:
     return bool(each.graders) or any(turn.graders for prompt in each.prompts for turn in prompt.later)

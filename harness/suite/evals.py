@@ -9,18 +9,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness import registry
-from harness.config.diagnostics import Place, Problems, shown
-from harness.config.fields import checked_name, read_around
+from harness.config.diagnostics import Place, Problems, quote_value
+from harness.config.fields import check_name, read_partial_model
 from harness.config.yaml import Document
 from harness.model import ResponseFormat
 from harness.suite.cases.case_reader import CaseReader
 from harness.suite.cases.selection import Selection
-from harness.suite.files import Files
-from harness.suite.grader_specs import GraderReader, grader_needs
-from harness.suite.later import asked_in, turn_needs
+from harness.suite.files import WorkspaceFiles
+from harness.suite.grader_specs import GraderReader, grader_variables
+from harness.suite.later import turn_roles, turn_variables
 from harness.suite.model import GraderSpec, Prompt, RoleReference
 from harness.suite.multimodal import ImageInventory
-from harness.suite.overrides import Filter, Overrides, keeps
+from harness.suite.overrides import Filter, Overrides, matches_filters
 from harness.suite.persona import Persona, read_persona
 from harness.suite.prompts import PromptReader
 from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
@@ -30,7 +30,7 @@ from harness.suite.toolset import Toolset
 
 EVAL_FILE = "eval.yaml"
 
-_IN_EVALS = {
+_EVAL_KEYS = {
     "cases": "put them in the eval",
     "response_format": "put it in the eval",
     "tools": "put them in the eval",
@@ -39,7 +39,7 @@ _IN_EVALS = {
     "parallel_tool_calls": "put it in the eval",
     "simulated_user": "put it in the eval",
 }
-_INSTEAD = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
+_PLACEHOLDERS = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
 
 _Added = tuple[Sequence[GraderSpec], Sequence[RoleReference]]
 """A suite's own graders beside those of its evals, and whom they ask."""
@@ -49,8 +49,8 @@ class EvalReader:
     """Reads the evals of one suite. `selections` tells, by eval, what was seen of its cases, selected or not."""
 
     def __init__(
-        self, suite: SuiteFile, document: Document, base: Path, files: Files, overrides: Overrides, filters: Sequence[Filter],
-        problems: Problems,
+        self, suite: SuiteFile, document: Document, base: Path, files: WorkspaceFiles, overrides: Overrides,
+        filters: Sequence[Filter], problems: Problems,
     ) -> None:  # fmt: skip
         self._suite = suite
         self._document = document
@@ -64,15 +64,15 @@ class EvalReader:
     def read(self) -> tuple[Eval, ...]:
         """Every eval of the suite, its cases filtered and limited; none of them is dropped yet."""
         if self._suite.evals is None:
-            return tuple(self._inline())
-        self._refuse_beside_evals()
-        return tuple(each for index, item in enumerate(self._suite.evals) if item for each in self._foldered(index, item))
+            return tuple(self._read_inline())
+        self._refuse_eval_keys()
+        return tuple(each for index, item in enumerate(self._suite.evals) if item for each in self._read_folder(index, item))
 
-    def _inline(self) -> Iterator[Eval]:
+    def _read_inline(self) -> Iterator[Eval]:
         for key in ("prompts", "cases"):
             if getattr(self._suite, key) is None and self._document.value.get(key) is None:  # else it is wrong, and said to be
                 self._problems.add(
-                    self._document.place((key,)), f"`{key}:` is missing; give prompts and cases, or name `evals:`"
+                    self._document.place_of((key,)), f"`{key}:` is missing; give prompts and cases, or name `evals:`"
                 )
         written = EvalFile.model_construct(
             description=self._suite.description,
@@ -87,22 +87,24 @@ class EvalReader:
             simulated_user=self._suite.simulated_user,
         )
         prompts = PromptReader(self._files, self._base, self._document, self._problems).read(written.prompts, ("prompts",))
-        yield self._eval(self._suite.suite, written, self._document, self._base, prompts, ([], []))
+        yield self._build_eval(self._suite.suite, written, self._document, self._base, prompts, ([], []))
 
-    def _foldered(self, index: int, reference: str) -> Iterator[Eval]:
-        place = self._document.place(("evals", index))
+    def _read_folder(self, index: int, reference: str) -> Iterator[Eval]:
+        place = self._document.place_of(("evals", index))
         path = self._eval_file(reference, place)
         document = None if path is None else self._files.document(path, place)
         if path is None or document is None:
             return
         if not isinstance(document.value, dict):
-            self._problems.add(document.place(), "an eval is a mapping with `prompts:`, `cases:` and `graders:`")
+            self._problems.add(document.place_of(), "an eval is a mapping with `prompts:`, `cases:` and `graders:`")
             return
-        written = read_around(EvalFile, document.value, document, self._problems, _INSTEAD)
+        written = read_partial_model(EvalFile, document.value, document, self._problems, _PLACEHOLDERS)
         if written is None:
             return
-        name = self._name(path, place)
-        yield self._eval(name, written, document, path.parent, self._prompts(written, document, path), self._added_graders())
+        name = self._eval_name(path, place)
+        yield self._build_eval(
+            name, written, document, path.parent, self._read_prompts(written, document, path), self._added_graders()
+        )
 
     def _eval_file(self, reference: str, place: Place) -> Path | None:
         path = self._files.resolve(reference, self._base, place)
@@ -110,17 +112,17 @@ class EvalReader:
             return path
         return self._files.file(EVAL_FILE, path, place)
 
-    def _name(self, path: Path, place: Place) -> str:
+    def _eval_name(self, path: Path, place: Place) -> str:
         name = path.parent.name if path.name == EVAL_FILE else path.stem
         try:
-            name = checked_name(name)
+            name = check_name(name)
         except ValueError as wrong:
             self._problems.add(place, f"the eval's name {wrong}")
         if name in self.selections:
             self._problems.add(place, f"two evals are called `{name}`; rename one's folder")
         return name
 
-    def _prompts(self, written: EvalFile, document: Document, path: Path) -> tuple[Prompt, ...]:
+    def _read_prompts(self, written: EvalFile, document: Document, path: Path) -> tuple[Prompt, ...]:
         """The suite's prompts where it has any, else the eval's own."""
         if self._suite.prompts is not None:
             return PromptReader(self._files, self._base, self._document, self._problems).read(self._suite.prompts, ("prompts",))
@@ -128,19 +130,19 @@ class EvalReader:
 
     def _added_graders(self) -> tuple[list[GraderSpec], list[RoleReference]]:
         reader = GraderReader(self._files, self._base, self._document, self._problems)
-        return reader.read(self._suite.graders, ("graders",)), reader.asked
+        return reader.read(self._suite.graders, ("graders",)), reader.roles
 
-    def _eval(
+    def _build_eval(
         self, name: str, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...], added: _Added
     ) -> Eval:
         reader = GraderReader(self._files, base, document, self._problems)
         more, asked = added
-        graders = reader.named([*reader.read(written.graders, ("graders",)), *more], ("graders",))
-        toolset = self._toolset(written, document, base, prompts)
-        persona = self._persona(written, document, prompts)
-        selection = self._selection(name, prompts, graders, toolset, persona)
-        selection.note_asked((*reader.asked, *asked, *(one for prompt in prompts for one in asked_in(prompt.later))))
-        selection.note_asked(() if persona is None else (persona.asked,))
+        graders = reader.assign_ids([*reader.read(written.graders, ("graders",)), *more], ("graders",))
+        toolset = self._read_toolset(written, document, base, prompts)
+        persona = self._read_persona(written, document, prompts)
+        selection = self._build_selection(name, prompts, graders, toolset, persona)
+        selection.note_roles((*reader.roles, *asked, *(one for prompt in prompts for one in turn_roles(prompt.later))))
+        selection.note_roles(() if persona is None else (persona.roles,))
         self.selections[name] = selection
         return Eval(
             name=name,
@@ -148,24 +150,25 @@ class EvalReader:
             prompts=prompts,
             cases=CaseReader(self._files, base, document, self._problems, selection).read(written.cases, ("cases",)),
             graders=graders,
-            response_format=self._format(written.response_format, document, base),
-            album=selection.album,
-            format_place=document.place(("response_format",), key=True) if written.response_format else None,
+            response_format=self._read_format(written.response_format, document, base),
+            image_inventory=selection.image_inventory,
+            format_place=document.place_of(("response_format",), key=True) if written.response_format else None,
             toolset=toolset,
             persona=persona,
-            longest=selection.longest,
+            longest_case=selection.longest_case,
         )
 
-    def _persona(self, written: EvalFile, document: Document, prompts: tuple[Prompt, ...]) -> Persona | None:
+    def _read_persona(self, written: EvalFile, document: Document, prompts: tuple[Prompt, ...]) -> Persona | None:
         for prompt in prompts:
             if written.simulated_user is not None and prompt.text is not None:
                 self._problems.add(prompt.place, "plain text is no conversation that a simulated user could go on with")
         return read_persona(written.simulated_user, document, self._problems)
 
-    def _toolset(self, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...]) -> Toolset | None:
+    def _read_toolset(self, written: EvalFile, document: Document, base: Path, prompts: tuple[Prompt, ...]) -> Toolset | None:
         for key in ("tool_choice", "max_turns", "parallel_tool_calls") if written.tools is None else ():
             if key in document.value:
-                self._problems.add(document.place((key,), key=True), f"`{key}:` says how `tools:` are called; there are none")
+                place = document.place_of((key,), key=True)
+                self._problems.add(place, f"`{key}:` says how `tools:` are called; there are none")
         for prompt in prompts:
             if written.tools is not None and prompt.text is not None:
                 self._problems.add(prompt.place, "plain text calls no tools; write it as {user: …}, or leave `tools:` out")
@@ -173,7 +176,7 @@ class EvalReader:
             written.tools, written.tool_choice, written.max_turns, written.parallel_tool_calls
         )
 
-    def _selection(
+    def _build_selection(
         self,
         name: str,
         prompts: Sequence[Prompt],
@@ -183,7 +186,7 @@ class EvalReader:
     ) -> Selection:
         wanted = all(each.allows(name) for each in self._filters if each.key == "eval")
         return Selection(
-            keep=(lambda case: keeps(self._filters, case)) if wanted else (lambda case: False),
+            keep=(lambda case: matches_filters(self._filters, case)) if wanted else (lambda case: False),
             limit=self._overrides.limit,
             needs={
                 variable: f"the prompt `{prompt.id}`"
@@ -192,22 +195,22 @@ class EvalReader:
             }
             | dict(toolset.needs if toolset is not None else {})
             | dict(persona.needs if persona is not None else {}),
-            grader_needs=grader_needs(graders),
-            album=ImageInventory(prompts),
+            grader_needs=grader_variables(graders),
+            image_inventory=ImageInventory(prompts),
             later_needs={
                 variable: who
                 for prompt in prompts
-                for variable, who in turn_needs(prompt.later, f"the prompt `{prompt.id}`").items()
+                for variable, who in turn_variables(prompt.later, f"the prompt `{prompt.id}`").items()
             },
             toolset=toolset,
             plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),
         )
 
-    def _format(self, spec: FormatSpec | None, document: Document, base: Path) -> ResponseFormat | None:
+    def _read_format(self, spec: FormatSpec | None, document: Document, base: Path) -> ResponseFormat | None:
         if spec is None:
             return None
         schema: Any = spec.schema_
-        place = document.place(("response_format", "schema"))
+        place = document.place_of(("response_format", "schema"))
         before = len(self._problems)
         if isinstance(schema, str):
             schema = self._files.json(schema, base, place)
@@ -218,17 +221,18 @@ class EvalReader:
     def _check_schema(self, schema: Any, place: Place) -> None:
         """Note what is no JSON Schema, or one that answers could not be checked against safely: as the grader says it."""
         if not isinstance(schema, Mapping):
-            self._problems.add(place, f"a JSON Schema is an object, not {shown(schema)}")
+            self._problems.add(place, f"a JSON Schema is an object, not {quote_value(schema)}")
             return
         try:
-            registry.load("graders", "json_schema").arguments.model_validate({"schema": schema})
+            registry.load_plugin("graders", "json_schema").arguments.model_validate({"schema": schema})
         except ValidationError as invalid:
             self._problems.add(place, f"`schema`: {invalid.errors()[0]['ctx']['error']}")
 
-    def _refuse_beside_evals(self) -> None:
-        for key, instead in _IN_EVALS.items():
+    def _refuse_eval_keys(self) -> None:
+        for key, instead in _EVAL_KEYS.items():
             if key in self._document.value:
-                self._problems.add(self._document.place((key,), key=True), f"`{key}:` cannot stand beside `evals:`; {instead}")
+                place = self._document.place_of((key,), key=True)
+                self._problems.add(place, f"`{key}:` cannot stand beside `evals:`; {instead}")
 
 
 def _prompt_needs(prompts: Sequence[Prompt]) -> dict[str, str]:

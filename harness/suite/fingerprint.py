@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from msgspec.structs import asdict
 
-from harness.suite.cases.case_index import canonical, hash64
-from harness.suite.targets.code_targets import CALLABLES, digest
-from harness.suite.toolset import portable
+from harness.suite.cases.case_index import canonical_json, hash64
+from harness.suite.targets.code_targets import CALLABLES, hash_code_files
+from harness.suite.toolset import describe_action
 
 if TYPE_CHECKING:
     from harness.suite.model import GraderSpec, Prompt
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from harness.suite.toolset import Toolset
 
 
-def resolved(suite: Suite) -> dict[str, Any]:
+def describe_suite(suite: Suite) -> dict[str, Any]:
     """Prompts' sources, graders, sampling, settings, targets, run limits and gates, as JSON has them."""
-    return _plain(
+    return _to_plain(
         {
             "suite": suite.name,
             "description": suite.description,
-            "evals": [_eval(each, suite.workspace) for each in suite.evals],
+            "evals": [_describe_eval(each, suite.workspace) for each in suite.evals],
             "targets": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.targets],
-            "helpers": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.helpers],
+            "helpers": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.role_targets],
             "sampling": suite.sampling,
             "settings": suite.settings,
             "excluded": suite.excluded,
@@ -39,27 +39,29 @@ def resolved(suite: Suite) -> dict[str, Any]:
             "run": suite.run.model_dump(mode="json"),
             "gates": [gate.text for gate in suite.gates],
             "strict": suite.strict,
-            **({"capabilities": suite.abilities} if suite.abilities else {}),
+            **({"capabilities": suite.capability_overrides} if suite.capability_overrides else {}),
         }
     )
 
 
-def fingerprint(suite: Suite) -> dict[str, Any]:
+def fingerprint_suite(suite: Suite) -> dict[str, Any]:
     """Each axis of the plan: hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
     `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling`, `stream` and, where it is
     not live, `mode` themselves.
     """
-    helpers = {target.name: _digest(_sent(target, suite.path.parent)) for target in suite.helpers}
-    return _plain(
+    helpers = {target.name: _hash_json(_describe_target(target, suite.path.parent)) for target in suite.role_targets}
+    return _to_plain(
         {
             "prompts": {
-                f"{each.name}/{prompt.id}": _digest([_turns(prompt), _format(each), *_conversing(each, prompt)])
+                f"{each.name}/{prompt.id}": _hash_json(
+                    [_describe_turns(prompt), _describe_format(each), *_describe_conversation(each, prompt)]
+                )
                 for each in suite.evals
                 for prompt in each.prompts
             },
             "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
-            "graders": {each.name: _digest(_graders(each, suite.workspace)) for each in suite.evals},
-            "targets": {target.name: _digest(_sent(target, suite.path.parent)) for target in suite.targets},
+            "graders": {each.name: _hash_json(_describe_graders(each, suite.workspace)) for each in suite.evals},
+            "targets": {target.name: _hash_json(_describe_target(target, suite.path.parent)) for target in suite.targets},
             "settings": suite.settings,
             "repeats": suite.repeats,
             "sampling": suite.sampling,
@@ -70,80 +72,80 @@ def fingerprint(suite: Suite) -> dict[str, Any]:
     )
 
 
-def _eval(each: Eval, workspace: Path) -> dict[str, Any]:
+def _describe_eval(each: Eval, workspace: Path) -> dict[str, Any]:
     return {
         "name": each.name,
         "description": each.description,
-        "prompts": [_prompt(prompt, workspace) for prompt in each.prompts],
+        "prompts": [_describe_prompt(prompt, workspace) for prompt in each.prompts],
         "cases": {"count": len(each.cases), "digest": each.cases.digest},
-        "graders": [_grader(spec, workspace) for spec in each.graders],
-        "response_format": _format(each),
-        **({"tools": _tools(each.toolset)} if each.toolset is not None else {}),
-        **({"images": True} if each.album is not None and each.album.most is not None else {}),
+        "graders": [_describe_grader(spec, workspace) for spec in each.graders],
+        "response_format": _describe_format(each),
+        **({"tools": _describe_tools(each.toolset)} if each.toolset is not None else {}),
+        **({"images": True} if each.image_inventory is not None and each.image_inventory.most is not None else {}),
         **({"simulated_user": each.persona.plain()} if each.persona is not None else {}),
     }
 
 
-def _prompt(prompt: Prompt, workspace: Path) -> dict[str, Any]:
-    return {"id": prompt.id, "turns": _turns(prompt), **_later(prompt), **_turn_graders(prompt, workspace)}
+def _describe_prompt(prompt: Prompt, workspace: Path) -> dict[str, Any]:
+    return {"id": prompt.id, "turns": _describe_turns(prompt), **_later_texts(prompt), **_turn_graders(prompt, workspace)}
 
 
-def _turns(prompt: Prompt) -> list[dict[str, Any]]:
+def _describe_turns(prompt: Prompt) -> list[dict[str, Any]]:
     if prompt.text is not None:
         return [{"prompt": prompt.text.source, "raw": prompt.raw}]
     return [{"role": role, "content": turn.source} for role, turn in prompt.turns]
 
 
-def _later(prompt: Prompt) -> dict[str, Any]:
+def _later_texts(prompt: Prompt) -> dict[str, Any]:
     said = [turn.text.source for turn in prompt.later if turn.text is not None]
     return {"later": said} if said else {}
 
 
 def _turn_graders(prompt: Prompt, workspace: Path) -> dict[str, Any]:
-    graders = [[_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later]
+    graders = [[_describe_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later]
     return {"turn_graders": graders} if any(graders) else {}
 
 
-def _graders(each: Eval, workspace: Path) -> list[Any]:
+def _describe_graders(each: Eval, workspace: Path) -> list[Any]:
     """The eval's graders, and those of its prompts' turns where there are any; those of a case are the case's."""
     of_turns = {prompt.id: turns for prompt in each.prompts if (turns := _turn_graders(prompt, workspace))}
-    return [*(_grader(spec, workspace) for spec in each.graders), *([of_turns] if of_turns else [])]
+    return [*(_describe_grader(spec, workspace) for spec in each.graders), *([of_turns] if of_turns else [])]
 
 
-def _conversing(each: Eval, prompt: Prompt) -> list[Any]:
+def _describe_conversation(each: Eval, prompt: Prompt) -> list[Any]:
     """What follows a prompt's first answer: nothing for most, so that older runs can be resumed."""
-    tools = [] if each.toolset is None else [_tools(each.toolset)]
+    tools = [] if each.toolset is None else [_describe_tools(each.toolset)]
     user = [] if each.persona is None else [each.persona.plain()]
-    return [*tools, *_later(prompt).values(), *user]
+    return [*tools, *_later_texts(prompt).values(), *user]
 
 
-def _tools(toolset: Toolset) -> dict[str, Any]:
+def _describe_tools(toolset: Toolset) -> dict[str, Any]:
     return {
         "tools": [asdict(tool) for tool in toolset.tools],
         "choice": toolset.choice,
         "parallel": toolset.parallel,
         "max_turns": toolset.conversation.max_turns,
-        "actions": {name: portable(action) for name, action in toolset.conversation.actions.items()},
+        "actions": {name: describe_action(action) for name, action in toolset.conversation.actions.items()},
     }
 
 
-def _format(each: Eval) -> dict[str, Any] | None:
+def _describe_format(each: Eval) -> dict[str, Any] | None:
     return None if each.response_format is None else asdict(each.response_format)
 
 
-def _grader(spec: GraderSpec, workspace: Path) -> dict[str, Any]:
+def _describe_grader(spec: GraderSpec, workspace: Path) -> dict[str, Any]:
     """The grader as plain data; `sources` holds the hash of each Python file it names."""
     sources: dict[str, str] = {}
     plain = spec.model_dump(exclude={"arguments", "templated"}, exclude_none=True)
-    plain["arguments"] = _portable(spec.arguments, workspace, sources)
+    plain["arguments"] = _relative_to_workspace(spec.arguments, workspace, sources)
     return plain | ({"sources": sources} if sources else {})
 
 
-def _portable(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
+def _relative_to_workspace(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _portable(item, workspace, sources) for key, item in value.items()}
+        return {key: _relative_to_workspace(item, workspace, sources) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_portable(item, workspace, sources) for item in value]
+        return [_relative_to_workspace(item, workspace, sources) for item in value]
     if isinstance(value, str) and value.startswith(f"{workspace}/") and ".py:" in value:
         file, _, function = value.rpartition(":")
         shown = Path(file).relative_to(workspace).as_posix()
@@ -152,19 +154,19 @@ def _portable(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
     return value
 
 
-def _sent(target: TargetSpec, folder: Path) -> list[Any]:
+def _describe_target(target: TargetSpec, folder: Path) -> list[Any]:
     """What of a target decides what is sent, and to whom; of the user's own code, what its files in `folder` hold."""
     simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
     sent = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
     if target.provider in CALLABLES:
-        sent.append(digest(target, folder))
+        sent.append(hash_code_files(target, folder))
     return sent if target.functions is None else [*sent, target.functions_sent()]
 
 
-def _digest(value: Any) -> str:
-    return f"{hash64(canonical(value)):016x}"
+def _hash_json(value: Any) -> str:
+    return f"{hash64(canonical_json(value)):016x}"
 
 
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = orjson.loads(canonical(value))
+def _to_plain(value: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = orjson.loads(canonical_json(value))
     return plain

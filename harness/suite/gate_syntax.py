@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from harness.config import units
-from harness.config.diagnostics import suggestion
+from harness.config.diagnostics import did_you_mean
 from harness.config.sampling import Sampling
 
 Stat = Literal["p50", "p90", "p95", "p99", "mean", "max"]
@@ -51,18 +51,18 @@ class _Metric(NamedTuple):
 
 
 METRICS: Mapping[str, _Metric] = {
-    "pass_rate": _Metric(units.share, bounded=True, per_case=True),
-    "score": _Metric(units.share, bounded=True, per_case=True),
-    "error_rate": _Metric(units.share, bounded=True, per_case=True),
-    "errors": _Metric(units.count, per_case=True),
-    "ungraded": _Metric(units.count, per_case=True),
-    "cost": _Metric(units.money, per_case=True),
-    "cost_per_request": _Metric(units.money, per_case=True),
-    "latency": _Metric(units.duration, needs_stat=True, bounded=True, per_case=True),
-    "ttft": _Metric(units.duration, needs_stat=True, bounded=True, per_case=True),
-    "tokens": _Metric(units.count),
-    "input_tokens": _Metric(units.count),
-    "output_tokens": _Metric(units.count),
+    "pass_rate": _Metric(units.parse_share, bounded=True, per_case=True),
+    "score": _Metric(units.parse_share, bounded=True, per_case=True),
+    "error_rate": _Metric(units.parse_share, bounded=True, per_case=True),
+    "errors": _Metric(units.parse_count, per_case=True),
+    "ungraded": _Metric(units.parse_count, per_case=True),
+    "cost": _Metric(units.parse_money, per_case=True),
+    "cost_per_request": _Metric(units.parse_money, per_case=True),
+    "latency": _Metric(units.parse_duration, needs_stat=True, bounded=True, per_case=True),
+    "ttft": _Metric(units.parse_duration, needs_stat=True, bounded=True, per_case=True),
+    "tokens": _Metric(units.parse_count),
+    "input_tokens": _Metric(units.parse_count),
+    "output_tokens": _Metric(units.parse_count),
 }
 """What can be gated: how its values are written, whether it needs a statistic, has an interval, can be asked of each case."""
 
@@ -92,7 +92,7 @@ class GateSpec(BaseModel):
         return COMPARE[self.op](measured, self.value)
 
 
-def parse(text: str, line: int | None = None, column: int | None = None) -> GateSpec:
+def parse_gate(text: str, line: int | None = None, column: int | None = None) -> GateSpec:
     """The gate in `text`. Raises ValueError, saying what would be right."""
     match = _GATE.fullmatch(text)
     if not match:
@@ -101,19 +101,22 @@ def parse(text: str, line: int | None = None, column: int | None = None) -> Gate
     if name not in METRICS:
         hint = UNSUPPORTED.get(name)
         raise ValueError(
-            f"`{name}` is not supported by this version; {hint}" if hint else f"no metric `{name}`; {suggestion(name, METRICS)}"
+            f"`{name}` is not supported by this version; {hint}"
+            if hint
+            else f"no metric `{name}`; {did_you_mean(name, METRICS)}"
         )
     metric = METRICS[name]
-    stat, bound = _suffixes(name, metric, match["suffixes"])
+    stat, bound = _parse_suffixes(name, metric, match["suffixes"])
     if match["case"] and not metric.per_case:
         raise ValueError(f"`{name}` cannot be asked of each case; remove `case.`")
     return GateSpec(
-        text=text.strip(), metric=name, stat=stat, bound=bound, slice=_slice(match["slice"]), per_case=bool(match["case"]),
-        op=match["op"], value=_value(name, metric, match["value"]), line=line, column=column,
+        text=text.strip(), metric=name, stat=stat, bound=bound, slice=_parse_slice(match["slice"]),
+        per_case=bool(match["case"]), op=match["op"],
+        value=_parse_value(name, metric, match["value"]), line=line, column=column,
     )  # fmt: skip
 
 
-def _suffixes(name: str, metric: _Metric, suffixes: str) -> tuple[Any, Any]:
+def _parse_suffixes(name: str, metric: _Metric, suffixes: str) -> tuple[Any, Any]:
     stat = bound = None
     for suffix in suffixes.split(".")[1:]:
         if suffix in STATS and metric.needs_stat and stat is None and bound is None:
@@ -122,15 +125,15 @@ def _suffixes(name: str, metric: _Metric, suffixes: str) -> tuple[Any, Any]:
             bound = suffix
         else:
             choices = [*(STATS if metric.needs_stat else ()), *(BOUNDS if metric.bounded else ())]
-            raise ValueError(f"`{name}` has no `.{suffix}`; {suggestion(suffix, choices)}")
+            raise ValueError(f"`{name}` has no `.{suffix}`; {did_you_mean(suffix, choices)}")
     if metric.needs_stat and stat is None:
         raise ValueError(f"say which {name}: `{name}.p50`, `.p90`, `.p95`, `.p99`, `.mean` or `.max`")
     return stat, bound
 
 
-def _slice(text: str | None) -> dict[str, Any]:
+def _parse_slice(text: str | None) -> dict[str, Any]:
     pairs: dict[str, Any] = {}
-    for part in _split(text):
+    for part in _split_slice(text):
         match = _PAIR.fullmatch(part)
         if not match:
             raise ValueError(f"`{part.strip()}` is no part of a slice; write {{tag=money}} or {{target=scout, temperature=0}}")
@@ -141,7 +144,7 @@ def _slice(text: str | None) -> dict[str, Any]:
     return pairs
 
 
-def _split(text: str | None) -> list[str]:
+def _split_slice(text: str | None) -> list[str]:
     """The parts between commas that stand outside quotes."""
     return [] if text is None else re.findall(r'(?:"[^"]*"|[^,"])+', text) or [text]
 
@@ -150,7 +153,7 @@ def _slice_value(name: str, text: str) -> Any:
     if name in AXES:
         return text
     if name not in Sampling.model_fields:
-        raise ValueError(f"no slice by `{name}`; {suggestion(name, [*AXES, *Sampling.model_fields])}")
+        raise ValueError(f"no slice by `{name}`; {did_you_mean(name, [*AXES, *Sampling.model_fields])}")
     if text in ("true", "false"):
         return text == "true"
     try:
@@ -159,7 +162,7 @@ def _slice_value(name: str, text: str) -> Any:
         return text
 
 
-def _value(name: str, metric: _Metric, text: str) -> float:
+def _parse_value(name: str, metric: _Metric, text: str) -> float:
     try:
         return float(metric.read(text))
     except ValueError as error:

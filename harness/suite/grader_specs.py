@@ -16,11 +16,11 @@ from pydantic_core import ErrorDetails
 
 from harness import registry
 from harness.config import templates
-from harness.config.diagnostics import Location, Locator, Place, Problems, shown, shown_path, suggestion
-from harness.config.fields import checked_name, explain, inside
-from harness.config.units import share
-from harness.suite.code_references import FUNCTION, file_of_function
-from harness.suite.files import Files
+from harness.config.diagnostics import KeyPath, Locator, Place, Problems, did_you_mean, display_path, quote_value
+from harness.config.fields import check_name, explain_error, value_at
+from harness.config.units import parse_share
+from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
+from harness.suite.files import WorkspaceFiles
 from harness.suite.model import GraderSpec, RoleReference
 
 OPTIONS = ("id", "weight", "threshold")
@@ -61,37 +61,37 @@ class _Written(NamedTuple):
     name: str
     bare: Any
     options: Mapping[str, Any]
-    at: Location
+    at: KeyPath
 
 
 class GraderReader:
-    """Reads the graders of one document, whose folder is `base`; `asked` is whom they ask, as far as was read."""
+    """Reads the graders of one document, whose folder is `base`; `roles` is whom they ask, as far as was read."""
 
-    def __init__(self, files: Files, base: Path, locator: Locator, problems: Problems) -> None:
+    def __init__(self, files: WorkspaceFiles, base: Path, locator: Locator, problems: Problems) -> None:
         self._files = files
         self._base = base
         self._locator = locator
         self._problems = problems
-        self.asked: list[RoleReference] = []
+        self.roles: list[RoleReference] = []
 
-    def read(self, items: Sequence[Any], at: Location) -> list[GraderSpec]:
+    def read(self, items: Sequence[Any], at: KeyPath) -> list[GraderSpec]:
         """The graders listed at `at`; those without an id of their own have an empty one (see `named`)."""
-        found = [self._spec(item, (*at, index)) for index, item in enumerate(items)]
+        found = [self._read_spec(item, (*at, index)) for index, item in enumerate(items)]
         return [spec for spec in found if spec is not None]
 
-    def named(self, specs: Sequence[GraderSpec], at: Location) -> tuple[GraderSpec, ...]:
+    def assign_ids(self, specs: Sequence[GraderSpec], at: KeyPath) -> tuple[GraderSpec, ...]:
         """The set with ids: a grader's own, else its type, numbered from the second on. Notes ids given twice."""
         taken = [spec.id for spec in specs if spec.id]
         for name in sorted({name for name in taken if taken.count(name) > 1}):
-            self._problems.add(self._locator.place(at), f"two graders have the id `{name}`; give each its own")
-        return tuple(spec if spec.id else _renamed(spec, _free_name(spec.type, taken)) for spec in specs)
+            self._problems.add(self._locator.place_of(at), f"two graders have the id `{name}`; give each its own")
+        return tuple(spec if spec.id else _with_id(spec, _free_name(spec.type, taken)) for spec in specs)
 
-    def _spec(self, item: Any, at: Location) -> GraderSpec | None:
-        written = self._written(item, at)
+    def _read_spec(self, item: Any, at: KeyPath) -> GraderSpec | None:
+        written = self._read_written(item, at)
         if written is None:
             return None
-        arguments = self._arguments(written)
-        options = {name: self._option(name, value, at) for name, value in written.options.items()}
+        arguments = self._read_arguments(written)
+        options = {name: self._read_option(name, value, at) for name, value in written.options.items()}
         return GraderSpec(
             type=written.name,
             arguments=arguments,
@@ -101,115 +101,122 @@ class GraderReader:
             templated=any(templates.templates_in(arguments)),
         )
 
-    def _written(self, item: Any, at: Location) -> _Written | None:
+    def _read_written(self, item: Any, at: KeyPath) -> _Written | None:
         if isinstance(item, str):
-            return self._known(_Written(item, None, {}, at))
+            return self._check_known(_Written(item, None, {}, at))
         if not isinstance(item, dict):
-            self._wrong(at, f"a grader is its name, or its name and arguments such as {{contains: sorry}}, not {shown(item)}")
+            self._note_problem(
+                at, f"a grader is its name, or its name and arguments such as {{contains: sorry}}, not {quote_value(item)}"
+            )
             return None
         names = [key for key in item if key not in OPTIONS]
         if len(names) != 1:
             listed = ", ".join(f"`{name}`" for name in names) or "none"
-            self._wrong(at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}")
+            self._note_problem(at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}")
             return None
         options = {key: value for key, value in item.items() if key in OPTIONS}
-        return self._known(_Written(names[0], item[names[0]], options, at))
+        return self._check_known(_Written(names[0], item[names[0]], options, at))
 
-    def _known(self, written: _Written) -> _Written | None:
+    def _check_known(self, written: _Written) -> _Written | None:
         name = written.name
-        if registry.known("graders", name):
+        if registry.is_registered("graders", name):
             return written
-        place = self._locator.place((*written.at, name), key=True)
+        place = self._locator.place_of((*written.at, name), key=True)
         if name in UNSUPPORTED:
             self._problems.add(place, f"the grader `{name}` is not supported by this version; {UNSUPPORTED[name]}")
         else:
-            self._problems.add(place, f"there is no grader `{name}`; {suggestion(name, registry.names('graders'))}")
+            self._problems.add(
+                place, f"there is no grader `{name}`; {did_you_mean(name, registry.registered_names('graders'))}"
+            )
         return None
 
-    def _option(self, name: str, value: Any, at: Location) -> Any:
+    def _read_option(self, name: str, value: Any, at: KeyPath) -> Any:
         try:
             return _OPTION_READERS[name](value)
         except ValueError as wrong:
-            self._wrong((*at, name), f"`{name}` {wrong}")
+            self._note_problem((*at, name), f"`{name}` {wrong}")
             return None
 
-    def _arguments(self, written: _Written) -> dict[str, Any]:
-        kind: GraderKind = registry.load("graders", written.name)
+    def _read_arguments(self, written: _Written) -> dict[str, Any]:
+        kind: GraderKind = registry.load_plugin("graders", written.name)
         at = (*written.at, written.name)
         try:
             arguments = kind.spelled_out(written.bare)
         except ValueError as wrong:
-            self._problems.add(self._locator.place(at), str(wrong))
+            self._problems.add(self._locator.place_of(at), str(wrong))
             return {}
         before = len(self._problems)
         if written.name in COMBINATORS:
-            arguments = self._combined(arguments, at)
+            arguments = self._read_combinator(arguments, at)
         elif kind.file in arguments:
-            arguments[kind.file] = self._opened(written.name, arguments[kind.file], (*at, kind.file))
+            arguments[kind.file] = self._resolve_file(written.name, arguments[kind.file], (*at, kind.file))
         if len(self._problems) == before:  # else what is inside is wrong, and the whole would say it again
-            checked = self._check(kind, arguments, at)
+            checked = self._check_arguments(kind, arguments, at)
             if kind.asks is not None and checked is not None:
-                self._note_asked(arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks))
+                self._note_role(arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks))
         return arguments
 
-    def _note_asked(self, target: Any, sampling: Mapping[str, Any], at: Location) -> None:
-        place = self._locator.place(at)
+    def _note_role(self, target: Any, sampling: Mapping[str, Any], at: KeyPath) -> None:
+        place = self._locator.place_of(at)
         if not isinstance(target, str) or templates.is_template(target):
             self._problems.add(place, "a target cannot be a template: a case's data must not choose who is asked; name it")
         else:
-            self.asked.append(RoleReference(target, sampling, place))
+            self.roles.append(RoleReference(target, sampling, place))
 
-    def _combined(self, arguments: dict[str, Any], at: Location) -> dict[str, Any]:
+    def _read_combinator(self, arguments: dict[str, Any], at: KeyPath) -> dict[str, Any]:
         """The arguments of a combinator, its parts checked and in the long form."""
         if "grader" in arguments:
-            return {**arguments, "grader": self._part(arguments["grader"], (*at, "grader"))}
+            return {**arguments, "grader": self._read_part(arguments["grader"], (*at, "grader"))}
         parts = arguments.get("graders")
         if isinstance(parts, list):
-            return {**arguments, "graders": [self._part(part, (*at, "graders", index)) for index, part in enumerate(parts)]}
+            return {
+                **arguments,
+                "graders": [self._read_part(part, (*at, "graders", index)) for index, part in enumerate(parts)],
+            }
         return arguments
 
-    def _part(self, item: Any, at: Location) -> Any:
+    def _read_part(self, item: Any, at: KeyPath) -> Any:
         if isinstance(item, dict) and "weight" in item:
             self._problems.add(
-                self._locator.place((*at, "weight"), key=True), "a part of a grader has no weight; weigh the whole"
+                self._locator.place_of((*at, "weight"), key=True), "a part of a grader has no weight; weigh the whole"
             )
-        written = self._written(item, at)
+        written = self._read_written(item, at)
         if written is None:
             return None
-        options = {name: self._option(name, value, at) for name, value in written.options.items()}
-        return {written.name: self._arguments(written) or None, **options}
+        options = {name: self._read_option(name, value, at) for name, value in written.options.items()}
+        return {written.name: self._read_arguments(written) or None, **options}
 
-    def _check(self, kind: GraderKind, arguments: dict[str, Any], at: Location) -> BaseModel | None:
+    def _check_arguments(self, kind: GraderKind, arguments: dict[str, Any], at: KeyPath) -> BaseModel | None:
         """The arguments as the grader's own model has them; None where it finds something wrong, which is noted.
 
         Noted is also a template that cannot be read; what is wrong because a template is not filled in yet is not.
         """
         for location, text in templates.templates_in(arguments):
-            self._check_template(text, self._locator.place((*at, *location)))
+            self._check_template(text, self._locator.place_of((*at, *location)))
         readers: dict[int, type[BaseModel]] = {id(arguments): kind.arguments}
         try:
             return kind.arguments.model_validate(arguments, context=readers)
         except ValidationError as invalid:
             for error in invalid.errors(include_url=False):
                 if not _waits_for_rendering(error, arguments):
-                    self._problems.add(*explain(error, arguments, self._locator, at, readers))
+                    self._problems.add(*explain_error(error, arguments, self._locator, at, readers))
             return None
 
-    def _opened(self, name: str, value: Any, at: Location) -> Any:
+    def _resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:
         """What an argument that may name a file stands for: the JSON in it, or a function's absolute address."""
-        place = self._locator.place(at)
+        place = self._locator.place_of(at)
         if not isinstance(value, str):
             return templates.Verbatim(value) if isinstance(value, dict) else value
         if name == "python":
-            return self._function(value, place)
+            return self._resolve_function(value, place)
         if name == "judge":
-            return self._rubric(value, place)
+            return self._read_rubric(value, place)
         if templates.is_template(value):
             return value
         loaded = self._files.json(value, self._base, place)
         return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
 
-    def _rubric(self, value: str, place: Place) -> str:
+    def _read_rubric(self, value: str, place: Place) -> str:
         """A rubric as it is, or what the file of that name (.md, .markdown, .txt) holds: a template like any other."""
         if not _TEXT_FILE.fullmatch(value):
             return value
@@ -217,55 +224,57 @@ class GraderReader:
         text = None if path is None else self._files.text(path, place)
         if path is None or text is None:
             return value
-        self._check_template(text, Place(shown_path(path), 1, 1))
+        self._check_template(text, Place(display_path(path), 1, 1))
         return text
 
     def _check_template(self, text: str, place: Place) -> None:
         try:
-            templates.compile(text, place)
+            templates.compile_template(text, place)
         except templates.TemplateError as unreadable:
             self._problems.add(unreadable.place, unreadable.message)
 
-    def _function(self, value: str, place: Place) -> str:
+    def _resolve_function(self, value: str, place: Place) -> str:
         if templates.is_template(value):
             self._problems.add(
                 place, "a grader's file cannot hold a template: a case's data must not choose what runs; name it"
             )
-        match = FUNCTION.fullmatch(value)
+        match = FUNCTION_REFERENCE.fullmatch(value)
         if templates.is_template(value) or not match:
             return value
-        path = file_of_function(match["file"], match["name"], self._files, self._base, place, self._problems)
+        path = find_function_file(match["file"], match["name"], self._files, self._base, place, self._problems)
         return value if path is None else f"{path}:{match['name']}"
 
-    def _wrong(self, at: Location, message: str) -> None:
-        self._problems.add(self._locator.place(at), message)
+    def _note_problem(self, at: KeyPath, message: str) -> None:
+        self._problems.add(self._locator.place_of(at), message)
 
 
 def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
     """Whether the error is about a value that is not there before its templates are filled in."""
-    return error["type"] not in ("missing", "extra_forbidden") and any(templates.templates_in(inside(arguments, error["loc"])))
+    return error["type"] not in ("missing", "extra_forbidden") and any(
+        templates.templates_in(value_at(arguments, error["loc"]))
+    )
 
 
-def grader_needs(graders: Sequence[GraderSpec]) -> dict[str, str]:
+def grader_variables(graders: Sequence[GraderSpec]) -> dict[str, str]:
     """The variables that grader arguments use, `expected` among them, and which grader does."""
     needs: dict[str, str] = {}
     for spec in graders:
         for _, text in templates.templates_in(spec.arguments):
             try:
-                names = templates.compile(text).variables
+                names = templates.compile_template(text).variables
             except templates.TemplateError:
                 continue  # said where it stands
             needs.update(dict.fromkeys(names, f"the grader `{spec.id}`"))
     return needs
 
 
-def _weight(value: Any) -> float:
+def _parse_weight(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise ValueError(f"should be a number from 0 on (0 only reports), not {shown(value)}")
+        raise ValueError(f"should be a number from 0 on (0 only reports), not {quote_value(value)}")
     return float(value)
 
 
-_OPTION_READERS: Mapping[str, Callable[[Any], Any]] = {"id": checked_name, "weight": _weight, "threshold": share}
+_OPTION_READERS: Mapping[str, Callable[[Any], Any]] = {"id": check_name, "weight": _parse_weight, "threshold": parse_share}
 
 
 def _free_name(base: str, taken: list[str]) -> str:
@@ -277,5 +286,5 @@ def _free_name(base: str, taken: list[str]) -> str:
     return name
 
 
-def _renamed(spec: GraderSpec, name: str) -> GraderSpec:
+def _with_id(spec: GraderSpec, name: str) -> GraderSpec:
     return spec.model_copy(update={"id": name})

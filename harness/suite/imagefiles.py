@@ -16,12 +16,12 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
-from harness.config.diagnostics import Place, Problems, shown, shown_path
+from harness.config.diagnostics import Place, Problems, display_path, quote_value
 from harness.errors import InfrastructureError, SuiteError
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES
-from harness.suite.cases.case_index import Ids
-from harness.suite.files import Files
+from harness.suite.cases.case_index import IdHashes
+from harness.suite.files import WorkspaceFiles
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 50_000_000
@@ -43,40 +43,41 @@ class ImageFiles:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
-        self._checked = Ids()
+        self._checked = IdHashes()
         self._kept: OrderedDict[str, Image] = OrderedDict()
         self._size = 0
 
     def check(self, reference: str, folder: Path) -> Image:
         """The image a path (relative to `folder`) or data URI names, looked into. Raises ImageError."""
         if reference.startswith("data:"):
-            return self._of_uri(reference)
-        path = self._path(reference, folder)
-        self._checked.add(_stamp(path))
-        return self._of_file(path)
+            return self._load_uri(reference)
+        path = self._resolve_path(reference, folder)
+        self._checked.add(_file_stamp(path))
+        return self._load_file(path)
 
     def image(self, reference: str, folder: Path) -> Image:
         """As `check`, for what was checked before. Raises InfrastructureError where a file has changed since."""
         if reference.startswith("data:"):
-            return self._of_uri(reference)
+            return self._load_uri(reference)
         try:
-            path = self._path(reference, folder)
-            unchanged = _stamp(path) in self._checked
+            path = self._resolve_path(reference, folder)
+            unchanged = _file_stamp(path) in self._checked
         except ImageError as gone:
             raise InfrastructureError(f"an image could be read when the suite was checked and cannot be now: {gone}") from gone
         if not unchanged:
             raise InfrastructureError(
-                f"{shown_path(path)} was changed while it was in use; leave the images as they are until the run has ended"
+                f"{display_path(path)} was changed while it was in use; leave the images as they are until the run has ended"
             )
-        return self._of_file(path)
+        return self._load_file(path)
 
-    def _path(self, reference: str, folder: Path) -> Path:
+    def _resolve_path(self, reference: str, folder: Path) -> Path:
         if _ADDRESS.match(reference):
             raise ImageError(
-                f"{shown(reference)} is an address; nothing is fetched: save the image as a file beside the case and name that"
+                f"{quote_value(reference)} is an address; nothing is fetched: "
+                "save the image as a file beside the case and name that"
             )
         problems = Problems()
-        path = Files(self._workspace, problems).file(reference, folder, Place("image"))
+        path = WorkspaceFiles(self._workspace, problems).file(reference, folder, Place("image"))
         if path is not None:
             return path
         try:
@@ -85,22 +86,22 @@ class ImageFiles:
             raise ImageError(wrong.problems[0].message) from None
         raise AssertionError("a file that cannot be opened has a problem")
 
-    def _of_file(self, path: Path) -> Image:
-        name = _stamp(path)
-        found = self._found(name)
-        return found or self._keep(name, _image(_content(path), shown_path(path)))
+    def _load_file(self, path: Path) -> Image:
+        name = _file_stamp(path)
+        found = self._cached_image(name)
+        return found or self._cache_image(name, _inspect_image(_read_content(path), display_path(path)))
 
-    def _of_uri(self, uri: str) -> Image:
-        found = self._found(uri)
-        return found or self._keep(uri, _parsed(uri))
+    def _load_uri(self, uri: str) -> Image:
+        found = self._cached_image(uri)
+        return found or self._cache_image(uri, _parse_data_uri(uri))
 
-    def _found(self, name: str) -> Image | None:
+    def _cached_image(self, name: str) -> Image | None:
         image = self._kept.get(name)
         if image is not None:
             self._kept.move_to_end(name)
         return image
 
-    def _keep(self, name: str, image: Image) -> Image:
+    def _cache_image(self, name: str, image: Image) -> Image:
         self._kept[name] = image
         self._size += len(name) + len(image.data)
         while self._size > KEPT and len(self._kept) > 1:
@@ -109,47 +110,51 @@ class ImageFiles:
         return image
 
 
-def _stamp(path: Path) -> str:
+def _file_stamp(path: Path) -> str:
     """What changes when the file does."""
     try:
         status = path.stat()
     except OSError as refused:
-        raise ImageError(f"{shown_path(path)} cannot be read: {refused.strerror or refused}") from refused
+        raise ImageError(f"{display_path(path)} cannot be read: {refused.strerror or refused}") from refused
     return f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
-def _content(path: Path) -> bytes:
+def _read_content(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ImageError(f"{shown_path(path)} has {size / 2**20:.1f} MiB; an image may have {MAX_BYTES // 2**20}")
+            raise ImageError(f"{display_path(path)} has {size / 2**20:.1f} MiB; an image may have {MAX_BYTES // 2**20}")
         return path.read_bytes()
     except OSError as refused:
-        raise ImageError(f"{shown_path(path)} cannot be read: {refused.strerror or refused}") from refused
+        raise ImageError(f"{display_path(path)} cannot be read: {refused.strerror or refused}") from refused
 
 
-def _parsed(uri: str) -> Image:
+def _parse_data_uri(uri: str) -> Image:
     match = _DATA_URI.fullmatch(uri)
     if match is None:
-        raise ImageError(f"{shown(uri)} is no data URI of an image; write data:image/png;base64,… with its bytes in base64")
+        raise ImageError(
+            f"{quote_value(uri)} is no data URI of an image; write data:image/png;base64,… with its bytes in base64"
+        )
     try:
         content = b64decode(match[2], validate=True)
     except (binascii.Error, ValueError) as invalid:
-        raise ImageError(f"{shown(uri)} is not valid base64: {invalid}") from invalid
+        raise ImageError(f"{quote_value(uri)} is not valid base64: {invalid}") from invalid
     if len(content) > MAX_BYTES:
-        raise ImageError(f"{shown(uri)} has {len(content) / 2**20:.1f} MiB; an image may have {MAX_BYTES // 2**20}")
-    image = _image(content, shown(uri))
+        raise ImageError(f"{quote_value(uri)} has {len(content) / 2**20:.1f} MiB; an image may have {MAX_BYTES // 2**20}")
+    image = _inspect_image(content, quote_value(uri))
     if image.media_type != match[1].lower():
-        raise ImageError(f"{shown(uri)} says {match[1]}, but its bytes are {image.media_type}; correct the one or the other")
+        raise ImageError(
+            f"{quote_value(uri)} says {match[1]}, but its bytes are {image.media_type}; correct the one or the other"
+        )
     return image
 
 
-def _image(content: bytes, name: str) -> Image:
+def _inspect_image(content: bytes, name: str) -> Image:
     """The image in `content`. Raises ImageError, beginning with `name`."""
-    kind = _kind(content)
+    kind = _image_kind(content)
     if kind is None:
         raise ImageError(f"{name} is no png, jpeg, webp or gif, whatever it is called; convert it to one of them")
-    width, height = _dimensions(content, kind, name)
+    width, height = _image_size(content, kind, name)
     if width * height > MAX_PIXELS:
         raise ImageError(f"{name} has {width:,} × {height:,} pixels; an image may have {MAX_PIXELS:,}: make it smaller")
     media_type = f"image/{kind.lower()}"
@@ -158,13 +163,13 @@ def _image(content: bytes, name: str) -> Image:
     return Image(media_type, b64encode(content).decode(), width, height, sha256(content).hexdigest())
 
 
-def _kind(content: bytes) -> str | None:
+def _image_kind(content: bytes) -> str | None:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WEBP"
     return next((kind for beginning, kind in _BEGINNINGS.items() if content.startswith(beginning)), None)
 
 
-def _dimensions(content: bytes, kind: str, name: str) -> tuple[int, int]:
+def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
     """Width and height in pixels, from the header alone. Raises ImageError where the file is not whole, or moves."""
     from PIL import Image as Pillow  # noqa: PLC0415 - only where there are images
 
@@ -177,14 +182,14 @@ def _dimensions(content: bytes, kind: str, name: str) -> tuple[int, int]:
         raise ImageError(f"{name} has far too many pixels; an image may have {MAX_PIXELS:,}: make it smaller") from None
     except Exception as broken:  # a file can break a reader in any way
         raise ImageError(f"{name} is no whole {kind} file ({broken}); save it again") from broken
-    if _is_cut(content, kind):
+    if _is_truncated(content, kind):
         raise ImageError(f"{name} is no whole {kind} file: its end is missing; save it again")
     if moves:
         raise ImageError(f"{name} is animated; models see one frame of it or none: save that frame by itself")
     return size
 
 
-def _is_cut(content: bytes, kind: str) -> bool:
+def _is_truncated(content: bytes, kind: str) -> bool:
     """Whether the end of a file is missing, where Pillow does not look for it without decoding."""
     if kind == "JPEG":
         return content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN)

@@ -27,40 +27,40 @@ def schema_json() -> str:
     """The JSON Schema (Draft 2020-12) of a suite file, as text that ends in a newline."""
     schema = SuiteFile.model_json_schema(by_alias=True)
     definitions = schema["$defs"]
-    definitions["Grader"] = _grader(definitions)
+    definitions["Grader"] = _grader_schema(definitions)
     definitions["Gate"] = {"type": "string", "examples": ["pass_rate >= 0.9", "ttft.p95 <= 1.5s", "cost <= $0.40"]}
-    _use(schema["properties"]["graders"], "Grader")
-    _use(definitions["CaseSpec"]["properties"]["graders"], "Grader")
-    _use(schema["properties"]["gates"], "Gate")
+    _set_item_type(schema["properties"]["graders"], "Grader")
+    _set_item_type(definitions["CaseSpec"]["properties"]["graders"], "Grader")
+    _set_item_type(schema["properties"]["gates"], "Gate")
     _unwrap_lists(schema["properties"])
     complete = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": _TITLE} | _without_titles(schema)
     return json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
 
 
-def _grader(definitions: dict[str, Any]) -> dict[str, Any]:
+def _grader_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """Either a grader's name, or a mapping with the name as a key, beside the options."""
-    names = registry.names("graders", installed=False)
-    properties = {name: _arguments(name, definitions) for name in names}
+    names = registry.registered_names("graders", installed=False)
+    properties = {name: _arguments_schema(name, definitions) for name in names}
     one = {"properties": {**properties, **_OPTION_SCHEMAS}, "additionalProperties": False, "minProperties": 1}
     return {"anyOf": [{"enum": names}, {"type": "object", **one, "maxProperties": len(OPTIONS) + 1}]}
 
 
-def _arguments(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+def _arguments_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """What may stand behind a grader's name: its arguments, or the short form (any value: it may be a template)."""
-    kind: GraderKind = registry.load("graders", name)
+    kind: GraderKind = registry.load_plugin("graders", name)
     schema = kind.arguments.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions.update(schema.pop("$defs", {}))
     options = ", ".join(f"{key} ({field.get('description', '')})" for key, field in schema.get("properties", {}).items())
-    return {"description": f"The {name} grader. Arguments: {options or 'none'}", "anyOf": [_lenient(schema), {}]}
+    return {"description": f"The {name} grader. Arguments: {options or 'none'}", "anyOf": [_completion_schema(schema), {}]}
 
 
-def _lenient(schema: dict[str, Any]) -> dict[str, Any]:
+def _completion_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments' schema for completion only: any may be a template, so their types are left to `harness validate`."""
     properties = {key: {"description": field.get("description", "")} for key, field in schema.get("properties", {}).items()}
     return {"type": "object", "properties": properties}
 
 
-def _use(field: dict[str, Any], name: str) -> None:
+def _set_item_type(field: dict[str, Any], name: str) -> None:
     """Let the items of the list that `field` describes be what `name` describes."""
     for branch in (field, *field.get("anyOf", ())):
         if branch.get("type") == "array":
@@ -72,13 +72,13 @@ def _unwrap_lists(properties: dict[str, Any]) -> None:
     for name in ("prompts", "cases", "graders", "evals", "targets", "gates"):
         field = properties[name]
         lists = [branch for branch in (field, *field.get("anyOf", ())) if branch.get("type") == "array"]
-        branches = [branch for each in lists for branch in (_bare(each), each["items"])]
+        branches = [branch for each in lists for branch in (_list_schema(each), each["items"])]
         kept = {key: value for key, value in field.items() if key in ("description", "default")}
         field.clear()
         field.update(kept, anyOf=branches)
 
 
-def _bare(field: dict[str, Any]) -> dict[str, Any]:
+def _list_schema(field: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in field.items() if key in ("type", "items", "minItems")}
 
 

@@ -7,32 +7,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.config.diagnostics import Fixed, Place, Problems, shown_path, suggestion
-from harness.config.fields import read, read_around
+from harness.config.diagnostics import FixedLocator, Place, Problems, did_you_mean, display_path
+from harness.config.fields import read_model, read_partial_model
 from harness.config.sampling import Sampling
-from harness.config.yaml import Document, parse
+from harness.config.yaml import Document, parse_yaml
 from harness.suite import consistency, sweep
 from harness.suite.evals import EvalReader
-from harness.suite.files import Files, workspace_of
+from harness.suite.files import WorkspaceFiles, workspace_of
 from harness.suite.model import RoleReference
 from harness.suite.overrides import Overrides
 from harness.suite.run_settings import RunSpec
 from harness.suite.schema import SuiteFile
 from harness.suite.suite import Suite
 from harness.suite.sweep import Setting
-from harness.suite.targets.capability_overrides import read_abilities
-from harness.suite.targets.code_targets import check_callable
+from harness.suite.targets.capability_overrides import read_capability_overrides
+from harness.suite.targets.code_targets import check_code_target
 from harness.suite.targets.target_reader import TargetSpec, TargetTable, check_target
 
 TARGETS_FILE = "targets.yaml"
 
-_INSTEAD = {"suite": "unnamed", "targets": "scout-sim"}  # so that a suite with a wrong key is checked to its end
+_PLACEHOLDERS = {"suite": "unnamed", "targets": "scout-sim"}  # so that a suite with a wrong key is checked to its end
 
 
-def load(path: Path, overrides: Overrides | None = None) -> Suite:
+def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
     """The suite at `path`, with the command line's `overrides`. Raises SuiteError with every problem there is."""
     problems = Problems()
-    document = _opened(Path(path), problems)
+    document = _open_suite(Path(path), problems)
     suite = None if document is None else _Loader(Path(path), document, overrides or Overrides(), problems).suite()
     problems.raise_any()
     if suite is None:
@@ -43,13 +43,15 @@ def load(path: Path, overrides: Overrides | None = None) -> Suite:
 def target_names(folder: Path) -> list[str]:
     """The targets a suite in `folder` can name. Raises SuiteError where its targets.yaml cannot be read."""
     problems = Problems()
-    names = _table(folder.resolve(), Files(workspace_of(folder.resolve() / TARGETS_FILE), problems), problems).names()
+    names = _open_target_table(
+        folder.resolve(), WorkspaceFiles(workspace_of(folder.resolve() / TARGETS_FILE), problems), problems
+    ).names()
     problems.raise_any()
     return names
 
 
-def _opened(path: Path, problems: Problems) -> Document | None:
-    place = Place(shown_path(path))
+def _open_suite(path: Path, problems: Problems) -> Document | None:
+    place = Place(display_path(path))
     try:
         if path.is_dir():
             problems.add(place, "is a folder; name a suite file in it")
@@ -61,13 +63,13 @@ def _opened(path: Path, problems: Problems) -> Document | None:
     except (OSError, ValueError, RuntimeError) as refused:
         problems.add(place, f"cannot be read: {refused}")
         return None
-    text = Files(resolved.parent, problems).text(resolved, place)
-    return None if text is None else parse(text, shown_path(path), problems)
+    text = WorkspaceFiles(resolved.parent, problems).text(resolved, place)
+    return None if text is None else parse_yaml(text, display_path(path), problems)
 
 
-def _table(folder: Path, files: Files, problems: Problems) -> TargetTable:
+def _open_target_table(folder: Path, files: WorkspaceFiles, problems: Problems) -> TargetTable:
     path = folder / TARGETS_FILE
-    place = Place(shown_path(path))
+    place = Place(display_path(path))
     found = files.file(TARGETS_FILE, folder, place) if path.exists() else None
     return TargetTable(None if found is None else files.document(found, place), problems)
 
@@ -80,36 +82,38 @@ class _Loader:
         self._document = document
         self._overrides = overrides
         self._problems = problems
-        self._files = Files(workspace_of(self._path), problems)
+        self._files = WorkspaceFiles(workspace_of(self._path), problems)
 
     def suite(self) -> Suite | None:
         """The suite, None where there is too little of it; it is only good where no problem was noted."""
         if not isinstance(self._document.value, dict):
-            self._problems.add(self._document.place(), "a suite is a mapping that begins with `suite: its-name`")
+            self._problems.add(self._document.place_of(), "a suite is a mapping that begins with `suite: its-name`")
             return None
-        written = read_around(SuiteFile, self._document.value, self._document, self._problems, _INSTEAD)
-        return None if written is None else self._resolved(written)
+        written = read_partial_model(SuiteFile, self._document.value, self._document, self._problems, _PLACEHOLDERS)
+        return None if written is None else self._resolve_suite(written)
 
-    def _resolved(self, written: SuiteFile) -> Suite:
+    def _resolve_suite(self, written: SuiteFile) -> Suite:
         overrides, problems = self._overrides, self._problems
-        consistency.check_numbers(overrides, problems)
+        consistency.check_override_numbers(overrides, problems)
         filters = consistency.read_filters(overrides, problems)
-        targets = self._targets(written)
+        targets = self._read_targets(written)
         fixed = self._fixed_sampling()
-        settings = sweep.expand(written.sweep, fixed, lambda at, why: problems.add(self._document.place(("sweep", *at)), why))
+        settings = sweep.expand_sweep(
+            written.sweep, fixed, lambda at, why: problems.add(self._document.place_of(("sweep", *at)), why)
+        )
         reader = EvalReader(written, self._document, self._path.parent, self._files, overrides, filters, problems)
         before = len(problems)
         evals = reader.read()
-        complete = len(problems) == before and not _left_out(written)
+        complete = len(problems) == before and not _has_wrong_items(written)
         gate_reader = consistency.GateReader(self._document, problems)
         gates = gate_reader.read(written.gates)
         gate_reader.check_measured(gates, written.run)
         if complete:  # else what a gate or filter names may be what could not be read
-            full = sweep.expand(written.sweep, {}, lambda *_: None)
+            full = sweep.expand_sweep(written.sweep, {}, lambda *_: None)
             gate_reader.check(gates, evals, reader.selections, targets, full.points)
             consistency.check_filters(filters, evals, reader.selections, problems)
-        asked, helpers = self._helpers(reader, targets)
-        evals = consistency.selected(filters, evals, problems)
+        roles, role_targets = self._read_role_targets(reader, targets)
+        evals = consistency.select_evals(filters, evals, problems)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
         sampled = tuple(each for selection in reader.selections.values() for each in selection.sampled.values())
@@ -120,92 +124,92 @@ class _Loader:
             workspace=self._files.workspace,
             evals=evals,
             targets=self._selected_targets(targets),
-            asked=asked,
-            helpers=helpers,
+            roles=roles,
+            role_targets=role_targets,
             sampling=sampling,
             sampled=sampled,
-            places=self._places(written, settings.points, fixed),
+            places=self._collect_places(written, settings.points, fixed),
             settings=settings.points,
             excluded=settings.excluded,
             repeats=repeats,
-            run=self._run(written.run),
+            run=self._override_run(written.run),
             gates=gates,
             strict=written.strict,
-            mode_place=self._document.place(("run", "mode")),
-            abilities=read_abilities(self._path.parent, self._files, problems),
-            warnings=tuple(consistency.warnings_of(evals, targets, sampling, settings.points, repeats)),
+            mode_place=self._document.place_of(("run", "mode")),
+            capability_overrides=read_capability_overrides(self._path.parent, self._files, problems),
+            warnings=tuple(consistency.suite_warnings(evals, targets, sampling, settings.points, repeats)),
         )
 
     @cached_property
-    def _named(self) -> TargetTable:
+    def _target_table(self) -> TargetTable:
         """The targets that can be named."""
-        return _table(self._path.parent, self._files, self._problems)
+        return _open_target_table(self._path.parent, self._files, self._problems)
 
-    def _targets(self, written: SuiteFile) -> list[TargetSpec]:
+    def _read_targets(self, written: SuiteFile) -> list[TargetSpec]:
         found: list[TargetSpec] = []
         for index, item in enumerate(written.targets):
-            place = self._document.place(("targets", index))
+            place = self._document.place_of(("targets", index))
             if item is None:  # wrong, and said to be
                 continue
-            spec = self._named.find(item, place) if isinstance(item, str) else item
+            spec = self._target_table.find(item, place) if isinstance(item, str) else item
             if isinstance(item, TargetSpec):
                 check_target(item, place, self._problems)
             if spec is not None:
-                check_callable(spec, self._files, self._path.parent, place, self._problems)
+                check_code_target(spec, self._files, self._path.parent, place, self._problems)
             if spec is not None and any(spec.name == other.name for other in found):
                 self._problems.add(place, f"two targets are called `{spec.name}`; give each its own name")
             elif spec is not None:
                 found.append(spec)
         return found
 
-    def _helpers(
+    def _read_role_targets(
         self, reader: EvalReader, targets: list[TargetSpec]
     ) -> tuple[tuple[RoleReference, ...], tuple[TargetSpec, ...]]:
         """Whom graders ask and how, and those targets: the suite's own of that name, else one that can be named."""
-        asked = tuple(each for selection in reader.selections.values() for each in selection.asked.values())
+        roles = tuple(each for selection in reader.selections.values() for each in selection.roles.values())
         own = {target.name: target for target in targets}
-        places = {each.target: each.place for each in reversed(asked)}
-        found = [own.get(name) or self._named.find(name, place) for name, place in sorted(places.items())]
-        helpers = tuple(spec for spec in found if spec is not None)
-        for spec in helpers:
-            check_callable(spec, self._files, self._path.parent, places[spec.name], self._problems)
-        return asked, helpers
+        places = {each.target: each.place for each in reversed(roles)}
+        found = [own.get(name) or self._target_table.find(name, place) for name, place in sorted(places.items())]
+        role_targets = tuple(spec for spec in found if spec is not None)
+        for spec in role_targets:
+            check_code_target(spec, self._files, self._path.parent, places[spec.name], self._problems)
+        return roles, role_targets
 
     def _selected_targets(self, targets: list[TargetSpec]) -> tuple[TargetSpec, ...]:
         names = [target.name for target in targets]
         for name in self._overrides.targets:
             if name not in names:
-                self._problems.add(Place("--target"), f"the suite has no target `{name}`; {suggestion(name, names)}")
+                self._problems.add(Place("--target"), f"the suite has no target `{name}`; {did_you_mean(name, names)}")
         kept = [target for target in targets if not self._overrides.targets or target.name in self._overrides.targets]
         return tuple(kept if self._overrides.concurrency is None else map(_without_concurrency, kept))
 
     def _fixed_sampling(self) -> dict[str, Any]:
         given = dict(self._overrides.sampling)
-        sampling = read(Sampling, given, Fixed(Place("--set sampling")), self._problems)
+        sampling = read_model(Sampling, given, FixedLocator(Place("--set sampling")), self._problems)
         return sampling.parameters() if sampling else given
 
-    def _places(self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]) -> dict[str, Place]:
+    def _collect_places(self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]) -> dict[str, Place]:
         """Where each sampling parameter and each target is written; of several places, the one that counts."""
-        sweep = self._document.node(("sweep",))
-        places = {name: self._document.place(("sampling", name)) for name in written.sampling}
+        sweep = self._document.node_at(("sweep",))
+        places = {name: self._document.place_of(("sampling", name)) for name in written.sampling}
         for name in {name for point in settings for name in point}:
             at = ("sweep", name) if name in sweep.children else ("sweep", "zip", name)
-            places[name] = self._document.place(at)
+            places[name] = self._document.place_of(at)
         places |= {name: Place("--set sampling") for name in fixed}
         at_command_line = self._overrides.budget is not None
-        places["budget"] = Place("--budget") if at_command_line else self._document.place(("run", "budget"))
+        places["budget"] = Place("--budget") if at_command_line else self._document.place_of(("run", "budget"))
         for index, item in enumerate(written.targets):
             if item is not None:
                 name = item if isinstance(item, str) else item.name
-                places[f"target {name}"] = self._document.place(("targets", index))
+                places[f"target {name}"] = self._document.place_of(("targets", index))
         return places
 
-    def _run(self, run: RunSpec) -> RunSpec:
+    def _override_run(self, run: RunSpec) -> RunSpec:
         changes = {"concurrency": self._overrides.concurrency, "budget": self._overrides.budget}
         return run.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
-def _left_out(written: SuiteFile) -> bool:
+def _has_wrong_items(written: SuiteFile) -> bool:
     """Whether a prompt, case, eval or target was wrong and so is not there."""
     lists = (written.prompts, written.cases, written.evals, written.targets)
     return any(item is None for items in lists for item in items or ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.config.diagnostics import Place
-from harness.suite.cases.case_index import canonical
+from harness.suite.cases.case_index import canonical_json
 from harness.suite.model import Case
 
 
@@ -19,6 +19,6 @@ class Longest:
 
     def note(self, case: Case, place: Place) -> None:
         """Take one more selected case into account."""
-        size = len(canonical(case.vars))
+        size = len(canonical_json(case.vars))
         if size > self._size:
             self._size, self.case, self.place = size, case, place

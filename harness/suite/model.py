@@ -29,7 +29,7 @@ class LaterTurn:
 
     text: Template | MultimodalTemplate | None
     graders: tuple[GraderSpec, ...] = ()
-    asked: tuple[RoleReference, ...] = ()
+    roles: tuple[RoleReference, ...] = ()
 
     @property
     def variables(self) -> frozenset[str]:
@@ -67,20 +67,20 @@ class Prompt:
                 ]
             )
         except TemplateError as error:
-            raise self._named(error) from None
+            raise self._name_error(error) from None
 
     def render_text(self, variables: Mapping[str, Any]) -> str | None:
         """The plain text for one case's variables, None where the prompt has turns. Raises TemplateError, naming the prompt."""
         try:
             return None if self.text is None else self.text.render(variables)
         except TemplateError as error:
-            raise self._named(error) from None
+            raise self._name_error(error) from None
 
-    def _named(self, error: TemplateError) -> TemplateError:
+    def _name_error(self, error: TemplateError) -> TemplateError:
         return TemplateError(f"prompt `{self.id}`: {error.message}", error.place)
 
     @property
-    def illustrated(self) -> tuple[MultimodalTemplate, ...]:
+    def multimodal_turns(self) -> tuple[MultimodalTemplate, ...]:
         """The turns that hold images, but for later ones."""
         return tuple([turn for _, turn in self.turns if not isinstance(turn, Template)])
 

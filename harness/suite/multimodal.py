@@ -11,28 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from harness.config.diagnostics import Place, Problems, shown
+from harness.config.diagnostics import Place, Problems, quote_value
 from harness.config.templates import Template, TemplateError
 from harness.model import Image, Text
 from harness.model.images import file_size
-from harness.suite.cases.case_index import canonical, hash64
+from harness.suite.cases.case_index import canonical_json, hash64
 from harness.suite.imagefiles import ImageError, ImageFiles
 
 
 @dataclass(frozen=True, slots=True)
-class CaseImage:
+class ImageTemplate:
     """A template that names images; `folder` is that of the file it stands in."""
 
     template: Template
     folder: Path
 
-    def references(self, variables: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, Path]]:
+    def iter_references(self, variables: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, Path]]:
         """Each path or data URI, and the folder a path is relative to. Raises TemplateError."""
         of_case = self.template.is_expression
         value = self.template.value(variables)
         for each in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(each, str) or not each.strip():
-                raise TemplateError(f"an image is named by a path or a data URI, not by {shown(each)}", self.template.place)
+                raise TemplateError(
+                    f"an image is named by a path or a data URI, not by {quote_value(each)}", self.template.place
+                )
             yield each, (folder or self.folder) if of_case else self.folder
 
 
@@ -40,28 +42,28 @@ class CaseImage:
 class MultimodalTemplate:
     """What a turn says and shows, in order; stands where a turn without images has its Template."""
 
-    parts: tuple[Template | CaseImage, ...]
+    parts: tuple[Template | ImageTemplate, ...]
     files: ImageFiles
 
     def content(self, variables: Mapping[str, Any], folder: Path | None) -> tuple[Text | Image, ...]:
         """The parts of a message. Raises TemplateError, and InfrastructureError where a file has changed."""
         found: list[Text | Image] = []
         for part in self.parts:
-            if isinstance(part, CaseImage):
-                found += self._images(part, variables, folder)
+            if isinstance(part, ImageTemplate):
+                found += self._load_images(part, variables, folder)
             elif text := part.render(variables):
                 found.append(Text(text))
         return tuple(found)
 
     @property
-    def pictures(self) -> Sequence[CaseImage]:
+    def images(self) -> Sequence[ImageTemplate]:
         """The parts that are images."""
-        return [part for part in self.parts if isinstance(part, CaseImage)]
+        return [part for part in self.parts if isinstance(part, ImageTemplate)]
 
     @property
     def templates(self) -> Sequence[Template]:
         """Every template of the turn."""
-        return [part.template if isinstance(part, CaseImage) else part for part in self.parts]
+        return [part.template if isinstance(part, ImageTemplate) else part for part in self.parts]
 
     @property
     def variables(self) -> frozenset[str]:
@@ -71,17 +73,19 @@ class MultimodalTemplate:
     @property
     def source(self) -> str:
         """The turn as a Markdown prompt has it."""
-        return "\n".join(f"![]({part.template.source})" if isinstance(part, CaseImage) else part.source for part in self.parts)
+        return "\n".join(
+            f"![]({part.template.source})" if isinstance(part, ImageTemplate) else part.source for part in self.parts
+        )
 
-    def _images(self, picture: CaseImage, variables: Mapping[str, Any], folder: Path | None) -> Iterator[Image]:
-        for reference, base in picture.references(variables, folder):
+    def _load_images(self, picture: ImageTemplate, variables: Mapping[str, Any], folder: Path | None) -> Iterator[Image]:
+        for reference, base in picture.iter_references(variables, folder):
             try:
                 yield self.files.image(reference, base)
             except ImageError as wrong:
                 raise TemplateError(str(wrong), picture.template.place) from None
 
 
-class Seen(NamedTuple):
+class CaseImage(NamedTuple):
     """An image of a case, and where it is named: bytes of its file, pixels of its longer side."""
 
     place: Place
@@ -102,7 +106,7 @@ class _Prompt(Protocol):
     """What is needed of a prompt here."""
 
     @property
-    def illustrated(self) -> tuple[MultimodalTemplate, ...]: ...
+    def multimodal_turns(self) -> tuple[MultimodalTemplate, ...]: ...
     @property
     def later(self) -> Sequence[_Later]: ...
 
@@ -128,13 +132,13 @@ class ImageInventory:
     """
 
     def __init__(self, prompts: Sequence[_Prompt]) -> None:
-        self.heaviest: dict[str, Seen] = {}
-        self.widest: dict[str, Seen] = {}
+        self.heaviest: dict[str, CaseImage] = {}
+        self.widest: dict[str, CaseImage] = {}
         self.most: tuple[int, str, Place] | None = None
-        self._turns = [(prompt.illustrated, _illustrated(prompt.later)) for prompt in prompts]
+        self._turns = [(prompt.multimodal_turns, _multimodal_turns(prompt.later)) for prompt in prompts]
         self._any = any(first or later for first, later in self._turns)
 
-    def may_show(self, case: _Case) -> bool:
+    def may_have_images(self, case: _Case) -> bool:
         """Whether the case may show images at all."""
         return self._any or bool(case.later)
 
@@ -143,40 +147,40 @@ class ImageInventory:
 
         Returns a hash of what the images hold, 0 where there are none.
         """
-        own = None if case.later is None else _illustrated(case.later)
+        own = None if case.later is None else _multimodal_turns(case.later)
         hashes = []
         for first, later in self._turns:
             turns = (*first, *(later if own is None else own))
-            shown = [each for turn in turns for each in self._turn(turn, case, place, problems)]
+            shown = [each for turn in turns for each in self._check_turn(turn, case, place, problems)]
             if len(shown) > (self.most[0] if self.most else 0):
                 self.most = (len(shown), case.id, place)
             hashes.append(shown)
-        return hash64(canonical([case.id, hashes])) if any(hashes) else 0
+        return hash64(canonical_json([case.id, hashes])) if any(hashes) else 0
 
-    def _turn(self, turn: MultimodalTemplate, case: _Case, place: Place, problems: Problems) -> Iterator[str | None]:
+    def _check_turn(self, turn: MultimodalTemplate, case: _Case, place: Place, problems: Problems) -> Iterator[str | None]:
         """The hash of each image."""
-        for picture in turn.pictures:
+        for picture in turn.images:
             if not picture.template.variables <= case.vars.keys():  # said already: the case gives no value for one
                 continue
             stands = place if picture.template.is_expression else picture.template.place
             try:
-                for reference, base in picture.references(case.vars, case.folder):
+                for reference, base in picture.iter_references(case.vars, case.folder):
                     image = turn.files.check(reference, base)
-                    self._note(Seen(stands, case.id, image.media_type, file_size(image), longest_side(image)))
+                    self._note_image(CaseImage(stands, case.id, image.media_type, file_size(image), longest_side(image)))
                     yield image.sha256
             except TemplateError as wrong:
                 problems.add(stands, f"the case `{case.id}`: {wrong.message}")
             except ImageError as wrong:
                 problems.add(stands, f"the case `{case.id}`: {wrong}" if stands is place else str(wrong))
 
-    def _note(self, seen: Seen) -> None:
+    def _note_image(self, seen: CaseImage) -> None:
         for largest, measure in ((self.heaviest, seen.size), (self.widest, seen.side)):
             known = largest.get(seen.media_type)
             if known is None or measure > (known.size if largest is self.heaviest else known.side):
                 largest[seen.media_type] = seen
 
 
-def _illustrated(later: Sequence[_Later]) -> tuple[MultimodalTemplate, ...]:
+def _multimodal_turns(later: Sequence[_Later]) -> tuple[MultimodalTemplate, ...]:
     return tuple(turn.text for turn in later if isinstance(turn.text, MultimodalTemplate))
 
 

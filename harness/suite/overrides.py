@@ -65,6 +65,6 @@ def parse_filter(text: str) -> Filter:
     return Filter(match[1], match[3], match[2] == "!=")  # type: ignore[arg-type] # one of FILTER_KEYS
 
 
-def keeps(filters: tuple[Filter, ...], case: Case) -> bool:
+def matches_filters(filters: tuple[Filter, ...], case: Case) -> bool:
     """Whether the filters on tags and ids let the case through."""
     return all(each.allows(*(case.tags if each.key == "tag" else (case.id,))) for each in filters if each.key in ("tag", "id"))

@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.config import templates
 from harness.config.diagnostics import Problems
 from harness.config.fields import SuiteModel
-from harness.config.sampling import Parameters, of_a_helper
+from harness.config.sampling import Parameters, role_sampling
 from harness.config.templates import Template, TemplateError
 from harness.config.units import Text, Whole
 from harness.config.yaml import Document
@@ -43,34 +43,34 @@ class Persona:
 
     spec: SimulatedUserSpec
     template: Template
-    asked: RoleReference
+    roles: RoleReference
 
     @property
     def needs(self) -> dict[str, str]:
         """The variables every case must give a value, with who uses them."""
         return dict.fromkeys(sorted(self.template.variables - {"expected"}), "the simulated user")
 
-    def user(self, variables: Mapping[str, Any]) -> SimulatedUser:
+    def build_user(self, variables: Mapping[str, Any]) -> SimulatedUser:
         """The user of one case. Raises TemplateError."""
         try:
             persona = self.template.render(variables)
         except TemplateError as error:
             raise TemplateError(f"the simulated user: {error.message}", error.place) from None
         spec = self.spec
-        return SimulatedUser(spec.target, persona, spec.max_turns, spec.stop, self.asked.sampling)
+        return SimulatedUser(spec.target, persona, spec.max_turns, spec.stop, self.roles.sampling)
 
     def plain(self) -> dict[str, Any]:
         """What of it decides what is said, as plain data."""
-        return {**self.spec.model_dump(mode="json"), "sampling": dict(self.asked.sampling)}
+        return {**self.spec.model_dump(mode="json"), "sampling": dict(self.roles.sampling)}
 
 
 def read_persona(spec: SimulatedUserSpec | None, document: Document, problems: Problems) -> Persona | None:
     """The persona of an eval, None where there is none or it cannot be read, which is noted."""
     if spec is None:
         return None
-    place = document.text_place((KEY, "prompt"))
+    place = document.text_place_of((KEY, "prompt"))
     try:
-        template = templates.compile(spec.prompt, place)
+        template = templates.compile_template(spec.prompt, place)
     except TemplateError as unreadable:
         problems.add(unreadable.place, unreadable.message)
         return None
@@ -79,5 +79,5 @@ def read_persona(spec: SimulatedUserSpec | None, document: Document, problems: P
     return Persona(
         spec,
         template,
-        RoleReference(spec.target, of_a_helper(spec.sampling, DEFAULT_SAMPLING), document.place((KEY, "target"))),
+        RoleReference(spec.target, role_sampling(spec.sampling, DEFAULT_SAMPLING), document.place_of((KEY, "target"))),
     )

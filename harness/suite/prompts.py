@@ -14,14 +14,14 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, cast, get_args
 
 from harness.config import templates
-from harness.config.diagnostics import Location, Place, Problems, shown, shown_path
-from harness.config.fields import checked_name
+from harness.config.diagnostics import KeyPath, Place, Problems, display_path, quote_value
+from harness.config.fields import check_name
 from harness.config.templates import Template
 from harness.config.yaml import Document
-from harness.suite.files import Files
-from harness.suite.later import LaterTurns
+from harness.suite.files import WorkspaceFiles
+from harness.suite.later import LaterTurnReader
 from harness.suite.model import Prompt, TurnRole
-from harness.suite.multimodal import CaseImage, MultimodalTemplate
+from harness.suite.multimodal import ImageTemplate, MultimodalTemplate
 from harness.suite.schema import PromptSpec
 
 ROLES: tuple[TurnRole, ...] = get_args(TurnRole)
@@ -50,15 +50,15 @@ class _Turn(NamedTuple):
 class PromptReader:
     """Reads the `prompts:` of one document, whose folder is `base`."""
 
-    def __init__(self, files: Files, base: Path, document: Document, problems: Problems) -> None:
+    def __init__(self, files: WorkspaceFiles, base: Path, document: Document, problems: Problems) -> None:
         self._files = files
         self._base = base
         self._document = document
         self._problems = problems
 
-    def read(self, items: Sequence[str | PromptSpec | None], at: Location) -> tuple[Prompt, ...]:
+    def read(self, items: Sequence[str | PromptSpec | None], at: KeyPath) -> tuple[Prompt, ...]:
         """The prompts of the list at `at`, each with an id of its own; what is wrong is noted."""
-        found = [self._prompt(item, index, (*at, index)) for index, item in enumerate(items) if item is not None]
+        found = [self._read_prompt(item, index, (*at, index)) for index, item in enumerate(items) if item is not None]
         prompts = tuple(prompt for prompt in found if prompt is not None)
         taken: set[str] = set()
         for prompt in prompts:
@@ -67,63 +67,63 @@ class PromptReader:
             taken.add(prompt.id)
         return prompts
 
-    def _prompt(self, item: str | PromptSpec, index: int, at: Location) -> Prompt | None:
-        place = self._document.place(at)
+    def _read_prompt(self, item: str | PromptSpec, index: int, at: KeyPath) -> Prompt | None:
+        place = self._document.place_of(at)
         if isinstance(item, str):
             if "\n" in item or "{{" in item:
                 self._problems.add(place, "a bare text names a file; write the prompt as {user: …}")
                 return None
             item = PromptSpec(file=item)
-        default = self._name_of(item.file, place) if item.file else "prompt" if index == 0 else f"prompt-{index + 1}"
-        turns = tuple(turn for each in self._turns(item, at) if (turn := self._compiled(each)) is not None)
+        default = self._name_from_file(item.file, place) if item.file else "prompt" if index == 0 else f"prompt-{index + 1}"
+        turns = tuple(turn for each in self._read_turns(item, at) if (turn := self._compile_turn(each)) is not None)
         if item.prompt is not None:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
-        later = LaterTurns(self._files, self._base, self._document, self._problems).read(item.turns, (*at, "turns"))
+        later = LaterTurnReader(self._files, self._base, self._document, self._problems).read(item.turns, (*at, "turns"))
         return Prompt(item.id or default, turns, place, later=later or ())
 
-    def _name_of(self, file: str, place: Place) -> str:
+    def _name_from_file(self, file: str, place: Place) -> str:
         try:
-            return checked_name(PurePosixPath(file).stem)
+            return check_name(PurePosixPath(file).stem)
         except ValueError:
-            self._problems.add(place, f"{shown(file)} cannot name a prompt; give it an `id:`")
+            self._problems.add(place, f"{quote_value(file)} cannot name a prompt; give it an `id:`")
             return "prompt"
 
-    def _turns(self, spec: PromptSpec, at: Location) -> Iterator[_Turn]:
+    def _read_turns(self, spec: PromptSpec, at: KeyPath) -> Iterator[_Turn]:
         if spec.file is not None:
-            yield from self._file(spec.file, self._document.place((*at, "file")))
+            yield from self._read_file(spec.file, self._document.place_of((*at, "file")))
         elif spec.prompt is not None:
-            yield _Turn("user", spec.prompt, self._document.text_place((*at, "prompt")))
+            yield _Turn("user", spec.prompt, self._document.text_place_of((*at, "prompt")))
         elif spec.messages is not None:
             for index, message in enumerate(spec.messages):
                 here = (*at, "messages", index)
-                place = self._document.text_place((*here, "content"))
-                yield _Turn(message.role, message.content, place, self._images(message.images, here))
+                place = self._document.text_place_of((*here, "content"))
+                yield _Turn(message.role, message.content, place, self._image_references(message.images, here))
         else:
             for role in ROLES:
                 text: str | None = getattr(spec, role)
                 if text is not None:
-                    images = self._images(spec.images, at) if role == "user" else ()
-                    yield _Turn(role, text, self._document.text_place((*at, role)), images)
+                    images = self._image_references(spec.images, at) if role == "user" else ()
+                    yield _Turn(role, text, self._document.text_place_of((*at, role)), images)
 
-    def _images(self, images: Sequence[str], at: Location) -> tuple[tuple[str, Place], ...]:
-        return tuple((image, self._document.place((*at, "images", index))) for index, image in enumerate(images))
+    def _image_references(self, images: Sequence[str], at: KeyPath) -> tuple[tuple[str, Place], ...]:
+        return tuple((image, self._document.place_of((*at, "images", index))) for index, image in enumerate(images))
 
-    def _file(self, reference: str, place: Place) -> Iterator[_Turn]:
+    def _read_file(self, reference: str, place: Place) -> Iterator[_Turn]:
         if _WORDS.fullmatch(reference):
-            self._problems.add(place, f"{shown(reference)} is no file's name; write a prompt's text as {{user: …}}")
+            self._problems.add(place, f"{quote_value(reference)} is no file's name; write a prompt's text as {{user: …}}")
             return
         path = self._files.file(reference, self._base, place)
         text = None if path is None else self._files.text(path, place)
         if path is not None and text is not None:
-            for turn in turns_of(text, shown_path(path), self._problems):
+            for turn in parse_markdown_turns(text, display_path(path), self._problems):
                 yield turn._replace(folder=path.parent, marked=True)
 
-    def _compiled(self, turn: _Turn) -> tuple[TurnRole, Template | MultimodalTemplate] | None:
+    def _compile_turn(self, turn: _Turn) -> tuple[TurnRole, Template | MultimodalTemplate] | None:
         try:
-            parts = [self._picture(source, place, turn) for source, place in turn.images]
-            for text, place, is_image in _parts(turn, self._problems):
-                parts.append(self._picture(text, place, turn) if is_image else self._template(text, place))
+            parts = [self._compile_image(source, place, turn) for source, place in turn.images]
+            for text, place, is_image in _split_images(turn, self._problems):
+                parts.append(self._compile_image(text, place, turn) if is_image else self._compile_text(text, place))
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
@@ -131,17 +131,17 @@ class PromptReader:
             return turn.role, parts[0]
         return turn.role, MultimodalTemplate(tuple(parts), self._files.images)
 
-    def _picture(self, source: str, place: Place, turn: _Turn) -> Template | CaseImage:
-        return CaseImage(self._template(source, place), turn.folder or self._base)
+    def _compile_image(self, source: str, place: Place, turn: _Turn) -> Template | ImageTemplate:
+        return ImageTemplate(self._compile_text(source, place), turn.folder or self._base)
 
-    def _template(self, text: str, place: Place) -> Template:
-        template = templates.compile(text, place)
+    def _compile_text(self, text: str, place: Place) -> Template:
+        template = templates.compile_template(text, place)
         if "expected" in template.variables | template.optional:
             self._problems.add(place, "a prompt cannot use `expected`: the model would see the answer; remove it")
         return template
 
 
-def _parts(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place, bool]]:
+def _split_images(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place, bool]]:
     """The turn's text in pieces: (text, place, whether it names an image). Blank lines around an image are layout."""
     lines = turn.text.splitlines(keepends=True)
     images = list(_image_lines(lines, turn.place, problems)) if turn.marked else []
@@ -153,31 +153,31 @@ def _parts(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place, bool]]
         filled = [each for each in range(begin, index) if lines[each].strip()]
         if filled:
             text = "".join(lines[filled[0] : filled[-1] + 1]).removesuffix("\n").removesuffix("\r")
-            yield text, _line(turn.place, filled[0]), False
+            yield text, _line_place(turn.place, filled[0]), False
         if source is not None:
-            yield source, _line(turn.place, index), True
+            yield source, _line_place(turn.place, index), True
         begin = index + 1
 
 
 def _image_lines(lines: Sequence[str], place: Place, problems: Problems) -> Iterator[tuple[int, str]]:
     """(index, what it names) of each line that is an image."""
-    for index, line in _unfenced(lines):
+    for index, line in _unfenced_lines(lines):
         match = _IMAGE.fullmatch(line)
         if match is None:
             continue
         if match["alternative"]:
             problems.add(
-                _line(place, index),
+                _line_place(place, index),
                 f"the text in `![{match['alternative']}]` would not be sent; leave it empty, or put the line in a fenced block",
             )
         yield index, match["source"].strip()
 
 
-def _line(place: Place, index: int) -> Place:
+def _line_place(place: Place, index: int) -> Place:
     return Place(place.path, None if place.line is None else place.line + index, 1)
 
 
-def _unfenced(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
+def _unfenced_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
     """(index, line) of each line that is in no fenced block."""
     fence = None
     for index, line in enumerate(lines):
@@ -187,23 +187,23 @@ def _unfenced(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
             yield index, line
 
 
-def turns_of(text: str, path: str, problems: Problems) -> Iterator[_Turn]:
+def parse_markdown_turns(text: str, path: str, problems: Problems) -> Iterator[_Turn]:
     """The turns of a Markdown prompt; without any heading, the whole text is the user's."""
     lines = text.splitlines(keepends=True)
-    headings = list(_headings(lines, path, problems))
+    headings = list(_find_headings(lines, path, problems))
     if not headings:
-        yield from _turn("user", lines, 0, path, problems)
+        yield from _parse_turn("user", lines, 0, path, problems)
         return
     if "".join(lines[: headings[0][0]]).strip():
         problems.add(Place(path, 1), "text before the first heading belongs to no turn; begin with `# system` or `# user`")
     ends = [index for index, _ in headings[1:]] + [len(lines)]
     for (index, role), end in zip(headings, ends, strict=True):
-        yield from _turn(role, lines[index + 1 : end], index + 1, path, problems)
+        yield from _parse_turn(role, lines[index + 1 : end], index + 1, path, problems)
 
 
-def _headings(lines: Sequence[str], path: str, problems: Problems) -> Iterator[tuple[int, TurnRole]]:
+def _find_headings(lines: Sequence[str], path: str, problems: Problems) -> Iterator[tuple[int, TurnRole]]:
     """(index of the line, role) of each line that opens a turn."""
-    for index, line in _unfenced(lines):
+    for index, line in _unfenced_lines(lines):
         match = _HEADING.fullmatch(line)
         if match and match[1] in ROLES:
             yield index, cast("TurnRole", match[1])
@@ -211,7 +211,7 @@ def _headings(lines: Sequence[str], path: str, problems: Problems) -> Iterator[t
             problems.add(Place(path, index + 1), f"`# {match[1]}` opens no turn; write `# system`, `# user` or `# assistant`")
 
 
-def _turn(role: TurnRole, lines: Sequence[str], before: int, path: str, problems: Problems) -> Iterator[_Turn]:
+def _parse_turn(role: TurnRole, lines: Sequence[str], before: int, path: str, problems: Problems) -> Iterator[_Turn]:
     """The turn in `lines`, which have `before` lines above them in the file."""
     filled = [index for index, line in enumerate(lines) if line.strip()]
     if not filled:

@@ -36,7 +36,7 @@ class TimeoutSpec(SuiteModel):
         """The mapping, or the bare duration."""
         return {"anyOf": [DURATION_SCHEMA, handler(schema)]}
 
-    def over(self, base: Timeouts) -> Timeouts:
+    def with_defaults(self, base: Timeouts) -> Timeouts:
         """`base`, with what is given here in its place; in seconds."""
         given = self.model_dump(exclude_none=True)
         return Timeouts(**{name: given.get(name, getattr(base, name)) for name in type(self).model_fields})
@@ -47,7 +47,7 @@ class _Complete:
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
-            lambda spec: spec.over(Timeouts()),
+            lambda spec: spec.with_defaults(Timeouts()),
             handler.generate_schema(TimeoutSpec),
             serialization=core_schema.plain_serializer_function_ser_schema(asdict),
         )

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from harness.config.fields import MAPPING, SCALAR, Names, OneOrMore, SuiteModel, by_shape
+from harness.config.fields import MAPPING, SCALAR, Name, OneOrMore, SuiteModel, shape_tag
 from harness.config.sampling import Parameters, Sweep
 from harness.config.units import Flag, Share, Text, Whole
 from harness.suite.persona import SimulatedUserSpec
@@ -23,7 +23,7 @@ from harness.suite.tool_language import Tools, Turns
 _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def _suite_name(value: Any) -> Any:
+def _check_suite_name(value: Any) -> Any:
     if isinstance(value, str) and not _SUITE_NAME.fullmatch(value):
         raise ValueError(f"names folders, so it may hold only letters, digits, `.`, `_` and `-`, not {value!r}")
     return value
@@ -43,9 +43,9 @@ class TurnSpec(SuiteModel):
 class PromptSpec(SuiteModel):
     """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be completed."""
 
-    mistaken: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
+    misplaced_keys: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
 
-    id: Names | None = Field(None, description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …")
+    id: Name | None = Field(None, description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …")
     system: Text | None = Field(None, description="The system message; a template.")
     user: Text | None = Field(None, description="The user's message; a template.")
     assistant: Text | None = Field(None, description="The start of the answer, which the model continues; a template.")
@@ -81,12 +81,12 @@ class PromptSpec(SuiteModel):
 class CaseSpec(SuiteModel):
     """One question's variables and what is expected of the answer."""
 
-    elsewhere: ClassVar[str] = "a variable of the prompts goes under `vars:`"
+    unknown_key_hint: ClassVar[str] = "a variable of the prompts goes under `vars:`"
 
-    id: Names | None = Field(None, description="Names the case in results; default: derived from its variables.")
+    id: Name | None = Field(None, description="Names the case in results; default: derived from its variables.")
     vars: dict[str, Any] = Field(default_factory=dict, description="The variables its prompts are filled in from.")
     expected: Any = Field(None, description="What the answer should be; only graders see it.")
-    tags: list[Names] = Field(default_factory=list, description="Labels to filter and slice by.")
+    tags: list[Name] = Field(default_factory=list, description="Labels to filter and slice by.")
     metadata: dict[str, Any] = Field(
         default_factory=dict, description="Anything worth keeping with the case; nothing reads it."
     )
@@ -127,9 +127,9 @@ def _format_type(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
-PromptItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(by_shape)]
-CaseItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(by_shape)]
-TargetItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(by_shape)]
+PromptItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(shape_tag)]
+CaseItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(shape_tag)]
+TargetItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(shape_tag)]
 Prompts = Annotated[list[PromptItem], Field(min_length=1), OneOrMore]
 CaseItems = Annotated[list[CaseItem], Field(min_length=1), OneOrMore]
 Graders = Annotated[list[Any], OneOrMore]
@@ -160,17 +160,19 @@ class EvalFile(SuiteModel):
 class SuiteFile(SuiteModel):
     """A suite: evals × targets × sampling sweep × repeats, run limits and gates."""
 
-    refused: ClassVar[Mapping[str, str]] = {
+    unsupported_keys: ClassVar[Mapping[str, str]] = {
         "load": "remove it, and bound the run with `run: {concurrency: …, rpm: …}`",
         "slo": "remove it, and bound latency with gates such as `latency.p95 <= 2s`",
         "baseline": "remove it, and compare runs with `harness report RUN RUN`",
     }
-    mistaken: ClassVar[Mapping[str, str]] = {
+    misplaced_keys: ClassVar[Mapping[str, str]] = {
         "judge": "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`",
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
     }
 
-    suite: Annotated[Text, BeforeValidator(_suite_name)] = Field(description="The suite's name; its runs are kept under it.")
+    suite: Annotated[Text, BeforeValidator(_check_suite_name)] = Field(
+        description="The suite's name; its runs are kept under it."
+    )
     description: Text = Field("", description="What the suite is for, for people.")
     prompts: Prompts | None = Field(None, description="The prompts of an inline eval; beside `evals:`, they replace theirs.")
     cases: CaseItems | None = Field(None, description="The cases of an inline eval: inline, or .jsonl, .csv and .yaml files.")

@@ -35,7 +35,7 @@ class Signature(NamedTuple):
     parameters: dict[str, Any]
 
 
-def functions_in(text: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+def parse_functions(text: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
     """The functions a file defines at its top, by name. Raises SignatureError where it is no Python."""
     try:
         tree = ast.parse(text)
@@ -46,7 +46,7 @@ def functions_in(text: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
-def signature(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
+def describe_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
     """Its description and a schema of its parameters. Raises SignatureError for those that have none."""
     given = function.args
     if given.posonlyargs or given.vararg or given.kwarg:
@@ -54,37 +54,37 @@ def signature(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
             f"the function `{function.name}` takes parameters that cannot be given by name (`/`, `*args`, `**kwargs`)",
             function.lineno,
         )
-    description, described = _documented(ast.get_docstring(function) or "")
+    description, described = _parse_docstring(ast.get_docstring(function) or "")
     parameters = [*given.args, *given.kwonlyargs]
     optional = {each.arg for each in given.args[len(given.args) - len(given.defaults) :]}
     optional |= {each.arg for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None}
-    properties = {each.arg: _property(each, described.get(each.arg)) for each in parameters}
+    properties = {each.arg: _parameter_schema(each, described.get(each.arg)) for each in parameters}
     required = [each.arg for each in parameters if each.arg not in optional]
     return Signature(
         description, {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     )
 
 
-def _property(parameter: ast.arg, description: str | None) -> dict[str, Any]:
-    schema = {} if parameter.annotation is None else _schema(parameter.annotation)
+def _parameter_schema(parameter: ast.arg, description: str | None) -> dict[str, Any]:
+    schema = {} if parameter.annotation is None else _hint_schema(parameter.annotation)
     return schema | {"description": description} if description else schema
 
 
-def _schema(hint: ast.expr) -> dict[str, Any]:
+def _hint_schema(hint: ast.expr) -> dict[str, Any]:
     """The schema of one type hint. Raises SignatureError where it has none."""
     match hint:
         case ast.Constant(value=None):
             return {"type": "null"}
         case ast.Constant(value=str(text)):
-            return _schema(ast.parse(text, mode="eval").body)
+            return _hint_schema(ast.parse(text, mode="eval").body)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _either(_schema(left), _schema(right))
+            return _union_schema(_hint_schema(left), _hint_schema(right))
         case ast.Subscript(value=base, slice=inside):
-            return _generic(_name(base), inside, hint)
-    return _named(_name(hint), hint)
+            return _generic_type_schema(_last_name(base), inside, hint)
+    return _named_type_schema(_last_name(hint), hint)
 
 
-def _named(name: str, hint: ast.expr) -> dict[str, Any]:
+def _named_type_schema(name: str, hint: ast.expr) -> dict[str, Any]:
     if name in _PLAIN:
         return {"type": _PLAIN[name]}
     if name in _LISTS:
@@ -96,38 +96,38 @@ def _named(name: str, hint: ast.expr) -> dict[str, Any]:
     raise SignatureError(f"the type `{ast.unparse(hint)}` has no JSON Schema here; write the tool's `parameters:`", hint.lineno)
 
 
-def _generic(name: str, inside: ast.expr, hint: ast.expr) -> dict[str, Any]:
+def _generic_type_schema(name: str, inside: ast.expr, hint: ast.expr) -> dict[str, Any]:
     items = list(inside.elts) if isinstance(inside, ast.Tuple) else [inside]
     makers: Mapping[str, Callable[[], dict[str, Any]]] = {
         "Literal": lambda: {"enum": [ast.literal_eval(item) for item in items]},
-        "Optional": lambda: _either(_schema(items[0]), {"type": "null"}),
-        "Union": lambda: {"anyOf": [_schema(item) for item in items]},
-        "Annotated": lambda: _annotated(items),
-        **dict.fromkeys(_LISTS, lambda: {"type": "array", "items": _schema(items[0])}),
-        **dict.fromkeys(_MAPPINGS, lambda: {"type": "object", "additionalProperties": _schema(items[-1])}),
+        "Optional": lambda: _union_schema(_hint_schema(items[0]), {"type": "null"}),
+        "Union": lambda: {"anyOf": [_hint_schema(item) for item in items]},
+        "Annotated": lambda: _annotated_schema(items),
+        **dict.fromkeys(_LISTS, lambda: {"type": "array", "items": _hint_schema(items[0])}),
+        **dict.fromkeys(_MAPPINGS, lambda: {"type": "object", "additionalProperties": _hint_schema(items[-1])}),
     }
-    return makers[name]() if name in makers else _named("", hint)
+    return makers[name]() if name in makers else _named_type_schema("", hint)
 
 
-def _annotated(items: list[ast.expr]) -> dict[str, Any]:
+def _annotated_schema(items: list[ast.expr]) -> dict[str, Any]:
     """`Annotated[int, "how many"]`: the text describes the parameter."""
     texts = [item.value for item in items[1:] if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    return _schema(items[0]) | ({"description": texts[0]} if texts else {})
+    return _hint_schema(items[0]) | ({"description": texts[0]} if texts else {})
 
 
-def _either(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+def _union_schema(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
     kinds = [left.get("type"), right.get("type")]
     if left.keys() == right.keys() == {"type"} and all(isinstance(kind, str) for kind in kinds):
         return {"type": kinds}
     return {"anyOf": [*left.get("anyOf", [left]), *right.get("anyOf", [right])]}
 
 
-def _name(hint: ast.expr) -> str:
+def _last_name(hint: ast.expr) -> str:
     """The last part of a dotted name."""
     return hint.attr if isinstance(hint, ast.Attribute) else hint.id if isinstance(hint, ast.Name) else ""
 
 
-def _documented(docstring: str) -> tuple[str, dict[str, str]]:
+def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
     """A docstring's description, and what it says of each parameter (an `Args:` section, or `:param name:` lines)."""
     description: list[str] = []
     parameters: dict[str, str] = {}

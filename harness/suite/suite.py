@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
-from harness.config.diagnostics import Place, shown_path
+from harness.config.diagnostics import Place, display_path
 from harness.model import ResponseFormat
 from harness.suite import fingerprint
 from harness.suite.cases.case_index import Cases
@@ -23,7 +23,7 @@ from harness.suite.toolset import Toolset
 
 
 class Eval(BaseModel):
-    """Prompts × cases × graders: what is asked and what good is; `album` is of the images in it, where there are any."""
+    """Prompts × cases × graders: what is asked, and how answers are judged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -33,20 +33,20 @@ class Eval(BaseModel):
     cases: InstanceOf[Cases]
     graders: tuple[GraderSpec, ...] = ()
     response_format: InstanceOf[ResponseFormat] | None = None
-    album: InstanceOf[ImageInventory] | None = None
+    image_inventory: InstanceOf[ImageInventory] | None = None
     format_place: InstanceOf[Place] | None = None
     toolset: InstanceOf[Toolset] | None = None
     persona: InstanceOf[Persona] | None = None
-    longest: InstanceOf[Longest] = Field(default_factory=Longest)
+    longest_case: InstanceOf[Longest] = Field(default_factory=Longest)
 
 
 class Suite(BaseModel):
     """What to run: evals × targets × settings × repeats, how, and what must hold afterwards.
 
-    `asked` is whom graders and simulated users ask, and how; `helpers` are those targets, whether or not they are among
+    `roles` is whom graders and simulated users ask, and how; `role_targets` are those targets, whether or not they are among
     `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out.
     `sampling` holds for every request, under the sweep's; `sampled` are those of cases alone, and `places` where parameters
-    (and `budget`, and targets, as `target NAME`) are written. `abilities`
+    (and `budget`, and targets, as `target NAME`) are written. `capability_overrides`
     are the entries of the user's own capability table. `workspace` is the folder that nothing in the suite may lead out of.
     """
 
@@ -58,8 +58,8 @@ class Suite(BaseModel):
     workspace: Path
     evals: tuple[Eval, ...]
     targets: tuple[TargetSpec, ...]
-    asked: tuple[InstanceOf[RoleReference], ...] = ()
-    helpers: tuple[TargetSpec, ...] = ()
+    roles: tuple[InstanceOf[RoleReference], ...] = ()
+    role_targets: tuple[TargetSpec, ...] = ()
     sampling: dict[str, Any] = {}
     sampled: tuple[InstanceOf[CaseSampling], ...] = ()
     places: dict[str, InstanceOf[Place]] = {}
@@ -70,22 +70,24 @@ class Suite(BaseModel):
     gates: tuple[GateSpec, ...] = ()
     strict: bool = False
     mode_place: InstanceOf[Place] | None = None
-    abilities: tuple[dict[str, Any], ...] = ()
+    capability_overrides: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def merged(self, target: Mapping[str, Any], case: Mapping[str, Any] | None, setting: Mapping[str, Any]) -> dict[str, Any]:
+    def merge_sampling(
+        self, target: Mapping[str, Any], case: Mapping[str, Any] | None, setting: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Sampling parameters in force: the target's own, then the suite's, a case's, and last the sweep's (it is compared)."""
         return {**target, **self.sampling, **(case or {}), **setting}
 
     def place_of(self, target: str) -> Place:
         """Where the target of this name is written, else who asks for it."""
-        asking = (each.place for each in self.asked if each.target == target)
-        return self.places.get(f"target {target}") or next(asking, Place(shown_path(self.path)))
+        asking = (each.place for each in self.roles if each.target == target)
+        return self.places.get(f"target {target}") or next(asking, Place(display_path(self.path)))
 
-    def resolved(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """The suite as plain data, for the manifest: everything but the cases' bodies."""
-        return fingerprint.resolved(self)
+        return fingerprint.describe_suite(self)
 
     def fingerprint(self) -> dict[str, Any]:
         """What resuming compares, axis by axis, as plain data."""
-        return fingerprint.fingerprint(self)
+        return fingerprint.fingerprint_suite(self)

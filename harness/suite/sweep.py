@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
-from harness.config.diagnostics import Location, shown
+from harness.config.diagnostics import KeyPath, quote_value
 from harness.config.sampling import Sweep
 
 MAX_SETTINGS = 100_000
 
 Setting = dict[str, Any]
-Report = Callable[[Location, str], None]
+Report = Callable[[KeyPath, str], None]
 """Takes what is wrong with the part of the sweep at a location."""
 
 
@@ -23,63 +23,63 @@ class Settings(NamedTuple):
     excluded: int
 
 
-def expand(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Settings:
+def expand_sweep(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Settings:
     """The settings of `sweep`; parameters in `fixed` (the command line's) leave it. What is wrong goes to `report`."""
-    axes = [*_grid(sweep, fixed, report), *_zipped(sweep, fixed, report)]
+    axes = [*_grid_axes(sweep, fixed, report), *_zipped_axes(sweep, fixed, report)]
     size = 1
     for axis in axes:
         size *= len(axis)
     if size > MAX_SETTINGS:
         report((), f"has {size:,} settings; {MAX_SETTINGS:,} are the most there can be, so sweep in parts")
         return Settings(({},), 0)
-    points = [_merged(choice) for choice in product(*axes)] if axes else []
-    kept = [point for point in points if not _excluded({**point, **fixed}, sweep)]
+    points = [_merge_settings(choice) for choice in product(*axes)] if axes else []
+    kept = [point for point in points if not _is_excluded({**point, **fixed}, sweep)]
     _check_excludes(sweep, fixed, points, report)
-    settings = (*kept, *_included(sweep, fixed, kept, report))
+    settings = (*kept, *_included_settings(sweep, fixed, kept, report))
     if not settings and (points or sweep.include):
         report((), "is excluded whole; leave at least one setting")
     return Settings(settings or ({},), len(points) - len(kept))
 
 
-def _grid(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Iterator[list[Setting]]:
-    for name, values in sweep.values().items():
+def _grid_axes(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Iterator[list[Setting]]:
+    for name, values in sweep.axis_values().items():
         _check_values(name, values, (name,), report)
         if name not in fixed:
             yield [{name: value} for value in values]
 
 
-def _zipped(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Iterator[list[Setting]]:
-    axes = sweep.zip.values() if sweep.zip else {}
+def _zipped_axes(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Iterator[list[Setting]]:
+    axes = sweep.zip.axis_values() if sweep.zip else {}
     lengths = {name: len(values) for name, values in axes.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         report(("zip",), f"`zip` needs lists of one length: {listed}")
         return
     for name in axes:
-        if name in sweep.values():
+        if name in sweep.axis_values():
             report(("zip", name), f"`{name}` is swept twice; keep it in `zip` or beside it")
     free = {name: values for name, values in axes.items() if name not in fixed}
     points = [dict(zip(free, choice, strict=True)) for choice in zip(*free.values(), strict=True)]
-    distinct = _distinct(points)
+    distinct = _drop_duplicates(points)
     if len(free) == len(axes) and len(distinct) < len(points):
         report(("zip",), "`zip` gives one setting twice; keep one of them")
     if distinct:
         yield distinct
 
 
-def _check_values(name: str, values: list[Any], location: Location, report: Report) -> None:
+def _check_values(name: str, values: list[Any], location: KeyPath, report: Report) -> None:
     if not values:
         report(location, f"`{name}` has no values; give at least one, or leave it out")
     for index, value in enumerate(values):
         if value in values[:index]:
-            report((*location, index), f"`{name}` has {shown(value)} twice; keep one")
+            report((*location, index), f"`{name}` has {quote_value(value)} twice; keep one")
 
 
-def _excluded(point: Setting, sweep: Sweep) -> bool:
-    return any(_matches(point, pattern) for pattern in sweep.exclude)
+def _is_excluded(point: Setting, sweep: Sweep) -> bool:
+    return any(_matches_pattern(point, pattern) for pattern in sweep.exclude)
 
 
-def _matches(point: Setting, pattern: Mapping[str, Any]) -> bool:
+def _matches_pattern(point: Setting, pattern: Mapping[str, Any]) -> bool:
     return all(name in point and point[name] == value for name, value in pattern.items())
 
 
@@ -87,26 +87,26 @@ def _check_excludes(sweep: Sweep, fixed: Mapping[str, Any], points: list[Setting
     for index, pattern in enumerate(sweep.exclude):
         if not pattern:
             report(("exclude", index), "excludes everything; name the values to exclude")
-        elif fixed.keys().isdisjoint(pattern) and not any(_matches(point, pattern) for point in points):
-            report(("exclude", index), f"excludes nothing: no setting has {shown(pattern)}; correct or remove it")
+        elif fixed.keys().isdisjoint(pattern) and not any(_matches_pattern(point, pattern) for point in points):
+            report(("exclude", index), f"excludes nothing: no setting has {quote_value(pattern)}; correct or remove it")
 
 
-def _included(sweep: Sweep, fixed: Mapping[str, Any], kept: list[Setting], report: Report) -> list[Setting]:
+def _included_settings(sweep: Sweep, fixed: Mapping[str, Any], kept: list[Setting], report: Report) -> list[Setting]:
     added: list[Setting] = []
     for index, entry in enumerate(sweep.include):
         point = {name: value for name, value in entry.items() if name not in fixed}
         if point not in kept and point not in added:
             added.append(point)
         elif len(point) == len(entry):
-            report(("include", index), f"includes {shown(point)}, which is a setting already; remove it")
+            report(("include", index), f"includes {quote_value(point)}, which is a setting already; remove it")
     return added
 
 
-def _merged(parts: tuple[Setting, ...]) -> Setting:
+def _merge_settings(parts: tuple[Setting, ...]) -> Setting:
     return {name: value for part in parts for name, value in part.items()}
 
 
-def _distinct(points: list[Setting]) -> list[Setting]:
+def _drop_duplicates(points: list[Setting]) -> list[Setting]:
     distinct: list[Setting] = []
     for point in points:
         if point not in distinct:

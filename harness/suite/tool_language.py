@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from harness.config.fields import MAPPING, SCALAR, OneOrMore, SuiteModel, by_shape
+from harness.config.fields import MAPPING, SCALAR, OneOrMore, SuiteModel, shape_tag
 from harness.config.units import Duration, Flag, Text
 
 OUTCOMES = ("function", "returns", "raises")
@@ -53,7 +53,7 @@ class LaterTurnSpec(SuiteModel):
     graders: Annotated[list[Any], OneOrMore] = Field(default_factory=list, description="What judges the answer to this turn.")
 
 
-ToolItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[ToolSpec, Tag(MAPPING)], Discriminator(by_shape)]
+ToolItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[ToolSpec, Tag(MAPPING)], Discriminator(shape_tag)]
 Tools = Annotated[list[ToolItem], Field(min_length=1), OneOrMore]
-TurnItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[LaterTurnSpec, Tag(MAPPING)], Discriminator(by_shape)]
+TurnItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[LaterTurnSpec, Tag(MAPPING)], Discriminator(shape_tag)]
 Turns = Annotated[list[TurnItem], Field(min_length=1), OneOrMore]

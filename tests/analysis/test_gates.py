@@ -12,11 +12,11 @@ from harness.analysis.report_data import GateResult, Report
 from harness.analysis.summarize import compare
 from harness.errors import ExitCode
 from harness.model import Attempt, Manifest, Record
-from harness.suite.gate_syntax import GateSpec, parse
+from harness.suite.gate_syntax import GateSpec, parse_gate
 
 
 def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Report, Manifest]:
-    manifest = build.manifest(planned=len(records), gates=[parse(text).model_dump(mode="json") for text in texts], **facts)
+    manifest = build.manifest(planned=len(records), gates=[parse_gate(text).model_dump(mode="json") for text in texts], **facts)
     return compare(frames([(manifest, records)]), [manifest]), manifest
 
 
@@ -177,7 +177,7 @@ def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(b
 
 
 def test_each_run_is_judged_by_its_own_gates(build: ModuleType) -> None:
-    gate = [parse("pass_rate >= 1").model_dump(mode="json")]
+    gate = [parse_gate("pass_rate >= 1").model_dump(mode="json")]
     manifests = [build.manifest("old", gates=gate), build.manifest("new", gates=gate)]
     found = compare(frames([(m, [build.record(passed=m.id == "new")]) for m in manifests]), manifests)
     assert [(gate.run, gate.verdict) for gate in found.gates] == [("old", "fail"), ("new", "pass")]

@@ -131,7 +131,7 @@ def question(url: str, *, stream: bool) -> Call:
     """A Call the server answers."""
     target = Target("mock", "openai", "mock", url, url, limits=Limits(concurrency=CONCURRENCY))
     request = Request(messages=(Message("user", "What is the number? #00000042"),), stream=stream)
-    return Call(target, request, registry.load("providers", "openai").encode(target, request), key="0123456789abcdef")
+    return Call(target, request, registry.load_plugin("providers", "openai").encode(target, request), key="0123456789abcdef")
 
 
 # ── The table ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,35 +7,35 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.diagnostics import Place
-from harness.config.templates import TemplateError, Verbatim, compile, render_arguments
+from harness.config.templates import TemplateError, Verbatim, compile_template, render_arguments
 
 
 def test_variables_are_filled_in_and_the_trailing_newline_stays() -> None:
-    assert compile("Hello {{ name }}!\n").render({"name": "Ann"}) == "Hello Ann!\n"
+    assert compile_template("Hello {{ name }}!\n").render({"name": "Ann"}) == "Hello Ann!\n"
 
 
 def test_plain_text_is_itself() -> None:
-    assert compile("{ no template } % #").render({}) == "{ no template } % #"
+    assert compile_template("{ no template } % #").render({}) == "{ no template } % #"
 
 
 def test_if_for_and_filters_work() -> None:
-    template = compile("{% for x in items if x > 1 %}{{ loop.index }}:{{ x }} {% endfor %}{{ name | upper }}")
+    template = compile_template("{% for x in items if x > 1 %}{{ loop.index }}:{{ x }} {% endfor %}{{ name | upper }}")
     assert template.render({"items": [1, 2, 3], "name": "ann"}) == "1:2 2:3 ANN"
 
 
 def test_tojson_writes_json_a_model_can_read() -> None:
-    assert compile("{{ order | tojson }}").render({"order": {"name": "Bär & <Söhne>"}}) == '{"name": "Bär & <Söhne>"}'
+    assert compile_template("{{ order | tojson }}").render({"order": {"name": "Bär & <Söhne>"}}) == '{"name": "Bär & <Söhne>"}'
 
 
 @given(st.text())
 def test_data_is_never_read_as_a_template(text: str) -> None:
-    assert compile("{{ x }}").render({"x": text}) == text
-    assert compile("{{ x }}|{{ y | default('') }}").render({"x": text, "y": text}) == f"{text}|{text}"
+    assert compile_template("{{ x }}").render({"x": text}) == text
+    assert compile_template("{{ x }}|{{ y | default('') }}").render({"x": text, "y": text}) == f"{text}|{text}"
 
 
 @pytest.mark.parametrize("hostile", ["{{ 7 * 7 }}", "{0.__class__}", "{% for x in y %}", "{# #}", "%s"])
 def test_template_syntax_in_data_stays_text(hostile: str) -> None:
-    assert compile("{{ answer }}").render({"answer": hostile}) == hostile
+    assert compile_template("{{ answer }}").render({"answer": hostile}) == hostile
     assert render_arguments({"value": "{{ expected }}"}, {}, hostile) == {"value": hostile}
 
 
@@ -55,7 +55,7 @@ def test_arguments_are_filled_in_at_any_depth_but_not_in_what_came_from_a_file()
 
 
 def test_a_template_knows_its_variables_and_which_may_be_missing() -> None:
-    template = compile(
+    template = compile_template(
         "{{ a }} {% if b is defined %}{{ b }}{% endif %} {{ c | default('x') }} {% for d in a %}{{ d }}{% endfor %}"
     )
     assert template.variables == {"a"}
@@ -64,7 +64,7 @@ def test_a_template_knows_its_variables_and_which_may_be_missing() -> None:
 
 
 def test_an_undefined_variable_is_a_sentence_with_its_line() -> None:
-    template = compile("one\ntwo {{ tickt }}\n", Place("prompt.md", 10))
+    template = compile_template("one\ntwo {{ tickt }}\n", Place("prompt.md", 10))
     with pytest.raises(TemplateError) as caught:
         template.render({"ticket": "x"})
     assert str(caught.value) == "prompt.md:11: in the template: 'tickt' is undefined; the variables are `ticket`"
@@ -72,16 +72,16 @@ def test_an_undefined_variable_is_a_sentence_with_its_line() -> None:
 
 def test_an_undefined_attribute_is_a_sentence_too() -> None:
     with pytest.raises(TemplateError, match=r"p\.md:2: in the template: .*has no attribute 'zip'"):
-        compile("\n{{ user.zip }}", Place("p.md", 1)).render({"user": {}})
+        compile_template("\n{{ user.zip }}", Place("p.md", 1)).render({"user": {}})
     with pytest.raises(TemplateError, match="'nothing' is undefined"):
-        compile("{{ nothing }}").value({})
+        compile_template("{{ nothing }}").value({})
 
 
 def test_a_syntax_error_is_told_where_it_stands() -> None:
     with pytest.raises(TemplateError, match=r"^p\.md:6: in the template: Expected an expression"):
-        compile("one\n{% for x in %}", Place("p.md", 5))
+        compile_template("one\n{% for x in %}", Place("p.md", 5))
     with pytest.raises(TemplateError, match="No filter named 'uper'"):
-        compile("{{ x | uper }}")
+        compile_template("{{ x | uper }}")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_syntax_error_is_told_where_it_stands() -> None:
 )
 def test_what_leads_out_of_plain_data_is_refused(text: str) -> None:
     with pytest.raises(TemplateError):
-        compile(text).render({"x": ["data"]})
+        compile_template(text).render({"x": ["data"]})
 
 
 BOMBS = [
@@ -142,28 +142,28 @@ BOMBS = [
 @pytest.mark.parametrize("text", BOMBS, ids=range(len(BOMBS)))
 def test_a_bomb_is_refused_before_it_goes_off(text: str) -> None:
     with pytest.raises(TemplateError):
-        compile(text).render({"x": list(range(200)), "big": "x" * 1_000_000})
+        compile_template(text).render({"x": list(range(200)), "big": "x" * 1_000_000})
 
 
 def test_a_bomb_in_an_expression_that_passes_its_value_is_refused_too() -> None:
     with pytest.raises(TemplateError, match="more work than a template may"):
-        compile("{{ 'x' * 10**9 }}").value({})
+        compile_template("{{ 'x' * 10**9 }}").value({})
 
 
 def test_nesting_without_end_is_refused() -> None:
     with pytest.raises(TemplateError, match="nested too deeply"):
-        compile("{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}")
+        compile_template("{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}")
 
 
 def test_honest_work_fits_the_budget() -> None:
     document = "word " * 100_000
-    assert len(compile("{{ document }}\n{{ document | upper }}").render({"document": document})) == 1_000_001
+    assert len(compile_template("{{ document }}\n{{ document | upper }}").render({"document": document})) == 1_000_001
     rows = [{"n": n} for n in range(5_000)]
-    assert compile("{% for row in rows %}{{ row.n }},{% endfor %}").render({"rows": rows}).startswith("0,1,2,")
-    assert compile("{{ names | map('upper') | join(', ') }}").render({"names": ["a", "b"]}) == "A, B"
+    assert compile_template("{% for row in rows %}{{ row.n }},{% endfor %}").render({"rows": rows}).startswith("0,1,2,")
+    assert compile_template("{{ names | map('upper') | join(', ') }}").render({"names": ["a", "b"]}) == "A, B"
 
 
 def test_each_render_has_an_account_of_its_own() -> None:
-    template = compile("{{ x | upper }}")
+    template = compile_template("{{ x | upper }}")
     for _ in range(50):
         assert len(template.render({"x": "y" * 1_000_000})) == 1_000_000

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.diagnostics import Place, Problems
-from harness.config.yaml import MAX_BYTES, Document, parse
+from harness.config.yaml import MAX_BYTES, Document, parse_yaml
 
 
 def read(text: str) -> Any:
     problems = Problems()
-    document = parse(text, "a.yaml", problems)
+    document = parse_yaml(text, "a.yaml", problems)
     problems.raise_any()
     assert document is not None
     return document.value
@@ -21,12 +21,12 @@ def read(text: str) -> Any:
 
 def refused(text: str) -> list[str]:
     problems = Problems()
-    parse(text, "a.yaml", problems)
+    parse_yaml(text, "a.yaml", problems)
     return [f"{each.line}:{each.column}: {each.message}" for each in problems._found]
 
 
 def document_of(text: str) -> Document:
-    document = parse(text, "a.yaml", Problems())
+    document = parse_yaml(text, "a.yaml", Problems())
     assert document is not None
     return document
 
@@ -81,15 +81,15 @@ def test_json_is_yaml(value: Any) -> None:
 
 def test_every_value_and_key_knows_its_line_and_column() -> None:
     document = document_of("a: 1\nlist:\n  - x\n  - {b: [2, 3]}\n")
-    assert document.place(("list",), key=True) == Place("a.yaml", 2, 1)
-    assert document.place(("list", 1, "b", 1)) == Place("a.yaml", 4, 13)
-    assert document.place(("list", 1, "b", 9)) == Place("a.yaml", 4, 9), "what is not there stands where its parent does"
+    assert document.place_of(("list",), key=True) == Place("a.yaml", 2, 1)
+    assert document.place_of(("list", 1, "b", 1)) == Place("a.yaml", 4, 13)
+    assert document.place_of(("list", 1, "b", 9)) == Place("a.yaml", 4, 9), "what is not there stands where its parent does"
 
 
 def test_a_block_text_begins_on_the_line_below_its_mark() -> None:
     document = document_of("text: |\n  first\n  second\nplain: first\n")
-    assert document.text_place(("text",)).line == 2
-    assert document.text_place(("plain",)).line == 4
+    assert document.text_place_of(("text",)).line == 2
+    assert document.text_place_of(("plain",)).line == 4
 
 
 def test_aliases_are_values() -> None:

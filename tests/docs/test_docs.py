@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from harness.app.init import write_workspace
-from harness.suite.load import load
+from harness.suite.load import load_suite
 from tests.docs.pages import PAGES, ROOT, Fence, fences, links, mentioned, words
 from tests.support import Command, Simulated
 
@@ -45,7 +45,7 @@ def name(value: object) -> str:
 
 @pytest.mark.parametrize("fence", SUITES, ids=name)
 def test_a_suite_loads(workspace: Path, fence: Fence) -> None:
-    loaded = load(written(workspace, fence))
+    loaded = load_suite(written(workspace, fence))
     assert loaded.evals
     assert not loaded.warnings
 

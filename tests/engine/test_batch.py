@@ -50,7 +50,7 @@ def answered(result: dict[str, Any]) -> Response:
 
 def call(key: str, target: Target = TARGET, *, alone: bool = True) -> Call:
     request = Request(messages=(Message("user", f"I am {key}"),), stream=False)
-    wire = registry.load("providers", target.provider).encode(target, request)
+    wire = registry.load_plugin("providers", target.provider).encode(target, request)
     return Call(target, request, wire, key, alone=alone)
 
 

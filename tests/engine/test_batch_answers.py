@@ -17,7 +17,7 @@ from harness.runs.records import BatchLine, decode, encode
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("t", "cloudflare", SCOUT, "https://api.test", "https://api.test")
-BATCHES = registry.load("providers", "cloudflare").batch_api
+BATCHES = registry.load_plugin("providers", "cloudflare").batch_api
 LINE = BatchLine("b", "s", "t", "uuid-1", trials=("k0", "k1", "k2"), inputs=(10, 20, 30), most=0.001)
 FETCHED = Response(attempts=(Attempt(Marks(sent=5, done=9), 200),), headers={"cf-ray": "r"})
 HI = Request(messages=(Message("user", "Hi"),), stream=False)

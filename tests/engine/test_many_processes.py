@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from harness import plan
 from harness.model import Limits, Price, Record, Target, Trial
 from harness.runs import records
-from harness.suite import load
+from harness.suite import load_suite
 from harness.transport.stack import StackConfig, leased
 from tests.support import Simulated
 
@@ -41,7 +41,7 @@ def trials(tmp_path: Path, target: Target) -> list[Trial]:
     (tmp_path / "sums.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
     (tmp_path / "schema.json").write_text('{"type": "object", "description": "not a template: {{ 7 * 7 }}"}', "utf-8")
     (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
-    return list(plan.Plan(load(tmp_path / "suite.yaml"), (target,)).trials(target))
+    return list(plan.Plan(load_suite(tmp_path / "suite.yaml"), (target,)).trials(target))
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def _world(http: HttpClient, terms: StackConfig, targets: tuple[Target, ...], tr
     return TrialContext(
         session="worker",
         send=send_stack(http, terms, stop),
-        encode=lambda target, request: registry.load("providers", target.provider).encode(target, request),
+        encode=lambda target, request: registry.load_plugin("providers", target.provider).encode(target, request),
         cost=lambda target, response: exchange_cost(response.attempts, target.price),
         vet=lambda exchange: exchange,
         call_tool=_no_tools,

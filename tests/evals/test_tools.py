@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from harness.errors import ExitCode
-from harness.suite import load
+from harness.suite import load_suite
 from tests.support import Command
 
 REPOSITORY = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def test_the_readme_states_every_tag_and_how_many_cases_carry_it() -> None:
 
 
 def test_every_expected_call_fits_its_tools_schema() -> None:
-    (loaded,) = load(REPOSITORY / "suites" / "tools.yaml").evals
+    (loaded,) = load_suite(REPOSITORY / "suites" / "tools.yaml").evals
     assert loaded.toolset is not None
     schemas = {tool.name: tool.parameters for tool in loaded.toolset.tools}
     for case in CASES:

@@ -65,7 +65,7 @@ def asking(
         limits=Limits(timeouts=PATIENT, **limits),
     )
     request = request or Request(messages=(Message("user", "Hi"),), stream=stream)
-    return Call(target, request, registry.load("providers", provider).encode(target, request), key)
+    return Call(target, request, registry.load_plugin("providers", provider).encode(target, request), key)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

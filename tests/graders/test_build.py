@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.flows.base import Ask, AskFailed, Flow
 from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build, grade_all, grade_of
 from harness.model import Error, Request, Response
-from harness.registry import load, names
+from harness.registry import load_plugin, registered_names
 from tests.graders.grading import error_of, finish, grade, spec
 
 HOSTILE = [
@@ -140,12 +140,12 @@ def test_a_name_nobody_registered_is_a_key_error() -> None:
         build([spec("sentiment")])
 
 
-BUILT_IN = names("graders", installed=False)
+BUILT_IN = registered_names("graders", installed=False)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_built_in_grader_says_what_its_arguments_mean(name: str) -> None:
-    kind: GraderType[Arguments] = load("graders", name)
+    kind: GraderType[Arguments] = load_plugin("graders", name)
     assert kind.name == name
     assert kind.short is None or kind.short in kind.arguments.model_json_schema()["properties"]
     for field in kind.arguments.model_fields.values():
@@ -172,4 +172,4 @@ def test_every_built_in_grader_says_what_its_arguments_mean(name: str) -> None:
     ],
 )
 def test_short_forms(name: str, bare: Any, arguments: dict[str, Any]) -> None:
-    assert load("graders", name).spelled_out(bare) == arguments
+    assert load_plugin("graders", name).spelled_out(bare) == arguments

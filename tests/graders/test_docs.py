@@ -13,9 +13,9 @@ import pytest
 
 from harness.graders import Arguments, GraderType, build
 from harness.graders.number import read_number
-from harness.registry import load as load_registered
-from harness.registry import names
-from harness.suite.load import load
+from harness.registry import load_plugin as load_registered
+from harness.registry import registered_names
+from harness.suite.load import load_suite
 
 PAGE = (Path(__file__).parents[2] / "docs/graders.md").read_text()
 SUITE = """
@@ -44,7 +44,7 @@ def test_every_example_loads_and_builds(fragment: str, tmp_path: Path) -> None:
     (tmp_path / "suites/grader.py").write_text("def grade(answer): ...\ndef similarity(answer): ...")
     path = tmp_path / "suites/documented.yaml"
     path.write_text(SUITE + fragment)
-    (evaluation,) = load(path).evals
+    (evaluation,) = load_suite(path).evals
     assert evaluation.graders
     assert len(build(evaluation.graders)) == len(evaluation.graders)
 
@@ -56,7 +56,7 @@ def test_the_python_example_grades() -> None:
     assert scope["grade"](SimpleNamespace(text="a b", expected="A c")) == {"value": 0.5, "reason": "missing: ['c']"}
 
 
-@pytest.mark.parametrize("name", names("graders", installed=False))
+@pytest.mark.parametrize("name", registered_names("graders", installed=False))
 def test_the_table_names_every_grader_and_argument(name: str) -> None:
     kind: GraderType[Arguments] = load_registered("graders", name)
     (row,) = [line for line in section("The built-in graders") if line.startswith(f"| `{name}` ")]

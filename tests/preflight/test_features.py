@@ -10,7 +10,7 @@ from harness.errors import SuiteError
 from harness.model import Target
 from harness.preflight import check_features, check_images
 from harness.providers.capabilities import CapabilityTable, parse_capabilities
-from harness.suite import Suite, load
+from harness.suite import Suite, load_suite
 from tests.pictures import picture
 
 SUITE = """\
@@ -30,7 +30,7 @@ def suite(tmp_path: Path) -> Suite:
     (tmp_path / "a.png").write_bytes(picture("PNG", (900, 20)))
     (tmp_path / "b.webp").write_bytes(picture("WEBP", (60, 60)))
     (tmp_path / "s.yaml").write_text(SUITE)
-    return load(tmp_path / "s.yaml")
+    return load_suite(tmp_path / "s.yaml")
 
 
 def table(facts: str) -> CapabilityTable:
@@ -74,7 +74,7 @@ def test_an_image_beyond_a_targets_limits_is_refused_at_the_case(suite: Suite, l
 
 def test_a_suite_without_images_is_asked_nothing(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text('suite: s\nprompts: [{user: "x"}]\ncases: [{}]\ntargets: scout-sim\n')
-    assert check_images(load(tmp_path / "s.yaml"), [TARGET], table("vision: false")) == []
+    assert check_images(load_suite(tmp_path / "s.yaml"), [TARGET], table("vision: false")) == []
 
 
 @pytest.mark.parametrize(("fact", "told"), [("false", True), ("true", False), ("null", False)])
@@ -83,7 +83,7 @@ def test_a_model_that_calls_no_tools_is_told_where_the_tools_stand(tmp_path: Pat
         "suite: s\nprompts: [{user: hi}]\ncases: [{id: c}]\n"
         "tools: [{name: f, parameters: {}, returns: 1}]\ntargets: scout-sim\n"
     )
-    loaded = load(tmp_path / "t.yaml")
+    loaded = load_suite(tmp_path / "t.yaml")
     try:
         check_features(loaded, [TARGET], table(f"tools: {fact}"))
     except SuiteError as error:
@@ -98,5 +98,5 @@ def test_a_target_that_cannot_see_is_refused_at_the_case_whose_own_turn_shows_an
     (tmp_path / "a.png").write_bytes(picture())
     case = '{id: one, turns: [{user: "This?", images: [a.png]}]}'
     (tmp_path / "s.yaml").write_text(f'suite: s\nprompts: [{{user: "x"}}]\ncases:\n  - {case}\ntargets: scout-sim\n')
-    (said,) = refused(load(tmp_path / "s.yaml"), "vision: false")
+    (said,) = refused(load_suite(tmp_path / "s.yaml"), "vision: false")
     assert said.startswith("4: target 't': m on p cannot see images, and the case `one` shows one")

@@ -9,7 +9,7 @@ import pytest
 
 from harness.app.prepare import prepare
 from harness.errors import SuiteError, UsageError
-from harness.suite import load
+from harness.suite import load_suite
 
 SUITE = """\
 suite: s
@@ -23,7 +23,7 @@ def refused(folder: Path, rows: list[dict[str, object]], more: str = "", suite: 
     """What is wrong, each as `file:line: message`; empty where nothing is."""
     (folder / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "s.yaml").write_text(suite + more)
-    loaded = load(folder / "s.yaml")
+    loaded = load_suite(folder / "s.yaml")
     try:
         with prepare(loaded, {}, live=False):
             return []
@@ -63,7 +63,7 @@ def test_a_missing_account_is_named_where_the_target_is(tmp_path: Path) -> None:
     known = {"CLOUDFLARE_AUTH_TOKEN": "x" * 20}
     with (
         pytest.raises(UsageError, match=r"s.yaml:4:11: target 'scout' needs the environment variable CLOUDFLARE_ACCOUNT_ID"),
-        prepare(load(tmp_path / "s.yaml"), known, live=True),
+        prepare(load_suite(tmp_path / "s.yaml"), known, live=True),
     ):
         pass
 
@@ -72,5 +72,5 @@ def test_a_limit_the_service_sets_by_itself_is_said(tmp_path: Path) -> None:
     said = "scout-sim: an answer has at most 256 tokens, the service's own limit: the suite sets no max_tokens"
     for more, expected in (("", True), ("sampling: {max_tokens: 9}\n", False), ("sweep: {max_tokens: [8, 9]}\n", False)):
         refused(tmp_path, [row(1)], more)
-        with prepare(load(tmp_path / "s.yaml"), {}, live=False) as ready:
+        with prepare(load_suite(tmp_path / "s.yaml"), {}, live=False) as ready:
             assert (said in ready.notes) == expected

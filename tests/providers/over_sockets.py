@@ -14,7 +14,7 @@ from tests.support import Simulated
 
 def exchange(target: Target, request: Request, secrets: dict[str, str] | None = None) -> Response:
     """What becomes of `request` at `target`."""
-    wire = registry.load("providers", target.provider).encode(target, request)
+    wire = registry.load_plugin("providers", target.provider).encode(target, request)
 
     async def attempt() -> Response:
         async with HttpClient(secrets or {}) as http:

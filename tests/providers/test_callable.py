@@ -48,7 +48,7 @@ def test_the_request_is_one_plain_object() -> None:
         tool_choice="required",
         response_format=ResponseFormat("json_object"),
     )
-    wire = registry.load("providers", "python").encode(TARGET, request)
+    wire = registry.load_plugin("providers", "python").encode(TARGET, request)
     assert (wire.method, wire.path, wire.headers, wire.auth) == ("CALL", "/app.py:answer", (), None)
     assert json.loads(wire.body) == {
         "messages": [
@@ -73,7 +73,7 @@ def test_the_request_is_one_plain_object() -> None:
 
 def test_both_providers_say_the_same() -> None:
     request = Request(messages=(Message("user", "Hi"),))
-    bodies = {registry.load("providers", name).encode(TARGET, request).body for name in ("python", "command")}
+    bodies = {registry.load_plugin("providers", name).encode(TARGET, request).body for name in ("python", "command")}
     assert len(bodies) == 1
 
 

@@ -175,7 +175,7 @@ def at(body: Any, field: str) -> Any:
 
 @pytest.mark.parametrize("entry", TABLE.entries, ids=lambda entry: f"{entry.provider}-{entry.models[0]}")
 def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Capabilities) -> None:
-    provider = registry.load("providers", entry.provider)
+    provider = registry.load_plugin("providers", entry.provider)
     hosted = any(parameter.field == "max_completion_tokens" for parameter in entry.parameters.values())
     address = provider.default_address if hosted else "http://127.0.0.1:8000/v1"
     target = Target("t", entry.provider, entry.models[0], address, address)

@@ -32,7 +32,7 @@ def gateway(reading: Callable[..., Any]) -> Any:
 
 @pytest.mark.parametrize("name", ["cloudflare", "cloudflare-chat", "cloudflare-gateway"])
 def test_each_door_is_a_provider_of_its_own_name(name: str) -> None:
-    assert registry.load("providers", name).name == name
+    assert registry.load_plugin("providers", name).name == name
 
 
 # ── OpenAI's format ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -116,7 +116,7 @@ ASKED = Request((HI,), {"logprobs": 2, "n": 2})
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_nothing_in_any_field_raises_or_cannot_be_sent_again(name: str, data: st.DataObject) -> None:
-    provider = registry.load("providers", name)
+    provider = registry.load_plugin("providers", name)
     target = Target("t", name, "m", "http://127.0.0.1:9", "http://127.0.0.1:9")
     frames = data.draw(st.sampled_from(ANSWERS[name]))
     odd = data.draw(st.integers(0, len(frames) - 1))

@@ -91,7 +91,7 @@ def test_the_page_says_where_each_vendor_is() -> None:
     )
     assert len(rows) == 9
     for name, address, variable, limit in rows:
-        vendor = registry.load("providers", name)
+        vendor = registry.load_plugin("providers", name)
         found = (vendor.default_address, vendor.default_api_key_env or "", vendor.dialect.output_limit_field)
         assert found == (address, variable, limit), name
 

@@ -48,7 +48,7 @@ def fed(provider: str, *parts: bytes) -> DecodedResponse:
     """What a stream means that arrives in these parts."""
     target = Target("t", provider, "m", "http://127.0.0.1/v1", "http://127.0.0.1/v1")
     decoder, reader = (
-        registry.load("providers", provider).make_decoder(target, Request((Message("user", "Hi"),))),
+        registry.load_plugin("providers", provider).make_decoder(target, Request((Message("user", "Hi"),))),
         EventReader(),
     )
     for found in (*map(reader.feed, parts), reader.close()):

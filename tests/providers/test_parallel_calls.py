@@ -18,7 +18,7 @@ def sent(provider: str, allowed: bool | None, choice: str | None = None) -> Any:
     request = Request(
         (Message("user", "hi"),), {"max_tokens": 9}, tools=(TOOL,), tool_choice=choice, parallel_tool_calls=allowed
     )
-    return orjson.loads(registry.load("providers", provider).encode(target, request).body)
+    return orjson.loads(registry.load_plugin("providers", provider).encode(target, request).body)
 
 
 @pytest.mark.parametrize("provider", ["openai", "openai-responses"])

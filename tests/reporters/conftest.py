@@ -15,7 +15,7 @@ from harness.analysis.frame import frames
 from harness.analysis.report_data import Report
 from harness.analysis.summarize import compare
 from harness.model import Error, Grade, Record
-from harness.suite.gate_syntax import parse
+from harness.suite.gate_syntax import parse_gate
 
 
 def _module(path: Path) -> ModuleType:
@@ -38,7 +38,7 @@ def compared(build: ModuleType) -> Callable[..., Report]:
 
     def compared(records: Iterable[Record], *gates: str, **facts: Any) -> Report:
         listed = list(records)
-        specs = [parse(text).model_dump(mode="json") for text in gates]
+        specs = [parse_gate(text).model_dump(mode="json") for text in gates]
         manifest = build.manifest(**{"planned": len(listed), "gates": specs, **facts})
         return compare(frames([(manifest, listed)]), [manifest])
 

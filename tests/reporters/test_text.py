@@ -18,7 +18,7 @@ from rich.cells import cell_len
 
 from harness.analysis.report_data import Report
 from harness.model import Error, Grade
-from harness.registry import load
+from harness.registry import load_plugin
 from harness.reporters import console, csv, html, junit, markdown, summary
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -31,7 +31,7 @@ TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
 
 def test_every_reporter_of_the_registry_is_there(typical: Report) -> None:
     for name in ("console", "markdown", "csv", "html", "junit"):
-        assert load("reporters", name)(typical)
+        assert load_plugin("reporters", name)(typical)
 
 
 def test_the_console_leads_with_the_verdict_and_fits_its_width(typical: Report) -> None:
@@ -216,14 +216,14 @@ def test_nothing_recorded_is_reported_too(compared: Callable[..., Report], repor
 def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable[..., Report], name: str) -> None:
     asked = replace(build.exchange(cost=0.25, position="g0.0", role="judge"), target="referee")
     records = [build.record(grades=(Grade("judge", True, exchanges=(asked,)),))]
-    page = load("reporters", name)(compared(records, helpers={"referee": {"model": "large", "simulated": False}}))
+    page = load_plugin("reporters", name)(compared(records, helpers={"referee": {"model": "large", "simulated": False}}))
     text = re.sub(r"<[^>]+>", " ", page.decode() if isinstance(page, bytes) else page)
     assert re.search(r"referee\W+judge\W.*?\b1\b.*?\b100\b.*?\b11\b.*?\$0\.25", text, re.DOTALL)
     assert re.search(r"judges\W+\$0\.25", text)
 
 
 def test_without_helpers_nothing_is_said_of_them(typical: Report) -> None:
-    assert not any("helper" in str(load("reporters", name)(typical)).lower() for name in ("console", "markdown"))
+    assert not any("helper" in str(load_plugin("reporters", name)(typical)).lower() for name in ("console", "markdown"))
 
 
 def test_a_grade_that_decides_nothing_is_told_from_one_that_does(build: ModuleType, compared: Callable[..., Report]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.errors import SuiteError
-from harness.suite import Overrides, Suite, load
+from harness.suite import Overrides, Suite, load_suite
 
 Write = Callable[..., Path]
 
@@ -52,7 +52,7 @@ def suite(write: Write) -> Callable[..., Suite]:
     """Loads a suite given as text, with the command line's overrides as keywords."""
 
     def suite(text: str = SMALL, **overrides: Any) -> Suite:
-        return load(write("suites/suite.yaml", text), Overrides(**overrides))
+        return load_suite(write("suites/suite.yaml", text), Overrides(**overrides))
 
     return suite
 
@@ -64,7 +64,7 @@ def problems(write: Write) -> Callable[..., list[str]]:
     def problems(text: str, **overrides: Any) -> list[str]:
         path = write("suites/suite.yaml", text)
         with pytest.raises(SuiteError) as caught:
-            load(path, Overrides(**overrides))
+            load_suite(path, Overrides(**overrides))
         return [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
 
     return problems

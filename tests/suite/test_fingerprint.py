@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.app.prepare import prepared
-from harness.suite import Suite, load
+from harness.suite import Suite, load_suite
 
 STORED = Path(__file__).parent / "stored"
 NAMES = ("inline", "folders", "completion", "code")
@@ -21,7 +21,7 @@ NAMES = ("inline", "folders", "completion", "code")
 
 def stored(name: str) -> tuple[Suite, dict[str, Any]]:
     expected: dict[str, Any] = json.loads((STORED / f"{name}.json").read_text("utf-8"))
-    return load(STORED / "suites" / f"{name}.yaml"), expected
+    return load_suite(STORED / "suites" / f"{name}.yaml"), expected
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,7 +34,7 @@ def test_a_fingerprint_is_what_stored_runs_hold(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_suite_in_a_manifest_is_what_stored_runs_hold(name: str) -> None:
     suite, expected = stored(name)
-    assert json.dumps(suite.resolved()) == json.dumps(expected["plain"])
+    assert json.dumps(suite.to_plain()) == json.dumps(expected["plain"])
 
 
 @pytest.mark.parametrize("name", NAMES)

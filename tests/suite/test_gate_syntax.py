@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.suite import GateSpec
-from harness.suite.gate_syntax import METRICS, parse
+from harness.suite.gate_syntax import METRICS, parse_gate
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from harness.suite.gate_syntax import METRICS, parse
     ],
 )
 def test_a_gate_means(text: str, meaning: dict[str, Any]) -> None:
-    assert parse(text) == GateSpec(text=text, **meaning)
+    assert parse_gate(text) == GateSpec(text=text, **meaning)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_a_gate_means(text: str, meaning: dict[str, Any]) -> None:
 )
 def test_a_wrong_gate_is_corrected(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
-        parse(text)
+        parse_gate(text)
     assert said in str(caught.value)
 
 
 def test_a_gate_survives_json() -> None:
-    gate = parse('pass_rate.low{tag="a b", temperature=0.5} >= 90%', 3, 5)
+    gate = parse_gate('pass_rate.low{tag="a b", temperature=0.5} >= 90%', 3, 5)
     assert GateSpec.model_validate_json(gate.model_dump_json()) == gate
     assert GateSpec.model_validate(gate.model_dump(mode="json")) == gate
 
@@ -80,7 +80,7 @@ def test_a_gate_survives_json() -> None:
     ("op", "passing", "failing"), [(">=", 0.5, 0.4), ("<=", 0.5, 0.6), (">", 0.6, 0.5), ("<", 0.4, 0.5), ("==", 0.5, 0.6)]
 )
 def test_a_gate_compares_what_was_measured(op: str, passing: float, failing: float) -> None:
-    gate = parse(f"pass_rate {op} 0.5")
+    gate = parse_gate(f"pass_rate {op} 0.5")
     assert gate.holds(passing)
     assert not gate.holds(failing)
     assert not gate.holds(float("nan"))
@@ -88,5 +88,5 @@ def test_a_gate_compares_what_was_measured(op: str, passing: float, failing: flo
 
 def test_every_metric_can_be_gated() -> None:
     for name, metric in METRICS.items():
-        value = {"duration": "1s", "money": "$1", "share": "0.5", "count": "1"}[metric.read.__name__]
-        assert parse(f"{name}{'.p50' if metric.needs_stat else ''} <= {value}").metric == name
+        value = {"parse_duration": "1s", "parse_money": "$1", "parse_share": "0.5", "parse_count": "1"}[metric.read.__name__]
+        assert parse_gate(f"{name}{'.p50' if metric.needs_stat else ''} <= {value}").metric == name

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from harness.config.diagnostics import Problems
-from harness.config.yaml import parse
+from harness.config.yaml import parse_yaml
 from harness.suite import schema_json
 
 SUITES = Path(__file__).parents[2] / "suites"
@@ -28,7 +28,7 @@ def properties(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def valid(text: str) -> bool:
-    document = parse(text, "a.yaml", Problems())
+    document = parse_yaml(text, "a.yaml", Problems())
     assert document is not None
     return jsonschema.Draft202012Validator(SCHEMA).is_valid(document.value)
 

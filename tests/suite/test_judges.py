@@ -30,15 +30,15 @@ def test_whom_judges_ask_is_known_wherever_they_stand(suite: Callable[..., Suite
         "  - not: {judge: {rubric: r, target: two, sampling: {temperature: 1}}}\n"
     )
     assert [spec.name for spec in loaded.targets] == ["scout-sim"]
-    assert sorted(spec.name for spec in loaded.helpers) == ["one", "scout-sim", "three", "two"]
-    sampling = {asking.target: asking.sampling["temperature"] for asking in loaded.asked}
+    assert sorted(spec.name for spec in loaded.role_targets) == ["one", "scout-sim", "three", "two"]
+    sampling = {asking.target: asking.sampling["temperature"] for asking in loaded.roles}
     assert sampling == {"scout-sim": 0.0, "one": 0.0, "two": 1.0, "three": 0.0}
-    assert len(loaded.asked) == 4, "what two cases say alike is known once"
+    assert len(loaded.roles) == 4, "what two cases say alike is known once"
 
 
 def test_a_suite_without_judges_has_the_fingerprint_it_always_had(suite: Callable[..., Suite]) -> None:
     loaded = suite(JUDGED + "  - json\n")
-    assert (loaded.asked, loaded.helpers) == ((), ())
+    assert (loaded.roles, loaded.role_targets) == ((), ())
     assert "helpers" not in loaded.fingerprint()
     assert set(suite(JUDGED + "  - judge: {rubric: r, target: scout}\n").fingerprint()["helpers"]) == {"scout"}
 

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import SuiteError
 from harness.model import ResponseFormat
-from harness.suite import Overrides, Suite, load
+from harness.suite import Overrides, Suite, load_suite
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def test_the_shipped_suites_load() -> None:
     paths = [path for path in sorted((REPOSITORY / "suites").glob("*.yaml")) if path.name != "targets.yaml"]
     assert paths
     for path in paths:
-        loaded = load(path)
+        loaded = load_suite(path)
         assert loaded.workspace == REPOSITORY
         assert all(len(each.cases) for each in loaded.evals)
 
@@ -118,7 +118,7 @@ def test_overrides_survive_json() -> None:
 )
 def test_a_mistake_on_the_command_line_is_told(write: Callable, small: str, overrides: dict[str, Any], said: str) -> None:
     with pytest.raises(SuiteError) as caught:
-        load(write("suites/s.yaml", small), Overrides(**overrides))
+        load_suite(write("suites/s.yaml", small), Overrides(**overrides))
     (problem,) = caught.value.problems
     assert str(problem).startswith(said)
 
@@ -220,7 +220,7 @@ def test_a_symbolic_link_cannot_lead_out_of_the_workspace(
 def test_a_suite_that_cannot_be_opened_is_a_sentence(write: Callable, tmp_path: Path, name: str) -> None:
     write("suites/s.yaml", "")
     with pytest.raises(SuiteError, match=r"there is no such file|is a folder|cannot be read"):
-        load(tmp_path / name)
+        load_suite(tmp_path / name)
 
 
 def test_gates_name_only_what_there_is(problems: Callable[..., list[str]], small: str) -> None:
@@ -307,24 +307,24 @@ def test_a_fingerprint_does_not_depend_on_where_the_workspace_is(tmp_path: Path)
         (tmp_path / name / ".git").mkdir(parents=True)
         (tmp_path / name / "g.py").write_text("def grade(answer): return True\n")
         (tmp_path / name / "s.yaml").write_text(text)
-        suites.append(load(tmp_path / name / "s.yaml"))
-    assert suites[0].resolved() == suites[1].resolved()
+        suites.append(load_suite(tmp_path / name / "s.yaml"))
+    assert suites[0].to_plain() == suites[1].to_plain()
     assert changed(*suites) == set()
     (tmp_path / "there" / "g.py").write_text("def grade(answer): return False\n")
-    assert changed(suites[0], load(tmp_path / "there" / "s.yaml")) == {"graders"}
+    assert changed(suites[0], load_suite(tmp_path / "there" / "s.yaml")) == {"graders"}
 
 
 def test_a_resolved_suite_is_plain_json_without_the_cases_bodies(suite: Callable[..., Suite]) -> None:
-    resolved = suite().resolved()
-    assert json.loads(json.dumps(resolved)) == resolved
-    assert resolved["evals"][0]["prompts"] == [{"id": "prompt", "turns": [{"role": "user", "content": "{{ question }}"}]}]
-    assert "3 * 17" not in json.dumps(resolved)
+    plain = suite().to_plain()
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain["evals"][0]["prompts"] == [{"id": "prompt", "turns": [{"role": "user", "content": "{{ question }}"}]}]
+    assert "3 * 17" not in json.dumps(plain)
 
 
 def test_loading_a_suite_imports_nothing_heavy() -> None:
     program = (
-        "import sys; from pathlib import Path; from harness.suite import load\n"
-        f"load(Path({str(REPOSITORY / 'suites' / 'quickstart.yaml')!r}))\n"
+        "import sys; from pathlib import Path; from harness.suite import load_suite\n"
+        f"load_suite(Path({str(REPOSITORY / 'suites' / 'quickstart.yaml')!r}))\n"
         "print(sys.modules.keys() & {'pandas', 'numpy', 'scipy', 'matplotlib', 'duckdb', 'httpx', 'rapidfuzz'})"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "set()"

@@ -12,9 +12,9 @@ import pytest
 
 from harness.errors import InfrastructureError, SuiteError
 from harness.model import Image, Message, Text
-from harness.suite import Suite, load
+from harness.suite import Suite, load_suite
 from harness.suite.imagefiles import MAX_BYTES, ImageFiles
-from harness.suite.toolset import conversation, identity
+from harness.suite.toolset import build_conversation, conversation_identity
 from tests.pictures import animated, bomb, picture
 
 Write = Callable[..., Path]
@@ -42,7 +42,7 @@ def images(message: Message) -> list[Image]:
 
 def sentences(text: str, write: Write) -> list[str]:
     with pytest.raises(SuiteError) as wrong:
-        load(write("suites/s.yaml", text))
+        load_suite(write("suites/s.yaml", text))
     return [f"{problem.line}: {problem.message}" for problem in wrong.value.problems]
 
 
@@ -52,7 +52,7 @@ def sentences(text: str, write: Write) -> list[str]:
 def test_a_file_is_what_its_bytes_say(write: Write, kind: str, name: str) -> None:
     content = picture(kind)
     write(f"suites/{name}", content)
-    (message,) = rendered(load(write("suites/s.yaml", SUITE.replace("PICTURE", name))))
+    (message,) = rendered(load_suite(write("suites/s.yaml", SUITE.replace("PICTURE", name))))
     (image,) = images(message)
     assert (image.media_type, image.width, image.height) == (f"image/{kind.lower()}", 40, 30)
     assert b64decode(image.data) == content
@@ -63,7 +63,7 @@ def test_a_file_is_what_its_bytes_say(write: Write, kind: str, name: str) -> Non
 def test_a_data_uri_is_an_image_too(write: Write) -> None:
     content = picture("WEBP")
     uri = "data:image/webp;base64," + b64encode(content).decode()
-    (message,) = rendered(load(write("suites/s.yaml", SUITE.replace("PICTURE", uri))))
+    (message,) = rendered(load_suite(write("suites/s.yaml", SUITE.replace("PICTURE", uri))))
     assert [b64decode(image.data) for image in images(message)] == [content]
 
 
@@ -73,7 +73,7 @@ def test_a_path_is_relative_to_the_file_that_wrote_it(write: Write) -> None:
     write("evals/prompts/red.png", picture(colour="red"))
     write("evals/prompts/p.md", "# user\n![]({{ picture }})\n![](red.png)\n![]({{ colour }}.png)\nCompare.\n")
     text = "suite: s\nprompts: [../evals/prompts/p.md]\ncases: [../evals/e/cases.jsonl]\ntargets: scout-sim\n"
-    found = images(rendered(load(write("suites/s.yaml", text)))[0])
+    found = images(rendered(load_suite(write("suites/s.yaml", text)))[0])
     blue, red = picture(colour="blue"), picture(colour="red")
     assert [b64decode(image.data) for image in found] == [blue, red, red]
 
@@ -87,7 +87,7 @@ def test_in_a_markdown_prompt_an_image_stands_where_its_line_is_in_any_turn(writ
         "# assistant\n![](a.png)\n",
     )
     text = 'suite: s\nprompts: [p.md]\ncases: [{vars: {picture: "a.png"}}]\ntargets: scout-sim\n'
-    system, user, assistant = rendered(load(write("suites/s.yaml", text)))
+    system, user, assistant = rendered(load_suite(write("suites/s.yaml", text)))
     (image,) = images(system)
     assert system.content == (Text("Look."), image)
     assert user.content == (Text("First:"), image, Text("not ![](here)\n```\n![](a.png)\n```"))
@@ -107,7 +107,7 @@ prompts:
 cases: [{vars: {several: [a.png, b.png]}}]
 targets: scout-sim
 """
-    first, second, third = rendered(load(write("suites/s.yaml", text)))
+    first, second, third = rendered(load_suite(write("suites/s.yaml", text)))
     assert [image.height for image in images(first)] == [ord("a"), ord("b")]
     assert second.content == "Yes."
     assert [image.height for image in images(third)] == [ord("c")]
@@ -166,7 +166,7 @@ def test_a_link_that_leads_out_of_the_workspace_is_refused(write: Write, tmp_pat
 def test_a_wrong_image_of_the_prompt_itself_is_said_at_the_prompt(write: Write) -> None:
     write("suites/p.md", "# user\nLook:\n![](gone.png)\n")
     with pytest.raises(SuiteError) as wrong:
-        load(write("suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}, {id: b}]\ntargets: scout-sim\n"))
+        load_suite(write("suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}, {id: b}]\ntargets: scout-sim\n"))
     (problem,) = wrong.value.problems
     assert (Path(problem.path).name, problem.line) == ("p.md", 3)
     assert problem.message == 'there is no file "gone.png"'
@@ -202,22 +202,22 @@ def test_words_that_would_not_be_sent_are_refused(write: Write) -> None:
     write("suites/a.png", picture())
     write("suites/p.md", "# user\n\n![a red square](a.png)\n")
     with pytest.raises(SuiteError, match=r"p.md:3:1: the text in `!\[a red square\]` would not be sent"):
-        load(write("suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}]\ntargets: scout-sim\n"))
+        load_suite(write("suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}]\ntargets: scout-sim\n"))
 
 
 def test_what_an_image_holds_is_part_of_what_resuming_compares(write: Write) -> None:
     write("suites/a.png", picture(colour="red"))
     path = write("suites/s.yaml", SUITE.replace("PICTURE", "a.png"))
-    before = load(path).fingerprint()
-    assert load(path).fingerprint() == before
+    before = load_suite(path).fingerprint()
+    assert load_suite(path).fingerprint() == before
     write("suites/a.png", picture(colour="blue"))
-    after = load(path).fingerprint()
+    after = load_suite(path).fingerprint()
     assert {axis for axis in before if before[axis] != after[axis]} == {"cases"}
 
 
 def test_a_file_that_changes_or_goes_while_it_is_in_use_ends_the_run(write: Write) -> None:
     path = write("suites/a.png", picture())
-    suite = load(write("suites/s.yaml", SUITE.replace("PICTURE", "a.png")))
+    suite = load_suite(write("suites/s.yaml", SUITE.replace("PICTURE", "a.png")))
     os.utime(path, ns=(1, 1))
     with pytest.raises(InfrastructureError, match=r"a\.png was changed while it was in use"):
         rendered(suite)
@@ -253,9 +253,9 @@ targets: scout-sim
 def test_a_later_turn_shows_images_too(write: Write) -> None:
     for name in ("a", "b"):
         write(f"suites/{name}.png", picture(size=(10, ord(name))))
-    (evaluation,) = load(write("suites/s.yaml", LATER)).evals
+    (evaluation,) = load_suite(write("suites/s.yaml", LATER)).evals
     (prompt,), (first, second) = evaluation.prompts, evaluation.cases
-    by_prompt, by_case = (conversation(None, prompt, case) for case in (first, second))
+    by_prompt, by_case = (build_conversation(None, prompt, case) for case in (first, second))
     assert by_prompt is not None
     assert by_case is not None
     ((image, said),) = by_prompt.turns
@@ -264,11 +264,11 @@ def test_a_later_turn_shows_images_too(write: Write) -> None:
     shown, plain = by_case.turns
     assert [part.height for part in shown if isinstance(part, Image)] == [ord("a"), ord("b")]
     assert plain == "Well?"
-    assert str(image.data) not in str(identity(None, by_prompt, {}))
-    assert str(image.sha256) in str(identity(None, by_prompt, {}))
-    assert evaluation.album is not None
-    assert evaluation.album.most is not None
-    assert evaluation.album.most[:2] == (2, "its-own")
+    assert str(image.data) not in str(conversation_identity(None, by_prompt, {}))
+    assert str(image.sha256) in str(conversation_identity(None, by_prompt, {}))
+    assert evaluation.image_inventory is not None
+    assert evaluation.image_inventory.most is not None
+    assert evaluation.image_inventory.most[:2] == (2, "its-own")
 
 
 def test_a_wrong_image_of_a_later_turn_is_refused_where_it_stands(write: Write) -> None:
@@ -281,7 +281,7 @@ def test_what_a_later_image_holds_is_part_of_what_resuming_compares(write: Write
     for name in ("a", "b"):
         write(f"suites/{name}.png", picture())
     path = write("suites/s.yaml", LATER)
-    before = load(path).fingerprint()
+    before = load_suite(path).fingerprint()
     write("suites/a.png", picture(colour="blue"))
-    after = load(path).fingerprint()
+    after = load_suite(path).fingerprint()
     assert {axis for axis in before if before[axis] != after[axis]} == {"cases"}

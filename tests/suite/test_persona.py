@@ -22,23 +22,23 @@ WHOLE = "  target: scout\n  prompt: You are {{ who }}.\n"
 
 def test_the_target_that_plays_is_a_helper(suite: Callable[..., Suite]) -> None:
     loaded = suite(TALK + WHOLE + "  sampling: {seed: {fixed: 3}}\n")
-    (asking,) = loaded.asked
+    (asking,) = loaded.roles
     assert (asking.target, asking.sampling) == ("scout", {"temperature": 0.0, "max_tokens": 256, "seed": 3})
-    assert [spec.name for spec in loaded.helpers] == ["scout"]
+    assert [spec.name for spec in loaded.role_targets] == ["scout"]
 
 
 def test_it_may_stand_in_an_eval(suite: Callable[..., Suite], write: Callable[..., Path]) -> None:
     write("evals/e/eval.yaml", TALK.partition("\n")[2].replace("targets: scout-sim\n", "") + WHOLE)
     loaded = suite("suite: s\nevals: ../evals/e\ntargets: scout-sim\n")
     assert loaded.evals[0].persona is not None
-    assert loaded.evals[0].persona.user({"who": "Ann"}).persona == "You are Ann."
+    assert loaded.evals[0].persona.build_user({"who": "Ann"}).persona == "You are Ann."
 
 
 @pytest.mark.parametrize("change", ["  max_turns: 5\n", "  stop: BYE\n", "  sampling: {temperature: 1}\n"])
 def test_whatever_changes_what_it_says_changes_the_plan(suite: Callable[..., Suite], change: str) -> None:
     one, other = suite(TALK + WHOLE), suite(TALK + WHOLE + change)
     assert one.fingerprint()["prompts"] != other.fingerprint()["prompts"]
-    assert one.resolved()["evals"][0]["simulated_user"]["prompt"] == "You are {{ who }}."
+    assert one.to_plain()["evals"][0]["simulated_user"]["prompt"] == "You are {{ who }}."
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from harness.config.diagnostics import Problems
 from harness.model import Message
 from harness.suite import Suite
-from harness.suite.prompts import turns_of
+from harness.suite.prompts import parse_markdown_turns
 
 SUITE = """\
 suite: s
@@ -20,7 +20,7 @@ targets: scout-sim
 
 def turns(text: str) -> list[tuple[str, str, int | None]]:
     problems = Problems()
-    found = [(turn.role, turn.text, turn.place.line) for turn in turns_of(text, "p.md", problems)]
+    found = [(turn.role, turn.text, turn.place.line) for turn in parse_markdown_turns(text, "p.md", problems)]
     problems.raise_any()
     return found
 
@@ -56,7 +56,7 @@ def test_other_headings_are_text() -> None:
 )
 def test_a_file_that_is_no_prompt_is_refused(text: str, said: str) -> None:
     problems = Problems()
-    list(turns_of(text, "p.md", problems))
+    list(parse_markdown_turns(text, "p.md", problems))
     assert any(str(problem).startswith(said) for problem in problems._found)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.suite.signatures import functions_in, signature
+from harness.suite.signatures import describe_function, parse_functions
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ from harness.suite.signatures import functions_in, signature
     ],
 )
 def test_a_hint_has_its_schema(hint: str, schema: dict[str, Any]) -> None:
-    function = functions_in(f"def f(a: {hint}): ...")["f"]
-    assert signature(function).parameters["properties"] == {"a": schema}
+    function = parse_functions(f"def f(a: {hint}): ...")["f"]
+    assert describe_function(function).parameters["properties"] == {"a": schema}
 
 
 def test_what_has_a_default_is_not_required() -> None:
-    function = functions_in("async def f(a, b=1, *, c, d=None): ...")["f"]
-    assert signature(function).parameters["required"] == ["a", "c"]
+    function = parse_functions("async def f(a, b=1, *, c, d=None): ...")["f"]
+    assert describe_function(function).parameters["required"] == ["a", "c"]
 
 
 def test_sphinx_docstrings_describe_parameters_too() -> None:
     lines = ["Do it.", "", ":param a: The first,", "    really.", ":param int b: The second.", ":return: x"]
     docstring = "\n    ".join(lines)
     text = f'def f(a: str, b: int):\n    """{docstring}\n    """'
-    said = signature(functions_in(text)["f"])
+    said = describe_function(parse_functions(text)["f"])
     assert said.description == "Do it."
     described = {name: each["description"] for name, each in said.parameters["properties"].items()}
     assert described == {"a": "The first, really.", "b": "The second."}

@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.config.sampling import Sweep
-from harness.suite.sweep import Settings, expand
+from harness.suite.sweep import Settings, expand_sweep
 
 
 def settings(fixed: dict[str, Any] | None = None, **written: Any) -> Settings:
     wrong: list[str] = []
-    found = expand(Sweep.model_validate(written), fixed or {}, lambda _, message: wrong.append(message))
+    found = expand_sweep(Sweep.model_validate(written), fixed or {}, lambda _, message: wrong.append(message))
     assert not wrong
     return found
 
 
 def complaints(**written: Any) -> list[str]:
     wrong: list[str] = []
-    expand(Sweep.model_validate(written), {}, lambda at, message: wrong.append(f"{'.'.join(map(str, at))}: {message}"))
+    expand_sweep(Sweep.model_validate(written), {}, lambda at, message: wrong.append(f"{'.'.join(map(str, at))}: {message}"))
     return wrong
 
 

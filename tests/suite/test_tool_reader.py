@@ -8,7 +8,7 @@ import pytest
 
 from harness.model import Action, Tool
 from harness.suite import Suite
-from harness.suite.toolset import Toolset, conversation, identity, later_turns
+from harness.suite.toolset import Toolset, build_conversation, conversation_identity, later_turns
 
 Write = Callable[..., object]
 
@@ -97,7 +97,7 @@ def test_a_case_says_what_its_tools_do(suite: Callable[..., Suite], write: Write
         "tools: [{name: f, parameters: {}}, {name: g, parameters: {}, returns: 3}]\n"
     )
     (each,) = loaded.evals
-    found = [conversation(each.toolset, each.prompts[0], case) for case in each.cases]
+    found = [build_conversation(each.toolset, each.prompts[0], case) for case in each.cases]
     assert [one.actions for one in found if one] == [
         {"f": Action(raises="gone"), "g": Action(returns=4)},
         {"f": Action(returns={"returns": "{{ q }}"}), "g": Action(returns=3)},
@@ -110,7 +110,7 @@ def test_turns_are_the_cases_own_else_the_prompts(suite: Callable[..., Suite]) -
         "cases: [{id: a, vars: {x: 1}}, {id: b, vars: {x: 2}, turns: ['no, {{ x }}']}]\ntargets: scout-sim\n"
     )
     (each,) = loaded.evals
-    found = [conversation(None, prompt, case) for prompt in each.prompts for case in each.cases]
+    found = [build_conversation(None, prompt, case) for prompt in each.prompts for case in each.cases]
     assert [one.turns if one else None for one in found] == [("and 1?", "bye"), ("no, 2",), None, ("no, 2",)]
     assert [spec.id for spec in each.prompts[0].later[1].graders] == ["turn-3: json"]
 
@@ -126,7 +126,7 @@ def test_the_first_item_of_turns_may_judge_the_first_answer(suite: Callable[...,
         [["turn-1: json"], []],
         [["turn-1: json", "turn-1: json-2"]],
     ]
-    found = [conversation(None, each.prompts[0], case) for case in each.cases]
+    found = [build_conversation(None, each.prompts[0], case) for case in each.cases]
     assert [one.turns if one else None for one in found] == [("and?",), None]
     assert not [warning for warning in loaded.warnings if "no graders" in warning]
 
@@ -141,12 +141,12 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(suite: Callable[...
     write("suites/tools.py", FUNCTIONS)
     text = HEAD + "tools: [tools.py:lookup, {name: f, parameters: {}, returns: '{{ q }}'}]"
     tools = toolset(suite(text))
-    whole = identity(tools, tools.conversation, {"q": "hi", "unused": 1})
+    whole = conversation_identity(tools, tools.conversation, {"q": "hi", "unused": 1})
     assert "/suites" not in str(whole)
     assert whole[-1] == {"q": "hi"}
     write("suites/tools.py", FUNCTIONS + "\n# other code\n")
     changed = toolset(suite(text))
-    assert identity(changed, changed.conversation, {"q": "hi"}) != whole
+    assert conversation_identity(changed, changed.conversation, {"q": "hi"}) != whole
 
 
 @pytest.mark.parametrize(

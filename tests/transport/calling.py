@@ -52,7 +52,7 @@ def call(base_url: str, *, stream: bool = True, timeouts: Timeouts = PATIENT, **
     target = Target("tiny", "openai", "tiny-1", "${TINY}", base_url, limits=Limits(timeouts=timeouts))
     request = Request(messages=(Message("user", "Hi"),), stream=stream)
     target = replace(target, **{name: changes.pop(name) for name in ("api_key_env", "headers") if name in changes})
-    wire = registry.load("providers", "openai").encode(target, request)
+    wire = registry.load_plugin("providers", "openai").encode(target, request)
     return replace(Call(target, request, wire, key="k1"), **changes)
 
 

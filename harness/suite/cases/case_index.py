@@ -19,7 +19,7 @@ from typing import Any, Protocol, overload
 
 import orjson
 
-from harness.config.diagnostics import shown_path
+from harness.config.diagnostics import display_path
 from harness.errors import InfrastructureError
 from harness.suite.model import Case
 
@@ -28,7 +28,7 @@ _READ = 4_096
 _ORDERED = 1 << 15
 
 
-class Source(Protocol):
+class CaseSource(Protocol):
     """Where some of the cases are."""
 
     def __len__(self) -> int: ...
@@ -42,7 +42,7 @@ class Cases(Sequence[Case]):
     indexing where a file has changed since it was checked.
     """
 
-    def __init__(self, sources: Sequence[Source], digest: int) -> None:
+    def __init__(self, sources: Sequence[CaseSource], digest: int) -> None:
         self._sources = tuple(sources)
         self._ends = list(accumulate(len(source) for source in sources))
         self.digest = f"{digest & _MASK:016x}"
@@ -64,7 +64,7 @@ class Cases(Sequence[Case]):
         return self._sources[source][position - (self._ends[source - 1] if source else 0)]
 
 
-class CaseRows:
+class JsonlCases:
     """Cases of one .jsonl file, by the byte each row begins at; `parse` makes a row a case."""
 
     def __init__(self, path: Path, offsets: array[int], parse: Callable[[bytes], Case]) -> None:
@@ -72,33 +72,34 @@ class CaseRows:
         self._offsets = offsets
         self._parse = parse
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._checked = self._stamp()
+        self._checked = self._file_stamp()
         weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def __getitem__(self, index: int) -> Case:
-        row = self._row(self._offsets[index])
-        if self._stamp() != self._checked:
+        row = self._read_row(self._offsets[index])
+        if self._file_stamp() != self._checked:
+            name = display_path(self._path)
             raise InfrastructureError(
-                f"{shown_path(self._path)} was changed while it was in use; leave the cases as they are until the run has ended"
+                f"{name} was changed while it was in use; leave the cases as they are until the run has ended"
             )
         return self._parse(row)
 
-    def _row(self, offset: int) -> bytes:
+    def _read_row(self, offset: int) -> bytes:
         """The row that begins at `offset`. pread needs no position, so that threads can share the file."""
         row = os.pread(self._file, _READ, offset)
         while b"\n" not in row and (more := os.pread(self._file, len(row), offset + len(row))):
             row += more
         return row.partition(b"\n")[0]
 
-    def _stamp(self) -> tuple[int, int]:
+    def _file_stamp(self) -> tuple[int, int]:
         status = os.fstat(self._file)
         return status.st_size, status.st_mtime_ns
 
 
-class Ids:
+class IdHashes:
     """The ids of an eval's cases as 64-bit hashes: enough to find a duplicate, and to ask whether an id is there.
 
     Ordering them makes Python integers of them, so only about `_ORDERED` are put in order at a time.
@@ -109,21 +110,21 @@ class Ids:
 
     def add(self, case_id: str) -> None:
         """Note one more id."""
-        self._hashes.append(_hash_of(case_id))
+        self._hashes.append(_hash_id(case_id))
 
-    def repeated(self) -> set[int]:
+    def find_repeated(self) -> set[int]:
         """The hashes noted more than once."""
         parts = 1 + len(self._hashes) // _ORDERED
-        return {one for part in range(parts) for one, other in pairwise(self._part(part, parts)) if one == other}
+        return {one for part in range(parts) for one, other in pairwise(self._hashes_in_part(part, parts)) if one == other}
 
-    def _part(self, part: int, parts: int) -> list[int]:
+    def _hashes_in_part(self, part: int, parts: int) -> list[int]:
         return sorted([hashed for hashed in self._hashes if hashed % parts == part])
 
     def __contains__(self, case_id: str) -> bool:
-        return _hash_of(case_id) in self._hashes
+        return _hash_id(case_id) in self._hashes
 
 
-def _hash_of(case_id: str) -> int:
+def _hash_id(case_id: str) -> int:
     return hash64(case_id.encode("utf-8", "surrogatepass"))
 
 
@@ -132,7 +133,7 @@ def hash64(data: bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """One byte string for one value: JSON with sorted keys; `repr` for what JSON cannot hold (lone surrogates)."""
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -140,12 +141,12 @@ def canonical(value: Any) -> bytes:
         return repr(value).encode("utf-8", "surrogatepass")
 
 
-def derived_id(variables: Mapping[str, Any]) -> str:
+def derive_case_id(variables: Mapping[str, Any]) -> str:
     """The id of a case that has none: a hash of its variables, so that a corrected `expected` leaves it the same."""
-    return blake2b(canonical(variables), digest_size=6).hexdigest()
+    return blake2b(canonical_json(variables), digest_size=6).hexdigest()
 
 
-def lines_of(path: Path) -> Iterator[tuple[int, int, bytes]]:
+def iter_jsonl_rows(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """(line number from 1, byte offset, row without its newline) of each row of a .jsonl file that is not blank."""
     offset = 0
     with path.open("rb") as file:

@@ -11,19 +11,19 @@ from typing import Any
 
 import orjson
 
-from harness.config.diagnostics import Fixed, Location, Locator, Place, Problems, shown_path
-from harness.config.fields import read
+from harness.config.diagnostics import FixedLocator, KeyPath, Locator, Place, Problems, display_path
+from harness.config.fields import read_model
 from harness.config.yaml import Document
 from harness.errors import InfrastructureError
-from harness.suite.cases.case_index import CaseRows, Cases, Source, derived_id, hash64, lines_of
+from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, derive_case_id, hash64, iter_jsonl_rows
 from harness.suite.cases.selection import Row, Selection
-from harness.suite.files import Files
-from harness.suite.grader_specs import GraderReader, grader_needs
-from harness.suite.later import LaterTurns, asked_in, turn_needs
+from harness.suite.files import WorkspaceFiles
+from harness.suite.grader_specs import GraderReader, grader_variables
+from harness.suite.later import LaterTurnReader, turn_roles, turn_variables
 from harness.suite.model import Case, GraderSpec, LaterTurn
 from harness.suite.multimodal import ImageInventory
 from harness.suite.schema import CaseSpec
-from harness.suite.toolset import wrong_tools
+from harness.suite.toolset import find_tool_errors
 
 MAX_PROBLEMS = 20
 """After so many in one file its other rows are not read: the first ones say what is wrong."""
@@ -38,7 +38,7 @@ _PLAIN_KEYS = frozenset(("id", "vars", "expected", "tags", "metadata"))
 class CaseReader:
     """Reads the `cases:` of one document, whose folder is `base`."""
 
-    def __init__(self, files: Files, base: Path, document: Document, problems: Problems, selection: Selection) -> None:
+    def __init__(self, files: WorkspaceFiles, base: Path, document: Document, problems: Problems, selection: Selection) -> None:
         self._files = files
         self._base = base
         self._document = document
@@ -46,27 +46,27 @@ class CaseReader:
         self._selection = selection
         self._scans: list[Callable[[], Iterator[Row]]] = []
 
-    def read(self, items: Sequence[str | CaseSpec | None], at: Location) -> Cases:
+    def read(self, items: Sequence[str | CaseSpec | None], at: KeyPath) -> Cases:
         """The selected cases of the list at `at`; what is wrong with any of them is noted."""
-        sources = [self._source(item, (*at, index)) for index, item in enumerate(items) if item is not None]
+        sources = [self._open_source(item, (*at, index)) for index, item in enumerate(items) if item is not None]
         self._check_unique()
         return Cases([source for source in sources if source is not None], self._selection.digest)
 
-    def _source(self, item: str | CaseSpec, at: Location) -> Source | None:
-        place = self._document.place(at)
+    def _open_source(self, item: str | CaseSpec, at: KeyPath) -> CaseSource | None:
+        place = self._document.place_of(at)
         if isinstance(item, CaseSpec):
-            raw = self._document.node(at).value
-            return self._listed(lambda: self._inline(item, raw, at), place)
+            raw = self._document.node_at(at).value
+            return self._load_listed(lambda: self._read_inline(item, raw, at), place)
         path = self._files.file(item, self._base, place)
         if path is None:
             return None
         match path.suffix.lower():
             case ".jsonl":
-                return self._rows(path, place)
+                return self._index_jsonl(path, place)
             case ".csv":
-                return self._listed(lambda: self._csv(path), place)
+                return self._load_listed(lambda: self._read_csv(path), place)
             case ".yaml" | ".yml":
-                return self._listed(lambda: self._yaml(path, place), place)
+                return self._load_listed(lambda: self._read_yaml(path, place), place)
         self._problems.add(
             place, f"cases are in .jsonl, .csv or .yaml files, not in {path.suffix or 'a file without a suffix'}"
         )
@@ -74,59 +74,59 @@ class CaseReader:
 
     # Sources
 
-    def _listed(self, scan: Callable[[], Iterator[Row]], place: Place) -> list[Case]:
-        before = self._seen()
-        kept = [row.case for row in self._scanned(scan) if self._selection.takes(row)]
-        self._check_some(before, place)
+    def _load_listed(self, scan: Callable[[], Iterator[Row]], place: Place) -> list[Case]:
+        before = self._progress_mark()
+        kept = [row.case for row in self._scan_rows(scan) if self._selection.take_row(row)]
+        self._check_not_empty(before, place)
         return kept
 
-    def _rows(self, path: Path, place: Place) -> CaseRows:
-        before = self._seen()
+    def _index_jsonl(self, path: Path, place: Place) -> JsonlCases:
+        before = self._progress_mark()
         offsets: array[int] = array("I" if path.stat().st_size < 1 << 32 else "Q")  # four bytes a row do for most files
-        offsets.extend(row.offset for row in self._scanned(lambda: self._jsonl(path)) if self._selection.takes(row))
-        self._check_some(before, place)
-        return CaseRows(path, offsets, self._checked_parser(path))
+        offsets.extend(row.offset for row in self._scan_rows(lambda: self._read_jsonl(path)) if self._selection.take_row(row))
+        self._check_not_empty(before, place)
+        return JsonlCases(path, offsets, self._trusted_row_parser(path))
 
-    def _scanned(self, scan: Callable[[], Iterator[Row]]) -> Iterator[Row]:
+    def _scan_rows(self, scan: Callable[[], Iterator[Row]]) -> Iterator[Row]:
         self._scans.append(scan)
-        start, album = len(self._problems), self._selection.album
+        start, inventory = len(self._problems), self._selection.image_inventory
         for row in scan():
-            self._check_needs(row)
-            yield self._looked_into(row, album) if album.may_show(row.case) else row
+            self._check_row(row)
+            yield self._with_image_hash(row, inventory) if inventory.may_have_images(row.case) else row
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 
-    def _inline(self, spec: CaseSpec, raw: Mapping[str, Any], at: Location) -> Iterator[Row]:
+    def _read_inline(self, spec: CaseSpec, raw: Mapping[str, Any], at: KeyPath) -> Iterator[Row]:
         graders = None
         if spec.graders is not None:
-            graders = self._graders(spec.graders, self._document, at, self._problems, self._base)
-        later = self._later(spec, self._document, at, self._problems, self._base)
-        yield Row(self._document.place(at), raw, _case(spec, graders, self._base, later))
+            graders = self._read_graders(spec.graders, self._document, at, self._problems, self._base)
+        later = self._read_turns(spec, self._document, at, self._problems, self._base)
+        yield Row(self._document.place_of(at), raw, _build_case(spec, graders, self._base, later))
 
-    def _yaml(self, path: Path, place: Place) -> Iterator[Row]:
+    def _read_yaml(self, path: Path, place: Place) -> Iterator[Row]:
         document = self._files.document(path, place)
         if document is None:
             return
         if not isinstance(document.value, list):
-            self._problems.add(document.place(), "a file of cases is a list of them; begin each with `- `")
+            self._problems.add(document.place_of(), "a file of cases is a list of them; begin each with `- `")
             return
-        parse = self._parser(self._problems, path)
+        parse = self._row_parser(self._problems, path)
         for index, raw in enumerate(document.value):
             case = parse(raw, document, (index,))
             if case is not None:
-                yield Row(document.place((index,)), raw, case)
+                yield Row(document.place_of((index,)), raw, case)
 
-    def _jsonl(self, path: Path) -> Iterator[Row]:
-        name, parse = shown_path(path), self._parser(self._problems, path)
+    def _read_jsonl(self, path: Path) -> Iterator[Row]:
+        name, parse = display_path(path), self._row_parser(self._problems, path)
         start, folder = len(self._problems), path.parent
-        for number, offset, line in lines_of(path):
+        for number, offset, line in iter_jsonl_rows(path):
             place = Place(name, number)
             try:
-                raw = _loads(line)
+                raw = _parse_json_row(line)
             except (ValueError, RecursionError) as invalid:
                 self._problems.add(place, f"not JSON: {invalid}")
             else:
-                case = _plain_case(raw, folder) or parse(raw, Fixed(place), ())
+                case = _parse_plain_row(raw, folder) or parse(raw, FixedLocator(place), ())
                 if case is not None:
                     yield Row(place, raw, case, offset)
                     continue
@@ -134,8 +134,8 @@ class CaseReader:
                 self._problems.add(Place(name), f"has {MAX_PROBLEMS} problems or more; the rows after them were not read")
                 return
 
-    def _csv(self, path: Path) -> Iterator[Row]:
-        name, parse = shown_path(path), self._parser(self._problems, path)
+    def _read_csv(self, path: Path) -> Iterator[Row]:
+        name, parse = display_path(path), self._row_parser(self._problems, path)
         csv.field_size_limit(_CELL_LIMIT)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -144,11 +144,11 @@ class CaseReader:
                 if not self._check_columns(columns, Place(name, 1)):
                     return
                 for cells in reader:
-                    yield from self._csv_row(columns, cells, Place(name, reader.line_num), parse)
+                    yield from self._read_csv_row(columns, cells, Place(name, reader.line_num), parse)
             except (csv.Error, UnicodeDecodeError) as invalid:
                 self._problems.add(Place(name, reader.line_num or None), f"not CSV in UTF-8: {invalid}")
 
-    def _csv_row(self, columns: list[str], cells: list[str], place: Place, parse: _Parser) -> Iterator[Row]:
+    def _read_csv_row(self, columns: list[str], cells: list[str], place: Place, parse: _Parser) -> Iterator[Row]:
         if not cells:
             return
         if len(cells) != len(columns):
@@ -156,8 +156,8 @@ class CaseReader:
                 place, f"has {len(cells)} cells where the first line has {len(columns)}; quote cells that hold commas"
             )
             return
-        raw = _raw_of(dict(zip(columns, cells, strict=True)))
-        case = parse(raw, Fixed(place), ())
+        raw = _csv_row_to_json(dict(zip(columns, cells, strict=True)))
+        case = parse(raw, FixedLocator(place), ())
         if case is not None:
             yield Row(place, raw, case)
 
@@ -169,83 +169,85 @@ class CaseReader:
 
     # What makes a row a case
 
-    def _parser(self, problems: Problems, path: Path) -> _Parser:
+    def _row_parser(self, problems: Problems, path: Path) -> _Parser:
         """What makes a row of the file a case, or notes in `problems` why it is none."""
         folder = path.parent
 
-        def parse(raw: Any, locator: Locator, at: Location) -> Case | None:
-            plain = _plain_case(raw, folder)
+        def parse(raw: Any, locator: Locator, at: KeyPath) -> Case | None:
+            plain = _parse_plain_row(raw, folder)
             if plain is not None:
                 return plain
-            spec = read(CaseSpec, raw, locator, problems, at)
+            spec = read_model(CaseSpec, raw, locator, problems, at)
             if spec is None:
                 return None
             own = spec.graders
-            later = self._later(spec, locator, at, problems, folder)
-            return _case(spec, None if own is None else self._graders(own, locator, at, problems, folder), folder, later)
+            later = self._read_turns(spec, locator, at, problems, folder)
+            return _build_case(
+                spec, None if own is None else self._read_graders(own, locator, at, problems, folder), folder, later
+            )
 
         return parse
 
-    def _checked_parser(self, path: Path) -> Callable[[bytes], Case]:
+    def _trusted_row_parser(self, path: Path) -> Callable[[bytes], Case]:
         """What makes a row that was found right before a case again."""
-        parse, locator = self._parser(Problems(), path), Fixed(Place(shown_path(path)))
+        parse, locator = self._row_parser(Problems(), path), FixedLocator(Place(display_path(path)))
 
         def again(row: bytes) -> Case:
-            case = parse(_loads(row), locator, ())
+            case = parse(_parse_json_row(row), locator, ())
             if case is None:
-                raise InfrastructureError(f"{shown_path(path)}: a row is not what it was when it was checked; run again")
+                raise InfrastructureError(f"{display_path(path)}: a row is not what it was when it was checked; run again")
             return case
 
         return again
 
-    def _graders(
-        self, items: Sequence[Any], locator: Locator, at: Location, problems: Problems, base: Path
+    def _read_graders(
+        self, items: Sequence[Any], locator: Locator, at: KeyPath, problems: Problems, base: Path
     ) -> tuple[GraderSpec, ...]:
         reader = GraderReader(self._files, base, locator, problems)
-        graders = reader.named(reader.read(items, (*at, "graders")), (*at, "graders"))
-        self._selection.note_asked(reader.asked)
+        graders = reader.assign_ids(reader.read(items, (*at, "graders")), (*at, "graders"))
+        self._selection.note_roles(reader.roles)
         return graders
 
-    def _later(
-        self, spec: CaseSpec, locator: Locator, at: Location, problems: Problems, base: Path
+    def _read_turns(
+        self, spec: CaseSpec, locator: Locator, at: KeyPath, problems: Problems, base: Path
     ) -> tuple[LaterTurn, ...] | None:
-        later = LaterTurns(self._files, base, locator, problems).read(spec.turns, (*at, "turns"))
-        self._selection.note_asked(asked_in(later or ()))
+        later = LaterTurnReader(self._files, base, locator, problems).read(spec.turns, (*at, "turns"))
+        self._selection.note_roles(turn_roles(later or ()))
         return later
 
     # Checks
 
-    def _seen(self) -> tuple[int, int]:
+    def _progress_mark(self) -> tuple[int, int]:
         return self._selection.total, len(self._problems)
 
-    def _check_some(self, before: tuple[int, int], place: Place) -> None:
-        if self._seen() == before:
+    def _check_not_empty(self, before: tuple[int, int], place: Place) -> None:
+        if self._progress_mark() == before:
             self._problems.add(place, "holds no cases; give at least one")
 
-    def _check_needs(self, row: Row) -> None:
+    def _check_row(self, row: Row) -> None:
         case, selection = row.case, self._selection
-        self._check_given(row, selection.needs)
-        self._check_given(row, selection.grader_needs if case.graders is None else grader_needs(case.graders))
+        self._check_variables(row, selection.needs)
+        self._check_variables(row, selection.grader_needs if case.graders is None else grader_variables(case.graders))
         if case.later is None:
-            self._check_given(row, selection.later_needs)
+            self._check_variables(row, selection.later_needs)
         else:
-            self._check_given(row, turn_needs(case.later, "the case"))
-            self._check_may_go_on(row)
+            self._check_variables(row, turn_variables(case.later, "the case"))
+            self._check_conversation(row)
         if selection.toolset is not None or case.tools is not None:
-            for wrong in wrong_tools(selection.toolset, case):
+            for wrong in find_tool_errors(selection.toolset, case):
                 self._problems.add(row.place, wrong)
 
-    def _looked_into(self, row: Row, album: ImageInventory) -> Row:
-        return row._replace(images=album.check(row.case, row.place, self._problems))
+    def _with_image_hash(self, row: Row, inventory: ImageInventory) -> Row:
+        return row._replace(images=inventory.check(row.case, row.place, self._problems))
 
-    def _check_given(self, row: Row, needs: Mapping[str, str]) -> None:
+    def _check_variables(self, row: Row, needs: Mapping[str, str]) -> None:
         for name in sorted(needs.keys() - row.case.vars.keys()):
             if name != "expected":
                 self._problems.add(row.place, f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]} uses")
             elif name not in row.raw:
                 self._problems.add(row.place, f"the case `{row.case.id}` has no `expected`, which {needs[name]} uses")
 
-    def _check_may_go_on(self, row: Row) -> None:
+    def _check_conversation(self, row: Row) -> None:
         """Note a case's turns where a prompt is no conversation that could go on with them."""
         if self._selection.plain is not None:
             told = f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is text to be completed"
@@ -253,7 +255,7 @@ class CaseReader:
 
     def _check_unique(self) -> None:
         """Note every id that two cases have, naming both: they are found by a second reading, which only a mistake costs."""
-        repeated = self._selection.ids.repeated()
+        repeated = self._selection.ids.find_repeated()
         if not repeated:
             return
         first: dict[str, Row] = {}
@@ -263,24 +265,26 @@ class CaseReader:
                 continue
             earlier = first.setdefault(row.case.id, row)
             if earlier is not row:
-                self._problems.add(row.place, _duplicate(row, earlier))
+                self._problems.add(row.place, _duplicate_message(row, earlier))
                 found += 1
             if found >= MAX_PROBLEMS:
                 return
 
 
-_Parser = Callable[[Any, Locator, Location], Case | None]
+_Parser = Callable[[Any, Locator, KeyPath], Case | None]
 
 
-def _duplicate(row: Row, earlier: Row) -> str:
+def _duplicate_message(row: Row, earlier: Row) -> str:
     if "id" in row.raw or "id" in earlier.raw:
         return f"the case id `{row.case.id}` is already at {earlier.place}; give each case its own"
     return f"the case has the same variables as the one at {earlier.place}, and neither has an id; remove one, or give both ids"
 
 
-def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path, later: tuple[LaterTurn, ...] | None) -> Case:
+def _build_case(
+    spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path, later: tuple[LaterTurn, ...] | None
+) -> Case:
     return Case(
-        id=spec.id if spec.id is not None else derived_id(spec.vars),
+        id=spec.id if spec.id is not None else derive_case_id(spec.vars),
         vars=spec.vars,
         expected=spec.expected,
         tags=tuple(spec.tags),
@@ -294,26 +298,26 @@ def _case(spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path, 
     )
 
 
-def _plain_case(raw: Any, folder: Path) -> Case | None:
+def _parse_plain_row(raw: Any, folder: Path) -> Case | None:
     """The usual row as a case, a tenth of the time; None where it needs the schema (or a message)."""
     if type(raw) is not dict or not raw.keys() <= _PLAIN_KEYS:
         return None
     variables, tags, metadata = raw.get("vars", {}), raw.get("tags", []), raw.get("metadata", {})
     if type(variables) is not dict or type(metadata) is not dict or type(tags) is not list or "expected" in variables:
         return None
-    if tags and not all(map(_plain_name, tags)):
+    if tags and not all(map(_is_plain_name, tags)):
         return None
-    case_id = raw["id"] if "id" in raw else derived_id(variables)
-    if not _plain_name(case_id):
+    case_id = raw["id"] if "id" in raw else derive_case_id(variables)
+    if not _is_plain_name(case_id):
         return None
     return Case(case_id, variables, raw.get("expected"), tuple(tags), metadata, None, None, None, folder)
 
 
-def _plain_name(value: Any) -> bool:
+def _is_plain_name(value: Any) -> bool:
     return type(value) is str and 0 < len(value) <= 200 and value.isprintable() and value[0] != " " != value[-1]
 
 
-def _raw_of(cells: dict[str, str]) -> dict[str, Any]:
+def _csv_row_to_json(cells: dict[str, str]) -> dict[str, Any]:
     """A .csv row as a .jsonl row: every cell is text, nothing is guessed."""
     raw: dict[str, Any] = {"vars": {name: cell for name, cell in cells.items() if name not in _SPECIAL_COLUMNS}}
     if "expected" in cells:
@@ -323,12 +327,12 @@ def _raw_of(cells: dict[str, str]) -> dict[str, Any]:
     return raw | {name: cells[name] for name in ("id", "threshold") if cells.get(name)}
 
 
-def _loads(line: bytes) -> Any:
+def _parse_json_row(line: bytes) -> Any:
     """The JSON value in `line`; integers past 64 bits keep their digits, which orjson would round."""
     if _LONG_NUMBER in line.translate(_DIGITS):
-        return json.loads(line, parse_constant=_refuse)
+        return json.loads(line, parse_constant=_refuse_constant)
     return orjson.loads(line)
 
 
-def _refuse(constant: str) -> Any:
+def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON value")

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from harness import registry
-from harness.config.diagnostics import Place, Problems, shown_path, suggestion
-from harness.config.fields import OneOrMore, SuiteModel, read
+from harness.config.diagnostics import Place, Problems, did_you_mean, display_path
+from harness.config.fields import OneOrMore, SuiteModel, read_model
 from harness.config.sampling import Sampling
 from harness.config.units import Count, Flag, Number, Text, Whole
-from harness.suite.files import Files
+from harness.suite.files import WorkspaceFiles
 
-ABILITIES_FILE = "capabilities.yaml"
+CAPABILITIES_FILE = "capabilities.yaml"
 
 _Texts = Annotated[list[Text], Field(min_length=1), OneOrMore]
 
@@ -53,7 +53,7 @@ class CapabilitySpec(SuiteModel):
     provider: Text = Field(description="The provider the models are reached by.")
     models: _Texts = Field(description="Patterns of the models' ids, such as `my-*`.")
     api_versions: _Texts | None = Field(None, description="Patterns of the API versions this is about; left out: all.")
-    source: Text = Field(ABILITIES_FILE, description="Where this is known from.")
+    source: Text = Field(CAPABILITIES_FILE, description="Where this is known from.")
     streaming: Flag | None = Field(None, description="Whether answers can be streamed.")
     vision: Flag | None = Field(None, description="Whether it sees images.")
     tools: Flag | None = Field(None, description="Whether it calls tools.")
@@ -73,8 +73,10 @@ class CapabilitySpec(SuiteModel):
     @field_validator("provider")
     @classmethod
     def _known_provider(cls, name: str) -> str:
-        if not registry.known("providers", name):
-            raise ValueError(f"should name a provider, not {name!r}; {suggestion(name, registry.names('providers'))}")
+        if not registry.is_registered("providers", name):
+            raise ValueError(
+                f"should name a provider, not {name!r}; {did_you_mean(name, registry.registered_names('providers'))}"
+            )
         return name
 
     @field_validator("parameters")
@@ -82,25 +84,25 @@ class CapabilitySpec(SuiteModel):
     def _known_parameters(cls, given: dict[str, Any]) -> dict[str, Any]:
         for name in given:
             if name not in Sampling.model_fields:
-                raise ValueError(f"there is no sampling parameter `{name}`; {suggestion(name, Sampling.model_fields)}")
+                raise ValueError(f"there is no sampling parameter `{name}`; {did_you_mean(name, Sampling.model_fields)}")
         return given
 
 
-def read_abilities(folder: Path, files: Files, problems: Problems) -> tuple[dict[str, Any], ...]:
+def read_capability_overrides(folder: Path, files: WorkspaceFiles, problems: Problems) -> tuple[dict[str, Any], ...]:
     """The entries of the table in `folder` as plain data, none where there is no such file; what is wrong is noted."""
-    path = folder / ABILITIES_FILE
-    place = Place(shown_path(path))
-    found = files.file(ABILITIES_FILE, folder, place) if path.exists() else None
+    path = folder / CAPABILITIES_FILE
+    place = Place(display_path(path))
+    found = files.file(CAPABILITIES_FILE, folder, place) if path.exists() else None
     document = None if found is None else files.document(found, place)
     if document is None:
         return ()
     if not isinstance(document.value, list):
-        problems.add(document.place(), "a capability table is a list of entries; begin each with `- provider: …`")
+        problems.add(document.place_of(), "a capability table is a list of entries; begin each with `- provider: …`")
         return ()
 
     def entries() -> Iterator[dict[str, Any]]:
         for index, item in enumerate(document.value):
-            spec = read(CapabilitySpec, item, document, problems, (index,))
+            spec = read_model(CapabilitySpec, item, document, problems, (index,))
             if spec is not None:
                 yield spec.model_dump(exclude_unset=True)
 

@@ -13,17 +13,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.config.diagnostics import Place, Problems
-from harness.suite.cases.case_index import canonical, hash64
-from harness.suite.code_references import FUNCTION, file_of_function
-from harness.suite.files import Files
+from harness.suite.cases.case_index import canonical_json, hash64
+from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
+from harness.suite.files import WorkspaceFiles
 from harness.suite.targets.target_reader import TargetSpec
 
 PYTHON, COMMAND = "python", "command"
 CALLABLES = (PYTHON, COMMAND)
-_ELSEWHERE = ("base_url", "api_key", "headers")
+_REMOTE_KEYS = ("base_url", "api_key", "headers")
 
 
-def check_callable(spec: TargetSpec, files: Files, base: Path, place: Place, problems: Problems) -> None:
+def check_code_target(spec: TargetSpec, files: WorkspaceFiles, base: Path, place: Place, problems: Problems) -> None:
     """Note what is wrong with a target of one of these providers, and what only such a target may have."""
     if spec.provider not in CALLABLES:
         if spec.env:
@@ -31,7 +31,7 @@ def check_callable(spec: TargetSpec, files: Files, base: Path, place: Place, pro
                 place, f"the target `{spec.name}` has `env:`, which is for the providers python and command; remove it"
             )
         return
-    for key in _ELSEWHERE:
+    for key in _REMOTE_KEYS:
         if getattr(spec, key):
             problems.add(place, f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in `env:`")
     timeout = spec.limits.timeout
@@ -43,12 +43,12 @@ def check_callable(spec: TargetSpec, files: Files, base: Path, place: Place, pro
         _check_program(spec, base, place, problems)
 
 
-def _check_function(spec: TargetSpec, files: Files, base: Path, place: Place, problems: Problems) -> None:
-    match = FUNCTION.fullmatch(spec.model)
+def _check_function(spec: TargetSpec, files: WorkspaceFiles, base: Path, place: Place, problems: Problems) -> None:
+    match = FUNCTION_REFERENCE.fullmatch(spec.model)
     if match is None:
         problems.add(place, f"`model` of the python target `{spec.name}` names a file and a function, such as app.py:answer")
         return
-    file_of_function(match["file"], match["name"], files, base, place, problems)
+    find_function_file(match["file"], match["name"], files, base, place, problems)
 
 
 def _check_program(spec: TargetSpec, base: Path, place: Place, problems: Problems) -> None:
@@ -57,23 +57,23 @@ def _check_program(spec: TargetSpec, base: Path, place: Place, problems: Problem
     except ValueError as wrong:
         problems.add(place, f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a list of words")
         return
-    if program_of(words, base) is None:
+    if find_program(words, base) is None:
         where = "there is no such program" if "/" in words[0] else "it is not on the PATH"
         problems.add(place, f"the target `{spec.name}` cannot run `{words[0]}`: {where}, or it is not executable")
 
 
-def program_of(words: list[str], base: Path) -> str | None:
+def find_program(words: list[str], base: Path) -> str | None:
     """The program's path: on the PATH, or relative to `base` where it has a slash; None where it cannot be run."""
     return shutil.which(str(base / words[0]) if "/" in words[0] else words[0])
 
 
-def digest(spec: TargetSpec, base: Path) -> str:
+def hash_code_files(spec: TargetSpec, base: Path) -> str:
     """A hash of what the files hold that a callable target names; the same on every machine."""
-    named = {name: f"{hash64(content):016x}" for name, content in _files(spec, base)}
-    return f"{hash64(canonical(named)):016x}"
+    named = {name: f"{hash64(content):016x}" for name, content in _iter_code_files(spec, base)}
+    return f"{hash64(canonical_json(named)):016x}"
 
 
-def _files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:
+def _iter_code_files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:
     """The file of the function; or the words of the command, but for absolute paths, that are files: each with its content."""
     words = [spec.model.rpartition(":")[0]] if spec.provider == PYTHON else shlex.split(spec.model)
     for word in (each for each in words if each and not each.startswith("/")):

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from harness import registry
-from harness.config.diagnostics import Place, Problems, suggestion
-from harness.config.fields import Names, SuiteModel, read
+from harness.config.diagnostics import Place, Problems, did_you_mean
+from harness.config.fields import Name, SuiteModel, read_model
 from harness.config.sampling import Parameters
 from harness.config.units import Count, Delay, Money, Number, Text, Whole
-from harness.config.yaml import Document, parse
+from harness.config.yaml import Document, parse_yaml
 from harness.suite.run_settings import LimitsSpec, Unsupported
 
 SIMULATOR = "simulator"
@@ -32,13 +32,13 @@ _SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "api-key
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def _variable_name(value: str) -> str:
+def _check_variable_name(value: str) -> str:
     if not _VARIABLE_NAME.fullmatch(value):  # the value may be a secret: it is not shown
         raise ValueError("is the name of an environment variable, such as OPENAI_API_KEY, never the key itself")
     return value
 
 
-def _model(value: Any, info: ValidationInfo) -> Any:
+def _check_model(value: Any, info: ValidationInfo) -> Any:
     """A list of words is a command's; it is kept as a shell would be given it, which no shell is."""
     if isinstance(value, list):
         if info.data.get("provider") != "command":
@@ -51,14 +51,14 @@ def _model(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-def _checked_references(value: str) -> str:
+def _check_references(value: str) -> str:
     if "$" in _REFERENCE.sub("", value):
         raise ValueError("holds a `$` that is no `${NAME}` of an environment variable")
     return value
 
 
-def _address(value: str) -> str:
-    plain = _REFERENCE.sub("x", _checked_references(value))
+def _check_address(value: str) -> str:
+    plain = _REFERENCE.sub("x", _check_references(value))
     if not value.startswith("${") and not re.match(r"https?://[^/\s]", plain):
         raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
     if "@" in urlsplit(plain).netloc:  # not shown either
@@ -66,21 +66,20 @@ def _address(value: str) -> str:
     return value
 
 
-def _header_values(headers: dict[str, str]) -> dict[str, str]:
+def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
             raise ValueError(f"holds `{name}`, which no HTTP header can be: one line of printable characters")
         if name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
             raise ValueError(f"gives a secret for `{name}` itself; name an environment variable, as in ${{MY_TOKEN}}")
-        _checked_references(value)
+        _check_references(value)
     return headers
 
 
-def _provider_name(value: str) -> str:
-    if value != SIMULATOR and not registry.known("providers", value):
-        raise ValueError(
-            f"should name a provider, not {value!r}; {suggestion(value, [*registry.names('providers'), SIMULATOR])}"
-        )
+def _check_provider(value: str) -> str:
+    if value != SIMULATOR and not registry.is_registered("providers", value):
+        names = [*registry.registered_names("providers"), SIMULATOR]
+        raise ValueError(f"should name a provider, not {value!r}; {did_you_mean(value, names)}")
     return value
 
 
@@ -126,31 +125,31 @@ class FunctionSpec(SuiteModel):
 class TargetSpec(SuiteModel):
     """The thing under test: a model, and how it is reached."""
 
-    mistaken: ClassVar[Mapping[str, str]] = {
+    misplaced_keys: ClassVar[Mapping[str, str]] = {
         "key": "give the variable's name as `api_key:`",
         "tools": "give the eval `tools:`",
     }
 
-    name: Names = Field(description="Its name in results.")
-    provider: Annotated[Text, AfterValidator(_provider_name)] = Field(
+    name: Name = Field(description="Its name in results.")
+    provider: Annotated[Text, AfterValidator(_check_provider)] = Field(
         description="The wire format it speaks: anthropic, cloudflare, openai, …, simulator; or python, command: your code."
     )
-    model: Annotated[Text, Field(min_length=1), BeforeValidator(_model, json_schema_input_type=str | list[str])] = Field(
+    model: Annotated[Text, Field(min_length=1), BeforeValidator(_check_model, json_schema_input_type=str | list[str])] = Field(
         description="The model's id, as its provider spells it; app.py:function (python), or a program and its words (command)."
     )
-    base_url: Annotated[Text, AfterValidator(_address)] | None = Field(
+    base_url: Annotated[Text, AfterValidator(_check_address)] | None = Field(
         None, description="Where it is; default: the provider's own address. May hold ${VARIABLE}."
     )
-    api_key: Annotated[Text, AfterValidator(_variable_name)] | None = Field(
+    api_key: Annotated[Text, AfterValidator(_check_variable_name)] | None = Field(
         None, description="The name of the environment variable that holds the API key; never the key itself."
     )
     api_version: Text | None = Field(
         None, description="Which version of the provider's API to speak, where it has several; default: the provider's choice."
     )
-    env: list[Annotated[Text, AfterValidator(_variable_name)]] = Field(
+    env: list[Annotated[Text, AfterValidator(_check_variable_name)]] = Field(
         default_factory=list, description="Names of the variables its code needs (providers python and command only)."
     )
-    headers: Annotated[dict[str, Text], AfterValidator(_header_values)] = Field(
+    headers: Annotated[dict[str, Text], AfterValidator(_check_headers)] = Field(
         default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
     )
     extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields to add to each request's body, as they are.")
@@ -181,10 +180,10 @@ class TargetTable:
     """
 
     def __init__(self, beside: Document | None, problems: Problems) -> None:
-        self._documents = [document for document in (beside, _built_in()) if document is not None]
+        self._documents = [document for document in (beside, _built_in_targets()) if document is not None]
         self._problems = problems
         if beside is not None and not isinstance(beside.value, dict):
-            problems.add(beside.place(), "should map each target's name to what it is")
+            problems.add(beside.place_of(), "should map each target's name to what it is")
 
     def names(self) -> list[str]:
         """All names there are, sorted."""
@@ -194,18 +193,20 @@ class TargetTable:
         """The target called `name`, as asked for at `place`; None, with a problem noted, where there is none or it is wrong."""
         for document in self._documents:
             if isinstance(document.value, dict) and name in document.value:
-                return self._read(name, document)
-        self._problems.add(place, f"there is no target `{name}` in targets.yaml or built in; {suggestion(name, self.names())}")
+                return self._read_target(name, document)
+        self._problems.add(
+            place, f"there is no target `{name}` in targets.yaml or built in; {did_you_mean(name, self.names())}"
+        )
         return None
 
-    def _read(self, name: str, document: Document) -> TargetSpec | None:
+    def _read_target(self, name: str, document: Document) -> TargetSpec | None:
         spec = document.value[name]
         if not isinstance(spec, dict):
-            self._problems.add(document.place((name,)), f"the target `{name}` should be a mapping of keys to values")
+            self._problems.add(document.place_of((name,)), f"the target `{name}` should be a mapping of keys to values")
             return None
-        found = read(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
+        found = read_model(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
         if found is not None:
-            check_target(found, document.place((name,)), self._problems)
+            check_target(found, document.place_of((name,)), self._problems)
         return found
 
 
@@ -226,20 +227,23 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
 
 def _check_api_version(spec: TargetSpec, asked: str, place: Place, problems: Problems) -> None:
     provider = (spec.simulator or SimulatorSpec()).api if spec.provider == SIMULATOR else spec.provider
-    known: tuple[str, ...] = getattr(registry.load("providers", provider), "api_versions", ())
+    known: tuple[str, ...] = getattr(registry.load_plugin("providers", provider), "api_versions", ())
     if not known:
         problems.add(place, f"the target `{spec.name}` has `api_version:`, but {provider} has only one; remove it")
     elif not any(fnmatchcase(asked, pattern) for pattern in known):
         problems.add(
             place,
-            f"the target `{spec.name}` has `api_version: {asked}`, which {provider} does not know; {suggestion(asked, known)}",
+            f"the target `{spec.name}` has `api_version: {asked}`, which {provider} does not know; "
+            f"{did_you_mean(asked, known)}",
         )
 
 
 @cache
-def _built_in() -> Document:
+def _built_in_targets() -> Document:
     problems = Problems()
-    document = parse(files("harness.suite.targets").joinpath("targets.yaml").read_text("utf-8"), "built-in targets", problems)
+    document = parse_yaml(
+        files("harness.suite.targets").joinpath("targets.yaml").read_text("utf-8"), "built-in targets", problems
+    )
     problems.raise_any()
     if document is None:
         raise AssertionError("the built-in targets cannot be read")

@@ -65,7 +65,7 @@ class HttpClient:
         auth = call.wire.auth
         if auth is not None and auth.env not in self._secrets:
             return refusal("transport", "no_api_key", f"the target {call.target.name!r} needs an API key: set {auth.env}")
-        provider = registry.load("providers", call.target.provider)
+        provider = registry.load_plugin("providers", call.target.provider)
         reader = provider if call.batch is None else provider.batch_api
         reading = ResponseReader(call, reader.make_decoder(call.target, call.request))
         failure = await self._attempt(call, slot, reading)

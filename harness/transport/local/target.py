@@ -54,7 +54,7 @@ def _performer(target: Target, secrets: Mapping[str, str]) -> Function | Program
 
 
 async def _attempt(performer: Function | Program, call: Call, slot: Slot) -> Response:
-    provider = registry.load("providers", call.target.provider)
+    provider = registry.load_plugin("providers", call.target.provider)
     heard = Heard(provider.make_decoder(call.target, call.request), call.request.stream)
     error = await performer.perform(call, heard)
     return heard.response(call, slot, error)

@@ -56,7 +56,7 @@ def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) 
     express the request: then nobody can ask it either.
     """
     try:
-        wire = registry.load("providers", target.provider).encode(target, exchange.request)
+        wire = registry.load_plugin("providers", target.provider).encode(target, exchange.request)
     except ValueError:
         return None
     return StoredExchange(run, Call(target, exchange.request, wire, key, repeat, exchange.position), exchange.response)

@@ -31,7 +31,7 @@ from harness.pricing.cost import exchange_cost, upper_bound
 from harness.runs.records import encode
 from harness.runs.redaction import Redactor
 from harness.runs.writer import RunWriter
-from harness.suite import load
+from harness.suite import load_suite
 from harness.transport.middleware.slots import Slot
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
@@ -110,7 +110,7 @@ def _plan(ready: Ready) -> None:
 
 
 def _encode(ready: Ready) -> None:
-    provider = registry.load("providers", ready.target.provider)
+    provider = registry.load_plugin("providers", ready.target.provider)
     for trial in ready.trials:
         provider.encode(ready.target, trial.request)
 
@@ -189,7 +189,7 @@ async def _no_tool(call: ToolCall) -> ToolResult:
 @contextmanager
 def _ready(count: int, *, stream: bool) -> Iterator[Ready]:
     with tempfile.TemporaryDirectory() as folder:
-        suite = load(write_suite(Path(folder), "http://127.0.0.1:1/v1", count, 64, stream=stream))
+        suite = load_suite(write_suite(Path(folder), "http://127.0.0.1:1/v1", count, 64, stream=stream))
         with prepare(suite, {}, live=True) as prepared_suite:
             plan = prepared_suite.plan
             target = plan.targets[0]
@@ -207,7 +207,7 @@ def _exchange(target: Target, trial: Trial) -> Exchange:
 
 
 def _answer(target: Target, trial: Trial) -> Response:
-    decoder = registry.load("providers", target.provider).make_decoder(target, trial.request)
+    decoder = registry.load_plugin("providers", target.provider).make_decoder(target, trial.request)
     if trial.request.stream:
         for event in _EVENTS:
             decoder.feed_event("", event)

@@ -14,7 +14,7 @@ from harness.providers.base import BatchEntry, BatchStatus, DecodedResponse, Sup
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("scout", "cloudflare", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
 HI = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 64}, stream=False)
-PROVIDER = registry.load("providers", "cloudflare")
+PROVIDER = registry.load_plugin("providers", "cloudflare")
 BATCHES = PROVIDER.batch_api
 
 QUEUED = b'{"result":{"status":"queued","request_id":"0b8a-uuid","model":"m"},"success":true,"errors":[],"messages":[]}'
@@ -42,7 +42,7 @@ def report(body: bytes) -> BatchStatus:
 
 def test_the_provider_says_that_it_has_batches() -> None:
     assert isinstance(PROVIDER, SupportsBatches)
-    assert not isinstance(registry.load("providers", "cloudflare-chat"), SupportsBatches)
+    assert not isinstance(registry.load_plugin("providers", "cloudflare-chat"), SupportsBatches)
     assert BATCHES.max_bytes < 10_000_000
 
 

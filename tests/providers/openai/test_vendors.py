@@ -22,13 +22,13 @@ HI = (Message("user", "Hi"),)
 
 
 def target(vendor: str, api_version: str | None = None) -> Target:
-    provider = registry.load("providers", vendor)
+    provider = registry.load_plugin("providers", vendor)
     address = provider.default_address
     return Target("t", vendor, "m/1", address, address, api_key_env=provider.default_api_key_env, api_version=api_version)
 
 
 def wire(vendor: str, request: Request, api_version: str | None = None) -> EncodedRequest:
-    encoded: EncodedRequest = registry.load("providers", vendor).encode(target(vendor, api_version), request)
+    encoded: EncodedRequest = registry.load_plugin("providers", vendor).encode(target(vendor, api_version), request)
     return encoded
 
 
@@ -52,7 +52,7 @@ def sent(vendor: str, **asked: Any) -> Any:
     ],
 )
 def test_where_each_is_and_what_it_calls_the_output_limit(vendor: str, address: str, variable: str | None, limit: str) -> None:
-    provider = registry.load("providers", vendor)
+    provider = registry.load_plugin("providers", vendor)
     assert (provider.name, provider.default_address, provider.default_api_key_env) == (vendor, address, variable)
     assert sent(vendor, sampling={"max_tokens": 5})[limit] == 5
     auth = wire(vendor, Request(HI)).auth
@@ -136,7 +136,7 @@ def test_a_guided_schema_where_there_is_no_such_thing() -> None:
 
 
 def test_azure_has_the_deployment_in_the_path_the_version_in_the_query_and_the_key_in_a_header() -> None:
-    provider = registry.load("providers", "azure")
+    provider = registry.load_plugin("providers", "azure")
     assert isinstance(provider, SupportsVersions)
     encoded = wire("azure", Request(HI), "2025-01-01-preview")
     assert encoded.path == "/openai/deployments/m%2F1/chat/completions?api-version=2025-01-01-preview"
@@ -150,7 +150,7 @@ def test_azure_has_the_deployment_in_the_path_the_version_in_the_query_and_the_k
 
 @pytest.fixture
 def mistral(reading: Callable[..., Any]) -> Any:
-    return reading(registry.load("providers", "mistral"), target("mistral"))
+    return reading(registry.load_plugin("providers", "mistral"), target("mistral"))
 
 
 def test_mistrals_thinking_is_reasoning_whole_and_streamed(mistral: Any) -> None:
@@ -197,7 +197,7 @@ def test_mistrals_thinking_is_reasoning_whole_and_streamed(mistral: Any) -> None
     ],
 )
 def test_usage_in_each_vendors_words(reading: Callable[..., Any], vendor: str, usage: str, expected: Usage) -> None:
-    read = reading(registry.load("providers", vendor), target(vendor))
+    read = reading(registry.load_plugin("providers", vendor), target(vendor))
     whole = '{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":%s}' % usage
     assert read.whole(whole).usage == expected
 
@@ -219,5 +219,5 @@ def test_usage_in_each_vendors_words(reading: Callable[..., Any], vendor: str, u
 def test_errors_in_each_vendors_words(
     reading: Callable[..., Any], vendor: str, status: int, body: bytes, kind: str, words: str
 ) -> None:
-    error = reading(registry.load("providers", vendor), target(vendor)).refused(status, body).error
+    error = reading(registry.load_plugin("providers", vendor), target(vendor)).refused(status, body).error
     assert (error.kind, words in error.message) == (kind, True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InfrastructureError
-from harness.suite import Case, Suite, load
+from harness.suite import Case, Suite, load_suite
 
 SUITE = """\
 suite: s
@@ -181,9 +181,9 @@ def test_a_large_jsonl_file_takes_sixteen_bytes_a_case(write: Callable, tmp_path
     write("c.jsonl", text)
     path = write("suites/s.yaml", SUITE.format(cases="  - ../c.jsonl"))
     program = (
-        "import resource, sys; from pathlib import Path; from harness.suite import load\n"
+        "import resource, sys; from pathlib import Path; from harness.suite import load_suite\n"
         "rss = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "before = rss(); cases = load(Path(sys.argv[1])).evals[0].cases\n"
+        "before = rss(); cases = load_suite(Path(sys.argv[1])).evals[0].cases\n"
         f"assert len(cases) == {count} and cases[{count - 1}].expected == {2 * count - 2}\n"
         "print((rss() - before) * 1024)"
     )
@@ -198,6 +198,6 @@ def test_loading_leaves_no_file_open(write: Callable) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
     try:
         for _ in range(300):
-            load(path)
+            load_suite(path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

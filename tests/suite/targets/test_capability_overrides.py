@@ -24,7 +24,7 @@ def table(write: Write, suite: Load) -> Callable[[str], CapabilityTable]:
 
     def table(text: str) -> CapabilityTable:
         write("suites/capabilities.yaml", text)
-        return capability_table().with_overrides(suite().abilities)
+        return capability_table().with_overrides(suite().capability_overrides)
 
     return table
 

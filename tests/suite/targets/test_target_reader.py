@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from harness.model import Timeouts
-from harness.suite import Suite, load, target_names
+from harness.suite import Suite, load_suite, target_names
 
 SUITE = """\
 suite: s
@@ -27,7 +27,7 @@ def test_a_target_written_out(suite: Callable[..., Suite]) -> None:
     ).targets
     assert (target.limits.concurrency, target.limits.rpm, target.limits.tpm) == (4, 1000, None)
     assert target.limits.timeout is not None
-    assert target.limits.timeout.over(Timeouts()) == Timeouts(total=5.0)
+    assert target.limits.timeout.with_defaults(Timeouts()) == Timeouts(total=5.0)
     assert target.price is not None
     assert (target.price.input, target.price.output) == (Decimal("0.27"), Decimal("0.85"))
     assert (target.api_key, target.context, target.sampling) == ("MY_KEY", 131_000, {"temperature": 0.0})
@@ -108,7 +108,7 @@ def test_the_runs_limits_are_complete(write: Callable) -> None:
     path = write(
         "suites/s.yaml", SUITE.format(targets="  - scout-sim") + "run: {timeout: {first: 1.5m}, budget: $0.50, tpm: 200k}\n"
     )
-    run = load(path).run
+    run = load_suite(path).run
     assert run.timeout == Timeouts(first=90.0)
     assert (run.concurrency, run.rpm, run.tpm, run.retries, run.budget) == (8, None, 200_000, 4, Decimal("0.50"))
     assert (run.stream, run.unsupported, run.seed, run.max_error_rate) == (True, "refuse", 0, 0.05)

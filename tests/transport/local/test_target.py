@@ -137,7 +137,7 @@ def calling(
     limits = Limits(concurrency=concurrency, timeouts=Timeouts(total=total))
     target = Target("mine", provider, model, f"{provider}:0", folder.as_uri(), limits=limits, **more)
     request = Request(messages=(Message("user", text),), stream=stream)
-    return Call(target, request, registry.load("providers", provider).encode(target, request), key="k")
+    return Call(target, request, registry.load_plugin("providers", provider).encode(target, request), key="k")
 
 
 def error(response: Response) -> Error:
@@ -291,7 +291,7 @@ def test_what_a_program_prints_is_stamped_as_it_comes(tmp_path: Path, loop: Call
             super().printed(data)
             (tmp_path / "heard").touch()
 
-    heard = Heeding(registry.load("providers", "command").make_decoder(one.target, one.request), stream=True)
+    heard = Heeding(registry.load_plugin("providers", "command").make_decoder(one.target, one.request), stream=True)
 
     async def attempt() -> Response:
         return heard.response(one, Slot(), await Program(one.target, {}).perform(one, heard))
