@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.app.prepare import prepared
+from harness.app.prepare import prepare
 from harness.suite import Suite, load_suite
 
 STORED = Path(__file__).parent / "stored"
@@ -40,6 +40,6 @@ def test_a_suite_in_a_manifest_is_what_stored_runs_hold(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_trial_keys_are_what_stored_runs_hold(name: str) -> None:
     suite, expected = stored(name)
-    with prepared(suite, {}, live=False) as ready:
+    with prepare(suite, {}, live=False) as ready:
         keys = [trial.key for target in ready.targets for trial in ready.plan.trials(target)]
     assert keys == expected["keys"]
