@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from harness.simulator.model.pixels import look
-from harness.simulator.model.skills.vision import read
+from harness.simulator.model.pixels import detect_shapes
+from harness.simulator.model.skills.vision import read_scene
 
 SHAPES = Path(__file__).parents[2] / "evals" / "shapes"
 CASES: list[dict[str, Any]] = [json.loads(line) for line in (SHAPES / "cases.jsonl").read_text("utf-8").splitlines()]
@@ -38,9 +38,9 @@ def test_the_pictures_are_small() -> None:
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if "pair" not in case["tags"]])
 def test_whoever_looks_at_the_pixels_finds_what_is_expected(case: dict[str, Any]) -> None:
-    sight = look((SHAPES / case["vars"]["picture"]).read_bytes())
-    assert sight is not None
-    reading = read(case["vars"]["question"], sight)
+    scene = detect_shapes((SHAPES / case["vars"]["picture"]).read_bytes())
+    assert scene is not None
+    reading = read_scene(case["vars"]["question"], scene)
     assert reading is not None
     assert reading.right == case["expected"]
     assert case["expected"] not in reading.wrong

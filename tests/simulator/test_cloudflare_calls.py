@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from harness.simulator.apis.cloudflare import native
-from harness.simulator.model.requests import Answer, Call, Function, Prompt, Refusal, Reply, Turn
+from harness.simulator.model.requests import ApiError, Call, Completion, Function, Prompt, Reply, Turn
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
@@ -21,7 +21,7 @@ USER = {"role": "user", "content": "What is the current weather in the city Oslo
 
 
 def read(**change: Any) -> Prompt:
-    return native.read(json.dumps({"messages": [USER], **change}).encode(), SCOUT).prompt
+    return native.parse_request(json.dumps({"messages": [USER], **change}).encode(), SCOUT).prompt
 
 
 @pytest.mark.parametrize("tool", [FLAT, TOOL])
@@ -45,8 +45,11 @@ def test_a_raw_prompt_is_read_by_its_template() -> None:
         "<|header_start|>user<|header_end|>\n\nHi<|eot|><|header_start|>assistant<|header_end|>\n\n"
     )
     body = {"prompt": text, "raw": True}
-    assert native.read(json.dumps(body).encode(), SCOUT).prompt.turns == (Turn("system", "Be brief."), Turn("user", "Hi"))
-    assert native.read(json.dumps(body | {"raw": False}).encode(), SCOUT).prompt.turns == (Turn("user", text),)
+    assert native.parse_request(json.dumps(body).encode(), SCOUT).prompt.turns == (
+        Turn("system", "Be brief."),
+        Turn("user", "Hi"),
+    )
+    assert native.parse_request(json.dumps(body | {"raw": False}).encode(), SCOUT).prompt.turns == (Turn("user", text),)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_a_raw_prompt_is_read_by_its_template() -> None:
     ],
 )
 def test_what_breaks_the_schema(change: dict[str, Any], text: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         read(**change)
     assert (refused.value.status, refused.value.code) == (400, 5006)
     assert refused.value.message.startswith(f"AiError: Bad input: Error: {text}")
@@ -80,9 +83,9 @@ def test_deprecated_functions_and_options_are_taken() -> None:
 
 
 def test_a_call_comes_whole_with_its_arguments_as_text_and_without_a_response() -> None:
-    called = Answer((), "tool_calls", calls=(Call("get_weather", ('{"city": ', '"Oslo"}')),))
+    called = Completion((), "tool_calls", calls=(Call("get_weather", ('{"city": ', '"Oslo"}')),))
     request = native.Request(read(tools=[TOOL]), stream=False, json_as_text=False)
-    result = json.loads(native.whole(request, Reply("r", 0, 160, (called,))).content)["result"]
+    result = json.loads(native.render_response(request, Reply("r", 0, 160, (called,))).content)["result"]
     (call,) = result["tool_calls"]
     assert "response" not in result
     assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Oslo"}'}

@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 
 from harness.simulator.apis.openai import requests
-from harness.simulator.apis.openai.answers import DONE, interleaved, logprob
-from harness.simulator.apis.openai.checks import json_object
-from harness.simulator.model.chance import digest
-from harness.simulator.model.requests import Answer, Body, Frame, Refusal, Reply
-from harness.simulator.model.timeline import Event
+from harness.simulator.apis.openai.checks import parse_json_object
+from harness.simulator.apis.openai.responses import DONE, interleave_choices, logprob_fields
+from harness.simulator.model.requests import ApiError, ApiResponse, Completion, Reply, StreamFrame
+from harness.simulator.model.rng import stable_digest
+from harness.simulator.model.timeline import TokenEvent
 
 KNOWN = frozenset({
     "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "metadata", "response_format",
@@ -30,27 +30,27 @@ IDENTIFIER = re.compile(r"[a-zA-Z0-9]{9}")
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789"
 
 
-def read(content: bytes) -> requests.Request:
-    """Check a body; raises `Refusal`."""
-    body = json_object(content)
+def parse_request(content: bytes) -> requests.Request:
+    """Check a body; raises `ApiError`."""
+    body = parse_json_object(content)
     unknown = sorted(set(body) - KNOWN)
     if unknown:
-        raise Refusal(422, "extra_forbidden", "Extra inputs are not permitted", unknown[0])
+        raise ApiError(422, "extra_forbidden", "Extra inputs are not permitted", unknown[0])
     if isinstance(warm := body.get("temperature"), int | float) and warm > MAX_TEMPERATURE:
         said = f"Input should be less than or equal to {MAX_TEMPERATURE}"
-        raise Refusal(422, "less_than_equal", said, "temperature")
-    _check_ids(body.get("messages"))
+        raise ApiError(422, "less_than_equal", said, "temperature")
+    _check_call_ids(body.get("messages"))
     renamed = {key: value for key, value in body.items() if key != "random_seed"}
     renamed["seed"] = body.get("random_seed")
     if body.get("tool_choice") == "any":
         renamed["tool_choice"] = "required"
     try:
-        return requests.read(orjson.dumps(renamed), strict=False)
-    except Refusal as refusal:
-        raise Refusal(422, refusal.code, refusal.message, refusal.param) from refusal
+        return requests.parse_request(orjson.dumps(renamed), strict=False)
+    except ApiError as api_error:
+        raise ApiError(422, api_error.code, api_error.message, api_error.param) from api_error
 
 
-def _check_ids(messages: Any) -> None:
+def _check_call_ids(messages: Any) -> None:
     for message in messages if isinstance(messages, list) else ():
         calls = message.get("tool_calls") if isinstance(message, dict) else None
         ids = [call.get("id") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
@@ -59,111 +59,125 @@ def _check_ids(messages: Any) -> None:
         for identifier in ids:
             if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
                 said = f"Tool call id was {identifier} but must be a-z, A-Z, 0-9, with a length of 9."
-                raise Refusal(400, "invalid_request_message_order", said)
+                raise ApiError(400, "invalid_request_message_order", said)
 
 
-def whole(request: requests.Request, reply: Reply) -> Body:
+def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    choices = [_choice(request, reply, index, answer) for index, answer in enumerate(reply.answers)]
-    return Body(200, (), orjson.dumps(_base(request, reply, "chat.completion") | {"choices": choices, "usage": _usage(reply)}))
+    choices = [_choice_fields(request, reply, index, answer) for index, answer in enumerate(reply.answers)]
+    return ApiResponse(
+        200,
+        (),
+        orjson.dumps(_common_fields(request, reply, "chat.completion") | {"choices": choices, "usage": _usage_fields(reply)}),
+    )
 
 
-def streamed(request: requests.Request, reply: Reply) -> Body:
+def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
     """The answer as chunks: a role a choice, one a token or call, an end a choice with the usage, `[DONE]`."""
     count = len(reply.answers)
-    frames = [_chunk(request, reply, 0, _delta(index, {"role": "assistant", "content": ""})) for index in range(count)]
-    for index, event in interleaved(reply):
+    frames = [
+        _stream_chunk(request, reply, 0, _delta_choice(index, {"role": "assistant", "content": ""})) for index in range(count)
+    ]
+    for index, event in interleave_choices(reply):
         answer = reply.answers[index]
-        if (delta := _said(reply, index, event)) is not None:
-            likely = _likely(request, answer, range(event.place, event.place + 1)) if event.kind == "text" else None
-            frames.append(_chunk(request, reply, event.step, _delta(index, delta) | ({"logprobs": likely} if likely else {})))
+        if (delta := _token_delta(reply, index, event)) is not None:
+            likely = _logprob_fields(request, answer, range(event.place, event.place + 1)) if event.kind == "text" else None
+            frames.append(
+                _stream_chunk(
+                    request, reply, event.step, _delta_choice(index, delta) | ({"logprobs": likely} if likely else {})
+                )
+            )
     for index, answer in enumerate(reply.answers):
-        frames.append(_chunk(request, reply, reply.steps, _delta(index, {"content": ""}, answer.finish), _usage(reply)))
-    return Body(200, (), frames=(*frames, Frame(reply.steps, DONE)))
+        frames.append(
+            _stream_chunk(
+                request, reply, reply.steps, _delta_choice(index, {"content": ""}, answer.finish), _usage_fields(reply)
+            )
+        )
+    return ApiResponse(200, (), frames=(*frames, StreamFrame(reply.steps, DONE)))
 
 
-def refused(refusal: Refusal) -> Body:
+def render_error(api_error: ApiError) -> ApiResponse:
     """Mistral's error object: of a body that is not valid, a list of what is wrong where."""
-    detail = [{"type": refusal.code, "loc": ["body", *(refusal.param or "").split(".")], "msg": refusal.message}]
+    detail = [{"type": api_error.code, "loc": ["body", *(api_error.param or "").split(".")], "msg": api_error.message}]
     error = {
         "object": "error",
-        "message": {"detail": detail} if refusal.status == 422 else refusal.message,
-        "type": "invalid_request_error" if refusal.status < 500 else "service_unavailable",
+        "message": {"detail": detail} if api_error.status == 422 else api_error.message,
+        "type": "invalid_request_error" if api_error.status < 500 else "service_unavailable",
         "param": None,
-        "code": None if refusal.status == 422 else refusal.code,
+        "code": None if api_error.status == 422 else api_error.code,
     }
-    return Body(refusal.status, (), orjson.dumps(error))
+    return ApiResponse(api_error.status, (), orjson.dumps(error))
 
 
-def failure(status: int, code: str | None, message: str | None) -> Refusal:
+def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error a bare status stands for."""
     known = {401: ("1000", "Unauthorized"), 429: ("1300", "Rate limit exceeded"), 503: ("3505", "Service unavailable.")}
     number, text = known.get(status, ("3000", "The request failed."))
-    return Refusal(status, code or number, message or text)
+    return ApiError(status, code or number, message or text)
 
 
-def _base(request: requests.Request, reply: Reply, kind: str) -> dict[str, Any]:
+def _common_fields(request: requests.Request, reply: Reply, kind: str) -> dict[str, Any]:
     return {"id": reply.request_id.replace("-", ""), "object": kind, "created": reply.created, "model": request.prompt.model}
 
 
-def _usage(reply: Reply) -> dict[str, Any]:
+def _usage_fields(reply: Reply) -> dict[str, Any]:
     read_, written = reply.prompt_tokens, reply.completion_tokens
     return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
 
 
-def _choice(request: requests.Request, reply: Reply, index: int, answer: Answer) -> dict[str, Any]:
+def _choice_fields(request: requests.Request, reply: Reply, index: int, answer: Completion) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text, "tool_calls": None}
     if answer.thoughts:
-        message["content"] = [_thinking(answer.thought), {"type": "text", "text": answer.text}]
+        message["content"] = [_thinking_part(answer.thought), {"type": "text", "text": answer.text}]
     if answer.calls:
-        message["tool_calls"] = list(_calls(reply, index, answer))
-    likely = _likely(request, answer, range(len(answer.pieces)))
+        message["tool_calls"] = list(_tool_calls(reply, index, answer))
+    likely = _logprob_fields(request, answer, range(len(answer.pieces)))
     return {"index": index, "message": message, "finish_reason": answer.finish} | ({"logprobs": likely} if likely else {})
 
 
-def _said(reply: Reply, index: int, event: Event) -> dict[str, Any] | None:
+def _token_delta(reply: Reply, index: int, event: TokenEvent) -> dict[str, Any] | None:
     """What a chunk adds; a call comes whole, with the last of its arguments."""
     answer = reply.answers[index]
     match event.kind:
         case "thought":
-            return {"content": [_thinking(event.piece)]}
+            return {"content": [_thinking_part(event.piece)]}
         case "text":
             return {"content": event.piece}
         case _:
-            calls = list(_calls(reply, index, answer))
-            if event.step != _ends(answer, event.place):
+            calls = list(_tool_calls(reply, index, answer))
+            if event.step != _call_end_step(answer, event.place):
                 return None
             return {"tool_calls": [{**calls[event.place], "index": event.place}]}
 
 
-def _ends(answer: Answer, place: int) -> int:
+def _call_end_step(answer: Completion, place: int) -> int:
     """The step at which a call is complete."""
     before = len(answer.thoughts) + len(answer.pieces)
     return before + sum(1 + len(call.pieces) for call in answer.calls[: place + 1])
 
 
-def _thinking(text: str) -> dict[str, Any]:
+def _thinking_part(text: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
 
 
-def _calls(reply: Reply, choice: int, answer: Answer) -> Iterator[dict[str, Any]]:
+def _tool_calls(reply: Reply, choice: int, answer: Completion) -> Iterator[dict[str, Any]]:
     for place, call in enumerate(answer.calls):
-        identifier = "".join(ALPHABET[octet % len(ALPHABET)] for octet in digest(reply.request_id, choice, place)[:9])
+        identifier = "".join(ALPHABET[octet % len(ALPHABET)] for octet in stable_digest(reply.request_id, choice, place)[:9])
         yield {"id": identifier, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _likely(request: requests.Request, answer: Answer, places: range) -> dict[str, Any] | None:
+def _logprob_fields(request: requests.Request, answer: Completion, places: range) -> dict[str, Any] | None:
     if request.prompt.logprobs is None or not answer.logprobs:
         return None
-    return {"content": [logprob(answer.pieces[place], *answer.logprobs[place]) for place in places]}
+    return {"content": [logprob_fields(answer.pieces[place], *answer.logprobs[place]) for place in places]}
 
 
-def _delta(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+def _delta_choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
     return {"index": index, "delta": delta, "finish_reason": finish}
 
 
-def _chunk(
+def _stream_chunk(
     request: requests.Request, reply: Reply, step: int, choice: dict[str, Any], total: dict[str, Any] | None = None
-) -> Frame:
-    data = _base(request, reply, "chat.completion.chunk") | {"choices": [choice]} | ({"usage": total} if total else {})
-    return Frame(step, b"data: " + orjson.dumps(data) + b"\n\n")
+) -> StreamFrame:
+    data = _common_fields(request, reply, "chat.completion.chunk") | {"choices": [choice]} | ({"usage": total} if total else {})
+    return StreamFrame(step, b"data: " + orjson.dumps(data) + b"\n\n")

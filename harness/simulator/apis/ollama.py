@@ -13,10 +13,21 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from harness.simulator.model.image_files import of_base64
-from harness.simulator.model.requests import Answer, Body, Call, Frame, Function, Prompt, Refusal, Reply, Sampling, Turn
-from harness.simulator.model.timeline import Event, events
-from harness.simulator.model.tokens import split
+from harness.simulator.model.image_files import decode_base64
+from harness.simulator.model.requests import (
+    ApiError,
+    ApiResponse,
+    Call,
+    Completion,
+    Function,
+    Prompt,
+    Reply,
+    Sampling,
+    StreamFrame,
+    Turn,
+)
+from harness.simulator.model.timeline import TokenEvent, token_events
+from harness.simulator.model.tokenizer import tokenize
 
 NDJSON = (("content-type", "application/x-ndjson"),)
 ROLES = ("system", "user", "assistant", "tool")
@@ -34,7 +45,7 @@ OPTIONS: dict[str, tuple[type, ...]] = {
 }
 NANOSECONDS_A_TOKEN = 10_000_000
 
-Given = TypeVar("Given")
+Value = TypeVar("Value")
 
 
 class Request(NamedTuple):
@@ -44,55 +55,57 @@ class Request(NamedTuple):
     stream: bool
 
 
-def read(content: bytes) -> Request:
-    """Check a body; raises `Refusal`."""
+def parse_request(content: bytes) -> Request:
+    """Check a body; raises `ApiError`."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise Refusal(400, None, f"invalid JSON: {error}") from error
+        raise ApiError(400, None, f"invalid JSON: {error}") from error
     if not isinstance(body, dict) or not isinstance(body.get("model"), str) or not body["model"]:
-        raise Refusal(400, None, "model is required")
-    likeliest = _of_type(body, "top_logprobs", int, 0)
+        raise ApiError(400, None, "model is required")
+    likeliest = _get_typed(body, "top_logprobs", int, 0)
     prompt = Prompt(
         body["model"],
-        _turns(_of_type(body, "messages", list, [])),
-        _sampling(_of_type(body, "options", dict, {})),
-        _schema(body.get("format")),
-        functions=tuple(_function(tool) for tool in _of_type(body, "tools", list, [])),
+        _parse_messages(_get_typed(body, "messages", list, [])),
+        _parse_options(_get_typed(body, "options", dict, {})),
+        _response_schema(body.get("format")),
+        functions=tuple(_parse_function(tool) for tool in _get_typed(body, "tools", list, [])),
         reasoning=bool(body.get("think")),
         logprobs=likeliest if body.get("logprobs") else None,
     )
     return Request(prompt, stream=body.get("stream") is not False)
 
 
-def whole(request: Request, reply: Reply) -> Body:
+def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
     answer = reply.answers[0]
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.thoughts:
         message["thinking"] = answer.thought
-    if calls := [_call(call) for call in _readable(answer)]:
+    if calls := [_tool_call(call) for call in _complete_calls(answer)]:
         message["tool_calls"] = calls
-    likely = {"logprobs": _likely(answer, range(len(answer.pieces)))} if request.prompt.logprobs is not None else {}
-    return Body(200, (), _line(request, reply, {"message": message, **likely, **_closing(reply, answer)}))
+    likely = {"logprobs": _logprob_fields(answer, range(len(answer.pieces)))} if request.prompt.logprobs is not None else {}
+    return ApiResponse(200, (), _json_line(request, reply, {"message": message, **likely, **_final_fields(reply, answer)}))
 
 
-def streamed(request: Request, reply: Reply) -> Body:
+def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer in lines: one a token, one a call, and one that closes it."""
     answer = reply.answers[0]
-    frames = [Frame(event.step, _line(request, reply, fields)) for event, fields in _pieces(request, answer)]
-    closing = {"message": {"role": "assistant", "content": ""}, **_closing(reply, answer)}
-    return Body(200, NDJSON, frames=(*frames, Frame(reply.steps, _line(request, reply, closing))))
+    frames = [
+        StreamFrame(event.step, _json_line(request, reply, fields)) for event, fields in _stream_messages(request, answer)
+    ]
+    closing = {"message": {"role": "assistant", "content": ""}, **_final_fields(reply, answer)}
+    return ApiResponse(200, NDJSON, frames=(*frames, StreamFrame(reply.steps, _json_line(request, reply, closing))))
 
 
-def refused(refusal: Refusal) -> Body:
+def render_error(api_error: ApiError) -> ApiResponse:
     """Ollama's error: a text."""
-    return Body(refusal.status, (), orjson.dumps({"error": refusal.message}), opening=b"")
+    return ApiResponse(api_error.status, (), orjson.dumps({"error": api_error.message}), opening=b"")
 
 
-def failure(status: int, code: str | None, message: str | None) -> Refusal:
+def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error a bare status stands for."""
-    return Refusal(status, code, message or FAILURES.get(status, "the request failed"))
+    return ApiError(status, code, message or FAILURES.get(status, "the request failed"))
 
 
 FAILURES = {
@@ -106,41 +119,41 @@ FAILURES = {
 # ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _of_type(fields: dict[str, Any], name: str, kind: type[Given], otherwise: Given) -> Given:
-    """The value at `name`, which may be null or not there; raises `Refusal` where it is of another type."""
+def _get_typed(fields: dict[str, Any], name: str, kind: type[Value], otherwise: Value) -> Value:
+    """The value at `name`, which may be null or not there; raises `ApiError` where it is of another type."""
     value = fields.get(name)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise Refusal(400, None, f"json: cannot unmarshal {name} into a value of type {kind.__name__}")
+        raise ApiError(400, None, f"json: cannot unmarshal {name} into a value of type {kind.__name__}")
     return otherwise if value is None else value
 
 
-def _turns(messages: list[Any]) -> tuple[Turn, ...]:
+def _parse_messages(messages: list[Any]) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     waiting: list[Call] = []
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if role not in ROLES:
-            raise Refusal(400, None, f"invalid role: {role!r} (must be one of system, user, assistant, tool)")
+            raise ApiError(400, None, f"invalid role: {role!r} (must be one of system, user, assistant, tool)")
         if role == "tool":
-            said = _of_type(message, "content", str, "")
-            turns.append(Turn("tool", said, call_id=_answered(waiting, message.get("tool_name"))))
+            said = _get_typed(message, "content", str, "")
+            turns.append(Turn("tool", said, call_id=_match_tool_result(waiting, message.get("tool_name"))))
             continue
-        called = _of_type(message, "tool_calls", list, [])
-        calls = tuple(_called(call, f"call_{index}_{place}") for place, call in enumerate(called))
+        called = _get_typed(message, "tool_calls", list, [])
+        calls = tuple(_parse_tool_call(call, f"call_{index}_{place}") for place, call in enumerate(called))
         waiting = list(calls) or waiting
-        images = tuple(of_base64(image) for image in _strings(_of_type(message, "images", list, []), "images"))
-        turns.append(Turn(role, _of_type(message, "content", str, ""), images, calls))
+        images = tuple(decode_base64(image) for image in _parse_strings(_get_typed(message, "images", list, []), "images"))
+        turns.append(Turn(role, _get_typed(message, "content", str, ""), images, calls))
     return tuple(turns)
 
 
-def _called(call: Any, identifier: str) -> Call:
+def _parse_tool_call(call: Any, identifier: str) -> Call:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict):
-        raise Refusal(400, None, "json: cannot unmarshal tool_calls.function.arguments into an object")
-    return Call(str(function.get("name")), tuple(split(json.dumps(function["arguments"], ensure_ascii=False))), identifier)
+        raise ApiError(400, None, "json: cannot unmarshal tool_calls.function.arguments into an object")
+    return Call(str(function.get("name")), tuple(tokenize(json.dumps(function["arguments"], ensure_ascii=False))), identifier)
 
 
-def _answered(waiting: list[Call], name: Any) -> str | None:
+def _match_tool_result(waiting: list[Call], name: Any) -> str | None:
     """The id of the call a result belongs to, which is waited for no longer."""
     found = next((call for call in waiting if name in (None, call.name)), None)
     if found is None:
@@ -149,11 +162,11 @@ def _answered(waiting: list[Call], name: Any) -> str | None:
     return found.id
 
 
-def _sampling(options: dict[str, Any]) -> Sampling:
+def _parse_options(options: dict[str, Any]) -> Sampling:
     for name, kinds in OPTIONS.items():
         value = options.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-            raise Refusal(400, None, f'option "{name}" must be of type {"integer" if kinds == (int,) else "float32"}')
+            raise ApiError(400, None, f'option "{name}" must be of type {"integer" if kinds == (int,) else "float32"}')
     limit = options.get("num_predict")
     stop = options.get("stop") or []
     warm = options.get("temperature")
@@ -163,7 +176,7 @@ def _sampling(options: dict[str, Any]) -> Sampling:
         top_p=options.get("top_p", 0.9),
         seed=options.get("seed"),
         max_tokens=limit if limit is not None and limit >= 0 else None,
-        stop=_strings([stop] if isinstance(stop, str) else stop, "stop"),
+        stop=_parse_strings([stop] if isinstance(stop, str) else stop, "stop"),
         min_p=options.get("min_p"),
         frequency_penalty=options.get("frequency_penalty") or 0.0,
         presence_penalty=options.get("presence_penalty") or 0.0,
@@ -171,36 +184,36 @@ def _sampling(options: dict[str, Any]) -> Sampling:
     )
 
 
-def _strings(values: Any, name: str) -> tuple[str, ...]:
+def _parse_strings(values: Any, name: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
-        raise Refusal(400, None, f'option "{name}" must be an array of strings')
+        raise ApiError(400, None, f'option "{name}" must be an array of strings')
     return tuple(values)
 
 
-def _schema(form: Any) -> dict[str, Any] | None:
+def _response_schema(form: Any) -> dict[str, Any] | None:
     if form in (None, ""):
         return None
     if form == "json":
         return {}
     if not isinstance(form, dict):
-        raise Refusal(400, None, f'invalid format: {form!r}; expected "json" or a valid JSON Schema object')
+        raise ApiError(400, None, f'invalid format: {form!r}; expected "json" or a valid JSON Schema object')
     return form
 
 
-def _function(tool: Any) -> Function:
+def _parse_function(tool: Any) -> Function:
     inner = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
-        raise Refusal(400, None, "json: cannot unmarshal tools.function into a function")
-    schema = _of_type(inner, "parameters", dict, {})
-    return Function(inner["name"], _of_type(inner, "description", str, ""), schema or {"type": "object"})
+        raise ApiError(400, None, "json: cannot unmarshal tools.function into a function")
+    schema = _get_typed(inner, "parameters", dict, {})
+    return Function(inner["name"], _get_typed(inner, "description", str, ""), schema or {"type": "object"})
 
 
 # ── Answering ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _pieces(request: Request, answer: Answer) -> Iterator[tuple[Event, dict[str, Any]]]:
-    readable = _readable(answer)
-    for event in events(answer):
+def _stream_messages(request: Request, answer: Completion) -> Iterator[tuple[TokenEvent, dict[str, Any]]]:
+    readable = _complete_calls(answer)
+    for event in token_events(answer):
         message: dict[str, Any] = {"role": "assistant", "content": ""}
         likely: dict[str, Any] = {}
         if event.kind == "thought":
@@ -208,36 +221,36 @@ def _pieces(request: Request, answer: Answer) -> Iterator[tuple[Event, dict[str,
         elif event.kind == "text":
             message["content"] = event.piece
             if request.prompt.logprobs is not None:
-                likely = {"logprobs": _likely(answer, range(event.place, event.place + 1))}
+                likely = {"logprobs": _logprob_fields(answer, range(event.place, event.place + 1))}
         elif event.kind == "call" and event.place < len(readable):
-            message["tool_calls"] = [_call(readable[event.place])]
+            message["tool_calls"] = [_tool_call(readable[event.place])]
         else:
             continue
         yield event, {"message": message, **likely, "done": False}
 
 
-def _readable(answer: Answer) -> list[Call]:
+def _complete_calls(answer: Completion) -> list[Call]:
     """The calls; one whose arguments the token limit broke off is none."""
     return list(answer.calls if answer.finish == "tool_calls" else answer.calls[:-1])
 
 
-def _call(call: Call) -> dict[str, Any]:
+def _tool_call(call: Call) -> dict[str, Any]:
     return {"function": {"name": call.name, "arguments": json.loads(call.arguments)}}
 
 
-def _likely(answer: Answer, places: range) -> list[dict[str, Any]]:
+def _logprob_fields(answer: Completion, places: range) -> list[dict[str, Any]]:
     return [
-        {**_token(answer.pieces[place], own), "top_logprobs": [_token(*other) for other in top]}
+        {**_token_logprob(answer.pieces[place], own), "top_logprobs": [_token_logprob(*other) for other in top]}
         for place in places
         for own, top in (answer.logprobs[place],)
     ]
 
 
-def _token(piece: str, chance: float) -> dict[str, Any]:
+def _token_logprob(piece: str, chance: float) -> dict[str, Any]:
     return {"token": piece, "logprob": chance}
 
 
-def _closing(reply: Reply, answer: Answer) -> dict[str, Any]:
+def _final_fields(reply: Reply, answer: Completion) -> dict[str, Any]:
     read_, written = reply.prompt_tokens, reply.completion_tokens
     return {
         "done": True,
@@ -251,6 +264,6 @@ def _closing(reply: Reply, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _line(request: Request, reply: Reply, fields: dict[str, Any]) -> bytes:
+def _json_line(request: Request, reply: Reply, fields: dict[str, Any]) -> bytes:
     moment = datetime.fromtimestamp(reply.created, UTC).isoformat().replace("+00:00", "Z")
     return orjson.dumps({"model": request.prompt.model, "created_at": moment, **fields}) + b"\n"

@@ -6,15 +6,15 @@ import base64
 import binascii
 
 
-def of_data_uri(uri: str) -> bytes:
+def decode_data_uri(uri: str) -> bytes:
     """The file in a `data:` URI; empty where it holds none that can be read."""
     header, _, content = uri.partition(",")
     if not header.endswith(";base64"):
         return b""
-    return of_base64(content)
+    return decode_base64(content)
 
 
-def of_base64(content: str) -> bytes:
+def decode_base64(content: str) -> bytes:
     """The file in base64; empty where it is none."""
     try:
         return base64.b64decode(content, validate=True)

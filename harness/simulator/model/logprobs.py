@@ -15,9 +15,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
-Chances = dict[str, float]
+Probabilities = dict[str, float]
 Logprob = tuple[float, tuple[tuple[str, float], ...]]
 
 LEAST = -9999.0
@@ -31,15 +31,15 @@ class Draw(NamedTuple):
     candidates: Sequence[Candidate]
 
 
-def annotate(pieces: Sequence[str], draws: Sequence[Draw], most: int) -> tuple[Logprob, ...]:
+def token_logprobs(pieces: Sequence[str], draws: Sequence[Draw], most: int) -> tuple[Logprob, ...]:
     """For each piece its log probability, and the `most` likeliest pieces in its place with theirs."""
-    decided: list[list[Chances]] = [[] for _ in pieces]
-    for place, chances in _placed(pieces, draws):
+    decided: list[list[Probabilities]] = [[] for _ in pieces]
+    for place, chances in _decided_places(pieces, draws):
         decided[place].append(chances)
-    return tuple(_logprob(piece, several, most) for piece, several in zip(pieces, decided, strict=True))
+    return tuple(_combine_draws(piece, several, most) for piece, several in zip(pieces, decided, strict=True))
 
 
-def _placed(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int, Chances]]:
+def _decided_places(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int, Probabilities]]:
     """Each place a draw decided, with the chances of what could stand there."""
     text = "".join(pieces)
     starts = [0, *accumulate(len(piece) for piece in pieces)]
@@ -51,13 +51,13 @@ def _placed(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int,
             after = max(after, at + len(draw.text))
             first = bisect_right(starts, at) - 1
             lead = text[starts[first] : at]
-            yield from enumerate(_steps(pieces[first:], lead, draw), first)
+            yield from enumerate(_piece_probabilities(pieces[first:], lead, draw), first)
 
 
-def _steps(pieces: Sequence[str], lead: str, draw: Draw) -> Iterator[Chances]:
+def _piece_probabilities(pieces: Sequence[str], lead: str, draw: Draw) -> Iterator[Probabilities]:
     """The chances at each piece of the drawn text, until only one candidate is left or the pieces run another way."""
     top = max(candidate.logit for candidate in draw.candidates)
-    alive = [(split(lead + candidate.text), math.exp(candidate.logit - top)) for candidate in draw.candidates]
+    alive = [(tokenize(lead + candidate.text), math.exp(candidate.logit - top)) for candidate in draw.candidates]
     for place, piece in enumerate(pieces):
         chances: defaultdict[str, float] = defaultdict(float)
         for candidate, weight in alive:
@@ -69,15 +69,15 @@ def _steps(pieces: Sequence[str], lead: str, draw: Draw) -> Iterator[Chances]:
         alive = [(candidate, weight) for candidate, weight in alive if candidate[place : place + 1] == [piece]]
 
 
-def _logprob(piece: str, several: Sequence[Chances], most: int) -> Logprob:
+def _combine_draws(piece: str, several: Sequence[Probabilities], most: int) -> Logprob:
     """Draws that decide one piece together multiply; the others in its place are those of the least certain draw."""
     own = [chances[piece] for chances in several]
     together = math.prod(own)
     widest = min(several, key=lambda chances: chances[piece], default={piece: 1.0})
     rest = together / widest[piece] if widest[piece] else 0.0
     likeliest = sorted(((text, chance * rest) for text, chance in widest.items() if text), key=lambda item: -item[1])
-    return _log(together), tuple((text, _log(chance)) for text, chance in likeliest[:most])
+    return _clamped_log(together), tuple((text, _clamped_log(chance)) for text, chance in likeliest[:most])
 
 
-def _log(chance: float) -> float:
+def _clamped_log(chance: float) -> float:
     return min(math.log(chance), 0.0) if chance > 0 else LEAST

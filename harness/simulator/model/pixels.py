@@ -70,7 +70,7 @@ class Shape(NamedTuple):
         return "triangle" if 0.42 < filled < 0.6 else "shape"
 
 
-class Sight(NamedTuple):
+class Scene(NamedTuple):
     """A picture as it is seen; shapes from the left to the right."""
 
     background: str
@@ -95,9 +95,9 @@ class _Run(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def look(file: bytes) -> Sight | None:
+def detect_shapes(file: bytes) -> Scene | None:
     """What is seen in an image file; None where it cannot be read."""
-    indexed = _indexed(file)
+    indexed = _quantize_colours(file)
     if indexed is None:
         return None
     width, height, pixels = indexed
@@ -105,20 +105,20 @@ def look(file: bytes) -> Sight | None:
     border = Counter([*rows[0], *rows[-1], *(row[0] for row in rows), *(row[-1] for row in rows)])
     background = border.most_common(1)[0][0]
     names = list(COLOURS)
-    shapes = [_shape(names[runs[0].colour], runs) for runs in _areas(rows) if runs[0].colour != background]
+    shapes = [_bounding_shape(names[runs[0].colour], runs) for runs in _connected_areas(rows) if runs[0].colour != background]
     least = max(12, width * height // 3000)
     seen = [shape for shape in shapes if shape.area >= least and min(shape.width, shape.height) >= THIN]
-    return Sight(names[background], tuple(sorted(seen, key=lambda shape: (shape.left, shape.top))))
+    return Scene(names[background], tuple(sorted(seen, key=lambda shape: (shape.left, shape.top))))
 
 
 @lru_cache(maxsize=1024)
-def dimensions(file: bytes) -> tuple[int, int] | None:
+def image_size(file: bytes) -> tuple[int, int] | None:
     """Width and height in pixels, from the header; None where it cannot be read."""
-    picture = _opened(file)
+    picture = _open_image(file)
     return None if picture is None else picture.size
 
 
-def _opened(file: bytes) -> Image | None:
+def _open_image(file: bytes) -> Image | None:
     from PIL import Image as Pillow  # noqa: PLC0415 - only where there are pictures
 
     try:
@@ -128,11 +128,11 @@ def _opened(file: bytes) -> Image | None:
     return picture if picture.width * picture.height <= MOST_PIXELS else None
 
 
-def _indexed(file: bytes) -> tuple[int, int, bytes] | None:
+def _quantize_colours(file: bytes) -> tuple[int, int, bytes] | None:
     """Width, height, and for each pixel which of `COLOURS` it is nearest to."""
     from PIL import Image as Pillow  # noqa: PLC0415 - only where there are pictures
 
-    picture = _opened(file)
+    picture = _open_image(file)
     if picture is None:
         return None
     try:
@@ -147,14 +147,14 @@ def _indexed(file: bytes) -> tuple[int, int, bytes] | None:
     return (*quantized.size, quantized.tobytes())
 
 
-def _areas(rows: Sequence[bytes]) -> list[list[_Run]]:
+def _connected_areas(rows: Sequence[bytes]) -> list[list[_Run]]:
     """The runs of each area: a run belongs to those of its colour that it touches in the row above."""
     areas: dict[int, list[_Run]] = {}
     owner: dict[_Run, int] = {}
     above: list[_Run] = []
     for number, row in enumerate(rows):
-        runs = list(_runs(number, row))
-        for run, touching in _touching(runs, above):
+        runs = list(_row_runs(number, row))
+        for run, touching in _touching_runs(runs, above):
             names = sorted({owner[each] for each in touching})
             name = names[0] if names else len(owner)
             joined = [run, *(each for other in names[1:] for each in areas.pop(other))]
@@ -164,7 +164,7 @@ def _areas(rows: Sequence[bytes]) -> list[list[_Run]]:
     return list(areas.values())
 
 
-def _runs(number: int, row: bytes) -> Iterator[_Run]:
+def _row_runs(number: int, row: bytes) -> Iterator[_Run]:
     left = 0
     for colour, pixels in groupby(row):
         right = left + sum(1 for _ in pixels)
@@ -172,7 +172,7 @@ def _runs(number: int, row: bytes) -> Iterator[_Run]:
         left = right
 
 
-def _touching(runs: Sequence[_Run], above: Sequence[_Run]) -> Iterator[tuple[_Run, list[_Run]]]:
+def _touching_runs(runs: Sequence[_Run], above: Sequence[_Run]) -> Iterator[tuple[_Run, list[_Run]]]:
     """Each run with those of its colour above it; both rows are walked once."""
     first = 0
     for run in runs:
@@ -187,7 +187,7 @@ def _touching(runs: Sequence[_Run], above: Sequence[_Run]) -> Iterator[tuple[_Ru
         yield run, touching
 
 
-def _shape(colour: str, runs: Sequence[_Run]) -> Shape:
+def _bounding_shape(colour: str, runs: Sequence[_Run]) -> Shape:
     return Shape(
         colour,
         area=sum(run.right - run.left for run in runs),

@@ -1,6 +1,6 @@
 """What both wire formats reduce to: the simulated request and its answer.
 
-A wire format turns bytes into a `Prompt`; the model turns a `Prompt` into an `Answer`; the wire format turns that into
+A wire format turns bytes into a `Prompt`; the model turns a `Prompt` into an `Completion`; the wire format turns that into
 bytes. Nothing here is shared with the harness's own clients: the simulator is a second reading of the formats.
 """
 
@@ -96,7 +96,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """The drawn text as tokens, cut at the token limit or before a stop sequence; `thoughts` are the tokens before it.
 
     An answer that calls functions has no text. `stopped_by` is the stop sequence it was cut before. `logprobs` has, for each
@@ -132,7 +132,7 @@ class Reply:
     request_id: str
     created: int
     prompt_tokens: int
-    answers: tuple[Answer, ...]
+    answers: tuple[Completion, ...]
 
     @property
     def completion_tokens(self) -> int:
@@ -149,7 +149,7 @@ class Reply:
         return max((answer.tokens for answer in self.answers), default=0)
 
 
-class Frame(NamedTuple):
+class StreamFrame(NamedTuple):
     """One SSE event and the decoding step it leaves after: 0 = at once, n = with the n-th token."""
 
     step: int
@@ -157,7 +157,7 @@ class Frame(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class ApiResponse:
     """A response before faults and latency: `frames` when streamed, else `content`.
 
     `opening` is what comes before an error where a stream breaks off with it: before `broken_off`, or else its content.
@@ -166,7 +166,7 @@ class Body:
     status: int
     headers: tuple[tuple[str, str], ...]
     content: bytes = b""
-    frames: tuple[Frame, ...] | None = None
+    frames: tuple[StreamFrame, ...] | None = None
     opening: bytes = b"data: "
     broken_off: bytes | None = None
 
@@ -176,7 +176,7 @@ class Body:
         return self.opening + (self.content if self.broken_off is None else self.broken_off) + b"\n\n"
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """The request breaks the contract; each wire format renders it its own way.
 
     `code` is Cloudflare's integer or OpenAI's string; `param` is only OpenAI's.

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Sampling
+from harness.simulator.model.rng import RandomStream
 
 NEVER: Mapping[str, int] = {}
 LEAST_REPETITION = 1e-6
@@ -25,13 +25,15 @@ class Candidate(NamedTuple):
     logit: float
 
 
-def draw(candidates: Sequence[Candidate], sampling: Sampling, chance: Stream, said: Mapping[str, int] = NEVER) -> str:
+def sample_candidate(
+    candidates: Sequence[Candidate], sampling: Sampling, rng: RandomStream, said: Mapping[str, int] = NEVER
+) -> str:
     """One candidate's text; the highest logit (the first of equals) at temperature 0. `said` counts what was drawn before."""
-    candidates = penalized(candidates, sampling, said)
+    candidates = apply_penalties(candidates, sampling, said)
     if sampling.temperature == 0 or len(candidates) == 1:
         return max(candidates, key=lambda candidate: candidate.logit).text
-    weighted = nucleus(candidates, sampling)
-    target = chance.uniform() * sum(weight for _, weight in weighted)
+    weighted = filter_candidates(candidates, sampling)
+    target = rng.uniform() * sum(weight for _, weight in weighted)
     for text, weight in weighted:
         target -= weight
         if target < 0:
@@ -39,23 +41,23 @@ def draw(candidates: Sequence[Candidate], sampling: Sampling, chance: Stream, sa
     return weighted[-1][0]
 
 
-def penalizes(sampling: Sampling) -> bool:
+def has_penalties(sampling: Sampling) -> bool:
     """Whether what was said before matters at all."""
     return bool(sampling.frequency_penalty or sampling.presence_penalty or sampling.repetition_penalty != 1)
 
 
-def penalized(candidates: Sequence[Candidate], sampling: Sampling, said: Mapping[str, int]) -> Sequence[Candidate]:
+def apply_penalties(candidates: Sequence[Candidate], sampling: Sampling, said: Mapping[str, int]) -> Sequence[Candidate]:
     """The candidates, those that were said before at another logit.
 
     The repetition penalty divides a positive logit and multiplies a negative one (Keskar et al., CTRL, 2019); then the
     frequency penalty is taken off for each time, and the presence penalty once (OpenAI's definition).
     """
-    if not said or not penalizes(sampling):
+    if not said or not has_penalties(sampling):
         return candidates
-    return [Candidate(text, _penalized(logit, sampling, said.get(text, 0))) for text, logit in candidates]
+    return [Candidate(text, _penalized_logit(logit, sampling, said.get(text, 0))) for text, logit in candidates]
 
 
-def _penalized(logit: float, sampling: Sampling, times: int) -> float:
+def _penalized_logit(logit: float, sampling: Sampling, times: int) -> float:
     if not times:
         return logit
     repetition = max(sampling.repetition_penalty, LEAST_REPETITION)
@@ -63,7 +65,7 @@ def _penalized(logit: float, sampling: Sampling, times: int) -> float:
     return logit - sampling.frequency_penalty * times - sampling.presence_penalty
 
 
-def nucleus(candidates: Sequence[Candidate], sampling: Sampling) -> list[tuple[str, float]]:
+def filter_candidates(candidates: Sequence[Candidate], sampling: Sampling) -> list[tuple[str, float]]:
     """The candidates that survive min-p, top-k and top-p with their probabilities before renormalising, likeliest first."""
     ranked = sorted(candidates, key=lambda candidate: -candidate.logit)[: sampling.top_k]
     top = ranked[0].logit
@@ -71,10 +73,10 @@ def nucleus(candidates: Sequence[Candidate], sampling: Sampling) -> list[tuple[s
     likely = [weight for weight in weights if weight >= (sampling.min_p or 0.0)]  # the likeliest weighs 1
     total = sum(likely)
     kept = [(candidate.text, weight / total) for candidate, weight in zip(ranked, likely, strict=False)]
-    return kept if sampling.top_p is None else kept[: _cutoff(kept, sampling.top_p)]
+    return kept if sampling.top_p is None else kept[: _top_p_count(kept, sampling.top_p)]
 
 
-def _cutoff(ranked: Sequence[tuple[str, float]], top_p: float) -> int:
+def _top_p_count(ranked: Sequence[tuple[str, float]], top_p: float) -> int:
     """How many of the likeliest it takes for their probabilities to reach `top_p`; at least one."""
     mass = 0.0
     for index, (_, probability) in enumerate(ranked):

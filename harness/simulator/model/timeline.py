@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from harness.simulator.model.requests import Answer
+from harness.simulator.model.requests import Completion
 
 
-class Event(NamedTuple):
+class TokenEvent(NamedTuple):
     """One token: `step` counts from 1, `place` is which thought, piece or call it is (or belongs to)."""
 
     step: int
@@ -20,14 +20,14 @@ class Event(NamedTuple):
     piece: str
 
 
-def events(answer: Answer) -> Iterator[Event]:
+def token_events(answer: Completion) -> Iterator[TokenEvent]:
     """The tokens of `answer` in order; a `call` event's piece is the function's name."""
     step = 0
     for place, piece in enumerate(answer.thoughts):
-        yield Event(step := step + 1, "thought", place, piece)
+        yield TokenEvent(step := step + 1, "thought", place, piece)
     for place, piece in enumerate(answer.pieces):
-        yield Event(step := step + 1, "text", place, piece)
+        yield TokenEvent(step := step + 1, "text", place, piece)
     for place, call in enumerate(answer.calls):
-        yield Event(step := step + 1, "call", place, call.name)
+        yield TokenEvent(step := step + 1, "call", place, call.name)
         for piece in call.pieces:
-            yield Event(step := step + 1, "arguments", place, piece)
+            yield TokenEvent(step := step + 1, "arguments", place, piece)

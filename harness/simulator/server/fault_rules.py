@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from harness.errors import UsageError
-from harness.simulator.model.chance import uniform
+from harness.simulator.model.rng import hashed_uniform
 
 KINDS: dict[str, str] = {
     "status": "answer with `status`, the format's error body (`code`, `message`) and `headers`",
@@ -91,7 +91,7 @@ class Fault:
         if after is not None and (not isinstance(after, int) or after < 0):
             raise UsageError(f"a fault's after is a number of events from 0, not {after!r}")
         for part in self.requests:
-            bounds(part)
+            request_range(part)
 
     def _check_headers(self) -> None:
         headers: Any = self.headers
@@ -103,16 +103,16 @@ class Fault:
         """Plain data that `from_data` reads."""
         return asdict(self)
 
-    def picks(self, number: int, model: str, *draw: object) -> bool:
+    def applies_to(self, number: int, model: str, *draw: object) -> bool:
         """Whether the rule applies to this request; `draw` keys the rate's coin."""
         if self.model not in model:
             return False
         if self.requests:
-            return any(low <= number <= high for low, high in map(bounds, self.requests))
-        return uniform("fault", *draw, number) < self.rate
+            return any(low <= number <= high for low, high in map(request_range, self.requests))
+        return hashed_uniform("fault", *draw, number) < self.rate
 
 
-def bounds(part: int | str) -> tuple[float, float]:
+def request_range(part: int | str) -> tuple[float, float]:
     """The first and last request number of 7, "7", "5-9" or "20-"."""
     first, dash, last = str(part).partition("-")
     if not first.isdigit() or (last and not last.isdigit()):
@@ -122,9 +122,9 @@ def bounds(part: int | str) -> tuple[float, float]:
     return int(first), int(last) if last else float("inf")
 
 
-def pick(rules: tuple[Fault, ...], seed: int, number: int, model: str) -> Fault | None:
+def pick_fault(rules: tuple[Fault, ...], seed: int, number: int, model: str) -> Fault | None:
     """The first rule that applies to a request, or None."""
     for index, rule in enumerate(rules):
-        if rule.picks(number, model, seed, index):
+        if rule.applies_to(number, model, seed, index):
             return rule
     return None

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from itertools import accumulate
 
-from harness.simulator.model.chance import Stream
+from harness.simulator.model.rng import RandomStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Latency:
     inter_token_s: float
     jitter: float
 
-    def offsets(self, steps: int, chance: Stream) -> tuple[float, ...]:
+    def token_offsets(self, steps: int, rng: RandomStream) -> tuple[float, ...]:
         """Seconds from the request's arrival at which decoding steps 0 … `steps` leave; step 0 leaves at once."""
         if self.ttft_s == 0 and self.inter_token_s == 0:
             return (0.0,) * (steps + 1)
         waits = [self.ttft_s] + [self.inter_token_s] * max(steps - 1, 0)
-        return (0.0, *accumulate(wait * self._factor(chance) for wait in waits))
+        return (0.0, *accumulate(wait * self._jitter_factor(rng) for wait in waits))
 
-    def _factor(self, chance: Stream) -> float:
+    def _jitter_factor(self, rng: RandomStream) -> float:
         if self.jitter == 0:
             return 1.0
-        return math.exp(self.jitter * chance.normal() - self.jitter**2 / 2)
+        return math.exp(self.jitter * rng.normal() - self.jitter**2 / 2)

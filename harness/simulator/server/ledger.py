@@ -64,14 +64,14 @@ class Entry:
             "events_ns": self.events_ns.tolist(),
             "finished_ns": self.finished_ns,
         }
-        return data | {"body": _readable(self.body)} if bodies else data
+        return data | {"body": _readable_body(self.body)} if bodies else data
 
-    def bears(self, api_key: str) -> bool:
+    def has_api_key(self, api_key: str) -> bool:
         """Whether the request came with this key: in a header of its own, which wins, or as a bearer's."""
         own = next((given for name in KEY_HEADERS if (given := self.header(name)) is not None), None)
         if own is not None:
-            return own == hashed(api_key.encode()).decode()
-        return self.header(b"authorization") == hashed(f"Bearer {api_key}".encode()).decode()
+            return own == hash_secret(api_key.encode()).decode()
+        return self.header(b"authorization") == hash_secret(f"Bearer {api_key}".encode()).decode()
 
     def header(self, wanted: bytes) -> str | None:
         """The value of a header, by its name in lower case; a secret's is its hash."""
@@ -97,7 +97,7 @@ class Ledger:
     def open(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], query: str = "") -> Entry:
         """Enter a request as it arrives."""
         self._received += 1
-        kept = tuple((name, hashed(value) if name in SECRET_HEADERS else value) for name, value in headers)
+        kept = tuple((name, hash_secret(value) if name in SECRET_HEADERS else value) for name, value in headers)
         entry = Entry(self._received, method, path, kept, time.perf_counter_ns(), time.time(), query=query)
         self._entries.append(entry)
         return entry
@@ -131,12 +131,12 @@ class Ledger:
         return orjson.dumps({"simulated": True, "totals": totals, "entries": entries})
 
 
-def hashed(secret: bytes) -> bytes:
+def hash_secret(secret: bytes) -> bytes:
     """What stands for a secret: equal secrets have equal hashes."""
     return b"blake2b:" + blake2b(secret, digest_size=8).hexdigest().encode()
 
 
-def _readable(body: bytes) -> Any:
+def _readable_body(body: bytes) -> Any:
     """A body as JSON where it is some, else as text."""
     try:
         return orjson.loads(body)

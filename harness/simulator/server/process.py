@@ -32,7 +32,7 @@ class SimulatorProcess:
 
     def close(self) -> None:
         """End the child and wait for it; closing twice is closing once."""
-        _end(self._child)
+        _stop_child(self._child)
 
     def __enter__(self) -> SimulatorProcess:
         return self
@@ -52,13 +52,13 @@ def start(config: Config | None = None) -> SimulatorProcess:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
     )
     try:
-        return SimulatorProcess(child, _greet(child, config or Config()))
+        return SimulatorProcess(child, _await_base_url(child, config or Config()))
     except BaseException:
-        _end(child)
+        _stop_child(child)
         raise
 
 
-def _greet(child: subprocess.Popen[str], config: Config) -> str:
+def _await_base_url(child: subprocess.Popen[str], config: Config) -> str:
     """Hand over the configuration; the child's first line is its base URL."""
     assert child.stdin is not None and child.stdout is not None  # noqa: S101  both are pipes
     try:
@@ -74,7 +74,7 @@ def _greet(child: subprocess.Popen[str], config: Config) -> str:
     return url
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _stop_child(child: subprocess.Popen[str]) -> None:
     if child.stdin is not None and not child.stdin.closed:
         try:
             child.stdin.close()

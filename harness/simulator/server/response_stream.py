@@ -20,23 +20,23 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-EXTENSION = "evalharness.transport"
-MARK = ("x-simulated", "evalharness")
+TRANSPORT_EXTENSION = "evalharness.transport"
+SIMULATED_HEADER = ("x-simulated", "evalharness")
 
 
-class Line:
+class ResponseWriter:
     """The way back to one client; it enters in the ledger what leaves, and when."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
-        self._transport: asyncio.Transport = scope["extensions"][EXTENSION]
+        self._transport: asyncio.Transport = scope["extensions"][TRANSPORT_EXTENSION]
         self._receive = receive
         self._send = send
         self._entry = entry
-        self.left_early = False
+        self.client_left_early = False
         """Whether the client had gone before all was sent."""
 
     @property
-    def gone(self) -> bool:
+    def client_gone(self) -> bool:
         """Whether the client has left."""
         return self._transport.is_closing()
 
@@ -54,7 +54,7 @@ class Line:
         """Send status and headers; without a length the body is chunked."""
         self._entry.status = status
         sized = [] if length is None else [("content-length", str(length))]
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*headers, *sized, MARK]]
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*headers, *sized, SIMULATED_HEADER]]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def write(self, data: bytes, events: int = 1) -> None:
@@ -64,12 +64,12 @@ class Line:
 
     async def finish(self, data: bytes = b"") -> None:
         """Send the last part of the body."""
-        self.left_early = self.gone
+        self.client_left_early = self.client_gone
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
         if data:
             self._entry.events_ns.append(time.perf_counter_ns())
 
-    async def left(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client has left, or the connection we ended is down."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
@@ -79,7 +79,7 @@ class Line:
         if raw:
             self._transport.write(raw)
         self._transport.close()
-        await self.left()
+        await self.wait_closed()
 
     async def reset(self) -> None:
         """Close with RST: a linger time of zero makes the kernel say so."""
@@ -87,4 +87,4 @@ class Line:
         with socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
-        await self.left()
+        await self.wait_closed()

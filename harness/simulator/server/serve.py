@@ -14,21 +14,21 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from harness.errors import UsageError
-from harness.simulator.server.app import App
+from harness.simulator.server.app import SimulatorApp
 from harness.simulator.server.config import Config
-from harness.simulator.server.response_stream import EXTENSION
+from harness.simulator.server.response_stream import TRANSPORT_EXTENSION
 
 BACKLOG = 2_048
 KEEP_ALIVE_S = 120
 PARENT_CHECK_S = 1.0
 
 
-class Protocol(HttpToolsProtocol):
+class TransportProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with the transport in the scope: some faults happen below ASGI."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: self.transport}  # type: ignore[dict-item]
+        self.scope["extensions"] = {TRANSPORT_EXTENSION: self.transport}  # type: ignore[dict-item]
 
 
 def serve(
@@ -44,12 +44,12 @@ def serve(
     `announce` is called once with the base URL, when connections are accepted; port 0 takes a free one. Raises
     `UsageError` where the address cannot be had.
     """
-    listener = _listen(host, port)
+    listener = _open_listener(host, port)
     server = uvicorn.Server(
         uvicorn.Config(
-            App(config),
+            SimulatorApp(config),
             interface="asgi3",
-            http=Protocol,
+            http=TransportProtocol,
             ws="none",
             loop="uvloop" if sys.platform != "win32" else "asyncio",
             lifespan="off",
@@ -65,18 +65,18 @@ def serve(
     )
     if until_eof:
         threading.Thread(target=_exit_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True).start()
-    announce(url_of(listener))
+    announce(base_url(listener))
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 
-def url_of(listener: socket.socket) -> str:
+def base_url(listener: socket.socket) -> str:
     """The base URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _open_listener(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)

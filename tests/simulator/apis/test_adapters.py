@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.simulator.apis import adapters
-from harness.simulator.model.requests import Refusal
+from harness.simulator.model.requests import ApiError
 from tests.damaged import damaged
 from tests.pictures import picture
 
@@ -84,20 +84,20 @@ OLLAMA = {
 }  # fmt: skip
 
 
-def claude() -> adapters.Messages:
-    dialect = adapters.Messages()
-    dialect.head(lambda name: "2023-06-01")
-    return dialect
+def claude() -> adapters.AnthropicMessages:
+    adapter = adapters.AnthropicMessages()
+    adapter.read_headers(lambda name: "2023-06-01")
+    return adapter
 
 
-DOORS: dict[str, tuple[Callable[[], adapters.Dialect], Any]] = {
-    "native": (lambda: adapters.Native("@cf/meta/llama-4-scout-17b-16e-instruct"), NATIVE),
+DOORS: dict[str, tuple[Callable[[], adapters.ApiAdapter], Any]] = {
+    "native": (lambda: adapters.WorkersAi("@cf/meta/llama-4-scout-17b-16e-instruct"), NATIVE),
     "cloudflare-chat": (adapters.CloudflareChat, CHAT),
-    "chat": (adapters.Chat, CHAT),
-    "vllm": (adapters.VLLM, {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2}),
-    "mistral": (adapters.Mistral, MISTRAL),
-    "ollama": (adapters.Ollama, OLLAMA),
-    "responses": (adapters.Responses, RESPONSES),
+    "chat": (adapters.OpenAiChat, CHAT),
+    "vllm": (adapters.VllmChat, {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2}),
+    "mistral": (adapters.MistralChat, MISTRAL),
+    "ollama": (adapters.OllamaChat, OLLAMA),
+    "responses": (adapters.OpenAiResponses, RESPONSES),
     "anthropic": (claude, CLAUDE),
     "gemini": (lambda: adapters.Gemini("gemini-3.5-flash", "events"), GEMINI),
 }
@@ -105,19 +105,19 @@ DOORS: dict[str, tuple[Callable[[], adapters.Dialect], Any]] = {
 
 @pytest.mark.parametrize("name", DOORS)
 def test_the_bodies_themselves_are_read(name: str) -> None:
-    dialect, body = DOORS[name]
-    assert dialect().read(orjson.dumps(body)).prompt.turns
+    adapter, body = DOORS[name]
+    assert adapter().parse_request(orjson.dumps(body)).prompt.turns
 
 
 @pytest.mark.parametrize("name", DOORS)
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_stands_in_their_fields_is_read_or_refused(name: str, data: st.DataObject) -> None:
-    dialect, body = DOORS[name]
+    adapter, body = DOORS[name]
     try:
-        asked = dialect().read(data.draw(damaged(body, most=2)))
-    except Refusal as refusal:
-        refused = dialect().refused(refusal, "00000000-0000-4000-8000-000000000000")
+        asked = adapter().parse_request(data.draw(damaged(body, most=2)))
+    except ApiError as api_error:
+        refused = adapter().render_error(api_error, "00000000-0000-4000-8000-000000000000")
         assert 400 <= refused.status < 500
         orjson.loads(refused.content)
     else:

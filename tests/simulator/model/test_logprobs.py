@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from harness.simulator.model.logprobs import Draw, annotate
+from harness.simulator.model.logprobs import Draw, token_logprobs
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
 
 def candidates(**weights: float) -> list[Candidate]:
@@ -16,10 +16,10 @@ def candidates(**weights: float) -> list[Candidate]:
 
 
 def chances(text: str, *draws: Draw, most: int = 9) -> list[tuple[str, float, dict[str, float]]]:
-    pieces = split(text)
+    pieces = tokenize(text)
     return [
         (piece, round(math.exp(own), 6), {other: round(math.exp(chance), 6) for other, chance in top})
-        for piece, (own, top) in zip(pieces, annotate(pieces, draws, most), strict=True)
+        for piece, (own, top) in zip(pieces, token_logprobs(pieces, draws, most), strict=True)
     ]
 
 

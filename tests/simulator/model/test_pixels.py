@@ -7,16 +7,16 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageDraw
 
-from harness.simulator.model.pixels import Sight, dimensions, look
+from harness.simulator.model.pixels import Scene, detect_shapes, image_size
 from tests.pictures import bomb, picture
 
 
-def seen(image: Image.Image, kind: str = "PNG") -> Sight:
+def seen(image: Image.Image, kind: str = "PNG") -> Scene:
     file = BytesIO()
     image.save(file, kind)
-    sight = look(file.getvalue())
-    assert sight is not None
-    return sight
+    scene = detect_shapes(file.getvalue())
+    assert scene is not None
+    return scene
 
 
 def scene(size: tuple[int, int] = (200, 150), background: str = "white") -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -34,9 +34,9 @@ def three() -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_shapes_and_colours_are_told_apart_in_every_format(kind: str) -> None:
-    sight = seen(three(), kind)
-    assert sight.background == "white"
-    assert [(shape.kind, shape.colour) for shape in sight.shapes] == [
+    scene = seen(three(), kind)
+    assert scene.background == "white"
+    assert [(shape.kind, shape.colour) for shape in scene.shapes] == [
         ("circle", "red"),
         ("square", "blue"),
         ("triangle", "green"),
@@ -92,10 +92,10 @@ def test_what_is_transparent_is_white_and_another_background_is_told() -> None:
 
 @pytest.mark.parametrize("file", [b"", b"text", picture()[:50], b"\x89PNG\r\n\x1a\n"], ids=["nothing", "text", "cut", "magic"])
 def test_what_cannot_be_read_is_not_seen(file: bytes) -> None:
-    assert look(file) is None
+    assert detect_shapes(file) is None
 
 
 def test_a_picture_of_too_many_pixels_is_not_decoded() -> None:
-    assert look(bomb()) is None
-    assert dimensions(bomb()) is None
-    assert dimensions(picture(size=(123, 45))) == (123, 45)
+    assert detect_shapes(bomb()) is None
+    assert image_size(bomb()) is None
+    assert image_size(picture(size=(123, 45))) == (123, 45)

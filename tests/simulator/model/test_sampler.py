@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Sampling
-from harness.simulator.model.sampler import Candidate, draw, nucleus, penalized
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.sampler import Candidate, apply_penalties, filter_candidates, sample_candidate
 
 ABC = [Candidate("a", math.log(5)), Candidate("b", math.log(3)), Candidate("c", math.log(2))]
 
 
 def shares(sampling: Sampling, draws: int = 20_000) -> dict[str, float]:
-    chance = Stream("test")
-    counted = Counter(draw(ABC, sampling, chance) for _ in range(draws))
+    chance = RandomStream("test")
+    counted = Counter(sample_candidate(ABC, sampling, chance) for _ in range(draws))
     return {text: count / draws for text, count in counted.items()}
 
 
@@ -61,29 +61,31 @@ def test_min_p_keeps_what_is_at_least_that_share_of_the_likeliest() -> None:
 )
 def test_penalties_change_the_logits_of_what_was_said(sampling: Sampling, logits: list[float]) -> None:
     candidates = [Candidate("thrice", 2), Candidate("once", -1), Candidate("never", 0)]
-    changed = penalized(candidates, sampling, {"thrice": 3, "once": 1})
+    changed = apply_penalties(candidates, sampling, {"thrice": 3, "once": 1})
     assert [logit for _, logit in changed] == pytest.approx(logits)
 
 
 def test_a_penalty_turns_even_greedy_decoding() -> None:
     pair = [Candidate("again", 1), Candidate("new", 0.8)]
-    assert draw(pair, Sampling(0, presence_penalty=0.3), Stream("any"), {"again": 1}) == "new"
-    assert draw(pair, Sampling(0, presence_penalty=0.1), Stream("any"), {"again": 1}) == "again"
+    assert sample_candidate(pair, Sampling(0, presence_penalty=0.3), RandomStream("any"), {"again": 1}) == "new"
+    assert sample_candidate(pair, Sampling(0, presence_penalty=0.1), RandomStream("any"), {"again": 1}) == "again"
 
 
 def test_a_repetition_penalty_of_nothing_repeats_without_end_and_breaks_nothing() -> None:
     assert (
-        draw([Candidate("again", 1), Candidate("new", 9)], Sampling(1, repetition_penalty=0), Stream("any"), {"again": 1})
+        sample_candidate(
+            [Candidate("again", 1), Candidate("new", 9)], Sampling(1, repetition_penalty=0), RandomStream("any"), {"again": 1}
+        )
         == "again"
     )
 
 
 def test_temperature_zero_takes_the_highest_logit_wherever_it_stands() -> None:
-    assert draw([Candidate("low", 0), Candidate("high", 1)], Sampling(temperature=0), Stream("any")) == "high"
+    assert sample_candidate([Candidate("low", 0), Candidate("high", 1)], Sampling(temperature=0), RandomStream("any")) == "high"
 
 
 def test_the_same_key_draws_the_same() -> None:
-    once, twice = ([draw(ABC, Sampling(1), Stream("k", n)) for n in range(50)] for _ in range(2))
+    once, twice = ([sample_candidate(ABC, Sampling(1), RandomStream("k", n)) for n in range(50)] for _ in range(2))
     assert once == twice
 
 
@@ -98,7 +100,7 @@ def test_something_always_survives_and_the_likeliest_first(
     logits: list[float], temperature: float, top_k: int | None, top_p: float | None, min_p: float | None
 ) -> None:
     candidates = [Candidate(str(index), logit) for index, logit in enumerate(logits)]
-    kept = nucleus(candidates, Sampling(temperature, top_k=top_k, top_p=top_p, min_p=min_p))
+    kept = filter_candidates(candidates, Sampling(temperature, top_k=top_k, top_p=top_p, min_p=min_p))
     assert kept
     assert candidates[int(kept[0][0])].logit == max(logits)
     assert [weight for _, weight in kept] == sorted((weight for _, weight in kept), reverse=True)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from harness.simulator import Config, start
-from harness.simulator.server.ledger import hashed
+from harness.simulator.server.ledger import hash_secret
 
 RUN = "/client/v4/accounts/a/ai/run/@cf/meta/llama-4-scout-17b-16e-instruct"
 CHAT = "/v1/chat/completions"
@@ -30,7 +30,7 @@ def test_the_ledger_has_what_was_sent_and_what_was_answered(client: httpx.Client
     assert entry["outcome"] == "completed"
     assert len(entry["events_ns"]) == response.text.count("data: ")
     assert [entry["arrived_ns"], *entry["events_ns"]] == sorted([entry["arrived_ns"], *entry["events_ns"]])
-    assert headers["authorization"] == hashed(b"Bearer s3cret-key").decode()
+    assert headers["authorization"] == hash_secret(b"Bearer s3cret-key").decode()
     assert "s3cret" not in client.get("/ledger").text
     assert ledger["totals"]["completion_tokens"] == entry["completion_tokens"]
 

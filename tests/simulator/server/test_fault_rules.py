@@ -5,11 +5,11 @@ import json
 import pytest
 
 from harness.errors import UsageError
-from harness.simulator.server.fault_rules import Fault, pick
+from harness.simulator.server.fault_rules import Fault, pick_fault
 
 
 def picked(*rules: Fault, seed: int = 0, upto: int = 20) -> list[int]:
-    return [number for number in range(1, upto + 1) if pick(rules, seed, number, "@cf/m")]
+    return [number for number in range(1, upto + 1) if pick_fault(rules, seed, number, "@cf/m")]
 
 
 def test_numbers_and_ranges_pick_requests() -> None:
@@ -26,15 +26,15 @@ def test_a_rate_picks_its_share_and_the_same_ones_again() -> None:
 
 def test_the_first_rule_that_applies_wins() -> None:
     rules = (Fault("status", requests=(1,), status=429), Fault("hang", requests=("1-2",)))
-    first, second = pick(rules, 0, 1, "m"), pick(rules, 0, 2, "m")
+    first, second = pick_fault(rules, 0, 1, "m"), pick_fault(rules, 0, 2, "m")
     assert first is not None
     assert second is not None
     assert (first.kind, second.kind) == ("status", "hang")
 
 
 def test_a_rule_can_be_for_some_models_only() -> None:
-    assert pick((Fault("status", model="70b"),), 0, 1, "llama-8b") is None
-    assert pick((Fault("status", model="70b"),), 0, 1, "llama-70b") is not None
+    assert pick_fault((Fault("status", model="70b"),), 0, 1, "llama-8b") is None
+    assert pick_fault((Fault("status", model="70b"),), 0, 1, "llama-70b") is not None
 
 
 @pytest.mark.parametrize(

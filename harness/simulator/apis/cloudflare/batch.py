@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from harness.simulator.apis.cloudflare import native
-from harness.simulator.apis.cloudflare.schema import bad_input, check_type, json_object
-from harness.simulator.model.requests import Body, Prompt, Refusal, Reply
+from harness.simulator.apis.cloudflare.schema import bad_input, check_type, parse_json_object
+from harness.simulator.model.requests import ApiError, ApiResponse, Prompt, Reply
 
 Answerer = Callable[[Prompt], Reply]
 """Draws the answer to one prompt."""
 
 
-class Taken(NamedTuple):
+class BatchResponse(NamedTuple):
     """What a submission or a poll is answered with, and the tokens it took: (prompt, completion), None for a poll."""
 
-    body: Body
+    body: ApiResponse
     usage: tuple[int, int] | None = None
 
 
@@ -42,37 +42,37 @@ class Batches:
         self._most_bytes = most_bytes
         self._known: dict[str, _Batch] = {}
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Lose every batch."""
         self._known.clear()
 
-    def take(self, content: bytes, model: str, request_id: str, answer: Answerer) -> Taken:
-        """A submission, or a poll; raises `Refusal`."""
+    def handle_request(self, content: bytes, model: str, request_id: str, answer: Answerer) -> BatchResponse:
+        """A submission, or a poll; raises `ApiError`."""
         if len(content) > self._most_bytes:
-            raise Refusal(413, 3006, "AiError: Request is too large")
-        body = json_object(content)
+            raise ApiError(413, 3006, "AiError: Request is too large")
+        body = parse_json_object(content)
         if "request_id" in body:
-            return Taken(self._body(request_id, self._polled(body["request_id"])))
+            return BatchResponse(self._build_response(request_id, self._poll(body["request_id"])))
         if "requests" not in body:
             raise bad_input("oneOf at '/' not met, 0 matches: required properties at '/' are 'requests'")
         check_type(body["requests"], "/requests", "array")
-        return self._submitted(body["requests"], model, request_id, answer)
+        return self._submit(body["requests"], model, request_id, answer)
 
-    def _submitted(self, requests: list[Any], model: str, request_id: str, answer: Answerer) -> Taken:
-        answered = [_answered(asked, model, answer) for asked in requests]
+    def _submit(self, requests: list[Any], model: str, request_id: str, answer: Answerer) -> BatchResponse:
+        answered = [_run_request(asked, model, answer) for asked in requests]
         replies = [reply for _, reply in answered if reply is not None]
         everything = tuple(each for reply in replies for each in reply.answers)
         total = Reply(request_id, 0, sum(reply.prompt_tokens for reply in replies), everything)
         entries = [{"id": place, **entry} for place, (entry, _) in enumerate(answered)]
-        result = {"responses": entries, "usage": native.usage(model, total)}
+        result = {"responses": entries, "usage": native.usage_fields(model, total)}
         self._known[request_id] = _Batch(model, result, self._polls)
         queued = {"status": "queued", "request_id": request_id, "model": model}
-        return Taken(self._body(request_id, queued), (total.prompt_tokens, total.completion_tokens))
+        return BatchResponse(self._build_response(request_id, queued), (total.prompt_tokens, total.completion_tokens))
 
-    def _polled(self, request_id: Any) -> dict[str, Any]:
+    def _poll(self, request_id: Any) -> dict[str, Any]:
         batch = self._known.get(request_id) if isinstance(request_id, str) else None
         if batch is None:
-            raise Refusal(404, 7003, f"AiError: There is no batch {request_id}")
+            raise ApiError(404, 7003, f"AiError: There is no batch {request_id}")
         if batch.polls_left <= 0:
             return batch.result
         batch.polls_left -= 1
@@ -80,20 +80,20 @@ class Batches:
         return {"status": status, "request_id": request_id, "model": batch.model}
 
     @staticmethod
-    def _body(request_id: str, result: dict[str, Any]) -> Body:
+    def _build_response(request_id: str, result: dict[str, Any]) -> ApiResponse:
         headers = (*native.edge_headers(request_id), ("cf-ai-req-id", request_id))
-        return Body(200, headers, native.envelope(result))
+        return ApiResponse(200, headers, native.wrap_result(result))
 
 
-def _answered(asked: Any, model: str, answer: Answerer) -> tuple[dict[str, Any], Reply | None]:
+def _run_request(asked: Any, model: str, answer: Answerer) -> tuple[dict[str, Any], Reply | None]:
     """The entry of one request, and the reply it got; a failed one took nothing."""
     named = isinstance(asked, dict) and "external_reference" in asked
     reference = {"external_reference": asked["external_reference"]} if named else {}
     try:
         check_type(asked, "/", "object")
-        request = native.request_of(asked, model)
+        request = native.parse_body(asked, model)
         reply = answer(request.prompt)
-        return {"result": native.result_of(request, reply), "success": True, **reference}, reply
-    except Refusal as refusal:
-        error = {"code": refusal.code, "message": refusal.message}
+        return {"result": native.render_result(request, reply), "success": True, **reference}, reply
+    except ApiError as api_error:
+        error = {"code": api_error.code, "message": api_error.message}
         return {"result": None, "success": False, "errors": [error], **reference}, None

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.simulator.model.chance import digest
-from harness.simulator.model.requests import Body
+from harness.simulator.model.requests import ApiResponse
+from harness.simulator.model.rng import stable_digest
 from harness.simulator.server.ledger import Entry
 
 MARKER = "/workers-ai/"
@@ -19,15 +19,15 @@ REMEMBERED = 1_000
 """Answers the cache keeps; the oldest go first."""
 
 
-class Held(NamedTuple):
+class CachedResponse(NamedTuple):
     """An answer in the cache, and the tokens it took."""
 
     model: str
-    body: Body
+    body: ApiResponse
     usage: tuple[int, int] | None
 
 
-def behind(path: str) -> str | None:
+def gateway_target(path: str) -> str | None:
     """What of Workers AI a gateway's address leads to (`run/{model}` or `v1/chat/completions`), None for another address."""
     before, marker, inside = path.partition(MARKER)
     parts = before.split("/")
@@ -40,35 +40,35 @@ class Gateway:
     """The gateway's cache; it knows its own requests by their address."""
 
     def __init__(self) -> None:
-        self._cache: OrderedDict[tuple[str, bytes], Held] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, bytes], CachedResponse] = OrderedDict()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Empty the cache."""
         self._cache.clear()
 
-    def held(self, entry: Entry) -> Held | None:
+    def get_cached(self, entry: Entry) -> CachedResponse | None:
         """The cached answer to a request, marked as one; None where it goes on to the model."""
-        if behind(entry.path) is None or _skips(entry):
+        if gateway_target(entry.path) is None or _skips_cache(entry):
             return None
         held = self._cache.get((entry.path, entry.body))
-        return None if held is None else held._replace(body=_marked(held.body, entry, held.model, "HIT"))
+        return None if held is None else held._replace(body=_add_gateway_headers(held.body, entry, held.model, "HIT"))
 
-    def passed(self, entry: Entry, body: Body, *, keep: bool) -> Body:
+    def add_answer(self, entry: Entry, body: ApiResponse, *, keep: bool) -> ApiResponse:
         """The model's answer on its way back; other requests' as they are."""
-        if behind(entry.path) is None:
+        if gateway_target(entry.path) is None:
             return body
-        if keep and not _skips(entry):
-            self._cache[entry.path, entry.body] = Held(entry.model, body, entry.usage)
+        if keep and not _skips_cache(entry):
+            self._cache[entry.path, entry.body] = CachedResponse(entry.model, body, entry.usage)
             while len(self._cache) > REMEMBERED:
                 self._cache.popitem(last=False)
-        return _marked(body, entry, entry.model, "MISS")
+        return _add_gateway_headers(body, entry, entry.model, "MISS")
 
 
-def _skips(entry: Entry) -> bool:
+def _skips_cache(entry: Entry) -> bool:
     return any(name == b"cf-aig-skip-cache" and value.lower() == b"true" for name, value in entry.headers)
 
 
-def _marked(body: Body, entry: Entry, model: str, status: str) -> Body:
-    log = digest("gateway", entry.number, entry.arrived_ns).hex()[:26].upper()
+def _add_gateway_headers(body: ApiResponse, entry: Entry, model: str, status: str) -> ApiResponse:
+    log = stable_digest("gateway", entry.number, entry.arrived_ns).hex()[:26].upper()
     marks = {"cache-status": status, "log-id": log, "step": "0", "model": model, "provider": "workers-ai"}
     return replace(body, headers=(*body.headers, *((f"cf-aig-{name}", value) for name, value in marks.items())))

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from harness.simulator.apis.cloudflare import messages as body_messages
 from harness.simulator.apis.cloudflare import neurons
-from harness.simulator.apis.cloudflare import turns as body_turns
-from harness.simulator.apis.cloudflare.schema import check, json_object
-from harness.simulator.model.chance import digest, octets
-from harness.simulator.model.requests import Answer, Body, Frame, Prompt, Refusal, Reply, Sampling
-from harness.simulator.model.timeline import Event, events
-from harness.simulator.model.tokens import count_prompt
+from harness.simulator.apis.cloudflare.schema import check_body, parse_json_object
+from harness.simulator.model.requests import ApiError, ApiResponse, Completion, Prompt, Reply, Sampling, StreamFrame
+from harness.simulator.model.rng import random_octets, stable_digest
+from harness.simulator.model.timeline import TokenEvent, token_events
+from harness.simulator.model.tokenizer import count_prompt
 
 CONTEXT = 131_000
 DEFAULT_MAX_TOKENS = 256
@@ -35,73 +35,73 @@ class Request(NamedTuple):
     json_as_text: bool
 
 
-def read(content: bytes, model: str) -> Request:
-    """Check a body against the schema; raises `Refusal` with the service's code and words."""
+def parse_request(content: bytes, model: str) -> Request:
+    """Check a body against the schema; raises `ApiError` with the service's code and words."""
     if not model.startswith("@cf/"):
-        raise Refusal(400, 5007, f"AiError: No such model {model} or task")
-    return request_of(json_object(content), model)
+        raise ApiError(400, 5007, f"AiError: No such model {model} or task")
+    return parse_body(parse_json_object(content), model)
 
 
-def request_of(body: dict[str, Any], model: str) -> Request:
-    """One request, alone or of a batch; raises `Refusal`."""
-    check(body)
-    turns, offered = body_turns.turns(body), body_turns.functions(body)
-    prompt = Prompt(model, turns, _sampling(body), _schema(body), offered, body_turns.choice(body))
+def parse_body(body: dict[str, Any], model: str) -> Request:
+    """One request, alone or of a batch; raises `ApiError`."""
+    check_body(body)
+    turns, offered = body_messages.parse_turns(body), body_messages.parse_functions(body)
+    prompt = Prompt(model, turns, _parse_sampling(body), _response_schema(body), offered, body_messages.parse_tool_choice(body))
     _check_context(prompt)
     return Request(prompt, body.get("stream") is True, "guided_json" in body)
 
 
-def whole(request: Request, reply: Reply) -> Body:
-    """The answer in one piece, in the envelope. Raises `Refusal` where JSON mode was cut short."""
-    result = result_of(request, reply) | {"usage": usage(request.prompt.model, reply)}
-    return Body(200, headers(request.prompt.model, reply), envelope(result))
+def render_response(request: Request, reply: Reply) -> ApiResponse:
+    """The answer in one piece, in the envelope. Raises `ApiError` where JSON mode was cut short."""
+    result = render_result(request, reply) | {"usage": usage_fields(request.prompt.model, reply)}
+    return ApiResponse(200, response_headers(request.prompt.model, reply), wrap_result(result))
 
 
-def result_of(request: Request, reply: Reply) -> dict[str, Any]:
-    """The answer without its usage: where functions are called there is no `response` at all. Raises `Refusal` as `whole`."""
+def render_result(request: Request, reply: Reply) -> dict[str, Any]:
+    """The answer without its usage; no `response` key where functions are called. Raises `ApiError` where JSON mode was cut."""
     answer = reply.answers[0]
     if answer.calls:
-        return {"tool_calls": [_call(reply, place, call.name, call.arguments) for place, call in enumerate(answer.calls)]}
+        return {"tool_calls": [_tool_call(reply, place, call.name, call.arguments) for place, call in enumerate(answer.calls)]}
     if request.prompt.schema is None:
         return {"response": answer.text, "tool_calls": []}
     try:
         parsed = orjson.loads(answer.text)
     except orjson.JSONDecodeError as error:
-        raise Refusal(400, 3030, "AiError: JSON Mode couldn't be met") from error
+        raise ApiError(400, 3030, "AiError: JSON Mode couldn't be met") from error
     return {"response": answer.text if request.json_as_text else parsed, "tool_calls": []}
 
 
-def streamed(request: Request, reply: Reply) -> Body:
+def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as frames: an empty one, one a token, the usage, `[DONE]`."""
-    pads = map(padding, octets("padding", reply.request_id))
-    tokens = [(0, {"response": "", "tool_calls": []}), *_tokens(reply, reply.answers[0])]
-    frames = [Frame(step, _frame(data | {"p": pad})) for (step, data), pad in zip(tokens, pads, strict=False)]
-    frames.append(Frame(reply.steps, _frame({"response": "", "usage": usage(request.prompt.model, reply)})))
-    frames.append(Frame(reply.steps, DONE))
-    return Body(200, headers(request.prompt.model, reply), frames=tuple(frames))
+    pads = map(padding_text, random_octets("padding", reply.request_id))
+    tokens = [(0, {"response": "", "tool_calls": []}), *_token_chunks(reply, reply.answers[0])]
+    frames = [StreamFrame(step, _stream_event(data | {"p": pad})) for (step, data), pad in zip(tokens, pads, strict=False)]
+    frames.append(StreamFrame(reply.steps, _stream_event({"response": "", "usage": usage_fields(request.prompt.model, reply)})))
+    frames.append(StreamFrame(reply.steps, DONE))
+    return ApiResponse(200, response_headers(request.prompt.model, reply), frames=tuple(frames))
 
 
-def _tokens(reply: Reply, answer: Answer) -> Iterator[tuple[int, dict[str, Any]]]:
+def _token_chunks(reply: Reply, answer: Completion) -> Iterator[tuple[int, dict[str, Any]]]:
     """(step, frame) of each token; calls come in pieces by index, and end with one that says nothing."""
-    for event in events(answer):
-        yield event.step, {"response": event.piece, "tool_calls": []} if event.kind == "text" else _piece(reply, event)
+    for event in token_events(answer):
+        yield event.step, {"response": event.piece, "tool_calls": []} if event.kind == "text" else _call_chunk(reply, event)
     if answer.calls:
         nothing = {"id": None, "type": "function", "index": 0, "function": {"name": None, "arguments": None}}
         yield reply.steps, {"tool_calls": [nothing]}
 
 
-def _piece(reply: Reply, event: Event) -> dict[str, Any]:
+def _call_chunk(reply: Reply, event: TokenEvent) -> dict[str, Any]:
     if event.kind == "call":
-        return {"tool_calls": [_call(reply, event.place, event.piece, "") | {"index": event.place}]}
+        return {"tool_calls": [_tool_call(reply, event.place, event.piece, "") | {"index": event.place}]}
     return {"tool_calls": [{"index": event.place, "type": "function", "function": {"arguments": event.piece}}]}
 
 
-def _call(reply: Reply, place: int, name: str, arguments: str) -> dict[str, Any]:
-    identifier = f"chatcmpl-tool-{digest('call', reply.request_id, place).hex()[:32]}"
+def _tool_call(reply: Reply, place: int, name: str, arguments: str) -> dict[str, Any]:
+    identifier = f"chatcmpl-tool-{stable_digest('call', reply.request_id, place).hex()[:32]}"
     return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def usage(model: str, reply: Reply) -> dict[str, Any]:
+def usage_fields(model: str, reply: Reply) -> dict[str, Any]:
     """Tokens and, where the model has a price, neurons."""
     figures: dict[str, Any] = {
         "prompt_tokens": reply.prompt_tokens,
@@ -109,42 +109,42 @@ def usage(model: str, reply: Reply) -> dict[str, Any]:
         "total_tokens": reply.prompt_tokens + reply.completion_tokens,
         "prompt_tokens_details": {"cached_tokens": 0},
     }
-    billed = neurons.billed(model, reply.prompt_tokens, reply.completion_tokens)
+    billed = neurons.compute_neurons(model, reply.prompt_tokens, reply.completion_tokens)
     return figures if billed is None else figures | {"neurons": billed}
 
 
-def headers(model: str, reply: Reply) -> tuple[tuple[str, str], ...]:
+def response_headers(model: str, reply: Reply) -> tuple[tuple[str, str], ...]:
     """What comes with an answer of a model: the edge's ray, the request's id, the bill."""
-    billed = neurons.billed(model, reply.prompt_tokens, reply.completion_tokens)
+    billed = neurons.compute_neurons(model, reply.prompt_tokens, reply.completion_tokens)
     bill = () if billed is None else (("cf-ai-neurons", str(billed)),)
     return (*edge_headers(reply.request_id), ("cf-ai-req-id", reply.request_id), *bill)
 
 
 def edge_headers(request_id: str) -> tuple[tuple[str, str], ...]:
     """What comes with every answer, also one that never reached a model."""
-    return (("cf-ray", f"{digest('ray', request_id).hex()[:16]}-SIM"), ("server", "cloudflare"))
+    return (("cf-ray", f"{stable_digest('ray', request_id).hex()[:16]}-SIM"), ("server", "cloudflare"))
 
 
-def refused(refusal: Refusal, request_id: str) -> Body:
+def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     """An error in the envelope. An authentication error has no model's request id and a null result."""
-    reached = refusal.status not in (401, 403, 404)
-    message = f"{refusal.message} ({request_id})" if reached else refusal.message
+    reached = api_error.status not in (401, 403, 404)
+    message = f"{api_error.message} ({request_id})" if reached else api_error.message
     body: dict[str, Any] = {
-        "errors": [{"message": message, "code": refusal.code}],
+        "errors": [{"message": message, "code": api_error.code}],
         "success": False,
         "result": {} if reached else None,
         "messages": [],
     }
-    if refusal.code == 3040:
+    if api_error.code == 3040:
         body["internalCode"] = 3040
     reached_headers = (("cf-ai-req-id", request_id),) if reached else ()
-    return Body(refusal.status, (*edge_headers(request_id), *reached_headers), orjson.dumps(body))
+    return ApiResponse(api_error.status, (*edge_headers(request_id), *reached_headers), orjson.dumps(body))
 
 
-def failure(status: int, code: str | None, message: str | None) -> Refusal:
+def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error an injected status stands for."""
     known_code, text = FAILURES.get(status, (3030, "AiError: upstream error"))
-    return Refusal(status, int(code) if code and code.isdigit() else known_code, message or text)
+    return ApiError(status, int(code) if code and code.isdigit() else known_code, message or text)
 
 
 FAILURES: dict[int, tuple[int, str]] = {
@@ -160,21 +160,21 @@ FAILURES: dict[int, tuple[int, str]] = {
 }
 
 
-def envelope(result: Any) -> bytes:
+def wrap_result(result: Any) -> bytes:
     """A success as the REST interface wraps it."""
     return orjson.dumps({"result": result, "success": True, "errors": [], "messages": []})
 
 
-def padding(octet: int) -> str:
+def padding_text(octet: int) -> str:
     """A meaningless string, between 5 and 33 long."""
     return PADDING[: 5 + octet % (len(PADDING) - 4)]
 
 
-def _frame(data: dict[str, Any]) -> bytes:
+def _stream_event(data: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(data) + b"\n\n"
 
 
-def _sampling(body: dict[str, Any]) -> Sampling:
+def _parse_sampling(body: dict[str, Any]) -> Sampling:
     return Sampling(
         temperature=float(body.get("temperature", DEFAULT_TEMPERATURE)),
         top_k=body.get("top_k"),
@@ -187,7 +187,7 @@ def _sampling(body: dict[str, Any]) -> Sampling:
     )
 
 
-def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+def _response_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     if "guided_json" in body:
         return dict(body["guided_json"])
     form = body.get("response_format")
@@ -202,7 +202,7 @@ def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
 def _check_context(prompt: Prompt) -> None:
     wanted = count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0)
     if wanted > CONTEXT:
-        raise Refusal(
+        raise ApiError(
             413,
             5021,
             f"AiError: The estimated number of input and maximum output tokens ({wanted}) exceeded this model context"

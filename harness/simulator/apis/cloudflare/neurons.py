@@ -50,7 +50,7 @@ USD_PER_MTOK: dict[str, tuple[float, float]] = {
 }
 
 
-def billed(model: str, prompt_tokens: int, completion_tokens: int) -> float | None:
+def compute_neurons(model: str, prompt_tokens: int, completion_tokens: int) -> float | None:
     """Neurons for one request, to four decimals; None for a model without a price."""
     if model in NEURONS_PER_MTOK:
         into, out = NEURONS_PER_MTOK[model]

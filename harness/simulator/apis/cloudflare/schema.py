@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.model.requests import Refusal
+from harness.simulator.model.requests import ApiError
 
 
 class Range(NamedTuple):
@@ -48,8 +48,8 @@ FUNCTION = ("name", "code")
 PROPERTY = ("type", "description")
 
 
-def check(body: dict[str, Any]) -> None:
-    """Check one request, of a batch or alone; raises `Refusal`."""
+def check_body(body: dict[str, Any]) -> None:
+    """Check one request, of a batch or alone; raises `ApiError`."""
     _check_branch(body)
     _check_types(body)
     _check_ranges(body)
@@ -60,32 +60,32 @@ def check(body: dict[str, Any]) -> None:
         _check_required(function, f"/functions/{index}", FUNCTION)
 
 
-def json_object(content: bytes) -> dict[str, Any]:
-    """The object a request's body is; raises `Refusal`."""
+def parse_json_object(content: bytes) -> dict[str, Any]:
+    """The object a request's body is; raises `ApiError`."""
     if not content:
-        raise Refusal(400, 3003, "AiError: Missing headers or body")
+        raise ApiError(400, 3003, "AiError: Missing headers or body")
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise bad_input(f"failed to decode JSON: {error}") from error
     if not isinstance(body, dict):
-        raise bad_input(f"Type mismatch of '/', '{type_name(body)}' not in 'object'")
+        raise bad_input(f"Type mismatch of '/', '{json_type_name(body)}' not in 'object'")
     return body
 
 
 def check_type(value: Any, place: str, expected: str) -> None:
-    """Raise `Refusal` where a value is of another type."""
-    actual = type_name(value)
+    """Raise `ApiError` where a value is of another type."""
+    actual = json_type_name(value)
     if actual != expected and not (expected == "number" and actual == "integer"):
         raise bad_input(f"Type mismatch of '{place}', '{actual}' not in '{expected}'")
 
 
-def bad_input(text: str) -> Refusal:
+def bad_input(text: str) -> ApiError:
     """The refusal of a body that breaks the schema."""
-    return Refusal(400, 5006, f"AiError: Bad input: Error: {text}")
+    return ApiError(400, 5006, f"AiError: Bad input: Error: {text}")
 
 
-def type_name(value: Any) -> str:
+def json_type_name(value: Any) -> str:
     """What JSON calls the type of a value."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
     return names.get(type(value), "null")

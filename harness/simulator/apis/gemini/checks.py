@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.model.requests import Body, Refusal
+from harness.simulator.model.requests import ApiError, ApiResponse
 
 STATUSES: dict[int, str] = {
     400: "INVALID_ARGUMENT",
@@ -56,50 +56,50 @@ class Range(NamedTuple):
     open_end: bool = False
 
 
-def failure(status: int, code: str | None, message: str | None) -> Refusal:
+def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error an injected status stands for; a `code` is a 429's quota, else a reason."""
     if status == 401 and code is None:
-        return Refusal(400, KEY_INVALID, message or "API key not valid. Please pass a valid API key.")
-    return Refusal(status, code, message or MESSAGES.get(status, "The request failed."))
+        return ApiError(400, KEY_INVALID, message or "API key not valid. Please pass a valid API key.")
+    return ApiError(status, code, message or MESSAGES.get(status, "The request failed."))
 
 
-def refused(refusal: Refusal) -> Body:
+def render_error(api_error: ApiError) -> ApiResponse:
     """Google's error object, over several lines; in the middle of a stream, too, where nothing says that it is an event."""
     error = {
-        "code": refusal.status,
-        "message": refusal.message,
-        "status": STATUSES.get(refusal.status, "UNKNOWN"),
-        "details": _details(refusal),
+        "code": api_error.status,
+        "message": api_error.message,
+        "status": STATUSES.get(api_error.status, "UNKNOWN"),
+        "details": _error_details(api_error),
     }
     if not error["details"]:
         del error["details"]
     content = orjson.dumps({"error": error}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return Body(refusal.status, (), content, opening=b"")
+    return ApiResponse(api_error.status, (), content, opening=b"")
 
 
-def invalid(message: str, field: str | None = None) -> Refusal:
+def invalid_request(message: str, field: str | None = None) -> ApiError:
     """A body that breaks the contract; `field` is the place as the API names it."""
-    return Refusal(400, None, message, field)
+    return ApiError(400, None, message, field)
 
 
-def not_set(place: str, message: str) -> Refusal:
+def invalid_value(place: str, message: str) -> ApiError:
     """A value of the right type that means nothing, in the words of the request's own check."""
-    return invalid(f"* GenerateContentRequest.{place}: {message}\n")
+    return invalid_request(f"* GenerateContentRequest.{place}: {message}\n")
 
 
-def json_object(content: bytes) -> dict[str, Any]:
-    """The object a body is; raises `Refusal`."""
+def parse_json_object(content: bytes) -> dict[str, Any]:
+    """The object a body is; raises `ApiError`."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise invalid(f"Invalid JSON payload received. {error}.") from error
+        raise invalid_request(f"Invalid JSON payload received. {error}.") from error
     if not isinstance(body, dict):
-        raise invalid("Invalid JSON payload received. Root element must be a message.")
+        raise invalid_request("Invalid JSON payload received. Root element must be a message.")
     return body
 
 
-def message(value: Any, known: Collection[str], place: str) -> dict[str, Any]:
-    """The fields of the message at `place`, in camel case and without nulls; raises `Refusal` for what is no field of it."""
+def parse_message(value: Any, known: Collection[str], place: str) -> dict[str, Any]:
+    """The fields of the message at `place`, in camel case and without nulls; raises `ApiError` for what is no field of it."""
     if not isinstance(value, dict):
         raise wrong_type(place or "root", "type.googleapis.com/google.protobuf.Struct", value)
     fields: dict[str, Any] = {}
@@ -107,14 +107,14 @@ def message(value: Any, known: Collection[str], place: str) -> dict[str, Any]:
         camel = _JOINT.sub(lambda joint: joint[1].upper(), name)
         if camel not in known:
             at = f" at '{place}'" if place else ""
-            raise invalid(f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.', place)
+            raise invalid_request(f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.', place)
         if inner is not None:
             fields[camel] = inner
     return fields
 
 
-def repeated(value: Any, place: str) -> list[Any]:
-    """The items of a list, none where it is not there; raises `Refusal`."""
+def parse_list(value: Any, place: str) -> list[Any]:
+    """The items of a list, none where it is not there; raises `ApiError`."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -122,15 +122,15 @@ def repeated(value: Any, place: str) -> list[Any]:
     return value
 
 
-def text(value: Any, place: str) -> str:
-    """Text, empty where it is not there; raises `Refusal`."""
+def parse_text(value: Any, place: str) -> str:
+    """Text, empty where it is not there; raises `ApiError`."""
     if value is not None and not isinstance(value, str):
         raise wrong_type(place, "TYPE_STRING", value)
     return value or ""
 
 
-def flag(value: Any, place: str) -> bool:
-    """A boolean, false where it is not there; raises `Refusal`."""
+def parse_flag(value: Any, place: str) -> bool:
+    """A boolean, false where it is not there; raises `ApiError`."""
     if value is not None and not isinstance(value, bool):
         raise wrong_type(place, "TYPE_BOOL", value)
     return bool(value)
@@ -142,46 +142,46 @@ def check_ranges(fields: Mapping[str, Any], ranges: Mapping[str, Range], place: 
         value = fields.get(name)
         if value is None:
             continue
-        where = f"{place}.{snake(name)}"
+        where = f"{place}.{snake_case(name)}"
         is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not (is_whole or (allowed.type == "TYPE_FLOAT" and isinstance(value, float))):
             raise wrong_type(where, allowed.type, value)
         if value < allowed.low or value > allowed.high or (allowed.open_end and value == allowed.high):
             end = ")" if allowed.open_end else "]"
             bounds = f"must be in the range [{allowed.low:g}, {allowed.high:g}{end}."
-            raise not_set(where, f"{snake(name)} {'must be positive.' if allowed.high == math.inf else bounds}")
+            raise invalid_value(where, f"{snake_case(name)} {'must be positive.' if allowed.high == math.inf else bounds}")
 
 
-def one_of(value: Any, allowed: Collection[str], place: str, enum: str) -> str:
-    """`value` if it is among `allowed`; raises `Refusal`."""
+def check_enum(value: Any, allowed: Collection[str], place: str, enum: str) -> str:
+    """`value` if it is among `allowed`; raises `ApiError`."""
     if isinstance(value, str) and value in allowed:
         return value
     raise wrong_type(place, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{enum}", value)
 
 
-def wrong_type(place: str, expected: str, value: Any) -> Refusal:
+def wrong_type(place: str, expected: str, value: Any) -> ApiError:
     """A value of another type than was expected."""
     shown = orjson.dumps(value).decode()
-    return invalid(f"Invalid value at '{place}' ({expected}), {shown:.80}", place)
+    return invalid_request(f"Invalid value at '{place}' ({expected}), {shown:.80}", place)
 
 
-def snake(name: str) -> str:
+def snake_case(name: str) -> str:
     """A field's name as errors have it."""
     return _HUMP.sub(lambda hump: f"_{hump[0].lower()}", name)
 
 
-def _details(refusal: Refusal) -> list[dict[str, Any]]:
-    if refusal.status == 429:
+def _error_details(api_error: ApiError) -> list[dict[str, Any]]:
+    if api_error.status == 429:
         metric = "generativelanguage.googleapis.com/generate_content_requests"
-        exceeded = {"quotaMetric": metric, "quotaId": refusal.code or QUOTA}
+        exceeded = {"quotaMetric": metric, "quotaId": api_error.code or QUOTA}
         return [
             {"@type": f"{_DETAIL}QuotaFailure", "violations": [exceeded]},
             {"@type": f"{_DETAIL}RetryInfo", "retryDelay": RETRY_DELAY},
         ]
-    if refusal.code is not None:
+    if api_error.code is not None:
         metadata = {"service": "generativelanguage.googleapis.com"}
-        return [{"@type": f"{_DETAIL}ErrorInfo", "reason": refusal.code, "domain": "googleapis.com", "metadata": metadata}]
-    if refusal.param is not None:
-        violation = {"description": refusal.message} | ({"field": refusal.param} if refusal.param else {})
+        return [{"@type": f"{_DETAIL}ErrorInfo", "reason": api_error.code, "domain": "googleapis.com", "metadata": metadata}]
+    if api_error.param is not None:
+        violation = {"description": api_error.message} | ({"field": api_error.param} if api_error.param else {})
         return [{"@type": f"{_DETAIL}BadRequest", "fieldViolations": [violation]}]
     return []

@@ -12,11 +12,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.apis.gemini.checks import flag, invalid, message, not_set, repeated, text, wrong_type
-from harness.simulator.model.chance import digest
-from harness.simulator.model.image_files import of_base64
+from harness.simulator.apis.gemini.checks import (
+    invalid_request,
+    invalid_value,
+    parse_flag,
+    parse_list,
+    parse_message,
+    parse_text,
+    wrong_type,
+)
+from harness.simulator.model.image_files import decode_base64
 from harness.simulator.model.requests import Call, Function, Turn
-from harness.simulator.model.tokens import split
+from harness.simulator.model.rng import stable_digest
+from harness.simulator.model.tokenizer import tokenize
 
 IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 ALPHABET = str.maketrans("-_", "+/")
@@ -50,143 +58,144 @@ class _Content(NamedTuple):
     parts: tuple[_Part, ...]
 
 
-def turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
-    """The turns of a request, the system's first; raises `Refusal`."""
+def parse_turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
+    """The turns of a request, the system's first; raises `ApiError`."""
     contents = [
-        _content(content, f"contents[{index}]") for index, content in enumerate(repeated(body.get("contents"), "contents"))
+        _parse_content(content, f"contents[{index}]")
+        for index, content in enumerate(parse_list(body.get("contents"), "contents"))
     ]
     if not contents:
-        raise not_set("contents", "contents is not specified")
-    contents = _joined(contents)
+        raise invalid_value("contents", "contents is not specified")
+    contents = _merge_model_contents(contents)
     _check_order(contents)
     if thinking:
         _check_signatures(contents)
     system = body.get("systemInstruction")
-    before = [] if system is None else [_content(system, "system_instruction")]
+    before = [] if system is None else [_parse_content(system, "system_instruction")]
     return tuple(
         [Turn("system", "\n".join(part.text or "" for part in content.parts)) for content in before]
-        + [turn for content in contents for turn in _turns(content)]
+        + [turn for content in contents for turn in _content_turns(content)]
     )
 
 
-def signature(name: str, arguments: Any) -> str:
+def sign_call(name: str, arguments: Any) -> str:
     """What the model signs a call with: it cannot be kept for another."""
-    return base64.b64encode(digest("signature", name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))).decode()
+    return base64.b64encode(stable_digest("signature", name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))).decode()
 
 
-def functions(body: dict[str, Any]) -> tuple[Function, ...]:
-    """The functions on offer; raises `Refusal`."""
+def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
+    """The functions on offer; raises `ApiError`."""
     found: list[Function] = []
-    for index, tool in enumerate(repeated(body.get("tools"), "tools")):
+    for index, tool in enumerate(parse_list(body.get("tools"), "tools")):
         place = f"tools[{index}]"
-        declared = message(tool, ("functionDeclarations",), place).get("functionDeclarations")
-        for inner, declaration in enumerate(repeated(declared, f"{place}.function_declarations")):
-            found.append(_function(declaration, f"{place}.function_declarations[{inner}]"))
+        declared = parse_message(tool, ("functionDeclarations",), place).get("functionDeclarations")
+        for inner, declaration in enumerate(parse_list(declared, f"{place}.function_declarations")):
+            found.append(_parse_function(declaration, f"{place}.function_declarations[{inner}]"))
     names = [function.name for function in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise invalid(f"Duplicate function declaration found: {twice}")
+        raise invalid_request(f"Duplicate function declaration found: {twice}")
     return tuple(found)
 
 
-def choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
-    """`auto`, `none`, `required` or the name of the one function that is allowed; raises `Refusal`."""
+def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
+    """`auto`, `none`, `required` or the name of the one function that is allowed; raises `ApiError`."""
     config = body.get("toolConfig")
-    fields = {} if config is None else message(config, ("functionCallingConfig", "retrievalConfig"), "tool_config")
+    fields = {} if config is None else parse_message(config, ("functionCallingConfig", "retrievalConfig"), "tool_config")
     place = "tool_config.function_calling_config"
-    calling = message(fields.get("functionCallingConfig", {}), ("mode", "allowedFunctionNames"), place)
+    calling = parse_message(fields.get("functionCallingConfig", {}), ("mode", "allowedFunctionNames"), place)
     mode = calling.get("mode", "AUTO")
     if not isinstance(mode, str) or mode not in MODES:
         raise wrong_type(f"{place}.mode", "type.googleapis.com/google.ai.generativelanguage.v1beta.Mode", mode)
-    allowed = repeated(calling.get("allowedFunctionNames"), f"{place}.allowed_function_names")
+    allowed = parse_list(calling.get("allowedFunctionNames"), f"{place}.allowed_function_names")
     if allowed and mode not in ("ANY", "VALIDATED"):
-        raise invalid("Allowed function names should only be set when function calling mode is ANY or VALIDATED.")
+        raise invalid_request("Allowed function names should only be set when function calling mode is ANY or VALIDATED.")
     unknown = [name for name in allowed if name not in [function.name for function in offered]]
     if unknown:
-        raise invalid(f"{unknown[0]} is not a function declared in tools.")
+        raise invalid_request(f"{unknown[0]} is not a function declared in tools.")
     return str(allowed[0]) if mode == "ANY" and len(allowed) == 1 else MODES[mode]
 
 
-def json_schema(schema: Any, place: str) -> dict[str, Any]:
-    """A JSON Schema, also of the API's own kind, whose types are in capitals; raises `Refusal`."""
+def parse_json_schema(schema: Any, place: str) -> dict[str, Any]:
+    """A JSON Schema, also of the API's own kind, whose types are in capitals; raises `ApiError`."""
     if not isinstance(schema, dict):
         raise wrong_type(place, "type.googleapis.com/google.protobuf.Struct", schema)
-    lowered: dict[str, Any] = _lowered(schema)
+    lowered: dict[str, Any] = _lower_case_types(schema)
     return lowered
 
 
 # ── Contents ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _content(value: Any, place: str) -> _Content:
-    fields = message(value, ("role", "parts"), place)
-    role = text(fields.get("role"), f"{place}.role") or "user"
+def _parse_content(value: Any, place: str) -> _Content:
+    fields = parse_message(value, ("role", "parts"), place)
+    role = parse_text(fields.get("role"), f"{place}.role") or "user"
     if role not in ("user", "model", "function", "system"):
-        raise invalid("Please use a valid role: user, model.")
-    parts = repeated(fields.get("parts"), f"{place}.parts")
+        raise invalid_request("Please use a valid role: user, model.")
+    parts = parse_list(fields.get("parts"), f"{place}.parts")
     if not parts:
-        raise not_set(f"{place}.parts", "contents.parts must not be empty.")
-    read = (_part(part, f"{place}.parts[{index}]") for index, part in enumerate(parts))
+        raise invalid_value(f"{place}.parts", "contents.parts must not be empty.")
+    read = (_parse_part(part, f"{place}.parts[{index}]") for index, part in enumerate(parts))
     return _Content(role, tuple(part for part in read if part is not None))
 
 
-def _part(value: Any, place: str) -> _Part | None:
+def _parse_part(value: Any, place: str) -> _Part | None:
     """What a part says; None for a thought, which a model does not read again."""
-    fields = message(value, PART, place)
-    signed = text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET) or None
-    if flag(fields.get("thought"), f"{place}.thought"):
+    fields = parse_message(value, PART, place)
+    signed = parse_text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET) or None
+    if parse_flag(fields.get("thought"), f"{place}.thought"):
         return None
     if "inlineData" in fields:
-        return _Part(image=_image(fields["inlineData"], f"{place}.inline_data"))
+        return _Part(image=_parse_image(fields["inlineData"], f"{place}.inline_data"))
     if "functionCall" in fields:
-        return _Part(call=_call(fields["functionCall"], f"{place}.function_call"), signature=signed)
+        return _Part(call=_parse_function_call(fields["functionCall"], f"{place}.function_call"), signature=signed)
     if "functionResponse" in fields:
-        return _response(fields["functionResponse"], f"{place}.function_response")
+        return _parse_function_response(fields["functionResponse"], f"{place}.function_response")
     if "text" not in fields:
-        raise not_set(place, "required oneof field 'data' must have one initialized field")
-    return _Part(text=text(fields["text"], f"{place}.text"), signature=signed)
+        raise invalid_value(place, "required oneof field 'data' must have one initialized field")
+    return _Part(text=parse_text(fields["text"], f"{place}.text"), signature=signed)
 
 
-def _image(value: Any, place: str) -> bytes:
-    fields = message(value, ("mimeType", "data", "displayName"), place)
-    kind, data = text(fields.get("mimeType"), f"{place}.mime_type"), text(fields.get("data"), f"{place}.data")
+def _parse_image(value: Any, place: str) -> bytes:
+    fields = parse_message(value, ("mimeType", "data", "displayName"), place)
+    kind, data = parse_text(fields.get("mimeType"), f"{place}.mime_type"), parse_text(fields.get("data"), f"{place}.data")
     if kind not in IMAGES:
-        raise invalid(f"Unsupported MIME type: {kind}")
+        raise invalid_request(f"Unsupported MIME type: {kind}")
     bare = data.translate(ALPHABET).rstrip("=")
-    image = of_base64(bare + "=" * (-len(bare) % 4))
+    image = decode_base64(bare + "=" * (-len(bare) % 4))
     if not image:
-        raise invalid(
+        raise invalid_request(
             f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed for {data[:40]!r}", f"{place}.data"
         )
     return image
 
 
-def _call(value: Any, place: str) -> Call:
-    fields = message(value, ("id", "name", "args"), place)
+def _parse_function_call(value: Any, place: str) -> Call:
+    fields = parse_message(value, ("id", "name", "args"), place)
     arguments = fields.get("args", {})
     if not isinstance(arguments, dict):
         raise wrong_type(f"{place}.args", "type.googleapis.com/google.protobuf.Struct", arguments)
-    name = text(fields.get("name"), f"{place}.name")
+    name = parse_text(fields.get("name"), f"{place}.name")
     if not name:
-        raise not_set(f"{place}.name", "Name cannot be empty.")
-    return Call(name, tuple(split(orjson.dumps(arguments).decode())), text(fields.get("id"), f"{place}.id"))
+        raise invalid_value(f"{place}.name", "Name cannot be empty.")
+    return Call(name, tuple(tokenize(orjson.dumps(arguments).decode())), parse_text(fields.get("id"), f"{place}.id"))
 
 
-def _response(value: Any, place: str) -> _Part:
+def _parse_function_response(value: Any, place: str) -> _Part:
     """The result of a call, as the model reads it: the `output` alone where there is nothing else."""
-    fields = message(value, ("id", "name", "response", "parts", "willContinue", "scheduling"), place)
+    fields = parse_message(value, ("id", "name", "response", "parts", "willContinue", "scheduling"), place)
     response = fields.get("response")
     if not isinstance(response, dict):
         raise wrong_type(f"{place}.response", "type.googleapis.com/google.protobuf.Struct", response)
-    name = text(fields.get("name"), f"{place}.name")
+    name = parse_text(fields.get("name"), f"{place}.name")
     if not name:
-        raise not_set(f"{place}.name", "Name cannot be empty.")
+        raise invalid_value(f"{place}.name", "Name cannot be empty.")
     result = response["output"] if response.keys() == {"output"} else response
     said = result if isinstance(result, str) else orjson.dumps(result).decode()
-    return _Part(text=said, name=name, call_id=text(fields.get("id"), f"{place}.id") or None)
+    return _Part(text=said, name=name, call_id=parse_text(fields.get("id"), f"{place}.id") or None)
 
 
-def _turns(content: _Content) -> Iterator[Turn]:
+def _content_turns(content: _Content) -> Iterator[Turn]:
     """The results in a content are turns of their own."""
     results = [part for part in content.parts if part.name]
     yield from (Turn("tool", part.text or "", call_id=part.call_id) for part in results)
@@ -198,7 +207,7 @@ def _turns(content: _Content) -> Iterator[Turn]:
         yield Turn("assistant" if content.role == "model" else "user", "\n".join(texts), images, calls)
 
 
-def _joined(contents: Sequence[_Content]) -> list[_Content]:
+def _merge_model_contents(contents: Sequence[_Content]) -> list[_Content]:
     """What the model said in several contents in a row, as a client that keeps a stream's chunks has it, is one turn."""
     joined: list[_Content] = []
     for content in contents:
@@ -215,14 +224,14 @@ def _check_order(contents: Sequence[_Content]) -> None:
     for content in contents:
         answered = [part.name for part in content.parts if part.name]
         if answered and not called:
-            raise invalid("Please ensure that function response turn comes immediately after a function call turn.")
+            raise invalid_request("Please ensure that function response turn comes immediately after a function call turn.")
         if len(answered) != len(called):
-            raise invalid(
+            raise invalid_request(
                 "Please ensure that the number of function response parts is equal to the number of function call parts of the "
                 "function call turn."
             )
         if sorted(answered) != sorted(called):
-            raise invalid("Please ensure that each function response has the name of a function that was called.")
+            raise invalid_request("Please ensure that each function response has the name of a function that was called.")
         called = [part.call.name for part in content.parts if part.call]
 
 
@@ -232,10 +241,10 @@ def _check_signatures(contents: Sequence[_Content]) -> None:
     for position, content in enumerate(contents[last + 1 :], last + 2):
         calls = [(part.call, part.signature) for part in content.parts if part.call is not None]
         if calls and calls[0][1] is None:
-            raise invalid(UNSIGNED % (calls[0][0].name, position))
+            raise invalid_request(UNSIGNED % (calls[0][0].name, position))
         for call, signed in calls:
-            if signed is not None and signed != signature(call.name, orjson.loads(call.arguments)):
-                raise invalid("Thought signature is not valid.")
+            if signed is not None and signed != sign_call(call.name, orjson.loads(call.arguments)):
+                raise invalid_request("Thought signature is not valid.")
 
 
 def _is_question(content: _Content) -> bool:
@@ -245,23 +254,25 @@ def _is_question(content: _Content) -> bool:
 # ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _function(value: Any, place: str) -> Function:
-    fields = message(value, DECLARATION, place)
-    name = text(fields.get("name"), f"{place}.name")
+def _parse_function(value: Any, place: str) -> Function:
+    fields = parse_message(value, DECLARATION, place)
+    name = parse_text(fields.get("name"), f"{place}.name")
     if not name:
-        raise not_set(f"{place}.name", "Invalid function name. Must start with a letter or an underscore.")
+        raise invalid_value(f"{place}.name", "Invalid function name. Must start with a letter or an underscore.")
     if "parameters" in fields and "parametersJsonSchema" in fields:
-        raise invalid("Only one of parameters and parameters_json_schema may be set.")
+        raise invalid_request("Only one of parameters and parameters_json_schema may be set.")
     schema = fields.get("parametersJsonSchema", fields.get("parameters", {"type": "object", "properties": {}}))
-    return Function(name, text(fields.get("description"), f"{place}.description"), json_schema(schema, f"{place}.parameters"))
+    return Function(
+        name, parse_text(fields.get("description"), f"{place}.description"), parse_json_schema(schema, f"{place}.parameters")
+    )
 
 
-def _lowered(schema: Any) -> Any:
+def _lower_case_types(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [_lowered(item) for item in schema]
+        return [_lower_case_types(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: value.lower() if key == "type" and isinstance(value, str) and value.isupper() else _lowered(value)
+        key: value.lower() if key == "type" and isinstance(value, str) and value.isupper() else _lower_case_types(value)
         for key, value in schema.items()
     }

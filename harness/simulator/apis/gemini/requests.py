@@ -11,19 +11,19 @@ from typing import Any, Literal, NamedTuple
 
 from harness.simulator.apis.gemini.checks import (
     Range,
+    check_enum,
     check_ranges,
-    flag,
-    invalid,
-    json_object,
-    message,
-    not_set,
-    one_of,
-    repeated,
-    text,
+    invalid_request,
+    invalid_value,
+    parse_flag,
+    parse_json_object,
+    parse_list,
+    parse_message,
+    parse_text,
 )
-from harness.simulator.apis.gemini.contents import choice, functions, json_schema, turns
+from harness.simulator.apis.gemini.contents import parse_functions, parse_json_schema, parse_tool_choice, parse_turns
 from harness.simulator.model.requests import Prompt, Sampling
-from harness.simulator.model.tokens import count_prompt
+from harness.simulator.model.tokenizer import count_prompt
 
 CONTEXT = 1_048_576
 DEFAULT_TEMPERATURE = 1.0
@@ -32,7 +32,7 @@ ADDRESS = re.compile(
     r"/(?:v1|v1beta)/(?:models|tunedModels)/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)"
 )
 
-Form = Literal["whole", "events", "array"]
+ResponseForm = Literal["whole", "events", "array"]
 
 TOP = (
     *("contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent", "labels"),
@@ -63,91 +63,91 @@ class Request(NamedTuple):
 
     prompt: Prompt
     choices: int
-    form: Form
+    form: ResponseForm
     thoughts: bool
 
 
-def read(content: bytes, model: str, form: Form) -> Request:
-    """Check a body; raises `Refusal`."""
-    body = message(json_object(content), TOP, "")
-    config = message(body.get("generationConfig", {}), GENERATION, "generation_config")
+def parse_request(content: bytes, model: str, form: ResponseForm) -> Request:
+    """Check a body; raises `ApiError`."""
+    body = parse_message(parse_json_object(content), TOP, "")
+    config = parse_message(body.get("generationConfig", {}), GENERATION, "generation_config")
     check_ranges(config, RANGES, "generation_config")
-    thinks, shown = _thinking(config)
+    thinks, shown = _parse_thinking(config)
     prompt = Prompt(
         model,
-        turns(body, thinking=thinks),
-        _sampling(config),
-        _schema(config),
-        functions=(offered := functions(body)),
-        tool_choice=choice(body, offered),
+        parse_turns(body, thinking=thinks),
+        _parse_sampling(config),
+        _response_schema(config),
+        functions=(offered := parse_functions(body)),
+        tool_choice=parse_tool_choice(body, offered),
         reasoning=thinks,
-        logprobs=_logprobs(config),
+        logprobs=_parse_logprobs(config),
     )
     _check_context(prompt)
     return Request(prompt, int(config.get("candidateCount", 1)), form, shown)
 
 
-def _sampling(config: dict[str, Any]) -> Sampling:
-    stops = repeated(config.get("stopSequences"), "generation_config.stop_sequences")
+def _parse_sampling(config: dict[str, Any]) -> Sampling:
+    stops = parse_list(config.get("stopSequences"), "generation_config.stop_sequences")
     if len(stops) > MAX_STOPS:
-        raise not_set("generation_config.stop_sequences", f"the number of stop sequences must not exceed {MAX_STOPS}.")
+        raise invalid_value("generation_config.stop_sequences", f"the number of stop sequences must not exceed {MAX_STOPS}.")
     if not all(stops):
-        raise not_set("generation_config.stop_sequences", "stop sequences must not be empty.")
+        raise invalid_value("generation_config.stop_sequences", "stop sequences must not be empty.")
     return Sampling(
         temperature=float(config.get("temperature", DEFAULT_TEMPERATURE)),
-        top_k=_whole(config.get("topK")),
+        top_k=_to_integer(config.get("topK")),
         top_p=config.get("topP"),
-        seed=_whole(config.get("seed")),
-        max_tokens=_whole(config.get("maxOutputTokens")),
-        stop=tuple(text(stop, "generation_config.stop_sequences") for stop in stops),
+        seed=_to_integer(config.get("seed")),
+        max_tokens=_to_integer(config.get("maxOutputTokens")),
+        stop=tuple(parse_text(stop, "generation_config.stop_sequences") for stop in stops),
         frequency_penalty=float(config.get("frequencyPenalty", 0)),
         presence_penalty=float(config.get("presencePenalty", 0)),
     )
 
 
-def _whole(value: float | None) -> int | None:
+def _to_integer(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _schema(config: dict[str, Any]) -> dict[str, Any] | None:
-    mime = text(config.get("responseMimeType"), "generation_config.response_mime_type") or MIME_TYPES[0]
+def _response_schema(config: dict[str, Any]) -> dict[str, Any] | None:
+    mime = parse_text(config.get("responseMimeType"), "generation_config.response_mime_type") or MIME_TYPES[0]
     if mime not in MIME_TYPES:
-        raise not_set("generation_config.response_mime_type", f"allowed mimetypes are {', '.join(MIME_TYPES)}.")
+        raise invalid_value("generation_config.response_mime_type", f"allowed mimetypes are {', '.join(MIME_TYPES)}.")
     given = [(name, config[name]) for name in ("responseSchema", "responseJsonSchema") if name in config]
     if len(given) > 1:
-        raise invalid("Only one of response_schema and response_json_schema may be set.")
+        raise invalid_request("Only one of response_schema and response_json_schema may be set.")
     if given and mime != "application/json":
-        raise not_set("generation_config.response_schema", "only allowed when response_mime_type is `application/json`.")
+        raise invalid_value("generation_config.response_schema", "only allowed when response_mime_type is `application/json`.")
     if mime != "application/json":
         return None
-    return json_schema(given[0][1], "generation_config.response_schema") if given else {}
+    return parse_json_schema(given[0][1], "generation_config.response_schema") if given else {}
 
 
-def _thinking(config: dict[str, Any]) -> tuple[bool, bool]:
+def _parse_thinking(config: dict[str, Any]) -> tuple[bool, bool]:
     """Whether to think, and whether to show it."""
     place = "generation_config.thinking_config"
-    fields = message(config.get("thinkingConfig", {}), ("includeThoughts", "thinkingBudget", "thinkingLevel"), place)
+    fields = parse_message(config.get("thinkingConfig", {}), ("includeThoughts", "thinkingBudget", "thinkingLevel"), place)
     check_ranges(fields, {"thinkingBudget": Range("TYPE_INT32", -1, 32768)}, place)
     if "thinkingBudget" in fields and "thinkingLevel" in fields:
-        raise invalid("You can only set one of thinking budget and thinking level.")
+        raise invalid_request("You can only set one of thinking budget and thinking level.")
     if "thinkingLevel" in fields:
-        one_of(fields["thinkingLevel"], LEVELS, f"{place}.thinking_level", "ThinkingConfig.ThinkingLevel")
+        check_enum(fields["thinkingLevel"], LEVELS, f"{place}.thinking_level", "ThinkingConfig.ThinkingLevel")
     thinks = bool(fields) and fields.get("thinkingBudget") != 0
-    shown = flag(fields.get("includeThoughts"), f"{place}.include_thoughts")
+    shown = parse_flag(fields.get("includeThoughts"), f"{place}.include_thoughts")
     if shown and not thinks:
-        raise invalid("Thinking_config.include_thoughts is only enabled when thinking is enabled.")
+        raise invalid_request("Thinking_config.include_thoughts is only enabled when thinking is enabled.")
     return thinks, shown
 
 
-def _logprobs(config: dict[str, Any]) -> int | None:
+def _parse_logprobs(config: dict[str, Any]) -> int | None:
     """How many of the likeliest tokens are asked for in each place; None where no probabilities are."""
-    asked = flag(config.get("responseLogprobs"), "generation_config.response_logprobs")
+    asked = parse_flag(config.get("responseLogprobs"), "generation_config.response_logprobs")
     if "logprobs" in config and not asked:
-        raise not_set("generation_config.logprobs", "only allowed when response_logprobs is true.")
+        raise invalid_value("generation_config.logprobs", "only allowed when response_logprobs is true.")
     return int(config.get("logprobs", 0)) if asked else None
 
 
 def _check_context(prompt: Prompt) -> None:
     count = count_prompt(prompt.turns, prompt.functions)
     if count > CONTEXT:
-        raise invalid(f"The input token count ({count}) exceeds the maximum number of tokens allowed ({CONTEXT}).")
+        raise invalid_request(f"The input token count ({count}) exceeds the maximum number of tokens allowed ({CONTEXT}).")

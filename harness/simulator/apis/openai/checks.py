@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.model.requests import Refusal
+from harness.simulator.model.requests import ApiError
 
 CONTEXT = 131_000
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -23,19 +23,19 @@ class Range(NamedTuple):
     high: float = math.inf
 
 
-def invalid(message: str, param: str | None, code: str | None) -> Refusal:
+def invalid_request(message: str, param: str | None, code: str | None) -> ApiError:
     """A body that breaks the contract."""
-    return Refusal(400, code, message, param)
+    return ApiError(400, code, message, param)
 
 
-def json_object(content: bytes) -> dict[str, Any]:
-    """The object a body is; raises `Refusal`."""
+def parse_json_object(content: bytes) -> dict[str, Any]:
+    """The object a body is; raises `ApiError`."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise invalid(f"We could not parse the JSON body of your request: {error}.", None, None) from error
+        raise invalid_request(f"We could not parse the JSON body of your request: {error}.", None, None) from error
     if not isinstance(body, dict):
-        raise invalid("We expected a JSON object in the body of your request.", None, None)
+        raise invalid_request("We expected a JSON object in the body of your request.", None, None)
     return body
 
 
@@ -43,12 +43,12 @@ def check_keys(body: Mapping[str, Any], required: Collection[str], known: Collec
     """Refuse what is missing and, where the known ones are given, what is not known."""
     for key in required:
         if body.get(key) is None:
-            raise invalid(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
+            raise invalid_request(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
     unknown = sorted(set(body) - set(known)) if known is not None else []
     if unknown:
-        raise invalid(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")
+        raise invalid_request(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")
     if body.get("stream_options") is not None and body.get("stream") is not True:
-        raise invalid(
+        raise invalid_request(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options", "invalid_value"
         )
 
@@ -67,7 +67,7 @@ def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
 
 
 def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> dict[str, Any]:
-    """The object at `key`, empty where there is none; raises `Refusal`, naming it with what stands `before`."""
+    """The object at `key`, empty where there is none; raises `ApiError`, naming it with what stands `before`."""
     value = fields.get(key)
     if value is None:
         return {}
@@ -77,28 +77,28 @@ def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> di
 
 
 def required_string(fields: Mapping[str, Any], key: str, place: str) -> str:
-    """The text at `key` of what stands at `place`; raises `Refusal`."""
+    """The text at `key` of what stands at `place`; raises `ApiError`."""
     where = f"{place}.{key}" if place else key
     value = fields.get(key)
     if value is None:
-        raise invalid(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
+        raise invalid_request(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
     if not isinstance(value, str) or (key == "model" and not value):
         raise wrong_type(where, "a string", value)
     return value
 
 
-def one_of(value: Any, allowed: Collection[str], place: str) -> str:
-    """`value` if it is among `allowed`; raises `Refusal`."""
+def check_enum(value: Any, allowed: Collection[str], place: str) -> str:
+    """`value` if it is among `allowed`; raises `ApiError`."""
     if isinstance(value, str) and value in allowed:
         return value
     *others, last = [f"'{name}'" for name in allowed]
     supported = f"{', '.join(others)}, and {last}" if len(others) > 1 else " and ".join([*others, last])
-    raise invalid(f"Invalid value: '{value}'. Supported values are: {supported}.", place, "invalid_value")
+    raise invalid_request(f"Invalid value: '{value}'. Supported values are: {supported}.", place, "invalid_value")
 
 
-def wrong_type(place: str, expected: str, value: Any) -> Refusal:
+def wrong_type(place: str, expected: str, value: Any) -> ApiError:
     """A value of another type than was expected."""
-    return invalid(
+    return invalid_request(
         f"Invalid type for '{place}': expected {expected}, but got {_type_name(value)} instead.", place, "invalid_type"
     )
 
@@ -106,7 +106,7 @@ def wrong_type(place: str, expected: str, value: Any) -> Refusal:
 def check_context(wanted: int, param: str) -> None:
     """Refuse more tokens than the model can hold."""
     if wanted > CONTEXT:
-        raise invalid(
+        raise invalid_request(
             f"This model's maximum context length is {CONTEXT} tokens. However, you requested {wanted} tokens.",
             param,
             "context_length_exceeded",
@@ -122,11 +122,11 @@ def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[s
         said = f"Invalid schema for {what}: In context={context}, "
         if schema.get("additionalProperties") is not False:
             said += "'additionalProperties' is required to be supplied and to be false."
-            raise invalid(said, place, code)
+            raise invalid_request(said, place, code)
         missing = sorted(set(properties) - set(schema.get("required") or ()))
         if missing:
             said += "'required' is required to be supplied and to be an array including every key in properties."
-            raise invalid(f"{said} Missing '{missing[0]}'.", place, code)
+            raise invalid_request(f"{said} Missing '{missing[0]}'.", place, code)
     for key, inner in properties.items():
         check_strict(inner, what, place, code, (*context, "properties", key))
     check_strict(schema.get("items"), what, place, code, (*context, "items"))
@@ -140,7 +140,7 @@ def _check_bounds(key: str, value: float, allowed: Range) -> None:
     else:
         return
     words = side.replace("_", " ").replace("min", "minimum").replace("max", "maximum")
-    raise invalid(
+    raise invalid_request(
         f"Invalid '{key}': {allowed.kind} {words} value. Expected a value {sign} {bound:g}, but got {value} instead.",
         key,
         f"{allowed.kind}_{side}_value",

@@ -10,29 +10,29 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from harness.simulator.apis.openai.checks import Range, check_ranges, invalid
-from harness.simulator.model.requests import Refusal
+from harness.simulator.apis.openai.checks import Range, check_ranges, invalid_request
+from harness.simulator.model.requests import ApiError
 
 MODEL = re.compile(r"(?:gpt-[5-9]|o[1-9](?:-|$))")
 MOST_CHOICES = Range("integer", 1, 8)
 WHILE_REASONING = ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")
 
 
-def check_chat(model: str, body: Mapping[str, Any]) -> None:
-    """Refuse a chat request that such a model does not take; raises `Refusal`."""
+def check_chat_request(model: str, body: Mapping[str, Any]) -> None:
+    """Refuse a chat request that such a model does not take; raises `ApiError`."""
     if not MODEL.match(model):
         return
     if body.get("max_tokens") is not None:
-        raise _unsupported("max_tokens", " Use 'max_completion_tokens' instead.")
+        raise _unsupported_parameter("max_tokens", " Use 'max_completion_tokens' instead.")
     _check_temperature(body)
     if body.get("top_p") not in (None, 1):
-        raise _unsupported("top_p")
+        raise _unsupported_parameter("top_p")
     _check_absent(body, ("stop",) if body.get("reasoning_effort") == "none" else ("stop", *WHILE_REASONING))
     check_ranges(body, {"n": MOST_CHOICES})
 
 
-def check_responses(model: str, body: Mapping[str, Any]) -> None:
-    """The same of a Responses request, where a `top_p` of whatever value is refused; raises `Refusal`."""
+def check_responses_request(model: str, body: Mapping[str, Any]) -> None:
+    """The same of a Responses request, where a `top_p` of whatever value is refused; raises `ApiError`."""
     if MODEL.match(model):
         _check_temperature(body)
         _check_absent(body, ("top_p", "top_logprobs"))
@@ -41,7 +41,7 @@ def check_responses(model: str, body: Mapping[str, Any]) -> None:
 def _check_temperature(body: Mapping[str, Any]) -> None:
     temperature = body.get("temperature")
     if temperature not in (None, 1):
-        raise invalid(
+        raise invalid_request(
             f"Unsupported value: 'temperature' does not support {temperature} with this model. Only the default (1) value is"
             " supported.",
             "temperature",
@@ -52,9 +52,9 @@ def _check_temperature(body: Mapping[str, Any]) -> None:
 def _check_absent(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
         if body.get(name):
-            raise _unsupported(name)
+            raise _unsupported_parameter(name)
 
 
-def _unsupported(name: str, instead: str = "") -> Refusal:
+def _unsupported_parameter(name: str, instead: str = "") -> ApiError:
     said = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
-    return invalid(said, name, "unsupported_parameter")
+    return invalid_request(said, name, "unsupported_parameter")

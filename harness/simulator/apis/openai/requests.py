@@ -17,19 +17,19 @@ from harness.simulator.apis.openai.checks import (
     INT64,
     Range,
     check_context,
+    check_enum,
     check_keys,
     check_ranges,
     check_strict,
-    invalid,
-    json_object,
-    one_of,
+    invalid_request,
     optional_object,
+    parse_json_object,
     required_string,
     wrong_type,
 )
-from harness.simulator.model.image_files import of_data_uri
-from harness.simulator.model.requests import Body, Prompt, Refusal, Sampling, Turn
-from harness.simulator.model.tokens import count_prompt
+from harness.simulator.model.image_files import decode_data_uri
+from harness.simulator.model.requests import ApiError, ApiResponse, Prompt, Sampling, Turn
+from harness.simulator.model.tokenizer import count_prompt
 
 DEFAULT_TEMPERATURE = 1.0
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
@@ -71,31 +71,31 @@ class Request(NamedTuple):
     thought_field: str = "reasoning_content"
 
 
-def read(content: bytes, *, strict: bool) -> Request:
-    """Check a body; raises `Refusal`. `strict` refuses unknown keys, as OpenAI itself does."""
-    body = json_object(content)
+def parse_request(content: bytes, *, strict: bool) -> Request:
+    """Check a body; raises `ApiError`. `strict` refuses unknown keys, as OpenAI itself does."""
+    body = parse_json_object(content)
     check_keys(body, ("model", "messages"), KNOWN if strict else None)
     check_ranges(body, RANGES | EXTENSIONS)
-    _check_biases(body)
+    _check_logit_bias(body)
     messages = body["messages"]
     if not isinstance(messages, list) or not messages:
-        raise invalid("Invalid 'messages': expected a non-empty array.", "messages", "invalid_type")
-    turns = tuple(_turn(message, f"messages[{index}]") for index, message in enumerate(messages))
+        raise invalid_request("Invalid 'messages': expected a non-empty array.", "messages", "invalid_type")
+    turns = tuple(_parse_message(message, f"messages[{index}]") for index, message in enumerate(messages))
     if strict:
-        tools.check_calls(turns)
+        tools.check_tool_results(turns)
     prompt = Prompt(
         required_string(body, "model", ""),
         turns,
-        _sampling(body, _stops(body.get("stop"), MAX_STOPS if strict else None)),
-        _schema(body, strict),
-        functions=(functions := tools.functions(body)),
-        tool_choice=tools.choice(body, functions),
+        _parse_sampling(body, _parse_stops(body.get("stop"), MAX_STOPS if strict else None)),
+        _response_schema(body, strict),
+        functions=(functions := tools.parse_functions(body)),
+        tool_choice=tools.parse_tool_choice(body, functions),
         parallel=body.get("parallel_tool_calls") is not False,
-        reasoning=_reasoning(body),
-        logprobs=_logprobs(body),
+        reasoning=_wants_reasoning(body),
+        logprobs=_parse_logprobs(body),
     )
     if strict:
-        reasoning_models.check_chat(prompt.model, body)
+        reasoning_models.check_chat_request(prompt.model, body)
     check_context(count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages")
     options = optional_object(body, "stream_options")
     return Request(
@@ -107,33 +107,35 @@ def read(content: bytes, *, strict: bool) -> Request:
     )
 
 
-def read_vllm(content: bytes) -> Request:
+def parse_vllm_request(content: bytes) -> Request:
     """Check a body as vLLM does: unknown keys are let pass, and a schema may stand in `structured_outputs`."""
-    request = read(content, strict=False)._replace(thought_field="reasoning")
-    body = json_object(content)
+    request = parse_request(content, strict=False)._replace(thought_field="reasoning")
+    body = parse_json_object(content)
     if body.get("top_p") == 0:
-        raise invalid("top_p must be in (0, 1], got 0.", "top_p", None)
+        raise invalid_request("top_p must be in (0, 1], got 0.", "top_p", None)
     if body.get("repetition_penalty") == 0:
-        raise invalid("repetition_penalty must be greater than zero, got 0.", "repetition_penalty", None)
+        raise invalid_request("repetition_penalty must be greater than zero, got 0.", "repetition_penalty", None)
     schema = optional_object(body, "structured_outputs").get("json")
     return request if schema is None else request._replace(prompt=replace(request.prompt, schema=schema))
 
 
-def refused(refusal: Refusal, request_id: str) -> Body:
+def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     """OpenAI's error object."""
     error = {
-        "message": refusal.message,
-        "type": _error_type(refusal),
-        "param": refusal.param,
-        "code": refusal.code,
+        "message": api_error.message,
+        "type": _error_type(api_error),
+        "param": api_error.param,
+        "code": api_error.code,
     }
-    return Body(refusal.status, (("x-request-id", f"req_{request_id.replace('-', '')}"),), orjson.dumps({"error": error}))
+    return ApiResponse(
+        api_error.status, (("x-request-id", f"req_{request_id.replace('-', '')}"),), orjson.dumps({"error": error})
+    )
 
 
-def failure(status: int, code: str | None, message: str | None) -> Refusal:
+def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error an injected status stands for."""
     known_code, text = FAILURES.get(status, ("server_error" if status >= 500 else None, "The request failed."))
-    return Refusal(status, code or known_code, message or text)
+    return ApiError(status, code or known_code, message or text)
 
 
 FAILURES: dict[int, tuple[str | None, str]] = {
@@ -149,46 +151,48 @@ FAILURES: dict[int, tuple[str | None, str]] = {
 }
 
 
-def models(ids: tuple[str, ...]) -> bytes:
+def render_models(ids: tuple[str, ...]) -> bytes:
     """The body of `GET /v1/models`."""
     data = [{"id": model, "object": "model", "created": 1_743_811_200, "owned_by": "evalharness"} for model in ids]
     return orjson.dumps({"object": "list", "data": data})
 
 
-def _error_type(refusal: Refusal) -> str:
-    if refusal.code == "insufficient_quota":
+def _error_type(api_error: ApiError) -> str:
+    if api_error.code == "insufficient_quota":
         return "insufficient_quota"
-    if refusal.status == 429:
+    if api_error.status == 429:
         return "requests"
-    return "server_error" if refusal.status >= 500 else "invalid_request_error"
+    return "server_error" if api_error.status >= 500 else "invalid_request_error"
 
 
-def _check_biases(body: dict[str, Any]) -> None:
+def _check_logit_bias(body: dict[str, Any]) -> None:
     if body.get("logit_bias"):
-        raise invalid(
+        raise invalid_request(
             "Unsupported parameter: 'logit_bias' is not supported with this model.", "logit_bias", "unsupported_parameter"
         )
 
 
-def _turn(message: Any, place: str) -> Turn:
+def _parse_message(message: Any, place: str) -> Turn:
     if not isinstance(message, dict):
         raise wrong_type(place, "an object", message)
-    role = one_of(message.get("role"), ROLES, f"{place}.role")
-    return _content(message, role, place)._replace(**tools.of_turn(message, role, place))
+    role = check_enum(message.get("role"), ROLES, f"{place}.role")
+    return _parse_content(message, role, place)._replace(**tools.parse_turn_tools(message, role, place))
 
 
-def _content(message: dict[str, Any], role: str, place: str) -> Turn:
+def _parse_content(message: dict[str, Any], role: str, place: str) -> Turn:
     content = message.get("content")
     if content is None and role != "assistant":
-        raise invalid(f"Missing required parameter: '{place}.content'.", f"{place}.content", "missing_required_parameter")
+        raise invalid_request(
+            f"Missing required parameter: '{place}.content'.", f"{place}.content", "missing_required_parameter"
+        )
     if content is None or isinstance(content, str):
         return Turn(role, content or "")
     if not isinstance(content, list):
         raise wrong_type(f"{place}.content", "one of a string or array of objects", content)
-    return _turn_of_parts(role, content, f"{place}.content")
+    return _parse_parts(role, content, f"{place}.content")
 
 
-def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
+def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
     texts: list[str] = []
     images: list[bytes] = []
     for index, part in enumerate(parts):
@@ -196,20 +200,22 @@ def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
         if kind == "text" and isinstance(part.get("text"), str):
             texts.append(part["text"])
         elif kind == "image_url":
-            images.append(_image(part.get("image_url"), f"{place}[{index}].image_url"))
+            images.append(_parse_image(part.get("image_url"), f"{place}[{index}].image_url"))
         else:
-            raise invalid(f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value")
+            raise invalid_request(
+                f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value"
+            )
     return Turn(role, "\n".join(texts), tuple(images))
 
 
-def _image(source: Any, place: str) -> bytes:
+def _parse_image(source: Any, place: str) -> bytes:
     """The file in an image part; empty where it is only named: the simulator fetches nothing."""
     if not isinstance(source, dict):
         raise wrong_type(place, "an object", source)
-    return of_data_uri(required_string(source, "url", place))
+    return decode_data_uri(required_string(source, "url", place))
 
 
-def _sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
+def _parse_sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
     temperature = body.get("temperature")
     top_k = body.get("top_k")
     return Sampling(
@@ -226,42 +232,42 @@ def _sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
     )
 
 
-def _logprobs(body: dict[str, Any]) -> int | None:
+def _parse_logprobs(body: dict[str, Any]) -> int | None:
     """How many of the likeliest tokens are asked for in each place; None where no probabilities are."""
     asked, most = body.get("logprobs"), body.get("top_logprobs")
     if asked is not None and not isinstance(asked, bool):
         raise wrong_type("logprobs", "a boolean", asked)
     if most is not None and not asked:
-        raise invalid("'top_logprobs' is only allowed when 'logprobs' is enabled.", "top_logprobs", "invalid_value")
+        raise invalid_request("'top_logprobs' is only allowed when 'logprobs' is enabled.", "top_logprobs", "invalid_value")
     return (most or 0) if asked else None
 
 
-def _reasoning(body: dict[str, Any]) -> bool:
+def _wants_reasoning(body: dict[str, Any]) -> bool:
     effort = body.get("reasoning_effort")
-    return effort is not None and one_of(effort, EFFORTS, "reasoning_effort") != "none"
+    return effort is not None and check_enum(effort, EFFORTS, "reasoning_effort") != "none"
 
 
-def _stops(stop: Any, most: int | None) -> tuple[str, ...]:
+def _parse_stops(stop: Any, most: int | None) -> tuple[str, ...]:
     stops = [stop] if isinstance(stop, str) else stop or []
     known = isinstance(stops, list) and all(isinstance(item, str) and item for item in stops)
     if not known or (most is not None and len(stops) > most):
         bound = f"up to {most} " if most else ""
-        raise invalid(f"Invalid 'stop': expected a string or an array of {bound}strings.", "stop", "invalid_type")
+        raise invalid_request(f"Invalid 'stop': expected a string or an array of {bound}strings.", "stop", "invalid_type")
     return tuple(stops)
 
 
-def _schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
+def _response_schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
     form = body.get("response_format")
     if form is None or (isinstance(form, dict) and form.get("type") == "text"):
         return None
     kind = form.get("type") if isinstance(form, dict) else None
     if kind == "json_object":
         return {}
-    one_of(kind, ("json_object", "json_schema", "text"), "response_format.type")
+    check_enum(kind, ("json_object", "json_schema", "text"), "response_format.type")
     wrapped = form.get("json_schema")
     if not isinstance(wrapped, dict) or not wrapped.get("name"):
         place = "response_format.json_schema.name"
-        raise invalid(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
+        raise invalid_request(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
     schema = optional_object(wrapped, "schema", "response_format.json_schema.")
     if strict and wrapped.get("strict"):
         check_strict(schema, f"response_format '{wrapped['name']}'", "response_format", "invalid_json_schema")

@@ -6,69 +6,73 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness.simulator.apis.openai.checks import invalid, required_string, wrong_type
+from harness.simulator.apis.openai.checks import invalid_request, required_string, wrong_type
 from harness.simulator.model.requests import Call, Function, Turn
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-WORDS = ("none", "auto", "required")
+TOOL_CHOICES = ("none", "auto", "required")
 
 
-def functions(body: dict[str, Any]) -> tuple[Function, ...]:
-    """The functions in `tools`; raises `Refusal`."""
+def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
+    """The functions in `tools`; raises `ApiError`."""
     tools = body.get("tools")
     if tools is None:
         return ()
     if not isinstance(tools, list) or not tools:
-        raise invalid("Invalid 'tools': expected a non-empty array.", "tools", "invalid_type")
-    return tuple(_function(tool, f"tools[{index}]") for index, tool in enumerate(tools))
+        raise invalid_request("Invalid 'tools': expected a non-empty array.", "tools", "invalid_type")
+    return tuple(_parse_function(tool, f"tools[{index}]") for index, tool in enumerate(tools))
 
 
-def choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
-    """`auto`, `none`, `required` or the name of an offered function; raises `Refusal`."""
+def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
+    """`auto`, `none`, `required` or the name of an offered function; raises `ApiError`."""
     asked = body.get("tool_choice")
     if asked is None:
         return "auto"
     if not offered:
-        raise invalid("Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.", "tool_choice", None)
-    name = _named(asked)
-    if asked not in WORDS and name not in [function.name for function in offered]:
-        raise invalid(
+        raise invalid_request(
+            "Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.", "tool_choice", None
+        )
+    name = _chosen_name(asked)
+    if asked not in TOOL_CHOICES and name not in [function.name for function in offered]:
+        raise invalid_request(
             f"Invalid value for 'tool_choice': {name or asked!r} is not among 'tools'.", "tool_choice", "invalid_value"
         )
     return name or str(asked)
 
 
-def of_turn(message: dict[str, Any], role: str, place: str) -> dict[str, Any]:
-    """What a message says of calls, as fields of a `Turn`; raises `Refusal`."""
+def parse_turn_tools(message: dict[str, Any], role: str, place: str) -> dict[str, Any]:
+    """What a message says of calls, as fields of a `Turn`; raises `ApiError`."""
     if role == "tool":
         return {"call_id": required_string(message, "tool_call_id", place)}
     calls = message.get("tool_calls")
     if role != "assistant" or calls is None:
         return {}
     if not isinstance(calls, list) or not calls:
-        raise invalid(f"Invalid '{place}.tool_calls': expected a non-empty array.", f"{place}.tool_calls", "invalid_type")
-    return {"calls": tuple(_call(call, f"{place}.tool_calls[{index}]") for index, call in enumerate(calls))}
+        raise invalid_request(
+            f"Invalid '{place}.tool_calls': expected a non-empty array.", f"{place}.tool_calls", "invalid_type"
+        )
+    return {"calls": tuple(_parse_tool_call(call, f"{place}.tool_calls[{index}]") for index, call in enumerate(calls))}
 
 
-def check_calls(turns: Sequence[Turn]) -> None:
-    """Each call must be answered before anybody else speaks, and nothing else may be; raises `Refusal`."""
+def check_tool_results(turns: Sequence[Turn]) -> None:
+    """Each call must be answered before anybody else speaks, and nothing else may be; raises `ApiError`."""
     open_ids: list[str] = []
     for index, turn in enumerate(turns):
         if turn.role == "tool" and turn.call_id not in open_ids:
             said = "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
-            raise invalid(said, f"messages.[{index}].role", None)
+            raise invalid_request(said, f"messages.[{index}].role", None)
         if turn.role == "tool":
             open_ids.remove(str(turn.call_id))
             continue
-        _check_answered(open_ids, index)
+        _check_no_open_calls(open_ids, index)
         open_ids = [call.id for call in turn.calls]
-    _check_answered(open_ids, len(turns))
+    _check_no_open_calls(open_ids, len(turns))
 
 
-def _check_answered(unanswered: Sequence[str], index: int) -> None:
+def _check_no_open_calls(unanswered: Sequence[str], index: int) -> None:
     if unanswered:
-        raise invalid(
+        raise invalid_request(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The"
             f" following tool_call_ids did not have response messages: {', '.join(unanswered)}",
             f"messages.[{index}].role",
@@ -76,28 +80,30 @@ def _check_answered(unanswered: Sequence[str], index: int) -> None:
         )
 
 
-def _function(tool: Any, place: str) -> Function:
+def _parse_function(tool: Any, place: str) -> Function:
     inner = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(inner, dict):
-        raise invalid(f"Missing required parameter: '{place}.function'.", f"{place}.function", "missing_required_parameter")
+        raise invalid_request(
+            f"Missing required parameter: '{place}.function'.", f"{place}.function", "missing_required_parameter"
+        )
     name = required_string(inner, "name", f"{place}.function")
     if not NAME.fullmatch(name):
         where = f"{place}.function.name"
-        raise invalid(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
-    said = description(inner, f"{place}.function")
-    return Function(name, said, parameters(inner.get("parameters"), name, f"{place}.function.parameters"))
+        raise invalid_request(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
+    said = parse_description(inner, f"{place}.function")
+    return Function(name, said, parse_parameters(inner.get("parameters"), name, f"{place}.function.parameters"))
 
 
-def description(fields: dict[str, Any], place: str) -> str:
-    """What a function is said to do, empty where nothing is; raises `Refusal`."""
+def parse_description(fields: dict[str, Any], place: str) -> str:
+    """What a function is said to do, empty where nothing is; raises `ApiError`."""
     said = fields.get("description")
     if said is not None and not isinstance(said, str):
         raise wrong_type(f"{place}.description", "a string", said)
     return said or ""
 
 
-def parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
-    """The JSON Schema of a function's arguments; raises `Refusal` for what is none of an object."""
+def parse_parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
+    """The JSON Schema of a function's arguments; raises `ApiError` for what is none of an object."""
     if schema is None:
         return {"type": "object", "properties": {}}
     if not isinstance(schema, dict) or schema.get("type") != "object":
@@ -105,21 +111,21 @@ def parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
         said = (
             f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."
         )
-        raise invalid(said, place, "invalid_function_parameters")
+        raise invalid_request(said, place, "invalid_function_parameters")
     return schema
 
 
-def _named(asked: Any) -> str | None:
+def _chosen_name(asked: Any) -> str | None:
     function = asked.get("function") if isinstance(asked, dict) else None
     return function.get("name") if isinstance(function, dict) else None
 
 
-def _call(call: Any, place: str) -> Call:
+def _parse_tool_call(call: Any, place: str) -> Call:
     if not isinstance(call, dict):
         raise wrong_type(place, "an object", call)
     function = call.get("function")
     inner = function if isinstance(function, dict) else {}
     arguments = required_string(inner, "arguments", f"{place}.function")
     return Call(
-        required_string(inner, "name", f"{place}.function"), tuple(split(arguments)), required_string(call, "id", place)
+        required_string(inner, "name", f"{place}.function"), tuple(tokenize(arguments)), required_string(call, "id", place)
     )

@@ -11,10 +11,10 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from harness.simulator.apis.openai.checks import invalid, one_of, required_string, wrong_type
-from harness.simulator.model.image_files import of_data_uri
+from harness.simulator.apis.openai.checks import check_enum, invalid_request, required_string, wrong_type
+from harness.simulator.model.image_files import decode_data_uri
 from harness.simulator.model.requests import Call, Turn
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
 ROLES = ("assistant", "system", "developer", "user")
 KINDS = ("message", "function_call", "function_call_output", "reasoning")
@@ -22,36 +22,36 @@ SEAL = b"sealed:"
 """How the content of a reasoning item begins under its encoding: nobody else can have made it."""
 
 
-def sealed(thought: str) -> str:
+def seal_reasoning(thought: str) -> str:
     """What stands for encrypted reasoning."""
     return base64.b64encode(SEAL + thought.encode("utf-8", "replace")).decode()
 
 
-def turns(given: Any, instructions: Any) -> tuple[Turn, ...]:
-    """The turns of `input`, opened by the instructions; raises `Refusal`."""
+def parse_turns(given: Any, instructions: Any) -> tuple[Turn, ...]:
+    """The turns of `input`, opened by the instructions; raises `ApiError`."""
     opening = [Turn("system", instructions)] if isinstance(instructions, str) and instructions else []
     if isinstance(given, str):
         return (*opening, Turn("user", given))
     if not isinstance(given, list) or not given:
         raise wrong_type("input", "one of a string or array of objects", given)
-    kinds = [_kind(item, f"input[{index}]") for index, item in enumerate(given)]
+    kinds = [_item_kind(item, f"input[{index}]") for index, item in enumerate(given)]
     _check_reasoning(given, kinds)
-    _check_calls(given, kinds)
-    return (*opening, *_merged(given, kinds))
+    _check_tool_results(given, kinds)
+    return (*opening, *_merge_items(given, kinds))
 
 
-def _kind(item: Any, place: str) -> str:
+def _item_kind(item: Any, place: str) -> str:
     if not isinstance(item, dict):
         raise wrong_type(place, "an object", item)
-    return one_of(item.get("type", "message"), KINDS, f"{place}.type")
+    return check_enum(item.get("type", "message"), KINDS, f"{place}.type")
 
 
-def _merged(items: list[Any], kinds: list[str]) -> Iterator[Turn]:
+def _merge_items(items: list[Any], kinds: list[str]) -> Iterator[Turn]:
     held: Turn | None = None
     for index, (item, kind) in enumerate(zip(items, kinds, strict=True)):
         if kind == "reasoning":
             continue
-        turn = _turn(item, kind, f"input[{index}]")
+        turn = _parse_item(item, kind, f"input[{index}]")
         if held is not None and kind == "function_call" and held.role == "assistant":
             held = held._replace(calls=(*held.calls, *turn.calls))
             continue
@@ -62,34 +62,34 @@ def _merged(items: list[Any], kinds: list[str]) -> Iterator[Turn]:
         yield held
 
 
-def _turn(item: dict[str, Any], kind: str, place: str) -> Turn:
+def _parse_item(item: dict[str, Any], kind: str, place: str) -> Turn:
     if kind == "function_call":
         name, arguments, call = (required_string(item, key, place) for key in ("name", "arguments", "call_id"))
-        return Turn("assistant", "", calls=(Call(name, tuple(split(arguments)), call),))
+        return Turn("assistant", "", calls=(Call(name, tuple(tokenize(arguments)), call),))
     if kind == "function_call_output":
-        return _said("tool", item, "output", place)._replace(call_id=required_string(item, "call_id", place))
-    return _said(one_of(item.get("role"), ROLES, f"{place}.role"), item, "content", place)
+        return _parse_content("tool", item, "output", place)._replace(call_id=required_string(item, "call_id", place))
+    return _parse_content(check_enum(item.get("role"), ROLES, f"{place}.role"), item, "content", place)
 
 
-def _said(role: str, item: dict[str, Any], key: str, place: str) -> Turn:
+def _parse_content(role: str, item: dict[str, Any], key: str, place: str) -> Turn:
     """What is said at `key` of an item: text, or parts."""
     content = item.get(key)
     if isinstance(content, str):
         return Turn(role, content)
     if not isinstance(content, list):
         raise wrong_type(f"{place}.{key}", "one of a string or array of objects", content)
-    return _of_parts(role, content, f"{place}.{key}")
+    return _parse_parts(role, content, f"{place}.{key}")
 
 
-def _of_parts(role: str, parts: list[Any], place: str) -> Turn:
+def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
     allowed = ("output_text", "refusal") if role == "assistant" else ("input_text", "input_image")
     texts: list[str] = []
     images: list[bytes] = []
     for index, part in enumerate(parts):
         where = f"{place}[{index}]"
-        kind = one_of(part.get("type") if isinstance(part, dict) else None, allowed, f"{where}.type")
+        kind = check_enum(part.get("type") if isinstance(part, dict) else None, allowed, f"{where}.type")
         if kind == "input_image":
-            images.append(of_data_uri(required_string(part, "image_url", where)))
+            images.append(decode_data_uri(required_string(part, "image_url", where)))
         else:
             texts.append(required_string(part, "refusal" if kind == "refusal" else "text", where))
     return Turn(role, "\n".join(texts), tuple(images))
@@ -101,19 +101,19 @@ def _check_reasoning(items: list[Any], kinds: list[str]) -> None:
             continue
         identifier = required_string(item, "id", f"input[{index}]")
         _check_seal(item.get("encrypted_content"), identifier)
-        if not _follows(items[index + 1 : index + 2], kinds[index + 1 : index + 2]):
+        if not _is_followed_by_output(items[index + 1 : index + 2], kinds[index + 1 : index + 2]):
             said = f"Item '{identifier}' of type 'reasoning' was provided without its required following item."
-            raise invalid(said, "input", None)
+            raise invalid_request(said, "input", None)
 
 
-def _follows(items: list[Any], kinds: list[str]) -> bool:
+def _is_followed_by_output(items: list[Any], kinds: list[str]) -> bool:
     """Whether the item after some reasoning is the model's own."""
     return kinds in (["function_call"], ["reasoning"]) or (kinds == ["message"] and items[0].get("role") == "assistant")
 
 
 def _check_seal(content: Any, identifier: str) -> None:
     if content is None:
-        raise invalid(
+        raise invalid_request(
             f"Item with id '{identifier}' not found. Items are not persisted when `store` is set to false. Try again with"
             " `store` set to true, or remove this item from your input.",
             "input",
@@ -125,10 +125,10 @@ def _check_seal(content: Any, identifier: str) -> None:
         genuine = False
     if not genuine:
         said = f"The encrypted content for item {identifier} could not be verified."
-        raise invalid(said, None, "invalid_encrypted_content")
+        raise invalid_request(said, None, "invalid_encrypted_content")
 
 
-def _check_calls(items: list[Any], kinds: list[str]) -> None:
+def _check_tool_results(items: list[Any], kinds: list[str]) -> None:
     """Each call has its output somewhere after it, and each output its call before it."""
     waiting: list[str] = []
     for index, (item, kind) in enumerate(zip(items, kinds, strict=True)):
@@ -140,6 +140,6 @@ def _check_calls(items: list[Any], kinds: list[str]) -> None:
         elif call in waiting:
             waiting.remove(call)
         else:
-            raise invalid(f"No tool call found for function call output with call_id {call}.", "input", None)
+            raise invalid_request(f"No tool call found for function call output with call_id {call}.", "input", None)
     if waiting:
-        raise invalid(f"No tool output found for function call {waiting[0]}.", "input", None)
+        raise invalid_request(f"No tool output found for function call {waiting[0]}.", "input", None)

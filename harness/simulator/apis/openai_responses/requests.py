@@ -14,20 +14,20 @@ from harness.simulator.apis.openai.checks import (
     EFFORTS,
     Range,
     check_context,
+    check_enum,
     check_keys,
     check_ranges,
     check_strict,
-    invalid,
-    json_object,
-    one_of,
+    invalid_request,
     optional_object,
+    parse_json_object,
     required_string,
     wrong_type,
 )
-from harness.simulator.apis.openai.tools import description, parameters
-from harness.simulator.apis.openai_responses.items import turns
+from harness.simulator.apis.openai.tools import parse_description, parse_parameters
+from harness.simulator.apis.openai_responses.items import parse_turns
 from harness.simulator.model.requests import Function, Prompt, Sampling
-from harness.simulator.model.tokens import count_prompt
+from harness.simulator.model.tokenizer import count_prompt
 
 RANGES: dict[str, Range] = {
     "temperature": Range("decimal", 0, 2),
@@ -63,109 +63,111 @@ class Request(NamedTuple):
     body: dict[str, Any]
 
 
-def read(content: bytes) -> Request:
-    """Check a body; raises `Refusal`."""
-    body = json_object(content)
+def parse_request(content: bytes) -> Request:
+    """Check a body; raises `ApiError`."""
+    body = parse_json_object(content)
     check_keys(body, ("model", "input"), KNOWN)
     check_ranges(body, RANGES)
-    _check_stored(body)
-    offered = _functions(body.get("tools"))
+    _check_previous_response(body)
+    offered = _parse_functions(body.get("tools"))
     reasoning, form = optional_object(body, "reasoning"), optional_object(body, "text").get("format")
     prompt = Prompt(
         required_string(body, "model", ""),
-        turns(body["input"], body.get("instructions")),
+        parse_turns(body["input"], body.get("instructions")),
         Sampling(
             temperature=1.0 if body.get("temperature") is None else float(body["temperature"]),
             top_p=body.get("top_p"),
             max_tokens=body.get("max_output_tokens"),
         ),
-        _schema(form),
+        _response_schema(form),
         functions=offered,
-        tool_choice=_tool_choice(body.get("tool_choice"), offered),
+        tool_choice=_parse_tool_choice(body.get("tool_choice"), offered),
         parallel=body.get("parallel_tool_calls") is not False,
-        reasoning=_effort(reasoning) not in (None, "none"),
-        logprobs=(body.get("top_logprobs") or 0) if "message.output_text.logprobs" in _included(body) else None,
+        reasoning=_parse_effort(reasoning) not in (None, "none"),
+        logprobs=(body.get("top_logprobs") or 0) if "message.output_text.logprobs" in _parse_include(body) else None,
     )
-    reasoning_models.check_responses(prompt.model, body)
+    reasoning_models.check_responses_request(prompt.model, body)
     check_context(count_prompt(prompt.turns, offered) + (prompt.sampling.max_tokens or 0), "input")
     return Request(
         prompt,
         stream=body.get("stream") is True,
         obfuscate=optional_object(body, "stream_options").get("include_obfuscation") is not False,
-        summarise=_summarised(reasoning),
+        summarise=_wants_summary(reasoning),
         body=body,
     )
 
 
-def _check_stored(body: dict[str, Any]) -> None:
+def _check_previous_response(body: dict[str, Any]) -> None:
     """The simulator keeps nothing, so there is nothing to go on from."""
     earlier = body.get("previous_response_id")
     if earlier is not None:
         said = f"Previous response with id '{earlier}' not found."
-        raise invalid(said, "previous_response_id", "previous_response_not_found")
+        raise invalid_request(said, "previous_response_id", "previous_response_not_found")
 
 
-def _included(body: dict[str, Any]) -> list[str]:
+def _parse_include(body: dict[str, Any]) -> list[str]:
     asked = body.get("include") or []
     if not isinstance(asked, list):
         raise wrong_type("include", "an array of strings", asked)
-    return [one_of(each, INCLUDABLE, f"include[{index}]") for index, each in enumerate(asked)]
+    return [check_enum(each, INCLUDABLE, f"include[{index}]") for index, each in enumerate(asked)]
 
 
-def _functions(tools: Any) -> tuple[Function, ...]:
+def _parse_functions(tools: Any) -> tuple[Function, ...]:
     if tools is None:
         return ()
     if not isinstance(tools, list):
         raise wrong_type("tools", "an array of objects", tools)
-    return tuple(_function(tool, f"tools[{index}]") for index, tool in enumerate(tools))
+    return tuple(_parse_function(tool, f"tools[{index}]") for index, tool in enumerate(tools))
 
 
-def _function(tool: Any, place: str) -> Function:
+def _parse_function(tool: Any, place: str) -> Function:
     if not isinstance(tool, dict):
         raise wrong_type(place, "an object", tool)
-    one_of(tool.get("type"), ("function",), f"{place}.type")
+    check_enum(tool.get("type"), ("function",), f"{place}.type")
     name = required_string(tool, "name", place)
-    schema = parameters(tool.get("parameters"), name, f"{place}.parameters")
+    schema = parse_parameters(tool.get("parameters"), name, f"{place}.parameters")
     if tool.get("strict") is not False:
         check_strict(schema, f"function '{name}'", f"{place}.parameters", "invalid_function_parameters")
-    return Function(name, description(tool, place), schema)
+    return Function(name, parse_description(tool, place), schema)
 
 
-def _tool_choice(asked: Any, offered: Sequence[Function]) -> str:
+def _parse_tool_choice(asked: Any, offered: Sequence[Function]) -> str:
     if asked is None:
         return "auto"
     if isinstance(asked, dict):
         name = required_string(asked, "name", "tool_choice")
         if name not in [function.name for function in offered]:
-            raise invalid(f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice", None)
+            raise invalid_request(f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice", None)
         return name
-    choice = one_of(asked, ("none", "auto", "required"), "tool_choice")
+    choice = check_enum(asked, ("none", "auto", "required"), "tool_choice")
     if choice == "required" and not offered:
-        raise invalid("Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice", None)
+        raise invalid_request("Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice", None)
     return choice
 
 
-def _schema(form: Any) -> dict[str, Any] | None:
+def _response_schema(form: Any) -> dict[str, Any] | None:
     if form is None:
         return None
     if not isinstance(form, dict):
         raise wrong_type("text.format", "an object", form)
-    kind = one_of(form.get("type"), ("text", "json_object", "json_schema"), "text.format.type")
+    kind = check_enum(form.get("type"), ("text", "json_object", "json_schema"), "text.format.type")
     if kind != "json_schema":
         return {} if kind == "json_object" else None
     required_string(form, "name", "text.format")
     if not isinstance(form.get("schema"), dict):
-        raise invalid("Missing required parameter: 'text.format.schema'.", "text.format.schema", "missing_required_parameter")
+        raise invalid_request(
+            "Missing required parameter: 'text.format.schema'.", "text.format.schema", "missing_required_parameter"
+        )
     if form.get("strict"):
         check_strict(form["schema"], f"response_format '{form['name']}'", "text.format.schema", "invalid_json_schema")
     return dict(form["schema"])
 
 
-def _effort(reasoning: dict[str, Any]) -> str | None:
+def _parse_effort(reasoning: dict[str, Any]) -> str | None:
     effort = reasoning.get("effort")
-    return None if effort is None else one_of(effort, EFFORTS, "reasoning.effort")
+    return None if effort is None else check_enum(effort, EFFORTS, "reasoning.effort")
 
 
-def _summarised(reasoning: dict[str, Any]) -> bool:
+def _wants_summary(reasoning: dict[str, Any]) -> bool:
     summary = reasoning.get("summary")
-    return summary is not None and bool(one_of(summary, SUMMARIES, "reasoning.summary"))
+    return summary is not None and bool(check_enum(summary, SUMMARIES, "reasoning.summary"))

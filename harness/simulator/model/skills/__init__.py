@@ -6,6 +6,6 @@ candidates, is sent the one that was drawn, and returns the whole text. It draws
 
 from __future__ import annotations
 
-from harness.simulator.model.skills.performing import answer_text, choose_calls, think
+from harness.simulator.model.skills.generation import generate_calls, generate_text, generate_thoughts
 
-__all__ = ["answer_text", "choose_calls", "think"]
+__all__ = ["generate_calls", "generate_text", "generate_thoughts"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.simulator.model.requests import Function
-from harness.simulator.model.skills import arithmetic, facts
-from harness.simulator.model.skills.extraction import type_of
+from harness.simulator.model.skills import arithmetic, entities
+from harness.simulator.model.skills.extraction import json_type
 from harness.simulator.model.skills.lexicon import STOP, stems
 from harness.simulator.model.skills.results import Fact
 from harness.simulator.model.skills.word_problems import WORD, WORDS
@@ -28,7 +28,7 @@ CODE = re.compile(
     r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z-])[A-Za-z\d]+(?:-[A-Za-z\d]+)*(?![\w-])|(?<![\w.-])#?\d{4,}(?![\w.-])"
 )
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-CODES = frozenset(facts.SYMBOLS.values()) | frozenset(facts.SPOKEN.values())
+CODES = frozenset(entities.SYMBOLS.values()) | frozenset(entities.SPOKEN.values())
 CURRENCY = re.compile(r"\b[A-Z]{3}\b")
 OPENING_VERBS = (
     "add book calculate cancel change check compare compute convert create delete find give how is list look move multiply"
@@ -49,7 +49,7 @@ IDENTIFIER = re.compile(r"(?:^|_)(?:id|ids|code|sku|number|no|reference|ref)$|Id
 
 
 @dataclass
-class Sources:
+class ArgumentSources:
     """Where arguments come from: the text of one intent, and what calls returned, the latest first. `nouns` are the words that
     identifiers of all functions go by (`order` of `order_id`). `used` are the texts this call has taken already."""
 
@@ -59,100 +59,102 @@ class Sources:
     used: list[str] = field(default_factory=list)
 
 
-def nouns_of(functions: Sequence[Function]) -> frozenset[str]:
+def identifier_nouns(functions: Sequence[Function]) -> frozenset[str]:
     """The words that go before an identifier in all the functions' parameters."""
-    names = [name for function in functions for name in properties(function)]
+    names = [name for function in functions for name in parameter_schemas(function)]
     return frozenset(stem for name in names if IDENTIFIER.search(name) for stem in stems(name.replace("_", " ")))
 
 
-def properties(function: Function) -> dict[str, Schema]:
+def parameter_schemas(function: Function) -> dict[str, Schema]:
     """The function's parameters with their schemas."""
     found = function.parameters.get("properties")
     return {name: each if isinstance(each, dict) else {} for name, each in found.items()} if isinstance(found, dict) else {}
 
 
-def required(function: Function) -> list[str]:
+def required_parameters(function: Function) -> list[str]:
     """The parameters a call must give."""
     named = function.parameters.get("required")
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
-def fill(function: Function, sources: Sources) -> tuple[dict[str, list[Any]], list[str]]:
+def fill_parameters(function: Function, sources: ArgumentSources) -> tuple[dict[str, list[Any]], list[str]]:
     """For each parameter that can be given its possible values, best first; and the required ones that cannot."""
     found: dict[str, list[Any]] = {}
     missing: list[str] = []
-    must = required(function)
-    for name, schema in sorted(properties(function).items(), key=lambda item: (item[0] not in must, not _cue(item[0]))):
-        values = readings(name, schema, sources, optional=name not in must)
+    must = required_parameters(function)
+    for name, schema in sorted(
+        parameter_schemas(function).items(), key=lambda item: (item[0] not in must, not _preposition_pattern(item[0]))
+    ):
+        values = candidate_values(name, schema, sources, optional=name not in must)
         if values:
             found[name] = values
             sources.used.append(str(values[0]))
         elif name in must:
             missing.append(name)
-    return {name: found[name] for name in properties(function) if name in found}, missing
+    return {name: found[name] for name in parameter_schemas(function) if name in found}, missing
 
 
-def readings(name: str, schema: Schema, sources: Sources, *, optional: bool) -> list[Any]:
+def candidate_values(name: str, schema: Schema, sources: ArgumentSources, *, optional: bool) -> list[Any]:
     """What the parameter could be, best first; an optional one only where the question speaks of it."""
     if "const" in schema:
         return [schema["const"]]
     if isinstance(schema.get("enum"), list):
-        return _options(schema["enum"], sources, optional)
-    kind = type_of(schema)
+        return _enum_values(schema["enum"], sources, optional)
+    kind = json_type(schema)
     if kind == "boolean":
-        return [True, False] if _spoken_of(name, schema, sources.text) else [] if optional else [False, True]
+        return [True, False] if _is_mentioned(name, schema, sources.text) else [] if optional else [False, True]
     if kind in ("number", "integer"):
-        return _numbers(name, schema, kind, sources, optional)
+        return _number_values(name, schema, kind, sources, optional)
     if kind == "array":
         items = schema.get("items")
-        values = readings(name, items if isinstance(items, dict) else {}, sources, optional=optional)
+        values = candidate_values(name, items if isinstance(items, dict) else {}, sources, optional=optional)
         return [values] if values else []
     if kind == "object":
         return []
-    return _strings(name, schema, sources, optional)
+    return _string_values(name, schema, sources, optional)
 
 
-def _options(options: Sequence[Any], sources: Sources, optional: bool) -> list[Any]:
+def _enum_values(options: Sequence[Any], sources: ArgumentSources, optional: bool) -> list[Any]:
     text = sources.text.lower()
     named = [option for option in options if re.search(rf"(?<!\w){re.escape(str(option).lower())}", text)]
-    codes = [code for code in facts.currencies(sources.text) if code in options and code not in named]
+    codes = [code for code in entities.find_currencies(sources.text) if code in options and code not in named]
     akin = [option for option in options if stems(str(option)) & stems(sources.text) and option not in named]
     fresh = [option for option in (*named, *codes, *akin) if str(option) not in sources.used]
     rest = [] if optional and not fresh else [option for option in options if option not in fresh]
     return [*fresh, *rest]
 
 
-def _spoken_of(name: str, schema: Schema, text: str) -> bool:
-    return bool(stems(f"{_words(name)} {schema.get('description', '')}") & stems(text))
+def _is_mentioned(name: str, schema: Schema, text: str) -> bool:
+    return bool(stems(f"{_split_name(name)} {schema.get('description', '')}") & stems(text))
 
 
-def _numbers(name: str, schema: Schema, kind: str, sources: Sources, optional: bool) -> list[Any]:
+def _number_values(name: str, schema: Schema, kind: str, sources: ArgumentSources, optional: bool) -> list[Any]:
     text = WORD.sub(lambda match: WORDS[match[0].lower()], CODE.sub(" ", sources.text))
-    for day in facts.DATES:
+    for day in entities.DATES:
         text = day.sub(" ", text)
     found = [
         each for each in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])", text.replace(",", "")) if each not in sources.used
     ]
-    named = [each for each in found if _named_beside(each, name, text)]
+    named = [each for each in found if _is_labelled_number(each, name, text)]
     if optional:
         found = []
     ordered = [*dict.fromkeys([*named, *found, *([] if optional else _returned_numbers(name, schema, sources))])]
     return [int(float(each)) if kind == "integer" else json.loads(each) for each in ordered]
 
 
-def _named_beside(number: str, name: str, text: str) -> bool:
+def _is_labelled_number(number: str, name: str, text: str) -> bool:
     """`3 nights` for `nights`, `limit of 5` for `limit`."""
     around = re.search(rf"([\w-]+)?(?: of| to| is|:)? ?(?<![\d.]){re.escape(number)}(?![\d.])[ -]?([A-Za-z]+)?", text)
-    return bool(around and stems(_words(name)) & stems(f"{around[1] or ''} {around[2] or ''}"))
+    return bool(around and stems(_split_name(name)) & stems(f"{around[1] or ''} {around[2] or ''}"))
 
 
-def _returned_numbers(name: str, schema: Schema, sources: Sources) -> list[str]:
+def _returned_numbers(name: str, schema: Schema, sources: ArgumentSources) -> list[str]:
     numeric = [fact for fact in sources.results if NUMBER.fullmatch(fact.value) and fact.value not in sources.used]
-    wanted = stems(f"{_words(name)} {schema.get('description', '')}")
-    return [fact.value for fact in sorted(numeric, key=lambda fact: -len(wanted & stems(_words(fact.name))))]
+    wanted = stems(f"{_split_name(name)} {schema.get('description', '')}")
+    return [fact.value for fact in sorted(numeric, key=lambda fact: -len(wanted & stems(_split_name(fact.name))))]
 
 
-def _strings(name: str, schema: Schema, sources: Sources, optional: bool) -> list[Any]:
+def _string_values(name: str, schema: Schema, sources: ArgumentSources, optional: bool) -> list[Any]:
     hint = f"{name} {schema.get('title', '')}"
     for pattern, finder in KINDS:
         if re.search(pattern, hint, re.IGNORECASE) or schema.get("format") == pattern:
@@ -160,19 +162,25 @@ def _strings(name: str, schema: Schema, sources: Sources, optional: bool) -> lis
             break
     else:
         if FREE_TEXT.search(name):
-            return [] if optional else [*quoted(sources.text), _without_opener(sources.text)]
-        found = _identifiers(name, sources) if IDENTIFIER.search(name) else [*quoted(sources.text), *proper(sources.text)]
-    fresh = [each for each in dict.fromkeys(found) if each not in sources.used and not _claimed(each, name, sources.text)]
-    cued = [each for each in fresh if _cued(each, name, sources.text)]
+            return [] if optional else [*quoted_texts(sources.text), _strip_punctuation(sources.text)]
+        found = (
+            _find_identifiers(name, sources)
+            if IDENTIFIER.search(name)
+            else [*quoted_texts(sources.text), *proper_names(sources.text)]
+        )
+    fresh = [
+        each for each in dict.fromkeys(found) if each not in sources.used and not _belongs_elsewhere(each, name, sources.text)
+    ]
+    cued = [each for each in fresh if _is_introduced(each, name, sources.text)]
     if optional:
         return cued
     phrases = [] if IDENTIFIER.search(name) else [each for each in PHRASE.findall(sources.text) if each not in sources.used]
     return list(dict.fromkeys([*cued, *fresh, *_returned_strings(name, sources), *phrases]))
 
 
-def _identifiers(name: str, sources: Sources) -> list[str]:
+def _find_identifiers(name: str, sources: ArgumentSources) -> list[str]:
     """Codes in the text, unless the word before one says that it names something else."""
-    own = stems(_words(name))
+    own = stems(_split_name(name))
     found = []
     for match in CODE.finditer(sources.text):
         before = stems(" ".join(sources.text[: match.start()].split()[-2:]))
@@ -181,36 +189,36 @@ def _identifiers(name: str, sources: Sources) -> list[str]:
     return found
 
 
-def _returned_strings(name: str, sources: Sources) -> list[str]:
+def _returned_strings(name: str, sources: ArgumentSources) -> list[str]:
     """Values of the results whose member goes by the parameter's name, or by a part of it that says what it identifies."""
-    wanted, last = stems(_words(name)), name.rsplit("_", maxsplit=1)[-1].lower()
+    wanted, last = stems(_split_name(name)), name.rsplit("_", maxsplit=1)[-1].lower()
     exact = [fact.value for fact in sources.results if fact.name.lower() == name.lower()]
     part = [
         fact.value
         for fact in sources.results
-        if fact.name.lower() == last and (not wanted or wanted & stems(_words(fact.source)))
+        if fact.name.lower() == last and (not wanted or wanted & stems(_split_name(fact.source)))
     ]
-    akin = [fact.value for fact in sources.results if wanted & stems(_words(fact.name))]
+    akin = [fact.value for fact in sources.results if wanted & stems(_split_name(fact.name))]
     return [*exact, *part, *akin]
 
 
-def _cue(name: str) -> str | None:
+def _preposition_pattern(name: str) -> str | None:
     return next((before for pattern, before in CUES if re.search(pattern, name, re.IGNORECASE)), None)
 
 
-def _cued(value: str, name: str, text: str) -> bool:
+def _is_introduced(value: str, name: str, text: str) -> bool:
     """Whether the word before the value is one that goes with the parameter: `to` with `destination`, or its own name."""
-    before = _cue(name)
-    named = "|".join(map(re.escape, _words(name).split()))
+    before = _preposition_pattern(name)
+    named = "|".join(map(re.escape, _split_name(name).split()))
     return re.search(rf"\b(?:{before or named}|{named})\b:? [\"'“]?{re.escape(value)}", text, re.IGNORECASE) is not None
 
 
-def quoted(text: str) -> list[str]:
+def quoted_texts(text: str) -> list[str]:
     """What stands in quotation marks."""
     return [next(filter(None, match.groups())) for match in QUOTED.finditer(text)]
 
 
-def proper(text: str) -> list[str]:
+def proper_names(text: str) -> list[str]:
     """Capitalised names, without the word a sentence opens with."""
     found = []
     for match in PROPER.finditer(text):
@@ -223,39 +231,39 @@ def proper(text: str) -> list[str]:
     return found
 
 
-def _claimed(value: str, name: str, text: str) -> bool:
+def _belongs_elsewhere(value: str, name: str, text: str) -> bool:
     """Whether the word before the value gives it to another parameter: `to EUR` is no `from_currency`."""
-    own = _cue(name)
+    own = _preposition_pattern(name)
     others = "|".join(before for _, before in CUES if own is not None and before != own and before not in own)
     return bool(others) and re.search(rf"\b(?:{others})\b [\"'“]?{re.escape(value)}", text, re.IGNORECASE) is not None
 
 
-def _without_opener(text: str) -> str:
+def _strip_punctuation(text: str) -> str:
     return text.strip().rstrip("?.!")
 
 
-def _words(name: str) -> str:
+def _split_name(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
 
 
-def _expressions(text: str) -> list[str]:
-    expression = arithmetic.find(arithmetic.plain(text))
+def _find_expressions(text: str) -> list[str]:
+    expression = arithmetic.find_expression(arithmetic.normalize_question(text))
     return [expression] if expression else []
 
 
-def _currencies(text: str) -> list[str]:
+def _find_currencies(text: str) -> list[str]:
     """Currencies in the order they are named."""
-    signs = {code: text.find(sign) for sign, code in facts.SYMBOLS.items() if sign in text}
-    spoken = {code: text.lower().find(word) for word, code in facts.SPOKEN.items() if word in text.lower()}
+    signs = {code: text.find(sign) for sign, code in entities.SYMBOLS.items() if sign in text}
+    spoken = {code: text.lower().find(word) for word, code in entities.SPOKEN.items() if word in text.lower()}
     written = {match[0]: match.start() for match in reversed(list(CURRENCY.finditer(text)))}
     places = {**signs, **spoken, **written}
     return sorted(places, key=lambda code: places[code])
 
 
 KINDS: tuple[tuple[str, Callable[[str], list[str]]], ...] = (
-    (r"e-?mail", facts.emails),
-    (r"\bdate|_date|^day$|check_?in|check_?out|deadline", facts.dates),
-    (r"phone", facts.phones),
-    (r"expression|formula|calculation", _expressions),
-    (r"currency", _currencies),
+    (r"e-?mail", entities.find_emails),
+    (r"\bdate|_date|^day$|check_?in|check_?out|deadline", entities.find_dates),
+    (r"phone", entities.find_phones),
+    (r"expression|formula|calculation", _find_expressions),
+    (r"currency", _find_currencies),
 )

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
-from harness.simulator.model.skills.numbers import NotAnExpression, evaluate, evaluate_left_to_right, written
-from harness.simulator.model.skills.prompt_features import Guidance, guidance
-from harness.simulator.model.skills.word_problems import read
+from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.skills.numbers import NotAnExpression, evaluate_expression, evaluate_left_to_right, format_number
+from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
+from harness.simulator.model.skills.word_problems import parse_word_problem
 
 MAX_CHARACTERS = 2_000
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -33,20 +33,20 @@ ASKS = re.compile(
 )
 
 
-def attempt(prompt: Prompt) -> Drawing | None:
+def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Answer the sum in the question; None where there is none."""
-    question = plain(prompt.question)
-    expression = find(question)
+    question = normalize_question(prompt.question)
+    expression = find_expression(question)
     if expression is None:
         return None
     try:
-        value = evaluate(expression)
+        value = evaluate_expression(expression)
     except NotAnExpression:
         return None
-    return _answer(prompt, expression, value)
+    return _answer_sum(prompt, expression, value)
 
 
-def plain(text: str) -> str:
+def normalize_question(text: str) -> str:
     """The question with one sign for each operation and no thousands separators."""
     text = THOUSANDS.sub("", text[:MAX_CHARACTERS]).translate(SIGNS)
     for pattern, sign in SPOKEN:
@@ -54,12 +54,12 @@ def plain(text: str) -> str:
     return text
 
 
-def find(question: str) -> str | None:
+def find_expression(question: str) -> str | None:
     """The longest written expression, else what the words seem to ask for."""
     found = [match[0] for match in EXPRESSION.finditer(question) if not _is_a_date_or_number(match[0])]
     if found:
-        return _balanced(max(found, key=len).strip())
-    return read(question) if ASKS.search(question) else None
+        return _balance_brackets(max(found, key=len).strip())
+    return parse_word_problem(question) if ASKS.search(question) else None
 
 
 def _is_a_date_or_number(text: str) -> bool:
@@ -67,7 +67,7 @@ def _is_a_date_or_number(text: str) -> bool:
     return re.fullmatch(r"\s*\d+(?:[-/]\d+){2,}\s*", text) is not None
 
 
-def _balanced(expression: str) -> str:
+def _balance_brackets(expression: str) -> str:
     """Without the brackets that belong to the sentence around it."""
     while expression.count("(") > expression.count(")") and expression.startswith("("):
         expression = expression[1:]
@@ -76,35 +76,35 @@ def _balanced(expression: str) -> str:
     return expression
 
 
-def _answer(prompt: Prompt, expression: str, value: Fraction) -> Drawing:
-    logit = margin(prompt, expression, penalty=difficulty(expression))
-    result = yield rivals(written(value), logit, slips(expression, value))
-    return (yield phrasings(result, expression, guidance(prompt)))
+def _answer_sum(prompt: Prompt, expression: str, value: Fraction) -> TextGenerator:
+    logit = answer_margin(prompt, expression, penalty=sum_difficulty(expression))
+    result = yield competing_candidates(format_number(value), logit, likely_mistakes(expression, value))
+    return (yield phrase_result(result, expression, find_features(prompt)))
 
 
-def difficulty(expression: str) -> float:
+def sum_difficulty(expression: str) -> float:
     """Logits a sum costs: a quarter for each operation after the first, an eighth for each digit past two."""
     operations = len(re.findall(r"(?<=[\d)%])\s*[-+*/]", expression))
     digits = max(len(number.replace(".", "")) for number in re.findall(r"[\d.]+", expression))
     return 0.25 * max(operations - 1, 0) + 0.125 * max(digits - 2, 0)
 
 
-def slips(expression: str, value: Fraction) -> list[str]:
+def likely_mistakes(expression: str, value: Fraction) -> list[str]:
     """Plausible wrong results, the likeliest first; may repeat or equal the right one."""
     wrong = [value + 1, value - 10, value - 1, value + 10, -value if value < 0 else value + 2]
     try:
         wrong.insert(0, evaluate_left_to_right(expression))
     except NotAnExpression:
         wrong.append(value - 2)
-    return [*(written(number) for number in wrong), _swapped(written(value))]
+    return [*(format_number(number) for number in wrong), _swap_digits(format_number(value))]
 
 
-def _swapped(number: str) -> str:
+def _swap_digits(number: str) -> str:
     """The last two digits the wrong way round."""
     return number[:-2] + number[-1] + number[-2] if re.search(r"\d\d$", number) else number
 
 
-def phrasings(result: str, expression: str, asked: Guidance) -> list[Candidate]:
+def phrase_result(result: str, expression: str, asked: PromptFeatures) -> list[Candidate]:
     """The ways to say it: bare when asked for the bare number (now and then it forgets), else in a sentence."""
     sentence = f"The answer is {result}."
     if asked.marker:

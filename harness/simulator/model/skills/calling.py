@@ -16,15 +16,23 @@ from typing import Any, NamedTuple
 
 from harness.simulator.model.requests import Call, Function, Prompt
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills import labelling, results
-from harness.simulator.model.skills.arguments import Sources, fill, nouns_of, proper, properties, quoted, required
-from harness.simulator.model.skills.difficulty import margin, rivals
+from harness.simulator.model.skills import classification, results
+from harness.simulator.model.skills.arguments import (
+    ArgumentSources,
+    fill_parameters,
+    identifier_nouns,
+    parameter_schemas,
+    proper_names,
+    quoted_texts,
+    required_parameters,
+)
+from harness.simulator.model.skills.difficulty import answer_margin, competing_candidates
 from harness.simulator.model.skills.lexicon import stems
-from harness.simulator.model.skills.prompt_features import guidance
+from harness.simulator.model.skills.prompt_features import find_features
 from harness.simulator.model.skills.results import Result
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
-Calling = Generator[Sequence[Candidate], str, tuple[Call, ...]]
+CallGenerator = Generator[Sequence[Candidate], str, tuple[Call, ...]]
 
 EASE = -2.0
 """An argument that stands in the question is easily copied."""
@@ -46,20 +54,20 @@ class Intent(NamedTuple):
     text: str
 
 
-def attempt(prompt: Prompt) -> Calling | None:
+def propose_calls(prompt: Prompt) -> CallGenerator | None:
     """The calls to make now, in order; none where the question needs none (any more). None where none may be made."""
     if not prompt.functions or prompt.tool_choice == "none":
         return None
-    return _calls(prompt)
+    return _plan_calls(prompt)
 
 
-def _calls(prompt: Prompt) -> Calling:
-    made = results.since(prompt)
-    intents = yield from _intents(prompt)
+def _plan_calls(prompt: Prompt) -> CallGenerator:
+    made = results.tool_results(prompt)
+    intents = yield from _draw_intents(prompt)
     calls: list[Call] = []
     for function, text in _next_steps(prompt, intents, made):
-        for arguments in (yield from _arguments(prompt, function, text)):
-            call = Call(function.name, tuple(split(json.dumps(arguments, ensure_ascii=False))))
+        for arguments in (yield from _draw_arguments(prompt, function, text)):
+            call = Call(function.name, tuple(tokenize(json.dumps(arguments, ensure_ascii=False))))
             if all(
                 (call.name, call.arguments) != (each.name, each.arguments) for each in (*calls, *(one.call for one in made))
             ):
@@ -70,68 +78,68 @@ def _calls(prompt: Prompt) -> Calling:
 # Which functions
 
 
-def _intents(prompt: Prompt) -> Generator[Sequence[Candidate], str, list[Intent]]:
+def _draw_intents(prompt: Prompt) -> Generator[Sequence[Candidate], str, list[Intent]]:
     """A function for each clause that speaks of one, drawn; for the whole question the one that has to be called."""
     named = next((each for each in prompt.functions if each.name == prompt.tool_choice), None)
     if named:
         return [Intent(named, prompt.question)]
     intents: list[Intent] = []
-    for text in clauses(prompt.question, prompt.functions):
-        name = yield _choices(prompt, text, optional=True)
+    for text in split_clauses(prompt.question, prompt.functions):
+        name = yield _function_candidates(prompt, text, optional=True)
         intents += [Intent(function, text) for function in prompt.functions if function.name == name]
     if not intents and prompt.tool_choice == "required":
-        name = yield _choices(prompt, prompt.question, optional=False)
+        name = yield _function_candidates(prompt, prompt.question, optional=False)
         intents = [Intent(function, prompt.question) for function in prompt.functions if function.name == name]
     return intents
 
 
-def clauses(question: str, functions: Sequence[Function]) -> list[str]:
+def split_clauses(question: str, functions: Sequence[Function]) -> list[str]:
     """The parts of a question that each speak of a function; one that speaks of none belongs to the part before it."""
     parts: list[tuple[int, int]] = []
     start = 0
     for end, after in [*(match.span() for match in CLAUSE.finditer(question)), (len(question), len(question))]:
-        speaks = any(_verbs(function) & stems(question[start:end]) for function in functions)
-        if parts and (not speaks or not _spoken_of_before(question[slice(*parts[-1])], functions)):
+        speaks = any(_name_stems(function) & stems(question[start:end]) for function in functions)
+        if parts and (not speaks or not _mentions_function(question[slice(*parts[-1])], functions)):
             parts[-1] = (parts[-1][0], end)
         elif speaks or not parts:
             parts.append((start, end))
         start = after
     spoken = [question[begin:end] for begin, end in parts]
-    return [text for text in spoken if _spoken_of_before(text, functions)]
+    return [text for text in spoken if _mentions_function(text, functions)]
 
 
-def _spoken_of_before(text: str, functions: Sequence[Function]) -> bool:
-    return any(_vocabulary(function) & stems(text) for function in functions)
+def _mentions_function(text: str, functions: Sequence[Function]) -> bool:
+    return any(_function_stems(function) & stems(text) for function in functions)
 
 
-def _verbs(function: Function) -> set[str]:
-    return stems(_spaced(function.name))
+def _name_stems(function: Function) -> set[str]:
+    return stems(_split_identifier(function.name))
 
 
-def _vocabulary(function: Function) -> set[str]:
-    return stems(_described(function)) | _verbs(function)
+def _function_stems(function: Function) -> set[str]:
+    return stems(_describe_function(function)) | _name_stems(function)
 
 
-def _choices(prompt: Prompt, text: str, *, optional: bool) -> list[Candidate]:
+def _function_candidates(prompt: Prompt, text: str, *, optional: bool) -> list[Candidate]:
     """The functions by how well their words fit the text, and not to call any."""
-    by_label = {_spaced(function.name): function for function in prompt.functions}
-    offered = [(label, _described(function)) for label, function in by_label.items()]
+    by_label = {_split_identifier(function.name): function for function in prompt.functions}
+    offered = [(label, _describe_function(function)) for label, function in by_label.items()]
     judged = [
         Candidate(by_label[each.text].name, each.logit)
-        for each in labelling.judge(text, offered, prompt.model, SURENESS + guidance(prompt).bonus)
+        for each in classification.label_candidates(text, offered, prompt.model, SURENESS + find_features(prompt).bonus)
     ]
     return [*judged, Candidate(NO_CALL, NO_CALL_LOGIT)] if optional else judged
 
 
-def _spaced(name: str) -> str:
+def _split_identifier(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|[_.-]", " ", name).lower()
 
 
-def _described(function: Function) -> str:
+def _describe_function(function: Function) -> str:
     """The function's description with its parameters' names and choices."""
     words = [function.description]
-    for name, schema in properties(function).items():
-        words += [_spaced(name), *(str(option) for option in schema.get("enum") or ())]
+    for name, schema in parameter_schemas(function).items():
+        words += [_split_identifier(name), *(str(option) for option in schema.get("enum") or ())]
     return " ".join(words)
 
 
@@ -143,46 +151,53 @@ def _next_steps(prompt: Prompt, intents: Sequence[Intent], made: Sequence[Result
     called = Counter(each.call.name for each in made)
     wanted = Counter[str]()
     for intent in intents:
-        wanted[intent.function.name] += _calls_of(prompt, intent)
+        wanted[intent.function.name] += _count_calls(prompt, intent)
     planned: set[str] = set()
     for intent in intents:
         if called[intent.function.name] >= wanted[intent.function.name]:
             continue
-        step = _ready(prompt, intent, frozenset(called), made, depth=0)
+        step = _resolve_intent(prompt, intent, frozenset(called), made, depth=0)
         if step is not None and (step is intent or step.function.name not in planned):
             planned.add(step.function.name)
             yield step
 
 
-def _calls_of(prompt: Prompt, intent: Intent) -> int:
+def _count_calls(prompt: Prompt, intent: Intent) -> int:
     """How many calls the intent comes to."""
-    found, _ = fill(intent.function, _sources(prompt, intent.text))
-    return len(list(_one_a_call(intent.function, found, intent.text)))
+    found, _ = fill_parameters(intent.function, _argument_sources(prompt, intent.text))
+    return len(list(_split_by_call(intent.function, found, intent.text)))
 
 
-def _ready(prompt: Prompt, intent: Intent, called: frozenset[str], made: Sequence[Result], depth: int) -> Intent | None:
+def _resolve_intent(
+    prompt: Prompt, intent: Intent, called: frozenset[str], made: Sequence[Result], depth: int
+) -> Intent | None:
     """The intent if it can be called now, else what could bring what it lacks; None where nothing can.
 
     What nothing has been called for is called all the same, without what it lacks: models do.
     """
-    _, missing = fill(intent.function, _sources(prompt, intent.text))
+    _, missing = fill_parameters(intent.function, _argument_sources(prompt, intent.text))
     if not missing:
         return intent
-    for function in _providers(prompt, intent.function, missing, prompt.question):
+    for function in _supplying_functions(prompt, intent.function, missing, prompt.question):
         if function.name not in called and depth < len(prompt.functions):
-            step = _ready(prompt, Intent(function, prompt.question), called | {intent.function.name}, made, depth + 1)
-            if step is not None and not fill(step.function, _sources(prompt, step.text))[1]:
+            step = _resolve_intent(prompt, Intent(function, prompt.question), called | {intent.function.name}, made, depth + 1)
+            if step is not None and not fill_parameters(step.function, _argument_sources(prompt, step.text))[1]:
                 return step
     return intent if not made and depth == 0 else None
 
 
-def _providers(prompt: Prompt, function: Function, missing: Sequence[str], question: str) -> list[Function]:
+def _supplying_functions(prompt: Prompt, function: Function, missing: Sequence[str], question: str) -> list[Function]:
     """The functions that could bring the missing arguments, the likeliest first."""
-    schemas = properties(function)
-    wanted = stems(" ".join(f"{_spaced(name)} {schemas.get(name, {}).get('description', '')}" for name in missing))
+    schemas = parameter_schemas(function)
+    wanted = stems(" ".join(f"{_split_identifier(name)} {schemas.get(name, {}).get('description', '')}" for name in missing))
     asked = stems(question)
     scored = [
-        (2 * len(wanted & _verbs(each)) + len(wanted & stems(each.description)) + 0.1 * len(asked & _vocabulary(each)), each)
+        (
+            2 * len(wanted & _name_stems(each))
+            + len(wanted & stems(each.description))
+            + 0.1 * len(asked & _function_stems(each)),
+            each,
+        )
         for each in prompt.functions
         if each is not function
     ]
@@ -192,47 +207,47 @@ def _providers(prompt: Prompt, function: Function, missing: Sequence[str], quest
 # With which arguments
 
 
-def _sources(prompt: Prompt, text: str) -> Sources:
-    returned = [fact for each in reversed(results.since(prompt, last_user=False)) for fact in each.facts]
-    return Sources(text, returned, nouns_of(prompt.functions))
+def _argument_sources(prompt: Prompt, text: str) -> ArgumentSources:
+    returned = [fact for each in reversed(results.tool_results(prompt, last_user=False)) for fact in each.facts]
+    return ArgumentSources(text, returned, identifier_nouns(prompt.functions))
 
 
-def _arguments(prompt: Prompt, function: Function, text: str) -> Generator[Sequence[Candidate], str, list[dict[str, Any]]]:
+def _draw_arguments(prompt: Prompt, function: Function, text: str) -> Generator[Sequence[Candidate], str, list[dict[str, Any]]]:
     """The arguments of each call of the function that the text asks for, drawn value by value."""
-    found, missing = fill(function, _sources(prompt, text))
+    found, missing = fill_parameters(function, _argument_sources(prompt, text))
     if missing:
-        found |= fill(function, _sources(prompt, prompt.question))[0]
+        found |= fill_parameters(function, _argument_sources(prompt, prompt.question))[0]
     sets = []
-    for values in _one_a_call(function, found, text):
+    for values in _split_by_call(function, found, text):
         drawn: dict[str, Any] = {}
         for name, options in values.items():
             right, *others = [json.dumps(option, ensure_ascii=False) for option in options]
-            logit = margin(prompt, f"{function.name}.{name}\n{text}", penalty=EASE)
-            drawn[name] = json.loads((yield rivals(right, logit, [*others[:2], *_slips(options[0])])))
+            logit = answer_margin(prompt, f"{function.name}.{name}\n{text}", penalty=EASE)
+            drawn[name] = json.loads((yield competing_candidates(right, logit, [*others[:2], *_likely_mistakes(options[0])])))
         sets.append(drawn)
     return sets
 
 
-def _one_a_call(function: Function, found: Mapping[str, list[Any]], text: str) -> Iterator[dict[str, list[Any]]]:
+def _split_by_call(function: Function, found: Mapping[str, list[Any]], text: str) -> Iterator[dict[str, list[Any]]]:
     """The arguments once, or once for each thing of a list (`in Oslo and Rome`, `of each order`)."""
-    main = next((name for name in required(function) if name in found and isinstance(found[name][0], str)), None)
+    main = next((name for name in required_parameters(function) if name in found and isinstance(found[name][0], str)), None)
     if main is None:
         yield dict(found)
         return
     values = found[main]
-    if len(values) > 1 and EACH.search(text) and not _listed(values, text):
+    if len(values) > 1 and EACH.search(text) and not _listed_values(values, text):
         several = [value for value in dict.fromkeys(values) if value not in text]
     else:
-        several = _listed(values, text)
+        several = _listed_values(values, text)
     if not several:
         several = [values[-1] if len(values) > 1 and LAST.search(text) and values[-1] not in text else values[0]]
     for value in several:
         yield {**found, main: [value, *(other for other in values if other != value)]}
 
 
-def _listed(values: Sequence[str], text: str) -> list[str]:
+def _listed_values(values: Sequence[str], text: str) -> list[str]:
     """The values that the text gives as a list, in its order; empty where it does not."""
-    places = sorted((text.find(value), value) for value in {*values, *quoted(text), *proper(text)} if value in text)
+    places = sorted((text.find(value), value) for value in {*values, *quoted_texts(text), *proper_names(text)} if value in text)
     run: list[str] = []
     end = -1
     for place, value in places:
@@ -245,7 +260,7 @@ def _listed(values: Sequence[str], text: str) -> list[str]:
     return run if len(run) > 1 and values[0] in run else []
 
 
-def _slips(value: Any) -> list[str]:
+def _likely_mistakes(value: Any) -> list[str]:
     """Likely mistakes in copying a value."""
     if isinstance(value, bool):
         return [json.dumps(not value)]

@@ -12,12 +12,12 @@ import re
 from collections.abc import Generator, Sequence
 from functools import lru_cache
 
-from harness.simulator.model.chance import logistic, uniform
 from harness.simulator.model.requests import Prompt
+from harness.simulator.model.rng import hashed_logistic, hashed_uniform
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.prompt_features import guidance
+from harness.simulator.model.skills.prompt_features import find_features
 
-Drawing = Generator[Sequence[Candidate], str, str]
+TextGenerator = Generator[Sequence[Candidate], str, str]
 
 BASE = 1.2
 REFERENCE_BILLIONS = 17.0
@@ -28,14 +28,14 @@ SIZE = re.compile(r"(\d+(?:\.\d+)?)b\b", re.IGNORECASE)
 SMALL = re.compile(r"\b(?:nano|tiny|mini|micro|small|lite)\b", re.IGNORECASE)
 
 
-def margin(prompt: Prompt, question: str, penalty: float = 0.0) -> float:
+def answer_margin(prompt: Prompt, question: str, penalty: float = 0.0) -> float:
     """The logit of the right answer where the best wrong one has about 0; below 0 even greedy decoding is wrong."""
-    ease = SHARED_NOISE * logistic("question", question) + OWN_NOISE * logistic("model", prompt.model, question)
-    return BASE + guidance(prompt).bonus + strength(prompt.model) + ease - penalty
+    ease = SHARED_NOISE * hashed_logistic("question", question) + OWN_NOISE * hashed_logistic("model", prompt.model, question)
+    return BASE + find_features(prompt).bonus + model_strength(prompt.model) + ease - penalty
 
 
 @lru_cache(maxsize=256)
-def strength(model: str) -> float:
+def model_strength(model: str) -> float:
     """What a model's name promises: 0 for 17 billion parameters, 0.35 more for each doubling."""
     size = SIZE.search(model)
     if size and float(size[1]) > 0:
@@ -43,9 +43,9 @@ def strength(model: str) -> float:
     return -0.5 if SMALL.search(model) else 0.0
 
 
-def rivals(right: str, logit: float, wrong: Sequence[str]) -> list[Candidate]:
+def competing_candidates(right: str, logit: float, wrong: Sequence[str]) -> list[Candidate]:
     """The right text at `logit` and the distinct wrong ones below zero, the more plausible (earlier) the higher."""
     candidates = [Candidate(right, logit)]
     for index, text in enumerate(dict.fromkeys(text for text in wrong if text != right)):
-        candidates.append(Candidate(text, -0.6 * index - 0.6 * uniform("rival", right, text)))
+        candidates.append(Candidate(text, -0.6 * index - 0.6 * hashed_uniform("rival", right, text)))
     return candidates

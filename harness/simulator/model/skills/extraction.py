@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.simulator.model.requests import Prompt
-from harness.simulator.model.skills import facts, labelling
-from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
+from harness.simulator.model.skills import classification, entities
+from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
 
 Schema = Mapping[str, Any]
 
@@ -24,15 +24,15 @@ MAX_DEPTH = 6
 MAX_CHARACTERS = 20_000
 """As much of a text as is read; the finders take more than linear time."""
 
-KINDS: tuple[tuple[str, facts.Finder], ...] = (
-    (r"e-?mail", facts.emails),
-    (r"date|day|deadline|\bwhen\b", facts.dates),
-    (r"phone|mobile|telephone", facts.phones),
-    (r"order.?(?:id|no|number)|\bid\b|_id$|reference|number$|code$", facts.order_ids),
-    (r"currency", facts.currencies),
-    (r"amount|total|price|cost|paid|sum\b|fee", facts.amounts),
-    (r"product|item|article|title", facts.products),
-    (r"name|customer|person|author|who", facts.names),
+KINDS: tuple[tuple[str, entities.Finder], ...] = (
+    (r"e-?mail", entities.find_emails),
+    (r"date|day|deadline|\bwhen\b", entities.find_dates),
+    (r"phone|mobile|telephone", entities.find_phones),
+    (r"order.?(?:id|no|number)|\bid\b|_id$|reference|number$|code$", entities.find_order_ids),
+    (r"currency", entities.find_currencies),
+    (r"amount|total|price|cost|paid|sum\b|fee", entities.find_amounts),
+    (r"product|item|article|title", entities.find_products),
+    (r"name|customer|person|author|who", entities.find_names),
 )
 INSTRUCTION = re.compile(r"\b(?:extract|json|keys?|schema|return|answer|fill|object)\b", re.IGNORECASE)
 
@@ -41,12 +41,12 @@ KEYS = re.compile(
 )
 
 
-def attempt(prompt: Prompt) -> Drawing | None:
+def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Answer with JSON; None unless the request asks for it."""
     if prompt.schema is None:
         return None
     schema = prompt.schema or named_keys(f"{prompt.instructions}\n{prompt.question}")
-    return _fill(prompt, schema, "", subject(prompt.question[:MAX_CHARACTERS]), 0)
+    return _fill_value(prompt, schema, "", source_text(prompt.question[:MAX_CHARACTERS]), 0)
 
 
 def named_keys(text: str) -> Schema:
@@ -56,7 +56,7 @@ def named_keys(text: str) -> Schema:
     return {"type": "object", "properties": {key.strip("`\"'"): {"type": "string"} for key in keys}}
 
 
-def subject(question: str) -> str:
+def source_text(question: str) -> str:
     """The text to read: the question without an opening or closing paragraph of instructions."""
     paragraphs = question.split("\n\n")
     if len(paragraphs) > 1 and INSTRUCTION.search(paragraphs[0]):
@@ -66,49 +66,49 @@ def subject(question: str) -> str:
     return question
 
 
-def _fill(prompt: Prompt, schema: Any, name: str, text: str, depth: int) -> Drawing:
+def _fill_value(prompt: Prompt, schema: Any, name: str, text: str, depth: int) -> TextGenerator:
     """Draw the JSON text of one value."""
-    schema = resolve(schema if isinstance(schema, dict) else {}, prompt.schema or {})
-    kind = type_of(schema)
+    schema = resolve_schema(schema if isinstance(schema, dict) else {}, prompt.schema or {})
+    kind = json_type(schema)
     if kind == "object":
-        return (yield from _object(prompt, schema, text, depth))
+        return (yield from _fill_object(prompt, schema, text, depth))
     if kind == "array":
-        return (yield from _array(prompt, schema, name, text, depth))
-    found = readings(schema, name, text, prompt.model)
-    logit = margin(prompt, f"{name}\n{text}", penalty=EASE)
-    return (yield rivals(found[0], logit, [*found[1:4], *slips(found[0], schema)]))
+        return (yield from _fill_array(prompt, schema, name, text, depth))
+    found = candidate_values(schema, name, text, prompt.model)
+    logit = answer_margin(prompt, f"{name}\n{text}", penalty=EASE)
+    return (yield competing_candidates(found[0], logit, [*found[1:4], *likely_mistakes(found[0], schema)]))
 
 
-def _object(prompt: Prompt, schema: Schema, text: str, depth: int) -> Drawing:
+def _fill_object(prompt: Prompt, schema: Schema, text: str, depth: int) -> TextGenerator:
     members = []
     properties = schema.get("properties") if depth < MAX_DEPTH else None
     for name, member in (properties if isinstance(properties, dict) else {}).items():
-        value = yield from _fill(prompt, member, name, text, depth + 1)
+        value = yield from _fill_value(prompt, member, name, text, depth + 1)
         members.append(f"{json.dumps(name)}: {value}")
     return "{" + ", ".join(members) + "}"
 
 
-def _array(prompt: Prompt, schema: Schema, name: str, text: str, depth: int) -> Drawing:
+def _fill_array(prompt: Prompt, schema: Schema, name: str, text: str, depth: int) -> TextGenerator:
     if depth == MAX_DEPTH:
         return "[]"
-    value = yield from _fill(prompt, schema.get("items"), name, text, depth + 1)
+    value = yield from _fill_value(prompt, schema.get("items"), name, text, depth + 1)
     return f"[{value}]" if value != "null" else "[]"
 
 
-def resolve(schema: Schema, root: Schema) -> Schema:
+def resolve_schema(schema: Schema, root: Schema) -> Schema:
     """Local references followed; of alternatives the first that is not null, which stays allowed if it was."""
     for _ in range(MAX_DEPTH):
         alternatives = schema.get("anyOf") or schema.get("oneOf")
         if isinstance(schema.get("$ref"), str):
-            schema = _pointer(root, schema["$ref"])
+            schema = _follow_pointer(root, schema["$ref"])
         elif isinstance(alternatives, list):
-            schema = _chosen([item for item in alternatives if isinstance(item, dict)])
+            schema = _choose_alternative([item for item in alternatives if isinstance(item, dict)])
         else:
             break
     return schema
 
 
-def _chosen(alternatives: Sequence[Schema]) -> Schema:
+def _choose_alternative(alternatives: Sequence[Schema]) -> Schema:
     values = [item for item in alternatives if item.get("type") != "null"]
     if not values:
         return {"type": "null"}
@@ -118,14 +118,14 @@ def _chosen(alternatives: Sequence[Schema]) -> Schema:
     return values[0]
 
 
-def _pointer(root: Schema, reference: str) -> Schema:
+def _follow_pointer(root: Schema, reference: str) -> Schema:
     node: Any = root
     for part in filter(None, reference.removeprefix("#").split("/")):
         node = node.get(part, {}) if isinstance(node, dict) else {}
     return node if isinstance(node, dict) else {}
 
 
-def type_of(schema: Schema) -> str:
+def json_type(schema: Schema) -> str:
     """The JSON type a value will have; of several, the first that is not null."""
     declared = schema.get("type")
     if isinstance(declared, list):
@@ -133,64 +133,64 @@ def type_of(schema: Schema) -> str:
     return str(declared or ("object" if "properties" in schema else "string"))
 
 
-def readings(schema: Schema, name: str, text: str, model: str) -> list[str]:
+def candidate_values(schema: Schema, name: str, text: str, model: str) -> list[str]:
     """What the field could be, as JSON, best first; never empty."""
     if "const" in schema:
         return [json.dumps(schema["const"])]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
-        return _options(schema["enum"], text, model)
-    if type_of(schema) == "boolean":
-        return _yes_or_no(name, text)
-    found = _finder(schema, name)(text)
-    return [_encode(value, schema) for value in found] or _nothing(schema)
+        return _enum_values(schema["enum"], text, model)
+    if json_type(schema) == "boolean":
+        return _boolean_values(name, text)
+    found = _choose_finder(schema, name)(text)
+    return [_encode_value(value, schema) for value in found] or _missing_values(schema)
 
 
-def _options(options: Sequence[Any], text: str, model: str) -> list[str]:
+def _enum_values(options: Sequence[Any], text: str, model: str) -> list[str]:
     """Enum values: those the text or its currency signs name, then by the affinity of words."""
-    named = [option for option in facts.currencies(text) if option in options]
-    judged = labelling.judge(text, [(str(option), "") for option in options], model, 0.0)
+    named = [option for option in entities.find_currencies(text) if option in options]
+    judged = classification.label_candidates(text, [(str(option), "") for option in options], model, 0.0)
     ranked = sorted(judged, key=lambda candidate: -candidate.logit - 10 * (candidate.text.lower() in text.lower()))
     by_text = {str(option): option for option in options}
     return list(dict.fromkeys(json.dumps(option) for option in [*named, *(by_text[item.text] for item in ranked)]))
 
 
-def _yes_or_no(name: str, text: str) -> list[str]:
+def _boolean_values(name: str, text: str) -> list[str]:
     said = any(word[:5] in text.lower() for word in re.findall(r"[a-z]{4,}", name.lower()))
     return ["true", "false"] if said else ["false", "true"]
 
 
-def _finder(schema: Schema, name: str) -> facts.Finder:
-    by_format = {"email": facts.emails, "date": facts.dates}.get(str(schema.get("format")))
+def _choose_finder(schema: Schema, name: str) -> entities.Finder:
+    by_format = {"email": entities.find_emails, "date": entities.find_dates}.get(str(schema.get("format")))
     if by_format:
         return by_format
     for hint in (name, str(schema.get("title", "")), str(schema.get("description", ""))):
         for pattern, finder in KINDS:
             if re.search(pattern, hint, re.IGNORECASE):
                 return finder
-    return facts.numbers if type_of(schema) in ("number", "integer") else facts.sentences
+    return entities.find_numbers if json_type(schema) in ("number", "integer") else entities.split_sentences
 
 
-def _encode(value: str, schema: Schema) -> str:
-    if type_of(schema) == "integer":
+def _encode_value(value: str, schema: Schema) -> str:
+    if json_type(schema) == "integer":
         return re.sub(r"\..*", "", value) if re.match(r"-?\d", value) else "0"
-    if type_of(schema) == "number":
+    if json_type(schema) == "number":
         return value if re.fullmatch(r"-?\d+(?:\.\d+)?", value) else "0"
     return json.dumps(value, ensure_ascii=False)
 
 
-def _nothing(schema: Schema) -> list[str]:
+def _missing_values(schema: Schema) -> list[str]:
     """What to say when the text says nothing: null where allowed."""
     declared = schema.get("type")
     if isinstance(declared, list) and "null" in declared:
         return ["null"]
-    return {"number": ["0"], "integer": ["0"], "null": ["null"]}.get(type_of(schema), ['""'])
+    return {"number": ["0"], "integer": ["0"], "null": ["null"]}.get(json_type(schema), ['""'])
 
 
-def slips(value: str, schema: Schema) -> list[str]:
+def likely_mistakes(value: str, schema: Schema) -> list[str]:
     """Likely misreadings of a value, in the schema's type."""
     if "enum" in schema or "const" in schema or value in ("true", "false", "null"):
         return []
-    if type_of(schema) in ("number", "integer"):
+    if json_type(schema) in ("number", "integer"):
         return [f"{value}0".lstrip("0") or "1" if "." not in value else value.split(".", maxsplit=1)[0]]
     if re.fullmatch(r'"\d{4}-\d\d-\d\d"', value):
         return [f'"{value[1:5]}-{value[9:11]}-{value[6:8]}"' if value[9:11] <= "12" else f'{value[:9]}01"']

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import Drawing
+from harness.simulator.model.skills.difficulty import TextGenerator
 from harness.simulator.model.skills.lexicon import stems
 
 RUBRIC_NAMES = ("rubric", "criteria", "criterion")
@@ -36,7 +36,7 @@ SHOWN_FLAG = re.compile(r"\"(?P<name>\w+)\": (?:true|false)\b")
 SURE = 4.0
 
 
-class Scale(NamedTuple):
+class VerdictScale(NamedTuple):
     """The verdict's key, and its range; a boolean has none."""
 
     name: str
@@ -44,7 +44,7 @@ class Scale(NamedTuple):
     high: int = 0
 
 
-def attempt(prompt: Prompt) -> Drawing | None:
+def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Judge; None unless the prompt holds a rubric and an answer, and asks for a verdict in JSON."""
     scale = _asked_scale(prompt)
     if scale is None or not any(f"<{name}" in prompt.question for name in RUBRIC_NAMES):
@@ -52,46 +52,46 @@ def attempt(prompt: Prompt) -> Drawing | None:
     parts: dict[str, str] = {}
     for match in PART.finditer(prompt.question):
         parts.setdefault(match["name"], match["text"])
-    rubric, answer = _first(parts, RUBRIC_NAMES), _first(parts, ANSWER_NAMES)
+    rubric, answer = _first_part(parts, RUBRIC_NAMES), _first_part(parts, ANSWER_NAMES)
     if rubric is None or answer is None:
         return None
-    return _judge(rubric[:MAX_CHARACTERS], answer[:MAX_CHARACTERS], scale)
+    return _judge_answer(rubric[:MAX_CHARACTERS], answer[:MAX_CHARACTERS], scale)
 
 
-def _first(parts: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+def _first_part(parts: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((parts[name] for name in names if name in parts), None)
 
 
-def _asked_scale(prompt: Prompt) -> Scale | None:
+def _asked_scale(prompt: Prompt) -> VerdictScale | None:
     """The verdict the schema has, else the one the instructions show."""
     properties = (prompt.schema or {}).get("properties")
     if isinstance(properties, dict):
         return next(filter(None, (_scale_of(name, member) for name, member in properties.items())), None)
     if shown := SHOWN_SCALE.search(prompt.instructions):
-        return Scale(shown["name"], int(shown["low"]), int(shown["high"]))
+        return VerdictScale(shown["name"], int(shown["low"]), int(shown["high"]))
     shown = SHOWN_FLAG.search(prompt.instructions)
-    return Scale(shown["name"]) if shown else None
+    return VerdictScale(shown["name"]) if shown else None
 
 
-def _scale_of(name: str, member: Any) -> Scale | None:
+def _scale_of(name: str, member: Any) -> VerdictScale | None:
     if not isinstance(member, dict) or not VERDICT_NAMES.search(name):
         return None
     if member.get("type") == "boolean":
-        return Scale(name)
+        return VerdictScale(name)
     if member.get("type") not in ("integer", "number"):
         return None
     options = member.get("enum") or [member.get("minimum", 0), member.get("maximum", 1)]
     numbers = [value for value in options if isinstance(value, int)]
-    return Scale(name, min(numbers), max(numbers)) if numbers else None
+    return VerdictScale(name, min(numbers), max(numbers)) if numbers else None
 
 
-def _judge(rubric: str, answer: str, scale: Scale) -> Drawing:
-    share, reason = worth(rubric, answer)
-    verdict = yield list(_verdicts(share, scale))
+def _judge_answer(rubric: str, answer: str, scale: VerdictScale) -> TextGenerator:
+    share, reason = score_answer(rubric, answer)
+    verdict = yield list(_verdict_candidates(share, scale))
     return json.dumps({"reason": reason, scale.name: json.loads(verdict)})
 
 
-def _verdicts(share: float, scale: Scale) -> Iterator[Candidate]:
+def _verdict_candidates(share: float, scale: VerdictScale) -> Iterator[Candidate]:
     """Every verdict the scale has, the likelier the nearer it is to what the answer is worth."""
     if scale.low == scale.high:
         yield Candidate("true", SURE * (share - 0.5))
@@ -102,12 +102,12 @@ def _verdicts(share: float, scale: Scale) -> Iterator[Candidate]:
         yield Candidate(str(value), -SURE * abs((value - scale.low) / width - share))
 
 
-def worth(rubric: str, answer: str) -> tuple[float, str]:
+def score_answer(rubric: str, answer: str) -> tuple[float, str]:
     """How much of what the rubric asks for the answer has, from 0 to 1, and why."""
-    said = _plain(answer)
+    said = _plain_words(answer)
     if not said.strip():
         return 0.0, "The answer is empty."
-    demands = [*_quoted(rubric), *((_plain(match[1]), False) for match in EXPECTED.finditer(rubric))]
+    demands = [*_quoted_demands(rubric), *((_plain_words(match[1]), False) for match in EXPECTED.finditer(rubric))]
     if demands:
         missed = [text for text, forbidden in demands if (f" {text} " in f" {said} ") == forbidden]
         reason = f"It does not meet what is asked of: {', '.join(missed)}." if missed else "It has what is asked for."
@@ -117,13 +117,13 @@ def worth(rubric: str, answer: str) -> tuple[float, str]:
     return share, f"It touches {share:.0%} of what the rubric speaks of."
 
 
-def _quoted(rubric: str) -> Iterator[tuple[str, bool]]:
+def _quoted_demands(rubric: str) -> Iterator[tuple[str, bool]]:
     """(phrase, whether the answer must not have it) of everything in quotes."""
     for sentence in SENTENCE_END.split(rubric):
         forbidden = FORBIDS.search(QUOTED.sub("", sentence)) is not None
-        yield from ((_plain(match[1]), forbidden) for match in QUOTED.finditer(sentence) if _plain(match[1]))
+        yield from ((_plain_words(match[1]), forbidden) for match in QUOTED.finditer(sentence) if _plain_words(match[1]))
 
 
-def _plain(text: str) -> str:
+def _plain_words(text: str) -> str:
     """Lower-case words and numbers, single spaces."""
     return " ".join(re.findall(r"[^\W_]+(?:[.,'][^\W_]+)*", text.lower()))

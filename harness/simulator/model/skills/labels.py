@@ -26,7 +26,7 @@ SEPARATOR = re.compile(r"\s*[,|/]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+")
 
 
 @lru_cache(maxsize=256)
-def find(text: str) -> tuple[tuple[str, str], ...]:
+def find_labels(text: str) -> tuple[tuple[str, str], ...]:
     """The labels as written, each with its description ("" where there is none); empty where the text offers no choice."""
     text = text[:MAX_CHARACTERS]
     if not CUE.search(text):
@@ -36,11 +36,11 @@ def find(text: str) -> tuple[tuple[str, str], ...]:
         return described
     names = BULLET.findall(text)
     if len(names) < 2:
-        names = _listed(text) or [name for pair in PAIR.findall(text)[:1] for name in pair]
+        names = _listed_labels(text) or [name for pair in PAIR.findall(text)[:1] for name in pair]
     return tuple((name, "") for name in names)
 
 
-def _listed(text: str) -> list[str]:
+def _listed_labels(text: str) -> list[str]:
     """The first comma list of three or more (or of two, joined by a bar) that a colon or a word like "of" announces."""
     for match in LISTED.finditer(text):
         listed = INSIDE.sub("", match[0])

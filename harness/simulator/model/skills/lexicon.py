@@ -57,6 +57,6 @@ def stems(text: str) -> set[str]:
 
 
 @lru_cache(maxsize=1024)
-def knowledge(label: str) -> frozenset[str]:
+def label_stems(label: str) -> frozenset[str]:
     """The stems that speak for a label: its own name's and the lexicon's."""
     return frozenset(stems(f"{label} {WORDS.get(label.lower(), '')}"))

@@ -18,7 +18,7 @@ class NotAnExpression(Exception):
     """The text is no arithmetic this model can do: unbalanced, divided by zero, or nested past reason."""
 
 
-def evaluate(expression: str) -> Fraction:
+def evaluate_expression(expression: str) -> Fraction:
     """The value of an expression in + - * / ( ) and %, with the usual precedence; raises `NotAnExpression`."""
     tokens = SYMBOL.findall(expression)
     parser = _Parser(tokens)
@@ -31,13 +31,13 @@ def evaluate(expression: str) -> Fraction:
 def evaluate_left_to_right(expression: str) -> Fraction:
     """What one gets who forgets precedence and brackets: a plausible wrong answer."""
     tokens = [symbol for symbol in SYMBOL.findall(expression) if symbol not in "()"]
-    value = _number(tokens[0]) if tokens else Fraction(0)
+    value = _parse_number(tokens[0]) if tokens else Fraction(0)
     for operator, operand in zip(tokens[1::2], tokens[2::2], strict=False):
-        value = _apply(operator, value, _number(operand))
+        value = _apply_operator(operator, value, _parse_number(operand))
     return value
 
 
-def written(value: Fraction) -> str:
+def format_number(value: Fraction) -> str:
     """Decimal notation, exact where it ends within six decimals, else rounded to four."""
     if value.denominator == 1:
         return str(value.numerator)
@@ -54,13 +54,13 @@ class _Parser:
     def sum(self, depth: int) -> Fraction:
         value = self._product(depth)
         while self._peek() in ("+", "-"):
-            value = _apply(self._take(), value, self._product(depth))
+            value = _apply_operator(self._take(), value, self._product(depth))
         return value
 
     def _product(self, depth: int) -> Fraction:
         value = self._factor(depth)
         while self._peek() in ("*", "/"):
-            value = _apply(self._take(), value, self._factor(depth))
+            value = _apply_operator(self._take(), value, self._factor(depth))
         return value
 
     def _factor(self, depth: int) -> Fraction:
@@ -74,7 +74,7 @@ class _Parser:
             if self._take() != ")":
                 raise NotAnExpression
             return value
-        return _number(symbol)
+        return _parse_number(symbol)
 
     def _peek(self) -> str | None:
         return self._tokens[self.position] if self.position < len(self._tokens) else None
@@ -87,14 +87,14 @@ class _Parser:
         return symbol
 
 
-def _number(symbol: str) -> Fraction:
+def _parse_number(symbol: str) -> Fraction:
     try:
         return Fraction(symbol[:-1]) / 100 if symbol.endswith("%") else Fraction(symbol)
     except ValueError as error:
         raise NotAnExpression from error
 
 
-def _apply(operator: str, left: Fraction, right: Fraction) -> Fraction:
+def _apply_operator(operator: str, left: Fraction, right: Fraction) -> Fraction:
     if operator == "+":
         return left + right
     if operator == "-":

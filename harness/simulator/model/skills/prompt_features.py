@@ -37,7 +37,7 @@ FORM_HELPS = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Guidance:
+class PromptFeatures:
     """`bonus` in logits; `terse` asks for the bare answer; `steps` for the working; `marker` introduces the answer."""
 
     bonus: float
@@ -46,13 +46,13 @@ class Guidance:
     marker: str | None
 
 
-def guidance(prompt: Prompt) -> Guidance:
+def find_features(prompt: Prompt) -> PromptFeatures:
     """What the wording of the whole prompt asks for."""
-    return _read(prompt.instructions, prompt.question)
+    return _merge_features(prompt.instructions, prompt.question)
 
 
 @lru_cache(maxsize=1024)
-def _read_instructions(instructions: str) -> tuple[float, bool, bool, str | None]:
+def _read_features(instructions: str) -> tuple[float, bool, bool, str | None]:
     terse = ONLY.search(instructions) is not None
     helps = (
         (EXAMPLE.search(instructions) is not None) * EXAMPLE_HELPS
@@ -64,7 +64,7 @@ def _read_instructions(instructions: str) -> tuple[float, bool, bool, str | None
     return helps, terse, SHOWN_STEPS.search(instructions) is not None, marker[1] if marker else None
 
 
-def _read(instructions: str, question: str) -> Guidance:
-    helps, terse, steps, marker = _read_instructions(instructions)
-    more, also_terse, also_steps, other_marker = _read_instructions(question)
-    return Guidance(max(helps, more), terse or also_terse, steps or also_steps, marker or other_marker)
+def _merge_features(instructions: str, question: str) -> PromptFeatures:
+    helps, terse, steps, marker = _read_features(instructions)
+    more, also_terse, also_steps, other_marker = _read_features(question)
+    return PromptFeatures(max(helps, more), terse or also_terse, steps or also_steps, marker or other_marker)

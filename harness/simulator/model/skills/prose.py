@@ -14,7 +14,7 @@ from importlib import resources
 
 from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import Drawing
+from harness.simulator.model.skills.difficulty import TextGenerator
 
 Chain = dict[tuple[str, str], tuple[Candidate, ...]]
 
@@ -27,17 +27,17 @@ WORDS_ASKED = re.compile(r"\b(\d{1,5})[- ]words?\b", re.IGNORECASE)
 LONG_ASKED = re.compile(r"\b(?:long|essay|story|detailed?|article|in depth|at length)\b", re.IGNORECASE)
 
 
-def attempt(prompt: Prompt) -> Drawing:
+def propose_answer(prompt: Prompt) -> TextGenerator:
     """Sentences until the length asked for is reached, or the token limit; a sentence is always finished."""
     wanted = words_wanted(prompt.question)
     if prompt.sampling.max_tokens is not None:
         wanted = min(wanted, prompt.sampling.max_tokens + 1)
-    return sentences(wanted)
+    return generate_sentences(wanted)
 
 
-def sentences(wanted: int) -> Drawing:
+def generate_sentences(wanted: int) -> TextGenerator:
     """Whole sentences of so many words or a few more."""
-    chain = _chain()
+    chain = _word_chain()
     words: list[str] = []
     while len(words) < wanted:
         before, last, begun = START, START, len(words)
@@ -57,10 +57,10 @@ def words_wanted(question: str) -> int:
 
 
 @cache
-def _chain() -> Chain:
+def _word_chain() -> Chain:
     """Two words to what may follow them, with the log of how often it does; (START, START) opens a sentence."""
     followers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for sentence in _corpus().split("\n"):
+    for sentence in _corpus_text().split("\n"):
         before, last = START, START
         for word in sentence.split():
             followers[before, last][word] += 1
@@ -71,5 +71,5 @@ def _chain() -> Chain:
     }
 
 
-def _corpus() -> str:
+def _corpus_text() -> str:
     return resources.files("harness.simulator.model.skills").joinpath("corpus.txt").read_text(encoding="utf-8").strip()

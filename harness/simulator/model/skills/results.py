@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from harness.simulator.model.requests import Call, Prompt, Turn
-from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
+from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
 from harness.simulator.model.skills.lexicon import stems
-from harness.simulator.model.skills.prompt_features import guidance
+from harness.simulator.model.skills.prompt_features import find_features
 
 EASE = -1.0
 """Reading a result is an easier question than a sum."""
@@ -37,13 +37,13 @@ class Result(NamedTuple):
     facts: tuple[Fact, ...]
 
 
-def since(prompt: Prompt, *, last_user: bool = True) -> tuple[Result, ...]:
+def tool_results(prompt: Prompt, *, last_user: bool = True) -> tuple[Result, ...]:
     """The results in order: since the user last spoke, or of the whole conversation."""
     users = [index for index, turn in enumerate(prompt.turns) if turn.role == "user"] if last_user else []
-    return tuple(_results(prompt.turns[users[-1] + 1 if users else 0 :]))
+    return tuple(_match_results(prompt.turns[users[-1] + 1 if users else 0 :]))
 
 
-def _results(turns: Sequence[Turn]) -> Iterator[Result]:
+def _match_results(turns: Sequence[Turn]) -> Iterator[Result]:
     """Answers are matched to calls by id, else in order."""
     open_calls: list[Call] = []
     for turn in turns:
@@ -55,10 +55,10 @@ def _results(turns: Sequence[Turn]) -> Iterator[Result]:
                 call = open_calls[0]
             if call is not None:
                 open_calls.remove(call)
-                yield _result(call, turn.text)
+                yield _parse_result(call, turn.text)
 
 
-def _result(call: Call, text: str) -> Result:
+def _parse_result(call: Call, text: str) -> Result:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -67,74 +67,76 @@ def _result(call: Call, text: str) -> Result:
         return Result(call, value["error"], True, ())
     if isinstance(value, str) and value.lower().startswith("error"):
         return Result(call, value.partition(":")[2].strip() or value, True, ())
-    return Result(call, text, False, tuple(_facts(value, "", call.name))[:MOST_FACTS])
+    return Result(call, text, False, tuple(_flatten_value(value, "", call.name))[:MOST_FACTS])
 
 
-def _facts(value: Any, name: str, source: str) -> Iterator[Fact]:
+def _flatten_value(value: Any, name: str, source: str) -> Iterator[Fact]:
     if isinstance(value, dict):
         for key, member in value.items():
-            yield from _facts(member, str(key), source)
+            yield from _flatten_value(member, str(key), source)
     elif isinstance(value, list):
         for item in value:
-            yield from _facts(item, name, source)
+            yield from _flatten_value(item, name, source)
     else:
         yield Fact(name, value if isinstance(value, str) else json.dumps(value), source)
 
 
-def words(prompt: Prompt, results: Sequence[Result]) -> Drawing:
+def describe_results(prompt: Prompt, results: Sequence[Result]) -> TextGenerator:
     """The answer in words, drawn a result at a time."""
     said: list[str] = []
-    for result in told(results):
-        said.append((yield from _sentence(prompt, result)))  # noqa: PERF401 - no comprehension may yield
+    for result in final_results(results):
+        said.append((yield from _result_sentence(prompt, result)))  # noqa: PERF401 - no comprehension may yield
     return " ".join(said)
 
 
-def told(results: Sequence[Result]) -> list[Result]:
+def final_results(results: Sequence[Result]) -> list[Result]:
     """The results worth telling: not those that only served to make a later call."""
     return [
-        result for index, result in enumerate(results) if not any(_feeds(result, later.call) for later in results[index + 1 :])
+        result
+        for index, result in enumerate(results)
+        if not any(_is_used_by(result, later.call) for later in results[index + 1 :])
     ]
 
 
-def _feeds(result: Result, call: Call) -> bool:
+def _is_used_by(result: Result, call: Call) -> bool:
     """Whether the call was made with a value that the result brought."""
-    mentioned = {fact.value for fact in result.facts} - set(_values(result.call))
-    return bool(mentioned & set(_values(call)))
+    mentioned = {fact.value for fact in result.facts} - set(_argument_values(result.call))
+    return bool(mentioned & set(_argument_values(call)))
 
 
-def _values(call: Call) -> list[str]:
+def _argument_values(call: Call) -> list[str]:
     try:
-        return [fact.value for fact in _facts(json.loads(call.arguments), "", call.name)]
+        return [fact.value for fact in _flatten_value(json.loads(call.arguments), "", call.name)]
     except (ValueError, RecursionError):
         return []
 
 
-def _sentence(prompt: Prompt, result: Result) -> Drawing:
+def _result_sentence(prompt: Prompt, result: Result) -> TextGenerator:
     if result.failed:
-        return (yield rivals(f"That did not work: {result.text}", 3.0, ["I could not find that out."]))
-    wanted, known = stems(prompt.question), set(_values(result.call))
+        return (yield competing_candidates(f"That did not work: {result.text}", 3.0, ["I could not find that out."]))
+    wanted, known = stems(prompt.question), set(_argument_values(result.call))
     news = [fact for fact in result.facts if fact.value not in known] or list(result.facts)
-    asked = [fact for fact in news if stems(_spoken(fact.name)) & wanted] or news
+    asked = [fact for fact in news if stems(_spoken_name(fact.name)) & wanted] or news
     others = [fact for fact in (*news, *result.facts) if fact not in asked]
-    terse = guidance(prompt).terse
-    right = _listed(asked, terse)
-    logit = margin(prompt, f"{result.call.name}\n{prompt.question}", penalty=EASE)
-    told_as = yield rivals(right, logit, [_listed([fact], terse) for fact in (others or asked)[:3]])
+    terse = find_features(prompt).terse
+    right = _list_facts(asked, terse)
+    logit = answer_margin(prompt, f"{result.call.name}\n{prompt.question}", penalty=EASE)
+    told_as = yield competing_candidates(right, logit, [_list_facts([fact], terse) for fact in (others or asked)[:3]])
     return told_as if terse or told_as.endswith(".") else f"{told_as}."
 
 
-def _listed(facts: Sequence[Fact], terse: bool) -> str:
+def _list_facts(facts: Sequence[Fact], terse: bool) -> str:
     if not facts:
         return "Done"
     if len(facts) == 1:
-        name = _spoken(facts[0].name)
+        name = _spoken_name(facts[0].name)
         return facts[0].value if terse else f"The {name} {'are' if _is_plural(name) else 'is'} {facts[0].value}"
-    return ", ".join(fact.value if terse else f"{_spoken(fact.name)} {fact.value}" for fact in facts)
+    return ", ".join(fact.value if terse else f"{_spoken_name(fact.name)} {fact.value}" for fact in facts)
 
 
 def _is_plural(name: str) -> bool:
     return name.endswith("s") and not name.endswith(("ss", "us"))
 
 
-def _spoken(name: str) -> str:
+def _spoken_name(name: str) -> str:
     return name.replace("_", " ") or "answer"

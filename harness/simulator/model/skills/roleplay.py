@@ -11,7 +11,7 @@ import re
 
 from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import Drawing
+from harness.simulator.model.skills.difficulty import TextGenerator
 from harness.simulator.model.skills.judging import MAX_CHARACTERS, PART, QUOTED
 
 STOP = re.compile(r"\breply with [\"'`*]*([^\s\"'`*]+)[\"'`*]* (?:alone|only|and nothing else)", re.IGNORECASE)
@@ -21,30 +21,30 @@ SENTENCE = re.compile(r"[^.!?\n]+[.!?]")
 MINE = {"you": "I", "your": "my", "yours": "mine", "yourself": "myself", "you're": "I'm", "are": "am"}
 
 
-def attempt(prompt: Prompt) -> Drawing | None:
+def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Say the next message; None unless the prompt asks to play a user in a conversation it holds."""
     stop = STOP.search(prompt.instructions)
     if stop is None or "<conversation" not in prompt.question or not PLAYS.search(prompt.instructions):
         return None
     held = next((match["text"] for match in PART.finditer(prompt.question) if match["name"] == "conversation"), None)
-    return None if held is None else _next(_lines(prompt.instructions[:MAX_CHARACTERS]), held, stop[1])
+    return None if held is None else _next_message(_scripted_lines(prompt.instructions[:MAX_CHARACTERS]), held, stop[1])
 
 
-def _next(lines: list[str], held: str, stop: str) -> Drawing:
+def _next_message(lines: list[str], held: str, stop: str) -> TextGenerator:
     speakers = SPEAKER.findall(held)
     said = max(speakers.count("user") - 1, 0)  # the first was the prompt's
     return (yield [Candidate(lines[said] if said < len(lines) else stop, 1.0)])
 
 
-def _lines(instructions: str) -> list[str]:
+def _scripted_lines(instructions: str) -> list[str]:
     """What the person has to say: read from the paragraphs that describe them, not from those that say how to play."""
     paragraphs = instructions.split("\n\n")
     how = (STOP, PLAYS, re.compile("conversation", re.IGNORECASE))
     described = "\n\n".join(part for part in paragraphs if not any(each.search(part) for each in how)) or instructions
     quoted = [match[1] for match in QUOTED.finditer(described)]
-    return quoted or [_mine(sentence.strip()) for sentence in SENTENCE.findall(described)]
+    return quoted or [_first_person(sentence.strip()) for sentence in SENTENCE.findall(described)]
 
 
-def _mine(sentence: str) -> str:
+def _first_person(sentence: str) -> str:
     words = [MINE.get(word.lower(), word) for word in sentence.split(" ")]
     return " ".join(words)

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.simulator.model.chance import digest
-from harness.simulator.model.pixels import COLOURS, Shape, Sight, look
+from harness.simulator.model.pixels import COLOURS, Scene, Shape, detect_shapes
 from harness.simulator.model.requests import Prompt
+from harness.simulator.model.rng import stable_digest
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import Drawing, margin, rivals
-from harness.simulator.model.skills.prompt_features import Guidance, guidance
+from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
 
 KINDS = ("circle", "square", "triangle", "rectangle")
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -47,46 +47,46 @@ class Reading(NamedTuple):
     penalty: float = 0.0
 
 
-def attempt(prompt: Prompt) -> Drawing | None:
+def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Answer what is asked about the picture; None where there is none, or something else is asked."""
     files = [file for turn in prompt.turns for file in turn.images]
     if not files or prompt.schema is not None:
         return None
-    file = _meant(files, prompt.question)
-    sight = look(file)
-    if sight is None:
-        return _blind()
-    reading = read(prompt.question, sight)
-    return None if reading is None else _answer(prompt, file, reading)
+    file = _choose_picture(files, prompt.question)
+    scene = detect_shapes(file)
+    if scene is None:
+        return _unreadable_picture()
+    reading = read_scene(prompt.question, scene)
+    return None if reading is None else _answer_question(prompt, file, reading)
 
 
-def read(question: str, sight: Sight) -> Reading | None:
+def read_scene(question: str, scene: Scene) -> Reading | None:
     """What the question asks of the picture, answered; None where it asks nothing that is known."""
     for rule in _RULES:
-        reading = rule(question, sight)
+        reading = rule(question, scene)
         if reading is not None:
             return reading
     return None
 
 
-def _meant(files: Sequence[bytes], question: str) -> bytes:
+def _choose_picture(files: Sequence[bytes], question: str) -> bytes:
     """The picture that is asked about: the one that is named by its place, else the last."""
     named = ORDINAL.search(question)
     place = ("first", "second", "third", "fourth", "last").index(named[1].lower()) if named else len(files)
     return files[place] if place < min(len(files), 4) else files[-1]
 
 
-def _blind() -> Drawing:
+def _unreadable_picture() -> TextGenerator:
     return (yield [Candidate(BLIND, 0.0)])
 
 
-def _answer(prompt: Prompt, file: bytes, reading: Reading) -> Drawing:
-    logit = margin(prompt, f"{digest(file).hex()} {prompt.question}", reading.penalty)
-    result = yield rivals(reading.right, logit, reading.wrong)
-    return (yield phrasings(result, guidance(prompt)))
+def _answer_question(prompt: Prompt, file: bytes, reading: Reading) -> TextGenerator:
+    logit = answer_margin(prompt, f"{stable_digest(file).hex()} {prompt.question}", reading.penalty)
+    result = yield competing_candidates(reading.right, logit, reading.wrong)
+    return (yield phrase_result(result, find_features(prompt)))
 
 
-def phrasings(result: str, asked: Guidance) -> list[Candidate]:
+def phrase_result(result: str, asked: PromptFeatures) -> list[Candidate]:
     """The ways to say it: bare when asked for nothing else, else in a sentence."""
     sentence = f"I see: {result}."
     if asked.marker:
@@ -99,19 +99,19 @@ def phrasings(result: str, asked: Guidance) -> list[Candidate]:
 # What can be asked
 
 
-def _bar(question: str, sight: Sight) -> Reading | None:
-    bars = sight.bars
+def _read_bar(question: str, scene: Scene) -> Reading | None:
+    bars = scene.bars
     if not bars or not BAR.search(question):
         return None
     if MOST.search(question) or LEAST.search(question):
         ranked = sorted(bars, key=lambda bar: bar.height, reverse=not LEAST.search(question))
-        name = _namer(question, bars)
+        name = _bar_namer(question, bars)
         close = min(ranked[0].height, ranked[1].height) / max(ranked[0].height, ranked[1].height)
         return Reading(name(ranked[0]), [name(bar) for bar in ranked[1:]], penalty=4 * max(close - 0.75, 0))
-    return _counted(len(bars)) if HOW_MANY.search(question) else None
+    return _count_reading(len(bars)) if HOW_MANY.search(question) else None
 
 
-def _namer(question: str, bars: Sequence[Shape]) -> Callable[[Shape], str]:
+def _bar_namer(question: str, bars: Sequence[Shape]) -> Callable[[Shape], str]:
     """How a bar is called in the answer: by its label where the question lists them, its place, else its colour."""
     labels = LABELS.search(question)
     letters = re.findall(r"[A-Z]", labels[1]) if labels else []
@@ -122,87 +122,94 @@ def _namer(question: str, bars: Sequence[Shape]) -> Callable[[Shape], str]:
     return lambda bar: bar.colour
 
 
-def _many(question: str, sight: Sight) -> Reading | None:
+def _read_count(question: str, scene: Scene) -> Reading | None:
     if MANY_COLOURS.search(question):
-        return _counted(len({shape.colour for shape in sight.shapes}))
-    return _counted(len(_asked(question, sight))) if HOW_MANY.search(question) else None
+        return _count_reading(len({shape.colour for shape in scene.shapes}))
+    return _count_reading(len(_matching_shapes(question, scene))) if HOW_MANY.search(question) else None
 
 
-def _there(question: str, sight: Sight) -> Reading | None:
+def _read_presence(question: str, scene: Scene) -> Reading | None:
     if not IS_THERE.search(question) or not (COLOUR_NAMES.search(question) or KIND_NAMES.search(question)):
         return None
-    found = bool(_asked(question, sight))
+    found = bool(_matching_shapes(question, scene))
     return Reading("yes" if found else "no", ["no" if found else "yes"])
 
 
-def _colour(question: str, sight: Sight) -> Reading | None:
+def _read_colour(question: str, scene: Scene) -> Reading | None:
     if not COLOUR_ASKED.search(question):
         return None
     if BACKGROUND.search(question):
-        return Reading(sight.background, _others(sight, sight.background))
-    found = _asked(COLOUR_NAMES.sub("", question), sight)
+        return Reading(scene.background, _other_colours(scene, scene.background))
+    found = _matching_shapes(COLOUR_NAMES.sub("", question), scene)
     if not found:
         return None
     if KIND_NAMES.search(question) or MOST.search(question) or LEAST.search(question):
-        right = _extreme(question, found).colour
+        right = _extreme_shape(question, found).colour
     else:
-        right = _main_colour(sight)
-    return Reading(right, _others(sight, right))
+        right = _main_colour(scene)
+    return Reading(right, _other_colours(scene, right))
 
 
-def _shape(question: str, sight: Sight) -> Reading | None:
-    found = _asked(question, sight)
+def _read_shape(question: str, scene: Scene) -> Reading | None:
+    found = _matching_shapes(question, scene)
     if not SHAPE_ASKED.search(question) or not found:
         return None
-    right = _extreme(question, found).kind
-    seen = [shape.kind for shape in sight.shapes]
+    right = _extreme_shape(question, found).kind
+    seen = [shape.kind for shape in scene.shapes]
     return Reading(right, [*dict.fromkeys(kind for kind in (*seen, *KINDS) if kind != right)])
 
 
-def _everything(question: str, sight: Sight) -> Reading | None:
+def _read_everything(question: str, scene: Scene) -> Reading | None:
     if not DESCRIBE.search(question):
         return None
-    counted = Counter((shape.colour, shape.kind) for shape in sight.shapes)
-    said = [f"{_number(count)} {colour} {kind}{'s' if count > 1 else ''}" for (colour, kind), count in counted.items()]
+    counted = Counter((shape.colour, shape.kind) for shape in scene.shapes)
+    said = [f"{_number_word(count)} {colour} {kind}{'s' if count > 1 else ''}" for (colour, kind), count in counted.items()]
     listed = ", ".join(said) or "nothing"
-    return Reading(f"{listed} on {sight.background}", [f"a picture with a {sight.background} background"])
+    return Reading(f"{listed} on {scene.background}", [f"a picture with a {scene.background} background"])
 
 
-_RULES: tuple[Callable[[str, Sight], Reading | None], ...] = (_bar, _many, _there, _shape, _colour, _everything)
+_RULES: tuple[Callable[[str, Scene], Reading | None], ...] = (
+    _read_bar,
+    _read_count,
+    _read_presence,
+    _read_shape,
+    _read_colour,
+    _read_everything,
+)
 
 
 # What is seen
 
 
-def _asked(question: str, sight: Sight) -> list[Shape]:
+def _matching_shapes(question: str, scene: Scene) -> list[Shape]:
     """The shapes of the colours and kinds that the question names; all where it names none."""
     colours = {{"gray": "grey", "violet": "purple"}.get(name.lower(), name.lower()) for name in COLOUR_NAMES.findall(question)}
     kinds = {name.lower() for name in KIND_NAMES.findall(question)}
-    return [shape for shape in sight.shapes if (not colours or shape.colour in colours) and (not kinds or shape.kind in kinds)]
+    return [shape for shape in scene.shapes if (not colours or shape.colour in colours) and (not kinds or shape.kind in kinds)]
 
 
-def _extreme(question: str, shapes: Sequence[Shape]) -> Shape:
+def _extreme_shape(question: str, shapes: Sequence[Shape]) -> Shape:
     """The smallest where that is asked, else the largest."""
     by_size = sorted(shapes, key=lambda shape: shape.area)
     return by_size[0] if LEAST.search(question) else by_size[-1]
 
 
-def _main_colour(sight: Sight) -> str:
+def _main_colour(scene: Scene) -> str:
     areas: Counter[str] = Counter()
-    for shape in sight.shapes:
+    for shape in scene.shapes:
         areas[shape.colour] += shape.area
     return areas.most_common(1)[0][0]
 
 
-def _others(sight: Sight, right: str) -> list[str]:
-    seen = [shape.colour for shape in sight.shapes]
+def _other_colours(scene: Scene, right: str) -> list[str]:
+    seen = [shape.colour for shape in scene.shapes]
     return [*dict.fromkeys(colour for colour in (*seen, *COLOURS) if colour != right)][:5]
 
 
-def _counted(count: int) -> Reading:
+def _count_reading(count: int) -> Reading:
     near = [count + 1, count - 1, count + 2, count - 2]
     return Reading(str(count), [str(number) for number in near if number >= 0], penalty=0.3 * max(count - 4, 0))
 
 
-def _number(count: int) -> str:
+def _number_word(count: int) -> str:
     return NUMBERS[count] if count < len(NUMBERS) else str(count)

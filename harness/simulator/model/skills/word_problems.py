@@ -59,7 +59,7 @@ LOWERS = re.compile(r"\b(?:reduced|cut|lowered|falls|fell|drops|discounted|decre
 CLAUSE = re.compile(r"[^.;?!,]+(?:[.,]\d+[^.;?!,]*)*")
 
 
-def read(question: str) -> str | None:
+def parse_word_problem(question: str) -> str | None:
     """The expression the words seem to ask for, or None where there are not two numbers to work with."""
     text = WORD.sub(lambda match: WORDS[match[0].lower()], question)
     for reader in READERS:
@@ -69,7 +69,7 @@ def read(question: str) -> str | None:
     return None
 
 
-def _phrase(text: str) -> str | None:
+def _match_phrase(text: str) -> str | None:
     for pattern, form in PATTERNS:
         match = pattern.search(text)
         if match:
@@ -77,7 +77,7 @@ def _phrase(text: str) -> str | None:
     return None
 
 
-def _clock(text: str) -> str | None:
+def _clock_difference(text: str) -> str | None:
     times = CLOCK.findall(text)
     if len(times) != 2 or "minutes" not in text:
         return None
@@ -85,39 +85,39 @@ def _clock(text: str) -> str | None:
     return f"({to_hour} * 60 + {to_minute}) - ({from_hour} * 60 + {from_minute})"
 
 
-def _shopping(text: str) -> str | None:
+def _shopping_total(text: str) -> str | None:
     prices = {noun.rstrip("s"): amount for noun, amount in PRICE.findall(text)}
     terms = [f"{count} * {prices[noun.rstrip('s')]}" for count, noun in COUNT.findall(text) if noun.rstrip("s") in prices]
     return " + ".join(terms) or None
 
 
-def _change(text: str) -> str | None:
+def _change_due(text: str) -> str | None:
     match = CHANGE.search(text)
     return f"{match[3]} - {match[1]} * {match[2]}" if match else None
 
 
-def _travel(text: str) -> str | None:
+def _travel_time(text: str) -> str | None:
     return " + ".join(f"{distance} / {speed}" for distance, speed in TRAVEL.findall(text)) or None
 
 
-def _sequential(text: str) -> str | None:
+def _read_sequentially(text: str) -> str | None:
     """Clause by clause: the first number starts, each later one acts by the verb near it."""
     expression = ""
     for clause in CLAUSE.findall(text):
         for match in NUMBER.finditer(clause):
-            expression = _step(expression, match[0], clause[: match.start()], clause[match.end() :])
+            expression = _extend_expression(expression, match[0], clause[: match.start()], clause[match.end() :])
     return expression if NUMBER.sub("", expression).strip("( )") else None
 
 
-def _step(expression: str, number: str, before: str, after: str) -> str:
+def _extend_expression(expression: str, number: str, before: str, after: str) -> str:
     if not expression:
         return number
     if number.endswith("%"):
         return f"({expression}) * (1 {'-' if LOWERS.search(before) else '+'} {number})"
-    return f"({expression}) {_operator(before, after)} {number}"
+    return f"({expression}) {_choose_operator(before, after)} {number}"
 
 
-def _operator(before: str, after: str) -> str:
+def _choose_operator(before: str, after: str) -> str:
     if DIVIDES.search(before):
         return "/"
     if OFF.search(after) or SUBTRACTS.search(before):
@@ -127,4 +127,11 @@ def _operator(before: str, after: str) -> str:
     return "+"
 
 
-READERS: tuple[Callable[[str], str | None], ...] = (_phrase, _clock, _change, _shopping, _travel, _sequential)
+READERS: tuple[Callable[[str], str | None], ...] = (
+    _match_phrase,
+    _clock_difference,
+    _change_due,
+    _shopping_total,
+    _travel_time,
+    _read_sequentially,
+)

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.simulator.apis.anthropic import answers
-from harness.simulator.apis.anthropic.requests import generation, read
-from harness.simulator.model.requests import Answer, Call, Reply
+from harness.simulator.apis.anthropic import responses
+from harness.simulator.apis.anthropic.requests import model_generation, parse_request
+from harness.simulator.model.requests import Call, Completion, Reply
 
 OLDER, NEWER = "2023-06-01", "2026-10-21"
 PIXEL = b64encode(b"\x89PNG\r\n\x1a\n and more").decode()
@@ -97,7 +97,7 @@ def test_calls_come_whole_or_in_pieces(client: httpx.Client) -> None:
 def test_thoughts_are_signed_and_come_before_the_text(client: httpx.Client) -> None:
     thought, text = ask(client, thinking={"type": "adaptive"}).json()["content"]
     assert (thought["type"], text["type"]) == ("thinking", "text")
-    assert thought["signature"] == answers.signature(thought["thinking"])
+    assert thought["signature"] == responses.sign_thinking(thought["thinking"])
     told = events(ask(client, thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=2000, stream=True))
     deltas = [data["delta"]["type"] for name, data in told if name == "content_block_delta" and data["index"] == 0]
     assert set(deltas[:-1]) == {"thinking_delta"}
@@ -106,7 +106,7 @@ def test_thoughts_are_signed_and_come_before_the_text(client: httpx.Client) -> N
     assert usage["output_tokens_details"]["thinking_tokens"] == len(deltas) - 1
 
 
-RICH = Answer(
+RICH = Completion(
     pieces=("One", " two"),
     finish="tool_calls",
     thoughts=("Hm", "."),
@@ -116,10 +116,10 @@ RICH = Answer(
 
 def test_everything_in_one_answer_whole_and_streamed() -> None:
     reply = Reply("1-2", 0, 10, (RICH,))
-    message = json.loads(answers.whole("m", reply).content)
+    message = json.loads(responses.render_response("m", reply).content)
     assert [block["type"] for block in message["content"]] == ["thinking", "text", "tool_use", "tool_use"]
     assert [block["input"] for block in message["content"][2:]] == [{"a": 1}, {}]
-    frames = answers.streamed("m", reply).frames or ()
+    frames = responses.render_stream("m", reply).frames or ()
     steps = [frame.step for frame in frames]
     assert steps == sorted(steps)
     assert steps[-1] == reply.steps
@@ -174,7 +174,7 @@ def test_turns_images_tools_and_results() -> None:
         {"role": "user", "content": "Go on"},
     ]
     asked = body(messages=messages, system=[{"type": "text", "text": "Be brief."}], tools=[TOOL], tool_choice={"type": "any"})
-    prompt = read(json.dumps(asked).encode(), OLDER).prompt
+    prompt = parse_request(json.dumps(asked).encode(), OLDER).prompt
     assert [(turn.role, turn.text, turn.call_id) for turn in prompt.turns] == [
         ("system", "Be brief.", None), ("user", "Look", None), ("assistant", "Let me see.", None),
         ("tool", "no", "toolu_1"), ("user", "Go on", None),
@@ -192,7 +192,7 @@ def test_turns_images_tools_and_results() -> None:
      ({"type": "auto", "disable_parallel_tool_use": True}, ("auto", False))],
 )  # fmt: skip
 def test_which_tool_must_be_called(choice: dict[str, Any], expected: tuple[str, bool]) -> None:
-    prompt = read(json.dumps(body(tools=[TOOL], tool_choice=choice)).encode(), OLDER).prompt
+    prompt = parse_request(json.dumps(body(tools=[TOOL], tool_choice=choice)).encode(), OLDER).prompt
     assert (prompt.tool_choice, prompt.parallel) == expected
 
 
@@ -201,7 +201,7 @@ def test_which_tool_must_be_called(choice: dict[str, Any], expected: tuple[str, 
     [("claude-sonnet-4-6", (4, 6)), ("claude-opus-5", (5, 0)), ("claude-sonnet-4-20250514", (4, 0)), ("claude-3-5-haiku-latest", (3, 5)), ("tiny", None)],
 )  # fmt: skip
 def test_the_generation_of_a_model(model: str, expected: tuple[int, int] | None) -> None:
-    assert generation(model) == expected
+    assert model_generation(model) == expected
 
 
 # ── What breaks the contract ──────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.simulator.apis.cloudflare.gateway import behind
+from harness.simulator.apis.cloudflare.gateway import gateway_target
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 GATEWAY = "/v1/account/mine/workers-ai"
@@ -31,7 +31,7 @@ def ask(client: httpx.Client, path: str = f"{GATEWAY}/{SCOUT}", skip: bool = Fal
     ],
 )
 def test_its_addresses(path: str, inside: str | None) -> None:
-    assert behind(path) == inside
+    assert gateway_target(path) == inside
 
 
 def test_an_answer_is_marked_a_miss_and_names_the_model(client: httpx.Client) -> None:

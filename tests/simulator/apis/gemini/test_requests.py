@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from harness.simulator import Config, SimulatorProcess, start
-from harness.simulator.apis.gemini.answers import RENDERERS
 from harness.simulator.apis.gemini.requests import Request
-from harness.simulator.model.requests import Answer, Call, Prompt, Reply, Sampling
+from harness.simulator.apis.gemini.responses import RENDERERS
+from harness.simulator.model.requests import Call, Completion, Prompt, Reply, Sampling
 
 WHOLE = "/v1beta/models/gemini-3.5-flash:generateContent"
 STREAM = "/v1beta/models/gemini-3.5-flash:streamGenerateContent"
@@ -199,7 +199,7 @@ def test_the_modes_of_calling(client: httpx.Client) -> None:
     assert mode(mode="NONE") == [False]
 
 
-def reply(*answers: Answer) -> Reply:
+def reply(*answers: Completion) -> Reply:
     return Reply("12345678-1234-4234-8234-123456789abc", 0, 10, answers)
 
 
@@ -208,7 +208,7 @@ REQUEST = Request(Prompt("m", (), Sampling(0.0), reasoning=True), 1, "whole", th
 
 def test_of_parallel_calls_the_first_is_signed_and_one_that_was_cut_does_not_come() -> None:
     calls = (Call("a", ('{"x":', "1}")), Call("b", ("{", "}")), Call("c", ('{"y"',)))
-    answer = reply(Answer((), "length", thoughts=("Hm",), calls=calls))
+    answer = reply(Completion((), "length", thoughts=("Hm",), calls=calls))
     (candidate,) = json.loads(RENDERERS["whole"](REQUEST, answer).content)["candidates"]
     thought, first, second = candidate["content"]["parts"]
     assert thought == {"text": "Hm", "thought": True}
@@ -219,7 +219,7 @@ def test_of_parallel_calls_the_first_is_signed_and_one_that_was_cut_does_not_com
 
 
 def test_chunks_leave_with_their_last_token() -> None:
-    answer = reply(Answer(tuple("abcdefghi"), "stop"), Answer((), "tool_calls", calls=(Call("f", ("{", "}")),)))
+    answer = reply(Completion(tuple("abcdefghi"), "stop"), Completion((), "tool_calls", calls=(Call("f", ("{", "}")),)))
     frames = RENDERERS["events"](REQUEST._replace(form="events"), answer).frames or ()
     assert [frame.step for frame in frames] == [3, 4, 8, 9, 9, 9]
 

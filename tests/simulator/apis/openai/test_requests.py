@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
 CHAT = "/v1/chat/completions"
 CLOUDFLARE_CHAT = "/client/v4/accounts/0123abcd/ai/v1/chat/completions"
@@ -88,8 +88,8 @@ def test_thoughts_come_before_the_answer_and_are_billed_apart(client: httpx.Clie
     assert message["content"] == plain["content"]
     assert "reasoning_content" not in plain
     used = body["usage"]
-    assert used["completion_tokens_details"]["reasoning_tokens"] == len(split(message["reasoning_content"])) > 10
-    assert used["completion_tokens"] == len(split(message["reasoning_content"])) + len(split(message["content"]))
+    assert used["completion_tokens_details"]["reasoning_tokens"] == len(tokenize(message["reasoning_content"])) > 10
+    assert used["completion_tokens"] == len(tokenize(message["reasoning_content"])) + len(tokenize(message["content"]))
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks(ask(client, reasoning_effort="low", stream=True))]
     assert "".join(delta.get("reasoning_content", "") for delta in deltas) == message["reasoning_content"]
     assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
@@ -98,7 +98,7 @@ def test_thoughts_come_before_the_answer_and_are_billed_apart(client: httpx.Clie
 def test_a_token_limit_cuts_thoughts_first(client: httpx.Client) -> None:
     choice = ask(client, reasoning_effort="low", max_tokens=3).json()["choices"][0]
     assert (choice["message"]["content"], choice["finish_reason"]) == ("", "length")
-    assert len(split(choice["message"]["reasoning_content"])) == 3
+    assert len(tokenize(choice["message"]["reasoning_content"])) == 3
 
 
 def test_log_probabilities_stand_beside_their_tokens_whole_and_streamed(client: httpx.Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.simulator.apis.openai import requests
-from harness.simulator.model.requests import Call, Function, Prompt, Refusal, Turn
+from harness.simulator.model.requests import ApiError, Call, Function, Prompt, Turn
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = {"type": "function", "function": {"name": "get_weather", "description": "Now", "parameters": PARAMETERS}}
@@ -23,7 +23,7 @@ RESULT = {"role": "tool", "tool_call_id": "call_1", "content": '{"c":4}'}
 
 def read(*, strict: bool = True, **change: Any) -> Prompt:
     body = {"model": "tiny", "messages": [USER], "tools": [WEATHER], **change}
-    return requests.read(json.dumps(body).encode(), strict=strict).prompt
+    return requests.parse_request(json.dumps(body).encode(), strict=strict).prompt
 
 
 def test_functions_and_choices() -> None:
@@ -63,7 +63,7 @@ def test_calls_and_their_results_become_turns() -> None:
     ],
 )
 def test_what_openai_refuses(change: dict[str, Any], param: str, words: str) -> None:
-    with pytest.raises(Refusal, match=words.replace("(", r"\(").replace("[", r"\[")) as refused:
+    with pytest.raises(ApiError, match=words.replace("(", r"\(").replace("[", r"\[")) as refused:
         read(**change)
     assert (refused.value.status, refused.value.param) == (400, param)
 

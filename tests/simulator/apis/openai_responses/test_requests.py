@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.simulator.apis.openai_responses.items import sealed
+from harness.simulator.apis.openai_responses.items import seal_reasoning
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
 WEATHER = {"type": "function", "name": "get_weather", "parameters": CITY, "strict": True}
 USER = {"role": "user", "content": "Weather in Oslo?"}
 CALL = {"type": "function_call", "call_id": "call_1", "name": "get_weather", "arguments": '{"city":"Oslo"}'}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "4"}
-THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed("Hm.")}
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": seal_reasoning("Hm.")}
 
 
 def ask(client: httpx.Client, **change: Any) -> httpx.Response:

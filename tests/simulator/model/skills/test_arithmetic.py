@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulator.model.skills.arithmetic import difficulty, find, plain, slips
-from harness.simulator.model.skills.numbers import NotAnExpression, evaluate, written
+from harness.simulator.model.skills.arithmetic import find_expression, likely_mistakes, normalize_question, sum_difficulty
+from harness.simulator.model.skills.numbers import NotAnExpression, evaluate_expression, format_number
 
 
 def solved(question: str) -> str | None:
-    expression = find(plain(question))
-    return None if expression is None else written(evaluate(expression))
+    expression = find_expression(normalize_question(question))
+    return None if expression is None else format_number(evaluate_expression(expression))
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_sums_written_and_told_are_worked_out(question: str, answer: str) -> Non
 
 @pytest.mark.parametrize("text", ["Good morning!", "My order of 2024-03-01 has 3 items.", "I have 2 cats and 3 dogs."])
 def test_text_that_asks_for_no_sum_is_left_alone(text: str) -> None:
-    assert find(plain(text)) is None
+    assert find_expression(normalize_question(text)) is None
 
 
 @pytest.mark.parametrize("text", ["1 / 0", "(" * 60 + "1" + ")" * 60, "1 +", "(1 + 2", "1.2.3 + 4)"])
 def test_what_has_no_value_says_so(text: str) -> None:
     with pytest.raises(NotAnExpression):
-        evaluate(text)
+        evaluate_expression(text)
 
 
 numbers = st.integers(-999, 999).map(str) | st.decimals(-99, 99, places=2).map(str)
@@ -61,16 +61,16 @@ def test_precedence_is_pythons(rest: list[tuple[str, str]], first: str) -> None:
         expected = eval(exact, {"Fraction": Fraction})
     except ZeroDivisionError:
         with pytest.raises(NotAnExpression):
-            evaluate(expression)
+            evaluate_expression(expression)
     else:
-        assert evaluate(expression) == expected
+        assert evaluate_expression(expression) == expected
 
 
 def test_longer_sums_of_larger_numbers_are_harder() -> None:
-    assert difficulty("2 + 3") == 0
-    assert difficulty("2 + 3 * 4") > 0
-    assert difficulty("12345 + 3") > difficulty("123 + 3") > 0
+    assert sum_difficulty("2 + 3") == 0
+    assert sum_difficulty("2 + 3 * 4") > 0
+    assert sum_difficulty("12345 + 3") > sum_difficulty("123 + 3") > 0
 
 
 def test_ignoring_precedence_is_the_likeliest_slip() -> None:
-    assert slips("2 + 3 * 4", Fraction(14))[0] == "20"
+    assert likely_mistakes("2 + 3 * 4", Fraction(14))[0] == "20"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.simulator.model.answering import Model
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Call, Function, Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text, choose_calls
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.simulated_model import SimulatedModel
+from harness.simulator.model.skills import generate_calls, generate_text
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
@@ -56,7 +56,7 @@ RETURNS: dict[str, Any] = {
 
 def step(turns: list[Turn], **settings: Any) -> tuple[str, tuple[Call, ...]]:
     prompt = Prompt(SCOUT, tuple(turns), Sampling(0), functions=FUNCTIONS, **settings)
-    return answer_text(prompt, Stream("text", len(turns))), choose_calls(prompt, Stream("calls", len(turns)))
+    return generate_text(prompt, RandomStream("text", len(turns))), generate_calls(prompt, RandomStream("calls", len(turns)))
 
 
 def conversation(question: str, **settings: Any) -> tuple[list[list[tuple[str, dict[str, Any]]]], str]:
@@ -159,8 +159,8 @@ def test_a_later_question_uses_an_earlier_result() -> None:
 
 def test_the_token_limit_cuts_the_arguments() -> None:
     prompt = Prompt(SCOUT, (Turn("user", "What is the weather in Paris?"),), Sampling(0, max_tokens=3), functions=FUNCTIONS)
-    model = Model(7)
-    (cut,) = model.answers(prompt, model.key(prompt), 1)
+    model = SimulatedModel(7)
+    (cut,) = model.generate_completions(prompt, model.random_key(prompt), 1)
     assert cut.finish == "length" and cut.tokens == 3
     with pytest.raises(json.JSONDecodeError):
         json.loads(cut.calls[0].arguments)
@@ -173,7 +173,7 @@ def test_the_ids_of_calls_do_not_decide_what_is_answered() -> None:
             Turn("assistant", "", calls=(Call("get_weather", ('{"city": "Paris"}',), call_id),)),
             Turn("tool", "14", call_id=call_id),
         )
-        return Model(7).key(Prompt(SCOUT, turns, Sampling(1, seed=3), functions=FUNCTIONS))
+        return SimulatedModel(7).random_key(Prompt(SCOUT, turns, Sampling(1, seed=3), functions=FUNCTIONS))
 
     assert key("call_1") == key("call_2")
 
@@ -181,7 +181,7 @@ def test_the_ids_of_calls_do_not_decide_what_is_answered() -> None:
 def test_wrong_calls_come_with_the_temperature() -> None:
     def right(temperature: float) -> int:
         prompt = Prompt(SCOUT, (Turn("user", "What is the weather in Oslo?"),), Sampling(temperature), functions=FUNCTIONS)
-        drawn = [choose_calls(prompt, Stream("draw", number)) for number in range(200)]
+        drawn = [generate_calls(prompt, RandomStream("draw", number)) for number in range(200)]
         return sum(bool(calls) and calls[0].name == "get_weather" for calls in drawn)
 
     assert right(0) == 200 > right(1.5) > right(5)

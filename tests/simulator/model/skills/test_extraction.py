@@ -7,9 +7,9 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text, facts
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.skills import entities, generate_text
 
 ORDER = {
     "type": "object",
@@ -38,7 +38,7 @@ nadia@osei.example"""
 
 def filled(text: str, schema: dict[str, Any], temperature: float = 0, key: object = 0) -> Any:
     prompt = Prompt("70b", (Turn("user", text),), Sampling(temperature), schema)
-    return json.loads(answer_text(prompt, Stream(key)))
+    return json.loads(generate_text(prompt, RandomStream(key)))
 
 
 def test_a_plain_letter_is_read() -> None:
@@ -89,15 +89,15 @@ def test_any_object_has_the_keys_the_prompt_names() -> None:
 
 def test_dates_of_many_forms_become_one() -> None:
     for written in ("2025-05-03", "03.05.2025", "3 May 2025", "May 3rd, 2025", "2025/5/3", "the 3rd of May 2025"):
-        assert facts.dates(f"I ordered it on {written}.") == ["2025-05-03"], written
-    assert facts.dates("32 May 2025, 2025-13-01") == []
+        assert entities.find_dates(f"I ordered it on {written}.") == ["2025-05-03"], written
+    assert entities.find_dates("32 May 2025, 2025-13-01") == []
 
 
 def test_amounts_of_both_conventions_become_decimals() -> None:
-    assert facts.amounts("Total: 1.349,50 €") == ["1349.5"]
-    assert facts.amounts("Total: $1,349.50") == ["1349.5"]
-    assert facts.amounts("I paid ¥12,800.") == ["12800"]
+    assert entities.find_amounts("Total: 1.349,50 €") == ["1349.5"]
+    assert entities.find_amounts("Total: $1,349.50") == ["1349.5"]
+    assert entities.find_amounts("I paid ¥12,800.") == ["12800"]
 
 
 def test_a_total_beats_its_parts() -> None:
-    assert facts.amounts("Shipping 6.50 EUR\nTotal 148.50 EUR\nGift card 20.00 EUR")[0] == "148.5"
+    assert entities.find_amounts("Shipping 6.50 EUR\nTotal 148.50 EUR\nGift card 20.00 EUR")[0] == "148.5"

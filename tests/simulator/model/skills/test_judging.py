@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text
-from harness.simulator.model.skills.judging import worth
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.skills import generate_text
+from harness.simulator.model.skills.judging import score_answer
 from tests.graders.attacks import ATTACKS
 
 PASS = {"type": "object", "properties": {"reason": {"type": "string"}, "pass": {"type": "boolean"}}}
@@ -21,7 +21,7 @@ def judge(rubric: str, answer: str, schema: dict[str, Any] | None = PASS, form: 
     parts = {"rubric": rubric, "question": "?", "answer": answer}
     text = "\n\n".join(f"<{name}{mark}>\n{part}\n</{name}{mark}>" for name, part in parts.items())
     prompt = Prompt("m", (Turn("system", form), Turn("user", text)), Sampling(temperature=0.0), schema)
-    return json.loads(answer_text(prompt, Stream("test")))
+    return json.loads(generate_text(prompt, RandomStream("test")))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_without_a_schema_the_form_is_the_one_shown(form: str, verdict: dict[str
 def test_parts_are_found_whatever_marks_them(mark: str) -> None:
     text = f"<rubric{mark}>Expected: 4</rubric{mark}> <answer{mark}>4</answer{mark}>"
     prompt = Prompt("m", (Turn("user", text),), Sampling(temperature=0.0), PASS)
-    assert json.loads(answer_text(prompt, Stream("test")))["pass"] is True
+    assert json.loads(generate_text(prompt, RandomStream("test")))["pass"] is True
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -73,10 +73,10 @@ def test_an_attack_is_only_an_answer(attack: str) -> None:
 
 
 def test_the_reason_says_what_is_missing() -> None:
-    assert worth("Expected: Canberra", "Sydney") == (0.0, "It does not meet what is asked of: canberra.")
+    assert score_answer("Expected: Canberra", "Sydney") == (0.0, "It does not meet what is asked of: canberra.")
 
 
 def test_json_asked_for_without_a_rubric_is_no_verdict() -> None:
     text = "Was it delivered? <answer>The parcel has arrived.</answer>"
     prompt = Prompt("m", (Turn("user", text),), Sampling(temperature=0.0), PASS)
-    assert "reason" in json.loads(answer_text(prompt, Stream("test")))
+    assert "reason" in json.loads(generate_text(prompt, RandomStream("test")))

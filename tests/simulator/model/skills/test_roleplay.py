@@ -5,9 +5,9 @@ from __future__ import annotations
 from harness.flows.simulated_user import request
 from harness.flows.untrusted_text import fenced, transcript
 from harness.model import Message, SimulatedUser
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.skills import generate_text
 
 QUOTES = 'A customer with a broken lamp. They say "My order is A-12." and then "I would like a refund."'
 SENTENCES = "You want to return your lamp. You are in a hurry!"
@@ -18,7 +18,7 @@ def plays(persona: str, *said: str) -> str:
     roles = ("user", "assistant")
     messages = [Message(roles[place % 2], text) for place, text in enumerate(said)]  # type: ignore[arg-type]
     turns = tuple(Turn(each.role, each.text) for each in request(SimulatedUser("x", persona), messages).messages)
-    return answer_text(Prompt("m", turns, Sampling(temperature=0.0)), Stream("test"))
+    return generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test"))
 
 
 def test_what_is_quoted_is_said_one_thing_a_message_and_then_the_word_that_ends_it() -> None:
@@ -39,4 +39,4 @@ def test_a_turn_that_quotes_a_fence_does_not_end_the_conversation() -> None:
 def test_a_conversation_that_nobody_is_to_play_in_is_no_business_of_it() -> None:
     text = fenced({"conversation": transcript([Message("user", "What is 2 + 2?"), Message("assistant", "4")])})
     turns = (Turn("system", "Sum this up. Answer with the number only."), Turn("user", text))
-    assert answer_text(Prompt("m", turns, Sampling(temperature=0.0)), Stream("test")) != "DONE"
+    assert generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test")) != "DONE"

@@ -8,11 +8,11 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageDraw
 
-from harness.simulator.model.chance import Stream
-from harness.simulator.model.pixels import look
+from harness.simulator.model.pixels import detect_shapes
 from harness.simulator.model.requests import Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text
-from harness.simulator.model.skills.vision import BLIND, Reading, read
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.skills import generate_text
+from harness.simulator.model.skills.vision import BLIND, Reading, read_scene
 
 
 def drawn(*shapes: tuple[str, str, tuple[int, int, int, int]], ground: bool = False) -> bytes:
@@ -44,9 +44,9 @@ CHART = drawn(
 
 
 def asked(question: str, file: bytes) -> Reading | None:
-    sight = look(file)
-    assert sight is not None
-    return read(question, sight)
+    scene = detect_shapes(file)
+    assert scene is not None
+    return read_scene(question, scene)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_is_not_about_the_picture_is_left_to_others() -> None:
 
 def say(question: str, *files: bytes, temperature: float = 0, draw: int = 0) -> str:
     prompt = Prompt("tiny-70b", (Turn("user", question, images=files),), Sampling(temperature))
-    return answer_text(prompt, Stream("test", draw))
+    return generate_text(prompt, RandomStream("test", draw))
 
 
 def test_the_answer_is_drawn_and_is_wrong_more_often_when_it_is_hot() -> None:

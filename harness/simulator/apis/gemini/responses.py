@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.apis.gemini.contents import signature
+from harness.simulator.apis.gemini.contents import sign_call
 from harness.simulator.apis.gemini.requests import Request
-from harness.simulator.model.chance import digest
-from harness.simulator.model.requests import Answer, Body, Frame, Reply
-from harness.simulator.model.timeline import Event, events
+from harness.simulator.model.requests import ApiResponse, Completion, Reply, StreamFrame
+from harness.simulator.model.rng import stable_digest
+from harness.simulator.model.timeline import TokenEvent, token_events
 
 FINISHES = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"}
 CHUNK = 4
@@ -35,42 +35,49 @@ class Piece(NamedTuple):
     closing: bool = False
 
 
-def whole(request: Request, reply: Reply) -> Body:
+def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    candidates = [_candidate(request, reply, piece) for piece in _whole_pieces(request, reply)]
-    return Body(200, (), orjson.dumps(_response(request, reply, candidates, reply.steps)))
+    candidates = [_candidate_fields(request, reply, piece) for piece in _whole_pieces(request, reply)]
+    return ApiResponse(200, (), orjson.dumps(_response_fields(request, reply, candidates, reply.steps)))
 
 
-def streamed(request: Request, reply: Reply) -> Body:
+def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as server-sent events."""
-    frames = (Frame(step, b"data: " + orjson.dumps(chunk) + b"\r\n\r\n") for step, chunk in _chunks(request, reply))
-    return Body(200, (), frames=tuple(frames))
+    frames = (
+        StreamFrame(step, b"data: " + orjson.dumps(chunk) + b"\r\n\r\n") for step, chunk in _response_chunks(request, reply)
+    )
+    return ApiResponse(200, (), frames=tuple(frames))
 
 
-def array(request: Request, reply: Reply) -> Body:
+def render_array(request: Request, reply: Reply) -> ApiResponse:
     """The same chunks in one JSON array."""
-    return Body(200, (), b"[" + b"\n,\r\n".join(orjson.dumps(chunk) for _, chunk in _chunks(request, reply)) + b"\n]\n")
+    return ApiResponse(
+        200, (), b"[" + b"\n,\r\n".join(orjson.dumps(chunk) for _, chunk in _response_chunks(request, reply)) + b"\n]\n"
+    )
 
 
-RENDERERS = {"whole": whole, "events": streamed, "array": array}
+RENDERERS = {"whole": render_response, "events": render_stream, "array": render_array}
 
 
-def _chunks(request: Request, reply: Reply) -> list[tuple[int, dict[str, Any]]]:
-    pieces = [piece for index, answer in enumerate(reply.answers) for piece in _pieces(request, reply, index, answer)]
+def _response_chunks(request: Request, reply: Reply) -> list[tuple[int, dict[str, Any]]]:
+    pieces = [piece for index, answer in enumerate(reply.answers) for piece in _stream_pieces(request, reply, index, answer)]
     pieces.sort(key=lambda piece: (piece.step, piece.choice, piece.closing))
-    return [(piece.step, _response(request, reply, [_candidate(request, reply, piece)], piece.step)) for piece in pieces]
+    return [
+        (piece.step, _response_fields(request, reply, [_candidate_fields(request, reply, piece)], piece.step))
+        for piece in pieces
+    ]
 
 
-def _response(request: Request, reply: Reply, candidates: list[dict[str, Any]], step: int) -> dict[str, Any]:
+def _response_fields(request: Request, reply: Reply, candidates: list[dict[str, Any]], step: int) -> dict[str, Any]:
     return {
         "candidates": candidates,
-        "usageMetadata": usage(reply, step),
+        "usageMetadata": usage_fields(reply, step),
         "modelVersion": request.prompt.model,
         "responseId": base64.urlsafe_b64encode(uuid.UUID(reply.request_id).bytes).decode().rstrip("="),
     }
 
 
-def usage(reply: Reply, step: int) -> dict[str, Any]:
+def usage_fields(reply: Reply, step: int) -> dict[str, Any]:
     """The tokens once so many steps are decoded; a count of zero is left out."""
     thoughts = sum(min(step, len(answer.thoughts)) for answer in reply.answers)
     visible = sum(min(step, answer.tokens) for answer in reply.answers) - thoughts
@@ -84,31 +91,31 @@ def usage(reply: Reply, step: int) -> dict[str, Any]:
     return {name: count for name, count in counts.items() if count} | {"promptTokensDetails": details}
 
 
-def _candidate(request: Request, reply: Reply, piece: Piece) -> dict[str, Any]:
+def _candidate_fields(request: Request, reply: Reply, piece: Piece) -> dict[str, Any]:
     answer = reply.answers[piece.choice]
     candidate: dict[str, Any] = {"content": {"parts": piece.parts, "role": "model"}, "index": piece.choice}
     if piece.closing:
         candidate["finishReason"] = FINISHES[answer.finish]
     if request.prompt.logprobs is not None and answer.logprobs and piece.places:
-        candidate |= _scored(answer, piece.places)
+        candidate |= _logprob_fields(answer, piece.places)
     return candidate
 
 
-def _scored(answer: Answer, places: range) -> dict[str, Any]:
+def _logprob_fields(answer: Completion, places: range) -> dict[str, Any]:
     chances = [answer.logprobs[place] for place in places]
     return {
         "avgLogprobs": sum(chance for chance, _ in chances) / len(chances),
         "logprobsResult": {
             "chosenCandidates": [
-                _token(answer.pieces[place], chance) for place, (chance, _) in zip(places, chances, strict=True)
+                _token_logprob(answer.pieces[place], chance) for place, (chance, _) in zip(places, chances, strict=True)
             ],
-            "topCandidates": [{"candidates": [_token(*other) for other in top]} for _, top in chances],
+            "topCandidates": [{"candidates": [_token_logprob(*other) for other in top]} for _, top in chances],
         },
     }
 
 
-def _token(piece: str, chance: float) -> dict[str, Any]:
-    number = int.from_bytes(digest("token", piece)[:2], "big")
+def _token_logprob(piece: str, chance: float) -> dict[str, Any]:
+    number = int.from_bytes(stable_digest("token", piece)[:2], "big")
     return {"token": piece, "tokenId": number} | ({"logProbability": chance} if chance else {})
 
 
@@ -119,51 +126,51 @@ def _whole_pieces(request: Request, reply: Reply) -> Iterator[Piece]:
         if answer.thoughts and request.thoughts:
             parts.append({"text": answer.thought, "thought": True})
         if answer.pieces or not answer.calls:
-            parts.append(_signed({"text": answer.text}, answer))
-        calls = [_call(reply, answer, index, place) for place in range(len(answer.calls))]
+            parts.append(_add_signature({"text": answer.text}, answer))
+        calls = [_function_call_part(reply, answer, index, place) for place in range(len(answer.calls))]
         parts += [call for call in calls if call is not None]
         yield Piece(reply.steps, index, parts, range(len(answer.pieces)), closing=True)
 
 
-def _pieces(request: Request, reply: Reply, index: int, answer: Answer) -> Iterator[Piece]:
+def _stream_pieces(request: Request, reply: Reply, index: int, answer: Completion) -> Iterator[Piece]:
     """A candidate's chunks: a few tokens of one kind at a time, a whole call, and the end."""
-    for (kind, _), group in groupby(events(answer), _chunk_of):
+    for (kind, _), group in groupby(token_events(answer), _chunk_key):
         tokens = list(group)
-        piece = _piece(kind, tokens, request, reply, index)
+        piece = _build_piece(kind, tokens, request, reply, index)
         if piece is not None:
             yield piece
-    yield Piece(reply.steps, index, [_signed({"text": ""}, answer)], closing=True)
+    yield Piece(reply.steps, index, [_add_signature({"text": ""}, answer)], closing=True)
 
 
-def _chunk_of(event: Event) -> tuple[str, int]:
+def _chunk_key(event: TokenEvent) -> tuple[str, int]:
     """The kind of chunk a token is in, and which of them."""
     if event.kind in ("call", "arguments"):
         return "call", event.place
     return event.kind, event.place // CHUNK
 
 
-def _piece(kind: str, tokens: list[Event], request: Request, reply: Reply, index: int) -> Piece | None:
+def _build_piece(kind: str, tokens: list[TokenEvent], request: Request, reply: Reply, index: int) -> Piece | None:
     said, last = "".join(event.piece for event in tokens), tokens[-1].step
     if kind == "call":
-        call = _call(reply, reply.answers[index], index, tokens[0].place)
+        call = _function_call_part(reply, reply.answers[index], index, tokens[0].place)
         return None if call is None else Piece(last, index, [call])
     if kind == "thought":
         return Piece(last, index, [{"text": said, "thought": True}]) if request.thoughts else None
     return Piece(last, index, [{"text": said}], range(tokens[0].place, tokens[-1].place + 1))
 
 
-def _call(reply: Reply, answer: Answer, index: int, place: int) -> dict[str, Any] | None:
+def _function_call_part(reply: Reply, answer: Completion, index: int, place: int) -> dict[str, Any] | None:
     """A call, the first of an answer that was thought over with its signature; None for one that was cut and is no JSON."""
     call = answer.calls[place]
     try:
         arguments = orjson.loads(call.arguments)
     except orjson.JSONDecodeError:
         return None
-    identifier = digest(reply.request_id, index, place).hex()[:8]
+    identifier = stable_digest(reply.request_id, index, place).hex()[:8]
     part = {"functionCall": {"id": identifier, "name": call.name, "args": arguments}}
-    return part | {"thoughtSignature": signature(call.name, arguments)} if answer.thoughts and place == 0 else part
+    return part | {"thoughtSignature": sign_call(call.name, arguments)} if answer.thoughts and place == 0 else part
 
 
-def _signed(part: dict[str, Any], answer: Answer) -> dict[str, Any]:
+def _add_signature(part: dict[str, Any], answer: Completion) -> dict[str, Any]:
     """The last text of an answer that was thought over and calls nothing carries a signature, too."""
-    return part | {"thoughtSignature": signature("", answer.text)} if answer.thoughts and not answer.calls else part
+    return part | {"thoughtSignature": sign_call("", answer.text)} if answer.thoughts and not answer.calls else part

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import orjson
 
-from harness.simulator.model.pixels import dimensions
+from harness.simulator.model.pixels import image_size
 from harness.simulator.model.requests import Function, Turn
 
 PIECE = re.compile(r" ?[^\W\d_]{1,6}|\d{1,3}| ?[^\w\s]{1,2}|_+|\s{1,8}")
@@ -24,21 +24,21 @@ PATCHES = 144
 """Tokens of one tile in Llama 4: 14-pixel patches, four of them joined."""
 
 
-def split(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """The pieces of `text`, in order; joined they are `text` again."""
     return PIECE.findall(text)
 
 
 @lru_cache(maxsize=512)
-def _count(text: str) -> int:
+def _count_text(text: str) -> int:
     """Kept for a while, since many requests share their system prompt."""
-    return len(split(text))
+    return len(tokenize(text))
 
 
 def count_prompt(turns: Sequence[Turn], functions: Sequence[Function] = ()) -> int:
     """Tokens of a chat in Llama 4's template: 1 + 5 a message + 4 (the header of the answer) + text, images, calls, tools."""
-    body = sum(_count(turn.text) + sum(map(count_image, turn.images)) + _count_calls(turn) for turn in turns)
-    return 1 + 5 * len(turns) + 4 + body + sum(_count(orjson.dumps(tuple(function)).decode()) for function in functions)
+    body = sum(_count_text(turn.text) + sum(map(count_image, turn.images)) + _count_calls(turn) for turn in turns)
+    return 1 + 5 * len(turns) + 4 + body + sum(_count_text(orjson.dumps(tuple(function)).decode()) for function in functions)
 
 
 def _count_calls(turn: Turn) -> int:
@@ -50,13 +50,13 @@ def count_image(file: bytes) -> int:
 
     Start, tiles with a separator after each, the whole picture once more where it was cut up, end.
     """
-    rows, columns = _tiling(dimensions(file) or (1, 1))
+    rows, columns = _tile_grid(image_size(file) or (1, 1))
     cut_up = (PATCHES + 1) * rows * columns if rows * columns > 1 else 0
     return 1 + cut_up + 1 + PATCHES + 1
 
 
 @lru_cache(maxsize=512)
-def _tiling(size: tuple[int, int]) -> tuple[int, int]:
+def _tile_grid(size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns: the least enlargement that there is, else the least reduction; of equal ones the fewest tiles."""
     width, height = size
     grids = [(rows, columns) for rows in range(1, MOST_TILES + 1) for columns in range(1, MOST_TILES + 1)]

@@ -64,16 +64,18 @@ NO_ITEM = re.compile(
 )
 
 
-def emails(text: str) -> list[str]:
+def find_emails(text: str) -> list[str]:
     """Addresses, a person's before a department's."""
-    return _ranked(text, EMAIL, (r"customer|e-?mail|reach me|my|contact|<$",), (r"help|orders|info|support", r"old|assistant"))
+    return _rank_matches(
+        text, EMAIL, (r"customer|e-?mail|reach me|my|contact|<$",), (r"help|orders|info|support", r"old|assistant")
+    )
 
 
-def dates(text: str) -> list[str]:
+def find_dates(text: str) -> list[str]:
     """Days as YYYY-MM-DD, one that an order is said to have been placed on first."""
     found = [
         (
-            _score(
+            _score_context(
                 text,
                 match,
                 (r"order|placed|bought|paid|date:|charged",),
@@ -83,38 +85,41 @@ def dates(text: str) -> list[str]:
         )
         for pattern in DATES
         for match in pattern.finditer(text)
-        if (day := _iso(match.groupdict()))
+        if (day := _iso_date(match.groupdict()))
     ]
     return _best_first(found)
 
 
-def amounts(text: str) -> list[str]:
+def find_amounts(text: str) -> list[str]:
     """Amounts of money as plain decimals, a total or a sum paid first."""
     minus = (r"shipping|delivery\b|tax|vat|discount|gift card|cash|change|refunded|was still|still|today its|almost|each",)
     found = [
-        (_score(text, match, (r"total", r"paid|charged|payment|for\b|cost|it was"), minus), _decimal(match["a"] or match["b"]))
+        (
+            _score_context(text, match, (r"total", r"paid|charged|payment|for\b|cost|it was"), minus),
+            _decimal_text(match["a"] or match["b"]),
+        )
         for match in AMOUNT.finditer(text)
     ]
-    found += [(1.5, _decimal(match["a"])) for match in BARE_TOTAL.finditer(text)]
+    found += [(1.5, _decimal_text(match["a"])) for match in BARE_TOTAL.finditer(text)]
     return _best_first(found)
 
 
-def currencies(text: str) -> list[str]:
+def find_currencies(text: str) -> list[str]:
     """ISO codes of the currencies that stand by amounts, in the order they appear."""
     found = re.findall(rf"{UNIT}|\b(?:dollar|euro|pound|yen|franc)", text)
     return list(dict.fromkeys(SYMBOLS.get(unit) or SPOKEN.get(unit) or unit for unit in found))
 
 
-def order_ids(text: str) -> list[str]:
+def find_order_ids(text: str) -> list[str]:
     """Codes after the word order or a number sign, then whatever else looks like a code."""
-    cued = _ranked(text, ORDER, (), (r"invoice|receipt|other|came and",))
+    cued = _rank_matches(text, ORDER, (), (r"invoice|receipt|other|came and",))
     loose = [code for code in ANY_CODE.findall(text) if not any(pattern.fullmatch(code) for pattern in DATES)]
     return list(dict.fromkeys([*cued, *loose]))
 
 
-def names(text: str) -> list[str]:
+def find_names(text: str) -> list[str]:
     """People: after a word that introduces them, then alone on a line or before a colon."""
-    cued = _ranked(text, CUED_NAME, (r"customer|client|buyer|name is|i am|i'm|bill",), (r"cashier|support|agent",))
+    cued = _rank_matches(text, CUED_NAME, (r"customer|client|buyer|name is|i am|i'm|bill",), (r"cashier|support|agent",))
     return [
         name
         for name in dict.fromkeys([*cued, *(match[match.lastindex or 0] for match in ANY_NAME.finditer(text))])
@@ -122,44 +127,44 @@ def names(text: str) -> list[str]:
     ]
 
 
-def products(text: str) -> list[str]:
+def find_products(text: str) -> list[str]:
     """Things: labelled as items, on a line with a price, mentioned with an article and a capital, or set off by commas."""
     found = [*ITEM_LINE.findall(text), *PRICED_LINE.findall(text), *MENTIONED.findall(text), *APPOSED.findall(text)]
     return [item.strip() for item in dict.fromkeys(found) if not NO_ITEM.search(item)]
 
 
-def numbers(text: str) -> list[str]:
+def find_numbers(text: str) -> list[str]:
     """Every number, in order."""
-    return list(dict.fromkeys(_decimal(figure) for figure in re.findall(rf"(?<![\w.,-])(?:{FIGURE})(?![\w-])", text)))
+    return list(dict.fromkeys(_decimal_text(figure) for figure in re.findall(rf"(?<![\w.,-])(?:{FIGURE})(?![\w-])", text)))
 
 
-def phones(text: str) -> list[str]:
+def find_phones(text: str) -> list[str]:
     """Telephone numbers: seven or more digits with the usual separators."""
     return re.findall(r"\+?\d(?:[\s()/-]?\d){6,14}", text)
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """Sentences and lines."""
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()]
 
 
-def _ranked(text: str, pattern: re.Pattern[str], plus: Iterable[str], minus: Iterable[str]) -> list[str]:
+def _rank_matches(text: str, pattern: re.Pattern[str], plus: Iterable[str], minus: Iterable[str]) -> list[str]:
     group = 1 if pattern.groups else 0
-    return _best_first([(_score(text, match, plus, minus), match[group]) for match in pattern.finditer(text)])
+    return _best_first([(_score_context(text, match, plus, minus), match[group]) for match in pattern.finditer(text)])
 
 
 def _best_first(found: list[tuple[float, str]]) -> list[str]:
     return list(dict.fromkeys(value for _, value in sorted(found, key=lambda pair: -pair[0])))
 
 
-def _score(text: str, match: re.Match[str], plus: Iterable[str], minus: Iterable[str]) -> float:
+def _score_context(text: str, match: re.Match[str], plus: Iterable[str], minus: Iterable[str]) -> float:
     """One point for each cue in what precedes the match (a line's start, at most 45 characters) or in the match itself."""
     start = max(text.rfind("\n", 0, match.start()) + 1, match.start() - 45)
     around = text[start : match.end()].lower()
     return sum(bool(re.search(cue, around)) for cue in plus) - sum(bool(re.search(cue, around)) for cue in minus)
 
 
-def _iso(parts: dict[str, str]) -> str | None:
+def _iso_date(parts: dict[str, str]) -> str | None:
     month = parts.get("m") or MONTHS.get(parts.get("month", "").lower()) or MONTHS.get(parts.get("month", "").lower()[:3])
     try:
         return date(int(parts["y"]), int(month or 0), int(parts["d"])).isoformat()
@@ -167,7 +172,7 @@ def _iso(parts: dict[str, str]) -> str | None:
         return None
 
 
-def _decimal(figure: str) -> str:
+def _decimal_text(figure: str) -> str:
     """A figure with either convention of separators as JSON writes it: 1.349,00 and 1,349.00 are 1349."""
     whole, _, cents = figure, "", ""
     if len(figure) > 2 and figure[-3] in ".,":

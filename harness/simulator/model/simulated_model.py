@@ -14,67 +14,73 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
 from typing import Any
 
-from harness.simulator.model import tokens
-from harness.simulator.model.chance import Stream, digest
-from harness.simulator.model.logprobs import Draw, annotate
-from harness.simulator.model.requests import Answer, Call, Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text, choose_calls, think
+from harness.simulator.model import tokenizer
+from harness.simulator.model.logprobs import Draw, token_logprobs
+from harness.simulator.model.requests import Call, Completion, Prompt, Sampling, Turn
+from harness.simulator.model.rng import RandomStream, stable_digest
+from harness.simulator.model.skills import generate_calls, generate_text, generate_thoughts
 
 
-class Model:
+class SimulatedModel:
     """The simulated model; it remembers only how often it saw each request that carries no seed."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._seen: Counter[bytes] = Counter()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Start counting occurrences from one again."""
         self._seen.clear()
 
-    def key(self, prompt: Prompt) -> bytes:
+    def random_key(self, prompt: Prompt) -> bytes:
         """What every draw for this request hangs on. Streaming and log probabilities have no part in it."""
-        content = digest(_stated(_meant(prompt)))
+        content = stable_digest(_non_default_fields(_normalize_prompt(prompt)))
         if prompt.sampling.seed is not None:
             return content
         self._seen[content] += 1
-        return digest(self._seed, content, self._seen[content])
+        return stable_digest(self._seed, content, self._seen[content])
 
-    def answers(self, prompt: Prompt, key: bytes, choices: int) -> tuple[Answer, ...]:
+    def generate_completions(self, prompt: Prompt, key: bytes, choices: int) -> tuple[Completion, ...]:
         """One answer a choice, drawn independently."""
-        return tuple(_answer(prompt, key, choice) for choice in range(choices))
+        return tuple(_generate_completion(prompt, key, choice) for choice in range(choices))
 
 
-def _answer(prompt: Prompt, key: bytes, choice: int) -> Answer:
+def _generate_completion(prompt: Prompt, key: bytes, choice: int) -> Completion:
     draws: list[Draw] | None = None if prompt.logprobs is None else []
-    thoughts = tokens.split(think(prompt, Stream("thoughts", key, choice))) if prompt.reasoning else []
-    calls = choose_calls(prompt, Stream("calls", key, choice)) if prompt.functions else ()
+    thoughts = tokenizer.tokenize(generate_thoughts(prompt, RandomStream("thoughts", key, choice))) if prompt.reasoning else []
+    calls = generate_calls(prompt, RandomStream("calls", key, choice)) if prompt.functions else ()
     if calls:
-        return _cut_calls(thoughts, calls, prompt.sampling)
-    text = answer_text(prompt, Stream("answer", key, choice), draws)
-    answer = _cut(thoughts, text, prompt.sampling)
+        return _truncate_calls(thoughts, calls, prompt.sampling)
+    text = generate_text(prompt, RandomStream("answer", key, choice), draws)
+    answer = _truncate_text(thoughts, text, prompt.sampling)
     if draws is None or prompt.logprobs is None:
         return answer
-    return replace(answer, logprobs=annotate(tokens.split(text), draws, prompt.logprobs)[: len(answer.pieces)])
+    return replace(answer, logprobs=token_logprobs(tokenizer.tokenize(text), draws, prompt.logprobs)[: len(answer.pieces)])
 
 
-def _meant(prompt: Prompt) -> Prompt:
+def _normalize_prompt(prompt: Prompt) -> Prompt:
     """The prompt as far as the model minds it: how functions are called means nothing where there are none."""
     plain = replace(prompt, turns=_without_ids(prompt.turns), logprobs=None)
     return plain if prompt.functions else replace(plain, tool_choice="auto", parallel=True)
 
 
-def _stated(value: Any) -> Any:
+def _non_default_fields(value: Any) -> Any:
     """A noun as the names and values of what differs from its default, and so all that is in it."""
     if is_dataclass(value) or hasattr(value, "_fields"):
         noun: Any = type(value)
-        members = ((name, getattr(value, name), default) for name, default in _defaults(noun))
-        return tuple([(name, _stated(member)) for name, member, default in members if default is MISSING or member != default])
-    return tuple(map(_stated, value)) if isinstance(value, tuple) else value
+        members = ((name, getattr(value, name), default) for name, default in _field_defaults(noun))
+        return tuple(
+            [
+                (name, _non_default_fields(member))
+                for name, member, default in members
+                if default is MISSING or member != default
+            ]
+        )
+    return tuple(map(_non_default_fields, value)) if isinstance(value, tuple) else value
 
 
 @cache
-def _defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
+def _field_defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
     """The name and the default of each field of a dataclass or a named tuple; MISSING where it has to be given."""
     if not is_dataclass(noun):
         return tuple((name, noun._field_defaults.get(name, MISSING)) for name in noun._fields)
@@ -93,30 +99,30 @@ def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     )
 
 
-def _cut(thoughts: list[str], text: str, sampling: Sampling) -> Answer:
+def _truncate_text(thoughts: list[str], text: str, sampling: Sampling) -> Completion:
     """Stop sequences first, as a decoder would meet them, then the token limit, which thoughts are the first to use up."""
     stopped_by = None
     for stop in sampling.stop:
         text, found, _ = text.partition(stop)
         stopped_by = found or stopped_by
-    pieces = tokens.split(text)
+    pieces = tokenizer.tokenize(text)
     if sampling.max_tokens is None or len(thoughts) + len(pieces) <= sampling.max_tokens:
-        return Answer(tuple(pieces), "stop", tuple(thoughts), stopped_by=stopped_by)
+        return Completion(tuple(pieces), "stop", tuple(thoughts), stopped_by=stopped_by)
     most = max(sampling.max_tokens, 0)
-    return Answer(tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most]))
+    return Completion(tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most]))
 
 
-def _cut_calls(thoughts: list[str], calls: tuple[Call, ...], sampling: Sampling) -> Answer:
+def _truncate_calls(thoughts: list[str], calls: tuple[Call, ...], sampling: Sampling) -> Completion:
     """At the token limit the last call's arguments break off, and are no JSON any more."""
     left = math.inf if sampling.max_tokens is None else sampling.max_tokens - len(thoughts)
     if left < 0:
-        return Answer((), "length", tuple(thoughts[: sampling.max_tokens]))
+        return Completion((), "length", tuple(thoughts[: sampling.max_tokens]))
     kept: list[Call] = []
     for call in calls:
         left -= 1
         if left < len(call.pieces):
             kept += [call._replace(pieces=call.pieces[: int(left)])] if left >= 0 else []
-            return Answer((), "length", tuple(thoughts), tuple(kept))
+            return Completion((), "length", tuple(thoughts), tuple(kept))
         kept.append(call)
         left -= len(call.pieces)
-    return Answer((), "tool_calls", tuple(thoughts), tuple(kept))
+    return Completion((), "tool_calls", tuple(thoughts), tuple(kept))

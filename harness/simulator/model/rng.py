@@ -13,35 +13,35 @@ from itertools import count
 UNIT = 2.0**-64
 
 
-def digest(*parts: object) -> bytes:
+def stable_digest(*parts: object) -> bytes:
     """Sixteen bytes that stand for `parts`; their `repr` must be stable."""
     return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def uniform(*parts: object) -> float:
+def hashed_uniform(*parts: object) -> float:
     """A number in [0, 1) that is a function of `parts`."""
-    return int.from_bytes(digest(*parts)[:8], "big") * UNIT
+    return int.from_bytes(stable_digest(*parts)[:8], "big") * UNIT
 
 
-def logistic(*parts: object) -> float:
-    """A draw from the standard logistic distribution (the inverse of its CDF at `uniform`)."""
-    u = min(max(uniform(*parts), 1e-9), 1 - 1e-9)
+def hashed_logistic(*parts: object) -> float:
+    """A draw from the standard logistic distribution (the inverse of its CDF at `hashed_uniform`)."""
+    u = min(max(hashed_uniform(*parts), 1e-9), 1 - 1e-9)
     return math.log(u / (1 - u))
 
 
-def octets(*key: object) -> Iterator[int]:
+def random_octets(*key: object) -> Iterator[int]:
     """An endless sequence of numbers from 0 to 255 that is a function of `key`: cheap, for padding."""
     for block in count():
-        yield from blake2b(block.to_bytes(8, "big"), digest_size=64, key=digest(*key)).digest()
+        yield from blake2b(block.to_bytes(8, "big"), digest_size=64, key=stable_digest(*key)).digest()
 
 
-class Stream:
+class RandomStream:
     """An endless sequence of uniform draws that is a function of its key."""
 
     __slots__ = ("_drawn", "_key")
 
     def __init__(self, *key: object) -> None:
-        self._key = digest(*key)
+        self._key = stable_digest(*key)
         self._drawn = 0
 
     def uniform(self) -> float:

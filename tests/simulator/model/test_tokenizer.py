@@ -8,23 +8,23 @@ from hypothesis import strategies as st
 
 from harness.pricing.tiles import tile_grid
 from harness.simulator.model.requests import Turn
-from harness.simulator.model.tokens import _tiling, count_image, count_prompt, split
+from harness.simulator.model.tokenizer import _tile_grid, count_image, count_prompt, tokenize
 from tests.pictures import picture
 
 
 @given(st.text())
 def test_the_pieces_of_any_text_join_to_it(text: str) -> None:
-    assert "".join(split(text)) == text
+    assert "".join(tokenize(text)) == text
 
 
 def test_words_take_the_blank_before_them_and_long_ones_are_split() -> None:
-    assert split("The answer is 1234, internationally.") == [
+    assert tokenize("The answer is 1234, internationally.") == [
         "The", " answer", " is", " ", "123", "4", ",", " intern", "ationa", "lly", ".",
     ]  # fmt: skip
 
 
 def test_a_chat_costs_one_and_four_tokens_and_five_a_message() -> None:
-    assert count_prompt([Turn("system", "Be brief."), Turn("user", "Hi")]) == 1 + 5 * 2 + 4 + len(split("Be brief.")) + 1
+    assert count_prompt([Turn("system", "Be brief."), Turn("user", "Hi")]) == 1 + 5 * 2 + 4 + len(tokenize("Be brief.")) + 1
 
 
 def test_an_image_that_cannot_be_read_is_one_tile() -> None:
@@ -41,4 +41,4 @@ def test_a_larger_image_is_cut_up_and_shown_whole_besides(size: tuple[int, int],
 @given(st.integers(1, 6000), st.integers(1, 6000))
 def test_the_two_readings_of_the_tile_rule_agree(width: int, height: int) -> None:
     rows, columns = tile_grid(width, height)
-    assert math.prod(_tiling((width, height))) == rows * columns
+    assert math.prod(_tile_grid((width, height))) == rows * columns

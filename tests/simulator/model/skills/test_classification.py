@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from harness.simulator.model.skills import labels
-from harness.simulator.model.skills.labelling import judge, subject
+from harness.simulator.model.skills.classification import label_candidates, text_to_classify
 
 QUEUES = ["billing", "shipping", "returns"]
 OFFERED = [(name, "") for name in QUEUES]
@@ -21,11 +21,11 @@ OFFERED = [(name, "") for name in QUEUES]
     ],
 )
 def test_labels_are_found_however_they_are_listed(text: str) -> None:
-    assert [name for name, _ in labels.find(text)] == QUEUES
+    assert [name for name, _ in labels.find_labels(text)] == QUEUES
 
 
 def test_descriptions_are_kept_over_lines() -> None:
-    found = dict(labels.find("Choose a label.\n- a: money\n- b: parcels on\n  their way\n"))
+    found = dict(labels.find_labels("Choose a label.\n- a: money\n- b: parcels on\n  their way\n"))
     assert found == {"a": "money", "b": "parcels on their way"}
 
 
@@ -38,24 +38,24 @@ def test_descriptions_are_kept_over_lines() -> None:
     ],
 )
 def test_a_list_that_offers_no_choice_is_none(text: str) -> None:
-    assert labels.find(text) == ()
+    assert labels.find_labels(text) == ()
 
 
 def test_yes_or_no_is_a_choice() -> None:
-    assert [name for name, _ in labels.find("Is it raining? Answer yes or no.")] == ["yes", "no"]
+    assert [name for name, _ in labels.find_labels("Is it raining? Answer yes or no.")] == ["yes", "no"]
 
 
 def test_the_labels_words_decide() -> None:
     text = "My parcel has not arrived; the tracking says the courier delivered it to another address."
-    assert max(judge(text, OFFERED, "m", 0), key=lambda candidate: candidate.logit).text == "shipping"
+    assert max(label_candidates(text, OFFERED, "m", 0), key=lambda candidate: candidate.logit).text == "shipping"
 
 
 def test_a_description_teaches_a_label_the_model_does_not_know() -> None:
     offered = [("alpha", "weather, rain, clouds, wind and storms"), ("beta", "music, concerts, guitars and singing")]
-    told = judge("Clouds and wind bring a storm and rain.", offered, "m", 2.0)
+    told = label_candidates("Clouds and wind bring a storm and rain.", offered, "m", 2.0)
     assert max(told, key=lambda candidate: candidate.logit).text == "alpha"
 
 
 def test_the_paragraph_that_lists_the_labels_is_not_the_ticket() -> None:
     question = "One of: billing, shipping, returns.\n\nI was charged twice."
-    assert subject(question, OFFERED) == "I was charged twice."
+    assert text_to_classify(question, OFFERED) == "I was charged twice."

@@ -10,57 +10,59 @@ from typing import Any
 
 import orjson
 
-from harness.simulator.apis.cloudflare.schema import bad_input, check_type, type_name
-from harness.simulator.model.image_files import of_data_uri
+from harness.simulator.apis.cloudflare.schema import bad_input, check_type, json_type_name
+from harness.simulator.model.image_files import decode_data_uri
 from harness.simulator.model.requests import Call, Function, Turn
-from harness.simulator.model.tokens import split
+from harness.simulator.model.tokenizer import tokenize
 
 ID_CHARACTERS = 9
 HEADER = re.compile(r"<\|header_start\|>(\w+)<\|header_end\|>\n\n(.*?)(?=<\|eot\|>|<\|header_start\|>|\Z)", re.DOTALL)
 
 
-def turns(body: dict[str, Any]) -> tuple[Turn, ...]:
-    """The turns of a body; raises `Refusal`. A raw prompt is read by the chat template's tokens, where it has them."""
+def parse_turns(body: dict[str, Any]) -> tuple[Turn, ...]:
+    """The turns of a body; raises `ApiError`. A raw prompt is read by the chat template's tokens, where it has them."""
     if "prompt" in body:
-        return (body.get("raw") is True and _templated(body["prompt"])) or (Turn("user", body["prompt"]),)
-    return tuple(_turn(message, f"/messages/{index}") for index, message in enumerate(body["messages"]))
+        return (body.get("raw") is True and _parse_chat_template(body["prompt"])) or (Turn("user", body["prompt"]),)
+    return tuple(_parse_message(message, f"/messages/{index}") for index, message in enumerate(body["messages"]))
 
 
-def _turn(message: Any, place: str) -> Turn:
+def _parse_message(message: Any, place: str) -> Turn:
     check_type(message, place, "object")
     role = message.get("role", "user")
     check_type(role, f"{place}/role", "string")
     _check_call_id(message.get("tool_call_id"), place)
-    turn = _of_content(role, message.get("content", ""), place)
-    return turn._replace(calls=_calls(message.get("tool_calls"), f"{place}/tool_calls"), call_id=message.get("tool_call_id"))
+    turn = _parse_content(role, message.get("content", ""), place)
+    return turn._replace(
+        calls=_parse_tool_calls(message.get("tool_calls"), f"{place}/tool_calls"), call_id=message.get("tool_call_id")
+    )
 
 
-def _of_content(role: str, content: Any, place: str) -> Turn:
+def _parse_content(role: str, content: Any, place: str) -> Turn:
     if isinstance(content, str):
         return Turn(role, content)
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
-        raise bad_input(f"Type mismatch of '{place}/content', '{type_name(content)}' not in 'string'")
-    return _turn_of_parts(role, content, f"{place}/content")
+        raise bad_input(f"Type mismatch of '{place}/content', '{json_type_name(content)}' not in 'string'")
+    return _parse_parts(role, content, f"{place}/content")
 
 
-def _turn_of_parts(role: str, parts: list[Any], place: str) -> Turn:
+def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
     texts: list[str] = []
     images: list[bytes] = []
     for index, part in enumerate(parts):
         check_type(part, f"{place}/{index}", "object")
         if isinstance(part.get("image_url"), dict):
-            images.append(_image(part["image_url"].get("url", "data:"), f"{place}/{index}/image_url/url"))
+            images.append(_parse_image(part["image_url"].get("url", "data:"), f"{place}/{index}/image_url/url"))
         texts += [part["text"]] if isinstance(part.get("text"), str) else []
     return Turn(role, "\n".join(texts), tuple(images))
 
 
-def _image(url: Any, place: str) -> bytes:
+def _parse_image(url: Any, place: str) -> bytes:
     check_type(url, place, "string")
     if not url.startswith("data"):
         raise bad_input(f"'{place}' does not match pattern '^data:*'")
-    return of_data_uri(url)
+    return decode_data_uri(url)
 
 
 def _check_call_id(call_id: Any, place: str) -> None:
@@ -73,13 +75,13 @@ def _check_call_id(call_id: Any, place: str) -> None:
         raise bad_input(f"'{place}/tool_call_id' does not match pattern '[a-zA-Z0-9]{{9}}'")
 
 
-def functions(body: dict[str, Any]) -> tuple[Function, ...]:
+def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
     """The functions of a body that was checked, whichever of the two shapes its tools have."""
     described = [tool.get("function", tool) for tool in body.get("tools", [])]
     return tuple(Function(each["name"], each["description"], each["parameters"]) for each in described)
 
 
-def choice(body: dict[str, Any]) -> str:
+def parse_tool_choice(body: dict[str, Any]) -> str:
     """`auto`, `none`, `required` or a function's name: in no schema, but heeded."""
     asked = body.get("tool_choice", "auto")
     if isinstance(asked, dict):
@@ -88,23 +90,23 @@ def choice(body: dict[str, Any]) -> str:
     return asked if asked in ("none", "required") else "auto"
 
 
-def _templated(prompt: str) -> tuple[Turn, ...]:
+def _parse_chat_template(prompt: str) -> tuple[Turn, ...]:
     """The turns of a prompt in Llama 4's template, without the header that opens the answer."""
     found = [Turn("tool" if role == "ipython" else role, text) for role, text in HEADER.findall(prompt)]
     return tuple(found[:-1] if found and found[-1] == Turn("assistant", "") else found)
 
 
-def _calls(calls: Any, place: str) -> tuple[Call, ...]:
+def _parse_tool_calls(calls: Any, place: str) -> tuple[Call, ...]:
     if calls is None:
         return ()
     check_type(calls, place, "array")
-    return tuple(_call(call, f"{place}/{index}") for index, call in enumerate(calls))
+    return tuple(_parse_tool_call(call, f"{place}/{index}") for index, call in enumerate(calls))
 
 
-def _call(call: Any, place: str) -> Call:
+def _parse_tool_call(call: Any, place: str) -> Call:
     check_type(call, place, "object")
     function = call.get("function", call)
     check_type(function, f"{place}/function", "object")
     arguments = function.get("arguments", "{}")
     text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-    return Call(str(function.get("name", "")), tuple(split(text)), str(call.get("id", "")))
+    return Call(str(function.get("name", "")), tuple(tokenize(text)), str(call.get("id", "")))

@@ -11,51 +11,51 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.apis.openai.answers import call_id, headers, logprob, padding
-from harness.simulator.apis.openai_responses.items import sealed
+from harness.simulator.apis.openai.responses import logprob_fields, padding_text, response_headers, tool_call_id
+from harness.simulator.apis.openai_responses.items import seal_reasoning
 from harness.simulator.apis.openai_responses.requests import Request
-from harness.simulator.model.chance import digest, octets
-from harness.simulator.model.requests import Answer, Body, Call, Frame, Reply
+from harness.simulator.model.requests import ApiResponse, Call, Completion, Reply, StreamFrame
+from harness.simulator.model.rng import random_octets, stable_digest
 
 Fields = dict[str, Any]
-Told = tuple[int, str, Fields]
+ResponseEvent = tuple[int, str, Fields]
 """An event: the decoding step it leaves after, its type, what it says."""
 
 
-def whole(request: Request, reply: Reply) -> Body:
+def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    return Body(200, headers(reply), orjson.dumps(_response(request, reply, finished=True)))
+    return ApiResponse(200, response_headers(reply), orjson.dumps(_response_fields(request, reply, finished=True)))
 
 
-def streamed(request: Request, reply: Reply) -> Body:
+def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as typed events."""
-    pads = map(padding, octets("obfuscation", reply.request_id))
+    pads = map(padding_text, random_octets("obfuscation", reply.request_id))
     frames = [
-        _frame(number, told, next(pads) if request.obfuscate else None)
-        for number, told in enumerate(_events(request, reply, reply.answers[0]))
+        _render_event(number, told, next(pads) if request.obfuscate else None)
+        for number, told in enumerate(_stream_events(request, reply, reply.answers[0]))
     ]
-    return Body(200, headers(reply), frames=tuple(frames))
+    return ApiResponse(200, response_headers(reply), frames=tuple(frames))
 
 
-def _frame(number: int, told: Told, pad: str | None) -> Frame:
+def _render_event(number: int, told: ResponseEvent, pad: str | None) -> StreamFrame:
     step, kind, fields = told
     data = {"type": kind, "sequence_number": number, **fields}
     if pad is not None and kind.endswith(".delta"):
         data["obfuscation"] = pad
-    return Frame(step, b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n")
+    return StreamFrame(step, b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n")
 
 
 # ── The response ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _response(request: Request, reply: Reply, *, finished: bool) -> Fields:
+def _response_fields(request: Request, reply: Reply, *, finished: bool) -> Fields:
     body, answer = request.body, reply.answers[0]
     cut = finished and answer.finish == "length"
     return {
         "id": f"resp_{reply.request_id.replace('-', '')}",
         "object": "response",
         "created_at": reply.created,
-        "status": _status(answer) if finished else "in_progress",
+        "status": _item_status(answer) if finished else "in_progress",
         "background": False,
         "completed_at": reply.created if finished and not cut else None,
         "error": None,
@@ -64,7 +64,7 @@ def _response(request: Request, reply: Reply, *, finished: bool) -> Fields:
         "max_output_tokens": body.get("max_output_tokens"),
         "max_tool_calls": body.get("max_tool_calls"),
         "model": request.prompt.model,
-        "output": [part.done for part in _parts(request, reply, answer)] if finished else [],
+        "output": [part.done for part in _output_items(request, reply, answer)] if finished else [],
         "parallel_tool_calls": request.prompt.parallel,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None} | (body.get("reasoning") or {}),
@@ -77,13 +77,13 @@ def _response(request: Request, reply: Reply, *, finished: bool) -> Fields:
         "top_logprobs": body.get("top_logprobs") or 0,
         "top_p": 1.0 if body.get("top_p") is None else body["top_p"],
         "truncation": body.get("truncation") or "disabled",
-        "usage": _usage(reply) if finished else None,
+        "usage": _usage_fields(reply) if finished else None,
         "user": body.get("user"),
         "metadata": body.get("metadata") or {},
     }
 
 
-def _usage(reply: Reply) -> Fields:
+def _usage_fields(reply: Reply) -> Fields:
     return {
         "input_tokens": reply.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
@@ -93,38 +93,38 @@ def _usage(reply: Reply) -> Fields:
     }
 
 
-def _status(answer: Answer) -> str:
+def _item_status(answer: Completion) -> str:
     return "incomplete" if answer.finish == "length" else "completed"
 
 
 # ── Its items ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Part(NamedTuple):
+class OutputItem(NamedTuple):
     """An item of the answer: as it opens, as it ends, and the events between, given the step before its first token."""
 
     opened: Fields
     done: Fields
-    between: Callable[[int, Fields], Iterator[Told]]
+    between: Callable[[int, Fields], Iterator[ResponseEvent]]
     tokens: int
 
 
-def _parts(request: Request, reply: Reply, answer: Answer) -> Iterator[Part]:
+def _output_items(request: Request, reply: Reply, answer: Completion) -> Iterator[OutputItem]:
     if answer.thoughts:
-        yield _thinking(request, reply, answer)
+        yield _reasoning_item(request, reply, answer)
     if answer.pieces or not (answer.thoughts or answer.calls):
-        yield _message(request, reply, answer)
+        yield _message_item(request, reply, answer)
     for place, call in enumerate(answer.calls):
         last = place == len(answer.calls) - 1
-        yield _calling(reply, call, place, _status(answer) if last else "completed")
+        yield _call_item(reply, call, place, _item_status(answer) if last else "completed")
 
 
-def _thinking(request: Request, reply: Reply, answer: Answer) -> Part:
-    opened: Fields = {"id": _id("rs", reply, 0), "type": "reasoning", "summary": []}
+def _reasoning_item(request: Request, reply: Reply, answer: Completion) -> OutputItem:
+    opened: Fields = {"id": _item_id("rs", reply, 0), "type": "reasoning", "summary": []}
     text = {"type": "summary_text", "text": answer.thought}
     summary = [text] if request.summarise else []
 
-    def between(step: int, place: Fields) -> Iterator[Told]:
+    def between(step: int, place: Fields) -> Iterator[ResponseEvent]:
         if not request.summarise:
             return
         at = {**place, "summary_index": 0}
@@ -136,22 +136,22 @@ def _thinking(request: Request, reply: Reply, answer: Answer) -> Part:
         yield step, f"{kind}_text.done", {**at, "text": answer.thought}
         yield step, f"{kind}_part.done", {**at, "part": text}
 
-    done = {**opened, "summary": summary, "encrypted_content": sealed(answer.thought)}
-    return Part(opened, done, between, len(answer.thoughts))
+    done = {**opened, "summary": summary, "encrypted_content": seal_reasoning(answer.thought)}
+    return OutputItem(opened, done, between, len(answer.thoughts))
 
 
-def _message(request: Request, reply: Reply, answer: Answer) -> Part:
+def _message_item(request: Request, reply: Reply, answer: Completion) -> OutputItem:
     opened: Fields = {
-        "id": _id("msg", reply, 0),
+        "id": _item_id("msg", reply, 0),
         "type": "message",
         "status": "in_progress",
         "role": "assistant",
         "content": [],
     }
-    likely = _likely(request, answer)
+    likely = _message_logprobs(request, answer)
     text: Fields = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": likely}
 
-    def between(step: int, place: Fields) -> Iterator[Told]:
+    def between(step: int, place: Fields) -> Iterator[ResponseEvent]:
         at = {**place, "content_index": 0}
         yield step + 1, "response.content_part.added", {**at, "part": {**text, "text": "", "logprobs": []}}
         for index, piece in enumerate(answer.pieces):
@@ -161,50 +161,50 @@ def _message(request: Request, reply: Reply, answer: Answer) -> Part:
         yield step, "response.output_text.done", {**at, "text": answer.text, "logprobs": likely}
         yield step, "response.content_part.done", {**at, "part": text}
 
-    return Part(opened, {**opened, "status": _status(answer), "content": [text]}, between, len(answer.pieces))
+    return OutputItem(opened, {**opened, "status": _item_status(answer), "content": [text]}, between, len(answer.pieces))
 
 
-def _calling(reply: Reply, call: Call, place: int, status: str) -> Part:
+def _call_item(reply: Reply, call: Call, place: int, status: str) -> OutputItem:
     opened: Fields = {
-        "id": _id("fc", reply, place),
+        "id": _item_id("fc", reply, place),
         "type": "function_call",
         "status": "in_progress",
         "arguments": "",
-        "call_id": call_id(reply, 0, place),
+        "call_id": tool_call_id(reply, 0, place),
         "name": call.name,
     }
 
-    def between(step: int, at: Fields) -> Iterator[Told]:
+    def between(step: int, at: Fields) -> Iterator[ResponseEvent]:
         kind = "response.function_call_arguments"
         for number, piece in enumerate(call.pieces, step + 2):
             yield number, f"{kind}.delta", {**at, "delta": piece}
         yield step + 1 + len(call.pieces), f"{kind}.done", {**at, "arguments": call.arguments}
 
-    return Part(opened, {**opened, "status": status, "arguments": call.arguments}, between, 1 + len(call.pieces))
+    return OutputItem(opened, {**opened, "status": status, "arguments": call.arguments}, between, 1 + len(call.pieces))
 
 
-def _likely(request: Request, answer: Answer) -> list[Fields]:
+def _message_logprobs(request: Request, answer: Completion) -> list[Fields]:
     if request.prompt.logprobs is None:
         return []
-    return [logprob(piece, *chances) for piece, chances in zip(answer.pieces, answer.logprobs, strict=True)]
+    return [logprob_fields(piece, *chances) for piece, chances in zip(answer.pieces, answer.logprobs, strict=True)]
 
 
-def _id(kind: str, reply: Reply, place: int) -> str:
-    return f"{kind}_{digest(reply.request_id, kind, place).hex()}"
+def _item_id(kind: str, reply: Reply, place: int) -> str:
+    return f"{kind}_{stable_digest(reply.request_id, kind, place).hex()}"
 
 
 # ── Its stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _events(request: Request, reply: Reply, answer: Answer) -> Iterator[Told]:
-    begun = _response(request, reply, finished=False)
+def _stream_events(request: Request, reply: Reply, answer: Completion) -> Iterator[ResponseEvent]:
+    begun = _response_fields(request, reply, finished=False)
     yield 0, "response.created", {"response": begun}
     yield 0, "response.in_progress", {"response": begun}
     step = 0
-    for index, part in enumerate(_parts(request, reply, answer)):
+    for index, part in enumerate(_output_items(request, reply, answer)):
         first = min(step + 1, reply.steps)
         yield first, "response.output_item.added", {"output_index": index, "item": part.opened}
         yield from part.between(step, {"item_id": part.opened["id"], "output_index": index})
         step += part.tokens
         yield step, "response.output_item.done", {"output_index": index, "item": part.done}
-    yield reply.steps, f"response.{_status(answer)}", {"response": _response(request, reply, finished=True)}
+    yield reply.steps, f"response.{_item_status(answer)}", {"response": _response_fields(request, reply, finished=True)}

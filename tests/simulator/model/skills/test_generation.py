@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.simulator.model.chance import Stream
 from harness.simulator.model.requests import Prompt, Sampling, Turn
-from harness.simulator.model.skills import answer_text
-from harness.simulator.model.skills.difficulty import strength
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.skills import generate_text
+from harness.simulator.model.skills.difficulty import model_strength
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 SUMS = [(left, right) for left in range(11, 99, 4) for right in range(12, 99, 5)]
 
 
 def said(text: str, temperature: float = 0, model: str = SCOUT, key: object = 0) -> str:
-    return answer_text(Prompt(model, (Turn("user", text),), Sampling(temperature)), Stream(key))
+    return generate_text(Prompt(model, (Turn("user", text),), Sampling(temperature)), RandomStream(key))
 
 
 def accuracy(template: str, temperature: float = 0, model: str = SCOUT) -> float:
@@ -45,7 +45,13 @@ def test_guidance_helps() -> None:
 
 
 def test_larger_models_know_more() -> None:
-    assert strength("llama-3.2-1b") < strength("llama-3.1-8b") < strength(SCOUT) == 0 < strength("llama-3.3-70b")
+    assert (
+        model_strength("llama-3.2-1b")
+        < model_strength("llama-3.1-8b")
+        < model_strength(SCOUT)
+        == 0
+        < model_strength("llama-3.3-70b")
+    )
     assert accuracy("What is {sum}?", 0.5, "@cf/x/y-1b") < accuracy("What is {sum}?", 0.5, "@cf/x/y-70b")
 
 
@@ -71,7 +77,7 @@ def test_prose_follows_the_corpus_at_any_temperature() -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_prompt_has_an_answer(system: str, user: str, temperature: float) -> None:
     prompt = Prompt("m", (Turn("system", system), Turn("user", user)), Sampling(temperature))
-    assert answer_text(prompt, Stream(0))
+    assert generate_text(prompt, RandomStream(0))
 
 
 @given(

@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from harness.simulator.model.chance import logistic
 from harness.simulator.model.requests import Prompt
+from harness.simulator.model.rng import hashed_logistic
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills import labels
-from harness.simulator.model.skills.difficulty import OWN_NOISE, SHARED_NOISE, Drawing, strength
-from harness.simulator.model.skills.lexicon import knowledge, stems
-from harness.simulator.model.skills.prompt_features import Guidance, guidance
+from harness.simulator.model.skills.difficulty import OWN_NOISE, SHARED_NOISE, TextGenerator, model_strength
+from harness.simulator.model.skills.lexicon import label_stems, stems
+from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
 
 Label = tuple[str, str]
 
@@ -29,61 +29,61 @@ SHARPNESS_PER_BONUS = 0.8
 NOISE = 0.45
 
 
-def attempt(prompt: Prompt) -> Drawing | None:
+def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Answer with a label; None where the prompt offers none."""
-    offered = labels.find(prompt.instructions) or labels.find(prompt.question)
-    return _answer(prompt, offered) if len(offered) > 1 else None
+    offered = labels.find_labels(prompt.instructions) or labels.find_labels(prompt.question)
+    return _answer_label(prompt, offered) if len(offered) > 1 else None
 
 
-def _answer(prompt: Prompt, offered: Sequence[Label]) -> Drawing:
-    asked = guidance(prompt)
-    text = subject(prompt.question, offered)
-    label = yield judge(text, offered, prompt.model, asked.bonus)
-    return (yield phrasings(label, asked))
+def _answer_label(prompt: Prompt, offered: Sequence[Label]) -> TextGenerator:
+    asked = find_features(prompt)
+    text = text_to_classify(prompt.question, offered)
+    label = yield label_candidates(text, offered, prompt.model, asked.bonus)
+    return (yield phrase_label(label, asked))
 
 
-def subject(question: str, offered: Sequence[Label]) -> str:
+def text_to_classify(question: str, offered: Sequence[Label]) -> str:
     """What is to be sorted: the question without the paragraphs that list the labels."""
     paragraphs = question.split("\n\n")
     kept = [part for part in paragraphs if sum(name.lower() in part.lower() for name, _ in offered) < len(offered)]
     return "\n\n".join(kept) or question
 
 
-def judge(text: str, offered: Sequence[Label], model: str, bonus: float) -> list[Candidate]:
+def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: float) -> list[Candidate]:
     """A candidate a label. Noise hashed from (text, label) makes some texts hard; a helpful prompt makes it smaller."""
-    sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * strength(model), 0.2)
-    noise = NOISE * math.exp(-bonus - 0.5 * strength(model))
+    sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * model_strength(model), 0.2)
+    noise = NOISE * math.exp(-bonus - 0.5 * model_strength(model))
     words = stems(text)
     return [
-        Candidate(name, sharpness * (_affinity(words, weights) + noise * _noise(text, name, model)))
-        for name, weights in _weights(tuple(offered)).items()
+        Candidate(name, sharpness * (_matching_weight(words, weights) + noise * _label_noise(text, name, model)))
+        for name, weights in _label_weights(tuple(offered)).items()
     ]
 
 
-def _affinity(words: set[str], weights: dict[str, float]) -> float:
+def _matching_weight(words: set[str], weights: dict[str, float]) -> float:
     """The square root of the matching weight: the fifth word that speaks for a label adds less than the first."""
     return math.sqrt(sum(weights[word] for word in weights.keys() & words))
 
 
 @lru_cache(maxsize=64)
-def _weights(offered: tuple[Label, ...]) -> dict[str, dict[str, float]]:
+def _label_weights(offered: tuple[Label, ...]) -> dict[str, dict[str, float]]:
     """For each label, how much each stem speaks for it; divided by the number of labels it speaks for."""
-    vocabulary = {name: knowledge(name) | stems(description) for name, description in offered}
+    vocabulary = {name: label_stems(name) | stems(description) for name, description in offered}
     sharing = Counter(word for words in vocabulary.values() for word in words)
-    return {name: {word: _weight(word, name) / sharing[word] for word in words} for name, words in vocabulary.items()}
+    return {name: {word: _word_weight(word, name) / sharing[word] for word in words} for name, words in vocabulary.items()}
 
 
-def _weight(word: str, name: str) -> float:
+def _word_weight(word: str, name: str) -> float:
     if word in stems(name):
         return NAME_WEIGHT
-    return KNOWN_WEIGHT if word in knowledge(name) else DESCRIBED_WEIGHT
+    return KNOWN_WEIGHT if word in label_stems(name) else DESCRIBED_WEIGHT
 
 
-def _noise(text: str, label: str, model: str) -> float:
-    return SHARED_NOISE * logistic("label", text, label) + OWN_NOISE * logistic("model", model, text, label)
+def _label_noise(text: str, label: str, model: str) -> float:
+    return SHARED_NOISE * hashed_logistic("label", text, label) + OWN_NOISE * hashed_logistic("model", model, text, label)
 
 
-def phrasings(label: str, asked: Guidance) -> list[Candidate]:
+def phrase_label(label: str, asked: PromptFeatures) -> list[Candidate]:
     """The bare label when asked for it (now and then in other words), else a sentence that names it."""
     sentence = f"This belongs to {label}."
     if asked.marker:

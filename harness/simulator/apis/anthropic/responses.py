@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from harness.simulator.model.chance import digest
-from harness.simulator.model.requests import Answer, Body, Call, Frame, Refusal, Reply
-from harness.simulator.model.timeline import Event, events
+from harness.simulator.model.requests import ApiError, ApiResponse, Call, Completion, Reply, StreamFrame
+from harness.simulator.model.rng import stable_digest
+from harness.simulator.model.timeline import TokenEvent, token_events
 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 LIMITS = {"requests": 4_000, "tokens": 480_000, "input-tokens": 400_000, "output-tokens": 80_000}
@@ -36,28 +36,32 @@ FAILURES: dict[int, tuple[str, str]] = {
 }
 
 
-def whole(model: str, reply: Reply) -> Body:
+def render_response(model: str, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
     (answer,) = reply.answers
-    message = _message(model, reply) | {"content": _content(reply, answer), **_end(answer), "usage": usage(reply)}
-    return Body(200, headers(reply), orjson.dumps(message))
+    message = _message_fields(model, reply) | {
+        "content": _content_blocks(reply, answer),
+        **_stop_fields(answer),
+        "usage": usage_fields(reply),
+    }
+    return ApiResponse(200, response_headers(reply), orjson.dumps(message))
 
 
-def streamed(model: str, reply: Reply) -> Body:
+def render_stream(model: str, reply: Reply) -> ApiResponse:
     """The answer as events: its blocks one after the other, each opened, told a token at a time, and closed."""
     (answer,) = reply.answers
-    opening = _message(model, reply) | {"content": [], "stop_reason": None, "stop_sequence": None}
-    opening["usage"] = usage(reply) | {"output_tokens": min(1, reply.completion_tokens), "output_tokens_details": None}
-    frames = [_frame(0, "message_start", message=opening)]
-    blocks = _blocks(reply, answer)
-    ping = _frame(0, "ping")
+    opening = _message_fields(model, reply) | {"content": [], "stop_reason": None, "stop_sequence": None}
+    opening["usage"] = usage_fields(reply) | {"output_tokens": min(1, reply.completion_tokens), "output_tokens_details": None}
+    frames = [_stream_event(0, "message_start", message=opening)]
+    blocks = _block_events(reply, answer)
+    ping = _stream_event(0, "ping")
     frames += [*blocks[:1], ping, *blocks[1:]]
-    frames.append(_frame(reply.steps, "message_delta", delta=_end(answer), usage=usage(reply)))
-    frames.append(_frame(reply.steps, "message_stop"))
-    return Body(200, headers(reply), frames=tuple(frames))
+    frames.append(_stream_event(reply.steps, "message_delta", delta=_stop_fields(answer), usage=usage_fields(reply)))
+    frames.append(_stream_event(reply.steps, "message_stop"))
+    return ApiResponse(200, response_headers(reply), frames=tuple(frames))
 
 
-def usage(reply: Reply) -> dict[str, Any]:
+def usage_fields(reply: Reply) -> dict[str, Any]:
     """Tokens in Anthropic's words."""
     return {
         "input_tokens": reply.prompt_tokens,
@@ -70,7 +74,7 @@ def usage(reply: Reply) -> dict[str, Any]:
     }
 
 
-def headers(reply: Reply) -> tuple[tuple[str, str], ...]:
+def response_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
     """What comes with every answer; what remains of the tokens is rounded to thousands."""
     reset = datetime.fromtimestamp(reply.created + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     spent = {
@@ -84,69 +88,71 @@ def headers(reply: Reply) -> tuple[tuple[str, str], ...]:
         left = limit - spent[what] if what == "requests" else round(limit - spent[what], -3)
         name = f"anthropic-ratelimit-{what}"
         limits += [(f"{name}-limit", str(limit)), (f"{name}-remaining", str(left)), (f"{name}-reset", reset)]
-    return (("request-id", request_name(reply.request_id)), ("anthropic-organization-id", ORGANIZATION), *limits)
+    return (("request-id", format_request_id(reply.request_id)), ("anthropic-organization-id", ORGANIZATION), *limits)
 
 
-def request_name(request_id: str) -> str:
+def format_request_id(request_id: str) -> str:
     """The id of a request as Anthropic writes it."""
     return f"req_{request_id.replace('-', '')}"
 
 
-def refused(refusal: Refusal, request_id: str) -> Body:
+def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     """Anthropic's error object; within a stream it is the event `error`."""
-    name = request_name(request_id)
-    kind = refusal.code if isinstance(refusal.code, str) else failure(refusal.status, None, None).code
-    body = {"type": "error", "error": {"type": kind, "message": refusal.message}, "request_id": name}
-    return Body(refusal.status, (("request-id", name),), orjson.dumps(body), opening=b"event: error\ndata: ")
+    name = format_request_id(request_id)
+    kind = api_error.code if isinstance(api_error.code, str) else error_for_status(api_error.status, None, None).code
+    body = {"type": "error", "error": {"type": kind, "message": api_error.message}, "request_id": name}
+    return ApiResponse(api_error.status, (("request-id", name),), orjson.dumps(body), opening=b"event: error\ndata: ")
 
 
-def failure(status: int, code: str | None, message: str | None) -> Refusal:
+def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error an injected status stands for."""
     kind, text = FAILURES.get(
         status, ("api_error" if status >= 500 else "invalid_request_error", "The request failed (injected).")
     )
-    return Refusal(status, code or kind, message or text)
+    return ApiError(status, code or kind, message or text)
 
 
-def _signature(answer: Answer) -> str:
+def _thinking_signature(answer: Completion) -> str:
     """Of an answer's thinking; the token limit may have cut it before it was signed."""
     is_cut = answer.finish == "length" and not answer.pieces and not answer.calls
-    return "" if is_cut else signature(answer.thought)
+    return "" if is_cut else sign_thinking(answer.thought)
 
 
-def signature(thought: str) -> str:
+def sign_thinking(thought: str) -> str:
     """What shows that a thought comes back as it was told."""
-    return b64encode(digest("thinking", thought)).decode()
+    return b64encode(stable_digest("thinking", thought)).decode()
 
 
 # ── A message ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _message(model: str, reply: Reply) -> dict[str, Any]:
-    name = f"msg_{digest('message', reply.request_id).hex()[:24]}"
+def _message_fields(model: str, reply: Reply) -> dict[str, Any]:
+    name = f"msg_{stable_digest('message', reply.request_id).hex()[:24]}"
     return {"id": name, "type": "message", "role": "assistant", "model": model}
 
 
-def _end(answer: Answer) -> dict[str, Any]:
+def _stop_fields(answer: Completion) -> dict[str, Any]:
     reason = "stop_sequence" if answer.stopped_by is not None else STOP_REASONS[answer.finish]
     return {"stop_reason": reason, "stop_sequence": answer.stopped_by}
 
 
-def _content(reply: Reply, answer: Answer) -> list[dict[str, Any]]:
+def _content_blocks(reply: Reply, answer: Completion) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if answer.thoughts:
-        blocks.append({"type": "thinking", "thinking": answer.thought, "signature": _signature(answer)})
+        blocks.append({"type": "thinking", "thinking": answer.thought, "signature": _thinking_signature(answer)})
     if answer.pieces:
         blocks.append({"type": "text", "text": answer.text})
-    return blocks + [_call(reply, place, call) | {"input": _input(call)} for place, call in enumerate(answer.calls)]
+    return blocks + [
+        _tool_use_block(reply, place, call) | {"input": _tool_input(call)} for place, call in enumerate(answer.calls)
+    ]
 
 
-def _call(reply: Reply, place: int, call: Call) -> dict[str, Any]:
-    name = f"toolu_{digest('call', reply.request_id, place).hex()[:24]}"
+def _tool_use_block(reply: Reply, place: int, call: Call) -> dict[str, Any]:
+    name = f"toolu_{stable_digest('call', reply.request_id, place).hex()[:24]}"
     return {"type": "tool_use", "id": name, "name": call.name, "input": {}}
 
 
-def _input(call: Call) -> Any:
+def _tool_input(call: Call) -> Any:
     """The arguments; nothing is known of those that the token limit broke off."""
     try:
         return orjson.loads(call.arguments)
@@ -157,27 +163,31 @@ def _input(call: Call) -> Any:
 # ── Its events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _blocks(reply: Reply, answer: Answer) -> list[Frame]:
-    frames: list[Frame] = []
+def _block_events(reply: Reply, answer: Completion) -> list[StreamFrame]:
+    frames: list[StreamFrame] = []
     index, current = -1, ("", -1)
-    for event in events(answer):
+    for event in token_events(answer):
         block = ("call", event.place) if event.kind in ("call", "arguments") else (event.kind, 0)
         if block != current:
-            frames += _closing(answer, index, current, event.step - 1)
+            frames += _close_block(answer, index, current, event.step - 1)
             index, current = index + 1, block
-            opening = _call(reply, event.place, answer.calls[event.place]) if event.kind == "call" else _EMPTY[event.kind]
-            frames.append(_frame(event.step - 1, "content_block_start", index=index, content_block=opening))
-        frames.append(_frame(event.step, "content_block_delta", index=index, delta=_delta(event)))
-    return frames + _closing(answer, index, current, reply.steps)
+            opening = (
+                _tool_use_block(reply, event.place, answer.calls[event.place])
+                if event.kind == "call"
+                else _EMPTY_BLOCKS[event.kind]
+            )
+            frames.append(_stream_event(event.step - 1, "content_block_start", index=index, content_block=opening))
+        frames.append(_stream_event(event.step, "content_block_delta", index=index, delta=_block_delta(event)))
+    return frames + _close_block(answer, index, current, reply.steps)
 
 
-_EMPTY: dict[str, dict[str, Any]] = {
+_EMPTY_BLOCKS: dict[str, dict[str, Any]] = {
     "thought": {"type": "thinking", "thinking": "", "signature": ""},
     "text": {"type": "text", "text": ""},
 }
 
 
-def _delta(event: Event) -> dict[str, str]:
+def _block_delta(event: TokenEvent) -> dict[str, str]:
     match event.kind:
         case "thought":
             return {"type": "thinking_delta", "thinking": event.piece}
@@ -188,13 +198,13 @@ def _delta(event: Event) -> dict[str, str]:
     return {"type": "input_json_delta", "partial_json": ""}  # a call's first says nothing: its name is in the opening
 
 
-def _closing(answer: Answer, index: int, block: tuple[str, int], step: int) -> list[Frame]:
+def _close_block(answer: Completion, index: int, block: tuple[str, int], step: int) -> list[StreamFrame]:
     if index < 0:
         return []
-    signed = {"type": "signature_delta", "signature": _signature(answer) if block[0] == "thought" else ""}
-    last = [_frame(step, "content_block_delta", index=index, delta=signed)] if signed["signature"] else []
-    return [*last, _frame(step, "content_block_stop", index=index)]
+    signed = {"type": "signature_delta", "signature": _thinking_signature(answer) if block[0] == "thought" else ""}
+    last = [_stream_event(step, "content_block_delta", index=index, delta=signed)] if signed["signature"] else []
+    return [*last, _stream_event(step, "content_block_stop", index=index)]
 
 
-def _frame(step: int, kind: str, **fields: Any) -> Frame:
-    return Frame(step, b"event: %s\ndata: %s\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields})))
+def _stream_event(step: int, kind: str, **fields: Any) -> StreamFrame:
+    return StreamFrame(step, b"event: %s\ndata: %s\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields})))

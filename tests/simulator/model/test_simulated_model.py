@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.simulator.model.answering import Model
 from harness.simulator.model.requests import Call, Function, Prompt, Sampling, Turn
+from harness.simulator.model.simulated_model import SimulatedModel
 
 LOOK = Function("look", "Looks.", {"type": "object"})
 PLAIN = Prompt("m", (Turn("user", "hi"),), Sampling(0.7, seed=1))
 
 
 def key(prompt: Prompt) -> bytes:
-    return Model(0).key(prompt)
+    return SimulatedModel(0).random_key(prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ def test_ids_and_log_probabilities_have_no_part_in_it() -> None:
 
 
 def test_without_a_seed_it_counts_how_often_it_was_asked() -> None:
-    unseeded, model = replace(PLAIN, sampling=Sampling(0.7)), Model(0)
-    first, second = model.key(unseeded), model.key(unseeded)
+    unseeded, model = replace(PLAIN, sampling=Sampling(0.7)), SimulatedModel(0)
+    first, second = model.random_key(unseeded), model.random_key(unseeded)
     assert first != second
-    model.forget()
-    assert model.key(unseeded) == first != Model(1).key(unseeded)
+    model.reset()
+    assert model.random_key(unseeded) == first != SimulatedModel(1).random_key(unseeded)
