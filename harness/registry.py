@@ -104,4 +104,4 @@ for _name, _module in {
     register("graders", _name, f"harness.graders.{_module}:{_name}_grader")
 
 for _name in ("console", "markdown", "csv", "html", "junit", "summary"):
-    register("reporters", _name, f"harness.reporters.{_name}:report")
+    register("reporters", _name, f"harness.reporters.{_name}:render_{_name}")

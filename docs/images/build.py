@@ -24,7 +24,7 @@ import harness
 from harness.app.init import write_workspace
 from harness.cli.display import LiveDisplay, conclusion_text
 from harness.engine.progress import Progress
-from harness.reporters.console import WIDTH, console_report
+from harness.reporters.console import WIDTH, render_for_terminal
 
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
@@ -54,7 +54,7 @@ def main() -> None:
         with Photographer() as live:
             outcome = harness.run("suites/quickstart.yaml", display=live)
         write(HERE / "live.svg", terminal(live.frame))
-        result = shortened(console_report(outcome.comparison, WIDTH, color=True))
+        result = shortened(render_for_terminal(outcome.report, WIDTH, color=True))
         write(HERE / "result.svg", terminal(Text.from_ansi(result)))
         for name, style in PHOTOGRAPHS.items():
             if picture := photograph(outcome.folder / "report.html", style):

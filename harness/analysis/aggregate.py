@@ -34,7 +34,7 @@ class TrialSelection:
     index: Any
 
     @classmethod
-    def of(cls, trials: Any) -> TrialSelection:
+    def from_frame(cls, trials: Any) -> TrialSelection:
         """All rows of a trials frame."""
         numbers = {name: trials[name].to_numpy(dtype=np.float64) for name in NUMBERS}
         outcomes = {outcome: (trials["outcome"] == outcome).to_numpy() for outcome in OUTCOMES.values()}
@@ -56,14 +56,14 @@ Measure = Callable[[TrialSelection, str | None], Estimate]
 """(rows, statistic) -> Estimate; one without a value says why in `method`."""
 
 
-def matching(trials: Any, wanted: Mapping[str, SliceValue]) -> tuple[Any, str]:
+def match_slice(trials: Any, wanted: Mapping[str, SliceValue]) -> tuple[Any, str]:
     """The positions of the rows a slice names, and what is wrong with the slice (empty where nothing is).
 
     Keys are `tag`, `target`, `prompt`, `eval`, `case` or the name of a swept parameter. A slice never selects by accident.
     """
     chosen = np.arange(len(trials))
     for key, value in wanted.items():
-        values, has = _values(trials, key, value)
+        values, has = _match_key(trials, key, value)
         if values is None:
             return chosen[:0], f"nothing is called {key!r}: a slice takes tag, target, prompt, eval, case or a swept parameter"
         chosen = chosen[has[chosen]]
@@ -73,9 +73,9 @@ def matching(trials: Any, wanted: Mapping[str, SliceValue]) -> tuple[Any, str]:
     return chosen, "" if len(chosen) else "there are no trials"
 
 
-def _values(trials: Any, key: str, value: SliceValue) -> tuple[set[str] | None, Any]:
+def _match_key(trials: Any, key: str, value: SliceValue) -> tuple[set[str] | None, Any]:
     if key == "tag":
-        return _tags(trials, str(value))
+        return _match_tag(trials, str(value))
     if key in {"target", "prompt", "eval", "case"}:
         return set(trials[key].dropna().unique()), (trials[key] == str(value)).to_numpy()
     column = f"param_{valid_text(key)}"
@@ -87,7 +87,7 @@ def _values(trials: Any, key: str, value: SliceValue) -> tuple[set[str] | None, 
     return set(known), (trials[column] == _as_text(value)).fillna(False).to_numpy(dtype=bool)
 
 
-def _tags(trials: Any, tag: str) -> tuple[set[str], Any]:
+def _match_tag(trials: Any, tag: str) -> tuple[set[str], Any]:
     lists = [json.loads(text) for text in trials["tags"].cat.categories]
     has = np.array([tag in tags for tags in lists], dtype=bool)
     codes = trials["tags"].cat.codes.to_numpy()
@@ -112,15 +112,15 @@ def pass_rate(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     judged = rows.take(rows["pass"] | rows["fail"])
     if not len(judged):
         return Estimate(None, method="no trial has a verdict: all broke, are ungraded, or nothing in them can fail")
-    return stats.rate(judged["pass"], judged["cluster"])
+    return stats.estimate_rate(judged["pass"], judged["cluster"])
 
 
 def error_rate(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     """The share of recorded trials that broke."""
-    return stats.rate(rows["error"], rows["cluster"])
+    return stats.estimate_rate(rows["error"], rows["cluster"])
 
 
-def cost(rows: TrialSelection, _stat: str | None = None) -> Estimate:
+def total_cost(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     """Dollars for all answers; unknown as soon as one trial that was answered has no known cost."""
     missing = np.isnan(rows["cost"])
     answered = int((missing & ~rows["error"]).sum())
@@ -130,34 +130,34 @@ def cost(rows: TrialSelection, _stat: str | None = None) -> Estimate:
     return Estimate(fsum(rows["cost"][~missing]), n=int((~missing).sum()), method=f"sum{note}")
 
 
-def _count_of(outcome: str) -> Measure:
+def _count_outcome(outcome: str) -> Measure:
     def measure(rows: TrialSelection, _stat: str | None = None) -> Estimate:
         return Estimate(float(rows[outcome].sum()), n=len(rows), method="count")
 
     return measure
 
 
-def summary(values: Any, clusters: Any, stat: str | None, *, bounded: bool = False) -> Estimate:
+def estimate_statistic(values: Any, clusters: Any, stat: str | None, *, bounded: bool = False) -> Estimate:
     """One statistic of values: a percentile, `max`, or the mean (also where none is named)."""
     if stat in PERCENTILES:
-        return stats.percentile(values, clusters, PERCENTILES[stat])
+        return stats.estimate_percentile(values, clusters, PERCENTILES[stat])
     if stat == "max":
         return Estimate(float(np.max(values)), n=len(values), method="largest") if len(values) else stats.NOTHING
-    return stats.mean(values, clusters, bounded=bounded)
+    return stats.estimate_mean(values, clusters, bounded=bounded)
 
 
-def _values_of(column: str, nothing: str, *, bounded: bool = False) -> Measure:
+def _statistic_of_column(column: str, nothing: str, *, bounded: bool = False) -> Measure:
     def measure(rows: TrialSelection, stat: str | None = None) -> Estimate:
         values = rows[column]
         there = np.isfinite(values)
         if not there.any():
             return Estimate(None, method=nothing)
-        return summary(values[there], rows["cluster"][there], stat, bounded=bounded)
+        return estimate_statistic(values[there], rows["cluster"][there], stat, bounded=bounded)
 
     return measure
 
 
-def _tokens(*columns: str) -> Measure:
+def _sum_tokens(*columns: str) -> Measure:
     def measure(rows: TrialSelection, _stat: str | None = None) -> Estimate:
         """The sum over all trials whose counts are known."""
         counts = sum(rows[column] for column in columns)
@@ -173,18 +173,18 @@ _NO_LATENCY = "no trial has one: errored and replayed trials are left out"
 
 MEASURES: Mapping[str, Measure] = {
     "pass_rate": pass_rate,
-    "score": _values_of("score", "no trial has a score", bounded=True),
-    "errors": _count_of("error"),
+    "score": _statistic_of_column("score", "no trial has a score", bounded=True),
+    "errors": _count_outcome("error"),
     "error_rate": error_rate,
-    "ungraded": _count_of("ungraded"),
-    "cost": cost,
-    "cost_per_request": _values_of("cost", "no trial has a known cost: give the targets a price"),
-    "latency": _values_of("latency", _NO_LATENCY),
-    "ttft": _values_of("ttft", f"{_NO_LATENCY}, and only streamed ones have a first token"),
-    "tpot": _values_of("tpot", f"{_NO_LATENCY}, and two reported output tokens are needed"),
-    "output_tokens_per_s": _values_of("output_tokens_per_s", _NO_LATENCY),
-    "tokens": _tokens("input_tokens", "output_tokens"),
-    "input_tokens": _tokens("input_tokens"),
-    "output_tokens": _tokens("output_tokens"),
+    "ungraded": _count_outcome("ungraded"),
+    "cost": total_cost,
+    "cost_per_request": _statistic_of_column("cost", "no trial has a known cost: give the targets a price"),
+    "latency": _statistic_of_column("latency", _NO_LATENCY),
+    "ttft": _statistic_of_column("ttft", f"{_NO_LATENCY}, and only streamed ones have a first token"),
+    "tpot": _statistic_of_column("tpot", f"{_NO_LATENCY}, and two reported output tokens are needed"),
+    "output_tokens_per_s": _statistic_of_column("output_tokens_per_s", _NO_LATENCY),
+    "tokens": _sum_tokens("input_tokens", "output_tokens"),
+    "input_tokens": _sum_tokens("input_tokens"),
+    "output_tokens": _sum_tokens("output_tokens"),
 }
 """Every measure of a set of trials, by the name gates use."""

@@ -20,24 +20,24 @@ from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine
 CASE_LIMIT = 200
 """Cases shown at most."""
 ANSWER_LIMIT = 2_000
-"""Answers shown at most, over all cases: with `PREVIEW` it bounds the size of a report."""
-ANSWERS_A_CELL = 2
-PREVIEW = 1_200
-REASON = 300
+"""Answers shown at most, over all cases: with `PREVIEW_LIMIT` it bounds the size of a report."""
+ANSWERS_PER_CELL = 2
+PREVIEW_LIMIT = 1_200
+REASON_LIMIT = 300
 
 OUTCOMES = {"passed": "pass", "failed": "fail", "no_verdict": "no verdict", "ungraded": "ungraded", "errors": "error"}
 """Column of a count -> the outcome it counts."""
 
-_TRIAL = [
+_TRIAL_COLUMNS = [
     *("eval", "case", "tags", "expected", "repeat", "outcome", "answer", "answer_characters", "steps", "score"),
     *("error_kind", "error_message", "finish_reason", "latency", "cost"),
 ]
 
-BADNESS = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
+SEVERITY = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
 """Outcomes, those most worth reading first."""
 
 
-def cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
+def build_cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
     """One row per case and configuration, and the number of that row for each trial.
 
     Columns: `number` (the configuration's, which `configurations` gives for each trial), the names, `n`, the counts of
@@ -52,35 +52,35 @@ def cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
     frame["n"] = np.bincount(ids, minlength=count)
     for column, outcome in OUTCOMES.items():
         frame[column] = np.bincount(ids[(trials["outcome"] == outcome).to_numpy()], minlength=count)
-    frame["worst"], frame["rank"] = worst, _ranks(frame)
-    reading = frame.sort_values(["number", "case"], key=_sortable).index.to_numpy()
+    frame["worst"], frame["rank"] = worst, _rank_cases(frame)
+    reading = frame.sort_values(["number", "case"], key=_as_sortable).index.to_numpy()
     places = np.empty(count, dtype=np.int64)
     places[reading] = np.arange(count)
     return frame.iloc[reading].reset_index(drop=True), places[ids]
 
 
-def case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, ...], int]:
-    """The worst cases with their answers, and how many cases there are; `table` and `places` are from `cells`."""
-    chosen = _shown(frames.trials, table, places)
-    grades = _grades(frames.grades, chosen.index.to_numpy())
+def build_case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, ...], int]:
+    """The worst cases with their answers, and how many cases there are; `table` and `places` are from `build_cells`."""
+    chosen = _select_shown_trials(frames.trials, table, places)
+    grades = _grade_lines_by_trial(frames.grades, chosen.index.to_numpy())
     answers: dict[int, list[CaseAnswer]] = defaultdict(list)
     for trial in chosen.itertuples():
-        answers[trial.place].append(_answer(trial, grades[trial.Index]))
+        answers[trial.place].append(_build_answer(trial, grades[trial.Index]))
     heads = {trial.rank: trial for trial in chosen.drop_duplicates("rank").itertuples()}
     found: dict[int, list[Cell]] = defaultdict(list)
     for row in table[table["rank"].isin(heads)].itertuples():
-        found[row.rank].append(_cell(row, answers[row.Index]))
-    rows = [_case_row(heads[rank], found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
+        found[row.rank].append(_build_cell(row, answers[row.Index]))
+    rows = [_build_case_row(heads[rank], found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
     return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
 
 
 def _worst_first(trials: Any) -> tuple[Any, Any]:
     """Keys for `lexsort` that put the trials most worth reading first."""
-    badness = trials["outcome"].astype(object).map(BADNESS).to_numpy(dtype=np.int64)
+    badness = trials["outcome"].astype(object).map(SEVERITY).to_numpy(dtype=np.int64)
     return trials["repeat"].to_numpy(dtype=np.int64), badness
 
 
-def _ranks(frame: Any) -> Any:
+def _rank_cases(frame: Any) -> Any:
     """For each cell its case's place by share of bad trials, then by name."""
     names = frame.astype({"eval": object, "case": object})
     groups = names.groupby(["eval", "case"], sort=True).ngroup().to_numpy()
@@ -90,7 +90,7 @@ def _ranks(frame: Any) -> Any:
     return ranks[groups]
 
 
-def _shown(trials: Any, table: Any, places: Any) -> Any:
+def _select_shown_trials(trials: Any, table: Any, places: Any) -> Any:
     """The trials whose answers are shown, by case and cell, with their `place` in the table and their case's `rank`."""
     ranks = table["rank"].to_numpy()[places]
     candidates = np.flatnonzero(ranks < CASE_LIMIT)
@@ -99,68 +99,68 @@ def _shown(trials: Any, table: Any, places: Any) -> Any:
     cell = places[ordered]
     first = np.flatnonzero(np.diff(cell, prepend=-1))
     within = np.arange(len(ordered)) - np.repeat(first, np.diff(np.append(first, len(ordered))))
-    ordered = ordered[within < ANSWERS_A_CELL]
+    ordered = ordered[within < ANSWERS_PER_CELL]
     last_rank = ranks[ordered[ANSWER_LIMIT]] if len(ordered) > ANSWER_LIMIT else CASE_LIMIT
     ordered = ordered[ranks[ordered] < max(1, last_rank)][:ANSWER_LIMIT]
-    return trials[_TRIAL].iloc[ordered].assign(place=places[ordered], rank=ranks[ordered])
+    return trials[_TRIAL_COLUMNS].iloc[ordered].assign(place=places[ordered], rank=ranks[ordered])
 
 
-def _grades(grades: Any, trials: Any) -> dict[int, list[GradeLine]]:
+def _grade_lines_by_trial(grades: Any, trials: Any) -> dict[int, list[GradeLine]]:
     """The grades of some trials, by the trial's row."""
     owners = grades["trial"].to_numpy(dtype=np.int64)
     mine = np.flatnonzero(np.isin(owners, trials))
     found: dict[int, list[GradeLine]] = defaultdict(list)
     for owner, row in zip(owners[mine], grades.iloc[mine].itertuples(), strict=True):
-        found[int(owner)].append(_grade(row))
+        found[int(owner)].append(_build_grade_line(row))
     return found
 
 
-def _cell(row: Any, answers: list[CaseAnswer]) -> Cell:
+def _build_cell(row: Any, answers: list[CaseAnswer]) -> Cell:
     return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers))
 
 
-def _case_row(head: Any, found: list[Cell]) -> CaseRow:
+def _build_case_row(head: Any, found: list[Cell]) -> CaseRow:
     """A case from its worst trial and its cells."""
-    expected = None if pd.isna(head.expected) else _cut(head.expected, REASON)
+    expected = None if pd.isna(head.expected) else _truncate_text(head.expected, REASON_LIMIT)
     return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, tuple(found))
 
 
-def _answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:
+def _build_answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:
     broken = not pd.isna(trial.error_message)
     return CaseAnswer(
         repeat=int(trial.repeat),
         outcome=trial.outcome,
-        preview=trial.answer[:PREVIEW],
+        preview=trial.answer[:PREVIEW_LIMIT],
         characters=int(trial.answer_characters),
-        score=_number(trial.score),
+        score=_none_if_nan(trial.score),
         grades=tuple(grades),
-        error=_cut(f"{trial.error_kind}: {trial.error_message}", REASON) if broken else None,
+        error=_truncate_text(f"{trial.error_kind}: {trial.error_message}", REASON_LIMIT) if broken else None,
         finish_reason=None if pd.isna(trial.finish_reason) else trial.finish_reason,
-        latency=_number(trial.latency),
-        cost=_number(trial.cost),
-        steps=None if pd.isna(trial.steps) else _cut(trial.steps, PREVIEW),
+        latency=_none_if_nan(trial.latency),
+        cost=_none_if_nan(trial.cost),
+        steps=None if pd.isna(trial.steps) else _truncate_text(trial.steps, PREVIEW_LIMIT),
     )
 
 
-def _grade(row: Any) -> GradeLine:
+def _build_grade_line(row: Any) -> GradeLine:
     passed = None if pd.isna(row.passed) else bool(row.passed)
     if row.kind == "label":
-        value = _cut(row.label, REASON)
+        value = _truncate_text(row.label, REASON_LIMIT)
     else:
-        value = {"verdict": "pass" if row.value else "fail", "ungraded": "ungraded"}.get(row.kind) or formatting.number(
+        value = {"verdict": "pass" if row.value else "fail", "ungraded": "ungraded"}.get(row.kind) or formatting.format_number(
             row.value
         )
     reason = row.reason if pd.isna(row.error) else f"{row.error} {row.reason}".strip()
-    return GradeLine(row.name, passed, value, _cut(reason, REASON), float(row.weight))
+    return GradeLine(row.name, passed, value, _truncate_text(reason, REASON_LIMIT), float(row.weight))
 
 
-def _cut(text: str, limit: int) -> str:
+def _truncate_text(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… [{len(text):,} characters]"
 
 
-def _number(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def _sortable(column: Any) -> Any:
+def _as_sortable(column: Any) -> Any:
     return column.astype(object) if column.dtype == "category" else column

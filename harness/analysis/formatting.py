@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 UNKNOWN = "–"
 
-Writer = Callable[[float | None], str]
+Formatter = Callable[[float | None], str]
 
 
-def significant(value: float, digits: int = 3) -> str:
+def format_significant(value: float, digits: int = 3) -> str:
     """`value` with so many significant digits, in positional notation, thousands grouped."""
     if value == 0 or not isfinite(value):
         return "0" if value == 0 else str(value)
@@ -25,58 +25,58 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
-def percent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
     """A share of 1 as per cent, one decimal."""
     return UNKNOWN if value is None else f"{value * 100:.1f} %"
 
 
-def score(value: float | None) -> str:
+def format_score(value: float | None) -> str:
     """A score in 0..1, three decimals."""
     return UNKNOWN if value is None else f"{value:.3f}"
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """Seconds, or milliseconds below one second."""
     if value is None:
         return UNKNOWN
-    return f"{significant(value)} s" if value >= 1 else f"{significant(value * 1000)} ms"
+    return f"{format_significant(value)} s" if value >= 1 else f"{format_significant(value * 1000)} ms"
 
 
-def dollars(value: float | None) -> str:
+def format_dollars(value: float | None) -> str:
     """US dollars: cents where that is enough, else four significant digits."""
     if value is None:
         return UNKNOWN
-    return f"${value:,.2f}" if value >= 10 or value == 0 else f"${significant(value, 3)}"
+    return f"${value:,.2f}" if value >= 10 or value == 0 else f"${format_significant(value, 3)}"
 
 
-def count(value: float | None) -> str:
+def format_count(value: float | None) -> str:
     """A whole number, thousands grouped."""
     return UNKNOWN if value is None else f"{value:,.0f}"
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     """A number with three significant digits."""
-    return UNKNOWN if value is None else significant(value)
+    return UNKNOWN if value is None else format_significant(value)
 
 
 def per_second(value: float | None) -> str:
     """A rate per second."""
-    return UNKNOWN if value is None else f"{significant(value)} /s"
+    return UNKNOWN if value is None else f"{format_significant(value)} /s"
 
 
-def interval(estimate: Estimate, write: Writer) -> str:
+def format_interval(estimate: Estimate, write: Formatter) -> str:
     """The interval as `low to high`, or its one known end; empty where there is none."""
     if estimate.low is not None and estimate.high is not None:
         return f"{write(estimate.low)} to {write(estimate.high)}"
     return f"≤ {write(estimate.high)}" if estimate.high is not None else ""
 
 
-def plural(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def names(values: list[str], limit: int = 8) -> str:
+def join_names(values: list[str], limit: int = 8) -> str:
     """A list in a sentence, cut after `limit`."""
     rest = f" and {len(values) - limit} more" if len(values) > limit else ""
     return ", ".join(values[:limit]) + rest

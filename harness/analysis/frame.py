@@ -23,13 +23,13 @@ from harness.analysis.row_schema import (
     MEASURES,
     TRIALS,
     RunReader,
-    exchange_mark,
+    exchange_identity,
     exchange_row,
     grade_row,
     plain_text,
     trial_row,
 )
-from harness.analysis.typed_columns import Room, TableBuilder, valid_text
+from harness.analysis.typed_columns import TableBuilder, TextBudget, valid_text
 from harness.flows.base import TARGET
 from harness.model import Exchange, Manifest, Record
 from harness.runs.records import ExchangeLine, Line
@@ -56,7 +56,7 @@ class Frames:
     shortened: int = 0
 
 
-def frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int | None = ANSWER_LIMIT) -> Frames:
+def build_frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int | None = ANSWER_LIMIT) -> Frames:
     """The frames of one or more runs, from their manifests and the lines of their records, read once and in order.
 
     Takes about 1 KB a trial beside the texts. Each answer is cut at `answer_limit` characters, and all that comes after
@@ -64,8 +64,8 @@ def frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int
     """
     builder = _FrameBuilder(answer_limit)
     for manifest, lines in runs:
-        builder.read(manifest, lines)
-    return builder.finish()
+        builder.add_run(manifest, lines)
+    return builder.build_frames()
 
 
 class _FrameBuilder:
@@ -73,7 +73,7 @@ class _FrameBuilder:
 
     def __init__(self, answer_limit: int | None) -> None:
         self.answer_limit = answer_limit
-        self.room = None if answer_limit is None else Room(TEXT_LIMIT)
+        self.room = None if answer_limit is None else TextBudget(TEXT_LIMIT)
         self.trials, self.grades = TableBuilder(TRIALS, self.room), TableBuilder(GRADES, self.room)
         self.exchanges = TableBuilder([*EXCHANGES, *MEASURES])
         self.row_of_key = array("q")
@@ -81,60 +81,62 @@ class _FrameBuilder:
         self.row_of_grade = array("q")
         self.last_exchange = array("q")
 
-    def read(self, manifest: Manifest, lines: Iterable[Line]) -> None:
+    def add_run(self, manifest: Manifest, lines: Iterable[Line]) -> None:
         run = RunReader(manifest)
         for line in lines:
             if isinstance(line, Record):
-                self._record(run, line)
+                self._add_record(run, line)
             elif isinstance(line, ExchangeLine):
                 grading = not line.exchange.position.startswith("t")
-                self._exchange(run, self._number(run, line.key), line, line.exchange, grading=grading)
+                self._add_exchange(run, self._key_number(run, line.key), line, line.exchange, grading=grading)
 
-    def _record(self, run: RunReader, record: Record) -> None:
-        number = self._number(run, record.key)
-        row = self.row_of_key[number] = self.trials.add(trial_row(run, record, self.answer_limit))
+    def _add_record(self, run: RunReader, record: Record) -> None:
+        number = self._key_number(run, record.key)
+        row = self.row_of_key[number] = self.trials.append_row(trial_row(run, record, self.answer_limit))
         last = -1
         for exchange in record.exchanges:
-            place = self._exchange(run, number, record, exchange, grading=False)
+            place = self._add_exchange(run, number, record, exchange, grading=False)
             last = place if exchange.role == TARGET else last
         self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
-            self.grades.add(grade_row(grade, self.answer_limit))
+            self.grades.append_row(grade_row(grade, self.answer_limit))
             for exchange in grade.exchanges:
-                self._exchange(run, number, record, exchange, grading=True)
+                self._add_exchange(run, number, record, exchange, grading=True)
 
-    def _exchange(self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange, *, grading: bool) -> int:
+    def _add_exchange(
+        self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange, *, grading: bool
+    ) -> int:
         """The row of the exchange, which is added where it has not been read before; `number` is that of the line's key."""
-        mark = exchange_mark(line.key, exchange)
+        mark = exchange_identity(line.key, exchange)
         place = run.rows.get(mark)
         if place is None:
             self.key_of_exchange.append(number)
-            place = run.rows[mark] = self.exchanges.add(exchange_row(run, line.session, exchange, grading))
+            place = run.rows[mark] = self.exchanges.append_row(exchange_row(run, line.session, exchange, grading))
         return place
 
-    def _number(self, run: RunReader, key: str) -> int:
+    def _key_number(self, run: RunReader, key: str) -> int:
         number = run.keys.get(key)
         if number is None:
             number = run.keys[key] = len(self.row_of_key)
             self.row_of_key.append(-1)
         return number
 
-    def finish(self) -> Frames:
+    def build_frames(self) -> Frames:
         row_of_key = np.array(self.row_of_key, dtype=np.int64)
         kept = np.sort(row_of_key[row_of_key >= 0])
         renumbered = np.full(self.trials.rows + 1, -1, dtype=np.int64)
         renumbered[kept] = np.arange(len(kept))
-        trials = self.trials.frame()
+        trials = self.trials.build_frame()
         trials = trials if len(kept) == len(trials) else trials.iloc[kept].reset_index(drop=True)
         owners = renumbered[row_of_key[np.array(self.key_of_exchange, dtype=np.int64)]]
-        exchanges = _with_identity(self.exchanges.frame(), owners, trials)
+        exchanges = _with_identity(self.exchanges.build_frame(), owners, trials)
         grade_owners = renumbered[np.array(self.row_of_grade, dtype=np.int64)]
-        grades = _with_identity(self.grades.frame(), grade_owners, trials)
+        grades = _with_identity(self.grades.build_frame(), grade_owners, trials)
         grades = grades if (grade_owners >= 0).all() else grades[grade_owners >= 0].reset_index(drop=True)
-        measured = _measured(exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials)
-        spend = _spend(exchanges, owners, len(trials))
-        trials = pd.concat([trials, measured, spend, _parameters(trials)], axis=1)
+        measured = _measure_columns(exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials)
+        spend = _spend_columns(exchanges, owners, len(trials))
+        trials = pd.concat([trials, measured, spend, _parameter_columns(trials)], axis=1)
         return Frames(trials, exchanges, grades, self.room.cut if self.room else 0)
 
 
@@ -147,7 +149,7 @@ def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:
     return frame
 
 
-def _measured(exchanges: Any, last: Any, trials: Any) -> Any:
+def _measure_columns(exchanges: Any, last: Any, trials: Any) -> Any:
     """The `MEASURES` of each trial's last exchange; unknown where the trial broke."""
     there = (last >= 0) & (trials["outcome"] != "error").to_numpy()
     columns = {}
@@ -158,7 +160,7 @@ def _measured(exchanges: Any, last: Any, trials: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
+def _spend_columns(exchanges: Any, owners: Any, rows: int) -> Any:
     """The `SPEND` columns: sums over each trial's exchanges; the target's, the graders' and a simulated user's apart."""
     own = (owners >= 0) & (exchanges["role"] == TARGET).to_numpy()
     grading = (owners >= 0) & exchanges["grading"].to_numpy()
@@ -169,12 +171,12 @@ def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
 
     fresh = own & ~exchanges["replayed"].to_numpy()
     columns = {
-        "started": _earliest(exchanges["started"], owners, own, rows),
+        "started": _earliest_start(exchanges["started"], owners, own, rows),
         "attempts": pd.array(total("attempts", own).astype(np.int64), dtype="Int64"),
         "retries": pd.array(total("retries", own).astype(np.int64), dtype="Int64"),
         "waited": total("waited", own),
-        "input_tokens": _known_total(exchanges["input_tokens"], owners, own, rows),
-        "output_tokens": _known_total(exchanges["output_tokens"], owners, own, rows),
+        "input_tokens": _sum_known_by_trial(exchanges["input_tokens"], owners, own, rows),
+        "output_tokens": _sum_known_by_trial(exchanges["output_tokens"], owners, own, rows),
         "cost": total("cost", own),
         "spent": total("cost", fresh),
         "grading_cost": total("cost", grading),
@@ -183,13 +185,13 @@ def _spend(exchanges: Any, owners: Any, rows: int) -> Any:
     return pd.DataFrame(columns)
 
 
-def _known_total(values: Any, owners: Any, chosen: Any, rows: int) -> Any:
+def _sum_known_by_trial(values: Any, owners: Any, chosen: Any, rows: int) -> Any:
     known = chosen & values.notna().to_numpy()
     counts = np.bincount(owners[known], minlength=rows)
     return np.where(counts > 0, np.bincount(owners[known], weights=values.to_numpy()[known], minlength=rows), np.nan)
 
 
-def _earliest(moments: Any, owners: Any, chosen: Any, rows: int) -> Any:
+def _earliest_start(moments: Any, owners: Any, chosen: Any, rows: int) -> Any:
     known = chosen & moments.notna().to_numpy()
     first = np.full(rows, np.iinfo(np.int64).max)
     np.minimum.at(first, owners[known], moments.to_numpy(dtype="datetime64[us]")[known].astype(np.int64))
@@ -197,16 +199,16 @@ def _earliest(moments: Any, owners: Any, chosen: Any, rows: int) -> Any:
     return pd.DatetimeIndex(first.view("datetime64[us]")).tz_localize("UTC")
 
 
-def _parameters(trials: Any) -> Any:
+def _parameter_columns(trials: Any) -> Any:
     """One `param_<name>` column per swept parameter: numbers where all its values are, else text."""
     settings = [json.loads(text) for text in trials["setting"].cat.categories]
     codes = trials["setting"].cat.codes.to_numpy()
     names = list(dict.fromkeys(name for setting in settings for name in setting))
-    columns = {f"param_{valid_text(name)}": _parameter([s.get(name) for s in settings], codes) for name in names}
+    columns = {f"param_{valid_text(name)}": _parameter_column([s.get(name) for s in settings], codes) for name in names}
     return pd.DataFrame(columns, index=trials.index)
 
 
-def _parameter(values: list[Any], codes: Any) -> Any:
+def _parameter_column(values: list[Any], codes: Any) -> Any:
     if all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values):
         return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)[codes]
     return pd.array([plain_text(value) for value in values], dtype="string[python]").take(codes)

@@ -12,24 +12,24 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import formatting
-from harness.analysis.aggregate import MEASURES, Measure, TrialSelection, matching
+from harness.analysis.aggregate import MEASURES, Measure, TrialSelection, match_slice
 from harness.analysis.report_data import GateResult, Outcome, Report
-from harness.analysis.stats import Estimate, known
+from harness.analysis.stats import Estimate, is_finite
 from harness.errors import ExitCode, worst_exit_code
 from harness.model import Manifest
 from harness.suite.gate_syntax import GateSpec
 
-_WRITERS: Mapping[str, formatting.Writer] = {
-    "pass_rate": formatting.percent,
-    "error_rate": formatting.percent,
-    "score": formatting.score,
-    "cost": formatting.dollars,
-    "cost_per_request": formatting.dollars,
-    "latency": formatting.seconds,
-    "ttft": formatting.seconds,
-    "tokens": formatting.count,
-    "input_tokens": formatting.count,
-    "output_tokens": formatting.count,
+_WRITERS: Mapping[str, formatting.Formatter] = {
+    "pass_rate": formatting.format_percent,
+    "error_rate": formatting.format_percent,
+    "score": formatting.format_score,
+    "cost": formatting.format_dollars,
+    "cost_per_request": formatting.format_dollars,
+    "latency": formatting.format_seconds,
+    "ttft": formatting.format_seconds,
+    "tokens": formatting.format_count,
+    "input_tokens": formatting.format_count,
+    "output_tokens": formatting.format_count,
 }
 
 _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
@@ -40,21 +40,21 @@ _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
 }
 
 
-def evaluate(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateResult, ...]:
+def evaluate_gates(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateResult, ...]:
     """The verdict of each gate on the rows of the trials frame that belong to `run`."""
     mine = trials[(trials["run"] == run).to_numpy()]
-    rows = TrialSelection.of(mine)
-    return tuple(_evaluate(gate, mine, rows, run) for gate in gates)
+    rows = TrialSelection.from_frame(mine)
+    return tuple(_evaluate_gate(gate, mine, rows, run) for gate in gates)
 
 
-def exit_code(comparison: Report, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
+def choose_exit_code(report: Report, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
     """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it early, if anything did.
 
     A run without a single record is USAGE: nothing was measured, which is never green. Where every trial broke, a gate without
     a figure is the outage's doing and not the suite's: INFRASTRUCTURE.
     """
-    header = next(run for run in comparison.runs if run.id == manifest.id)
-    codes = [*stopped, *(_code(gate, manifest.strict) for gate in comparison.gates if gate.run == manifest.id)]
+    header = next(run for run in report.runs if run.id == manifest.id)
+    codes = [*stopped, *(_gate_exit_code(gate, manifest.strict) for gate in report.gates if gate.run == manifest.id)]
     if header.errors and header.errors == header.recorded:
         codes = [ExitCode.INFRASTRUCTURE if code == ExitCode.USAGE else code for code in codes]
     if header.error_rate is None and not stopped:
@@ -64,62 +64,64 @@ def exit_code(comparison: Report, manifest: Manifest, stopped: Sequence[ExitCode
     return worst_exit_code(codes)
 
 
-def _code(gate: GateResult, strict: bool) -> ExitCode:
+def _gate_exit_code(gate: GateResult, strict: bool) -> ExitCode:
     return ExitCode.INCONCLUSIVE if gate.verdict == "inconclusive" and strict else _VERDICT_CODES[gate.verdict]
 
 
-def _evaluate(gate: GateSpec, trials: Any, rows: TrialSelection, run: str) -> GateResult:
+def _evaluate_gate(gate: GateSpec, trials: Any, rows: TrialSelection, run: str) -> GateResult:
     measure = MEASURES.get(gate.metric)
     if measure is None:
-        return _unknown(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(MEASURES)}")
-    chosen, problem = matching(trials, gate.slice)
+        return _unknown_result(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(MEASURES)}")
+    chosen, problem = match_slice(trials, gate.slice)
     if problem:
-        return _unknown(gate, run, problem)
+        return _unknown_result(gate, run, problem)
     if gate.per_case:
-        return _every_case(gate, trials.iloc[chosen], rows.take(chosen), measure, run)
+        return _evaluate_every_case(gate, trials.iloc[chosen], rows.take(chosen), measure, run)
     estimate = measure(rows.take(chosen), gate.stat)
-    verdict = _judge(gate, estimate)
-    return _verdict(gate, run, estimate, verdict, _sentence(gate, estimate, verdict), _caution(gate, estimate))
+    verdict = _compare_with_threshold(gate, estimate)
+    return _gate_result(
+        gate, run, estimate, verdict, _describe_estimate(gate, estimate, verdict), _straddle_caution(gate, estimate)
+    )
 
 
-def _judge(gate: GateSpec, estimate: Estimate) -> Outcome:
+def _compare_with_threshold(gate: GateSpec, estimate: Estimate) -> Outcome:
     """The threshold against the estimate, or against the bound the gate names."""
-    if estimate.value is None or not known(estimate.value):
+    if estimate.value is None or not is_finite(estimate.value):
         return "unknown"
-    bound = _bound(gate, estimate)
+    bound = _compared_figure(gate, estimate)
     if bound is None:
         return "inconclusive" if gate.holds(estimate.value) else "fail"
     return "pass" if gate.holds(bound) else "fail"
 
 
-def _bound(gate: GateSpec, estimate: Estimate) -> float | None:
+def _compared_figure(gate: GateSpec, estimate: Estimate) -> float | None:
     """The figure the gate compares; None where n does not give it."""
     if gate.bound is None:
         return estimate.value
     return estimate.low if gate.bound == "low" else estimate.high
 
 
-def _every_case(gate: GateSpec, trials: Any, rows: TrialSelection, measure: Measure, run: str) -> GateResult:
+def _evaluate_every_case(gate: GateSpec, trials: Any, rows: TrialSelection, measure: Measure, run: str) -> GateResult:
     """The gate on each case of each configuration by itself, its repeats being independent; the worst one is reported."""
     rows = TrialSelection({**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index)
     found: list[tuple[Outcome, Estimate, str]] = []
     keys = ["eval", "case", "configuration"]
     for name, index in trials.groupby(keys, observed=True, sort=False).indices.items():
         estimate = measure(rows.take(index), gate.stat)
-        found.append((_judge(gate, estimate), estimate, f"{name[1]} ({name[2]})"))
+        found.append((_compare_with_threshold(gate, estimate), estimate, f"{name[1]} ({name[2]})"))
     if all(verdict == "unknown" for verdict, _, _ in found):
-        return _unknown(gate, run, found[0][1].method)
-    worst_one = max(found, key=lambda one: _badness(gate, one[0], one[1]))
+        return _unknown_result(gate, run, found[0][1].method)
+    worst_one = max(found, key=lambda one: _failure_order(gate, one[0], one[1]))
     failed = [place for verdict, _, place in found if verdict == "fail"]
     unsure = sum(verdict in {"inconclusive", "unknown"} for verdict, _, _ in found)
     verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
     detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations hold"
     detail += f", {unsure:,} have no figure that could be judged" if unsure else ""
-    detail += f"; failing: {formatting.names(failed)}" if failed else ""
-    return _verdict(gate, run, worst_one[1], verdict, f"{detail}.", "")
+    detail += f"; failing: {formatting.join_names(failed)}" if failed else ""
+    return _gate_result(gate, run, worst_one[1], verdict, f"{detail}.", "")
 
 
-def _badness(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tuple[int, float]:
+def _failure_order(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tuple[int, float]:
     """Orders cases: failing last, then by how far the estimate is on the wrong side."""
     if estimate.value is None:
         return -1, 0.0
@@ -127,11 +129,11 @@ def _badness(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tuple[int,
     return int(verdict == "fail"), distance
 
 
-def _sentence(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
+def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
     if verdict == "unknown":
         return f"No figure: {estimate.method}."
-    write = _WRITERS.get(gate.metric, formatting.number)
-    spread = formatting.interval(estimate, write)
+    write = _WRITERS.get(gate.metric, formatting.format_number)
+    spread = formatting.format_interval(estimate, write)
     facts = [f"95 % interval {spread}"] if spread else []
     facts += [f"n = {estimate.n:,}", estimate.method]
     name = ".".join(part for part in (gate.metric, gate.stat) if part)
@@ -141,7 +143,7 @@ def _sentence(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
     return sentence
 
 
-def _caution(gate: GateSpec, estimate: Estimate) -> str:
+def _straddle_caution(gate: GateSpec, estimate: Estimate) -> str:
     """Where a bare threshold lies inside the interval, another sample could have gone the other way."""
     low, high = estimate.low, estimate.high
     if gate.bound is not None or low is None or high is None or gate.holds(low) == gate.holds(high):
@@ -149,10 +151,10 @@ def _caution(gate: GateSpec, estimate: Estimate) -> str:
     return "The interval straddles the threshold: another sample could turn this verdict."
 
 
-def _unknown(gate: GateSpec, run: str, why: str) -> GateResult:
-    return _verdict(gate, run, Estimate(None), "unknown", f"No figure: {why}.", "")
+def _unknown_result(gate: GateSpec, run: str, why: str) -> GateResult:
+    return _gate_result(gate, run, Estimate(None), "unknown", f"No figure: {why}.", "")
 
 
-def _verdict(gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str) -> GateResult:
+def _gate_result(gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str) -> GateResult:
     figures = (estimate.value, estimate.low, estimate.high)
     return GateResult(run, gate.text, *figures, estimate.n, verdict, detail, caution)

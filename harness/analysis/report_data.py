@@ -1,4 +1,4 @@
-"""The Comparison: tables and verdicts of runs side by side, and the only thing reporters see.
+"""The Report: tables and verdicts of runs side by side, and the only thing reporters see.
 
 Everything is frozen plain data, but for `frames` and `cells`, which hold every row for the reporters that write them all; the
 tuples are capped and say how many there were. Rates are shares of 1, times seconds, money US dollars.
@@ -83,7 +83,7 @@ class RunHeader:
         return self.errors / self.recorded if self.recorded else None
 
     @property
-    def unsound(self) -> bool:
+    def has_too_many_errors(self) -> bool:
         """Whether more of its trials broke than the suite tolerates."""
         return self.error_rate is not None and self.error_rate > self.max_error_rate
 
@@ -127,7 +127,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class TagRate:
-    """The pass rate of one tag's cases in one configuration (an index into `Comparison.configurations`)."""
+    """The pass rate of one tag's cases in one configuration (an index into `Report.configurations`)."""
 
     tag: str
     configuration: int
@@ -162,7 +162,7 @@ class CaseAnswer:
     steps: str | None = None
 
     @property
-    def cut(self) -> bool:
+    def is_cut(self) -> bool:
         """Whether the preview is shorter than the answer."""
         return self.characters > len(self.preview)
 
@@ -290,7 +290,7 @@ class Report:
         """That a run is not finished or broke, whatever its gates say of the rest; else the worst of the gates' verdicts."""
         if any(not run.finished for run in self.runs):
             return "unfinished"
-        if any(run.unsound for run in self.runs):
+        if any(run.has_too_many_errors for run in self.runs):
             return "errors"
         found = {gate.verdict for gate in self.gates}
         for verdict in ("unknown", "fail", "inconclusive", "pass"):
@@ -303,10 +303,10 @@ class Report:
         """The verdict as a sentence."""
         recorded, planned = sum(run.recorded for run in self.runs), sum(run.planned for run in self.runs)
         if self.verdict == "unfinished":
-            return f"{recorded:,} of {formatting.plural(planned, 'trial')} recorded; {self._gates_said}"
+            return f"{recorded:,} of {formatting.pluralize(planned, 'trial')} recorded; {self._gates_said}"
         if self.verdict == "errors":
             broke = sum(run.errors for run in self.runs)
-            return f"{broke:,} of {formatting.plural(recorded, 'trial')} broke; {self._gates_said}"
+            return f"{broke:,} of {formatting.pluralize(recorded, 'trial')} broke; {self._gates_said}"
         return self._gates_said
 
     @property

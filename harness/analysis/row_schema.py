@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from harness.analysis.transcript import steps
+from harness.analysis.transcript import conversation_steps
 from harness.analysis.typed_columns import Column
 from harness.metrics import definitions
 from harness.model import BATCHED, CACHED, STALLED, Attempt, Exchange, Grade, Manifest, Message, Record, Response
@@ -114,24 +114,24 @@ GRADES = [
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
-def canonical(value: Any) -> str:
+def sorted_json(value: Any) -> str:
     """JSON text with sorted keys: equal values have equal text."""
     return _JSON.encode(value)
 
 
 @lru_cache(maxsize=4096)
-def _list(values: tuple[str, ...]) -> str:
-    return canonical(values)
+def _sorted_json_list(values: tuple[str, ...]) -> str:
+    return sorted_json(values)
 
 
 def plain_text(value: Any) -> str | None:
     """A value as text: text as it is, None as None, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value
-    return str(value) if type(value) is int else canonical(value)  # of a million numbers, without an encoder
+    return str(value) if type(value) is int else sorted_json(value)  # of a million numbers, without an encoder
 
 
-def label(prompt: str, target: str, setting: Mapping[str, Any]) -> str:
+def configuration_label(prompt: str, target: str, setting: Mapping[str, Any]) -> str:
     """A configuration as people read it."""
     point = ", ".join(f"{name}={plain_text(value)}" for name, value in setting.items())
     return " · ".join(part for part in (prompt, target, point) if part)
@@ -144,7 +144,7 @@ def answer_text(message: Message | None) -> str:
     return message.text or "\n".join(f"{call.name}({call.arguments})" for call in message.tool_calls)
 
 
-def outcome(record: Record) -> str:
+def classify_outcome(record: Record) -> str:
     """Exactly one of error, ungraded, pass, fail and no verdict."""
     if record.error is not None:
         return "error"
@@ -161,44 +161,46 @@ class RunReader:
         self.keys: dict[str, int] = {}
         self.rows: dict[int, int] = {}
         self.settings: dict[str, tuple[str, str]] = {}
-        self.clocks = {session.id: _epoch(session.started) - session.clock // 1_000 for session in manifest.sessions}
+        self.clocks = {
+            session.id: _epoch_microseconds(session.started) - session.clock // 1_000 for session in manifest.sessions
+        }
 
-    def setting(self, record: Record) -> tuple[str, str]:
+    def setting_and_label(self, record: Record) -> tuple[str, str]:
         """The record's setting as canonical JSON, and its configuration's label; each made once."""
         name = f"{record.prompt}\0{record.target}\0{record.setting}"
         if name not in self.settings:
-            self.settings[name] = canonical(record.setting), label(record.prompt, record.target, record.setting)
+            self.settings[name] = sorted_json(record.setting), configuration_label(record.prompt, record.target, record.setting)
         return self.settings[name]
 
-    def wall(self, session: str, mark: int | None) -> int | None:
+    def wall_time(self, session: str, mark: int | None) -> int | None:
         """A clock mark as microseconds since 1970."""
         base = self.clocks.get(session)
         return None if base is None or mark is None else base + mark // 1_000
 
 
-def exchange_mark(key: str, exchange: Exchange) -> int:
+def exchange_identity(key: str, exchange: Exchange) -> int:
     """Equal for one exchange wherever it is written: in a journal line, and in each record of its key."""
     response = exchange.response
     marks = [mark for attempt in response.attempts for mark in (attempt.marks.started, attempt.marks.done)]
     return hash((key, exchange.position, exchange.target, response.replayed, *marks))
 
 
-def _epoch(text: str) -> int:
+def _epoch_microseconds(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1e6)
 
 
-_NO_RESPONSE = Response()
+_EMPTY_RESPONSE = Response()
 _UNMEASURED = (None,) * len(MEASURES)
 _UNTIMED = frozenset({BATCHED, CACHED, STALLED})
 
 
 def trial_row(run: RunReader, record: Record, limit: int | None) -> tuple[Any, ...]:
     """The values of `TRIALS`; the answer, its value and what led to it are cut at `limit` characters."""
-    response = record.response or _NO_RESPONSE
+    response = record.response or _EMPTY_RESPONSE
     answer = answer_text(response.message)
-    error, result = record.error, outcome(record)
-    setting, configuration = run.setting(record)
-    said = steps(record)
+    error, result = record.error, classify_outcome(record)
+    setting, configuration = run.setting_and_label(record)
+    said = conversation_steps(record)
     return (
         run.id,
         run.suite,
@@ -210,11 +212,11 @@ def trial_row(run: RunReader, record: Record, limit: int | None) -> tuple[Any, .
         record.repeat,
         configuration,
         record.key,
-        _list(record.tags),
+        _sorted_json_list(record.tags),
         plain_text(record.expected),
         answer[:limit],
         len(answer),
-        None if record.parsed is None else canonical(record.parsed)[:limit],
+        None if record.parsed is None else sorted_json(record.parsed)[:limit],
         said and said[:limit],
         response.finish_reason,
         result,
@@ -226,11 +228,11 @@ def trial_row(run: RunReader, record: Record, limit: int | None) -> tuple[Any, .
         response.usage and response.usage.source,
         bool(run.targets.get(record.target, {}).get("simulated", False)),
         response.replayed is not None,
-        _list(tuple(sorted({*record.flags, *response.flags})) if record.flags or response.flags else ()),
+        _sorted_json_list(tuple(sorted({*record.flags, *response.flags})) if record.flags or response.flags else ()),
     )
 
 
-def _measures(response: Response) -> tuple[float | None, ...]:
+def _measure_values(response: Response) -> tuple[float | None, ...]:
     """In the order of `MEASURES`; all unknown where there is an error, or the time measured is not the model's: the answer was
     replayed, came from a gateway's cache or in a batch, or the client slept meanwhile.
     """
@@ -239,14 +241,14 @@ def _measures(response: Response) -> tuple[float | None, ...]:
     marks, usage = response.marks, response.usage
     return (
         definitions.latency(marks),
-        definitions.ttft(marks),
-        definitions.ttfa(marks),
-        definitions.tpot(marks, usage),
-        definitions.queue(marks),
-        definitions.connect(marks),
+        definitions.time_to_first_token(marks),
+        definitions.time_to_first_answer(marks),
+        definitions.time_per_output_token(marks, usage),
+        definitions.queue_time(marks),
+        definitions.connect_time(marks),
         definitions.response_time(response),
-        definitions.trailer(marks),
-        definitions.output_tokens_per_s(marks, usage),
+        definitions.trailer_time(marks),
+        definitions.output_tokens_per_second(marks, usage),
     )
 
 
@@ -254,7 +256,7 @@ def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool
     """The values of `EXCHANGES`."""
     response = exchange.response
     attempts = len(response.attempts)
-    waited, tokens_in, tokens_out = _used(response)
+    waited, tokens_in, tokens_out = _usage_totals(response)
     return (
         run.id,
         exchange.position,
@@ -265,19 +267,19 @@ def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool
         response.fingerprint,
         response.finish_reason,
         response.error and response.error.kind,
-        run.wall(session, response.attempts[0].marks.started) if attempts else None,
+        run.wall_time(session, response.attempts[0].marks.started) if attempts else None,
         attempts,
         max(attempts - 1, 0),
         waited,
         tokens_in,
         tokens_out,
-        _cost(exchange),
+        _exchange_cost(exchange),
         response.replayed is not None,
-        *_measures(response),
+        *_measure_values(response),
     )
 
 
-def _used(response: Response) -> tuple[float, int | None, int | None]:
+def _usage_totals(response: Response) -> tuple[float, int | None, int | None]:
     """Seconds waited, and input and output tokens of all attempts that reported any; the final one's are the response's own."""
     attempts = response.attempts
     final = response.usage or (attempts[-1].usage if attempts else None)
@@ -286,17 +288,17 @@ def _used(response: Response) -> tuple[float, int | None, int | None]:
     usages = [usage for usage in (*(attempt.usage for attempt in attempts[:-1]), final) if usage]
     return (
         sum(attempt.waited for attempt in attempts),
-        _total([usage.input_tokens for usage in usages]),
-        _total([usage.output_tokens for usage in usages]),
+        _sum_known([usage.input_tokens for usage in usages]),
+        _sum_known([usage.output_tokens for usage in usages]),
     )
 
 
-def _total(counts: list[int | None]) -> int | None:
+def _sum_known(counts: list[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
 
-def _cost(exchange: Exchange) -> float | None:
+def _exchange_cost(exchange: Exchange) -> float | None:
     """Dollars; 0 where nothing was sent or every attempt was refused before anything was generated."""
     attempts = exchange.response.attempts
     if exchange.cost.usd is None and all(_is_free(each) for each in attempts):

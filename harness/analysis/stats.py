@@ -33,7 +33,7 @@ class Estimate:
 NOTHING = Estimate(None, method="nothing observed")
 
 
-def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def wilson_interval(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval for a proportion (Wilson 1927; Newcombe 1998, method 3). `n` > 0 need not be whole."""
     z = float(ndtri(0.5 + confidence / 2))
     rate = successes / n
@@ -43,7 +43,7 @@ def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> tuple[
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def rate(hits: Any, clusters: Any, confidence: float = CONFIDENCE) -> Estimate:
+def estimate_rate(hits: Any, clusters: Any, confidence: float = CONFIDENCE) -> Estimate:
     """The share of true `hits`: Wilson where every case was asked once, else Wilson at the effective sample size.
 
     The effective size is p(1 − p) / SE², with the cluster-robust SE, times (z / t)² for its G − 1 degrees of freedom, at
@@ -53,16 +53,16 @@ def rate(hits: Any, clusters: Any, confidence: float = CONFIDENCE) -> Estimate:
     n = len(values)
     if n == 0:
         return NOTHING
-    value, groups = float(values.mean()), distinct(clusters)
+    value, groups = float(values.mean()), count_distinct(clusters)
     if groups == n:
-        return Estimate(value, *wilson(value * n, n, confidence), n, "Wilson")
+        return Estimate(value, *wilson_interval(value * n, n, confidence), n, "Wilson")
     if groups == 1:
         return Estimate(value, None, None, n, "no interval: one case only")
     effective = effective_size(values, clusters, confidence)
-    return Estimate(value, *wilson(value * effective, effective, confidence), n, "Wilson, clustered by case")
+    return Estimate(value, *wilson_interval(value * effective, effective, confidence), n, "Wilson, clustered by case")
 
 
-def mean(values: Any, clusters: Any, confidence: float = CONFIDENCE, *, bounded: bool = False) -> Estimate:
+def estimate_mean(values: Any, clusters: Any, confidence: float = CONFIDENCE, *, bounded: bool = False) -> Estimate:
     """The mean, ± t × the cluster-robust standard error, with cases − 1 degrees of freedom.
 
     For equal repeats that is the t interval of the case means. `bounded` says the values are in 0..1: the interval is cut
@@ -72,19 +72,19 @@ def mean(values: Any, clusters: Any, confidence: float = CONFIDENCE, *, bounded:
     n = len(values)
     if n == 0:
         return NOTHING
-    value, groups = float(values.mean()), distinct(clusters)
+    value, groups = float(values.mean()), count_distinct(clusters)
     if groups == 1:
         return Estimate(value, None, None, n, "no interval: one case only")
     error = clustered_error(values, clusters)
     if error < 1e-12 and bounded:
-        return Estimate(value, *wilson(value * groups, groups, confidence), n, "Wilson (all cases agree)")
+        return Estimate(value, *wilson_interval(value * groups, groups, confidence), n, "Wilson (all cases agree)")
     half = float(stdtrit(groups - 1, 0.5 + confidence / 2)) * error
     low, high = value - half, value + half
     limits = (max(0.0, low), min(1.0, high)) if bounded else (low, high)
     return Estimate(value, *limits, n, "t, clustered by case")
 
 
-def percentile(values: Any, clusters: Any, share: float, confidence: float = CONFIDENCE) -> Estimate:
+def estimate_percentile(values: Any, clusters: Any, share: float, confidence: float = CONFIDENCE) -> Estimate:
     """The exact percentile (the smallest value with at least `share` of all at or below it) and its order-statistic interval.
 
     Where the two-sided interval has no upper end, a one-sided upper bound is given if there is one, with `low` None: so a
@@ -97,10 +97,10 @@ def percentile(values: Any, clusters: Any, share: float, confidence: float = CON
         return NOTHING
     value = float(ordered[ceil(round(share * n, 9)) - 1])
     size = n
-    if distinct(clusters) < n:
+    if count_distinct(clusters) < n:
         size = int(effective_size(np.asarray(values) <= value, clusters, confidence))
-    limits, method = _order_statistics(size, share, confidence)
-    low, high = (None if rank is None else float(ordered[_scaled(rank, size, n)]) for rank in limits)
+    limits, method = _order_statistic_interval(size, share, confidence)
+    low, high = (None if rank is None else float(ordered[_scale_rank(rank, size, n)]) for rank in limits)
     return Estimate(value, low, high, n, method)
 
 
@@ -127,7 +127,7 @@ def samples_for_upper_bound(share: float, confidence: float = CONFIDENCE, *, two
 def effective_size(values: Any, clusters: Any, confidence: float = CONFIDENCE) -> float:
     """How many independent observations a clustered share is worth: between 1 and n."""
     values = np.asarray(values, dtype=np.float64)
-    n, groups = len(values), distinct(clusters)
+    n, groups = len(values), count_distinct(clusters)
     share, error = float(values.mean()), clustered_error(values, clusters)
     if groups == 1:
         return 1.0
@@ -149,19 +149,19 @@ def clustered_error(values: Any, clusters: Any) -> float:
     return sqrt(groups / (groups - 1) * float(sums @ sums)) / len(values) if groups > 1 else float("nan")
 
 
-def distinct(values: Any) -> int:
+def count_distinct(values: Any) -> int:
     """How many different values there are: by sorting, five times as fast as `np.unique`, and asked of every figure."""
     ordered = np.sort(values)
     return int(np.count_nonzero(ordered[1:] != ordered[:-1])) + min(1, len(ordered))
 
 
-def known(value: float | None) -> bool:
+def is_finite(value: float | None) -> bool:
     """Whether a figure is there and finite."""
     return value is not None and isfinite(value)
 
 
 @lru_cache(maxsize=4096)
-def _order_statistics(n: int, share: float, confidence: float) -> tuple[tuple[int | None, int | None], str]:
+def _order_statistic_interval(n: int, share: float, confidence: float) -> tuple[tuple[int | None, int | None], str]:
     low, high = order_ranks(n, share, confidence)
     if low is not None and high is not None:
         return (low, high), "order statistics"
@@ -173,6 +173,6 @@ def _order_statistics(n: int, share: float, confidence: float) -> tuple[tuple[in
     return (None, None), f"no interval: it needs {needed} independent answers"
 
 
-def _scaled(rank: int, size: int, n: int) -> int:
+def _scale_rank(rank: int, size: int, n: int) -> int:
     """The index among n values of a rank among `size` independent ones."""
     return min(n, max(1, ceil(round(rank * n / size, 9)))) - 1

@@ -1,4 +1,4 @@
-"""Frames and manifests become a Comparison: the tables, verdicts and warnings every reporter shows.
+"""Frames and manifests become a Report: the tables, verdicts and warnings every reporter shows.
 
 Works on half-finished runs (what is recorded is compared, what was planned is said) and on several runs side by side.
 """
@@ -13,13 +13,13 @@ from typing import Any, cast
 import numpy as np
 
 from harness.analysis import aggregate, gates
-from harness.analysis.case_table import OUTCOMES, case_rows, cells
+from harness.analysis.case_table import OUTCOMES, build_case_rows, build_cells
 from harness.analysis.frame import Frames
 from harness.analysis.report_data import Configuration, ErrorGroup, Report, RunHeader, TagRate, Totals
-from harness.analysis.role_costs import helper_uses
-from harness.analysis.row_schema import label
-from harness.analysis.stats import Estimate, distinct
-from harness.analysis.warnings import caveats
+from harness.analysis.role_costs import role_uses
+from harness.analysis.row_schema import configuration_label
+from harness.analysis.stats import Estimate, count_distinct
+from harness.analysis.warnings import collect_warnings
 from harness.flows.base import TARGET
 from harness.model import Manifest
 from harness.suite.gate_syntax import GateSpec
@@ -29,40 +29,42 @@ TAG_LIMIT = 40
 ERROR_LIMIT = 50
 
 
-def compare(frames: Frames, manifests: Sequence[Manifest]) -> Report:
+def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
     """The comparison of the runs whose manifests these are; each run's own gates are judged on its own trials."""
     trials = frames.trials
     order = {manifest.id: number for number, manifest in enumerate(manifests)}
-    keys, numbers = _numbered(trials, order)
-    everything = aggregate.TrialSelection.of(trials)
-    rows_of = [everything.take(positions) for positions in _positions(numbers, len(keys))]
+    keys, numbers = _number_configurations(trials, order)
+    everything = aggregate.TrialSelection.from_frame(trials)
+    rows_of = [everything.take(positions) for positions in _positions_by_configuration(numbers, len(keys))]
     flags = {name: trials[name].to_numpy() for name in ("simulated", "replayed")}
-    configurations = tuple(_configuration(key, rows, flags) for key, rows in zip(keys, rows_of, strict=True))
-    table, places = cells(trials, numbers)
-    shown, case_count = case_rows(frames, table, places)
-    headers = tuple(_header(manifest, trials) for manifest in manifests)
-    verdicts = tuple(verdict for manifest in manifests for verdict in gates.evaluate(_specs(manifest), trials, manifest.id))
+    configurations = tuple(_build_configuration(key, rows, flags) for key, rows in zip(keys, rows_of, strict=True))
+    table, places = build_cells(trials, numbers)
+    shown, case_count = build_case_rows(frames, table, places)
+    headers = tuple(_build_header(manifest, trials) for manifest in manifests)
+    verdicts = tuple(
+        verdict for manifest in manifests for verdict in gates.evaluate_gates(_read_gate_specs(manifest), trials, manifest.id)
+    )
     return Report(
         runs=headers,
         configurations=configurations,
         cases=shown,
         case_count=case_count,
         gates=verdicts,
-        tags=_tags(trials, rows_of),
-        errors=_errors(trials),
-        helpers=helper_uses(frames.exchanges, headers),
-        totals=_totals(frames),
-        warnings=caveats(headers, configurations, frames),
+        tags=_tag_rates(trials, rows_of),
+        errors=_group_errors(trials),
+        helpers=role_uses(frames.exchanges, headers),
+        totals=_sum_totals(frames),
+        warnings=collect_warnings(headers, configurations, frames),
         frames=frames,
         cells=table,
     )
 
 
-def _specs(manifest: Manifest) -> list[GateSpec]:
+def _read_gate_specs(manifest: Manifest) -> list[GateSpec]:
     return [GateSpec.model_validate(gate) for gate in manifest.gates]
 
 
-def _numbered(trials: Any, order: Mapping[str, int]) -> tuple[list[tuple[str, ...]], Any]:
+def _number_configurations(trials: Any, order: Mapping[str, int]) -> tuple[list[tuple[str, ...]], Any]:
     """The configurations' keys in reading order, and each trial's configuration number."""
     groups = trials.groupby(_KEYS, observed=True, sort=False)
     found, first = groups.ngroup().to_numpy(), groups.head(1)
@@ -76,45 +78,45 @@ def _numbered(trials: Any, order: Mapping[str, int]) -> tuple[list[tuple[str, ..
 def _reading_order(key: tuple[str, ...], order: Mapping[str, int]) -> tuple[Any, ...]:
     """By eval, prompt, target, setting (numbers by size) and then run, so that what is compared stands together."""
     run, eval_name, prompt, target, setting = key
-    point = [(name, isinstance(value, str), _comparable(value)) for name, value in sorted(json.loads(setting).items())]
+    point = [(name, isinstance(value, str), _as_comparable(value)) for name, value in sorted(json.loads(setting).items())]
     return eval_name, prompt, target, point, order.get(run, len(order))
 
 
-def _comparable(value: Any) -> tuple[float, str]:
+def _as_comparable(value: Any) -> tuple[float, str]:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return (float(value), "") if is_number else (0.0, str(value))
 
 
-def _positions(numbers: Any, count: int) -> list[Any]:
+def _positions_by_configuration(numbers: Any, count: int) -> list[Any]:
     """The row numbers of each configuration."""
     ordered = np.argsort(numbers, kind="stable")
     return np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
 
 
-def _configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, flags: Mapping[str, Any]) -> Configuration:
+def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, flags: Mapping[str, Any]) -> Configuration:
     run, eval_name, prompt, target, setting = key
     point = json.loads(setting)
     known = rows.take(np.isfinite(rows["cost"]))
-    cost = _sum(known["cost"])
+    cost = _sum_known(known["cost"])
     return Configuration(
         run=run,
         eval=eval_name,
         prompt=prompt,
         target=target,
         setting=point,
-        label=label(prompt, target, point),
+        label=configuration_label(prompt, target, point),
         simulated=bool(flags["simulated"][rows.index[0]]),
         n=len(rows),
-        cases=distinct(rows["cluster"]),
+        cases=count_distinct(rows["cluster"]),
         replayed=int(flags["replayed"][rows.index].sum()),
         **{name: int(rows[outcome].sum()) for name, outcome in OUTCOMES.items()},
         pass_rate=aggregate.MEASURES["pass_rate"](rows, None),
         score=aggregate.MEASURES["score"](rows, None),
-        latency=_statistics("latency", rows),
-        ttft=_statistics("ttft", rows),
+        latency=_estimate_statistics("latency", rows),
+        ttft=_estimate_statistics("ttft", rows),
         output_tokens_per_s=aggregate.MEASURES["output_tokens_per_s"](rows, "p50"),
-        input_tokens=_sum(rows["input_tokens"]),
-        output_tokens=_sum(rows["output_tokens"]),
+        input_tokens=_sum_known(rows["input_tokens"]),
+        output_tokens=_sum_known(rows["output_tokens"]),
         cost=cost,
         unpriced=len(rows) - len(known),
         cost_per_1000=None if cost is None else cost / len(known) * 1000,
@@ -122,11 +124,11 @@ def _configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, flags: 
     )
 
 
-def _statistics(measure: str, rows: aggregate.TrialSelection) -> dict[str, Estimate]:
+def _estimate_statistics(measure: str, rows: aggregate.TrialSelection) -> dict[str, Estimate]:
     return {stat: aggregate.MEASURES[measure](rows, stat) for stat in (*aggregate.PERCENTILES, "mean")}
 
 
-def _sum(values: Any) -> float | None:
+def _sum_known(values: Any) -> float | None:
     """The sum of what is known; None where nothing is."""
     known = values[np.isfinite(values)]
     return fsum(known) if len(known) else None
@@ -140,7 +142,7 @@ def _price_per_mtok(rows: aggregate.TrialSelection) -> float | None:
     return float(rows["cost"][counted].sum()) / total * 1e6 if total else None
 
 
-def _header(manifest: Manifest, trials: Any) -> RunHeader:
+def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
     mine = trials[(trials["run"] == manifest.id).to_numpy()]
     return RunHeader(
         id=manifest.id,
@@ -168,7 +170,7 @@ def _header(manifest: Manifest, trials: Any) -> RunHeader:
     )
 
 
-def _tags(trials: Any, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[TagRate, ...]:
+def _tag_rates(trials: Any, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[TagRate, ...]:
     """The pass rate of every tag in every configuration, the first `TAG_LIMIT` tags by name."""
     lists = [json.loads(text) for text in trials["tags"].cat.categories]
     codes = trials["tags"].cat.codes.to_numpy()
@@ -182,14 +184,14 @@ def _tags(trials: Any, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[Tag
     return tuple(found)
 
 
-def _errors(trials: Any) -> tuple[ErrorGroup, ...]:
+def _group_errors(trials: Any) -> tuple[ErrorGroup, ...]:
     broken = trials[(trials["outcome"] == "error").to_numpy()]
     groups = broken.groupby(["run", "error_boundary", "error_kind"], observed=True, sort=False)["error_message"]
     found = [ErrorGroup(*cast("tuple[str, str, str]", key), len(texts), texts.iloc[0]) for key, texts in groups]
     return tuple(sorted(found, key=lambda group: -group.count)[:ERROR_LIMIT])
 
 
-def _totals(frames: Frames) -> Totals:
+def _sum_totals(frames: Frames) -> Totals:
     """Counts from the trials; money and tokens from the exchanges, so that journalled ones without a record count too."""
     exchanges = frames.exchanges
     own, judges = (exchanges["role"] == TARGET).to_numpy(), exchanges["grading"].to_numpy()
@@ -201,11 +203,11 @@ def _totals(frames: Frames) -> Totals:
         **{name: int(outcomes.get(outcome, 0)) for name, outcome in OUTCOMES.items()},
         replayed=int(frames.trials["replayed"].sum()),
         retries=int(exchanges["retries"].to_numpy()[own].sum()),
-        input_tokens=_sum(exchanges["input_tokens"].to_numpy()[new]),
-        output_tokens=_sum(exchanges["output_tokens"].to_numpy()[new]),
-        spent=_sum(cost[new]),
-        graded=_sum(cost[judges & ~replayed]),
-        users=_sum(cost[~own & ~judges & ~replayed]),
-        saved=_sum(cost[replayed]),
+        input_tokens=_sum_known(exchanges["input_tokens"].to_numpy()[new]),
+        output_tokens=_sum_known(exchanges["output_tokens"].to_numpy()[new]),
+        spent=_sum_known(cost[new]),
+        graded=_sum_known(cost[judges & ~replayed]),
+        users=_sum_known(cost[~own & ~judges & ~replayed]),
+        saved=_sum_known(cost[replayed]),
         unpriced=int(np.isnan(cost).sum()),
     )

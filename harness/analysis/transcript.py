@@ -11,32 +11,32 @@ from collections.abc import Iterator, Sequence
 from harness.flows.base import TARGET
 from harness.model import Exchange, Message, Record, Response
 
-LINE = 300
+LINE_LIMIT = 300
 """Characters of a line that are kept."""
 
 
-def steps(record: Record) -> str | None:
+def conversation_steps(record: Record) -> str | None:
     """The steps of a record's conversation, None where there was but one exchange without calls."""
     asked = [exchange for exchange in record.exchanges if exchange.role == TARGET]
-    if not asked or (len(asked) == 1 and not _calls(asked[0].response)):
+    if not asked or (len(asked) == 1 and not _has_tool_calls(asked[0].response)):
         return None
-    lines = [_cut(line) for message in _between(asked) for line in _lines(message)]
+    lines = [_truncate_line(line) for message in _messages_between(asked) for line in _format_message(message)]
     return "\n".join(lines) or None
 
 
-def _between(asked: Sequence[Exchange]) -> Iterator[Message]:
+def _messages_between(asked: Sequence[Exchange]) -> Iterator[Message]:
     """The messages after the first request's, and the calls that were left open."""
     yield from asked[-1].request.messages[len(asked[0].request.messages) :]
     last = asked[-1].response
-    if last.message is not None and _calls(last):
+    if last.message is not None and _has_tool_calls(last):
         yield last.message
 
 
-def _calls(response: Response) -> bool:
+def _has_tool_calls(response: Response) -> bool:
     return response.message is not None and bool(response.message.tool_calls)
 
 
-def _lines(message: Message) -> Iterator[str]:
+def _format_message(message: Message) -> Iterator[str]:
     if message.role == "user":
         yield f"» {message.text}"
     elif message.role == "tool":
@@ -47,5 +47,5 @@ def _lines(message: Message) -> Iterator[str]:
         yield from (f"→ {call.name}({call.arguments})" for call in message.tool_calls)
 
 
-def _cut(line: str) -> str:
-    return line if len(line) <= LINE else f"{line[: LINE - 1]}…"
+def _truncate_line(line: str) -> str:
+    return line if len(line) <= LINE_LIMIT else f"{line[: LINE_LIMIT - 1]}…"

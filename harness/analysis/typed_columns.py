@@ -53,7 +53,7 @@ def valid_text(text: str) -> str:
     return text
 
 
-class Cells(Protocol):
+class ColumnBuilder(Protocol):
     """A column being filled, a few thousand rows at a time."""
 
     def extend(self, values: Sequence[Any]) -> None:
@@ -63,7 +63,7 @@ class Cells(Protocol):
         """The pandas array of all rows, once."""
 
 
-class _Numbers:
+class FloatColumn:
     """What numeric columns share: chunks of one numpy type. None becomes NaN, which here stands for unknown."""
 
     dtype: Any = np.float64
@@ -85,7 +85,7 @@ class _Numbers:
         return np.concatenate(chunks)
 
 
-class _Coded(_Numbers):
+class _CodedColumn(FloatColumn):
     """Chunks of the numbers that stand for values; an unknown one is -1."""
 
     def __init__(self, code: Mapping[Any, int]) -> None:
@@ -96,7 +96,7 @@ class _Coded(_Numbers):
         return np.fromiter(map(self.code.__getitem__, values), dtype=self.dtype, count=len(values))
 
 
-class _Codes(dict[str | None, int]):
+class _TextCodes(dict[str | None, int]):
     """Texts -> numbers from 0, given as they come; None is -1."""
 
     def __missing__(self, text: str | None) -> int:
@@ -104,11 +104,11 @@ class _Codes(dict[str | None, int]):
         return number
 
 
-class _Category(_Coded):
+class _CategoryColumn(_CodedColumn):
     dtype = np.int32
 
     def __init__(self) -> None:
-        super().__init__(_Codes({None: -1}))
+        super().__init__(_TextCodes({None: -1}))
 
     def finish(self) -> Any:
         clean: dict[str, int] = {}
@@ -118,39 +118,39 @@ class _Category(_Coded):
         )
 
 
-SHORT = 200
+SHORT_TEXT = 200
 """Characters that are left of a text when there is no room for more."""
 
 
 @dataclass
-class Room:
-    """How many characters of text may still be kept; once there are none left, texts are cut at `SHORT`, and counted."""
+class TextBudget:
+    """How many characters of text may still be kept; once there are none left, texts are cut at `SHORT_TEXT`, and counted."""
 
     left: int
     cut: int = 0
 
-    def take(self, texts: Sequence[str | None]) -> Sequence[str | None]:
+    def cut_texts(self, texts: Sequence[str | None]) -> Sequence[str | None]:
         """The texts, cut where there is no more room; equal ones take it once."""
         if self.left > 0:
             self.left -= sum(len(text) for text in set(texts) if text)
             return texts
-        self.cut += sum(text is not None and len(text) > SHORT for text in texts)
-        return [text if text is None or len(text) <= SHORT else f"{text[:SHORT]}…" for text in texts]
+        self.cut += sum(text is not None and len(text) > SHORT_TEXT for text in texts)
+        return [text if text is None or len(text) <= SHORT_TEXT else f"{text[:SHORT_TEXT]}…" for text in texts]
 
 
 _REMEMBERED = 50_000
 """Texts of which a column keeps only one copy, before it forgets them and begins anew."""
 
 
-class _Text:
-    def __init__(self, room: Room | None) -> None:
+class _TextColumn:
+    def __init__(self, room: TextBudget | None) -> None:
         self.room = room
         self.values: list[str | None] = []
         self.remembered: dict[str | None, str | None] = {}
 
     def extend(self, values: Sequence[Any]) -> None:
         texts = [text if text is None or text.isascii() else valid_text(text) for text in values]
-        kept = self.room.take(texts) if self.room else texts
+        kept = self.room.cut_texts(texts) if self.room else texts
         if len(self.remembered) > _REMEMBERED:
             self.remembered.clear()
         self.values.extend(map(self.remembered.setdefault, kept, kept))
@@ -160,7 +160,7 @@ class _Text:
         return pd.array(values, dtype="string[python]")
 
 
-class _Integer(_Numbers):
+class _IntegerColumn(FloatColumn):
     """Kept as doubles: exact to 2**53, far above any count of tokens."""
 
     def finish(self) -> Any:
@@ -169,7 +169,7 @@ class _Integer(_Numbers):
         return pd.arrays.IntegerArray(np.where(missing, 0, values).astype(np.int64), missing)
 
 
-class _Boolean(_Coded):
+class _BooleanColumn(_CodedColumn):
     dtype = np.int8
 
     def __init__(self) -> None:
@@ -180,35 +180,35 @@ class _Boolean(_Coded):
         return pd.arrays.BooleanArray(values == 1, values == -1)
 
 
-class _Flag(_Numbers):
+class _FlagColumn(FloatColumn):
     dtype = np.bool_
 
 
-_NEVER = -(2**63)
+_NO_TIME = -(2**63)
 
 
-class _Time(_Numbers):
+class _TimeColumn(FloatColumn):
     """Filled with microseconds since 1970 (UTC)."""
 
     dtype = np.int64
 
     def numbers(self, values: Sequence[Any]) -> Any:
-        return super().numbers([_NEVER if value is None else value for value in values])
+        return super().numbers([_NO_TIME if value is None else value for value in values])
 
     def finish(self) -> Any:
         return pd.DatetimeIndex(super().finish().view("datetime64[us]")).tz_localize("UTC").array
 
 
-_CELLS: Mapping[Kind, Callable[[], Cells]] = {
-    "category": _Category,
-    "float": _Numbers,
-    "integer": _Integer,
-    "boolean": _Boolean,
-    "flag": _Flag,
-    "time": _Time,
+_COLUMN_BUILDERS: Mapping[Kind, Callable[[], ColumnBuilder]] = {
+    "category": _CategoryColumn,
+    "float": FloatColumn,
+    "integer": _IntegerColumn,
+    "boolean": _BooleanColumn,
+    "flag": _FlagColumn,
+    "time": _TimeColumn,
 }
 
-_CHUNK = 1024
+_CHUNK_ROWS = 1024
 
 
 class TableBuilder:
@@ -217,27 +217,29 @@ class TableBuilder:
     Without `room` all text is kept.
     """
 
-    def __init__(self, columns: Iterable[Column], room: Room | None = None) -> None:
+    def __init__(self, columns: Iterable[Column], room: TextBudget | None = None) -> None:
         self.columns = tuple(columns)
         self.rows = 0
-        self._cells = [_Text(room) if column.kind == "text" else _CELLS[column.kind]() for column in self.columns]
+        self._cells = [
+            _TextColumn(room) if column.kind == "text" else _COLUMN_BUILDERS[column.kind]() for column in self.columns
+        ]
         self._waiting: list[tuple[Any, ...]] = []
 
-    def add(self, values: tuple[Any, ...]) -> int:
+    def append_row(self, values: tuple[Any, ...]) -> int:
         """Append a row, its values in the columns' order; returns the row's number."""
         self._waiting.append(values)
-        if len(self._waiting) == _CHUNK:
-            self._flush()
+        if len(self._waiting) == _CHUNK_ROWS:
+            self._flush_rows()
         self.rows += 1
         return self.rows - 1
 
-    def frame(self) -> Any:
+    def build_frame(self) -> Any:
         """The pandas DataFrame of all rows, once."""
-        self._flush()
+        self._flush_rows()
         data = {column.name: cells.finish() for column, cells in zip(self.columns, self._cells, strict=True)}
         return pd.DataFrame(data, copy=False)
 
-    def _flush(self) -> None:
+    def _flush_rows(self) -> None:
         if self._waiting:
             for cells, values in zip(self._cells, zip(*self._waiting, strict=True), strict=True):
                 cells.extend(values)

@@ -1,4 +1,4 @@
-"""What a reader must know before believing a figure: the warnings of a Comparison, as sentences."""
+"""What a reader must know before believing a figure: the warnings of a Report, as sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.analysis import formatting
 from harness.analysis.frame import Frames
 from harness.analysis.report_data import Configuration, RunHeader
 from harness.analysis.stats import samples_for_upper_bound
-from harness.analysis.typed_columns import SHORT
+from harness.analysis.typed_columns import SHORT_TEXT
 from harness.model import BATCHED, CACHED, STALLED
 from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
 
@@ -21,40 +21,40 @@ FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
 
-def caveats(runs: Sequence[RunHeader], configurations: Sequence[Configuration], frames: Frames) -> tuple[str, ...]:
+def collect_warnings(runs: Sequence[RunHeader], configurations: Sequence[Configuration], frames: Frames) -> tuple[str, ...]:
     """The warnings, the most important first; empty where there is nothing to warn of."""
     trials = frames.trials
     return (
-        *_runs(runs),
-        *_served(runs, frames.exchanges),
-        *_backends(frames.exchanges),
-        *_ignored(trials),
-        *_misfits(trials),
-        *_conversations(trials),
-        *_verdicts(configurations, frames.grades),
-        *_money(trials),
-        *_sizes(configurations),
-        *_sources(trials),
-        *_cut(frames.shortened),
+        *_run_warnings(runs),
+        *_served_model_warnings(runs, frames.exchanges),
+        *_backend_warnings(frames.exchanges),
+        *_ignored_parameter_warnings(trials),
+        *_response_format_warnings(trials),
+        *_conversation_warnings(trials),
+        *_grading_warnings(configurations, frames.grades),
+        *_price_warnings(trials),
+        *_sample_size_warnings(configurations),
+        *_left_out_warnings(trials),
+        *_truncation_warnings(frames.shortened),
     )
 
 
-def _runs(runs: Sequence[RunHeader]) -> Iterator[str]:
+def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
     for run in runs:
         name = run.id if len(runs) > 1 else "The run"
         if run.recorded == 0:
             yield f"{name} has no records: nothing was measured."
         elif not run.finished:
-            yield f"{name} is not finished: {run.recorded:,} of {formatting.plural(run.planned, 'trial')} recorded."
-        if run.error_rate is not None and run.unsound:
-            share, most = formatting.percent(run.error_rate), formatting.percent(run.max_error_rate)
+            yield f"{name} is not finished: {run.recorded:,} of {formatting.pluralize(run.planned, 'trial')} recorded."
+        if run.error_rate is not None and run.has_too_many_errors:
+            share, most = formatting.format_percent(run.error_rate), formatting.format_percent(run.max_error_rate)
             yield f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its figures are of the rest."
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)
     if simulated:
-        yield f"Simulated: {formatting.names(list(simulated))}. Figures from a simulator say nothing about a real model."
+        yield f"Simulated: {formatting.join_names(list(simulated))}. Figures from a simulator say nothing about a real model."
 
 
-def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
+def _served_model_warnings(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
     """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
     everyone = [(run.id, name, facts) for run in runs for name, facts in {**run.helpers, **run.targets}.items()]
     asked = {
@@ -69,48 +69,48 @@ def _served(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
         if wanted is not None and not is_same_model(wanted, served):
             others.setdefault((target, wanted), []).append(served)
     for (target, wanted), served_as in others.items():
-        names = formatting.names(list(dict.fromkeys(served_as)))
+        names = formatting.join_names(list(dict.fromkeys(served_as)))
         yield f"{target} was asked for the model {wanted} and says it is {names}: what was measured may be another model."
 
 
-def _backends(exchanges: Any) -> Iterator[str]:
+def _backend_warnings(exchanges: Any) -> Iterator[str]:
     """Whose serving system changed within one run, as its fingerprints tell: seeded answers do not repeat across that."""
     seen = exchanges[["run", "sent_to", "fingerprint"]].drop_duplicates().dropna().astype(object)
     for (_, target), group in seen.groupby(["run", "sent_to"], observed=True):
         prints = sorted(group["fingerprint"])
         if len(prints) > 1:
-            shown = formatting.names(prints[:5]) + (", …" if len(prints) > 5 else "")
+            shown = formatting.join_names(prints[:5]) + (", …" if len(prints) > 5 else "")
             yield f"{target} answered with {len(prints)} system fingerprints ({shown}): its backend changed during the run."
 
 
-def _ignored(trials: Any) -> Iterator[str]:
+def _ignored_parameter_warnings(trials: Any) -> Iterator[str]:
     """Parameters that left no trace in an answer that could not have hidden it."""
-    for (target, flag), count in sorted(_flagged(trials).items()):
+    for (target, flag), count in sorted(_count_flags(trials).items()):
         if flag.startswith("ignored_"):
-            parameter, answers = flag.removeprefix("ignored_"), formatting.plural(count, "answer")
+            parameter, answers = flag.removeprefix("ignored_"), formatting.pluralize(count, "answer")
             yield f"{target} ignored {parameter} without saying so: {answers} show no trace of it."
 
 
-def _misfits(trials: Any) -> Iterator[str]:
+def _response_format_warnings(trials: Any) -> Iterator[str]:
     """Answers that are not what their response format asked for."""
     wrong = {"invalid_json": "no JSON, though that was asked for", "schema_mismatch": "JSON that does not fit the schema"}
-    for (target, flag), count in sorted(_flagged(trials).items()):
+    for (target, flag), count in sorted(_count_flags(trials).items()):
         if flag in wrong:
-            yield f"{target}: {formatting.plural(count, 'answer')} {'is' if count == 1 else 'are'} {wrong[flag]}."
+            yield f"{target}: {formatting.pluralize(count, 'answer')} {'is' if count == 1 else 'are'} {wrong[flag]}."
 
 
-def _conversations(trials: Any) -> Iterator[str]:
+def _conversation_warnings(trials: Any) -> Iterator[str]:
     """Conversations that did not come to their end, and calls that did not work."""
     said = {
         "max_turns": "still calling tools when it was asked for the last time",
         "failed_tool_calls": "with a call that failed",
     }
-    for (target, flag), count in sorted(_flagged(trials).items()):
+    for (target, flag), count in sorted(_count_flags(trials).items()):
         if flag in said:
-            yield f"{target}: {formatting.plural(count, 'conversation')} {said[flag]}."
+            yield f"{target}: {formatting.pluralize(count, 'conversation')} {said[flag]}."
 
 
-def _flagged(trials: Any) -> Counter[tuple[str, str]]:
+def _count_flags(trials: Any) -> Counter[tuple[str, str]]:
     """How many answers of a target have a flag."""
     counts: Counter[tuple[str, str]] = Counter()
     for (target, flags), count in trials.groupby(["target", "flags"], observed=True).size().items():
@@ -119,56 +119,57 @@ def _flagged(trials: Any) -> Counter[tuple[str, str]]:
     return counts
 
 
-def _verdicts(configurations: Sequence[Configuration], grades: Any) -> Iterator[str]:
+def _grading_warnings(configurations: Sequence[Configuration], grades: Any) -> Iterator[str]:
     silent = [c.label for c in configurations if c.n and c.no_verdict == c.n]
     if silent:
-        yield f"No grader can fail in {formatting.names(silent)}: there is no pass rate."
+        yield f"No grader can fail in {formatting.join_names(silent)}: there is no pass rate."
     ungraded = sum(c.ungraded for c in configurations)
     if ungraded:
         reasons = grades.loc[(grades["weight"] > 0).to_numpy(), "error"].dropna()
         most = f" Most often: {reasons.mode().iloc[0]}" if len(reasons) else ""
-        answers = formatting.plural(ungraded, "answer")
+        answers = formatting.pluralize(ungraded, "answer")
         yield f"{answers} could not be graded: neither passed nor failed, and counted apart.{most}"
 
 
-def _money(trials: Any) -> Iterator[str]:
+def _price_warnings(trials: Any) -> Iterator[str]:
     missing = trials[(trials["cost"].isna() & (trials["outcome"] != "error")).to_numpy()]
     targets = sorted(missing["target"].astype(object).unique())
     if targets:
-        answers = formatting.plural(len(missing), "answer")
-        yield f"Unpriced target: {formatting.names(targets)}; the cost of {answers} is unknown, not zero."
+        answers = formatting.pluralize(len(missing), "answer")
+        yield f"Unpriced target: {formatting.join_names(targets)}; the cost of {answers} is unknown, not zero."
 
 
-def _sizes(configurations: Sequence[Configuration]) -> Iterator[str]:
+def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[str]:
     few = [c for c in configurations if 0 < c.cases < FEW_CASES]
     if few:
-        least = formatting.plural(min(c.cases for c in few), "case")
+        least = formatting.pluralize(min(c.cases for c in few), "case")
         yield f"n is small: as few as {least} a configuration; intervals are wide, small differences are noise."
     needed = samples_for_upper_bound(0.99, two_sided=True)
     if any(c.latency and c.latency["p99"].n and c.latency["p99"].low is None for c in configurations):
         yield f"p99 has no interval where fewer than {needed} latencies were measured."
 
 
-def _sources(trials: Any) -> Iterator[str]:
+def _left_out_warnings(trials: Any) -> Iterator[str]:
     estimated = int((trials["tokens_source"] == "estimated").sum())
     if estimated:
-        yield f"The tokens of {formatting.plural(estimated, 'answer')} are estimated: the server did not report them."
-    flagged = _flagged(trials)
+        yield f"The tokens of {formatting.pluralize(estimated, 'answer')} are estimated: the server did not report them."
+    flagged = _count_flags(trials)
     if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
         slept = "this machine slept or starved while they were under way"
-        yield f"The latency of {formatting.plural(stalled, 'answer')} is left out: {slept}."
+        yield f"The latency of {formatting.pluralize(stalled, 'answer')} is left out: {slept}."
     if batched := sum(count for (_, flag), count in flagged.items() if flag == BATCHED):
-        yield f"{formatting.plural(batched, 'answer')} came in batches: without latency."
+        yield f"{formatting.pluralize(batched, 'answer')} came in batches: without latency."
     if cached := sum(count for (_, flag), count in flagged.items() if flag == CACHED):
         told = "send `cf-aig-skip-cache: true`, or vary the seed"
-        yield f"{formatting.plural(cached, 'answer')} came from a gateway's cache: in no latency figure; {told}."
+        yield f"{formatting.pluralize(cached, 'answer')} came from a gateway's cache: in no latency figure; {told}."
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
-        answers = formatting.plural(replayed, "answer")
+        answers = formatting.pluralize(replayed, "answer")
         yield f"{answers} replayed from earlier runs: in no latency figure and in no new spending."
 
 
-def _cut(texts: int) -> Iterator[str]:
+def _truncation_warnings(texts: int) -> Iterator[str]:
     if texts:
         where = "here, in results.csv and in records.parquet, to save memory; records.jsonl has them whole"
-        yield f"{formatting.plural(texts, 'long text')} {'is' if texts == 1 else 'are'} cut at {SHORT} characters {where}."
+        cut = f"{formatting.pluralize(texts, 'long text')} {'is' if texts == 1 else 'are'} cut"
+        yield f"{cut} at {SHORT_TEXT} characters {where}."

@@ -12,7 +12,7 @@ from harness.engine.drive import Journal, drive
 from harness.engine.workers.pool import Pool
 from harness.errors import Problem, SuiteError
 from harness.flows.base import Flow
-from harness.graders import build, grade_reference_answer
+from harness.graders import build_graders, grade_reference_answer
 from harness.graders.base import UNKNOWN
 from harness.model import Error, Exchange, Grade, Request, Response
 from harness.suite import Case, Eval, Suite
@@ -37,7 +37,7 @@ async def _check_references(suite: Suite) -> int:
 
 
 def _grade_reference(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
-    graders = build(case.graders if case.graders is not None else evaluation.graders)
+    graders = build_graders(case.graders if case.graders is not None else evaluation.graders)
     return grade_reference_answer(graders, case.expected, case.vars)
 
 

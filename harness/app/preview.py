@@ -78,11 +78,11 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
     if goes_on is None:
         return
     if goes_on.actions:
-        yield f"── then its tool calls are performed: {formatting.plural(goes_on.max_turns, 'request')} at most"
+        yield f"── then its tool calls are performed: {formatting.pluralize(goes_on.max_turns, 'request')} at most"
     for turn in goes_on.turns:
         yield f"── then, user\n{readable(Message('user', turn))}"
     if goes_on.user is not None:
-        yield f"── then {goes_on.user.target} plays the user: {formatting.plural(goes_on.user.max_turns, 'message')} at most"
+        yield f"── then {goes_on.user.target} plays the user: {formatting.pluralize(goes_on.user.max_turns, 'message')} at most"
 
 
 def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:

@@ -9,18 +9,18 @@ from pathlib import Path
 
 from harness import registry
 from harness.analysis import formatting
-from harness.analysis.frame import Frames, frames
-from harness.analysis.gates import exit_code
+from harness.analysis.frame import Frames, build_frames
+from harness.analysis.gates import choose_exit_code
 from harness.analysis.report_data import Report
-from harness.analysis.row_schema import label
-from harness.analysis.summarize import compare
+from harness.analysis.row_schema import configuration_label
+from harness.analysis.summarize import build_report
 from harness.config.diagnostics import did_you_mean
 from harness.errors import ExitCode, StoreError, UsageError, worst_exit_code
 from harness.flows.base import TARGET
 from harness.model import Exchange, Grade, Manifest, Message, Record, Response
 from harness.model.images import readable
 from harness.reporters.escape import escape_for, one_line
-from harness.reporters.plots import plots
+from harness.reporters.plots import draw_plots
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.runs.thumbnails import Thumbnails
@@ -40,7 +40,7 @@ class RunOutcome:
     """What came of a run, or of looking at several: where the report is, what was found, and the exit code that says so."""
 
     folder: Path
-    comparison: Report
+    report: Report
     exit_code: ExitCode
     stopped: tuple[str, ...] = ()
     """Why a run ended early, one sentence each; empty where it did not."""
@@ -52,7 +52,7 @@ def load_run(path: str | Path) -> Frames:
     Raises UsageError where `path` is no run folder.
     """
     folder = Path(path)
-    return frames([(read_manifest(folder), read_lines(folder / RECORDS))], answer_limit=None)
+    return build_frames([(read_manifest(folder), read_lines(folder / RECORDS))], answer_limit=None)
 
 
 def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
@@ -67,7 +67,9 @@ def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Seque
     comparison = _build_report(folders, manifests)
     folder = out or (folders[0] if len(folders) == 1 else _comparison_folder(folders[0]))
     write_reports(folder, comparison)
-    return RunOutcome(folder, comparison, worst_exit_code([exit_code(comparison, manifest, stopped) for manifest in manifests]))
+    return RunOutcome(
+        folder, comparison, worst_exit_code([choose_exit_code(comparison, manifest, stopped) for manifest in manifests])
+    )
 
 
 def write_reports(folder: Path, comparison: Report) -> None:
@@ -78,7 +80,7 @@ def write_reports(folder: Path, comparison: Report) -> None:
         write_file(folder / name, content.encode("utf-8", "replace") if isinstance(content, str) else content)
     pictures = folder / "plots"
     make_folder(pictures)
-    for name, content in plots(comparison).items():
+    for name, content in draw_plots(comparison).items():
         write_file(pictures / name, content)
     _write_parquet(folder / PARQUET, comparison.frames)
 
@@ -117,7 +119,7 @@ def _build_report(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Rep
         (manifest, read_lines(folder / RECORDS, found))
         for folder, manifest, found in zip(folders, manifests, damage, strict=True)
     ]
-    comparison = compare(frames(runs), manifests)
+    comparison = build_report(build_frames(runs), manifests)
     warnings = [text for folder, found in zip(folders, damage, strict=True) for text in found.warnings(folder / RECORDS)]
     pictures = Thumbnails({(row.eval, row.case) for row in comparison.cases})
     for folder, manifest in zip(folders, manifests, strict=True):
@@ -157,7 +159,7 @@ def _write_parquet(path: Path, tables: Frames) -> None:
 
 def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
     clean = escape_for("terminal")
-    who = label(record.prompt, record.target, record.setting)
+    who = configuration_label(record.prompt, record.target, record.setting)
     yield clean(f"━━ {record.eval}/{record.case} · {who} · repeat {record.repeat}")
     before: tuple[Message, ...] = ()
     for exchange in record.exchanges:
@@ -175,8 +177,8 @@ def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
         yield clean(f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}")
     for grade in record.grades:
         yield from _grade_lines(grade)
-    judged = "" if record.grading_cost is None else f" · judges {formatting.dollars(record.grading_cost)}"
-    yield clean(f"score {formatting.score(record.score)} · cost {formatting.dollars(record.cost)}{judged}\n")
+    judged = "" if record.grading_cost is None else f" · judges {formatting.format_dollars(record.grading_cost)}"
+    yield clean(f"score {formatting.format_score(record.score)} · cost {formatting.format_dollars(record.cost)}{judged}\n")
 
 
 def _grade_lines(grade: Grade) -> Iterator[str]:
@@ -230,7 +232,7 @@ def _answer_lines(target: str, response: Response) -> Iterator[str]:
     end = response.finish_reason or ("" if nothing else "broken off" if response.error else "no finish reason")
     facts: list[str] = [end] if end else []
     facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
-    facts += [formatting.plural(len(response.attempts), "attempt")] if nothing or len(response.attempts) > 1 else []
+    facts += [formatting.pluralize(len(response.attempts), "attempt")] if nothing or len(response.attempts) > 1 else []
     facts += ["replayed"] if response.replayed else []
     yield clean(f"── {target} {'gave no answer' if nothing else 'answered'} ({', '.join(facts)})")
     if not nothing:

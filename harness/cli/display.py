@@ -21,7 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.formatting import plural
+from harness.analysis.formatting import pluralize
 from harness.engine.progress import Progress, Tally
 from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
@@ -67,7 +67,9 @@ def _opening_line(progress: Progress) -> str:
     total, names = progress.total, list(progress.targets)
     before = f", {total.already:,} done before" if total.already else ""
     besides = f"; asked besides: {', '.join(progress.helpers)}" if progress.helpers else ""
-    return f"{plural(total.planned, 'request')} to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
+    return (
+        f"{pluralize(total.planned, 'request')} to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
+    )
 
 
 def _count_done(tally: Tally) -> str:
@@ -298,12 +300,12 @@ def _progress_bar(row: _Row, width: int) -> ProgressBar | Text:
 
 def conclusion_text(outcome: RunOutcome) -> str:
     """What a person reads at the end: the result table, what stopped the run, where the report is, how to go on."""
-    from harness.reporters.console import WIDTH, console_report  # noqa: PLC0415 — pandas, only at the end
+    from harness.reporters.console import WIDTH, render_for_terminal  # noqa: PLC0415 — pandas, only at the end
 
     out = Console()
     width = min(160, out.width) if out.is_terminal else WIDTH
     colour = out.is_terminal and not out.no_color
-    lines = [console_report(outcome.comparison, width, color=colour)]
+    lines = [render_for_terminal(outcome.report, width, color=colour)]
     lines += [f"stopped: {_safe(reason)}" for reason in outcome.stopped]
     if outcome.stopped:
         more = " --budget DOLLARS" if outcome.exit_code == ExitCode.BUDGET else ""

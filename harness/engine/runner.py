@@ -19,7 +19,7 @@ from harness.engine.scheduler import closed_loop
 from harness.engine.structured_output import UNFORMED, formed
 from harness.errors import StoreError
 from harness.flows.base import FIRST, TARGET, AskFailed, RoleTarget
-from harness.graders import Answer, Grader, answer_of, build, turn_answers, verdict
+from harness.graders import Answer, Grader, build_answer, build_graders, build_turn_answers, score_grades
 from harness.model import (
     Call,
     Cost,
@@ -135,7 +135,7 @@ async def _graded(world: TrialContext, trial: Trial, graders: GraderSets, journa
     grades = []
     for place, (grader, answer) in enumerate(_to_grade(trial, graders, tuple(journal.exchanges))):
         if answer is None:
-            grades.append(grader.unreached())
+            grades.append(grader.unreached_grade())
             continue
         before = len(journal.exchanges)
         graded = grader.grade(answer)
@@ -152,11 +152,11 @@ def _to_grade(trial: Trial, graders: GraderSets, exchanges: tuple[Exchange, ...]
     """Each grader with the answer it judges: those of later turns with theirs, None where it did not come, then the last's."""
     found: list[tuple[Grader, Answer | None]] = []
     if trial.turn_graders:
-        turns = zip(trial.turn_graders, turn_answers(trial, exchanges), strict=True)
+        turns = zip(trial.turn_graders, build_turn_answers(trial, exchanges), strict=True)
         found = [(grader, answer) for specs, answer in turns for grader in graders.of(specs)]
     of_last = graders.of(trial.graders)
     if of_last:
-        last = answer_of(trial, exchanges)
+        last = build_answer(trial, exchanges)
         found += [(grader, last) for grader in of_last]
     return found
 
@@ -164,7 +164,7 @@ def _to_grade(trial: Trial, graders: GraderSets, exchanges: tuple[Exchange, ...]
 def _record(
     world: TrialContext, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
 ) -> Record:
-    score, passed = verdict(grades, trial.threshold)
+    score, passed = score_grades(grades, trial.threshold)
     parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
     if trial.conversation is not None:
         from harness.flows.conversation import flags as flags_of  # noqa: PLC0415 - see _answer
@@ -252,7 +252,7 @@ class GraderSets:
         """The graders that a trial's specifications mean, ready to grade."""
         name = id(specs)
         if name not in self._built:
-            self._built[name] = (specs, build(specs))
+            self._built[name] = (specs, build_graders(specs))
             if len(self._built) > self.KEPT:
                 self._built.popitem(last=False)
         self._built.move_to_end(name)

@@ -33,10 +33,10 @@ def formed(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[str, ...]]:
 
 
 def _read(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]]:
-    from harness.graders.json_value import NotJSONError, parse  # noqa: PLC0415 - only a form needs it
+    from harness.graders.json_value import NotJSONError, parse_json_answer  # noqa: PLC0415 - only a form needs it
 
     try:
-        value = parse(text, strict=True)
+        value = parse_json_answer(text, strict=True)
     except NotJSONError:
         return None, (INVALID_JSON,)
     if _deeper(value, MAX_DEPTH):

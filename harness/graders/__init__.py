@@ -1,10 +1,10 @@
 """Graders: from an answer to a verdict. `build` makes them ready, `grade_all` uses them, `verdict` sums them up."""
 
-from harness.graders.answer import answer_of, turn_answers
+from harness.graders.answer import build_answer, build_turn_answers
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
-from harness.graders.build import Grader, build, grade_all, grade_of
+from harness.graders.build import Grader, build_graders, grade_answer, run_grader
 from harness.graders.references import grade_reference_answer
-from harness.graders.scoring import verdict
+from harness.graders.scoring import score_grades
 
 __all__ = [
     "Answer",
@@ -13,11 +13,11 @@ __all__ = [
     "GraderError",
     "GraderType",
     "Verdict",
-    "answer_of",
-    "build",
-    "grade_all",
-    "grade_of",
+    "build_answer",
+    "build_graders",
+    "build_turn_answers",
+    "grade_answer",
     "grade_reference_answer",
-    "turn_answers",
-    "verdict",
+    "run_grader",
+    "score_grades",
 ]

@@ -14,7 +14,7 @@ from harness.metrics import definitions
 from harness.model import Exchange, Message, ToolCall, Trial, dollars
 
 
-def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
+def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
     """The Answer to `trial`. Raises ValueError where the target was never asked."""
     asked = [exchange for exchange in exchanges if exchange.role == TARGET]
     if not asked:
@@ -30,23 +30,25 @@ def answer_of(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         finish_reason=response.finish_reason,
         usage=response.usage,
         latency=definitions.latency(marks),
-        ttft=definitions.ttft(marks),
+        ttft=definitions.time_to_first_token(marks),
         cost=dollars(asked),
         failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
     )
 
 
-def turn_answers(trial: Trial, exchanges: Sequence[Exchange]) -> list[Answer | None]:
+def build_turn_answers(trial: Trial, exchanges: Sequence[Exchange]) -> list[Answer | None]:
     """The Answer to the opening and to each turn written after it; None where the conversation ended before it."""
     turns = len(trial.conversation.turns) if trial.conversation else 0
-    opening = _said(trial.request.messages)
+    opening = _count_user_turns(trial.request.messages)
     asked = [exchange for exchange in exchanges if exchange.role == TARGET]
-    of_turn = [[each for each in asked if _said(each.request.messages) - opening == turn] for turn in range(turns + 1)]
-    return [answer_of(trial, of_one) if of_one else None for of_one in of_turn]
+    of_turn = [
+        [each for each in asked if _count_user_turns(each.request.messages) - opening == turn] for turn in range(turns + 1)
+    ]
+    return [build_answer(trial, of_one) if of_one else None for of_one in of_turn]
 
 
-def _said(messages: Sequence[Message]) -> int:
+def _count_user_turns(messages: Sequence[Message]) -> int:
     """How often the user has spoken."""
     return sum(message.role == "user" for message in messages)
 

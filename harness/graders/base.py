@@ -29,7 +29,7 @@ class Answer(Struct, frozen=True):
 
     `text` is the final message's text; `messages` the conversation asked; `latency` and `ttft` are seconds, `cost` US dollars,
     None where unknown. `tool_calls` are all calls of the conversation so far, `failed_calls` how many of them failed, `turns`
-    how often the model was asked; None where there was no conversation to see (a gold answer).
+    how often the model was asked; None where there was no conversation to see (a reference answer).
     """
 
     text: str
@@ -61,19 +61,19 @@ class GraderError(Exception):
         self.error = Error("grader", kind, message, retryable)
 
 
-def text_of(value: Any) -> str:
+def to_text(value: Any) -> str:
     """What a value is compared by: a string itself, anything else its JSON text (`true`, `null`, `4.5`, `{"a": 1}`)."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def content_of(result: ToolResult) -> Any:
+def read_tool_value(result: ToolResult) -> Any:
     """The value of a tool call a grader made. Raises GraderError where there is none."""
     if result.error is not None:
         raise GraderError(result.error.kind, result.error.message, retryable=result.error.retryable)
     return json.loads(result.content)
 
 
-PlainText = Annotated[str, BeforeValidator(text_of, json_schema_input_type=Any)]
+PlainText = Annotated[str, BeforeValidator(to_text, json_schema_input_type=Any)]
 """A text argument; a number, boolean, null, list or object stands for its JSON text."""
 
 
@@ -83,12 +83,12 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-A = TypeVar("A", bound=Arguments)
+ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 Grading: TypeAlias = Verdict | Flow[Verdict]
 
 
 @dataclass(frozen=True, slots=True)
-class GraderType(Generic[A]):
+class GraderType(Generic[ArgumentsT]):
     """One entry of the registry.
 
     `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where there is no short form.
@@ -99,27 +99,27 @@ class GraderType(Generic[A]):
     """
 
     name: str
-    arguments: type[A]
-    grade: Callable[[A, Answer], Grading]
+    arguments: type[ArgumentsT]
+    grade: Callable[[ArgumentsT, Answer], Grading]
     short: str | None = None
     short_takes_mapping: bool = False
     file: str | None = None
     asks: str | None = None
 
-    def spelled_out(self, bare: Any) -> dict[str, Any]:
+    def expand_arguments(self, bare: Any) -> dict[str, Any]:
         """The arguments that what stands behind the grader's name means: nothing, a mapping of them, or the short form's value.
 
         Defaults that are templates are among them. Raises ValueError where there is no short form.
         """
         if bare is None:
-            return self.completed({})
+            return self.with_template_defaults({})
         if isinstance(bare, Mapping) and not (self.short_takes_mapping and self._is_short(bare)):
-            return self.completed(bare)
+            return self.with_template_defaults(bare)
         if self.short is None:
             raise ValueError(f"{self.name} takes a mapping of arguments, such as {', '.join(self.arguments.model_fields)}")
-        return self.completed({self.short: bare})
+        return self.with_template_defaults({self.short: bare})
 
-    def completed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def with_template_defaults(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`arguments` with the defaults that are templates, so that these are filled in like written ones."""
         fields = self.arguments.model_fields
         return {name: field.default for name, field in fields.items() if field.default == EXPECTED} | dict(arguments)

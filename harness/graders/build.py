@@ -27,7 +27,7 @@ REASON_LIMIT = 2_000
 """Characters of a reason that are kept; a grader may quote the answer, and an answer may be megabytes."""
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_KEPT = 1_024
+_CACHE_SIZE = 1_024
 _NO_ANSWER = Error("grader", "no_answer", "no answer")
 _SCALARS = frozenset((str, int, bool, type(None)))
 
@@ -54,7 +54,7 @@ class Grader:
     name: str
     weight: float
     threshold: float | None
-    verdict_on: Callable[[Answer], Grading]
+    evaluate: Callable[[Answer], Grading]
 
     def grade(self, answer: Answer) -> Grade | Flow[Grade]:
         """The grade of one answer, or the flow that leads to it where the grader asks first.
@@ -62,42 +62,42 @@ class Grader:
         Whatever goes wrong in the grader is a null grade with an error; nothing is raised.
         """
         try:
-            grading = self.verdict_on(answer)
-            return self._grade(grading) if isinstance(grading, Verdict) else self._asking(grading)
+            grading = self.evaluate(answer)
+            return self._make_grade(grading) if isinstance(grading, Verdict) else self._finish_flow(grading)
         except Exception as broken:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
-            return self._ungraded(broken)
+            return self._null_grade(broken)
 
-    def _asking(self, grading: Flow[Verdict]) -> Flow[Grade]:
+    def _finish_flow(self, grading: Flow[Verdict]) -> Flow[Grade]:
         try:
-            return self._grade((yield from grading))
+            return self._make_grade((yield from grading))
         except Exception as broken:  # noqa: BLE001 - as above
-            return self._ungraded(broken)
+            return self._null_grade(broken)
 
-    def _grade(self, verdict: Verdict) -> Grade:
-        return Grade(self.name, _checked(verdict), verdict.reason[:REASON_LIMIT], self.weight, self.threshold)
+    def _make_grade(self, verdict: Verdict) -> Grade:
+        return Grade(self.name, _check_value(verdict), verdict.reason[:REASON_LIMIT], self.weight, self.threshold)
 
-    def unreached(self) -> Grade:
+    def unreached_grade(self) -> Grade:
         """The grade of a turn that never came."""
         return Grade(self.name, False, "the conversation ended before this turn", self.weight, self.threshold)
 
-    def _ungraded(self, broken: Exception) -> Grade:
-        return Grade(self.name, None, "", self.weight, self.threshold, error=_error(broken))
+    def _null_grade(self, broken: Exception) -> Grade:
+        return Grade(self.name, None, "", self.weight, self.threshold, error=_describe_failure(broken))
 
 
-def build(specs: Sequence[GraderSpecLike]) -> tuple[Grader, ...]:
+def build_graders(specs: Sequence[GraderSpecLike]) -> tuple[Grader, ...]:
     """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a grader nobody registered."""
-    return tuple(Grader(spec.id, spec.weight, spec.threshold, _verdict_on(spec)) for spec in specs)
+    return tuple(Grader(spec.id, spec.weight, spec.threshold, _bind_arguments(spec)) for spec in specs)
 
 
-def grade_all(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ...]]:
+def grade_answer(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ...]]:
     """Every grader's grade of one answer, in order."""
     grades = []
     for grader in graders:
-        grades.append((yield from grade_of(grader, answer)))  # noqa: PERF401 - no comprehension may yield
+        grades.append((yield from run_grader(grader, answer)))  # noqa: PERF401 - no comprehension may yield
     return tuple(grades)
 
 
-def grade_of(grader: Grader, answer: Answer) -> Flow[Grade]:
+def run_grader(grader: Grader, answer: Answer) -> Flow[Grade]:
     """The grader's grade of one answer, as a flow in any case."""
     grade = grader.grade(answer)
     return grade if isinstance(grade, Grade) else (yield from grade)
@@ -108,40 +108,40 @@ def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Ar
     try:
         checked: Arguments = kind.arguments.model_validate(arguments if type(arguments) is dict else dict(arguments))
     except ValidationError as invalid:
-        raise ValueError(f"{kind.name}: {_sentences(invalid)}") from None
+        raise ValueError(f"{kind.name}: {_describe_errors(invalid)}") from None
     return checked
 
 
-def _verdict_on(spec: GraderSpecLike) -> Callable[[Answer], Grading]:
+def _bind_arguments(spec: GraderSpecLike) -> Callable[[Answer], Grading]:
     kind: GraderType[Any] = load_plugin("graders", spec.type)
-    arguments = kind.completed(spec.arguments)
+    arguments = kind.with_template_defaults(spec.arguments)
     if not any(templates_in(arguments)):
         return partial(kind.grade, checked_arguments(kind, arguments))
-    fill_in = _filler(kind, arguments)
+    fill_in = _argument_filler(kind, arguments)
     return lambda answer: kind.grade(fill_in(answer), answer)
 
 
-def _filler(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Callable[[Answer], Arguments]:
+def _argument_filler(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Callable[[Answer], Arguments]:
     """From an answer to the arguments for its case: the quick way where each is a plain value or just one variable."""
-    variables = {key: match[1] for key, value in arguments.items() if (match := _variable(value))}
+    variables = {key: match[1] for key, value in arguments.items() if (match := _match_variable(value))}
     plain = {key: value for key, value in arguments.items() if key not in variables}
 
     def rendered(answer: Answer) -> Arguments:
-        return _fit(kind, _rendered(arguments, answer))
+        return _check_for_case(kind, _render_arguments(arguments, answer))
 
-    return rendered if any(templates_in(plain)) else _substituting(kind, plain, variables, rendered)
+    return rendered if any(templates_in(plain)) else _substituting_filler(kind, plain, variables, rendered)
 
 
-def _substituting(
+def _substituting_filler(
     kind: GraderType[Any], plain: Mapping[str, Any], variables: Mapping[str, str], rendered: Callable[[Answer], Arguments]
 ) -> Callable[[Answer], Arguments]:
     """Puts variables in place without a template engine, and remembers arguments that were checked before."""
     keys, names = tuple(variables), tuple(variables.values())
 
     def check(*values: Any) -> Arguments:
-        return _fit(kind, {**plain, **dict(zip(keys, values, strict=True))})
+        return _check_for_case(kind, {**plain, **dict(zip(keys, values, strict=True))})
 
-    remembered = lru_cache(_KEPT, typed=True)(check)
+    remembered = lru_cache(_CACHE_SIZE, typed=True)(check)
 
     def fill_in(answer: Answer) -> Arguments:
         scope = answer.variables
@@ -155,25 +155,25 @@ def _substituting(
     return fill_in
 
 
-def _variable(value: Any) -> re.Match[str] | None:
+def _match_variable(value: Any) -> re.Match[str] | None:
     return _VARIABLE.fullmatch(value) if isinstance(value, str) else None
 
 
-def _rendered(arguments: Mapping[str, Any], answer: Answer) -> Mapping[str, Any]:
+def _render_arguments(arguments: Mapping[str, Any], answer: Answer) -> Mapping[str, Any]:
     try:
         return render_arguments(arguments, answer.variables, answer.expected)
     except TemplateError as wrong:
         raise GraderError("invalid_arguments", wrong.message) from None
 
 
-def _fit(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
+def _check_for_case(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
     try:
         return checked_arguments(kind, arguments)
     except ValueError as invalid:
         raise GraderError("invalid_arguments", f"for this case, {invalid}") from None
 
 
-def _error(broken: Exception) -> Error:
+def _describe_failure(broken: Exception) -> Error:
     """What to say of a grader that ended with this."""
     if isinstance(broken, GraderError):
         return broken.error
@@ -183,7 +183,7 @@ def _error(broken: Exception) -> Error:
     return Error("grader", "raised", f"{type(broken).__name__}: {broken}"[:REASON_LIMIT])
 
 
-def _checked(verdict: Verdict) -> bool | float | str:
+def _check_value(verdict: Verdict) -> bool | float | str:
     """The verdict's value, a number as a float. Raises GraderError where it says nothing or is off the scale."""
     value = verdict.value
     if isinstance(value, bool | str):
@@ -195,11 +195,11 @@ def _checked(verdict: Verdict) -> bool | float | str:
     return float(value)
 
 
-def _sentences(invalid: ValidationError) -> str:
-    return "; ".join(_sentence(error["loc"], error["msg"], error["input"]) for error in invalid.errors())
+def _describe_errors(invalid: ValidationError) -> str:
+    return "; ".join(_describe_error(error["loc"], error["msg"], error["input"]) for error in invalid.errors())
 
 
-def _sentence(place: tuple[int | str, ...], message: str, value: Any) -> str:
+def _describe_error(place: tuple[int | str, ...], message: str, value: Any) -> str:
     path = ".".join(map(str, place))
     text = message.removeprefix("Value error, ")
     return f"{path}: {text} (got {quote_text(str(value), 60)})" if path else text

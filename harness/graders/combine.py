@@ -16,7 +16,7 @@ from pydantic import Field, PlainValidator
 
 from harness.flows.base import Flow
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
-from harness.graders.build import Grader, checked_arguments, grade_of
+from harness.graders.build import Grader, checked_arguments, run_grader
 from harness.model import Grade
 from harness.registry import is_registered, load_plugin
 
@@ -27,38 +27,38 @@ _OPTIONS = ("id", "threshold")
 class Combinator(GraderType[Any]):
     """A grader type whose arguments `grader` or `graders` are graders themselves."""
 
-    def completed(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def with_template_defaults(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """`arguments` with the parts in the long form, their defaults that are templates included."""
-        return {name: _completed(value) for name, value in arguments.items()}
+        return {name: _complete_part(value) for name, value in arguments.items()}
 
 
-def _completed(value: Any) -> Any:
+def _complete_part(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return [_completed(entry) for entry in value]
+        return [_complete_part(entry) for entry in value]
     try:
-        name, arguments, options = _read(value)
+        name, arguments, options = _read_part(value)
     except ValueError:  # said, and in its place, when the arguments are checked
         return value
     return {name: arguments, **options}
 
 
-def part(entry: Any) -> Grader:
+def parse_part(entry: Any) -> Grader:
     """The grader an entry (`json`, `{contains: x}`, `{number: 3, id: three}`) means. Raises ValueError."""
-    name, arguments, options = _read(entry)
+    name, arguments, options = _read_part(entry)
     kind: GraderType[Any] = load_plugin("graders", name)
     return Grader(
-        str(options.get("id", name)), 1.0, _threshold(options), partial(kind.grade, checked_arguments(kind, arguments))
+        str(options.get("id", name)), 1.0, _read_threshold(options), partial(kind.grade, checked_arguments(kind, arguments))
     )
 
 
-def _read(entry: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+def _read_part(entry: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """An entry's grader, its arguments in the long form, and its options. Raises ValueError."""
     written = {entry: None} if isinstance(entry, str) else entry
     if not isinstance(written, Mapping):
         raise ValueError("a grader is its name and its arguments, such as {contains: sorry}")  # noqa: TRY004 - pydantic's contract
     name = _only_name([key for key in written if key not in _OPTIONS])
     kind: GraderType[Any] = load_plugin("graders", name)
-    return name, kind.spelled_out(written[name]), {key: value for key, value in written.items() if key in _OPTIONS}
+    return name, kind.expand_arguments(written[name]), {key: value for key, value in written.items() if key in _OPTIONS}
 
 
 def _only_name(names: Sequence[Any]) -> str:
@@ -70,7 +70,7 @@ def _only_name(names: Sequence[Any]) -> str:
     return name
 
 
-def _threshold(options: Mapping[str, Any]) -> float | None:
+def _read_threshold(options: Mapping[str, Any]) -> float | None:
     threshold = options.get("threshold")
     if threshold is None:
         return None
@@ -79,49 +79,49 @@ def _threshold(options: Mapping[str, Any]) -> float | None:
     return float(threshold)
 
 
-Part = Annotated[Grader, PlainValidator(part, json_schema_input_type=str | dict[str, Any])]
+Part = Annotated[Grader, PlainValidator(parse_part, json_schema_input_type=str | dict[str, Any])]
 
 
-class Not(Arguments):
+class NegatedGrader(Arguments):
     """Arguments of `not`."""
 
     grader: Part = Field(description="The grader that must not pass.")
 
 
-class Several(Arguments):
+class GraderList(Arguments):
     """Arguments of `all` and `any`."""
 
     graders: tuple[Part, ...] = Field(min_length=1, description="The graders to combine.")
 
 
-def _not(arguments: Not, answer: Answer) -> Flow[Verdict]:
-    grade = yield from grade_of(arguments.grader, answer)
-    passed = _decided(grade)
+def _grade_not(arguments: NegatedGrader, answer: Answer) -> Flow[Verdict]:
+    grade = yield from run_grader(arguments.grader, answer)
+    passed = _require_decision(grade)
     return Verdict(not passed, f"{grade.name} passed" if passed else "")
 
 
-def _all(arguments: Several, answer: Answer) -> Flow[Verdict]:
-    return (yield from _until(False, arguments.graders, answer))
+def _grade_all(arguments: GraderList, answer: Answer) -> Flow[Verdict]:
+    return (yield from _grade_until(False, arguments.graders, answer))
 
 
-def _any(arguments: Several, answer: Answer) -> Flow[Verdict]:
-    return (yield from _until(True, arguments.graders, answer))
+def _grade_any(arguments: GraderList, answer: Answer) -> Flow[Verdict]:
+    return (yield from _grade_until(True, arguments.graders, answer))
 
 
-def _until(deciding: bool, graders: Sequence[Grader], answer: Answer) -> Flow[Verdict]:
+def _grade_until(deciding: bool, graders: Sequence[Grader], answer: Answer) -> Flow[Verdict]:
     """`deciding` as soon as one part says so; its opposite where all say that; else undecided, for the first part's reason."""
     grades = []
     for grader in graders:
-        grade = yield from grade_of(grader, answer)
+        grade = yield from run_grader(grader, answer)
         if grade.passed is deciding:
-            return Verdict(deciding, "" if deciding else _because(grade))
+            return Verdict(deciding, "" if deciding else _failure_reason(grade))
         grades.append(grade)
     for grade in grades:
-        _decided(grade)
-    return Verdict(not deciding, "; ".join(map(_because, grades)) if deciding else "")
+        _require_decision(grade)
+    return Verdict(not deciding, "; ".join(map(_failure_reason, grades)) if deciding else "")
 
 
-def _decided(grade: Grade) -> bool:
+def _require_decision(grade: Grade) -> bool:
     """Whether the part passed. Raises GraderError where it cannot say."""
     if grade.error is not None:
         raise GraderError(grade.error.kind, f"{grade.name}: {grade.error.message}", retryable=grade.error.retryable)
@@ -132,10 +132,10 @@ def _decided(grade: Grade) -> bool:
     return grade.passed
 
 
-def _because(grade: Grade) -> str:
+def _failure_reason(grade: Grade) -> str:
     return f"{grade.name}: {grade.reason or 'did not pass'}"
 
 
-not_grader = Combinator("not", Not, _not, short="grader", short_takes_mapping=True)
-all_grader = Combinator("all", Several, _all, short="graders")
-any_grader = Combinator("any", Several, _any, short="graders")
+not_grader = Combinator("not", NegatedGrader, _grade_not, short="grader", short_takes_mapping=True)
+all_grader = Combinator("all", GraderList, _grade_all, short="graders")
+any_grader = Combinator("any", GraderList, _grade_any, short="graders")

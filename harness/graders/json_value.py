@@ -13,7 +13,7 @@ from pydantic import Field
 
 from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
-from harness.graders.base import Answer, Arguments, GraderType, Verdict, text_of
+from harness.graders.base import Answer, Arguments, GraderType, Verdict, to_text
 
 _FENCE = "```"
 
@@ -22,18 +22,18 @@ class NotJSONError(ValueError):
     """A text is not JSON; the message says where it stops being so."""
 
 
-def parse(text: str, *, strict: bool = False) -> Any:
+def parse_json_answer(text: str, *, strict: bool = False) -> Any:
     """The JSON value an answer holds. Raises NotJSONError."""
     try:
-        return _loads(text)
+        return _load_json(text)
     except NotJSONError as invalid:
-        block = None if strict else _last_block(text)
+        block = None if strict else _last_fenced_block(text)
         if block is None:
             raise NotJSONError(f"{invalid} in {quote_text(text)}") from None
-    return _loads(block)
+    return _load_json(block)
 
 
-def difference(expected: Any, found: Any, path: str = "$") -> str | None:
+def find_difference(expected: Any, found: Any, path: str = "$") -> str | None:
     """The first place where two JSON values differ, as a sentence; None where they are equal."""
     if isinstance(expected, dict) and isinstance(found, dict):
         return _key_difference(expected, found, path)
@@ -41,7 +41,7 @@ def difference(expected: Any, found: Any, path: str = "$") -> str | None:
         return _item_difference(expected, found, path)
     if isinstance(expected, bool) == isinstance(found, bool) and expected == found:
         return None
-    return f"{path}: expected {_brief(expected)}, got {_brief(found)}"
+    return f"{path}: expected {_brief_json(expected)}, got {_brief_json(found)}"
 
 
 def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
@@ -51,7 +51,7 @@ def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) 
     for key in found:
         if key not in expected:
             return f"{path}.{quote_text(key, 40)}: not expected"
-    pairs = (difference(expected[key], found[key], f"{path}.{key}") for key in expected)
+    pairs = (find_difference(expected[key], found[key], f"{path}.{key}") for key in expected)
     return next(filter(None, pairs), None)
 
 
@@ -59,23 +59,23 @@ def _item_difference(expected: list[Any], found: list[Any], path: str) -> str | 
     if len(expected) != len(found):
         return f"{path}: expected {len(expected)} items, got {len(found)}"
     pairs = enumerate(zip(expected, found, strict=True))
-    return next(filter(None, (difference(one, other, f"{path}[{index}]") for index, (one, other) in pairs)), None)
+    return next(filter(None, (find_difference(one, other, f"{path}[{index}]") for index, (one, other) in pairs)), None)
 
 
-def _loads(text: str) -> Any:
+def _load_json(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise NotJSONError("nested too deeply") from None
     except ValueError as invalid:
         raise NotJSONError(f"not JSON: {invalid}") from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON value")
 
 
-def _last_block(text: str) -> str | None:
+def _last_fenced_block(text: str) -> str | None:
     """What the last Markdown fence holds, without the language's name."""
     before, _, _ = text.rpartition(_FENCE)
     _, fence, block = before.rpartition(_FENCE)
@@ -84,17 +84,17 @@ def _last_block(text: str) -> str | None:
     return block.partition("\n")[2] if "\n" in block else block
 
 
-def _brief(value: Any) -> str:
+def _brief_json(value: Any) -> str:
     """`value` as JSON, so that a text and a number look different, and not longer than 80 characters."""
-    text = _dumps(value)
+    text = _dump_json(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _dumps(value: Any) -> str:
+def _dump_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-class JSON(Arguments):
+class JSONArguments(Arguments):
     """Arguments of `json`."""
 
     expected: Any = Field(
@@ -103,25 +103,25 @@ class JSON(Arguments):
     strict: Flag = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
 
 
-def _json(arguments: JSON, answer: Answer) -> Verdict:
+def _grade_json(arguments: JSONArguments, answer: Answer) -> Verdict:
     try:
-        value = parse(answer.text, strict=arguments.strict)
+        value = parse_json_answer(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
     if "expected" not in arguments.model_fields_set:
         return Verdict(True)
-    differs = difference(_expected(arguments.expected), value)
+    differs = find_difference(_expected_value(arguments.expected), value)
     return Verdict(differs is None, differs or "")
 
 
-def _expected(value: Any) -> Any:
+def _expected_value(value: Any) -> Any:
     """The expected value as JSON has it; a cell of a table can only hold an object or a list as text."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         try:
-            return _loads(value)
+            return _load_json(value)
         except NotJSONError:
             return value
-    return json.loads(text_of(value)) if not isinstance(value, str) else value
+    return json.loads(to_text(value)) if not isinstance(value, str) else value
 
 
-json_grader = GraderType("json", JSON, _json, short="expected")
+json_grader = GraderType("json", JSONArguments, _grade_json, short="expected")

@@ -28,9 +28,9 @@ JUDGE = "judge"
 """The role a judge plays in a flow."""
 PASS_OR_FAIL = "pass/fail"  # noqa: S105 - a scale, not a password
 DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
-WIDEST = 100
+MAX_POINTS = 100
 """The most points a scale may have: a judge does not tell more of them apart."""
-READ = 20_000
+SEARCHED_CHARACTERS = 20_000
 """As many of a reply's last characters are searched for a verdict."""
 
 _SCALE = re.compile(r"(\d{1,4})-(\d{1,4})")
@@ -70,8 +70,10 @@ class Judge(Arguments):
         if value == PASS_OR_FAIL:
             return value
         match = _SCALE.fullmatch(value)
-        if not match or not 0 < int(match[2]) - int(match[1]) < WIDEST:
-            raise ValueError(f"is `pass/fail`, or two whole numbers such as 1-5, the worst first and at most {WIDEST} in all")
+        if not match or not 0 < int(match[2]) - int(match[1]) < MAX_POINTS:
+            raise ValueError(
+                f"is `pass/fail`, or two whole numbers such as 1-5, the worst first and at most {MAX_POINTS} in all"
+            )
         return value
 
     @field_validator("sampling")
@@ -86,12 +88,12 @@ class Judge(Arguments):
         return (int(match[1]), int(match[2])) if match else None
 
 
-def _judge(arguments: Judge, answer: Answer) -> Flow[Verdict]:
-    response: Response = yield Ask(JUDGE, request(arguments, answer), arguments.target)
+def _grade_by_judge(arguments: Judge, answer: Answer) -> Flow[Verdict]:
+    response: Response = yield Ask(JUDGE, build_judge_request(arguments, answer), arguments.target)
     return read_verdict(response, arguments.bounds)
 
 
-def request(arguments: Judge, answer: Answer) -> Request:
+def build_judge_request(arguments: Judge, answer: Answer) -> Request:
     """What the judge is asked about one answer."""
     bounds = arguments.bounds
     form = _FORMS["pass"] if bounds is None else _FORMS["score"].format(low=bounds[0], high=bounds[1])
@@ -101,7 +103,7 @@ def request(arguments: Judge, answer: Answer) -> Request:
         messages=(Message("system", _INSTRUCTIONS.format(form=form)), Message("user", fenced(parts))),
         sampling=arguments.sampling,
         stream=False,
-        response_format=ResponseFormat("json_schema", _schema(bounds), "verdict"),
+        response_format=ResponseFormat("json_schema", _verdict_schema(bounds), "verdict"),
     )
 
 
@@ -112,14 +114,16 @@ def read_verdict(response: Response, bounds: tuple[int, int] | None) -> Verdict:
     if response.finish_reason == "length":
         raise GraderError("truncated", "the judge's reply was cut at its token limit; raise its `sampling: {max_tokens: …}`")
     name = "pass" if bounds is None else "score"
-    found = last_object(response.text[-READ:])
-    if not _on_scale(found.get(name), bounds):
-        raise GraderError("unparseable", f"no JSON object with a valid {name!r} ends the judge's reply: {_tail(response.text)}")
+    found = find_last_object(response.text[-SEARCHED_CHARACTERS:])
+    if not _is_on_scale(found.get(name), bounds):
+        raise GraderError(
+            "unparseable", f"no JSON object with a valid {name!r} ends the judge's reply: {_quote_tail(response.text)}"
+        )
     reason = found.get("reason")
-    return Verdict(_scored(found[name], bounds), reason if isinstance(reason, str) else "")
+    return Verdict(_scale_score(found[name], bounds), reason if isinstance(reason, str) else "")
 
 
-def last_object(text: str) -> dict[str, Any]:
+def find_last_object(text: str) -> dict[str, Any]:
     """The last JSON object in a text, empty where there is none.
 
     Neither one inside of another counts, nor one with a brace after it: that may be a piece of an object which is not JSON,
@@ -137,25 +141,25 @@ def last_object(text: str) -> dict[str, Any]:
     return {} if "{" in text[end:] or "}" in text[end:] else found
 
 
-def _on_scale(value: Any, bounds: tuple[int, int] | None) -> bool:
+def _is_on_scale(value: Any, bounds: tuple[int, int] | None) -> bool:
     if bounds is None or isinstance(value, bool):
         return bounds is None and isinstance(value, bool)
     return isinstance(value, int | float) and bounds[0] <= value <= bounds[1]
 
 
-def _scored(value: Any, bounds: tuple[int, int] | None) -> bool | float:
+def _scale_score(value: Any, bounds: tuple[int, int] | None) -> bool | float:
     """A pass as it is; a score with the scale's worst at 0 and its best at 1."""
     return bool(value) if bounds is None else (value - bounds[0]) / (bounds[1] - bounds[0])
 
 
-def _tail(text: str) -> str:
+def _quote_tail(text: str) -> str:
     return quote_text(text) if len(text) <= 120 else f"…{text[-120:]!r}"
 
 
-def _schema(bounds: tuple[int, int] | None) -> dict[str, Any]:
+def _verdict_schema(bounds: tuple[int, int] | None) -> dict[str, Any]:
     verdict = {"type": "boolean"} if bounds is None else {"type": "integer", "enum": list(range(bounds[0], bounds[1] + 1))}
     properties = {"reason": {"type": "string"}, "pass" if bounds is None else "score": verdict}
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-judge_grader = GraderType("judge", Judge, _judge, file="rubric", asks="target")
+judge_grader = GraderType("judge", Judge, _grade_by_judge, file="rubric", asks="target")

@@ -18,7 +18,7 @@ from pydantic import Field, PlainValidator
 
 from harness.config.diagnostics import quote_text
 from harness.config.patterns import to_re2_text
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, text_of
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, to_text
 
 _TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
 _NUMBER = re2.compile(
@@ -28,7 +28,9 @@ _NUMBER = re2.compile(
     rf"(?:[eE]([-−+]?\d+)|\s?(?:[x×*·⋅]|\\times|\\cdot)\s?{_TEN_TO_THE})?)"
 )
 _BARE = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
-_APART = ":="  # beside letters and digits, what may stand before a closing number's space without being a part of it
+_SEPARATING_PUNCTUATION = (
+    ":="  # beside letters and digits, what may stand before a closing number's space without being a part of it
+)
 _SEPARATORS = ",'’_\u00a0\u2009\u202f"
 _GROUPED = re.compile(rf"\d{{1,3}}([{_SEPARATORS}])\d{{3}}(?:\1\d{{3}})*")
 _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123456789")
@@ -40,7 +42,7 @@ def read_number(text: str) -> Decimal | None:
     if closing is not None:
         return closing
     last = deque(_NUMBER.finditer(to_re2_text(text)), maxlen=1)
-    return _value(*map(_plain, last[0].groups())) if last else None
+    return _to_decimal(*map(_to_ascii, last[0].groups())) if last else None
 
 
 def _closing_number(text: str) -> Decimal | None:
@@ -50,11 +52,11 @@ def _closing_number(text: str) -> Decimal | None:
     """
     before, _, word = text.strip().rpartition(" ")
     word = word.removesuffix(".")
-    apart = not before or before[-1].isalnum() or before[-1] in _APART
+    apart = not before or before[-1].isalnum() or before[-1] in _SEPARATING_PUNCTUATION
     return Decimal(word) if apart and _BARE.fullmatch(word) else None
 
 
-def _value(
+def _to_decimal(
     sign: str,
     inner_sign: str,
     power: str,
@@ -66,7 +68,7 @@ def _value(
     times: str,
     times_raised: str,
 ) -> Decimal | None:
-    digits, listed = _ungrouped(whole)
+    digits, listed = _strip_grouping(whole)
     mantissa = digits + decimals + point or "1"
     exponent = power or raised or e or times or times_raised or "0"
     minus = "-" if "-" in (sign, inner_sign) and not listed else ""
@@ -76,7 +78,7 @@ def _value(
         return None
 
 
-def _ungrouped(whole: str) -> tuple[str, bool]:
+def _strip_grouping(whole: str) -> tuple[str, bool]:
     """The digits without separators, and whether they were the last item of a list instead."""
     whole = whole.rstrip(_SEPARATORS)
     if _GROUPED.fullmatch(whole):
@@ -85,25 +87,25 @@ def _ungrouped(whole: str) -> tuple[str, bool]:
     return items[-1], len(items) > 1
 
 
-def _plain(group: str | bytes | None) -> str:
+def _to_ascii(group: str | bytes | None) -> str:
     text = group.decode() if isinstance(group, bytes) else group or ""
     return text.translate(_ASCII)
 
 
-def _number_of(value: Any) -> Decimal:
+def _parse_expected(value: Any) -> Decimal:
     """What a suite or a case gives as a number: a number, or a text that holds one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise ValueError("must be a number, or a text with a number in it")  # noqa: TRY004 - pydantic's contract
     number = read_number(value) if isinstance(value, str) else Decimal(str(value))
     if number is None or not number.is_finite():
-        raise ValueError(f"there is no number in {quote_text(text_of(value), 40)}")
+        raise ValueError(f"there is no number in {quote_text(to_text(value), 40)}")
     return number
 
 
 class Number(Arguments):
     """Arguments of `number`; the larger of the two tolerances counts."""
 
-    expected: Annotated[Decimal, PlainValidator(_number_of, json_schema_input_type=float | str)] = Field(
+    expected: Annotated[Decimal, PlainValidator(_parse_expected, json_schema_input_type=float | str)] = Field(
         EXPECTED, description="The right number; a text is read as the answer is."
     )
     tolerance: Decimal = Field(Decimal(0), ge=0, description="How far off the number may be.")
@@ -112,17 +114,17 @@ class Number(Arguments):
     )
 
 
-def _number(arguments: Number, answer: Answer) -> Verdict:
+def _grade_number(arguments: Number, answer: Answer) -> Verdict:
     found = read_number(answer.text)
     if found is None:
         return Verdict(False, f"no number in {quote_text(answer.text)}")
-    passed = found == arguments.expected or _near(found, arguments)
+    passed = found == arguments.expected or _is_near(found, arguments)
     return Verdict(
         passed, "" if passed else f"expected {arguments.expected}, read {quote_text(str(found))} in {quote_text(answer.text)}"
     )
 
 
-def _near(found: Decimal, arguments: Number) -> bool:
+def _is_near(found: Decimal, arguments: Number) -> bool:
     try:
         allowed = max(arguments.tolerance, arguments.relative * abs(arguments.expected))
         return abs(found - arguments.expected) <= allowed
@@ -130,4 +132,4 @@ def _near(found: Decimal, arguments: Number) -> bool:
         return False
 
 
-number_grader = GraderType("number", Number, _number, short="expected")
+number_grader = GraderType("number", Number, _grade_number, short="expected")

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from harness.config.diagnostics import quote_text
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, content_of
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, read_tool_value
 from harness.model import Message, ToolCall
 
 PYTHON_TOOL = "python:"
@@ -35,19 +35,19 @@ class Python(Arguments):
         return value
 
 
-def _python(arguments: Python, answer: Answer) -> Flow[Verdict]:
+def _grade_by_function(arguments: Python, answer: Answer) -> Flow[Verdict]:
     name = PYTHON_TOOL + arguments.function
-    result = yield ToolCall(name, name, json.dumps(_fields(answer), default=str))
-    return _verdict(content_of(result))
+    result = yield ToolCall(name, name, json.dumps(_answer_fields(answer), default=str))
+    return _read_verdict(read_tool_value(result))
 
 
-def _fields(answer: Answer) -> dict[str, Any]:
+def _answer_fields(answer: Answer) -> dict[str, Any]:
     """What the function sees; of images only that the message has a text beside them."""
     return {
         "text": answer.text,
         "expected": answer.expected,
         "variables": dict(answer.variables),
-        "messages": [_message(message) for message in answer.messages],
+        "messages": [_message_fields(message) for message in answer.messages],
         "tool_calls": [asdict(call) for call in answer.tool_calls],
         "failed_calls": answer.failed_calls,
         "turns": answer.turns,
@@ -59,23 +59,25 @@ def _fields(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message_fields(message: Message) -> dict[str, Any]:
     return {"role": message.role, "content": message.text}
 
 
-def _verdict(returned: Any) -> Verdict:
+def _read_verdict(returned: Any) -> Verdict:
     value, reason = returned, ""
     if isinstance(returned, dict):
         if not returned.keys() <= {"value", "reason"} or "value" not in returned:
-            raise GraderError("invalid_value", f"the function returned a mapping with {_keys(returned)}, not value and reason")
+            raise GraderError(
+                "invalid_value", f"the function returned a mapping with {_list_keys(returned)}, not value and reason"
+            )
         value, reason = returned["value"], returned.get("reason") or ""
     if not isinstance(value, bool | int | float | str | None) or not isinstance(reason, str):
         raise GraderError("invalid_value", f"the function returned {quote_text(json.dumps(returned), 60)}, which is no verdict")
     return Verdict(value, reason)
 
 
-def _keys(returned: dict[str, Any]) -> str:
+def _list_keys(returned: dict[str, Any]) -> str:
     return ", ".join(map(repr, returned)) or "no keys"
 
 
-python_grader = GraderType("python", Python, _python, short="function", file="function")
+python_grader = GraderType("python", Python, _grade_by_function, short="function", file="function")

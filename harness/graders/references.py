@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.flows.base import Flow
-from harness.graders.base import UNKNOWN, Answer, text_of
-from harness.graders.build import Grader, grade_all
+from harness.graders.base import UNKNOWN, Answer, to_text
+from harness.graders.build import Grader, grade_answer
 from harness.model import Grade
 
 
@@ -20,12 +20,12 @@ def grade_reference_answer(graders: Sequence[Grader], expected: Any, variables: 
     if expected is None:
         return []
     deciding = [grader for grader in graders if grader.weight > 0]
-    answer = Answer(text_of(expected), expected, variables, finish_reason="stop")
-    grades = yield from grade_all(deciding, answer)
-    return [grade for grade in grades if _fails(grade)]
+    answer = Answer(to_text(expected), expected, variables, finish_reason="stop")
+    grades = yield from grade_answer(deciding, answer)
+    return [grade for grade in grades if _is_failing(grade)]
 
 
-def _fails(grade: Grade) -> bool:
+def _is_failing(grade: Grade) -> bool:
     if grade.error is not None:
         return grade.error.kind != UNKNOWN
     return grade.passed is False

@@ -17,7 +17,7 @@ from harness.config.diagnostics import quote_text
 from harness.config.patterns import compile_re2, to_re2_text
 from harness.config.units import Flag
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, content_of
+from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, read_tool_value
 from harness.model import ToolCall
 
 REGEX_TOOL = "regex"
@@ -34,7 +34,7 @@ class Pattern(Arguments):
     full: Flag = Field(False, description="Whether the whole answer must match, not just a part of it.")
 
     @model_validator(mode="after")
-    def _compiles(self) -> Pattern:
+    def _check_compiles(self) -> Pattern:
         if compile_re2(self.pattern, self.ignore_case) is None:
             _check_python(self.pattern)
         return self
@@ -49,22 +49,22 @@ def _check_python(pattern: str) -> None:
         raise ValueError(f"not a regular expression: {invalid}") from None
 
 
-def _regex(arguments: Pattern, answer: Answer) -> Grading:
+def _grade_regex(arguments: Pattern, answer: Answer) -> Grading:
     compiled = compile_re2(arguments.pattern, arguments.ignore_case)
     if compiled is None:
-        return _in_child(arguments, answer)
+        return _match_in_worker(arguments, answer)
     text = to_re2_text(answer.text)
-    return _verdict((compiled.fullmatch if arguments.full else compiled.search)(text) is not None, arguments, answer)
+    return _match_verdict((compiled.fullmatch if arguments.full else compiled.search)(text) is not None, arguments, answer)
 
 
-def _in_child(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
+def _match_in_worker(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
     call = {**arguments.model_dump(), "text": answer.text.removesuffix("\n")}
-    found = content_of((yield ToolCall(REGEX_TOOL, REGEX_TOOL, json.dumps(call))))
-    return _verdict(found, arguments, answer)
+    found = read_tool_value((yield ToolCall(REGEX_TOOL, REGEX_TOOL, json.dumps(call))))
+    return _match_verdict(found, arguments, answer)
 
 
-def _verdict(found: bool, arguments: Pattern, answer: Answer) -> Verdict:
+def _match_verdict(found: bool, arguments: Pattern, answer: Answer) -> Verdict:
     return Verdict(found, "" if found else f"{quote_text(arguments.pattern)} does not match {quote_text(answer.text)}")
 
 
-regex_grader = GraderType("regex", Pattern, _regex, short="pattern")
+regex_grader = GraderType("regex", Pattern, _grade_regex, short="pattern")

@@ -25,7 +25,7 @@ class LengthLimit(Arguments):
     )
 
     @model_validator(mode="after")
-    def _bounded(self) -> LengthLimit:
+    def _check_bounds(self) -> LengthLimit:
         if self.max is None and self.min is None:
             raise ValueError("needs `max` or `min`")
         if self.max is not None and self.min is not None and self.min > self.max:
@@ -33,13 +33,13 @@ class LengthLimit(Arguments):
         return self
 
 
-def _length(arguments: LengthLimit, answer: Answer) -> Verdict:
-    length = _known(_count(arguments.unit, answer), "number of output tokens")
+def _grade_length(arguments: LengthLimit, answer: Answer) -> Verdict:
+    length = _require_known(_measure_length(arguments.unit, answer), "number of output tokens")
     passed = (arguments.min or 0) <= length and (arguments.max is None or length <= arguments.max)
-    return Verdict(passed, "" if passed else f"{length} {arguments.unit}, {_bounds(arguments)}")
+    return Verdict(passed, "" if passed else f"{length} {arguments.unit}, {_describe_bounds(arguments)}")
 
 
-def _count(unit: str, answer: Answer) -> int | None:
+def _measure_length(unit: str, answer: Answer) -> int | None:
     if unit == "chars":
         return len(answer.text)
     if unit == "words":
@@ -47,7 +47,7 @@ def _count(unit: str, answer: Answer) -> int | None:
     return answer.usage.output_tokens if answer.usage else None
 
 
-def _bounds(arguments: LengthLimit) -> str:
+def _describe_bounds(arguments: LengthLimit) -> str:
     bounds = {"at least": arguments.min, "at most": arguments.max}
     return " and ".join(f"{words} {bound} wanted" for words, bound in bounds.items() if bound is not None)
 
@@ -60,8 +60,8 @@ class LatencyLimit(Arguments):
     )
 
 
-def _latency(arguments: LatencyLimit, answer: Answer) -> Verdict:
-    latency = _known(answer.latency, "latency")
+def _grade_latency(arguments: LatencyLimit, answer: Answer) -> Verdict:
+    latency = _require_known(answer.latency, "latency")
     passed = latency <= arguments.max
     return Verdict(passed, "" if passed else f"took {latency:.3f} s, at most {arguments.max:g} s wanted")
 
@@ -72,39 +72,39 @@ class CostLimit(Arguments):
     max: Money = Field(description="The most the trial may cost in US dollars, retries included.")
 
 
-def _cost(arguments: CostLimit, answer: Answer) -> Verdict:
-    cost = _known(answer.cost, "cost")
+def _grade_cost(arguments: CostLimit, answer: Answer) -> Verdict:
+    cost = _require_known(answer.cost, "cost")
     passed = Decimal(str(cost)) <= arguments.max  # as a person reads it: the float 0.0004 is a little more
     return Verdict(passed, "" if passed else f"cost ${cost:.6f}, at most ${arguments.max:f} wanted")
 
 
-def _listed(value: Any) -> Any:
+def _to_list(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-class Finish(Arguments):
+class FinishReasons(Arguments):
     """Arguments of `finish_reason`."""
 
     value: Annotated[
         tuple[FinishReason, ...],
-        BeforeValidator(_listed, json_schema_input_type=FinishReason | list[FinishReason]),
+        BeforeValidator(_to_list, json_schema_input_type=FinishReason | list[FinishReason]),
         Field(min_length=1, description="The reason the answer should end for, or a list of them."),
     ] = ("stop",)
 
 
-def _finish_reason(arguments: Finish, answer: Answer) -> Verdict:
-    reason = _known(answer.finish_reason, "finish reason")
+def _grade_finish_reason(arguments: FinishReasons, answer: Answer) -> Verdict:
+    reason = _require_known(answer.finish_reason, "finish reason")
     passed = reason in arguments.value
     return Verdict(passed, "" if passed else f"it ended for {reason!r}, not {' or '.join(map(repr, arguments.value))}")
 
 
-def _known(measure: Any, name: str) -> Any:
+def _require_known(measure: Any, name: str) -> Any:
     if measure is None:
         raise GraderError(UNKNOWN, f"the answer's {name} is not known")
     return measure
 
 
-length_grader = GraderType("length", LengthLimit, _length, short="max")
-latency_grader = GraderType("latency", LatencyLimit, _latency, short="max")
-cost_grader = GraderType("cost", CostLimit, _cost, short="max")
-finish_reason_grader = GraderType("finish_reason", Finish, _finish_reason, short="value")
+length_grader = GraderType("length", LengthLimit, _grade_length, short="max")
+latency_grader = GraderType("latency", LatencyLimit, _grade_latency, short="max")
+cost_grader = GraderType("cost", CostLimit, _grade_cost, short="max")
+finish_reason_grader = GraderType("finish_reason", FinishReasons, _grade_finish_reason, short="value")

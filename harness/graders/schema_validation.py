@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from harness.config.json_validation import check_schema, find_violation
 from harness.config.units import Flag
 from harness.graders.base import Answer, Arguments, GraderType, Verdict
-from harness.graders.json_value import NotJSONError, parse
+from harness.graders.json_value import NotJSONError, parse_json_answer
 
 
 class Schema(Arguments):
@@ -22,18 +22,20 @@ class Schema(Arguments):
 
     @field_validator("document")
     @classmethod
-    def _usable(cls, schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
+    def _check_usable(cls, schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
         check_schema(schema)
         return schema
 
 
-def _json_schema(arguments: Schema, answer: Answer) -> Verdict:
+def _grade_json_schema(arguments: Schema, answer: Answer) -> Verdict:
     try:
-        value = parse(answer.text, strict=arguments.strict)
+        value = parse_json_answer(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
     misfit = find_violation(arguments.document, value)
     return Verdict(misfit is None, misfit or "")
 
 
-json_schema_grader = GraderType("json_schema", Schema, _json_schema, short="schema", short_takes_mapping=True, file="schema")
+json_schema_grader = GraderType(
+    "json_schema", Schema, _grade_json_schema, short="schema", short_takes_mapping=True, file="schema"
+)

@@ -12,7 +12,7 @@ from math import fsum
 from harness.model import Grade
 
 
-def verdict(grades: Sequence[Grade], threshold: float | None = None) -> tuple[float | None, bool | None]:
+def score_grades(grades: Sequence[Grade], threshold: float | None = None) -> tuple[float | None, bool | None]:
     """(score in 0..1, passed), each None where there is none; `threshold` is the case's own, on the score."""
     deciding = [grade for grade in grades if grade.weight > 0]
     for grade in deciding:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, text_of
+from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, to_text
 
 
 class TextFolding(Arguments):
@@ -20,7 +20,7 @@ class TextFolding(Arguments):
     ignore_case: Flag = Field(False, description="Whether `Yes` and `yes` are the same.")
     strip: Flag = Field(True, description="Whether white space at both ends is left out.")
 
-    def normal(self, text: str) -> str:
+    def normalize(self, text: str) -> str:
         """`text` as these arguments compare it."""
         text = text.strip() if self.strip else text
         return text.casefold() if self.ignore_case else text
@@ -32,19 +32,23 @@ class TextComparison(TextFolding):
     value: PlainText = Field(EXPECTED, description="The text to compare with; anything else counts as its JSON text.")
 
 
-def _equals(arguments: TextComparison, answer: Answer) -> Verdict:
-    return _found(arguments.normal(answer.text) == arguments.normal(arguments.value), arguments.value, answer)
+def _grade_equals(arguments: TextComparison, answer: Answer) -> Verdict:
+    return _match_verdict(arguments.normalize(answer.text) == arguments.normalize(arguments.value), arguments.value, answer)
 
 
-def _starts_with(arguments: TextComparison, answer: Answer) -> Verdict:
-    return _found(arguments.normal(answer.text).startswith(arguments.normal(arguments.value)), arguments.value, answer)
+def _grade_starts_with(arguments: TextComparison, answer: Answer) -> Verdict:
+    return _match_verdict(
+        arguments.normalize(answer.text).startswith(arguments.normalize(arguments.value)), arguments.value, answer
+    )
 
 
-def _ends_with(arguments: TextComparison, answer: Answer) -> Verdict:
-    return _found(arguments.normal(answer.text).endswith(arguments.normal(arguments.value)), arguments.value, answer)
+def _grade_ends_with(arguments: TextComparison, answer: Answer) -> Verdict:
+    return _match_verdict(
+        arguments.normalize(answer.text).endswith(arguments.normalize(arguments.value)), arguments.value, answer
+    )
 
 
-def _found(passed: bool, wanted: str, answer: Answer) -> Verdict:
+def _match_verdict(passed: bool, wanted: str, answer: Answer) -> Verdict:
     return Verdict(passed, "" if passed else f"expected {quote_text(wanted)}, got {quote_text(answer.text)}")
 
 
@@ -56,22 +60,22 @@ class Containment(Arguments):
 
     @field_validator("value", mode="before")
     @classmethod
-    def _listed(cls, value: Any) -> list[str]:
-        texts = [text_of(each) for each in value] if isinstance(value, list | tuple) else [text_of(value)]
+    def _check_texts(cls, value: Any) -> list[str]:
+        texts = [to_text(each) for each in value] if isinstance(value, list | tuple) else [to_text(value)]
         if not texts or not all(texts):
             raise ValueError("there must be a text to look for; an empty one is in every answer")
         return texts
 
 
-def _contains(arguments: Containment, answer: Answer) -> Verdict:
-    return _contained(arguments, answer, answer.text, arguments.value)
+def _grade_contains(arguments: Containment, answer: Answer) -> Verdict:
+    return _containment_verdict(arguments, answer, answer.text, arguments.value)
 
 
-def _icontains(arguments: Containment, answer: Answer) -> Verdict:
-    return _contained(arguments, answer, answer.text.casefold(), tuple(text.casefold() for text in arguments.value))
+def _grade_icontains(arguments: Containment, answer: Answer) -> Verdict:
+    return _containment_verdict(arguments, answer, answer.text.casefold(), tuple(text.casefold() for text in arguments.value))
 
 
-def _contained(arguments: Containment, answer: Answer, text: str, wanted: tuple[str, ...]) -> Verdict:
+def _containment_verdict(arguments: Containment, answer: Answer, text: str, wanted: tuple[str, ...]) -> Verdict:
     missing = [original for original, each in zip(arguments.value, wanted, strict=True) if each not in text]
     passed = not missing if arguments.mode == "all" else len(missing) < len(wanted)
     return Verdict(passed, "" if passed else f"{', '.join(map(quote_text, missing))} not in {quote_text(answer.text)}")
@@ -83,16 +87,16 @@ class OneOf(TextFolding):
     values: tuple[PlainText, ...] = Field(min_length=1, description="The texts the answer may be.")
 
 
-def _one_of(arguments: OneOf, answer: Answer) -> Verdict:
-    passed = arguments.normal(answer.text) in map(arguments.normal, arguments.values)
+def _grade_one_of(arguments: OneOf, answer: Answer) -> Verdict:
+    passed = arguments.normalize(answer.text) in map(arguments.normalize, arguments.values)
     return Verdict(
         passed, "" if passed else f"{quote_text(answer.text)} is none of {', '.join(map(quote_text, arguments.values))}"
     )
 
 
-equals_grader = GraderType("equals", TextComparison, _equals, short="value")
-starts_with_grader = GraderType("starts_with", TextComparison, _starts_with, short="value")
-ends_with_grader = GraderType("ends_with", TextComparison, _ends_with, short="value")
-contains_grader = GraderType("contains", Containment, _contains, short="value")
-icontains_grader = GraderType("icontains", Containment, _icontains, short="value")
-one_of_grader = GraderType("one_of", OneOf, _one_of, short="values")
+equals_grader = GraderType("equals", TextComparison, _grade_equals, short="value")
+starts_with_grader = GraderType("starts_with", TextComparison, _grade_starts_with, short="value")
+ends_with_grader = GraderType("ends_with", TextComparison, _grade_ends_with, short="value")
+contains_grader = GraderType("contains", Containment, _grade_contains, short="value")
+icontains_grader = GraderType("icontains", Containment, _grade_icontains, short="value")
+one_of_grader = GraderType("one_of", OneOf, _grade_one_of, short="values")

@@ -31,14 +31,14 @@ class _Call(NamedTuple):
         return f"{self.name}({given})"
 
 
-def _listed(value: Any) -> Any:
+def _to_call_list(value: Any) -> Any:
     """`none`, one call or a list of them; a call is a tool's name, or {name: {argument: value}}."""
     if value == "none":
         return []
     return [value] if isinstance(value, str | Mapping) else value
 
 
-def _named(call: Any) -> Any:
+def _to_long_form(call: Any) -> Any:
     """A call in its long form. Raises ValueError where it is none."""
     if isinstance(call, str):
         return {call: None}
@@ -47,7 +47,9 @@ def _named(call: Any) -> Any:
     raise ValueError("a call is a tool's name, or its name and arguments: {get_weather: {city: Oslo}}")
 
 
-Expected = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_named, json_schema_input_type=str | dict[str, Any])]
+Expected = Annotated[
+    dict[str, dict[str, Any] | None], BeforeValidator(_to_long_form, json_schema_input_type=str | dict[str, Any])
+]
 
 
 class ToolCalls(Arguments):
@@ -55,7 +57,7 @@ class ToolCalls(Arguments):
 
     calls: Annotated[
         list[Expected] | None,
-        BeforeValidator(_listed, json_schema_input_type=str | dict[str, Any] | list[Any]),
+        BeforeValidator(_to_call_list, json_schema_input_type=str | dict[str, Any] | list[Any]),
         Field(description="The calls expected, in the order of time: names, or {name: {argument: value}}; `none` for none."),
     ] = None
     match: Match = Field(
@@ -67,27 +69,27 @@ class ToolCalls(Arguments):
     failed: Whole | None = Field(None, ge=0, description="The most calls that may have failed.")
 
     @model_validator(mode="after")
-    def _says_something(self) -> ToolCalls:
+    def _check_not_empty(self) -> ToolCalls:
         if self.calls is None and self.failed is None:
             raise ValueError("needs `calls`, or `failed`")
         return self
 
 
-def _tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
+def _grade_tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
     if answer.turns is None:
         raise GraderError(UNKNOWN, "the answer's tool calls are not known")
     if arguments.failed is not None and answer.failed_calls > arguments.failed:
         return Verdict(False, f"{answer.failed_calls} calls failed, at most {arguments.failed} may")
     if arguments.calls is None:
         return Verdict(True)
-    made = [_Call(call.name, _read(call)) for call in answer.tool_calls]
+    made = [_Call(call.name, _parse_arguments(call)) for call in answer.tool_calls]
     expected = [_Call(name, given) for call in arguments.calls for name, given in call.items()]
-    wrong = _mismatch(made, expected, arguments)
+    wrong = _find_mismatch(made, expected, arguments)
     called = ", ".join(map(str, made)) or "nothing"
     return Verdict(not wrong, "" if not wrong else f"{wrong}; called: {quote_text(called, 400)}")
 
 
-def _read(call: ToolCall) -> Mapping[str, Any] | None:
+def _parse_arguments(call: ToolCall) -> Mapping[str, Any] | None:
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError):
@@ -95,34 +97,34 @@ def _read(call: ToolCall) -> Mapping[str, Any] | None:
     return arguments if isinstance(arguments, dict) else None
 
 
-def _mismatch(made: Sequence[_Call], expected: Sequence[_Call], asked: ToolCalls) -> str:
+def _find_mismatch(made: Sequence[_Call], expected: Sequence[_Call], asked: ToolCalls) -> str:
     """What is wrong, empty where nothing is."""
     if not expected:
         return "no call was expected" if made else ""
     if asked.match in ("exact", "any_order") and len(made) != len(expected):
         return f"{len(expected)} calls were expected, not {len(made)}"
     if asked.match in ("exact", "in_order"):
-        return _out_of_order(made, expected, asked.exact_arguments)
-    missing = _unmet(made, expected, asked.exact_arguments)
+        return _find_out_of_order(made, expected, asked.exact_arguments)
+    missing = _find_unmet(made, expected, asked.exact_arguments)
     return "" if missing is None else f"{missing} was not called"
 
 
-def _out_of_order(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> str:
+def _find_out_of_order(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> str:
     """The first expected call that does not come after the one before it."""
     rest = iter(made)
     for wanted in expected:
-        if not any(_meets(call, wanted, exact) for call in rest):
+        if not any(_is_met_by(call, wanted, exact) for call in rest):
             return f"{wanted} was not called, or not in this order"
     return ""
 
 
-def _unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Call | None:
+def _find_unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Call | None:
     """An expected call that no call is left for, where calls are given out as well as they can be (augmenting paths)."""
     owner: dict[int, int] = {}
 
     def placed(wanted: int, tried: set[int]) -> bool:
         for place, call in enumerate(made):
-            if place not in tried and _meets(call, expected[wanted], exact):
+            if place not in tried and _is_met_by(call, expected[wanted], exact):
                 tried.add(place)
                 if place not in owner or placed(owner[place], tried):
                     owner[place] = wanted
@@ -132,17 +134,19 @@ def _unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Ca
     return next((expected[index] for index in range(len(expected)) if not placed(index, set())), None)
 
 
-def _meets(call: _Call, wanted: _Call, exact: bool) -> bool:
+def _is_met_by(call: _Call, wanted: _Call, exact: bool) -> bool:
     if call.name != wanted.name or wanted.arguments is None:
         return call.name == wanted.name
     if call.arguments is None:
         return False
     if exact and call.arguments.keys() != wanted.arguments.keys():
         return False
-    return all(name in call.arguments and _equal(call.arguments[name], value) for name, value in wanted.arguments.items())
+    return all(
+        name in call.arguments and _are_json_equal(call.arguments[name], value) for name, value in wanted.arguments.items()
+    )
 
 
-def _equal(given: Any, wanted: Any) -> bool:
+def _are_json_equal(given: Any, wanted: Any) -> bool:
     """Equal as JSON is: 2 and 2.0 are, true and 1 are not."""
     if isinstance(given, bool) or isinstance(wanted, bool):
         return given is wanted
@@ -156,18 +160,18 @@ class TurnLimit(Arguments):
     min: Whole | None = Field(None, ge=1, description="How often it must be asked, at least.")
 
     @model_validator(mode="after")
-    def _bounded(self) -> TurnLimit:
+    def _check_bounds(self) -> TurnLimit:
         if self.max is None and self.min is None:
             raise ValueError("needs `max` or `min`")
         return self
 
 
-def _turns(arguments: TurnLimit, answer: Answer) -> Verdict:
+def _grade_turns(arguments: TurnLimit, answer: Answer) -> Verdict:
     if answer.turns is None:
         raise GraderError(UNKNOWN, "how often the model was asked is not known")
     passed = (arguments.min or 1) <= answer.turns and (arguments.max is None or answer.turns <= arguments.max)
     return Verdict(passed, "" if passed else f"the model was asked {answer.turns} times")
 
 
-tool_calls_grader = GraderType("tool_calls", ToolCalls, _tool_calls, short="calls", short_takes_mapping=True)
-turns_grader = GraderType("turns", TurnLimit, _turns, short="max")
+tool_calls_grader = GraderType("tool_calls", ToolCalls, _grade_tool_calls, short="calls", short_takes_mapping=True)
+turns_grader = GraderType("turns", TurnLimit, _grade_turns, short="max")

@@ -1,4 +1,4 @@
-"""The comparison for a terminal or a CI log: verdict, table, failing cases, gates, totals, warnings.
+"""The report for a terminal or a CI log: verdict, table, failing cases, gates, totals, warnings.
 
 Everything a model or a suite wrote goes through `rich.text.Text` (so that square brackets are not markup) and the terminal
 escape (so that CI systems read no commands in it), and what a model or a server wrote never begins a line.
@@ -20,13 +20,13 @@ from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
-    HELPER_FIGURES,
-    HELPER_TITLES,
+    ROLE_FIGURES,
+    ROLE_TITLES,
     VERDICTS,
     ConfigurationTable,
     configuration_table,
     gate_name,
-    helper_rows,
+    role_rows,
     run_facts,
     short_labels,
     total_facts,
@@ -38,7 +38,7 @@ ROW_LIMIT = 200
 ANSWER_CHARACTERS = 160
 AXIS_CHARACTERS = 28
 
-_safe = escape_for("terminal")
+_escape = escape_for("terminal")
 _STYLES = {
     "pass": "green",
     "fail": "bold red",
@@ -51,13 +51,13 @@ _STYLES = {
 _MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unknown": "!", "error": "!", "ungraded": "?", "no verdict": "·"}
 
 
-def report(comparison: Report) -> str:
-    """The comparison as plain text, 100 columns wide."""
-    return console_report(comparison, WIDTH, color=False)
+def render_console(report: Report) -> str:
+    """The report as plain text, 100 columns wide."""
+    return render_for_terminal(report, WIDTH, color=False)
 
 
-def console_report(comparison: Report, width: int, color: bool) -> str:
-    """The comparison as text for a terminal `width` columns wide, with ANSI colours where `color`."""
+def render_for_terminal(report: Report, width: int, color: bool) -> str:
+    """The report as text for a terminal `width` columns wide, with ANSI colours where `color`."""
     sink = StringIO()
     console = Console(
         file=sink,
@@ -69,36 +69,36 @@ def console_report(comparison: Report, width: int, color: bool) -> str:
         emoji=False,
         legacy_windows=False,
     )
-    for part in _parts(comparison, width):
+    for part in _report_parts(report, width):
         console.print(part)
     return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
 
 
-def _parts(comparison: Report, width: int) -> Iterator[Any]:
-    yield from _header(comparison)
-    yield from _configurations(comparison, width)
-    yield from _helpers(comparison)
-    yield from _failing(comparison, width)
-    yield from _errors(comparison)
-    yield from _gates(comparison)
-    yield Text(" · ".join(f"{name} {value}" for name, value in total_facts(comparison)), "dim")
-    yield from (_hanging("! ", Text(_safe(warning), "yellow"), "yellow") for warning in comparison.warnings)
+def _report_parts(report: Report, width: int) -> Iterator[Any]:
+    yield from _header_lines(report)
+    yield from _configuration_grid(report, width)
+    yield from _role_grid(report)
+    yield from _failing_cases(report, width)
+    yield from _error_lines(report)
+    yield from _gate_grid(report)
+    yield Text(" · ".join(f"{name} {value}" for name, value in total_facts(report)), "dim")
+    yield from (_hanging_indent("! ", Text(_escape(warning), "yellow"), "yellow") for warning in report.warnings)
 
 
-def _header(comparison: Report) -> Iterator[Any]:
+def _header_lines(report: Report) -> Iterator[Any]:
     title = Text()
-    title.append(_safe(one_line(", ".join(dict.fromkeys(run.suite for run in comparison.runs)), 60)), "bold")
-    title.append(f"  {VERDICTS[comparison.verdict]}", _STYLES[comparison.verdict])
-    title.append(f"  {comparison.headline}")
-    if comparison.simulated:
+    title.append(_escape(one_line(", ".join(dict.fromkeys(run.suite for run in report.runs)), 60)), "bold")
+    title.append(f"  {VERDICTS[report.verdict]}", _STYLES[report.verdict])
+    title.append(f"  {report.headline}")
+    if report.simulated:
         title.append("  SIMULATED", "bold magenta")
     yield title
-    for line in run_facts(comparison):
-        yield _hanging("run ", Text(_safe(one_line(line, 300)), "dim"), "dim")
+    for line in run_facts(report):
+        yield _hanging_indent("run ", Text(_escape(one_line(line, 300)), "dim"), "dim")
     yield Text()
 
 
-def _hanging(prefix: str, text: Text, style: str = "") -> Table:
+def _hanging_indent(prefix: str, text: Text, style: str = "") -> Table:
     """The text behind a prefix in `style`, its further lines indented as far: what a model wrote never begins a line."""
     grid = Table.grid(padding=0)
     grid.add_column(width=cell_len(prefix), no_wrap=True)
@@ -107,54 +107,54 @@ def _hanging(prefix: str, text: Text, style: str = "") -> Table:
     return grid
 
 
-def _configurations(comparison: Report, width: int) -> Iterator[Any]:
-    if not comparison.configurations:
+def _configuration_grid(report: Report, width: int) -> Iterator[Any]:
+    if not report.configurations:
         return
-    shown = comparison.configurations[:ROW_LIMIT]
+    shown = report.configurations[:ROW_LIMIT]
     whole = configuration_table(shown)
-    table = _fitting(whole, width)
+    table = _fit_table(whole, width)
     if table.shared:
-        yield Text(" · ".join(f"{name} {_axis(value)}" for name, value in table.shared), "dim")
+        yield Text(" · ".join(f"{name} {_axis_text(value)}" for name, value in table.shared), "dim")
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for name in table.axes:
-        grid.add_column(Text(_safe(name)), overflow="fold")
+        grid.add_column(Text(_escape(name)), overflow="fold")
     for figure in table.figures:
         grid.add_column(figure.title, justify="right", no_wrap=True)
     for row in table.rows:
-        grid.add_row(*(Text(_axis(cell)) for cell in row))
+        grid.add_row(*(Text(_axis_text(cell)) for cell in row))
     yield grid
-    notes = _notes(comparison, whole, table)
+    notes = _table_notes(report, whole, table)
     if notes:
         yield Text(f"{'; '.join(notes)}.\n", "dim")
 
 
-def _notes(comparison: Report, whole: ConfigurationTable, table: ConfigurationTable) -> list[str]:
+def _table_notes(report: Report, whole: ConfigurationTable, table: ConfigurationTable) -> list[str]:
     hidden = [figure.title for figure in whole.figures if figure not in table.figures]
     notes = [f"more in the report: {', '.join(hidden)}"] if hidden else []
-    rest = len(comparison.configurations) - len(table.rows)
-    return [*notes, f"{formatting.plural(rest, 'configuration')} not shown"] if rest else notes
+    rest = len(report.configurations) - len(table.rows)
+    return [*notes, f"{formatting.pluralize(rest, 'configuration')} not shown"] if rest else notes
 
 
-def _helpers(comparison: Report) -> Iterator[Any]:
+def _role_grid(report: Report) -> Iterator[Any]:
     """Judges and simulated users, apart from what is under test; their models, whose names are long, are in the report."""
-    if not comparison.helpers:
+    if not report.helpers:
         return
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for place, title in enumerate(HELPER_TITLES):
+    for place, title in enumerate(ROLE_TITLES):
         if title != "model":
-            grid.add_column(title, justify="left" if place < HELPER_FIGURES else "right", no_wrap=True)
-    for row in helper_rows(comparison):
-        grid.add_row(*(Text(_axis(cell)) for title, cell in zip(HELPER_TITLES, row, strict=True) if title != "model"))
+            grid.add_column(title, justify="left" if place < ROLE_FIGURES else "right", no_wrap=True)
+    for row in role_rows(report):
+        grid.add_row(*(Text(_axis_text(cell)) for title, cell in zip(ROLE_TITLES, row, strict=True) if title != "model"))
     yield grid
 
 
-def _axis(text: str) -> str:
-    return _safe(one_line(text, AXIS_CHARACTERS))
+def _axis_text(text: str) -> str:
+    return _escape(one_line(text, AXIS_CHARACTERS))
 
 
-def _fitting(table: ConfigurationTable, width: int) -> ConfigurationTable:
+def _fit_table(table: ConfigurationTable, width: int) -> ConfigurationTable:
     """The table without as many of its least important figures as it takes to fit the width."""
-    while _needed(table) > width and any(figure.rank for figure in table.figures):
+    while _table_width(table) > width and any(figure.rank for figure in table.figures):
         drop = max(range(len(table.figures)), key=lambda index: table.figures[index].rank)
         column = len(table.axes) + drop
         table = ConfigurationTable(
@@ -166,83 +166,83 @@ def _fitting(table: ConfigurationTable, width: int) -> ConfigurationTable:
     return table
 
 
-def _needed(table: ConfigurationTable) -> int:
+def _table_width(table: ConfigurationTable) -> int:
     titles = (*table.axes, *(figure.title for figure in table.figures))
     columns = zip(titles, *table.rows, strict=True)
-    return sum(max(cell_len(_axis(cell)) for cell in column) + 3 for column in columns)
+    return sum(max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns)
 
 
-def _failing(comparison: Report, width: int) -> Iterator[Any]:
-    bad = [case for case in comparison.cases if case.bad]
+def _failing_cases(report: Report, width: int) -> Iterator[Any]:
+    bad = [case for case in report.cases if case.bad]
     if not bad:
         return
-    cells = comparison.cells
+    cells = report.cells
     total = len(cells.loc[(cells["failed"] + cells["errors"]) > 0, ["eval", "case"]].drop_duplicates())
-    labels = short_labels(comparison)
+    labels = short_labels(report)
     shown = bad[:FAILING_CASES]
     yield Text(f"Failing cases ({len(shown):,} of {total:,}; `harness show RUN CASE` prints one)", "bold")
     for case in shown:
-        yield from _case(case, labels, width)
+        yield from _case_lines(case, labels, width)
     yield Text()
 
 
-def _case(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
-    heading = Text(f"{_axis(case.eval)}/{_axis(case.case)}")
+def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
+    heading = Text(f"{_axis_text(case.eval)}/{_axis_text(case.case)}")
     if case.expected is not None:
-        heading.append(f"  expected {_safe(one_line(case.expected, 80))}", "dim")
-    yield _hanging("  ", heading)
+        heading.append(f"  expected {_escape(one_line(case.expected, 80))}", "dim")
+    yield _hanging_indent("  ", heading)
     bad = sorted((cell for cell in case.cells if cell.bad), key=lambda cell: cell.passed / cell.n)
-    line = Text(_safe(one_line(labels[bad[0].configuration], max(12, min(60, width - 30)))))
-    line.append(f"  {_outcomes(bad[0])}")
-    line.append(_others(len(bad) - 1), "dim")
-    yield _hanging(f"    {_MARKS['fail']} ", line, "red")
+    line = Text(_escape(one_line(labels[bad[0].configuration], max(12, min(60, width - 30)))))
+    line.append(f"  {_repeat_outcomes(bad[0])}")
+    line.append(_other_failures(len(bad) - 1), "dim")
+    yield _hanging_indent(f"    {_MARKS['fail']} ", line, "red")
     for answer in bad[0].answers[:1]:
-        yield _hanging("      │ ", Text(_safe(one_line(_answer(answer), ANSWER_CHARACTERS))))
+        yield _hanging_indent("      │ ", Text(_escape(one_line(_answer_text(answer), ANSWER_CHARACTERS))))
         yield from (
-            _hanging("      └ ", Text(_safe(one_line(_reason(grade), ANSWER_CHARACTERS)), "dim"), "dim")
+            _hanging_indent("      └ ", Text(_escape(one_line(_grade_text(grade), ANSWER_CHARACTERS)), "dim"), "dim")
             for grade in answer.grades
             if grade.passed is False or grade.value == "ungraded"
         )
 
 
-def _outcomes(cell: Cell) -> str:
+def _repeat_outcomes(cell: Cell) -> str:
     """How a case's repeats ended: an error is no failure, and is said apart."""
-    broken = f"{cell.errors:,} of {formatting.plural(cell.n, 'trial')} ended in an error" if cell.errors else ""
+    broken = f"{cell.errors:,} of {formatting.pluralize(cell.n, 'trial')} ended in an error" if cell.errors else ""
     return broken if cell.errors == cell.n else f"{cell.passed}/{cell.n} passed{f', {broken}' if broken else ''}"
 
 
-def _others(count: int) -> str:
-    return f"; {formatting.plural(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
+def _other_failures(count: int) -> str:
+    return f"; {formatting.pluralize(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
 
 
-def _answer(answer: CaseAnswer) -> str:
+def _answer_text(answer: CaseAnswer) -> str:
     return answer.error or answer.preview or "(empty answer)"
 
 
-def _reason(grade: GradeLine) -> str:
+def _grade_text(grade: GradeLine) -> str:
     counts = "" if grade.weight else " (only reports)"
     return f"{grade.name}{counts}: {grade.value} {grade.reason}"
 
 
-def _errors(comparison: Report) -> Iterator[Any]:
-    if comparison.errors:
+def _error_lines(report: Report) -> Iterator[Any]:
+    if report.errors:
         yield Text("Errors", "bold")
-    for group in comparison.errors[:FAILING_CASES]:
+    for group in report.errors[:FAILING_CASES]:
         kind = one_line(f"{group.boundary}/{group.kind}", 40)
-        yield _hanging("  ", Text(_safe(f"{group.count:,} × {kind}: {one_line(group.example, ANSWER_CHARACTERS)}")))
-    if comparison.errors:
+        yield _hanging_indent("  ", Text(_escape(f"{group.count:,} × {kind}: {one_line(group.example, ANSWER_CHARACTERS)}")))
+    if report.errors:
         yield Text()
 
 
-def _gates(comparison: Report) -> Iterator[Any]:
-    if not comparison.gates:
+def _gate_grid(report: Report) -> Iterator[Any]:
+    if not report.gates:
         return
     yield Text("Gates", "bold")
     grid = Table.grid(padding=(0, 2, 0, 0))
-    for gate in comparison.gates:
+    for gate in report.gates:
         text, detail = (
-            Text(_safe(one_line(gate_name(comparison, gate), 60)), "bold"),
-            _safe(one_line(f"{gate.detail} {gate.caution}", 600)),
+            Text(_escape(one_line(gate_name(report, gate), 60)), "bold"),
+            _escape(one_line(f"{gate.detail} {gate.caution}", 600)),
         )
         grid.add_row(Text(f"  {_MARKS[gate.verdict]} {gate.verdict}", _STYLES[gate.verdict]), text, Text(detail))
     yield grid

@@ -16,60 +16,60 @@ import pandas as pd
 from harness.analysis.report_data import Report
 from harness.reporters.escape import escape_for
 
-_ROWS = 8_192
+_CHUNK_ROWS = 8_192
 _UNKNOWN = '""'
 
-_safe = escape_for("csv")
+_escape = escape_for("csv")
 
-Cells = Callable[[slice], list[str]]
+CellWriter = Callable[[slice], list[str]]
 """Some rows of a column -> their cells."""
 
 
-def report(comparison: Report) -> Iterator[bytes]:
+def render_csv(report: Report) -> Iterator[bytes]:
     """All trials, one a row, as UTF-8 CSV with a header, piece by piece."""
-    trials = comparison.frames.trials
-    yield _lines([[_quoted(name)] for name in trials.columns])
-    columns = [_cells(trials[name]) for name in trials.columns]
-    for start in range(0, len(trials), _ROWS):
-        yield _lines([cells(slice(start, start + _ROWS)) for cells in columns])
+    trials = report.frames.trials
+    yield _join_lines([[_quote_cell(name)] for name in trials.columns])
+    columns = [_cell_writer(trials[name]) for name in trials.columns]
+    for start in range(0, len(trials), _CHUNK_ROWS):
+        yield _join_lines([cells(slice(start, start + _CHUNK_ROWS)) for cells in columns])
 
 
-def _lines(columns: list[list[str]]) -> bytes:
+def _join_lines(columns: list[list[str]]) -> bytes:
     rows = [",".join(row) for row in zip(*columns, strict=True)]
     return "\r\n".join([*rows, ""]).encode("utf-8", "replace")
 
 
-def _quoted(text: str) -> str:
-    return '"' + _safe(text).replace('"', '""') + '"'
+def _quote_cell(text: str) -> str:
+    return '"' + _escape(text).replace('"', '""') + '"'
 
 
-def _cells(values: Any) -> Cells:
+def _cell_writer(values: Any) -> CellWriter:
     """How a column becomes cells: text is escaped (each category once), all else only written."""
     dtype = values.dtype
     if dtype == "category":
-        return _categories(values.cat)
+        return _category_writer(values.cat)
     if isinstance(dtype, pd.DatetimeTZDtype):
-        return _times(values.to_numpy(dtype="datetime64[us]"))
+        return _time_writer(values.to_numpy(dtype="datetime64[us]"))
     if pd.api.types.is_string_dtype(dtype):
-        return _texts(values)
+        return _text_writer(values)
     if dtype == np.float64:
-        return _floats(np.ascontiguousarray(values))  # orjson takes no other
-    return _others(values)
+        return _float_writer(np.ascontiguousarray(values))  # orjson takes no other
+    return _scalar_writer(values)
 
 
-def _categories(values: Any) -> Cells:
-    written = [*(_quoted(str(value)) for value in values.categories), _UNKNOWN]  # the code of an unknown value is -1
+def _category_writer(values: Any) -> CellWriter:
+    written = [*(_quote_cell(str(value)) for value in values.categories), _UNKNOWN]  # the code of an unknown value is -1
     cells, codes = np.array(written, dtype=object), values.codes.to_numpy()
     return lambda rows: cells[codes[rows]].tolist()
 
 
-def _texts(values: Any) -> Cells:
+def _text_writer(values: Any) -> CellWriter:
     return lambda rows: [
-        _UNKNOWN if text is None else _quoted(text) for text in values.array[rows].to_numpy(dtype=object, na_value=None)
+        _UNKNOWN if text is None else _quote_cell(text) for text in values.array[rows].to_numpy(dtype=object, na_value=None)
     ]
 
 
-def _floats(values: Any) -> Cells:
+def _float_writer(values: Any) -> CellWriter:
     """orjson writes a whole array ten times faster than `repr`, and the same digits, but for what has an exponent."""
 
     def cells(rows: slice) -> list[str]:
@@ -82,7 +82,7 @@ def _floats(values: Any) -> Cells:
     return cells
 
 
-def _times(values: Any) -> Cells:
+def _time_writer(values: Any) -> CellWriter:
     def cells(rows: slice) -> list[str]:
         texts = np.datetime_as_string(values[rows], unit="us").tolist()
         return [_UNKNOWN if text == "NaT" else f'"{text[:10]} {text[11:]}+00:00"' for text in texts]
@@ -90,6 +90,6 @@ def _times(values: Any) -> Cells:
     return cells
 
 
-def _others(values: Any) -> Cells:
+def _scalar_writer(values: Any) -> CellWriter:
     """Integers and booleans, of which some may be unknown."""
     return lambda rows: [_UNKNOWN if value is pd.NA else str(value) for value in values.array[rows].astype(object)]

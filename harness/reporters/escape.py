@@ -30,7 +30,7 @@ _CI_LINE = re.compile(rf"(?:^|(?<=\s)):(?=:[\w-])|:(?=:(?:{_CI_COMMANDS})(?:\s|:
 _CI_BRACKET = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
 _FORMULA = re.compile("^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]")
-_TAME = re.compile(r"\w[\w\n -~]*")
+_HARMLESS = re.compile(r"\w[\w\n -~]*")
 """Text that is harmless in a cell as it stands; most is, and a million rows are many cells."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$])")
 _AUTOLINK = re.compile(r"\b((?:https?|ftp|mailto|xmpp):|www\.)", re.IGNORECASE)
@@ -41,9 +41,9 @@ def escape_for(sink: Sink) -> Callable[[str], str]:
     return _ESCAPES[sink]
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     """Controls as their pictures (␛), characters that reorder or hide text as ⟨U+202E⟩; newlines and tabs stay."""
-    text = _CONTROL.sub(_picture, _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n")))
+    text = _CONTROL.sub(_control_picture, _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n")))
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
@@ -54,39 +54,39 @@ def one_line(text: str, limit: int) -> str:
     return flat if len(flat) <= limit and len(text) <= limit * 4 else f"{flat[: limit - 1]}…"
 
 
-def fence(text: str) -> str:
+def fence_code(text: str) -> str:
     """The text as a Markdown code block, its fence longer than any run of backticks inside, CI commands broken."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
-    return f"{ticks}text\n{_ci(visible(text))}\n{ticks}"
+    return f"{ticks}text\n{_break_ci_commands(make_visible(text))}\n{ticks}"
 
 
-def _html(text: str) -> str:
-    return str(escape(visible(text)))
+def _escape_html(text: str) -> str:
+    return str(escape(make_visible(text)))
 
 
-def _terminal(text: str) -> str:
-    return _ci(visible(text))
+def _escape_terminal(text: str) -> str:
+    return _break_ci_commands(make_visible(text))
 
 
-def _csv(text: str) -> str:
-    if len(text) <= CELL_LIMIT and _TAME.fullmatch(text):
+def _escape_csv(text: str) -> str:
+    if len(text) <= CELL_LIMIT and _HARMLESS.fullmatch(text):
         return text
-    clean = visible(text)
+    clean = make_visible(text)
     if len(clean) > CELL_LIMIT:
         mark = f"… [{len(text):,} characters]"
         clean = clean[: CELL_LIMIT - len(mark) - 1] + mark
     return f"'{clean}" if _FORMULA.match(text) or _FORMULA.match(clean) else clean
 
 
-def _xml(text: str) -> str:
+def _escape_xml(text: str) -> str:
     """Legal XML characters only; whoever serializes escapes the markup."""
-    return _NOT_XML.sub("\ufffd", visible(text))
+    return _NOT_XML.sub("\ufffd", make_visible(text))
 
 
-def _markdown(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Inline Markdown, also inside a table: no markup, link, image, mention or line break survives."""
-    flat = _ci(re.sub(r"\s*\n\s*", " ⏎ ", visible(text)))
+    flat = _break_ci_commands(re.sub(r"\s*\n\s*", " ⏎ ", make_visible(text)))
     plain = _MARKDOWN.sub(r"\\\1", flat.replace("&", "&amp;"))
     plain = plain.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\|", "&#124;")
     return (
@@ -96,17 +96,17 @@ def _markdown(text: str) -> str:
     )
 
 
-def _plot(text: str) -> str:
+def _escape_plot_label(text: str) -> str:
     """A label for matplotlib: legal in SVG; parse_math is switched off where it is drawn."""
-    return _xml(text).replace("\n", " ")
+    return _escape_xml(text).replace("\n", " ")
 
 
-def _ci(text: str) -> str:
+def _break_ci_commands(text: str) -> str:
     """CI commands (`::error::`, `##vso[`) broken by a backslash, wherever wrapping could put them at a line's start."""
     return _CI_BRACKET.sub(r"#\\#", _CI_LINE.sub(r":\\", text))
 
 
-def _picture(found: re.Match[str]) -> str:
+def _control_picture(found: re.Match[str]) -> str:
     code = ord(found[0])
     if code < 0x20:
         return chr(0x2400 + code)
@@ -114,10 +114,10 @@ def _picture(found: re.Match[str]) -> str:
 
 
 _ESCAPES: dict[Sink, Callable[[str], str]] = {
-    "html": _html,
-    "terminal": _terminal,
-    "csv": _csv,
-    "xml": _xml,
-    "markdown": _markdown,
-    "plot": _plot,
+    "html": _escape_html,
+    "terminal": _escape_terminal,
+    "csv": _escape_csv,
+    "xml": _escape_xml,
+    "markdown": _escape_markdown,
+    "plot": _escape_plot_label,
 }

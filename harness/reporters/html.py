@@ -1,4 +1,4 @@
-"""The comparison as one self-contained HTML page: no script, no request, readable in light and dark.
+"""The report as one self-contained HTML page: no script, no request, readable in light and dark.
 
 The template is `report.html.j2` beside this file. Every text passes `finalize` (controls and reordering characters made
 visible) and then Jinja2's autoescape; only the plots' data URLs, made here, are trusted, and those of images that are nothing
@@ -22,15 +22,15 @@ from harness.analysis.stats import Estimate
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES, described
 from harness.reporters import plots
-from harness.reporters.escape import one_line, visible
+from harness.reporters.escape import make_visible, one_line
 from harness.reporters.tables import (
     FIGURES,
-    HELPER_FIGURES,
-    HELPER_TITLES,
+    ROLE_FIGURES,
+    ROLE_TITLES,
     VERDICTS,
     configuration_table,
     gate_name,
-    helper_rows,
+    role_rows,
     run_facts,
     short_labels,
     total_facts,
@@ -51,134 +51,138 @@ _PLOTS = {
 }
 
 
-def report(comparison: Report) -> bytes:
+def render_html(report: Report) -> bytes:
     """The page, UTF-8; a few megabytes at most, however many trials there were."""
-    return _template().render(**_context(comparison)).encode("utf-8", "replace")
+    return _load_template().render(**_template_context(report)).encode("utf-8", "replace")
 
 
 @lru_cache
-def _template() -> Template:
+def _load_template() -> Template:
     environment = Environment(
         loader=PackageLoader("harness.reporters", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
+        finalize=lambda value: make_visible(value) if type(value) is str else value,
     )
     environment.filters.update(
-        percent=formatting.percent,
-        seconds=formatting.seconds,
-        dollars=formatting.dollars,
-        number=formatting.number,
-        count=formatting.count,
+        percent=formatting.format_percent,
+        seconds=formatting.format_seconds,
+        dollars=formatting.format_dollars,
+        number=formatting.format_number,
+        count=formatting.format_count,
         line=one_line,
     )
     return environment.get_template("report.html.j2")
 
 
-def _context(comparison: Report) -> dict[str, Any]:
-    suites = ", ".join(dict.fromkeys(run.suite for run in comparison.runs))
-    labels = short_labels(comparison)
+def _template_context(report: Report) -> dict[str, Any]:
+    suites = ", ".join(dict.fromkeys(run.suite for run in report.runs))
+    labels = short_labels(report)
     return {
         "title": one_line(suites, 120) or "comparison",
-        "comparison": comparison,
-        "verdict_word": VERDICTS[comparison.verdict],
-        "verdict_class": comparison.verdict.replace(" ", "-"),
-        "descriptions": [run.description for run in comparison.runs if run.description][:1],
-        "gates": [(gate, gate_name(comparison, gate)) for gate in comparison.gates[:GATE_LIMIT]],
-        "tiles": list(_tiles(comparison)),
-        "table": _table(comparison),
-        "tags": _tags(comparison, labels),
-        "plots": [(*_PLOTS[name], _data_url(svg)) for name, svg in plots.plots(comparison).items()],
-        "cases": [_case(case, labels) for case in comparison.cases],
-        "helpers": {"titles": HELPER_TITLES, "figures": HELPER_FIGURES, "rows": helper_rows(comparison)},
-        "totals": total_facts(comparison),
-        "run_facts": run_facts(comparison),
-        "methods": _methods(comparison),
+        "report": report,
+        "verdict_word": VERDICTS[report.verdict],
+        "verdict_class": report.verdict.replace(" ", "-"),
+        "descriptions": [run.description for run in report.runs if run.description][:1],
+        "gates": [(gate, gate_name(report, gate)) for gate in report.gates[:GATE_LIMIT]],
+        "tiles": list(_headline_tiles(report)),
+        "table": _table_context(report),
+        "tags": _tag_context(report, labels),
+        "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in plots.draw_plots(report).items()],
+        "cases": [_case_context(case, labels) for case in report.cases],
+        "helpers": {"titles": ROLE_TITLES, "figures": ROLE_FIGURES, "rows": role_rows(report)},
+        "totals": total_facts(report),
+        "run_facts": run_facts(report),
+        "methods": _interval_methods(report),
         "figures": FIGURES,
     }
 
 
-def _tiles(comparison: Report) -> Iterator[tuple[str, str, str]]:
+def _headline_tiles(report: Report) -> Iterator[tuple[str, str, str]]:
     """The headline figures: label, figure, and what it is out of."""
-    totals = comparison.totals
+    totals = report.totals
     judged = totals.passed + totals.failed
     if judged:
-        yield "passed", formatting.percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
-    errors = f"of {formatting.plural(totals.trials, 'trial')}"
-    yield "errors", formatting.count(totals.errors), errors
-    medians = [c.latency["p50"].value for c in comparison.configurations if c.latency and c.latency["p50"].value is not None]
+        yield "passed", formatting.format_percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
+    errors = f"of {formatting.pluralize(totals.trials, 'trial')}"
+    yield "errors", formatting.format_count(totals.errors), errors
+    medians = [c.latency["p50"].value for c in report.configurations if c.latency and c.latency["p50"].value is not None]
     if medians:
-        yield "median latency", _range(medians, formatting.seconds), "over the configurations"
+        yield "median latency", _format_range(medians, formatting.format_seconds), "over the configurations"
     spent = [value for value in (totals.spent, totals.graded, totals.users) if value is not None]
     if spent:
-        yield "spent", formatting.dollars(sum(spent)), f"{formatting.count(totals.output_tokens)} output tokens"
+        yield "spent", formatting.format_dollars(sum(spent)), f"{formatting.format_count(totals.output_tokens)} output tokens"
 
 
-def _range(values: Sequence[float], write: formatting.Writer) -> str:
+def _format_range(values: Sequence[float], write: formatting.Formatter) -> str:
     low, high = write(min(values)), write(max(values))
     return low if low == high else f"{low} – {high}"
 
 
-def _table(comparison: Report) -> dict[str, Any]:
+def _table_context(report: Report) -> dict[str, Any]:
     """The configuration table; the pass rate has a bar, so its cell is the estimate itself."""
-    shown = comparison.configurations[:CONFIGURATION_LIMIT]
+    shown = report.configurations[:CONFIGURATION_LIMIT]
     table = configuration_table(shown)
     mixed = len({configuration.simulated for configuration in shown}) > 1
-    cells = [_row(table.axes, table.figures, row, c) for row, c in zip(table.rows, shown, strict=True)]
-    return {"table": table, "rows": cells, "hidden": len(comparison.configurations) - len(shown), "mixed": mixed}
+    cells = [_row_context(table.axes, table.figures, row, c) for row, c in zip(table.rows, shown, strict=True)]
+    return {"table": table, "rows": cells, "hidden": len(report.configurations) - len(shown), "mixed": mixed}
 
 
-def _row(axes: Sequence[str], figures: Sequence[Any], row: Sequence[str], configuration: Configuration) -> dict[str, Any]:
+def _row_context(
+    axes: Sequence[str], figures: Sequence[Any], row: Sequence[str], configuration: Configuration
+) -> dict[str, Any]:
     values = list(zip(figures, row[len(axes) :], strict=True))
     return {
         "axes": row[: len(axes)],
-        "values": [(figure.title, text, _hint(figure.title, configuration)) for figure, text in values],
+        "values": [(figure.title, text, _cell_tooltip(figure.title, configuration)) for figure, text in values],
         "simulated": configuration.simulated,
         "pass_rate": configuration.pass_rate,
     }
 
 
-def _hint(title: str, configuration: Configuration) -> str:
+def _cell_tooltip(title: str, configuration: Configuration) -> str:
     """What a cell's tooltip says: n, interval and method of the figure, where it has them."""
-    estimates: Mapping[str, tuple[Estimate | None, formatting.Writer]] = {
-        "pass rate (95 %)": (configuration.pass_rate, formatting.percent),
-        "score": (configuration.score, formatting.score),
-        "tok/s": (configuration.output_tokens_per_s, formatting.number),
-        "ttft p50": (configuration.ttft.get("p50"), formatting.seconds),
-        "ttft p95": (configuration.ttft.get("p95"), formatting.seconds),
-        **{stat: (configuration.latency.get(stat), formatting.seconds) for stat in ("p50", "p90", "p95", "p99")},
+    estimates: Mapping[str, tuple[Estimate | None, formatting.Formatter]] = {
+        "pass rate (95 %)": (configuration.pass_rate, formatting.format_percent),
+        "score": (configuration.score, formatting.format_score),
+        "tok/s": (configuration.output_tokens_per_s, formatting.format_number),
+        "ttft p50": (configuration.ttft.get("p50"), formatting.format_seconds),
+        "ttft p95": (configuration.ttft.get("p95"), formatting.format_seconds),
+        **{stat: (configuration.latency.get(stat), formatting.format_seconds) for stat in ("p50", "p90", "p95", "p99")},
     }
-    estimate, write = estimates.get(title, (None, formatting.number))
+    estimate, write = estimates.get(title, (None, formatting.format_number))
     if estimate is None or estimate.value is None:
         return ""
-    spread = formatting.interval(estimate, write)
+    spread = formatting.format_interval(estimate, write)
     return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
 
 
-def _tags(comparison: Report, labels: Sequence[str]) -> dict[str, Any]:
-    rows = [(rate.tag, labels[rate.configuration], rate.pass_rate) for rate in comparison.tags if rate.pass_rate.n]
+def _tag_context(report: Report, labels: Sequence[str]) -> dict[str, Any]:
+    rows = [(rate.tag, labels[rate.configuration], rate.pass_rate) for rate in report.tags if rate.pass_rate.n]
     return {"rows": rows[:TAG_LIMIT], "hidden": max(0, len(rows) - TAG_LIMIT)}
 
 
-def _case(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
+def _case_context(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
     cells = sorted(case.cells, key=lambda cell: (cell.bad == 0, cell.configuration))
     return {
         "row": case,
-        "pictures": [_picture(image) for image in case.images],
+        "pictures": [_image_source(image) for image in case.images],
         "dots": [
-            (_mood(cell.passed, cell.failed, cell.errors), labels[cell.configuration]) for cell in case.cells[:CELL_LIMIT]
+            (_outcome_class(cell.passed, cell.failed, cell.errors), labels[cell.configuration])
+            for cell in case.cells[:CELL_LIMIT]
         ],
         "cells": [
-            (labels[cell.configuration], cell, [_answer(answer) for answer in cell.answers]) for cell in cells[:CELL_LIMIT]
+            (labels[cell.configuration], cell, [_answer_context(answer) for answer in cell.answers])
+            for cell in cells[:CELL_LIMIT]
         ],
         "hidden": max(0, len(cells) - CELL_LIMIT),
         "trials": sum(cell.n for cell in case.cells),
     }
 
 
-def _picture(image: Image) -> tuple[str | None, str]:
+def _image_source(image: Image) -> tuple[str | None, str]:
     """The data URL of an image, None where it is not shown, and what is said of it.
 
     A run folder may have been written by anyone: only the four types of pixels are shown, and only what is base64.
@@ -190,30 +194,30 @@ def _picture(image: Image) -> tuple[str | None, str]:
     return f"data:{image.media_type};base64,{image.data}", about
 
 
-def _mood(passed: int, failed: int, errors: int) -> str:
+def _outcome_class(passed: int, failed: int, errors: int) -> str:
     if failed:
         return "mixed" if passed else "fail"
     return "error" if errors else "pass" if passed else "none"
 
 
-def _answer(answer: CaseAnswer) -> dict[str, Any]:
-    facts = [formatting.seconds(answer.latency)] if answer.latency is not None else []
-    facts += [formatting.dollars(answer.cost)] if answer.cost is not None else []
-    facts += [f"score {formatting.score(answer.score)}"] if answer.score is not None else []
+def _answer_context(answer: CaseAnswer) -> dict[str, Any]:
+    facts = [formatting.format_seconds(answer.latency)] if answer.latency is not None else []
+    facts += [formatting.format_dollars(answer.cost)] if answer.cost is not None else []
+    facts += [f"score {formatting.format_score(answer.score)}"] if answer.score is not None else []
     facts += [f"stopped: {answer.finish_reason}"] if answer.finish_reason not in {None, "stop"} else []
     return {"answer": answer, "facts": " · ".join(facts), "mood": answer.outcome.replace(" ", "-")}
 
 
-def _methods(comparison: Report) -> list[str]:
+def _interval_methods(report: Report) -> list[str]:
     """How the intervals were made, each once, the commonest first."""
     found = Counter(
         estimate.method
-        for c in comparison.configurations
+        for c in report.configurations
         for estimate in (c.pass_rate, c.score, *c.latency.values())
         if estimate.n and estimate.method
     )
     return [method for method, _ in found.most_common(8)]
 
 
-def _data_url(svg: bytes) -> str:
+def _svg_data_url(svg: bytes) -> str:
     return f"data:image/svg+xml;base64,{b64encode(svg).decode()}"

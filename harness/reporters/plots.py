@@ -69,7 +69,7 @@ _STYLE = {
 _label = escape_for("plot")
 
 
-def plots(comparison: Report) -> dict[str, bytes]:
+def draw_plots(comparison: Report) -> dict[str, bytes]:
     """File name -> SVG, for each plot there are data for."""
     labels = [_label(one_line(text, 56)) for text in short_labels(comparison)]
     drawers: Mapping[str, Callable[[Report, Sequence[str]], Figure | None]] = {
@@ -105,7 +105,9 @@ def _costs(comparison: Report, labels: Sequence[str]) -> Figure | None:
     figure, axes = _rows_figure([label for label, _ in rows])
     axes.barh(range(len(rows)), [cost for _, cost in rows], height=0.55, color=_SERIES[2], alpha=0.85)
     for position, (_, cost) in enumerate(rows):
-        axes.annotate(formatting.dollars(cost), (cost, position), (5, 0), textcoords="offset points", va="center", color=_MUTED)
+        axes.annotate(
+            formatting.format_dollars(cost), (cost, position), (5, 0), textcoords="offset points", va="center", color=_MUTED
+        )
     axes.set_xlim(0, max(cost for _, cost in rows) * 1.16)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
     return figure
@@ -168,7 +170,7 @@ def _ranges(comparison: Report, labels: Sequence[str], numbers: Sequence[int]) -
 
 def _time_axis(axes: Any) -> None:
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formatting.seconds(value) if value else "0"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formatting.format_seconds(value) if value else "0"))
 
 
 def _figure(height: float) -> tuple[Figure, Any]:

@@ -24,7 +24,7 @@ VERDICTS = {
     "errors": "ERRORS",
     "no gates": "DONE",
 }
-"""A comparison's verdict -> the word reporters print."""
+"""A report's verdict -> the word reporters print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,45 +37,50 @@ class Figure:
     about: str
 
 
-def _spread(estimate: Estimate, write: formatting.Writer) -> str:
-    spread = formatting.interval(estimate, write).replace(" to ", "–").replace(" %–", "–")
+def _format_with_interval(estimate: Estimate, write: formatting.Formatter) -> str:
+    spread = formatting.format_interval(estimate, write).replace(" to ", "–").replace(" %–", "–")
     return f"{write(estimate.value)} ({spread})" if spread else write(estimate.value)
 
 
-def _statistic(measure: str, stat: str) -> Callable[[Configuration], str]:
+def _statistic_reader(measure: str, stat: str) -> Callable[[Configuration], str]:
     def text(configuration: Configuration) -> str:
         found: Estimate | None = getattr(configuration, measure).get(stat)
-        return formatting.seconds(found.value if found else None)
+        return formatting.format_seconds(found.value if found else None)
 
     return text
 
 
-def _some(number: int) -> str:
-    return formatting.count(number) if number else formatting.UNKNOWN
+def _count_or_unknown(number: int) -> str:
+    return formatting.format_count(number) if number else formatting.UNKNOWN
 
 
 FIGURES = (
-    Figure("n", 0, lambda c: formatting.count(c.n), "trials recorded"),
-    Figure("pass rate (95 %)", 0, lambda c: _spread(c.pass_rate, formatting.percent), "passed / (passed + failed)"),
-    Figure("errors", 1, lambda c: _some(c.errors), "trials that broke: neither passed nor failed"),
-    Figure("ungraded", 6, lambda c: _some(c.ungraded), "answers a grader could not judge"),
-    Figure("no verdict", 7, lambda c: _some(c.no_verdict), "answers in which nothing can fail"),
-    Figure("score", 4, lambda c: formatting.score(c.score.value), "mean score, 0 to 1"),
-    Figure("p50", 2, _statistic("latency", "p50"), "median latency"),
-    Figure("p90", 10, _statistic("latency", "p90"), "90th percentile of latency"),
-    Figure("p95", 2, _statistic("latency", "p95"), "95th percentile of latency"),
-    Figure("p99", 11, _statistic("latency", "p99"), "99th percentile of latency"),
-    Figure("ttft p50", 5, _statistic("ttft", "p50"), "median time to first token"),
-    Figure("ttft p95", 12, _statistic("ttft", "p95"), "95th percentile of the time to first token"),
-    Figure("tok/s", 8, lambda c: formatting.number(c.output_tokens_per_s.value), "median output tokens / latency"),
-    Figure("tokens in", 13, lambda c: formatting.count(c.input_tokens), "input tokens of all attempts"),
-    Figure("tokens out", 13, lambda c: formatting.count(c.output_tokens), "output tokens of all attempts"),
-    Figure("cost", 9, lambda c: formatting.dollars(c.cost), "US dollars, all attempts"),
-    Figure("per 1,000", 3, lambda c: formatting.dollars(c.cost_per_1000), "US dollars per 1,000 requests"),
+    Figure("n", 0, lambda c: formatting.format_count(c.n), "trials recorded"),
+    Figure(
+        "pass rate (95 %)",
+        0,
+        lambda c: _format_with_interval(c.pass_rate, formatting.format_percent),
+        "passed / (passed + failed)",
+    ),
+    Figure("errors", 1, lambda c: _count_or_unknown(c.errors), "trials that broke: neither passed nor failed"),
+    Figure("ungraded", 6, lambda c: _count_or_unknown(c.ungraded), "answers a grader could not judge"),
+    Figure("no verdict", 7, lambda c: _count_or_unknown(c.no_verdict), "answers in which nothing can fail"),
+    Figure("score", 4, lambda c: formatting.format_score(c.score.value), "mean score, 0 to 1"),
+    Figure("p50", 2, _statistic_reader("latency", "p50"), "median latency"),
+    Figure("p90", 10, _statistic_reader("latency", "p90"), "90th percentile of latency"),
+    Figure("p95", 2, _statistic_reader("latency", "p95"), "95th percentile of latency"),
+    Figure("p99", 11, _statistic_reader("latency", "p99"), "99th percentile of latency"),
+    Figure("ttft p50", 5, _statistic_reader("ttft", "p50"), "median time to first token"),
+    Figure("ttft p95", 12, _statistic_reader("ttft", "p95"), "95th percentile of the time to first token"),
+    Figure("tok/s", 8, lambda c: formatting.format_number(c.output_tokens_per_s.value), "median output tokens / latency"),
+    Figure("tokens in", 13, lambda c: formatting.format_count(c.input_tokens), "input tokens of all attempts"),
+    Figure("tokens out", 13, lambda c: formatting.format_count(c.output_tokens), "output tokens of all attempts"),
+    Figure("cost", 9, lambda c: formatting.format_dollars(c.cost), "US dollars, all attempts"),
+    Figure("per 1,000", 3, lambda c: formatting.format_dollars(c.cost_per_1000), "US dollars per 1,000 requests"),
     Figure(
         "per MTok",
         14,
-        lambda c: formatting.dollars(c.price_per_mtok),
+        lambda c: formatting.format_dollars(c.price_per_mtok),
         "US dollars per million tokens, in and out, as it came out",
     ),
 )
@@ -93,7 +98,7 @@ class ConfigurationTable:
 
 def configuration_table(configurations: Sequence[Configuration], figures: Sequence[Figure] = FIGURES) -> ConfigurationTable:
     """The table of these configurations, without the figures nobody has and the axes nobody differs in."""
-    points = [axes(configuration) for configuration in configurations]
+    points = [configuration_axes(configuration) for configuration in configurations]
     names = list(dict.fromkeys(name for point in points for name in point))
     values = {name: [point.get(name, formatting.UNKNOWN) for point in points] for name in names}
     differing = [name for name in names if len(set(values[name])) > 1] or (["prompt"] if configurations else [])
@@ -106,7 +111,7 @@ def configuration_table(configurations: Sequence[Configuration], figures: Sequen
     return ConfigurationTable(shared, tuple(differing), kept, tuple(rows))
 
 
-def axes(configuration: Configuration) -> dict[str, str]:
+def configuration_axes(configuration: Configuration) -> dict[str, str]:
     """What identifies a configuration, by name."""
     setting = {name: plain_text(value) or "null" for name, value in configuration.setting.items()}
     named = {"eval": configuration.eval, "prompt": configuration.prompt, "target": configuration.target}
@@ -118,48 +123,48 @@ def short_run(run: str) -> str:
     return run if len(run) <= RUN_CHARACTERS else f"…{run[1 - RUN_CHARACTERS :]}"
 
 
-def gate_name(comparison: Report, gate: GateResult) -> str:
+def gate_name(report: Report, gate: GateResult) -> str:
     """The gate as the suite has it, with its run where there are several."""
-    return f"{short_run(gate.run)}: {gate.text}" if len(comparison.runs) > 1 else gate.text
+    return f"{short_run(gate.run)}: {gate.text}" if len(report.runs) > 1 else gate.text
 
 
-def short_labels(comparison: Report) -> list[str]:
+def short_labels(report: Report) -> list[str]:
     """For each configuration the shortest label that tells it from the others."""
-    table = configuration_table(comparison.configurations, ())
+    table = configuration_table(report.configurations, ())
     named = [
         " · ".join(value if name in {"eval", "prompt", "target", "run"} else f"{name}={value}" for name, value in cells)
         for cells in (zip(table.axes, row, strict=True) for row in table.rows)
     ]
-    return [name or configuration.label for name, configuration in zip(named, comparison.configurations, strict=True)]
+    return [name or configuration.label for name, configuration in zip(named, report.configurations, strict=True)]
 
 
-HELPER_TITLES = ("helper", "role", "model", "requests", "errors", "p50", "tokens in", "tokens out", "cost")
-"""The columns of `helper_rows`."""
-HELPER_FIGURES = 3
+ROLE_TITLES = ("helper", "role", "model", "requests", "errors", "p50", "tokens in", "tokens out", "cost")
+"""The columns of `role_rows`."""
+ROLE_FIGURES = 3
 """Where the figures begin among them."""
 
 
-def helper_rows(comparison: Report) -> list[tuple[str, ...]]:
+def role_rows(report: Report) -> list[tuple[str, ...]]:
     """Judges and simulated users, a row each, with the run where there are several."""
     return [
         (
-            f"{short_run(use.run)}: {use.name}" if len(comparison.runs) > 1 else use.name,
+            f"{short_run(use.run)}: {use.name}" if len(report.runs) > 1 else use.name,
             use.role,
             f"{use.model} (simulated)" if use.simulated else use.model,
-            formatting.count(use.requests),
-            _some(use.errors),
-            formatting.seconds(use.latency),
-            formatting.count(use.input_tokens),
-            formatting.count(use.output_tokens),
-            formatting.dollars(use.cost),
+            formatting.format_count(use.requests),
+            _count_or_unknown(use.errors),
+            formatting.format_seconds(use.latency),
+            formatting.format_count(use.input_tokens),
+            formatting.format_count(use.output_tokens),
+            formatting.format_dollars(use.cost),
         )
-        for use in comparison.helpers
+        for use in report.helpers
     ]
 
 
-def total_facts(comparison: Report) -> list[tuple[str, str]]:
+def total_facts(report: Report) -> list[tuple[str, str]]:
     """The totals as label and text, unknown ones left out."""
-    totals = comparison.totals
+    totals = report.totals
     counts = [
         ("passed", totals.passed),
         ("failed", totals.failed),
@@ -177,21 +182,21 @@ def total_facts(comparison: Report) -> list[tuple[str, str]]:
     ]
     tokens = [("tokens in", totals.input_tokens), ("tokens out", totals.output_tokens)]
     return [
-        ("trials", formatting.count(totals.trials)),
-        *((name, formatting.count(value)) for name, value in counts if value),
-        *((name, formatting.count(value)) for name, value in tokens if value is not None),
-        *((name, formatting.dollars(value)) for name, value in money if value is not None),
-        *([("requests of unknown cost", formatting.count(totals.unpriced))] if totals.unpriced else []),
+        ("trials", formatting.format_count(totals.trials)),
+        *((name, formatting.format_count(value)) for name, value in counts if value),
+        *((name, formatting.format_count(value)) for name, value in tokens if value is not None),
+        *((name, formatting.format_dollars(value)) for name, value in money if value is not None),
+        *([("requests of unknown cost", formatting.format_count(totals.unpriced))] if totals.unpriced else []),
     ]
 
 
-def run_facts(comparison: Report) -> list[str]:
+def run_facts(report: Report) -> list[str]:
     """One line a run: where its figures come from."""
     lines = []
-    for run in comparison.runs:
+    for run in report.runs:
         commit = f"commit {run.commit[:10]}{' (dirty)' if run.dirty else ''}" if run.commit else ""
-        done = f"{run.recorded:,} of {formatting.plural(run.planned, 'trial')}"
-        lag = "" if run.lag_p99 is None else f"client late by {formatting.seconds(run.lag_p99)} (p99)"
+        done = f"{run.recorded:,} of {formatting.pluralize(run.planned, 'trial')}"
+        lag = "" if run.lag_p99 is None else f"client late by {formatting.format_seconds(run.lag_p99)} (p99)"
         in_flight = "" if run.in_flight is None else f"{run.in_flight:,} in flight at most"
         facts = (run.id, done, run.created, commit, f"seed {run.seed}", in_flight, lag, "SIMULATED" if run.simulated else "")
         lines.append(" · ".join(fact for fact in facts if fact))

@@ -84,7 +84,7 @@ class GateReader:
         self._document = document
         self._problems = problems
 
-    def read(self, items: Sequence[Any]) -> tuple[GateSpec, ...]:
+    def read_gates(self, items: Sequence[Any]) -> tuple[GateSpec, ...]:
         """The gates that can be read."""
         found = [self._read_gate(item, ("gates", index)) for index, item in enumerate(items)]
         return tuple(gate for gate in found if gate is not None)
@@ -107,7 +107,7 @@ class GateReader:
             self._problems.add(place, str(wrong))
             return None
 
-    def check(
+    def check_slices(
         self, found: Sequence[GateSpec], evals: Sequence[Eval], selections: Selections,
         targets: Sequence[TargetSpec], settings: Sequence[Setting],
     ) -> None:  # fmt: skip
@@ -127,7 +127,7 @@ class GateReader:
                     if value not in known[name]:
                         self._note_problem(gate, f"no {name} is called `{value}`; {did_you_mean(str(value), known[name])}")
                 else:
-                    self._check_setting(gate, name, value, [setting.get(name) for setting in settings])
+                    self._check_parameter(gate, name, value, [setting.get(name) for setting in settings])
 
     def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
         """Note gates on what a run of this kind never measures: they would be judged only when all of it is paid."""
@@ -139,7 +139,7 @@ class GateReader:
                     gate, "answers that are not streamed have no time to first token; leave it, or `stream: false`, out"
                 )
 
-    def _check_setting(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
+    def _check_parameter(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
         values = [each for each in swept if each is not None]
         if not values:
             self._note_problem(gate, f"`{name}` is not swept, so it cannot slice; remove it")

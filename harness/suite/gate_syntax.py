@@ -140,7 +140,7 @@ def _parse_slice(text: str | None) -> dict[str, Any]:
         name, quoted, plain = match.groups()
         if name in pairs:
             raise ValueError(f"the slice names `{name}` twice; use one gate for each value")
-        pairs[name] = quoted if quoted is not None else _slice_value(name, plain)
+        pairs[name] = quoted if quoted is not None else _parse_slice_value(name, plain)
     return pairs
 
 
@@ -149,7 +149,7 @@ def _split_slice(text: str | None) -> list[str]:
     return [] if text is None else re.findall(r'(?:"[^"]*"|[^,"])+', text) or [text]
 
 
-def _slice_value(name: str, text: str) -> Any:
+def _parse_slice_value(name: str, text: str) -> Any:
     if name in AXES:
         return text
     if name not in Sampling.model_fields:

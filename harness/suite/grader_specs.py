@@ -51,7 +51,7 @@ class GraderKind(Protocol):
     def asks(self) -> str | None:
         """The argument that names a target the grader asks."""
 
-    def spelled_out(self, bare: Any) -> dict[str, Any]:
+    def expand_arguments(self, bare: Any) -> dict[str, Any]:
         """The long form of what stands behind its name. Raises ValueError."""
 
 
@@ -141,7 +141,7 @@ class GraderReader:
         kind: GraderKind = registry.load_plugin("graders", written.name)
         at = (*written.at, written.name)
         try:
-            arguments = kind.spelled_out(written.bare)
+            arguments = kind.expand_arguments(written.bare)
         except ValueError as wrong:
             self._problems.add(self._locator.place_of(at), str(wrong))
             return {}

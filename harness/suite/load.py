@@ -106,11 +106,11 @@ class _Loader:
         evals = reader.read()
         complete = len(problems) == before and not _has_wrong_items(written)
         gate_reader = consistency.GateReader(self._document, problems)
-        gates = gate_reader.read(written.gates)
+        gates = gate_reader.read_gates(written.gates)
         gate_reader.check_measured(gates, written.run)
         if complete:  # else what a gate or filter names may be what could not be read
             full = sweep.expand_sweep(written.sweep, {}, lambda *_: None)
-            gate_reader.check(gates, evals, reader.selections, targets, full.points)
+            gate_reader.check_slices(gates, evals, reader.selections, targets, full.points)
             consistency.check_filters(filters, evals, reader.selections, problems)
         roles, role_targets = self._read_role_targets(reader, targets)
         evals = consistency.select_evals(filters, evals, problems)

@@ -7,9 +7,9 @@ from types import ModuleType
 import pytest
 
 from harness.analysis import gates
-from harness.analysis.frame import frames
+from harness.analysis.frame import build_frames
 from harness.analysis.report_data import GateResult, Report
-from harness.analysis.summarize import compare
+from harness.analysis.summarize import build_report
 from harness.errors import ExitCode
 from harness.model import Attempt, Manifest, Record
 from harness.suite.gate_syntax import GateSpec, parse_gate
@@ -17,7 +17,7 @@ from harness.suite.gate_syntax import GateSpec, parse_gate
 
 def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Report, Manifest]:
     manifest = build.manifest(planned=len(records), gates=[parse_gate(text).model_dump(mode="json") for text in texts], **facts)
-    return compare(frames([(manifest, records)]), [manifest]), manifest
+    return build_report(build_frames([(manifest, records)]), [manifest]), manifest
 
 
 def verdict(build: ModuleType, records: list[Record], text: str) -> GateResult:
@@ -75,12 +75,12 @@ def test_a_slice_that_matches_nothing_is_never_a_pass(build: ModuleType, text: s
     found, manifest = judged(build, answers(build, 3, 1), text)
     assert found.gates[0].verdict == "unknown"
     assert says in found.gates[0].detail
-    assert gates.exit_code(found, manifest) == ExitCode.USAGE
+    assert gates.choose_exit_code(found, manifest) == ExitCode.USAGE
 
 
 def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
-    trials = frames([(build.manifest(), [build.record()])]).trials
-    (found,) = gates.evaluate([GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], trials, "run-1")
+    trials = build_frames([(build.manifest(), [build.record()])]).trials
+    (found,) = gates.evaluate_gates([GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], trials, "run-1")
     assert (found.verdict, "no measure called 'speed'" in found.detail) == ("unknown", True)
 
 
@@ -88,7 +88,7 @@ def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
 def test_nothing_but_errors_is_no_figure(build: ModuleType, text: str) -> None:
     found, manifest = judged(build, [build.errored("a"), build.errored("b")], text)
     assert (found.gates[0].verdict, found.gates[0].estimate) == ("unknown", None)
-    assert gates.exit_code(found, manifest) == ExitCode.INFRASTRUCTURE
+    assert gates.choose_exit_code(found, manifest) == ExitCode.INFRASTRUCTURE
 
 
 def test_the_cost_of_an_unpriced_target_is_unknown_and_not_cheap(build: ModuleType) -> None:
@@ -108,9 +108,9 @@ def test_a_bound_that_n_does_not_give_is_inconclusive(build: ModuleType) -> None
     found, manifest = judged(build, records, "latency.p99.high <= 5s")
     assert found.gates[0].verdict == "inconclusive"
     assert "needs 368 independent answers" in found.gates[0].detail
-    assert gates.exit_code(found, manifest) == ExitCode.OK
+    assert gates.choose_exit_code(found, manifest) == ExitCode.OK
     found, manifest = judged(build, records, "latency.p99.high <= 5s", strict=True)
-    assert gates.exit_code(found, manifest) == ExitCode.INCONCLUSIVE
+    assert gates.choose_exit_code(found, manifest) == ExitCode.INCONCLUSIVE
 
 
 def test_an_estimate_already_beyond_fails_its_bound_whatever_n_is(build: ModuleType) -> None:
@@ -144,7 +144,7 @@ def test_a_broken_case_leaves_a_per_case_gate_inconclusive(build: ModuleType) ->
 def test_exit_codes(build: ModuleType) -> None:
     def code(records: list[Record], *texts: str, stopped: tuple[ExitCode, ...] = (), **facts: object) -> ExitCode:
         found, manifest = judged(build, records, *texts, **facts)
-        return gates.exit_code(found, manifest, stopped)
+        return gates.choose_exit_code(found, manifest, stopped)
 
     good, few_errors, many_errors = answers(build, 99, 1), answers(build, 99, 0, 1), answers(build, 50, 0, 50)
     assert code(good, "pass_rate >= 0.9") == ExitCode.OK
@@ -172,16 +172,16 @@ def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(b
     tolerated, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9", max_error_rate=0.5)
     assert tolerated.verdict == "pass"
     manifest = build.manifest(planned=9)
-    stopped = compare(frames([(manifest, [build.record()])]), [manifest])
+    stopped = build_report(build_frames([(manifest, [build.record()])]), [manifest])
     assert (stopped.verdict, stopped.headline) == ("unfinished", "1 of 9 trials recorded; no gates: not a verdict")
 
 
 def test_each_run_is_judged_by_its_own_gates(build: ModuleType) -> None:
     gate = [parse_gate("pass_rate >= 1").model_dump(mode="json")]
     manifests = [build.manifest("old", gates=gate), build.manifest("new", gates=gate)]
-    found = compare(frames([(m, [build.record(passed=m.id == "new")]) for m in manifests]), manifests)
+    found = build_report(build_frames([(m, [build.record(passed=m.id == "new")]) for m in manifests]), manifests)
     assert [(gate.run, gate.verdict) for gate in found.gates] == [("old", "fail"), ("new", "pass")]
-    assert [gates.exit_code(found, manifest) for manifest in manifests] == [ExitCode.GATE_FAILED, ExitCode.OK]
+    assert [gates.choose_exit_code(found, manifest) for manifest in manifests] == [ExitCode.GATE_FAILED, ExitCode.OK]
 
 
 def test_latency_gates_are_on_the_final_attempt(build: ModuleType) -> None:

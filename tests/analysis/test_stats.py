@@ -17,17 +17,17 @@ from harness.analysis import stats
 )
 def test_wilson_is_newcombes_method_3(successes: int, n: int, low: float, high: float) -> None:
     """Newcombe, Statistics in Medicine 17 (1998), table I."""
-    assert stats.wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+    assert stats.wilson_interval(successes, n) == pytest.approx((low, high), abs=5e-5)
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_is_scipys(observed: tuple[int, int]) -> None:
     expected = binomtest(*observed).proportion_ci(method="wilson")
-    assert stats.wilson(*observed) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert stats.wilson_interval(*observed) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_cases_asked_once_have_a_wilson_interval() -> None:
-    estimate = stats.rate([True] * 15 + [False] * 133, np.arange(148))
+    estimate = stats.estimate_rate([True] * 15 + [False] * 133, np.arange(148))
     assert (estimate.n, estimate.method) == (148, "Wilson")
     assert (estimate.low, estimate.high) == pytest.approx((0.0624, 0.1605), abs=5e-5)
 
@@ -35,8 +35,8 @@ def test_cases_asked_once_have_a_wilson_interval() -> None:
 def test_repeats_that_always_agree_are_worth_one_case_each() -> None:
     """100 cases × 10 identical repeats tell no more than 100 cases: the interval is about that of n = 100, not 1,000."""
     hits = np.repeat(np.arange(100) < 70, 10)
-    low, high = stats.wilson(70, 100)
-    estimate = stats.rate(hits, np.repeat(np.arange(100), 10))
+    low, high = stats.wilson_interval(70, 100)
+    estimate = stats.estimate_rate(hits, np.repeat(np.arange(100), 10))
     assert estimate.n == 1000
     assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.004)
 
@@ -47,14 +47,14 @@ def test_repeats_that_are_independent_are_worth_nearly_as_much_as_cases() -> Non
 
 
 def test_all_passing_repeats_are_as_sure_as_the_number_of_cases() -> None:
-    estimate = stats.rate([True] * 60, np.repeat(np.arange(20), 3))
-    assert estimate.low == pytest.approx(stats.wilson(20, 20)[0])
+    estimate = stats.estimate_rate([True] * 60, np.repeat(np.arange(20), 3))
+    assert estimate.low == pytest.approx(stats.wilson_interval(20, 20)[0])
 
 
 def test_one_case_has_no_interval_however_often_it_is_asked() -> None:
-    estimate = stats.rate([True, False, True], [0, 0, 0])
+    estimate = stats.estimate_rate([True, False, True], [0, 0, 0])
     assert (estimate.value, estimate.low, estimate.high) == (pytest.approx(2 / 3), None, None)
-    assert stats.percentile([1.0, 2.0, 3.0], [0, 0, 0], 0.5).low is None
+    assert stats.estimate_percentile([1.0, 2.0, 3.0], [0, 0, 0], 0.5).low is None
 
 
 def test_the_clustered_error_of_unclustered_values_is_the_textbook_one() -> None:
@@ -66,14 +66,14 @@ def test_equal_repeats_give_the_t_interval_of_the_case_means() -> None:
     values = np.random.default_rng(1).normal(5, 2, size=(12, 4))
     means = values.mean(axis=1)
     half = t.ppf(0.975, 11) * means.std(ddof=1) / np.sqrt(12)
-    estimate = stats.mean(values.ravel(), np.repeat(np.arange(12), 4))
+    estimate = stats.estimate_mean(values.ravel(), np.repeat(np.arange(12), 4))
     assert (estimate.low, estimate.high) == pytest.approx((means.mean() - half, means.mean() + half))
 
 
 def test_a_bounded_mean_stays_inside_its_bounds_and_is_never_falsely_sure() -> None:
-    perfect = stats.mean([1.0] * 10, np.arange(10), bounded=True)
-    assert perfect.low == pytest.approx(stats.wilson(10, 10)[0])
-    assert stats.mean([0.0, 0.0, 0.0, 1.0], np.arange(4), bounded=True).low == 0.0
+    perfect = stats.estimate_mean([1.0] * 10, np.arange(10), bounded=True)
+    assert perfect.low == pytest.approx(stats.wilson_interval(10, 10)[0])
+    assert stats.estimate_mean([0.0, 0.0, 0.0, 1.0], np.arange(4), bounded=True).low == 0.0
 
 
 @pytest.mark.parametrize(("n", "share", "ranks"), [(10, 0.5, (2, 9)), (100, 0.5, (40, 61)), (20, 0.5, (6, 15))])
@@ -93,7 +93,7 @@ def test_order_ranks_are_the_tightest_that_keep_both_tails(n: int, share: float)
 
 @pytest.mark.parametrize(("n", "low", "high"), [(298, False, False), (299, False, True), (367, False, True), (368, True, True)])
 def test_a_p99_has_no_upper_bound_below_299_and_no_interval_below_368(n: int, low: bool, high: bool) -> None:
-    estimate = stats.percentile(np.arange(n), np.arange(n), 0.99)
+    estimate = stats.estimate_percentile(np.arange(n), np.arange(n), 0.99)
     assert (estimate.low is not None, estimate.high is not None) == (low, high)
 
 
@@ -104,7 +104,7 @@ def test_the_sizes_a_p99_needs() -> None:
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_a_percentile_is_an_observed_value_with_its_share_at_or_below(values: list[float], share: float) -> None:
-    estimate = stats.percentile(values, np.arange(len(values)), share)
+    estimate = stats.estimate_percentile(values, np.arange(len(values)), share)
     ordered = np.asarray(values)
     assert estimate.value in values
     assert (ordered <= estimate.value).mean() >= share - 1e-9
@@ -118,10 +118,15 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     inside = 0
     for _ in range(400):
         chance = dice.beta(3, 1, size=40)
-        estimate = stats.rate((dice.random((40, 4)) < chance[:, None]).ravel(), np.repeat(np.arange(40), 4))
+        estimate = stats.estimate_rate((dice.random((40, 4)) < chance[:, None]).ravel(), np.repeat(np.arange(40), 4))
         inside += estimate.low <= 0.75 <= estimate.high
     assert 0.92 <= inside / 400 <= 0.985
 
 
 def test_nothing_observed_is_not_zero() -> None:
-    assert stats.rate([], []).value is stats.mean([], []).value is stats.percentile([], [], 0.5).value is None
+    assert (
+        stats.estimate_rate([], []).value
+        is stats.estimate_mean([], []).value
+        is stats.estimate_percentile([], [], 0.5).value
+        is None
+    )

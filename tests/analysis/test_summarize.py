@@ -9,14 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from harness.analysis import stats
-from harness.analysis.case_table import CASE_LIMIT, PREVIEW
-from harness.analysis.frame import frames
-from harness.analysis.summarize import compare
+from harness.analysis.case_table import CASE_LIMIT, PREVIEW_LIMIT
+from harness.analysis.frame import build_frames
+from harness.analysis.summarize import build_report
 from harness.model import Attempt, Error, Exchange, Grade, Manifest, Usage
 
 
 def comparison(manifest: Manifest, records: object) -> object:
-    return compare(frames([(manifest, records)]), [manifest])
+    return build_report(build_frames([(manifest, records)]), [manifest])
 
 
 def test_errors_are_counted_apart_and_never_wrong_answers(build: ModuleType) -> None:
@@ -25,7 +25,9 @@ def test_errors_are_counted_apart_and_never_wrong_answers(build: ModuleType) -> 
     records += [build.errored(f"e{i}") for i in range(10)]
     row = comparison(build.manifest(planned=100), records).configurations[0]
     assert (row.n, row.passed, row.failed, row.errors) == (100, 80, 10, 10)
-    assert row.pass_rate == stats.Estimate(pytest.approx(80 / 90), *map(pytest.approx, stats.wilson(80, 90)), 90, "Wilson")
+    assert row.pass_rate == stats.Estimate(
+        pytest.approx(80 / 90), *map(pytest.approx, stats.wilson_interval(80, 90)), 90, "Wilson"
+    )
 
 
 def test_instant_errors_do_not_lower_the_latency(build: ModuleType) -> None:
@@ -66,7 +68,7 @@ def test_a_run_without_records_is_a_comparison_too(build: ModuleType) -> None:
 
 def test_several_runs_stand_side_by_side(build: ModuleType) -> None:
     manifests = [build.manifest("b"), build.manifest("a")]
-    found = compare(frames([(m, [build.record(passed=m.id == "a")]) for m in manifests]), manifests)
+    found = build_report(build_frames([(m, [build.record(passed=m.id == "a")]) for m in manifests]), manifests)
     assert [(c.run, c.pass_rate.value) for c in found.configurations] == [("b", 0), ("a", 1)]
     assert [(cell.configuration, cell.passed, cell.failed) for cell in found.cases[0].cells] == [(0, 0, 1), (1, 1, 0)]
 
@@ -99,7 +101,7 @@ def test_long_answers_are_previews(build: ModuleType) -> None:
         .cells[0]
         .answers[0]
     )
-    assert (len(answer.preview), answer.characters, answer.cut) == (PREVIEW, 9_999, True)
+    assert (len(answer.preview), answer.characters, answer.is_cut) == (PREVIEW_LIMIT, 9_999, True)
 
 
 def test_tags_have_rates_of_their_own(build: ModuleType) -> None:

@@ -97,9 +97,10 @@ def test_an_answer_has_no_latency_of_any_kind() -> None:
     response = answered(entry("a"))["k0"]
     marks = response.marks
     assert (marks.done, response.headers) == (9, {"cf-ray": "r"})
-    assert {measure(marks) for measure in (definitions.latency, definitions.ttft, definitions.queue, definitions.connect)} == {
-        None
-    }
+    assert {
+        measure(marks)
+        for measure in (definitions.latency, definitions.time_to_first_token, definitions.queue_time, definitions.connect_time)
+    } == {None}
     assert definitions.response_time(response) is None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.flows.base import Flow
-from harness.graders import Answer, build, grade_all
+from harness.graders import Answer, build_graders, grade_answer
 from harness.model import Error, Grade, ToolCall, ToolResult
 from harness.suite.model import GraderSpec
 
@@ -34,7 +34,7 @@ def finish(flow: Flow[Any], perform: Perform = refuse) -> Any:
 def grade(kind: str, arguments: Mapping[str, Any] | None, answer: Answer | str, perform: Perform = refuse) -> Grade:
     """What one grader makes of one answer."""
     answer = Answer(answer) if isinstance(answer, str) else answer
-    (grade,) = finish(grade_all(build([spec(kind, arguments)]), answer), perform)
+    (grade,) = finish(grade_answer(build_graders([spec(kind, arguments)]), answer), perform)
     return grade
 
 

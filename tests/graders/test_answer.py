@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from harness.graders import answer_of, turn_answers
+from harness.graders import build_answer, build_turn_answers
 from harness.model import (
     Attempt,
     Conversation,
@@ -40,7 +40,7 @@ def answered(*marks: Marks) -> Response:
 def test_a_streamed_answer_is_timed_to_its_last_token_in_the_final_attempt() -> None:
     first = Marks(sent=0, first_token=9 * MS, last_token=90 * MS, done=95 * MS)
     final = Marks(due=0, sent=100 * MS, first_token=150 * MS, last_token=400 * MS, done=450 * MS)
-    answer = answer_of(TRIAL, [exchange(answered(first, final))])
+    answer = build_answer(TRIAL, [exchange(answered(first, final))])
     assert (answer.latency, answer.ttft) == (0.3, 0.05)
     assert (answer.text, answer.expected, answer.variables) == ("42", 42, {"q": "6 × 7"})
     assert answer.messages == QUESTION.messages
@@ -51,12 +51,12 @@ def test_a_streamed_answer_is_timed_to_its_last_token_in_the_final_attempt() -> 
 
 
 def test_an_answer_that_was_not_streamed_is_timed_to_its_end_and_has_no_ttft() -> None:
-    answer = answer_of(TRIAL, [exchange(answered(Marks(sent=100 * MS, first_byte=120 * MS, done=450 * MS)))])
+    answer = build_answer(TRIAL, [exchange(answered(Marks(sent=100 * MS, first_byte=120 * MS, done=450 * MS)))])
     assert (answer.latency, answer.ttft) == (0.35, None)
 
 
 def test_marks_nobody_stamped_are_unknown() -> None:
-    answer = answer_of(TRIAL, [exchange(answered())])
+    answer = build_answer(TRIAL, [exchange(answered())])
     assert (answer.latency, answer.ttft) == (None, None)
 
 
@@ -64,19 +64,19 @@ def test_of_a_conversation_the_last_answer_counts_and_the_cost_of_all() -> None:
     first = exchange(Response(Message("assistant", "Let me think.")), Cost(priced=0.002))
     longer = Request(messages=(*QUESTION.messages, Message("assistant", "Let me think."), Message("user", "Go on.")))
     judge = exchange(Response(Message("assistant", "fine")), Cost(priced=5.0), role="judge")
-    answer = answer_of(TRIAL, [first, exchange(answered(), request=longer), judge])
+    answer = build_answer(TRIAL, [first, exchange(answered(), request=longer), judge])
     assert answer.text == "42"
     assert len(answer.messages) == 3
     assert answer.cost == pytest.approx(0.003)
 
 
 def test_a_cost_that_is_unknown_in_part_is_unknown() -> None:
-    assert answer_of(TRIAL, [exchange(answered()), exchange(answered(), Cost())]).cost is None
+    assert build_answer(TRIAL, [exchange(answered()), exchange(answered(), Cost())]).cost is None
 
 
 def test_without_an_answer_there_is_nothing_to_grade() -> None:
     with pytest.raises(ValueError, match="was not asked"):
-        answer_of(TRIAL, [])
+        build_answer(TRIAL, [])
 
 
 def conversation(*texts: str) -> list[Exchange]:
@@ -94,14 +94,14 @@ def conversation(*texts: str) -> list[Exchange]:
 
 
 def test_of_a_conversation_all_calls_are_seen() -> None:
-    answer = answer_of(TRIAL, conversation("a", "b"))
+    answer = build_answer(TRIAL, conversation("a", "b"))
     assert [call.id for call in answer.tool_calls] == ["c0", "c1"]
     assert (answer.text, answer.turns, answer.failed_calls) == ("B", 4, 2)
 
 
 def test_each_turn_has_an_answer_of_its_own() -> None:
     trial = replace(TRIAL, request=Request((Message("user", "a"),)), conversation=Conversation(turns=("b", "c")))
-    first, second, third = turn_answers(trial, conversation("a", "b"))
+    first, second, third = build_turn_answers(trial, conversation("a", "b"))
     assert first is not None
     assert (first.text, first.turns, [call.id for call in first.tool_calls]) == ("A", 2, ["c0"])
     assert second is not None
@@ -111,5 +111,5 @@ def test_each_turn_has_an_answer_of_its_own() -> None:
 
 
 def test_without_a_conversation_the_first_answer_is_the_only_one() -> None:
-    (first,) = turn_answers(TRIAL, [exchange(answered())])
-    assert first == answer_of(TRIAL, [exchange(answered())])
+    (first,) = build_turn_answers(TRIAL, [exchange(answered())])
+    assert first == build_answer(TRIAL, [exchange(answered())])

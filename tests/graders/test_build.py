@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.flows.base import Ask, AskFailed, Flow
-from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build, grade_all, grade_of
+from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build_graders, grade_answer, run_grader
 from harness.model import Error, Request, Response
 from harness.registry import load_plugin, registered_names
 from tests.graders.grading import error_of, finish, grade, spec
@@ -67,10 +67,10 @@ def test_equals_is_equality_of_text_through_every_way_to_say_it(text: str, expec
 )
 def test_values_that_are_equal_in_python_are_not_mixed_up(value: Any, text: str) -> None:
     """One grader sees them all in turn, so that anything it remembers would show."""
-    (grader,) = build([spec("equals")])
+    (grader,) = build_graders([spec("equals")])
     for expected in (1, True, 0, False, 0.0, -0.0, value):
-        finish(grade_of(grader, Answer("", expected=expected)))
-    assert finish(grade_of(grader, Answer(text, expected=value))).value is True
+        finish(run_grader(grader, Answer("", expected=expected)))
+    assert finish(run_grader(grader, Answer(text, expected=value))).value is True
 
 
 def test_a_template_may_be_part_of_a_text_and_of_a_list() -> None:
@@ -94,7 +94,7 @@ def test_arguments_that_fit_no_grader_once_filled_in_are_an_error_of_the_grade()
 
 def test_grades_come_in_order_with_their_name_weight_and_threshold() -> None:
     specs = [spec("equals", {"value": "a"}, id="first", weight=2), spec("contains", {"value": "b"}, weight=0, threshold=0.5)]
-    grades = finish(grade_all(build(specs), Answer("a")))
+    grades = finish(grade_answer(build_graders(specs), Answer("a")))
     assert [(each.name, each.value, each.weight, each.threshold) for each in grades] == [
         ("first", True, 2, None),
         ("contains", False, 0, 0.5),
@@ -109,7 +109,7 @@ def test_a_grader_that_raises_is_a_null_grade_and_its_neighbours_are_not_harmed(
     def broken(answer: Answer) -> Verdict:
         raise ZeroDivisionError("by zero")
 
-    bad, good = finish(grade_all([grader_of(broken), *build([spec("equals", {"value": "a"})])], Answer("a")))
+    bad, good = finish(grade_answer([grader_of(broken), *build_graders([spec("equals", {"value": "a"})])], Answer("a")))
     assert (error_of(bad).kind, error_of(bad).message) == ("raised", "ZeroDivisionError: by zero")
     assert good.value is True
 
@@ -119,7 +119,7 @@ def test_a_failed_ask_is_a_null_grade_that_may_be_tried_again() -> None:
         response = yield Ask("judge", Request())
         return Verdict(response.text == "yes")
 
-    flow = grade_of(grader_of(judging), Answer("a"))
+    flow = run_grader(grader_of(judging), Answer("a"))
     next(flow)
     with pytest.raises(StopIteration) as ended:
         flow.throw(AskFailed(Response(error=Error("transport", "timeout", "no answer in 60 s", retryable=True))))
@@ -131,13 +131,13 @@ def test_a_grader_can_say_that_it_cannot_say() -> None:
     def unsure(answer: Answer) -> Verdict:
         raise GraderError("unparseable", "the judge gave no verdict", retryable=True)
 
-    assert error_of(finish(grade_of(grader_of(unsure), Answer("a")))).retryable is True
-    assert error_of(finish(grade_of(grader_of(lambda answer: Verdict(None, "no idea")), Answer("a")))).message == "no idea"
+    assert error_of(finish(run_grader(grader_of(unsure), Answer("a")))).retryable is True
+    assert error_of(finish(run_grader(grader_of(lambda answer: Verdict(None, "no idea")), Answer("a")))).message == "no idea"
 
 
 def test_a_name_nobody_registered_is_a_key_error() -> None:
     with pytest.raises(KeyError):
-        build([spec("sentiment")])
+        build_graders([spec("sentiment")])
 
 
 BUILT_IN = registered_names("graders", installed=False)
@@ -172,4 +172,4 @@ def test_every_built_in_grader_says_what_its_arguments_mean(name: str) -> None:
     ],
 )
 def test_short_forms(name: str, bare: Any, arguments: dict[str, Any]) -> None:
-    assert load_plugin("graders", name).spelled_out(bare) == arguments
+    assert load_plugin("graders", name).expand_arguments(bare) == arguments

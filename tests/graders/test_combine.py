@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Answer, build, grade_of
+from harness.graders import Answer, build_graders, run_grader
 from harness.model import ToolCall, ToolResult
 from tests.graders.grading import error_of, finish, grade, spec
 
@@ -90,9 +90,9 @@ def test_a_score_needs_a_threshold_to_take_part() -> None:
 @pytest.mark.parametrize("part", ["equals", {"equals": None}, {"equals": {"ignore_case": True}}, {"equals": "{{ expected }}"}])
 def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
     for kind, arguments in (("any", {"graders": [part]}), ("not", {"grader": {"not": part}})):
-        (grader,) = build([spec(kind, arguments)])
-        assert finish(grade_of(grader, Answer("yes", expected="yes"))).value is True
-        assert finish(grade_of(grader, Answer("no", expected="yes"))).value is False
+        (grader,) = build_graders([spec(kind, arguments)])
+        assert finish(run_grader(grader, Answer("yes", expected="yes"))).value is True
+        assert finish(run_grader(grader, Answer("no", expected="yes"))).value is False
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
 )
 def test_parts_that_cannot_be_meant_are_refused_when_built(kind: str, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        build([spec(kind, arguments)])
+        build_graders([spec(kind, arguments)])

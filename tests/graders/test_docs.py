@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Arguments, GraderType, build
+from harness.graders import Arguments, GraderType, build_graders
 from harness.graders.number import read_number
 from harness.registry import load_plugin as load_registered
 from harness.registry import registered_names
@@ -46,7 +46,7 @@ def test_every_example_loads_and_builds(fragment: str, tmp_path: Path) -> None:
     path.write_text(SUITE + fragment)
     (evaluation,) = load_suite(path).evals
     assert evaluation.graders
-    assert len(build(evaluation.graders)) == len(evaluation.graders)
+    assert len(build_graders(evaluation.graders)) == len(evaluation.graders)
 
 
 def test_the_python_example_grades() -> None:

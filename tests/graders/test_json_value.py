@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.graders import Answer, build
-from harness.graders.json_value import difference
+from harness.graders import Answer, build_graders
+from harness.graders.json_value import find_difference
 from tests.graders.grading import grade, spec
 
 FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
@@ -71,7 +71,7 @@ def test_json_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> No
     ],
 )
 def test_the_reason_names_the_first_difference(expected: Any, found: Any, sentence: str) -> None:
-    assert difference(expected, found) == sentence
+    assert find_difference(expected, found) == sentence
 
 
 json_values = st.recursive(
@@ -84,8 +84,8 @@ json_values = st.recursive(
 @given(json_values, json_values)
 def test_two_values_differ_where_their_canonical_texts_do(one: Any, other: Any) -> None:
     same = canonical(one) == canonical(other)
-    assert (difference(one, other) is None) is same
-    assert difference(one, one) is None
+    assert (find_difference(one, other) is None) is same
+    assert find_difference(one, one) is None
 
 
 def canonical(value: Any) -> str:
@@ -157,7 +157,7 @@ def test_schema_verdicts(schema: Any, text: str, reason: str) -> None:
 )
 def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(schema: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        build([spec("json_schema", {"schema": schema})])
+        build_graders([spec("json_schema", {"schema": schema})])
 
 
 @pytest.mark.parametrize(

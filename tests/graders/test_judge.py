@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.flows.base import Ask
-from harness.graders import Answer, build, grade_all
-from harness.graders.judge import last_object
+from harness.graders import Answer, build_graders, grade_answer
+from harness.graders.judge import find_last_object
 from harness.model import Error, FinishReason, Grade, Image, Message, Request, Response, Text, ToolCall
 from tests.graders.attacks import ATTACKS
 from tests.graders.grading import error_of, spec
@@ -25,7 +25,7 @@ ARGUMENTS = {"rubric": RUBRIC, "target": "referee"}
 
 def judged(reply: Response | str, answer: Answer = ANSWER, **arguments: Any) -> tuple[Ask, Grade]:
     """What the judge is asked about `answer`, and the grade that its reply makes."""
-    flow = grade_all(build([spec("judge", {**ARGUMENTS, **arguments})]), answer)
+    flow = grade_answer(build_graders([spec("judge", {**ARGUMENTS, **arguments})]), answer)
     ask = next(flow)
     assert isinstance(ask, Ask)
     if isinstance(reply, str):
@@ -45,7 +45,7 @@ def failed(error: Error) -> Grade:
     """The grade where the ask itself fails, as the engine throws it in."""
     from harness.flows.base import AskFailed
 
-    flow = grade_all(build([spec("judge", ARGUMENTS)]), ANSWER)
+    flow = grade_answer(build_graders([spec("judge", ARGUMENTS)]), ANSWER)
     next(flow)
     with pytest.raises(StopIteration) as ended:
         flow.throw(AskFailed(Response(error=error)))
@@ -80,7 +80,7 @@ def test_a_scale_is_in_the_schema_and_in_the_instructions() -> None:
 @pytest.mark.parametrize("scale", ["5-1", "1-1", "0-200", "good", "1..5", ""])
 def test_what_is_no_scale_is_refused(scale: str) -> None:
     with pytest.raises(ValueError, match="two whole numbers such as 1-5"):
-        build([spec("judge", {**ARGUMENTS, "scale": scale})])
+        build_graders([spec("judge", {**ARGUMENTS, "scale": scale})])
 
 
 def test_it_sees_the_rubric_the_question_and_the_answer_and_nothing_else() -> None:
@@ -191,7 +191,7 @@ def test_the_reason_is_the_judges() -> None:
 
 @given(st.text(max_size=300))
 def test_reading_any_text_ends_and_finds_an_object_or_none(text: str) -> None:
-    found = last_object(text)
+    found = find_last_object(text)
     assert not found or json.dumps(found)[0] == "{"
 
 

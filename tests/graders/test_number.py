@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.graders import Answer, build
+from harness.graders import Answer, build_graders
 from harness.graders.number import _closing_number, read_number
 from tests.graders.grading import error_of, grade, spec
 
@@ -148,7 +148,7 @@ def test_what_the_case_expects_is_the_default() -> None:
 @pytest.mark.parametrize("expected", ["forty-one", True, float("nan"), float("inf"), [41], None])
 def test_what_is_no_number_cannot_be_expected(expected: Any) -> None:
     with pytest.raises(ValueError, match="number"):
-        build([spec("number", {"expected": expected})])
+        build_graders([spec("number", {"expected": expected})])
     assert error_of(grade("number", {}, Answer("41", expected=expected))).kind == "invalid_arguments"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Answer, build, grade_of
+from harness.graders import Answer, build_graders, run_grader
 from harness.model import Error, Image, Message, Text, ToolCall, ToolResult, Usage
 from tests.graders.grading import error_of, finish, grade, spec
 
@@ -104,10 +104,10 @@ def test_a_child_that_failed_is_a_grader_error() -> None:
 @pytest.mark.parametrize("function", ["grader.py", "grader.py:", ":grade", "grader.py:not a name", "grader.py:a.b"])
 def test_what_names_no_function_is_refused_when_built(function: str) -> None:
     with pytest.raises(ValueError, match=r"a file and a function, such as grader\.py:grade"):
-        build([spec("python", {"function": function})])
+        build_graders([spec("python", {"function": function})])
 
 
 def test_a_label_cannot_fail_and_a_score_only_under_its_threshold() -> None:
-    (grader,) = build([spec("python", ADDRESS, threshold=0.5)])
-    outcomes = [finish(grade_of(grader, Answer("")), returning(value)).passed for value in ("polite", 0.4, 0.5)]
+    (grader,) = build_graders([spec("python", ADDRESS, threshold=0.5)])
+    outcomes = [finish(run_grader(grader, Answer("")), returning(value)).passed for value in ("polite", 0.4, 0.5)]
     assert outcomes == [None, False, True]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from harness.graders import build, grade_reference_answer
+from harness.graders import build_graders, grade_reference_answer
 from tests.graders.grading import finish, spec
 
 
 def failing(expected: Any, *specs: Any) -> list[str]:
-    return [grade.name for grade in finish(grade_reference_answer(build(specs), expected, {"label": "billing"}))]
+    return [grade.name for grade in finish(grade_reference_answer(build_graders(specs), expected, {"label": "billing"}))]
 
 
 @pytest.mark.parametrize(

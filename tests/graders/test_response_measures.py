@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Answer, build
+from harness.graders import Answer, build_graders
 from harness.model import Usage
 from tests.graders.grading import error_of, grade, spec
 
@@ -70,4 +70,4 @@ def test_a_measure_nobody_knows_is_ungraded_not_passed(kind: str, arguments: dic
 )
 def test_arguments_that_cannot_be_meant_are_refused_when_built(kind: str, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        build([spec(kind, arguments)])
+        build_graders([spec(kind, arguments)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.graders import verdict
+from harness.graders import score_grades
 from harness.model import Error, Grade
 
 FAILED = Error("grader", "raised", "it broke")
@@ -54,7 +54,7 @@ def g(value: bool | float | str | None, weight: float = 1.0, threshold: float | 
     ],
 )
 def test_table(grades: list[Grade], threshold: float | None, score: float | None, passed: bool | None) -> None:
-    assert verdict(grades, threshold) == (score, passed)
+    assert score_grades(grades, threshold) == (score, passed)
 
 
 values = st.booleans() | st.floats(0, 1) | st.sampled_from(["a", "b"]) | st.none()
@@ -65,7 +65,7 @@ thresholds = st.none() | st.floats(0, 1)
 
 @given(grades_of_any_kind, thresholds)
 def test_the_score_is_the_exact_weighted_mean_as_far_as_floats_go(grades: list[Grade], threshold: float | None) -> None:
-    score, _ = verdict(grades, threshold)
+    score, _ = score_grades(grades, threshold)
     counted = [grade for grade in grades if grade.weight > 0 and not isinstance(grade.value, str)]
     assume(counted and all(grade.value is not None for grade in counted))
     total = sum(Fraction(grade.weight) for grade in counted)
@@ -77,21 +77,21 @@ def test_the_score_is_the_exact_weighted_mean_as_far_as_floats_go(grades: list[G
 @given(grades_of_any_kind, thresholds, st.permutations(range(8)))
 def test_the_order_of_grades_means_nothing(grades: list[Grade], threshold: float | None, order: list[int]) -> None:
     shuffled = [grades[index] for index in order if index < len(grades)]
-    assert verdict(shuffled, threshold) == verdict(grades, threshold)
+    assert score_grades(shuffled, threshold) == score_grades(grades, threshold)
 
 
 @given(grades_of_any_kind, thresholds, values)
 def test_a_grade_of_weight_0_changes_nothing(
     grades: list[Grade], threshold: float | None, value: bool | float | str | None
 ) -> None:
-    assert verdict([*grades, g(value, weight=0)], threshold) == verdict(grades, threshold)
+    assert score_grades([*grades, g(value, weight=0)], threshold) == score_grades(grades, threshold)
 
 
 @given(grades_of_any_kind, thresholds)
 def test_one_null_grade_takes_score_and_pass(grades: list[Grade], threshold: float | None) -> None:
-    assert verdict([*grades, g(None)], threshold) == (None, None)
+    assert score_grades([*grades, g(None)], threshold) == (None, None)
 
 
 @given(grades_of_any_kind)
 def test_one_failed_grade_fails_the_trial_or_it_is_ungraded(grades: list[Grade]) -> None:
-    assert verdict([*grades, g(False)])[1] in (False, None)
+    assert score_grades([*grades, g(False)])[1] in (False, None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.graders import Answer, build
+from harness.graders import Answer, build_graders
 from harness.model import Error, ToolCall, ToolResult
 from tests.graders.grading import error_of, grade, spec
 
@@ -87,7 +87,7 @@ def test_what_the_case_expects_is_the_default(kind: str) -> None:
 )
 def test_arguments_that_cannot_be_meant_are_refused_when_built(kind: str, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        build([spec(kind, arguments)])
+        build_graders([spec(kind, arguments)])
 
 
 # Patterns known to take backtracking engines exponential or high polynomial time, each with a text that makes them.

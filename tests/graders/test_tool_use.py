@@ -18,7 +18,7 @@ def graded(written: dict[str, Any], answer: Answer) -> Grade:
     """The grade of a grader as a suite writes it."""
     ((name, bare),) = written.items()
     kind = {"tool_calls": tool_calls_grader, "turns": turns_grader}[name]
-    return grade(name, kind.spelled_out(bare), answer)
+    return grade(name, kind.expand_arguments(bare), answer)
 
 
 def answer(*calls: tuple[str, Any], failed: int = 0, turns: int = 2) -> Answer:
@@ -111,6 +111,6 @@ def test_an_answer_without_a_conversation_is_not_known(bare: Any) -> None:
 )
 def test_wrong_arguments_are_refused(bare: Any) -> None:
     with pytest.raises(ValueError, match="tool_calls"):
-        checked_arguments(tool_calls_grader, tool_calls_grader.spelled_out(bare))
+        checked_arguments(tool_calls_grader, tool_calls_grader.expand_arguments(bare))
     with pytest.raises(ValueError, match="turns"):
-        checked_arguments(turns_grader, turns_grader.spelled_out({}))
+        checked_arguments(turns_grader, turns_grader.expand_arguments({}))

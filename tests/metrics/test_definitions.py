@@ -28,22 +28,34 @@ MARKS = Marks(
 
 def test_each_measure_is_the_difference_of_its_marks() -> None:
     assert definitions.latency(MARKS) == 10
-    assert definitions.ttft(MARKS) == 2
-    assert definitions.ttfa(MARKS) == 4
-    assert definitions.queue(MARKS) == 2
-    assert definitions.connect(MARKS) == 1
-    assert definitions.trailer(MARKS) == 1
+    assert definitions.time_to_first_token(MARKS) == 2
+    assert definitions.time_to_first_answer(MARKS) == 4
+    assert definitions.queue_time(MARKS) == 2
+    assert definitions.connect_time(MARKS) == 1
+    assert definitions.trailer_time(MARKS) == 1
 
 
 def test_what_was_not_streamed_ends_with_its_body() -> None:
     whole = replace(MARKS, first_token=None, first_answer=None, last_token=None)
     assert definitions.latency(whole) == 11
-    assert definitions.ttft(whole) is definitions.ttfa(whole) is definitions.trailer(whole) is None
+    assert (
+        definitions.time_to_first_token(whole)
+        is definitions.time_to_first_answer(whole)
+        is definitions.trailer_time(whole)
+        is None
+    )
 
 
 @pytest.mark.parametrize(
     "measure",
-    [definitions.latency, definitions.ttft, definitions.ttfa, definitions.queue, definitions.connect, definitions.trailer],
+    [
+        definitions.latency,
+        definitions.time_to_first_token,
+        definitions.time_to_first_answer,
+        definitions.queue_time,
+        definitions.connect_time,
+        definitions.trailer_time,
+    ],
 )
 def test_unknown_is_none_and_never_0(measure: object) -> None:
     assert callable(measure)
@@ -51,16 +63,16 @@ def test_unknown_is_none_and_never_0(measure: object) -> None:
 
 
 def test_time_per_output_token_leaves_the_first_token_out() -> None:
-    assert definitions.tpot(MARKS, Usage(output=4, reasoning=1)) == 2
-    assert definitions.tpot(MARKS, Usage(output=5, source="estimated")) is None
-    assert definitions.tpot(MARKS, Usage(output=1)) is None
-    assert definitions.tpot(replace(MARKS, last_token=MARKS.first_token), Usage(output=5)) is None
-    assert definitions.tpot(MARKS, None) is None
+    assert definitions.time_per_output_token(MARKS, Usage(output=4, reasoning=1)) == 2
+    assert definitions.time_per_output_token(MARKS, Usage(output=5, source="estimated")) is None
+    assert definitions.time_per_output_token(MARKS, Usage(output=1)) is None
+    assert definitions.time_per_output_token(replace(MARKS, last_token=MARKS.first_token), Usage(output=5)) is None
+    assert definitions.time_per_output_token(MARKS, None) is None
 
 
 def test_output_tokens_per_second_is_end_to_end() -> None:
-    assert definitions.output_tokens_per_s(MARKS, Usage(output=50)) == 5
-    assert definitions.output_tokens_per_s(MARKS, Usage()) is None
+    assert definitions.output_tokens_per_second(MARKS, Usage(output=50)) == 5
+    assert definitions.output_tokens_per_second(MARKS, Usage()) is None
 
 
 def test_response_time_counts_failed_attempts_and_waits() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from harness.analysis.frame import frames
+from harness.analysis.frame import build_frames
 from harness.analysis.report_data import Report
-from harness.analysis.summarize import compare
+from harness.analysis.summarize import build_report
 from harness.model import Error, Grade, Record
 from harness.suite.gate_syntax import parse_gate
 
@@ -34,13 +34,13 @@ def build() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def compared(build: ModuleType) -> Callable[..., Report]:
-    """(records, gates' texts, facts of the manifest) -> Comparison of one run."""
+    """(records, gates' texts, facts of the manifest) -> Report of one run."""
 
     def compared(records: Iterable[Record], *gates: str, **facts: Any) -> Report:
         listed = list(records)
         specs = [parse_gate(text).model_dump(mode="json") for text in gates]
         manifest = build.manifest(**{"planned": len(listed), "gates": specs, **facts})
-        return compare(frames([(manifest, listed)]), [manifest])
+        return build_report(build_frames([(manifest, listed)]), [manifest])
 
     return compared
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.reporters.escape import CELL_LIMIT, Sink, escape_for, fence, one_line, visible
+from harness.reporters.escape import CELL_LIMIT, Sink, escape_for, fence_code, make_visible, one_line
 
 TEXTS = st.text(st.characters(codec=None))
 SINKS: tuple[Sink, ...] = ("html", "terminal", "csv", "xml", "markdown", "plot")
@@ -29,9 +29,9 @@ def test_ordinary_text_is_left_alone(sink: Sink) -> None:
 
 
 def test_controls_are_shown_and_not_dropped() -> None:
-    assert visible("a\x1b[2Jb\x07c\rd") == "a␛[2Jb␇c␍d"
-    assert visible("\u202eevil\u2028") == "⟨U+202E⟩evil⟨U+2028⟩"
-    assert visible("two\r\nlines\tand a tab") == "two\nlines\tand a tab"
+    assert make_visible("a\x1b[2Jb\x07c\rd") == "a␛[2Jb␇c␍d"
+    assert make_visible("\u202eevil\u2028") == "⟨U+202E⟩evil⟨U+2028⟩"
+    assert make_visible("two\r\nlines\tand a tab") == "two\nlines\tand a tab"
 
 
 @pytest.mark.parametrize("sequence", ["\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\", "\x1b[2J", "\x9b31m"])
@@ -89,7 +89,7 @@ def test_markdown_stays_in_its_table_cell(text: str) -> None:
 
 @given(st.text("`a\n", max_size=40))
 def test_a_fence_is_longer_than_any_inside(text: str) -> None:
-    first, *body, last = fence(text).split("\n")
+    first, *body, last = fence_code(text).split("\n")
     assert first == f"{last}text"
     assert all(last not in line for line in body)
 

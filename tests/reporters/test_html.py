@@ -123,7 +123,7 @@ def test_sixty_attacks_do_nothing(hostile: Callable[[str], Report], payloads: li
     """X01, X20."""
     assert len(payloads) == 60
     for payload in payloads:
-        page = html.report(hostile(payload))
+        page = html.render_html(hostile(payload))
         assert_inert(page)
         assert_inert_images(page)
 
@@ -131,17 +131,17 @@ def test_sixty_attacks_do_nothing(hostile: Callable[[str], Report], payloads: li
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(st.characters(codec=None), max_size=60))
 def test_any_text_does_nothing(hostile: Callable[[str], Report], text: str) -> None:
-    page = html.report(hostile(text))
+    page = html.render_html(hostile(text))
     assert_inert(page)
     assert_inert_images(page)
 
 
 def test_what_was_written_can_be_read(hostile: Callable[[str], Report]) -> None:
-    assert "<b>&amp; {{ 1 }}</b>" in Page(html.report(hostile("<b>&amp; {{ 1 }}</b>"))).text
+    assert "<b>&amp; {{ 1 }}</b>" in Page(html.render_html(hostile("<b>&amp; {{ 1 }}</b>"))).text
 
 
 def test_an_ordinary_page_is_inert_and_says_what_matters(typical: Report) -> None:
-    page = html.report(typical)
+    page = html.render_html(typical)
     assert_inert(page)
     text = Page(page).text
     for part in (
@@ -168,7 +168,7 @@ def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Ca
         for repeat in range(3)
         for point in range(4)
     ]
-    page = html.report(compared(records))
+    page = html.render_html(compared(records))
     assert len(page) < 20_000_000
     assert b"200 of 300 shown" in page
     assert b"of 10,000 characters" in page
@@ -176,12 +176,12 @@ def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Ca
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_page_of_next_to_nothing_is_a_page(build: ModuleType, compared: Callable[..., Report], count: int) -> None:
-    assert_inert(html.report(compared([build.record()] * count, planned=9)))
+    assert_inert(html.render_html(compared([build.record()] * count, planned=9)))
 
 
 def pictured(comparison: Report, *images: Image) -> str:
     rows = (replace(comparison.cases[0], images=images), *comparison.cases[1:])
-    return html.report(replace(comparison, cases=rows)).decode()
+    return html.render_html(replace(comparison, cases=rows)).decode()
 
 
 def test_a_cases_pictures_stand_beside_its_answers(typical: Report) -> None:
@@ -205,5 +205,5 @@ def test_a_cases_pictures_stand_beside_its_answers(typical: Report) -> None:
 def test_what_is_no_picture_is_described_and_never_shown(typical: Report, image: Image) -> None:
     page = pictured(typical, image)
     assert "<figcaption>[image" in page
-    assert page.count("<img") == html.report(typical).decode().count("<img")
+    assert page.count("<img") == html.render_html(typical).decode().count("<img")
     assert "<script" not in page

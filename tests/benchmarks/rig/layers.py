@@ -24,7 +24,7 @@ from harness.app import run
 from harness.app.prepare import prepare
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import GraderSets, TrialContext, run_trials
-from harness.graders import answer_of, grade_all
+from harness.graders import build_answer, grade_answer
 from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
 from harness.plan import Plan
 from harness.pricing.cost import exchange_cost, upper_bound
@@ -226,7 +226,7 @@ _EVENTS = [line[len(b"data: ") :] for line in _STREAM.split(b"\n") if line.start
 
 
 def _graded(graders: GraderSets, trial: Trial, exchange: Exchange) -> tuple[Grade, ...]:
-    flow = grade_all(graders.of(trial.graders), answer_of(trial, (exchange,)))
+    flow = grade_answer(graders.of(trial.graders), build_answer(trial, (exchange,)))
     try:
         next(flow)
     except StopIteration as ended:

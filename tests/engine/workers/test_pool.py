@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from harness.engine.workers.pool import Pool
-from harness.graders import Answer, build, grade_of
+from harness.graders import Answer, build_graders, run_grader
 from harness.model import Grade, Message, ToolCall, ToolResult
 from harness.suite.model import GraderSpec
 
@@ -362,7 +362,7 @@ def graded(kind: str, arguments: dict[str, Any], answer: Answer) -> Grade:
 
     async def drive() -> Grade:
         async with Pool() as pool:
-            flow = grade_of(build([GraderSpec(type=kind, arguments=arguments, id=kind)])[0], answer)
+            flow = run_grader(build_graders([GraderSpec(type=kind, arguments=arguments, id=kind)])[0], answer)
             try:
                 need: Any = next(flow)
                 while True:
