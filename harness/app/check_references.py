@@ -1,4 +1,4 @@
-"""Whether a suite's expected answers would pass their own graders: `harness validate --gold`.
+"""Checks a suite's reference answers against their own graders: `harness validate --references`.
 
 A module of its own, because the engine it needs takes longer to import than a suite to check.
 """
@@ -56,4 +56,4 @@ async def _ask_nobody(role: str, request: Request, position: str, helper: str | 
 
 
 def _discard(line: object) -> None:
-    """Gold answers leave no records."""
+    """Reference answers leave no records."""

@@ -25,7 +25,7 @@ DRY_TRIALS = 2
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 
 
-def validate_suite(path: Path, *, gold: bool = False) -> Iterator[str]:
+def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
     """Check a suite and everything it names; lines for a person. Raises SuiteError with every problem at once."""
     suite = load_suite(path)
     with prepare(suite, {}, live=False) as ready:
@@ -34,7 +34,7 @@ def validate_suite(path: Path, *, gold: bool = False) -> Iterator[str]:
         yield from (f"warning: {note}" for note in ready.notes)
         unset = sorted(name for name in ready.variables if not os.environ.get(name))
         yield from (f"needed to run it, and not set here: {name}" for name in unset)
-    if gold:
+    if references:
         from harness.app.check_references import check_references  # noqa: PLC0415 — the engine, which only this needs
 
         yield f"{check_references(suite):,} expected answers pass their own graders"

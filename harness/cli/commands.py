@@ -209,17 +209,20 @@ def show(
 @app.command()
 def validate(
     suite: SuitePath,
-    gold: Annotated[bool, typer.Option("--gold", help="Also check that each expected answer passes its own graders.")] = False,
+    references: Annotated[
+        bool, typer.Option("--references", help="Also check that each expected answer passes its own graders.")
+    ] = False,
+    gold: Annotated[bool, typer.Option("--gold", hidden=True)] = False,
 ) -> None:
     """Check a suite and count its requests, sending nothing.
 
     \b
     Example:
-      harness validate suites/quickstart.yaml --gold
+      harness validate suites/quickstart.yaml --references
     """
     from harness.app import preview  # noqa: PLC0415
 
-    _print_lines(preview.validate_suite(suite, gold=gold))
+    _print_lines(preview.validate_suite(suite, references=references or gold))
 
 
 @app.command()

@@ -1,7 +1,7 @@
-"""Would the expected answer pass its own graders? A case that fails this can be passed by no model.
+"""Grades a case's reference answer by its own graders: a case that fails this can be passed by no model.
 
-Found by putting the expected value, as text, in the place of the model's answer. What such an answer does not have (a latency,
-a cost, a token count) is not held against it.
+The expected value, as text, takes the place of the model's answer. What such an answer does not
+have (a latency, a cost, a token count) is not held against it.
 """
 
 from __future__ import annotations

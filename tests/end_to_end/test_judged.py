@@ -349,7 +349,7 @@ def test_what_is_asked_besides_is_said_before_the_run_and_what_was_said_after_it
     cli: Command, judges: Judges, tmp_path: Path
 ) -> None:
     suite = write_suite(tmp_path, judges, "honest")
-    for words in (("validate", suite, "--gold"), ("run", suite, "--dry-run")):
+    for words in (("validate", suite, "--references"), ("run", suite, "--dry-run")):
         ended = cli(*words)
         assert ended.code == ExitCode.OK, ended.err
         assert "asked besides: referee (openai, honest)\n" in ended.out

@@ -171,7 +171,7 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
         "contains": True,
     }
     assert len(record.exchanges) == 3
-    validated = cli("validate", suite, "--gold")
+    validated = cli("validate", suite, "--references")
     assert (validated.code, "1 expected answers pass their own graders" in validated.out) == (ExitCode.OK, True), validated.err
 
 

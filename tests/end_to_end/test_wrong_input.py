@@ -170,10 +170,11 @@ def test_a_grader_that_asks_for_what_an_answer_has_not(cli: Command, simulator: 
 
 def test_an_expected_answer_that_its_own_grader_would_fail(cli: Command, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, FREE, cases=2)
-    assert cli("validate", suite, "--gold").code == ExitCode.OK
+    assert cli("validate", suite, "--references").code == ExitCode.OK
     (suite.parent / "cases.csv").write_text("id,question,expected\nc1,1 + 2,three\n")
     told = "error: suites/sums.yaml: eval 'sums', case 'c1': its expected answer would not pass its grader 'number'"
-    assert_sentence(cli("validate", suite, "--gold"), ExitCode.USAGE, told)
+    assert_sentence(cli("validate", suite, "--references"), ExitCode.USAGE, told)
+    assert_sentence(cli("validate", suite, "--gold"), ExitCode.USAGE, told)  # its older name
 
 
 def test_an_unknown_word_on_the_command_line(cli: Command, tmp_path: Path) -> None:

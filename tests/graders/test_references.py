@@ -46,7 +46,7 @@ def test_an_answer_that_its_own_grader_fails_or_cannot_grade_is_named(
     assert failing(expected, spec("contains", {"value": "i"}, weight=0), spec(kind, arguments)) == [kind]
 
 
-def test_what_a_gold_answer_does_not_have_is_not_held_against_it() -> None:
+def test_what_a_reference_answer_does_not_have_is_not_held_against_it() -> None:
     measures = [spec("latency", {"max": "1s"}), spec("cost", {"max": 1}), spec("length", {"max": 9, "unit": "tokens"})]
     assert failing("billing", *measures, spec("finish_reason")) == []
 

@@ -102,7 +102,7 @@ def test_turns_are_counted(bare: Any, turns: int, passed: bool) -> None:
 
 @pytest.mark.parametrize("bare", [{"tool_calls": "none"}, {"tool_calls": "weather"}, {"turns": 3}])
 def test_an_answer_without_a_conversation_is_not_known(bare: Any) -> None:
-    found = graded(bare, Answer("gold"))
+    found = graded(bare, Answer("reference"))
     assert error_of(found).kind == "unknown"
 
 
