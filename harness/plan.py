@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from harness.config.templates import Verbatim
 from harness.errors import UsageError
+from harness.hashing import canonical_json, key_bytes
 from harness.model import Conversation, Identity, Message, Request, Target, Trial
 from harness.model.images import bare
 from harness.suite import Case, Eval, GraderSpec, Prompt, Suite, toolset
@@ -29,7 +30,6 @@ from harness.suite.toolset import Toolset
 
 SeedRange = tuple[int, int]
 
-_encoder = msgspec.json.Encoder(order="deterministic")
 _VERBATIM = "\0verbatim"
 
 
@@ -204,7 +204,7 @@ def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
     axes: list[tuple[str, list[Any], Callable[[Any], str]]] = [
         ("evals", [each.name for each in suite.evals], str),
         ("targets", [each.name for each in targets], str),
-        ("settings", list(suite.settings), canonical),
+        ("settings", list(suite.settings), _setting_text),
         *((f"prompts of {each.name}", [prompt.id for prompt in each.prompts], str) for each in suite.evals),
     ]
     for axis, values, name in axes:
@@ -247,17 +247,16 @@ def _verbatim(value: Any) -> Any:
     return [_verbatim(item) for item in value] if isinstance(value, list) else value
 
 
-def canonical(value: Any) -> str:
-    """JSON with sorted keys and no spaces: one text for one value."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+def _setting_text(setting: Mapping[str, Any]) -> str:
+    return canonical_json(setting).decode()
 
 
 def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | None, bytes]:
     """Messages, or else plain text; and the bytes of either, for keys."""
     messages, text = prompt.render(case.vars, case.folder), prompt.render_text(case.vars)
     if text is not None:
-        return messages, text, _dumps((text, prompt.raw))
-    return messages, text, _dumps([bare(message) for message in messages] if prompt.multimodal_turns else messages)
+        return messages, text, key_bytes((text, prompt.raw))
+    return messages, text, key_bytes([bare(message) for message in messages] if prompt.multimodal_turns else messages)
 
 
 def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
@@ -273,7 +272,7 @@ def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
 
 def _conversation_bytes(tools: Toolset | None, conversation: Conversation, case: Case) -> bytes:
     sent = () if tools is None else (tools.tools, tools.choice, tools.parallel)
-    return _dumps((sent, toolset.conversation_identity(tools, conversation, case.vars)))
+    return key_bytes((sent, toolset.conversation_identity(tools, conversation, case.vars)))
 
 
 def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], ...]:
@@ -289,19 +288,12 @@ def _key(target: bytes, who: Identity, content: bytes, request: Request, further
     digest = blake2b(content, digest_size=16)
     digest.update(further)
     digest.update(target)
-    digest.update(_dumps((who, request.sampling, request.stream, request.response_format)))
+    digest.update(key_bytes((who, request.sampling, request.stream, request.response_format)))
     return digest.hexdigest()
 
 
 def _target_bytes(target: Target) -> bytes:
-    return _dumps((target.provider, target.model, target.address, target.api_version, target.extra_body))
-
-
-def _dumps(value: Any) -> bytes:
-    try:
-        return _encoder.encode(value)
-    except (UnicodeEncodeError, TypeError):
-        return repr(value).encode("utf-8", "surrogatepass")
+    return key_bytes((target.provider, target.model, target.address, target.api_version, target.extra_body))
 
 
 def _count(number: int, noun: str) -> str:

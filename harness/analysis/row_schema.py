@@ -114,21 +114,24 @@ GRADES = [
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
-def sorted_json(value: Any) -> str:
-    """JSON text with sorted keys: equal values have equal text."""
+def column_json(value: Any) -> str:
+    """JSON text with sorted keys, as frames and reports show it: equal values have equal text.
+
+    Digits are as Python writes them (`1e-07`), so this is no form for keys: those are `harness.hashing`'s.
+    """
     return _JSON.encode(value)
 
 
 @lru_cache(maxsize=4096)
-def _sorted_json_list(values: tuple[str, ...]) -> str:
-    return sorted_json(values)
+def _column_json_list(values: tuple[str, ...]) -> str:
+    return column_json(values)
 
 
 def plain_text(value: Any) -> str | None:
     """A value as text: text as it is, None as None, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value
-    return str(value) if type(value) is int else sorted_json(value)  # of a million numbers, without an encoder
+    return str(value) if type(value) is int else column_json(value)  # of a million numbers, without an encoder
 
 
 def configuration_label(prompt: str, target: str, setting: Mapping[str, Any]) -> str:
@@ -169,7 +172,7 @@ class RunReader:
         """The record's setting as canonical JSON, and its configuration's label; each made once."""
         name = f"{record.prompt}\0{record.target}\0{record.setting}"
         if name not in self.settings:
-            self.settings[name] = sorted_json(record.setting), configuration_label(record.prompt, record.target, record.setting)
+            self.settings[name] = column_json(record.setting), configuration_label(record.prompt, record.target, record.setting)
         return self.settings[name]
 
     def wall_time(self, session: str, mark: int | None) -> int | None:
@@ -212,11 +215,11 @@ def trial_row(run: RunReader, record: Record, limit: int | None) -> tuple[Any, .
         record.repeat,
         configuration,
         record.key,
-        _sorted_json_list(record.tags),
+        _column_json_list(record.tags),
         plain_text(record.expected),
         answer[:limit],
         len(answer),
-        None if record.parsed is None else sorted_json(record.parsed)[:limit],
+        None if record.parsed is None else column_json(record.parsed)[:limit],
         said and said[:limit],
         response.finish_reason,
         result,
@@ -228,7 +231,7 @@ def trial_row(run: RunReader, record: Record, limit: int | None) -> tuple[Any, .
         response.usage and response.usage.source,
         bool(run.targets.get(record.target, {}).get("simulated", False)),
         response.replayed is not None,
-        _sorted_json_list(tuple(sorted({*record.flags, *response.flags})) if record.flags or response.flags else ()),
+        _column_json_list(tuple(sorted({*record.flags, *response.flags})) if record.flags or response.flags else ()),
     )
 
 

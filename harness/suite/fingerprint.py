@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from msgspec.structs import asdict
 
-from harness.suite.cases.case_index import canonical_json, hash64
+from harness.hashing import canonical_json, hash_bytes, hash_json
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.toolset import describe_action
 
@@ -49,19 +49,19 @@ def fingerprint_suite(suite: Suite) -> dict[str, Any]:
     `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling`, `stream` and, where it is
     not live, `mode` themselves.
     """
-    helpers = {target.name: _hash_json(_describe_target(target, suite.path.parent)) for target in suite.role_targets}
+    helpers = {target.name: hash_json(_describe_target(target, suite.path.parent)) for target in suite.role_targets}
     return _to_plain(
         {
             "prompts": {
-                f"{each.name}/{prompt.id}": _hash_json(
+                f"{each.name}/{prompt.id}": hash_json(
                     [_describe_turns(prompt), _describe_format(each), *_describe_conversation(each, prompt)]
                 )
                 for each in suite.evals
                 for prompt in each.prompts
             },
             "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
-            "graders": {each.name: _hash_json(_describe_graders(each, suite.workspace)) for each in suite.evals},
-            "targets": {target.name: _hash_json(_describe_target(target, suite.path.parent)) for target in suite.targets},
+            "graders": {each.name: hash_json(_describe_graders(each, suite.workspace)) for each in suite.evals},
+            "targets": {target.name: hash_json(_describe_target(target, suite.path.parent)) for target in suite.targets},
             "settings": suite.settings,
             "repeats": suite.repeats,
             "sampling": suite.sampling,
@@ -149,7 +149,7 @@ def _relative_to_workspace(value: Any, workspace: Path, sources: dict[str, str])
     if isinstance(value, str) and value.startswith(f"{workspace}/") and ".py:" in value:
         file, _, function = value.rpartition(":")
         shown = Path(file).relative_to(workspace).as_posix()
-        sources[shown] = f"{hash64(Path(file).read_bytes()):016x}"
+        sources[shown] = hash_bytes(Path(file).read_bytes())
         return f"{shown}:{function}"
     return value
 
@@ -161,10 +161,6 @@ def _describe_target(target: TargetSpec, folder: Path) -> list[Any]:
     if target.provider in CALLABLES:
         sent.append(hash_code_files(target, folder))
     return sent if target.functions is None else [*sent, target.functions_sent()]
-
-
-def _hash_json(value: Any) -> str:
-    return f"{hash64(canonical_json(value)):016x}"
 
 
 def _to_plain(value: dict[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from harness.config.diagnostics import Place, Problems, display_path, quote_value
 from harness.errors import InfrastructureError, SuiteError
+from harness.hashing import TextHashes
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES
-from harness.suite.cases.case_index import IdHashes
 from harness.suite.files import WorkspaceFiles
 
 MAX_BYTES = 20 * 2**20
@@ -43,7 +43,7 @@ class ImageFiles:
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
-        self._checked = IdHashes()
+        self._checked = TextHashes()
         self._kept: OrderedDict[str, Image] = OrderedDict()
         self._size = 0
 

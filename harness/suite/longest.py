@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.config.diagnostics import Place
-from harness.suite.cases.case_index import canonical_json
+from harness.hashing import canonical_json
 from harness.suite.model import Case
 
 

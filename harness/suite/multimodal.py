@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 
 from harness.config.diagnostics import Place, Problems, quote_value
 from harness.config.templates import Template, TemplateError
+from harness.hashing import canonical_json, hash64
 from harness.model import Image, Text
 from harness.model.images import file_size
-from harness.suite.cases.case_index import canonical_json, hash64
 from harness.suite.imagefiles import ImageError, ImageFiles
 
 

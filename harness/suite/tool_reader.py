@@ -13,8 +13,8 @@ from harness import registry
 from harness.config import templates
 from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, display_path, quote_value
 from harness.config.yaml import Document
+from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Tool
-from harness.suite.cases.case_index import hash64
 from harness.suite.files import WorkspaceFiles
 from harness.suite.signatures import Signature, SignatureError, describe_function, parse_functions
 from harness.suite.tool_language import ToolSpec
@@ -167,7 +167,7 @@ class ToolReader:
             self._problems.add(Place(display_path(path), wrong.line), str(wrong))
             return None
         shown_source = f"{path.relative_to(self._files.workspace).as_posix()}:{match['name']}"
-        return _ToolFunction(f"{path}:{match['name']}", f"{shown_source}@{hash64(path.read_bytes()):016x}", said)
+        return _ToolFunction(f"{path}:{match['name']}", f"{shown_source}@{hash_bytes(path.read_bytes())}", said)
 
     def _check_choice(self, choice: str | None, names: Sequence[str]) -> None:
         if choice is not None and choice not in (*CHOICES, *names):

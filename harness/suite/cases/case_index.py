@@ -13,19 +13,17 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, overload
 
-import orjson
-
 from harness.config.diagnostics import display_path
 from harness.errors import InfrastructureError
+from harness.hashing import canonical_json
 from harness.suite.model import Case
 
 _MASK = 2**64 - 1
 _READ = 4_096
-_ORDERED = 1 << 15
 
 
 class CaseSource(Protocol):
@@ -97,48 +95,6 @@ class JsonlCases:
     def _file_stamp(self) -> tuple[int, int]:
         status = os.fstat(self._file)
         return status.st_size, status.st_mtime_ns
-
-
-class IdHashes:
-    """The ids of an eval's cases as 64-bit hashes: enough to find a duplicate, and to ask whether an id is there.
-
-    Ordering them makes Python integers of them, so only about `_ORDERED` are put in order at a time.
-    """
-
-    def __init__(self) -> None:
-        self._hashes: array[int] = array("Q")
-
-    def add(self, case_id: str) -> None:
-        """Note one more id."""
-        self._hashes.append(_hash_id(case_id))
-
-    def find_repeated(self) -> set[int]:
-        """The hashes noted more than once."""
-        parts = 1 + len(self._hashes) // _ORDERED
-        return {one for part in range(parts) for one, other in pairwise(self._hashes_in_part(part, parts)) if one == other}
-
-    def _hashes_in_part(self, part: int, parts: int) -> list[int]:
-        return sorted([hashed for hashed in self._hashes if hashed % parts == part])
-
-    def __contains__(self, case_id: str) -> bool:
-        return _hash_id(case_id) in self._hashes
-
-
-def _hash_id(case_id: str) -> int:
-    return hash64(case_id.encode("utf-8", "surrogatepass"))
-
-
-def hash64(data: bytes) -> int:
-    """A 64-bit hash that is the same on every machine and in every process."""
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
-
-
-def canonical_json(value: Any) -> bytes:
-    """One byte string for one value: JSON with sorted keys; `repr` for what JSON cannot hold (lone surrogates)."""
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return repr(value).encode("utf-8", "surrogatepass")
 
 
 def derive_case_id(variables: Mapping[str, Any]) -> str:

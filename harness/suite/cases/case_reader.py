@@ -15,7 +15,8 @@ from harness.config.diagnostics import FixedLocator, KeyPath, Locator, Place, Pr
 from harness.config.fields import read_model
 from harness.config.yaml import Document
 from harness.errors import InfrastructureError
-from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, derive_case_id, hash64, iter_jsonl_rows
+from harness.hashing import hash_text
+from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, derive_case_id, iter_jsonl_rows
 from harness.suite.cases.selection import Row, Selection
 from harness.suite.files import WorkspaceFiles
 from harness.suite.grader_specs import GraderReader, grader_variables
@@ -261,7 +262,7 @@ class CaseReader:
         first: dict[str, Row] = {}
         found = 0
         for row in (row for scan in self._scans for row in scan()):
-            if hash64(row.case.id.encode("utf-8", "surrogatepass")) not in repeated:
+            if hash_text(row.case.id) not in repeated:
                 continue
             earlier = first.setdefault(row.case.id, row)
             if earlier is not row:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.config.diagnostics import Place
-from harness.suite.cases.case_index import IdHashes, canonical_json, hash64
+from harness.hashing import TextHashes, canonical_json, hash64
 from harness.suite.longest import Longest
 from harness.suite.model import Case, CaseSampling, RoleReference
 from harness.suite.multimodal import ImageInventory
@@ -45,7 +45,7 @@ class Selection:
     toolset: Toolset | None = None
     plain: str | None = None
     tags: set[str] = field(default_factory=set)
-    ids: IdHashes = field(default_factory=IdHashes)
+    ids: TextHashes = field(default_factory=TextHashes)
     total: int = 0
     kept: int = 0
     digest: int = 0

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.config.diagnostics import Place, Problems
-from harness.suite.cases.case_index import canonical_json, hash64
+from harness.hashing import hash_bytes, hash_json
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
 from harness.suite.files import WorkspaceFiles
 from harness.suite.targets.target_reader import TargetSpec
@@ -69,8 +69,7 @@ def find_program(words: list[str], base: Path) -> str | None:
 
 def hash_code_files(spec: TargetSpec, base: Path) -> str:
     """A hash of what the files hold that a callable target names; the same on every machine."""
-    named = {name: f"{hash64(content):016x}" for name, content in _iter_code_files(spec, base)}
-    return f"{hash64(canonical_json(named)):016x}"
+    return hash_json({name: hash_bytes(content) for name, content in _iter_code_files(spec, base)})
 
 
 def _iter_code_files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,92 @@
+"""Hashes that are the same on every machine, in every process and every version, and the bytes they are taken of.
+
+Stored runs depend on this module: ids of cases, fingerprints of suites and keys of trials are hashes of one of two forms, which
+are not interchangeable (`1e22` is `1e+22` in the first and `1e22` in the second):
+
+- `canonical_json` is *the* canonical form of plain data, such as a suite, a case or a setting.
+- `key_bytes` is the form of run-time nouns such as messages; it survives because keys of stored trials are hashes of it.
+
+What tables show of a value is neither: `harness.analysis.row_schema.column_json`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+import orjson
+
+_SORTED_AT_ONCE = 1 << 15
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def canonical_json(value: Any) -> bytes:
+    """Plain data as one byte string: JSON with sorted keys and no spaces; `repr` for what JSON cannot hold.
+
+    That is a lone surrogate, an integer of more than 64 bits, or a key that is no text.
+    """
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _repr_bytes(value)
+
+
+def key_bytes(value: Any) -> bytes:
+    """Run-time nouns as one byte string for the key of a trial: msgspec's JSON, `repr` for lone surrogates."""
+    try:
+        return _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError):
+        return _repr_bytes(value)
+
+
+def hash64(data: bytes) -> int:
+    """A 64-bit hash."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+
+
+def hash_bytes(data: bytes) -> str:
+    """`hash64` as 16 hexadecimal digits: of a file's content."""
+    return f"{hash64(data):016x}"
+
+
+def hash_json(value: Any) -> str:
+    """`hash_bytes` of the canonical form of plain data."""
+    return hash_bytes(canonical_json(value))
+
+
+class TextHashes:
+    """A set of texts that keeps 64-bit hashes of them: enough to ask whether one is in it, and which were added twice.
+
+    Sorting the hashes makes Python integers of them, so only about `_SORTED_AT_ONCE` are sorted at a time.
+    """
+
+    def __init__(self) -> None:
+        self._hashes: array[int] = array("Q")
+
+    def add(self, text: str) -> None:
+        """Add one more text."""
+        self._hashes.append(hash_text(text))
+
+    def find_repeated(self) -> set[int]:
+        """The hashes of texts that were added more than once."""
+        parts = 1 + len(self._hashes) // _SORTED_AT_ONCE
+        return {one for part in range(parts) for one, other in pairwise(self._sorted_part(part, parts)) if one == other}
+
+    def _sorted_part(self, part: int, parts: int) -> list[int]:
+        return sorted([hashed for hashed in self._hashes if hashed % parts == part])
+
+    def __contains__(self, text: str) -> bool:
+        return hash_text(text) in self._hashes
+
+
+def hash_text(text: str) -> int:
+    """`hash64` of a text, which may hold lone surrogates."""
+    return hash64(text.encode("utf-8", "surrogatepass"))
+
+
+def _repr_bytes(value: Any) -> bytes:
+    return repr(value).encode("utf-8", "surrogatepass")
