@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from harness.simulator.model.pixels import detect_shapes
+from harness.simulator.model.images import detect_shapes
 from harness.simulator.model.skills.vision import read_scene
 
 SHAPES = Path(__file__).parents[2] / "evals" / "shapes"

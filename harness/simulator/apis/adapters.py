@@ -21,11 +21,12 @@ from harness.simulator.apis.cloudflare import native as cloudflare
 from harness.simulator.apis.gemini import checks as gemini_checks
 from harness.simulator.apis.gemini import requests as gemini
 from harness.simulator.apis.gemini import responses as gemini_responses
+from harness.simulator.apis.http import ApiError, ApiResponse
 from harness.simulator.apis.openai import requests as openai
 from harness.simulator.apis.openai import responses as openai_responses
 from harness.simulator.apis.openai_responses import requests as responses
 from harness.simulator.apis.openai_responses import responses as responses_responses
-from harness.simulator.model.requests import ApiError, ApiResponse, Prompt, Reply
+from harness.simulator.model.types import Prompt, Reply
 
 
 class ParsedRequest(NamedTuple):

@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
+from harness.simulator.apis.http import ApiError, ApiResponse, StreamFrame
 from harness.simulator.apis.openai import requests
 from harness.simulator.apis.openai.checks import parse_json_object
 from harness.simulator.apis.openai.responses import DONE, interleave_choices, logprob_fields
-from harness.simulator.model.requests import ApiError, ApiResponse, Completion, Reply, StreamFrame
 from harness.simulator.model.rng import stable_digest
-from harness.simulator.model.timeline import TokenEvent
+from harness.simulator.model.types import Completion, Reply, TokenEvent
 
 KNOWN = frozenset({
     "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "metadata", "response_format",

@@ -13,21 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from harness.simulator.model.image_files import decode_base64
-from harness.simulator.model.requests import (
-    ApiError,
-    ApiResponse,
-    Call,
-    Completion,
-    Function,
-    Prompt,
-    Reply,
-    Sampling,
-    StreamFrame,
-    Turn,
-)
-from harness.simulator.model.timeline import TokenEvent, token_events
+from harness.simulator.apis.http import ApiError, ApiResponse, StreamFrame
+from harness.simulator.model.images import decode_base64
 from harness.simulator.model.tokenizer import tokenize
+from harness.simulator.model.types import Call, Completion, Function, Prompt, Reply, Sampling, TokenEvent, Turn, token_events
 
 NDJSON = (("content-type", "application/x-ndjson"),)
 ROLES = ("system", "user", "assistant", "tool")

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from harness.simulator.model.requests import Sampling
 from harness.simulator.model.rng import RandomStream
+from harness.simulator.model.types import Sampling
 
 NEVER: Mapping[str, int] = {}
 LEAST_REPETITION = 1e-6

@@ -16,9 +16,9 @@ from typing import Any
 
 from harness.simulator.model import tokenizer
 from harness.simulator.model.logprobs import Draw, token_logprobs
-from harness.simulator.model.requests import Call, Completion, Prompt, Sampling, Turn
 from harness.simulator.model.rng import RandomStream, stable_digest
 from harness.simulator.model.skills import generate_calls, generate_text, generate_thoughts
+from harness.simulator.model.types import Call, Completion, Prompt, Sampling, Turn
 
 
 class SimulatedModel:

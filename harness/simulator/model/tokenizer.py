@@ -13,8 +13,8 @@ from functools import lru_cache
 
 import orjson
 
-from harness.simulator.model.pixels import image_size
-from harness.simulator.model.requests import Function, Turn
+from harness.simulator.model.images import image_size
+from harness.simulator.model.types import Function, Turn
 
 PIECE = re.compile(r" ?[^\W\d_]{1,6}|\d{1,3}| ?[^\w\s]{1,2}|_+|\s{1,8}")
 

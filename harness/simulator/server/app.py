@@ -22,24 +22,23 @@ from harness.simulator.apis.adapters import (
     ParsedRequest,
     WorkersAi,
 )
-from harness.simulator.apis.cloudflare import neurons
+from harness.simulator.apis.cloudflare import native
 from harness.simulator.apis.cloudflare.batch import Batches
 from harness.simulator.apis.cloudflare.gateway import Gateway, gateway_target
+from harness.simulator.apis.http import ApiError, ApiResponse
 from harness.simulator.apis.openai import requests
-from harness.simulator.model.requests import ApiError, ApiResponse, Prompt, Reply
 from harness.simulator.model.rng import RandomStream, stable_digest
 from harness.simulator.model.simulated_model import SimulatedModel
 from harness.simulator.model.tokenizer import count_prompt
+from harness.simulator.model.types import Prompt, Reply
 from harness.simulator.server import fault_injection
 from harness.simulator.server.config import Config, faults_from_data
-from harness.simulator.server.delivery import send_response
+from harness.simulator.server.delivery import SIMULATED_HEADER, Latency, Receive, ResponseWriter, Scope, Send, send_response
 from harness.simulator.server.fault_rules import Fault, pick_fault
-from harness.simulator.server.latency import Latency
 from harness.simulator.server.ledger import Entry, Ledger
-from harness.simulator.server.response_stream import SIMULATED_HEADER, Receive, ResponseWriter, Scope, Send
 
 ACCOUNTS = "/client/v4/accounts/"
-MODELS = tuple(neurons.NEURONS_PER_MTOK) + tuple(neurons.USD_PER_MTOK)
+MODELS = tuple(native.NEURONS_PER_MTOK) + tuple(native.USD_PER_MTOK)
 
 ControlHandler = Callable[[Scope, bytes], tuple[int, bytes]]
 

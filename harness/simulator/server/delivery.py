@@ -6,10 +6,94 @@ it can, and one without latency answers a stream in a single write.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import math
+import os
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
 
-from harness.simulator.model.requests import ApiResponse, StreamFrame
-from harness.simulator.server.response_stream import ResponseWriter
+from harness.simulator.apis.http import ApiResponse, StreamFrame
+from harness.simulator.model.rng import RandomStream
+from harness.simulator.server.ledger import Entry
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+TRANSPORT_EXTENSION = "evalharness.transport"
+SIMULATED_HEADER = ("x-simulated", "evalharness")
+
+
+class ResponseWriter:
+    """The way back to one client; it enters in the ledger what leaves, and when."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
+        self._transport: asyncio.Transport = scope["extensions"][TRANSPORT_EXTENSION]
+        self._receive = receive
+        self._send = send
+        self._entry = entry
+        self.client_left_early = False
+        """Whether the client had gone before all was sent."""
+
+    @property
+    def client_gone(self) -> bool:
+        """Whether the client has left."""
+        return self._transport.is_closing()
+
+    def elapsed(self) -> float:
+        """Seconds since the request arrived."""
+        return (time.perf_counter_ns() - self._entry.arrived_ns) / 1e9
+
+    async def wait_until(self, offset: float) -> None:
+        """Sleep until `offset` seconds after arrival; late or zero does not sleep at all."""
+        remaining = offset - self.elapsed() if offset else 0.0
+        if remaining > 0:
+            await asyncio.sleep(remaining)
+
+    async def start(self, status: int, headers: Iterable[tuple[str, str]], length: int | None = None) -> None:
+        """Send status and headers; without a length the body is chunked."""
+        self._entry.status = status
+        sized = [] if length is None else [("content-length", str(length))]
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*headers, *sized, SIMULATED_HEADER]]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def write(self, data: bytes, events: int = 1) -> None:
+        """Send a part of the body that holds so many events."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._entry.events_ns.extend([time.perf_counter_ns()] * events)
+
+    async def finish(self, data: bytes = b"") -> None:
+        """Send the last part of the body."""
+        self.client_left_early = self.client_gone
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+        if data:
+            self._entry.events_ns.append(time.perf_counter_ns())
+
+    async def wait_closed(self) -> None:
+        """Wait until the client has left, or the connection we ended is down."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def close(self, raw: bytes = b"") -> None:
+        """Close the connection where the body stands, after `raw` bytes that no chunk announces."""
+        if raw:
+            self._transport.write(raw)
+        self._transport.close()
+        await self.wait_closed()
+
+    async def reset(self) -> None:
+        """Close with RST: a linger time of zero makes the kernel say so."""
+        handle = self._transport.get_extra_info("socket")
+        with socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+        await self.wait_closed()
+
 
 JSON = ("content-type", "application/json")
 STREAM = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
@@ -49,3 +133,24 @@ def _last_due(frames: Sequence[StreamFrame], offsets: Sequence[float], start: in
     while start < len(frames) and offsets[frames[start].step] <= now:
         start += 1
     return start
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Seconds to the first token and between tokens; `jitter` is the sigma of the log of a factor of mean one."""
+
+    ttft_s: float
+    inter_token_s: float
+    jitter: float
+
+    def token_offsets(self, steps: int, rng: RandomStream) -> tuple[float, ...]:
+        """Seconds from the request's arrival at which decoding steps 0 … `steps` leave; step 0 leaves at once."""
+        if self.ttft_s == 0 and self.inter_token_s == 0:
+            return (0.0,) * (steps + 1)
+        waits = [self.ttft_s] + [self.inter_token_s] * max(steps - 1, 0)
+        return (0.0, *accumulate(wait * self._jitter_factor(rng) for wait in waits))
+
+    def _jitter_factor(self, rng: RandomStream) -> float:
+        if self.jitter == 0:
+            return 1.0
+        return math.exp(self.jitter * rng.normal() - self.jitter**2 / 2)

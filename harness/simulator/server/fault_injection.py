@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness.simulator.apis.adapters import ApiAdapter
-from harness.simulator.model.requests import ApiResponse, StreamFrame
-from harness.simulator.server.delivery import JSON, http_headers, send_frames, send_response
+from harness.simulator.apis.http import ApiResponse, StreamFrame
+from harness.simulator.server.delivery import JSON, ResponseWriter, http_headers, send_frames, send_response
 from harness.simulator.server.fault_rules import Fault
-from harness.simulator.server.response_stream import ResponseWriter
 
 PAGE = (
     b"<html>\r\n<head><title>%d</title></head>\r\n<body>\r\n<center><h1>%d</h1></center>\r\n"

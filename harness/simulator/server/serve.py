@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from harness.errors import UsageError
 from harness.simulator.server.app import SimulatorApp
 from harness.simulator.server.config import Config
-from harness.simulator.server.response_stream import TRANSPORT_EXTENSION
+from harness.simulator.server.delivery import TRANSPORT_EXTENSION
 
 BACKLOG = 2_048
 KEEP_ALIVE_S = 120

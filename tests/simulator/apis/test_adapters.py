@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.simulator.apis import adapters
-from harness.simulator.model.requests import ApiError
+from harness.simulator.apis.http import ApiError
 from tests.damaged import damaged
 from tests.pictures import picture
 

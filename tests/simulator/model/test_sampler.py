@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulator.model.requests import Sampling
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.sampler import Candidate, apply_penalties, filter_candidates, sample_candidate
+from harness.simulator.model.types import Sampling
 
 ABC = [Candidate("a", math.log(5)), Candidate("b", math.log(3)), Candidate("c", math.log(2))]
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from harness.simulator.model.requests import Call, Function, Prompt, Sampling, Turn
 from harness.simulator.model.simulated_model import SimulatedModel
+from harness.simulator.model.types import Call, Function, Prompt, Sampling, Turn
 
 LOOK = Function("look", "Looks.", {"type": "object"})
 PLAIN = Prompt("m", (Turn("user", "hi"),), Sampling(0.7, seed=1))

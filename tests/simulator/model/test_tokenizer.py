@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.pricing.tiles import tile_grid
-from harness.simulator.model.requests import Turn
 from harness.simulator.model.tokenizer import _tile_grid, count_image, count_prompt, tokenize
+from harness.simulator.model.types import Turn
 from tests.pictures import picture
 
 

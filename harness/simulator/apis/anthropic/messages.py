@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 
 from harness.simulator.apis.anthropic.responses import sign_thinking
+from harness.simulator.apis.http import ApiError
 from harness.simulator.model import tokenizer
-from harness.simulator.model.image_files import decode_base64
-from harness.simulator.model.requests import ApiError, Call, Turn
+from harness.simulator.model.images import decode_base64
+from harness.simulator.model.types import Call, Turn
 
 MAGIC = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8\xff", "image/gif": b"GIF8", "image/webp": b"RIFF"}
 MAX_MESSAGES = 100_000

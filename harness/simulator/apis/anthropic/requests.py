@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from harness.simulator.apis.anthropic.messages import invalid_request, read_system, read_turns
-from harness.simulator.model.requests import Function, Prompt, Sampling, Turn
 from harness.simulator.model.tokenizer import count_prompt
+from harness.simulator.model.types import Function, Prompt, Sampling, Turn
 
 OLDER, NEWER = "2023-06-01", "2026-10-21"
 SAMPLING_KEYS = ("temperature", "top_p", "top_k")

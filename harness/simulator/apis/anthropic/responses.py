@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from harness.simulator.model.requests import ApiError, ApiResponse, Call, Completion, Reply, StreamFrame
+from harness.simulator.apis.http import ApiError, ApiResponse, StreamFrame
 from harness.simulator.model.rng import stable_digest
-from harness.simulator.model.timeline import TokenEvent, token_events
+from harness.simulator.model.types import Call, Completion, Reply, TokenEvent, token_events
 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 LIMITS = {"requests": 4_000, "tokens": 480_000, "input-tokens": 400_000, "output-tokens": 80_000}

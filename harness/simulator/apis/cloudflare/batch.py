@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from harness.simulator.apis.cloudflare import native
 from harness.simulator.apis.cloudflare.schema import bad_input, check_type, parse_json_object
-from harness.simulator.model.requests import ApiError, ApiResponse, Prompt, Reply
+from harness.simulator.apis.http import ApiError, ApiResponse
+from harness.simulator.model.types import Prompt, Reply
 
 Answerer = Callable[[Prompt], Reply]
 """Draws the answer to one prompt."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.simulator.model.requests import ApiResponse
+from harness.simulator.apis.http import ApiResponse
 from harness.simulator.model.rng import stable_digest
 from harness.simulator.server.ledger import Entry
 

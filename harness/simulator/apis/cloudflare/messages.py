@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from harness.simulator.apis.cloudflare.schema import bad_input, check_type, json_type_name
-from harness.simulator.model.image_files import decode_data_uri
-from harness.simulator.model.requests import Call, Function, Turn
+from harness.simulator.model.images import decode_data_uri
 from harness.simulator.model.tokenizer import tokenize
+from harness.simulator.model.types import Call, Function, Turn
 
 ID_CHARACTERS = 9
 HEADER = re.compile(r"<\|header_start\|>(\w+)<\|header_end\|>\n\n(.*?)(?=<\|eot\|>|<\|header_start\|>|\Z)", re.DOTALL)

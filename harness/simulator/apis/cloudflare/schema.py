@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.model.requests import ApiError
+from harness.simulator.apis.http import ApiError
 
 
 class Range(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.model.requests import ApiError, ApiResponse
+from harness.simulator.apis.http import ApiError, ApiResponse
 
 STATUSES: dict[int, str] = {
     400: "INVALID_ARGUMENT",

@@ -21,10 +21,10 @@ from harness.simulator.apis.gemini.checks import (
     parse_text,
     wrong_type,
 )
-from harness.simulator.model.image_files import decode_base64
-from harness.simulator.model.requests import Call, Function, Turn
+from harness.simulator.model.images import decode_base64
 from harness.simulator.model.rng import stable_digest
 from harness.simulator.model.tokenizer import tokenize
+from harness.simulator.model.types import Call, Function, Turn
 
 IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 ALPHABET = str.maketrans("-_", "+/")

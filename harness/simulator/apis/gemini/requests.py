@@ -22,8 +22,8 @@ from harness.simulator.apis.gemini.checks import (
     parse_text,
 )
 from harness.simulator.apis.gemini.contents import parse_functions, parse_json_schema, parse_tool_choice, parse_turns
-from harness.simulator.model.requests import Prompt, Sampling
 from harness.simulator.model.tokenizer import count_prompt
+from harness.simulator.model.types import Prompt, Sampling
 
 CONTEXT = 1_048_576
 DEFAULT_TEMPERATURE = 1.0

@@ -16,9 +16,9 @@ import orjson
 
 from harness.simulator.apis.gemini.contents import sign_call
 from harness.simulator.apis.gemini.requests import Request
-from harness.simulator.model.requests import ApiResponse, Completion, Reply, StreamFrame
+from harness.simulator.apis.http import ApiResponse, StreamFrame
 from harness.simulator.model.rng import stable_digest
-from harness.simulator.model.timeline import TokenEvent, token_events
+from harness.simulator.model.types import Completion, Reply, TokenEvent, token_events
 
 FINISHES = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"}
 CHUNK = 4

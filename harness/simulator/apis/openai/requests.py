@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from harness.simulator.apis.openai import reasoning as reasoning_models
+from harness.simulator.apis.http import ApiError, ApiResponse
 from harness.simulator.apis.openai import tools
 from harness.simulator.apis.openai.checks import (
     EFFORTS,
     INT64,
     Range,
+    check_chat_request,
     check_context,
     check_enum,
     check_keys,
@@ -27,9 +28,9 @@ from harness.simulator.apis.openai.checks import (
     required_string,
     wrong_type,
 )
-from harness.simulator.model.image_files import decode_data_uri
-from harness.simulator.model.requests import ApiError, ApiResponse, Prompt, Sampling, Turn
+from harness.simulator.model.images import decode_data_uri
 from harness.simulator.model.tokenizer import count_prompt
+from harness.simulator.model.types import Prompt, Sampling, Turn
 
 DEFAULT_TEMPERATURE = 1.0
 ROLES = ("developer", "system", "user", "assistant", "tool", "function")
@@ -95,7 +96,7 @@ def parse_request(content: bytes, *, strict: bool) -> Request:
         logprobs=_parse_logprobs(body),
     )
     if strict:
-        reasoning_models.check_chat_request(prompt.model, body)
+        check_chat_request(prompt.model, body)
     check_context(count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages")
     options = optional_object(body, "stream_options")
     return Request(

@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
+from harness.simulator.apis.http import ApiResponse, StreamFrame
 from harness.simulator.apis.openai.requests import Request
-from harness.simulator.model.requests import ApiResponse, Call, Completion, Reply, StreamFrame
 from harness.simulator.model.rng import random_octets, stable_digest
-from harness.simulator.model.timeline import TokenEvent, token_events
+from harness.simulator.model.types import Call, Completion, Reply, TokenEvent, token_events
 
 DONE = b"data: [DONE]\n\n"
 PADDING = "9fX2kQ7mZr4LwTb8VsHd1NcYp6GjA3Ee"

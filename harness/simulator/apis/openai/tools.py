@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.simulator.apis.openai.checks import invalid_request, required_string, wrong_type
-from harness.simulator.model.requests import Call, Function, Turn
 from harness.simulator.model.tokenizer import tokenize
+from harness.simulator.model.types import Call, Function, Turn
 
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 TOOL_CHOICES = ("none", "auto", "required")

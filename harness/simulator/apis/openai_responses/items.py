@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.simulator.apis.openai.checks import check_enum, invalid_request, required_string, wrong_type
-from harness.simulator.model.image_files import decode_data_uri
-from harness.simulator.model.requests import Call, Turn
+from harness.simulator.model.images import decode_data_uri
 from harness.simulator.model.tokenizer import tokenize
+from harness.simulator.model.types import Call, Turn
 
 ROLES = ("assistant", "system", "developer", "user")
 KINDS = ("message", "function_call", "function_call_output", "reasoning")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from harness.simulator.apis.openai import reasoning as reasoning_models
 from harness.simulator.apis.openai.checks import (
     EFFORTS,
     Range,
@@ -17,6 +16,7 @@ from harness.simulator.apis.openai.checks import (
     check_enum,
     check_keys,
     check_ranges,
+    check_responses_request,
     check_strict,
     invalid_request,
     optional_object,
@@ -26,8 +26,8 @@ from harness.simulator.apis.openai.checks import (
 )
 from harness.simulator.apis.openai.tools import parse_description, parse_parameters
 from harness.simulator.apis.openai_responses.items import parse_turns
-from harness.simulator.model.requests import Function, Prompt, Sampling
 from harness.simulator.model.tokenizer import count_prompt
+from harness.simulator.model.types import Function, Prompt, Sampling
 
 RANGES: dict[str, Range] = {
     "temperature": Range("decimal", 0, 2),
@@ -86,7 +86,7 @@ def parse_request(content: bytes) -> Request:
         reasoning=_parse_effort(reasoning) not in (None, "none"),
         logprobs=(body.get("top_logprobs") or 0) if "message.output_text.logprobs" in _parse_include(body) else None,
     )
-    reasoning_models.check_responses_request(prompt.model, body)
+    check_responses_request(prompt.model, body)
     check_context(count_prompt(prompt.turns, offered) + (prompt.sampling.max_tokens or 0), "input")
     return Request(
         prompt,

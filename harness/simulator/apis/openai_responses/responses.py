@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from harness.simulator.apis.http import ApiResponse, StreamFrame
 from harness.simulator.apis.openai.responses import logprob_fields, padding_text, response_headers, tool_call_id
 from harness.simulator.apis.openai_responses.items import seal_reasoning
 from harness.simulator.apis.openai_responses.requests import Request
-from harness.simulator.model.requests import ApiResponse, Call, Completion, Reply, StreamFrame
 from harness.simulator.model.rng import random_octets, stable_digest
+from harness.simulator.model.types import Call, Completion, Reply
 
 Fields = dict[str, Any]
 ResponseEvent = tuple[int, str, Fields]

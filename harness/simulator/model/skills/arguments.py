@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.simulator.model.requests import Function
 from harness.simulator.model.skills import arithmetic, entities
 from harness.simulator.model.skills.extraction import json_type
 from harness.simulator.model.skills.lexicon import STOP, stems
 from harness.simulator.model.skills.results import Fact
 from harness.simulator.model.skills.word_problems import WORD, WORDS
+from harness.simulator.model.types import Function
 
 Schema = Mapping[str, Any]
 

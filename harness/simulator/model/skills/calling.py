@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from harness.simulator.model.requests import Call, Function, Prompt
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills import classification, results
 from harness.simulator.model.skills.arguments import (
@@ -31,6 +30,7 @@ from harness.simulator.model.skills.lexicon import stems
 from harness.simulator.model.skills.prompt_features import find_features
 from harness.simulator.model.skills.results import Result
 from harness.simulator.model.tokenizer import tokenize
+from harness.simulator.model.types import Call, Function, Prompt
 
 CallGenerator = Generator[Sequence[Candidate], str, tuple[Call, ...]]
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Generator, Sequence
 from functools import lru_cache
 
-from harness.simulator.model.requests import Prompt
 from harness.simulator.model.rng import hashed_logistic, hashed_uniform
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills.prompt_features import find_features
+from harness.simulator.model.types import Prompt
 
 TextGenerator = Generator[Sequence[Candidate], str, str]
 

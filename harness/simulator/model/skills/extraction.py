@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.simulator.model.requests import Prompt
 from harness.simulator.model.skills import classification, entities
 from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.types import Prompt
 
 Schema = Mapping[str, Any]
 

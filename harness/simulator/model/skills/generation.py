@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from harness.simulator.model.logprobs import Draw
-from harness.simulator.model.requests import Call, Prompt, Turn
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.sampler import Candidate, sample_candidate
 from harness.simulator.model.skills import (
@@ -23,6 +22,7 @@ from harness.simulator.model.skills import (
     vision,
 )
 from harness.simulator.model.skills.difficulty import TextGenerator
+from harness.simulator.model.types import Call, Prompt, Turn
 
 T = TypeVar("T")
 Skill = Callable[[Prompt], TextGenerator | None]

@@ -16,10 +16,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills.difficulty import TextGenerator
 from harness.simulator.model.skills.lexicon import stems
+from harness.simulator.model.types import Prompt
 
 RUBRIC_NAMES = ("rubric", "criteria", "criterion")
 ANSWER_NAMES = ("answer", "response", "submission", "output")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from harness.simulator.model.requests import Prompt
+from harness.simulator.model.types import Prompt
 
 ONLY = re.compile(
     r"\b(?:numbers?|digits?|integers?|names?|labels?|queues?|categor(?:y|ies)|words?|values?|results?|answers?|json|object)"

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from functools import cache
 from importlib import resources
 
-from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills.difficulty import TextGenerator
+from harness.simulator.model.types import Prompt
 
 Chain = dict[tuple[str, str], tuple[Candidate, ...]]
 

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from harness.simulator.model.requests import Call, Prompt, Turn
 from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
 from harness.simulator.model.skills.lexicon import stems
 from harness.simulator.model.skills.prompt_features import find_features
+from harness.simulator.model.types import Call, Prompt, Turn
 
 EASE = -1.0
 """Reading a result is an easier question than a sum."""

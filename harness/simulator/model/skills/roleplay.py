@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from harness.simulator.model.requests import Prompt
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills.difficulty import TextGenerator
 from harness.simulator.model.skills.judging import MAX_CHARACTERS, PART, QUOTED
+from harness.simulator.model.types import Prompt
 
 STOP = re.compile(r"\breply with [\"'`*]*([^\s\"'`*]+)[\"'`*]* (?:alone|only|and nothing else)", re.IGNORECASE)
 SPEAKER = re.compile(r"^\[(user|assistant)\]$", re.MULTILINE)

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from harness.simulator.model.pixels import COLOURS, Scene, Shape, detect_shapes
-from harness.simulator.model.requests import Prompt
+from harness.simulator.model.images import COLOURS, Scene, Shape, detect_shapes
 from harness.simulator.model.rng import stable_digest
 from harness.simulator.model.sampler import Candidate
 from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
 from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
+from harness.simulator.model.types import Prompt
 
 KINDS = ("circle", "square", "triangle", "rectangle")
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -14,7 +14,7 @@ import pytest
 
 from harness.simulator.apis.anthropic import responses
 from harness.simulator.apis.anthropic.requests import model_generation, parse_request
-from harness.simulator.model.requests import Call, Completion, Reply
+from harness.simulator.model.types import Call, Completion, Reply
 
 OLDER, NEWER = "2023-06-01", "2026-10-21"
 PIXEL = b64encode(b"\x89PNG\r\n\x1a\n and more").decode()

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from typing import Any
 
 import httpx
 import pytest
 
+from harness.pricing.catalogue import PriceEntry, parse_catalogue
+from harness.simulator.apis.cloudflare.native import USD_PER_NEURON, compute_neurons
+
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
+
+PRICED = [
+    entry
+    for entry in parse_catalogue((files("harness.pricing") / "catalogue.yaml").read_text()).entries
+    if entry.vendor == "cloudflare"
+]
 
 
 def ask(client: httpx.Client, text: str = "What is 6 * 7? Answer with the number only.", **extra: Any) -> httpx.Response:
@@ -183,3 +193,19 @@ def test_a_penalty_makes_a_story_say_fewer_words_twice(client: httpx.Client, pen
         return len(set(words)) / len(words)
 
     assert variety(**{penalty: 2}) > variety() + 0.05
+
+
+@pytest.mark.parametrize("entry", PRICED, ids=lambda entry: entry.model)
+def test_every_model_is_billed_at_its_published_price(entry: PriceEntry) -> None:
+    neurons = compute_neurons(entry.model, 1_000_000, 2_000_000)
+    assert neurons is not None
+    assert neurons * USD_PER_NEURON == pytest.approx(float(entry.price.input + 2 * entry.price.output), rel=1e-4)
+
+
+def test_an_observed_bill() -> None:
+    """Llama 3.3 70B: 388 tokens in and 63 out were billed as 23.2498 neurons; the page's dollars are rounded."""
+    assert compute_neurons("@cf/meta/llama-3.3-70b-instruct-fp8-fast", 388, 63) == pytest.approx(23.2498, rel=1e-3)
+
+
+def test_a_model_of_no_price_has_no_bill() -> None:
+    assert compute_neurons("@cf/nobody/model", 1, 1) is None

@@ -16,7 +16,7 @@ import pytest
 from harness.simulator import Config, SimulatorProcess, start
 from harness.simulator.apis.gemini.requests import Request
 from harness.simulator.apis.gemini.responses import RENDERERS
-from harness.simulator.model.requests import Call, Completion, Prompt, Reply, Sampling
+from harness.simulator.model.types import Call, Completion, Prompt, Reply, Sampling
 
 WHOLE = "/v1beta/models/gemini-3.5-flash:generateContent"
 STREAM = "/v1beta/models/gemini-3.5-flash:streamGenerateContent"

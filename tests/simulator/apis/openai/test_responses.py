@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.simulator.apis.openai import requests
 from harness.simulator.apis.openai.responses import render_response, render_stream
-from harness.simulator.model.requests import Call, Completion, Reply
+from harness.simulator.model.types import Call, Completion, Reply
 
 CALLS = (Call("get_weather", ('{"city"', ":", '"Oslo"}')), Call("now", ("{}",)))
 ANSWER = Completion((), "tool_calls", thoughts=("Let", " me", " look."), calls=CALLS)

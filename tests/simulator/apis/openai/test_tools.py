@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from harness.simulator.apis.http import ApiError
 from harness.simulator.apis.openai import requests
-from harness.simulator.model.requests import ApiError, Call, Function, Prompt, Turn
+from harness.simulator.model.types import Call, Function, Prompt, Turn
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 WEATHER = {"type": "function", "function": {"name": "get_weather", "description": "Now", "parameters": PARAMETERS}}

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.simulator.model.skills.arithmetic import find_expression, likely_mistakes, normalize_question, sum_difficulty
-from harness.simulator.model.skills.numbers import NotAnExpression, evaluate_expression, format_number
+from harness.simulator.model.skills.arithmetic import (
+    NotAnExpression,
+    evaluate_expression,
+    find_expression,
+    format_number,
+    likely_mistakes,
+    normalize_question,
+    sum_difficulty,
+)
 
 
 def solved(question: str) -> str | None:

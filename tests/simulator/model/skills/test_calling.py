@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.simulator.model.requests import Call, Function, Prompt, Sampling, Turn
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.simulated_model import SimulatedModel
 from harness.simulator.model.skills import generate_calls, generate_text
+from harness.simulator.model.types import Call, Function, Prompt, Sampling, Turn
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 

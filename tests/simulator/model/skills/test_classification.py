@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.simulator.model.skills import labels
-from harness.simulator.model.skills.classification import label_candidates, text_to_classify
+from harness.simulator.model.skills.classification import find_labels, label_candidates, text_to_classify
 
 QUEUES = ["billing", "shipping", "returns"]
 OFFERED = [(name, "") for name in QUEUES]
@@ -21,11 +20,11 @@ OFFERED = [(name, "") for name in QUEUES]
     ],
 )
 def test_labels_are_found_however_they_are_listed(text: str) -> None:
-    assert [name for name, _ in labels.find_labels(text)] == QUEUES
+    assert [name for name, _ in find_labels(text)] == QUEUES
 
 
 def test_descriptions_are_kept_over_lines() -> None:
-    found = dict(labels.find_labels("Choose a label.\n- a: money\n- b: parcels on\n  their way\n"))
+    found = dict(find_labels("Choose a label.\n- a: money\n- b: parcels on\n  their way\n"))
     assert found == {"a": "money", "b": "parcels on their way"}
 
 
@@ -38,11 +37,11 @@ def test_descriptions_are_kept_over_lines() -> None:
     ],
 )
 def test_a_list_that_offers_no_choice_is_none(text: str) -> None:
-    assert labels.find_labels(text) == ()
+    assert find_labels(text) == ()
 
 
 def test_yes_or_no_is_a_choice() -> None:
-    assert [name for name, _ in labels.find_labels("Is it raining? Answer yes or no.")] == ["yes", "no"]
+    assert [name for name, _ in find_labels("Is it raining? Answer yes or no.")] == ["yes", "no"]
 
 
 def test_the_labels_words_decide() -> None:

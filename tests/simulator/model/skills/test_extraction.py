@@ -7,9 +7,9 @@ import jsonschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.simulator.model.requests import Prompt, Sampling, Turn
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import entities, generate_text
+from harness.simulator.model.types import Prompt, Sampling, Turn
 
 ORDER = {
     "type": "object",

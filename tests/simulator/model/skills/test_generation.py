@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.simulator.model.requests import Prompt, Sampling, Turn
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
 from harness.simulator.model.skills.difficulty import model_strength
+from harness.simulator.model.types import Prompt, Sampling, Turn
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 SUMS = [(left, right) for left in range(11, 99, 4) for right in range(12, 99, 5)]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.simulator.model.requests import Prompt, Sampling, Turn
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
 from harness.simulator.model.skills.judging import score_answer
+from harness.simulator.model.types import Prompt, Sampling, Turn
 from tests.graders.attacks import ATTACKS
 
 PASS = {"type": "object", "properties": {"reason": {"type": "string"}, "pass": {"type": "boolean"}}}

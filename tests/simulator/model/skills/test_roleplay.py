@@ -5,9 +5,9 @@ from __future__ import annotations
 from harness.flows.simulated_user import request
 from harness.flows.untrusted_text import fenced, transcript
 from harness.model import Message, SimulatedUser
-from harness.simulator.model.requests import Prompt, Sampling, Turn
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
+from harness.simulator.model.types import Prompt, Sampling, Turn
 
 QUOTES = 'A customer with a broken lamp. They say "My order is A-12." and then "I would like a refund."'
 SENTENCES = "You want to return your lamp. You are in a hurry!"

@@ -8,11 +8,11 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageDraw
 
-from harness.simulator.model.pixels import detect_shapes
-from harness.simulator.model.requests import Prompt, Sampling, Turn
+from harness.simulator.model.images import detect_shapes
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
 from harness.simulator.model.skills.vision import BLIND, Reading, read_scene
+from harness.simulator.model.types import Prompt, Sampling, Turn
 
 
 def drawn(*shapes: tuple[str, str, tuple[int, int, int, int]], ground: bool = False) -> bytes:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.simulator.model.rng import RandomStream
-from harness.simulator.server.latency import Latency
+from harness.simulator.server.delivery import Latency
 
 
 def test_without_jitter_tokens_leave_on_the_beat() -> None:

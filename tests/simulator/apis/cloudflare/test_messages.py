@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from harness.simulator.apis.cloudflare import native
-from harness.simulator.model.requests import ApiError, Call, Completion, Function, Prompt, Reply, Turn
+from harness.simulator.apis.http import ApiError
+from harness.simulator.model.types import Call, Completion, Function, Prompt, Reply, Turn
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"

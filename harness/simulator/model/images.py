@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+import base64
+import binascii
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),
@@ -196,3 +198,19 @@ def _bounding_shape(colour: str, runs: Sequence[_Run]) -> Shape:
         right=max(run.right for run in runs),
         bottom=max(run.row for run in runs) + 1,
     )
+
+
+def decode_data_uri(uri: str) -> bytes:
+    """The file in a `data:` URI; empty where it holds none that can be read."""
+    header, _, content = uri.partition(",")
+    if not header.endswith(";base64"):
+        return b""
+    return decode_base64(content)
+
+
+def decode_base64(content: str) -> bytes:
+    """The file in base64; empty where it is none."""
+    try:
+        return base64.b64decode(content, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

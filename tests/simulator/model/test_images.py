@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageDraw
 
-from harness.simulator.model.pixels import Scene, detect_shapes, image_size
+from harness.simulator.model.images import Scene, detect_shapes, image_size
 from tests.pictures import bomb, picture
 
 

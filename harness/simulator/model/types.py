@@ -6,6 +6,7 @@ bytes. Nothing here is shared with the harness's own clients: the simulator is a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -149,42 +150,23 @@ class Reply:
         return max((answer.tokens for answer in self.answers), default=0)
 
 
-class StreamFrame(NamedTuple):
-    """One SSE event and the decoding step it leaves after: 0 = at once, n = with the n-th token."""
+class TokenEvent(NamedTuple):
+    """One token: `step` counts from 1, `place` is which thought, piece or call it is (or belongs to)."""
 
     step: int
-    data: bytes
+    kind: Literal["thought", "text", "call", "arguments"]
+    place: int
+    piece: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApiResponse:
-    """A response before faults and latency: `frames` when streamed, else `content`.
-
-    `opening` is what comes before an error where a stream breaks off with it: before `broken_off`, or else its content.
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    content: bytes = b""
-    frames: tuple[StreamFrame, ...] | None = None
-    opening: bytes = b"data: "
-    broken_off: bytes | None = None
-
-    @property
-    def event(self) -> bytes:
-        """An error as the event that a stream breaks off with."""
-        return self.opening + (self.content if self.broken_off is None else self.broken_off) + b"\n\n"
-
-
-class ApiError(Exception):
-    """The request breaks the contract; each wire format renders it its own way.
-
-    `code` is Cloudflare's integer or OpenAI's string; `param` is only OpenAI's.
-    """
-
-    def __init__(self, status: int, code: int | str | None, message: str, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.param = param
+def token_events(answer: Completion) -> Iterator[TokenEvent]:
+    """The tokens of `answer` in order; a `call` event's piece is the function's name."""
+    step = 0
+    for place, piece in enumerate(answer.thoughts):
+        yield TokenEvent(step := step + 1, "thought", place, piece)
+    for place, piece in enumerate(answer.pieces):
+        yield TokenEvent(step := step + 1, "text", place, piece)
+    for place, call in enumerate(answer.calls):
+        yield TokenEvent(step := step + 1, "call", place, call.name)
+        for piece in call.pieces:
+            yield TokenEvent(step := step + 1, "arguments", place, piece)
