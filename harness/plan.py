@@ -25,8 +25,8 @@ from harness.errors import UsageError
 from harness.hashing import canonical_json, key_bytes
 from harness.model import Conversation, Identity, Message, Request, Target, Trial
 from harness.model.images import bare
-from harness.suite import Case, Eval, GraderSpec, Prompt, Suite, toolset
-from harness.suite.toolset import Toolset
+from harness.suite import Case, Eval, GraderSpec, Prompt, Suite
+from harness.suite.tools import Toolset, build_conversation, conversation_identity, later_turns
 
 SeedRange = tuple[int, int]
 
@@ -265,19 +265,19 @@ def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
     if tools is None and persona is None and case.later is None and not prompt.later:
         return _Asked(messages, text, content)
     user = None if persona is None else persona.build_user(case.vars)
-    conversation = toolset.build_conversation(tools, prompt, case, user)
+    conversation = build_conversation(tools, prompt, case, user)
     further = b"" if conversation is None else _conversation_bytes(tools, conversation, case)
     return _Asked(messages, text, content, conversation, further, _turn_graders(prompt, case))
 
 
 def _conversation_bytes(tools: Toolset | None, conversation: Conversation, case: Case) -> bytes:
     sent = () if tools is None else (tools.tools, tools.choice, tools.parallel)
-    return key_bytes((sent, toolset.conversation_identity(tools, conversation, case.vars)))
+    return key_bytes((sent, conversation_identity(tools, conversation, case.vars)))
 
 
 def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], ...]:
     """The set of each answer's graders, the first one's too; none at all where no turn has any."""
-    later = toolset.later_turns(prompt, case)
+    later = later_turns(prompt, case)
     first = () if later and later[0].text is None else ((),)
     graders = (*first, *(turn.graders for turn in later))
     return graders if any(graders) else ()

@@ -15,7 +15,7 @@ from harness.suite.run_settings import RunSpec
 from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
 from harness.suite.targets.target_reader import TargetSpec
-from harness.suite.toolset import find_unknown_calls
+from harness.suite.tools import find_unknown_calls
 
 Selections = Mapping[str, Selection]
 

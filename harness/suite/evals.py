@@ -14,19 +14,17 @@ from harness.config.fields import check_name, read_partial_model
 from harness.config.yaml import Document
 from harness.model import ResponseFormat
 from harness.suite.cases.case_reader import CaseReader
+from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
 from harness.suite.files import WorkspaceFiles
 from harness.suite.grader_specs import GraderReader, grader_variables
-from harness.suite.later import turn_roles, turn_variables
 from harness.suite.model import GraderSpec, Prompt, RoleReference
-from harness.suite.multimodal import ImageInventory
 from harness.suite.overrides import Filter, Overrides, matches_filters
 from harness.suite.persona import Persona, read_persona
-from harness.suite.prompts import PromptReader
+from harness.suite.prompts import PromptReader, turn_roles, turn_variables
 from harness.suite.schema import EvalFile, FormatSpec, SuiteFile
 from harness.suite.suite import Eval
-from harness.suite.tool_reader import ToolReader
-from harness.suite.toolset import Toolset
+from harness.suite.tools import ToolReader, Toolset
 
 EVAL_FILE = "eval.yaml"
 

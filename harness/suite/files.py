@@ -6,16 +6,34 @@ link: what counts is where the path really ends.
 
 from __future__ import annotations
 
+import binascii
 import json
+import re
+import warnings
+from base64 import b64decode, b64encode
+from collections import OrderedDict
 from functools import cached_property
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.config.diagnostics import Place, Problems, display_path, nearest_match, quote_value
 from harness.config.yaml import MAX_BYTES, Document, parse_yaml
+from harness.errors import InfrastructureError, SuiteError
+from harness.hashing import TextHashes
+from harness.model import Image
+from harness.model.images import MEDIA_TYPES
 
-if TYPE_CHECKING:
-    from harness.suite.imagefiles import ImageFiles
+MAX_IMAGE_BYTES = 20 * 2**20
+MAX_PIXELS = 50_000_000
+CACHED_CHARACTERS = 64 * 2**20
+"""Characters of base64 kept, so that a picture that many trials share is read once."""
+
+_DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
+_ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_BEGINNINGS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF"}
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 def workspace_of(suite: Path) -> Path:
@@ -38,8 +56,6 @@ class WorkspaceFiles:
     @cached_property
     def images(self) -> ImageFiles:
         """The images of the workspace."""
-        from harness.suite.imagefiles import ImageFiles  # noqa: PLC0415 - which opens its files with this
-
         return ImageFiles(self.workspace)
 
     def resolve(self, reference: str, base: Path, place: Place) -> Path | None:
@@ -112,3 +128,165 @@ class WorkspaceFiles:
             return f": the folder {display_path(path.parent)} does not exist"
         close = nearest_match(path.name, sorted(each.name for each in path.parent.iterdir())[:1000])
         return f"; did you mean `{close}`?" if close else ""
+
+
+class ImageError(ValueError):
+    """What is named is no image that can be sent; says what is wrong and what would be right."""
+
+
+class ImageFiles:
+    """Opens the images of one workspace."""
+
+    def __init__(self, workspace: Path) -> None:
+        self._workspace = workspace
+        self._checked = TextHashes()
+        self._kept: OrderedDict[str, Image] = OrderedDict()
+        self._size = 0
+
+    def check(self, reference: str, folder: Path) -> Image:
+        """The image a path (relative to `folder`) or data URI names, looked into. Raises ImageError."""
+        if reference.startswith("data:"):
+            return self._load_uri(reference)
+        path = self._resolve_path(reference, folder)
+        self._checked.add(_file_stamp(path))
+        return self._load_file(path)
+
+    def image(self, reference: str, folder: Path) -> Image:
+        """As `check`, for what was checked before. Raises InfrastructureError where a file has changed since."""
+        if reference.startswith("data:"):
+            return self._load_uri(reference)
+        try:
+            path = self._resolve_path(reference, folder)
+            unchanged = _file_stamp(path) in self._checked
+        except ImageError as gone:
+            raise InfrastructureError(f"an image could be read when the suite was checked and cannot be now: {gone}") from gone
+        if not unchanged:
+            raise InfrastructureError(
+                f"{display_path(path)} was changed while it was in use; leave the images as they are until the run has ended"
+            )
+        return self._load_file(path)
+
+    def _resolve_path(self, reference: str, folder: Path) -> Path:
+        if _ADDRESS.match(reference):
+            raise ImageError(
+                f"{quote_value(reference)} is an address; nothing is fetched: "
+                "save the image as a file beside the case and name that"
+            )
+        problems = Problems()
+        path = WorkspaceFiles(self._workspace, problems).file(reference, folder, Place("image"))
+        if path is not None:
+            return path
+        try:
+            problems.raise_any()
+        except SuiteError as wrong:
+            raise ImageError(wrong.problems[0].message) from None
+        raise AssertionError("a file that cannot be opened has a problem")
+
+    def _load_file(self, path: Path) -> Image:
+        name = _file_stamp(path)
+        found = self._cached_image(name)
+        return found or self._cache_image(name, _inspect_image(_read_content(path), display_path(path)))
+
+    def _load_uri(self, uri: str) -> Image:
+        found = self._cached_image(uri)
+        return found or self._cache_image(uri, _parse_data_uri(uri))
+
+    def _cached_image(self, name: str) -> Image | None:
+        image = self._kept.get(name)
+        if image is not None:
+            self._kept.move_to_end(name)
+        return image
+
+    def _cache_image(self, name: str, image: Image) -> Image:
+        self._kept[name] = image
+        self._size += len(name) + len(image.data)
+        while self._size > CACHED_CHARACTERS and len(self._kept) > 1:
+            oldest, gone = self._kept.popitem(last=False)
+            self._size -= len(oldest) + len(gone.data)
+        return image
+
+
+def _file_stamp(path: Path) -> str:
+    """What changes when the file does."""
+    try:
+        status = path.stat()
+    except OSError as refused:
+        raise ImageError(f"{display_path(path)} cannot be read: {refused.strerror or refused}") from refused
+    return f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
+
+
+def _read_content(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_IMAGE_BYTES:
+            raise ImageError(f"{display_path(path)} has {size / 2**20:.1f} MiB; an image may have {MAX_IMAGE_BYTES // 2**20}")
+        return path.read_bytes()
+    except OSError as refused:
+        raise ImageError(f"{display_path(path)} cannot be read: {refused.strerror or refused}") from refused
+
+
+def _parse_data_uri(uri: str) -> Image:
+    match = _DATA_URI.fullmatch(uri)
+    if match is None:
+        raise ImageError(
+            f"{quote_value(uri)} is no data URI of an image; write data:image/png;base64,… with its bytes in base64"
+        )
+    try:
+        content = b64decode(match[2], validate=True)
+    except (binascii.Error, ValueError) as invalid:
+        raise ImageError(f"{quote_value(uri)} is not valid base64: {invalid}") from invalid
+    if len(content) > MAX_IMAGE_BYTES:
+        raise ImageError(f"{quote_value(uri)} has {len(content) / 2**20:.1f} MiB; an image may have {MAX_IMAGE_BYTES // 2**20}")
+    image = _inspect_image(content, quote_value(uri))
+    if image.media_type != match[1].lower():
+        raise ImageError(
+            f"{quote_value(uri)} says {match[1]}, but its bytes are {image.media_type}; correct the one or the other"
+        )
+    return image
+
+
+def _inspect_image(content: bytes, name: str) -> Image:
+    """The image in `content`. Raises ImageError, beginning with `name`."""
+    kind = _image_kind(content)
+    if kind is None:
+        raise ImageError(f"{name} is no png, jpeg, webp or gif, whatever it is called; convert it to one of them")
+    width, height = _image_size(content, kind, name)
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{name} has {width:,} × {height:,} pixels; an image may have {MAX_PIXELS:,}: make it smaller")
+    media_type = f"image/{kind.lower()}"
+    if media_type not in MEDIA_TYPES:
+        raise AssertionError(f"{media_type} is looked into, but cannot be sent")
+    return Image(media_type, b64encode(content).decode(), width, height, sha256(content).hexdigest())
+
+
+def _image_kind(content: bytes) -> str | None:
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for beginning, kind in _BEGINNINGS.items() if content.startswith(beginning)), None)
+
+
+def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
+    """Width and height in pixels, from the header alone. Raises ImageError where the file is not whole, or moves."""
+    from PIL import Image as Pillow  # noqa: PLC0415 - only where there are images
+
+    try:
+        with warnings.catch_warnings(), Pillow.open(BytesIO(content), formats=[kind]) as picture:
+            warnings.simplefilter("ignore")  # of very many pixels: they are counted, not decoded
+            size, moves = picture.size, bool(getattr(picture, "is_animated", False))
+            picture.verify()
+    except Pillow.DecompressionBombError:
+        raise ImageError(f"{name} has far too many pixels; an image may have {MAX_PIXELS:,}: make it smaller") from None
+    except Exception as broken:  # a file can break a reader in any way
+        raise ImageError(f"{name} is no whole {kind} file ({broken}); save it again") from broken
+    if _is_truncated(content, kind):
+        raise ImageError(f"{name} is no whole {kind} file: its end is missing; save it again")
+    if moves:
+        raise ImageError(f"{name} is animated; models see one frame of it or none: save that frame by itself")
+    return size
+
+
+def _is_truncated(content: bytes, kind: str) -> bool:
+    """Whether the end of a file is missing, where Pillow does not look for it without decoding."""
+    if kind == "JPEG":
+        return content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN)
+    return kind == "WEBP" and int.from_bytes(content[4:8], "little") + 8 > len(content)

@@ -14,13 +14,13 @@ from msgspec.structs import asdict
 
 from harness.hashing import canonical_json, hash_bytes, hash_json
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
-from harness.suite.toolset import describe_action
+from harness.suite.tools import describe_action
 
 if TYPE_CHECKING:
     from harness.suite.model import GraderSpec, Prompt
     from harness.suite.suite import Eval, Suite
     from harness.suite.targets.target_reader import TargetSpec
-    from harness.suite.toolset import Toolset
+    from harness.suite.tools import Toolset
 
 
 def describe_suite(suite: Suite) -> dict[str, Any]:

@@ -2,22 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 from pydantic import BaseModel, ConfigDict
 
-from harness.config.diagnostics import Place
+from harness.config.diagnostics import Place, quote_value
 from harness.config.templates import Template, TemplateError
 from harness.model import Image, Message, Text
-
-if TYPE_CHECKING:
-    from harness.suite.multimodal import MultimodalTemplate
+from harness.suite.files import ImageError, ImageFiles
 
 TurnRole = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTemplate:
+    """A template that names images; `folder` is that of the file it stands in."""
+
+    template: Template
+    folder: Path
+
+    def iter_references(self, variables: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, Path]]:
+        """Each path or data URI, and the folder a path is relative to. Raises TemplateError."""
+        of_case = self.template.is_expression
+        value = self.template.value(variables)
+        for each in value if isinstance(value, list | tuple) else [value]:
+            if not isinstance(each, str) or not each.strip():
+                raise TemplateError(
+                    f"an image is named by a path or a data URI, not by {quote_value(each)}", self.template.place
+                )
+            yield each, (folder or self.folder) if of_case else self.folder
+
+
+@dataclass(frozen=True, slots=True)
+class MultimodalTemplate:
+    """What a turn says and shows, in order; stands where a turn without images has its Template."""
+
+    parts: tuple[Template | ImageTemplate, ...]
+    files: ImageFiles
+
+    def content(self, variables: Mapping[str, Any], folder: Path | None) -> tuple[Text | Image, ...]:
+        """The parts of a message. Raises TemplateError, and InfrastructureError where a file has changed."""
+        found: list[Text | Image] = []
+        for part in self.parts:
+            if isinstance(part, ImageTemplate):
+                found += self._load_images(part, variables, folder)
+            elif text := part.render(variables):
+                found.append(Text(text))
+        return tuple(found)
+
+    @property
+    def images(self) -> Sequence[ImageTemplate]:
+        """The parts that are images."""
+        return [part for part in self.parts if isinstance(part, ImageTemplate)]
+
+    @property
+    def templates(self) -> Sequence[Template]:
+        """Every template of the turn."""
+        return [part.template if isinstance(part, ImageTemplate) else part for part in self.parts]
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names it needs."""
+        return frozenset[str]().union(*(template.variables for template in self.templates))
+
+    @property
+    def source(self) -> str:
+        """The turn as a Markdown prompt has it."""
+        return "\n".join(
+            f"![]({part.template.source})" if isinstance(part, ImageTemplate) else part.source for part in self.parts
+        )
+
+    def _load_images(self, picture: ImageTemplate, variables: Mapping[str, Any], folder: Path | None) -> Iterator[Image]:
+        for reference, base in picture.iter_references(variables, folder):
+            try:
+                yield self.files.image(reference, base)
+            except ImageError as wrong:
+                raise TemplateError(str(wrong), picture.template.place) from None
 
 
 @dataclass(frozen=True, slots=True)

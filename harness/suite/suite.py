@@ -12,14 +12,14 @@ from harness.config.diagnostics import Place, display_path
 from harness.model import ResponseFormat
 from harness.suite import fingerprint
 from harness.suite.cases.case_index import Cases
+from harness.suite.cases.image_inventory import ImageInventory
+from harness.suite.cases.selection import Longest
 from harness.suite.gate_syntax import GateSpec
-from harness.suite.longest import Longest
 from harness.suite.model import CaseSampling, GraderSpec, Prompt, RoleReference
-from harness.suite.multimodal import ImageInventory
 from harness.suite.persona import Persona
 from harness.suite.run_settings import RunSpec
 from harness.suite.targets.target_reader import TargetSpec
-from harness.suite.toolset import Toolset
+from harness.suite.tools import Toolset
 
 
 class Eval(BaseModel):

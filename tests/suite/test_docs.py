@@ -8,9 +8,8 @@ from harness.config.sampling import Sampling, Sweep
 from harness.suite import Suite
 from harness.suite.gate_syntax import METRICS
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
-from harness.suite.schema import CaseSpec, EvalFile, FormatSpec, PromptSpec, SuiteFile
+from harness.suite.schema import CaseSpec, EvalFile, FormatSpec, LaterTurnSpec, PromptSpec, SuiteFile, ToolSpec
 from harness.suite.targets.target_reader import PriceSpec, SimulatorSpec, TargetSpec
-from harness.suite.tool_language import LaterTurnSpec, ToolSpec
 
 DOCS = (Path(__file__).parents[2] / "docs" / "suites.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(suite:.*?)^```", DOCS, re.MULTILINE | re.DOTALL)

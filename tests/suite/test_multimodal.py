@@ -13,8 +13,8 @@ import pytest
 from harness.errors import InfrastructureError, SuiteError
 from harness.model import Image, Message, Text
 from harness.suite import Suite, load_suite
-from harness.suite.imagefiles import MAX_BYTES, ImageFiles
-from harness.suite.toolset import build_conversation, conversation_identity
+from harness.suite.files import MAX_IMAGE_BYTES, ImageFiles
+from harness.suite.tools import build_conversation, conversation_identity
 from tests.pictures import animated, bomb, picture
 
 Write = Callable[..., Path]
@@ -126,7 +126,7 @@ targets: scout-sim
         (animated("WEBP"), "is animated"),
         (bomb(), "has far too many pixels"),
         (picture(size=(10_000, 5_001)), "has 10,000 × 5,001 pixels; an image may have 50,000,000"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(MAX_BYTES), "has 20.0 MiB; an image may have 20"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(MAX_IMAGE_BYTES), "has 20.0 MiB; an image may have 20"),
     ],
     ids=["text", "svg", "cut-png", "cut-jpeg", "cut-webp", "gif", "apng", "moving-webp", "bomb", "large", "heavy"],
 )
@@ -227,7 +227,7 @@ def test_a_file_that_changes_or_goes_while_it_is_in_use_ends_the_run(write: Writ
 
 
 def test_few_images_are_kept_in_memory_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.suite.imagefiles.KEPT", 2_000)
+    monkeypatch.setattr("harness.suite.files.CACHED_CHARACTERS", 2_000)
     files = ImageFiles(tmp_path)
     for number in range(40):
         (tmp_path / f"{number}.png").write_bytes(picture(size=(8, 8 + number)))

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from harness.config.diagnostics import Place
 from harness.hashing import TextHashes, canonical_json, hash64
-from harness.suite.longest import Longest
+from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.model import Case, CaseSampling, RoleReference
-from harness.suite.multimodal import ImageInventory
-from harness.suite.toolset import Toolset
+from harness.suite.tools import Toolset
 
 
 class Row(NamedTuple):
@@ -25,6 +24,21 @@ class Row(NamedTuple):
     case: Case
     offset: int = 0
     images: int = 0
+
+
+@dataclass
+class Longest:
+    """The case whose variables are the longest as JSON, and where it stands; None before the first."""
+
+    case: Case | None = None
+    place: Place | None = None
+    _size: int = -1
+
+    def note(self, case: Case, place: Place) -> None:
+        """Take one more selected case into account."""
+        size = len(canonical_json(case.vars))
+        if size > self._size:
+            self._size, self.case, self.place = size, case, place
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 
 from harness.model import Action, Tool
 from harness.suite import Suite
-from harness.suite.toolset import Toolset, build_conversation, conversation_identity, later_turns
+from harness.suite.tools import Toolset, build_conversation, conversation_identity, later_turns
 
 Write = Callable[..., object]
 
