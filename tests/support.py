@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -62,6 +63,11 @@ class Simulated:
         return json.loads(content) if content.strip() else None
 
 
+def _undrawn(figure: object) -> bytes:
+    """What stands in a report for a plot that was not drawn."""
+    return b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+
+
 @dataclass(frozen=True)
 class Ended:
     """A command that has ended."""
@@ -75,10 +81,14 @@ class Command:
     """`harness`, run as a user runs it, in a folder.
 
     Calling it runs it in this process, which saves seconds of imports a time; `under` and `begin` start one of its own.
+    In this process two things are left out that would be most of a run's time. Plots are composed, and not drawn, unless
+    `draws`: what they look like is for the reporters' tests. And the garbage collector is not sent through the heap before a
+    run starts: here that is pytest's, with all tests in it.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, draws: bool = False) -> None:
         self.folder = folder
+        self.draws = draws
         kept = {name: value for name, value in os.environ.items() if not name.endswith(("_PROXY", "_proxy", "_KEY", "_TOKEN"))}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)  # starting a hundred times would compile everything a hundred times
         self.environment = {**kept, "COLUMNS": "100", **(environment or {})}
@@ -88,6 +98,8 @@ class Command:
         out, err = StringIO(), StringIO()
         arguments = ["harness", *map(str, words)]
         with (
+            patch.object(gc, "collect"),
+            nullcontext() if self.draws else patch("harness.reporters.plots._svg", _undrawn),
             chdir(self.folder),
             patch.dict(os.environ, self.environment, clear=True),
             patch.object(sys, "argv", arguments),

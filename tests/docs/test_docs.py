@@ -52,7 +52,7 @@ def test_a_suite_loads(workspace: Path, fence: Fence) -> None:
 
 @pytest.mark.parametrize("page", sorted({fence.page for fence in CONSOLES}), ids=name)
 def test_the_commands_of_a_page_run_one_after_the_other(workspace: Path, page: Path) -> None:
-    command = Command(workspace)
+    command = Command(workspace, draws=True)
     for fence in (each for each in fences() if each.page == page):
         if fence.suite or fence.source:
             written(workspace, fence)

@@ -20,7 +20,8 @@ CROSSING = 10**9
 """Nanoseconds by which the stamps that two processes put around one write may cross: either may be held up before its own."""
 
 
-def test_a_suite_becomes_a_report(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_a_suite_becomes_a_report(simulator: Simulated, tmp_path: Path) -> None:
+    cli = Command(tmp_path, draws=True)
     suite = write_sums(tmp_path, simulator.openai, "gates:\n  - pass_rate >= 10%\n  - error_rate == 0\n  - cost <= $1\n")
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
@@ -111,7 +112,8 @@ def test_a_simulated_target_needs_nothing_and_says_so(cli: Command, tmp_path: Pa
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["simulated"] is True
 
 
-def test_several_runs_stand_side_by_side(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_several_runs_stand_side_by_side(simulator: Simulated, tmp_path: Path) -> None:
+    cli = Command(tmp_path, draws=True)
     suite = write_sums(tmp_path, simulator.openai)
     assert cli("run", suite, "--out", "one").code == ExitCode.OK
     assert cli("run", suite, "--out", "two", "--set", "sampling.temperature=0.5").code == ExitCode.OK
