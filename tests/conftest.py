@@ -15,6 +15,17 @@ settings.register_profile("deterministic", deadline=None, derandomize=True)
 settings.load_profile("deterministic")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--full`: sweeps go through every instant they know, and not only through chosen ones."""
+    parser.addoption("--full", action="store_true", help="kill and failure sweeps probe every instant (make test-full)")
+
+
+@pytest.fixture(scope="session")
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether a sweep probes every instant it knows; by default it probes one of each kind."""
+    return bool(request.config.getoption("--full"))
+
+
 @pytest.fixture(scope="session")
 def _simulator_process() -> Iterator[str]:
     with start(Config(ttft_s=0, inter_token_s=0, jitter=0)) as process:

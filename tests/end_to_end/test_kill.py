@@ -1,7 +1,8 @@
-"""SIGKILL fifty times in one run, anywhere: nothing acknowledged is lost, and only what was in flight is asked again.
+"""SIGKILL again and again in one run, anywhere: nothing acknowledged is lost, and only what was in flight is asked again.
 
 The server kills the client at its k-th event (a request received, a piece of an answer sent), the grader kills it while it
-grades, and the rest of the kills fall into the report. k is drawn from a seed.
+grades, and the rest of the kills fall into the report. By default each kind of instant has its turn; `--full` kills fifty
+times, and draws k and the moments of the report from a seed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,9 +29,38 @@ from tests.end_to_end import killer
 from tests.end_to_end.killer import Killer
 from tests.support import Command
 
-TRIALS, CONCURRENCY = 2000, 8
-KILLS_ASKING, KILLS_GRADING, KILLS_REPORTING = 36, 8, 6
-PIECES = 3
+CONCURRENCY, PIECES = 8, 3
+
+Moment = str | float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """How many trials, and the kills: `asking` at an event of the server, `grading` so often while a grader runs.
+
+    `reporting` are moments after the last record: when a file of the report appears, or seconds.
+    """
+
+    trials: int
+    asking: tuple[int, ...]
+    grading: int
+    reporting: tuple[Moment, ...]
+
+    @property
+    def kills(self) -> int:
+        return len(self.asking) + self.grading + len(self.reporting)
+
+
+# The first request; all slots taken; the first piece of an answer; amid answers; when most slots have been used several times.
+CHOSEN = Sweep(240, (1, CONCURRENCY, CONCURRENCY + 1, 30, 77, 140), 2, (0, "report.html", "plots"))
+
+
+def fifty() -> Sweep:
+    """Drawn from a seed."""
+    random = Random(50)
+    asking = tuple(random.randint(1, 140) for _ in range(36))
+    return Sweep(2000, asking, 8, tuple(random.uniform(0, 1.5) for _ in range(6)))
+
 
 SUITE = """
 suite: killed
@@ -75,8 +106,8 @@ def server() -> Iterator[Killer]:
         server.shutdown()
 
 
-def write_suite(folder: Path, server: Killer) -> Path:
-    cases = [json.dumps({"id": f"c{number}", "vars": {"x": f"{number} + {number}"}}) for number in range(TRIALS)]
+def write_suite(folder: Path, server: Killer, trials: int) -> Path:
+    cases = [json.dumps({"id": f"c{number}", "vars": {"x": f"{number} + {number}"}}) for number in range(trials)]
     (folder / "cases.jsonl").write_text("\n".join(cases) + "\n")
     (folder / "chance.py").write_text(GRADER)
     (folder / "suite.yaml").write_text(SUITE.format(address=server.address, concurrency=CONCURRENCY))
@@ -93,51 +124,64 @@ def results(run: Path) -> dict[str, float]:
     return {line.key: json.loads(line.result.content) for line in lines if isinstance(line, ToolLine)}
 
 
+def killed_while_reporting(process: subprocess.Popen[str], run: Path, moment: Moment) -> None:
+    """Kill it at a moment of its report."""
+    if isinstance(moment, str):
+        before = _written(run / moment)
+        while process.poll() is None and _written(run / moment) == before:
+            time.sleep(0.001)
+    else:
+        time.sleep(moment)
+    process.kill()
+
+
+def _written(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
 @pytest.mark.timeout(900)
-def test_fifty_kills_lose_nothing_acknowledged(cli: Command, server: Killer, tmp_path: Path) -> None:
-    random = Random(50)
-    suite, run = write_suite(tmp_path, server), tmp_path / "run"
-    kills = ["asking"] * KILLS_ASKING + ["grading"] * KILLS_GRADING
-    random.shuffle(kills)
+def test_kills_anywhere_lose_nothing_acknowledged(cli: Command, server: Killer, tmp_path: Path, full: bool) -> None:
+    sweep = fifty() if full else CHOSEN
+    suite, run = write_suite(tmp_path, server, sweep.trials), tmp_path / "run"
+    kills: list[int | None] = [*sweep.asking, *[None] * sweep.grading]
+    Random(50).shuffle(kills)
     before: dict[str, Record] = {}
     known: dict[str, float] = {}
 
-    def died(process: subprocess.Popen[str]) -> None:
+    def died(process: subprocess.Popen[str], *codes: int) -> None:
         _, err = process.communicate(timeout=120)
-        assert process.returncode == -signal.SIGKILL, err
+        assert process.returncode in (-signal.SIGKILL, *codes), err
         after = acknowledged(run)
         assert before.items() <= after.items()
         before.update(after)
         known.update(results(run))
 
     begin = ["run", suite, "--out", run]
-    for kill in kills:
+    for event in kills:
         process = cli.begin(*begin)
-        if kill == "asking":
-            server.arm(process, random.randint(1, 140))
-        else:
+        if event is None:
             (tmp_path / "kill-while-grading").touch()
+        else:
+            server.arm(process, event)
         died(process)
         begin = ["resume", run] if (run / "manifest.json").exists() else ["run", suite, "--out", run]
     server.arm(process, 0)
-    for _ in range(KILLS_REPORTING):
+    for moment in sweep.reporting:
         process = cli.begin("resume", run)
-        while len(before) < TRIALS:
+        while len(before) < sweep.trials:
             before.update(acknowledged(run))
             time.sleep(0.05)
-        time.sleep(random.uniform(0, 1.5))
-        process.kill()
-        died(process)
+        killed_while_reporting(process, run, moment)
+        died(process, ExitCode.OK)  # it may have ended before it was killed
     _, err = (last := cli.begin("resume", run)).communicate(timeout=120)
     assert last.returncode == ExitCode.OK, err
 
     records = list(read_records(run))
-    total = KILLS_ASKING + KILLS_GRADING + KILLS_REPORTING
-    assert len(records) == len({record.key for record in records}) == TRIALS
+    assert len(records) == len({record.key for record in records}) == sweep.trials
     assert (run / "report.html").exists()
     asked = Counter(request_id.split("-")[0] for request_id in server.received)
     assert asked.keys() == {record.key for record in records}
-    assert sum(asked.values()) <= TRIALS + total * CONCURRENCY
+    assert sum(asked.values()) <= sweep.trials + sweep.kills * CONCURRENCY
     for record in records:
         assert record.response is not None and record.response.usage is not None
         question = record.exchanges[0].request.messages[-1].text
@@ -145,5 +189,5 @@ def test_fifty_kills_lose_nothing_acknowledged(cli: Command, server: Killer, tmp
         assert record.response.usage.input_tokens == len(question)
         assert record.grades[1].value == known.get(record.key, record.grades[1].value)
     calls = (tmp_path / "calls.log").read_text().count("called")
-    assert calls <= TRIALS + total * 2, "more grading was lost than the pool's two children had under way"
-    print(f"{total} kills, {len(server.received)} requests for {TRIALS} trials, {calls} grader calls")
+    assert calls <= sweep.trials + sweep.kills * 2, "more grading was lost than the pool's two children had under way"
+    print(f"{sweep.kills} kills, {len(server.received)} requests for {sweep.trials} trials, {calls} grader calls")

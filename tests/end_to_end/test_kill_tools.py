@@ -1,7 +1,8 @@
-"""SIGKILL twenty times in a run whose trials take two answers and a tool: no completed exchange and no tool's result is lost.
+"""SIGKILL, often, in a run whose trials take two answers and a tool: no completed exchange and no tool's result is lost.
 
 The tool draws its result at random, so a call that was made again would show; the second answer repeats it, so one that was
 lost on the way would show too. What the run says it used and cost is held against what the server says it answered.
+By default each kind of instant has its turn; `--full` kills twenty times, at events drawn from a seed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,17 @@ from tests.end_to_end import killer
 from tests.end_to_end.killer import Killer
 from tests.support import Command
 
-TRIALS, CONCURRENCY, KILLS = 240, 6, 20
+CONCURRENCY = 6
+
+# The first request; a call's only piece; all slots at their tools; a tool or a second answer under way; amid all that.
+CHOSEN = (80, (1, 2, 2 * CONCURRENCY, 2 * CONCURRENCY + 2, 23, 41))
+
+
+def twenty() -> tuple[int, tuple[int, ...]]:
+    """How many trials, and the events at which they are killed: twenty."""
+    random = Random(20)
+    return 240, tuple(random.randint(1, 70) for _ in range(20))
+
 
 SUITE = """
 suite: killed
@@ -73,8 +84,8 @@ def server() -> Iterator[Killer]:
         server.shutdown()
 
 
-def write_suite(folder: Path, server: Killer) -> Path:
-    cases = [json.dumps({"id": f"c{number}", "vars": {"name": f"n{number}"}}) for number in range(TRIALS)]
+def write_suite(folder: Path, server: Killer, trials: int) -> Path:
+    cases = [json.dumps({"id": f"c{number}", "vars": {"name": f"n{number}"}}) for number in range(trials)]
     (folder / "cases.jsonl").write_text("\n".join(cases) + "\n")
     (folder / "draw.py").write_text(TOOL)
     (folder / "suite.yaml").write_text(SUITE.format(address=server.address, concurrency=CONCURRENCY))
@@ -100,14 +111,14 @@ def texts(steps: dict[str, Exchange]) -> dict[str, str]:
 
 
 @pytest.mark.timeout(600)
-def test_twenty_kills_lose_no_completed_step(cli: Command, server: Killer, tmp_path: Path) -> None:
-    random = Random(20)
-    suite, run = write_suite(tmp_path, server), tmp_path / "run"
+def test_kills_between_the_steps_lose_none_that_was_completed(cli: Command, server: Killer, tmp_path: Path, full: bool) -> None:
+    trials, kills = twenty() if full else CHOSEN
+    suite, run = write_suite(tmp_path, server, trials), tmp_path / "run"
     steps: dict[str, Exchange] = {}
     results: dict[str, str] = {}
     begin: list[str | Path] = ["run", suite, "--out", run]
-    for _ in range(KILLS):
-        server.arm(process := cli.begin(*begin), random.randint(1, 70))
+    for event in kills:
+        server.arm(process := cli.begin(*begin), event)
         _, err = process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL, err
         begin = ["resume", run] if (run / "manifest.json").exists() else begin
@@ -120,7 +131,7 @@ def test_twenty_kills_lose_no_completed_step(cli: Command, server: Killer, tmp_p
     assert last.returncode == ExitCode.OK, err
 
     records = list(read_records(run))
-    assert len(records) == len({record.key for record in records}) == TRIALS
+    assert len(records) == len({record.key for record in records}) == trials
     for record in records:
         first, second = record.exchanges
         told = second.request.messages[-1]
@@ -129,12 +140,14 @@ def test_twenty_kills_lose_no_completed_step(cli: Command, server: Killer, tmp_p
         assert steps.get(f"{record.key}-{first.position}", first).response.message == first.response.message
     asked = Counter(server.received)
     assert {name.rsplit("-", 1)[0] for name in asked} == {f"{each.key}-{at}" for each in records for at in ("t0", "t2")}
-    assert sum(asked.values()) <= 2 * TRIALS + KILLS * CONCURRENCY, "more was asked again than was in flight"
+    assert sum(asked.values()) <= 2 * trials + len(kills) * CONCURRENCY, "more was asked again than was in flight"
     calls = (tmp_path / "calls.log").read_text().split()
-    assert set(calls) == {f"n{number}" for number in range(TRIALS)}
-    assert len(calls) <= TRIALS + KILLS * 2, "more calls were repeated than the pool's two children had under way"
+    assert set(calls) == {f"n{number}" for number in range(trials)}
+    assert len(calls) <= trials + len(kills) * 2, "more calls were repeated than the pool's two children had under way"
     _hold_against(server, records)
-    print(f"{KILLS} kills, {sum(asked.values())} requests for {2 * TRIALS} exchanges, {len(calls)} tool calls for {TRIALS}")
+    print(
+        f"{len(kills)} kills, {sum(asked.values())} requests for {2 * trials} exchanges, {len(calls)} tool calls for {trials}"
+    )
 
 
 def _hold_against(server: Killer, records: list[Record]) -> None:
