@@ -1,9 +1,10 @@
-# One Makefile, five words: setup, quickstart, test, lint, bench.
+# One Makefile, seven words: setup, quickstart, check, test, test-full, lint, bench.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+PARALLEL := -n auto --dist worksteal
 
-.PHONY: setup quickstart test lint bench
+.PHONY: setup quickstart check core test test-full lint bench
 
 setup: $(READY)
 
@@ -17,8 +18,19 @@ $(READY): pyproject.toml
 quickstart: $(READY)
 	$(BIN)/harness run suites/quickstart.yaml
 
+# Before a commit, under a minute: the linters, and the tests that need no socket and no process, side by side.
+check: $(READY)
+	@$(MAKE) --no-print-directory -j2 core lint
+
+core: $(READY)
+	$(BIN)/python -m pytest --core -q $(ARGS)
+
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+# Kill and failure sweeps probe every instant, and not one of each kind.
+test-full: $(READY)
+	$(BIN)/python -m pytest $(PARALLEL) --full $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,12 +13,55 @@ from harness.simulator import Config, start
 from tests.support import Command, Simulated
 
 settings.register_profile("deterministic", deadline=None, derandomize=True)
+settings.register_profile("core", settings.get_profile("deterministic"), max_examples=20)
 settings.load_profile("deterministic")
 
 
+CORE = frozenset(
+    "analysis checks graders pricing providers suite test_conversation test_fence test_measures test_plan test_records "
+    "test_simulated_user".split()
+)
+"""Folders and files whose tests need nothing but memory and files: those of the code that does no I/O."""
+
+OUTSIDE = {"_simulator_process", "cli"}
+"""Fixtures that lead to sockets and processes."""
+
+_FORBIDDEN = {"socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.posix_spawn"}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--full`: sweeps go through every instant they know, and not only through chosen ones."""
+    """The two options of our own."""
     parser.addoption("--full", action="store_true", help="kill and failure sweeps probe every instant (make test-full)")
+    parser.addoption("--core", action="store_true", help="only tests without sockets and processes (make check)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--core`, whatever reaches for a socket or a process fails, and properties are tried on fewer examples."""
+    if config.getoption("--core"):
+        settings.load_profile("core")
+        sys.addaudithook(_refuse)
+
+
+def _refuse(event: str, _: object) -> None:
+    if event in _FORBIDDEN:
+        raise RuntimeError(f"{event} in a test that counts as one of the core: take its fixture from OUTSIDE, or its file from CORE")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--core`, import nothing that is not of it."""
+    here = Path(__file__).parent
+    if not config.getoption("--core") or here not in collection_path.parents:
+        return None
+    name = collection_path.relative_to(here).parts[0].removesuffix(".py")
+    return name not in CORE or collection_path.name.endswith("_over_sockets.py") or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--core`, leave out what is not of it in a file that otherwise is."""
+    if config.getoption("--core"):
+        outside = [item for item in items if OUTSIDE & {*getattr(item, "fixturenames", ())}]
+        config.hook.pytest_deselected(items=outside)
+        items[:] = [item for item in items if item not in outside]
 
 
 @pytest.fixture(scope="session")

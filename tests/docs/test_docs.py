@@ -75,7 +75,7 @@ def test_nothing_is_listed_as_not_run_in_vain() -> None:
 
 def test_the_targets_of_make_exist() -> None:
     shown = {command.split()[1] for fence in CONSOLES for command, _ in fence.commands if command.startswith("make ")}
-    assert shown <= set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert shown <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize(("page", "link"), links(), ids=name)
