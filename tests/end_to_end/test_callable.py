@@ -18,19 +18,20 @@ import asyncio
 import os
 
 async def answer(request):
-    await asyncio.sleep({seconds})
+    await asyncio.sleep(0)
     first, _, second = request["messages"][-1]["content"].split()
-    return {{"text": str(int(first) + int(second)), "usage": {{"input": 3, "output": 1}}, "cost": 0.001}}
+    return {"text": str(int(first) + int(second)), "usage": {"input": 3, "output": 1}, "cost": 0.001}
 
 def leak(request):
     return "the key is " + os.environ["APP_API_KEY"]
 """
-HANGS = """
-import time
+PACED = """
+import asyncio
+from pathlib import Path
 
-def answer(request):
-    open(__file__ + ".started", "w").close()
-    time.sleep(600)
+async def paced(request):
+    await asyncio.sleep(float(Path("PACE").read_text()))
+    return "1"
 """
 SUITE = """
 suite: own
@@ -50,7 +51,7 @@ def own(tmp_path: Path) -> Path:
     (suites / "prompt.md").write_text("{{ question }}")
     rows = [f"c{number},{number} + {number},{2 * number}" for number in range(20)]
     (suites / "cases.csv").write_text("\n".join(["id,question,expected", *rows]) + "\n")
-    (suites / "app.py").write_text(APP.format(seconds=0))
+    (suites / "app.py").write_text(APP)
     return write(suites, 'provider: python, model: "app.py:answer"')
 
 
@@ -67,20 +68,20 @@ def test_an_application_is_run_graded_priced_and_replayed(cli: Command, own: Pat
     assert trials["cost"].sum() == pytest.approx(0.02)
     assert set(trials["tokens_source"]) == {"reported"}
     assert "20 reused, 0 new" in cli("run", own, "--out", "second", "--replay", "first").err
-    own.with_name("app.py").write_text(APP.format(seconds=0) + "# edited\n")
+    own.with_name("app.py").write_text(APP + "# edited\n")
     assert "0 reused, 20 new" in cli("run", own, "--out", "third", "--replay", "first").err
 
 
 def test_an_edited_application_cannot_go_on_with_an_old_run(cli: Command, own: Path) -> None:
     assert cli("run", own, "--out", "run").code == 0
-    own.with_name("app.py").write_text(APP.format(seconds=0) + "# edited\n")
+    own.with_name("app.py").write_text(APP + "# edited\n")
     ended = cli("resume", "run")
     assert ended.code == ExitCode.USAGE
     assert "targets (mine)" in ended.err
 
 
 def test_validate_runs_no_line_of_it(cli: Command, own: Path) -> None:
-    own.with_name("app.py").write_text("raise RuntimeError('must not run')\n" + APP.format(seconds=0))
+    own.with_name("app.py").write_text("raise RuntimeError('must not run')\n" + APP)
     assert cli("validate", own).code == 0
     assert "CALL file://" in cli("run", own, "--dry-run").out
     ended = cli("run", own, "--out", "run")
@@ -107,11 +108,13 @@ def test_a_key_it_lets_out_is_redacted(cli: Command, own: Path, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "target", ['provider: python, model: "app.py:answer"', "provider: command, model: [sh, -c, 'sleep 1; echo 1']"]
+    "target", ['provider: python, model: "app.py:paced"', "provider: command, model: [sh, -c, 'sleep $(cat PACE); echo 1']"]
 )
 def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(cli: Command, own: Path, tmp_path: Path, target: str) -> None:
-    own.with_name("app.py").write_text(APP.format(seconds=1))
-    write(own.parent, target)
+    pace = tmp_path / "pace"
+    pace.write_text("1")
+    own.with_name("app.py").write_text(PACED.replace("PACE", str(pace)))
+    write(own.parent, target.replace("PACE", str(pace)))
     process = cli.begin("run", own, "--out", "run")
     records = tmp_path / "run" / "records.jsonl"
     deadline = time.monotonic() + 60
@@ -124,6 +127,7 @@ def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(cli: Command, own: Path
     before = list(read_records(tmp_path / "run"))
     assert 2 <= len(before) < 20
     assert all(record.error is None for record in before)
+    pace.write_text("0")  # what is left needs no time
     assert cli("resume", "run").code == 0
     assert len({record.key for record in read_records(tmp_path / "run")}) == 20
 
