@@ -17,10 +17,7 @@ settings.register_profile("core", settings.get_profile("deterministic"), max_exa
 settings.load_profile("deterministic")
 
 
-CORE = frozenset(
-    "analysis checks graders pricing providers suite test_conversation test_fence test_measures test_plan test_records "
-    "test_simulated_user".split()
-)
+CORE = {"analysis", "config", "flows", "graders", "metrics", "pricing", "providers", "suite", "test_plan.py"}
 """Folders and files whose tests need nothing but memory and files: those of the code that does no I/O."""
 
 OUTSIDE = {"_simulator_process", "cli"}
@@ -37,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """With `--core`, whatever reaches for a socket or a process fails, and properties are tried on fewer examples."""
+    config.addinivalue_line("markers", "process: starts a process or opens a socket, in a file that otherwise needs none")
     if config.getoption("--core"):
         settings.load_profile("core")
         sys.addaudithook(_refuse)
@@ -44,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _refuse(event: str, _: object) -> None:
     if event in _FORBIDDEN:
-        raise RuntimeError(f"{event} in a test that counts as one of the core: take its fixture from OUTSIDE, or its file from CORE")
+        raise RuntimeError(f"{event} in a test that counts as one of the core: mark it `process`")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -52,16 +50,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     here = Path(__file__).parent
     if not config.getoption("--core") or here not in collection_path.parents:
         return None
-    name = collection_path.relative_to(here).parts[0].removesuffix(".py")
+    name = collection_path.relative_to(here).parts[0]
     return name not in CORE or collection_path.name.endswith("_over_sockets.py") or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With `--core`, leave out what is not of it in a file that otherwise is."""
     if config.getoption("--core"):
-        outside = [item for item in items if OUTSIDE & {*getattr(item, "fixturenames", ())}]
+        outside = [
+            item for item in items if OUTSIDE & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("process")
+        ]
         config.hook.pytest_deselected(items=outside)
-        items[:] = [item for item in items if item not in outside]
+        left = {*outside}
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")

@@ -82,6 +82,7 @@ def test_response_time_counts_failed_attempts_and_waits() -> None:
     assert definitions.response_time(Response()) is None
 
 
+@pytest.mark.process
 def test_a_latency_costs_no_import_of_pandas() -> None:
     code = "import sys, harness.metrics.definitions; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
@@ -69,6 +72,19 @@ def test_a_large_image_is_stored_once_and_given_back(tmp_path: Path) -> None:
     assert [blobs.whole(each) for each in second.exchanges] == list(judged.exchanges)
     assert [blobs.whole(each) for each in second.grades[0].exchanges] == list(judged.grades[0].exchanges)
     assert blobs.lost == {}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the file of a descriptor in /proc")
+def test_an_image_is_durable_before_the_line_that_names_it(tmp_path: Path) -> None:
+    synced: list[str] = []
+
+    def fsync(file: int, real: Callable[[int], None] = os.fsync) -> None:
+        synced.append(Path(f"/proc/self/fd/{file}").readlink().name)
+        real(file)
+
+    with patch.object(os, "fsync", fsync):
+        written(tmp_path, record(LARGE))
+    assert synced[-2:] == [LARGE.sha256, RECORDS]
 
 
 def test_a_run_without_large_images_has_no_folder_for_them(tmp_path: Path) -> None:

@@ -321,6 +321,7 @@ def test_a_resolved_suite_is_plain_json_without_the_cases_bodies(suite: Callable
     assert "3 * 17" not in json.dumps(plain)
 
 
+@pytest.mark.process
 def test_loading_a_suite_imports_nothing_heavy() -> None:
     program = (
         "import sys; from pathlib import Path; from harness.suite import load_suite\n"

@@ -175,6 +175,7 @@ def test_the_digest_knows_content_not_order(suite: Callable[..., Suite], write: 
     assert digest(a, b) != digest(a, {"id": "b", "vars": {"q": 3}})
 
 
+@pytest.mark.process
 def test_a_large_jsonl_file_takes_sixteen_bytes_a_case(write: Callable, tmp_path: Path) -> None:
     count = 200_000
     text = "".join(f'{{"id":"case-{n}","vars":{{"q":"What is {n} + {n}?"}},"expected":{2 * n}}}\n' for n in range(count))
