@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.errors import StoreError, UsageError
-from harness.model import Error, Exchange, Grade, Manifest, Message, Record, Request, Response
+from harness.model import Cost, Error, Exchange, Grade, Manifest, Message, Record, Request, Response
 from harness.runs import records
 from harness.runs.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest
 from harness.runs.records import ExchangeLine
@@ -246,6 +246,12 @@ def test_what_a_run_owes_is_read_from_its_lines(tmp_path: Path) -> None:
     owed = ResumeState.read(tmp_path)
     assert [key_of(number) in owed.final for number in (1, 2, 3, 4)] == [True, False, True, False]
     assert [line.key for line in owed.exchanges] == [key_of(2), key_of(4)]
+
+
+def test_an_exchange_that_stands_in_the_journal_and_in_its_record_was_paid_once(tmp_path: Path) -> None:
+    paid = replace(record(1).exchanges[0], cost=Cost(priced=0.25))
+    written(tmp_path, ExchangeLine(key_of(1), 0, "s1", paid), replace(record(1, TIMED_OUT), exchanges=(paid,)))
+    assert Owed.read(tmp_path).spent == 0.25
 
 
 def test_final_keys_are_found_among_a_hundred_thousand_others() -> None:
