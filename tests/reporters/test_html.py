@@ -119,10 +119,11 @@ def assert_inert_images(page: bytes) -> None:
         assert not re.search(rb"url\((?!#)|@import|javascript:", re.sub(rb"<text.*?</text>", b"", image, flags=re.DOTALL))
 
 
-def test_sixty_attacks_do_nothing(hostile: Callable[[str], Report], payloads: list[str]) -> None:
-    """X01, X20."""
+@pytest.mark.parametrize("share", range(6))
+def test_sixty_attacks_do_nothing(hostile: Callable[[str], Report], payloads: list[str], share: int) -> None:
+    """X01, X20. In shares, because drawing them takes its time."""
     assert len(payloads) == 60
-    for payload in payloads:
+    for payload in payloads[share::6]:
         page = html.render_html(hostile(payload))
         assert_inert(page)
         assert_inert_images(page)

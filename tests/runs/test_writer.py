@@ -251,7 +251,7 @@ def test_what_a_run_owes_is_read_from_its_lines(tmp_path: Path) -> None:
 def test_an_exchange_that_stands_in_the_journal_and_in_its_record_was_paid_once(tmp_path: Path) -> None:
     paid = replace(record(1).exchanges[0], cost=Cost(priced=0.25))
     written(tmp_path, ExchangeLine(key_of(1), 0, "s1", paid), replace(record(1, TIMED_OUT), exchanges=(paid,)))
-    assert Owed.read(tmp_path).spent == 0.25
+    assert ResumeState.read(tmp_path).spent == 0.25
 
 
 def test_final_keys_are_found_among_a_hundred_thousand_others() -> None:
