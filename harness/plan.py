@@ -24,7 +24,7 @@ from harness.config.templates import Verbatim
 from harness.errors import UsageError
 from harness.hashing import canonical_json, key_bytes
 from harness.model import Conversation, Identity, Message, Request, Target, Trial
-from harness.model.images import bare
+from harness.model.images import without_image_data
 from harness.suite import Case, Eval, GraderSpec, Prompt, Suite
 from harness.suite.tools import Toolset, build_conversation, conversation_identity, later_turns
 
@@ -33,7 +33,7 @@ SeedRange = tuple[int, int]
 _VERBATIM = "\0verbatim"
 
 
-class _Asked(NamedTuple):
+class _RenderedPrompt(NamedTuple):
     """What a case asks in one prompt, whatever the setting; `content` and `further` are its bytes for keys."""
 
     messages: tuple[Message, ...]
@@ -70,43 +70,43 @@ class Plan:
     @property
     def arithmetic(self) -> str:
         """The count as a person reads it: `2 prompts × 1 target × 120 cases × 2 settings × 1 repeat = 480 requests`."""
-        return " + ".join(self._product(each) for each in self.suite.evals) + self._total()
+        return " + ".join(self._count_product(each) for each in self.suite.evals) + self._count_total()
 
-    def _product(self, each: Eval) -> str:
+    def _count_product(self, each: Eval) -> str:
         factors = [
-            _count(len(each.prompts), "prompt"),
-            _count(len(self.targets), "target"),
-            _count(len(each.cases), "case"),
-            _count(len(self.suite.settings), "setting"),
+            _count_noun(len(each.prompts), "prompt"),
+            _count_noun(len(self.targets), "target"),
+            _count_noun(len(each.cases), "case"),
+            _count_noun(len(self.suite.settings), "setting"),
         ]
         if self.suite.repeats > 1:
-            factors.append(_count(self.suite.repeats, "repeat"))
+            factors.append(_count_noun(self.suite.repeats, "repeat"))
         product = " × ".join(factors)
         return product if len(self.suite.evals) == 1 else f"({each.name}: {product})"
 
-    def _total(self) -> str:
+    def _count_total(self) -> str:
         left_out = len(self) // len(self.suite.settings) * self.suite.excluded
-        return f" = {_count(len(self), 'request')}" + (f", {left_out:,} excluded" if left_out else "")
+        return f" = {_count_noun(len(self), 'request')}" + (f", {left_out:,} excluded" if left_out else "")
 
     def trials(self, target: Target) -> Iterator[Trial]:
         """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be rendered."""
-        identity, blocks, seed = _target_bytes(target), self._blocks, self.suite.run.seed
+        identity, blocks, seed = _target_bytes(target), self._block_count, self.suite.run.seed
         for index in range(blocks):
-            block = permuted(index, blocks, seed)
-            evaluation, case, repeat = self._block(block)
+            block = permute_index(index, blocks, seed)
+            evaluation, case, repeat = self._locate_block(block)
             yield from self._block_trials(target, identity, block, evaluation, case, repeat)
 
     def _block_trials(
         self, target: Target, identity: bytes, block: int, evaluation: Eval, case: Case, repeat: int
     ) -> Iterator[Trial]:
-        asked: dict[str, _Asked] = {}
+        asked: dict[str, _RenderedPrompt] = {}
         graders = evaluation.graders if case.graders is None else case.graders
         stream, tools = self.suite.run.streams, evaluation.toolset
         for prompt, setting in self._configurations(evaluation, block):
             if prompt.id not in asked:
-                asked[prompt.id] = _asked(evaluation, prompt, case)
+                asked[prompt.id] = _prepare_prompt(evaluation, prompt, case)
             ask = asked[prompt.id]
-            sampling = self._sampling(target, case, setting, repeat)
+            sampling = self._sampling_for(target, case, setting, repeat)
             request = Request(
                 ask.messages, sampling, stream, response_format=evaluation.response_format, prompt=ask.text, raw=prompt.raw
             )
@@ -115,7 +115,7 @@ class Plan:
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
-                key=_key(identity, who, ask.content, request, ask.further),
+                key=_trial_key(identity, who, ask.content, request, ask.further),
                 request=request,
                 expected=case.expected,
                 variables=case.vars,
@@ -131,36 +131,36 @@ class Plan:
         settings, seed = self.suite.settings, self.suite.run.seed + block
         count = len(evaluation.prompts) * len(settings)
         for position in range(count):
-            prompt, setting = divmod(permuted(position, count, seed), len(settings))
+            prompt, setting = divmod(permute_index(position, count, seed), len(settings))
             yield evaluation.prompts[prompt], settings[setting]
 
-    def _sampling(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
+    def _sampling_for(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
         """The parameters sent."""
         merged = self.suite.merge_sampling(target.sampling, case.sampling, setting)
         for name in self.dropped.get(target.name, ()):
             merged.pop(name, None)
         if "seed" in merged:
-            merged["seed"] = seed_of(merged["seed"], repeat, self.seed_ranges.get(target.name))
+            merged["seed"] = repeat_seed(merged["seed"], repeat, self.seed_ranges.get(target.name))
         return merged
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def _block_ends(self) -> list[int]:
         """Where each eval's blocks end, cumulated."""
         return list(accumulate(len(each.cases) * self.suite.repeats for each in self.suite.evals))
 
     @property
-    def _blocks(self) -> int:
-        return self._starts[-1]
+    def _block_count(self) -> int:
+        return self._block_ends[-1]
 
-    def _block(self, block: int) -> tuple[Eval, Case, int]:
-        index = bisect_right(self._starts, block)
+    def _locate_block(self, block: int) -> tuple[Eval, Case, int]:
+        index = bisect_right(self._block_ends, block)
         evaluation = self.suite.evals[index]
-        offset = block - (self._starts[index - 1] if index else 0)
+        offset = block - (self._block_ends[index - 1] if index else 0)
         repeat, case = divmod(offset, len(evaluation.cases))
         return evaluation, evaluation.cases[case], repeat
 
 
-def seed_of(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None) -> int:
+def repeat_seed(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None) -> int:
     """The seed repeat `repeat` sends: `seed + repeat`, wrapped inside the target's range; a `fixed` seed as it is."""
     if isinstance(seed, Mapping):
         return seed["fixed"]
@@ -170,7 +170,7 @@ def seed_of(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None
     return low + (seed + repeat - low) % (high - low + 1)
 
 
-def permuted(index: int, size: int, seed: int) -> int:
+def permute_index(index: int, size: int, seed: int) -> int:
     """Where `index` goes in a pseudo-random permutation of range(size) that needs no memory.
 
     A four-round Feistel network on the row and the column of a place in a nearly square table, walked until it lands inside the
@@ -184,14 +184,14 @@ def permuted(index: int, size: int, seed: int) -> int:
     while True:
         row, column = divmod(index, columns)
         for turn in (0, 2):
-            row = (row + _mixed(column, seed, turn)) % rows
-            column = (column + _mixed(row, seed, turn + 1)) % columns
+            row = (row + _mix_bits(column, seed, turn)) % rows
+            column = (column + _mix_bits(row, seed, turn + 1)) % columns
         index = row * columns + column
         if index < size:
             return index
 
 
-def _mixed(value: int, seed: int, turn: int) -> int:
+def _mix_bits(value: int, seed: int, turn: int) -> int:
     """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the value, the seed and the round."""
     mixed = (value + (seed * 4 + turn + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
@@ -214,25 +214,25 @@ def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
             raise UsageError(f"{suite.path}: the {axis} name {', '.join(twice)} more than once; give each its own name")
 
 
-def to_json(trial: Trial) -> bytes:
+def encode_trial(trial: Trial) -> bytes:
     """`trial` as JSON, for another process."""
     graders = {"graders": trial.graders, "turn_graders": trial.turn_graders}
     fields = msgspec.to_builtins(replace(trial, graders=(), turn_graders=())) | graders
-    return orjson.dumps(fields, default=_plain, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    return orjson.dumps(fields, default=_encode_unknown, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
 
 
-def from_json(data: bytes) -> Trial:
-    """The trial that `to_json` wrote. Raises ValueError where it is none."""
+def decode_trial(data: bytes) -> Trial:
+    """The trial that `encode_trial` wrote. Raises ValueError where it is none."""
     fields = orjson.loads(data)
-    graders, *turns = [_specs(each) for each in (fields.pop("graders"), *fields.pop("turn_graders"))]
+    graders, *turns = [_decode_specs(each) for each in (fields.pop("graders"), *fields.pop("turn_graders"))]
     return replace(msgspec.convert(fields, Trial), graders=graders, turn_graders=tuple(turns))
 
 
-def _specs(graders: list[Any]) -> tuple[GraderSpec, ...]:
-    return tuple(GraderSpec.model_validate(_verbatim(spec)) for spec in graders)
+def _decode_specs(graders: list[Any]) -> tuple[GraderSpec, ...]:
+    return tuple(GraderSpec.model_validate(_decode_verbatim(spec)) for spec in graders)
 
 
-def _plain(value: Any) -> Any:
+def _encode_unknown(value: Any) -> Any:
     if isinstance(value, Verbatim):  # text from a file that must not become a template on the other side
         return {_VERBATIM: dict(value)}
     if isinstance(value, GraderSpec):
@@ -240,34 +240,40 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def _verbatim(value: Any) -> Any:
-    """What `_plain` marked, made what it was."""
+def _decode_verbatim(value: Any) -> Any:
+    """What `_encode_unknown` marked, made what it was."""
     if isinstance(value, dict):
-        return Verbatim(value[_VERBATIM]) if _VERBATIM in value else {key: _verbatim(item) for key, item in value.items()}
-    return [_verbatim(item) for item in value] if isinstance(value, list) else value
+        return (
+            Verbatim(value[_VERBATIM]) if _VERBATIM in value else {key: _decode_verbatim(item) for key, item in value.items()}
+        )
+    return [_decode_verbatim(item) for item in value] if isinstance(value, list) else value
 
 
 def _setting_text(setting: Mapping[str, Any]) -> str:
     return canonical_json(setting).decode()
 
 
-def _rendered(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | None, bytes]:
+def _render_prompt(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | None, bytes]:
     """Messages, or else plain text; and the bytes of either, for keys."""
     messages, text = prompt.render(case.vars, case.folder), prompt.render_text(case.vars)
     if text is not None:
         return messages, text, key_bytes((text, prompt.raw))
-    return messages, text, key_bytes([bare(message) for message in messages] if prompt.multimodal_turns else messages)
+    return (
+        messages,
+        text,
+        key_bytes([without_image_data(message) for message in messages] if prompt.multimodal_turns else messages),
+    )
 
 
-def _asked(evaluation: Eval, prompt: Prompt, case: Case) -> _Asked:
-    messages, text, content = _rendered(prompt, case)
+def _prepare_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPrompt:
+    messages, text, content = _render_prompt(prompt, case)
     tools, persona = evaluation.toolset, evaluation.persona
     if tools is None and persona is None and case.later is None and not prompt.later:
-        return _Asked(messages, text, content)
+        return _RenderedPrompt(messages, text, content)
     user = None if persona is None else persona.build_user(case.vars)
     conversation = build_conversation(tools, prompt, case, user)
     further = b"" if conversation is None else _conversation_bytes(tools, conversation, case)
-    return _Asked(messages, text, content, conversation, further, _turn_graders(prompt, case))
+    return _RenderedPrompt(messages, text, content, conversation, further, _turn_graders(prompt, case))
 
 
 def _conversation_bytes(tools: Toolset | None, conversation: Conversation, case: Case) -> bytes:
@@ -283,7 +289,7 @@ def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], .
     return graders if any(graders) else ()
 
 
-def _key(target: bytes, who: Identity, content: bytes, request: Request, further: bytes) -> str:
+def _trial_key(target: bytes, who: Identity, content: bytes, request: Request, further: bytes) -> str:
     """Hash of the identity and of what will be sent, `further` on in the conversation too."""
     digest = blake2b(content, digest_size=16)
     digest.update(further)
@@ -296,5 +302,5 @@ def _target_bytes(target: Target) -> bytes:
     return key_bytes((target.provider, target.model, target.address, target.api_version, target.extra_body))
 
 
-def _count(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.model import Target, Trial
-from harness.plan import Plan, check_identities, from_json, permuted, seed_of, to_json
+from harness.plan import Plan, check_identities, decode_trial, encode_trial, permute_index, repeat_seed
 from harness.suite import Overrides, Suite, load_suite
 
 TARGET = Target("m", "openai", "tiny", "http://host/v1", "http://host/v1")
@@ -99,7 +99,7 @@ def test_a_fixed_seed_is_sent_always(tmp_path: Path) -> None:
 
 @given(seed=st.integers(-(2**70), 2**70), repeat=st.integers(0, 10**6), low=st.integers(-5, 5), size=st.integers(1, 10**10))
 def test_a_seed_stays_inside_the_targets_range(seed: int, repeat: int, low: int, size: int) -> None:
-    assert low <= seed_of(seed, repeat, (low, low + size - 1)) < low + size
+    assert low <= repeat_seed(seed, repeat, (low, low + size - 1)) < low + size
 
 
 def test_the_sweep_wins_over_the_case_the_suite_and_the_target(tmp_path: Path) -> None:
@@ -183,11 +183,11 @@ def test_two_targets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 @given(size=st.integers(1, 5000), seed=st.integers(0, 2**64))
 def test_the_permutation_hits_every_index_once(size: int, seed: int) -> None:
-    assert sorted(permuted(index, size, seed) for index in range(size)) == list(range(size))
+    assert sorted(permute_index(index, size, seed) for index in range(size)) == list(range(size))
 
 
 def test_the_permutation_mixes(seed: int = 3, size: int = 1000) -> None:
-    moved = [permuted(index, size, seed) for index in range(size)]
+    moved = [permute_index(index, size, seed) for index in range(size)]
     neighbours = sum(abs(one - other) == 1 for one, other in pairwise(moved))
     assert neighbours < 20
 
@@ -215,14 +215,14 @@ def test_a_trial_carries_its_tools_and_later_turns(tmp_path: Path) -> None:
     assert [tool.name for tool in trial.request.tools] == ["f"]
     assert trial.conversation.turns == ("and 1 + 1?", "bye")
     assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [[], [], ["turn-3: contains"]]
-    assert from_json(to_json(trial)) == trial
+    assert decode_trial(encode_trial(trial)) == trial
 
 
 def test_graders_of_the_first_answer_say_nothing_and_come_first(tmp_path: Path) -> None:
     trial = talk(tmp_path, TALK.replace('["and', '[{graders: [{contains: "{{ x }}"}]}, "and'))
     assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [["turn-1: contains"], [], ["turn-3: contains"]]
     assert (trial.conversation, trial.key) == (talk(tmp_path).conversation, talk(tmp_path).key)
-    assert from_json(to_json(trial)) == trial
+    assert decode_trial(encode_trial(trial)) == trial
 
 
 def test_a_first_answer_that_is_the_only_one_has_its_graders_too(tmp_path: Path) -> None:

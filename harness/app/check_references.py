@@ -9,7 +9,7 @@ import asyncio
 
 from harness.config.diagnostics import display_path
 from harness.engine.drive import Journal, drive
-from harness.engine.workers.pool import Pool
+from harness.engine.workers.pool import WorkerPool
 from harness.errors import Problem, SuiteError
 from harness.flows.base import Flow
 from harness.graders import build_graders, grade_reference_answer
@@ -26,7 +26,7 @@ def check_references(suite: Suite) -> int:
 async def _check_references(suite: Suite) -> int:
     problems: list[Problem] = []
     checked = 0
-    async with Pool() as pool:
+    async with WorkerPool() as pool:
         for evaluation, case in ((each, case) for each in suite.evals for case in each.cases):
             failing = await drive(_grade_reference(evaluation, case), _ask_nobody, pool.call, Journal("", 0, "", _discard))
             checked += case.expected is not None

@@ -13,7 +13,7 @@ from harness import registry
 from harness.analysis import formatting
 from harness.app.prepare import PreparedRun, prepare
 from harness.model import EncodedRequest, Message, Target, Trial
-from harness.model.images import readable
+from harness.model.images import readable_text
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
 from harness.suite import Overrides, load_suite, target_names
@@ -52,7 +52,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
             provider: Provider = registry.load_plugin("providers", target.provider)
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
                 yield _trial_heading(trial)
-                yield from (clean(f"── {message.role}\n{readable(message)}") for message in trial.request.messages)
+                yield from (clean(f"── {message.role}\n{readable_text(message)}") for message in trial.request.messages)
                 if trial.request.prompt is not None:
                     yield clean(f"── prompt\n{trial.request.prompt}")
                 yield clean(_shorten_base64(_request_text(target, provider, trial)))
@@ -80,7 +80,7 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
     if goes_on.actions:
         yield f"── then its tool calls are performed: {formatting.pluralize(goes_on.max_turns, 'request')} at most"
     for turn in goes_on.turns:
-        yield f"── then, user\n{readable(Message('user', turn))}"
+        yield f"── then, user\n{readable_text(Message('user', turn))}"
     if goes_on.user is not None:
         yield f"── then {goes_on.user.target} plays the user: {formatting.pluralize(goes_on.user.max_turns, 'message')} at most"
 

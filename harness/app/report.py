@@ -18,7 +18,7 @@ from harness.config.diagnostics import did_you_mean
 from harness.errors import ExitCode, StoreError, UsageError, worst_exit_code
 from harness.flows.base import TARGET
 from harness.model import Exchange, Grade, Manifest, Message, Record, Response
-from harness.model.images import readable
+from harness.model.images import readable_text
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.plots import draw_plots
 from harness.runs.blobs import Blobs
@@ -124,7 +124,7 @@ def _build_report(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Rep
     pictures = Thumbnails({(row.eval, row.case) for row in comparison.cases})
     for folder, manifest in zip(folders, manifests, strict=True):
         if _has_images(manifest):
-            pictures.look_into(folder)
+            pictures.collect_from(folder)
     warnings += [f"{sentence}; the report cannot show it" for sentence in pictures.lost]
     rows = [(row, pictures.found.get((row.eval, row.case))) for row in comparison.cases]
     cases = tuple(replace(row, images=shown.images, question=shown.question) if shown else row for row, shown in rows)
@@ -166,7 +166,7 @@ def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
         if exchange.role != TARGET:
             yield clean(f"── {_role_line(exchange)}")  # what it says is the target's next message, and shown there
             continue
-        whole = blobs.whole(exchange) or exchange
+        whole = blobs.restore_images(exchange) or exchange
         yield from _exchange_lines(whole, before)
         before = whole.request.messages
     if record.parsed is not None:
@@ -200,7 +200,7 @@ def _role_line(exchange: Exchange) -> str:
 def _message_text(message: Message) -> str:
     """A message's text, and the calls in it."""
     calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
-    text = readable(message)
+    text = readable_text(message)
     return "\n".join([text, *calls] if text or not calls else calls)
 
 

@@ -22,31 +22,31 @@ from msgspec.structs import replace
 from harness import registry
 from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.app.prepare import PreparedRun, merge_environment, prepare
-from harness.engine.batch import MOST_OPEN, BatchAccounting, gathering
-from harness.engine.event_loop import blocking, interruptible
-from harness.engine.loop_monitor import LagMonitor, collector_at_rest
-from harness.engine.progress import Progress, Tally, counted
+from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
+from harness.engine.event_loop import interrupt_handling, run_blocking
+from harness.engine.loop_monitor import LoopMonitor, reduced_garbage_collection
+from harness.engine.progress import Progress, Tally, counting_layer
 from harness.engine.runner import TrialContext, run_trials
-from harness.engine.workers.function_calls import caller
-from harness.engine.workers.pool import Pool
+from harness.engine.workers.function_calls import build_tool_caller
+from harness.engine.workers.pool import WorkerPool
 from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
 from harness.model import Cost, EncodedRequest, Exchange, Manifest, Request, Response, Session, Target
 from harness.pricing.cost import exchange_cost, most_spent
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
 from harness.runs.records import ExchangeLine
-from harness.runs.redaction import SHORTEST, Redactor
+from harness.runs.redaction import MIN_SECRET_LENGTH, Redactor
 from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
 from harness.suite import Overrides, load_suite
 from harness.transport.http.client import HttpClient
-from harness.transport.http.select import detours
-from harness.transport.local.target import HERE, beside
+from harness.transport.http.select import describe_proxies
+from harness.transport.local.target import LOCAL_PROVIDERS, local_targets_layer
 from harness.transport.middleware.limit import SendOnSlot
 from harness.transport.middleware.model_check import ModelCheck
-from harness.transport.middleware.replay import Mode, Replay, StoredExchange, stored
+from harness.transport.middleware.replay import Mode, Replay, StoredExchange, encode_stored
 from harness.transport.middleware.stop import Stop
-from harness.transport.stack import StackConfig, most_cost, send_stack
+from harness.transport.stack import StackConfig, build_send_stack, cost_bound
 
 if TYPE_CHECKING:
     from harness.app.report import RunOutcome
@@ -100,8 +100,8 @@ def run(
         job = _RunSession(
             ready, folder, new_manifest(ready, folder, overrides), ResumeState(), display or Silent(), replay, replay_only
         )
-        ended = blocking(job.run)
-    return _outcome(folder, ended)
+        ended = run_blocking(job.run)
+    return _build_outcome(folder, ended)
 
 
 def resume(
@@ -125,9 +125,9 @@ def resume(
     )
     check_same_plan(folder, manifest.plan, loaded.fingerprint())
     with prepare(loaded, merge_environment(env_file), live=True) as ready:
-        owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent(ready))
-        ended = blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
-    return _outcome(folder, ended)
+        owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent_function(ready))
+        ended = run_blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
+    return _build_outcome(folder, ended)
 
 
 @dataclass(frozen=True)
@@ -154,43 +154,44 @@ class _RunSession:
 
     async def run(self) -> _SessionEnd:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
-        self._warn()
+        self._print_warnings()
         async with HttpClient(self.ready.secrets) as http:
             one_attempt = self._one_attempt(http)
             if not self.replay_only:
-                await self._probe(http)
+                await self._probe_targets(http)
             if not self.manifest.sessions:
                 create_folder(self.folder)
             session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
-            return await self._session(one_attempt, session)
+            return await self._run_session(one_attempt, session)
 
-    def _warn(self) -> None:
+    def _print_warnings(self) -> None:
         too_short = [
-            f"the value of {name} has under {SHORTEST} characters: it cannot be told from ordinary text and is not redacted"
+            f"the value of {name} has under {MIN_SECRET_LENGTH} characters: it cannot be told from ordinary text and is "
+            "not redacted"
             for name in self._redactor.unredactable
         ]
         if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
             self.display.say("the previous session of this run died; every answer it acknowledged is kept")
         for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
             self.display.say(f"warning: {sentence}")
-        for sentence in () if self.replay_only else detours(self._remote):
+        for sentence in () if self.replay_only else describe_proxies(self._remote_targets):
             self.display.say(sentence)
 
-    async def _probe(self, http: HttpClient) -> None:
+    async def _probe_targets(self, http: HttpClient) -> None:
         """Try every target's address before anything is spent."""
-        failures = await asyncio.gather(*(http.probe(target) for target in self._remote))
+        failures = await asyncio.gather(*(http.probe_target(target) for target in self._remote_targets))
         unreachable = [
             f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the address right?"
-            for target, error in zip(self._remote, failures, strict=True)
+            for target, error in zip(self._remote_targets, failures, strict=True)
             if error is not None
         ]
         if unreachable:
             raise InfrastructureError("\n".join(unreachable))
 
     @cached_property
-    def _remote(self) -> list[Target]:
+    def _remote_targets(self) -> list[Target]:
         """The targets that are reached over a network."""
-        return [target for target in self.ready.everyone if target.provider not in HERE]
+        return [target for target in self.ready.everyone if target.provider not in LOCAL_PROVIDERS]
 
     def _write_manifest(self, session: Session) -> None:
         manifest = replace(self.manifest, sessions=(*self.manifest.sessions, session))
@@ -200,23 +201,29 @@ class _RunSession:
     def _redactor(self) -> Redactor:
         return Redactor(self.ready.secrets)
 
-    async def _session(self, one_attempt: SendOnSlot, session: Session) -> _SessionEnd:
-        stop, progress, left = Stop(), self._progress(), False
+    async def _run_session(self, one_attempt: SendOnSlot, session: Session) -> _SessionEnd:
+        stop, progress, left = Stop(), self._initial_progress(), False
         run = self.ready.suite.run
-        async with RunWriter(self.folder, self._redactor) as store, Pool() as pool, LagMonitor() as lag:
-            self._check_alone(store)
+        async with RunWriter(self.folder, self._redactor) as store, WorkerPool() as pool, LoopMonitor() as loop_monitor:
+            self._check_unchanged(store)
             self._write_manifest(session)
             books = BatchAccounting(
-                session.id, store.append, most_cost, _cost, self.owed.batches, self.display.tick, self._vouching.checked
+                session.id,
+                store.append,
+                cost_bound,
+                _response_cost,
+                self.owed.batches,
+                self.display.tick,
+                self._model_check.check_response,
             )
-            replay = self._stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
+            replay = self._build_stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
             world = TrialContext(
                 session=session.id,
                 send=replay,
-                encode=_encode,
-                cost=_cost,
-                vet=lag.flagged,
-                call_tool=caller(pool),
+                encode=_encode_request,
+                cost=_response_cost,
+                flag_stalled=loop_monitor.flag_stalled,
+                call_tool=build_tool_caller(pool),
                 append=store.append,
                 observe=lambda _: self.display.tick(),
                 stop=stop,
@@ -226,56 +233,56 @@ class _RunSession:
             )
             self.display.begin(progress, None if run.budget is None else float(run.budget))
             try:
-                with interruptible(stop, self.display.say), collector_at_rest():
+                with interrupt_handling(stop, self.display.say), reduced_garbage_collection():
                     trials, skip = self.ready.plan.trials, self.owed.final.__contains__
-                    await run_trials(world, self.ready.targets, trials, skip, MOST_OPEN if run.mode == "batch" else None)
+                    await run_trials(world, self.ready.targets, trials, skip, MAX_OPEN_TRIALS if run.mode == "batch" else None)
             except asyncio.CancelledError:
                 left = True
-        self._write_manifest(_measured(session, lag, progress))
+        self._write_manifest(_finished_session(session, loop_monitor, progress))
         if self.replay is not None:
             self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
-        return _SessionEnd(progress, stop.asked, left)
+        return _SessionEnd(progress, stop.requested, left)
 
-    def _check_alone(self, store: RunWriter) -> None:
+    def _check_unchanged(self, store: RunWriter) -> None:
         """Raise UsageError where another process went on with the run after it was read here, and before it was locked."""
         if store.size != self.owed.size:
             raise UsageError(f"{self.folder}: another process wrote to this run meanwhile; see `harness report {self.folder}`")
 
     def _one_attempt(self, http: HttpClient) -> SendOnSlot:
         """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
-        attempt = http if self.replay_only else beside(http, self.ready.everyone, self.ready.secrets)
-        return self._vouching.layer(attempt)
+        attempt = http if self.replay_only else local_targets_layer(http, self.ready.everyone, self.ready.secrets)
+        return self._model_check.layer(attempt)
 
     @cached_property
-    def _vouching(self) -> ModelCheck:
+    def _model_check(self) -> ModelCheck:
         return ModelCheck(self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
 
-    def _stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: BatchAccounting | None) -> Replay:
+    def _build_stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: BatchAccounting | None) -> Replay:
         run = self.ready.suite.run
         held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
         terms = StackConfig(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
         mode: Mode = "only" if self.replay_only else "reuse"
-        gather = gathering(books, stop, progress) if books else None
-        attempt = counted(one_attempt, progress)
-        return send_stack(attempt, terms, stop, self._stored(), mode=mode, own=self.manifest.id, gather=gather)
+        gather = batch_layer(books, stop, progress) if books else None
+        attempt = counting_layer(one_attempt, progress)
+        return build_send_stack(attempt, terms, stop, self._stored_exchanges(), mode=mode, own=self.manifest.id, gather=gather)
 
-    def _stored(self) -> Iterator[StoredExchange]:
+    def _stored_exchanges(self) -> Iterator[StoredExchange]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
         targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
         for line in self.owed.exchanges:
-            if found := _answered(self.manifest.id, line, targets, blobs):
+            if found := _replayable_exchange(self.manifest.id, line, targets, blobs):
                 yield found
-        self._say_lost(blobs)
+        self._report_lost_images(blobs)
         if self.replay is not None:
             blobs = Blobs(self.replay)
-            yield from _stored_in(self.replay, targets, blobs)
-            self._say_lost(blobs)
+            yield from _exchanges_of_run(self.replay, targets, blobs)
+            self._report_lost_images(blobs)
 
-    def _say_lost(self, blobs: Blobs) -> None:
+    def _report_lost_images(self, blobs: Blobs) -> None:
         for sentence in blobs.lost:
             self.display.say(f"warning: {sentence}; what was asked about it is asked again")
 
-    def _progress(self) -> Progress:
+    def _initial_progress(self) -> Progress:
         """A tally for each target, with what earlier sessions finished."""
         return Progress(
             {
@@ -284,22 +291,22 @@ class _RunSession:
             },
             {name: Tally() for name in self.ready.helpers},
             self.owed.spent,
-            self._redactor.text,
+            self._redactor.redact_text,
         )
 
 
-def _measured(session: Session, lag: LagMonitor, progress: Progress) -> Session:
+def _finished_session(session: Session, loop_monitor: LoopMonitor, progress: Progress) -> Session:
     """The session as it ended, with what the client's own clock did meanwhile."""
     return replace(
         session,
         ended=datetime.now(UTC).isoformat(),
-        lag_p99=lag.percentile(0.99),
-        lag_max=lag.percentile(1.0),
+        lag_p99=loop_monitor.percentile(0.99),
+        lag_max=loop_monitor.percentile(1.0),
         in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.helpers.values())),
     )
 
 
-def _spent(ready: PreparedRun) -> Callable[[Exchange], float]:
+def _spent_function(ready: PreparedRun) -> Callable[[Exchange], float]:
     """The US dollars an earlier session's exchange counts for; of a judge that is not asked any more, what is known."""
     targets = {target.name: target for target in ready.everyone}
 
@@ -310,46 +317,46 @@ def _spent(ready: PreparedRun) -> Callable[[Exchange], float]:
     return spent
 
 
-def _cost(target: Target, response: Response) -> Cost:
+def _response_cost(target: Target, response: Response) -> Cost:
     return exchange_cost(response.attempts, target.price)
 
 
-def _encode(target: Target, request: Request) -> EncodedRequest:
+def _encode_request(target: Target, request: Request) -> EncodedRequest:
     wire: EncodedRequest = registry.load_plugin("providers", target.provider).encode(target, request)
     return wire
 
 
-def _stored_in(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[StoredExchange]:
+def _exchanges_of_run(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[StoredExchange]:
     """The answers of an earlier run, its judges' too, of the targets that are still the same thing."""
     manifest = read_manifest(folder)
     then = {**manifest.helpers, **manifest.targets}
-    same = {name: target for name, target in targets.items() if _is_same(then.get(name, {}), target)}
+    same = {name: target for name, target in targets.items() if _is_same_target(then.get(name, {}), target)}
     for record in read_records(folder):
         for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
             line = ExchangeLine(record.key, record.repeat, record.session, exchange)
-            if found := _answered(manifest.id, line, same, blobs):
+            if found := _replayable_exchange(manifest.id, line, same, blobs):
                 yield found
 
 
-def _is_same(then: Mapping[str, Any], target: Target) -> bool:
+def _is_same_target(then: Mapping[str, Any], target: Target) -> bool:
     """Whether what was asked then spoke the same format at the same address."""
     return (then.get("provider"), then.get("address")) == (target.provider, target.address)
 
 
-def _answered(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> StoredExchange | None:
+def _replayable_exchange(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> StoredExchange | None:
     """The exchange, to be answered from; None where it is no answer of these targets, or where an image of it is lost."""
     exchange = line.exchange
     if exchange.target not in targets or exchange.response.error is not None:
         return None
-    whole = blobs.whole(exchange)
-    return None if whole is None else stored(run, line.key, line.repeat, targets[exchange.target], whole)
+    whole = blobs.restore_images(exchange)
+    return None if whole is None else encode_stored(run, line.key, line.repeat, targets[exchange.target], whole)
 
 
-def _outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
+def _build_outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
     """The report on what is recorded, and an exit code that also says what ended the run before its time."""
     if ended.left:
         raise InterruptedRun(
-            f"left with {ended.progress.total.owed:,} trials owed; every answer acknowledged is kept. "
+            f"left with {ended.progress.total.pending:,} trials owed; every answer acknowledged is kept. "
             f"Go on with: harness resume {folder}"
         )
     from harness.app.report import report_runs  # noqa: PLC0415 — pandas takes longer to import than many runs to start

@@ -91,9 +91,9 @@ def _pass_share(tally: Tally) -> str:
 
 def _seconds_left(tally: Tally, seconds: float) -> float | None:
     """Seconds until this target is done, at its pace so far; None where it has none yet."""
-    if tally.stopped or not tally.owed:
+    if tally.stopped or not tally.pending:
         return 0.0
-    return tally.owed * seconds / tally.done if tally.done else None
+    return tally.pending * seconds / tally.done if tally.done else None
 
 
 def _time_left_text(seconds: float | None) -> str:
@@ -172,7 +172,7 @@ class LiveDisplay:
         self._ticked = self._now()
         if self._panelled:
             return
-        if self._ticked - self._said >= LINE_EVERY or not any(tally.owed for tally in self._progress.targets.values()):
+        if self._ticked - self._said >= LINE_EVERY or not any(tally.pending for tally in self._progress.targets.values()):
             self._said = self._ticked
             self.say(self.line())
 
@@ -227,7 +227,7 @@ class LiveDisplay:
         if self._budget is None:
             return ""
         before = self._progress.spent_before
-        whole = before + total.cost + total.cost / total.done * total.owed if total.done else 0.0
+        whole = before + total.cost + total.cost / total.done * total.pending if total.done else 0.0
         forecast = f", heading for {_format_dollars(whole)}" if whole > self._budget else ""
         return f" of {_format_exact_dollars(self._budget)}{forecast}"
 
@@ -244,7 +244,7 @@ class LiveDisplay:
     def _is_settled(self) -> bool:
         """Whether nothing more will be sent, as far as the tallies tell."""
         tallies = self._progress.targets.values()
-        return all((tally.stopped or not tally.owed) and not tally.in_flight for tally in tallies)
+        return all((tally.stopped or not tally.pending) and not tally.in_flight for tally in tallies)
 
     def _elapsed_seconds(self) -> float:
         """Since the start, up to the last record where nothing more is sent: writing the report makes no target slower."""

@@ -17,7 +17,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from harness import registry
-from harness.engine.batch_answers import lost, responses
+from harness.engine.batch_answers import batch_responses, lost_response
 from harness.engine.progress import Progress
 from harness.model import Batch, Call, Cost, Error, Request, Response, Target
 from harness.model.error_kinds import TARGET_KINDS
@@ -28,15 +28,15 @@ from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
 
-LINGER = 0.2
+GATHER_SECONDS = 0.2
 """Seconds without another question after which a batch is submitted as it is."""
-FIRST_POLL, LONGEST_POLL, SLOWER = 0.1, 30.0, 2.0
+FIRST_POLL_WAIT, MAX_POLL_WAIT, POLL_BACKOFF = 0.1, 30.0, 2.0
 """Seconds before the first poll and at most between two, and how many times as long each wait is as the one before."""
-PATIENCE = 5
+MAX_UNREADABLE_POLLS = 5
 """Polls in a row that brought nothing to be understood, after which the batch is given up."""
-MOST_OPEN = 2_000
+MAX_OPEN_TRIALS = 2_000
 """Trials of a target that are open at once: those of two batches, one gathered while the other is under way."""
-AROUND = 64
+REQUEST_OVERHEAD = 64
 """Bytes that a submission adds to each request: its reference, and what separates it."""
 
 
@@ -53,22 +53,22 @@ class BatchAccounting:
     append: Callable[[BatchLine], None]
     bound: Callable[[Call], float | None]
     cost: Callable[[Target, Response], Cost]
-    known: Mapping[str, BatchLine] = field(default_factory=dict)
-    polled: Callable[[], None] = lambda: None
-    vouch: Callable[[Target, Response], Response] = lambda _, response: response
+    earlier: Mapping[str, BatchLine] = field(default_factory=dict)
+    on_poll: Callable[[], None] = lambda: None
+    check_model: Callable[[Target, Response], Response] = lambda _, response: response
 
 
 class Reservations(Protocol):
     """What the budget must be told of batches, by their keys (`Budget`)."""
 
-    def settled(self, key: str, cost: float | None) -> None:
+    def settle_batch(self, key: str, cost: float | None) -> None:
         """It is over and did cost so many US dollars, None where that is unknown."""
 
-    def left(self, key: str) -> None:
+    def leave_batch(self, key: str) -> None:
         """This session will not see its end."""
 
 
-def gathering(books: BatchAccounting, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
+def batch_layer(books: BatchAccounting, stop: Stop, progress: Progress) -> Callable[[Send, Budget], Send]:
     """Makes the layer, once the stack has the budget."""
     return lambda inner, budget: Batches(inner, books, budget, stop, progress)
 
@@ -84,16 +84,16 @@ class _Group:
 
     def has_room(self, call: Call) -> bool:
         """Whether one more fits into one submission."""
-        return len(self.calls) < self.batching.max_requests and self._bytes + _size(call) <= self.batching.max_bytes
+        return len(self.calls) < self.batching.max_requests and self._bytes + _submission_size(call) <= self.batching.max_bytes
 
     def add(self, call: Call) -> asyncio.Future[Response]:
         """Let `call` wait for its answer."""
-        self._bytes += _size(call)
+        self._bytes += _submission_size(call)
         self.calls[call.key] = call
         self._answers[call.key] = asyncio.get_running_loop().create_future()
         return self._answers[call.key]
 
-    def answer(self, key: str, response: Response) -> None:
+    def resolve(self, key: str, response: Response) -> None:
         """Give a call its answer."""
         if not self._answers[key].done():
             self._answers[key].set_result(response)
@@ -109,7 +109,7 @@ class Batches:
 
     def __init__(self, inner: Send, books: BatchAccounting, budget: Reservations, stop: Stop, progress: Progress) -> None:
         self._inner, self._books, self._budget, self._stop, self._progress = inner, books, budget, stop, progress
-        self._known = dict(books.known)
+        self._known = dict(books.earlier)
         self._open: dict[str, _Group] = {}
         self._early: dict[str, Response] = {}  # answers of an earlier session's batch that nobody has asked for yet
 
@@ -120,13 +120,13 @@ class Batches:
             return await self._inner(call)
         if call.key in self._early:
             return self._early.pop(call.key)
-        group, is_first = self._joined(call, provider.batch_api)
+        group, is_first = self._join_group(call, provider.batch_api)
         answer = group.add(call)
         if is_first:
-            await self._see_through(group)
+            await self._run_group(group)
         return await answer
 
-    def _joined(self, call: Call, batching: BatchApi) -> tuple[_Group, bool]:
+    def _join_group(self, call: Call, batching: BatchApi) -> tuple[_Group, bool]:
         """The group `call` waits in, and whether it is the first there."""
         line = self._known.get(call.key)
         name = line.key if line else call.target.name
@@ -136,55 +136,57 @@ class Batches:
         group = self._open[name] = _Group(batching, line)
         return group, True
 
-    async def _see_through(self, group: _Group) -> None:
+    async def _run_group(self, group: _Group) -> None:
         try:
-            await self._gathered(group)
+            await self._wait_for_group(group)
             if group.line is None:
-                await self._submit(group, list(group.calls.values()))
+                await self._submit_calls(group, list(group.calls.values()))
             else:
-                await self._collect(group, group.line, next(iter(group.calls.values())), None)
+                await self._collect_answers(group, group.line, next(iter(group.calls.values())), None)
         finally:
             group.abandon()  # nobody, once all are answered
-            self._close(group)
+            self._close_group(group)
 
-    async def _gathered(self, group: _Group) -> None:
+    async def _wait_for_group(self, group: _Group) -> None:
         """Wait until nothing more comes; where it is to be submitted, nothing more comes in from then on."""
         before = 0
-        while len(group.calls) > before and not self._stop.asked:
+        while len(group.calls) > before and not self._stop.requested:
             before = len(group.calls)
-            await self._stop.nap(LINGER)
+            await self._stop.sleep_or_stop(GATHER_SECONDS)
         if group.line is None:
-            self._close(group)
+            self._close_group(group)
 
-    def _close(self, group: _Group) -> None:
+    def _close_group(self, group: _Group) -> None:
         for name in [name for name, each in self._open.items() if each is group]:
             del self._open[name]
 
     # ── Submitting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _submit(self, group: _Group, calls: list[Call]) -> None:
+    async def _submit_calls(self, group: _Group, calls: list[Call]) -> None:
         """Submit `calls` and collect their answers; in halves where they are too many for the service or for the budget."""
         first = calls[0]
         wire = group.batching.encode_submission([(call.key, call.wire) for call in calls])
         batch = Batch(tuple(call.request for call in calls))
-        submission = replace(first, key=_name(calls), position="b0", wire=wire, alone=False, batch=batch)
+        submission = replace(first, key=_batch_key(calls), position="b0", wire=wire, alone=False, batch=batch)
         response = await self._inner(submission)
-        if response.error is not None and len(calls) > 1 and _divisible(response.error):
+        if response.error is not None and len(calls) > 1 and _is_divisible(response.error):
             half = len(calls) // 2
             async with asyncio.TaskGroup() as halves:
-                halves.create_task(self._submit(group, calls[:half]))
-                halves.create_task(self._submit(group, calls[half:]))
+                halves.create_task(self._submit_calls(group, calls[:half]))
+                halves.create_task(self._submit_calls(group, calls[half:]))
             return
-        report = response.error or _read(group.batching, response)
+        report = response.error or _read_report(group.batching, response)
         if isinstance(report, Error) or (report.id is None and report.entries is None):
-            self._budget.settled(submission.key, None)
+            self._budget.settle_batch(submission.key, None)
             error = report if isinstance(report, Error) else Error("provider", "unreadable", "a batch was taken without an id")
             for call in calls:
-                group.answer(call.key, Response(error=error, attempts=response.attempts[-1:]))
+                group.resolve(call.key, Response(error=error, attempts=response.attempts[-1:]))
             return
-        await self._collect(group, self._written(submission, calls, report.id or ""), first, (report, response))
+        await self._collect_answers(
+            group, self._write_batch_line(submission, calls, report.id or ""), first, (report, response)
+        )
 
-    def _written(self, submission: Call, calls: list[Call], batch: str) -> BatchLine:
+    def _write_batch_line(self, submission: Call, calls: list[Call], batch: str) -> BatchLine:
         """The batch, in the journal: from here on it is never submitted again."""
         line = BatchLine(
             key=submission.key,
@@ -200,7 +202,9 @@ class Batches:
 
     # ── Collecting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _collect(self, group: _Group, line: BatchLine, like: Call, told: tuple[BatchStatus, Response] | None) -> None:
+    async def _collect_answers(
+        self, group: _Group, line: BatchLine, like: Call, told: tuple[BatchStatus, Response] | None
+    ) -> None:
         """Ask after a batch until it is done, and give each call of the group that is in it its answer."""
         tally = self._progress.targets[line.target]
         queued = sum(key in group.calls for key in line.trials)
@@ -208,7 +212,7 @@ class Batches:
         try:
             report, fetched = told or (BatchStatus(id=line.id), Response())
             while report.entries is None:
-                found = await self._polled(group.batching, line, like)
+                found = await self._poll_until_news(group.batching, line, like)
                 if isinstance(found, Response):
                     self._answer_all(group, line, found)
                     return
@@ -216,64 +220,66 @@ class Batches:
         finally:
             tally.queued -= queued
         waiting: dict[str, Request] = {key: call.request for key, call in group.calls.items()}
-        self._hand_out(group, line, responses(group.batching, like.target, line, waiting, report, fetched))
+        self._distribute_answers(group, line, batch_responses(group.batching, like.target, line, waiting, report, fetched))
 
-    async def _polled(self, batching: BatchApi, line: BatchLine, like: Call) -> tuple[BatchStatus, Response] | Response:
+    async def _poll_until_news(
+        self, batching: BatchApi, line: BatchLine, like: Call
+    ) -> tuple[BatchStatus, Response] | Response:
         """The next report that says something new, or the response that every call gets because none will come."""
         poll = batching.encode_poll(like.wire, line.id)
         question = replace(like, key=line.key, position="b1", wire=poll, alone=False, batch=Batch((), line.id))
-        wait, in_vain = FIRST_POLL, 0
+        wait, in_vain = FIRST_POLL_WAIT, 0
         while True:
-            await self._stop.nap(wait)
+            await self._stop.sleep_or_stop(wait)
             response = await self._inner(question)
-            self._books.polled()
-            report = response.error or _read(batching, response)
+            self._books.on_poll()
+            report = response.error or _read_report(batching, response)
             if isinstance(report, BatchStatus) and report.entries is not None:
                 return report, response
             in_vain = in_vain + 1 if isinstance(report, Error) and not report.retryable else 0
-            if isinstance(report, Error) and (not response.attempts or _is_refused(report) or in_vain >= PATIENCE):
-                return _given_up(line, report, response)
-            wait = min(wait * SLOWER, LONGEST_POLL)
+            if isinstance(report, Error) and (not response.attempts or _is_refused(report) or in_vain >= MAX_UNREADABLE_POLLS):
+                return _abandoned_response(line, report, response)
+            wait = min(wait * POLL_BACKOFF, MAX_POLL_WAIT)
 
-    def _hand_out(self, group: _Group, line: BatchLine, answers: Mapping[str, Response]) -> None:
+    def _distribute_answers(self, group: _Group, line: BatchLine, answers: Mapping[str, Response]) -> None:
         """Settle what the batch cost, and answer; what nobody has asked for yet is kept until somebody does."""
-        target, books = self._target(group), self._books
+        target, books = self._target_of(group), self._books
         owed = [key for key in line.trials if key in group.calls or self._known.get(key) is line]
-        answers = {key: books.vouch(target, answers[key]) for key in owed}
+        answers = {key: books.check_model(target, answers[key]) for key in owed}
         costs = [books.cost(target, answers[key]).usd for key in owed]
         known = [cost for cost in costs if cost is not None]
-        self._budget.settled(line.key, sum(known) if len(known) == len(costs) else None)
+        self._budget.settle_batch(line.key, sum(known) if len(known) == len(costs) else None)
         for key in owed:
             self._known.pop(key, None)
             if key in group.calls:
-                group.answer(key, answers[key])
+                group.resolve(key, answers[key])
             else:
                 self._early[key] = answers[key]
 
     def _answer_all(self, group: _Group, line: BatchLine, response: Response) -> None:
         if response.attempts:  # the batch is lost, not only out of reach: who asks from here on asks anew
-            self._budget.settled(line.key, None)
+            self._budget.settle_batch(line.key, None)
             for key in line.trials:
                 self._known.pop(key, None)
         else:  # the target will be stopped, so that its other batches are not asked after either
             for each in {line.key, *(other.key for other in self._known.values() if other.target == line.target)}:
-                self._budget.left(each)
+                self._budget.leave_batch(each)
         for key in line.trials:
             if key in group.calls:
-                group.answer(key, response)
+                group.resolve(key, response)
 
     @staticmethod
-    def _target(group: _Group) -> Target:
+    def _target_of(group: _Group) -> Target:
         return next(iter(group.calls.values())).target
 
 
-def _given_up(line: BatchLine, error: Error, response: Response) -> Response:
+def _abandoned_response(line: BatchLine, error: Error, response: Response) -> Response:
     """A batch out of reach (the run ends, the key is refused, nobody is there) is still to be had; else it is lost."""
     out_of_reach = not response.attempts or (error.kind in TARGET_KINDS and error.kind != "not_found")
-    return Response(error=error) if out_of_reach else lost(line, error, response)
+    return Response(error=error) if out_of_reach else lost_response(line, error, response)
 
 
-def _read(batching: BatchApi, response: Response) -> BatchStatus | Error:
+def _read_report(batching: BatchApi, response: Response) -> BatchStatus | Error:
     try:
         return batching.decode_status(response.text)
     except ValueError as wrong:
@@ -285,16 +291,16 @@ def _is_refused(error: Error) -> bool:
     return not error.retryable and (error.kind in TARGET_KINDS or (error.status is not None and 400 <= error.status < 500))
 
 
-def _divisible(error: Error) -> bool:
+def _is_divisible(error: Error) -> bool:
     """Whether fewer requests may be taken where these were not."""
     return error.kind == "too_large" or (error.boundary == "budget" and error.kind == "exhausted")
 
 
-def _size(call: Call) -> int:
-    return len(call.wire.body) + AROUND
+def _submission_size(call: Call) -> int:
+    return len(call.wire.body) + REQUEST_OVERHEAD
 
 
-def _name(calls: list[Call]) -> str:
+def _batch_key(calls: list[Call]) -> str:
     digest = blake2b(digest_size=16)
     for call in calls:
         digest.update(call.key.encode())

@@ -21,7 +21,7 @@ _UNASKED = Request()
 """What an answer is decoded against whose trial needs none any more; only its size matters."""
 
 
-def responses(
+def batch_responses(
     batching: BatchApi,
     target: Target,
     line: BatchLine,
@@ -33,23 +33,23 @@ def responses(
 
     `requests` are those that are waited for; `fetched` is the poll that brought the report.
     """
-    entries = _matched(line, report.entries or ())
+    entries = _match_entries(line, report.entries or ())
     decoded = {key: batching.decode_entry(target, requests.get(key, _UNASKED), entry) for key, entry in entries.items()}
-    usages = _usages(line, decoded, report.usage)
+    usages = _divide_usage(line, decoded, report.usage)
     marks = Marks(done=fetched.marks.done)
-    found = {key: _response(each, usages[key], marks, fetched.headers) for key, each in decoded.items()}
-    missing = {key: _missing(line, marks) for key in line.trials if key not in found}
+    found = {key: _build_response(each, usages[key], marks, fetched.headers) for key, each in decoded.items()}
+    missing = {key: _missing_response(line, marks) for key in line.trials if key not in found}
     return found | missing
 
 
-def lost(line: BatchLine, error: Error, fetched: Response) -> Response:
+def lost_response(line: BatchLine, error: Error, fetched: Response) -> Response:
     """The answer to each request of a batch that the service does not know, or not any more; it may have been billed."""
     told = f"the batch {line.id} cannot be fetched: {error.message}; a resumed run asks again"
     said = replace(error, boundary="provider", kind="batch_lost", message=told, retryable=True)
     return Response(error=said, attempts=(Attempt(Marks(done=fetched.marks.done), status=200, error=said),), flags=(BATCHED,))
 
 
-def _matched(line: BatchLine, entries: Sequence[BatchEntry]) -> dict[str, BatchEntry]:
+def _match_entries(line: BatchLine, entries: Sequence[BatchEntry]) -> dict[str, BatchEntry]:
     """Each entry by the trial whose reference it bears, else by its place; the first of two counts."""
     known, found = frozenset(line.trials), dict[str, BatchEntry]()
     for entry in entries:
@@ -68,22 +68,22 @@ class _Used:
     told: Usage | None
 
 
-def _usages(line: BatchLine, decoded: Mapping[str, DecodedResponse], total: Usage | None) -> dict[str, _Used]:
+def _divide_usage(line: BatchLine, decoded: Mapping[str, DecodedResponse], total: Usage | None) -> dict[str, _Used]:
     own = {key: _Used(each.usage, each.usage) for key, each in decoded.items()}
     silent = [key for key, each in decoded.items() if each.usage is None and each.error is None]
-    guesses = [_guess(line, key, decoded[key]) for key in silent]
+    guesses = [_estimate_usage(line, key, decoded[key]) for key in silent]
     if total is None:
         return own | {key: _Used(None, guess) for key, guess in zip(silent, guesses, strict=True)}
     told = [each.usage for each in decoded.values() if each.usage is not None]
     return own | {key: _Used(share, share) for key, share in zip(silent, apportion_usage(total, told, guesses), strict=True)}
 
 
-def _guess(line: BatchLine, key: str, answer: DecodedResponse) -> Usage:
+def _estimate_usage(line: BatchLine, key: str, answer: DecodedResponse) -> Usage:
     output = estimate_answer(answer.message) if answer.message else 0
     return Usage(line.inputs[line.trials.index(key)], output, source="estimated")
 
 
-def _response(decoded: DecodedResponse, used: _Used, marks: Marks, headers: Mapping[str, str]) -> Response:
+def _build_response(decoded: DecodedResponse, used: _Used, marks: Marks, headers: Mapping[str, str]) -> Response:
     # An entry that failed has no status: nothing was generated for it, and what is without a status costs nothing.
     status = 200 if decoded.error is None else None
     return Response(
@@ -100,6 +100,6 @@ def _response(decoded: DecodedResponse, used: _Used, marks: Marks, headers: Mapp
     )
 
 
-def _missing(line: BatchLine, marks: Marks) -> Response:
+def _missing_response(line: BatchLine, marks: Marks) -> Response:
     error = Error("provider", "missing", f"the batch {line.id} was answered without this request's answer", retryable=True)
     return Response(error=error, attempts=(Attempt(marks, error=error),), flags=(BATCHED,))

@@ -45,12 +45,12 @@ class Journal:
         self._known = known or {}
         self._held: list[Exchange | ToolLine] = []
 
-    def exchange(self, exchange: Exchange) -> None:
+    def add_exchange(self, exchange: Exchange) -> None:
         """Keep a completed exchange; it is written when the flow goes on, or stands in the record."""
         self.exchanges.append(exchange)
         self._held.append(exchange)
 
-    def tool(self, position: str, result: ToolResult) -> None:
+    def add_tool_result(self, position: str, result: ToolResult) -> None:
         """Keep a completed tool call."""
         self._held.append(ToolLine(self._key, self._session, position, result))
 
@@ -62,13 +62,13 @@ class Journal:
         known = self._known.get(position)
         return known if known is not None and known.id == call else None
 
-    def flush(self) -> None:
+    def write_pending(self) -> None:
         """Write what is held: the flow takes another step. Raises StoreError."""
         for held in self._held:
-            self._append(self._line(held) if isinstance(held, Exchange) else held)
+            self._append(self._exchange_line(held) if isinstance(held, Exchange) else held)
         self._held.clear()
 
-    def _line(self, exchange: Exchange) -> ExchangeLine:
+    def _exchange_line(self, exchange: Exchange) -> ExchangeLine:
         return ExchangeLine(self._key, self._repeat, self._session, exchange)
 
 
@@ -78,46 +78,48 @@ async def drive(flow: Flow[T], ask: AskRole, call_tool: CallTool, journal: Journ
     answer: Any = None
     while True:
         try:
-            need = _advanced(flow, answer)
+            need = _advance_flow(flow, answer)
         except StopIteration as ended:
             value: T = ended.value
             return value
-        journal.flush()
+        journal.write_pending()
         if isinstance(need, tuple):
             positions = [f"{prefix}{asked + place}" for place in range(len(need))]
-            answer = await _perform_all(need, positions, ask, call_tool, journal)
+            answer = await _perform_needs(need, positions, ask, call_tool, journal)
             asked += len(need)
         else:
-            answer = await _perform(need, f"{prefix}{asked}", ask, call_tool, journal)
+            answer = await _perform_need(need, f"{prefix}{asked}", ask, call_tool, journal)
             asked += 1
 
 
-def _advanced(flow: Flow[T], answer: Any) -> Need | tuple[Need, ...]:
+def _advance_flow(flow: Flow[T], answer: Any) -> Need | tuple[Need, ...]:
     """What the flow needs next, given the answer to its last need (None to begin): a single failed ask is thrown in."""
     if isinstance(answer, Response) and answer.error is not None:
         return flow.throw(AskFailed(answer))
     return flow.send(answer)
 
 
-async def _perform_all(
+async def _perform_needs(
     needs: tuple[Need, ...], positions: Sequence[str], ask: AskRole, call_tool: CallTool, journal: Journal
 ) -> tuple[Response | ToolResult, ...]:
     performed = zip(needs, positions, strict=True)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_perform(need, position, ask, call_tool, journal)) for need, position in performed]
+        tasks = [group.create_task(_perform_need(need, position, ask, call_tool, journal)) for need, position in performed]
     return tuple(task.result() for task in tasks)
 
 
-async def _perform(need: Need, position: str, ask: AskRole, call_tool: CallTool, journal: Journal) -> Response | ToolResult:
+async def _perform_need(
+    need: Need, position: str, ask: AskRole, call_tool: CallTool, journal: Journal
+) -> Response | ToolResult:
     if isinstance(need, Ask):
         exchange = await ask(need.role, need.request, position, need.target)
-        journal.exchange(exchange)
+        journal.add_exchange(exchange)
         return exchange.response
     known = journal.known_tool(position, need.id)
     if known is not None:
         return known
     result = await call_tool(need)
-    journal.tool(position, result)
+    journal.add_tool_result(position, result)
     if isinstance(need, FunctionCall):
-        journal.flush()  # the model is told of it, so the flow goes on; a sibling may run for long yet
+        journal.write_pending()  # the model is told of it, so the flow goes on; a sibling may run for long yet
     return result

@@ -19,7 +19,7 @@ GRACE = 10.0
 T = TypeVar("T")
 
 
-def blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `work` to its end in an event loop of its own: in a thread where a loop already runs here, as in a notebook.
 
     Raises the first HarnessError of the tasks that ended it.
@@ -39,10 +39,10 @@ def _in_new_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(work())
     except* HarnessError as group:
-        raise _first(group) from None
+        raise _first_error(group) from None
 
 
-def _first(group: BaseExceptionGroup[HarnessError]) -> BaseException:
+def _first_error(group: BaseExceptionGroup[HarnessError]) -> BaseException:
     """The first of the errors that concurrent tasks raised: the others are its echoes."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
@@ -51,7 +51,7 @@ def _first(group: BaseExceptionGroup[HarnessError]) -> BaseException:
 
 
 @contextmanager
-def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
+def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE` seconds; a second leaves now.
 
     Leaving cancels the task that is inside; `say` is told what is waited for.
@@ -63,11 +63,11 @@ def interruptible(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
     task = asyncio.current_task(loop)
 
     def on_signal() -> None:
-        if stop.asked and task:
+        if stop.requested and task:
             task.cancel()
             return
         say(f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more leaves now")
-        stop.ask("the run was interrupted")
+        stop.request("the run was interrupted")
         if task:
             loop.call_later(GRACE, task.cancel)
 

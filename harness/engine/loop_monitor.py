@@ -30,7 +30,7 @@ _THRESHOLDS = (7_000, 20, 20)
 
 
 @contextmanager
-def collector_at_rest() -> Iterator[None]:
+def reduced_garbage_collection() -> Iterator[None]:
     """Keep the garbage collector off what is there already, and let it come a tenth as often.
 
     All that a suite and its modules made outlives the run; going through it again and again would hold the loop up for
@@ -47,7 +47,7 @@ def collector_at_rest() -> Iterator[None]:
         gc.unfreeze()
 
 
-class LagMonitor:
+class LoopMonitor:
     """Measures while it is open, as an async context manager. Lags are seconds."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class LagMonitor:
         self._stalls: list[tuple[int, int]] = []
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._measure())
+        self._task = asyncio.create_task(self._measure_lag())
         return self
 
     async def __aexit__(
@@ -65,14 +65,14 @@ class LagMonitor:
         with suppress(asyncio.CancelledError):
             await self._task
 
-    async def _measure(self) -> None:
+    async def _measure_lag(self) -> None:
         while True:
             before = perf_counter_ns()
             await asyncio.sleep(EVERY)
             after = perf_counter_ns()
-            self._note(before, after)
+            self._record_lag(before, after)
 
-    def _note(self, before: int, after: int) -> None:
+    def _record_lag(self, before: int, after: int) -> None:
         lag = max(0.0, (after - before) / 1e9 - EVERY)
         if lag >= STALL:
             self._stalls.append((before, after))
@@ -85,14 +85,14 @@ class LagMonitor:
         ordered = sorted(self._lags)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
-    def flagged(self, exchange: Exchange) -> Exchange:
+    def flag_stalled(self, exchange: Exchange) -> Exchange:
         """`exchange`, flagged where its final attempt was under way while the process did not run."""
-        if not self._stalls or not self._slept_through(exchange.response.marks):
+        if not self._stalls or not self._spans_stall(exchange.response.marks):
             return exchange
         response = exchange.response
         return replace(exchange, response=replace(response, flags=(*response.flags, STALLED)))
 
-    def _slept_through(self, marks: Marks) -> bool:
+    def _spans_stall(self, marks: Marks) -> bool:
         if marks.sent is None:
             return False
         done = marks.sent if marks.done is None else marks.done

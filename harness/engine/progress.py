@@ -34,12 +34,12 @@ class Tally:
     out_of_budget: bool = False
     """Whether that is because the next request did not fit into the budget."""
 
-    def took_off(self) -> None:
+    def start_request(self) -> None:
         """A request is on its way."""
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
-    def add(self, record: Record) -> None:
+    def count_record(self, record: Record) -> None:
         """Count one record."""
         self.done += 1
         self.errors += record.error is not None
@@ -52,7 +52,7 @@ class Tally:
                 self.cost += (exchange.cost.usd or 0.0) if exchange.response.replayed is None else 0.0
         self.unpriced += record.cost is None and record.error is None
 
-    def heard(self, exchange: Exchange) -> None:
+    def count_exchange(self, exchange: Exchange) -> None:
         """Count one exchange with a helper: it has no trials of its own, so that here a request is what is done."""
         response = exchange.response
         self.done += 1
@@ -63,7 +63,7 @@ class Tally:
             self.unpriced += exchange.cost.usd is None and response.error is None
 
     @property
-    def owed(self) -> int:
+    def pending(self) -> int:
         """Trials without a final record."""
         return self.planned - self.already - self.done
 
@@ -81,7 +81,7 @@ class Progress:
     """What earlier sessions of the run spent, in US dollars."""
     clean: Callable[[str], str] = str
 
-    def lane(self, name: str) -> Tally:
+    def tally_for(self, name: str) -> Tally:
         """Where requests in flight to `name` are counted: one that is under test and judges too is counted there."""
         return self.targets.get(name) or self.helpers[name]
 
@@ -117,12 +117,12 @@ class Progress:
         return [self.clean(f"{name}: {tally.stopped}") for name, tally in self.targets.items() if tally.stopped]
 
 
-def counted(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
+def counting_layer(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
     """Keeps count of the requests in flight to each target."""
 
     async def send(call: Call, slot: Slot) -> Response:
-        tally = progress.lane(call.target.name)
-        tally.took_off()
+        tally = progress.tally_for(call.target.name)
+        tally.start_request()
         try:
             return await inner(call, slot)
         finally:

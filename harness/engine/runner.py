@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.progress import Progress, Tally
-from harness.engine.scheduler import closed_loop
-from harness.engine.structured_output import UNFORMED, formed
+from harness.engine.scheduler import run_closed_loop
+from harness.engine.structured_output import NO_STRUCTURED_OUTPUT, parse_structured_output
 from harness.errors import StoreError
 from harness.flows.base import FIRST, TARGET, AskFailed, RoleTarget
 from harness.graders import Answer, Grader, build_answer, build_graders, build_turn_answers, score_grades
@@ -33,7 +33,7 @@ from harness.model import (
     Target,
     ToolResult,
     Trial,
-    dollars,
+    total_dollars,
 )
 from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
 from harness.runs.records import Line
@@ -55,7 +55,7 @@ class TrialContext:
     send: Send
     encode: Callable[[Target, Request], EncodedRequest]
     cost: Callable[[Target, Response], Cost]
-    vet: Callable[[Exchange], Exchange]
+    flag_stalled: Callable[[Exchange], Exchange]
     call_tool: CallTool
     append: Callable[[Line], None]
     observe: Callable[[Record], None]
@@ -82,13 +82,13 @@ async def run_trials(
         try:
             await run_trial(world, target, trial, graders)
         except StoreError as failed:
-            world.stop.ask(str(failed))
+            world.stop.request(str(failed))
             raise
 
     async with asyncio.TaskGroup() as group:
         for target in targets:
             tally = world.progress.targets[target.name]
-            group.create_task(closed_loop(target, trials(target), skip, perform, tally, world.stop, most_open))
+            group.create_task(run_closed_loop(target, trials(target), skip, perform, tally, world.stop, most_open))
 
 
 async def run_trial(world: TrialContext, target: Target, trial: Trial, graders: GraderSets) -> None:
@@ -97,43 +97,47 @@ async def run_trial(world: TrialContext, target: Target, trial: Trial, graders: 
     asker = _Asker(world, target, trial)
     tally = world.progress.targets[target.name]
     try:
-        response = await _answer(world, trial, journal, asker)
+        response = await _ask_target(world, trial, journal, asker)
         conversation = len(journal.exchanges)
-        grades = await _graded(world, trial, graders, journal, asker)
+        grades = await _grade_answers(world, trial, graders, journal, asker)
     except AskFailed as failed:
         response, grades, conversation = failed.response, (), len(journal.exchanges)
     if response.error is not None:
         _note_reason_to_stop(tally, response.error)
-    if _unsent(response) or (world.helpers and any(_unsent(each.response) for grade in grades for each in grade.exchanges)):
+    if _was_never_sent(response) or (
+        world.helpers and any(_was_never_sent(each.response) for grade in grades for each in grade.exchanges)
+    ):
         return
-    record = _record(world, trial, tuple(journal.exchanges[:conversation]), grades, response.error)
+    record = _build_record(world, trial, tuple(journal.exchanges[:conversation]), grades, response.error)
     world.append(record)
-    tally.add(record)
+    tally.count_record(record)
     world.observe(record)
 
 
-def _unsent(response: Response) -> bool:
+def _was_never_sent(response: Response) -> bool:
     """Whether nothing was sent because the run was stopped or its budget spent."""
     error = response.error
     return error is not None and not response.attempts and (error.boundary == "budget" or error.kind == INTERRUPTED)
 
 
-async def _answer(world: TrialContext, trial: Trial, journal: Journal, asker: _Asker) -> Response:
+async def _ask_target(world: TrialContext, trial: Trial, journal: Journal, asker: _Asker) -> Response:
     """The target's answer, of a conversation the last. Raises AskFailed."""
     if trial.conversation is not None:
         from harness.flows.conversation import converse  # noqa: PLC0415 - tens of milliseconds that only tools and later turns need
 
         return await drive(converse(trial, trial.conversation), asker.ask, world.call_tool, journal)
     exchange = await asker.ask(TARGET, trial.request, FIRST)
-    journal.exchange(exchange)
+    journal.add_exchange(exchange)
     if exchange.response.error is not None:
         raise AskFailed(exchange.response)
     return exchange.response
 
 
-async def _graded(world: TrialContext, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker) -> tuple[Grade, ...]:
+async def _grade_answers(
+    world: TrialContext, trial: Trial, graders: GraderSets, journal: Journal, asker: _Asker
+) -> tuple[Grade, ...]:
     grades = []
-    for place, (grader, answer) in enumerate(_to_grade(trial, graders, tuple(journal.exchanges))):
+    for place, (grader, answer) in enumerate(_graders_with_answers(trial, graders, tuple(journal.exchanges))):
         if answer is None:
             grades.append(grader.unreached_grade())
             continue
@@ -148,26 +152,28 @@ async def _graded(world: TrialContext, trial: Trial, graders: GraderSets, journa
     return tuple(grades)
 
 
-def _to_grade(trial: Trial, graders: GraderSets, exchanges: tuple[Exchange, ...]) -> list[tuple[Grader, Answer | None]]:
+def _graders_with_answers(
+    trial: Trial, graders: GraderSets, exchanges: tuple[Exchange, ...]
+) -> list[tuple[Grader, Answer | None]]:
     """Each grader with the answer it judges: those of later turns with theirs, None where it did not come, then the last's."""
     found: list[tuple[Grader, Answer | None]] = []
     if trial.turn_graders:
         turns = zip(trial.turn_graders, build_turn_answers(trial, exchanges), strict=True)
-        found = [(grader, answer) for specs, answer in turns for grader in graders.of(specs)]
-    of_last = graders.of(trial.graders)
+        found = [(grader, answer) for specs, answer in turns for grader in graders.get_built(specs)]
+    of_last = graders.get_built(trial.graders)
     if of_last:
         last = build_answer(trial, exchanges)
         found += [(grader, last) for grader in of_last]
     return found
 
 
-def _record(
+def _build_record(
     world: TrialContext, trial: Trial, exchanges: tuple[Exchange, ...], grades: tuple[Grade, ...], error: Error | None
 ) -> Record:
     score, passed = score_grades(grades, trial.threshold)
-    parsed, flags = UNFORMED if trial.request.response_format is None else formed(exchanges)
+    parsed, flags = NO_STRUCTURED_OUTPUT if trial.request.response_format is None else parse_structured_output(exchanges)
     if trial.conversation is not None:
-        from harness.flows.conversation import flags as flags_of  # noqa: PLC0415 - see _answer
+        from harness.flows.conversation import conversation_flags as flags_of  # noqa: PLC0415 - see _ask_target
 
         flags += flags_of(exchanges)
     who = trial.identity
@@ -184,8 +190,8 @@ def _record(
         grades=grades,
         score=score,
         passed=passed,
-        cost=dollars([each for each in exchanges if each.role == TARGET]),
-        grading_cost=dollars([each for grade in grades for each in grade.exchanges]),
+        cost=total_dollars([each for each in exchanges if each.role == TARGET]),
+        grading_cost=total_dollars([each for grade in grades for each in grade.exchanges]),
         error=error,
         tags=trial.tags,
         expected=trial.expected,
@@ -213,18 +219,18 @@ class _Asker:
     def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Awaitable[Exchange]:
         """Ask the trial's target, or the helper of that name."""
         if helper is None:
-            return self._asked(self._target, role, request, position)
-        return self._helped(helper, role, request, position)
+            return self._send_request(self._target, role, request, position)
+        return self._ask_role(helper, role, request, position)
 
-    async def _helped(self, helper: str, role: str, request: Request, position: str) -> Exchange:
+    async def _ask_role(self, helper: str, role: str, request: Request, position: str) -> Exchange:
         whom, progress = self._world.helpers[helper], self._world.progress
-        exchange = await self._asked(whom.target, role, whom.fitted(request), position)
-        progress.helpers[helper].heard(exchange)
+        exchange = await self._send_request(whom.target, role, whom.fit_request(request), position)
+        progress.helpers[helper].count_exchange(exchange)
         if exchange.response.error is not None:
             _note_reason_to_stop(progress.targets[self._target.name], exchange.response.error, f"the {role} {helper!r}: ")
         return exchange
 
-    async def _asked(self, target: Target, role: str, request: Request, position: str) -> Exchange:
+    async def _send_request(self, target: Target, role: str, request: Request, position: str) -> Exchange:
         world, trial = self._world, self._trial
         try:
             wire = world.encode(target, request)
@@ -234,7 +240,7 @@ class _Asker:
             alone = position == FIRST and trial.conversation is None
             call = Call(target, request, wire, trial.key, trial.identity.repeat, position, alone=alone)
             response = await world.send(call)
-        return world.vet(Exchange(position, role, target.name, request, response, world.cost(target, response)))
+        return world.flag_stalled(Exchange(position, role, target.name, request, response, world.cost(target, response)))
 
 
 class GraderSets:
@@ -248,7 +254,7 @@ class GraderSets:
     def __init__(self) -> None:
         self._built: OrderedDict[int, tuple[object, tuple[Grader, ...]]] = OrderedDict()
 
-    def of(self, specs: tuple[Any, ...]) -> tuple[Grader, ...]:
+    def get_built(self, specs: tuple[Any, ...]) -> tuple[Grader, ...]:
         """The graders that a trial's specifications mean, ready to grade."""
         name = id(specs)
         if name not in self._built:

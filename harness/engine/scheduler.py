@@ -15,15 +15,15 @@ from harness.model import Target, Trial
 from harness.transport.middleware.stop import Stop
 
 OPEN_PER_SLOT = 2
-AHEAD = 8
+PREPARED_AT_ONCE = 8
 """Trials prepared in one go, at half of what it costs to prepare each by itself; they begin in one turn of the event loop."""
-LONGEST = 0.001
+MAX_PREPARING_SECONDS = 0.001
 """Seconds after which no more are prepared in that go: one with large images takes longer than eight others."""
 SKIPS_PER_TURN = 1000
 """Trials passed over in one go before the event loop gets its turn: resuming a finished million stays responsive."""
 
 
-async def closed_loop(
+async def run_closed_loop(
     target: Target,
     trials: Iterator[Trial],
     skip: Callable[[str], bool],
@@ -36,21 +36,21 @@ async def closed_loop(
 
     `most_open` trials are open at once, by default as many as keep the target's slots busy.
     """
-    owed = _Owed(trials, skip)
+    owed = _PendingTrials(trials, skip)
 
     async def worker() -> None:
-        while not stop.asked and not tally.stopped:
-            trial = await owed.next()
+        while not stop.requested and not tally.stopped:
+            trial = await owed.next_trial()
             if trial is None:
                 return
             await perform(target, trial)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(most_open or OPEN_PER_SLOT * target.limits.concurrency, tally.owed)):
+        for _ in range(min(most_open or OPEN_PER_SLOT * target.limits.concurrency, tally.pending)):
             group.create_task(worker())
 
 
-class _Owed:
+class _PendingTrials:
     """The trials of one target that are owed, for all its workers together.
 
     A trial may be over without ever waiting (its answer is replayed, say), and its worker comes for the next one at once. So
@@ -58,10 +58,10 @@ class _Owed:
     """
 
     def __init__(self, trials: Iterator[Trial], skip: Callable[[str], bool]) -> None:
-        self._trials = _prepared(trials, skip)
+        self._trials = _prepare_trials(trials, skip)
         self._turn = asyncio.Lock()
 
-    async def next(self) -> Trial | None:
+    async def next_trial(self) -> Trial | None:
         """The next trial, None when there are no more. Raises what preparing it raised."""
         async with self._turn:
             for trial in self._trials:
@@ -71,7 +71,7 @@ class _Owed:
         return None
 
 
-def _prepared(trials: Iterator[Trial], skip: Callable[[str], bool]) -> Iterator[Trial | None]:
+def _prepare_trials(trials: Iterator[Trial], skip: Callable[[str], bool]) -> Iterator[Trial | None]:
     """The trials that are not skipped, prepared a few at a time, with a None (rest) before each few."""
     ready: list[Trial] = []
     skipped, began = 0, perf_counter()
@@ -83,7 +83,7 @@ def _prepared(trials: Iterator[Trial], skip: Callable[[str], bool]) -> Iterator[
                     yield None
                 continue
             ready.append(trial)
-            if len(ready) == AHEAD or perf_counter() - began > LONGEST:
+            if len(ready) == PREPARED_AT_ONCE or perf_counter() - began > MAX_PREPARING_SECONDS:
                 yield None
                 yield from ready
                 ready.clear()

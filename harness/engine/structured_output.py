@@ -17,39 +17,43 @@ INVALID_JSON, SCHEMA_MISMATCH = "invalid_json", "schema_mismatch"
 MAX_DEPTH = 100
 """Levels of lists and objects; what nests deeper is nobody's answer, and could not be written down again."""
 
-UNFORMED: tuple[Any, tuple[str, ...]] = (None, ())
+NO_STRUCTURED_OUTPUT: tuple[Any, tuple[str, ...]] = (None, ())
 
 
-def formed(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[str, ...]]:
+def parse_structured_output(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[str, ...]]:
     """The value of the last answer, None where it is no JSON, and the flags that say what is wrong with it.
 
     An answer that calls tools, or that is none, was not asked to have the form.
     """
     last = next((each for each in reversed(exchanges) if each.role == TARGET), None)
     if last is None or last.request.response_format is None or last.response.error is not None:
-        return UNFORMED
+        return NO_STRUCTURED_OUTPUT
     message = last.response.message
-    return UNFORMED if message is None or message.tool_calls else _read(message.text, last.request.response_format)
+    return (
+        NO_STRUCTURED_OUTPUT
+        if message is None or message.tool_calls
+        else _parse_text(message.text, last.request.response_format)
+    )
 
 
-def _read(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]]:
+def _parse_text(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]]:
     from harness.graders.json_value import NotJSONError, parse_json_answer  # noqa: PLC0415 - only a form needs it
 
     try:
         value = parse_json_answer(text, strict=True)
     except NotJSONError:
         return None, (INVALID_JSON,)
-    if _deeper(value, MAX_DEPTH):
+    if _is_deeper(value, MAX_DEPTH):
         return None, (INVALID_JSON,)
-    return value, () if wanted.schema is None or _fits(value, wanted.schema) else (SCHEMA_MISMATCH,)
+    return value, () if wanted.schema is None or _fits_schema(value, wanted.schema) else (SCHEMA_MISMATCH,)
 
 
-def _deeper(value: Any, levels: int) -> bool:
+def _is_deeper(value: Any, levels: int) -> bool:
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return items is not None and (levels == 0 or any(_deeper(item, levels - 1) for item in items))
+    return items is not None and (levels == 0 or any(_is_deeper(item, levels - 1) for item in items))
 
 
-def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+def _fits_schema(value: Any, schema: Mapping[str, Any]) -> bool:
     from harness.config.json_validation import find_violation  # noqa: PLC0415 - tens of milliseconds that only a schema needs
 
     return find_violation(schema, value) is None

@@ -48,7 +48,7 @@ class RoleTarget:
     structured: bool = False
     dropped: frozenset[str] = frozenset()
 
-    def fitted(self, request: Request) -> Request:
+    def fit_request(self, request: Request) -> Request:
         """The request as this target gets it: its own sampling where the ask has none, and a response format where it can."""
         sampling = {**self.target.sampling, **request.sampling}
         return replace(

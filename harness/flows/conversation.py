@@ -43,9 +43,9 @@ MAX_TURNS, FAILED_CALLS, USER_NOT_DONE = "max_turns", "failed_tool_calls", "user
 """Flags of a record: the model was still calling when it was asked for the last time; some calls failed; a simulated user had
 said all the messages it may before it said that it was done."""
 
-FAILURE = "Error: "
+FAILURE_PREFIX = "Error: "
 """What the model reads before the reason a call failed."""
-MOST = 500
+MAX_MISFIT_LENGTH = 500
 """Characters of a validator's sentence, which quotes what it found wrong."""
 ARGUMENTS = "arguments"
 """The name by which a template of a canned result knows the call's arguments."""
@@ -53,17 +53,17 @@ ARGUMENTS = "arguments"
 
 def converse(trial: Trial, conversation: Conversation) -> Flow[Response]:
     """The trial's whole conversation; its value is the last answer. Raises AskFailed where an ask has no answer."""
-    response, request = yield from _turn(trial.request, conversation, trial.variables)
+    response, request = yield from _model_turn(trial.request, conversation, trial.variables)
     for content in conversation.turns:
         if response.message is None or response.message.tool_calls:
             return response
-        response, request = yield from _spoken(content, response.message, request, conversation, trial.variables)
+        response, request = yield from _user_turn(content, response.message, request, conversation, trial.variables)
     if conversation.user is not None:
-        response = yield from _visited(conversation.user, response, request, conversation, trial.variables)
+        response = yield from _simulated_turns(conversation.user, response, request, conversation, trial.variables)
     return response
 
 
-def _visited(
+def _simulated_turns(
     user: SimulatedUser, response: Response, request: Request, conversation: Conversation, variables: Mapping[str, Any]
 ) -> Flow[Response]:
     """The turns of a simulated user, until it is done; the last answer."""
@@ -73,11 +73,11 @@ def _visited(
         said = yield from next_message(user, (*request.messages, response.message))
         if said is None:
             break
-        response, request = yield from _spoken(said, response.message, request, conversation, variables)
+        response, request = yield from _user_turn(said, response.message, request, conversation, variables)
     return response
 
 
-def _spoken(
+def _user_turn(
     content: str | tuple[Text | Image, ...],
     answer: Message,
     request: Request,
@@ -86,10 +86,10 @@ def _spoken(
 ) -> Flow[tuple[Response, Request]]:
     """The turn that begins with what the user says to `answer`, which `request` got."""
     spoken = (*request.messages, answer, Message("user", content))
-    return (yield from _turn(replace(request, messages=spoken), conversation, variables))
+    return (yield from _model_turn(replace(request, messages=spoken), conversation, variables))
 
 
-def flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
+def conversation_flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
     """What is to be said of how a conversation went."""
     asked = [each for each in exchanges if each.role == TARGET]
     if not asked:
@@ -101,25 +101,27 @@ def flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
     return (MAX_TURNS,) * cut + (FAILED_CALLS,) * failed + (USER_NOT_DONE,) * unfinished
 
 
-def _turn(request: Request, conversation: Conversation, variables: Mapping[str, Any]) -> Flow[tuple[Response, Request]]:
+def _model_turn(request: Request, conversation: Conversation, variables: Mapping[str, Any]) -> Flow[tuple[Response, Request]]:
     """Ask until the model calls nothing any more, or has been asked often enough; with the request it answered last."""
     response: Response = yield Ask(TARGET, request)
     for _ in range(conversation.max_turns - 1):
         message = response.message
         if message is None or not message.tool_calls:
             break
-        called = replace(message, tool_calls=_distinct(message.tool_calls))
-        results = yield from _performed(called.tool_calls, request.tools, conversation, variables)
-        request = replace(request, messages=(*request.messages, called, *results), tool_choice=_unforced(request.tool_choice))
+        called = replace(message, tool_calls=_distinct_calls(message.tool_calls))
+        results = yield from _perform_calls(called.tool_calls, request.tools, conversation, variables)
+        request = replace(
+            request, messages=(*request.messages, called, *results), tool_choice=_unforced_choice(request.tool_choice)
+        )
         response = yield Ask(TARGET, request)
     return response, request
 
 
-def _unforced(choice: str | None) -> str | None:
+def _unforced_choice(choice: str | None) -> str | None:
     return choice if choice in (None, "none") else "auto"
 
 
-def _distinct(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+def _distinct_calls(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
     """The calls, each with an id of its own: a result is matched to its call by nothing else."""
     taken: set[str] = set()
     distinct = []
@@ -133,7 +135,7 @@ def _distinct(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
 # ── Performing calls ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _performed(
+def _perform_calls(
     calls: Sequence[ToolCall], tools: Sequence[Tool], conversation: Conversation, variables: Mapping[str, Any]
 ) -> Flow[tuple[Message, ...]]:
     """The tool messages that answer `calls`, in their order; functions run side by side."""
@@ -143,7 +145,7 @@ def _performed(
     for call in calls:
         same = call.name, call.arguments
         if same not in results and same not in running:
-            outcome = _begun(call, by_name, conversation.actions, variables)
+            outcome = _begin_call(call, by_name, conversation.actions, variables)
             if isinstance(outcome, FunctionCall):
                 running[same] = outcome
             else:
@@ -151,28 +153,28 @@ def _performed(
     if running:
         finished = yield tuple(running.values())
         results |= zip(running, finished, strict=True)
-    return tuple(_told(call, results[call.name, call.arguments]) for call in calls)
+    return tuple(_tool_message(call, results[call.name, call.arguments]) for call in calls)
 
 
-def _begun(
+def _begin_call(
     call: ToolCall, tools: Mapping[str, Tool], actions: Mapping[str, Action], variables: Mapping[str, Any]
 ) -> ToolResult | FunctionCall:
     """What has to run for the call, or its result where nothing has."""
     tool, action = tools.get(call.name), actions.get(call.name)
     if tool is None or action is None:
-        return _failed(call, "unknown_tool", f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}")
+        return _failed_result(call, "unknown_tool", f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}")
     try:
-        arguments = _arguments(call, tool)
+        arguments = _parse_arguments(call, tool)
     except ValueError as wrong:
-        return _failed(call, "invalid_arguments", str(wrong))
+        return _failed_result(call, "invalid_arguments", str(wrong))
     if action.function is not None:
         return FunctionCall(call.id, action.function, call.arguments or "{}", action.timeout, action.trusted)
     if action.raises is not None:
-        return _failed(call, "raised", action.raises)
-    return _canned(call, action, {**variables, ARGUMENTS: arguments})
+        return _failed_result(call, "raised", action.raises)
+    return _canned_result(call, action, {**variables, ARGUMENTS: arguments})
 
 
-def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
+def _parse_arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
     """The call's arguments, as they fit the tool's schema. Raises ValueError saying what does not."""
     try:
         arguments = json.loads(call.arguments or "{}")
@@ -182,31 +184,31 @@ def _arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
         raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
     wrong = find_violation(tool.parameters, arguments)
     if wrong is not None:
-        raise ValueError(f"the arguments do not fit: {wrong[:MOST]}")
+        raise ValueError(f"the arguments do not fit: {wrong[:MAX_MISFIT_LENGTH]}")
     return arguments
 
 
-def _canned(call: ToolCall, action: Action, scope: Mapping[str, Any]) -> ToolResult:
+def _canned_result(call: ToolCall, action: Action, scope: Mapping[str, Any]) -> ToolResult:
     if not action.templated:
         return ToolResult(call.id, json.dumps(action.returns))
     try:
         value = render_arguments({"value": action.returns}, scope, None)["value"]
         return ToolResult(call.id, json.dumps(value, allow_nan=False))
     except (TemplateError, TypeError, ValueError, RecursionError) as wrong:
-        return _failed(call, "raised", getattr(wrong, "message", str(wrong)))
+        return _failed_result(call, "raised", getattr(wrong, "message", str(wrong)))
 
 
-def _failed(call: ToolCall, kind: str, message: str) -> ToolResult:
+def _failed_result(call: ToolCall, kind: str, message: str) -> ToolResult:
     return ToolResult(call.id, "", Error("tool", kind, message))
 
 
-def _told(call: ToolCall, result: ToolResult) -> Message:
+def _tool_message(call: ToolCall, result: ToolResult) -> Message:
     """The message that tells the model; text as it is, anything else as JSON."""
     if result.error is not None:
-        return Message("tool", FAILURE + result.error.message, tool_call_id=call.id, name=call.name, failed=True)
+        return Message("tool", FAILURE_PREFIX + result.error.message, tool_call_id=call.id, name=call.name, failed=True)
     try:
         value = json.loads(result.content)
     except RecursionError:  # its process, whose stack is shorter than ours, could still write it
-        return _told(call, _failed(call, "raised", "what it returned is nested too deeply"))
+        return _tool_message(call, _failed_result(call, "raised", "what it returned is nested too deeply"))
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return Message("tool", text, tool_call_id=call.id, name=call.name)

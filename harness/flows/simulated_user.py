@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from harness.flows.base import Ask, AskFailed, Flow
-from harness.flows.untrusted_text import fenced, transcript
+from harness.flows.untrusted_text import delimit_texts, write_transcript
 from harness.model import Message, Request, Response, SimulatedUser
 
 USER = "user"
@@ -36,27 +36,27 @@ for, or see that you will not get it, reply with {stop} alone."""
 def next_message(user: SimulatedUser, messages: Sequence[Message]) -> Flow[str | None]:
     """What the user says after these messages, None where it is done. Raises AskFailed, saying whose failure it is."""
     try:
-        response = yield Ask(USER, request(user, messages), user.target)
+        response = yield Ask(USER, user_request(user, messages), user.target)
     except AskFailed as failed:
-        raise AskFailed(_attributed(failed, user.target)) from None
+        raise AskFailed(_attribute_failure(failed, user.target)) from None
     text = str(response.text).strip()
     return None if not text or text.endswith(user.stop) or text.rstrip(_CLOSING).endswith(user.stop) else text
 
 
-def request(user: SimulatedUser, messages: Sequence[Message]) -> Request:
+def user_request(user: SimulatedUser, messages: Sequence[Message]) -> Request:
     """What the model that plays the user is asked."""
     heard = [Message(each.role, each.content) for each in messages if each.role in ("user", "assistant") and each.text]
     return Request(
         messages=(
             Message("system", _INSTRUCTIONS.format(persona=user.persona.strip(), stop=user.stop)),
-            Message("user", fenced({"conversation": transcript(heard)})),
+            Message("user", delimit_texts({"conversation": write_transcript(heard)})),
         ),
         sampling=user.sampling,
         stream=False,
     )
 
 
-def _attributed(failed: AskFailed, target: str) -> Response:
+def _attribute_failure(failed: AskFailed, target: str) -> Response:
     response = failed.response
     if response.error is None:
         return response

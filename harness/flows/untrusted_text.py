@@ -12,13 +12,13 @@ from hashlib import blake2b
 from harness.model import Image, Message
 
 
-def fenced(parts: Mapping[str, str]) -> str:
+def delimit_texts(parts: Mapping[str, str]) -> str:
     """The parts one after another, each between markers that carry its name and a nonce none of the parts holds."""
-    mark = nonce(tuple(parts.values()))
+    mark = unguessable_marker(tuple(parts.values()))
     return "\n\n".join(f"<{name}-{mark}>\n{text}\n</{name}-{mark}>" for name, text in parts.items())
 
 
-def nonce(texts: Sequence[str]) -> str:
+def unguessable_marker(texts: Sequence[str]) -> str:
     """A word that is in none of the texts."""
     digest = blake2b(digest_size=8)
     for text in texts:
@@ -30,14 +30,14 @@ def nonce(texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def transcript(messages: Sequence[Message]) -> str:
+def write_transcript(messages: Sequence[Message]) -> str:
     """One message as it is; more than that as turns, each under who said it."""
     if len(messages) == 1:
-        return written(messages[0])
-    return "\n\n".join(f"[{message.role}]\n{written(message)}" for message in messages)
+        return write_message(messages[0])
+    return "\n\n".join(f"[{message.role}]\n{write_message(message)}" for message in messages)
 
 
-def written(message: Message) -> str:
+def write_message(message: Message) -> str:
     """A turn as text, its images named and its tool calls written out."""
     if isinstance(message.content, str):
         text = message.content

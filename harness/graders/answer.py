@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness.flows.base import TARGET
 from harness.graders.base import Answer
 from harness.metrics import definitions
-from harness.model import Exchange, Message, ToolCall, Trial, dollars
+from harness.model import Exchange, Message, ToolCall, Trial, total_dollars
 
 
 def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -31,7 +31,7 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         usage=response.usage,
         latency=definitions.latency(marks),
         ttft=definitions.time_to_first_token(marks),
-        cost=dollars(asked),
+        cost=total_dollars(asked),
         failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
     )

@@ -20,7 +20,7 @@ from pydantic import Field, field_validator
 from harness.config.diagnostics import quote_text
 from harness.config.sampling import Parameters, role_sampling
 from harness.flows.base import Ask, Flow
-from harness.flows.untrusted_text import fenced, transcript, written
+from harness.flows.untrusted_text import delimit_texts, write_message, write_transcript
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict
 from harness.model import Message, Request, Response, ResponseFormat
 
@@ -97,10 +97,10 @@ def build_judge_request(arguments: Judge, answer: Answer) -> Request:
     """What the judge is asked about one answer."""
     bounds = arguments.bounds
     form = _FORMS["pass"] if bounds is None else _FORMS["score"].format(low=bounds[0], high=bounds[1])
-    said = answer.text or written(Message("assistant", tool_calls=answer.tool_calls))
-    parts = {"rubric": arguments.rubric, "conversation": transcript(answer.messages), "answer": said}
+    said = answer.text or write_message(Message("assistant", tool_calls=answer.tool_calls))
+    parts = {"rubric": arguments.rubric, "conversation": write_transcript(answer.messages), "answer": said}
     return Request(
-        messages=(Message("system", _INSTRUCTIONS.format(form=form)), Message("user", fenced(parts))),
+        messages=(Message("system", _INSTRUCTIONS.format(form=form)), Message("user", delimit_texts(parts))),
         sampling=arguments.sampling,
         stream=False,
         response_format=ResponseFormat("json_schema", _verdict_schema(bounds), "verdict"),

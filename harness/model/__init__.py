@@ -22,7 +22,7 @@ from harness.model.responses import (
     TokenLogprob,
     ToolResult,
     Usage,
-    dollars,
+    total_dollars,
 )
 from harness.model.sessions import Manifest, Session
 from harness.model.targets import Auth, Batch, Call, EncodedRequest, Limits, Price, Target, Timeouts
@@ -69,5 +69,5 @@ __all__ = [
     "ToolResult",
     "Trial",
     "Usage",
-    "dollars",
+    "total_dollars",
 ]

@@ -21,7 +21,7 @@ def images_of(messages: Iterable[Message]) -> list[Image]:
     return [part for content in several for part in content if isinstance(part, Image)]
 
 
-def bare(message: Message) -> Message:
+def without_image_data(message: Message) -> Message:
     """The message with each image known by its hash alone, where it has one."""
     if isinstance(message.content, str):
         return message
@@ -29,12 +29,12 @@ def bare(message: Message) -> Message:
     return replace(message, content=tuple(parts))
 
 
-def is_bare(image: Image) -> bool:
+def has_no_data(image: Image) -> bool:
     """Whether the image's bytes are elsewhere, under its hash."""
     return not image.data and image.sha256 is not None
 
 
-def with_images(exchange: Exchange) -> bool:
+def has_images(exchange: Exchange) -> bool:
     """Whether the exchange's request holds images; as cheap as can be, since every line is asked."""
     for message in exchange.request.messages:  # noqa: SIM110 - half of what `any` takes
         if type(message.content) is not str:
@@ -47,21 +47,21 @@ def file_size(image: Image) -> int:
     return len(image.data) * 3 // 4 - image.data.count("=", -2)
 
 
-def described(image: Image) -> str:
+def describe_image(image: Image) -> str:
     """`[image png 64×64, 1.2 kB]`."""
     facts = image.media_type.removeprefix("image/")
     facts += f" {image.width}×{image.height}" if image.width and image.height else ""
-    return f"[image {facts}, {_bytes(file_size(image))}]" if image.data else f"[image {facts}, its bytes are missing]"
+    return f"[image {facts}, {_format_bytes(file_size(image))}]" if image.data else f"[image {facts}, its bytes are missing]"
 
 
-def readable(message: Message) -> str:
+def readable_text(message: Message) -> str:
     """The message's text with each image described where it stands, on a line of its own."""
     if isinstance(message.content, str):
         return message.content
-    return "\n".join(part.text if isinstance(part, Text) else described(part) for part in message.content)
+    return "\n".join(part.text if isinstance(part, Text) else describe_image(part) for part in message.content)
 
 
-def _bytes(count: int) -> str:
+def _format_bytes(count: int) -> str:
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e3:.1f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"

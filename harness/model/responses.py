@@ -165,7 +165,7 @@ class Exchange(Struct, frozen=True):
     cost: Cost = Cost()
 
 
-def dollars(exchanges: Iterable[Exchange]) -> float | None:
+def total_dollars(exchanges: Iterable[Exchange]) -> float | None:
     """US dollars of them all; unknown (None) where one is unknown, or where there are none."""
     total = None
     for each in exchanges:

@@ -20,7 +20,7 @@ from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Report
 from harness.analysis.stats import Estimate
 from harness.model import Image
-from harness.model.images import MEDIA_TYPES, described
+from harness.model.images import MEDIA_TYPES, describe_image
 from harness.reporters import plots
 from harness.reporters.escape import make_visible, one_line
 from harness.reporters.tables import (
@@ -188,7 +188,7 @@ def _image_source(image: Image) -> tuple[str | None, str]:
     A run folder may have been written by anyone: only the four types of pixels are shown, and only what is base64.
     """
     if image.media_type not in MEDIA_TYPES or not _BASE64.fullmatch(image.data):
-        return None, described(image)
+        return None, describe_image(image)
     # Its type and size may be those of a smaller copy: the pixels are the case's own.
     about = f"{image.width:,} × {image.height:,} pixels" if image.width and image.height else "image"
     return f"data:{image.media_type};base64,{image.data}", about

@@ -18,14 +18,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from harness.model import Exchange, Grade, Image, Message, Record
-from harness.model.images import file_size, is_bare, with_images
+from harness.model.images import file_size, has_images, has_no_data
 from harness.runs.records import ExchangeLine, Line
 
 BLOBS = "blobs"
-LEAST = 4096
+MIN_BLOB_LENGTH = 4096
 """Characters of base64 from which an image is a file of its own: a smaller one stays in its line."""
 
-KEPT = 32
+CACHED_IMAGES = 32
 
 
 class BlobError(Exception):
@@ -43,9 +43,9 @@ class Blobs:
 
     # Writing
 
-    def kept(self, line: Line) -> Line:
+    def store_images(self, line: Line) -> Line:
         """The line with its large images named by their hash, once they are on file. Raises OSError."""
-        return _changed(line, self._put)
+        return _change_images(line, self._store_image)
 
     def sync(self) -> None:
         """Make every image written so far durable. Raises OSError."""
@@ -56,45 +56,45 @@ class Blobs:
             finally:
                 os.close(file)
 
-    def _put(self, image: Image) -> Image:
-        if image.sha256 is None or len(image.data) < LEAST:
+    def _store_image(self, image: Image) -> Image:
+        if image.sha256 is None or len(image.data) < MIN_BLOB_LENGTH:
             return image
         path = self._folder / image.sha256
-        if not _has(path, file_size(image)):
+        if not _has_size(path, file_size(image)):
             content = b64decode(image.data)
             if sha256(content).hexdigest() != image.sha256:
                 return image  # whoever made it gave it a wrong name: then it stays where it is
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            _write(path, content)
+            _write_blob(path, content)
             self._unsynced.append(path)
         return replace(image, data="")
 
     # Reading
 
-    def whole(self, exchange: Exchange) -> Exchange | None:
+    def restore_images(self, exchange: Exchange) -> Exchange | None:
         """The exchange with the bytes of its images; None where one is lost, which `lost` then tells."""
         try:
-            return _exchange(exchange, self.image)
+            return _change_in_exchange(exchange, self.restore_image)
         except BlobError as lost:
             self.lost[str(lost)] = None
             return None
 
-    def image(self, image: Image) -> Image:
+    def restore_image(self, image: Image) -> Image:
         """The image with its bytes. Raises BlobError."""
-        if not is_bare(image) or image.sha256 is None:
+        if not has_no_data(image) or image.sha256 is None:
             return image
-        return replace(image, data=self._data(image.sha256))
+        return replace(image, data=self._read_base64(image.sha256))
 
-    def _data(self, name: str) -> str:
+    def _read_base64(self, name: str) -> str:
         data = self._read.pop(name, None)
         if data is None:
-            data = b64encode(self._content(name)).decode()
+            data = b64encode(self._read_bytes(name)).decode()
         self._read[name] = data
-        if len(self._read) > KEPT:
+        if len(self._read) > CACHED_IMAGES:
             self._read.popitem(last=False)
         return data
 
-    def _content(self, name: str) -> bytes:
+    def _read_bytes(self, name: str) -> bytes:
         if not (len(name) == 64 and name.isalnum()):
             raise BlobError(f"{self._folder}/{name!r:.80}: a line names an image so, and no image is called so")
         try:
@@ -108,14 +108,14 @@ class Blobs:
         return content
 
 
-def _has(path: Path, size: int) -> bool:
+def _has_size(path: Path, size: int) -> bool:
     try:
         return path.lstat().st_size == size
     except FileNotFoundError:
         return False
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_blob(path: Path, content: bytes) -> None:
     """Put the file in place whole, readable by its owner alone; it is not durable yet. Raises OSError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -128,38 +128,38 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-def _changed(line: Line, change: Callable[[Image], Image]) -> Line:
+def _change_images(line: Line, change: Callable[[Image], Image]) -> Line:
     """The line with every image changed; itself where it has none, which is the usual case."""
     if isinstance(line, Record):
-        return _record(line, change)
-    if isinstance(line, ExchangeLine) and with_images(line.exchange):
-        return replace(line, exchange=_exchange(line.exchange, change))
+        return _change_in_record(line, change)
+    if isinstance(line, ExchangeLine) and has_images(line.exchange):
+        return replace(line, exchange=_change_in_exchange(line.exchange, change))
     return line
 
 
-def _record(record: Record, change: Callable[[Image], Image]) -> Record:
+def _change_in_record(record: Record, change: Callable[[Image], Image]) -> Record:
     for exchange in record.exchanges:
-        if with_images(exchange):
-            record = replace(record, exchanges=tuple([_exchange(each, change) for each in record.exchanges]))
+        if has_images(exchange):
+            record = replace(record, exchanges=tuple([_change_in_exchange(each, change) for each in record.exchanges]))
             break
     for grade in record.grades:
-        if grade.exchanges and any(map(with_images, grade.exchanges)):
-            return replace(record, grades=tuple([_grade(each, change) for each in record.grades]))
+        if grade.exchanges and any(map(has_images, grade.exchanges)):
+            return replace(record, grades=tuple([_change_in_grade(each, change) for each in record.grades]))
     return record
 
 
-def _grade(grade: Grade, change: Callable[[Image], Image]) -> Grade:
-    return replace(grade, exchanges=tuple([_exchange(each, change) for each in grade.exchanges]))
+def _change_in_grade(grade: Grade, change: Callable[[Image], Image]) -> Grade:
+    return replace(grade, exchanges=tuple([_change_in_exchange(each, change) for each in grade.exchanges]))
 
 
-def _exchange(exchange: Exchange, change: Callable[[Image], Image]) -> Exchange:
-    if not with_images(exchange):
+def _change_in_exchange(exchange: Exchange, change: Callable[[Image], Image]) -> Exchange:
+    if not has_images(exchange):
         return exchange
-    messages = tuple(_message(message, change) for message in exchange.request.messages)
+    messages = tuple(_change_in_message(message, change) for message in exchange.request.messages)
     return replace(exchange, request=replace(exchange.request, messages=messages))
 
 
-def _message(message: Message, change: Callable[[Image], Image]) -> Message:
+def _change_in_message(message: Message, change: Callable[[Image], Image]) -> Message:
     if isinstance(message.content, str):
         return message
     return replace(message, content=tuple(change(part) if isinstance(part, Image) else part for part in message.content))

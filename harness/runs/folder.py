@@ -26,7 +26,7 @@ RECORDS = "records.jsonl"
 
 def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None:
     """Put the manifest in place whole: written beside, fsynced, renamed. Raises StoreError."""
-    write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(redactor.value(manifest)), indent=2) + b"\n")
+    write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(redactor.redact_value(manifest)), indent=2) + b"\n")
 
 
 def write_file(path: Path, content: bytes | Iterator[bytes]) -> None:
@@ -120,7 +120,7 @@ def read_lines(path: Path, damage: Damage | None = None) -> Iterator[Line]:
                 damage.torn = len(raw)
                 return
             try:
-                yield records.decode(raw)
+                yield records.decode_line(raw)
             except CorruptLineError as corrupt:
                 damage.corrupt.append(f"{number}: {corrupt}")
 

@@ -67,22 +67,22 @@ class CorruptLineError(ValueError):
     """A line is not what was written: torn, altered, or of another format."""
 
 
-def encode(line: Line) -> bytes:
+def encode_line(line: Line) -> bytes:
     """The line's bytes, newline included."""
-    body = _written(line)[:-1]
+    body = _encode_json(line)[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
-def decode(raw: bytes) -> Line:
+def decode_line(raw: bytes) -> Line:
     """The line in `raw` (with or without its newline). Raises CorruptLineError, naming what is wrong."""
-    text = check(raw)
+    text = verify_checksum(raw)
     try:
-        return _read(text)
+        return _decode_json(text)
     except (ValueError, RecursionError) as invalid:  # msgspec's errors are ValueErrors
         raise CorruptLineError(f"not a line of this format: {invalid}") from invalid
 
 
-def check(raw: bytes) -> bytes:
+def verify_checksum(raw: bytes) -> bytes:
     """`raw` without its newline, once its checksum holds. Raises CorruptLineError."""
     line = raw.rstrip(b"\n")
     body, tail = line[:-_TAIL], line[-_TAIL:]
@@ -93,14 +93,14 @@ def check(raw: bytes) -> bytes:
     return line
 
 
-def _written(line: Line) -> bytes:
+def _encode_json(line: Line) -> bytes:
     try:
         return _encoder.encode(line)
     except UnicodeEncodeError:
         return json.dumps(msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")).encode()
 
 
-def _read(text: bytes) -> Line:
+def _decode_json(text: bytes) -> Line:
     try:
         line: Line = _decoder.decode(text)
         return line

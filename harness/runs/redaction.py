@@ -24,7 +24,7 @@ T = TypeVar("T")
 REDACTED = "redacted"
 """The flag of a record that a secret was taken out of."""
 
-SHORTEST = 8
+MIN_SECRET_LENGTH = 8
 """Characters a secret must have to be redacted."""
 
 _CUTS = ("…", "\\u2026")
@@ -38,76 +38,76 @@ class Redactor:
     """Knows `secrets` by the name of the variable that holds each; a secret becomes `[redacted NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        long = {name: value for name, value in secrets.items() if len(value) >= SHORTEST}
+        long = {name: value for name, value in secrets.items() if len(value) >= MIN_SECRET_LENGTH}
         self.unredactable = tuple(sorted(name for name, value in secrets.items() if value and name not in long))
         """Names of the secrets that are too short."""
-        forms = {form: f"[redacted {name}]" for name, value in long.items() for form in _forms(value)}
+        forms = {form: f"[redacted {name}]" for name, value in long.items() for form in _secret_forms(value)}
         ordered = sorted(forms, key=len, reverse=True)  # a secret that contains another goes first
         self._forms = [(form, forms[form]) for form in ordered]
         self._bytes = [(form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms]
-        self._heads = sorted({form[:SHORTEST] for form, _ in self._forms})
-        self._heads_in_bytes = sorted({form[:SHORTEST] for form, _ in self._bytes})
+        self._heads = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._forms})
+        self._heads_in_bytes = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._bytes})
 
-    def touches(self, data: bytes) -> bool:
+    def finds_secret(self, data: bytes) -> bool:
         """Whether a secret is in `data`."""
-        return bool(self._bytes) and self.data(data) is not data
+        return bool(self._bytes) and self.redact_bytes(data) is not data
 
-    def data(self, data: bytes) -> bytes:
+    def redact_bytes(self, data: bytes) -> bytes:
         """`data` without secrets: the same object where there are none."""
         for head in self._heads_in_bytes:
             if head in data:
                 for form, mark in self._bytes:
-                    data = _without(data, form, mark, _CUTS_IN_BYTES)
+                    data = _replace_secret(data, form, mark, _CUTS_IN_BYTES)
                 break
         return data
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """`text` without secrets: the same object where there are none."""
         for head in self._heads:
             if head in text:
                 for form, mark in self._forms:
-                    text = _without(text, form, mark, _CUTS)
+                    text = _replace_secret(text, form, mark, _CUTS)
                 break
         return text
 
-    def value(self, value: T) -> T:
+    def redact_value(self, value: T) -> T:
         """`value` with every string in it redacted, however deep: the same object where that changes nothing.
 
         Goes through structs, mappings (keys too), lists and tuples; anything else is left alone.
         """
-        redacted: T = self._value(value)
+        redacted: T = self._redact(value)
         return redacted
 
-    def _value(self, value: Any) -> Any:
+    def _redact(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self.text(value)
+            return self.redact_text(value)
         if isinstance(value, bytes):
-            return self.data(value)
+            return self.redact_bytes(value)
         if isinstance(value, Struct):
-            return self._fields(value)
+            return self._redact_struct(value)
         if isinstance(value, Mapping):
-            items = {self._value(key): self._value(item) for key, item in value.items()}
-            return value if _same(items.items(), value.items()) else items
+            items = {self._redact(key): self._redact(item) for key, item in value.items()}
+            return value if _are_same_items(items.items(), value.items()) else items
         if isinstance(value, list | tuple):
-            parts = [self._value(part) for part in value]
-            return value if all(map(_is, parts, value)) else type(value)(parts)
+            parts = [self._redact(part) for part in value]
+            return value if all(map(_is_same, parts, value)) else type(value)(parts)
         return value
 
-    def _fields(self, value: Struct) -> Struct:
+    def _redact_struct(self, value: Struct) -> Struct:
         changes = {}
         for name in value.__struct_fields__:
             before = getattr(value, name)
-            after = self._value(before)
+            after = self._redact(before)
             if after is not before:
                 changes[name] = after
         return replace(value, **changes) if changes else value
 
 
-def _without(text: AnyStr, form: AnyStr, mark: AnyStr, cuts: tuple[AnyStr, ...]) -> AnyStr:
+def _replace_secret(text: AnyStr, form: AnyStr, mark: AnyStr, cuts: tuple[AnyStr, ...]) -> AnyStr:
     """`text` with `mark` in place of every `form`, and of every beginning of it that one of `cuts` follows."""
     if form in text:
         text = text.replace(form, mark)
-    head = form[:SHORTEST]
+    head = form[:MIN_SECRET_LENGTH]
     at = text.find(head)
     while at >= 0:
         end = at + next(length for length in range(len(form), 0, -1) if text.startswith(form[:length], at))
@@ -117,15 +117,15 @@ def _without(text: AnyStr, form: AnyStr, mark: AnyStr, cuts: tuple[AnyStr, ...])
     return text
 
 
-def _is(one: object, other: object) -> bool:
+def _is_same(one: object, other: object) -> bool:
     return one is other
 
 
-def _same(items: Any, others: Any) -> bool:
+def _are_same_items(items: Any, others: Any) -> bool:
     return all(map(lambda one, other: one[0] is other[0] and one[1] is other[1], items, others))
 
 
-def _forms(secret: str) -> Iterator[str]:
+def _secret_forms(secret: str) -> Iterator[str]:
     """The ways a secret is written down."""
     raw = secret.encode("utf-8", "surrogateescape")
     yield secret

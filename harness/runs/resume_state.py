@@ -29,12 +29,12 @@ class FinalKeys:
     def __contains__(self, key: str) -> bool:
         if not self._keys:
             return False
-        wanted = prefix(key)
+        wanted = key_prefix(key)
         at = bisect_left(self._keys, wanted)
         return at < len(self._keys) and self._keys[at] == wanted
 
 
-def prefix(key: str) -> int:
+def key_prefix(key: str) -> int:
     """The first 64 bits of a trial's key."""
     return int(key[:16], 16)
 
@@ -65,24 +65,24 @@ class ResumeState:
 
         `spent` is the US dollars to reckon for an exchange, by default what is known of its cost.
         """
-        scan, damage = _Scan(retry_errors, spent), Damage()
-        size = _size(folder / RECORDS)  # before the lines: what another process adds while they are read must not pass
+        scan, damage = _RunScan(retry_errors, spent), Damage()
+        size = _file_size(folder / RECORDS)  # before the lines: what another process adds while they are read must not pass
         for line in read_lines(folder / RECORDS, damage):
-            scan.add(line)
+            scan.add_line(line)
         ended = {key: target for key, target in scan.ended.items() if target is not None}
         exchanges = [line for lines in scan.journal.values() for line in lines]
         final, finished = FinalKeys(ended), Counter(ended.values())
         return cls(final, finished, exchanges, scan.tools, scan.batches, scan.spent, damage, size - damage.torn)
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-class _Scan:
+class _RunScan:
     """Follows the lines of a run: which trials ended (at which target), and what the others have so far."""
 
     def __init__(self, retry_errors: bool, spent: Callable[[Exchange], float]) -> None:
@@ -93,18 +93,18 @@ class _Scan:
         self.spent = 0.0
         self._retry_errors, self._spent = retry_errors, spent
 
-    def add(self, line: Line) -> None:
+    def add_line(self, line: Line) -> None:
         """Take the next line."""
         if isinstance(line, ToolLine):
             self.tools.setdefault(line.key, {})[line.position] = line.result
         elif isinstance(line, ExchangeLine):
-            self._exchange(line)
+            self._add_exchange(line)
         elif isinstance(line, BatchLine):
             self.batches.update(dict.fromkeys(line.trials, line))
         else:
-            self._record(line)
+            self._add_record(line)
 
-    def _exchange(self, line: ExchangeLine) -> None:
+    def _add_exchange(self, line: ExchangeLine) -> None:
         if line.exchange.position == FIRST and line.exchange.response.error is None:
             self.batches.pop(line.key, None)
         known = self.journal.setdefault(line.key, [])
@@ -113,13 +113,13 @@ class _Scan:
             if line.exchange.response.replayed is None:
                 self.spent += self._spent(line.exchange)
 
-    def _record(self, record: Record) -> None:
+    def _add_record(self, record: Record) -> None:
         for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
-            self._exchange(ExchangeLine(record.key, record.repeat, record.session, exchange))
+            self._add_exchange(ExchangeLine(record.key, record.repeat, record.session, exchange))
         if record.error is None or record.error.kind not in TARGET_KINDS:  # else the batch could only not be asked after
             self.batches.pop(record.key, None)
         ended = is_final(record, retry_errors=self._retry_errors)
-        self.ended[prefix(record.key)] = sys.intern(record.target) if ended else None
+        self.ended[key_prefix(record.key)] = sys.intern(record.target) if ended else None
         if ended:
             self.journal.pop(record.key, None)
             self.tools.pop(record.key, None)
@@ -132,11 +132,11 @@ def is_final(record: Record, *, retry_errors: bool = False) -> bool:
     ones are, unless `retry_errors`.
     """
     return not any(
-        error is not None and (retry_errors or _may_pass(error))
+        error is not None and (retry_errors or _may_succeed_later(error))
         for error in (record.error, *(grade.error for grade in record.grades))
     )
 
 
-def _may_pass(error: Error) -> bool:
+def _may_succeed_later(error: Error) -> bool:
     """Whether the error may be gone when the trial is run again as it is."""
     return error.retryable or error.boundary == "budget" or error.kind == INTERRUPTED or error.kind in TARGET_KINDS

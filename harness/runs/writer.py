@@ -50,9 +50,9 @@ class RunWriter:
         self._under_way: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._lock = _locked(self.folder / LOCK)
+        self._lock = _acquire_lock(self.folder / LOCK)
         try:
-            self._file, self._end = _opened(self.folder / RECORDS)
+            self._file, self._end = _open_for_append(self.folder / RECORDS)
         except OSError as refused:
             os.close(self._lock)
             raise StoreError(f"{self.folder / RECORDS}: cannot be opened: {refused.strerror}") from refused
@@ -68,7 +68,7 @@ class RunWriter:
         if self._under_way is not None:
             await self._under_way  # a thread cannot be cancelled: its fsync must not meet a closed file
         try:
-            self._sync()
+            self._fsync_files()
         finally:
             os.close(self._file)
             os.close(self._lock)
@@ -85,20 +85,20 @@ class RunWriter:
         if self._failure:
             raise self._failure
         try:
-            self._write(self._encoded(self._blobs.kept(line)))
+            self._write_line(self._encode_redacted(self._blobs.store_images(line)))
         except OSError as refused:
-            raise self._fail(refused) from refused
+            raise self._set_failure(refused) from refused
         self._dirty = True
 
-    def _encoded(self, line: Line) -> bytes:
+    def _encode_redacted(self, line: Line) -> bytes:
         """The line's bytes, without secrets (looked for in the bytes: finding none is the usual case, and cheap)."""
-        encoded = records.encode(line)
-        if not self._redactor.touches(encoded):
+        encoded = records.encode_line(line)
+        if not self._redactor.finds_secret(encoded):
             return encoded
-        clean = self._redactor.value(line)
-        return records.encode(replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean)
+        clean = self._redactor.redact_value(line)
+        return records.encode_line(replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean)
 
-    def _write(self, content: bytes) -> None:
+    def _write_line(self, content: bytes) -> None:
         try:
             if os.write(self._file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -111,10 +111,10 @@ class RunWriter:
     async def _sync_regularly(self) -> None:
         while True:
             await asyncio.sleep(DURABLE_EVERY)
-            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._sync))
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._fsync_files))
             await asyncio.shield(self._under_way)
 
-    def _sync(self) -> None:
+    def _fsync_files(self) -> None:
         if not self._dirty or self._failure:
             return
         self._dirty = False
@@ -122,9 +122,9 @@ class RunWriter:
             self._blobs.sync()
             os.fsync(self._file)
         except OSError as refused:
-            self._fail(refused)
+            self._set_failure(refused)
 
-    def _fail(self, refused: OSError) -> StoreError:
+    def _set_failure(self, refused: OSError) -> StoreError:
         self._failure = StoreError(
             f"{self.folder / RECORDS}: cannot be written: {refused.strerror}; every answer acknowledged before is kept. "
             f"Make room, then go on with: harness resume {self.folder}"
@@ -132,11 +132,11 @@ class RunWriter:
         return self._failure
 
 
-def _opened(path: Path) -> tuple[int, int]:
+def _open_for_append(path: Path) -> tuple[int, int]:
     """The file, ready to append to, and where it ends: behind its last whole line."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        end = _whole_lines(file)
+        end = _end_of_whole_lines(file)
         os.ftruncate(file, end)
         os.lseek(file, end, os.SEEK_SET)
         os.fsync(file)
@@ -146,7 +146,7 @@ def _opened(path: Path) -> tuple[int, int]:
     return file, end
 
 
-def _whole_lines(file: int) -> int:
+def _end_of_whole_lines(file: int) -> int:
     """Where the last whole line ends."""
     position = os.lseek(file, 0, os.SEEK_END)
     while position:
@@ -158,7 +158,7 @@ def _whole_lines(file: int) -> int:
     return 0
 
 
-def _locked(path: Path) -> int:
+def _acquire_lock(path: Path) -> int:
     """The lock file, held. Raises UsageError where another process holds it, StoreError where it cannot be had."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

@@ -21,7 +21,7 @@ from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, d
 from harness.config.yaml import Document
 from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
-from harness.model.images import bare
+from harness.model.images import without_image_data
 from harness.suite.files import WorkspaceFiles
 from harness.suite.model import Case, GraderSpec, LaterTurn, Prompt
 from harness.suite.schema import ToolSpec
@@ -80,7 +80,7 @@ def conversation_identity(toolset: Toolset | None, conversation: Conversation, v
     needs = toolset.needs if toolset is not None else ()
     used = {name: variables[name] for name in needs if name in variables}
     actions = {name: describe_action(action) for name, action in conversation.actions.items()}
-    turns = [bare(Message("user", turn)).content for turn in conversation.turns]
+    turns = [without_image_data(Message("user", turn)).content for turn in conversation.turns]
     user = () if conversation.user is None else (conversation.user,)
     return [turns, conversation.max_turns, actions, used, *user]
 

@@ -28,6 +28,6 @@ class Clock:
 REAL_CLOCK = Clock()
 
 
-def refusal(boundary: Boundary, kind: str, message: str, *, retryable: bool = False) -> Response:
+def build_refusal(boundary: Boundary, kind: str, message: str, *, retryable: bool = False) -> Response:
     """The Response to a call that was never sent."""
     return Response(error=Error(boundary, kind, message, retryable))

@@ -1,7 +1,7 @@
 """The Send stack, composed: the one place that names all its layers.
 
 What it takes is plain data but for the open connections and the end of the run, so that another process can build the same
-stack from JSON (`StackConfig`, targets, exchanges) and the same API keys. `leased` divides what one process may do among
+stack from JSON (`StackConfig`, targets, exchanges) and the same API keys. `divide_limits` divides what one process may do among
 several.
 """
 
@@ -37,7 +37,7 @@ class StackConfig(Struct, frozen=True):
     held: Mapping[str, float] = field(default_factory=dict)
 
 
-def send_stack(
+def build_send_stack(
     attempt: SendOnSlot,
     terms: StackConfig,
     stop: Stop,
@@ -54,14 +54,14 @@ def send_stack(
     run being resumed (see `Replay`).
     """
     cap = math.inf if terms.budget is None else terms.budget
-    limit = Limit(stop.inside(attempt), tokens=_tokens, seed=terms.seed, clock=Clock(sleep=stop.sleep))
-    budget = Budget(limit, cap, upper_bound=most_cost, price=_last_attempt_cost, spent=terms.spent, held=terms.held)
+    limit = Limit(stop.inside(attempt), tokens=_reserved_tokens, seed=terms.seed, clock=Clock(sleep=stop.sleep))
+    budget = Budget(limit, cap, upper_bound=cost_bound, price=_last_attempt_cost, spent=terms.spent, held=terms.held)
     paid = limit if terms.budget is None else budget  # without a limit on spending, nothing need be reserved
-    retry = Retry(stop.outside(paid), seed=terms.seed, clock=Clock(sleep=stop.nap))
+    retry = Retry(stop.outside(paid), seed=terms.seed, clock=Clock(sleep=stop.sleep_or_stop))
     return Replay(gather(retry, budget) if gather else retry, stored, mode=mode, own=own)
 
 
-def leased(terms: StackConfig, targets: Iterable[Target], shares: int) -> list[tuple[StackConfig, tuple[Target, ...]]]:
+def divide_limits(terms: StackConfig, targets: Iterable[Target], shares: int) -> list[tuple[StackConfig, tuple[Target, ...]]]:
     """What each of `shares` processes may do, so that together they keep every limit.
 
     Slots, requests and tokens a minute are divided among them, and so is what is left of the budget. Raises ValueError where a
@@ -72,13 +72,13 @@ def leased(terms: StackConfig, targets: Iterable[Target], shares: int) -> list[t
     return [
         (
             replace(terms, seed=terms.seed + share, budget=left, spent=0.0),
-            tuple(replace(each, limits=_lease(each, share, shares)) for each in own),
+            tuple(replace(each, limits=_divide_target_limits(each, share, shares)) for each in own),
         )
         for share in range(shares)
     ]
 
 
-def _lease(target: Target, share: int, shares: int) -> Limits:
+def _divide_target_limits(target: Target, share: int, shares: int) -> Limits:
     limits = target.limits
     parts = {
         name: (whole + share) // shares  # the parts of a whole number add up to it
@@ -91,7 +91,7 @@ def _lease(target: Target, share: int, shares: int) -> Limits:
     return replace(limits, **parts)
 
 
-def _tokens(call: Call) -> int:
+def _reserved_tokens(call: Call) -> int:
     """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have.
 
     A batch reserves nothing: when its requests run is the service's affair.
@@ -101,7 +101,7 @@ def _tokens(call: Call) -> int:
     return estimate_request(call.request) + (output_bound(call.request, call.target.context, call.target.extra_body) or 0)
 
 
-def most_cost(call: Call) -> float | None:
+def cost_bound(call: Call) -> float | None:
     """The most US dollars a call can cost, with a batch all of its requests together; None where nothing says."""
     if call.batch is None:
         return request_bound(call.request, call.target)

@@ -16,7 +16,7 @@ from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, SPEND, TRIA
 from harness.analysis.summarize import build_report
 from harness.analysis.typed_columns import valid_text
 from harness.model import Attempt, Cost, Grade, Usage
-from harness.runs.records import ExchangeLine, decode, encode
+from harness.runs.records import ExchangeLine, decode_line, encode_line
 
 
 def test_the_declared_columns_and_dtypes_are_the_frames(build: ModuleType) -> None:
@@ -53,7 +53,14 @@ def test_an_exchange_counts_once_however_often_it_is_written(build: ModuleType) 
     record = build.record()
     line = ExchangeLine(record.key, 0, "s1", record.exchanges[0])
     again = replace(record, session="s2")
-    found = build_frames([(build.manifest(), [decode(encode(line)), decode(encode(record)), decode(encode(again))])])
+    found = build_frames(
+        [
+            (
+                build.manifest(),
+                [decode_line(encode_line(line)), decode_line(encode_line(record)), decode_line(encode_line(again))],
+            )
+        ]
+    )
     assert len(found.exchanges) == len(found.trials) == 1
     assert found.trials["cost"][0] == pytest.approx(0.001)
     assert found.trials["started"][0] == pd.Timestamp("2025-03-01T12:00:00.5Z")

@@ -16,7 +16,7 @@ from harness.app.report import load_run
 from harness.errors import ExitCode
 from harness.model import Record
 from harness.runs.folder import RECORDS, read_lines, read_records
-from harness.runs.records import BatchLine, ExchangeLine, encode
+from harness.runs.records import BatchLine, ExchangeLine, encode_line
 from harness.runs.resume_state import ResumeState
 from harness.simulator import Config, start
 from tests.support import Command, Simulated
@@ -259,7 +259,7 @@ def test_what_was_answered_before_a_kill_is_not_waited_for_again(cli: Command, s
     path = cli.folder / "run" / RECORDS
     batch, *answered = path.read_bytes().splitlines(keepends=True)
     first = records(cli)[0]
-    line = encode(ExchangeLine(first.key, first.repeat, first.session, first.exchanges[0]))
+    line = encode_line(ExchangeLine(first.key, first.repeat, first.session, first.exchanges[0]))
     path.write_bytes(batch + line)
     owed = ResumeState.read(cli.folder / "run")
     assert (first.key in owed.batches, len(owed.batches)) == (False, 3)

@@ -35,7 +35,7 @@ from harness.runs.redaction import Redactor
 from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
 from harness.suite import GraderSpec
-from harness.transport.middleware.replay import Replay, StoredExchange, stored
+from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock
@@ -106,7 +106,8 @@ async def session(folder: Path, planned: list[Trial], script: Script) -> None:
     kept = [
         found
         for line in owed.exchanges
-        if line.exchange.response.error is None and (found := stored("run", line.key, line.repeat, TARGET, line.exchange))
+        if line.exchange.response.error is None
+        and (found := encode_stored("run", line.key, line.repeat, TARGET, line.exchange))
     ]
     answered = {line.key: script.asked[line.key] for line in owed.exchanges if line.exchange.response.error is None}
     try:
@@ -123,7 +124,7 @@ async def perform(folder: Path, planned: list[Trial], script: Script, owed: Resu
             send=Replay(Retry(script.send, clock=Clock(sleep=no_wait)), kept, own="run"),
             encode=provider.encode,
             cost=lambda _, response: Cost(priced=float(len(response.attempts))),
-            vet=lambda exchange: exchange,
+            flag_stalled=lambda exchange: exchange,
             call_tool=script.call_tool,
             append=store.append,
             observe=lambda _: script.step(),

@@ -61,10 +61,10 @@ class Purse:
     settlements: list[tuple[str, float | None]] = field(default_factory=list)
     abandoned: list[str] = field(default_factory=list)
 
-    def settled(self, key: str, cost: float | None) -> None:
+    def settle_batch(self, key: str, cost: float | None) -> None:
         self.settlements.append((key, cost))
 
-    def left(self, key: str) -> None:
+    def leave_batch(self, key: str) -> None:
         self.abandoned.append(key)
 
 
@@ -167,7 +167,7 @@ def test_what_waits_counts_as_queued_until_it_is_answered() -> None:
 
 def test_the_end_of_the_run_ends_every_wait() -> None:
     bench = Bench()
-    bench.stop.ask("interrupted")
+    bench.stop.request("interrupted")
     bench.service.refuse = Error("transport", "interrupted", "given up")
     found = bench.send(call("a"), call("b"))
     assert [response.error and response.error.kind for response in found] == ["interrupted"] * 2

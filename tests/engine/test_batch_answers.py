@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.engine.batch_answers import lost, responses
+from harness.engine.batch_answers import batch_responses, lost_response
 from harness.metrics import definitions
 from harness.model import Attempt, Error, Marks, Message, Request, Response, Target, Usage
 from harness.pricing.cost import exchange_cost
 from harness.providers.base import BatchStatus
-from harness.runs.records import BatchLine, decode, encode
+from harness.runs.records import BatchLine, decode_line, encode_line
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("t", "cloudflare", SCOUT, "https://api.test", "https://api.test")
@@ -34,7 +34,7 @@ def report(*entries: dict[str, Any], usage: dict[str, int] | None = None) -> Bat
 
 
 def answered(*entries: dict[str, Any], usage: dict[str, int] | None = None) -> dict[str, Response]:
-    return responses(BATCHES, TARGET, LINE, {"k0": HI}, report(*entries, usage=usage), FETCHED)
+    return batch_responses(BATCHES, TARGET, LINE, {"k0": HI}, report(*entries, usage=usage), FETCHED)
 
 
 def texts(found: dict[str, Response]) -> dict[str, str | None]:
@@ -105,7 +105,7 @@ def test_an_answer_has_no_latency_of_any_kind() -> None:
 
 
 def test_a_lost_batch_may_have_been_billed_and_is_owed() -> None:
-    response = lost(LINE, Error("provider", "not_found", "HTTP 404: gone", status=404), FETCHED)
+    response = lost_response(LINE, Error("provider", "not_found", "HTTP 404: gone", status=404), FETCHED)
     assert response.error is not None
     assert (response.error.kind, response.error.retryable) == ("batch_lost", True)
     assert response.error.message == "the batch uuid-1 cannot be fetched: HTTP 404: gone; a resumed run asks again"
@@ -115,4 +115,4 @@ def test_a_lost_batch_may_have_been_billed_and_is_owed() -> None:
 @pytest.mark.parametrize("most", [None, 0.25])
 def test_a_batchs_line_survives_the_journal(most: float | None) -> None:
     line = BatchLine("b", "s", "t", "uuid-1", ("k0",), (3,), most)
-    assert decode(encode(line)) == line
+    assert decode_line(encode_line(line)) == line

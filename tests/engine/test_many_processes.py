@@ -17,7 +17,7 @@ from harness import plan
 from harness.model import Limits, Price, Record, Target, Trial
 from harness.runs import records
 from harness.suite import load_suite
-from harness.transport.stack import StackConfig, leased
+from harness.transport.stack import StackConfig, divide_limits
 from tests.support import Simulated
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def run_share(terms: StackConfig, targets: Sequence[Target], trials: Sequence[Tr
     share = {
         "terms": msgspec.to_builtins(terms),
         "targets": msgspec.to_builtins(targets),
-        "trials": [orjson.loads(plan.to_json(trial)) for trial in trials],
+        "trials": [orjson.loads(plan.encode_trial(trial)) for trial in trials],
     }
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("worker.py")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -69,18 +69,18 @@ def run_share(terms: StackConfig, targets: Sequence[Target], trials: Sequence[Tr
 def finished(process: subprocess.Popen[bytes]) -> list[Record]:
     assert process.stdout
     with process, process.stdout as lines:
-        found = [records.decode(line) for line in lines]
+        found = [records.decode_line(line) for line in lines]
     assert process.returncode == 0
     return [record for record in found if isinstance(record, Record)]
 
 
 def test_a_trial_survives_the_way_through_json(trials: list[Trial]) -> None:
     for trial in trials:
-        assert plan.from_json(plan.to_json(trial)) == trial
+        assert plan.decode_trial(plan.encode_trial(trial)) == trial
 
 
 def test_several_processes_run_one_plan_and_keep_its_limits(simulator: Simulated, target: Target, trials: list[Trial]) -> None:
-    shares = leased(StackConfig(budget=0.5), (target,), SHARES)
+    shares = divide_limits(StackConfig(budget=0.5), (target,), SHARES)
     begun = [
         run_share(terms, targets, [trial for trial in trials if int(trial.key[:16], 16) % SHARES == share])
         for share, (terms, targets) in enumerate(shares)
@@ -96,7 +96,7 @@ def test_several_processes_run_one_plan_and_keep_its_limits(simulator: Simulated
 def test_shares_add_up_to_the_whole(target: Target) -> None:
     whole = replace(target, limits=replace(target.limits, concurrency=8, rpm=100, tpm=1000))
     for count in (1, 2, 3, 7, 8):
-        shares = leased(StackConfig(budget=1.0, spent=0.25), [whole], count)
+        shares = divide_limits(StackConfig(budget=1.0, spent=0.25), [whole], count)
         for name in ("concurrency", "rpm", "tpm"):
             assert sum(getattr(targets[0].limits, name) for _, targets in shares) == getattr(whole.limits, name)
         assert sum(terms.budget or 0 for terms, _ in shares) == pytest.approx(0.75)
@@ -105,4 +105,4 @@ def test_shares_add_up_to_the_whole(target: Target) -> None:
 
 def test_a_limit_that_cannot_be_divided_is_named(target: Target) -> None:
     with pytest.raises(ValueError, match="a concurrency of 7 cannot be divided by 8"):
-        leased(StackConfig(), [target], 8)
+        divide_limits(StackConfig(), [target], 8)

@@ -10,7 +10,7 @@ import pytest
 
 from harness.engine import scheduler
 from harness.engine.progress import Tally
-from harness.engine.scheduler import AHEAD, SKIPS_PER_TURN, closed_loop
+from harness.engine.scheduler import PREPARED_AT_ONCE, SKIPS_PER_TURN, run_closed_loop
 from harness.model import Identity, Limits, Request, Target, Trial
 from harness.transport.middleware.stop import Stop
 
@@ -40,7 +40,7 @@ def per_turn(source: Iterator[Trial], skip: Callable[[str], bool], owed: int) ->
             performed.append(trial.key)
 
         beat = [loop.call_soon(turn)]
-        await closed_loop(TARGET, source, skip, perform, Tally(planned=owed), Stop())
+        await run_closed_loop(TARGET, source, skip, perform, Tally(planned=owed), Stop())
         beat[-1].cancel()
         return performed, most
 
@@ -50,7 +50,7 @@ def per_turn(source: Iterator[Trial], skip: Callable[[str], bool], owed: int) ->
 def test_trials_that_never_wait_let_the_event_loop_have_its_turns() -> None:
     performed, most = per_turn(trials(), lambda key: False, COUNT)
     assert performed == [str(number) for number in range(COUNT)]
-    assert most <= AHEAD
+    assert most <= PREPARED_AT_ONCE
 
 
 def test_trials_that_are_passed_over_do_so_too_however_many_workers_there_are() -> None:
@@ -71,7 +71,7 @@ def test_trials_that_are_passed_over_do_so_too_however_many_workers_there_are() 
             return
 
         beat = [loop.call_soon(turn)]
-        await closed_loop(TARGET, trials(40_000, prepared), skip, perform, Tally(planned=200), Stop())
+        await run_closed_loop(TARGET, trials(40_000, prepared), skip, perform, Tally(planned=200), Stop())
         beat[-1].cancel()
 
     asyncio.run(work())
@@ -81,7 +81,7 @@ def test_trials_that_are_passed_over_do_so_too_however_many_workers_there_are() 
 
 def test_a_trial_that_cannot_be_prepared_takes_no_other_with_it() -> None:
     def broken() -> Iterator[Trial]:
-        yield from trials(AHEAD + 3)
+        yield from trials(PREPARED_AT_ONCE + 3)
         raise ValueError("no such image")
 
     performed: list[str] = []
@@ -90,18 +90,18 @@ def test_a_trial_that_cannot_be_prepared_takes_no_other_with_it() -> None:
         performed.append(trial.key)
 
     with pytest.raises(ExceptionGroup) as raised:
-        asyncio.run(closed_loop(TARGET, broken(), lambda key: False, perform, Tally(planned=COUNT), Stop()))
+        asyncio.run(run_closed_loop(TARGET, broken(), lambda key: False, perform, Tally(planned=COUNT), Stop()))
     assert raised.group_contains(ValueError, match="no such image")
-    assert performed == [str(number) for number in range(AHEAD + 3)]
+    assert performed == [str(number) for number in range(PREPARED_AT_ONCE + 3)]
 
 
 def test_what_takes_long_to_prepare_is_prepared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "LONGEST", 0.0)
+    monkeypatch.setattr(scheduler, "MAX_PREPARING_SECONDS", 0.0)
     prepared: list[str] = []
     ahead: list[int] = []
 
     async def perform(target: Target, trial: Trial) -> None:
         ahead.append(len(prepared) - int(trial.key))
 
-    asyncio.run(closed_loop(TARGET, trials(COUNT, prepared), lambda key: False, perform, Tally(planned=COUNT), Stop()))
+    asyncio.run(run_closed_loop(TARGET, trials(COUNT, prepared), lambda key: False, perform, Tally(planned=COUNT), Stop()))
     assert set(ahead) == {1}

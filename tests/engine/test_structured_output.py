@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import harness
-from harness.engine.structured_output import formed
+from harness.engine.structured_output import parse_structured_output
 from harness.flows.base import TARGET
 from harness.model import Error, Exchange, Message, Request, Response, ResponseFormat, ToolCall
 from harness.runs.folder import read_records
@@ -50,19 +50,19 @@ def answered(text: str, wanted: ResponseFormat | None = ORDER, **response: Any) 
 def test_the_value_and_what_is_wrong_with_it(
     text: str, wanted: ResponseFormat | None, value: Any, flags: tuple[str, ...]
 ) -> None:
-    assert formed([answered(text, wanted)]) == (value, flags)
+    assert parse_structured_output([answered(text, wanted)]) == (value, flags)
 
 
 def test_the_last_answer_of_the_target_counts() -> None:
     judge = Exchange("g0.0", "judge", "other", Request(), Response(message=Message("assistant", "fine")))
-    assert formed([answered('{"n": 1}'), answered('{"n": 2}'), judge]) == ({"n": 2}, ())
+    assert parse_structured_output([answered('{"n": 1}'), answered('{"n": 2}'), judge]) == ({"n": 2}, ())
 
 
 def test_tool_calls_and_errors_were_not_asked_to_have_a_form() -> None:
     broken = Error("provider", "truncated", "cut")
-    assert formed([answered("", calls=(ToolCall("1", "f", "{}"),))]) == (None, ())
-    assert formed([answered('{"n"', error=broken)]) == (None, ())
-    assert formed([]) == (None, ())
+    assert parse_structured_output([answered("", calls=(ToolCall("1", "f", "{}"),))]) == (None, ())
+    assert parse_structured_output([answered('{"n"', error=broken)]) == (None, ())
+    assert parse_structured_output([]) == (None, ())
 
 
 SUITE = """

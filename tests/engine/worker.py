@@ -20,7 +20,7 @@ from harness.pricing.cost import exchange_cost
 from harness.runs import records
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.stop import Stop
-from harness.transport.stack import StackConfig, send_stack
+from harness.transport.stack import StackConfig, build_send_stack
 
 
 async def main() -> None:
@@ -28,7 +28,7 @@ async def main() -> None:
     given = orjson.loads(sys.stdin.buffer.read())
     terms = msgspec.convert(given["terms"], StackConfig)
     targets = msgspec.convert(given["targets"], tuple[Target, ...])
-    trials = [plan.from_json(orjson.dumps(trial)) for trial in given["trials"]]
+    trials = [plan.decode_trial(orjson.dumps(trial)) for trial in given["trials"]]
     async with HttpClient({}) as http:
         await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials), lambda _: False)
 
@@ -41,12 +41,12 @@ def _world(http: HttpClient, terms: StackConfig, targets: tuple[Target, ...], tr
     stop = Stop()
     return TrialContext(
         session="worker",
-        send=send_stack(http, terms, stop),
+        send=build_send_stack(http, terms, stop),
         encode=lambda target, request: registry.load_plugin("providers", target.provider).encode(target, request),
         cost=lambda target, response: exchange_cost(response.attempts, target.price),
-        vet=lambda exchange: exchange,
+        flag_stalled=lambda exchange: exchange,
         call_tool=_no_tools,
-        append=lambda line: print(records.encode(line).decode(), end=""),
+        append=lambda line: print(records.encode_line(line).decode(), end=""),
         observe=lambda record: None,
         stop=stop,
         progress=Progress({target.name: Tally(planned=len(trials)) for target in targets}),

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from harness.app.report import load_run
 from harness.app.run import Silent, resume
-from harness.engine.loop_monitor import STALL, LagMonitor
+from harness.engine.loop_monitor import STALL, LoopMonitor
 from harness.errors import ExitCode, UsageError
 from harness.model import STALLED, Attempt, Exchange, Marks, Request, Response
 from harness.runs.folder import RECORDS, read_manifest, read_records, write_manifest
@@ -115,14 +115,14 @@ def test_T02_only_what_was_under_way_is_flagged() -> None:
         return Exchange("t0", "target", "m", Request(), Response(attempts=(Attempt(Marks(sent=sent, done=done)),)))
 
     async def blocked() -> tuple[Exchange, Exchange]:
-        async with LagMonitor() as lag:
+        async with LoopMonitor() as lag:
             await asyncio.sleep(0.05)
             before = time.perf_counter_ns()
             time.sleep(STALL * 1.2)
             after = time.perf_counter_ns()
             await asyncio.sleep(0.05)
             assert (lag.percentile(1.0) or 0) >= STALL
-            return lag.flagged(exchange(before, after)), lag.flagged(exchange(before - 10**9, before - 5 * 10**8))
+            return lag.flag_stalled(exchange(before, after)), lag.flag_stalled(exchange(before - 10**9, before - 5 * 10**8))
 
     across, earlier = asyncio.run(blocked())
     assert across.response.flags == (STALLED,)

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.flows.base import TARGET, Ask, Flow, FunctionCall
-from harness.flows.conversation import FAILED_CALLS, MAX_TURNS, USER_NOT_DONE, converse, flags
+from harness.flows.conversation import FAILED_CALLS, MAX_TURNS, USER_NOT_DONE, conversation_flags, converse
 from harness.model import (
     Action,
     Conversation,
@@ -59,7 +59,7 @@ class Played:
             Exchange(f"t{index}", TARGET, "t", request, answer)
             for index, (request, answer) in enumerate(zip(self.asked, answers, strict=False))
         ]
-        self.flags = flags(exchanges)
+        self.flags = conversation_flags(exchanges)
 
     def _play(self, flow: Flow[Response], answers: Any, results: Any) -> Response:
         answer: Any = None
@@ -265,7 +265,7 @@ class Visited:
         except StopIteration as ended:
             self.value: Response = ended.value
         self.roles = [each.role for each in exchanges]
-        self.flags = flags(exchanges)
+        self.flags = conversation_flags(exchanges)
         self.last = [each for each in exchanges if each.role == TARGET][-1].request
 
 

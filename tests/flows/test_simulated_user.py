@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.flows.base import Ask, AskFailed
-from harness.flows.simulated_user import next_message, request
+from harness.flows.simulated_user import next_message, user_request
 from harness.model import Error, Message, Response, SimulatedUser, Text, ToolCall
 
 CUSTOMER = SimulatedUser("actor", "A customer {with} a lamp.\n", sampling={"temperature": 0.0})
@@ -34,7 +34,7 @@ def test_it_asks_the_named_target_in_the_role_of_the_user() -> None:
 
 
 def test_it_sees_what_was_said_and_neither_the_instructions_nor_the_tools() -> None:
-    system, shown = request(CUSTOMER, TALK).messages
+    system, shown = user_request(CUSTOMER, TALK).messages
     assert "A customer {with} a lamp.\n\nThe conversation" in system.text
     assert "reply with DONE alone" in system.text
     assert "\n[user]\nMy lamp is broken.\n\n[assistant]\nWhich order?\n</conversation-" in shown.text

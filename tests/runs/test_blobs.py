@@ -68,9 +68,9 @@ def test_a_large_image_is_stored_once_and_given_back(tmp_path: Path) -> None:
     assert second == fourth
     assert third == record(SMALL)
     blobs = Blobs(tmp_path)
-    assert blobs.whole(first.exchange) == journal.exchange
-    assert [blobs.whole(each) for each in second.exchanges] == list(judged.exchanges)
-    assert [blobs.whole(each) for each in second.grades[0].exchanges] == list(judged.grades[0].exchanges)
+    assert blobs.restore_images(first.exchange) == journal.exchange
+    assert [blobs.restore_images(each) for each in second.exchanges] == list(judged.exchanges)
+    assert [blobs.restore_images(each) for each in second.grades[0].exchanges] == list(judged.grades[0].exchanges)
     assert blobs.lost == {}
 
 
@@ -98,7 +98,7 @@ def test_a_kill_between_image_and_line_leaves_a_whole_image_and_no_line(tmp_path
         "import asyncio, os, signal, sys; from pathlib import Path\n"
         "sys.path[:0] = sys.argv[2:]; from test_blobs import LARGE, Redactor, RunWriter, record\n"
         "class Dying(RunWriter):\n"
-        "    def _write(self, content): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    def _write_line(self, content): os.kill(os.getpid(), signal.SIGKILL)\n"
         "async def die():\n"
         "    async with Dying(Path(sys.argv[1]), Redactor({})) as store: store.append(record(LARGE))\n"
         "asyncio.run(die())"
@@ -111,7 +111,7 @@ def test_a_kill_between_image_and_line_leaves_a_whole_image_and_no_line(tmp_path
     written(tmp_path, record(LARGE))
     (line,) = read(tmp_path)
     assert isinstance(line, Record)
-    assert Blobs(tmp_path).whole(line.exchanges[0]) == exchange(LARGE)
+    assert Blobs(tmp_path).restore_images(line.exchanges[0]) == exchange(LARGE)
 
 
 def test_a_full_disk_refuses_the_image_before_its_line(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_lost_image_is_told_and_nothing_is_taken_for_it(tmp_path: Path, how: s
     (line,) = read(tmp_path)
     assert isinstance(line, Record)
     blobs = Blobs(tmp_path)
-    assert blobs.whole(line.exchanges[0]) is None
+    assert blobs.restore_images(line.exchanges[0]) is None
     (said,) = blobs.lost
     assert str(LARGE.sha256) in said
     assert ("altered" if how in ("altered", "cut") else "cannot be read") in said
@@ -169,7 +169,7 @@ def test_a_name_that_is_no_hash_opens_nothing(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / BLOBS).mkdir()
     blobs = Blobs(tmp_path)
-    assert blobs.whole(exchange(replace(LARGE, data="", sha256="../secret"))) is None
+    assert blobs.restore_images(exchange(replace(LARGE, data="", sha256="../secret"))) is None
     assert "no image is called so" in next(iter(blobs.lost))
 
 

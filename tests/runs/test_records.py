@@ -80,7 +80,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=()))
     ids=["record", "exchange", "tool"],
 )
 def test_a_line_comes_back_as_it_was(line: records.Line) -> None:
-    assert records.decode(records.encode(line)) == line
+    assert records.decode_line(records.encode_line(line)) == line
 
 
 @given(text=ANY_TEXT, number=st.integers() | st.floats(allow_nan=False, allow_infinity=False), depth=st.integers(0, 400))
@@ -89,33 +89,33 @@ def test_whatever_a_model_says_comes_back(text: str, number: float, depth: int) 
     for _ in range(depth):
         nested = [nested]
     line = replace(RECORD, case=text, expected={"value": number, "nested": nested})
-    raw = records.encode(line)
+    raw = records.encode_line(line)
     assert raw.count(b"\n") == 1
-    assert records.decode(raw) == line
+    assert records.decode_line(raw) == line
 
 
-@given(place=st.integers(0, len(records.encode(RECORD)) - 2), bit=st.integers(0, 7))
+@given(place=st.integers(0, len(records.encode_line(RECORD)) - 2), bit=st.integers(0, 7))
 def test_a_flipped_bit_is_noticed(place: int, bit: int) -> None:
-    raw = bytearray(records.encode(RECORD))
+    raw = bytearray(records.encode_line(RECORD))
     raw[place] ^= 1 << bit
     with pytest.raises(CorruptLineError):
-        records.decode(bytes(raw))
+        records.decode_line(bytes(raw))
 
 
-@pytest.mark.parametrize("length", [0, 1, 20, 200, len(records.encode(RECORD)) - 2])
+@pytest.mark.parametrize("length", [0, 1, 20, 200, len(records.encode_line(RECORD)) - 2])
 def test_a_torn_line_is_noticed(length: int) -> None:
     with pytest.raises(CorruptLineError, match="checksum"):
-        records.decode(records.encode(RECORD)[:length])
+        records.decode_line(records.encode_line(RECORD)[:length])
 
 
 def test_a_line_of_a_later_kind_is_refused_by_name() -> None:
     with pytest.raises(CorruptLineError, match="surprise"):
-        records.decode(summed(records.encode(RECORD).replace(b'"kind":"record"', b'"kind":"surprise"')))
+        records.decode_line(summed(records.encode_line(RECORD).replace(b'"kind":"record"', b'"kind":"surprise"')))
 
 
 def test_a_field_of_another_type_is_refused_by_name() -> None:
     with pytest.raises(CorruptLineError, match="repeat"):
-        records.decode(summed(records.encode(RECORD).replace(b'"repeat":', b'"repeat":"","was":')))
+        records.decode_line(summed(records.encode_line(RECORD).replace(b'"repeat":', b'"repeat":"","was":')))
 
 
 def summed(line: bytes) -> bytes:
@@ -125,5 +125,5 @@ def summed(line: bytes) -> bytes:
 
 
 def test_every_field_of_a_record_is_on_its_line() -> None:
-    line = records.encode(RECORD).decode()
+    line = records.encode_line(RECORD).decode()
     assert [name for name in Record.__struct_fields__ if f'"{name}":' not in line] == []

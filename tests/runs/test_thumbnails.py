@@ -16,7 +16,7 @@ from harness.model.images import file_size
 from harness.runs.blobs import BLOBS
 from harness.runs.folder import RECORDS
 from harness.runs.redaction import Redactor
-from harness.runs.thumbnails import A_CASE, LARGEST, SIDE, CaseThumbnails, Thumbnails, thumbnail
+from harness.runs.thumbnails import IMAGES_PER_CASE, MAX_ORIGINAL_SIZE, MAX_SIDE, CaseThumbnails, Thumbnails, make_thumbnail
 from harness.runs.writer import RunWriter
 from tests.pictures import as_image, bomb, noise, picture
 
@@ -42,7 +42,7 @@ def written(folder: Path, *records: Record) -> Path:
 
 def shown(folder: Path, *cases: str) -> Thumbnails:
     pictures = Thumbnails([('e"é', case) for case in cases])
-    pictures.look_into(folder)
+    pictures.collect_from(folder)
     return pictures
 
 
@@ -58,17 +58,17 @@ def test_the_pictures_of_the_wanted_cases_are_found(tmp_path: Path) -> None:
 
 
 def test_a_large_picture_is_shown_as_a_small_copy() -> None:
-    assert file_size(LARGE) > LARGEST
-    copy = thumbnail(LARGE)
+    assert file_size(LARGE) > MAX_ORIGINAL_SIZE
+    copy = make_thumbnail(LARGE)
     with Pillow.open(BytesIO(b64decode(copy.data))) as opened:
-        assert opened.size == (SIDE, SIDE // 2)
+        assert opened.size == (MAX_SIDE, MAX_SIDE // 2)
     assert copy.media_type == "image/webp"
-    assert thumbnail(SMALL) is SMALL
+    assert make_thumbnail(SMALL) is SMALL
 
 
-@pytest.mark.parametrize("content", [bomb() + bytes(LARGEST), noise((400, 200))[:30_000], b"?" * 30_000])
+@pytest.mark.parametrize("content", [bomb() + bytes(MAX_ORIGINAL_SIZE), noise((400, 200))[:30_000], b"?" * 30_000])
 def test_what_cannot_be_decoded_is_not_shown(content: bytes) -> None:
-    assert thumbnail(replace(LARGE, data=b64encode(content).decode())).data == ""
+    assert make_thumbnail(replace(LARGE, data=b64encode(content).decode())).data == ""
 
 
 def test_the_second_run_shows_what_the_first_did_not(tmp_path: Path) -> None:
@@ -76,13 +76,13 @@ def test_the_second_run_shows_what_the_first_did_not(tmp_path: Path) -> None:
     two = written(tmp_path / "two", record("a", LARGE), record("b", SMALL))
     pictures = Thumbnails([('e"é', "a"), ('e"é', "b")])
     for run in (one, two):
-        pictures.look_into(run)
+        pictures.collect_from(run)
     assert pictures.found == {('e"é', "a"): CaseThumbnails((SMALL,), "?"), ('e"é', "b"): CaseThumbnails((SMALL,), "?")}
 
 
 def test_a_case_has_few_and_a_page_has_not_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.runs.thumbnails.TOTAL", 2 * len(SMALL.data))
-    run = written(tmp_path, record("many", *[SMALL] * (A_CASE + 3)))
+    monkeypatch.setattr("harness.runs.thumbnails.MAX_TOTAL", 2 * len(SMALL.data))
+    run = written(tmp_path, record("many", *[SMALL] * (IMAGES_PER_CASE + 3)))
     images = shown(run, "many").found['e"é', "many"].images
     assert [bool(image.data) for image in images] == [True, True, False, False]
 

@@ -21,7 +21,7 @@ from harness.runs import records
 from harness.runs.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest
 from harness.runs.records import ExchangeLine
 from harness.runs.redaction import Redactor
-from harness.runs.resume_state import FinalKeys, ResumeState, is_final, prefix
+from harness.runs.resume_state import FinalKeys, ResumeState, is_final, key_prefix
 from harness.runs.writer import RunWriter
 
 MANIFEST = Manifest("r1", "s", "2026-01-01T00:00:00+00:00", "suites/s.yaml", 3, "3 requests")
@@ -105,7 +105,7 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
-    line_bytes = len(records.encode(record(1)))
+    line_bytes = len(records.encode_line(record(1)))
     script = (
         "import asyncio, resource, signal, sys; from pathlib import Path\n"
         "sys.path.insert(0, sys.argv[2]); from test_writer import record, RunWriter, StoreError, Redactor\n"
@@ -256,5 +256,5 @@ def test_an_exchange_that_stands_in_the_journal_and_in_its_record_was_paid_once(
 
 def test_final_keys_are_found_among_a_hundred_thousand_others() -> None:
     keys = [blake2b(str(number).encode(), digest_size=16).hexdigest() for number in range(100_000)]
-    final = FinalKeys(prefix(each) for each in keys[::2])
+    final = FinalKeys(key_prefix(each) for each in keys[::2])
     assert [each in final for each in keys[:1000]] == [True, False] * 500

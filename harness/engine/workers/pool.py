@@ -39,7 +39,7 @@ _OUT_OF_TURN = "something other than its result came from its process"
 _GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 
-class _ChildFailed(Exception):
+class _WorkerFailed(Exception):
     """The child is of no more use: it must be killed, and `kind` and the message say why."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -47,7 +47,7 @@ class _ChildFailed(Exception):
         self.kind = kind
 
 
-class Pool:
+class WorkerPool:
     """Up to `size` children; a call may take `timeout` seconds (a tool's says its own), a child `memory` bytes of address
     space.
 
@@ -57,17 +57,17 @@ class Pool:
     def __init__(self, size: int = 2, timeout: float = 10.0, memory: int = 1 << 30) -> None:
         self._timeout, self._memory = timeout, memory
         self._slots = asyncio.Semaphore(size)
-        self._idle: list[_Child] = []
-        self._alive: set[_Child] = set()
+        self._idle: list[_Worker] = []
+        self._alive: set[_Worker] = set()
         self._closed = False
 
-    async def __aenter__(self) -> Pool:
+    async def __aenter__(self) -> WorkerPool:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closed = True
         for child in tuple(self._alive):
-            await self._end(child)
+            await self._end_worker(child)
 
     async def call(self, call: ToolCall | FunctionCall, boundary: Boundary = "tool") -> ToolResult:
         """Run `call` in a child: `python:<absolute path>:<function>`, `regex`, or a tool's; every outcome is a ToolResult.
@@ -78,53 +78,53 @@ class Pool:
             raise RuntimeError("the pool is closed")
         async with self._slots:
             try:
-                reply = await self._reply(call)
-            except _ChildFailed as failed:
+                reply = await self._ask_worker(call)
+            except _WorkerFailed as failed:
                 return ToolResult(call.id, "", Error(boundary, failed.kind, str(failed)))
         if "error" in reply:
             return ToolResult(call.id, "", Error(boundary, "raised", str(reply["error"])))
         return ToolResult(call.id, str(reply["content"]))
 
-    async def _reply(self, call: ToolCall | FunctionCall) -> dict[str, Any]:
+    async def _ask_worker(self, call: ToolCall | FunctionCall) -> dict[str, Any]:
         """The child's reply. A child that failed, or was interrupted in the middle, is killed: what it does next is unknown."""
-        child = await self._free_child()
+        child = await self._idle_or_new_worker()
         try:
-            reply = await child.ask(call, self._seconds(call))
+            reply = await child.ask(call, self._timeout_of(call))
         except BaseException:
-            await self._end(child)
+            await self._end_worker(child)
             raise
         self._idle.append(child)
         return reply
 
-    def _seconds(self, call: ToolCall | FunctionCall) -> float:
+    def _timeout_of(self, call: ToolCall | FunctionCall) -> float:
         if isinstance(call, FunctionCall):
             return call.timeout
         return min(self._timeout, _REGEX_SECONDS) if call.name == "regex" else self._timeout
 
-    async def _free_child(self) -> _Child:
+    async def _idle_or_new_worker(self) -> _Worker:
         """An idle child, or a new one."""
         while self._idle:
             child = self._idle.pop()
             if child.usable:
                 return child
-            await self._end(child)
-        child = await _Child.started(self._memory)
+            await self._end_worker(child)
+        child = await _Worker.start_process(self._memory)
         self._alive.add(child)
         try:
-            await child.ready()
+            await child.wait_until_ready()
         except BaseException:
-            await self._end(child)
+            await self._end_worker(child)
             raise
         return child
 
-    async def _end(self, child: _Child) -> None:
+    async def _end_worker(self, child: _Worker) -> None:
         child.kill()
         self._alive.discard(child)
         with anyio.CancelScope(shield=True):
             await child.clean_up()
 
 
-class _Child:
+class _Worker:
     """One child process and the folder it lives in."""
 
     def __init__(self, process: Process, home: str) -> None:
@@ -134,7 +134,7 @@ class _Child:
         self._requests, self._replies = process.stdin, BufferedByteReceiveStream(process.stdout)
 
     @classmethod
-    async def started(cls, memory: int) -> _Child:
+    async def start_process(cls, memory: int) -> _Worker:
         """A new child, its interpreter still starting. Raises _ChildFailed."""
         home = tempfile.mkdtemp(prefix="harness-")
         try:
@@ -144,19 +144,19 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=home,
-                env=_environment(home),
+                env=_worker_environment(home),
                 start_new_session=True,
             )
         except BaseException as error:
             shutil.rmtree(home, ignore_errors=True)
             if not isinstance(error, OSError):
                 raise
-            raise _ChildFailed("crashed", f"no child process could be started: {error}") from None
+            raise _WorkerFailed("crashed", f"no child process could be started: {error}") from None
         return cls(process, home)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until its interpreter has started: that is not the function's time. Raises _ChildFailed."""
-        await self._reply("ready", _START_SECONDS)
+        await self._request_reply("ready", _START_SECONDS)
 
     @property
     def usable(self) -> bool:
@@ -166,10 +166,10 @@ class _Child:
     async def ask(self, call: ToolCall | FunctionCall, seconds: float) -> dict[str, Any]:
         """The reply to one call. Raises _ChildFailed."""
         token = secrets.token_hex(16)
-        frame = _framed({"token": token, "name": call.name, "arguments": call.arguments, "seconds": ceil(seconds)})
-        reply = await self._reply("token", seconds, frame)
+        frame = _encode_frame({"token": token, "name": call.name, "arguments": call.arguments, "seconds": ceil(seconds)})
+        reply = await self._request_reply("token", seconds, frame)
         if reply["token"] != token or not reply.keys() & {"content", "error"}:
-            raise _ChildFailed("crashed", _OUT_OF_TURN)
+            raise _WorkerFailed("crashed", _OUT_OF_TURN)
         return reply
 
     def kill(self) -> None:
@@ -182,29 +182,29 @@ class _Child:
         await self._process.aclose()
         await anyio.to_thread.run_sync(partial(shutil.rmtree, self._home, ignore_errors=True))
 
-    async def _reply(self, proof: str, seconds: float, frame: bytes = b"") -> dict[str, Any]:
+    async def _request_reply(self, proof: str, seconds: float, frame: bytes = b"") -> dict[str, Any]:
         """Send `frame`, if any, and receive a reply that has the member `proof`. Raises _ChildFailed."""
         try:
             with anyio.fail_after(seconds):
                 if frame:
                     await self._requests.send(frame)
-                reply = await self._receive()
+                reply = await self._receive_frame()
         except TimeoutError:
-            raise _ChildFailed("timeout", f"it took longer than {seconds:g} s and was ended") from None
+            raise _WorkerFailed("timeout", f"it took longer than {seconds:g} s and was ended") from None
         except _GONE:
-            raise _ChildFailed("crashed", await self._cause_of_death()) from None
+            raise _WorkerFailed("crashed", await self._cause_of_death()) from None
         if not isinstance(reply, dict) or proof not in reply:
-            raise _ChildFailed("crashed", _OUT_OF_TURN)
+            raise _WorkerFailed("crashed", _OUT_OF_TURN)
         return reply
 
-    async def _receive(self) -> Any:
+    async def _receive_frame(self) -> Any:
         size = int.from_bytes(await self._replies.receive_exactly(HEADER), "big")
         if size > _FRAME_LIMIT:
-            raise _ChildFailed("crashed", _OUT_OF_TURN)
+            raise _WorkerFailed("crashed", _OUT_OF_TURN)
         try:
             return json.loads(await self._replies.receive_exactly(size))
         except (ValueError, RecursionError):
-            raise _ChildFailed("crashed", _OUT_OF_TURN) from None
+            raise _WorkerFailed("crashed", _OUT_OF_TURN) from None
 
     async def _cause_of_death(self) -> str:
         """What ended the child; its pipe closes a moment before its status is known."""
@@ -218,7 +218,7 @@ class _Child:
         )
 
 
-def _environment(home: str) -> dict[str, str]:
+def _worker_environment(home: str) -> dict[str, str]:
     """All a child is told of ours; one thread each for numerical libraries, since several children run at once."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -230,6 +230,6 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _framed(request: dict[str, str | int]) -> bytes:
+def _encode_frame(request: dict[str, str | int]) -> bytes:
     frame = json.dumps(request).encode()
     return len(frame).to_bytes(HEADER, "big") + frame

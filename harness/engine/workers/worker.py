@@ -40,13 +40,13 @@ def main() -> None:
     memory, folder = int(sys.argv[1]), sys.argv[2]
     incoming, results = _claim_pipes()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(incoming, requests, folder), daemon=True).start()
-    _limit(memory)
-    _send(results, {"ready": True})
+    threading.Thread(target=_read_requests, args=(incoming, requests, folder), daemon=True).start()
+    _set_limits(memory)
+    _send_frame(results, {"ready": True})
     while True:
         request = json.loads(requests.get())
-        _limit_cpu(request["seconds"])
-        _send(results, {"token": request["token"], **_outcome(request["name"], request["arguments"])})
+        _set_cpu_limit(request["seconds"])
+        _send_frame(results, {"token": request["token"], **_run_call(request["name"], request["arguments"])})
 
 
 def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -59,14 +59,14 @@ def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     return incoming, results
 
 
-def _read(stream: BinaryIO, requests: queue.SimpleQueue[bytes], folder: str) -> None:
+def _read_requests(stream: BinaryIO, requests: queue.SimpleQueue[bytes], folder: str) -> None:
     while (header := stream.read(HEADER)) and len(header) == HEADER:
         requests.put(stream.read(int.from_bytes(header, "big")))
     shutil.rmtree(folder, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)  # the parent is gone: so is everything a call started
 
 
-def _send(results: BinaryIO, result: dict[str, Any]) -> None:
+def _send_frame(results: BinaryIO, result: dict[str, Any]) -> None:
     frame = json.dumps(result, allow_nan=False).encode()
     results.write(len(frame).to_bytes(HEADER, "big") + frame)
     results.flush()
@@ -75,28 +75,28 @@ def _send(results: BinaryIO, result: dict[str, Any]) -> None:
 # ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _limit(memory: int) -> None:
+def _set_limits(memory: int) -> None:
     """Set what the system lets us set; macOS refuses some of these."""
-    _set(resource.RLIMIT_AS, memory)
-    _set(resource.RLIMIT_FSIZE, MAX_FILE)
-    _set(resource.RLIMIT_CORE, 0)
-    if (tasks := _tasks()) is not None:
-        _set(resource.RLIMIT_NPROC, tasks + MORE_PROCESSES)
+    _set_rlimit(resource.RLIMIT_AS, memory)
+    _set_rlimit(resource.RLIMIT_FSIZE, MAX_FILE)
+    _set_rlimit(resource.RLIMIT_CORE, 0)
+    if (tasks := _count_tasks()) is not None:
+        _set_rlimit(resource.RLIMIT_NPROC, tasks + MORE_PROCESSES)
 
 
-def _limit_cpu(seconds: int) -> None:
+def _set_cpu_limit(seconds: int) -> None:
     """Allow this call that much CPU time on top of what was used: it bounds a call whose parent was killed, too."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    _set(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1, hard)
+    _set_rlimit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1, hard)
 
 
-def _set(limit: int, soft: int, hard: int | None = None) -> None:
+def _set_rlimit(limit: int, soft: int, hard: int | None = None) -> None:
     with suppress(ValueError, OSError):
         resource.setrlimit(limit, (soft, soft if hard is None else hard))
 
 
-def _tasks() -> int | None:
+def _count_tasks() -> int | None:
     """How many threads the system runs; the process limit counts all of a user's, so ours must lie above that."""
     try:
         return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
@@ -107,35 +107,35 @@ def _tasks() -> int | None:
 # ── Calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _outcome(name: str, arguments: str) -> dict[str, Any]:
+def _run_call(name: str, arguments: str) -> dict[str, Any]:
     """What the call returned as JSON text, or the error it ended with."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            content = json.dumps(_perform(name, json.loads(arguments)), allow_nan=False)
+            content = json.dumps(_call_function(name, json.loads(arguments)), allow_nan=False)
     except BaseException as raised:  # noqa: BLE001 - sys.exit() and KeyboardInterrupt are a function's errors, not ours
-        return {"error": _sentence(raised)}
+        return {"error": _describe_error(raised)}
     if len(content) > MAX_RESULT:
         return {"error": f"it returned {len(content):,} bytes of JSON, more than {MAX_RESULT:,}"}
     return {"content": content}
 
 
-class Answer(SimpleNamespace):
+class GradedAnswer(SimpleNamespace):
     """What a Python grader is given: docs/graders.md lists its attributes."""
 
 
-def _perform(name: str, arguments: Any) -> Any:
+def _call_function(name: str, arguments: Any) -> Any:
     kind, _, rest = name.partition(":")
     if kind == "regex":
-        return _search(**arguments)
+        return _search_pattern(**arguments)
     if kind not in ("python", "tool"):
         raise ValueError(f"there is no function {name!r}")
     path, _, function = rest.rpartition(":")
-    with _beside(Path(path)):
-        called = _function(path, function)
-        return called(Answer(**arguments)) if kind == "python" else _awaited(called(**arguments))
+    with _neighbour_imports(Path(path)):
+        called = _find_function(path, function)
+        return called(GradedAnswer(**arguments)) if kind == "python" else _await_if_coroutine(called(**arguments))
 
 
-def _awaited(value: Any) -> Any:
+def _await_if_coroutine(value: Any) -> Any:
     """What an async function returns in the end; anything else as it is."""
     if not isinstance(value, CoroutineType):
         return value
@@ -144,27 +144,27 @@ def _awaited(value: Any) -> Any:
     return asyncio.run(value)
 
 
-def _search(pattern: str, text: str, ignore_case: bool, full: bool) -> bool:
+def _search_pattern(pattern: str, text: str, ignore_case: bool, full: bool) -> bool:
     compiled = re.compile(pattern, re.IGNORECASE if ignore_case else 0)
     return (compiled.fullmatch if full else compiled.search)(text) is not None
 
 
-def _function(path: str, name: str) -> Callable[..., Any]:
-    function = getattr(_module(path), name, None)
+def _find_function(path: str, name: str) -> Callable[..., Any]:
+    function = getattr(_load_module(path), name, None)
     if not callable(function):
         raise TypeError(f"{path} has no function {name!r}")
     return function  # type: ignore[no-any-return]
 
 
-def _module(path: str) -> ModuleType:
+def _load_module(path: str) -> ModuleType:
     """The user's file, imported once for each version of it."""
     key = (path, Path(path).stat().st_mtime_ns)
     if key not in _modules:
-        _modules[key] = _imported(path, f"_user_{len(_modules)}")
+        _modules[key] = _import_file(path, f"_user_{len(_modules)}")
     return _modules[key]
 
 
-def _imported(path: str, name: str) -> ModuleType:
+def _import_file(path: str, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
@@ -175,7 +175,7 @@ def _imported(path: str, name: str) -> ModuleType:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[None]:
+def _neighbour_imports(path: Path) -> Iterator[None]:
     """Let the file import its neighbours, without their names staying behind for another folder's file to find."""
     before, folder = set(sys.modules), str(path.parent)
     sys.path.append(folder)
@@ -188,14 +188,14 @@ def _beside(path: Path) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _sentence(raised: BaseException) -> str:
+def _describe_error(raised: BaseException) -> str:
     """`ValueError: no such queue (grader.py:12)`: what was raised, and the last line of the user's code it passed through."""
     frames = [frame for frame in traceback.extract_tb(raised.__traceback__) if frame.filename != __file__]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(raised).__name__}: {_text(raised)}"[:MAX_MESSAGE] + place
+    return f"{type(raised).__name__}: {_error_message(raised)}"[:MAX_MESSAGE] + place
 
 
-def _text(raised: BaseException) -> str:
+def _error_message(raised: BaseException) -> str:
     try:
         return str(raised)
     except Exception:  # noqa: BLE001 - the user's exception may not even be printable

@@ -19,21 +19,21 @@ from harness import __version__, registry
 from harness.errors import UsageError
 from harness.model import Auth, Call, Error, Response, Target
 from harness.providers.json_text import snippet
-from harness.transport.http.connect import dial
+from harness.transport.http.connect import open_connection
 from harness.transport.http.connection import Connection
 from harness.transport.http.deadlines import DeadlineScheduler
 from harness.transport.http.decompress import BadEncodingError, BodyTooLargeError
-from harness.transport.http.errors import FailureContext, failure, late
+from harness.transport.http.errors import FailureContext, timeout_error, transport_error
 from harness.transport.http.fairness import FairQueue
 from harness.transport.http.h1_transport import H1Transport
 from harness.transport.http.httpx_adapter import HttpxConnection
 from harness.transport.http.reachability import Reachability
-from harness.transport.http.request_template import Outgoing, RequestTemplate
+from harness.transport.http.request_template import OutgoingRequest, RequestTemplate
 from harness.transport.http.response import ResponseReader
 from harness.transport.http.select import open_transport, proxy_for
 from harness.transport.http.sse import EventTooLargeError
 from harness.transport.middleware.slots import Slot
-from harness.transport.send import refusal
+from harness.transport.send import build_refusal
 
 _DEFAULT_HEADERS = (
     ("User-Agent", f"evalharness/{__version__}"),
@@ -57,52 +57,56 @@ class HttpClient:
         self._open = open or partial(open_transport, turns=FairQueue())
         self._opened: list[Connection] = []
         self._watches = DeadlineScheduler()
-        self._reach = Reachability()
+        self._sleep_until = Reachability()
         self._template = lru_cache(maxsize=1024)(self._make_template)
 
     async def __call__(self, call: Call, slot: Slot) -> Response:
         """The Response, with exactly one Attempt where anything was tried."""
         auth = call.wire.auth
         if auth is not None and auth.env not in self._secrets:
-            return refusal("transport", "no_api_key", f"the target {call.target.name!r} needs an API key: set {auth.env}")
+            return build_refusal("transport", "no_api_key", f"the target {call.target.name!r} needs an API key: set {auth.env}")
         provider = registry.load_plugin("providers", call.target.provider)
         reader = provider if call.batch is None else provider.batch_api
         reading = ResponseReader(call, reader.make_decoder(call.target, call.request))
-        failure = await self._attempt(call, slot, reading)
-        return _placed(reading.response(slot, failure), call)
+        failure = await self._make_attempt(call, slot, reading)
+        return _explain_not_found(reading.build_response(slot, failure), call)
 
-    async def _attempt(self, call: Call, slot: Slot, reading: ResponseReader) -> Error | None:
+    async def _make_attempt(self, call: Call, slot: Slot, reading: ResponseReader) -> Error | None:
         timeouts = call.target.limits.timeouts
-        watch = self._watches.until(reading.due)
+        watch = self._watches.watch_until(reading.next_deadline)
         try:
             with watch:
-                request, line = self._request(call), self._line(slot, call.target)
+                request, line = self._build_request(call), self._slot_connection(slot, call.target)
                 first = timeouts.first if call.request.stream else None
                 answer = await line.exchange(request, reading.arrivals, connect=timeouts.connect, first=first)
-                self._reach.answered(call.target.base_url)
+                self._sleep_until.mark_answered(call.target.base_url)
                 try:
-                    await reading.take(answer, watch)
+                    await reading.read_response(answer, watch)
                 finally:
                     await line.release()
         except (httpx.TransportError, EventTooLargeError, BodyTooLargeError, BadEncodingError) as broken:
-            return self._reach.weighed(failure(broken, self._scene(call, reading)), call.target.base_url, monotonic())
+            return self._sleep_until.give_up_if_gone(
+                transport_error(broken, self._failure_context(call, reading)), call.target.base_url, monotonic()
+            )
         except TimeoutError:
             if not watch.expired:
                 raise
-            return late(reading.waiting, self._scene(call, reading))
-        return _redirect(request.template.url, reading) if reading.redirected else None
+            return timeout_error(reading.waiting_for, self._failure_context(call, reading))
+        return _redirect_error(request.template.url, reading) if reading.redirected else None
 
-    def _scene(self, call: Call, reading: ResponseReader) -> FailureContext:
+    def _failure_context(self, call: Call, reading: ResponseReader) -> FailureContext:
         target = call.target
         host = httpx.URL(target.base_url).netloc.decode("ascii")
-        return FailureContext(host, target.limits.timeouts, self._reach.ever(target.base_url), reading.status is not None)
+        return FailureContext(
+            host, target.limits.timeouts, self._sleep_until.was_reached(target.base_url), reading.status is not None
+        )
 
     # ── The request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _request(self, call: Call) -> Outgoing:
+    def _build_request(self, call: Call) -> OutgoingRequest:
         wire = call.wire
         template = self._template(wire.method, call.target.base_url, wire.path, wire.headers, wire.auth)
-        return Outgoing(template, f"{call.key}-{call.position}-{call.attempt}", wire.body)
+        return OutgoingRequest(template, f"{call.key}-{call.position}-{call.attempt}", wire.body)
 
     def _make_template(
         self, method: str, base_url: str, path: str, headers: tuple[tuple[str, str], ...], auth: Auth | None
@@ -115,26 +119,26 @@ class HttpClient:
 
     # ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _line(self, slot: Slot, target: Target) -> Connection:
+    def _slot_connection(self, slot: Slot, target: Target) -> Connection:
         if slot.transport is None:
             opened = self._open(target)
             slot.transport = opened if isinstance(opened, H1Transport) else HttpxConnection(opened, partial(self._open, target))
             self._opened.append(slot.transport)
         return slot.transport
 
-    async def probe(self, target: Target) -> Error | None:
+    async def probe_target(self, target: Target) -> Error | None:
         """Open and close a connection to `target`: None where that worked, else why not (for before money is spent)."""
         if proxy_for(target.base_url) is not None:
             return None  # only the proxy could be probed
         url = httpx.URL(target.base_url)
         try:
-            connection = await dial(url, None, target.limits.timeouts.connect)
+            connection = await open_connection(url, None, target.limits.timeouts.connect)
         except httpx.TransportError as broken:
-            return failure(
+            return transport_error(
                 broken, FailureContext(url.netloc.decode("ascii"), target.limits.timeouts, reached=False, answering=False)
             )
         connection.abort()
-        self._reach.answered(target.base_url)
+        self._sleep_until.mark_answered(target.base_url)
         return None
 
     async def aclose(self) -> None:
@@ -151,7 +155,7 @@ class HttpClient:
         await self.aclose()
 
 
-def _placed(response: Response, call: Call) -> Response:
+def _explain_not_found(response: Response, call: Call) -> Response:
     """The response, its 404 with the address as the suite declares it: that, or the model's name, is what is wrong."""
     error = response.error
     if error is None or error.status != 404:
@@ -160,7 +164,7 @@ def _placed(response: Response, call: Call) -> Response:
     return replace(response, error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"))
 
 
-def _redirect(url: httpx.URL, reading: ResponseReader) -> Error:
+def _redirect_error(url: httpx.URL, reading: ResponseReader) -> Error:
     place = snippet(reading.headers.get("location", ""))
     host = url.netloc.decode("ascii")
     message = f"{host} redirects to {place!r}, which is not followed: give the final address as the target's base_url"

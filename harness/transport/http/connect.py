@@ -26,7 +26,7 @@ def shared_ssl_context() -> ssl.SSLContext:
     return context
 
 
-async def dial(
+async def open_connection(
     url: httpx.URL, context: ssl.SSLContext | None, seconds: float | None, turns: FairQueue | None = None
 ) -> H1Connection:
     """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
@@ -38,7 +38,7 @@ async def dial(
     watch = asyncio.timeout(seconds)
     try:
         async with watch:
-            return await _open(url, context, turns)
+            return await _open_socket(url, context, turns)
     except TimeoutError as late:
         if watch.expired():
             raise httpx.ConnectTimeout(f"not connected within {seconds:g} s") from late
@@ -47,12 +47,12 @@ async def dial(
         raise httpx.ConnectError(str(refused)) from refused
 
 
-async def _open(url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue | None) -> H1Connection:
+async def _open_socket(url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue | None) -> H1Connection:
     loop = asyncio.get_running_loop()
     host = url.raw_host.decode("ascii")
     port = url.port or (443 if url.scheme == "https" else 80)
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    connected = await _race(loop, found)
+    connected = await _race_addresses(loop, found)
     tls: dict[str, Any] = {}
     if url.scheme == "https":
         tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
@@ -61,22 +61,22 @@ async def _open(url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue
     except BaseException:
         connected.close()
         raise
-    connection.opened()
+    connection.mark_reusable()
     return connection
 
 
-async def _race(loop: asyncio.AbstractEventLoop, found: list[Any]) -> socket.socket:
+async def _race_addresses(loop: asyncio.AbstractEventLoop, found: list[Any]) -> socket.socket:
     """The first address that answers, each with a head start over the next."""
     if len(found) == 1:
-        return await _connect(loop, found[0])
-    winner, _, failures = await staggered_race([partial(_connect, loop, info) for info in found], HEAD_START)
+        return await _connect_address(loop, found[0])
+    winner, _, failures = await staggered_race([partial(_connect_address, loop, info) for info in found], HEAD_START)
     if winner is None:
         raise next(failure for failure in failures if failure is not None)
     connected: socket.socket = winner
     return connected
 
 
-async def _connect(loop: asyncio.AbstractEventLoop, info: Any) -> socket.socket:
+async def _connect_address(loop: asyncio.AbstractEventLoop, info: Any) -> socket.socket:
     family, kind, protocol, _, address = info
     connecting = socket.socket(family, kind, protocol)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from harness.transport.http.h1 import Arrivals
-from harness.transport.http.request_template import Outgoing
+from harness.transport.http.request_template import OutgoingRequest
 
 Sink: TypeAlias = Callable[[int, bytes], bool]
 """Takes one read: its arrival (`perf_counter_ns`) and its body bytes, as they came. True: nothing more is wanted."""
@@ -27,7 +27,7 @@ class IncomingResponse(Protocol):
     def headers(self) -> list[tuple[bytes, bytes]]:
         """As they came."""
 
-    async def pour(self, sink: Sink) -> None:
+    async def read_into(self, sink: Sink) -> None:
         """Give each read to `sink` until the body ends or no more is wanted.
 
         Raises httpx.TransportError, after everything that came before it was given, and whatever `sink` raises.
@@ -37,7 +37,9 @@ class IncomingResponse(Protocol):
 class Connection(Protocol):
     """One slot's way to its target."""
 
-    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> IncomingResponse:
+    async def exchange(
+        self, request: OutgoingRequest, arrivals: Arrivals, *, connect: float, first: float | None
+    ) -> IncomingResponse:
         """Send, and wait for the headers: `connect` seconds for a connection. Stamps `arrivals`.
 
         Whoever calls minds the time since `arrivals.sent`; `first` is what a transport that cannot stamp it gives the headers.

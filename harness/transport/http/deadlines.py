@@ -25,38 +25,38 @@ class DeadlineScheduler:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def until(self, due: Callable[[], float]) -> AttemptDeadlines:
+    def watch_until(self, due: Callable[[], float]) -> AttemptDeadlines:
         """`with watches.until(due):` ends its block by TimeoutError at `due()` (the loop's time), as `asyncio.timeout_at` does.
 
         `due` is asked when the timer rings: a deadline that moves away needs no word. One that comes nearer does: `look`.
         """
         return AttemptDeadlines(self, due)
 
-    def opened(self, watch: AttemptDeadlines) -> None:
+    def add_watch(self, watch: AttemptDeadlines) -> None:
         """`watch` is to be kept from now on."""
         if watch.loop is not self._loop:  # the first, or the first of another loop: the timer is none of its
             self._loop, self._timer, self._rings_at = watch.loop, None, math.inf
         self._open.add(watch)
-        self.look(watch)
+        self.check_deadline(watch)
 
-    def closed(self, watch: AttemptDeadlines) -> None:
+    def remove_watch(self, watch: AttemptDeadlines) -> None:
         """`watch` is over."""
         self._open.discard(watch)
 
-    def look(self, watch: AttemptDeadlines) -> None:
+    def check_deadline(self, watch: AttemptDeadlines) -> None:
         """The deadline of `watch` may be the nearest."""
         due = watch.due()
         if due < self._rings_at:
-            self._ring_at(due)
+            self._set_timer(due)
 
-    def _ring_at(self, due: float) -> None:
+    def _set_timer(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = due
         if self._loop is not None:
-            self._timer = self._loop.call_at(due, self._ring, self._loop)
+            self._timer = self._loop.call_at(due, self._on_timer, self._loop)
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._rings_at, self._timer = math.inf, None
         now = loop.time() + _TICK
         nearest = math.inf
@@ -68,7 +68,7 @@ class DeadlineScheduler:
             else:
                 nearest = min(nearest, due)
         if nearest < math.inf:
-            self._ring_at(nearest)
+            self._set_timer(nearest)
 
 
 class AttemptDeadlines:
@@ -87,18 +87,18 @@ class AttemptDeadlines:
             raise RuntimeError("only a task can be watched: there is nothing else to end")
         self._task, self.loop = task, task.get_loop()
         self._cancelling = task.cancelling()
-        self._watches.opened(self)
+        self._watches.add_watch(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._watches.closed(self)
+        self._watches.remove_watch(self)
         if self.expired and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
-    def look(self) -> None:
+    def check_deadline(self) -> None:
         """The deadline is nearer than it was."""
         if not self.expired:
-            self._watches.look(self)
+            self._watches.check_deadline(self)
 
     def expire(self) -> None:
         """Its time has come: end the block."""

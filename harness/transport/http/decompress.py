@@ -25,7 +25,7 @@ class Decompressor:
         self._encoding = encoding.strip().lower()
         self._cap = cap
         self._size = 0
-        self._decompressor = _decompressor(self._encoding)
+        self._decompressor = _open_decompressor(self._encoding)
 
     def feed(self, data: bytes) -> bytes:
         """The decoded bytes of `data`. Raises BodyTooLargeError, BadEncodingError."""
@@ -50,7 +50,7 @@ class Decompressor:
         return BodyTooLargeError(f"the answer is longer than {self._cap} bytes")
 
 
-def _decompressor(encoding: str) -> zlib._Decompress | None:
+def _open_decompressor(encoding: str) -> zlib._Decompress | None:
     if encoding in {"", "identity"}:
         return None
     if encoding in {"gzip", "x-gzip", "deflate"}:

@@ -38,7 +38,7 @@ class FailureContext:
     """Whether the answer's headers had come."""
 
 
-def late(waiting: Waiting, scene: FailureContext) -> Error:
+def timeout_error(waiting: Waiting, scene: FailureContext) -> Error:
     """The error of a clock that ran out."""
     host, timeouts = scene.host, scene.timeouts
     message = {
@@ -49,50 +49,54 @@ def late(waiting: Waiting, scene: FailureContext) -> Error:
     return Error("transport", f"timeout_{waiting}", message, retryable=True)
 
 
-def failure(error: Exception, scene: FailureContext) -> Error:
+def transport_error(error: Exception, scene: FailureContext) -> Error:
     """The Error for what the transport, or reading its answer, raised."""
     host = scene.host
     match error:
         case httpx.ConnectTimeout():
-            return _error("timeout_connect", f"no connection to {host} within {scene.timeouts.connect:g} s", retryable=True)
+            return _build_error(
+                "timeout_connect", f"no connection to {host} within {scene.timeouts.connect:g} s", retryable=True
+            )
         case httpx.TimeoutException():
-            return late("first", scene)
+            return timeout_error("first", scene)
         case httpx.ConnectError() | httpx.ProxyError():
-            return _unconnected(error, scene)
+            return _connect_error(error, scene)
         case HeadTooLargeError() | BodyTooLargeError() | EventTooLargeError():
-            return _error("too_large", f"{host} sent more than is accepted: {error}")
+            return _build_error("too_large", f"{host} sent more than is accepted: {error}")
         case httpx.RemoteProtocolError() if str(error).startswith(_TOO_LONG):
-            return _error("too_large", f"{host} sent more than is accepted: headers without end")
+            return _build_error("too_large", f"{host} sent more than is accepted: headers without end")
         case httpx.RemoteProtocolError() if str(error).startswith(_GONE):
-            return _gone("it closed the connection", scene)
+            return _disconnected_error("it closed the connection", scene)
         case httpx.NetworkError():
-            return _gone(_reason(error), scene)
+            return _disconnected_error(_deepest_reason(error), scene)
         case _:
-            return _error("protocol", f"{host} did not answer in HTTP as expected: {str(error) or type(error).__name__}")
+            return _build_error("protocol", f"{host} did not answer in HTTP as expected: {str(error) or type(error).__name__}")
 
 
-def _error(kind: str, message: str, *, retryable: bool = False) -> Error:
+def _build_error(kind: str, message: str, *, retryable: bool = False) -> Error:
     return Error("transport", kind, message, retryable)
 
 
-def _gone(cause: str, scene: FailureContext) -> Error:
+def _disconnected_error(cause: str, scene: FailureContext) -> Error:
     if scene.answering:
-        return _error("truncated", f"{scene.host} broke off in the middle of its answer: {cause}", retryable=True)
-    return _error("reset", f"{scene.host} broke off without an answer: {cause}", retryable=True)
+        return _build_error("truncated", f"{scene.host} broke off in the middle of its answer: {cause}", retryable=True)
+    return _build_error("reset", f"{scene.host} broke off without an answer: {cause}", retryable=True)
 
 
-def _unconnected(error: Exception, scene: FailureContext) -> Error:
-    for cause in _causes(error):
+def _connect_error(error: Exception, scene: FailureContext) -> Error:
+    for cause in _cause_chain(error):
         if isinstance(cause, ssl.SSLError):
-            return _error("tls", f"no secure connection to {scene.host}: {_reason(cause)}")
+            return _build_error("tls", f"no secure connection to {scene.host}: {_deepest_reason(cause)}")
         if isinstance(cause, socket.gaierror):
-            return _error("dns", f"the name of {scene.host} could not be resolved: {_reason(cause)}", retryable=scene.reached)
-    return _error("connect", f"could not connect to {scene.host}: {_reason(error)}", retryable=scene.reached)
+            return _build_error(
+                "dns", f"the name of {scene.host} could not be resolved: {_deepest_reason(cause)}", retryable=scene.reached
+            )
+    return _build_error("connect", f"could not connect to {scene.host}: {_deepest_reason(error)}", retryable=scene.reached)
 
 
-def _reason(error: BaseException) -> str:
+def _deepest_reason(error: BaseException) -> str:
     """The deepest cause in words; never empty."""
-    for cause in reversed(_causes(error)):
+    for cause in reversed(_cause_chain(error)):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
         if isinstance(cause, ssl.SSLError):
@@ -106,7 +110,7 @@ def _reason(error: BaseException) -> str:
     return str(error) or "the connection was reset"
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def _cause_chain(error: BaseException) -> list[BaseException]:
     """`error` and what it came from, the first of a group standing for the group."""
     causes: list[BaseException] = []
     current: BaseException | None = error

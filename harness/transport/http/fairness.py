@@ -29,27 +29,27 @@ class FairQueue:
         self._unread: deque[Callable[[], None]] = deque()
         self._counting = False
 
-    def wake(self, waiter: asyncio.Future[None]) -> None:
+    def resume_task(self, waiter: asyncio.Future[None]) -> None:
         """Let the task that awaits `waiter` go on, in this turn where it has room."""
         if not self._counting:
-            self._count(waiter.get_loop())
+            self._schedule_turn(waiter.get_loop())
         if self._left and not self._tasks:
             self._left -= 1
             waiter.set_result(None)
         else:
             self._tasks.append(waiter)
 
-    def read(self, take: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def add_read(self, take: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
         """Call `take` in the next turn that has room."""
         self._unread.append(take)
         if not self._counting:
-            self._count(loop)
+            self._schedule_turn(loop)
 
-    def _count(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         self._counting = True
-        loop.call_soon(self._open_next, loop)
+        loop.call_soon(self._run_turn, loop)
 
-    def _open_next(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run_turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """The loop has been to its sockets: a new turn."""
         self._left = self._at_once
         unread, tasks = self._unread, self._tasks
@@ -62,4 +62,4 @@ class FairQueue:
                 waiter.set_result(None)
         self._counting = bool(unread) or self._left < self._at_once
         if self._counting:
-            loop.call_soon(self._open_next, loop)
+            loop.call_soon(self._run_turn, loop)

@@ -59,10 +59,10 @@ class H1Connection(asyncio.Protocol):
         self.lost = False
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._pieces: list[bytes] = []
-        self._clear(Arrivals(), body_expected=True)
+        self._reset_exchange(Arrivals(), body_expected=True)
         self.complete = True
 
-    def _clear(self, arrivals: Arrivals, *, body_expected: bool) -> None:
+    def _reset_exchange(self, arrivals: Arrivals, *, body_expected: bool) -> None:
         self.arrivals = arrivals
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -80,7 +80,7 @@ class H1Connection(asyncio.Protocol):
     # ── The exchange ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether a new exchange may begin here."""
         return self.complete and self.reusable and not self.lost and not self._reading_paused
 
@@ -90,49 +90,49 @@ class H1Connection(asyncio.Protocol):
         version: str = self._parser.get_http_version()
         return b"HTTP/" + version.encode()
 
-    def opened(self) -> None:
+    def mark_reusable(self) -> None:
         """A fresh connection may carry an exchange."""
         self.reusable = True
 
-    def begin(self, request: bytes, arrivals: Arrivals, *, body_expected: bool) -> None:
+    def write_request(self, request: bytes, arrivals: Arrivals, *, body_expected: bool) -> None:
         """Write the whole request and stamp `sent`."""
-        self._clear(arrivals, body_expected=body_expected)
+        self._reset_exchange(arrivals, body_expected=body_expected)
         arrivals.sent = perf_counter_ns()
         if self._transport is not None and not self.lost:
             self._transport.write(request)
         else:
-            self._break(None)
+            self._set_disconnected(None)
 
-    async def flush(self, seconds: float | None) -> None:
+    async def wait_written(self, seconds: float | None) -> None:
         """Wait until the request has left, or the answer makes that unnecessary. Raises httpx.WriteTimeout, NetworkError."""
         while self.write_paused and not self.status and self.error is None:
-            await self._wait(seconds, httpx.WriteTimeout)
+            await self._wait_for_data(seconds, httpx.WriteTimeout)
 
-    async def head(self, seconds: float | None) -> None:
+    async def read_headers(self, seconds: float | None) -> None:
         """Wait for `status` and `headers`. Raises httpx.ReadTimeout, ReadError, RemoteProtocolError."""
         while not self.status:
             if self.error is not None:
                 raise self.error
-            await self._wait(seconds, httpx.ReadTimeout)
+            await self._wait_for_data(seconds, httpx.ReadTimeout)
 
     async def read(self, seconds: float | None) -> bytes | None:
         """The next read's body bytes, None at the end of the body. Raises as `head` does."""
         while not self._chunks:
-            if self._over():
+            if self._is_body_complete():
                 return None
-            await self._wait(seconds, httpx.ReadTimeout)
+            await self._wait_for_data(seconds, httpx.ReadTimeout)
         _, data = self._chunks.popleft()
         self._waiting_bytes -= len(data)
         self._resume_reading()
         return data
 
-    async def pour(self, sink: Callable[[int, bytes], bool]) -> None:
+    async def read_into(self, sink: Callable[[int, bytes], bool]) -> None:
         """Give each read (arrival, body bytes) to `sink` until the body ends or it returns True: nothing more is wanted.
 
         The task sleeps meanwhile; reads are given when it is their turn, so that no stamp waits for a sink. Raises as
         `head` does, and what `sink` raises.
         """
-        if self._poured(sink):  # the usual whole answer came with its headers
+        if self._give_chunks(sink):  # the usual whole answer came with its headers
             return
         self._sink, self._waiter = sink, self._loop.create_future()
         try:
@@ -140,22 +140,22 @@ class H1Connection(asyncio.Protocol):
         finally:
             self._sink = self._waiter = None
 
-    def _pump(self) -> None:
+    def _deliver_reads(self) -> None:
         self._unread = False
         sink, waiter = self._sink, self._waiter
         if sink is None or waiter is None:
             return
         try:
-            over = self._poured(sink)
+            over = self._give_chunks(sink)
         except Exception as broken:  # noqa: BLE001 — it is raised in the task that waits
             self._sink = self._waiter = None
             if not waiter.done():
                 waiter.set_exception(broken)
         else:
             if over and not waiter.done():
-                self._go_on(waiter)
+                self._resume_waiter(waiter)
 
-    def _poured(self, sink: Callable[[int, bytes], bool]) -> bool:
+    def _give_chunks(self, sink: Callable[[int, bytes], bool]) -> bool:
         """Give `sink` what is here; whether that was the end."""
         chunks = self._chunks
         while chunks:
@@ -164,9 +164,9 @@ class H1Connection(asyncio.Protocol):
         self._waiting_bytes = 0
         if self._reading_paused:
             self._resume_reading()
-        return self._over()
+        return self._is_body_complete()
 
-    def _over(self) -> bool:
+    def _is_body_complete(self) -> bool:
         """Whether the body has ended; raises where it broke off."""
         if self.complete:
             return True
@@ -185,9 +185,9 @@ class H1Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _wait(self, seconds: float | None, expired: type[httpx.TimeoutException]) -> None:
+    async def _wait_for_data(self, seconds: float | None, expired: type[httpx.TimeoutException]) -> None:
         self._waiter = waiter = self._loop.create_future()
-        handle = None if seconds is None else self._loop.call_later(seconds, self._expire, waiter, expired, seconds)
+        handle = None if seconds is None else self._loop.call_later(seconds, self._on_timeout, waiter, expired, seconds)
         try:
             await waiter
         finally:
@@ -195,22 +195,22 @@ class H1Connection(asyncio.Protocol):
             if handle is not None:
                 handle.cancel()
 
-    def _expire(self, waiter: asyncio.Future[None], expired: type[httpx.TimeoutException], seconds: float) -> None:
+    def _on_timeout(self, waiter: asyncio.Future[None], expired: type[httpx.TimeoutException], seconds: float) -> None:
         if waiter is self._waiter and not waiter.done():  # else: what it waits for has come
             waiter.set_exception(expired(f"nothing within {seconds:g} s"))
 
-    def _wake(self) -> None:
+    def _notify_waiter(self) -> None:
         if self._sink is not None:
             if not self._unread:
                 self._unread = True
-                self._turns.read(self._pump, self._loop)
+                self._turns.add_read(self._deliver_reads, self._loop)
         elif self._waiter is not None and not self._waiter.done():
-            self._go_on(self._waiter)
+            self._resume_waiter(self._waiter)
 
-    def _go_on(self, waiter: asyncio.Future[None]) -> None:
+    def _resume_waiter(self, waiter: asyncio.Future[None]) -> None:
         """What `waiter` waits for has come: its task goes on when it is its turn."""
         self._sink = self._waiter = None
-        self._turns.wake(waiter)
+        self._turns.resume_task(waiter)
 
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -229,9 +229,9 @@ class H1Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail(httpx.RemoteProtocolError("the server switched protocols, which nobody asked for"))
+            self._abort_with(httpx.RemoteProtocolError("the server switched protocols, which nobody asked for"))
         except httptools.HttpParserError as malformed:
-            self._malformed(malformed)
+            self._on_parser_error(malformed)
         pieces = self._pieces
         if pieces:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -243,15 +243,15 @@ class H1Connection(asyncio.Protocol):
         if self.complete:
             self.arrivals.done = arrival
         elif not self.status and self._head_size > MAX_HEAD:
-            self._fail(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
+            self._abort_with(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
         if self.status or self.error is not None:
-            self._wake()
+            self._notify_waiter()
 
-    def _malformed(self, error: Exception) -> None:
+    def _on_parser_error(self, error: Exception) -> None:
         if self.complete:  # bytes after the answer: it stands, the connection does not
             self.reusable = False
         else:
-            self._fail(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {error}"))
+            self._abort_with(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {error}"))
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:
@@ -261,10 +261,10 @@ class H1Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
         if not self.complete:
-            self._break(error)
-        self._wake()
+            self._set_disconnected(error)
+        self._notify_waiter()
 
-    def _break(self, cause: Exception | None) -> None:
+    def _set_disconnected(self, cause: Exception | None) -> None:
         """The peer is gone before the answer's end, or its going is the end."""
         if self.error is not None:
             return
@@ -273,17 +273,17 @@ class H1Connection(asyncio.Protocol):
             self.error.__cause__ = cause
         elif not self.status:
             self.error = httpx.RemoteProtocolError("Server disconnected without sending a response.")
-        elif self._ends_with_the_connection():
+        elif self._ends_with_connection():
             self.complete = True
             self.arrivals.done = perf_counter_ns()
         else:
             self.error = httpx.RemoteProtocolError("peer closed connection without sending complete message body")
 
-    def _ends_with_the_connection(self) -> bool:
+    def _ends_with_connection(self) -> bool:
         framing = {name.lower() for name, _ in self.headers}
         return not framing & {b"content-length", b"transfer-encoding"}
 
-    def _fail(self, error: httpx.TransportError) -> None:
+    def _abort_with(self, error: httpx.TransportError) -> None:
         self.error = error
         self.abort()
 
@@ -292,7 +292,7 @@ class H1Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        self._wake()
+        self._notify_waiter()
 
     # ── httptools ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import httpx
 
-from harness.transport.http.connect import dial
+from harness.transport.http.connect import open_connection
 from harness.transport.http.fairness import FairQueue
 from harness.transport.http.h1 import Arrivals, H1Connection
-from harness.transport.http.request_template import Outgoing, head
+from harness.transport.http.request_template import OutgoingRequest, encode_head
 
 
 class H1Transport(httpx.AsyncBaseTransport):
@@ -36,23 +36,23 @@ class H1Transport(httpx.AsyncBaseTransport):
         self._busy = False
 
     def exchange(
-        self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None
+        self, request: OutgoingRequest, arrivals: Arrivals, *, connect: float, first: float | None
     ) -> Coroutine[Any, Any, H1Connection]:
         """As a `Line` does it; `arrivals.sent` is stamped at once, so that nothing is left to `first`."""
-        return self._send(request.template.url, request.message(), arrivals, connect)
+        return self._send_request(request.template.url, request.to_bytes(), arrivals, connect)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As an httpx transport does it."""
         seconds = request.extensions.get("timeout") or {}
         connect, write, read = (seconds.get(step) for step in ("connect", "write", "read"))
         arrivals = Arrivals()
-        message, body_expected = await _message(request), request.method != "HEAD"
-        connection = await self._send(request.url, message, arrivals, connect, write, read, body_expected=body_expected)
+        message, body_expected = await _encode_message(request), request.method != "HEAD"
+        connection = await self._send_request(request.url, message, arrivals, connect, write, read, body_expected=body_expected)
         stream = H1Stream(self, connection, read)
         extensions = {"marks": arrivals, "http_version": connection.http_version}
         return httpx.Response(connection.status, headers=connection.headers, stream=stream, extensions=extensions)
 
-    async def _send(
+    async def _send_request(
         self,
         url: httpx.URL,
         message: bytes,
@@ -68,47 +68,49 @@ class H1Transport(httpx.AsyncBaseTransport):
             raise RuntimeError("this transport carries one exchange at a time: close the response before the next request")
         self._busy = True
         try:
-            connection = self._kept(url)
+            connection = self._reusable_connection(url)
             if connection is not None:
                 try:
-                    return await _ask(connection, message, arrivals, write, read, body_expected)
+                    return await _write_and_wait(connection, message, arrivals, write, read, body_expected)
                 except (httpx.ReadError, httpx.RemoteProtocolError):
                     if arrivals.first_byte is not None:
                         raise
                 arrivals.sent = arrivals.connected = None
-            return await _ask(await self._connect(url, connect), message, arrivals, write, read, body_expected)
+            return await _write_and_wait(
+                await self._open_connection(url, connect), message, arrivals, write, read, body_expected
+            )
         except BaseException:
             self._busy = False
-            self._close()
+            self._close_connection()
             raise
 
-    def _kept(self, url: httpx.URL) -> H1Connection | None:
+    def _reusable_connection(self, url: httpx.URL) -> H1Connection | None:
         """The connection of the last exchange, where it is still there and leads to the same place."""
         connection, last = self._connection, self._url
-        if connection is None or last is None or not connection.usable:
+        if connection is None or last is None or not connection.is_usable:
             return None
         return connection if url is last or _origin(url) == _origin(last) else None
 
-    async def _connect(self, url: httpx.URL, seconds: float | None) -> H1Connection:
-        self._close()
-        self._connection = await dial(url, self._context, seconds, self._turns)
+    async def _open_connection(self, url: httpx.URL, seconds: float | None) -> H1Connection:
+        self._close_connection()
+        self._connection = await open_connection(url, self._context, seconds, self._turns)
         self._url = url
         return self._connection
 
     async def release(self) -> None:
         """The exchange is over: keep the connection where another may follow, else close it."""
         self._busy = False
-        if self._connection is not None and not self._connection.usable:
-            self._close()
+        if self._connection is not None and not self._connection.is_usable:
+            self._close_connection()
 
-    def _close(self) -> None:
+    def _close_connection(self) -> None:
         if self._connection is not None:
             self._connection.abort()
             self._connection = None
 
     async def aclose(self) -> None:
         """Close the connection, if there is one."""
-        self._close()
+        self._close_connection()
 
     async def __aexit__(
         self,
@@ -139,14 +141,14 @@ class H1Stream(httpx.AsyncByteStream):
             await self._owner.release()
 
 
-async def _ask(
+async def _write_and_wait(
     connection: H1Connection, message: bytes, arrivals: Arrivals, write: float | None, read: float | None, body_expected: bool
 ) -> H1Connection:
     arrivals.connected = perf_counter_ns()
-    connection.begin(message, arrivals, body_expected=body_expected)
+    connection.write_request(message, arrivals, body_expected=body_expected)
     if connection.write_paused:
-        await connection.flush(write)
-    await connection.head(read)
+        await connection.wait_written(write)
+    await connection.read_headers(read)
     return connection
 
 
@@ -154,16 +156,16 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-async def _message(request: httpx.Request) -> bytes:
+async def _encode_message(request: httpx.Request) -> bytes:
     """The whole request; where it came in pieces, the length of all of them says better what "chunked" would say."""
     headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"transfer-encoding"]
-    content = await _content(request)
+    content = await _read_content(request)
     if len(headers) < len(request.headers.raw):
         headers.append((b"Content-Length", b"%d" % len(content)))
-    return head(request.method, request.url, headers) + b"\r\n\r\n" + content
+    return encode_head(request.method, request.url, headers) + b"\r\n\r\n" + content
 
 
-async def _content(request: httpx.Request) -> bytes:
+async def _read_content(request: httpx.Request) -> bytes:
     if isinstance(request.stream, httpx.AsyncByteStream):
         return b"".join([part async for part in request.stream])
     return request.read()

@@ -15,7 +15,7 @@ import httpx
 
 from harness.transport.http.connection import Sink
 from harness.transport.http.h1 import Arrivals
-from harness.transport.http.request_template import Outgoing
+from harness.transport.http.request_template import OutgoingRequest
 
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")
@@ -29,23 +29,25 @@ class HttpxConnection:
         self._reopen = reopen
         self._answer: HttpxResponse | None = None
 
-    async def exchange(self, request: Outgoing, arrivals: Arrivals, *, connect: float, first: float | None) -> HttpxResponse:
+    async def exchange(
+        self, request: OutgoingRequest, arrivals: Arrivals, *, connect: float, first: float | None
+    ) -> HttpxResponse:
         """As a `Line` does it."""
         arrivals.protocol = False
         trace = _Trace(arrivals)
         waits = {"connect": connect, "read": first, "write": first, "pool": None}
-        sent = request.for_httpx({"timeout": waits, "trace": trace})
+        sent = request.to_httpx({"timeout": waits, "trace": trace})
         try:
-            response = await self._attempt(sent, arrivals, trace)
+            response = await self._send_once(sent, arrivals, trace)
         except (httpx.ReadError, httpx.RemoteProtocolError):
             if trace.dialled or not trace.traced:
                 raise
-            response = await self._attempt(sent, arrivals, trace)
+            response = await self._send_once(sent, arrivals, trace)
         waits["read"] = None  # from here on, content is waited for and not bytes
         self._answer = HttpxResponse(response, arrivals)
         return self._answer
 
-    async def _attempt(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
+    async def _send_once(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
         if self._inner is None:
             self._inner = self._reopen()
         arrivals.connected = begun = perf_counter_ns()
@@ -64,7 +66,7 @@ class HttpxConnection:
     async def release(self) -> None:
         """Close the answer, and the transport with it where the body was not read to its end."""
         answer, self._answer = self._answer, None
-        if answer is not None and not await answer.close():
+        if answer is not None and not await answer.close_stream():
             await self.aclose()
 
     async def aclose(self) -> None:
@@ -83,14 +85,14 @@ class HttpxResponse:
         self._stream: Any = response.stream
         self._arrivals = arrivals
 
-    async def pour(self, sink: Sink) -> None:
+    async def read_into(self, sink: Sink) -> None:
         """As an `Answer` does it."""
         async for data in self._stream:
             if sink(perf_counter_ns(), data):
                 return
         self._arrivals.done = perf_counter_ns()
 
-    async def close(self) -> bool:
+    async def close_stream(self) -> bool:
         """Whether the body was read to its end."""
         await self._stream.aclose()
         return self._arrivals.done is not None

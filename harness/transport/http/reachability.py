@@ -25,22 +25,22 @@ class Reachability:
         self._answered: set[str] = set()
         self._gone_since: dict[str, float] = {}
 
-    def answered(self, address: str) -> None:
+    def mark_answered(self, address: str) -> None:
         """`address` is there."""
         self._answered.add(address)
         if self._gone_since:
             self._gone_since.pop(address, None)
 
-    def ever(self, address: str) -> bool:
+    def was_reached(self, address: str) -> bool:
         """Whether `address` was ever there."""
         return address in self._answered
 
-    def weighed(self, error: Error, address: str, now: float) -> Error:
+    def give_up_if_gone(self, error: Error, address: str, now: float) -> Error:
         """`error`, or that `address` is given up, where it could not be reached for too long."""
         if error.kind not in _UNCONNECTED:
             return error
         seconds = now - self._gone_since.setdefault(address, now)
-        if seconds < GIVEN_UP_AFTER or not self.ever(address):
+        if seconds < GIVEN_UP_AFTER or not self.was_reached(address):
             return error
         message = f"{error.message}, and so it has been for {seconds:.0f} s"
         return replace(error, kind=UNREACHABLE, message=message, retryable=False)

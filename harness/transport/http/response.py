@@ -67,23 +67,23 @@ class ResponseReader:
         """Whether the clocks for content apply: the answer is a stream, or may still turn out to be one."""
         self._events: list[int] = []
 
-    def due(self) -> float:
+    def next_deadline(self) -> float:
         """When the clock that runs out next does (the loop's time).
 
         Worked out when somebody asks, so that an event has nothing to set but its own mark.
         """
         if self.arrivals.done is not None:
             return self._over_at + PATIENCE
-        return min(self._over_at, self._content_due())
+        return min(self._over_at, self._content_deadline())
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting_for(self) -> Waiting:
         """Which clock that is."""
-        if self._content_due() >= self._over_at:
+        if self._content_deadline() >= self._over_at:
             return "total"
         return "idle" if self._events else "first"
 
-    def _content_due(self) -> float:
+    def _content_deadline(self) -> float:
         """When the clock for content runs out, never where none is awaited."""
         if not self._awaits_content or self._decoder.complete:
             return math.inf
@@ -93,27 +93,27 @@ class ResponseReader:
             since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
         return self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
 
-    async def take(self, answer: IncomingResponse, watch: AttemptDeadlines) -> None:
+    async def read_response(self, answer: IncomingResponse, watch: AttemptDeadlines) -> None:
         """Read `answer` to its end; `watch` is told where a shorter clock begins.
 
         Raises httpx.TransportError and the caps' ValueErrors.
         """
         self.status = status = answer.status
         self.succeeded, self.redirected = 200 <= status < 300, 300 <= status < 400
-        self._take_headers(answer.headers)
+        self._read_headers(answer.headers)
         if self.redirected:
             return
         self._watch = watch
         self._awaits_content = self._streamed = self.succeeded and self._is_stream()
         self._inflater = Decompressor(self.headers.get("content-encoding", ""))
         if self._streamed:
-            await self._take_stream(answer)
+            await self._read_stream(answer)
         else:
-            await self._take_body(answer)
+            await self._read_body(answer)
 
-    def _take_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def _read_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
         for raw, value in headers:
-            name, kept = _header(raw)
+            name, kept = _normalize_header(raw)
             self.headers[name] = text = value.decode("latin-1")
             if kept:
                 self._kept[name] = text
@@ -125,31 +125,31 @@ class ResponseReader:
             return True
         return self._call.request.stream and not kind.endswith(("json", "html"))
 
-    async def _take_body(self, answer: IncomingResponse) -> None:
-        await answer.pour(self._take_part)
+    async def _read_body(self, answer: IncomingResponse) -> None:
+        await answer.read_into(self._on_body_part)
         if self.succeeded:
             self._decoder.feed_body(b"".join(self._body))
 
-    def _take_part(self, arrival: int, data: bytes) -> bool:
+    def _on_body_part(self, arrival: int, data: bytes) -> bool:
         part = self._inflater.feed(data)
         self._body.append(part)
         self._size += len(part)
         return self._size > MAX_ERROR_BODY and not self.succeeded
 
-    async def _take_stream(self, answer: IncomingResponse) -> None:
+    async def _read_stream(self, answer: IncomingResponse) -> None:
         self._reader = EventReader()
-        self._watch.look()
-        await answer.pour(self._take_read)
+        self._watch.check_deadline()
+        await answer.read_into(self._on_stream_read)
         if not self._decoder.complete and self._last_read is not None:
-            self._take_events(self._reader.close(), self._last_read)
+            self._on_events(self._reader.close(), self._last_read)
 
-    def _take_read(self, arrival: int, data: bytes) -> bool:
+    def _on_stream_read(self, arrival: int, data: bytes) -> bool:
         if not self._decoder.complete:  # nothing after the terminal signal matters but the end
             self._last_read = arrival
-            self._take_events(self._reader.feed(self._inflater.feed(data)), arrival)
+            self._on_events(self._reader.feed(self._inflater.feed(data)), arrival)
         return False
 
-    def _take_events(self, events: list[Event], arrival: int) -> None:
+    def _on_events(self, events: list[Event], arrival: int) -> None:
         decoder, contents = self._decoder, self._events
         before = len(contents)
         for name, data in events:
@@ -160,21 +160,21 @@ class ResponseReader:
                     self._first_answer = arrival
             if decoder.complete:
                 self._over_at = min(self._over_at, self._loop.time() + GRACE)
-                self._watch.look()
+                self._watch.check_deadline()
                 break
         if len(contents) > before:
             self._reads += 1
             if not before:
-                self._watch.look()
+                self._watch.check_deadline()
 
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def response(self, slot: Slot, failure: Error | None) -> Response:
+    def build_response(self, slot: Slot, failure: Error | None) -> Response:
         """The Response with its one Attempt; `failure` is what the transport or a clock had against it."""
-        decoded = self._decode()
-        error = self._verdict(decoded, failure)
+        decoded = self._decode_answer()
+        error = self._final_error(decoded, failure)
         attempt = Attempt(
-            marks=self._marks(slot),
+            marks=self._clock_marks(slot),
             status=self.status,
             usage=decoded.usage,
             error=error,
@@ -182,7 +182,7 @@ class ResponseReader:
         )
         return Response(
             message=decoded.message,
-            usage=self._estimated(decoded) if decoded.usage is None and error is None else decoded.usage,
+            usage=self._estimate_usage(decoded) if decoded.usage is None and error is None else decoded.usage,
             finish_reason=decoded.finish_reason,
             attempts=(attempt,),
             error=error,
@@ -193,24 +193,24 @@ class ResponseReader:
             logprobs=decoded.logprobs,
         )
 
-    def _estimated(self, decoded: DecodedResponse) -> Usage | None:
+    def _estimate_usage(self, decoded: DecodedResponse) -> Usage | None:
         """The tokens of an answer whose server reported none; the attempt's own stay unknown, as what was billed is."""
         return None if decoded.message is None else estimate_usage(self._call.request, decoded.message)
 
-    def _decode(self) -> DecodedResponse:
+    def _decode_answer(self) -> DecodedResponse:
         if self.status is None or self.redirected:
             return DecodedResponse()
         if not self.succeeded:
             self._decoder.feed_error(self.status, self.headers, b"".join(self._body))
         return self._decoder.finish(self.headers)
 
-    def _verdict(self, decoded: DecodedResponse, failure: Error | None) -> Error | None:
+    def _final_error(self, decoded: DecodedResponse, failure: Error | None) -> Error | None:
         """What the server said of itself outranks how the connection ended."""
         said = self._streamed and (self._decoder.complete or decoded.error is None)
         refused = self.status is not None and self.status >= 400 and decoded.error is not None
         return decoded.error if said or refused or failure is None else failure
 
-    def _marks(self, slot: Slot) -> Marks:
+    def _clock_marks(self, slot: Slot) -> Marks:
         arrivals, events = self.arrivals, self._events
         over = arrivals.done if arrivals.done is not None or not self._decoder.complete else self._last_read
         return Marks(
@@ -234,7 +234,7 @@ def _media_type(content_type: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _header(raw: bytes) -> tuple[str, bool]:
+def _normalize_header(raw: bytes) -> tuple[str, bool]:
     """A header's name in lower case, and whether a record keeps it."""
     name = raw.decode("latin-1").lower()
     return name, name in _KEPT or name.startswith(_KEPT_PREFIXES)

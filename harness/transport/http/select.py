@@ -20,19 +20,19 @@ from harness.transport.http.h1_transport import H1Transport
 def open_transport(target: Target, turns: FairQueue | None = None) -> httpx.AsyncBaseTransport:
     """A fresh transport for one slot of `target`; `turns` are those of all slots."""
     proxy = proxy_for(target.base_url)
-    return H1Transport(turns=turns) if proxy is None else _proxied(proxy)
+    return H1Transport(turns=turns) if proxy is None else _open_proxied(proxy)
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:
     """The proxy's URL for `url`, None for a direct connection; from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY."""
     address = httpx.URL(url)
     known = dict(getproxies_environment() if proxies is None else proxies)
-    if is_loopback(address.host) or _exempt(address.host, known.get("no", "")):
+    if is_loopback(address.host) or _is_exempt(address.host, known.get("no", "")):
         return None
     return known.get(address.scheme) or known.get("all")
 
 
-def detours(targets: Iterable[Target]) -> Iterator[str]:
+def describe_proxies(targets: Iterable[Target]) -> Iterator[str]:
     """A sentence for each target that is reached through a proxy; the proxy's user and password are not in it."""
     for target in targets:
         proxy = proxy_for(target.base_url)
@@ -49,12 +49,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _exempt(host: str, no_proxy: str) -> bool:
+def _is_exempt(host: str, no_proxy: str) -> bool:
     """Whether NO_PROXY names `host` or a domain it is in; `*` is everything."""
     names = [name.strip().lower().lstrip(".") for name in no_proxy.split(",")]
     return any(name == "*" or (name and (host == name or host.endswith("." + name))) for name in names)
 
 
-def _proxied(proxy: str) -> httpx.AsyncHTTPTransport:
+def _open_proxied(proxy: str) -> httpx.AsyncHTTPTransport:
     one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     return httpx.AsyncHTTPTransport(verify=shared_ssl_context(), limits=one, proxy=proxy)

@@ -55,7 +55,7 @@ class EventReader:
         """The last event, where the stream ended before its blank line; half an event is dropped."""
         events: list[Event] = []
         if self._pending:
-            self._line(b"".join(self._pending), events)
+            self._read_line(b"".join(self._pending), events)
             self._pending = []
         data = b"\n".join(self._data)
         if data == _DONE or _is_json(data):
@@ -64,22 +64,22 @@ class EventReader:
         return events
 
     def _feed_lines(self, chunk: bytes) -> list[Event]:
-        chunk = self._begin(chunk)
+        chunk = self._strip_start(chunk)
         if not chunk:
             return []
         events: list[Event] = []
         lines = chunk.splitlines(keepends=True)  # of bytes: at CR, LF and CRLF only
         tail = b"" if lines[-1].endswith((b"\n", b"\r")) else lines.pop()
         for line in lines:
-            self._line(self._completed(line.rstrip(b"\r\n")), events)
+            self._read_line(self._complete_line(line.rstrip(b"\r\n")), events)
         if tail:
             self._pending.append(tail)
             self._pending_size += len(tail)
-            self._check(self._pending_size)
+            self._check_size(self._pending_size)
         self._skip_newline = chunk.endswith(b"\r")
         return events
 
-    def _begin(self, chunk: bytes) -> bytes:
+    def _strip_start(self, chunk: bytes) -> bytes:
         """`chunk` without a byte order mark at the very start, and without the LF of a CRLF that was cut in two."""
         if self._skip_newline and chunk:
             self._skip_newline = False
@@ -94,14 +94,14 @@ class EventReader:
         self._started = True
         return start.removeprefix(_BOM)
 
-    def _completed(self, end: bytes) -> bytes:
+    def _complete_line(self, end: bytes) -> bytes:
         if not self._pending:
             return end
         line = b"".join([*self._pending, end])
         self._pending, self._pending_size = [], 0
         return line
 
-    def _line(self, line: bytes, events: list[Event]) -> None:
+    def _read_line(self, line: bytes, events: list[Event]) -> None:
         if not line:
             if self._data:
                 events.append((self._name, b"\n".join(self._data)))
@@ -110,33 +110,33 @@ class EventReader:
             events.append(("", _DONE))
             self._reset()
         elif line.startswith(_BARE) or (self._bare and not line.startswith(b"data:")):
-            self._bare_line(line, events)
+            self._read_bare_line(line, events)
         else:
-            self._field(line)
+            self._read_field(line)
 
-    def _bare_line(self, line: bytes, events: list[Event]) -> None:
+    def _read_bare_line(self, line: bytes, events: list[Event]) -> None:
         """A line of JSON without `data:`; it ends with its own line, or at its closing bracket in the first column."""
         first = not self._bare
         self._bare = True
-        self._add(line)
+        self._add_data(line)
         if (first and _is_json(line)) or (not first and self._data[0][:1] == _ENDS.get(line)):
             events.append((self._name, b"\n".join(self._data)))
             self._reset()
 
-    def _field(self, line: bytes) -> None:
+    def _read_field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._add(value)
+            self._add_data(value)
         elif name == b"event":
             self._name = value.decode("utf-8", "replace")
 
-    def _add(self, value: bytes) -> None:
+    def _add_data(self, value: bytes) -> None:
         self._data.append(value)
         self._data_size += len(value) + 1
-        self._check(self._data_size)
+        self._check_size(self._data_size)
 
-    def _check(self, size: int) -> None:
+    def _check_size(self, size: int) -> None:
         if size > self._max_event:
             raise EventTooLargeError(f"an event of the stream is longer than {self._max_event} bytes")
 

@@ -19,7 +19,7 @@ import orjson
 
 from harness.errors import UsageError
 from harness.model import Call, Error, Target
-from harness.transport.local.inline import imported, in_thread, sentence
+from harness.transport.local.inline import describe_error, import_file, run_in_thread
 
 
 class ResultListener(Protocol):
@@ -40,7 +40,7 @@ class Function:
 
     def __init__(self, target: Target) -> None:
         self._name = target.model
-        self._function = _imported(target)
+        self._function = _import_function(target)
         self._asynchronous = _is_asynchronous(self._function)
 
     async def perform(self, call: Call, listener: ResultListener) -> Error | None:
@@ -50,28 +50,28 @@ class Function:
         clock = asyncio.timeout(seconds)
         try:
             async with clock:
-                return await self._called(request, listener)
+                return await self._call_function(request, listener)
         except TimeoutError:
             if not clock.expired():
                 raise
             return Error("target", "timeout_total", f"{self._name} had not answered after {seconds:g} s")
 
-    async def _called(self, request: Any, listener: ResultListener) -> Error | None:
+    async def _call_function(self, request: Any, listener: ResultListener) -> Error | None:
         if self._asynchronous:
-            return await self._awaited(lambda: self._function(request), listener)
-        left, raised = await in_thread(lambda: _worked(self._function, request, listener))
+            return await self._await_result(lambda: self._function(request), listener)
+        left, raised = await run_in_thread(lambda: _call_in_thread(self._function, request, listener))
         if raised is not None:
             return self._error(raised)
-        return None if left is None else await self._awaited(lambda: left, listener)
+        return None if left is None else await self._await_result(lambda: left, listener)
 
-    async def _awaited(self, made: Callable[[], Any], listener: ResultListener) -> Error | None:
+    async def _await_result(self, made: Callable[[], Any], listener: ResultListener) -> Error | None:
         task = asyncio.current_task()
         try:
             value = made()
             if inspect.isawaitable(value):
                 value = await value
             if isinstance(value, AsyncIterator):
-                await _exhausted(value, listener)
+                await _read_pieces(value, listener)
             else:
                 listener.whole(value)
         except asyncio.CancelledError as cancelled:
@@ -83,10 +83,10 @@ class Function:
         return None
 
     def _error(self, raised: BaseException) -> Error:
-        return Error("target", "raised", f"{self._name} raised {sentence(raised)}")
+        return Error("target", "raised", f"{self._name} raised {describe_error(raised)}")
 
 
-async def _exhausted(pieces: AsyncIterator[Any], listener: ResultListener) -> None:
+async def _read_pieces(pieces: AsyncIterator[Any], listener: ResultListener) -> None:
     try:
         async for piece in pieces:
             listener.piece(piece)
@@ -95,7 +95,7 @@ async def _exhausted(pieces: AsyncIterator[Any], listener: ResultListener) -> No
             await pieces.aclose()
 
 
-def _worked(function: Callable[[Any], Any], request: Any, listener: ResultListener) -> Any:
+def _call_in_thread(function: Callable[[Any], Any], request: Any, listener: ResultListener) -> Any:
     """In a thread: what has yet to be awaited, if that is what the function returned."""
     value = function(request)
     if inspect.isawaitable(value) or isinstance(value, AsyncIterator):
@@ -127,13 +127,13 @@ def folder_of(target: Target) -> Path:
     return Path(url2pathname(urlsplit(target.base_url).path))
 
 
-def _imported(target: Target) -> Callable[[Any], Any]:
+def _import_function(target: Target) -> Callable[[Any], Any]:
     file, _, name = target.model.rpartition(":")
     path = (folder_of(target) / file).resolve()
     try:
-        function = getattr(imported(path), name, None)
+        function = getattr(import_file(path), name, None)
     except (Exception, SystemExit) as raised:
-        raise UsageError(f"target {target.name!r}: {path} cannot be imported: {sentence(raised)}") from raised
+        raise UsageError(f"target {target.name!r}: {path} cannot be imported: {describe_error(raised)}") from raised
     if not callable(function):
         raise UsageError(f"target {target.name!r}: {path} has no function {name!r}")
     return function  # type: ignore[no-any-return]

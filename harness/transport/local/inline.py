@@ -26,7 +26,7 @@ _PACKAGE = str(Path(__file__).parents[2])
 _names = (f"_harness_own_{number}" for number in count())
 
 
-def imported(path: Path) -> ModuleType:
+def import_file(path: Path) -> ModuleType:
     """The file as a module of its own; its folder stays on the path, so that it finds its neighbours whenever it looks.
 
     Raises whatever the file does.
@@ -43,7 +43,7 @@ def imported(path: Path) -> ModuleType:
     return module
 
 
-async def in_thread(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
+async def run_in_thread(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
     """What `work` returns or raises, run in a thread that neither waits for others nor is waited for when the process ends."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[T | None, BaseException | None]] = loop.create_future()
@@ -64,7 +64,7 @@ async def in_thread(work: Callable[[], T]) -> tuple[T | None, BaseException | No
     return await done
 
 
-def sentence(raised: BaseException) -> str:
+def describe_error(raised: BaseException) -> str:
     """`ValueError: no such order (app.py:12)`: what was raised, and the last line it passed through outside this package."""
     frames = [frame for frame in traceback.extract_tb(raised.__traceback__) if not frame.filename.startswith((_PACKAGE, "<"))]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

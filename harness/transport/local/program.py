@@ -31,7 +31,7 @@ GRACE = 0.25
 class OutputListener(Protocol):
     """Takes what is printed."""
 
-    def printed(self, data: bytes) -> None:
+    def add_output(self, data: bytes) -> None:
         """One read of standard output."""
 
 
@@ -45,23 +45,23 @@ class Program:
 
     async def perform(self, call: Call, listener: OutputListener) -> Error | None:
         """Run the program once, and tell `listener` what it prints; why it gave no answer, if it gave none."""
-        talk, seconds = _Talk(listener), call.target.limits.timeouts.total
+        talk, seconds = _ProgramProtocol(listener), call.target.limits.timeouts.total
         try:
             async with asyncio.timeout(seconds):
                 await self._start(talk)
-                talk.ask(call.wire.body)
+                talk.write_request(call.wire.body)
                 await talk.over
         except TimeoutError:
             return self._error("timeout_total", f"had not ended after {seconds:g} s, and was killed", talk)
         except OSError as refused:
             return self._error("not_started", f"could not be started: {refused.strerror or refused}", talk)
         finally:
-            await talk.end()
+            await talk.end_process()
         if talk.flooded:
             return self._error("too_large", f"printed more than {MAX_OUTPUT:,} bytes, and was killed", talk)
-        return None if talk.code == 0 else self._error("exited", _how(talk.code), talk)
+        return None if talk.code == 0 else self._error("exited", _describe_exit(talk.code), talk)
 
-    async def _start(self, talk: _Talk) -> None:
+    async def _start(self, talk: _ProgramProtocol) -> None:
         program, *arguments = self._words
         if "/" in program:
             program = str(self._folder / program)
@@ -77,12 +77,12 @@ class Program:
             start_new_session=True,
         )
 
-    def _error(self, kind: str, message: str, talk: _Talk) -> Error:
+    def _error(self, kind: str, message: str, talk: _ProgramProtocol) -> Error:
         said = talk.stderr.decode("utf-8", "replace").strip()
         return Error("target", kind, f"{shlex.join(self._words)} {message}" + (f": {said}" if said else ""))
 
 
-class _Talk(asyncio.SubprocessProtocol):
+class _ProgramProtocol(asyncio.SubprocessProtocol):
     """One program under way: what it prints is passed on in the moment it arrives, until it has ended and closed its output."""
 
     def __init__(self, listener: OutputListener) -> None:
@@ -102,14 +102,14 @@ class _Talk(asyncio.SubprocessProtocol):
         code = self._process.get_returncode() if self._process else None
         return 0 if code is None else code
 
-    def ask(self, request: bytes) -> None:
+    def write_request(self, request: bytes) -> None:
         """Write the request, all there is on standard input; a program need not read it."""
         pipe: Any = self._process.get_pipe_transport(0) if self._process else None
         if pipe is not None and not pipe.is_closing():  # else it has ended already
             pipe.write(request)
             pipe.close()
 
-    async def end(self) -> None:
+    async def end_process(self) -> None:
         """Kill what is left of the program and of all that it started."""
         if self._process is not None:
             self._kill()
@@ -130,28 +130,28 @@ class _Talk(asyncio.SubprocessProtocol):
             return
         self._printed += len(data)
         if self._printed <= MAX_OUTPUT:
-            self._listener.printed(data)
+            self._listener.add_output(data)
         elif not self.flooded:
             self.flooded = True
             self._kill()
-            self._settle()
+            self._set_over()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """It, and whatever it started, closed a pipe."""
         self._printing.discard(fd)
         if self._exited.done() and not self._printing:
-            self._settle()
+            self._set_over()
 
     def process_exited(self) -> None:
         """It ended; what it started may hold its output open for a moment."""
         if not self._exited.done():
             self._exited.set_result(None)
         if self._printing:
-            asyncio.get_running_loop().call_later(GRACE, self._settle)
+            asyncio.get_running_loop().call_later(GRACE, self._set_over)
         else:
-            self._settle()
+            self._set_over()
 
-    def _settle(self) -> None:
+    def _set_over(self) -> None:
         if not self.over.done():
             self.over.set_result(None)
 
@@ -162,7 +162,7 @@ class _Talk(asyncio.SubprocessProtocol):
                 os.killpg(pid, signal.SIGKILL)
 
 
-def _how(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     try:

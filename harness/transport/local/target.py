@@ -25,27 +25,27 @@ from harness.transport.local.program import Program
 from harness.transport.middleware.limit import SendOnSlot
 from harness.transport.middleware.slots import Slot
 
-HERE = frozenset({"python", "command"})
+LOCAL_PROVIDERS = frozenset({"python", "command"})
 """The providers whose targets run on this machine, without a network."""
 
 
-def beside(http: SendOnSlot, targets: Sequence[Target], secrets: Mapping[str, str]) -> SendOnSlot:
+def local_targets_layer(http: SendOnSlot, targets: Sequence[Target], secrets: Mapping[str, str]) -> SendOnSlot:
     """`http`, and for targets of the user's own code what performs them.
 
     `secrets` are the values of the variables they name. Functions are imported now: raises UsageError where one cannot be.
     """
-    own = {target.name: _performer(target, secrets) for target in targets if target.provider in HERE}
+    own = {target.name: _build_performer(target, secrets) for target in targets if target.provider in LOCAL_PROVIDERS}
     if not own:
         return http
 
     async def send(call: Call, slot: Slot) -> Response:
         performer = own.get(call.target.name)
-        return await (http(call, slot) if performer is None else _attempt(performer, call, slot))
+        return await (http(call, slot) if performer is None else _make_attempt(performer, call, slot))
 
     return send
 
 
-def _performer(target: Target, secrets: Mapping[str, str]) -> Function | Program:
+def _build_performer(target: Target, secrets: Mapping[str, str]) -> Function | Program:
     variables = {name: secrets[name] for name in target.env if name in secrets}
     if target.provider == "command":
         return Program(target, variables)
@@ -53,14 +53,14 @@ def _performer(target: Target, secrets: Mapping[str, str]) -> Function | Program
     return Function(target)
 
 
-async def _attempt(performer: Function | Program, call: Call, slot: Slot) -> Response:
+async def _make_attempt(performer: Function | Program, call: Call, slot: Slot) -> Response:
     provider = registry.load_plugin("providers", call.target.provider)
-    heard = Heard(provider.make_decoder(call.target, call.request), call.request.stream)
+    heard = LocalResponse(provider.make_decoder(call.target, call.request), call.request.stream)
     error = await performer.perform(call, heard)
-    return heard.response(call, slot, error)
+    return heard.build_response(call, slot, error)
 
 
-class Heard:
+class LocalResponse:
     """What came of one attempt, and when; `over` says that nobody listens any more."""
 
     def __init__(self, decoder: FunctionDecoder, stream: bool) -> None:
@@ -76,19 +76,19 @@ class Heard:
     def piece(self, value: Any) -> None:
         """A piece of a streamed answer."""
         now = perf_counter_ns()
-        self._came(now, self._decoder.feed_piece(value))
+        self._stamp_arrival(now, self._decoder.feed_piece(value))
 
-    def printed(self, data: bytes) -> None:
+    def add_output(self, data: bytes) -> None:
         """What a program printed: a piece where a stream was asked for."""
         now = perf_counter_ns()
-        self._came(now, self._decoder.feed_event("", data), event=self._stream)
+        self._stamp_arrival(now, self._decoder.feed_event("", data), event=self._stream)
 
     def whole(self, value: Any) -> None:
         """The answer, at once."""
         now = perf_counter_ns()
-        self._came(now, self._decoder.feed_piece(value), event=False)
+        self._stamp_arrival(now, self._decoder.feed_piece(value), event=False)
 
-    def _came(self, now: int, signal: Signal, *, event: bool = True) -> None:
+    def _stamp_arrival(self, now: int, signal: Signal, *, event: bool = True) -> None:
         if self.over:
             return
         self._first = self._first or now
@@ -98,15 +98,15 @@ class Heard:
             if signal is Signal.ANSWER and self._first_answer is None:
                 self._first_answer = now
 
-    def response(self, call: Call, slot: Slot, failure: Error | None) -> Response:
+    def build_response(self, call: Call, slot: Slot, failure: Error | None) -> Response:
         """The Response with its one Attempt; `failure` is why there is no answer, or only a part of one."""
         self.over = True
         decoded = self._decoder.finish({})
         error = failure or decoded.error
-        attempt = Attempt(marks=self._marks(slot), usage=decoded.usage, error=error)
+        attempt = Attempt(marks=self._clock_marks(slot), usage=decoded.usage, error=error)
         return Response(
             message=decoded.message,
-            usage=decoded.usage if error is not None else _estimated(call, decoded),
+            usage=decoded.usage if error is not None else _complete_usage(call, decoded),
             finish_reason=None if error is not None else decoded.finish_reason,
             attempts=(attempt,),
             error=error,
@@ -114,7 +114,7 @@ class Heard:
             flags=decoded.flags,
         )
 
-    def _marks(self, slot: Slot) -> Marks:
+    def _clock_marks(self, slot: Slot) -> Marks:
         events = self._events
         return Marks(
             due=slot.due,
@@ -130,7 +130,7 @@ class Heard:
         )
 
 
-def _estimated(call: Call, decoded: DecodedResponse) -> Usage | None:
+def _complete_usage(call: Call, decoded: DecodedResponse) -> Usage | None:
     """The usage that was told; where it has no tokens they are estimated, and only its cost is kept."""
     told = decoded.usage
     if decoded.message is None or (told is not None and told.input is not None and told.output is not None):

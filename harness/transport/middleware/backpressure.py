@@ -45,18 +45,18 @@ class Backpressure:
         self._accepted = 0.0  # fading by half every MEMORY seconds
         self._counted_at = 0
 
-    def ready(self, now: int) -> int:
+    def earliest_start(self, now: int) -> int:
         """The earliest time, `now` or later, at which the next attempt may start."""
         return max(now, self._paused_until, self._next)
 
-    def start(self, now: int) -> None:
+    def note_start(self, now: int) -> None:
         """An attempt starts at `now`."""
         if self._first_start is None:
             self._first_start = self._counted_at = now
-        gap = self.gap(now)
+        gap = self.start_spacing(now)
         self._next = now + round(gap * self._random.uniform(0.5, 1.5) * 1e9) if gap else 0
 
-    def gap(self, now: int) -> float:
+    def start_spacing(self, now: int) -> float:
         """Seconds between two starts at `now`, before jitter; 0 where nothing slows them."""
         if not self._gap:
             return 0.0
@@ -71,34 +71,34 @@ class Backpressure:
         """Learn from the outcome of an attempt that ended at `now`."""
         error = response.error
         if error is not None and (error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS):
-            self._refused(error.retry_after, now)
+            self._slow_down(error.retry_after, now)
         elif response.attempts and response.attempts[-1].status is not None:
-            self._accepted = self._remembered(now) + 1
+            self._accepted = self._recently_accepted(now) + 1
             self._counted_at = now
-            if rate_limit_headers.told_by(response.headers):
+            if rate_limit_headers.has_rate_limits(response.headers):
                 used = response.usage
                 tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
-                if short := rate_limit_headers.wait(response.headers, tokens):
-                    self._ran_short(short, now)
+                if short := rate_limit_headers.wait_for_tokens(response.headers, tokens):
+                    self._pause_until_refilled(short, now)
 
-    def _refused(self, retry_after: float | None, now: int) -> None:
+    def _slow_down(self, retry_after: float | None, now: int) -> None:
         if retry_after is not None and retry_after >= 0:
             self._paused_until = now + round(min(retry_after, LONGEST_PAUSE) * 1e9)
-        self._gap, self._refused_at = self._sustainable(now), now
+        self._gap, self._refused_at = self._sustainable_spacing(now), now
         self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
 
-    def _ran_short(self, seconds: float, now: int) -> None:
+    def _pause_until_refilled(self, seconds: float, now: int) -> None:
         """The server says that the next request will not fit for so long: nor will the one after it, for as long again."""
         self._paused_until = max(self._paused_until, now + round(min(seconds, LONGEST_PAUSE) * 1e9))
-        self._gap, self._refused_at = max(self.gap(now), min(seconds, LONGEST_GAP)), now
+        self._gap, self._refused_at = max(self.start_spacing(now), min(seconds, LONGEST_GAP)), now
 
-    def _sustainable(self, now: int) -> float:
+    def _sustainable_spacing(self, now: int) -> float:
         """The seconds between two starts that the server's recent acceptance supports."""
         known_for = (now - (self._first_start or 0)) / 1e9
         window = MEMORY / math.log(2) * (1 - 0.5 ** (known_for / MEMORY))  # seconds that the fading count stands for
-        starts = HEADROOM * self._remembered(now)
+        starts = HEADROOM * self._recently_accepted(now)
         return min(window / starts, LONGEST_GAP) if starts else LONGEST_GAP
 
-    def _remembered(self, now: int) -> float:
+    def _recently_accepted(self, now: int) -> float:
         faded: float = self._accepted * 0.5 ** ((now - self._counted_at) / 1e9 / MEMORY)
         return faded

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from harness.model import Call, Response
-from harness.transport.send import Send, refusal
+from harness.transport.send import Send, build_refusal
 
 _ROUNDING = 1e-9
 """Dollars: the most that adding up floats may hold against an attempt that fits exactly."""
@@ -50,7 +50,7 @@ class Budget:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._held = dict(held or {})
-        self._awaited = set(self._held)
+        self._await_result = set(self._held)
         self._open = 0
         self.reserved = sum(self._held.values())
         self._settled: asyncio.Future[None] | None = None
@@ -62,39 +62,41 @@ class Budget:
         bound = self._upper_bound(call)
         if bound is None and self.limit < math.inf:
             name = call.target.name
-            return refusal("budget", "unpriced", f"the target {name!r} has no price, so no budget can hold for it: give it one")
+            return build_refusal(
+                "budget", "unpriced", f"the target {name!r} has no price, so no budget can hold for it: give it one"
+            )
         amount = bound or 0.0
-        if not self._waiting and self._fits(amount):  # the usual case, without a lock
+        if not self._waiting and self._has_room(amount):  # the usual case, without a lock
             self._reserve(amount)
         elif not await self._wait_for(amount):
             self.exhausted = True
-            return refusal("budget", "exhausted", self._refused(amount), retryable=True)
+            return build_refusal("budget", "exhausted", self._refusal_message(amount), retryable=True)
         cost: float | None = amount  # what stands if the attempt is cancelled: it may have been sent
         try:
             response = await self._inner(call)
-            cost = None if call.batch is not None and response.error is None else self._cost(call, response, amount)
+            cost = None if call.batch is not None and response.error is None else self._attempt_cost(call, response, amount)
             return response
         finally:
             self._open -= 1
             if cost is None:
                 self._held[call.key] = amount
-                self._awaited.add(call.key)
+                self._await_result.add(call.key)
             else:
-                self._settle(amount, cost)
+                self._settle_amount(amount, cost)
 
-    def settled(self, key: str, cost: float | None) -> None:
+    def settle_batch(self, key: str, cost: float | None) -> None:
         """The batch `key` is over and did cost so much; where that is unknown, its reservation stands."""
         amount = self._held.pop(key, None)
         if amount is not None:
-            self._awaited.discard(key)
-            self._settle(amount, amount if cost is None else cost)
+            self._await_result.discard(key)
+            self._settle_amount(amount, amount if cost is None else cost)
 
-    def left(self, key: str) -> None:
+    def leave_batch(self, key: str) -> None:
         """Nobody asks after the batch `key` any more in this session: its reservation stands, and nothing waits for it."""
-        self._awaited.discard(key)
-        self._wake()
+        self._await_result.discard(key)
+        self._wake_waiter()
 
-    def _fits(self, amount: float) -> bool:
+    def _has_room(self, amount: float) -> bool:
         return self.spent + self.reserved + amount <= self.limit + _ROUNDING
 
     def _reserve(self, amount: float) -> None:
@@ -106,8 +108,8 @@ class Budget:
         self._waiting += 1
         try:
             async with self._turn:  # in the order they came: a large attempt is not starved by small ones
-                while not self._fits(amount):
-                    if not self._open and not self._awaited:
+                while not self._has_room(amount):
+                    if not self._open and not self._await_result:
                         return False
                     self._settled = asyncio.get_running_loop().create_future()
                     await self._settled
@@ -116,17 +118,17 @@ class Budget:
         finally:
             self._waiting -= 1
 
-    def _settle(self, amount: float, cost: float) -> None:
+    def _settle_amount(self, amount: float, cost: float) -> None:
         self.reserved = self.reserved - amount if self._open or self._held else 0.0
         self.spent += cost
-        self._wake()
+        self._wake_waiter()
 
-    def _wake(self) -> None:
+    def _wake_waiter(self) -> None:
         """Let the one that waits look again whether it fits."""
         if self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
 
-    def _cost(self, call: Call, response: Response, reserved: float) -> float:
+    def _attempt_cost(self, call: Call, response: Response, reserved: float) -> float:
         if not response.attempts:
             return 0.0
         attempt = response.attempts[-1]
@@ -136,12 +138,12 @@ class Budget:
         price = self._price(call, response)
         return reserved if price is None else price
 
-    def _refused(self, amount: float) -> str:
+    def _refusal_message(self, amount: float) -> str:
         left = max(self.limit - self.spent, 0.0)
-        budget, rest, cost = map(_dollars, (self.limit, left, amount))
+        budget, rest, cost = map(_format_dollars, (self.limit, left, amount))
         return f"the budget of {budget} is exhausted: {rest} is left, and this request may cost {cost}"
 
 
-def _dollars(amount: float) -> str:
+def _format_dollars(amount: float) -> str:
     """Four significant digits, never in powers of ten: `$0.0000931`."""
     return f"${Decimal(f'{amount:.4g}'):f}"

@@ -35,27 +35,27 @@ class Limit:
 
     async def __call__(self, call: Call) -> Response:
         """The inner Response, once a slot and the rate let the call go."""
-        lane = self._lanes.get(call.target.name) or self._lane(call.target)
+        lane = self._lanes.get(call.target.name) or self._open_lane(call.target)
         slot = await lane.slots.acquire()
         try:
             now = self._clock.now_ns()
             slot.due = now if call.due is None else call.due
-            if not lane.open_at(now):
+            if not lane.may_start(now):
                 await lane.admit(self._tokens(call) if lane.quota.counts_tokens else 0)
                 now = self._clock.now_ns()
             slot.started = now
-            lane.slowdown.start(now)
+            lane.slowdown.note_start(now)
             response = await self._inner(call, slot)
             lane.slowdown.observe(response, self._clock.now_ns())
             return response
         finally:
             lane.slots.release(slot)
 
-    def _lane(self, target: Target) -> _Lane:
+    def _open_lane(self, target: Target) -> _Lane:
         key, host = target.api_key_env, urlsplit(target.base_url).netloc
         account = (key, host) if key else (target.name, "")
         quota = self._quotas.setdefault(account, _Quota(self._clock))
-        quota.tighten(target.limits)
+        quota.add_limits(target.limits)
         lane = _Lane(target.limits.concurrency, quota, Backpressure(self._seed + len(self._lanes)), self._clock)
         self._lanes[target.name] = lane
         return lane
@@ -77,10 +77,10 @@ class _Quota:
         """Whether tokens matter."""
         return self._tokens is not None
 
-    def tighten(self, limits: Limits) -> None:
+    def add_limits(self, limits: Limits) -> None:
         """Let the limits of one more target hold as well."""
-        self._requests = _tighter(self._requests, limits.rpm)
-        self._tokens = _tighter(self._tokens, limits.tpm)
+        self._requests = _tighter_rate(self._requests, limits.rpm)
+        self._tokens = _tighter_rate(self._tokens, limits.tpm)
         self.unlimited = self._requests is None and self._tokens is None
 
     def ready(self, tokens: int, now: int) -> int:
@@ -106,29 +106,29 @@ class _Lane:
         self._clock = clock
         self._turn = Lock()
 
-    def open_at(self, now: int) -> bool:
+    def may_start(self, now: int) -> bool:
         """Whether a request may start `now`, and takes nothing from anybody."""
-        return self.quota.unlimited and not self._turn.locked() and self.slowdown.ready(now) <= now
+        return self.quota.unlimited and not self._turn.locked() and self.slowdown.earliest_start(now) <= now
 
     async def admit(self, tokens: int) -> None:
         """Wait until a request of `tokens` may start, and take it from the quota."""
         async with self._turn:
             while True:
-                await self._reach(self.slowdown.ready)
+                await self._sleep_until(self.slowdown.earliest_start)
                 async with self.quota.turn:
-                    await self._reach(lambda moment: self.quota.ready(tokens, moment))
+                    await self._sleep_until(lambda moment: self.quota.ready(tokens, moment))
                     now = self._clock.now_ns()
-                    if self.slowdown.ready(now) <= now:  # else: told to slow down meanwhile; let other targets go first
+                    if self.slowdown.earliest_start(now) <= now:  # else: slowed down meanwhile
                         self.quota.take(tokens, now)
                         return
 
-    async def _reach(self, ready: Callable[[int], int]) -> None:
+    async def _sleep_until(self, ready: Callable[[int], int]) -> None:
         """Sleep until the time that `ready` names, asking again on waking: it may have moved."""
         while (wait := ready(now := self._clock.now_ns()) - now) > 0:
             await self._clock.sleep(wait / 1e9)
 
 
-def _tighter(rate: RateLimiter | None, limit: int | None) -> RateLimiter | None:
+def _tighter_rate(rate: RateLimiter | None, limit: int | None) -> RateLimiter | None:
     if limit is None or (rate is not None and rate.limit <= limit):
         return rate
-    return RateLimiter(limit) if rate is None else rate.tightened(limit)
+    return RateLimiter(limit) if rate is None else rate.with_limit(limit)

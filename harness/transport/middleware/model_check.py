@@ -25,7 +25,7 @@ class ModelCheck:
         self._say, self._refuse = say, refuse
         self._said: set[str] = set()
 
-    def checked(self, target: Target, response: Response) -> Response:
+    def check_response(self, target: Target, response: Response) -> Response:
         """The response as it is, or refused."""
         served = response.model
         if (
@@ -37,7 +37,7 @@ class ModelCheck:
             return response
         message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
         if self._refuse:
-            return _refused(response, message)
+            return _refuse_response(response, message)
         if target.name not in self._said:
             self._said.add(target.name)
             self._say(f"warning: {message}: what is measured may be another model")
@@ -47,12 +47,12 @@ class ModelCheck:
         """`inner`, whose answers are checked."""
 
         async def send(call: Call, slot: Slot) -> Response:
-            return self.checked(call.target, await inner(call, slot))
+            return self.check_response(call.target, await inner(call, slot))
 
         return send
 
 
-def _refused(response: Response, message: str) -> Response:
+def _refuse_response(response: Response, message: str) -> Response:
     """The response as an error, unless it is one: its text, marks and cost are kept."""
     if response.error is not None:
         return response

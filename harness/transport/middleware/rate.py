@@ -29,7 +29,7 @@ class RateLimiter:
 
     def ready(self, units: int, now: int) -> int:
         """The earliest time, `now` or later, at which `units` may be taken."""
-        return max(now, self._arrival - self._tolerance, self._fits(min(units, self.limit), now))
+        return max(now, self._arrival - self._tolerance, self._window_room_at(min(units, self.limit), now))
 
     def take(self, units: int, now: int) -> None:
         """Take `units` at `now`, which `ready` allowed."""
@@ -40,14 +40,14 @@ class RateLimiter:
             units += self._log.pop()[1]  # counted as new as the newest of them: at most too careful
         self._log.append((now, units))
 
-    def tightened(self, limit: int) -> RateLimiter:
+    def with_limit(self, limit: int) -> RateLimiter:
         """The same past under a lower limit."""
         tighter = RateLimiter(limit)
         for taken, units in self._log:
             tighter.take(units, taken)
         return tighter
 
-    def _fits(self, units: int, now: int) -> int:
+    def _window_room_at(self, units: int, now: int) -> int:
         """When enough of the last minute's units have grown old."""
         while self._log and self._log[0][0] + WINDOW <= now:
             self._logged -= self._log.popleft()[1]

@@ -33,27 +33,27 @@ class RateLimitState(NamedTuple):
         return self.seconds * min(1.0, missing / spent) if missing > 0 and spent > 0 else 0.0
 
 
-def told_by(headers: Mapping[str, str]) -> bool:
+def has_rate_limits(headers: Mapping[str, str]) -> bool:
     """Whether `headers` say anything of it; header names are lower case."""
     return _ANTHROPIC in headers or _OPENAI in headers
 
 
-def wait(headers: Mapping[str, str], tokens: int) -> float:
+def wait_for_tokens(headers: Mapping[str, str], tokens: int) -> float:
     """Seconds until one more request of `tokens` fits; 0 where it does or nothing can be told."""
-    return max((told.wait(1 if counts_requests else tokens) for told, counts_requests in _told(headers)), default=0.0)
+    return max((told.wait(1 if counts_requests else tokens) for told, counts_requests in _read_limits(headers)), default=0.0)
 
 
-def _told(headers: Mapping[str, str]) -> Iterator[tuple[RateLimitState, bool]]:
+def _read_limits(headers: Mapping[str, str]) -> Iterator[tuple[RateLimitState, bool]]:
     """Each limit, and whether it counts requests."""
     pattern = "anthropic-ratelimit-{kind}-{fact}" if _ANTHROPIC in headers else "x-ratelimit-{fact}-{kind}"
     for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
         limit, remaining, reset = (headers.get(pattern.format(kind=kind, fact=fact), "") for fact in _FACTS)
-        seconds = _until(reset, headers.get("date", "")) if _ANTHROPIC in headers else _duration(reset)
+        seconds = _seconds_until(reset, headers.get("date", "")) if _ANTHROPIC in headers else _parse_duration(reset)
         if limit.isdecimal() and remaining.isdecimal() and seconds is not None:
             yield RateLimitState(float(limit), float(remaining), seconds), kind == "requests"
 
 
-def _duration(text: str) -> float | None:
+def _parse_duration(text: str) -> float | None:
     """The seconds of a duration as Go writes it: `20ms`, `1s`, `6m0s`, `1h2m3.5s`."""
     found = _DURATION.fullmatch(text)
     if not text or found is None:
@@ -61,7 +61,7 @@ def _duration(text: str) -> float | None:
     return sum(float(part or 0) * seconds for part, seconds in zip(found.groups(), _SECONDS, strict=True))
 
 
-def _until(reset: str, now: str) -> float | None:
+def _seconds_until(reset: str, now: str) -> float | None:
     try:
         moment, reference = datetime.fromisoformat(reset), parsedate_to_datetime(now)
     except (ValueError, TypeError, IndexError, OverflowError):

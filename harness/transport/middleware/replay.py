@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from harness import registry
 from harness.model import Call, Exchange, Response, Target
 from harness.runs.records import SCHEMA_VERSION
-from harness.transport.send import Send, refusal
+from harness.transport.send import Send, build_refusal
 
 Mode = Literal["reuse", "only"]
 
@@ -49,7 +49,7 @@ class StoredExchange:
     response: Response
 
 
-def stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> StoredExchange | None:
+def encode_stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> StoredExchange | None:
     """An exchange as read from `run`'s records, its request encoded again; `key` and `repeat` are its trial's.
 
     `target` is the one the exchange was sent to, with the provider and address of that run. None where today's encoding cannot
@@ -75,28 +75,28 @@ class Replay:
         self._own: dict[tuple[bytes, str], deque[Response]] = defaultdict(deque)  # by request and trial
         self._others: dict[bytes, dict[str, deque[Response]]] = defaultdict(dict)  # by request, then trial
         for exchange in exchanges:
-            self._keep(exchange, own)
+            self._store_exchange(exchange, own)
 
     async def __call__(self, call: Call) -> Response:
         """A stored Response, else the inner one; in mode `only`, a miss is an error that names the call."""
-        if (self._own or self._others) and (found := self._take(replay_key(call), call.key)) is not None:
+        if (self._own or self._others) and (found := self._take_stored(replay_key(call), call.key)) is not None:
             self.reused += 1
             return found
         if self._mode == "only":
-            return refusal("transport", "replay_miss", _miss(call), retryable=True)
+            return build_refusal("transport", "replay_miss", _miss_message(call), retryable=True)
         self.sent += 1
         return await self._inner(call)
 
-    def _keep(self, exchange: StoredExchange, own: str | None) -> None:
+    def _store_exchange(self, exchange: StoredExchange, own: str | None) -> None:
         response, trial = exchange.response, exchange.call.key
         if exchange.run == own:
             if response.error is None or not response.error.retryable:  # else it is owed
                 self._own[replay_key(exchange.call), trial].append(response)
-        elif _complete(response):
+        elif _is_complete(response):
             flagged = replace(response, replayed=response.replayed or exchange.run)
             self._others[replay_key(exchange.call)].setdefault(trial, deque()).append(flagged)
 
-    def _take(self, key: bytes, trial: str) -> Response | None:
+    def _take_stored(self, key: bytes, trial: str) -> Response | None:
         if mine := self._own.get((key, trial)):
             return mine.popleft()
         others = self._others.get(key)
@@ -109,11 +109,11 @@ class Replay:
         return taken
 
 
-def _complete(response: Response) -> bool:
+def _is_complete(response: Response) -> bool:
     message = response.message
     return response.error is None and message is not None and bool(message.text or message.tool_calls)
 
 
-def _miss(call: Call) -> str:
+def _miss_message(call: Call) -> str:
     what = f"request {call.position} of trial {call.key} (repeat {call.repeat}) to the target {call.target.name!r}"
     return f"no replayed run holds an answer to {what}: run it once without --replay-only"

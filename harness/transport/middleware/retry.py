@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from harness.model import Attempt, Call, Error, Response
 from harness.transport.send import REAL_CLOCK, Clock, Send
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
-LONGEST_RETRY_AFTER = 120.0
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
+MAX_RETRY_AFTER = 120.0
 """Seconds; the official SDKs' own cap."""
-LONGEST_TOTAL = 300.0
+MAX_TOTAL_WAIT = 300.0
 """Seconds of waiting over all attempts of one call."""
 
 
@@ -36,45 +36,45 @@ class Retry:
         if response.error is None or not response.error.retryable:
             return response
         attempts, waited = list(response.attempts), 0.0
-        while (error := _worth_another(call, attempts, response)) is not None:
-            wait = self._wait(call, error, call.attempt)
-            if (reason := _too_long(error, wait, waited)) is not None:
+        while (error := _retryable_error(call, attempts, response)) is not None:
+            wait = self._backoff_seconds(call, error, call.attempt)
+            if (reason := _reason_to_give_up(error, wait, waited)) is not None:
                 return replace(response, attempts=tuple(attempts), error=replace(error, message=f"{error.message} ({reason})"))
             await self._clock.sleep(wait)
             waited += wait
             call = replace(call, attempt=call.attempt + 1, due=attempts[0].marks.due)
             response = await self._inner(call)
             attempts += [replace(attempt, waited=wait) for attempt in response.attempts]
-        return replace(response, attempts=tuple(attempts), error=_settled(response.error, attempts))
+        return replace(response, attempts=tuple(attempts), error=_final_error(response.error, attempts))
 
-    def _wait(self, call: Call, error: Error, attempt: int) -> float:
+    def _backoff_seconds(self, call: Call, error: Error, attempt: int) -> float:
         """Seconds until the next attempt: never less than the server asked for."""
         jitter = Random(f"{self._seed}/{call.key}/{call.position}/{attempt}").uniform(0, 0.25)
         if error.retry_after is not None and error.retry_after >= 0:
             return error.retry_after * (1 + jitter)
-        return min(FIRST_WAIT * 2.0**attempt, LONGEST_WAIT) * (1 - jitter)
+        return min(FIRST_BACKOFF * 2.0**attempt, MAX_BACKOFF) * (1 - jitter)
 
 
-def _worth_another(call: Call, attempts: list[Attempt], response: Response) -> Error | None:
+def _retryable_error(call: Call, attempts: list[Attempt], response: Response) -> Error | None:
     """The error that another attempt may cure, None where there is none."""
     error = response.error
-    if error is None or not error.retryable or not response.attempts or _generated(response):
+    if error is None or not error.retryable or not response.attempts or _has_content(response):
         return None
     left = call.attempt < call.target.limits.retries
     return error if left and not _repeats_itself(attempts) else None
 
 
-def _too_long(error: Error, wait: float, waited: float) -> str | None:
+def _reason_to_give_up(error: Error, wait: float, waited: float) -> str | None:
     """Why the call is not worth waiting for, None where it is."""
-    if error.retry_after is not None and error.retry_after > LONGEST_RETRY_AFTER:
+    if error.retry_after is not None and error.retry_after > MAX_RETRY_AFTER:
         asked = f"the server asks to wait {error.retry_after:.6g} s"
-        return f"given up: {asked}, more than the {LONGEST_RETRY_AFTER:g} s that are waited at most"
-    if waited + wait > LONGEST_TOTAL:
-        return f"given up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit of {LONGEST_TOTAL:g} s"
+        return f"given up: {asked}, more than the {MAX_RETRY_AFTER:g} s that are waited at most"
+    if waited + wait > MAX_TOTAL_WAIT:
+        return f"given up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit of {MAX_TOTAL_WAIT:g} s"
     return None
 
 
-def _generated(response: Response) -> bool:
+def _has_content(response: Response) -> bool:
     """Whether any part of an answer came: that was billed, and is not asked for again."""
     message, usage = response.message, response.usage
     said = message is not None and bool(message.text or message.reasoning or message.tool_calls)
@@ -87,7 +87,7 @@ def _repeats_itself(attempts: list[Attempt]) -> bool:
     return len(last) == 2 and attempts[-1].status == 500 and last[0] is not None and last[0] == last[1]
 
 
-def _settled(error: Error | None, attempts: list[Attempt]) -> Error | None:
+def _final_error(error: Error | None, attempts: list[Attempt]) -> Error | None:
     """The final error: one that repeats itself will do so for ever."""
     if error is not None and error.retryable and _repeats_itself(attempts):
         message = f"{error.message} (given up: the same answer twice, so it is taken for permanent)"

@@ -12,7 +12,7 @@ from harness.model import Call, Response
 from harness.model.error_kinds import INTERRUPTED
 from harness.transport.middleware.limit import SendOnSlot
 from harness.transport.middleware.slots import Slot
-from harness.transport.send import Send, refusal
+from harness.transport.send import Send, build_refusal
 
 
 class _Interrupted(Exception):
@@ -24,17 +24,17 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason = ""
-        self.asked = False
+        self.requested = False
         """Whether the run is to end."""
         self._told = asyncio.Event()
 
-    def ask(self, reason: str) -> None:
+    def request(self, reason: str) -> None:
         """End the run."""
         self.reason = self.reason or reason
-        self.asked = True
+        self.requested = True
         self._told.set()
 
-    async def nap(self, seconds: float) -> None:
+    async def sleep_or_stop(self, seconds: float) -> None:
         """Sleep, but not past the end of the run: for whoever asks again afterwards (`Retry`)."""
         try:
             async with asyncio.timeout(seconds):
@@ -44,8 +44,8 @@ class Stop:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; where the run ends meanwhile, the call is abandoned: for waits below `outside` (`Limit`)."""
-        await self.nap(seconds)
-        if self.asked:
+        await self.sleep_or_stop(seconds)
+        if self.requested:
             raise _Interrupted
 
     def outside(self, inner: Send) -> Send:
@@ -53,11 +53,11 @@ class Stop:
 
         async def send(call: Call) -> Response:
             try:
-                if not self.asked:
+                if not self.requested:
                     return await inner(call)
             except _Interrupted:
                 pass  # said by the response below
-            return refusal("transport", INTERRUPTED, f"given up: {self.reason}")
+            return build_refusal("transport", INTERRUPTED, f"given up: {self.reason}")
 
         return send
 
@@ -65,7 +65,7 @@ class Stop:
         """The layer above `http`: the last moment to abandon a call."""
 
         async def send(call: Call, slot: Slot) -> Response:
-            if self.asked:
+            if self.requested:
                 raise _Interrupted
             return await inner(call, slot)
 

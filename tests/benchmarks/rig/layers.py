@@ -28,14 +28,14 @@ from harness.graders import build_answer, grade_answer
 from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
 from harness.plan import Plan
 from harness.pricing.cost import exchange_cost, upper_bound
-from harness.runs.records import encode
+from harness.runs.records import encode_line
 from harness.runs.redaction import Redactor
 from harness.runs.writer import RunWriter
 from harness.suite import load_suite
 from harness.transport.middleware.slots import Slot
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
-from harness.transport.stack import StackConfig, send_stack
+from harness.transport.stack import StackConfig, build_send_stack
 from rig.questions import write_suite
 
 ROUNDS = 7
@@ -142,7 +142,7 @@ def _grade(ready: Ready) -> None:
 
 def _record(ready: Ready) -> None:
     for record in _records(ready):
-        encode(record)
+        encode_line(record)
 
 
 async def _write(ready: Ready, folder: Path) -> None:
@@ -163,9 +163,9 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
         world = TrialContext(
             session="s",
             send=_stack(at_once, stop) if stack else at_once,
-            encode=run._encode,
+            encode=run._encode_request,
             cost=lambda target, response: exchange_cost(response.attempts, target.price),
-            vet=lambda exchange: exchange,
+            flag_stalled=lambda exchange: exchange,
             call_tool=_no_tool,
             append=store.append,
             observe=lambda _: None,
@@ -176,7 +176,7 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
 
 
 def _stack(http: Callable[..., object], stop: Stop) -> Send:
-    return send_stack(http, StackConfig(budget=1000.0), stop, own="")  # type: ignore[arg-type]
+    return build_send_stack(http, StackConfig(budget=1000.0), stop, own="")  # type: ignore[arg-type]
 
 
 async def _no_tool(call: ToolCall) -> ToolResult:
@@ -226,7 +226,7 @@ _EVENTS = [line[len(b"data: ") :] for line in _STREAM.split(b"\n") if line.start
 
 
 def _graded(graders: GraderSets, trial: Trial, exchange: Exchange) -> tuple[Grade, ...]:
-    flow = grade_answer(graders.of(trial.graders), build_answer(trial, (exchange,)))
+    flow = grade_answer(graders.get_built(trial.graders), build_answer(trial, (exchange,)))
     try:
         next(flow)
     except StopIteration as ended:

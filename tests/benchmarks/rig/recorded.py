@@ -46,7 +46,7 @@ def write(folder: Path, count: int) -> None:
     )
     write_manifest(folder, manifest, Redactor({}))
     with (folder / RECORDS).open("wb") as file:
-        file.writelines(records.encode(record) for record in _records(count))
+        file.writelines(records.encode_line(record) for record in _records(count))
 
 
 def _records(count: int) -> Iterator[Record]:

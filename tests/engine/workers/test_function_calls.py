@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from harness.engine.drive import Journal, drive
-from harness.engine.workers.function_calls import caller
-from harness.engine.workers.pool import Pool
+from harness.engine.workers.function_calls import build_tool_caller
+from harness.engine.workers.pool import WorkerPool
 from harness.flows.base import Ask, Flow, FunctionCall
 from harness.model import Error, Exchange, Message, Request, Response, ToolResult
 from harness.runs.records import Line, ToolLine
@@ -67,8 +67,8 @@ def called(folder: Path, name: str, seconds: float = 20.0, /, *, trusted: bool =
     path.write_text(textwrap.dedent(TOOLS))
 
     async def call() -> ToolResult:
-        async with Pool(size=1, timeout=0.001) as pool:  # a tool's own time counts, not the pool's
-            return await caller(pool)(FunctionCall("c", f"{path}:{name}", json.dumps(arguments), seconds, trusted))
+        async with WorkerPool(size=1, timeout=0.001) as pool:  # a tool's own time counts, not the pool's
+            return await build_tool_caller(pool)(FunctionCall("c", f"{path}:{name}", json.dumps(arguments), seconds, trusted))
 
     return asyncio.run(call())
 
@@ -121,11 +121,12 @@ def test_a_trusted_function_that_never_ends_does_not_keep_the_process_from_endin
     (tmp_path / "tools.py").write_text(textwrap.dedent(TOOLS))
     program = f"""
         import asyncio
-        from harness.engine.workers.function_calls import caller
-        from harness.engine.workers.pool import Pool
+        from harness.engine.workers.function_calls import build_tool_caller
+        from harness.engine.workers.pool import WorkerPool
         from harness.flows.base import FunctionCall
 
-        print(asyncio.run(caller(Pool())(FunctionCall("c", {f"{tmp_path}/tools.py:hangs"!r}, "{{}}", 0.3, True))).error.kind)
+        call = FunctionCall("c", {f"{tmp_path}/tools.py:hangs"!r}, "{{}}", 0.3, True)
+        print(asyncio.run(build_tool_caller(WorkerPool())(call)).error.kind)
     """
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False

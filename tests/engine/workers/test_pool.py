@@ -17,7 +17,7 @@ import anyio
 import pytest
 import uvloop
 
-from harness.engine.workers.pool import Pool
+from harness.engine.workers.pool import WorkerPool
 from harness.graders import Answer, build_graders, run_grader
 from harness.model import Grade, Message, ToolCall, ToolResult
 from harness.suite.model import GraderSpec
@@ -41,7 +41,7 @@ def outcomes(*names: str, arguments: dict[str, Any] | None = None, **options: An
     """What each call comes to, one after the other in one pool of one child."""
 
     async def all_of_them() -> list[ToolResult]:
-        async with Pool(**{"size": 1, "timeout": SECONDS, **options}) as pool:
+        async with WorkerPool(**{"size": 1, "timeout": SECONDS, **options}) as pool:
             return [await pool.call(ToolCall("c", name, json.dumps(arguments or {"text": "42"}))) for name in names]
 
     return run(all_of_them)
@@ -67,7 +67,7 @@ def test_a_function_is_given_its_arguments_as_attributes_and_its_value_comes_bac
     arguments = json.dumps({"text": "42", "expected": 42})
 
     async def once() -> ToolResult:
-        async with Pool() as pool:
+        async with WorkerPool() as pool:
             return await pool.call(ToolCall("call-7", name, arguments))
 
     result = run(once, loop=loop)
@@ -85,7 +85,7 @@ def test_a_child_is_kept_and_imports_a_file_once_for_each_version_of_it(tmp_path
 
 def test_an_edited_file_is_imported_again(tmp_path: Path) -> None:
     async def edit_between() -> list[str]:
-        async with Pool(size=1) as pool:
+        async with WorkerPool(size=1) as pool:
             name = grader(tmp_path, "def grade(answer): return 'old'")
             old = await pool.call(ToolCall("c", name, "{}"))
             grader(tmp_path, "def grade(answer): return 'new'")
@@ -122,7 +122,7 @@ def test_calls_run_side_by_side_up_to_the_pools_size(tmp_path: Path) -> None:
     results: list[ToolResult] = []
 
     async def both() -> None:
-        async with Pool(size=2, timeout=30) as pool:
+        async with WorkerPool(size=2, timeout=30) as pool:
 
             async def one(mine: str, other: str) -> None:
                 results.append(await pool.call(ToolCall("c", name, json.dumps({"mine": mine, "other": other}))))
@@ -273,10 +273,10 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path, then: str) -> 
     name = grader(tmp_path, BUSY.replace("PID", str(pid)).replace("THEN", then))
     program = f"""
 import anyio
-from harness.engine.workers.pool import Pool
+from harness.engine.workers.pool import WorkerPool
 from harness.model import ToolCall
 async def main():
-    async with Pool(timeout=100_000) as pool:
+    async with WorkerPool(timeout=100_000) as pool:
         await pool.call(ToolCall("c", {name!r}, "{{}}"))
 anyio.run(main)
 """
@@ -295,7 +295,7 @@ def test_a_cancelled_call_leaves_no_process_and_the_pool_goes_on(tmp_path: Path)
     good = grader(tmp_path, "def grade(answer): return True", "good.py")
 
     async def cancel_one() -> ToolResult:
-        async with Pool(size=1, timeout=100_000) as pool:
+        async with WorkerPool(size=1, timeout=100_000) as pool:
             async with anyio.create_task_group() as group:
                 group.start_soon(pool.call, ToolCall("c", name, "{}"))
                 while not (pid.exists() and pid.read_text()):
@@ -313,7 +313,7 @@ def test_closing_the_pool_ends_its_idle_children_and_starts_no_more(tmp_path: Pa
     call = ToolCall("c", name, "{}")
 
     async def use_and_close() -> int:
-        async with Pool() as pool:
+        async with WorkerPool() as pool:
             pid = json.loads((await pool.call(call)).content)
         with pytest.raises(RuntimeError, match="closed"):
             await pool.call(call)
@@ -327,7 +327,7 @@ def test_no_process_is_started_before_the_first_call() -> None:
         return {pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
 
     async def open_and_close() -> set[str]:
-        async with Pool():
+        async with WorkerPool():
             return children()
 
     before = children()  # other tests' servers
@@ -361,7 +361,7 @@ def graded(kind: str, arguments: dict[str, Any], answer: Answer) -> Grade:
     """What a grader that leaves the process makes of an answer."""
 
     async def drive() -> Grade:
-        async with Pool() as pool:
+        async with WorkerPool() as pool:
             flow = run_grader(build_graders([GraderSpec(type=kind, arguments=arguments, id=kind)])[0], answer)
             try:
                 need: Any = next(flow)
@@ -394,7 +394,7 @@ def test_the_boundary_of_an_error_is_the_callers(tmp_path: Path) -> None:
     name = grader(tmp_path, "def grade(answer): raise ValueError")
 
     async def once() -> ToolResult:
-        async with Pool() as pool:
+        async with WorkerPool() as pool:
             return await pool.call(ToolCall("c", name, "{}"), boundary="grader")
 
     error = run(once).error

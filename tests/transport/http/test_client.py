@@ -497,7 +497,7 @@ def test_the_probe_tells_a_server_from_a_closed_port(kind: Kind) -> None:
     async def probes() -> list[Any]:
         async with HttpClient({}, kind.open) as http, serving(sends()) as server:
             up, down = (Target("t", "openai", "m", url, url) for url in (server.url, "http://127.0.0.1:9"))
-            return [await http.probe(up), await http.probe(down)]
+            return [await http.probe_target(up), await http.probe_target(down)]
 
     up, down = kind.run(probes())
     assert up is None

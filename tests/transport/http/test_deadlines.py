@@ -22,12 +22,12 @@ class Deadline:
 
 async def outlasted(deadline: Deadline, move_to: float, *, at: float, look: bool) -> float:
     """The second at which a block ends that would last for ever, its deadline being moved at second `at`."""
-    watch = DeadlineScheduler().until(deadline)
+    watch = DeadlineScheduler().watch_until(deadline)
 
     def move() -> None:
         deadline.at = move_to
         if look:
-            watch.look()
+            watch.check_deadline()
 
     asyncio.get_running_loop().call_at(at, move)
     with pytest.raises(TimeoutError), watch:
@@ -46,7 +46,7 @@ def test_one_that_comes_nearer_is_looked_at() -> None:
 
 def test_a_block_that_ends_in_time_leaves_no_timer() -> None:
     async def work() -> float:
-        with DeadlineScheduler().until(Deadline(5)) as watch:
+        with DeadlineScheduler().watch_until(Deadline(5)) as watch:
             await asyncio.sleep(1)
         await asyncio.sleep(9)
         assert not watch.expired
@@ -57,7 +57,7 @@ def test_a_block_that_ends_in_time_leaves_no_timer() -> None:
 
 def test_a_cancellation_from_outside_stays_one() -> None:
     async def watched() -> None:
-        with DeadlineScheduler().until(Deadline(5)):
+        with DeadlineScheduler().watch_until(Deadline(5)):
             await asyncio.Event().wait()
 
     async def work() -> bool:
@@ -72,7 +72,7 @@ def test_a_cancellation_from_outside_stays_one() -> None:
 
 def test_many_blocks_each_end_at_their_own_deadline() -> None:
     async def outlast(watches: DeadlineScheduler, seconds: float) -> tuple[float, float]:
-        with pytest.raises(TimeoutError), watches.until(Deadline(seconds)):
+        with pytest.raises(TimeoutError), watches.watch_until(Deadline(seconds)):
             await asyncio.Event().wait()
         return seconds, now_ns() / SECOND
 
@@ -81,7 +81,7 @@ def test_many_blocks_each_end_at_their_own_deadline() -> None:
         tasks = [asyncio.ensure_future(outlast(watches, seconds)) for seconds in (7, 3, 11, 3, 5)]
         await asyncio.sleep(4)  # a nearer one than the timer stands at, and one that is over before it rings
         tasks.append(asyncio.ensure_future(outlast(watches, 4.5)))
-        with watches.until(Deadline(4.25)):
+        with watches.watch_until(Deadline(4.25)):
             await asyncio.sleep(0.125)
         return await asyncio.gather(*tasks)
 
@@ -93,12 +93,12 @@ def test_deadlines_of_a_second_loop_are_kept_as_well() -> None:
     watches = DeadlineScheduler()
 
     async def outlasted() -> float:
-        with pytest.raises(TimeoutError), watches.until(Deadline(5)):
+        with pytest.raises(TimeoutError), watches.watch_until(Deadline(5)):
             await asyncio.Event().wait()
         return now_ns() / SECOND
 
     async def in_time() -> None:
-        with watches.until(Deadline(3)):
+        with watches.watch_until(Deadline(3)):
             await asyncio.sleep(1)
 
     simulate(in_time())

@@ -27,7 +27,7 @@ async def turns_taken(count: int, at_once: int) -> list[int]:
     await asyncio.sleep(0)
     begin()
     for waiter in waiters:
-        turns.wake(waiter)
+        turns.resume_task(waiter)
     await asyncio.gather(*tasks)
     over = True
     return taken
@@ -45,7 +45,7 @@ def test_who_comes_alone_does_not_wait() -> None:
         turns, woken = FairQueue(1), []
         for _ in range(3):  # one after the other, each with a turn to itself
             waiter = asyncio.get_running_loop().create_future()
-            turns.wake(waiter)
+            turns.resume_task(waiter)
             woken.append(waiter.done())
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -59,7 +59,7 @@ def test_who_was_cancelled_while_waiting_takes_nobodys_place() -> None:
         turns = FairQueue(1)
         waiters = [asyncio.get_running_loop().create_future() for _ in range(4)]
         for waiter in waiters:
-            turns.wake(waiter)
+            turns.resume_task(waiter)
         waiters[1].cancel()
         waiters[2].cancel()
         await asyncio.wait_for(waiters[3], timeout=5)
@@ -73,7 +73,7 @@ def test_no_turn_goes_through_more_reads_than_it_may() -> None:
         turns, turn, loop = FairQueue(reads=3), 0, asyncio.get_running_loop()
         taken: list[int] = []
         for _ in range(8):
-            turns.read(lambda: taken.append(turn), loop)
+            turns.add_read(lambda: taken.append(turn), loop)
         while len(taken) < 8:
             await asyncio.sleep(0)
             turn += 1

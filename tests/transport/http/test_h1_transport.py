@@ -11,7 +11,7 @@ import pytest
 
 from harness.model import Response, Target
 from harness.transport.http.client import HttpClient
-from harness.transport.http.connect import dial
+from harness.transport.http.connect import open_connection
 from harness.transport.http.h1 import HIGH_WATER, Arrivals
 from harness.transport.http.h1_transport import H1Transport
 from harness.transport.middleware.slots import Slot
@@ -189,12 +189,12 @@ def test_a_connection_that_was_told_to_stop_reading_carries_no_further_exchange(
     async def exchange() -> tuple[bool, bool]:
         size = HIGH_WATER + 1
         async with serving(silent) as server:
-            connection = await dial(httpx.URL(server.url), None, 5)
-            connection.begin(b"GET / HTTP/1.1\r\n\r\n", Arrivals(), body_expected=True)
+            connection = await open_connection(httpx.URL(server.url), None, 5)
+            connection.write_request(b"GET / HTTP/1.1\r\n\r\n", Arrivals(), body_expected=True)
             connection.data_received(head("500 Oops", "text/html", f"Content-Length: {size}") + b"x" * size)
-            await connection.head(5)
-            await connection.pour(lambda arrival, data: True)
-            usable = connection.usable
+            await connection.read_headers(5)
+            await connection.read_into(lambda arrival, data: True)
+            usable = connection.is_usable
             connection.abort()
             return connection.complete, usable
 

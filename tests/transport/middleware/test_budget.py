@@ -163,16 +163,16 @@ def test_a_batch_that_was_submitted_stays_reserved_until_its_answers_are_in() ->
     layer = budget(Server(), 2)
     simulate(layer(submission()))
     assert (layer.spent, layer.reserved) == (0.0, 1.0)
-    layer.settled("batch", 0.3)
+    layer.settle_batch("batch", 0.3)
     assert (layer.spent, layer.reserved) == (0.3, 0.0)
-    layer.settled("batch", 0.3)
+    layer.settle_batch("batch", 0.3)
     assert layer.spent == 0.3
 
 
 def test_a_batch_whose_cost_is_unknown_did_cost_its_reservation() -> None:
     layer = budget(Server(), 2)
     simulate(layer(submission()))
-    layer.settled("batch", None)
+    layer.settle_batch("batch", None)
     assert (layer.spent, layer.reserved) == (1.0, 0.0)
 
 
@@ -185,7 +185,7 @@ def test_what_does_not_fit_beside_a_batch_waits_for_it_and_the_poll_does_not_wai
         waiting = asyncio.ensure_future(layer(calling()))
         await asyncio.sleep(1)
         await layer(poll())
-        layer.settled("batch", 0.2)
+        layer.settle_batch("batch", 0.2)
         return [await waiting]
 
     (response,) = simulate(work())
@@ -200,13 +200,13 @@ def test_nothing_waits_for_a_batch_that_is_out_of_reach_and_its_reservation_stan
         await layer(submission())
         waiting = asyncio.ensure_future(layer(calling()))
         await asyncio.sleep(1)
-        layer.left("batch")
+        layer.leave_batch("batch")
         return await asyncio.wait_for(waiting, 1)
 
     response = simulate(work())
     assert response.error is not None
     assert (response.error.kind, layer.reserved) == ("exhausted", 1.0)
-    layer.settled("batch", 0.3)  # somebody reached it after all
+    layer.settle_batch("batch", 0.3)  # somebody reached it after all
     assert (layer.spent, layer.reserved) == (0.3, 0.0)
 
 
@@ -217,7 +217,7 @@ def test_a_batch_of_an_earlier_session_is_reserved_from_the_start() -> None:
     async def work() -> list[Response]:
         waiting = asyncio.ensure_future(layer(calling()))
         await asyncio.sleep(1)
-        layer.settled("batch", 1.0)
+        layer.settle_batch("batch", 1.0)
         return [await waiting]
 
     (response,) = simulate(work())

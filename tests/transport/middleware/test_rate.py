@@ -57,4 +57,4 @@ def test_a_lump_larger_than_the_limit_goes_alone() -> None:
 def test_tightening_keeps_the_past() -> None:
     rate = RateLimiter(100)
     rate.take(50, 0)
-    assert rate.tightened(50).ready(1, 0) >= WINDOW
+    assert rate.with_limit(50).ready(1, 0) >= WINDOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.transport.middleware.rate_limit_headers import wait
+from harness.transport.middleware.rate_limit_headers import wait_for_tokens
 
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
 
@@ -44,7 +44,7 @@ def anthropic(requests: str, tokens: str, reset: str = "2026-11-22T12:01:00Z") -
     ],
 )
 def test_what_is_missing_comes_back_in_its_share_of_the_reset(headers: dict[str, str], seconds: float) -> None:
-    assert wait(headers, 500) == pytest.approx(seconds)
+    assert wait_for_tokens(headers, 500) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_what_is_missing_comes_back_in_its_share_of_the_reset(headers: dict[str,
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_stops_nothing(headers: dict[str, str]) -> None:
-    assert wait(headers, 500) == 0
+    assert wait_for_tokens(headers, 500) == 0
 
 
 def test_a_request_larger_than_the_limit_waits_until_it_is_whole() -> None:
-    assert wait(openai("5", "15000"), 10**9) == 30
+    assert wait_for_tokens(openai("5", "15000"), 10**9) == 30

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness.model import Attempt, Call, Cost, EncodedRequest, Error, Exchange, Marks, Message, Response, Target, ToolCall
-from harness.transport.middleware.replay import Replay, StoredExchange, replay_key, stored
+from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored, replay_key
 from tests.transport.simulated import calling, ok
 
 CALL = calling()
@@ -205,9 +205,9 @@ def test_a_miss_is_an_error_that_names_the_call_and_sends_nothing() -> None:
 def test_an_exchange_from_disk_answers_the_call_it_came_from() -> None:
     target: Target = CALL.target
     exchange = Exchange("t0", "target", target.name, CALL.request, ok("stored"), Cost(priced=0.1))
-    kept = stored("run-1", "k", 0, target, exchange)
+    kept = encode_stored("run-1", "k", 0, target, exchange)
     assert kept and replay_key(kept.call) == replay_key(CALL)
-    edited = stored(
+    edited = encode_stored(
         "run-1", "k", 0, target, replace(exchange, request=replace(CALL.request, messages=(Message("user", "Ho"),)))
     )
     assert edited and replay_key(edited.call) != replay_key(CALL)
@@ -215,7 +215,7 @@ def test_an_exchange_from_disk_answers_the_call_it_came_from() -> None:
 
 def test_an_exchange_nobody_could_send_today_answers_nothing() -> None:
     raw = Exchange("t0", "target", CALL.target.name, replace(CALL.request, messages=(), prompt="Hi", raw=True), ok("stored"))
-    assert stored("run-1", "k", 0, replace(CALL.target, provider="anthropic"), raw) is None
+    assert encode_stored("run-1", "k", 0, replace(CALL.target, provider="anthropic"), raw) is None
 
 
 def test_marks_and_wire_are_what_they_were() -> None:

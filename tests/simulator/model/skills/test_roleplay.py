@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.flows.simulated_user import request
-from harness.flows.untrusted_text import fenced, transcript
+from harness.flows.simulated_user import user_request
+from harness.flows.untrusted_text import delimit_texts, write_transcript
 from harness.model import Message, SimulatedUser
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
@@ -17,7 +17,7 @@ def plays(persona: str, *said: str) -> str:
     """What it says after these messages, the user's first."""
     roles = ("user", "assistant")
     messages = [Message(roles[place % 2], text) for place, text in enumerate(said)]  # type: ignore[arg-type]
-    turns = tuple(Turn(each.role, each.text) for each in request(SimulatedUser("x", persona), messages).messages)
+    turns = tuple(Turn(each.role, each.text) for each in user_request(SimulatedUser("x", persona), messages).messages)
     return generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test"))
 
 
@@ -37,6 +37,6 @@ def test_a_turn_that_quotes_a_fence_does_not_end_the_conversation() -> None:
 
 
 def test_a_conversation_that_nobody_is_to_play_in_is_no_business_of_it() -> None:
-    text = fenced({"conversation": transcript([Message("user", "What is 2 + 2?"), Message("assistant", "4")])})
+    text = delimit_texts({"conversation": write_transcript([Message("user", "What is 2 + 2?"), Message("assistant", "4")])})
     turns = (Turn("system", "Sum this up. Answer with the number only."), Turn("user", text))
     assert generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test")) != "DONE"
