@@ -53,9 +53,6 @@ def _installed_plugins(kind: Kind) -> dict[str, str]:
 
 for _name, _module in {
     "anthropic": "anthropic",
-    "cloudflare": "cloudflare.native",
-    "cloudflare-chat": "cloudflare.chat",
-    "cloudflare-gateway": "cloudflare.gateway",
     "gemini": "gemini.generate_content",
     "openai": "openai.chat_completions",
     "openai-responses": "openai.responses_api",
@@ -74,6 +71,13 @@ for _name in (
     "vllm",
 ):
     register("providers", _name, f"harness.providers.openai.vendors:{_name}")
+
+for _name, _attribute in {
+    "cloudflare": "native_endpoint",
+    "cloudflare-chat": "chat_endpoint",
+    "cloudflare-gateway": "gateway_endpoint",
+}.items():
+    register("providers", _name, f"harness.providers.cloudflare.endpoints:{_attribute}")
 
 for _name in ("python", "command"):
     register("providers", _name, f"harness.providers.callable:{_name}")

@@ -1,11 +1,11 @@
-"""What a request cost, and the most that it can cost.
+"""The cost of a request, and an upper bound of what it can cost.
 
-Two figures are kept side by side: what the provider says it billed (`reported`), and tokens times the dated price (`priced`).
-Sums are exact until the last step. Unknown is None, never 0. The upper bound is what a hard budget reserves before it
-lets an attempt go, so it errs to the high side in every term.
+Two figures are kept: what the provider says it billed (`reported`), and tokens times the dated price (`priced`). Sums are
+exact until the last step. Unknown is None, never 0. The upper bound is what a hard budget reserves before an attempt is sent,
+so it errs on the high side in every term.
 
-Prices are decimals; they are multiplied as whole numbers of a unit that divides all of them (`_Rates`), which is as exact and
-costs a twentieth: every attempt is priced, and bounded before it is sent.
+Prices are decimals; they are multiplied as integers of a unit that divides all of them (`_Rates`), which is as exact and takes
+a twentieth of the time: every attempt is bounded before it is sent, and priced afterwards.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 
 from harness.model import Attempt, Cost, Exchange, Message, Price, Request, Target, Usage
 from harness.model.images import images_of
-from harness.pricing.request_text import json_text
 from harness.pricing.tiles import IMAGE_BOUND, image_bound
+from harness.pricing.tokens import json_text
 
 MTOK = 1_000_000
 
@@ -32,17 +32,17 @@ MESSAGE_BOUND = 16
 """Most tokens a chat template puts around one message; Llama 4's puts 5."""
 
 TEMPLATE_BOUND = 256
-"""Most tokens a chat template puts around the whole, with the system text some models add by themselves."""
+"""Most tokens a chat template puts around a conversation, with the system text that some models add by themselves."""
 
 TOOLS_BOUND = 1024
-"""Most tokens of instructions that a template adds where tools or a response format are given."""
+"""Most tokens of instructions that a template adds for tools or a response format."""
 
 _OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens"})
 _SAMPLES = frozenset({"candidateCount", "n"})
 
 
 def usage_cost(usage: Usage, price: Price) -> float | None:
-    """US dollars for `usage` at `price`; None where a count is unknown. A cache price that is not given is the input price.
+    """US dollars for `usage` at `price`; None where a count is unknown. An unset cache price is the input price.
 
     Above a tier's threshold of input tokens, that tier prices the whole request.
     """
@@ -65,19 +65,19 @@ def usage_cost(usage: Usage, price: Price) -> float | None:
 
 
 def reported_cost(usage: Usage) -> float | None:
-    """US dollars as the provider billed them: its own figure, else its neurons at their price; None where it told neither."""
+    """US dollars as the provider billed them: its own figure, else its neurons at their price; None where there is neither."""
     if usage.cost is not None:
         return usage.cost
     return None if usage.neurons is None else float(_to_decimal(usage.neurons) * DOLLARS_PER_NEURON)
 
 
 def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
-    """What all attempts of an exchange cost together: retries are billed.
+    """The total cost of all attempts of an exchange: retries are billed.
 
-    An attempt costs nothing where nothing was sent or the server refused it. One whose tokens are unknown (a stream that was
-    cut) makes the sum unknown.
+    An attempt is free if nothing was sent or the server refused it. One whose tokens are unknown (a stream that was cut off)
+    makes the sum unknown.
     """
-    if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the usual one
+    if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the common case
         return Cost(reported_cost(usage), None if price is None else usage_cost(usage, price))
     billed = [attempt.usage for attempt in attempts if not _is_free(attempt)]
     return Cost(
@@ -87,7 +87,7 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
 
 
 def request_bound(request: Request, target: Target) -> float | None:
-    """`upper_bound` at `target`; None, too, where it has no price."""
+    """`upper_bound` for `target`; None where it has no price."""
     if target.price is None:
         return None
     images = image_bound(target.model)
@@ -95,7 +95,7 @@ def request_bound(request: Request, target: Target) -> float | None:
 
 
 def most_spent(exchange: Exchange, target: Target) -> float:
-    """The most US dollars that an exchange has cost: an attempt whose cost is unknown counts as the budget reserved it."""
+    """The most US dollars an exchange can have cost: an attempt of unknown cost counts with its upper bound."""
     if exchange.cost.usd is not None:
         return exchange.cost.usd
     costs = [exchange_cost((attempt,), target.price).usd for attempt in exchange.response.attempts]
@@ -114,8 +114,8 @@ def upper_bound(
 ) -> float | None:
     """The most US dollars that one attempt at `request` can cost; None where nothing limits its output.
 
-    Output is the limit asked for (by the request or a target's `extra_body`) times the number of samples, else the context.
-    `image_tokens` is the most that one image takes of the model, by default of any model.
+    Output is the requested limit (the request's or a target's `extra_body`'s) times the number of samples, else the context.
+    `image_tokens` is the most that one image takes with the model, by default with any model.
     """
     output = output_bound(request, context, extra_body or {})
     if output is None:
@@ -141,8 +141,8 @@ def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
 
 
 def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
-    """The most output tokens `request` can have, over all its samples; None where nothing says."""
-    # What a target adds to the body overrides the request's own, under whichever name its server knows.
+    """The most output tokens `request` can have, over all its samples; None where there is no limit."""
+    # `extra_body` overrides the request's own limit, under whichever name the target's server knows.
     sent = {**request.sampling, **extra_body, **_generation_config(extra_body)} if extra_body else request.sampling
     limits = [limit for name, limit in sent.items() if name in _OUTPUT_LIMITS and isinstance(limit, int)]
     most = max(limits) if limits else context
@@ -152,14 +152,14 @@ def output_bound(request: Request, context: int | None, extra_body: Mapping[str,
 
 
 def _generation_config(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Gemini's parameters, which are not the body's own fields."""
+    """Gemini's parameters, which are nested in the body."""
     config = extra_body.get("generationConfig")
     return config if isinstance(config, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """A price as whole numbers: `input` and so on are what a token costs where a dollar has 1,000,000 × `unit` parts."""
+    """A price in integers: what a token costs in a currency unit of 1 / (1,000,000 × `unit`) dollars."""
 
     unit: int
     input: int
@@ -172,11 +172,11 @@ class _Rates:
     tiers: tuple[tuple[int, _Rates], ...] = ()
 
     def rates_above(self, input_tokens: int) -> _Rates:
-        """The rates of a request with so many input tokens: the highest tier's below them, else these."""
+        """The rates for a request of so many input tokens: the highest tier's below them, else these."""
         return next((tier for above, tier in reversed(self.tiers) if input_tokens > above), self)
 
     def to_dollars(self, tokens: int) -> float:
-        """A whole request, its tokens already multiplied; dividing two whole numbers rounds once, and correctly."""
+        """US dollars for the sum of tokens × rates; dividing two integers rounds once, and correctly."""
         return (tokens + self.per_request) / (self.unit * MTOK)
 
 
@@ -190,19 +190,21 @@ def _integer_rates(price: Price) -> _Rates:
 
 
 def _tier_rates(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), per_request: int = 0) -> _Rates:
-    """One tier's rates, or the base price's; a cache price that is not given is the input price."""
+    """The rates of one tier, or of the base price."""
 
     def whole(figure: Decimal) -> int:
         return int(Fraction(figure) * unit)
 
-    write = _known(price.cache_write, price.input)
+    cache_read = price.input if price.cache_read is None else price.cache_read
+    cache_write = price.input if price.cache_write is None else price.cache_write
+    cache_write_1h = cache_write if price.cache_write_1h is None else price.cache_write_1h
     return _Rates(
         unit=unit,
         input=whole(price.input),
         output=whole(price.output),
-        cache_read=whole(_known(price.cache_read, price.input)),
-        cache_write=whole(write),
-        cache_write_1h=whole(_known(price.cache_write_1h, write)),
+        cache_read=whole(cache_read),
+        cache_write=whole(cache_write),
+        cache_write_1h=whole(cache_write_1h),
         dearest_input=whole(max(_input_prices(price))),
         per_request=per_request,
         tiers=tiers,
@@ -210,13 +212,9 @@ def _tier_rates(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] =
 
 
 def _input_prices(price: Price) -> list[Decimal]:
-    """What a token of input costs, cached or not."""
+    """All prices of an input token, cached or not."""
     figures = (price.input, price.cache_read, price.cache_write, price.cache_write_1h)
     return [each for each in figures if each is not None]
-
-
-def _known(price: Decimal | None, otherwise: Decimal) -> Decimal:
-    return otherwise if price is None else price
 
 
 def _is_free(attempt: Attempt) -> bool:
@@ -244,7 +242,7 @@ def _utf8_size(text: str) -> int:
 
 
 def _message_size(message: Message) -> int:
-    """Bytes of all that a message holds."""
+    """Bytes of everything in a message but its images."""
     size = len(message.role) + _utf8_size(message.text)
     if message.tool_calls:
         size += _utf8_size(json_text(message.tool_calls))

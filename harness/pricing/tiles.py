@@ -1,8 +1,8 @@
-"""How many tokens an image takes: Llama 4's tiles, and the most that any model makes of one.
+"""Image tokens: Llama 4's tiles, and an upper bound for any model.
 
-Llama 4 lays an image on a canvas of 336-pixel tiles, rows × columns ≤ 16: the canvas on which it has to be enlarged least, else
+Llama 4 fits an image to a canvas of 336-pixel tiles, rows × columns ≤ 16: the canvas on which it is enlarged least, else
 shrunk least, and of several the smallest. Each tile is 144 patches and a separator; where there is more than one, the whole
-image follows as a tile of its own (llama-models 0.3.0, `llama4/preprocess.py` and `chat_format.py`). Whether a hosted service
+image follows as one more tile (llama-models 0.3.0, `llama4/preprocess.py` and `chat_format.py`). Whether a hosted service
 bills that is not published.
 """
 
@@ -21,10 +21,10 @@ EACH_TILE = 145
 LLAMA_4_MOST = WHOLE_IMAGE + EACH_TILE * MOST_TILES
 
 IMAGE_BOUND = 48_169
-"""Most tokens an image takes anywhere: eight high-detail tiles on gpt-4o-mini, 2,833 + 8 × 5,667."""
+"""The most tokens an image takes with any known model: eight high-detail tiles on gpt-4o-mini, 2,833 + 8 × 5,667."""
 
 UNKNOWN_SIZE = WHOLE_IMAGE + EACH_TILE * 4
-"""What is taken for an image whose pixels were not counted: four tiles."""
+"""Assumed for an image of unknown size: four tiles."""
 
 _CANVASES = [(rows, columns) for rows in range(1, MOST_TILES + 1) for columns in range(1, MOST_TILES // rows + 1)]
 
@@ -40,7 +40,7 @@ def image_tokens(width: int | None, height: int | None) -> int:
 
 @lru_cache(maxsize=1024)
 def tile_grid(width: int, height: int) -> tuple[int, int]:
-    """Rows and columns of the canvas an image is laid on."""
+    """Rows and columns of the canvas that an image is fitted to."""
 
     def fit(canvas: tuple[int, int]) -> tuple[bool, Fraction, int]:
         rows, columns = canvas
@@ -52,5 +52,5 @@ def tile_grid(width: int, height: int) -> tuple[int, int]:
 
 @lru_cache
 def image_bound(model: str) -> int:
-    """The most tokens one image can take of a model: what fits on Llama 4's largest canvas, else what any model takes."""
+    """The most tokens one image can take with `model`: Llama 4's largest canvas, else `IMAGE_BOUND`."""
     return LLAMA_4_MOST if "llama-4" in model.lower() else IMAGE_BOUND

@@ -1,4 +1,4 @@
-"""How many tokens a text has, without its tokenizer: a weighted count of features, for limits and for missing usage.
+"""Estimates token counts without a tokenizer: a weighted count of text features, for rate limits and missing usage.
 
 The weights were fitted to Llama 4's tokenizer over 18 corpora (prose, code, JSON, CSV, base64; Latin, Greek, Cyrillic and CJK
 scripts) by non-negative least squares on the relative error: mean bias −0.5 %, mean error 7 %, 95 % of chunks within 20 %. An
@@ -7,14 +7,17 @@ estimate is never recorded as a count: its source is `estimated`.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from harness.model import Message, Request, Usage
 from harness.model.images import images_of
-from harness.pricing.request_text import json_text
 from harness.pricing.tiles import image_tokens
 
 CHAT_OVERHEAD = 5
@@ -24,7 +27,7 @@ MESSAGE_OVERHEAD = 5
 """Llama 4's template, around each message."""
 
 TOOLS_OVERHEAD = 100
-"""Instructions a template adds where there are tools; differs by template."""
+"""Instructions that a template adds for tools; differs by template."""
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _DIGITS = re.compile(r"[0-9]+")
@@ -33,7 +36,7 @@ _NEWLINES = re.compile(r"\n[ \t]*")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _FOREIGN = re.compile(r"[\u0080-\U0010ffff]")
 
-# Tokens per character beyond ASCII: the ranges that were fitted, then 0.5 for all others.
+# Tokens per character outside ASCII: the fitted ranges, then 0.5 for all others.
 _SCRIPTS = (
     (re.compile(r"[\u00c0-\u024f]"), 0.0),  # Latin with marks: part of the word it stands in
     (re.compile(r"[\u0370-\u052f]"), 0.30),  # Greek and Cyrillic
@@ -70,30 +73,37 @@ def estimate_request(request: Request) -> int:
 
 
 def estimate_usage(request: Request, answer: Message) -> Usage:
-    """About what `answer` to `request` used, for a server that does not say."""
+    """The estimated usage of `answer` to `request`, for a server that reports none."""
     reasoning = estimate_text(answer.reasoning or "")
     return Usage(input=estimate_request(request), output=_estimate_message(answer), reasoning=reasoning, source="estimated")
 
 
 def estimate_answer(answer: Message) -> int:
-    """About how many output tokens `answer` has, what was thought included."""
+    """About how many output tokens `answer` has, reasoning included."""
     return _estimate_message(answer) + estimate_text(answer.reasoning or "")
 
 
-def apportion_usage(total: Usage, told: Sequence[Usage], guesses: Sequence[Usage]) -> list[Usage]:
-    """What is left of `total` after those `told`, divided in proportion to `guesses`: an exact sum of estimated parts."""
-    inputs = _apportion_tokens(
-        _remaining_tokens(total.input_tokens, [each.input_tokens for each in told]), [each.input for each in guesses]
-    )
-    outputs = _apportion_tokens(
-        _remaining_tokens(total.output_tokens, [each.output_tokens for each in told]), [each.output for each in guesses]
-    )
-    return [Usage(sent, got, source="estimated") for sent, got in zip(inputs, outputs, strict=True)]
+def apportion_usage(total: Usage, reported: Sequence[Usage], estimates: Sequence[Usage]) -> list[Usage]:
+    """`total` less the `reported` ones, apportioned in proportion to `estimates`: the parts add up exactly."""
+    return [
+        Usage(input_tokens, output_tokens, source="estimated")
+        for input_tokens, output_tokens in zip(
+            _apportion_tokens(
+                _remaining_tokens(total.input_tokens, [usage.input_tokens for usage in reported]),
+                [usage.input for usage in estimates],
+            ),
+            _apportion_tokens(
+                _remaining_tokens(total.output_tokens, [usage.output_tokens for usage in reported]),
+                [usage.output for usage in estimates],
+            ),
+            strict=True,
+        )
+    ]
 
 
-def _remaining_tokens(total: int | None, told: Sequence[int | None]) -> int | None:
-    known = [each for each in told if each is not None]
-    return max(0, total - sum(known)) if total is not None and len(known) == len(told) else None
+def _remaining_tokens(total: int | None, reported: Sequence[int | None]) -> int | None:
+    known = [count for count in reported if count is not None]
+    return max(0, total - sum(known)) if total is not None and len(known) == len(reported) else None
 
 
 def _apportion_tokens(total: int | None, weights: Sequence[int | None]) -> Sequence[int | None]:
@@ -115,3 +125,16 @@ def _estimate_non_ascii(text: str) -> float:
     counts = [(len(script.findall(text)), weight) for script, weight in _SCRIPTS]
     others = len(_FOREIGN.findall(text)) - sum(count for count, _ in counts)
     return sum(count * weight for count, weight in counts) + _OTHER * others
+
+
+def json_text(value: Any) -> str:
+    """`value` (plain data, mappings and structs) as JSON, for counting."""
+    return json.dumps(value, default=_to_plain, ensure_ascii=False)
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return to_builtins(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")

@@ -29,8 +29,7 @@ from harness.model import (
     ToolCall,
     Usage,
 )
-from harness.providers import message_rules
-from harness.providers.base import Signal
+from harness.providers.base import Signal, reject_late_system, reject_raw_prompt, split_system_messages
 from harness.providers.decoder import AnswerDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
@@ -77,7 +76,7 @@ class Anthropic:
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
-        message_rules.reject_raw_prompt(target, request, SERVICE)
+        reject_raw_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
         return EncodedRequest(
             path="/messages",
@@ -95,8 +94,8 @@ class Anthropic:
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = message_rules.split_system_messages(target, request.messages, SERVICE)
-    message_rules.reject_late_system(target, turns, SERVICE)
+    system, turns = split_system_messages(target, request.messages, SERVICE)
+    reject_late_system(target, turns, SERVICE)
     body: dict[str, Any] = {"model": target.model, **_encode_sampling(request.sampling)}
     if system:
         body["system"] = "\n\n".join(turn.text for turn in system)

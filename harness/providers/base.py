@@ -1,7 +1,8 @@
-"""What a provider is: two pure functions between our requests and its bytes.
+"""The provider interface: two pure functions between our requests and a service's bytes.
 
-`encode` turns a Request into a `EncodedRequest`; a fresh `Decoder` for each attempt is fed what came back and says what it
-means. The transport does the rest (sockets, clocks, SSE framing, limits), so that a provider is tested on literal bytes.
+`encode` turns a Request into an `EncodedRequest`; a new `Decoder` for each attempt is fed the response and returns its
+meaning. The transport does the rest (sockets, clocks, SSE framing, limits), so a provider is tested on literal bytes. At the
+end are checks of requests that several formats share.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from harness.model import EncodedRequest, Error, FinishReason, Message, Request, Target, TokenLogprob, Usage
+from harness.model import EncodedRequest, Error, FinishReason, Image, Message, Request, Target, TokenLogprob, Usage
 
 
 class Signal(Enum):
@@ -25,7 +26,7 @@ class Signal(Enum):
 
 
 class DecodedResponse(Struct, frozen=True):
-    """What an HTTP answer means once it is complete (or cut): everything of a Response that is not the transport's."""
+    """A decoded HTTP response, complete or cut off: everything of a Response that is not the transport's."""
 
     message: Message | None = None
     usage: Usage | None = None
@@ -38,7 +39,7 @@ class DecodedResponse(Struct, frozen=True):
 
 
 class Decoder(Protocol):
-    """Reads one attempt's answer. Never raises on what a server may send: what cannot be read is an `Error` in `finish`."""
+    """Decodes the response of one attempt. Never raises on what a server may send: that becomes the `Error` in `finish`."""
 
     @property
     def complete(self) -> bool:
@@ -48,36 +49,36 @@ class Decoder(Protocol):
         """Take one server-sent event: its `event:` name (empty if none) and its `data:`."""
 
     def feed_body(self, data: bytes) -> None:
-        """Take a whole JSON body (a 2xx that was not streamed, asked for or not)."""
+        """Take a whole JSON body (a 2xx response that was not streamed, whether a stream was requested or not)."""
 
     def feed_error(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Take an answer whose status is not 2xx; header names are lower case."""
+        """Take a response whose status is not 2xx; header names are lower case."""
 
     def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
-        """What it all means. A stream that ended without a terminal signal has the error kind `truncated`."""
+        """The decoded response. A stream that ended without a terminal signal has the error kind `truncated`."""
 
 
 class Provider(Protocol):
-    """A wire format and where it lives."""
+    """A wire format and the service's defaults."""
 
     name: str
     default_address: str | None
-    """Base URL as declared when a target names none; may hold `${VARIABLE}`. None: the target must name one."""
+    """Base URL of a target that declares none; may hold `${VARIABLE}`. None: the target must declare one."""
     default_api_key_env: str | None
-    """The variable that holds the API key when a target names none and uses the default address."""
+    """The environment variable of the API key, for a target that uses the default address and names no variable."""
     default_max_tokens: int | None
-    """What the service silently takes for an unset `max_tokens`; it is sent, so that it is known. None: it has no such trap."""
+    """The service's silent default for an unset `max_tokens`; it is sent, so that it is on record. None: there is none."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The HTTP request for `request`. Raises ValueError for what this format cannot express."""
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
-        """A fresh decoder for one attempt at `request`."""
+        """A new decoder for one attempt at `request`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchEntry:
-    """One answer of a batch: the reference its request had, where the service kept it, the request's place, and its body."""
+    """One answer of a batch: its request's reference, where the service kept it, the request's position, and the body."""
 
     reference: str | None
     place: int
@@ -86,7 +87,7 @@ class BatchEntry:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """How a batch is doing: its `id`, where that was told; its answers, None while there are none; tokens of the whole."""
+    """The state of a batch: its `id`, if reported; its answers, None while there are none; the tokens of the whole batch."""
 
     id: str | None = None
     entries: tuple[BatchEntry, ...] | None = None
@@ -94,32 +95,32 @@ class BatchStatus:
 
 
 class BatchApi(Protocol):
-    """How a provider's service is asked many things at once; pure, like the provider."""
+    """A service's batch API; pure, like the provider."""
 
     max_bytes: int
     """The largest body of a submission."""
     max_requests: int
-    """The most requests in one."""
+    """The most requests in one submission."""
 
     def encode_submission(self, requests: Sequence[tuple[str, EncodedRequest]]) -> EncodedRequest:
-        """The HTTP request that submits these, each with the reference it is to be told apart by."""
+        """The HTTP request that submits these, each with its reference."""
 
     def encode_poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
-        """The HTTP request that asks after the batch; `wire` is one of its requests."""
+        """The HTTP request that asks for the status of a batch; `wire` is one of its requests."""
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
-        """Reads the answer to a submission or a poll: its message's text is what `decode_status` takes."""
+        """Decodes the response to a submission or a poll: `decode_status` takes the text of its message."""
 
     def decode_status(self, text: str) -> BatchStatus:
-        """What a submission or a poll was told. Raises ValueError for what cannot be understood."""
+        """The result of a submission or a poll. Raises ValueError for what is neither."""
 
     def decode_entry(self, target: Target, request: Request, entry: BatchEntry) -> DecodedResponse:
-        """What one entry means, as the answer to `request`."""
+        """One entry, decoded as the response to `request`."""
 
 
 @runtime_checkable
 class SupportsBatches(Protocol):
-    """A provider whose service takes batches."""
+    """A provider whose service has a batch API."""
 
     batch_api: BatchApi
 
@@ -129,6 +130,36 @@ class SupportsVersions(Protocol):
     """A provider whose API has several versions, of which a target may choose one (`Target.api_version`)."""
 
     api_versions: tuple[str, ...]
-    """Those it can speak, or patterns of them (`2024-*`)."""
+    """Supported versions, or patterns of them (`2024-*`)."""
     default_api_version: str | None
-    """The one spoken to a target that chooses none."""
+    """The version for a target that chooses none."""
+
+
+# ── Checks of requests ────────────────────────────────────────────────────────────────────
+
+
+def reject_raw_prompt(target: Target, request: Request, service: str) -> None:
+    """Raises ValueError for a request that is a raw prompt; `service` names the format in the message."""
+    if request.prompt is not None or request.raw:
+        raise ValueError(f"target {target.name}: {service} takes messages; a raw prompt needs another provider")
+
+
+def split_system_messages(
+    target: Target, messages: Sequence[Message], service: str
+) -> tuple[Sequence[Message], Sequence[Message]]:
+    """The leading system messages, and the turns after them. Raises ValueError for an image in a system message."""
+    first = next((index for index, turn in enumerate(messages) if turn.role != "system"), len(messages))
+    if any(contains_image(turn) for turn in messages[:first]):
+        raise ValueError(f"target {target.name}: {service} takes no images in a system message; show them in a user's turn")
+    return messages[:first], messages[first:]
+
+
+def reject_late_system(target: Target, turns: Sequence[Message], service: str) -> None:
+    """Raises ValueError for a system message after the first turn."""
+    if any(turn.role == "system" for turn in turns):
+        raise ValueError(f"target {target.name}: {service} takes system text only before the first turn; move it there")
+
+
+def contains_image(turn: Message) -> bool:
+    """Whether the message has an image part."""
+    return not isinstance(turn.content, str) and any(isinstance(part, Image) for part in turn.content)

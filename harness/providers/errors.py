@@ -1,8 +1,10 @@
-"""What a provider's refusal means: an `Error` with a stable kind, and whether trying again can help.
+"""Classifies providers' error responses: an `Error` with a stable kind, and whether a retry can help.
 
-One table serves every format, because formats leak into each other: Cloudflare's OpenAI-compatible route answers in
-Cloudflare's envelope, and vLLM's texts come through Workers AI. A code that is known decides before the HTTP status does: a
-capacity error (3040) has been seen with status 400, and a 429 for an empty wallet is not cured by waiting.
+One table serves every format, because formats leak into each other: Cloudflare's OpenAI-compatible endpoint answers in
+Cloudflare's envelope, and vLLM's messages come through Workers AI. A known error code outranks the HTTP status: a capacity
+error (3040) has been seen with status 400, and a 429 for exhausted credit is not cured by waiting. Google's errors
+(`google.rpc.Status`) state the wait in the body and in no header, and word a daily quota like one per minute: only its id
+tells them apart.
 """
 
 from __future__ import annotations
@@ -16,15 +18,19 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from harness.model import Error
-from harness.providers.gemini import google_errors
 from harness.providers.json_text import UnreadableJSONError, compact_json, loads, snippet
 
 MESSAGE_LIMIT = 500
 """Most characters of a provider's own error message that are kept."""
 
+DAILY_QUOTA = "PerDay"
+"""In the id of a Google quota that waiting a minute does not refill."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
+
 # code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide;
-# Anthropic: the error types of its Messages API.
-# Google: google.rpc.Code, without INVALID_ARGUMENT, which says less than the words and the status beside it; llama.cpp; Groq.
+# Anthropic: the error types of its Messages API; llama.cpp; Groq; Google: google.rpc.Code, without INVALID_ARGUMENT, which
+# says less than the message and the status that come with it.
 CODES: Mapping[str, tuple[str, bool]] = {
     "10000": ("unauthorized", False),
     "7000": ("not_found", False),
@@ -86,7 +92,7 @@ CODES: Mapping[str, tuple[str, bool]] = {
     "DEADLINE_EXCEEDED": ("timeout", True),
 }
 
-# HTTP status -> (kind, retryable); what is not listed goes by its hundred.
+# HTTP status -> (kind, retryable); any other status is classified by its class (4xx, 5xx).
 STATUSES: Mapping[int, tuple[str, bool]] = {
     401: ("unauthorized", False),
     402: ("quota_exhausted", False),
@@ -103,8 +109,8 @@ STATUSES: Mapping[int, tuple[str, bool]] = {
     529: ("overloaded", True),
 }
 
-# A provider's wording -> kind, where its code says less than its words. None of these is cured by asking again.
-_WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
+# A pattern of the message -> kind, where the code says less than the message. None of these is worth a retry.
+_MESSAGES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"json mode couldn.t be met", re.IGNORECASE), "json_mode"),
     (re.compile(r"input token count .*exceeds the maximum number of tokens", re.IGNORECASE), "context_length"),
     (
@@ -120,7 +126,7 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error body says of itself: `codes` from the most to the least telling, as text; `wait`, the seconds asked for."""
+    """A parsed error body: `codes` from the most to the least specific, as text; `wait`, the seconds it asks to wait."""
 
     message: str
     codes: tuple[str, ...] = ()
@@ -128,90 +134,73 @@ class ErrorBody:
 
 
 def http_error(status: int, headers: Mapping[str, str], body: bytes) -> Error:
-    """The error in an answer whose status is not 2xx. Header names are lower case; the body may be anything."""
-    kind, retryable, code = classify_error(status, stated := _parse_body(body))
+    """The error of a response whose status is not 2xx. Header names are lower case; the body may be anything."""
+    kind, retryable, code = classify_error(status, parsed := _parse_body(body))
     wait = parse_retry_after(headers)
     where = f"HTTP {status}" + (f", code {code}" if code else "")
     return Error(
         boundary="provider",
         kind=kind,
-        message=f"{where}: {stated.message}",
-        retryable=_should_retry(headers, retryable),
+        message=f"{where}: {parsed.message}",
+        retryable={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower(), retryable),
         status=status,
         code=code,
-        retry_after=stated.wait if wait is None else wait,
+        retry_after=parsed.wait if wait is None else wait,
     )
 
 
 def embedded_error(value: Mapping[str, Any]) -> Error:
-    """The error in a body or a stream event of an answer whose status was 2xx."""
-    kind, retryable, code = classify_error(None, stated := _parse_error(value))
-    said = f"the provider answered with an error (code {code})" if code else "the provider answered with an error"
-    message = f"{said}: {stated.message}"
-    return Error("provider", kind, message, retryable=retryable, code=code, retry_after=stated.wait)
-
-
-def contains_error(value: Mapping[str, Any]) -> bool:
-    """Whether a body or a stream event is an error, in any dialect."""
-    get = value.get
-    return bool(get("error") or get("errors") or get("success") is False or get("object") == "error")
+    """The error inside a body or a stream event of a response whose status was 2xx."""
+    kind, retryable, code = classify_error(None, parsed := _parse_error(value))
+    origin = "the provider answered with an error" + (f" (code {code})" if code else "")
+    message = f"{origin}: {parsed.message}"
+    return Error("provider", kind, message, retryable=retryable, code=code, retry_after=parsed.wait)
 
 
 def unreadable_error(cause: UnreadableJSONError) -> Error:
-    """The error of an answer that cannot be read."""
+    """The error of a response that cannot be parsed."""
     return Error(boundary="provider", kind="unreadable", message=f"the provider's answer is {cause}")
 
 
 def empty_error(what: str) -> Error:
-    """The error of an answer with nothing in it. It is not retried: the same request tends to get the same nothing."""
+    """The error of a response with no content. It is not retried: the same request tends to get the same response."""
     return Error(boundary="provider", kind="empty", message=f"the provider answered, but {what}")
 
 
 def truncated_error() -> Error:
-    """The error of a stream that stopped without saying that it is complete."""
-    said = "the stream ended without its terminal signal or a finish reason: the answer is cut off"
-    return Error(boundary="provider", kind="truncated", message=said, retryable=True)
+    """The error of a stream that stopped without a terminal signal or a finish reason."""
+    message = "the stream ended without its terminal signal or a finish reason: the answer is cut off"
+    return Error(boundary="provider", kind="truncated", message=message, retryable=True)
 
 
 def aborted_error() -> Error:
-    """The error of a stream whose finish reason is `error`: the generating server failed, and says no more."""
-    said = "the provider broke the answer off with the finish reason 'error'"
-    return Error(boundary="provider", kind="server_error", message=said, retryable=True)
+    """The error of a stream whose finish reason is `error`: the generating server failed, with no further details."""
+    message = "the provider broke the answer off with the finish reason 'error'"
+    return Error(boundary="provider", kind="server_error", message=message, retryable=True)
 
 
-def classify_error(status: int | None, stated: ErrorBody) -> tuple[str, bool, str | None]:
-    """Kind, whether a retry can help, and the code that says so: by known code, else by wording, else by HTTP status."""
-    for code in stated.codes:
-        if google_errors.DAILY_QUOTA in code:
+# ── Classification ────────────────────────────────────────────────────────────────────────
+
+
+def classify_error(status: int | None, body: ErrorBody) -> tuple[str, bool, str | None]:
+    """Kind, whether a retry can help, and the deciding code: by known code, else by message, else by HTTP status."""
+    for code in body.codes:
+        if DAILY_QUOTA in code:
             return "quota_exhausted", False, code
         if code in CODES and not _is_overruled_by_status(CODES[code][0], status):
             return (*CODES[code], code)
-    first = stated.codes[0] if stated.codes else None
-    for pattern, kind in _WORDS:
-        if pattern.search(stated.message):
+    first = body.codes[0] if body.codes else None
+    for pattern, kind in _MESSAGES:
+        if pattern.search(body.message):
             return kind, False, first
-    return (*_kind_by_status(status or _inner_status(stated.codes)), first)
+    return (*_kind_by_status(status or _embedded_status(body.codes)), first)
 
 
 def _is_overruled_by_status(kind: str, status: int | None) -> bool:
-    """Whether the status knows better than the code: to Ollama all is an `api_error`, and no wait makes a request smaller."""
+    """Whether the status is more specific than the code: Ollama calls every error `api_error`, and a 413 is no rate limit."""
     if kind == "rate_limited":
         return status == 413
     return kind == "server_error" and status is not None and 400 <= status < 500
-
-
-def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
-
-    A date is measured from the response's own `date` header, so that no clock is read and the server's error cancels out; a
-    past one means now. None where there is nothing usable: negative, not finite, or not to be understood.
-    """
-    milliseconds = _parse_seconds(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    value = headers.get("retry-after")
-    seconds = _parse_seconds(value)
-    return _seconds_until(value, headers.get("date")) if seconds is None else seconds
 
 
 def _kind_by_status(status: int | None) -> tuple[str, bool]:
@@ -224,13 +213,12 @@ def _kind_by_status(status: int | None) -> tuple[str, bool]:
     return ("bad_request", False) if status >= 400 else ("unexpected_status", False)
 
 
-def _inner_status(codes: tuple[str, ...]) -> int | None:
-    """An error inside a 200 may carry the status it should have had (vLLM, OpenRouter: `"code": 502`)."""
+def _embedded_status(codes: tuple[str, ...]) -> int | None:
+    """The HTTP status that an error inside a 200 states as its code (vLLM, OpenRouter: `"code": 502`)."""
     return next((int(code) for code in codes if len(code) == 3 and code.isascii() and code.isdigit()), None)
 
 
-def _should_retry(headers: Mapping[str, str], retryable: bool) -> bool:
-    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower(), retryable)
+# ── Error bodies ──────────────────────────────────────────────────────────────────────────
 
 
 def _parse_body(body: bytes) -> ErrorBody:
@@ -247,20 +235,20 @@ def _parse_body(body: bytes) -> ErrorBody:
 
 def _parse_error(value: Mapping[str, Any]) -> ErrorBody:
     """Every form in use: `{error: {…}}`, `{error: "text"}`, Cloudflare's `{errors: […]}`, bare `{message}`, `{detail}`."""
-    sources = list(_error_objects(value))
-    stated = [code for source in sources for code in google_errors.google_error_codes(source)]
-    codes = [source[key] for source in (*sources, value) for key in ("code", "internalCode", "type") if key in source]
-    told = next((said for source in sources for key in ("message", "detail") if (said := source.get(key))), None)
-    shown = snippet(told, MESSAGE_LIMIT) if isinstance(told, str) else _dump_in_full(value if told is None else told)
-    waits = (google_errors.google_retry_delay(source) for source in sources)
-    return ErrorBody(shown, tuple(_code_texts([*stated, *codes])), next((wait for wait in waits if wait is not None), None))
+    objects = list(_error_objects(value))
+    codes = [code for each in objects for code in _google_codes(each)]
+    codes += [each[key] for each in (*objects, value) for key in ("code", "internalCode", "type") if key in each]
+    message = next((text for each in objects for key in ("message", "detail") if (text := each.get(key))), None)
+    shown = snippet(message, MESSAGE_LIMIT) if isinstance(message, str) else _dump_in_full(message or value)
+    waits = (_google_retry_delay(each) for each in objects)
+    return ErrorBody(shown, tuple(_code_texts(codes)), next((wait for wait in waits if wait is not None), None))
 
 
 def _dump_in_full(value: Any) -> str:
     try:
         return snippet(compact_json(value))
-    except UnreadableJSONError as deep:
-        return str(deep)
+    except UnreadableJSONError as cause:
+        return str(cause)
 
 
 def _error_objects(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -283,17 +271,57 @@ def _code_texts(values: list[Any]) -> Iterator[str]:
             yield snippet(value, 64)
 
 
+def _google_codes(error: Mapping[str, Any]) -> Iterator[str]:
+    """A Google error's exhausted daily quota, its reason and its status word: from the most to the least specific."""
+    details = _dicts_in(error.get("details"))
+    quotas = [violation.get("quotaId") for detail in details for violation in _dicts_in(detail.get("violations"))]
+    yield from (quota for quota in quotas if isinstance(quota, str) and DAILY_QUOTA in quota)
+    yield from (reason for detail in details if isinstance(reason := detail.get("reason"), str))
+    status = error.get("status")
+    if isinstance(status, str) and status.isupper():  # other vendors say `failed` there
+        yield status
+
+
+def _google_retry_delay(error: Mapping[str, Any]) -> float | None:
+    """Seconds to wait, from a `RetryInfo` (`"retryDelay": "34.5s"`); None where there is none."""
+    for detail in _dicts_in(error.get("details")):
+        delay = detail.get("retryDelay")
+        found = _DURATION.fullmatch(delay) if isinstance(delay, str) else None
+        if found and math.isfinite(seconds := float(found[1])):
+            return seconds
+    return None
+
+
+def _dicts_in(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+# ── Retry-After ───────────────────────────────────────────────────────────────────────────
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
+
+    A date is measured from the response's own `date` header, so that no clock is read and the server's clock error cancels
+    out; a past one means now. None where there is no usable value (negative, not finite, malformed).
+    """
+    milliseconds = _parse_seconds(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _parse_seconds(value)
+    if seconds is not None:
+        return seconds
+    moment, now = _parse_date(value), _parse_date(headers.get("date"))
+    return None if moment is None or now is None else max(0.0, (moment - now).total_seconds())
+
+
 def _parse_seconds(value: str | None) -> float | None:
     try:
         seconds = float(value or "")
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
-
-
-def _seconds_until(value: str | None, now: str | None) -> float | None:
-    moment, reference = _parse_date(value), _parse_date(now)
-    return None if moment is None or reference is None else max(0.0, (moment - reference).total_seconds())
 
 
 def _parse_date(value: str | None) -> datetime | None:

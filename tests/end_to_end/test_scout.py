@@ -173,7 +173,7 @@ def test_functions_are_no_other_providers(cli: Command, simulator: Simulated) ->
 
 @pytest.mark.parametrize("target", [NATIVE, CHAT, GATEWAY])
 @pytest.mark.parametrize("stream", [True, False])
-def test_each_door_answers_with_tokens_neurons_and_a_price(
+def test_each_endpoint_answers_with_tokens_neurons_and_a_price(
     cli: Command, simulator: Simulated, target: str, stream: bool
 ) -> None:
     more = f"sampling: {{temperature: 0, max_tokens: 20}}\nrun: {{stream: {str(stream).lower()}, budget: $1}}"

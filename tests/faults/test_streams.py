@@ -13,7 +13,7 @@ import pytest
 
 from harness.model import Message, Record, Request, Response, Target, ToolCall
 from harness.providers.base import DecodedResponse, Provider
-from harness.providers.cloudflare.native import provider as cloudflare
+from harness.providers.cloudflare.endpoints import native_endpoint as cloudflare
 from harness.providers.openai.chat_completions import provider as openai
 from harness.transport.http.sse import EventReader
 from tests.faults.rows import GOOD, Proof, Row, frames, paused, row, run_rows, table

@@ -1,8 +1,8 @@
-"""Cloudflare Workers AI, natively: `POST /ai/run/{model}`, the API Llama 4 Scout is served on.
+"""Workers AI's native format: `POST /ai/run/{model}`, the API that serves Llama 4 Scout.
 
-What surprises: the default output limit is 256 tokens, so it is always sent; the native answer names no reason for its end, so
-that is inferred; an answer comes in one of two families, native (`response`) or OpenAI-shaped (`choices`), whatever the model;
-a stream of the second family ends with a frame of the first; and a 200 may hold nothing at all.
+What surprises: the default output limit is 256 tokens, so the limit is always sent; the native answer has no finish reason,
+so that is inferred; an answer comes in one of two families, native (`response`) or OpenAI-shaped (`choices`), whatever the
+model; a stream of the second family ends with a frame of the first; and a 200 may be empty.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from urllib.parse import quote
 
 from harness.model import EncodedRequest, FinishReason, Request, ResponseFormat, Target, Tool, Usage
 from harness.providers import errors, usage
-from harness.providers.base import Decoder, Signal
-from harness.providers.cloudflare.batch_api import CloudflareBatches
+from harness.providers.base import Signal
 from harness.providers.decoder import ChatDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
@@ -23,7 +22,7 @@ from harness.providers.openai import chat_format
 DEFAULT_MAX_TOKENS = 256
 """What the service takes for an unset `effective_max_tokens`."""
 
-# Models that take and return OpenAI's shapes behind the native path; they want its envelope around a JSON Schema.
+# Models with OpenAI's request and response shapes behind the native path; they expect its envelope around a JSON Schema.
 OPENAI_SHAPED = (
     "@cf/openai/",
     "@cf/google/gemma-4",
@@ -34,39 +33,17 @@ OPENAI_SHAPED = (
     "@cf/deepseek-ai/deepseek-v4",
 )
 
-RUN_PATH = "/ai/run/"
-
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
 
-class Cloudflare:
-    """The provider `cloudflare`."""
-
-    name = "cloudflare"
-    default_address: str | None = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
-    default_api_key_env: str | None = "CLOUDFLARE_AUTH_TOKEN"
-    default_max_tokens: int | None = DEFAULT_MAX_TOKENS
-
-    def __init__(self) -> None:
-        self.batch_api = CloudflareBatches(make_decoder)
-
-    def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""
-        return encode_native(target, request, model_path(RUN_PATH, target.model))
-
-    def make_decoder(self, target: Target, request: Request) -> Decoder:
-        """A fresh decoder for one attempt at `request`."""
-        return make_decoder(target, request)
-
-
-def encode_native(target: Target, request: Request, where: str) -> EncodedRequest:
-    """`request` in the native format at the path `where`. Raises ValueError for what the schema does not take together."""
+def encode_native(target: Target, request: Request, path: str) -> EncodedRequest:
+    """`request` in the native format at `path`. Raises ValueError for what the schema does not take together."""
     if request.prompt is not None and request.messages:
         raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
     if request.prompt is not None and request.tools:
         raise ValueError(f"target {target.name}: Workers AI takes tools only beside messages, not beside a plain prompt")
     return EncodedRequest(
-        path=where,
+        path=path,
         headers=chat_format.json_headers(target, request),
         body=dumps(_build_body(target, request)),
         auth=chat_format.api_key_auth(target),
@@ -74,7 +51,7 @@ def encode_native(target: Target, request: Request, where: str) -> EncodedReques
 
 
 def make_decoder(target: Target, request: Request) -> CloudflareDecoder:
-    """Reads an answer to `request`, which was sent with an output limit of its own, the target's, or the default."""
+    """A decoder for `request`, which was sent with its own output limit, the target's, or the default."""
     limit = target.extra_body.get("max_tokens", effective_max_tokens(request))
     return CloudflareDecoder(request, limit if isinstance(limit, int) else None)
 
@@ -88,17 +65,17 @@ class CloudflareDecoder(ChatDecoder):
     def __init__(self, request: Request, max_tokens: int | None) -> None:
         super().__init__(request)
         self._max_tokens = max_tokens
-        self._reported: list[tuple[dict[str, Any], str]] = []
+        self._reported_usage: list[tuple[dict[str, Any], str]] = []
 
     def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
-        if "result" in chunk:  # a whole answer that calls itself a stream
+        if "result" in chunk:  # a whole answer with the content type of a stream
             self._is_whole = True
             self._read_body(chunk)
             return Signal.NOTHING if self._answer.is_blank else Signal.ANSWER
         choices = chunk.get("choices")
         reported = chunk.get("usage")
         if reported and type(reported) is dict:
-            self._reported.append((reported, "total" if choices is None else "chunk" if choices else "closing"))
+            self._reported_usage.append((reported, "total" if choices is None else "chunk" if choices else "closing"))
         if choices is None:
             return self._read_native(chunk)
         if self._model is None:
@@ -115,7 +92,7 @@ class CloudflareDecoder(ChatDecoder):
     def _read_result(self, result: dict[str, Any]) -> None:
         reported = result.get("usage")
         if isinstance(reported, dict):
-            self._reported.append((reported, "total"))
+            self._reported_usage.append((reported, "total"))
         self._read_model(result)
         choices = result.get("choices")
         if choices and isinstance(choices, list):
@@ -132,17 +109,17 @@ class CloudflareDecoder(ChatDecoder):
         return signal
 
     def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
-        return usage.add_neurons(usage.read_usage(usage.select_chunk_usage(self._reported)), headers)
+        return usage.add_neurons(usage.read_usage(usage.select_chunk_usage(self._reported_usage)), headers)
 
     def _is_missing(self) -> bool:
-        """The native format never states a reason: there an empty `response` is an answer, and only a missing one is not."""
+        """The native format has no finish reason: there an empty `response` is an answer, and only a missing one is none."""
         return self._answer.is_blank and not self._answer.has_content
 
     def _finish_reason(self) -> FinishReason:
-        """As stated; else inferred, because the native format names none (§ *What is read* of docs/providers.md)."""
+        """As reported, else inferred: the native format reports none (§ *What is read* of docs/providers.md)."""
         if self._stop_reason is not None:
             return super()._finish_reason()
-        used = usage.read_usage(usage.select_chunk_usage(self._reported))
+        used = usage.read_usage(usage.select_chunk_usage(self._reported_usage))
         output = used.output_tokens if used else None
         if output is not None and self._max_tokens is not None and output >= self._max_tokens:
             return "length"
@@ -150,13 +127,17 @@ class CloudflareDecoder(ChatDecoder):
 
 
 def effective_max_tokens(request: Request) -> Any:
-    """The output limit to send: the request's, else the one the service would take without a word."""
-    asked = request.sampling.get("max_tokens")
-    return DEFAULT_MAX_TOKENS if asked is None else asked
+    """The output limit to send: the request's, else the service's silent default."""
+    limit = request.sampling.get("max_tokens")
+    return DEFAULT_MAX_TOKENS if limit is None else limit
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
-    body = _prompt_or_messages(request)
+    body: dict[str, Any] = (
+        {"messages": [chat_format.encode_message(turn, chat_format.nine_character_id) for turn in request.messages]}
+        if request.prompt is None
+        else {"prompt": request.prompt}
+    )
     body.update(chat_format.encode_sampling(request.sampling))
     body["max_tokens"] = effective_max_tokens(request)
     if request.raw:
@@ -167,21 +148,14 @@ def _build_body(target: Target, request: Request) -> dict[str, Any]:
         body["tools"] = [_encode_tool(function) for function in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = chat_format.encode_tool_choice(request.tool_choice)
-    body.update(_response_format_field(target.model, request.response_format))
+    if request.response_format is not None:
+        body.update(_response_format_field(target.model, request.response_format))
     body.update(target.extra_body)
     return body
 
 
-def _prompt_or_messages(request: Request) -> dict[str, Any]:
-    if request.prompt is not None:
-        return {"prompt": request.prompt}
-    return {"messages": [chat_format.encode_message(turn, chat_format.nine_character_id) for turn in request.messages]}
-
-
-def _response_format_field(model: str, wanted: ResponseFormat | None) -> dict[str, Any]:
-    """The field that asks for the answer's form: `guided_json` is a field of its own, with nothing around the schema."""
-    if wanted is None:
-        return {}
+def _response_format_field(model: str, wanted: ResponseFormat) -> dict[str, Any]:
+    """The field for structured output; `guided_json` is a field of its own, with the bare schema."""
     if wanted.type == "guided_json":
         return {"guided_json": wanted.schema or {}}
     if wanted.type == "json_object" or model.startswith(OPENAI_SHAPED):
@@ -189,20 +163,17 @@ def _response_format_field(model: str, wanted: ResponseFormat | None) -> dict[st
     return {"response_format": {"type": "json_schema", "json_schema": wanted.schema or {}}}
 
 
-def _encode_tool(function: Tool) -> dict[str, Any]:
-    encoded = chat_format.encode_tool(function)
-    # A JSON Schema dialect inside a tool's parameters made Scout answer nothing at all.
-    encoded["function"]["parameters"] = _complete_schema(_without_schema_uri(function.parameters))
-    return encoded
-
-
-def _complete_schema(parameters: dict[str, Any]) -> dict[str, Any]:
-    """`parameters` with what the schema requires: a type, properties, and of each property a type and a description.
+def _encode_tool(tool: Tool) -> dict[str, Any]:
+    """`tool` with what Workers AI requires of its parameters: a type, and of each property a type and a description.
 
     What is filled in is a hint to the model: nothing checks its calls against it.
     """
+    encoded = chat_format.encode_tool(tool)
+    # `$schema` inside a tool's parameters made Scout answer nothing at all.
+    parameters = _without_schema_uri(tool.parameters)
     properties = {name: _complete_property(name, each) for name, each in (parameters.get("properties") or {}).items()}
-    return {"type": "object", **parameters, "properties": properties}
+    encoded["function"]["parameters"] = {"type": "object", **parameters, "properties": properties}
+    return encoded
 
 
 def _complete_property(name: str, schema: Any) -> dict[str, Any]:
@@ -211,7 +182,7 @@ def _complete_property(name: str, schema: Any) -> dict[str, Any]:
 
 
 def _infer_type(schema: Mapping[str, Any]) -> Any:
-    """The type that a schema without one implies: its values' or its branches', where that is one; else a string."""
+    """The type that a schema without one implies: that of its values or branches, where they agree; else a string."""
     values = [schema["const"]] if "const" in schema else schema.get("enum") or []
     branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key) or () if isinstance(branch, dict)]
     kinds = {_JSON_TYPES.get(type(value), "string") for value in values}
@@ -229,9 +200,6 @@ def _without_schema_uri(schema: Any) -> Any:
 
 
 @lru_cache
-def model_path(before: str, model: str) -> str:
-    """The path of `model`, whose `@` and `/` are literal."""
-    return before + quote(model, safe="@/:")
-
-
-provider = Cloudflare()
+def model_path(prefix: str, model: str) -> str:
+    """The path of `model`; its `@` and `/` are literal."""
+    return prefix + quote(model, safe="@/:")

@@ -13,9 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
-from harness.providers import logprobs
 from harness.providers.base import Signal
-from harness.providers.decoder import AnswerDecoder
+from harness.providers.decoder import AnswerDecoder, token_logprob
 from harness.providers.json_text import compact_json
 from harness.providers.usage import token_count
 
@@ -214,7 +213,7 @@ def _read_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
 
 def _read_token_logprob(entry: Mapping[str, Any]) -> tuple[str, float] | None:
     """A token and its log probability; an empty token and a probability of one are left out on the wire."""
-    return logprobs.token_logprob(entry.get("token", ""), entry.get("logProbability", 0.0))
+    return token_logprob(entry.get("token", ""), entry.get("logProbability", 0.0))
 
 
 def _dicts_in(value: Any) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.model import EncodedRequest, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
-from harness.providers import message_rules
+from harness.providers.base import contains_image, reject_late_system, reject_raw_prompt, split_system_messages
 from harness.providers.gemini.answer_decoder import ECHO, GeminiDecoder
 from harness.providers.json_text import UnreadableJSONError, dumps, loads_text
 from harness.providers.openai import chat_format
@@ -60,7 +60,7 @@ class Gemini:
         Raises ValueError for what this format cannot carry: a raw prompt, a system message after another turn, an image in a
         system's or a tool's message.
         """
-        message_rules.reject_raw_prompt(target, request, SERVICE)
+        reject_raw_prompt(target, request, SERVICE)
         return EncodedRequest(
             path=_request_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
             headers=chat_format.json_headers(target, request),
@@ -81,8 +81,8 @@ def _request_path(version: str, model: str, stream: bool) -> str:
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = message_rules.split_system_messages(target, request.messages, SERVICE)
-    message_rules.reject_late_system(target, turns, SERVICE)
+    system, turns = split_system_messages(target, request.messages, SERVICE)
+    reject_late_system(target, turns, SERVICE)
     body: dict[str, Any] = {"contents": list(_encode_turns(turns))}
     if system:
         body["systemInstruction"] = {"parts": [{"text": turn.text} for turn in system]}
@@ -144,7 +144,7 @@ def _function_response(turn: Message, names: Mapping[str, str]) -> dict[str, Any
         raise ValueError(
             f"a tool's message answers the call {identifier!r}, which nobody made: Gemini needs the function's name"
         )
-    if message_rules.contains_image(turn):
+    if contains_image(turn):
         raise ValueError(f"the result of {name} holds an image, which Gemini takes only from the user")
     value = turn.text if turn.failed else _result_value(turn.text)
     response = value if isinstance(value, dict) else {"error" if turn.failed else "output": value}

@@ -1,8 +1,8 @@
-"""OpenAI chat completions, and every server that speaks them; those with ways of their own are in
+"""OpenAI chat completions, and every server that speaks them; vendors with deviations are in
 `harness.providers.openai.vendors`.
 
-OpenAI itself wants the output limit as `max_completion_tokens` and refuses what it does not know; the others know `max_tokens`.
-For the provider `openai`, which one is spoken to is read from the target's declared address.
+OpenAI itself expects the output limit as `max_completion_tokens` and refuses unknown parameters; other servers know
+`max_tokens`. For the provider `openai`, the target's declared address decides which of the two is sent.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.model import EncodedRequest, Message, Request, ResponseFormat, Target, Usage
-from harness.providers import message_rules, usage
-from harness.providers.base import Signal
+from harness.model import EncodedRequest, Request, ResponseFormat, Target, Usage
+from harness.providers import usage
+from harness.providers.base import Signal, reject_raw_prompt
 from harness.providers.decoder import ChatDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
@@ -27,11 +27,10 @@ GATEWAY_HOST = "gateway.ai.cloudflare.com"
 
 @dataclass(frozen=True, slots=True)
 class ChatDialect:
-    """What a server of the format wants differently.
+    """How a server's requests deviate from OpenAI's.
 
-    `limit` is its name for the output limit (None: told by the address), `names` those of other parameters (dotted: nested),
-    `required` its word for a tool that must be called, `identifier` maps tool call ids to what it accepts, `form` writes a
-    `response_format` and `guided` the fields of a guided schema (None: it has none), `extras` go into every body.
+    `parameter_names` are its names for sampling parameters (dotted: nested), `encode_guided_json` the fields of a guided
+    schema (None: not supported), `extra_fields` go into every body. `output_limit_field` None: decided by the address.
     """
 
     output_limit_field: str | None = None
@@ -43,6 +42,7 @@ class ChatDialect:
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
     stream_options: bool = True
     echo_reasoning: bool = False
+    """Whether a turn that called tools is sent back with its reasoning."""
 
 
 DEFAULT_DIALECT = ChatDialect()
@@ -61,18 +61,16 @@ class OpenAI:
         return encode_chat_completion(target, request, "/chat/completions", request.sampling)
 
     def make_decoder(self, target: Target, request: Request) -> OpenAIDecoder:
-        """A fresh decoder for one attempt at `request`."""
+        """A new decoder for one attempt at `request`."""
         return OpenAIDecoder(request)
 
 
 def encode_chat_completion(
     target: Target, request: Request, path: str, sampling: Mapping[str, Any], dialect: ChatDialect = DEFAULT_DIALECT
 ) -> EncodedRequest:
-    """`request` as a chat completion at `path`, drawn with `sampling`. Raises ValueError for what this format cannot carry."""
-    message_rules.reject_raw_prompt(target, request, "the format of chat completions")
-    guided = request.response_format is not None and request.response_format.type == "guided_json"
-    if guided and dialect.encode_guided_json is None:
-        raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
+    """`request` as a chat completion at `path`, with `sampling`. Raises ValueError for what this format cannot carry."""
+    if request.prompt is not None or request.raw:
+        reject_raw_prompt(target, request, "the format of chat completions")
     return EncodedRequest(
         path=path,
         headers=chat_format.json_headers(target, request),
@@ -81,41 +79,17 @@ def encode_chat_completion(
     )
 
 
-class OpenAIDecoder(ChatDecoder):
-    """Reads a `chat.completion` or a stream of `chat.completion.chunk`."""
-
-    _reported: Any = None
-
-    def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
-        if self._model is None:
-            self._read_model(chunk)
-        reported = chunk.get("usage") or ("x_groq" in chunk and _groq_usage(chunk))
-        if reported:
-            self._reported = reported
-        choices = chunk.get("choices")
-        return self._read_choice(choices) if choices and type(choices) is list else Signal.NOTHING
-
-    def _read_body(self, body: dict[str, Any]) -> None:
-        self._read_model(body)
-        self._reported = body.get("usage")
-        choices = body.get("choices")
-        if choices and isinstance(choices, list):
-            self._read_choice(choices)
-
-    def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
-        # Cloudflare's OpenAI-compatible route bills neurons, too.
-        return usage.add_neurons(usage.read_usage(self._reported), headers)
-
-
-def _groq_usage(chunk: dict[str, Any]) -> Any:
-    """Groq reports a stream's usage in a field of its own."""
-    extra = chunk.get("x_groq")
-    return extra.get("usage") if type(extra) is dict else None
-
-
 def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], dialect: ChatDialect) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": target.model, "messages": [_encode_message(turn, dialect) for turn in request.messages]}
-    limit = dialect.output_limit_field or ("max_completion_tokens" if is_openai_address(target.address) else "max_tokens")
+    encode_id = dialect.encode_tool_call_id
+    messages = [chat_format.encode_message(turn, encode_id) for turn in request.messages]
+    if dialect.echo_reasoning:
+        for turn, message in zip(request.messages, messages, strict=True):
+            if turn.tool_calls:
+                message["reasoning_content"] = turn.reasoning or ""
+    body: dict[str, Any] = {"model": target.model, "messages": messages}
+    limit = dialect.output_limit_field
+    if limit is None:
+        limit = "max_completion_tokens" if is_openai_address(target.address) else "max_tokens"
     sent = chat_format.encode_sampling(sampling, limit)
     body.update(_rename_parameters(sent, dialect.parameter_names) if dialect.parameter_names else sent)
     if request.stream:
@@ -123,17 +97,15 @@ def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], d
         if dialect.stream_options:
             body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [chat_format.encode_tool(function) for function in request.tools]
-    if request.tool_choice is not None:
-        body["tool_choice"] = (
-            dialect.required_tool_choice
-            if request.tool_choice == "required"
-            else chat_format.encode_tool_choice(request.tool_choice)
-        )
+        body["tools"] = [chat_format.encode_tool(tool) for tool in request.tools]
+    if request.tool_choice == "required":
+        body["tool_choice"] = dialect.required_tool_choice
+    elif request.tool_choice is not None:
+        body["tool_choice"] = chat_format.encode_tool_choice(request.tool_choice)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.response_format is not None:
-        body.update(_response_format_fields(request.response_format, dialect))
+        body.update(_response_format_fields(target, request.response_format, dialect))
     if dialect.extra_fields:
         body.update(dialect.extra_fields)
     body.update(target.extra_body)
@@ -142,21 +114,12 @@ def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], d
 
 @lru_cache
 def is_openai_address(address: str) -> bool:
-    """Whether OpenAI itself is spoken to: at its host, one of its regions' (`eu.…`), or through Cloudflare's AI Gateway."""
+    """Whether OpenAI itself is at `address`: its host, one of its regions' (`eu.…`), or behind Cloudflare's AI Gateway."""
     place = urlsplit(address)
     host = place.hostname or ""
-    return (
-        host == OPENAI_HOST
-        or host.endswith(f".{OPENAI_HOST}")
-        or (host == GATEWAY_HOST and place.path.rstrip("/").endswith("/openai"))
-    )
-
-
-def _encode_message(turn: Message, dialect: ChatDialect) -> dict[str, Any]:
-    encoded = chat_format.encode_message(turn, dialect.encode_tool_call_id)
-    if dialect.echo_reasoning and turn.tool_calls:
-        encoded["reasoning_content"] = turn.reasoning or ""
-    return encoded
+    if host == GATEWAY_HOST:
+        return place.path.rstrip("/").endswith("/openai")
+    return host == OPENAI_HOST or host.endswith(f".{OPENAI_HOST}")
 
 
 def _rename_parameters(sent: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -168,10 +131,44 @@ def _rename_parameters(sent: Mapping[str, Any], names: Mapping[str, str]) -> dic
     return body
 
 
-def _response_format_fields(wanted: ResponseFormat, dialect: ChatDialect) -> dict[str, Any]:
-    if wanted.type == "guided_json" and dialect.encode_guided_json is not None:
-        return dialect.encode_guided_json(wanted.schema or {})
-    return {"response_format": dialect.encode_response_format(wanted)}
+def _response_format_fields(target: Target, wanted: ResponseFormat, dialect: ChatDialect) -> dict[str, Any]:
+    if wanted.type != "guided_json":
+        return {"response_format": dialect.encode_response_format(wanted)}
+    if dialect.encode_guided_json is None:
+        raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
+    return dialect.encode_guided_json(wanted.schema or {})
+
+
+class OpenAIDecoder(ChatDecoder):
+    """Decodes a `chat.completion` or a stream of `chat.completion.chunk`."""
+
+    _reported_usage: Any = None
+
+    def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
+        if self._model is None:
+            self._read_model(chunk)
+        reported = chunk.get("usage") or ("x_groq" in chunk and _groq_usage(chunk))
+        if reported:
+            self._reported_usage = reported
+        choices = chunk.get("choices")
+        return self._read_choice(choices) if choices and type(choices) is list else Signal.NOTHING
+
+    def _read_body(self, body: dict[str, Any]) -> None:
+        self._read_model(body)
+        self._reported_usage = body.get("usage")
+        choices = body.get("choices")
+        if choices and isinstance(choices, list):
+            self._read_choice(choices)
+
+    def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
+        # Cloudflare's OpenAI-compatible endpoint bills neurons, too.
+        return usage.add_neurons(usage.read_usage(self._reported_usage), headers)
+
+
+def _groq_usage(chunk: dict[str, Any]) -> Any:
+    """Groq reports a stream's usage in a field of its own."""
+    extra = chunk.get("x_groq")
+    return extra.get("usage") if type(extra) is dict else None
 
 
 provider = OpenAI()

@@ -1,7 +1,7 @@
-"""What the chat formats have in common: OpenAI-shaped messages out, and an answer put together from pieces coming in.
+"""What the chat formats have in common: encoding OpenAI-shaped messages, and assembling an answer from its pieces.
 
-Reasoning is not sent back (it would be billed, or refused), but where a vendor wants it with calls (`openai.Traits`). Images
-travel as data URIs, so that a request is complete in itself and nothing is fetched on the way.
+Reasoning is not sent back (it would be billed, or refused), except where a vendor requires it with tool calls
+(`ChatDialect.echo_reasoning`). Images travel as data URIs, so that a request is complete in itself and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import Signal
 from harness.providers.json_text import UnreadableJSONError, compact_json, join_surrogates, loads_text
-from harness.providers.openai.strict_schema import is_strict
 
 _HEADERS = {
     stream: (("content-type", "application/json"), ("accept", accept))
@@ -38,23 +37,23 @@ _NINE_ALPHANUMERICS = re.compile(r"[a-zA-Z0-9]{9}")
 _NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
 
 
-# ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────
 
 
 def keep_identifier(tool_call_id: str) -> str:
-    """A tool call's id unchanged: the usual mapping."""
+    """The usual mapping of tool call ids: unchanged."""
     return tool_call_id
 
 
 def nine_character_id(tool_call_id: str) -> str:
-    """A tool call's id as Workers AI and Mistral want it: nine letters and digits; the same id always becomes the same one."""
+    """A tool call id as Workers AI and Mistral accept it, nine letters and digits; deterministic."""
     if _NINE_ALPHANUMERICS.fullmatch(tool_call_id):
         return tool_call_id
     return blake2b(tool_call_id.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """A call's arguments as the object some formats want; what is none (a model wrote it) is shown inside of one."""
+    """A call's arguments as the object some formats require; anything else that a model wrote is wrapped in one."""
     try:
         value = loads_text(text)
     except UnreadableJSONError:
@@ -62,69 +61,27 @@ def parse_arguments(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"arguments": value}
 
 
-def encode_message(turn: Message, identifier: Callable[[str], str] = keep_identifier) -> dict[str, Any]:
-    """`turn` as OpenAI's chat format has it; `identifier` maps tool call ids to what the server accepts."""
+def encode_message(turn: Message, encode_id: Callable[[str], str] = keep_identifier) -> dict[str, Any]:
+    """`turn` in OpenAI's chat format; `encode_id` maps tool call ids to what the server accepts."""
     content = turn.content
-    encoded: dict[str, Any] = {"role": turn.role, "content": content if type(content) is str else _encode_content(content)}
+    encoded: dict[str, Any] = {
+        "role": turn.role,
+        "content": content if isinstance(content, str) else [_encode_part(part) for part in content],
+    }
     if turn.tool_calls:
-        encoded["tool_calls"] = [_encode_tool_call(call, identifier) for call in turn.tool_calls]
+        encoded["tool_calls"] = [
+            {
+                "id": encode_id(call.id),
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in turn.tool_calls
+        ]
     if turn.tool_call_id is not None:
-        encoded["tool_call_id"] = identifier(turn.tool_call_id)
+        encoded["tool_call_id"] = encode_id(turn.tool_call_id)
     if turn.name is not None:
         encoded["name"] = turn.name
     return encoded
-
-
-def encode_tool(function: Tool) -> dict[str, Any]:
-    """`function` as OpenAI's chat format has it."""
-    described = {"name": function.name, "description": function.description, "parameters": function.parameters}
-    return {"type": "function", "function": described}
-
-
-def encode_sampling(parameters: Mapping[str, Any], limit: str = "max_tokens") -> dict[str, Any]:
-    """Sampling parameters under their names on the wire; `limit` is the output limit's. A null one is not sent.
-
-    Log probabilities are asked for as a flag, or as a count of the likeliest tokens; the format has a field for each.
-    """
-    sent = {name: value for name, value in parameters.items() if value is not None}
-    if "max_tokens" in sent:
-        sent[limit] = sent.pop("max_tokens")
-    if type(sent.get("logprobs")) is int:
-        sent["top_logprobs"] = sent["logprobs"]
-        sent["logprobs"] = True
-    return sent
-
-
-def encode_tool_choice(choice: str) -> str | dict[str, Any]:
-    """`auto`, `none` or `required` as they are; any other word is the name of the function that must be called."""
-    return choice if choice in ("auto", "none", "required") else {"type": "function", "function": {"name": choice}}
-
-
-def encode_response_format(wanted: ResponseFormat) -> dict[str, Any]:
-    """`wanted` in OpenAI's envelope; strict where its schema may be."""
-    if wanted.type == "json_object":
-        return {"type": "json_object"}
-    schema = wanted.schema or {}
-    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": schema, "strict": is_strict(schema)}}
-
-
-def json_headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
-    """The headers of a JSON request; the target's own win over ours."""
-    ours = _HEADERS[request.stream]
-    return (
-        tuple((dict(ours) | {name.lower(): value for name, value in target.headers.items()}).items())
-        if target.headers
-        else ours
-    )
-
-
-def api_key_auth(target: Target, header: str = "Authorization", prefix: str = "Bearer ") -> Auth | None:
-    """Where the target's API key goes; None where it has none."""
-    return Auth(target.api_key_env, header, prefix) if target.api_key_env else None
-
-
-def _encode_content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
-    return content if isinstance(content, str) else [_encode_part(part) for part in content]
 
 
 def _encode_part(part: Text | Image) -> dict[str, Any]:
@@ -133,31 +90,99 @@ def _encode_part(part: Text | Image) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.data}"}}
 
 
-def _encode_tool_call(call: ToolCall, identifier: Callable[[str], str]) -> dict[str, Any]:
-    return {"id": identifier(call.id), "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+def encode_tool(tool: Tool) -> dict[str, Any]:
+    """`tool` in OpenAI's chat format."""
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}
 
 
-# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+def encode_sampling(parameters: Mapping[str, Any], output_limit_field: str = "max_tokens") -> dict[str, Any]:
+    """Sampling parameters under their names on the wire. A null one is not sent.
+
+    Log probabilities are requested as a flag, or as a number of alternatives; the format has a field for each.
+    """
+    sent = {name: value for name, value in parameters.items() if value is not None}
+    if "max_tokens" in sent:
+        sent[output_limit_field] = sent.pop("max_tokens")
+    if type(sent.get("logprobs")) is int:
+        sent["top_logprobs"] = sent["logprobs"]
+        sent["logprobs"] = True
+    return sent
+
+
+def encode_tool_choice(choice: str) -> str | dict[str, Any]:
+    """`auto`, `none` or `required` unchanged; any other word is the name of the function that must be called."""
+    if choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def encode_response_format(wanted: ResponseFormat) -> dict[str, Any]:
+    """Structured output in OpenAI's envelope; strict where the schema permits it."""
+    if wanted.type == "json_object":
+        return {"type": "json_object"}
+    schema = wanted.schema or {}
+    strict = is_strict_schema(schema)
+    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": schema, "strict": strict}}
+
+
+def is_strict_schema(schema: Any) -> bool:
+    """Whether OpenAI accepts `schema` as strict; a request with a strict schema that is not is refused.
+
+    It must be an object's, and every object in it must require all of its properties and allow no others.
+    """
+    return isinstance(schema, Mapping) and schema.get("type") == "object" and _is_closed(schema)
+
+
+def _is_closed(schema: Any) -> bool:
+    if not isinstance(schema, Mapping):
+        return True
+    properties = schema.get("properties") or {}
+    closed = schema.get("additionalProperties") is False and set(properties) == set(schema.get("required") or ())
+    if (properties or schema.get("type") == "object") and not closed:
+        return False
+    definitions, branches = schema.get("$defs") or {}, schema.get("anyOf") or ()
+    return all(map(_is_closed, [*properties.values(), *definitions.values(), *branches, schema.get("items")]))
+
+
+def json_headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
+    """The headers of a JSON request; the target's own take precedence."""
+    ours = _HEADERS[request.stream]
+    if not target.headers:
+        return ours
+    own = {name.lower(): value for name, value in target.headers.items()}
+    return tuple((dict(ours) | own).items())
+
+
+def api_key_auth(target: Target, header: str = "Authorization", prefix: str = "Bearer ") -> Auth | None:
+    """Where the target's API key goes; None where it has none."""
+    return Auth(target.api_key_env, header, prefix) if target.api_key_env else None
+
+
+# ── Responses ─────────────────────────────────────────────────────────────────────────────
 
 
 class MessageAccumulator:
-    """An answer in the making: pieces of text, reasoning, refusal and tool calls, in order of arrival."""
+    """An answer under construction: pieces of text, reasoning, refusal and tool calls, in order of arrival."""
 
-    __slots__ = ("_calls", "_last", "_reasoning", "_refusal", "_text", "has_content")
+    __slots__ = ("_calls", "_last_call", "_reasoning", "_refusal", "_text", "has_content")
 
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[int, _PartialCall] = {}
-        self._last = -1
+        self._last_call = -1
         self.has_content = False
-        """Whether the server named a content at all, be it empty: what sets an empty answer apart from none."""
+        """Whether the server sent any content, even an empty one: that tells an empty answer from a missing one."""
 
     def add_delta(self, delta: Mapping[str, Any]) -> Signal:
-        """Take a stream's delta or a whole message: they have the same fields. Raises UnreadableJSONError where too deep."""
+        """Take a stream's delta or a whole message: they have the same fields.
+
+        Raises UnreadableJSONError for content that nests too deep.
+        """
         content = delta.get("content")
-        if content and type(content) is str:  # the usual piece, without a further step
+        if content and type(content) is str:  # the common case, without another call
             self.has_content = True
             self._text.append(content)
             return _ANSWER if len(delta) == 1 else self._add_other_fields(delta, _ANSWER)
@@ -168,38 +193,38 @@ class MessageAccumulator:
         if content is None:
             return _NOTHING
         self.has_content = True
-        if type(content) is list and (thoughts := [part for part in content if _is_thinking(part)]):
-            return self._add_thinking_parts(thoughts, [part for part in content if not _is_thinking(part)])
+        if type(content) is list and (thinking := [part for part in content if _is_thinking(part)]):
+            return self._add_thinking(thinking, [part for part in content if not _is_thinking(part)])
         text = content if type(content) is str else content_text(content)
         if not text:
             return _NOTHING
         self._text.append(text)
         return _ANSWER
 
-    def add_reasoning(self, thought: Any) -> Signal:
-        """Take a piece of the reasoning; what is not a string is none."""
-        if not thought or type(thought) is not str:
+    def add_reasoning(self, text: Any) -> Signal:
+        """Take a piece of the reasoning; what is not a string is ignored."""
+        if not text or type(text) is not str:
             return _NOTHING
-        self._reasoning.append(thought)
+        self._reasoning.append(text)
         return Signal.REASONING
 
-    def add_refusal(self, reason: Any) -> Signal:
-        """Take a piece of a refusal; what is not a string is none."""
-        if not reason or type(reason) is not str:
+    def add_refusal(self, text: Any) -> Signal:
+        """Take a piece of a refusal; what is not a string is ignored."""
+        if not text or type(text) is not str:
             return _NOTHING
-        self._refusal.append(reason)
+        self._refusal.append(text)
         return _ANSWER
 
     def add_tool_calls(self, fragments: Any) -> Signal:
         """Take tool calls, whole or in fragments."""
         if not isinstance(fragments, list):
             return _NOTHING
-        taken = [self._add_fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
-        return _ANSWER if any(taken) else _NOTHING
+        added = [self._add_fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
+        return _ANSWER if any(added) else _NOTHING
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the model declined in the format's own field for that."""
+        """Whether the model refused in the format's own field for that."""
         return bool(self._refusal)
 
     @property
@@ -209,12 +234,12 @@ class MessageAccumulator:
 
     @property
     def is_started(self) -> bool:
-        """Whether there is anything to keep of it."""
+        """Whether there is anything to keep."""
         return bool(self._text or self._reasoning or self._refusal or self._calls)
 
     @property
     def is_blank(self) -> bool:
-        """Whether it says nothing and calls nothing, whatever it thought."""
+        """Whether there is neither text nor a tool call, whatever the reasoning."""
         return not (self._text or self._refusal or self._calls)
 
     def to_message(self) -> Message:
@@ -223,24 +248,24 @@ class MessageAccumulator:
             role="assistant",
             content=join_surrogates("".join(self._text or self._refusal)),
             reasoning=join_surrogates("".join(self._reasoning)) if self._reasoning else None,
-            tool_calls=tuple([call.to_tool_call(place) for place, call in enumerate(self._calls.values())])
+            tool_calls=tuple([call.to_tool_call(index) for index, call in enumerate(self._calls.values())])
             if self._calls
             else (),
         )
 
-    def _add_thinking_parts(self, thoughts: list[Any], others: list[Any]) -> Signal:
-        """Take Mistral's chunks of thinking, and what else stands among them."""
-        thought = "".join(content_text(part.get("thinking") or "") for part in thoughts)
-        if thought:
-            self._reasoning.append(thought)
-        said = self.add_text(others) if others else _NOTHING
-        return Signal.REASONING if said is _NOTHING and thought else said
+    def _add_thinking(self, thinking: list[Any], others: list[Any]) -> Signal:
+        """Take Mistral's chunks of thinking, and the other parts among them."""
+        text = "".join(content_text(part.get("thinking") or "") for part in thinking)
+        if text:
+            self._reasoning.append(text)
+        signal = self.add_text(others) if others else _NOTHING
+        return Signal.REASONING if signal is _NOTHING and text else signal
 
     def _add_other_fields(self, delta: Mapping[str, Any], signal: Signal) -> Signal:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
-            thought = self.add_reasoning(reasoning)
-            signal = thought if signal is _NOTHING else signal
+            carried = self.add_reasoning(reasoning)
+            signal = carried if signal is _NOTHING else signal
         refusal = delta.get("refusal")
         if refusal and self.add_refusal(refusal) is _ANSWER:
             signal = _ANSWER
@@ -254,21 +279,21 @@ class MessageAccumulator:
         identifier = fragment.get("id")
         if not (identifier or name or arguments):
             return False  # a closing fragment may be all nulls
-        self._call_at(fragment.get("index"), identifier, name).append(identifier, name, arguments)
+        self._find_call(fragment.get("index"), identifier, name).append(identifier, name, arguments)
         return True
 
-    def _call_at(self, index: Any, identifier: Any, name: Any) -> _PartialCall:
+    def _find_call(self, index: Any, identifier: Any, name: Any) -> _PartialCall:
         """The call a fragment belongs to: the one at its index, else the last; a new id or a whole new call opens another.
 
-        Some servers give every parallel call the index 0, and the oldest shape has neither index nor id.
+        Some servers give every parallel call the index 0, and the oldest form has neither index nor id.
         """
-        indexed = type(index) is int
-        place = index if indexed else max(self._last, 0)
-        held = self._calls.get(place)
-        if held is not None and (held.is_other_call(identifier) or (name and not indexed and not identifier)):
-            place = max(self._calls) + 1
-        self._last = place
-        return self._calls.setdefault(place, _PartialCall())
+        is_indexed = type(index) is int
+        key = index if is_indexed else max(self._last_call, 0)
+        call = self._calls.get(key)
+        if call is not None and (call.is_other_call(identifier) or (name and not is_indexed and not identifier)):
+            key = max(self._calls) + 1
+        self._last_call = key
+        return self._calls.setdefault(key, _PartialCall())
 
 
 class _PartialCall:
@@ -290,9 +315,9 @@ class _PartialCall:
         if arguments is not None:
             self.arguments.append(arguments if isinstance(arguments, str) else compact_json(arguments))
 
-    def to_tool_call(self, place: int) -> ToolCall:
+    def to_tool_call(self, index: int) -> ToolCall:
         arguments = join_surrogates("".join(self.arguments))
-        return ToolCall(self.identifier or f"call_{place}", self.name, arguments or "{}")
+        return ToolCall(self.identifier or f"call_{index}", self.name, arguments or "{}")
 
 
 def _is_thinking(part: Any) -> bool:
@@ -300,7 +325,7 @@ def _is_thinking(part: Any) -> bool:
 
 
 def content_text(value: Any) -> str:
-    """Content that is not a string: text parts joined; an object of JSON mode, or a number, as compact JSON."""
+    """Content that is not a string, as text: text parts joined; a JSON mode object, or a number, as compact JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):

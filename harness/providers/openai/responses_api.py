@@ -2,7 +2,7 @@
 
 Nothing is stored at the provider (`store: false`), so the model's reasoning comes back encrypted. An answer that has some keeps
 all its items in `Message.echo`, and they are sent again unchanged: a tool loop goes on where the model was thinking. A schema
-is strict only where it may be (`harness.providers.openai.strict_schema`): a strict one with an optional property is refused.
+is strict only where it may be (`chat_format.is_strict_schema`): a strict one with an optional property is refused.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from harness.model import EncodedRequest, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage
-from harness.providers import errors, logprobs, message_rules, usage
-from harness.providers.base import Signal
-from harness.providers.decoder import AnswerDecoder
+from harness.providers import errors, usage
+from harness.providers.base import Signal, reject_raw_prompt, split_system_messages
+from harness.providers.decoder import AnswerDecoder, contains_error, read_logprobs
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
-from harness.providers.openai.strict_schema import is_strict
 
 SERVICE = "the Responses API"
 
@@ -37,7 +36,7 @@ class OpenAIResponses:
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening system text."""
-        message_rules.reject_raw_prompt(target, request, SERVICE)
+        reject_raw_prompt(target, request, SERVICE)
         return EncodedRequest(
             path="/responses",
             headers=chat_format.json_headers(target, request),
@@ -54,7 +53,7 @@ class OpenAIResponses:
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = message_rules.split_system_messages(target, request.messages, SERVICE)
+    system, turns = split_system_messages(target, request.messages, SERVICE)
     items = [item for turn in turns for item in _encode_turn(turn)]
     body: dict[str, Any] = {"model": target.model, "input": items, "store": False}
     if system:
@@ -117,7 +116,7 @@ def _encode_tool(function: Tool) -> dict[str, Any]:
         "name": function.name,
         "description": function.description,
         "parameters": function.parameters,
-        "strict": is_strict(function.parameters),
+        "strict": chat_format.is_strict_schema(function.parameters),
     }
 
 
@@ -129,7 +128,7 @@ def _text_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_object":
         return {"type": "json_object"}
     schema = wanted.schema or {}
-    return {"type": "json_schema", "name": wanted.name, "schema": schema, "strict": is_strict(schema)}
+    return {"type": "json_schema", "name": wanted.name, "schema": schema, "strict": chat_format.is_strict_schema(schema)}
 
 
 # ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +197,7 @@ class ResponsesDecoder(AnswerDecoder):
         if not ended:
             return _NOTHING
         self._reported = response.get("usage")
-        if errors.contains_error(response):
+        if contains_error(response):
             return self._fail(errors.embedded_error(response))
         if response.get("status") in _FAILED:
             return self._fail(errors.aborted_error())
@@ -227,7 +226,7 @@ class ResponsesDecoder(AnswerDecoder):
     def _read_logprobs(self, entries: Any) -> None:
         if entries:
             self._ignored.observe_choices([{"logprobs": entries}])
-            self._logprobs.extend(logprobs.read_logprobs(entries))
+            self._logprobs.extend(read_logprobs(entries))
 
 
 def _without_trailing_reasoning(items: list[Any]) -> list[Any]:

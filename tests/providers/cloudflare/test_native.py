@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import DecodedResponse, Signal
-from harness.providers.cloudflare.native import provider
+from harness.providers.cloudflare.endpoints import native_endpoint as provider
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 ADDRESS = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"

@@ -81,7 +81,7 @@ def test_log_probabilities_as_a_flag_or_a_count(asked: bool | int, expected: dic
         ("https://notapi.openai.com.example/v1", "max_tokens"),
     ],
 )
-def test_openai_itself_is_known_at_each_of_its_doors(address: str, limit: str) -> None:
+def test_openai_itself_is_recognised_at_each_of_its_hosts(address: str, limit: str) -> None:
     """Its reasoning models refuse `max_tokens`."""
     body = sent(Request(messages=HI, sampling={"max_tokens": 5}), replace(HOSTED, address=address))
     assert {name for name in body if "tokens" in name} == {limit}

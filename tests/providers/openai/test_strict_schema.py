@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.providers.openai.strict_schema import is_strict
+from harness.providers.openai.chat_format import is_strict_schema
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
 
@@ -27,4 +27,4 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
     ],
 )
 def test_a_schema_is_strict_where_every_object_is_closed_and_whole(schema: dict[str, Any], strict: bool) -> None:
-    assert is_strict(schema) is strict
+    assert is_strict_schema(schema) is strict

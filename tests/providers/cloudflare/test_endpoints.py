@@ -1,4 +1,4 @@
-"""The two other doors to Workers AI: OpenAI's format, and an AI Gateway's host; on literal bytes."""
+"""Workers AI's OpenAI-compatible endpoint and its AI Gateway, on literal bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Auth, Message, Request, ResponseFormat, Target, ToolCall, Usage
-from harness.providers.cloudflare import chat as chat_api
-from harness.providers.cloudflare import gateway as gateway_api
+from harness.providers.cloudflare.endpoints import chat_endpoint, gateway_endpoint
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 CHAT = Target("chat", "cloudflare-chat", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
@@ -22,16 +21,16 @@ HI = Request(messages=(Message("user", "Hi"),), sampling={"temperature": 0}, str
 
 @pytest.fixture
 def chat(reading: Callable[..., Any]) -> Any:
-    return reading(chat_api.provider, CHAT)
+    return reading(chat_endpoint, CHAT)
 
 
 @pytest.fixture
 def gateway(reading: Callable[..., Any]) -> Any:
-    return reading(gateway_api.provider, GATEWAY)
+    return reading(gateway_endpoint, GATEWAY)
 
 
 @pytest.mark.parametrize("name", ["cloudflare", "cloudflare-chat", "cloudflare-gateway"])
-def test_each_door_is_a_provider_of_its_own_name(name: str) -> None:
+def test_each_endpoint_is_a_provider_of_its_own_name(name: str) -> None:
     assert registry.load_plugin("providers", name).name == name
 
 
@@ -39,7 +38,7 @@ def test_each_door_is_a_provider_of_its_own_name(name: str) -> None:
 
 
 def test_a_chat_request_has_the_model_in_its_body_and_always_a_limit() -> None:
-    wire = chat_api.provider.encode(CHAT, HI)
+    wire = chat_endpoint.encode(CHAT, HI)
     assert (wire.method, wire.path, wire.auth) == ("POST", "/ai/v1/chat/completions", Auth("CLOUDFLARE_AUTH_TOKEN"))
     assert json.loads(wire.body) == {
         "model": SCOUT,
@@ -51,7 +50,7 @@ def test_a_chat_request_has_the_model_in_its_body_and_always_a_limit() -> None:
 
 def test_a_schema_goes_in_openais_envelope() -> None:
     asked = replace(HI, response_format=ResponseFormat("json_schema", {"type": "object"}))
-    assert json.loads(chat_api.provider.encode(CHAT, asked).body)["response_format"] == {
+    assert json.loads(chat_endpoint.encode(CHAT, asked).body)["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": {"type": "object"}, "strict": False},
     }
@@ -66,7 +65,7 @@ def test_a_schema_goes_in_openais_envelope() -> None:
 )
 def test_what_only_the_native_format_has_is_not_sent(asked: Request, said: str) -> None:
     with pytest.raises(ValueError, match=f"target chat: {said}"):
-        chat_api.provider.encode(CHAT, asked)
+        chat_endpoint.encode(CHAT, asked)
 
 
 def test_a_chat_answer_has_no_envelope_and_its_neurons_in_a_header(chat: Any) -> None:
@@ -105,7 +104,7 @@ def test_a_chat_stream_may_end_with_a_native_frame_that_has_the_total(chat: Any)
 
 
 def test_a_gateway_is_asked_natively_and_told_not_to_answer_from_its_cache() -> None:
-    wire = gateway_api.provider.encode(GATEWAY, HI)
+    wire = gateway_endpoint.encode(GATEWAY, HI)
     assert wire.path == f"/{SCOUT}"
     assert dict(wire.headers)["cf-aig-skip-cache"] == "true"
     assert json.loads(wire.body) == {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0, "max_tokens": 256}
@@ -113,7 +112,7 @@ def test_a_gateway_is_asked_natively_and_told_not_to_answer_from_its_cache() -> 
 
 def test_the_targets_own_headers_say_otherwise() -> None:
     wanted = replace(GATEWAY, headers={"CF-AIG-Skip-Cache": "false", "cf-aig-cache-ttl": "3600"})
-    sent = gateway_api.provider.encode(wanted, HI).headers
+    sent = gateway_endpoint.encode(wanted, HI).headers
     assert [value for name, value in sent if name == "cf-aig-skip-cache"] == ["false"]
     assert ("cf-aig-cache-ttl", "3600") in sent
 
@@ -121,8 +120,8 @@ def test_the_targets_own_headers_say_otherwise() -> None:
 @pytest.mark.parametrize(("status", "flags"), [("HIT", ("cached",)), ("hit", ("cached",)), ("MISS", ()), ("", ())])
 def test_an_answer_from_the_cache_is_flagged(gateway: Any, chat: Any, status: str, flags: tuple[str, ...]) -> None:
     native = '{"result":{"response":"Hi","usage":{"prompt_tokens":9,"completion_tokens":1}},"success":true,"errors":[]}'
-    for door in (gateway, chat):
-        assert door.whole(native, {"cf-aig-cache-status": status}).flags == flags
+    for endpoint in (gateway, chat):
+        assert endpoint.whole(native, {"cf-aig-cache-status": status}).flags == flags
 
 
 def test_a_gateways_tool_calls_are_the_native_ones(gateway: Any) -> None:
