@@ -59,11 +59,6 @@ def format_number(value: float | None) -> str:
     return UNKNOWN if value is None else format_significant(value)
 
 
-def per_second(value: float | None) -> str:
-    """A rate per second."""
-    return UNKNOWN if value is None else f"{format_significant(value)} /s"
-
-
 def format_interval(estimate: Estimate, write: Formatter) -> str:
     """The interval as `low to high`, or its one known end; empty where there is none."""
     if estimate.low is not None and estimate.high is not None:

@@ -15,7 +15,7 @@ from harness import __version__
 from harness.app.prepare import PreparedRun
 from harness.errors import UsageError
 from harness.model import Manifest, Target
-from harness.suite import Overrides, Suite
+from harness.suite import Overrides, Suite, describe_suite, fingerprint_suite
 
 
 def new_folder(suite: Suite) -> Path:
@@ -37,7 +37,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
         planned=len(ready.plan),
         arithmetic=ready.plan.arithmetic,
         seed=suite.run.seed,
-        plan=suite.fingerprint(),
+        plan=fingerprint_suite(suite),
         targets={target.name: _target_facts(target) for target in ready.targets},
         helpers={name: _target_facts(helper.target) for name, helper in ready.helpers.items()},
         gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
@@ -45,7 +45,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
         strict=suite.strict,
         budget=None if suite.run.budget is None else float(suite.run.budget),
         options=overrides.to_json(),
-        resolved=suite.to_plain(),
+        resolved=describe_suite(suite),
         versions={"evalharness": __version__, "python": platform.python_version()},
         machine={"system": platform.platform(), "processors": os.cpu_count()},
         commit=commit,

@@ -38,7 +38,7 @@ from harness.runs.records import ExchangeLine
 from harness.runs.redaction import MIN_SECRET_LENGTH, Redactor
 from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
-from harness.suite import Overrides, load_suite
+from harness.suite import Overrides, fingerprint_suite, load_suite
 from harness.transport.http.client import HttpClient
 from harness.transport.http.select import describe_proxies
 from harness.transport.local.target import LOCAL_PROVIDERS, local_targets_layer
@@ -123,7 +123,7 @@ def resume(
     loaded = load_suite(
         suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget)
     )
-    check_same_plan(folder, manifest.plan, loaded.fingerprint())
+    check_same_plan(folder, manifest.plan, fingerprint_suite(loaded))
     with prepare(loaded, merge_environment(env_file), live=True) as ready:
         owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent_function(ready))
         ended = run_blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)

@@ -127,3 +127,19 @@ class GraderType(Generic[ArgumentsT]):
     def _is_short(self, bare: Mapping[str, Any]) -> bool:
         names = {field.alias or name for name, field in self.arguments.model_fields.items()}
         return bool(bare) and not names & bare.keys()
+
+
+class GraderSpec(BaseModel):
+    """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.
+
+    Templates are left in place (`templated` says there are some): they are filled in for each case. `id` is unique in its set.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    arguments: dict[str, Any] = {}
+    id: str
+    weight: float = 1.0
+    threshold: float | None = None
+    templated: bool = False

@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
 from harness.config.diagnostics import quote_text
 from harness.config.templates import TemplateError, render_arguments, templates_in
 from harness.flows.base import AskFailed, Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
+from harness.graders.base import Answer, Arguments, GraderError, GraderSpec, GraderType, Grading, Verdict
 from harness.model import Error, Grade
 from harness.registry import load_plugin
 
@@ -30,21 +30,6 @@ _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _CACHE_SIZE = 1_024
 _NO_ANSWER = Error("grader", "no_answer", "no answer")
 _SCALARS = frozenset((str, int, bool, type(None)))
-
-
-class GraderSpecLike(Protocol):
-    """What a suite says of one grader: `harness.suite.model.GraderSpec`."""
-
-    @property
-    def type(self) -> str: ...
-    @property
-    def arguments(self) -> Mapping[str, Any]: ...
-    @property
-    def id(self) -> str: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def threshold(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +69,7 @@ class Grader:
         return Grade(self.name, None, "", self.weight, self.threshold, error=_describe_failure(broken))
 
 
-def build_graders(specs: Sequence[GraderSpecLike]) -> tuple[Grader, ...]:
+def build_graders(specs: Sequence[GraderSpec]) -> tuple[Grader, ...]:
     """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a grader nobody registered."""
     return tuple(Grader(spec.id, spec.weight, spec.threshold, _bind_arguments(spec)) for spec in specs)
 
@@ -112,7 +97,7 @@ def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Ar
     return checked
 
 
-def _bind_arguments(spec: GraderSpecLike) -> Callable[[Answer], Grading]:
+def _bind_arguments(spec: GraderSpec) -> Callable[[Answer], Grading]:
     kind: GraderType[Any] = load_plugin("graders", spec.type)
     arguments = kind.with_template_defaults(spec.arguments)
     if not any(templates_in(arguments)):

@@ -1,11 +1,13 @@
 """The suite language: a YAML file in, a checked `Suite` out (docs/suites.md)."""
 
 from harness.config.templates import Template, TemplateError, render_arguments
+from harness.graders.base import GraderSpec
 from harness.suite.cases.case_index import Cases
+from harness.suite.fingerprint import describe_suite, fingerprint_suite
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.json_schema import schema_json
 from harness.suite.load import load_suite, target_names
-from harness.suite.model import Case, GraderSpec, Prompt
+from harness.suite.model import Case, Prompt
 from harness.suite.overrides import Overrides
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
 from harness.suite.suite import Eval, Suite
@@ -28,6 +30,8 @@ __all__ = [
     "Template",
     "TemplateError",
     "TimeoutSpec",
+    "describe_suite",
+    "fingerprint_suite",
     "load_suite",
     "render_arguments",
     "schema_json",

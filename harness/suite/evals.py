@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from harness import registry
-from harness.config.diagnostics import Place, Problems, quote_value
+from harness.config.diagnostics import Place, Problems
 from harness.config.fields import check_name, read_partial_model
 from harness.config.yaml import Document
+from harness.graders.base import GraderSpec
 from harness.model import ResponseFormat
 from harness.suite.cases.case_reader import CaseReader
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
 from harness.suite.files import WorkspaceFiles
 from harness.suite.grader_specs import GraderReader, grader_variables
-from harness.suite.model import GraderSpec, Prompt, RoleReference
+from harness.suite.model import Prompt, RoleReference
 from harness.suite.overrides import Filter, Overrides, matches_filters
 from harness.suite.persona import Persona, read_persona
 from harness.suite.prompts import PromptReader, turn_roles, turn_variables
@@ -213,26 +211,11 @@ class EvalReader:
         if isinstance(schema, str):
             schema = self._files.json(schema, base, place)
         if schema is not None and len(self._problems) == before:
-            self._check_schema(schema, place)
+            self._files.check_json_schema(schema, "schema", place)
         return ResponseFormat(spec.type, schema, spec.name)
-
-    def _check_schema(self, schema: Any, place: Place) -> None:
-        """Note what is no JSON Schema, or one that answers could not be checked against safely: as the grader says it."""
-        if not isinstance(schema, Mapping):
-            self._problems.add(place, f"a JSON Schema is an object, not {quote_value(schema)}")
-            return
-        try:
-            registry.load_plugin("graders", "json_schema").arguments.model_validate({"schema": schema})
-        except ValidationError as invalid:
-            self._problems.add(place, f"`schema`: {invalid.errors()[0]['ctx']['error']}")
 
     def _refuse_eval_keys(self) -> None:
         for key, instead in _EVAL_KEYS.items():
             if key in self._document.value:
                 place = self._document.place_of((key,), key=True)
                 self._problems.add(place, f"`{key}:` cannot stand beside `evals:`; {instead}")
-
-
-def _prompt_needs(prompts: Sequence[Prompt]) -> dict[str, str]:
-    """The variables that prompts use, and which prompt does."""
-    return {variable: f"the prompt `{prompt.id}`" for prompt in prompts for variable in prompt.variables - {"expected"}}

@@ -12,6 +12,7 @@ import re
 import warnings
 from base64 import b64decode, b64encode
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import cached_property
 from hashlib import sha256
 from io import BytesIO
@@ -121,6 +122,18 @@ class WorkspaceFiles:
         except (ValueError, RecursionError) as invalid:
             self._problems.add(Place(display_path(path)), f"not JSON: {invalid}")
         return None
+
+    def check_json_schema(self, schema: Any, key: str, place: Place) -> None:
+        """Note where `key` holds no JSON Schema, or one that no answer could be checked against safely."""
+        from harness.config.json_validation import check_schema  # noqa: PLC0415 - loads jsonschema, which few suites need
+
+        if not isinstance(schema, Mapping):
+            self._problems.add(place, f"a JSON Schema is an object, not {quote_value(schema)}")
+            return
+        try:
+            check_schema(dict(schema))
+        except ValueError as wrong:
+            self._problems.add(place, f"`{key}`: {wrong}")
 
     @staticmethod
     def _suggest_similar(path: Path) -> str:

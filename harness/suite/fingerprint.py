@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from msgspec.structs import asdict
 
+from harness.graders.base import GraderSpec
 from harness.hashing import canonical_json, hash_bytes, hash_json
+from harness.suite.model import Prompt
+from harness.suite.suite import Eval, Suite
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
-from harness.suite.tools import describe_action
-
-if TYPE_CHECKING:
-    from harness.suite.model import GraderSpec, Prompt
-    from harness.suite.suite import Eval, Suite
-    from harness.suite.targets.target_reader import TargetSpec
-    from harness.suite.tools import Toolset
+from harness.suite.targets.target_reader import TargetSpec
+from harness.suite.tools import Toolset, describe_action
 
 
 def describe_suite(suite: Suite) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -19,9 +19,10 @@ from harness.config import templates
 from harness.config.diagnostics import KeyPath, Locator, Place, Problems, did_you_mean, display_path, quote_value
 from harness.config.fields import check_name, explain_error, value_at
 from harness.config.units import parse_share
+from harness.graders.base import Arguments, GraderSpec, GraderType
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
 from harness.suite.files import WorkspaceFiles
-from harness.suite.model import GraderSpec, RoleReference
+from harness.suite.model import RoleReference
 
 OPTIONS = ("id", "weight", "threshold")
 COMBINATORS = ("not", "all", "any")
@@ -30,29 +31,6 @@ UNSUPPORTED = {
 }
 
 _TEXT_FILE = re.compile(r"[^\n{}]+\.(?:md|markdown|txt)")
-
-
-class GraderKind(Protocol):
-    """What the registry holds for a grader, as far as a suite is concerned."""
-
-    @property
-    def name(self) -> str:
-        """Its name in suites."""
-
-    @property
-    def arguments(self) -> type[BaseModel]:
-        """The model of its arguments."""
-
-    @property
-    def file(self) -> str | None:
-        """The argument that may name a file instead of holding a value."""
-
-    @property
-    def asks(self) -> str | None:
-        """The argument that names a target the grader asks."""
-
-    def expand_arguments(self, bare: Any) -> dict[str, Any]:
-        """The long form of what stands behind its name. Raises ValueError."""
 
 
 class _Written(NamedTuple):
@@ -138,7 +116,7 @@ class GraderReader:
             return None
 
     def _read_arguments(self, written: _Written) -> dict[str, Any]:
-        kind: GraderKind = registry.load_plugin("graders", written.name)
+        kind: GraderType[Arguments] = registry.load_plugin("graders", written.name)
         at = (*written.at, written.name)
         try:
             arguments = kind.expand_arguments(written.bare)
@@ -186,7 +164,7 @@ class GraderReader:
         options = {name: self._read_option(name, value, at) for name, value in written.options.items()}
         return {written.name: self._read_arguments(written) or None, **options}
 
-    def _check_arguments(self, kind: GraderKind, arguments: dict[str, Any], at: KeyPath) -> BaseModel | None:
+    def _check_arguments(self, kind: GraderType[Arguments], arguments: dict[str, Any], at: KeyPath) -> BaseModel | None:
         """The arguments as the grader's own model has them; None where it finds something wrong, which is noted.
 
         Noted is also a template that cannot be read; what is wrong because a template is not filled in yet is not.

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 from harness import registry
-from harness.suite.grader_specs import OPTIONS, GraderKind
+from harness.graders.base import Arguments, GraderType
+from harness.suite.grader_specs import OPTIONS
 from harness.suite.schema import SuiteFile
 
 _TITLE = "evalharness suite"
@@ -47,7 +48,7 @@ def _grader_schema(definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _arguments_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """What may stand behind a grader's name: its arguments, or the short form (any value: it may be a template)."""
-    kind: GraderKind = registry.load_plugin("graders", name)
+    kind: GraderType[Arguments] = registry.load_plugin("graders", name)
     schema = kind.arguments.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions.update(schema.pop("$defs", {}))
     options = ", ".join(f"{key} ({field.get('description', '')})" for key, field in schema.get("properties", {}).items())

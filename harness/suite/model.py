@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct, field
-from pydantic import BaseModel, ConfigDict
 
 from harness.config.diagnostics import Place, quote_value
 from harness.config.templates import Template, TemplateError
+from harness.graders.base import GraderSpec
 from harness.model import Image, Message, Text
 from harness.suite.files import ImageError, ImageFiles
 
@@ -153,22 +153,6 @@ class Prompt:
         """The names every case must give a value."""
         templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
         return frozenset[str]().union(*(template.variables for template in templates))
-
-
-class GraderSpec(BaseModel):
-    """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.
-
-    Templates are left in place (`templated` says there are some): they are filled in for each case. `id` is unique in its set.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    type: str
-    arguments: dict[str, Any] = {}
-    id: str
-    weight: float = 1.0
-    threshold: float | None = None
-    templated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from harness.config.diagnostics import Place, display_path
+from harness.graders.base import GraderSpec
 from harness.model import ResponseFormat
-from harness.suite import fingerprint
 from harness.suite.cases.case_index import Cases
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Longest
 from harness.suite.gate_syntax import GateSpec
-from harness.suite.model import CaseSampling, GraderSpec, Prompt, RoleReference
+from harness.suite.model import CaseSampling, Prompt, RoleReference
 from harness.suite.persona import Persona
 from harness.suite.run_settings import RunSpec
 from harness.suite.targets.target_reader import TargetSpec
@@ -83,11 +83,3 @@ class Suite(BaseModel):
         """Where the target of this name is written, else who asks for it."""
         asking = (each.place for each in self.roles if each.target == target)
         return self.places.get(f"target {target}") or next(asking, Place(display_path(self.path)))
-
-    def to_plain(self) -> dict[str, Any]:
-        """The suite as plain data, for the manifest: everything but the cases' bodies."""
-        return fingerprint.describe_suite(self)
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What resuming compares, axis by axis, as plain data."""
-        return fingerprint.fingerprint_suite(self)

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from pydantic import ValidationError
 
-from harness import registry
 from harness.config import templates
 from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, display_path, quote_value
 from harness.config.yaml import Document
+from harness.graders.base import GraderSpec
 from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
 from harness.model.images import without_image_data
 from harness.suite.files import WorkspaceFiles
-from harness.suite.model import Case, GraderSpec, LaterTurn, Prompt
+from harness.suite.model import Case, LaterTurn, Prompt
 from harness.suite.schema import ToolSpec
 from harness.suite.signatures import Signature, SignatureError, describe_function, parse_functions
 
@@ -258,10 +257,7 @@ class ToolReader:
         if not isinstance(schema, dict) or schema.get("type", "object") != "object":
             self._problems.add(place, f"a tool's parameters are a JSON Schema of type object, not {quote_value(schema)}")
             return _ANYTHING
-        try:
-            registry.load_plugin("graders", "json_schema").arguments.model_validate({"schema": schema})
-        except ValidationError as invalid:
-            self._problems.add(place, f"`parameters`: {invalid.errors()[0]['ctx']['error']}")
+        self._files.check_json_schema(schema, "parameters", place)
         return {"type": "object"} | {key: value for key, value in schema.items() if key != "$schema"}
 
     def _find_function(self, reference: str, spec: ToolSpec, at: KeyPath) -> _ToolFunction | None:

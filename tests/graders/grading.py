@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.flows.base import Flow
 from harness.graders import Answer, build_graders, grade_answer
+from harness.graders.base import GraderSpec
 from harness.model import Error, Grade, ToolCall, ToolResult
-from harness.suite.model import GraderSpec
 
 Perform = Callable[[ToolCall], ToolResult]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.suite import Suite
+from harness.suite import Suite, fingerprint_suite
 
 JUDGED = 'suite: s\nprompts: [{user: "{{ q }}"}]\ncases: [{id: a, vars: {q: x}, expected: y}]\ntargets: scout-sim\ngraders:\n'
 
@@ -39,8 +39,8 @@ def test_whom_judges_ask_is_known_wherever_they_stand(suite: Callable[..., Suite
 def test_a_suite_without_judges_has_the_fingerprint_it_always_had(suite: Callable[..., Suite]) -> None:
     loaded = suite(JUDGED + "  - json\n")
     assert (loaded.roles, loaded.role_targets) == ((), ())
-    assert "helpers" not in loaded.fingerprint()
-    assert set(suite(JUDGED + "  - judge: {rubric: r, target: scout}\n").fingerprint()["helpers"]) == {"scout"}
+    assert "helpers" not in fingerprint_suite(loaded)
+    assert set(fingerprint_suite(suite(JUDGED + "  - judge: {rubric: r, target: scout}\n"))["helpers"]) == {"scout"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import SuiteError
 from harness.model import ResponseFormat
-from harness.suite import Overrides, Suite, load_suite
+from harness.suite import Overrides, Suite, describe_suite, fingerprint_suite, load_suite
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -275,7 +275,7 @@ def test_what_is_probably_not_meant_is_a_warning(suite: Callable[..., Suite]) ->
 
 
 def changed(before: Suite, after: Suite) -> set[str]:
-    old, new = before.fingerprint(), after.fingerprint()
+    old, new = fingerprint_suite(before), fingerprint_suite(after)
     return {axis for axis in old if old[axis] != new[axis]}
 
 
@@ -308,14 +308,14 @@ def test_a_fingerprint_does_not_depend_on_where_the_workspace_is(tmp_path: Path)
         (tmp_path / name / "g.py").write_text("def grade(answer): return True\n")
         (tmp_path / name / "s.yaml").write_text(text)
         suites.append(load_suite(tmp_path / name / "s.yaml"))
-    assert suites[0].to_plain() == suites[1].to_plain()
+    assert describe_suite(suites[0]) == describe_suite(suites[1])
     assert changed(*suites) == set()
     (tmp_path / "there" / "g.py").write_text("def grade(answer): return False\n")
     assert changed(suites[0], load_suite(tmp_path / "there" / "s.yaml")) == {"graders"}
 
 
 def test_a_resolved_suite_is_plain_json_without_the_cases_bodies(suite: Callable[..., Suite]) -> None:
-    plain = suite().to_plain()
+    plain = describe_suite(suite())
     assert json.loads(json.dumps(plain)) == plain
     assert plain["evals"][0]["prompts"] == [{"id": "prompt", "turns": [{"role": "user", "content": "{{ question }}"}]}]
     assert "3 * 17" not in json.dumps(plain)

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import InfrastructureError, SuiteError
 from harness.model import Image, Message, Text
-from harness.suite import Suite, load_suite
+from harness.suite import Suite, fingerprint_suite, load_suite
 from harness.suite.files import MAX_IMAGE_BYTES, ImageFiles
 from harness.suite.tools import build_conversation, conversation_identity
 from tests.pictures import animated, bomb, picture
@@ -208,10 +208,10 @@ def test_words_that_would_not_be_sent_are_refused(write: Write) -> None:
 def test_what_an_image_holds_is_part_of_what_resuming_compares(write: Write) -> None:
     write("suites/a.png", picture(colour="red"))
     path = write("suites/s.yaml", SUITE.replace("PICTURE", "a.png"))
-    before = load_suite(path).fingerprint()
-    assert load_suite(path).fingerprint() == before
+    before = fingerprint_suite(load_suite(path))
+    assert fingerprint_suite(load_suite(path)) == before
     write("suites/a.png", picture(colour="blue"))
-    after = load_suite(path).fingerprint()
+    after = fingerprint_suite(load_suite(path))
     assert {axis for axis in before if before[axis] != after[axis]} == {"cases"}
 
 
@@ -281,7 +281,7 @@ def test_what_a_later_image_holds_is_part_of_what_resuming_compares(write: Write
     for name in ("a", "b"):
         write(f"suites/{name}.png", picture())
     path = write("suites/s.yaml", LATER)
-    before = load_suite(path).fingerprint()
+    before = fingerprint_suite(load_suite(path))
     write("suites/a.png", picture(colour="blue"))
-    after = load_suite(path).fingerprint()
+    after = fingerprint_suite(load_suite(path))
     assert {axis for axis in before if before[axis] != after[axis]} == {"cases"}

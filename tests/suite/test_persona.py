@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.suite import Suite
+from harness.suite import Suite, describe_suite, fingerprint_suite
 
 TALK = """\
 suite: s
@@ -37,8 +37,8 @@ def test_it_may_stand_in_an_eval(suite: Callable[..., Suite], write: Callable[..
 @pytest.mark.parametrize("change", ["  max_turns: 5\n", "  stop: BYE\n", "  sampling: {temperature: 1}\n"])
 def test_whatever_changes_what_it_says_changes_the_plan(suite: Callable[..., Suite], change: str) -> None:
     one, other = suite(TALK + WHOLE), suite(TALK + WHOLE + change)
-    assert one.fingerprint()["prompts"] != other.fingerprint()["prompts"]
-    assert one.to_plain()["evals"][0]["simulated_user"]["prompt"] == "You are {{ who }}."
+    assert fingerprint_suite(one)["prompts"] != fingerprint_suite(other)["prompts"]
+    assert describe_suite(one)["evals"][0]["simulated_user"]["prompt"] == "You are {{ who }}."
 
 
 @pytest.mark.parametrize(

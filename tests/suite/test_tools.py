@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.model import Action, Tool
-from harness.suite import Suite
+from harness.suite import Suite, fingerprint_suite
 from harness.suite.tools import Toolset, build_conversation, conversation_identity, later_turns
 
 Write = Callable[..., object]
@@ -133,7 +133,7 @@ def test_the_first_item_of_turns_may_judge_the_first_answer(suite: Callable[...,
 
 def test_a_run_is_not_resumed_with_other_graders_of_a_turn(suite: Callable[..., Suite]) -> None:
     text = "suite: s\nprompts: {user: hi, turns: [{graders: json}, 'and?']}\ncases: {id: a}\ntargets: scout-sim\n"
-    one, other = suite(text).fingerprint(), suite(text.replace("json", "{turns: 1}")).fingerprint()
+    one, other = fingerprint_suite(suite(text)), fingerprint_suite(suite(text.replace("json", "{turns: 1}")))
     assert {axis for axis in one if one[axis] != other[axis]} == {"graders"}
 
 

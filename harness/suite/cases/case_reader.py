@@ -15,13 +15,14 @@ from harness.config.diagnostics import FixedLocator, KeyPath, Locator, Place, Pr
 from harness.config.fields import read_model
 from harness.config.yaml import Document
 from harness.errors import InfrastructureError
+from harness.graders.base import GraderSpec
 from harness.hashing import hash_text
 from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, derive_case_id, iter_jsonl_rows
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Row, Selection
 from harness.suite.files import WorkspaceFiles
 from harness.suite.grader_specs import GraderReader, grader_variables
-from harness.suite.model import Case, GraderSpec, LaterTurn
+from harness.suite.model import Case, LaterTurn
 from harness.suite.prompts import LaterTurnReader, turn_roles, turn_variables
 from harness.suite.schema import CaseSpec
 from harness.suite.tools import find_tool_errors

@@ -19,8 +19,8 @@ import uvloop
 
 from harness.engine.workers.pool import WorkerPool
 from harness.graders import Answer, build_graders, run_grader
+from harness.graders.base import GraderSpec
 from harness.model import Grade, Message, ToolCall, ToolResult
-from harness.suite.model import GraderSpec
 
 SECONDS = 3.0
 """What a call may take here: much longer than any of these functions needs, and short enough to wait for the ones that hang."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.suite import Suite
+from harness.suite import Suite, fingerprint_suite
 
 Problems = Callable[..., list[str]]
 Write = Callable[..., Path]
@@ -72,7 +72,7 @@ def test_an_edited_file_is_another_target(
 ) -> None:
     def fingerprint(content: str) -> object:
         write(f"suites/{file}", content)
-        return suite(with_target(small, target)).fingerprint()["targets"]
+        return fingerprint_suite(suite(with_target(small, target)))["targets"]
 
     first = "def answer(request): return 'a'\n"
     assert fingerprint(first) == fingerprint(first) != fingerprint(first.replace("'a'", "'b'"))
@@ -80,7 +80,7 @@ def test_an_edited_file_is_another_target(
 
 def test_a_word_that_could_be_no_files_name_is_a_word(suite: Callable[..., Suite], small: str) -> None:
     script = "echo " + "x" * 5000
-    assert suite(with_target(small, f"provider: command, model: [sh, -c, '{script}']")).fingerprint()["targets"]
+    assert fingerprint_suite(suite(with_target(small, f"provider: command, model: [sh, -c, '{script}']")))["targets"]
 
 
 @pytest.mark.parametrize(
