@@ -1,36 +1,37 @@
-"""The doors of the simulator behind one shape: read a body, word an error.
+"""The APIs that the simulator serves: `ROUTES` has the address of each, and an adapter knows its wire format.
 
-Each is a thin layer over its format's modules. `CloudflareChat` is Cloudflare's address with OpenAI's bodies, where errors of
-routing and authentication come in Cloudflare's envelope.
+An adapter is a thin layer over its API's modules: it parses a request into a `Prompt`, renders the reply, and words errors as
+the API words them. An address that is not served gets the 404 of the API it most looks like.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 import orjson
 
 from harness.simulator.apis import mistral, ollama
 from harness.simulator.apis.anthropic import requests as anthropic
-from harness.simulator.apis.anthropic import responses as anthropic_responses
+from harness.simulator.apis.anthropic import responses as anthropic_rendering
 from harness.simulator.apis.cloudflare import native as cloudflare
 from harness.simulator.apis.gemini import checks as gemini_checks
 from harness.simulator.apis.gemini import requests as gemini
-from harness.simulator.apis.gemini import responses as gemini_responses
-from harness.simulator.apis.http import ApiError, ApiResponse
+from harness.simulator.apis.gemini import responses as gemini_rendering
+from harness.simulator.apis.http import ApiError, ApiRequest, ApiResponse
 from harness.simulator.apis.openai import requests as openai
-from harness.simulator.apis.openai import responses as openai_responses
-from harness.simulator.apis.openai_responses import requests as responses
-from harness.simulator.apis.openai_responses import responses as responses_responses
+from harness.simulator.apis.openai import responses as openai_rendering
+from harness.simulator.apis.openai_responses import requests as openai_responses
+from harness.simulator.apis.openai_responses import responses as responses_rendering
 from harness.simulator.model.types import Prompt, Reply
 
 
 class ParsedRequest(NamedTuple):
-    """A request that has been read: `render` turns the reply into bytes and may raise `ApiError`."""
+    """A valid request for `choices` answers; `render` turns the reply into bytes and may raise `ApiError`."""
 
     prompt: Prompt
     choices: int
@@ -38,39 +39,85 @@ class ParsedRequest(NamedTuple):
 
 
 class ApiAdapter(Protocol):
-    """One wire format at one address."""
+    """The wire format of one API."""
 
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        """Check a body; raises `ApiError`."""
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        """Validate a request; raises `ApiError`."""
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
-        """An error answer."""
+        """An error response."""
 
     def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
-        """The error a bare status stands for."""
+        """The error that this API answers with a status, where nothing more is known."""
 
     def render_empty(self) -> bytes:
-        """A success with nothing in it."""
+        """The body of a success without an answer."""
 
 
-@runtime_checkable
-class HeaderAwareAdapter(Protocol):
-    """A adapter that depends on the request's headers."""
+class OpenAiChat:
+    """OpenAI's chat completions."""
 
-    def read_headers(self, header: Callable[[bytes], str | None]) -> None:
-        """Read them, before the body: `header` finds one by its name in lower case."""
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        return self._with_renderer(openai.parse_request(request.body, strict=True))
+
+    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
+        return openai.render_error(api_error, request_id)
+
+    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+        return openai.error_for_status(status, code, message)
+
+    def render_empty(self) -> bytes:
+        return orjson.dumps({"object": "chat.completion", "choices": []})
+
+    @staticmethod
+    def _with_renderer(request: openai.Request) -> ParsedRequest:
+        render = openai_rendering.render_stream if request.stream else openai_rendering.render_response
+        return ParsedRequest(request.prompt, request.choices, partial(render, request))
+
+
+class VllmChat(OpenAiChat):
+    """vLLM's chat completions, and those of any server that ignores unknown keys."""
+
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        return self._with_renderer(openai.parse_vllm_request(request.body))
+
+    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
+        kind = "BadRequestError" if api_error.status < 500 else "InternalServerError"
+        error = {"message": api_error.message, "type": kind, "param": api_error.param, "code": api_error.status}
+        return ApiResponse(api_error.status, (), orjson.dumps({"error": error}))
+
+
+class CloudflareChat(OpenAiChat):
+    """Workers AI with OpenAI's bodies; errors of routing and authentication come in Cloudflare's envelope."""
+
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        parsed = self._with_renderer(openai.parse_request(request.body, strict=False))
+        return parsed._replace(render=partial(self._render_reply, parsed))
+
+    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
+        if isinstance(api_error.code, int):
+            return cloudflare.render_error(api_error, request_id)
+        response = openai.render_error(api_error, request_id)
+        return replace(response, headers=cloudflare.edge_headers(request_id))
+
+    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+        return cloudflare.error_for_status(status, code, message)
+
+    @staticmethod
+    def _render_reply(parsed: ParsedRequest, reply: Reply) -> ApiResponse:
+        return replace(parsed.render(reply), headers=cloudflare.response_headers(parsed.prompt.model, reply))
 
 
 class WorkersAi:
-    """`POST /client/v4/accounts/{account}/ai/run/{model}`."""
+    """Workers AI's native format."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str = "") -> None:
         self.model = model
 
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        request = cloudflare.parse_request(content, self.model)
-        render = cloudflare.render_stream if request.stream else cloudflare.render_response
-        return ParsedRequest(request.prompt, 1, partial(render, request))
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        native = cloudflare.parse_request(request.body, self.model)
+        render = cloudflare.render_stream if native.stream else cloudflare.render_response
+        return ParsedRequest(native.prompt, 1, partial(render, native))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return cloudflare.render_error(api_error, request_id)
@@ -82,119 +129,55 @@ class WorkersAi:
         return cloudflare.wrap_result({})
 
 
-class OpenAiChat:
-    """`POST /v1/chat/completions`."""
-
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        return self._parsed(openai.parse_request(content, strict=True))
-
-    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
-        return openai.render_error(api_error, request_id)
-
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
-        return openai.error_for_status(status, code, message)
-
-    def render_empty(self) -> bytes:
-        return orjson.dumps({"object": "chat.completion", "choices": []})
-
-    def _parsed(self, request: openai.Request) -> ParsedRequest:
-        render = openai_responses.render_stream if request.stream else openai_responses.render_response
-        return ParsedRequest(request.prompt, request.choices, partial(render, request))
-
-
-class VllmChat(OpenAiChat):
-    """`POST /vllm/v1/chat/completions`: any server that lets pass what it does not know."""
-
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        return self._parsed(openai.parse_vllm_request(content))
-
-    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
-        kind = "BadRequestError" if api_error.status < 500 else "InternalServerError"
-        error = {"message": api_error.message, "type": kind, "param": api_error.param, "code": api_error.status}
-        return ApiResponse(api_error.status, (), orjson.dumps({"error": error}))
-
-
-class CloudflareChat(OpenAiChat):
-    """`POST /client/v4/accounts/{account}/ai/v1/chat/completions`."""
-
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        asked = self._parsed(openai.parse_request(content, strict=False))
-        return asked._replace(render=partial(self._render, asked))
-
-    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
-        if isinstance(api_error.code, int):
-            return cloudflare.render_error(api_error, request_id)
-        body = openai.render_error(api_error, request_id)
-        return replace(body, headers=cloudflare.edge_headers(request_id))
-
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
-        return cloudflare.error_for_status(status, code, message)
-
-    @staticmethod
-    def _render(asked: ParsedRequest, reply: Reply) -> ApiResponse:
-        return replace(asked.render(reply), headers=cloudflare.response_headers(asked.prompt.model, reply))
-
-
 class OpenAiResponses(OpenAiChat):
-    """`POST /v1/responses`; errors are those of chat completions, but for the event that breaks a stream off."""
+    """OpenAI's Responses API; its errors are those of chat completions, but for the event that breaks off a stream."""
 
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        request = responses.parse_request(content)
-        render = responses_responses.render_stream if request.stream else responses_responses.render_response
-        return ParsedRequest(request.prompt, 1, partial(render, request))
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        parsed = openai_responses.parse_request(request.body)
+        streams = parsed.stream
+        render = responses_rendering.render_stream if streams else responses_rendering.render_response
+        return ParsedRequest(parsed.prompt, 1, partial(render, parsed))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         event = {"type": "error", "code": api_error.code, "message": api_error.message, "param": api_error.param}
-        refused = openai.render_error(api_error, request_id)
-        return replace(refused, opening=b"event: error\ndata: ", broken_off=orjson.dumps(event))
+        response = openai.render_error(api_error, request_id)
+        return replace(response, event_prefix=b"event: error\ndata: ", event_data=orjson.dumps(event))
 
     def render_empty(self) -> bytes:
         return orjson.dumps({"object": "response", "output": []})
 
 
 class AnthropicMessages:
-    """`POST /v1/messages`."""
+    """Anthropic's Messages API."""
 
-    def __init__(self) -> None:
-        self._version: str | None = None
-
-    def read_headers(self, header: Callable[[bytes], str | None]) -> None:
-        self._version = header(b"anthropic-version")
-
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        request = anthropic.parse_request(content, self._version)
-        render = anthropic_responses.render_stream if request.stream else anthropic_responses.render_response
-        return ParsedRequest(request.prompt, 1, partial(render, request.prompt.model))
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        parsed = anthropic.parse_request(request.body, request.get_header(b"anthropic-version"))
+        render = anthropic_rendering.render_stream if parsed.stream else anthropic_rendering.render_response
+        return ParsedRequest(parsed.prompt, 1, partial(render, parsed.prompt.model))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
-        return anthropic_responses.render_error(api_error, request_id)
+        return anthropic_rendering.render_error(api_error, request_id)
 
     def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
-        return anthropic_responses.error_for_status(status, code, message)
+        return anthropic_rendering.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
         return orjson.dumps({"type": "message", "role": "assistant", "content": [], "stop_reason": None})
 
 
 class Gemini:
-    """`POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`."""
+    """The Gemini API; `method` is `generateContent` or `streamGenerateContent`."""
 
-    def __init__(self, model: str = "", form: gemini.ResponseForm = "whole") -> None:
+    def __init__(self, model: str = "", method: str = "generateContent") -> None:
         self._model = model
-        self._form = form
+        self._streams = method == "streamGenerateContent"
 
-    @classmethod
-    def from_address(cls, path: str, query: str) -> Gemini | None:
-        """The adapter at an address that names a model and a method; None for any other."""
-        found = gemini.ADDRESS.fullmatch(path)
-        if found is None:
-            return None
-        streamed: gemini.ResponseForm = "events" if "sse" in parse_qs(query).get("alt", ()) else "array"
-        return cls(found["model"], streamed if found["method"] == "streamGenerateContent" else "whole")
-
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        request = gemini.parse_request(content, self._model, self._form)
-        return ParsedRequest(request.prompt, request.choices, partial(gemini_responses.RENDERERS[self._form], request))
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        form: gemini.ResponseForm = "whole"
+        if self._streams:
+            form = "events" if "sse" in parse_qs(request.query).get("alt", ()) else "array"
+        parsed = gemini.parse_request(request.body, self._model, form)
+        return ParsedRequest(parsed.prompt, parsed.choices, partial(gemini_rendering.RENDERERS[form], parsed))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return gemini_checks.render_error(api_error)
@@ -207,15 +190,12 @@ class Gemini:
 
 
 class MistralChat:
-    """`POST /mistral/v1/chat/completions`."""
+    """Mistral's chat completions."""
 
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        request = mistral.parse_request(content)
-        return ParsedRequest(
-            request.prompt,
-            request.choices,
-            partial(mistral.render_stream if request.stream else mistral.render_response, request),
-        )
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        parsed = mistral.parse_request(request.body)
+        render = mistral.render_stream if parsed.stream else mistral.render_response
+        return ParsedRequest(parsed.prompt, parsed.choices, partial(render, parsed))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return mistral.render_error(api_error)
@@ -228,13 +208,12 @@ class MistralChat:
 
 
 class OllamaChat:
-    """`POST /api/chat`."""
+    """Ollama's native chat."""
 
-    def parse_request(self, content: bytes) -> ParsedRequest:
-        request = ollama.parse_request(content)
-        return ParsedRequest(
-            request.prompt, 1, partial(ollama.render_stream if request.stream else ollama.render_response, request)
-        )
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        parsed = ollama.parse_request(request.body)
+        render = ollama.render_stream if parsed.stream else ollama.render_response
+        return ParsedRequest(parsed.prompt, 1, partial(render, parsed))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return ollama.render_error(api_error)
@@ -246,12 +225,56 @@ class OllamaChat:
         return b"{}\n"
 
 
-FIXED_PATHS: dict[str, Callable[[], ApiAdapter]] = {
-    "/api/chat": OllamaChat,
-    "/mistral/v1/chat/completions": MistralChat,
-    "/v1/chat/completions": OpenAiChat,
-    "/v1/messages": AnthropicMessages,
-    "/v1/responses": OpenAiResponses,
-    "/vllm/v1/chat/completions": VllmChat,
-}
-"""The adapters at fixed addresses, one a line."""
+class Route(NamedTuple):
+    """The paths, as a regular expression, at which an API is served; its named groups are the adapter's arguments."""
+
+    path: re.Pattern[str]
+    adapter: Callable[..., ApiAdapter]
+    behind_gateway: bool = False
+    """Whether an AI Gateway stands in front: its cache answers first."""
+
+
+class Served(NamedTuple):
+    """The adapter for a request; `route` is None where its path is not served."""
+
+    adapter: ApiAdapter
+    route: Route | None
+
+
+_WORKERS_AI = "/client/v4/accounts/[^/]+/ai"
+_GATEWAY = "/v1/[^/]+/[^/]+/workers-ai"
+_GEMINI = "/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)"
+
+ROUTES: tuple[Route, ...] = tuple(
+    Route(re.compile(path, re.DOTALL), adapter, behind_gateway)
+    for path, adapter, behind_gateway in (
+        ("/v1/chat/completions", OpenAiChat, False),
+        ("/v1/responses", OpenAiResponses, False),
+        ("/v1/messages", AnthropicMessages, False),
+        (_GEMINI, Gemini, False),
+        ("/vllm/v1/chat/completions", VllmChat, False),
+        ("/mistral/v1/chat/completions", MistralChat, False),
+        ("/api/chat", OllamaChat, False),
+        (f"{_WORKERS_AI}/v1/chat/completions", CloudflareChat, False),
+        (f"{_WORKERS_AI}/run/(?P<model>.+)", WorkersAi, False),
+        (f"{_GATEWAY}/v1/chat/completions", CloudflareChat, True),
+        (f"{_GATEWAY}/run/(?P<model>.*)", WorkersAi, True),
+        (f"{_GATEWAY}/(?P<model>.+)", WorkersAi, True),
+    )
+)
+"""Every API that is served, all by POST; the first route that matches a path answers."""
+
+UNSERVED: tuple[tuple[str, Callable[[], ApiAdapter]], ...] = (
+    ("/v1beta/", Gemini),
+    ("/client/v4/", WorkersAi),
+    ("", OpenAiChat),
+)
+"""In whose format an unknown path is answered, by how it begins."""
+
+
+def find_adapter(path: str) -> Served:
+    """The adapter for a path, also for one that is not served: its error needs a format, too."""
+    for route in ROUTES:
+        if match := route.path.fullmatch(path):
+            return Served(route.adapter(**match.groupdict()), route)
+    return Served(next(adapter() for prefix, adapter in UNSERVED if path.startswith(prefix)), None)

@@ -1,13 +1,25 @@
-"""What an API adapter hands to the server: a response, the frames of a stream, or an error."""
+"""What the server and the API adapters hand each other: a request, a response, a stream's frames, an error."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+HeaderLookup = Callable[[bytes], str | None]
+"""Finds a request header by its name in lower case."""
+
+
+class ApiRequest(NamedTuple):
+    """What an adapter reads of an HTTP request; the path has chosen the adapter already."""
+
+    body: bytes
+    query: str = ""
+    get_header: HeaderLookup = lambda name: None
+
 
 class StreamFrame(NamedTuple):
-    """One SSE event and the decoding step it leaves after: 0 = at once, n = with the n-th token."""
+    """One event of a stream and the decoding step it is sent after: 0 = at once, n = with the n-th token."""
 
     step: int
     data: bytes
@@ -17,26 +29,27 @@ class StreamFrame(NamedTuple):
 class ApiResponse:
     """A response before faults and latency: `frames` when streamed, else `content`.
 
-    `opening` is what comes before an error where a stream breaks off with it: before `broken_off`, or else its content.
+    An error can also break off a stream that has begun: `event_prefix` comes before it, and `event_data` replaces its
+    `content` where the API words it otherwise there.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     content: bytes = b""
     frames: tuple[StreamFrame, ...] | None = None
-    opening: bytes = b"data: "
-    broken_off: bytes | None = None
+    event_prefix: bytes = b"data: "
+    event_data: bytes | None = None
 
     @property
-    def event(self) -> bytes:
-        """An error as the event that a stream breaks off with."""
-        return self.opening + (self.content if self.broken_off is None else self.broken_off) + b"\n\n"
+    def error_event(self) -> bytes:
+        """An error as the event that breaks off a stream."""
+        return self.event_prefix + (self.content if self.event_data is None else self.event_data) + b"\n\n"
 
 
 class ApiError(Exception):
-    """The request breaks the contract; each wire format renders it its own way.
+    """The request breaks the API's contract; the adapter renders it as its API does.
 
-    `code` is Cloudflare's integer or OpenAI's string; `param` is only OpenAI's.
+    `code` is Cloudflare's integer or OpenAI's string; `param` names the offending field, where the API does.
     """
 
     def __init__(self, status: int, code: int | str | None, message: str, param: str | None = None) -> None:

@@ -64,7 +64,7 @@ def _check_call_ids(messages: Any) -> None:
 
 def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    choices = [_choice_fields(request, reply, index, answer) for index, answer in enumerate(reply.answers)]
+    choices = [_choice_fields(request, reply, index, completion) for index, completion in enumerate(reply.completions)]
     return ApiResponse(
         200,
         (),
@@ -74,23 +74,23 @@ def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
 
 def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
     """The answer as chunks: a role a choice, one a token or call, an end a choice with the usage, `[DONE]`."""
-    count = len(reply.answers)
+    count = len(reply.completions)
     frames = [
         _stream_chunk(request, reply, 0, _delta_choice(index, {"role": "assistant", "content": ""})) for index in range(count)
     ]
     for index, event in interleave_choices(reply):
-        answer = reply.answers[index]
+        completion = reply.completions[index]
         if (delta := _token_delta(reply, index, event)) is not None:
-            likely = _logprob_fields(request, answer, range(event.place, event.place + 1)) if event.kind == "text" else None
+            likely = _logprob_fields(request, completion, range(event.place, event.place + 1)) if event.kind == "text" else None
             frames.append(
                 _stream_chunk(
                     request, reply, event.step, _delta_choice(index, delta) | ({"logprobs": likely} if likely else {})
                 )
             )
-    for index, answer in enumerate(reply.answers):
+    for index, completion in enumerate(reply.completions):
         frames.append(
             _stream_chunk(
-                request, reply, reply.steps, _delta_choice(index, {"content": ""}, answer.finish), _usage_fields(reply)
+                request, reply, reply.steps, _delta_choice(index, {"content": ""}, completion.finish), _usage_fields(reply)
             )
         )
     return ApiResponse(200, (), frames=(*frames, StreamFrame(reply.steps, DONE)))
@@ -125,51 +125,51 @@ def _usage_fields(reply: Reply) -> dict[str, Any]:
     return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
 
 
-def _choice_fields(request: requests.Request, reply: Reply, index: int, answer: Completion) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "tool_calls": None}
-    if answer.thoughts:
-        message["content"] = [_thinking_part(answer.thought), {"type": "text", "text": answer.text}]
-    if answer.calls:
-        message["tool_calls"] = list(_tool_calls(reply, index, answer))
-    likely = _logprob_fields(request, answer, range(len(answer.pieces)))
-    return {"index": index, "message": message, "finish_reason": answer.finish} | ({"logprobs": likely} if likely else {})
+def _choice_fields(request: requests.Request, reply: Reply, index: int, completion: Completion) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": completion.text, "tool_calls": None}
+    if completion.thoughts:
+        message["content"] = [_thinking_part(completion.thought), {"type": "text", "text": completion.text}]
+    if completion.calls:
+        message["tool_calls"] = list(_tool_calls(reply, index, completion))
+    likely = _logprob_fields(request, completion, range(len(completion.pieces)))
+    return {"index": index, "message": message, "finish_reason": completion.finish} | ({"logprobs": likely} if likely else {})
 
 
 def _token_delta(reply: Reply, index: int, event: TokenEvent) -> dict[str, Any] | None:
     """What a chunk adds; a call comes whole, with the last of its arguments."""
-    answer = reply.answers[index]
+    completion = reply.completions[index]
     match event.kind:
         case "thought":
             return {"content": [_thinking_part(event.piece)]}
         case "text":
             return {"content": event.piece}
         case _:
-            calls = list(_tool_calls(reply, index, answer))
-            if event.step != _call_end_step(answer, event.place):
+            calls = list(_tool_calls(reply, index, completion))
+            if event.step != _call_end_step(completion, event.place):
                 return None
             return {"tool_calls": [{**calls[event.place], "index": event.place}]}
 
 
-def _call_end_step(answer: Completion, place: int) -> int:
+def _call_end_step(completion: Completion, place: int) -> int:
     """The step at which a call is complete."""
-    before = len(answer.thoughts) + len(answer.pieces)
-    return before + sum(1 + len(call.pieces) for call in answer.calls[: place + 1])
+    before = len(completion.thoughts) + len(completion.pieces)
+    return before + sum(1 + len(call.pieces) for call in completion.calls[: place + 1])
 
 
 def _thinking_part(text: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
 
 
-def _tool_calls(reply: Reply, choice: int, answer: Completion) -> Iterator[dict[str, Any]]:
-    for place, call in enumerate(answer.calls):
+def _tool_calls(reply: Reply, choice: int, completion: Completion) -> Iterator[dict[str, Any]]:
+    for place, call in enumerate(completion.calls):
         identifier = "".join(ALPHABET[octet % len(ALPHABET)] for octet in stable_digest(reply.request_id, choice, place)[:9])
         yield {"id": identifier, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _logprob_fields(request: requests.Request, answer: Completion, places: range) -> dict[str, Any] | None:
-    if request.prompt.logprobs is None or not answer.logprobs:
+def _logprob_fields(request: requests.Request, completion: Completion, places: range) -> dict[str, Any] | None:
+    if request.prompt.logprobs is None or not completion.logprobs:
         return None
-    return {"content": [logprob_fields(answer.pieces[place], *answer.logprobs[place]) for place in places]}
+    return {"content": [logprob_fields(completion.pieces[place], *completion.logprobs[place]) for place in places]}
 
 
 def _delta_choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:

@@ -67,29 +67,31 @@ def parse_request(content: bytes) -> Request:
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    answer = reply.answers[0]
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
-    if answer.thoughts:
-        message["thinking"] = answer.thought
-    if calls := [_tool_call(call) for call in _complete_calls(answer)]:
+    completion = reply.completions[0]
+    message: dict[str, Any] = {"role": "assistant", "content": completion.text}
+    if completion.thoughts:
+        message["thinking"] = completion.thought
+    if calls := [_tool_call(call) for call in _complete_calls(completion)]:
         message["tool_calls"] = calls
-    likely = {"logprobs": _logprob_fields(answer, range(len(answer.pieces)))} if request.prompt.logprobs is not None else {}
-    return ApiResponse(200, (), _json_line(request, reply, {"message": message, **likely, **_final_fields(reply, answer)}))
+    likely = (
+        {"logprobs": _logprob_fields(completion, range(len(completion.pieces)))} if request.prompt.logprobs is not None else {}
+    )
+    return ApiResponse(200, (), _json_line(request, reply, {"message": message, **likely, **_final_fields(reply, completion)}))
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer in lines: one a token, one a call, and one that closes it."""
-    answer = reply.answers[0]
+    completion = reply.completions[0]
     frames = [
-        StreamFrame(event.step, _json_line(request, reply, fields)) for event, fields in _stream_messages(request, answer)
+        StreamFrame(event.step, _json_line(request, reply, fields)) for event, fields in _stream_messages(request, completion)
     ]
-    closing = {"message": {"role": "assistant", "content": ""}, **_final_fields(reply, answer)}
+    closing = {"message": {"role": "assistant", "content": ""}, **_final_fields(reply, completion)}
     return ApiResponse(200, NDJSON, frames=(*frames, StreamFrame(reply.steps, _json_line(request, reply, closing))))
 
 
 def render_error(api_error: ApiError) -> ApiResponse:
     """Ollama's error: a text."""
-    return ApiResponse(api_error.status, (), orjson.dumps({"error": api_error.message}), opening=b"")
+    return ApiResponse(api_error.status, (), orjson.dumps({"error": api_error.message}), event_prefix=b"")
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
@@ -200,9 +202,9 @@ def _parse_function(tool: Any) -> Function:
 # ── Answering ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _stream_messages(request: Request, answer: Completion) -> Iterator[tuple[TokenEvent, dict[str, Any]]]:
-    readable = _complete_calls(answer)
-    for event in token_events(answer):
+def _stream_messages(request: Request, completion: Completion) -> Iterator[tuple[TokenEvent, dict[str, Any]]]:
+    readable = _complete_calls(completion)
+    for event in token_events(completion):
         message: dict[str, Any] = {"role": "assistant", "content": ""}
         likely: dict[str, Any] = {}
         if event.kind == "thought":
@@ -210,7 +212,7 @@ def _stream_messages(request: Request, answer: Completion) -> Iterator[tuple[Tok
         elif event.kind == "text":
             message["content"] = event.piece
             if request.prompt.logprobs is not None:
-                likely = {"logprobs": _logprob_fields(answer, range(event.place, event.place + 1))}
+                likely = {"logprobs": _logprob_fields(completion, range(event.place, event.place + 1))}
         elif event.kind == "call" and event.place < len(readable):
             message["tool_calls"] = [_tool_call(readable[event.place])]
         else:
@@ -218,20 +220,20 @@ def _stream_messages(request: Request, answer: Completion) -> Iterator[tuple[Tok
         yield event, {"message": message, **likely, "done": False}
 
 
-def _complete_calls(answer: Completion) -> list[Call]:
+def _complete_calls(completion: Completion) -> list[Call]:
     """The calls; one whose arguments the token limit broke off is none."""
-    return list(answer.calls if answer.finish == "tool_calls" else answer.calls[:-1])
+    return list(completion.calls if completion.finish == "tool_calls" else completion.calls[:-1])
 
 
 def _tool_call(call: Call) -> dict[str, Any]:
     return {"function": {"name": call.name, "arguments": json.loads(call.arguments)}}
 
 
-def _logprob_fields(answer: Completion, places: range) -> list[dict[str, Any]]:
+def _logprob_fields(completion: Completion, places: range) -> list[dict[str, Any]]:
     return [
-        {**_token_logprob(answer.pieces[place], own), "top_logprobs": [_token_logprob(*other) for other in top]}
+        {**_token_logprob(completion.pieces[place], own), "top_logprobs": [_token_logprob(*other) for other in top]}
         for place in places
-        for own, top in (answer.logprobs[place],)
+        for own, top in (completion.logprobs[place],)
     ]
 
 
@@ -239,11 +241,11 @@ def _token_logprob(piece: str, chance: float) -> dict[str, Any]:
     return {"token": piece, "logprob": chance}
 
 
-def _final_fields(reply: Reply, answer: Completion) -> dict[str, Any]:
+def _final_fields(reply: Reply, completion: Completion) -> dict[str, Any]:
     read_, written = reply.prompt_tokens, reply.completion_tokens
     return {
         "done": True,
-        "done_reason": "length" if answer.finish == "length" else "stop",
+        "done_reason": "length" if completion.finish == "length" else "stop",
         "total_duration": (read_ + written) * NANOSECONDS_A_TOKEN,
         "load_duration": 0,
         "prompt_eval_count": read_,

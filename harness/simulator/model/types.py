@@ -133,21 +133,21 @@ class Reply:
     request_id: str
     created: int
     prompt_tokens: int
-    answers: tuple[Completion, ...]
+    completions: tuple[Completion, ...]
 
     @property
     def completion_tokens(self) -> int:
         """All that was generated, thoughts included."""
-        return sum(answer.tokens for answer in self.answers)
+        return sum(answer.tokens for answer in self.completions)
 
     @property
     def thought_tokens(self) -> int:
-        return sum(len(answer.thoughts) for answer in self.answers)
+        return sum(len(answer.thoughts) for answer in self.completions)
 
     @property
     def steps(self) -> int:
         """How many decoding steps it took: choices are decoded side by side."""
-        return max((answer.tokens for answer in self.answers), default=0)
+        return max((answer.tokens for answer in self.completions), default=0)
 
 
 class TokenEvent(NamedTuple):

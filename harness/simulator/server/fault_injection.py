@@ -1,4 +1,4 @@
-"""Performs a fault on a response that would have been fine; `harness.simulator.server.fault_rules` says what each kind does."""
+"""Injects a fault into a response that would have been fine; `fault_rules` lists the kinds of faults."""
 
 from __future__ import annotations
 
@@ -6,104 +6,86 @@ import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from harness.simulator.apis.adapters import ApiAdapter
 from harness.simulator.apis.http import ApiResponse, StreamFrame
 from harness.simulator.server.delivery import JSON, ResponseWriter, http_headers, send_frames, send_response
 from harness.simulator.server.fault_rules import Fault
 
-PAGE = (
+HTML_PAGE = (
     b"<html>\r\n<head><title>%d</title></head>\r\n<body>\r\n<center><h1>%d</h1></center>\r\n"
     b"<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 )
 PARTS_OF_A_WHOLE = 8
 
 
-class ErrorWording(NamedTuple):
-    """How this request's format says things: its adapter, and the request's id."""
+class Replacements(NamedTuple):
+    """What the API sends in place of a response: the fault's error, and the body of a success without an answer."""
 
-    adapter: ApiAdapter
-    request_id: str
-
-    def render_fault(self, fault: Fault) -> ApiResponse:
-        """The fault's status, code and message as the format words them."""
-        return self.adapter.render_error(
-            self.adapter.error_for_status(fault.status, fault.code, fault.message), self.request_id
-        )
+    error: ApiResponse
+    empty: bytes
 
 
 async def inject_fault(
-    writer: ResponseWriter, fault: Fault, words: ErrorWording, body: ApiResponse, offsets: Sequence[float]
+    writer: ResponseWriter, fault: Fault, response: ApiResponse, offsets: Sequence[float], replacements: Replacements
 ) -> None:
-    """Send what is left of `body` once `fault` has happened to it."""
+    """Send what the fault leaves of `response`, or what replaces it."""
     match fault.kind:
-        case "status" | "html":
-            await _send_replacement(writer, fault, words)
+        case "status":
+            error = replacements.error
+            await _send_whole(writer, fault.status, (JSON, *error.headers, *fault.headers.items()), error.content)
+        case "html":
+            headers = (("content-type", "text/html"), *fault.headers.items())
+            await _send_whole(writer, fault.status, headers, HTML_PAGE % (fault.status, fault.status))
+        case "empty" if response.frames is None:
+            await _send_whole(writer, 200, http_headers(response), replacements.empty)
         case "empty":
-            await _send_empty(writer, words, body)
+            await writer.start(200, http_headers(response))
+            await writer.finish()
         case "slow":
-            await send_response(writer, body, [offsets[0], *(offset + fault.seconds for offset in offsets[1:])])
+            await send_response(writer, response, [offsets[0], *(offset + fault.seconds for offset in offsets[1:])])
         case "hang" if fault.after is None:
             await writer.wait_closed()
         case _:
-            await _interrupt_response(writer, fault, words, body, offsets)
+            await _interrupt_response(writer, fault, response, offsets, replacements.error)
 
 
-async def _send_replacement(writer: ResponseWriter, fault: Fault, words: ErrorWording) -> None:
-    """Another answer in its place: an error in the format's words, or a proxy's page."""
-    if fault.kind == "html":
-        content: bytes = PAGE % (fault.status, fault.status)
-        await writer.start(fault.status, (("content-type", "text/html"), *fault.headers.items()), len(content))
-    else:
-        error = words.render_fault(fault)
-        content = error.content
-        await writer.start(fault.status, (JSON, *error.headers, *fault.headers.items()), len(content))
-    await writer.finish(content)
-
-
-async def _send_empty(writer: ResponseWriter, words: ErrorWording, body: ApiResponse) -> None:
-    if body.frames is not None:
-        await writer.start(200, http_headers(body))
-        await writer.finish()
-        return
-    content = words.adapter.render_empty()
-    await writer.start(200, http_headers(body), len(content))
+async def _send_whole(writer: ResponseWriter, status: int, headers: tuple[tuple[str, str], ...], content: bytes) -> None:
+    await writer.start(status, headers, len(content))
     await writer.finish(content)
 
 
 async def _interrupt_response(
-    writer: ResponseWriter, fault: Fault, words: ErrorWording, body: ApiResponse, offsets: Sequence[float]
+    writer: ResponseWriter, fault: Fault, response: ApiResponse, offsets: Sequence[float], error: ApiResponse
 ) -> None:
-    """The headers and some events as they should be, then the fault."""
-    frames = split_response(body)
+    """Send the headers and the first events as they should be, then let the fault happen."""
+    frames = split_response(response)
     kept = 0 if fault.kind == "drip" else len(frames) // 2 if fault.after is None else min(fault.after, len(frames))
-    short = fault.kind == "cut" and fault.how == "short_length"
-    await writer.start(
-        body.status,
-        http_headers(body),
-        sum(len(frame.data) for frame in frames) if short else None,
-    )
+    promises_length = fault.kind == "cut" and fault.how == "short_length"
+    length = sum(len(frame.data) for frame in frames) if promises_length else None
+    await writer.start(response.status, http_headers(response), length)
     await send_frames(writer, frames[:kept], offsets)
-    rest = b"".join(frame.data for frame in frames[kept:])
     match fault.kind:
         case "hang":
             await writer.wait_closed()
         case "drip":
-            await _send_bytewise(writer, rest, fault.seconds)
+            await _send_bytewise(writer, b"".join(frame.data for frame in frames[kept:]), fault.seconds)
         case "ping":
-            await _send_comments(writer, fault.seconds)
+            while not writer.client_gone:
+                await writer.write(b": ping\n\n", events=0)
+                await asyncio.sleep(fault.seconds)
         case "error_event":
-            await writer.write(words.render_fault(fault).event)
+            await writer.write(error.error_event)
             await writer.finish()
         case "cut":
             await _cut_response(writer, fault.how, frames[kept].data if kept < len(frames) else b"")
 
 
-def split_response(body: ApiResponse) -> tuple[StreamFrame, ...]:
-    """The events of a stream, or a whole body in eighths that leave with its first token."""
-    if body.frames is not None:
-        return body.frames
-    size = max(len(body.content) // PARTS_OF_A_WHOLE, 1)
-    return tuple(StreamFrame(1, body.content[at : at + size]) for at in range(0, len(body.content), size))
+def split_response(response: ApiResponse) -> tuple[StreamFrame, ...]:
+    """The events of a stream, or a whole body in eighths that are sent with its first token."""
+    if response.frames is not None:
+        return response.frames
+    content = response.content
+    size = max(len(content) // PARTS_OF_A_WHOLE, 1)
+    return tuple(StreamFrame(1, content[start : start + size]) for start in range(0, len(content), size))
 
 
 async def _send_bytewise(writer: ResponseWriter, data: bytes, seconds: float) -> None:
@@ -115,21 +97,16 @@ async def _send_bytewise(writer: ResponseWriter, data: bytes, seconds: float) ->
     await writer.finish()
 
 
-async def _send_comments(writer: ResponseWriter, seconds: float) -> None:
-    while not writer.client_gone:
-        await writer.write(b": ping\n\n", events=0)
-        await asyncio.sleep(seconds)
-
-
-async def _cut_response(writer: ResponseWriter, how: str, following: bytes) -> None:
+async def _cut_response(writer: ResponseWriter, how: str, next_frame: bytes) -> None:
+    half = next_frame[: len(next_frame) // 2]
     match how:
         case "clean":
             await writer.finish()
         case "half_event":
-            await writer.finish(following[: len(following) // 2])
+            await writer.finish(half)
         case "short_length":
             await writer.close()
         case "in_chunk":
-            await writer.close(b"%x\r\n" % max(len(following), 1) + following[: len(following) // 2])
+            await writer.close(b"%x\r\n" % max(len(next_frame), 1) + half)
         case "reset":
             await writer.reset()

@@ -52,7 +52,7 @@ class Entry:
             "path": self.path,
             "query": self.query,
             "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
-            "client_request_id": self.header(b"x-client-request-id"),
+            "client_request_id": self.get_header(b"x-client-request-id"),
             "arrived_ns": self.arrived_ns,
             "arrived_unix": self.arrived_unix,
             "model": self.model,
@@ -68,12 +68,12 @@ class Entry:
 
     def has_api_key(self, api_key: str) -> bool:
         """Whether the request came with this key: in a header of its own, which wins, or as a bearer's."""
-        own = next((given for name in KEY_HEADERS if (given := self.header(name)) is not None), None)
+        own = next((given for name in KEY_HEADERS if (given := self.get_header(name)) is not None), None)
         if own is not None:
             return own == hash_secret(api_key.encode()).decode()
-        return self.header(b"authorization") == hash_secret(f"Bearer {api_key}".encode()).decode()
+        return self.get_header(b"authorization") == hash_secret(f"Bearer {api_key}".encode()).decode()
 
-    def header(self, wanted: bytes) -> str | None:
+    def get_header(self, wanted: bytes) -> str | None:
         """The value of a header, by its name in lower case; a secret's is its hash."""
         return next((value.decode("latin-1") for name, value in self.headers if name == wanted), None)
 

@@ -1,9 +1,8 @@
-"""Whatever stands in a body's fields, each door of the simulator reads it or refuses it in its format's words."""
+"""Whatever stands in a body's fields, every API adapter parses the body or refuses it with an error of its API."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -12,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.simulator.apis import adapters
-from harness.simulator.apis.http import ApiError
+from harness.simulator.apis.http import ApiError, ApiRequest
 from tests.damaged import damaged
 from tests.pictures import picture
 
@@ -84,41 +83,75 @@ OLLAMA = {
 }  # fmt: skip
 
 
-def claude() -> adapters.AnthropicMessages:
-    adapter = adapters.AnthropicMessages()
-    adapter.read_headers(lambda name: "2023-06-01")
-    return adapter
+def anthropic_version(name: bytes) -> str:
+    return "2023-06-01"
 
 
-DOORS: dict[str, tuple[Callable[[], adapters.ApiAdapter], Any]] = {
-    "native": (lambda: adapters.WorkersAi("@cf/meta/llama-4-scout-17b-16e-instruct"), NATIVE),
-    "cloudflare-chat": (adapters.CloudflareChat, CHAT),
-    "chat": (adapters.OpenAiChat, CHAT),
-    "vllm": (adapters.VllmChat, {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2}),
-    "mistral": (adapters.MistralChat, MISTRAL),
-    "ollama": (adapters.OllamaChat, OLLAMA),
-    "responses": (adapters.OpenAiResponses, RESPONSES),
-    "anthropic": (claude, CLAUDE),
-    "gemini": (lambda: adapters.Gemini("gemini-3.5-flash", "events"), GEMINI),
+ADAPTERS: dict[str, tuple[adapters.ApiAdapter, Any]] = {
+    "native": (adapters.WorkersAi("@cf/meta/llama-4-scout-17b-16e-instruct"), NATIVE),
+    "cloudflare-chat": (adapters.CloudflareChat(), CHAT),
+    "chat": (adapters.OpenAiChat(), CHAT),
+    "vllm": (adapters.VllmChat(), {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2}),
+    "mistral": (adapters.MistralChat(), MISTRAL),
+    "ollama": (adapters.OllamaChat(), OLLAMA),
+    "responses": (adapters.OpenAiResponses(), RESPONSES),
+    "anthropic": (adapters.AnthropicMessages(), CLAUDE),
+    "gemini": (adapters.Gemini("gemini-3.5-flash", "streamGenerateContent"), GEMINI),
 }
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ADAPTERS)
 def test_the_bodies_themselves_are_read(name: str) -> None:
-    adapter, body = DOORS[name]
-    assert adapter().parse_request(orjson.dumps(body)).prompt.turns
+    adapter, body = ADAPTERS[name]
+    assert adapter.parse_request(ApiRequest(orjson.dumps(body), get_header=anthropic_version)).prompt.turns
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ADAPTERS)
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_stands_in_their_fields_is_read_or_refused(name: str, data: st.DataObject) -> None:
-    adapter, body = DOORS[name]
+    adapter, body = ADAPTERS[name]
     try:
-        asked = adapter().parse_request(data.draw(damaged(body, most=2)))
+        asked = adapter.parse_request(ApiRequest(data.draw(damaged(body, most=2)), get_header=anthropic_version))
     except ApiError as api_error:
-        refused = adapter().render_error(api_error, "00000000-0000-4000-8000-000000000000")
+        refused = adapter.render_error(api_error, "00000000-0000-4000-8000-000000000000")
         assert 400 <= refused.status < 500
         orjson.loads(refused.content)
     else:
         assert asked.choices >= 1
+
+
+@pytest.mark.parametrize(
+    ("path", "adapter"),
+    [
+        ("/v1/chat/completions", adapters.OpenAiChat),
+        ("/v1beta/models/gemini-3.5-flash:streamGenerateContent", adapters.Gemini),
+        ("/client/v4/accounts/a/ai/run/@cf/meta/llama", adapters.WorkersAi),
+        ("/client/v4/accounts/a/ai/v1/chat/completions", adapters.CloudflareChat),
+        ("/v1/account/mine/workers-ai/@cf/meta/llama", adapters.WorkersAi),
+        ("/v1/account/mine/workers-ai/run/@cf/meta/llama", adapters.WorkersAi),
+        ("/v1/account/mine/workers-ai/v1/chat/completions", adapters.CloudflareChat),
+    ],
+)
+def test_a_path_leads_to_its_api(path: str, adapter: type[adapters.ApiAdapter]) -> None:
+    served = adapters.find_adapter(path)
+    assert type(served.adapter) is adapter
+    assert served.route is not None
+    assert served.route.behind_gateway == ("workers-ai" in path)
+    assert getattr(served.adapter, "model", "@cf/meta/llama") == "@cf/meta/llama"
+
+
+@pytest.mark.parametrize(
+    ("path", "adapter"),
+    [
+        ("/v1/nothing", adapters.OpenAiChat),
+        ("/v1beta/models/gemini-3.5-flash:countTokens", adapters.Gemini),
+        ("/client/v4/accounts//ai/run/@cf/meta/llama", adapters.WorkersAi),
+        ("/v1/account/workers-ai/@cf/meta/llama", adapters.OpenAiChat),
+        ("/v1//mine/workers-ai/@cf/meta/llama", adapters.OpenAiChat),
+        ("/v1/account/mine/workers-ai/", adapters.OpenAiChat),
+    ],
+)
+def test_a_path_that_is_not_served_has_the_errors_of_the_api_it_resembles(path: str, adapter: type) -> None:
+    served = adapters.find_adapter(path)
+    assert (type(served.adapter), served.route) == (adapter, None)

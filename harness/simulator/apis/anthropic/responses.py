@@ -38,10 +38,10 @@ FAILURES: dict[int, tuple[str, str]] = {
 
 def render_response(model: str, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    (answer,) = reply.answers
+    (completion,) = reply.completions
     message = _message_fields(model, reply) | {
-        "content": _content_blocks(reply, answer),
-        **_stop_fields(answer),
+        "content": _content_blocks(reply, completion),
+        **_stop_fields(completion),
         "usage": usage_fields(reply),
     }
     return ApiResponse(200, response_headers(reply), orjson.dumps(message))
@@ -49,14 +49,14 @@ def render_response(model: str, reply: Reply) -> ApiResponse:
 
 def render_stream(model: str, reply: Reply) -> ApiResponse:
     """The answer as events: its blocks one after the other, each opened, told a token at a time, and closed."""
-    (answer,) = reply.answers
+    (completion,) = reply.completions
     opening = _message_fields(model, reply) | {"content": [], "stop_reason": None, "stop_sequence": None}
     opening["usage"] = usage_fields(reply) | {"output_tokens": min(1, reply.completion_tokens), "output_tokens_details": None}
     frames = [_stream_event(0, "message_start", message=opening)]
-    blocks = _block_events(reply, answer)
+    blocks = _block_events(reply, completion)
     ping = _stream_event(0, "ping")
     frames += [*blocks[:1], ping, *blocks[1:]]
-    frames.append(_stream_event(reply.steps, "message_delta", delta=_stop_fields(answer), usage=usage_fields(reply)))
+    frames.append(_stream_event(reply.steps, "message_delta", delta=_stop_fields(completion), usage=usage_fields(reply)))
     frames.append(_stream_event(reply.steps, "message_stop"))
     return ApiResponse(200, response_headers(reply), frames=tuple(frames))
 
@@ -101,7 +101,7 @@ def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     name = format_request_id(request_id)
     kind = api_error.code if isinstance(api_error.code, str) else error_for_status(api_error.status, None, None).code
     body = {"type": "error", "error": {"type": kind, "message": api_error.message}, "request_id": name}
-    return ApiResponse(api_error.status, (("request-id", name),), orjson.dumps(body), opening=b"event: error\ndata: ")
+    return ApiResponse(api_error.status, (("request-id", name),), orjson.dumps(body), event_prefix=b"event: error\ndata: ")
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
@@ -112,10 +112,10 @@ def error_for_status(status: int, code: str | None, message: str | None) -> ApiE
     return ApiError(status, code or kind, message or text)
 
 
-def _thinking_signature(answer: Completion) -> str:
+def _thinking_signature(completion: Completion) -> str:
     """Of an answer's thinking; the token limit may have cut it before it was signed."""
-    is_cut = answer.finish == "length" and not answer.pieces and not answer.calls
-    return "" if is_cut else sign_thinking(answer.thought)
+    is_cut = completion.finish == "length" and not completion.pieces and not completion.calls
+    return "" if is_cut else sign_thinking(completion.thought)
 
 
 def sign_thinking(thought: str) -> str:
@@ -131,19 +131,19 @@ def _message_fields(model: str, reply: Reply) -> dict[str, Any]:
     return {"id": name, "type": "message", "role": "assistant", "model": model}
 
 
-def _stop_fields(answer: Completion) -> dict[str, Any]:
-    reason = "stop_sequence" if answer.stopped_by is not None else STOP_REASONS[answer.finish]
-    return {"stop_reason": reason, "stop_sequence": answer.stopped_by}
+def _stop_fields(completion: Completion) -> dict[str, Any]:
+    reason = "stop_sequence" if completion.stopped_by is not None else STOP_REASONS[completion.finish]
+    return {"stop_reason": reason, "stop_sequence": completion.stopped_by}
 
 
-def _content_blocks(reply: Reply, answer: Completion) -> list[dict[str, Any]]:
+def _content_blocks(reply: Reply, completion: Completion) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if answer.thoughts:
-        blocks.append({"type": "thinking", "thinking": answer.thought, "signature": _thinking_signature(answer)})
-    if answer.pieces:
-        blocks.append({"type": "text", "text": answer.text})
+    if completion.thoughts:
+        blocks.append({"type": "thinking", "thinking": completion.thought, "signature": _thinking_signature(completion)})
+    if completion.pieces:
+        blocks.append({"type": "text", "text": completion.text})
     return blocks + [
-        _tool_use_block(reply, place, call) | {"input": _tool_input(call)} for place, call in enumerate(answer.calls)
+        _tool_use_block(reply, place, call) | {"input": _tool_input(call)} for place, call in enumerate(completion.calls)
     ]
 
 
@@ -163,22 +163,22 @@ def _tool_input(call: Call) -> Any:
 # ── Its events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _block_events(reply: Reply, answer: Completion) -> list[StreamFrame]:
+def _block_events(reply: Reply, completion: Completion) -> list[StreamFrame]:
     frames: list[StreamFrame] = []
     index, current = -1, ("", -1)
-    for event in token_events(answer):
+    for event in token_events(completion):
         block = ("call", event.place) if event.kind in ("call", "arguments") else (event.kind, 0)
         if block != current:
-            frames += _close_block(answer, index, current, event.step - 1)
+            frames += _close_block(completion, index, current, event.step - 1)
             index, current = index + 1, block
             opening = (
-                _tool_use_block(reply, event.place, answer.calls[event.place])
+                _tool_use_block(reply, event.place, completion.calls[event.place])
                 if event.kind == "call"
                 else _EMPTY_BLOCKS[event.kind]
             )
             frames.append(_stream_event(event.step - 1, "content_block_start", index=index, content_block=opening))
         frames.append(_stream_event(event.step, "content_block_delta", index=index, delta=_block_delta(event)))
-    return frames + _close_block(answer, index, current, reply.steps)
+    return frames + _close_block(completion, index, current, reply.steps)
 
 
 _EMPTY_BLOCKS: dict[str, dict[str, Any]] = {
@@ -198,10 +198,10 @@ def _block_delta(event: TokenEvent) -> dict[str, str]:
     return {"type": "input_json_delta", "partial_json": ""}  # a call's first says nothing: its name is in the opening
 
 
-def _close_block(answer: Completion, index: int, block: tuple[str, int], step: int) -> list[StreamFrame]:
+def _close_block(completion: Completion, index: int, block: tuple[str, int], step: int) -> list[StreamFrame]:
     if index < 0:
         return []
-    signed = {"type": "signature_delta", "signature": _thinking_signature(answer) if block[0] == "thought" else ""}
+    signed = {"type": "signature_delta", "signature": _thinking_signature(completion) if block[0] == "thought" else ""}
     last = [_stream_event(step, "content_block_delta", index=index, delta=signed)] if signed["signature"] else []
     return [*last, _stream_event(step, "content_block_stop", index=index)]
 

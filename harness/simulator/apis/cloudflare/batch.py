@@ -16,14 +16,14 @@ from harness.simulator.apis.cloudflare.schema import bad_input, check_type, pars
 from harness.simulator.apis.http import ApiError, ApiResponse
 from harness.simulator.model.types import Prompt, Reply
 
-Answerer = Callable[[Prompt], Reply]
-"""Draws the answer to one prompt."""
+ReplyGenerator = Callable[[Prompt], Reply]
+"""Generates the reply to one prompt."""
 
 
 class BatchResponse(NamedTuple):
     """What a submission or a poll is answered with, and the tokens it took: (prompt, completion), None for a poll."""
 
-    body: ApiResponse
+    response: ApiResponse
     usage: tuple[int, int] | None = None
 
 
@@ -47,7 +47,7 @@ class Batches:
         """Lose every batch."""
         self._known.clear()
 
-    def handle_request(self, content: bytes, model: str, request_id: str, answer: Answerer) -> BatchResponse:
+    def handle_request(self, content: bytes, model: str, request_id: str, generate_reply: ReplyGenerator) -> BatchResponse:
         """A submission, or a poll; raises `ApiError`."""
         if len(content) > self._most_bytes:
             raise ApiError(413, 3006, "AiError: Request is too large")
@@ -57,12 +57,12 @@ class Batches:
         if "requests" not in body:
             raise bad_input("oneOf at '/' not met, 0 matches: required properties at '/' are 'requests'")
         check_type(body["requests"], "/requests", "array")
-        return self._submit(body["requests"], model, request_id, answer)
+        return self._submit(body["requests"], model, request_id, generate_reply)
 
-    def _submit(self, requests: list[Any], model: str, request_id: str, answer: Answerer) -> BatchResponse:
-        answered = [_run_request(asked, model, answer) for asked in requests]
+    def _submit(self, requests: list[Any], model: str, request_id: str, generate_reply: ReplyGenerator) -> BatchResponse:
+        answered = [_run_request(asked, model, generate_reply) for asked in requests]
         replies = [reply for _, reply in answered if reply is not None]
-        everything = tuple(each for reply in replies for each in reply.answers)
+        everything = tuple(each for reply in replies for each in reply.completions)
         total = Reply(request_id, 0, sum(reply.prompt_tokens for reply in replies), everything)
         entries = [{"id": place, **entry} for place, (entry, _) in enumerate(answered)]
         result = {"responses": entries, "usage": native.usage_fields(model, total)}
@@ -86,14 +86,14 @@ class Batches:
         return ApiResponse(200, headers, native.wrap_result(result))
 
 
-def _run_request(asked: Any, model: str, answer: Answerer) -> tuple[dict[str, Any], Reply | None]:
+def _run_request(asked: Any, model: str, generate_reply: ReplyGenerator) -> tuple[dict[str, Any], Reply | None]:
     """The entry of one request, and the reply it got; a failed one took nothing."""
     named = isinstance(asked, dict) and "external_reference" in asked
     reference = {"external_reference": asked["external_reference"]} if named else {}
     try:
         check_type(asked, "/", "object")
         request = native.parse_body(asked, model)
-        reply = answer(request.prompt)
+        reply = generate_reply(request.prompt)
         return {"result": native.render_result(request, reply), "success": True, **reference}, reply
     except ApiError as api_error:
         error = {"code": api_error.code, "message": api_error.message}

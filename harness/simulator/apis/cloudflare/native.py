@@ -58,33 +58,35 @@ def render_response(request: Request, reply: Reply) -> ApiResponse:
 
 def render_result(request: Request, reply: Reply) -> dict[str, Any]:
     """The answer without its usage; no `response` key where functions are called. Raises `ApiError` where JSON mode was cut."""
-    answer = reply.answers[0]
-    if answer.calls:
-        return {"tool_calls": [_tool_call(reply, place, call.name, call.arguments) for place, call in enumerate(answer.calls)]}
+    completion = reply.completions[0]
+    if completion.calls:
+        return {
+            "tool_calls": [_tool_call(reply, place, call.name, call.arguments) for place, call in enumerate(completion.calls)]
+        }
     if request.prompt.schema is None:
-        return {"response": answer.text, "tool_calls": []}
+        return {"response": completion.text, "tool_calls": []}
     try:
-        parsed = orjson.loads(answer.text)
+        parsed = orjson.loads(completion.text)
     except orjson.JSONDecodeError as error:
         raise ApiError(400, 3030, "AiError: JSON Mode couldn't be met") from error
-    return {"response": answer.text if request.json_as_text else parsed, "tool_calls": []}
+    return {"response": completion.text if request.json_as_text else parsed, "tool_calls": []}
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as frames: an empty one, one a token, the usage, `[DONE]`."""
     pads = map(padding_text, random_octets("padding", reply.request_id))
-    tokens = [(0, {"response": "", "tool_calls": []}), *_token_chunks(reply, reply.answers[0])]
+    tokens = [(0, {"response": "", "tool_calls": []}), *_token_chunks(reply, reply.completions[0])]
     frames = [StreamFrame(step, _stream_event(data | {"p": pad})) for (step, data), pad in zip(tokens, pads, strict=False)]
     frames.append(StreamFrame(reply.steps, _stream_event({"response": "", "usage": usage_fields(request.prompt.model, reply)})))
     frames.append(StreamFrame(reply.steps, DONE))
     return ApiResponse(200, response_headers(request.prompt.model, reply), frames=tuple(frames))
 
 
-def _token_chunks(reply: Reply, answer: Completion) -> Iterator[tuple[int, dict[str, Any]]]:
+def _token_chunks(reply: Reply, completion: Completion) -> Iterator[tuple[int, dict[str, Any]]]:
     """(step, frame) of each token; calls come in pieces by index, and end with one that says nothing."""
-    for event in token_events(answer):
+    for event in token_events(completion):
         yield event.step, {"response": event.piece, "tool_calls": []} if event.kind == "text" else _call_chunk(reply, event)
-    if answer.calls:
+    if completion.calls:
         nothing = {"id": None, "type": "function", "index": 0, "function": {"name": None, "arguments": None}}
         yield reply.steps, {"tool_calls": [nothing]}
 
@@ -251,6 +253,8 @@ USD_PER_MTOK: dict[str, tuple[float, float]] = {
     "@cf/nvidia/nemotron-3-120b-a12b": (0.500, 1.500),
     "@cf/ibm-granite/granite-4.0-h-micro": (0.017, 0.112),
 }
+
+PRICED_MODELS = (*NEURONS_PER_MTOK, *USD_PER_MTOK)
 
 
 def compute_neurons(model: str, prompt_tokens: int, completion_tokens: int) -> float | None:

@@ -74,7 +74,7 @@ def render_error(api_error: ApiError) -> ApiResponse:
     if not error["details"]:
         del error["details"]
     content = orjson.dumps({"error": error}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-    return ApiResponse(api_error.status, (), content, opening=b"")
+    return ApiResponse(api_error.status, (), content, event_prefix=b"")
 
 
 def invalid_request(message: str, field: str | None = None) -> ApiError:

@@ -6,7 +6,6 @@ JSON mode is a media type. Answers are `gemini_answers`'.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal, NamedTuple
 
 from harness.simulator.apis.gemini.checks import (
@@ -28,9 +27,6 @@ from harness.simulator.model.types import Prompt, Sampling
 CONTEXT = 1_048_576
 DEFAULT_TEMPERATURE = 1.0
 MAX_STOPS = 5
-ADDRESS = re.compile(
-    r"/(?:v1|v1beta)/(?:models|tunedModels)/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)"
-)
 
 ResponseForm = Literal["whole", "events", "array"]
 

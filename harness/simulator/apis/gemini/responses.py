@@ -60,7 +60,11 @@ RENDERERS = {"whole": render_response, "events": render_stream, "array": render_
 
 
 def _response_chunks(request: Request, reply: Reply) -> list[tuple[int, dict[str, Any]]]:
-    pieces = [piece for index, answer in enumerate(reply.answers) for piece in _stream_pieces(request, reply, index, answer)]
+    pieces = [
+        piece
+        for index, completion in enumerate(reply.completions)
+        for piece in _stream_pieces(request, reply, index, completion)
+    ]
     pieces.sort(key=lambda piece: (piece.step, piece.choice, piece.closing))
     return [
         (piece.step, _response_fields(request, reply, [_candidate_fields(request, reply, piece)], piece.step))
@@ -79,8 +83,8 @@ def _response_fields(request: Request, reply: Reply, candidates: list[dict[str, 
 
 def usage_fields(reply: Reply, step: int) -> dict[str, Any]:
     """The tokens once so many steps are decoded; a count of zero is left out."""
-    thoughts = sum(min(step, len(answer.thoughts)) for answer in reply.answers)
-    visible = sum(min(step, answer.tokens) for answer in reply.answers) - thoughts
+    thoughts = sum(min(step, len(completion.thoughts)) for completion in reply.completions)
+    visible = sum(min(step, completion.tokens) for completion in reply.completions) - thoughts
     counts = {
         "promptTokenCount": reply.prompt_tokens,
         "candidatesTokenCount": visible,
@@ -92,22 +96,22 @@ def usage_fields(reply: Reply, step: int) -> dict[str, Any]:
 
 
 def _candidate_fields(request: Request, reply: Reply, piece: Piece) -> dict[str, Any]:
-    answer = reply.answers[piece.choice]
+    completion = reply.completions[piece.choice]
     candidate: dict[str, Any] = {"content": {"parts": piece.parts, "role": "model"}, "index": piece.choice}
     if piece.closing:
-        candidate["finishReason"] = FINISHES[answer.finish]
-    if request.prompt.logprobs is not None and answer.logprobs and piece.places:
-        candidate |= _logprob_fields(answer, piece.places)
+        candidate["finishReason"] = FINISHES[completion.finish]
+    if request.prompt.logprobs is not None and completion.logprobs and piece.places:
+        candidate |= _logprob_fields(completion, piece.places)
     return candidate
 
 
-def _logprob_fields(answer: Completion, places: range) -> dict[str, Any]:
-    chances = [answer.logprobs[place] for place in places]
+def _logprob_fields(completion: Completion, places: range) -> dict[str, Any]:
+    chances = [completion.logprobs[place] for place in places]
     return {
         "avgLogprobs": sum(chance for chance, _ in chances) / len(chances),
         "logprobsResult": {
             "chosenCandidates": [
-                _token_logprob(answer.pieces[place], chance) for place, (chance, _) in zip(places, chances, strict=True)
+                _token_logprob(completion.pieces[place], chance) for place, (chance, _) in zip(places, chances, strict=True)
             ],
             "topCandidates": [{"candidates": [_token_logprob(*other) for other in top]} for _, top in chances],
         },
@@ -121,25 +125,25 @@ def _token_logprob(piece: str, chance: float) -> dict[str, Any]:
 
 def _whole_pieces(request: Request, reply: Reply) -> Iterator[Piece]:
     """Each candidate in one piece: its thoughts, its text and its calls a part each."""
-    for index, answer in enumerate(reply.answers):
+    for index, completion in enumerate(reply.completions):
         parts = []
-        if answer.thoughts and request.thoughts:
-            parts.append({"text": answer.thought, "thought": True})
-        if answer.pieces or not answer.calls:
-            parts.append(_add_signature({"text": answer.text}, answer))
-        calls = [_function_call_part(reply, answer, index, place) for place in range(len(answer.calls))]
+        if completion.thoughts and request.thoughts:
+            parts.append({"text": completion.thought, "thought": True})
+        if completion.pieces or not completion.calls:
+            parts.append(_add_signature({"text": completion.text}, completion))
+        calls = [_function_call_part(reply, completion, index, place) for place in range(len(completion.calls))]
         parts += [call for call in calls if call is not None]
-        yield Piece(reply.steps, index, parts, range(len(answer.pieces)), closing=True)
+        yield Piece(reply.steps, index, parts, range(len(completion.pieces)), closing=True)
 
 
-def _stream_pieces(request: Request, reply: Reply, index: int, answer: Completion) -> Iterator[Piece]:
+def _stream_pieces(request: Request, reply: Reply, index: int, completion: Completion) -> Iterator[Piece]:
     """A candidate's chunks: a few tokens of one kind at a time, a whole call, and the end."""
-    for (kind, _), group in groupby(token_events(answer), _chunk_key):
+    for (kind, _), group in groupby(token_events(completion), _chunk_key):
         tokens = list(group)
         piece = _build_piece(kind, tokens, request, reply, index)
         if piece is not None:
             yield piece
-    yield Piece(reply.steps, index, [_add_signature({"text": ""}, answer)], closing=True)
+    yield Piece(reply.steps, index, [_add_signature({"text": ""}, completion)], closing=True)
 
 
 def _chunk_key(event: TokenEvent) -> tuple[str, int]:
@@ -152,25 +156,25 @@ def _chunk_key(event: TokenEvent) -> tuple[str, int]:
 def _build_piece(kind: str, tokens: list[TokenEvent], request: Request, reply: Reply, index: int) -> Piece | None:
     said, last = "".join(event.piece for event in tokens), tokens[-1].step
     if kind == "call":
-        call = _function_call_part(reply, reply.answers[index], index, tokens[0].place)
+        call = _function_call_part(reply, reply.completions[index], index, tokens[0].place)
         return None if call is None else Piece(last, index, [call])
     if kind == "thought":
         return Piece(last, index, [{"text": said, "thought": True}]) if request.thoughts else None
     return Piece(last, index, [{"text": said}], range(tokens[0].place, tokens[-1].place + 1))
 
 
-def _function_call_part(reply: Reply, answer: Completion, index: int, place: int) -> dict[str, Any] | None:
+def _function_call_part(reply: Reply, completion: Completion, index: int, place: int) -> dict[str, Any] | None:
     """A call, the first of an answer that was thought over with its signature; None for one that was cut and is no JSON."""
-    call = answer.calls[place]
+    call = completion.calls[place]
     try:
         arguments = orjson.loads(call.arguments)
     except orjson.JSONDecodeError:
         return None
     identifier = stable_digest(reply.request_id, index, place).hex()[:8]
     part = {"functionCall": {"id": identifier, "name": call.name, "args": arguments}}
-    return part | {"thoughtSignature": sign_call(call.name, arguments)} if answer.thoughts and place == 0 else part
+    return part | {"thoughtSignature": sign_call(call.name, arguments)} if completion.thoughts and place == 0 else part
 
 
-def _add_signature(part: dict[str, Any], answer: Completion) -> dict[str, Any]:
+def _add_signature(part: dict[str, Any], completion: Completion) -> dict[str, Any]:
     """The last text of an answer that was thought over and calls nothing carries a signature, too."""
-    return part | {"thoughtSignature": sign_call("", answer.text)} if answer.thoughts and not answer.calls else part
+    return part | {"thoughtSignature": sign_call("", completion.text)} if completion.thoughts and not completion.calls else part

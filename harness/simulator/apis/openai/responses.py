@@ -23,7 +23,7 @@ PADDING = "9fX2kQ7mZr4LwTb8VsHd1NcYp6GjA3Ee"
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer in one piece."""
-    choices = [_choice_fields(request, reply, index, answer) for index, answer in enumerate(reply.answers)]
+    choices = [_choice_fields(request, reply, index, completion) for index, completion in enumerate(reply.completions)]
     body = _common_fields(request, reply, "chat.completion") | {
         "choices": choices,
         "usage": usage_fields(reply),
@@ -40,12 +40,12 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
     def chunk(step: int, choices: list[dict[str, Any]], total: dict[str, Any] | None = None) -> None:
         frames.append(StreamFrame(step, _stream_chunk(request, reply, next(pads), choices, total)))
 
-    for index, answer in enumerate(reply.answers):
-        chunk(0, [_delta_choice(index, {"role": "assistant", "content": None if answer.calls else "", "refusal": None})])
+    for index, completion in enumerate(reply.completions):
+        chunk(0, [_delta_choice(index, {"role": "assistant", "content": None if completion.calls else "", "refusal": None})])
     for index, event in interleave_choices(reply):
         chunk(event.step, [_token_choice(request, reply, index, event)])
-    for index, answer in enumerate(reply.answers):
-        chunk(reply.steps, [_delta_choice(index, {}, finish=answer.finish)])
+    for index, completion in enumerate(reply.completions):
+        chunk(reply.steps, [_delta_choice(index, {}, finish=completion.finish)])
     if request.include_usage:
         chunk(reply.steps, [], usage_fields(reply))
     frames.append(StreamFrame(reply.steps, DONE))
@@ -102,38 +102,44 @@ def _common_fields(request: Request, reply: Reply, kind: str) -> dict[str, Any]:
     }
 
 
-def _choice_fields(request: Request, reply: Reply, index: int, answer: Completion) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None, "annotations": []}
-    if answer.thoughts:
-        message[request.thought_field] = answer.thought
-    if answer.calls:
+def _choice_fields(request: Request, reply: Reply, index: int, completion: Completion) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": completion.text, "refusal": None, "annotations": []}
+    if completion.thoughts:
+        message[request.thought_field] = completion.thought
+    if completion.calls:
         message["content"] = None
-        message["tool_calls"] = [_tool_call(call, tool_call_id(reply, index, place)) for place, call in enumerate(answer.calls)]
-    likely = _choice_logprobs(answer, range(len(answer.pieces))) if _wants_logprobs(request, answer) else None
-    return {"index": index, "message": message, "logprobs": likely, "finish_reason": answer.finish}
+        message["tool_calls"] = [
+            _tool_call(call, tool_call_id(reply, index, place)) for place, call in enumerate(completion.calls)
+        ]
+    likely = _choice_logprobs(completion, range(len(completion.pieces))) if _wants_logprobs(request, completion) else None
+    return {"index": index, "message": message, "logprobs": likely, "finish_reason": completion.finish}
 
 
 def _tool_call(call: Call, identifier: str) -> dict[str, Any]:
     return {"id": identifier, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
-def _wants_logprobs(request: Request, answer: Completion) -> bool:
-    return request.prompt.logprobs is not None and not answer.calls
+def _wants_logprobs(request: Request, completion: Completion) -> bool:
+    return request.prompt.logprobs is not None and not completion.calls
 
 
-def _choice_logprobs(answer: Completion, places: range) -> dict[str, Any]:
-    content = [logprob_fields(answer.pieces[place], *answer.logprobs[place]) for place in places]
+def _choice_logprobs(completion: Completion, places: range) -> dict[str, Any]:
+    content = [logprob_fields(completion.pieces[place], *completion.logprobs[place]) for place in places]
     return {"content": content, "refusal": None}
 
 
 def _token_choice(request: Request, reply: Reply, index: int, event: TokenEvent) -> dict[str, Any]:
     """The choice of a chunk that carries one token."""
-    answer = reply.answers[index]
+    completion = reply.completions[index]
     match event.kind:
         case "thought":
             return _delta_choice(index, {request.thought_field: event.piece})
         case "text":
-            likely = _choice_logprobs(answer, range(event.place, event.place + 1)) if _wants_logprobs(request, answer) else None
+            likely = (
+                _choice_logprobs(completion, range(event.place, event.place + 1))
+                if _wants_logprobs(request, completion)
+                else None
+            )
             return _delta_choice(index, {"content": event.piece}, likely)
         case "call":
             opening = _tool_call(Call(event.piece, ()), tool_call_id(reply, index, event.place))
@@ -150,7 +156,7 @@ def _delta_choice(
 
 def interleave_choices(reply: Reply) -> list[tuple[int, TokenEvent]]:
     """Each choice's tokens in the order in which decoding side by side produces them."""
-    tokens = [(index, event) for index, answer in enumerate(reply.answers) for event in token_events(answer)]
+    tokens = [(index, event) for index, completion in enumerate(reply.completions) for event in token_events(completion)]
     return sorted(tokens, key=lambda token: (token[1].step, token[0]))
 
 

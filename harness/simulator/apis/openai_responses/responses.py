@@ -33,7 +33,7 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
     pads = map(padding_text, random_octets("obfuscation", reply.request_id))
     frames = [
         _render_event(number, told, next(pads) if request.obfuscate else None)
-        for number, told in enumerate(_stream_events(request, reply, reply.answers[0]))
+        for number, told in enumerate(_stream_events(request, reply, reply.completions[0]))
     ]
     return ApiResponse(200, response_headers(reply), frames=tuple(frames))
 
@@ -50,13 +50,13 @@ def _render_event(number: int, told: ResponseEvent, pad: str | None) -> StreamFr
 
 
 def _response_fields(request: Request, reply: Reply, *, finished: bool) -> Fields:
-    body, answer = request.body, reply.answers[0]
-    cut = finished and answer.finish == "length"
+    body, completion = request.body, reply.completions[0]
+    cut = finished and completion.finish == "length"
     return {
         "id": f"resp_{reply.request_id.replace('-', '')}",
         "object": "response",
         "created_at": reply.created,
-        "status": _item_status(answer) if finished else "in_progress",
+        "status": _item_status(completion) if finished else "in_progress",
         "background": False,
         "completed_at": reply.created if finished and not cut else None,
         "error": None,
@@ -65,7 +65,7 @@ def _response_fields(request: Request, reply: Reply, *, finished: bool) -> Field
         "max_output_tokens": body.get("max_output_tokens"),
         "max_tool_calls": body.get("max_tool_calls"),
         "model": request.prompt.model,
-        "output": [part.done for part in _output_items(request, reply, answer)] if finished else [],
+        "output": [part.done for part in _output_items(request, reply, completion)] if finished else [],
         "parallel_tool_calls": request.prompt.parallel,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None} | (body.get("reasoning") or {}),
@@ -94,8 +94,8 @@ def _usage_fields(reply: Reply) -> Fields:
     }
 
 
-def _item_status(answer: Completion) -> str:
-    return "incomplete" if answer.finish == "length" else "completed"
+def _item_status(completion: Completion) -> str:
+    return "incomplete" if completion.finish == "length" else "completed"
 
 
 # ── Its items ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,19 +110,19 @@ class OutputItem(NamedTuple):
     tokens: int
 
 
-def _output_items(request: Request, reply: Reply, answer: Completion) -> Iterator[OutputItem]:
-    if answer.thoughts:
-        yield _reasoning_item(request, reply, answer)
-    if answer.pieces or not (answer.thoughts or answer.calls):
-        yield _message_item(request, reply, answer)
-    for place, call in enumerate(answer.calls):
-        last = place == len(answer.calls) - 1
-        yield _call_item(reply, call, place, _item_status(answer) if last else "completed")
+def _output_items(request: Request, reply: Reply, completion: Completion) -> Iterator[OutputItem]:
+    if completion.thoughts:
+        yield _reasoning_item(request, reply, completion)
+    if completion.pieces or not (completion.thoughts or completion.calls):
+        yield _message_item(request, reply, completion)
+    for place, call in enumerate(completion.calls):
+        last = place == len(completion.calls) - 1
+        yield _call_item(reply, call, place, _item_status(completion) if last else "completed")
 
 
-def _reasoning_item(request: Request, reply: Reply, answer: Completion) -> OutputItem:
+def _reasoning_item(request: Request, reply: Reply, completion: Completion) -> OutputItem:
     opened: Fields = {"id": _item_id("rs", reply, 0), "type": "reasoning", "summary": []}
-    text = {"type": "summary_text", "text": answer.thought}
+    text = {"type": "summary_text", "text": completion.thought}
     summary = [text] if request.summarise else []
 
     def between(step: int, place: Fields) -> Iterator[ResponseEvent]:
@@ -131,17 +131,17 @@ def _reasoning_item(request: Request, reply: Reply, answer: Completion) -> Outpu
         at = {**place, "summary_index": 0}
         kind = "response.reasoning_summary"
         yield step + 1, f"{kind}_part.added", {**at, "part": {"type": "summary_text", "text": ""}}
-        for number, piece in enumerate(answer.thoughts, step + 1):
+        for number, piece in enumerate(completion.thoughts, step + 1):
             yield number, f"{kind}_text.delta", {**at, "delta": piece}
-        step += len(answer.thoughts)
-        yield step, f"{kind}_text.done", {**at, "text": answer.thought}
+        step += len(completion.thoughts)
+        yield step, f"{kind}_text.done", {**at, "text": completion.thought}
         yield step, f"{kind}_part.done", {**at, "part": text}
 
-    done = {**opened, "summary": summary, "encrypted_content": seal_reasoning(answer.thought)}
-    return OutputItem(opened, done, between, len(answer.thoughts))
+    done = {**opened, "summary": summary, "encrypted_content": seal_reasoning(completion.thought)}
+    return OutputItem(opened, done, between, len(completion.thoughts))
 
 
-def _message_item(request: Request, reply: Reply, answer: Completion) -> OutputItem:
+def _message_item(request: Request, reply: Reply, completion: Completion) -> OutputItem:
     opened: Fields = {
         "id": _item_id("msg", reply, 0),
         "type": "message",
@@ -149,20 +149,22 @@ def _message_item(request: Request, reply: Reply, answer: Completion) -> OutputI
         "role": "assistant",
         "content": [],
     }
-    likely = _message_logprobs(request, answer)
-    text: Fields = {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": likely}
+    likely = _message_logprobs(request, completion)
+    text: Fields = {"type": "output_text", "text": completion.text, "annotations": [], "logprobs": likely}
 
     def between(step: int, place: Fields) -> Iterator[ResponseEvent]:
         at = {**place, "content_index": 0}
         yield step + 1, "response.content_part.added", {**at, "part": {**text, "text": "", "logprobs": []}}
-        for index, piece in enumerate(answer.pieces):
+        for index, piece in enumerate(completion.pieces):
             told = {"delta": piece, "logprobs": likely[index : index + 1]}
             yield step + 1 + index, "response.output_text.delta", {**at, **told}
-        step += len(answer.pieces)
-        yield step, "response.output_text.done", {**at, "text": answer.text, "logprobs": likely}
+        step += len(completion.pieces)
+        yield step, "response.output_text.done", {**at, "text": completion.text, "logprobs": likely}
         yield step, "response.content_part.done", {**at, "part": text}
 
-    return OutputItem(opened, {**opened, "status": _item_status(answer), "content": [text]}, between, len(answer.pieces))
+    return OutputItem(
+        opened, {**opened, "status": _item_status(completion), "content": [text]}, between, len(completion.pieces)
+    )
 
 
 def _call_item(reply: Reply, call: Call, place: int, status: str) -> OutputItem:
@@ -184,10 +186,10 @@ def _call_item(reply: Reply, call: Call, place: int, status: str) -> OutputItem:
     return OutputItem(opened, {**opened, "status": status, "arguments": call.arguments}, between, 1 + len(call.pieces))
 
 
-def _message_logprobs(request: Request, answer: Completion) -> list[Fields]:
+def _message_logprobs(request: Request, completion: Completion) -> list[Fields]:
     if request.prompt.logprobs is None:
         return []
-    return [logprob_fields(piece, *chances) for piece, chances in zip(answer.pieces, answer.logprobs, strict=True)]
+    return [logprob_fields(piece, *chances) for piece, chances in zip(completion.pieces, completion.logprobs, strict=True)]
 
 
 def _item_id(kind: str, reply: Reply, place: int) -> str:
@@ -197,15 +199,15 @@ def _item_id(kind: str, reply: Reply, place: int) -> str:
 # ── Its stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _stream_events(request: Request, reply: Reply, answer: Completion) -> Iterator[ResponseEvent]:
+def _stream_events(request: Request, reply: Reply, completion: Completion) -> Iterator[ResponseEvent]:
     begun = _response_fields(request, reply, finished=False)
     yield 0, "response.created", {"response": begun}
     yield 0, "response.in_progress", {"response": begun}
     step = 0
-    for index, part in enumerate(_output_items(request, reply, answer)):
+    for index, part in enumerate(_output_items(request, reply, completion)):
         first = min(step + 1, reply.steps)
         yield first, "response.output_item.added", {"output_index": index, "item": part.opened}
         yield from part.between(step, {"item_id": part.opened["id"], "output_index": index})
         step += part.tokens
         yield step, "response.output_item.done", {"output_index": index, "item": part.done}
-    yield reply.steps, f"response.{_item_status(answer)}", {"response": _response_fields(request, reply, finished=True)}
+    yield reply.steps, f"response.{_item_status(completion)}", {"response": _response_fields(request, reply, finished=True)}

@@ -1,4 +1,4 @@
-"""The gateway in front of the simulated Workers AI: its addresses, its headers, its cache."""
+"""The gateway in front of the simulated Workers AI: its headers and its cache."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from harness.simulator.apis.cloudflare.gateway import gateway_target
-
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 GATEWAY = "/v1/account/mine/workers-ai"
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me about the harbour."}]}
@@ -16,22 +14,6 @@ BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me about 
 
 def ask(client: httpx.Client, path: str = f"{GATEWAY}/{SCOUT}", skip: bool = False, **extra: Any) -> httpx.Response:
     return client.post(path, json=BODY | extra, headers={"cf-aig-skip-cache": "true"} if skip else {})
-
-
-@pytest.mark.parametrize(
-    ("path", "inside"),
-    [
-        (f"{GATEWAY}/{SCOUT}", f"run/{SCOUT}"),
-        (f"{GATEWAY}/run/{SCOUT}", f"run/{SCOUT}"),
-        (f"{GATEWAY}/v1/chat/completions", "v1/chat/completions"),
-        ("/v1/chat/completions", None),
-        (f"/v1/account/workers-ai/{SCOUT}", None),
-        (f"/v1//mine/workers-ai/{SCOUT}", None),
-        (f"{GATEWAY}/", None),
-    ],
-)
-def test_its_addresses(path: str, inside: str | None) -> None:
-    assert gateway_target(path) == inside
 
 
 def test_an_answer_is_marked_a_miss_and_names_the_model(client: httpx.Client) -> None:
