@@ -16,6 +16,8 @@ import grimp
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from tests.checks.trial_walk import walk_trials
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "harness"
 
@@ -120,6 +122,7 @@ def main() -> None:
     middle, ninth, longest = function_lengths(every)
     folders = files_by_folder(every)
     fullest = max(folders, key=folders.__getitem__)
+    first, warm = walk_trials()
     rows = [
         ("files / lines", f"{len(every)} / {sum(module.lines for module in every):,}"),
         ("functions: median / p90 / longest (lines)", f"{middle:g} / {ninth:g} / {longest}"),
@@ -130,6 +133,8 @@ def main() -> None:
         ("loose files in harness/", str(folders["."])),
         ("packages without a docstring", str(packages_without_docstring(every))),
         ("import circles, typing included", str(import_circles())),
+        ("a first trial enters", str(first)),
+        ("a warm trial enters", str(warm)),
     ]
     for name, value in rows:
         print(f"{name:45} {value}")
