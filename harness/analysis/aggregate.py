@@ -15,10 +15,20 @@ from harness.analysis.case_table import OUTCOMES
 from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
 from harness.analysis.typed_columns import valid_text
+from harness.metrics.table import (
+    METRICS,
+    PERCENTILES,
+    Count,
+    Distribution,
+    Mean,
+    Metric,
+    Rate,
+    Ratio,
+    Sum,
+)
 
-PERCENTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
-
-NUMBERS = ("score", "cost", "latency", "ttft", "tpot", "output_tokens_per_s", "input_tokens", "output_tokens")
+NUMBERS = tuple(dict.fromkeys(column for metric in METRICS.values() for column in metric.aggregate.columns))
+"""The columns of `trials` that the metrics add up."""
 
 SliceValue = str | float | int | bool
 
@@ -50,10 +60,6 @@ class TrialSelection:
     def take(self, positions: Any) -> TrialSelection:
         """The rows at these positions (or where this mask is true)."""
         return TrialSelection(self.columns, self.index[positions])
-
-
-Measure = Callable[[TrialSelection, str | None], Estimate]
-"""(rows, statistic) -> Estimate; one without a value says why in `method`."""
 
 
 def match_slice(trials: Any, wanted: Mapping[str, SliceValue]) -> tuple[Any, str]:
@@ -107,84 +113,73 @@ def _as_text(value: SliceValue) -> str:
     return f"{value:g}" if isinstance(value, float) else plain_text(value) or ""
 
 
-def pass_rate(rows: TrialSelection, _stat: str | None = None) -> Estimate:
-    """Passed / (passed + failed): errors, ungraded trials and those without a verdict are counted apart."""
-    judged = rows.take(rows["pass"] | rows["fail"])
-    if not len(judged):
-        return Estimate(None, method="no trial has a verdict: all broke, are ungraded, or nothing in them can fail")
-    return stats.estimate_rate(judged["pass"], judged["cluster"])
+def estimate_metric(metric: Metric, rows: TrialSelection, statistic: str | None = None) -> Estimate:
+    """The metric's figure for these trials; one without a value says why in `method`."""
+    found = _ESTIMATORS[type(metric.aggregate)](metric.aggregate, rows, statistic)
+    return Estimate(None, method=metric.absent) if found is stats.NOTHING else found
 
 
-def error_rate(rows: TrialSelection, _stat: str | None = None) -> Estimate:
-    """The share of recorded trials that broke."""
-    return stats.estimate_rate(rows["error"], rows["cluster"])
+def _estimate_rate(rate: Rate, rows: TrialSelection, _statistic: str | None) -> Estimate:
+    if rate.among:
+        rows = rows.take(np.logical_or.reduce([rows[outcome] for outcome in rate.among]))
+    return stats.estimate_rate(rows[rate.outcome], rows["cluster"])
 
 
-def total_cost(rows: TrialSelection, _stat: str | None = None) -> Estimate:
-    """Dollars for all answers; unknown as soon as one trial that was answered has no known cost."""
-    missing = np.isnan(rows["cost"])
-    answered = int((missing & ~rows["error"]).sum())
-    if answered:
-        return Estimate(None, method=f"{answered:,} answered trials have no known cost: give their targets a price")
-    note = f", without {int(missing.sum()):,} broken trials of unknown cost" if missing.any() else ""
-    return Estimate(fsum(rows["cost"][~missing]), n=int((~missing).sum()), method=f"sum{note}")
+def _count_trials(count: Count, rows: TrialSelection, _statistic: str | None) -> Estimate:
+    number = len(rows) if count.outcome is None else rows[count.outcome].sum()
+    return Estimate(float(number), n=len(rows), method="count")
 
 
-def _count_outcome(outcome: str) -> Measure:
-    def measure(rows: TrialSelection, _stat: str | None = None) -> Estimate:
-        return Estimate(float(rows[outcome].sum()), n=len(rows), method="count")
-
-    return measure
+def _estimate_mean(mean: Mean, rows: TrialSelection, _statistic: str | None) -> Estimate:
+    values, clusters = _known_values(mean, rows)
+    return stats.estimate_mean(values, clusters, bounded=mean.bounded)
 
 
-def estimate_statistic(values: Any, clusters: Any, stat: str | None, *, bounded: bool = False) -> Estimate:
-    """One statistic of values: a percentile, `max`, or the mean (also where none is named)."""
-    if stat in PERCENTILES:
-        return stats.estimate_percentile(values, clusters, PERCENTILES[stat])
-    if stat == "max":
+def _estimate_distribution(distribution: Distribution, rows: TrialSelection, statistic: str | None) -> Estimate:
+    values, clusters = _known_values(distribution, rows)
+    if (share := PERCENTILES.get(statistic or "")) is not None:
+        return stats.estimate_percentile(values, clusters, share)
+    if statistic == "max":
         return Estimate(float(np.max(values)), n=len(values), method="largest") if len(values) else stats.NOTHING
-    return stats.estimate_mean(values, clusters, bounded=bounded)
+    return stats.estimate_mean(values, clusters)
 
 
-def _statistic_of_column(column: str, nothing: str, *, bounded: bool = False) -> Measure:
-    def measure(rows: TrialSelection, stat: str | None = None) -> Estimate:
-        values = rows[column]
-        there = np.isfinite(values)
-        if not there.any():
-            return Estimate(None, method=nothing)
-        return estimate_statistic(values[there], rows["cluster"][there], stat, bounded=bounded)
-
-    return measure
+def _known_values(aggregate: Mean | Distribution, rows: TrialSelection) -> tuple[Any, Any]:
+    """The values of the one column that are known, and their clusters."""
+    (column,) = aggregate.columns
+    known = rows.take(np.isfinite(rows[column]))
+    return known[column], known["cluster"]
 
 
-def _sum_tokens(*columns: str) -> Measure:
-    def measure(rows: TrialSelection, _stat: str | None = None) -> Estimate:
-        """The sum over all trials whose counts are known."""
-        counts = sum(rows[column] for column in columns)
-        there = np.isfinite(counts)
-        if not there.any():
-            return Estimate(None, method="no trial has a token count")
-        return Estimate(float(counts[there].sum()), n=int(there.sum()), method="sum")
+def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Estimate:
+    values = sum(rows[column] for column in total.columns)
+    missing = np.isnan(values)
+    answered = int((missing & ~rows["error"]).sum())
+    if total.complete and statistic != "known" and answered:
+        unknown = f"{answered:,} answered trials have no known {total.columns[0]}"
+        return Estimate(None, method=f"{unknown}: give their targets a price")
+    if missing.all():
+        return stats.NOTHING
+    broken = f", without {int(missing.sum()):,} broken trials of unknown {total.columns[0]}"
+    note = broken if total.complete and missing.any() else ""
+    return Estimate(fsum(values[~missing]), n=int((~missing).sum()), method=f"sum{note}")
 
-    return measure
+
+def _ratio_of_sums(ratio: Ratio, rows: TrialSelection, _statistic: str | None) -> Estimate:
+    above, *others = (rows[column] for column in ratio.columns)
+    below = sum(others) if others else np.ones(len(rows))
+    known = np.isfinite(above) & np.isfinite(below)
+    total = float(below[known].sum())
+    if not total:
+        return stats.NOTHING
+    return Estimate(fsum(above[known]) / total * ratio.scale, n=int(known.sum()), method="ratio of sums")
 
 
-_NO_LATENCY = "no trial has one: errored and replayed trials are left out"
-
-MEASURES: Mapping[str, Measure] = {
-    "pass_rate": pass_rate,
-    "score": _statistic_of_column("score", "no trial has a score", bounded=True),
-    "errors": _count_outcome("error"),
-    "error_rate": error_rate,
-    "ungraded": _count_outcome("ungraded"),
-    "cost": total_cost,
-    "cost_per_request": _statistic_of_column("cost", "no trial has a known cost: give the targets a price"),
-    "latency": _statistic_of_column("latency", _NO_LATENCY),
-    "ttft": _statistic_of_column("ttft", f"{_NO_LATENCY}, and only streamed ones have a first token"),
-    "tpot": _statistic_of_column("tpot", f"{_NO_LATENCY}, and two reported output tokens are needed"),
-    "output_tokens_per_s": _statistic_of_column("output_tokens_per_s", _NO_LATENCY),
-    "tokens": _sum_tokens("input_tokens", "output_tokens"),
-    "input_tokens": _sum_tokens("input_tokens"),
-    "output_tokens": _sum_tokens("output_tokens"),
+_ESTIMATORS: Mapping[type, Callable[[Any, TrialSelection, str | None], Estimate]] = {
+    Rate: _estimate_rate,
+    Count: _count_trials,
+    Mean: _estimate_mean,
+    Distribution: _estimate_distribution,
+    Sum: _sum_columns,
+    Ratio: _ratio_of_sums,
 }
-"""Every measure of a set of trials, by the name gates use."""

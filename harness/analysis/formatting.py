@@ -5,9 +5,11 @@ Unknown is an en dash in tables. Numbers keep three significant digits: more wou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
+
+from harness.metrics.table import Unit
 
 if TYPE_CHECKING:
     from harness.analysis.stats import Estimate
@@ -57,6 +59,16 @@ def format_count(value: float | None) -> str:
 def format_number(value: float | None) -> str:
     """A number with three significant digits."""
     return UNKNOWN if value is None else format_significant(value)
+
+
+FORMATTERS: Mapping[Unit, Formatter] = {
+    "share": format_percent,
+    "score": format_score,
+    "seconds": format_seconds,
+    "dollars": format_dollars,
+    "count": format_count,
+    "per second": format_number,
+}
 
 
 def format_interval(estimate: Estimate, write: Formatter) -> str:

@@ -12,25 +12,13 @@ from typing import Any
 import numpy as np
 
 from harness.analysis import formatting
-from harness.analysis.aggregate import MEASURES, Measure, TrialSelection, match_slice
+from harness.analysis.aggregate import TrialSelection, estimate_metric, match_slice
 from harness.analysis.report_data import GateResult, Outcome, Report
 from harness.analysis.stats import Estimate, is_finite
 from harness.errors import ExitCode, worst_exit_code
+from harness.metrics.table import GATED, METRICS, Metric
 from harness.model import Manifest
 from harness.suite.gate_syntax import GateSpec
-
-_WRITERS: Mapping[str, formatting.Formatter] = {
-    "pass_rate": formatting.format_percent,
-    "error_rate": formatting.format_percent,
-    "score": formatting.format_score,
-    "cost": formatting.format_dollars,
-    "cost_per_request": formatting.format_dollars,
-    "latency": formatting.format_seconds,
-    "ttft": formatting.format_seconds,
-    "tokens": formatting.format_count,
-    "input_tokens": formatting.format_count,
-    "output_tokens": formatting.format_count,
-}
 
 _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
     "pass": ExitCode.OK,
@@ -69,15 +57,15 @@ def _gate_exit_code(gate: GateResult, strict: bool) -> ExitCode:
 
 
 def _evaluate_gate(gate: GateSpec, trials: Any, rows: TrialSelection, run: str) -> GateResult:
-    measure = MEASURES.get(gate.metric)
-    if measure is None:
-        return _unknown_result(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(MEASURES)}")
+    metric = METRICS.get(gate.metric)
+    if metric is None:
+        return _unknown_result(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(GATED)}")
     chosen, problem = match_slice(trials, gate.slice)
     if problem:
         return _unknown_result(gate, run, problem)
     if gate.per_case:
-        return _evaluate_every_case(gate, trials.iloc[chosen], rows.take(chosen), measure, run)
-    estimate = measure(rows.take(chosen), gate.stat)
+        return _evaluate_every_case(gate, trials.iloc[chosen], rows.take(chosen), metric, run)
+    estimate = estimate_metric(metric, rows.take(chosen), gate.stat)
     verdict = _compare_with_threshold(gate, estimate)
     return _gate_result(
         gate, run, estimate, verdict, _describe_estimate(gate, estimate, verdict), _straddle_caution(gate, estimate)
@@ -101,13 +89,13 @@ def _compared_figure(gate: GateSpec, estimate: Estimate) -> float | None:
     return estimate.low if gate.bound == "low" else estimate.high
 
 
-def _evaluate_every_case(gate: GateSpec, trials: Any, rows: TrialSelection, measure: Measure, run: str) -> GateResult:
+def _evaluate_every_case(gate: GateSpec, trials: Any, rows: TrialSelection, metric: Metric, run: str) -> GateResult:
     """The gate on each case of each configuration by itself, its repeats being independent; the worst one is reported."""
     rows = TrialSelection({**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index)
     found: list[tuple[Outcome, Estimate, str]] = []
     keys = ["eval", "case", "configuration"]
     for name, index in trials.groupby(keys, observed=True, sort=False).indices.items():
-        estimate = measure(rows.take(index), gate.stat)
+        estimate = estimate_metric(metric, rows.take(index), gate.stat)
         found.append((_compare_with_threshold(gate, estimate), estimate, f"{name[1]} ({name[2]})"))
     if all(verdict == "unknown" for verdict, _, _ in found):
         return _unknown_result(gate, run, found[0][1].method)
@@ -132,7 +120,7 @@ def _failure_order(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tupl
 def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
     if verdict == "unknown":
         return f"No figure: {estimate.method}."
-    write = _WRITERS.get(gate.metric, formatting.format_number)
+    write = formatting.FORMATTERS[METRICS[gate.metric].unit]
     spread = formatting.format_interval(estimate, write)
     facts = [f"95 % interval {spread}"] if spread else []
     facts += [f"n = {estimate.n:,}", estimate.method]

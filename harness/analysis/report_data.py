@@ -92,9 +92,8 @@ class RunHeader:
 class Configuration:
     """One row of the main table: run × eval × prompt × target × setting.
 
-    The counts `passed`, `failed`, `no_verdict`, `ungraded` and `errors` add up to `n`. `latency` and `ttft` map p50, p90, p95,
-    p99 and mean. `cost` is of the trials whose cost is known, `unpriced` how many are not; `price_per_mtok` is dollars per
-    million tokens, input and output together, as it came out.
+    The counts `passed`, `failed`, `no_verdict`, `ungraded` and `errors` add up to `n`; `unpriced` are trials whose cost is not
+    known. `figures` are the metrics that reports show, by name (`pass_rate`, `latency.p50`): `configuration["pass_rate"]`.
     """
 
     run: str
@@ -112,17 +111,11 @@ class Configuration:
     ungraded: int
     errors: int
     replayed: int
-    pass_rate: Estimate = NOTHING
-    score: Estimate = NOTHING
-    latency: Mapping[str, Estimate] = field(default_factory=dict)
-    ttft: Mapping[str, Estimate] = field(default_factory=dict)
-    output_tokens_per_s: Estimate = NOTHING
-    input_tokens: float | None = None
-    output_tokens: float | None = None
-    cost: float | None = None
     unpriced: int = 0
-    cost_per_1000: float | None = None
-    price_per_mtok: float | None = None
+    figures: Mapping[str, Estimate] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Estimate:
+        return self.figures.get(name, NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,21 +14,10 @@ from typing import Any
 from harness.analysis.transcript import conversation_steps
 from harness.analysis.typed_columns import Column
 from harness.metrics import definitions
-from harness.model import BATCHED, CACHED, STALLED, Attempt, Exchange, Grade, Manifest, Message, Record, Response
+from harness.metrics.table import RESPONSE_METRICS
+from harness.model import BATCHED, CACHED, STALLED, Exchange, Grade, Manifest, Message, Record, Response
 
-MEASURES = [
-    Column(
-        "latency", "float", "seconds from the final attempt's first byte sent to its last token (end of body: not streamed)"
-    ),
-    Column("ttft", "float", "seconds to the first token, reasoning included; streaming only"),
-    Column("ttfa", "float", "seconds to the first token of the answer itself; streaming only"),
-    Column("tpot", "float", "seconds per output token after the first; null where undefined"),
-    Column("queue", "float", "seconds between due and started: slots and rate limits"),
-    Column("connect", "float", "seconds between started and connected"),
-    Column("response_time", "float", "seconds from the first attempt's due time to the last token, retries and waits included"),
-    Column("trailer", "float", "seconds between the last token and the end of the body"),
-    Column("output_tokens_per_s", "float", "output tokens of the final attempt / latency"),
-]
+MEASURES = [Column(metric.name, "float", f"{metric.title}, {metric.unit}") for metric in RESPONSE_METRICS]
 """Of an exchange's final attempt, in both frames; a trial's are those of its last exchange with the target."""
 
 TRIALS = [
@@ -193,6 +182,7 @@ def _epoch_microseconds(text: str) -> int:
 
 
 _EMPTY_RESPONSE = Response()
+_READERS = [metric.read for metric in RESPONSE_METRICS if metric.read]
 _UNMEASURED = (None,) * len(MEASURES)
 _UNTIMED = frozenset({BATCHED, CACHED, STALLED})
 
@@ -241,25 +231,13 @@ def _measure_values(response: Response) -> tuple[float | None, ...]:
     """
     if response.error or response.replayed is not None or (response.flags and not _UNTIMED.isdisjoint(response.flags)):
         return _UNMEASURED
-    marks, usage = response.marks, response.usage
-    return (
-        definitions.latency(marks),
-        definitions.time_to_first_token(marks),
-        definitions.time_to_first_answer(marks),
-        definitions.time_per_output_token(marks, usage),
-        definitions.queue_time(marks),
-        definitions.connect_time(marks),
-        definitions.response_time(response),
-        definitions.trailer_time(marks),
-        definitions.output_tokens_per_second(marks, usage),
-    )
+    return tuple([read(response) for read in _READERS])
 
 
 def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool) -> tuple[Any, ...]:
     """The values of `EXCHANGES`."""
     response = exchange.response
     attempts = len(response.attempts)
-    waited, tokens_in, tokens_out = _usage_totals(response)
     return (
         run.id,
         exchange.position,
@@ -273,45 +251,13 @@ def exchange_row(run: RunReader, session: str, exchange: Exchange, grading: bool
         run.wall_time(session, response.attempts[0].marks.started) if attempts else None,
         attempts,
         max(attempts - 1, 0),
-        waited,
-        tokens_in,
-        tokens_out,
-        _exchange_cost(exchange),
+        definitions.waited(response),
+        definitions.input_tokens(response),
+        definitions.output_tokens(response),
+        definitions.exchange_dollars(exchange),
         response.replayed is not None,
         *_measure_values(response),
     )
-
-
-def _usage_totals(response: Response) -> tuple[float, int | None, int | None]:
-    """Seconds waited, and input and output tokens of all attempts that reported any; the final one's are the response's own."""
-    attempts = response.attempts
-    final = response.usage or (attempts[-1].usage if attempts else None)
-    if len(attempts) == 1:
-        return attempts[0].waited, *((final.input_tokens, final.output_tokens) if final else (None, None))
-    usages = [usage for usage in (*(attempt.usage for attempt in attempts[:-1]), final) if usage]
-    return (
-        sum(attempt.waited for attempt in attempts),
-        _sum_known([usage.input_tokens for usage in usages]),
-        _sum_known([usage.output_tokens for usage in usages]),
-    )
-
-
-def _sum_known(counts: list[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
-
-
-def _exchange_cost(exchange: Exchange) -> float | None:
-    """Dollars; 0 where nothing was sent or every attempt was refused before anything was generated."""
-    attempts = exchange.response.attempts
-    if exchange.cost.usd is None and all(_is_free(each) for each in attempts):
-        return 0.0
-    return exchange.cost.usd
-
-
-def _is_free(attempt: Attempt) -> bool:
-    """Never sent (a batch's attempt has a status, but no mark of its own), or refused."""
-    return attempt.marks.sent is None if attempt.status is None else attempt.status >= 400
 
 
 def grade_row(grade: Grade, limit: int | None) -> tuple[Any, ...]:

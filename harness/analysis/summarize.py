@@ -18,9 +18,10 @@ from harness.analysis.frame import Frames
 from harness.analysis.report_data import Configuration, ErrorGroup, Report, RunHeader, TagRate, Totals
 from harness.analysis.role_costs import role_uses
 from harness.analysis.row_schema import configuration_label
-from harness.analysis.stats import Estimate, count_distinct
+from harness.analysis.stats import count_distinct
 from harness.analysis.warnings import collect_warnings
 from harness.flows.base import TARGET
+from harness.metrics.table import METRICS
 from harness.model import Manifest
 from harness.suite.gate_syntax import GateSpec
 
@@ -96,8 +97,6 @@ def _positions_by_configuration(numbers: Any, count: int) -> list[Any]:
 def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, flags: Mapping[str, Any]) -> Configuration:
     run, eval_name, prompt, target, setting = key
     point = json.loads(setting)
-    known = rows.take(np.isfinite(rows["cost"]))
-    cost = _sum_known(known["cost"])
     return Configuration(
         run=run,
         eval=eval_name,
@@ -110,36 +109,19 @@ def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, f
         cases=count_distinct(rows["cluster"]),
         replayed=int(flags["replayed"][rows.index].sum()),
         **{name: int(rows[outcome].sum()) for name, outcome in OUTCOMES.items()},
-        pass_rate=aggregate.MEASURES["pass_rate"](rows, None),
-        score=aggregate.MEASURES["score"](rows, None),
-        latency=_estimate_statistics("latency", rows),
-        ttft=_estimate_statistics("ttft", rows),
-        output_tokens_per_s=aggregate.MEASURES["output_tokens_per_s"](rows, "p50"),
-        input_tokens=_sum_known(rows["input_tokens"]),
-        output_tokens=_sum_known(rows["output_tokens"]),
-        cost=cost,
-        unpriced=len(rows) - len(known),
-        cost_per_1000=None if cost is None else cost / len(known) * 1000,
-        price_per_mtok=_price_per_mtok(known),
+        unpriced=int(np.isnan(rows["cost"]).sum()),
+        figures={
+            name: aggregate.estimate_metric(metric, rows, statistic)
+            for metric in METRICS.values()
+            for name, statistic in metric.reported.items()
+        },
     )
-
-
-def _estimate_statistics(measure: str, rows: aggregate.TrialSelection) -> dict[str, Estimate]:
-    return {stat: aggregate.MEASURES[measure](rows, stat) for stat in (*aggregate.PERCENTILES, "mean")}
 
 
 def _sum_known(values: Any) -> float | None:
     """The sum of what is known; None where nothing is."""
     known = values[np.isfinite(values)]
     return fsum(known) if len(known) else None
-
-
-def _price_per_mtok(rows: aggregate.TrialSelection) -> float | None:
-    """Dollars per million tokens over the trials whose cost and tokens are both known."""
-    tokens = rows["input_tokens"] + rows["output_tokens"]
-    counted = np.isfinite(tokens)
-    total = float(tokens[counted].sum())
-    return float(rows["cost"][counted].sum()) / total * 1e6 if total else None
 
 
 def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
@@ -180,7 +162,7 @@ def _tag_rates(trials: Any, rows_of: Sequence[aggregate.TrialSelection]) -> tupl
         for number, rows in enumerate(rows_of):
             tagged = rows.take(has[rows.index])
             if len(tagged):
-                found.append(TagRate(tag, number, aggregate.pass_rate(tagged)))
+                found.append(TagRate(tag, number, aggregate.estimate_metric(METRICS["pass_rate"], tagged)))
     return tuple(found)
 
 

@@ -145,7 +145,7 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
         least = formatting.pluralize(min(c.cases for c in few), "case")
         yield f"n is small: as few as {least} a configuration; intervals are wide, small differences are noise."
     needed = samples_for_upper_bound(0.99, two_sided=True)
-    if any(c.latency and c.latency["p99"].n and c.latency["p99"].low is None for c in configurations):
+    if any(c["latency.p99"].n and c["latency.p99"].low is None for c in configurations):
         yield f"p99 has no interval where fewer than {needed} latencies were measured."
 
 

@@ -37,6 +37,15 @@ def parse_count(value: Any) -> int:
     return int(counted)
 
 
+def parse_rate(value: Any) -> float:
+    """The number a second in `50/s` or `50`. Raises ValueError."""
+    text = value.removesuffix("/s") if isinstance(value, str) else value
+    number, unit = _split_unit(text, "a rate such as 50/s")
+    if unit:
+        raise ValueError(f"should be a rate such as 50/s, not {value!r}")
+    return float(number)
+
+
 def parse_money(value: Any) -> Decimal:
     """US dollars in `$0.50` or `0.5`. Raises ValueError."""
     text = value.removeprefix("$") if isinstance(value, str) else value

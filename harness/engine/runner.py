@@ -20,6 +20,7 @@ from harness.engine.structured_output import NO_STRUCTURED_OUTPUT, parse_structu
 from harness.errors import StoreError
 from harness.flows.base import FIRST, TARGET, AskFailed, RoleTarget
 from harness.graders import Answer, Grader, build_answer, build_graders, build_turn_answers, score_grades
+from harness.metrics.definitions import total_dollars
 from harness.model import (
     Call,
     Cost,
@@ -33,7 +34,6 @@ from harness.model import (
     Target,
     ToolResult,
     Trial,
-    total_dollars,
 )
 from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
 from harness.runs.records import Line

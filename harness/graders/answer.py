@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from harness.flows.base import TARGET
 from harness.graders.base import Answer
 from harness.metrics import definitions
-from harness.model import Exchange, Message, ToolCall, Trial, total_dollars
+from harness.model import Exchange, Message, ToolCall, Trial
 
 
 def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -20,7 +20,7 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
     if not asked:
         raise ValueError("there is no answer to grade: the target was not asked")
     last = asked[-1]
-    response, marks = last.response, last.response.marks
+    response = last.response
     return Answer(
         text=response.text,
         expected=trial.expected,
@@ -29,9 +29,9 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         tool_calls=_tool_calls(asked),
         finish_reason=response.finish_reason,
         usage=response.usage,
-        latency=definitions.latency(marks),
-        ttft=definitions.time_to_first_token(marks),
-        cost=total_dollars(asked),
+        latency=definitions.latency(response),
+        ttft=definitions.time_to_first_token(response),
+        cost=definitions.total_dollars(asked),
         failed_calls=sum(message.failed for message in last.request.messages[len(asked[0].request.messages) :]),
         turns=len(asked),
     )

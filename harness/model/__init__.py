@@ -22,7 +22,6 @@ from harness.model.responses import (
     TokenLogprob,
     ToolResult,
     Usage,
-    total_dollars,
 )
 from harness.model.sessions import Manifest, Session
 from harness.model.targets import Auth, Batch, Call, EncodedRequest, Limits, Price, Target, Timeouts
@@ -69,5 +68,4 @@ __all__ = [
     "ToolResult",
     "Trial",
     "Usage",
-    "total_dollars",
 ]

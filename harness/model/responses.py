@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct, field
@@ -163,14 +163,3 @@ class Exchange(Struct, frozen=True):
     request: Request
     response: Response
     cost: Cost = Cost()
-
-
-def total_dollars(exchanges: Iterable[Exchange]) -> float | None:
-    """US dollars of them all; unknown (None) where one is unknown, or where there are none."""
-    total = None
-    for each in exchanges:
-        usd = each.cost.usd
-        if usd is None:
-            return None
-        total = usd if total is None else total + usd
-    return total

@@ -18,6 +18,7 @@ from functools import lru_cache
 from math import lcm
 from typing import Any
 
+from harness.metrics.definitions import is_free
 from harness.model import Attempt, Cost, Exchange, Message, Price, Request, Target, Usage
 from harness.model.images import images_of
 from harness.pricing.tiles import IMAGE_BOUND, image_bound
@@ -79,7 +80,7 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
     """
     if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the common case
         return Cost(reported_cost(usage), None if price is None else usage_cost(usage, price))
-    billed = [attempt.usage for attempt in attempts if not _is_free(attempt)]
+    billed = [attempt.usage for attempt in attempts if not is_free(attempt)]
     return Cost(
         reported=_exact_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
         priced=None if price is None else _exact_sum([None if usage is None else usage_cost(usage, price) for usage in billed]),
@@ -215,13 +216,6 @@ def _input_prices(price: Price) -> list[Decimal]:
     """All prices of an input token, cached or not."""
     figures = (price.input, price.cache_read, price.cache_write, price.cache_write_1h)
     return [each for each in figures if each is not None]
-
-
-def _is_free(attempt: Attempt) -> bool:
-    if attempt.usage is not None:
-        return False
-    refused = attempt.status is not None and not 200 <= attempt.status < 300
-    return refused or (attempt.status is None and attempt.marks.sent is None)
 
 
 def _exact_sum(costs: Sequence[float | None]) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +18,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Report
-from harness.analysis.stats import Estimate
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES, describe_image
 from harness.reporters import plots
@@ -108,7 +107,7 @@ def _headline_tiles(report: Report) -> Iterator[tuple[str, str, str]]:
         yield "passed", formatting.format_percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
     errors = f"of {formatting.pluralize(totals.trials, 'trial')}"
     yield "errors", formatting.format_count(totals.errors), errors
-    medians = [c.latency["p50"].value for c in report.configurations if c.latency and c.latency["p50"].value is not None]
+    medians = [median for c in report.configurations if (median := c["latency.p50"].value) is not None]
     if medians:
         yield "median latency", _format_range(medians, formatting.format_seconds), "over the configurations"
     spent = [value for value in (totals.spent, totals.graded, totals.users) if value is not None]
@@ -136,27 +135,10 @@ def _row_context(
     values = list(zip(figures, row[len(axes) :], strict=True))
     return {
         "axes": row[: len(axes)],
-        "values": [(figure.title, text, _cell_tooltip(figure.title, configuration)) for figure, text in values],
+        "values": [(figure, text, figure.tooltip(configuration)) for figure, text in values],
         "simulated": configuration.simulated,
-        "pass_rate": configuration.pass_rate,
+        "configuration": configuration,
     }
-
-
-def _cell_tooltip(title: str, configuration: Configuration) -> str:
-    """What a cell's tooltip says: n, interval and method of the figure, where it has them."""
-    estimates: Mapping[str, tuple[Estimate | None, formatting.Formatter]] = {
-        "pass rate (95 %)": (configuration.pass_rate, formatting.format_percent),
-        "score": (configuration.score, formatting.format_score),
-        "tok/s": (configuration.output_tokens_per_s, formatting.format_number),
-        "ttft p50": (configuration.ttft.get("p50"), formatting.format_seconds),
-        "ttft p95": (configuration.ttft.get("p95"), formatting.format_seconds),
-        **{stat: (configuration.latency.get(stat), formatting.format_seconds) for stat in ("p50", "p90", "p95", "p99")},
-    }
-    estimate, write = estimates.get(title, (None, formatting.format_number))
-    if estimate is None or estimate.value is None:
-        return ""
-    spread = formatting.format_interval(estimate, write)
-    return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
 
 
 def _tag_context(report: Report, labels: Sequence[str]) -> dict[str, Any]:
@@ -211,10 +193,10 @@ def _answer_context(answer: CaseAnswer) -> dict[str, Any]:
 def _interval_methods(report: Report) -> list[str]:
     """How the intervals were made, each once, the commonest first."""
     found = Counter(
-        estimate.method
+        c[figure.name].method
         for c in report.configurations
-        for estimate in (c.pass_rate, c.score, *c.latency.values())
-        if estimate.n and estimate.method
+        for figure in FIGURES
+        if figure.metric.has_interval and (estimate := c[figure.name]).n and estimate.method
     )
     return [method for method, _ in found.most_common(8)]
 

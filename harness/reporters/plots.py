@@ -83,7 +83,7 @@ def draw_plots(comparison: Report) -> dict[str, bytes]:
 
 
 def _pass_rates(comparison: Report, labels: Sequence[str]) -> Figure | None:
-    rows = [(label, c.pass_rate) for label, c in zip(labels, comparison.configurations, strict=True) if c.pass_rate.n]
+    rows = [(label, c["pass_rate"]) for label, c in zip(labels, comparison.configurations, strict=True) if c["pass_rate"].n]
     if not rows:
         return None
     rows = rows[:CONFIGURATION_LIMIT]
@@ -98,7 +98,7 @@ def _pass_rates(comparison: Report, labels: Sequence[str]) -> Figure | None:
 
 
 def _costs(comparison: Report, labels: Sequence[str]) -> Figure | None:
-    costs = [(label, c.cost_per_1000) for label, c in zip(labels, comparison.configurations, strict=True)]
+    costs = [(label, c["cost_per_1000"].value) for label, c in zip(labels, comparison.configurations, strict=True)]
     rows = [(label, cost) for label, cost in costs if cost is not None][:CONFIGURATION_LIMIT]
     if not any(cost for _, cost in rows):
         return None
@@ -115,7 +115,7 @@ def _costs(comparison: Report, labels: Sequence[str]) -> Figure | None:
 
 def _latencies(comparison: Report, labels: Sequence[str]) -> Figure | None:
     """Distribution curves where few configurations are compared, else each one's median to 95th percentile."""
-    measured = [number for number, c in enumerate(comparison.configurations) if c.latency and c.latency["p50"].n]
+    measured = [number for number, c in enumerate(comparison.configurations) if c["latency.p50"].n]
     if not measured:
         return None
     return (_curves if len(measured) <= CURVE_LIMIT else _ranges)(comparison, labels, measured)
@@ -158,8 +158,8 @@ def _ranges(comparison: Report, labels: Sequence[str], numbers: Sequence[int]) -
     numbers = numbers[:CONFIGURATION_LIMIT]
     figure, axes = _rows_figure([labels[number] for number in numbers])
     for position, number in enumerate(numbers):
-        latency = comparison.configurations[number].latency
-        median, tail = latency["p50"].value, latency["p95"].value
+        configuration = comparison.configurations[number]
+        median, tail = configuration["latency.p50"].value, configuration["latency.p95"].value
         axes.plot([median, tail], [position, position], color=_SERIES[0], linewidth=4, alpha=0.3)
         axes.plot([median], [position], "o", color=_SERIES[0], markersize=6)
         axes.plot([tail], [position], "|", color=_SERIES[0], markersize=9, markeredgewidth=1.6)

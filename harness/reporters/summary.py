@@ -7,8 +7,9 @@ from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
-from harness.analysis.report_data import Report
+from harness.analysis.report_data import Configuration, Report
 from harness.analysis.typed_columns import valid_text
+from harness.metrics.table import METRICS
 
 SCHEMA_VERSION = 1
 
@@ -32,6 +33,8 @@ def render_summary(report: Report) -> bytes:
 
 def _to_plain_json(value: Any) -> Any:
     """The value as JSON can hold it: dataclasses as objects, NaN as null, text as valid Unicode."""
+    if isinstance(value, Configuration):
+        return _to_plain_json(_configuration_object(value))
     if hasattr(value, "__dataclass_fields__"):
         return _to_plain_json(asdict(value))
     if isinstance(value, dict):
@@ -41,3 +44,14 @@ def _to_plain_json(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return None
     return valid_text(value) if isinstance(value, str) else value
+
+
+def _configuration_object(configuration: Configuration) -> dict[str, Any]:
+    """Every metric that reports show by its name (of several statistics an object), and its fields."""
+    found: dict[str, Any] = {}
+    for metric in METRICS.values():
+        estimates = {statistic: configuration[name] for name, statistic in metric.reported.items()}
+        figures = {name: each if metric.has_interval else each.value for name, each in estimates.items()}
+        if figures:
+            found[metric.name] = figures if len(figures) > 1 else next(iter(figures.values()))
+    return found | {each.name: getattr(configuration, each.name) for each in fields(configuration) if each.name != "figures"}

@@ -5,13 +5,14 @@ What all configurations share (one eval, one target, …) is said once above the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.analysis import formatting
 from harness.analysis.report_data import Configuration, GateResult, Report
 from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
+from harness.metrics.table import METRICS, Count, Metric, Rate
 
 RUN_CHARACTERS = 28
 
@@ -33,8 +34,30 @@ class Figure:
 
     title: str
     rank: int
-    text: Callable[[Configuration], str]
+    name: str
+    metric: Metric
     about: str
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether the figure is a rate, shown with its interval."""
+        return isinstance(self.metric.aggregate, Rate)
+
+    def text(self, configuration: Configuration) -> str:
+        """The figure as people read it; a count of what went wrong is only said where there is one."""
+        estimate, format_value = configuration[self.name], formatting.FORMATTERS[self.metric.unit]
+        if self.has_bar:
+            return _format_with_interval(estimate, format_value)
+        is_count = isinstance(self.metric.aggregate, Count) and self.metric.aggregate.outcome is not None
+        return formatting.UNKNOWN if is_count and not estimate.value else format_value(estimate.value)
+
+    def tooltip(self, configuration: Configuration) -> str:
+        """n, interval and method of the figure, where it has them."""
+        estimate = configuration[self.name]
+        if not self.metric.has_interval or estimate.value is None:
+            return ""
+        spread = formatting.format_interval(estimate, formatting.FORMATTERS[self.metric.unit])
+        return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
 
 
 def _format_with_interval(estimate: Estimate, write: formatting.Formatter) -> str:
@@ -42,47 +65,14 @@ def _format_with_interval(estimate: Estimate, write: formatting.Formatter) -> st
     return f"{write(estimate.value)} ({spread})" if spread else write(estimate.value)
 
 
-def _statistic_reader(measure: str, stat: str) -> Callable[[Configuration], str]:
-    def text(configuration: Configuration) -> str:
-        found: Estimate | None = getattr(configuration, measure).get(stat)
-        return formatting.format_seconds(found.value if found else None)
-
-    return text
-
-
 def _count_or_unknown(number: int) -> str:
     return formatting.format_count(number) if number else formatting.UNKNOWN
 
 
-FIGURES = (
-    Figure("n", 0, lambda c: formatting.format_count(c.n), "trials recorded"),
-    Figure(
-        "pass rate (95 %)",
-        0,
-        lambda c: _format_with_interval(c.pass_rate, formatting.format_percent),
-        "passed / (passed + failed)",
-    ),
-    Figure("errors", 1, lambda c: _count_or_unknown(c.errors), "trials that broke: neither passed nor failed"),
-    Figure("ungraded", 6, lambda c: _count_or_unknown(c.ungraded), "answers a grader could not judge"),
-    Figure("no verdict", 7, lambda c: _count_or_unknown(c.no_verdict), "answers in which nothing can fail"),
-    Figure("score", 4, lambda c: formatting.format_score(c.score.value), "mean score, 0 to 1"),
-    Figure("p50", 2, _statistic_reader("latency", "p50"), "median latency"),
-    Figure("p90", 10, _statistic_reader("latency", "p90"), "90th percentile of latency"),
-    Figure("p95", 2, _statistic_reader("latency", "p95"), "95th percentile of latency"),
-    Figure("p99", 11, _statistic_reader("latency", "p99"), "99th percentile of latency"),
-    Figure("ttft p50", 5, _statistic_reader("ttft", "p50"), "median time to first token"),
-    Figure("ttft p95", 12, _statistic_reader("ttft", "p95"), "95th percentile of the time to first token"),
-    Figure("tok/s", 8, lambda c: formatting.format_number(c.output_tokens_per_s.value), "median output tokens / latency"),
-    Figure("tokens in", 13, lambda c: formatting.format_count(c.input_tokens), "input tokens of all attempts"),
-    Figure("tokens out", 13, lambda c: formatting.format_count(c.output_tokens), "output tokens of all attempts"),
-    Figure("cost", 9, lambda c: formatting.format_dollars(c.cost), "US dollars, all attempts"),
-    Figure("per 1,000", 3, lambda c: formatting.format_dollars(c.cost_per_1000), "US dollars per 1,000 requests"),
-    Figure(
-        "per MTok",
-        14,
-        lambda c: formatting.format_dollars(c.price_per_mtok),
-        "US dollars per million tokens, in and out, as it came out",
-    ),
+FIGURES = tuple(
+    Figure(shown.title, shown.rank, metric.figure_name(shown), metric, metric.describe(shown))
+    for metric in METRICS.values()
+    for shown in metric.shown
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, quote_value
 from harness.config.yaml import Document
+from harness.metrics.table import METRICS
 from harness.suite import gate_syntax
 from harness.suite.cases.selection import Selection
 from harness.suite.gate_syntax import GateSpec
@@ -132,11 +133,12 @@ class GateReader:
     def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
         """Note gates on what a run of this kind never measures: they would be judged only when all of it is paid."""
         for gate in found:
-            if gate.metric in ("latency", "ttft") and run.mode == "batch":
+            metric = METRICS[gate.metric]
+            if metric.needs and run.mode == "batch":
                 self._note_problem(gate, "answers in batches have no latency; leave the gate, or `mode: batch`, out")
-            elif gate.metric == "ttft" and not run.stream:
+            elif metric.needs == "streaming" and not run.stream:
                 self._note_problem(
-                    gate, "answers that are not streamed have no time to first token; leave it, or `stream: false`, out"
+                    gate, f"answers that are not streamed have no {metric.title}; leave it, or `stream: false`, out"
                 )
 
     def _check_parameter(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:

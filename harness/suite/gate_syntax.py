@@ -1,4 +1,5 @@
-"""The threshold-gate mini-language: `pass_rate{tag=money} >= 90%`, `ttft.p95 <= 1.5s`, `case.pass_rate >= 0.8`.
+"""The threshold-gate mini-language: `pass_rate{tag=money} >= 90%`, `ttft.p95 <= 1.5s`,
+`case.pass_rate >= 0.8`.
 
     gate   = ["case."] metric ["." stat] ["." bound] ["{" name "=" value {"," name "=" value} "}"] op value
     stat   = p50 | p90 | p95 | p99 | mean | max          bound = low | high          op = >= | <= | > | < | ==
@@ -11,19 +12,19 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from decimal import Decimal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from harness.config import units
 from harness.config.diagnostics import did_you_mean
 from harness.config.sampling import Sampling
+from harness.metrics.table import GATED, Metric, Statistic, Unit
 
-Stat = Literal["p50", "p90", "p95", "p99", "mean", "max"]
 Bound = Literal["low", "high"]
 Operator = Literal[">=", "<=", ">", "<", "=="]
 
-STATS = ("p50", "p90", "p95", "p99", "mean", "max")
 BOUNDS = ("low", "high")
 AXES = ("tag", "target", "prompt", "eval", "case")
 COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -42,43 +43,37 @@ _GATE = re.compile(
 )
 _PAIR = re.compile(r'\s*(\w+)\s*=\s*(?:"([^"]*)"|([^,"]*?))\s*')
 
-
-class _Metric(NamedTuple):
-    read: Callable[[Any], Any]
-    needs_stat: bool = False
-    bounded: bool = False
-    per_case: bool = False
-
-
-METRICS: Mapping[str, _Metric] = {
-    "pass_rate": _Metric(units.parse_share, bounded=True, per_case=True),
-    "score": _Metric(units.parse_share, bounded=True, per_case=True),
-    "error_rate": _Metric(units.parse_share, bounded=True, per_case=True),
-    "errors": _Metric(units.parse_count, per_case=True),
-    "ungraded": _Metric(units.parse_count, per_case=True),
-    "cost": _Metric(units.parse_money, per_case=True),
-    "cost_per_request": _Metric(units.parse_money, per_case=True),
-    "latency": _Metric(units.parse_duration, needs_stat=True, bounded=True, per_case=True),
-    "ttft": _Metric(units.parse_duration, needs_stat=True, bounded=True, per_case=True),
-    "tokens": _Metric(units.parse_count),
-    "input_tokens": _Metric(units.parse_count),
-    "output_tokens": _Metric(units.parse_count),
+_PARSERS: Mapping[Unit, Callable[[str], float | Decimal]] = {
+    "share": units.parse_share,
+    "score": units.parse_share,
+    "seconds": units.parse_duration,
+    "dollars": units.parse_money,
+    "count": units.parse_count,
+    "per second": units.parse_rate,
 }
-"""What can be gated: how its values are written, whether it needs a statistic, has an interval, can be asked of each case."""
+
+
+def describe_gates() -> str:
+    """What a gate is and can name, for the JSON Schema."""
+    return (
+        "`metric[.statistic][.low|.high][{slice}] operator value`. Metrics: "
+        f"{'; '.join(f'{metric.name} ({metric.title})' for metric in GATED.values())}."
+    )
 
 
 class GateSpec(BaseModel):
     """One gate. `value` is in base units: seconds, US dollars, a fraction, a count.
 
-    `slice` maps tag, target, prompt, eval, case or a sampling parameter to the value the trials must have. `per_case` asks it
-    of every case over its repeats. `stat` is set for latency and ttft alone. `line` and `column` are where the suite says it.
+    `slice` maps tag, target, prompt, eval, case or a sampling parameter to the value the trials
+    must have. `per_case` asks it of every case over its repeats. `stat` is set where the metric has
+    a distribution, such as latency. `line` and `column` are where the suite says it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     metric: str
-    stat: Stat | None = None
+    stat: Statistic | None = None
     bound: Bound | None = None
     slice: dict[str, str | float | int | bool] = {}
     per_case: bool = False
@@ -98,36 +93,34 @@ def parse_gate(text: str, line: int | None = None, column: int | None = None) ->
     if not match:
         raise ValueError(f"{text!r} is no gate; write it like `pass_rate >= 0.9` or `ttft.p95{{tag=money}} <= 1.5s`")
     name = match["metric"]
-    if name not in METRICS:
+    if name not in GATED:
         hint = UNSUPPORTED.get(name)
-        raise ValueError(
-            f"`{name}` is not supported by this version; {hint}"
-            if hint
-            else f"no metric `{name}`; {did_you_mean(name, METRICS)}"
-        )
-    metric = METRICS[name]
-    stat, bound = _parse_suffixes(name, metric, match["suffixes"])
-    if match["case"] and not metric.per_case:
+        unknown = f"no metric `{name}`; {did_you_mean(name, GATED)}"
+        raise ValueError(f"`{name}` is not supported by this version; {hint}" if hint else unknown)
+    metric = GATED[name]
+    stat, bound = _parse_suffixes(metric, match["suffixes"])
+    if match["case"] and not metric.gates_cases:
         raise ValueError(f"`{name}` cannot be asked of each case; remove `case.`")
     return GateSpec(
         text=text.strip(), metric=name, stat=stat, bound=bound, slice=_parse_slice(match["slice"]),
-        per_case=bool(match["case"]), op=match["op"],
-        value=_parse_value(name, metric, match["value"]), line=line, column=column,
+        per_case=bool(match["case"]), op=match["op"], value=_parse_value(metric, match["value"]),
+        line=line, column=column,
     )  # fmt: skip
 
 
-def _parse_suffixes(name: str, metric: _Metric, suffixes: str) -> tuple[Any, Any]:
+def _parse_suffixes(metric: Metric, suffixes: str) -> tuple[Any, Any]:
     stat = bound = None
     for suffix in suffixes.split(".")[1:]:
-        if suffix in STATS and metric.needs_stat and stat is None and bound is None:
+        if suffix in metric.statistics and stat is None and bound is None:
             stat = suffix
-        elif suffix in BOUNDS and metric.bounded and bound is None:
+        elif suffix in BOUNDS and metric.has_interval and bound is None:
             bound = suffix
         else:
-            choices = [*(STATS if metric.needs_stat else ()), *(BOUNDS if metric.bounded else ())]
-            raise ValueError(f"`{name}` has no `.{suffix}`; {did_you_mean(suffix, choices)}")
-    if metric.needs_stat and stat is None:
-        raise ValueError(f"say which {name}: `{name}.p50`, `.p90`, `.p95`, `.p99`, `.mean` or `.max`")
+            choices = [*metric.statistics, *(BOUNDS if metric.has_interval else ())]
+            raise ValueError(f"`{metric.name}` has no `.{suffix}`; {did_you_mean(suffix, choices)}")
+    if metric.statistics and stat is None:
+        *others, last = (f"`.{statistic}`" for statistic in metric.statistics[1:])
+        raise ValueError(f"say which {metric.name}: `{metric.name}.{metric.statistics[0]}`, {', '.join(others)} or {last}")
     return stat, bound
 
 
@@ -162,8 +155,8 @@ def _parse_slice_value(name: str, text: str) -> Any:
         return text
 
 
-def _parse_value(name: str, metric: _Metric, text: str) -> float:
+def _parse_value(metric: Metric, text: str) -> float:
     try:
-        return float(metric.read(text))
+        return float(_PARSERS[metric.unit](text))
     except ValueError as error:
-        raise ValueError(f"the value of `{name}` {error}") from None
+        raise ValueError(f"the value of `{metric.name}` {error}") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness import registry
 from harness.graders.base import Arguments, GraderType
+from harness.suite.gate_syntax import describe_gates
 from harness.suite.grader_specs import OPTIONS
 from harness.suite.schema import SuiteFile
 
@@ -29,7 +30,8 @@ def schema_json() -> str:
     schema = SuiteFile.model_json_schema(by_alias=True)
     definitions = schema["$defs"]
     definitions["Grader"] = _grader_schema(definitions)
-    definitions["Gate"] = {"type": "string", "examples": ["pass_rate >= 0.9", "ttft.p95 <= 1.5s", "cost <= $0.40"]}
+    examples = ["pass_rate >= 0.9", "ttft.p95 <= 1.5s", "cost <= $0.40"]
+    definitions["Gate"] = {"type": "string", "description": describe_gates(), "examples": examples}
     _set_item_type(schema["properties"]["graders"], "Grader")
     _set_item_type(definitions["CaseSpec"]["properties"]["graders"], "Grader")
     _set_item_type(schema["properties"]["gates"], "Gate")

@@ -1,23 +1,33 @@
-"""docs/measures.md says what the frames really have."""
+"""docs/measures.md lists the columns that the frames really have; run this file to write the tables there."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from harness.analysis.aggregate import MEASURES as GATED
 from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
 from harness.analysis.typed_columns import Column
+from tests.blocks import markdown_table, read_block, write_block
 
-DOCS = Path(__file__).parents[2] / "docs"
+PAGE = "measures.md"
+FRAMES: Mapping[str, Sequence[Column]] = {
+    "trials": [*TRIALS, *MEASURES, *SPEND],
+    "exchanges": [*EXCHANGES, *MEASURES],
+    "grades": GRADES,
+}
 
 
-@pytest.mark.parametrize("column", [*TRIALS, *MEASURES, *SPEND, *EXCHANGES, *GRADES], ids=lambda column: column.name)
-def test_every_column_is_documented_as_declared(column: Column) -> None:
-    assert f"| `{column.name}` | {column.dtype} | {column.about} |" in (DOCS / "measures.md").read_text()
+def columns(frame: str) -> str:
+    rows = [(f"`{column.name}`", column.dtype, column.about) for column in FRAMES[frame]]
+    return markdown_table(("column", "dtype", "holds"), rows)
 
 
-@pytest.mark.parametrize("measure", GATED)
-def test_every_measure_of_gates_is_documented(measure: str) -> None:
-    assert f"| `{measure}` |" in (DOCS / "statistics.md").read_text()
+@pytest.mark.parametrize("frame", FRAMES)
+def test_every_column_is_documented_as_declared(frame: str) -> None:
+    assert read_block(PAGE, frame) == columns(frame), "run: python -m tests.analysis.test_docs"
+
+
+if __name__ == "__main__":
+    for frame in FRAMES:
+        write_block(PAGE, frame, columns(frame))

@@ -14,6 +14,7 @@ import pytest
 
 from harness.app.report import load_run
 from harness.errors import ExitCode
+from harness.metrics.table import RESPONSE_METRICS
 from harness.model import Record
 from harness.runs.folder import RECORDS, read_lines, read_records
 from harness.runs.records import BatchLine, ExchangeLine, encode_line
@@ -78,7 +79,7 @@ def test_a_run_is_one_submission_some_polls_and_graded_records_without_latency(c
         (True, ("unknown_stop", "batched"))
     ] * 4
     trials = load_run(cli.folder / "run").trials
-    for measure in ("latency", "ttft", "ttfa", "tpot", "queue", "connect", "response_time", "trailer", "output_tokens_per_s"):
+    for measure in (metric.name for metric in RESPONSE_METRICS):
         assert trials[measure].isna().all(), measure
     assert "4 answers came in batches: without latency." in ended.out
 

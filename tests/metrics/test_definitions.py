@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from harness.metrics import definitions
-from harness.model import Attempt, Marks, Response, Usage
+from harness.metrics.table import RESPONSE_METRICS, Metric
+from harness.model import Attempt, Error, Marks, Response, Usage
 from tests.analysis import build
 
 S = 1_000_000_000
@@ -26,53 +27,73 @@ MARKS = Marks(
 )
 
 
+def timed(usage: Usage | None = None, **marks: int | None) -> Response:
+    """A response after one attempt with `MARKS`, but for those given."""
+    return Response(usage=usage, attempts=(Attempt(replace(MARKS, **marks)),))
+
+
 def test_each_measure_is_the_difference_of_its_marks() -> None:
-    assert definitions.latency(MARKS) == 10
-    assert definitions.time_to_first_token(MARKS) == 2
-    assert definitions.time_to_first_answer(MARKS) == 4
-    assert definitions.queue_time(MARKS) == 2
-    assert definitions.connect_time(MARKS) == 1
-    assert definitions.trailer_time(MARKS) == 1
+    response = timed()
+    assert definitions.latency(response) == 10
+    assert definitions.time_to_first_token(response) == 2
+    assert definitions.time_to_first_answer(response) == 4
+    assert definitions.queue_time(response) == 2
+    assert definitions.connect_time(response) == 1
+    assert definitions.trailer_time(response) == 1
+    assert definitions.response_time(response) == 14
 
 
 def test_what_was_not_streamed_ends_with_its_body() -> None:
-    whole = replace(MARKS, first_token=None, first_answer=None, last_token=None)
+    whole = timed(first_token=None, first_answer=None, last_token=None)
     assert definitions.latency(whole) == 11
-    assert (
-        definitions.time_to_first_token(whole)
-        is definitions.time_to_first_answer(whole)
-        is definitions.trailer_time(whole)
-        is None
-    )
+    assert definitions.time_to_first_token(whole) is definitions.time_to_first_answer(whole) is None
+    assert definitions.trailer_time(whole) is None
 
 
-@pytest.mark.parametrize(
-    "measure",
-    [
-        definitions.latency,
-        definitions.time_to_first_token,
-        definitions.time_to_first_answer,
-        definitions.queue_time,
-        definitions.connect_time,
-        definitions.trailer_time,
-    ],
-)
-def test_unknown_is_none_and_never_0(measure: object) -> None:
-    assert callable(measure)
-    assert measure(Marks()) is None
+@pytest.mark.parametrize("metric", RESPONSE_METRICS, ids=lambda metric: metric.name)
+@pytest.mark.parametrize("response", [Response(), Response(attempts=(Attempt(),))], ids=["not sent", "no marks"])
+def test_unknown_is_none_and_never_0(metric: Metric, response: Response) -> None:
+    assert metric.read is not None
+    assert metric.read(response) is None
 
 
 def test_time_per_output_token_leaves_the_first_token_out() -> None:
-    assert definitions.time_per_output_token(MARKS, Usage(output=4, reasoning=1)) == 2
-    assert definitions.time_per_output_token(MARKS, Usage(output=5, source="estimated")) is None
-    assert definitions.time_per_output_token(MARKS, Usage(output=1)) is None
-    assert definitions.time_per_output_token(replace(MARKS, last_token=MARKS.first_token), Usage(output=5)) is None
-    assert definitions.time_per_output_token(MARKS, None) is None
+    assert definitions.time_per_output_token(timed(Usage(output=4, reasoning=1))) == 2
+    assert definitions.time_per_output_token(timed(Usage(output=5, source="estimated"))) is None
+    assert definitions.time_per_output_token(timed(Usage(output=1))) is None
+    assert definitions.time_per_output_token(timed(Usage(output=5), last_token=MARKS.first_token)) is None
+    assert definitions.time_per_output_token(timed()) is None
 
 
 def test_output_tokens_per_second_is_end_to_end() -> None:
-    assert definitions.output_tokens_per_second(MARKS, Usage(output=50)) == 5
-    assert definitions.output_tokens_per_second(MARKS, Usage()) is None
+    assert definitions.output_tokens_per_second(timed(Usage(output=50))) == 5
+    assert definitions.output_tokens_per_second(timed(Usage())) is None
+
+
+def test_tokens_and_waits_add_up_over_attempts() -> None:
+    first = Attempt(usage=Usage(input=10, output=1), waited=1)
+    unknown, last = Attempt(waited=2), Attempt(usage=Usage(input=1, output=1))
+    response = Response(usage=Usage(input=20, output=2, cache_read=5), attempts=(first, unknown, last))
+    assert (definitions.input_tokens(response), definitions.output_tokens(response)) == (35, 3)
+    assert definitions.waited(response) == 3
+    assert definitions.input_tokens(Response(usage=Usage(input=7))) == 7
+    assert definitions.input_tokens(Response()) is None
+
+
+def test_what_was_refused_or_never_sent_is_free() -> None:
+    sent = Attempt(MARKS, 200)
+    for free in (Attempt(), Attempt(MARKS, 503), Attempt(MARKS, 429)):
+        assert definitions.exchange_dollars(build.exchange(Response(attempts=(free,)), None)) == 0
+        assert definitions.exchange_dollars(build.exchange(Response(attempts=(free, sent)), None)) is None
+    assert definitions.exchange_dollars(build.exchange(Response(attempts=(sent,)), 0.5)) == 0.5
+    assert definitions.exchange_dollars(build.exchange(Response(error=Error("budget", "budget", "spent")), None)) == 0
+    assert definitions.exchange_dollars(build.exchange(Response(), None)) is None
+
+
+def test_a_sum_of_money_is_unknown_where_one_part_is() -> None:
+    known, unknown = build.exchange(cost=0.25), build.exchange(cost=None)
+    assert definitions.total_dollars([known, known]) == 0.5
+    assert definitions.total_dollars([known, unknown]) is definitions.total_dollars([]) is None
 
 
 def test_response_time_counts_failed_attempts_and_waits() -> None:
@@ -84,5 +105,5 @@ def test_response_time_counts_failed_attempts_and_waits() -> None:
 
 @pytest.mark.process
 def test_a_latency_costs_no_import_of_pandas() -> None:
-    code = "import sys, harness.metrics.definitions; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
+    code = "import sys, harness.metrics.table; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.config.sampling import Sampling, Sweep
+from harness.metrics.table import GATED
 from harness.suite import Suite
-from harness.suite.gate_syntax import METRICS
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
 from harness.suite.schema import CaseSpec, EvalFile, FormatSpec, LaterTurnSpec, PromptSpec, SuiteFile, ToolSpec
 from harness.suite.targets.target_reader import PriceSpec, SimulatorSpec, TargetSpec
@@ -26,5 +26,5 @@ def test_the_first_example_plans_what_the_text_says(suite: Callable[..., Suite])
 
 def test_every_key_is_named() -> None:
     keys = {field.alias or name for model in MODELS for name, field in model.model_fields.items()}
-    keys |= {"zip", "include", "exclude", *METRICS} | (Sweep.model_fields.keys() - Sampling.model_fields.keys())
+    keys |= {"zip", "include", "exclude", *GATED} | (Sweep.model_fields.keys() - Sampling.model_fields.keys())
     assert sorted(key for key in keys if not re.search(rf"\b{key}\b", DOCS)) == []
