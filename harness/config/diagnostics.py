@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from harness.errors import Problem, SuiteError
 
@@ -27,24 +27,6 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return ":".join(str(part) for part in self if part is not None)
-
-
-class Locator(Protocol):
-    """Knows where each value of a document stands."""
-
-    def place_of(self, location: KeyPath = (), *, key: bool = False) -> Place:
-        """Where the value at `location` stands, or with `key` its key; the nearest enclosing value where it is not there."""
-
-
-class FixedLocator:
-    """Locates every value of a one-line document (a .jsonl row, a command-line option) at one place."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-
-    def place_of(self, location: KeyPath = (), *, key: bool = False) -> Place:
-        """The one place."""
-        return self._place
 
 
 class Problems:

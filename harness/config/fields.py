@@ -13,7 +13,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
 from pydantic_core import ErrorDetails
 
-from harness.config.diagnostics import KeyPath, Locator, Place, Problems, did_you_mean, nearest_match, quote_value
+from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, nearest_match, quote_value
+from harness.config.yaml import Document
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -73,26 +74,26 @@ OneOrMore = BeforeValidator(_as_list)
 """Lets a list of one be written without its brackets."""
 
 
-def read_model(model: type[M], value: Any, locator: Locator, problems: Problems, at: KeyPath = ()) -> M | None:
+def read_model(model: type[M], value: Any, document: Document, problems: Problems, at: KeyPath = ()) -> M | None:
     """`value`, which stands at `at`, as `model`; None where it is none, with what is wrong added to `problems`."""
     readers: dict[int, type[BaseModel]] = {}
     try:
         return model.model_validate(value, context=readers)
     except ValidationError as invalid:
         for error in invalid.errors(include_url=False):
-            problems.add(*explain_error(error, value, locator, at, readers))
+            problems.add(*explain_error(error, value, document, at, readers))
         return None
 
 
 def read_partial_model(
-    model: type[M], value: Any, locator: Locator, problems: Problems, instead: Mapping[str, Any]
+    model: type[M], value: Any, document: Document, problems: Problems, instead: Mapping[str, Any]
 ) -> M | None:
     """As `read_model`, but what is wrong is left out, so that what stands beside it can be checked too.
 
     A key that is wrong is as if it were not there; in a list, the wrong items are None. `instead` gives the values of required
     keys that are wrong or missing. None where that does not suffice.
     """
-    found = read_model(model, value, locator, problems)
+    found = read_model(model, value, document, problems)
     if found is not None or not isinstance(value, dict):
         return found
     wrong, listed = _find_wrong_keys(model, value)
@@ -132,7 +133,7 @@ def _valid_items(model: type[BaseModel], right: Mapping[str, Any], key: str, ite
 
 
 def explain_error(
-    error: ErrorDetails, value: Any, locator: Locator, at: KeyPath, readers: Mapping[int, type[BaseModel]]
+    error: ErrorDetails, value: Any, document: Document, at: KeyPath, readers: Mapping[int, type[BaseModel]]
 ) -> tuple[Place, str]:
     """Where the error stands, and what is wrong in one sentence."""
     location = at + error["loc"]
@@ -140,11 +141,11 @@ def explain_error(
     name = "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
     if error["type"] == "extra_forbidden":
         reader = readers.get(id(value_at(value, error["loc"][:-1])))
-        return locator.place_of(location, key=True), _unknown_key_message(str(error["loc"][-1]), reader)
+        return document.place_of(location, key=True), _unknown_key_message(str(error["loc"][-1]), reader)
     if error["type"] == "missing":
-        return locator.place_of(location[:-1]), f"{name} is missing{_field_description(error, value, readers)}"
+        return document.place_of(location[:-1]), f"{name} is missing{_field_description(error, value, readers)}"
     joint = ": " if error["type"] == "value_error" else " "  # a validator's own words are a sentence already
-    return locator.place_of(location), f"{name}{joint}{_value_error_text(error)}"
+    return document.place_of(location), f"{name}{joint}{_value_error_text(error)}"
 
 
 def _unknown_key_message(key: str, reader: type[BaseModel] | None) -> str:

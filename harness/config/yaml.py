@@ -38,9 +38,9 @@ class Node:
     """
 
     value: Any
-    line: int
-    column: int
-    text_line: int
+    line: int | None
+    column: int | None
+    text_line: int | None
     size: int = 1
     children: dict[str | int, Node] = field(default_factory=dict)
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -52,6 +52,11 @@ class Document:
 
     path: str
     root: Node
+
+    @classmethod
+    def at_place(cls, value: Any, place: Place) -> Document:
+        """A document of one line, every part of which stands at `place`: a .jsonl row, an option of the command line."""
+        return cls(place.path, Node(value, place.line, place.column, place.line))
 
     @property
     def value(self) -> Any:

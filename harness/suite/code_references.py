@@ -7,30 +7,28 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.config.diagnostics import Place, Problems, did_you_mean
-from harness.suite.files import WorkspaceFiles
+from harness.config.diagnostics import Place, did_you_mean
+from harness.suite.source import Source
 
 _ANYTHING = "*"
 """What `from x import *` defines."""
 FUNCTION_REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
-def find_function_file(
-    file: str, name: str, files: WorkspaceFiles, base: Path, place: Place, problems: Problems
-) -> Path | None:
+def find_function_file(file: str, name: str, source: Source, place: Place) -> Path | None:
     """The path of `file`, which should define `name`; None where it cannot be read. What is wrong is noted at `place`."""
-    path = files.file(file, base, place)
-    text = None if path is None else files.text(path, place)
-    if path is None or text is None:
+    found = source.read_named_text(file, place)
+    if found is None:
         return None
+    path, text = found
     try:
         defined = set(_defined_names(ast.parse(text).body))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
         line = getattr(wrong, "lineno", None)
-        problems.add(place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}")
+        source.problems.add(place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}")
         return path
     if not defined & {name, _ANYTHING}:
-        problems.add(place, f"the file has no function `{name}`; {did_you_mean(name, defined)}")
+        source.problems.add(place, f"the file has no function `{name}`; {did_you_mean(name, defined)}")
     return path
 
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, quote_value
-from harness.config.yaml import Document
 from harness.metrics.table import METRICS
 from harness.suite import gate_syntax
 from harness.suite.cases.selection import Selection
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.overrides import Filter, Overrides, parse_filter
 from harness.suite.run_settings import RunSpec
+from harness.suite.source import Source
 from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
 from harness.suite.targets.target_reader import TargetSpec
@@ -81,9 +81,9 @@ def select_evals(filters: Sequence[Filter], evals: Sequence[Eval], problems: Pro
 class GateReader:
     """Reads the suite's gates, and checks that each slice is one there can be."""
 
-    def __init__(self, document: Document, problems: Problems) -> None:
-        self._document = document
-        self._problems = problems
+    def __init__(self, source: Source) -> None:
+        self._document = source.document
+        self._problems = source.problems
 
     def read_gates(self, items: Sequence[Any]) -> tuple[GateSpec, ...]:
         """The gates that can be read."""

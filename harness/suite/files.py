@@ -79,7 +79,7 @@ class WorkspaceFiles:
             return None
         return path
 
-    def file(self, reference: str, base: Path, place: Place) -> Path | None:
+    def find_file(self, reference: str, base: Path, place: Place) -> Path | None:
         """`resolve`, for what must be a plain file."""
         path = self.resolve(reference, base, place)
         if path is not None and not path.is_file():
@@ -87,7 +87,7 @@ class WorkspaceFiles:
             return None
         return path
 
-    def text(self, path: Path, place: Place) -> str | None:
+    def read_text(self, path: Path, place: Place) -> str | None:
         """What the file holds, as UTF-8 text without a byte-order mark."""
         try:
             if path.stat().st_size > MAX_BYTES:
@@ -102,17 +102,17 @@ class WorkspaceFiles:
             self._problems.add(place, f"{display_path(path)} cannot be read: {refused.strerror or refused}")
         return None
 
-    def document(self, path: Path, place: Place) -> Document | None:
+    def read_document(self, path: Path, place: Place) -> Document | None:
         """The YAML file at `path`, parsed once."""
         if path not in self._documents:
-            text = self.text(path, place)
+            text = self.read_text(path, place)
             self._documents[path] = None if text is None else parse_yaml(text, display_path(path), self._problems)
         return self._documents[path]
 
-    def json(self, reference: str, base: Path, place: Place) -> Any:
+    def read_json(self, reference: str, base: Path, place: Place) -> Any:
         """What the JSON file holds; None, with a problem, where it cannot be read."""
-        path = self.file(reference, base, place)
-        text = None if path is None else self.text(path, place)
+        path = self.find_file(reference, base, place)
+        text = None if path is None else self.read_text(path, place)
         if path is None or text is None:
             return None
         try:
@@ -186,7 +186,7 @@ class ImageFiles:
                 "save the image as a file beside the case and name that"
             )
         problems = Problems()
-        path = WorkspaceFiles(self._workspace, problems).file(reference, folder, Place("image"))
+        path = WorkspaceFiles(self._workspace, problems).find_file(reference, folder, Place("image"))
         if path is not None:
             return path
         try:

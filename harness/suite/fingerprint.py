@@ -1,24 +1,73 @@
 """A loaded suite as plain data: described for its manifest, and hashed axis by axis for what resuming compares.
 
 Both are the same on every machine: a path is given relative to the workspace, and a grader's own file by what it holds.
+
+No key of the language can be forgotten here. A key that is listed in `COMPARED` has a form of its own below, one in
+`NOT_COMPARED` has none, and any other that is given a value is described and compared as it is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 from msgspec.structs import asdict
 
+from harness.config.fields import SuiteModel
 from harness.graders.base import GraderSpec
 from harness.hashing import canonical_json, hash_bytes, hash_json
 from harness.suite.model import Prompt
+from harness.suite.run_settings import RunSpec
+from harness.suite.schema import EvalFields, SuiteFile
 from harness.suite.suite import Eval, Suite
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.targets.target_reader import TargetSpec
 from harness.suite.tools import Toolset, describe_action
+
+COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
+    SuiteFile: frozenset({"evals", "targets", "sampling", "sweep", "repeats", "run"}),
+    EvalFields: frozenset(
+        {
+            "prompts",
+            "cases",
+            "graders",
+            "response_format",
+            "tools",
+            "tool_choice",
+            "max_turns",
+            "parallel_tool_calls",
+            "simulated_user",
+        }
+    ),
+    TargetSpec: frozenset({"provider", "model", "base_url", "extra_body", "functions", "sampling", "simulator"}),
+    RunSpec: frozenset({"mode", "stream"}),
+}
+"""Keys that are compared in a form of their own: as files and references resolve, and as stored runs have them."""
+
+NOT_COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
+    SuiteFile: frozenset({"suite", "description", "gates", "strict"}),
+    EvalFields: frozenset({"description"}),
+    TargetSpec: frozenset({"name", "api_key", "api_version", "context", "env", "headers", "limits", "price", "unsupported"}),
+    RunSpec: frozenset(
+        {
+            "concurrency",
+            "rpm",
+            "tpm",
+            "timeout",
+            "retries",
+            "budget",
+            "unsupported",
+            "model_mismatch",
+            "seed",
+            "max_error_rate",
+        }
+    ),
+}
+"""Keys that may change while a run is resumed: they say how it is driven, paid, judged or named, not what is asked."""
+
+_OF_SUITE_ONLY = SuiteFile.model_fields.keys() - EvalFields.model_fields.keys()
 
 
 def describe_suite(suite: Suite) -> dict[str, Any]:
@@ -38,16 +87,26 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
             "gates": [gate.text for gate in suite.gates],
             "strict": suite.strict,
             **({"capabilities": suite.capability_overrides} if suite.capability_overrides else {}),
+            **_other_suite_keys(suite),
         }
     )
 
 
 def fingerprint_suite(suite: Suite) -> dict[str, Any]:
-    """Each axis of the plan: hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
-    `targets` by name, and of `helpers` where there are any; then `settings`, `repeats`, `sampling`, `stream` and, where it is
-    not live, `mode` themselves.
+    """Each axis of the plan, as resuming compares it.
+
+    Hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of `targets` by name; `settings`,
+    `repeats`, `sampling` and `stream` themselves. Where there are any: `mode` unless live, hashes of `helpers` (targets that
+    graders ask) by name, and the keys of evals, the run and the suite that are in neither list above.
     """
-    helpers = {target.name: hash_json(_describe_target(target, suite.path.parent)) for target in suite.role_targets}
+    folder = suite.path.parent
+    optional = {
+        "mode": None if suite.run.mode == "live" else suite.run.mode,
+        "helpers": {target.name: hash_json(_describe_target(target, folder)) for target in suite.role_targets},
+        "evals": {each.name: hash_json(other) for each in suite.evals if (other := _other_eval_keys(each))},
+        "run": _other_keys(suite.run, RunSpec),
+        "suite": _other_suite_keys(suite),
+    }
     return _to_plain(
         {
             "prompts": {
@@ -59,28 +118,42 @@ def fingerprint_suite(suite: Suite) -> dict[str, Any]:
             },
             "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
             "graders": {each.name: hash_json(_describe_graders(each, suite.workspace)) for each in suite.evals},
-            "targets": {target.name: hash_json(_describe_target(target, suite.path.parent)) for target in suite.targets},
+            "targets": {target.name: hash_json(_describe_target(target, folder)) for target in suite.targets},
             "settings": suite.settings,
             "repeats": suite.repeats,
             "sampling": suite.sampling,
             "stream": suite.run.streams,
-            **({} if suite.run.mode == "live" else {"mode": suite.run.mode}),
-            **({"helpers": helpers} if helpers else {}),
+            **{axis: value for axis, value in optional.items() if value},
         }
     )
+
+
+def _other_keys(spec: SuiteModel, kind: type[SuiteModel], elsewhere: Collection[str] = ()) -> dict[str, Any]:
+    """The keys with a value other than the default that no list has, as written."""
+    listed = {*COMPARED[kind], *NOT_COMPARED[kind], *elsewhere}
+    return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=listed)
+
+
+def _other_eval_keys(each: Eval) -> dict[str, Any]:
+    return _other_keys(each.written, EvalFields, _OF_SUITE_ONLY)
+
+
+def _other_suite_keys(suite: Suite) -> dict[str, Any]:
+    return _other_keys(suite.written, SuiteFile, EvalFields.model_fields)
 
 
 def _describe_eval(each: Eval, workspace: Path) -> dict[str, Any]:
     return {
         "name": each.name,
-        "description": each.description,
+        "description": each.written.description,
         "prompts": [_describe_prompt(prompt, workspace) for prompt in each.prompts],
         "cases": {"count": len(each.cases), "digest": each.cases.digest},
         "graders": [_describe_grader(spec, workspace) for spec in each.graders],
         "response_format": _describe_format(each),
         **({"tools": _describe_tools(each.toolset)} if each.toolset is not None else {}),
         **({"images": True} if each.image_inventory is not None and each.image_inventory.most is not None else {}),
-        **({"simulated_user": each.persona.plain()} if each.persona is not None else {}),
+        **({"simulated_user": each.persona.to_plain()} if each.persona is not None else {}),
+        **_other_eval_keys(each),
     }
 
 
@@ -113,7 +186,7 @@ def _describe_graders(each: Eval, workspace: Path) -> list[Any]:
 def _describe_conversation(each: Eval, prompt: Prompt) -> list[Any]:
     """What follows a prompt's first answer: nothing for most, so that older runs can be resumed."""
     tools = [] if each.toolset is None else [_describe_tools(each.toolset)]
-    user = [] if each.persona is None else [each.persona.plain()]
+    user = [] if each.persona is None else [each.persona.to_plain()]
     return [*tools, *_later_texts(prompt).values(), *user]
 
 
@@ -155,10 +228,13 @@ def _relative_to_workspace(value: Any, workspace: Path, sources: dict[str, str])
 def _describe_target(target: TargetSpec, folder: Path) -> list[Any]:
     """What of a target decides what is sent, and to whom; of the user's own code, what its files in `folder` hold."""
     simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
-    sent = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
+    sent: list[Any] = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
     if target.provider in CALLABLES:
         sent.append(hash_code_files(target, folder))
-    return sent if target.functions is None else [*sent, target.functions_sent()]
+    if target.functions is not None:
+        sent.append(target.functions_sent())
+    other = _other_keys(target, TargetSpec)
+    return [*sent, other] if other else sent
 
 
 def _to_plain(value: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -16,13 +15,13 @@ from pydantic_core import ErrorDetails
 
 from harness import registry
 from harness.config import templates
-from harness.config.diagnostics import KeyPath, Locator, Place, Problems, did_you_mean, display_path, quote_value
+from harness.config.diagnostics import KeyPath, Place, did_you_mean, display_path, quote_value
 from harness.config.fields import check_name, explain_error, value_at
 from harness.config.units import parse_share
 from harness.graders.base import Arguments, GraderSpec, GraderType
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
-from harness.suite.files import WorkspaceFiles
 from harness.suite.model import RoleReference
+from harness.suite.source import Source
 
 OPTIONS = ("id", "weight", "threshold")
 COMBINATORS = ("not", "all", "any")
@@ -43,13 +42,11 @@ class _Written(NamedTuple):
 
 
 class GraderReader:
-    """Reads the graders of one document, whose folder is `base`; `roles` is whom they ask, as far as was read."""
+    """Reads the graders of one source; `roles` are the targets that those read so far ask."""
 
-    def __init__(self, files: WorkspaceFiles, base: Path, locator: Locator, problems: Problems) -> None:
-        self._files = files
-        self._base = base
-        self._locator = locator
-        self._problems = problems
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._problems = source.problems
         self.roles: list[RoleReference] = []
 
     def read(self, items: Sequence[Any], at: KeyPath) -> list[GraderSpec]:
@@ -61,7 +58,7 @@ class GraderReader:
         """The set with ids: a grader's own, else its type, numbered from the second on. Notes ids given twice."""
         taken = [spec.id for spec in specs if spec.id]
         for name in sorted({name for name in taken if taken.count(name) > 1}):
-            self._problems.add(self._locator.place_of(at), f"two graders have the id `{name}`; give each its own")
+            self._source.add_problem(at, f"two graders have the id `{name}`; give each its own")
         return tuple(spec if spec.id else _with_id(spec, _free_name(spec.type, taken)) for spec in specs)
 
     def _read_spec(self, item: Any, at: KeyPath) -> GraderSpec | None:
@@ -83,14 +80,16 @@ class GraderReader:
         if isinstance(item, str):
             return self._check_known(_Written(item, None, {}, at))
         if not isinstance(item, dict):
-            self._note_problem(
+            self._source.add_problem(
                 at, f"a grader is its name, or its name and arguments such as {{contains: sorry}}, not {quote_value(item)}"
             )
             return None
         names = [key for key in item if key not in OPTIONS]
         if len(names) != 1:
             listed = ", ".join(f"`{name}`" for name in names) or "none"
-            self._note_problem(at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}")
+            self._source.add_problem(
+                at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}"
+            )
             return None
         options = {key: value for key, value in item.items() if key in OPTIONS}
         return self._check_known(_Written(names[0], item[names[0]], options, at))
@@ -99,7 +98,7 @@ class GraderReader:
         name = written.name
         if registry.is_registered("graders", name):
             return written
-        place = self._locator.place_of((*written.at, name), key=True)
+        place = self._source.place_of((*written.at, name), key=True)
         if name in UNSUPPORTED:
             self._problems.add(place, f"the grader `{name}` is not supported by this version; {UNSUPPORTED[name]}")
         else:
@@ -112,7 +111,7 @@ class GraderReader:
         try:
             return _OPTION_READERS[name](value)
         except ValueError as wrong:
-            self._note_problem((*at, name), f"`{name}` {wrong}")
+            self._source.add_problem((*at, name), f"`{name}` {wrong}")
             return None
 
     def _read_arguments(self, written: _Written) -> dict[str, Any]:
@@ -121,7 +120,7 @@ class GraderReader:
         try:
             arguments = kind.expand_arguments(written.bare)
         except ValueError as wrong:
-            self._problems.add(self._locator.place_of(at), str(wrong))
+            self._source.add_problem(at, str(wrong))
             return {}
         before = len(self._problems)
         if written.name in COMBINATORS:
@@ -135,7 +134,7 @@ class GraderReader:
         return arguments
 
     def _note_role(self, target: Any, sampling: Mapping[str, Any], at: KeyPath) -> None:
-        place = self._locator.place_of(at)
+        place = self._source.place_of(at)
         if not isinstance(target, str) or templates.is_template(target):
             self._problems.add(place, "a target cannot be a template: a case's data must not choose who is asked; name it")
         else:
@@ -155,9 +154,7 @@ class GraderReader:
 
     def _read_part(self, item: Any, at: KeyPath) -> Any:
         if isinstance(item, dict) and "weight" in item:
-            self._problems.add(
-                self._locator.place_of((*at, "weight"), key=True), "a part of a grader has no weight; weigh the whole"
-            )
+            self._source.add_problem((*at, "weight"), "a part of a grader has no weight; weigh the whole", key=True)
         written = self._read_written(item, at)
         if written is None:
             return None
@@ -170,19 +167,19 @@ class GraderReader:
         Noted is also a template that cannot be read; what is wrong because a template is not filled in yet is not.
         """
         for location, text in templates.templates_in(arguments):
-            self._check_template(text, self._locator.place_of((*at, *location)))
+            self._source.check_template(text, self._source.place_of((*at, *location)))
         readers: dict[int, type[BaseModel]] = {id(arguments): kind.arguments}
         try:
             return kind.arguments.model_validate(arguments, context=readers)
         except ValidationError as invalid:
             for error in invalid.errors(include_url=False):
                 if not _waits_for_rendering(error, arguments):
-                    self._problems.add(*explain_error(error, arguments, self._locator, at, readers))
+                    self._problems.add(*explain_error(error, arguments, self._source.document, at, readers))
             return None
 
     def _resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:
         """What an argument that may name a file stands for: the JSON in it, or a function's absolute address."""
-        place = self._locator.place_of(at)
+        place = self._source.place_of(at)
         if not isinstance(value, str):
             return templates.Verbatim(value) if isinstance(value, dict) else value
         if name == "python":
@@ -191,25 +188,19 @@ class GraderReader:
             return self._read_rubric(value, place)
         if templates.is_template(value):
             return value
-        loaded = self._files.json(value, self._base, place)
+        loaded = self._source.read_named_json(value, place)
         return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
 
     def _read_rubric(self, value: str, place: Place) -> str:
         """A rubric as it is, or what the file of that name (.md, .markdown, .txt) holds: a template like any other."""
         if not _TEXT_FILE.fullmatch(value):
             return value
-        path = self._files.file(value, self._base, place)
-        text = None if path is None else self._files.text(path, place)
-        if path is None or text is None:
+        found = self._source.read_named_text(value, place)
+        if found is None:
             return value
-        self._check_template(text, Place(display_path(path), 1, 1))
+        path, text = found
+        self._source.check_template(text, Place(display_path(path), 1, 1))
         return text
-
-    def _check_template(self, text: str, place: Place) -> None:
-        try:
-            templates.compile_template(text, place)
-        except templates.TemplateError as unreadable:
-            self._problems.add(unreadable.place, unreadable.message)
 
     def _resolve_function(self, value: str, place: Place) -> str:
         if templates.is_template(value):
@@ -219,11 +210,8 @@ class GraderReader:
         match = FUNCTION_REFERENCE.fullmatch(value)
         if templates.is_template(value) or not match:
             return value
-        path = find_function_file(match["file"], match["name"], self._files, self._base, place, self._problems)
+        path = find_function_file(match["file"], match["name"], self._source, place)
         return value if path is None else f"{path}:{match['name']}"
-
-    def _note_problem(self, at: KeyPath, message: str) -> None:
-        self._problems.add(self._locator.place_of(at), message)
 
 
 def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from harness import registry
 from harness.graders.base import Arguments, GraderType
 from harness.suite.gate_syntax import describe_gates
 from harness.suite.grader_specs import OPTIONS
-from harness.suite.schema import SuiteFile
+from harness.suite.schema import INLINE_ONLY, SuiteFile
 
 _TITLE = "evalharness suite"
 _OPTION_SCHEMAS: dict[str, dict[str, Any]] = {
@@ -36,6 +36,9 @@ def schema_json() -> str:
     _set_item_type(definitions["CaseSpec"]["properties"]["graders"], "Grader")
     _set_item_type(schema["properties"]["gates"], "Gate")
     _unwrap_lists(schema["properties"])
+    for key in INLINE_ONLY:
+        schema["properties"][key]["description"] += " Not beside `evals:`."
+    schema["properties"] = {"suite": schema["properties"].pop("suite"), **schema["properties"]}
     complete = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": _TITLE} | _without_titles(schema)
     return json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
 

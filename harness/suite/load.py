@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.config.diagnostics import FixedLocator, Place, Problems, did_you_mean, display_path
+from harness.config.diagnostics import Place, Problems, did_you_mean, display_path
 from harness.config.fields import read_model, read_partial_model
 from harness.config.sampling import Sampling
 from harness.config.yaml import Document, parse_yaml
@@ -18,6 +18,7 @@ from harness.suite.model import RoleReference
 from harness.suite.overrides import Overrides
 from harness.suite.run_settings import RunSpec
 from harness.suite.schema import SuiteFile
+from harness.suite.source import Source
 from harness.suite.suite import Suite
 from harness.suite.sweep import Setting
 from harness.suite.targets.capability_overrides import read_capability_overrides
@@ -32,8 +33,8 @@ _PLACEHOLDERS = {"suite": "unnamed", "targets": "scout-sim"}  # so that a suite 
 def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
     """The suite at `path`, with the command line's `overrides`. Raises SuiteError with every problem there is."""
     problems = Problems()
-    document = _open_suite(Path(path), problems)
-    suite = None if document is None else _Loader(Path(path), document, overrides or Overrides(), problems).suite()
+    source = _open_suite(Path(path), problems)
+    suite = None if source is None else _Loader(Path(path), source, overrides or Overrides()).load()
     problems.raise_any()
     if suite is None:
         raise AssertionError("a suite that cannot be read has a problem")
@@ -43,14 +44,15 @@ def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
 def target_names(folder: Path) -> list[str]:
     """The targets a suite in `folder` can name. Raises SuiteError where its targets.yaml cannot be read."""
     problems = Problems()
-    names = _open_target_table(
-        folder.resolve(), WorkspaceFiles(workspace_of(folder.resolve() / TARGETS_FILE), problems), problems
-    ).names()
+    folder = folder.resolve()
+    files = WorkspaceFiles(workspace_of(folder / TARGETS_FILE), problems)
+    source = Source(Document.at_place(None, Place(display_path(folder))), folder, files, problems)
+    names = _open_target_table(source).names()
     problems.raise_any()
     return names
 
 
-def _open_suite(path: Path, problems: Problems) -> Document | None:
+def _open_suite(path: Path, problems: Problems) -> Source | None:
     place = Place(display_path(path))
     try:
         if path.is_dir():
@@ -63,31 +65,31 @@ def _open_suite(path: Path, problems: Problems) -> Document | None:
     except (OSError, ValueError, RuntimeError) as refused:
         problems.add(place, f"cannot be read: {refused}")
         return None
-    text = WorkspaceFiles(resolved.parent, problems).text(resolved, place)
-    return None if text is None else parse_yaml(text, display_path(path), problems)
+    files = WorkspaceFiles(workspace_of(resolved), problems)
+    text = files.read_text(resolved, place)
+    document = None if text is None else parse_yaml(text, display_path(path), problems)
+    return None if document is None else Source(document, resolved.parent, files, problems)
 
 
-def _open_target_table(folder: Path, files: WorkspaceFiles, problems: Problems) -> TargetTable:
-    path = folder / TARGETS_FILE
-    place = Place(display_path(path))
-    found = files.file(TARGETS_FILE, folder, place) if path.exists() else None
-    return TargetTable(None if found is None else files.document(found, place), problems)
+def _open_target_table(suite: Source) -> TargetTable:
+    targets = suite.open_optional(TARGETS_FILE)
+    return TargetTable(None if targets is None else targets.document, suite.problems)
 
 
 class _Loader:
     """Loads one suite; `problems` grows on the way, and every step does what it can."""
 
-    def __init__(self, path: Path, document: Document, overrides: Overrides, problems: Problems) -> None:
+    def __init__(self, path: Path, source: Source, overrides: Overrides) -> None:
         self._path = path.resolve()
-        self._document = document
+        self._source = source
+        self._document = source.document
         self._overrides = overrides
-        self._problems = problems
-        self._files = WorkspaceFiles(workspace_of(self._path), problems)
+        self._problems = source.problems
 
-    def suite(self) -> Suite | None:
+    def load(self) -> Suite | None:
         """The suite, None where there is too little of it; it is only good where no problem was noted."""
         if not isinstance(self._document.value, dict):
-            self._problems.add(self._document.place_of(), "a suite is a mapping that begins with `suite: its-name`")
+            self._source.add_problem((), "a suite is a mapping that begins with `suite: its-name`")
             return None
         written = read_partial_model(SuiteFile, self._document.value, self._document, self._problems, _PLACEHOLDERS)
         return None if written is None else self._resolve_suite(written)
@@ -98,14 +100,12 @@ class _Loader:
         filters = consistency.read_filters(overrides, problems)
         targets = self._read_targets(written)
         fixed = self._fixed_sampling()
-        settings = sweep.expand_sweep(
-            written.sweep, fixed, lambda at, why: problems.add(self._document.place_of(("sweep", *at)), why)
-        )
-        reader = EvalReader(written, self._document, self._path.parent, self._files, overrides, filters, problems)
+        settings = sweep.expand_sweep(written.sweep, fixed, lambda at, why: self._source.add_problem(("sweep", *at), why))
+        reader = EvalReader(written, self._source, overrides, filters)
         before = len(problems)
         evals = reader.read()
         complete = len(problems) == before and not _has_wrong_items(written)
-        gate_reader = consistency.GateReader(self._document, problems)
+        gate_reader = consistency.GateReader(self._source)
         gates = gate_reader.read_gates(written.gates)
         gate_reader.check_measured(gates, written.run)
         if complete:  # else what a gate or filter names may be what could not be read
@@ -118,10 +118,11 @@ class _Loader:
         sampling = {**written.sampling, **fixed}
         sampled = tuple(each for selection in reader.selections.values() for each in selection.sampled.values())
         return Suite(
+            written=written.model_copy(update={"cases": None}),
             name=written.suite,
             description=written.description,
             path=self._path,
-            workspace=self._files.workspace,
+            workspace=self._source.files.workspace,
             evals=evals,
             targets=self._selected_targets(targets),
             roles=roles,
@@ -136,14 +137,14 @@ class _Loader:
             gates=gates,
             strict=written.strict,
             mode_place=self._document.place_of(("run", "mode")),
-            capability_overrides=read_capability_overrides(self._path.parent, self._files, problems),
+            capability_overrides=read_capability_overrides(self._source),
             warnings=tuple(consistency.suite_warnings(evals, targets, sampling, settings.points, repeats)),
         )
 
     @cached_property
     def _target_table(self) -> TargetTable:
         """The targets that can be named."""
-        return _open_target_table(self._path.parent, self._files, self._problems)
+        return _open_target_table(self._source)
 
     def _read_targets(self, written: SuiteFile) -> list[TargetSpec]:
         found: list[TargetSpec] = []
@@ -155,7 +156,7 @@ class _Loader:
             if isinstance(item, TargetSpec):
                 check_target(item, place, self._problems)
             if spec is not None:
-                check_code_target(spec, self._files, self._path.parent, place, self._problems)
+                check_code_target(spec, self._source, place)
             if spec is not None and any(spec.name == other.name for other in found):
                 self._problems.add(place, f"two targets are called `{spec.name}`; give each its own name")
             elif spec is not None:
@@ -172,7 +173,7 @@ class _Loader:
         found = [own.get(name) or self._target_table.find(name, place) for name, place in sorted(places.items())]
         role_targets = tuple(spec for spec in found if spec is not None)
         for spec in role_targets:
-            check_code_target(spec, self._files, self._path.parent, places[spec.name], self._problems)
+            check_code_target(spec, self._source, places[spec.name])
         return roles, role_targets
 
     def _selected_targets(self, targets: list[TargetSpec]) -> tuple[TargetSpec, ...]:
@@ -185,7 +186,7 @@ class _Loader:
 
     def _fixed_sampling(self) -> dict[str, Any]:
         given = dict(self._overrides.sampling)
-        sampling = read_model(Sampling, given, FixedLocator(Place("--set sampling")), self._problems)
+        sampling = read_model(Sampling, given, Document.at_place(given, Place("--set sampling")), self._problems)
         return sampling.parameters() if sampling else given
 
     def _collect_places(self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]) -> dict[str, Place]:

@@ -14,15 +14,14 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, cast, get_args
 
 from harness.config import templates
-from harness.config.diagnostics import KeyPath, Locator, Place, Problems, display_path, quote_value
+from harness.config.diagnostics import KeyPath, Place, Problems, display_path, quote_value
 from harness.config.fields import check_name
 from harness.config.templates import Template
-from harness.config.yaml import Document
-from harness.suite.files import WorkspaceFiles
 from harness.suite.grader_specs import GraderReader, grader_variables
 from harness.suite.model import ImageTemplate, LaterTurn, MultimodalTemplate, Prompt, RoleReference, TurnRole
 from harness.suite.schema import LaterTurnSpec as Written
 from harness.suite.schema import PromptSpec
+from harness.suite.source import Source
 
 ROLES: tuple[TurnRole, ...] = get_args(TurnRole)
 
@@ -48,13 +47,11 @@ class _Turn(NamedTuple):
 
 
 class PromptReader:
-    """Reads the `prompts:` of one document, whose folder is `base`."""
+    """Reads the `prompts:` of one source."""
 
-    def __init__(self, files: WorkspaceFiles, base: Path, document: Document, problems: Problems) -> None:
-        self._files = files
-        self._base = base
-        self._document = document
-        self._problems = problems
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._problems = source.problems
 
     def read(self, items: Sequence[str | PromptSpec | None], at: KeyPath) -> tuple[Prompt, ...]:
         """The prompts of the list at `at`, each with an id of its own; what is wrong is noted."""
@@ -68,7 +65,7 @@ class PromptReader:
         return prompts
 
     def _read_prompt(self, item: str | PromptSpec, index: int, at: KeyPath) -> Prompt | None:
-        place = self._document.place_of(at)
+        place = self._source.place_of(at)
         if isinstance(item, str):
             if "\n" in item or "{{" in item:
                 self._problems.add(place, "a bare text names a file; write the prompt as {user: …}")
@@ -79,7 +76,7 @@ class PromptReader:
         if item.prompt is not None:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
-        later = LaterTurnReader(self._files, self._base, self._document, self._problems).read(item.turns, (*at, "turns"))
+        later = LaterTurnReader(self._source).read(item.turns, (*at, "turns"))
         return Prompt(item.id or default, turns, place, later=later or ())
 
     def _name_from_file(self, file: str, place: Place) -> str:
@@ -91,54 +88,48 @@ class PromptReader:
 
     def _read_turns(self, spec: PromptSpec, at: KeyPath) -> Iterator[_Turn]:
         if spec.file is not None:
-            yield from self._read_file(spec.file, self._document.place_of((*at, "file")))
+            yield from self._read_file(spec.file, self._source.place_of((*at, "file")))
         elif spec.prompt is not None:
-            yield _Turn("user", spec.prompt, self._document.text_place_of((*at, "prompt")))
+            yield _Turn("user", spec.prompt, self._source.text_place_of((*at, "prompt")))
         elif spec.messages is not None:
             for index, message in enumerate(spec.messages):
                 here = (*at, "messages", index)
-                place = self._document.text_place_of((*here, "content"))
+                place = self._source.text_place_of((*here, "content"))
                 yield _Turn(message.role, message.content, place, self._image_references(message.images, here))
         else:
             for role in ROLES:
                 text: str | None = getattr(spec, role)
                 if text is not None:
                     images = self._image_references(spec.images, at) if role == "user" else ()
-                    yield _Turn(role, text, self._document.text_place_of((*at, role)), images)
+                    yield _Turn(role, text, self._source.text_place_of((*at, role)), images)
 
     def _image_references(self, images: Sequence[str], at: KeyPath) -> tuple[tuple[str, Place], ...]:
-        return tuple((image, self._document.place_of((*at, "images", index))) for index, image in enumerate(images))
+        return tuple((image, self._source.place_of((*at, "images", index))) for index, image in enumerate(images))
 
     def _read_file(self, reference: str, place: Place) -> Iterator[_Turn]:
         if _WORDS.fullmatch(reference):
             self._problems.add(place, f"{quote_value(reference)} is no file's name; write a prompt's text as {{user: …}}")
             return
-        path = self._files.file(reference, self._base, place)
-        text = None if path is None else self._files.text(path, place)
-        if path is not None and text is not None:
+        found = self._source.read_named_text(reference, place)
+        if found is not None:
+            path, text = found
             for turn in parse_markdown_turns(text, display_path(path), self._problems):
                 yield turn._replace(folder=path.parent, marked=True)
 
     def _compile_turn(self, turn: _Turn) -> tuple[TurnRole, Template | MultimodalTemplate] | None:
+        pieces = [*((text, place, True) for text, place in turn.images), *_split_images(turn, self._problems)]
+        folder = turn.folder or self._source.folder
+        parts: list[Template | ImageTemplate] = []
         try:
-            parts = [self._compile_image(source, place, turn) for source, place in turn.images]
-            for text, place, is_image in _split_images(turn, self._problems):
-                parts.append(self._compile_image(text, place, turn) if is_image else self._compile_text(text, place))
+            for text, place, is_image in pieces:
+                template = self._source.compile_for_model(text, place, "a prompt")
+                parts.append(ImageTemplate(template, folder) if is_image else template)
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
         if len(parts) == 1 and isinstance(parts[0], Template):
             return turn.role, parts[0]
-        return turn.role, MultimodalTemplate(tuple(parts), self._files.images)
-
-    def _compile_image(self, source: str, place: Place, turn: _Turn) -> Template | ImageTemplate:
-        return ImageTemplate(self._compile_text(source, place), turn.folder or self._base)
-
-    def _compile_text(self, text: str, place: Place) -> Template:
-        template = templates.compile_template(text, place)
-        if "expected" in template.variables | template.optional:
-            self._problems.add(place, "a prompt cannot use `expected`: the model would see the answer; remove it")
-        return template
+        return turn.role, MultimodalTemplate(tuple(parts), self._source.files.images)
 
 
 def _split_images(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place, bool]]:
@@ -236,13 +227,11 @@ def turn_variables(later: Iterable[LaterTurn], whose: str) -> dict[str, str]:
 
 
 class LaterTurnReader:
-    """Reads the later turns of one document, whose folder is `base`."""
+    """Reads `turns:`, what the user says after the answers: of a prompt, or of a case instead."""
 
-    def __init__(self, files: WorkspaceFiles, base: Path, locator: Locator, problems: Problems) -> None:
-        self._files = files
-        self._base = base
-        self._locator = locator
-        self._problems = problems
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._problems = source.problems
 
     def read(self, items: Sequence[str | Written | None] | None, at: KeyPath) -> tuple[LaterTurn, ...] | None:
         """The turns at `at`, None where none are written. A turn's graders are named after it: `turn-2: contains`.
@@ -262,37 +251,30 @@ class LaterTurnReader:
             return self._read_message(item.user, (*at, "user"), item, at, number)
         wrong = _missing_message_error(item, number)
         if wrong is not None:
-            self._problems.add(self._locator.place_of(at), wrong)
+            self._source.add_problem(at, wrong)
             return None
         return self._build_turn(None, item, (*at, "graders"), number)
 
     def _read_message(self, text: str, where: KeyPath, item: Written, at: KeyPath, number: int) -> LaterTurn | None:
         try:
-            template = self._compile_text(text, self._text_place(where))
+            template = self._source.compile_for_model(text, self._source.text_place_of(where), "a turn")
             pictures = [self._compile_image(image, (*at, "images", index)) for index, image in enumerate(item.images)]
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
-        said = MultimodalTemplate((*pictures, template), self._files.images) if pictures else template
+        said = MultimodalTemplate((*pictures, template), self._source.files.images) if pictures else template
         return self._build_turn(said, item, (*at, "graders"), number)
 
     def _compile_image(self, text: str, at: KeyPath) -> ImageTemplate:
-        return ImageTemplate(self._compile_text(text, self._text_place(at)), self._base)
-
-    def _compile_text(self, text: str, place: Place) -> Template:
-        template = templates.compile_template(text, place)
-        if "expected" in template.variables | template.optional:
-            self._problems.add(place, "a turn cannot use `expected`: the model would see the answer; remove it")
-        return template
+        return ImageTemplate(
+            self._source.compile_for_model(text, self._source.text_place_of(at), "a turn"), self._source.folder
+        )
 
     def _build_turn(self, text: Template | MultimodalTemplate | None, item: Written, at: KeyPath, number: int) -> LaterTurn:
-        reader = GraderReader(self._files, self._base, self._locator, self._problems)
+        reader = GraderReader(self._source)
         specs = reader.assign_ids(reader.read(item.graders, at), at)
         graders = tuple(spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs)
         return LaterTurn(text, graders, tuple(reader.roles))
-
-    def _text_place(self, at: KeyPath) -> Place:
-        return self._locator.text_place_of(at) if isinstance(self._locator, Document) else self._locator.place_of(at)
 
 
 def _has_no_message(item: str | Written | None) -> bool:

@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from harness.config.fields import MAPPING, SCALAR, Name, OneOrMore, SuiteModel, shape_tag
 from harness.config.sampling import Parameters, Sweep
 from harness.config.units import Duration, Flag, Share, Text, Whole
-from harness.suite.persona import SimulatedUserSpec
 from harness.suite.run_settings import RunSpec
 from harness.suite.targets.target_reader import TargetSpec
 
@@ -176,6 +175,21 @@ def _format_type(value: Any) -> Any:
     return {"type": value} if isinstance(value, str) else value
 
 
+class SimulatedUserSpec(SuiteModel):
+    """A model that plays the user: after each answer it says the next message, until it is done."""
+
+    target: Annotated[Text, Field(min_length=1)] = Field(description="The target that plays the user, by its name.")
+    prompt: Annotated[Text, Field(min_length=1)] = Field(
+        description="Who the user is and what they want; a template filled in from the case's variables."
+    )
+    max_turns: Annotated[Whole, Field(ge=1, le=100)] = Field(4, description="The most messages it says after the prompt's own.")
+    stop: Annotated[Text, Field(pattern=r"^\S{1,40}$")] = Field("DONE", description="The word it says when it is done.")
+    sampling: Parameters = Field(
+        default_factory=dict,
+        description="How its words are drawn; temperature 0 and max_tokens 256 where these are not given.",
+    )
+
+
 PromptItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(shape_tag)]
 CaseItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(shape_tag)]
 TargetItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(shape_tag)]
@@ -187,12 +201,15 @@ Format = Annotated[FormatSpec, BeforeValidator(_format_type, json_schema_input_t
 MaxTurns = Annotated[Whole, Field(ge=1, le=1000)]
 
 
-class EvalFile(SuiteModel):
-    """An `eval.yaml`: what is asked and what good is."""
+class EvalFields(SuiteModel):
+    """What is asked and what good is: the keys of an eval, in a file of its own or inline in a suite.
+
+    A key added here may stand in both, is compared when a run is resumed, and is kept in the manifest (`fingerprint`).
+    """
 
     description: Text = Field("", description="What the eval measures, for people.")
-    prompts: Prompts = Field(description="The prompts, each asked with every case.")
-    cases: CaseItems = Field(description="The cases: inline, or .jsonl, .csv and .yaml files.")
+    prompts: Prompts | None = Field(None, description="The prompts, each asked with every case.")
+    cases: CaseItems | None = Field(None, description="The cases: inline, or .jsonl, .csv and .yaml files.")
     graders: Graders = Field(default_factory=list, description="What judges each answer.")
     response_format: Format | None = Field(None, description="The form the answer must have: JSON, or JSON that fits a schema.")
     tools: Tools | None = Field(None, description="What the model may call: Python functions, or tools with canned results.")
@@ -206,7 +223,14 @@ class EvalFile(SuiteModel):
     )
 
 
-class SuiteFile(SuiteModel):
+class EvalFile(EvalFields):
+    """An `eval.yaml`."""
+
+    prompts: Prompts = Field(description="The prompts, each asked with every case.")
+    cases: CaseItems = Field(description="The cases: inline, or .jsonl, .csv and .yaml files.")
+
+
+class SuiteFile(EvalFields):
     """A suite: evals × targets × sampling sweep × repeats, run limits and gates."""
 
     unsupported_keys: ClassVar[Mapping[str, str]] = {
@@ -224,14 +248,7 @@ class SuiteFile(SuiteModel):
     )
     description: Text = Field("", description="What the suite is for, for people.")
     prompts: Prompts | None = Field(None, description="The prompts of an inline eval; beside `evals:`, they replace theirs.")
-    cases: CaseItems | None = Field(None, description="The cases of an inline eval: inline, or .jsonl, .csv and .yaml files.")
     graders: Graders = Field(default_factory=list, description="What judges each answer; beside `evals:`, added to theirs.")
-    response_format: Format | None = Field(None, description="The form the answer must have (inline eval only).")
-    tools: Tools | None = Field(None, description="What the model may call (inline eval only).")
-    tool_choice: Text | None = Field(None, description="auto, none, required, or a tool's name (inline eval only).")
-    max_turns: MaxTurns = Field(10, description="How often the model is asked in one turn of the user (inline eval only).")
-    parallel_tool_calls: Flag | None = Field(None, description="Whether one answer may call several tools (inline eval only).")
-    simulated_user: SimulatedUserSpec | None = Field(None, description="A model that plays the user (inline eval only).")
     evals: Annotated[list[Text], Field(min_length=1), OneOrMore] | None = Field(
         None, description="Folders that hold an eval.yaml, or such files, instead of inline prompts and cases."
     )
@@ -244,3 +261,7 @@ class SuiteFile(SuiteModel):
     run: RunSpec = Field(default_factory=RunSpec, description="How the run is driven, and what it may cost.")
     gates: Annotated[list[Any], OneOrMore] = Field(default_factory=list, description="What must hold for the run to pass.")
     strict: Flag = Field(False, description="Exit with 3, not 0, where the data do not suffice for a verdict.")
+
+
+INLINE_ONLY = tuple(name for name in EvalFields.model_fields if name not in ("description", "prompts", "graders"))
+"""Keys of an eval that a suite may have only where its eval is inline: beside `evals:` they stand in those."""

@@ -18,6 +18,7 @@ from harness.suite.gate_syntax import GateSpec
 from harness.suite.model import CaseSampling, Prompt, RoleReference
 from harness.suite.persona import Persona
 from harness.suite.run_settings import RunSpec
+from harness.suite.schema import EvalFields, SuiteFile
 from harness.suite.targets.target_reader import TargetSpec
 from harness.suite.tools import Toolset
 
@@ -28,7 +29,7 @@ class Eval(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: str
-    description: str = ""
+    written: InstanceOf[EvalFields]
     prompts: tuple[InstanceOf[Prompt], ...]
     cases: InstanceOf[Cases]
     graders: tuple[GraderSpec, ...] = ()
@@ -53,6 +54,7 @@ class Suite(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: str
+    written: InstanceOf[SuiteFile]
     description: str = ""
     path: Path
     workspace: Path

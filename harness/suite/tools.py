@@ -9,22 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from harness.config import templates
-from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, display_path, quote_value
-from harness.config.yaml import Document
+from harness.config.diagnostics import KeyPath, Place, did_you_mean, display_path, quote_value
 from harness.graders.base import GraderSpec
 from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
 from harness.model.images import without_image_data
-from harness.suite.files import WorkspaceFiles
 from harness.suite.model import Case, LaterTurn, Prompt
 from harness.suite.schema import ToolSpec
 from harness.suite.signatures import Signature, SignatureError, describe_function, parse_functions
+from harness.suite.source import Source
 
 NO_CONVERSATION = Conversation()
 
@@ -157,13 +155,11 @@ class _ToolFunction(NamedTuple):
 
 
 class ToolReader:
-    """Reads the `tools:` of one document, whose folder is `base`."""
+    """Reads the `tools:` of one source: names, schemas and functions, all checked before anything runs."""
 
-    def __init__(self, files: WorkspaceFiles, base: Path, document: Document, problems: Problems) -> None:
-        self._files = files
-        self._base = base
-        self._document = document
-        self._problems = problems
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._problems = source.problems
         self._taken: dict[str, Place] = {}
 
     def read(
@@ -188,14 +184,16 @@ class ToolReader:
             choice=choice,
             parallel=parallel,
             needs=self._needed_variables(specs),
-            place=self._document.place_of(("tools",), key=True),
+            place=self._source.place_of(("tools",), key=True),
         )
 
     def _read_tool(self, spec: ToolSpec, at: KeyPath) -> tuple[Tool, Action | None] | None:
         found = None if spec.function is None else self._find_function(spec.function, spec, at)
         name = spec.name or (spec.function or "").rpartition(":")[2]
         if not _NAME.fullmatch(name):
-            self._note_problem(at, f"{quote_value(name)} cannot name a tool; give it a `name:` of letters, digits, `_` and `-`")
+            self._source.add_problem(
+                at, f"{quote_value(name)} cannot name a tool; give it a `name:` of letters, digits, `_` and `-`"
+            )
             return None
         if not self._is_new(name, at):
             return None
@@ -206,11 +204,11 @@ class ToolReader:
 
     def _is_new(self, name: str, at: KeyPath) -> bool:
         if name in self._taken:
-            self._note_problem(
+            self._source.add_problem(
                 at, f"two tools are called `{name}` (the other is at {self._taken[name]}); rename one with `name:`"
             )
             return False
-        self._taken[name] = self._document.place_of(at)
+        self._taken[name] = self._source.place_of(at)
         return True
 
     def _build_action(self, spec: ToolSpec, found: _ToolFunction | None, at: KeyPath) -> Action | None:
@@ -223,17 +221,8 @@ class ToolReader:
         if "returns" not in spec.model_fields_set:
             return None
         for location, text in templates.templates_in(spec.returns):
-            self._check_template(text, self._document.place_of((*at, "returns", *location)))
+            self._source.check_template(text, self._source.place_of((*at, "returns", *location)), "a tool")
         return Action(returns=spec.returns, templated=any(True for _ in templates.templates_in(spec.returns)))
-
-    def _check_template(self, text: str, place: Place) -> None:
-        try:
-            compiled = templates.compile_template(text, place)
-        except templates.TemplateError as unreadable:
-            self._problems.add(unreadable.place, unreadable.message)
-            return
-        if "expected" in compiled.variables | compiled.optional:
-            self._problems.add(place, "a tool cannot use `expected`: the model would see the answer; remove it")
 
     def _needed_variables(self, specs: Sequence[tuple[ToolSpec, KeyPath]]) -> dict[str, str]:
         """The variables that canned results use, and which tool's."""
@@ -249,29 +238,29 @@ class ToolReader:
 
     def _read_parameters(self, written: Any, at: KeyPath) -> Mapping[str, Any]:
         """A JSON Schema of type object; `$schema` is left out, since it makes some models answer nothing."""
-        place = self._document.place_of(at)
+        place = self._source.place_of(at)
         before = len(self._problems)
-        schema = self._files.json(written, self._base, place) if isinstance(written, str) else written
+        schema = self._source.read_named_json(written, place) if isinstance(written, str) else written
         if len(self._problems) > before:
             return _ANYTHING
         if not isinstance(schema, dict) or schema.get("type", "object") != "object":
             self._problems.add(place, f"a tool's parameters are a JSON Schema of type object, not {quote_value(schema)}")
             return _ANYTHING
-        self._files.check_json_schema(schema, "parameters", place)
+        self._source.files.check_json_schema(schema, "parameters", place)
         return {"type": "object"} | {key: value for key, value in schema.items() if key != "$schema"}
 
     def _find_function(self, reference: str, spec: ToolSpec, at: KeyPath) -> _ToolFunction | None:
-        place = self._document.place_of((*at, "function"))
+        place = self._source.place_of((*at, "function"))
         match = _FUNCTION.fullmatch(reference)
         if match is None:
             self._problems.add(
                 place, f"a tool's function is a file and a name, such as tools.py:lookup, not {quote_value(reference)}"
             )
             return None
-        path = self._files.file(match["file"], self._base, place)
-        text = None if path is None else self._files.text(path, place)
-        if path is None or text is None:
+        named = self._source.read_named_text(match["file"], place)
+        if named is None:
             return None
+        path, text = named
         try:
             defined = parse_functions(text)
             if match["name"] not in defined:
@@ -283,15 +272,12 @@ class ToolReader:
         except SignatureError as wrong:
             self._problems.add(Place(display_path(path), wrong.line), str(wrong))
             return None
-        shown_source = f"{path.relative_to(self._files.workspace).as_posix()}:{match['name']}"
+        shown_source = f"{path.relative_to(self._source.files.workspace).as_posix()}:{match['name']}"
         return _ToolFunction(f"{path}:{match['name']}", f"{shown_source}@{hash_bytes(path.read_bytes())}", said)
 
     def _check_choice(self, choice: str | None, names: Sequence[str]) -> None:
         if choice is not None and choice not in (*CHOICES, *names):
-            place = self._document.place_of(("tool_choice",))
+            place = self._source.place_of(("tool_choice",))
             self._problems.add(
                 place, f"`tool_choice`: {quote_value(choice)} is no tool; {did_you_mean(choice, (*CHOICES, *names))}"
             )
-
-    def _note_problem(self, at: KeyPath, message: str) -> None:
-        self._problems.add(self._document.place_of(at), message)

@@ -6,12 +6,13 @@ import csv
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from harness.config.diagnostics import FixedLocator, KeyPath, Locator, Place, Problems, display_path
+from harness.config.diagnostics import KeyPath, Place, Problems, display_path
 from harness.config.fields import read_model
 from harness.config.yaml import Document
 from harness.errors import InfrastructureError
@@ -20,11 +21,11 @@ from harness.hashing import hash_text
 from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, derive_case_id, iter_jsonl_rows
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Row, Selection
-from harness.suite.files import WorkspaceFiles
 from harness.suite.grader_specs import GraderReader, grader_variables
-from harness.suite.model import Case, LaterTurn
+from harness.suite.model import Case
 from harness.suite.prompts import LaterTurnReader, turn_roles, turn_variables
 from harness.suite.schema import CaseSpec
+from harness.suite.source import Source
 from harness.suite.tools import find_tool_errors
 
 MAX_PROBLEMS = 20
@@ -38,13 +39,11 @@ _PLAIN_KEYS = frozenset(("id", "vars", "expected", "tags", "metadata"))
 
 
 class CaseReader:
-    """Reads the `cases:` of one document, whose folder is `base`."""
+    """Reads the `cases:` of one source."""
 
-    def __init__(self, files: WorkspaceFiles, base: Path, document: Document, problems: Problems, selection: Selection) -> None:
-        self._files = files
-        self._base = base
-        self._document = document
-        self._problems = problems
+    def __init__(self, source: Source, selection: Selection) -> None:
+        self._source = source
+        self._problems = source.problems
         self._selection = selection
         self._scans: list[Callable[[], Iterator[Row]]] = []
 
@@ -55,11 +54,10 @@ class CaseReader:
         return Cases([source for source in sources if source is not None], self._selection.digest)
 
     def _open_source(self, item: str | CaseSpec, at: KeyPath) -> CaseSource | None:
-        place = self._document.place_of(at)
+        place = self._source.place_of(at)
         if isinstance(item, CaseSpec):
-            raw = self._document.node_at(at).value
-            return self._load_listed(lambda: self._read_inline(item, raw, at), place)
-        path = self._files.file(item, self._base, place)
+            return self._load_listed(lambda: self._read_inline(item, at), place)
+        path = self._source.find_file(item, place)
         if path is None:
             return None
         match path.suffix.lower():
@@ -98,29 +96,25 @@ class CaseReader:
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 
-    def _read_inline(self, spec: CaseSpec, raw: Mapping[str, Any], at: KeyPath) -> Iterator[Row]:
-        graders = None
-        if spec.graders is not None:
-            graders = self._read_graders(spec.graders, self._document, at, self._problems, self._base)
-        later = self._read_turns(spec, self._document, at, self._problems, self._base)
-        yield Row(self._document.place_of(at), raw, _build_case(spec, graders, self._base, later))
+    def _read_inline(self, spec: CaseSpec, at: KeyPath) -> Iterator[Row]:
+        raw = self._source.document.node_at(at).value
+        yield Row(self._source.place_of(at), raw, self._build_case(spec, self._source, at))
 
     def _read_yaml(self, path: Path, place: Place) -> Iterator[Row]:
-        document = self._files.document(path, place)
-        if document is None:
+        source = self._source.open(path, place)
+        if source is None:
             return
-        if not isinstance(document.value, list):
-            self._problems.add(document.place_of(), "a file of cases is a list of them; begin each with `- `")
+        rows = source.document.value
+        if not isinstance(rows, list):
+            source.add_problem((), "a file of cases is a list of them; begin each with `- `")
             return
-        parse = self._row_parser(self._problems, path)
-        for index, raw in enumerate(document.value):
-            case = parse(raw, document, (index,))
+        for index, raw in enumerate(rows):
+            case = self._read_case(raw, source, (index,))
             if case is not None:
-                yield Row(document.place_of((index,)), raw, case)
+                yield Row(source.place_of((index,)), raw, case)
 
     def _read_jsonl(self, path: Path) -> Iterator[Row]:
-        name, parse = display_path(path), self._row_parser(self._problems, path)
-        start, folder = len(self._problems), path.parent
+        name, folder, start = display_path(path), path.parent, len(self._problems)
         for number, offset, line in iter_jsonl_rows(path):
             place = Place(name, number)
             try:
@@ -128,7 +122,7 @@ class CaseReader:
             except (ValueError, RecursionError) as invalid:
                 self._problems.add(place, f"not JSON: {invalid}")
             else:
-                case = _parse_plain_row(raw, folder) or parse(raw, FixedLocator(place), ())
+                case = _parse_plain_row(raw, folder) or self._read_case(raw, self._row_source(raw, place, folder))
                 if case is not None:
                     yield Row(place, raw, case, offset)
                     continue
@@ -137,7 +131,7 @@ class CaseReader:
                 return
 
     def _read_csv(self, path: Path) -> Iterator[Row]:
-        name, parse = display_path(path), self._row_parser(self._problems, path)
+        name = display_path(path)
         csv.field_size_limit(_CELL_LIMIT)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -146,11 +140,11 @@ class CaseReader:
                 if not self._check_columns(columns, Place(name, 1)):
                     return
                 for cells in reader:
-                    yield from self._read_csv_row(columns, cells, Place(name, reader.line_num), parse)
+                    yield from self._read_csv_row(columns, cells, Place(name, reader.line_num), path.parent)
             except (csv.Error, UnicodeDecodeError) as invalid:
                 self._problems.add(Place(name, reader.line_num or None), f"not CSV in UTF-8: {invalid}")
 
-    def _read_csv_row(self, columns: list[str], cells: list[str], place: Place, parse: _Parser) -> Iterator[Row]:
+    def _read_csv_row(self, columns: list[str], cells: list[str], place: Place, folder: Path) -> Iterator[Row]:
         if not cells:
             return
         if len(cells) != len(columns):
@@ -159,7 +153,7 @@ class CaseReader:
             )
             return
         raw = _csv_row_to_json(dict(zip(columns, cells, strict=True)))
-        case = parse(raw, FixedLocator(place), ())
+        case = self._read_case(raw, self._row_source(raw, place, folder))
         if case is not None:
             yield Row(place, raw, case)
 
@@ -171,51 +165,54 @@ class CaseReader:
 
     # What makes a row a case
 
-    def _row_parser(self, problems: Problems, path: Path) -> _Parser:
-        """What makes a row of the file a case, or notes in `problems` why it is none."""
-        folder = path.parent
+    def _row_source(self, raw: Any, place: Place, folder: Path) -> Source:
+        return replace(self._source, document=Document.at_place(raw, place), folder=folder)
 
-        def parse(raw: Any, locator: Locator, at: KeyPath) -> Case | None:
-            plain = _parse_plain_row(raw, folder)
-            if plain is not None:
-                return plain
-            spec = read_model(CaseSpec, raw, locator, problems, at)
-            if spec is None:
-                return None
-            own = spec.graders
-            later = self._read_turns(spec, locator, at, problems, folder)
-            return _build_case(
-                spec, None if own is None else self._read_graders(own, locator, at, problems, folder), folder, later
-            )
+    def _read_case(self, raw: Any, source: Source, at: KeyPath = ()) -> Case | None:
+        """The case in `raw`, which stands at `at`; None, with what is wrong noted in `source`, where it is none."""
+        plain = _parse_plain_row(raw, source.folder)
+        if plain is not None:
+            return plain
+        spec = read_model(CaseSpec, raw, source.document, source.problems, at)
+        return None if spec is None else self._build_case(spec, source, at)
 
-        return parse
+    def _build_case(self, spec: CaseSpec, source: Source, at: KeyPath) -> Case:
+        later = LaterTurnReader(source).read(spec.turns, (*at, "turns"))
+        self._selection.note_roles(turn_roles(later or ()))
+        return Case(
+            id=spec.id if spec.id is not None else derive_case_id(spec.vars),
+            vars=spec.vars,
+            expected=spec.expected,
+            tags=tuple(spec.tags),
+            metadata=spec.metadata,
+            threshold=spec.threshold,
+            sampling=spec.sampling,
+            graders=None if spec.graders is None else self._read_graders(spec.graders, source, (*at, "graders")),
+            folder=source.folder,
+            later=later,
+            tools=spec.tools,
+        )
 
-    def _trusted_row_parser(self, path: Path) -> Callable[[bytes], Case]:
-        """What makes a row that was found right before a case again."""
-        parse, locator = self._row_parser(Problems(), path), FixedLocator(Place(display_path(path)))
-
-        def again(row: bytes) -> Case:
-            case = parse(_parse_json_row(row), locator, ())
-            if case is None:
-                raise InfrastructureError(f"{display_path(path)}: a row is not what it was when it was checked; run again")
-            return case
-
-        return again
-
-    def _read_graders(
-        self, items: Sequence[Any], locator: Locator, at: KeyPath, problems: Problems, base: Path
-    ) -> tuple[GraderSpec, ...]:
-        reader = GraderReader(self._files, base, locator, problems)
-        graders = reader.assign_ids(reader.read(items, (*at, "graders")), (*at, "graders"))
+    def _read_graders(self, items: Sequence[Any], source: Source, at: KeyPath) -> tuple[GraderSpec, ...]:
+        reader = GraderReader(source)
+        graders = reader.assign_ids(reader.read(items, at), at)
         self._selection.note_roles(reader.roles)
         return graders
 
-    def _read_turns(
-        self, spec: CaseSpec, locator: Locator, at: KeyPath, problems: Problems, base: Path
-    ) -> tuple[LaterTurn, ...] | None:
-        later = LaterTurnReader(self._files, base, locator, problems).read(spec.turns, (*at, "turns"))
-        self._selection.note_roles(turn_roles(later or ()))
-        return later
+    def _trusted_row_parser(self, path: Path) -> Callable[[bytes], Case]:
+        """What makes a row that was found right before a case again."""
+        name = display_path(path)
+        row_source = replace(
+            self._source, document=Document.at_place(None, Place(name)), folder=path.parent, problems=Problems()
+        )
+
+        def parse_again(row: bytes) -> Case:
+            case = self._read_case(_parse_json_row(row), row_source)
+            if case is None:
+                raise InfrastructureError(f"{name}: a row is not what it was when it was checked; run again")
+            return case
+
+        return parse_again
 
     # Checks
 
@@ -273,31 +270,10 @@ class CaseReader:
                 return
 
 
-_Parser = Callable[[Any, Locator, KeyPath], Case | None]
-
-
 def _duplicate_message(row: Row, earlier: Row) -> str:
     if "id" in row.raw or "id" in earlier.raw:
         return f"the case id `{row.case.id}` is already at {earlier.place}; give each case its own"
     return f"the case has the same variables as the one at {earlier.place}, and neither has an id; remove one, or give both ids"
-
-
-def _build_case(
-    spec: CaseSpec, graders: tuple[GraderSpec, ...] | None, folder: Path, later: tuple[LaterTurn, ...] | None
-) -> Case:
-    return Case(
-        id=spec.id if spec.id is not None else derive_case_id(spec.vars),
-        vars=spec.vars,
-        expected=spec.expected,
-        tags=tuple(spec.tags),
-        metadata=spec.metadata,
-        threshold=spec.threshold,
-        sampling=spec.sampling,
-        graders=graders,
-        folder=folder,
-        later=later,
-        tools=spec.tools,
-    )
 
 
 def _parse_plain_row(raw: Any, folder: Path) -> Case | None:

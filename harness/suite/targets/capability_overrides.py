@@ -6,18 +6,16 @@ it is there. So a suite for a model of one's own is checked before the run like 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from harness import registry
-from harness.config.diagnostics import Place, Problems, did_you_mean, display_path
+from harness.config.diagnostics import did_you_mean
 from harness.config.fields import OneOrMore, SuiteModel, read_model
 from harness.config.sampling import Sampling
 from harness.config.units import Count, Flag, Number, Text, Whole
-from harness.suite.files import WorkspaceFiles
+from harness.suite.source import Source
 
 CAPABILITIES_FILE = "capabilities.yaml"
 
@@ -88,22 +86,14 @@ class CapabilitySpec(SuiteModel):
         return given
 
 
-def read_capability_overrides(folder: Path, files: WorkspaceFiles, problems: Problems) -> tuple[dict[str, Any], ...]:
-    """The entries of the table in `folder` as plain data, none where there is no such file; what is wrong is noted."""
-    path = folder / CAPABILITIES_FILE
-    place = Place(display_path(path))
-    found = files.file(CAPABILITIES_FILE, folder, place) if path.exists() else None
-    document = None if found is None else files.document(found, place)
-    if document is None:
+def read_capability_overrides(suite: Source) -> tuple[dict[str, Any], ...]:
+    """The entries of the table beside the suite as plain data, none where there is no such file; what is wrong is noted."""
+    table = suite.open_optional(CAPABILITIES_FILE)
+    if table is None:
         return ()
-    if not isinstance(document.value, list):
-        problems.add(document.place_of(), "a capability table is a list of entries; begin each with `- provider: …`")
+    entries = table.document.value
+    if not isinstance(entries, list):
+        table.add_problem((), "a capability table is a list of entries; begin each with `- provider: …`")
         return ()
-
-    def entries() -> Iterator[dict[str, Any]]:
-        for index, item in enumerate(document.value):
-            spec = read_model(CapabilitySpec, item, document, problems, (index,))
-            if spec is not None:
-                yield spec.model_dump(exclude_unset=True)
-
-    return tuple(entries())
+    specs = [read_model(CapabilitySpec, item, table.document, table.problems, (at,)) for at, item in enumerate(entries)]
+    return tuple(spec.model_dump(exclude_unset=True) for spec in specs if spec is not None)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from harness.config.diagnostics import Place, Problems
+from harness.config.diagnostics import Place
 from harness.hashing import hash_bytes, hash_json
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
-from harness.suite.files import WorkspaceFiles
+from harness.suite.source import Source
 from harness.suite.targets.target_reader import TargetSpec
 
 PYTHON, COMMAND = "python", "command"
@@ -23,43 +23,51 @@ CALLABLES = (PYTHON, COMMAND)
 _REMOTE_KEYS = ("base_url", "api_key", "headers")
 
 
-def check_code_target(spec: TargetSpec, files: WorkspaceFiles, base: Path, place: Place, problems: Problems) -> None:
+def check_code_target(spec: TargetSpec, source: Source, place: Place) -> None:
     """Note what is wrong with a target of one of these providers, and what only such a target may have."""
     if spec.provider not in CALLABLES:
         if spec.env:
-            problems.add(
+            source.problems.add(
                 place, f"the target `{spec.name}` has `env:`, which is for the providers python and command; remove it"
             )
         return
     for key in _REMOTE_KEYS:
         if getattr(spec, key):
-            problems.add(place, f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in `env:`")
+            source.problems.add(
+                place, f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in `env:`"
+            )
     timeout = spec.limits.timeout
     if timeout is not None and (timeout.model_fields_set - {"total"}):
-        problems.add(place, f"the target `{spec.name}` runs here: of its timeouts there is only `total`; remove the others")
+        source.problems.add(
+            place, f"the target `{spec.name}` runs here: of its timeouts there is only `total`; remove the others"
+        )
     if spec.provider == PYTHON:
-        _check_function(spec, files, base, place, problems)
+        _check_function(spec, source, place)
     else:
-        _check_program(spec, base, place, problems)
+        _check_program(spec, source, place)
 
 
-def _check_function(spec: TargetSpec, files: WorkspaceFiles, base: Path, place: Place, problems: Problems) -> None:
+def _check_function(spec: TargetSpec, source: Source, place: Place) -> None:
     match = FUNCTION_REFERENCE.fullmatch(spec.model)
     if match is None:
-        problems.add(place, f"`model` of the python target `{spec.name}` names a file and a function, such as app.py:answer")
+        source.problems.add(
+            place, f"`model` of the python target `{spec.name}` names a file and a function, such as app.py:answer"
+        )
         return
-    find_function_file(match["file"], match["name"], files, base, place, problems)
+    find_function_file(match["file"], match["name"], source, place)
 
 
-def _check_program(spec: TargetSpec, base: Path, place: Place, problems: Problems) -> None:
+def _check_program(spec: TargetSpec, source: Source, place: Place) -> None:
     try:
         words = shlex.split(spec.model)
     except ValueError as wrong:
-        problems.add(place, f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a list of words")
+        source.problems.add(
+            place, f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a list of words"
+        )
         return
-    if find_program(words, base) is None:
+    if find_program(words, source.folder) is None:
         where = "there is no such program" if "/" in words[0] else "it is not on the PATH"
-        problems.add(place, f"the target `{spec.name}` cannot run `{words[0]}`: {where}, or it is not executable")
+        source.problems.add(place, f"the target `{spec.name}` cannot run `{words[0]}`: {where}, or it is not executable")
 
 
 def find_program(words: list[str], base: Path) -> str | None:
