@@ -26,6 +26,21 @@ def test_wilson_is_scipys(observed: tuple[int, int]) -> None:
     assert stats.wilson_interval(*observed) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
+@given(st.integers(1, 3_000), st.sampled_from([0.01, 0.25, 0.5, 0.9, 0.95, 0.99]), st.data())
+def test_the_binomial_distribution_is_scipys(n: int, share: float, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, n + 1))
+    assert stats.binomial_below(count, n, share) == pytest.approx(binom.cdf(count - 1, n, share), abs=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("probability", [0.005, 0.025, 0.05, 0.95, 0.975, 0.995])
+def test_the_binomial_quantile_is_scipys(share: float, probability: float) -> None:
+    sizes = [*range(1, 500), 1_000, 9_999, 100_000, 1_000_000]
+    assert [stats.binomial_quantile(probability, n, share) for n in sizes] == [
+        int(binom.ppf(probability, n, share)) for n in sizes
+    ]
+
+
 def test_cases_asked_once_have_a_wilson_interval() -> None:
     estimate = stats.estimate_rate([True] * 15 + [False] * 133, np.arange(148))
     assert (estimate.n, estimate.method) == (148, "Wilson")
