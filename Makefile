@@ -1,4 +1,4 @@
-# One Makefile: setup, quickstart, check, test, test-full, lint, bench.
+# One Makefile: setup, quickstart, example, check, test, test-full, lint, bench.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -8,7 +8,7 @@ UV := $(shell command -v uv 2>/dev/null)
 VENV := $(if $(UV),uv venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 INSTALL := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile)
 
-.PHONY: setup quickstart check core test test-full lint bench
+.PHONY: setup quickstart example check core test test-full lint bench
 
 setup: $(READY)
 
@@ -26,6 +26,11 @@ $(READY): $(RUNNABLE)
 
 quickstart: $(RUNNABLE)
 	$(BIN)/harness run suites/quickstart.yaml
+
+# The committed run, made anew.
+example: $(RUNNABLE)
+	rm -rf reports/example
+	$(BIN)/harness run suites/quickstart.yaml --out reports/example
 
 # Before a commit, under a minute: the linters, and the tests that need no socket and no process, side by side.
 check: $(READY)

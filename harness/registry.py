@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, Literal
 
 Kind = Literal["providers", "graders", "reporters"]
@@ -48,6 +47,8 @@ def registered_names(kind: Kind, *, installed: bool = True) -> list[str]:
 
 @lru_cache
 def _installed_plugins(kind: Kind) -> dict[str, str]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 — only a miss needs it
+
     return {point.name: point.value for point in entry_points(group=f"harness.{kind}")}
 
 

@@ -7,7 +7,7 @@ has no figure is `unknown` and ends in exit code 2: a mistyped slice or an unpri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from harness.analysis.stats import Estimate, is_finite
 from harness.errors import ExitCode, worst_exit_code
 from harness.metrics.table import GATED, METRICS, Metric
 from harness.model import Manifest
-from harness.suite.gate_syntax import GateSpec
+
+if TYPE_CHECKING:
+    from harness.suite.gate_syntax import GateSpec
 
 _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
     "pass": ExitCode.OK,

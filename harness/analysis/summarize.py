@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from math import fsum
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +23,9 @@ from harness.analysis.warnings import collect_warnings
 from harness.flows.base import TARGET
 from harness.metrics.table import METRICS
 from harness.model import Manifest
-from harness.suite.gate_syntax import GateSpec
+
+if TYPE_CHECKING:
+    from harness.suite.gate_syntax import GateSpec
 
 _KEYS = ["run", "eval", "prompt", "target", "setting"]
 TAG_LIMIT = 40
@@ -62,6 +64,10 @@ def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
 
 
 def _read_gate_specs(manifest: Manifest) -> list[GateSpec]:
+    if not manifest.gates:
+        return []
+    from harness.suite.gate_syntax import GateSpec  # noqa: PLC0415 — the suite language, which only a run with gates needs
+
     return [GateSpec.model_validate(gate) for gate in manifest.gates]
 
 

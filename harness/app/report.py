@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,8 @@ from harness.flows.base import TARGET
 from harness.model import Exchange, Grade, Manifest, Message, Record, Response
 from harness.model.images import readable_text
 from harness.reporters.escape import escape_for, one_line
-from harness.reporters.plots import draw_plots
+from harness.reporters.html import load_template, render_page
+from harness.reporters.plot_data import PlotData, collect_plot_data
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
 from harness.runs.thumbnails import Thumbnails
@@ -33,6 +34,9 @@ REPORTS = {
     "summary": "summary.json",
 }
 PARQUET = "records.parquet"
+
+Draw = Callable[[PlotData], Callable[[], Mapping[str, bytes]]]
+"""Begins to draw the plots; what it returns waits for them: SVG by file name."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +64,44 @@ def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Seque
 
     `stopped` are the exit codes of what ended a run before its time. Raises UsageError where a folder holds no run.
     """
+    outcome = compare_runs(folders, out, stopped)
+    write_reports(outcome.folder, outcome.report)
+    return outcome
+
+
+def compare_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
+    """As `report`, without writing anything: the folder is where the report files would go."""
     manifests = [read_manifest(folder) for folder in folders]
     names = [manifest.id for manifest in manifests]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"the run {', '.join(twice)} is named more than once; name each run once")
-    comparison = _build_report(folders, manifests)
+    report = _build_report(folders, manifests)
     folder = out or (folders[0] if len(folders) == 1 else _comparison_folder(folders[0]))
-    write_reports(folder, comparison)
-    return RunOutcome(
-        folder, comparison, worst_exit_code([choose_exit_code(comparison, manifest, stopped) for manifest in manifests])
-    )
+    return RunOutcome(folder, report, worst_exit_code([choose_exit_code(report, manifest, stopped) for manifest in manifests]))
 
 
-def write_reports(folder: Path, comparison: Report) -> None:
-    """Write every report file into `folder`. Raises StoreError."""
+def draw_here(data: PlotData) -> Callable[[], Mapping[str, bytes]]:
+    """Draws the plots in this process, when they are waited for."""
+    from harness.reporters.plots import draw_plots  # noqa: PLC0415 — matplotlib, only where it draws
+
+    return lambda: draw_plots(data)
+
+
+def write_reports(folder: Path, report: Report, draw: Draw = draw_here) -> None:
+    """Write every report file into `folder`; what needs the plots, last. Raises StoreError."""
     make_folder(folder)
+    drawing = draw(collect_plot_data(report))
     for reporter, name in REPORTS.items():
-        content = registry.load_plugin("reporters", reporter)(comparison)
-        write_file(folder / name, content.encode("utf-8", "replace") if isinstance(content, str) else content)
-    pictures = folder / "plots"
+        if reporter != "html":
+            content = registry.load_plugin("reporters", reporter)(report)
+            write_file(folder / name, content.encode("utf-8", "replace") if isinstance(content, str) else content)
+    _write_parquet(folder / PARQUET, report.frames)
+    load_template()  # while the plots may be being drawn elsewhere
+    pictures, drawn = folder / "plots", drawing()
     make_folder(pictures)
-    for name, content in draw_plots(comparison).items():
-        write_file(pictures / name, content)
-    _write_parquet(folder / PARQUET, comparison.frames)
+    for name, picture in drawn.items():
+        write_file(pictures / name, picture)
+    write_file(folder / REPORTS["html"], render_page(report, drawn))
 
 
 def show_case(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:

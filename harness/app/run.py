@@ -93,6 +93,30 @@ def run(
     `out` is the run folder, by default a new one under `<workspace>/reports/runs`. `replay` is an earlier run whose answers are
     reused where they match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the command.
     """
+    return _report_session(
+        run_requests(
+            suite,
+            out=out,
+            overrides=overrides,
+            env_file=env_file,
+            replay=replay,
+            replay_only=replay_only,
+            display=display,
+        )
+    )
+
+
+def run_requests(
+    suite: str | Path,
+    *,
+    out: str | Path | None = None,
+    overrides: Overrides | None = None,
+    env_file: Path | None = None,
+    replay: Path | None = None,
+    replay_only: bool = False,
+    display: Display | None = None,
+) -> FinishedSession:
+    """As `run`, without the report."""
     overrides = overrides or Overrides()
     loaded = load_suite(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
@@ -101,7 +125,7 @@ def run(
             ready, folder, new_manifest(ready, folder, overrides), ResumeState(), display or Silent(), replay, replay_only
         )
         ended = run_blocking(job.run)
-    return _build_outcome(folder, ended)
+    return _finish_session(folder, ended)
 
 
 def resume(
@@ -117,6 +141,20 @@ def resume(
     `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the suite no longer plans the same
     trials, naming what differs.
     """
+    return _report_session(
+        resume_requests(folder, retry_errors=retry_errors, budget=budget, env_file=env_file, display=display)
+    )
+
+
+def resume_requests(
+    folder: str | Path,
+    *,
+    retry_errors: bool = False,
+    budget: Decimal | None = None,
+    env_file: Path | None = None,
+    display: Display | None = None,
+) -> FinishedSession:
+    """As `resume`, without the report."""
     folder = Path(folder)
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
@@ -127,7 +165,19 @@ def resume(
     with prepare(loaded, merge_environment(env_file), live=True) as ready:
         owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent_function(ready))
         ended = run_blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
-    return _build_outcome(folder, ended)
+    return _finish_session(folder, ended)
+
+
+@dataclass(frozen=True)
+class FinishedSession:
+    """A session that has sent and recorded all it will: what can be reported on, and what ended it before its time.
+
+    `stopped` are the reasons, one sentence each, and `codes` the exit codes they stand for; both empty where nothing did.
+    """
+
+    folder: Path
+    stopped: tuple[str, ...]
+    codes: tuple[ExitCode, ...]
 
 
 @dataclass(frozen=True)
@@ -352,15 +402,13 @@ def _replayable_exchange(run: str, line: ExchangeLine, targets: Mapping[str, Tar
     return None if whole is None else encode_stored(run, line.key, line.repeat, targets[exchange.target], whole)
 
 
-def _build_outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
-    """The report on what is recorded, and an exit code that also says what ended the run before its time."""
+def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
+    """What is left to report on. Raises InterruptedRun where the user left before requests in flight were done."""
     if ended.left:
         raise InterruptedRun(
             f"left with {ended.progress.total.pending:,} trials owed; every answer acknowledged is kept. "
             f"Go on with: harness resume {folder}"
         )
-    from harness.app.report import report_runs  # noqa: PLC0415 — pandas takes longer to import than many runs to start
-
     stopped = list(ended.progress.stopped)
     codes = [
         ExitCode.BUDGET if tally.out_of_budget else ExitCode.INFRASTRUCTURE
@@ -370,4 +418,11 @@ def _build_outcome(folder: Path, ended: _SessionEnd) -> RunOutcome:
     if ended.interrupted:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
-    return dataclasses.replace(report_runs([folder], stopped=codes), stopped=tuple(stopped))
+    return FinishedSession(folder, tuple(stopped), tuple(codes))
+
+
+def _report_session(finished: FinishedSession) -> RunOutcome:
+    """The report on what is recorded, and an exit code that also says what ended the run before its time."""
+    from harness.app.report import report_runs  # noqa: PLC0415 — pandas takes longer to import than many runs to start
+
+    return dataclasses.replace(report_runs([finished.folder], stopped=finished.codes), stopped=finished.stopped)

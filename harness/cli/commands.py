@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from decimal import Decimal
 from pathlib import Path
 from shlex import quote
@@ -21,7 +21,7 @@ from harness import __version__
 from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from harness.app.report import RunOutcome
+    from harness.app.background import BackgroundProcess
     from harness.cli.display import LiveDisplay
     from harness.simulator import Config
     from harness.suite import Overrides
@@ -127,26 +127,27 @@ def run(
     Example:
       harness run suites/quickstart.yaml --limit 10 --set sampling.temperature=0
     """
-    from harness.app import preview  # noqa: PLC0415
-    from harness.app import run as runs  # noqa: PLC0415
-
-    overrides = _parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)
     if dry_run:
-        _print_lines(preview.dry_run(suite, overrides))
+        from harness.app import preview  # noqa: PLC0415
+
+        _print_lines(preview.dry_run(suite, _parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)))
         return
     if replay and replay_only:
         raise UsageError("--replay and --replay-only name the same thing; give one of them")
-    with _open_display() as display:
-        outcome = runs.run(
-            suite,
-            out=out,
-            overrides=overrides,
-            env_file=env_file,
-            replay=replay or replay_only,
-            replay_only=replay_only is not None,
-            display=display,
-        )
-    _conclude_run(outcome)
+    with _report_process() as maker:
+        from harness.app import run as runs  # noqa: PLC0415 — while the other process loads what the report needs
+
+        with _open_display(maker) as display:
+            finished = runs.run_requests(
+                suite,
+                out=out,
+                overrides=_parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget),
+                env_file=env_file,
+                replay=replay or replay_only,
+                replay_only=replay_only is not None,
+                display=display,
+            )
+        _conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)
 
 
 @app.command()
@@ -162,12 +163,14 @@ def resume(
     Example:
       harness resume reports/runs/quickstart/2026-11-22T10-15-00Z-1f3a --budget 1.00
     """
-    from harness.app import run as runs  # noqa: PLC0415
+    with _report_process() as maker:
+        from harness.app import run as runs  # noqa: PLC0415 — while the other process loads what the report needs
 
-    amount = _parse_budget(budget)
-    with _open_display() as display:
-        outcome = runs.resume(folder, retry_errors=retry_errors, budget=amount, env_file=env_file, display=display)
-    _conclude_run(outcome)
+        with _open_display(maker) as display:
+            finished = runs.resume_requests(
+                folder, retry_errors=retry_errors, budget=_parse_budget(budget), env_file=env_file, display=display
+            )
+        _conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)
 
 
 @app.command()
@@ -183,9 +186,7 @@ def report(
     Example:
       harness report reports/runs/quickstart/*
     """
-    from harness.app import report  # noqa: PLC0415
-
-    _conclude_run(report.report_runs(runs, out))
+    _conclude_run(None, runs, out)
 
 
 @app.command()
@@ -381,17 +382,40 @@ def _print_lines(lines: Iterable[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _open_display() -> LiveDisplay:
+def _open_display(maker: BackgroundProcess | None) -> LiveDisplay:
+    """A display on the terminal; when requests are sent, `maker` uses no time any more that their clocks may want."""
     from harness.cli.display import LiveDisplay, open_terminal  # noqa: PLC0415
 
-    console = open_terminal()
-    return LiveDisplay(console, live=console.is_interactive and sys.stderr.isatty())
+    console, on_begin = open_terminal(), maker.pause if maker else lambda: None
+    return LiveDisplay(console, live=console.is_interactive and sys.stderr.isatty(), on_begin=on_begin)
 
 
-def _conclude_run(outcome: RunOutcome) -> None:
-    """Print the result table, say what stopped the run and how to go on, and end with the exit code."""
-    from harness.cli.display import conclusion_text  # noqa: PLC0415
+@contextmanager
+def _report_process() -> Iterator[BackgroundProcess | None]:
+    """A process that gets ready to make the report while the run starts, where that helps; it ends with the command."""
+    from harness.app.report_job import start_report_process  # noqa: PLC0415
 
-    _print_lines([conclusion_text(outcome)])
-    if outcome.exit_code != ExitCode.OK:
-        raise typer.Exit(outcome.exit_code)
+    with start_report_process() or nullcontext() as maker:
+        yield maker
+
+
+def _conclude_run(
+    maker: BackgroundProcess | None,
+    runs: Sequence[Path],
+    out: Path | None = None,
+    *,
+    stopped: Sequence[str] = (),
+    codes: Sequence[ExitCode] = (),
+) -> None:
+    """Print the result table, write the report, say what stopped the run and how to go on, and end with the exit code."""
+    from harness.app.report_job import ReportJob, make_report  # noqa: PLC0415
+    from harness.cli.display import closing_lines, terminal_style  # noqa: PLC0415
+
+    steps = make_report(maker, ReportJob(tuple(runs), out, tuple(codes), *terminal_style()))
+    shown = next(steps)
+    _print_lines([shown.table])
+    for _ in steps:  # until the files are written
+        pass
+    _print_lines(closing_lines(shown.folder, stopped, shown.exit_code))
+    if shown.exit_code != ExitCode.OK:
+        raise typer.Exit(shown.exit_code)

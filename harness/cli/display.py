@@ -135,11 +135,19 @@ COLUMNS = (
 class LiveDisplay:
     """Shows a run's progress; use as a context manager around the run.
 
-    `live` chooses between the panel and plain lines; by default the console decides. `now` is a clock in seconds.
+    `live` chooses between the panel and plain lines; by default the console decides. `now` is a clock in seconds. `on_begin` is
+    called when a run begins, before it sends anything.
     """
 
-    def __init__(self, console: Console, *, live: bool | None = None, now: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._now = console, now
+    def __init__(
+        self,
+        console: Console,
+        *,
+        live: bool | None = None,
+        now: Callable[[], float] = time.monotonic,
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._console, self._now, self._on_begin = console, now, on_begin
         self._panelled = console.is_interactive if live is None else live
         self._progress = Progress()
         self._budget: float | None = None
@@ -159,6 +167,7 @@ class LiveDisplay:
 
     def begin(self, progress: Progress, budget: float | None) -> None:
         """Start showing `progress`, which the run keeps up to date. `budget` is the whole run's, None without one."""
+        self._on_begin()
         self._progress, self._budget = progress, budget
         self._started = self._said = self._ticked = self._now()
         if self._panelled:
@@ -300,18 +309,25 @@ def _progress_bar(row: _Row, width: int) -> ProgressBar | Text:
 
 def conclusion_text(outcome: RunOutcome) -> str:
     """What a person reads at the end: the result table, what stopped the run, where the report is, how to go on."""
-    from harness.reporters.console import WIDTH, render_for_terminal  # noqa: PLC0415 — pandas, only at the end
+    from harness.reporters.console import render_for_terminal  # noqa: PLC0415 — pandas, only at the end
 
+    table = render_for_terminal(outcome.report, *terminal_style())
+    return "\n".join([table, *closing_lines(outcome.folder, outcome.stopped, outcome.exit_code)])
+
+
+def terminal_style() -> tuple[int | None, bool]:
+    """How the result table is to look on standard output: its width in columns (None: the usual one), and if in colour."""
     out = Console()
-    width = min(160, out.width) if out.is_terminal else WIDTH
-    colour = out.is_terminal and not out.no_color
-    lines = [render_for_terminal(outcome.report, width, color=colour)]
-    lines += [f"stopped: {_safe(reason)}" for reason in outcome.stopped]
-    if outcome.stopped:
-        more = " --budget DOLLARS" if outcome.exit_code == ExitCode.BUDGET else ""
-        lines.append(f"go on with: harness resume {_relative_path(outcome.folder)}{more}")
-    lines.append(f"report: {_relative_path(outcome.folder / 'report.html')}")
-    return "\n".join(lines)
+    return min(160, out.width) if out.is_terminal else None, out.is_terminal and not out.no_color
+
+
+def closing_lines(folder: Path, stopped: Sequence[str], exit_code: ExitCode) -> list[str]:
+    """The last lines: what stopped the run and how to go on, where the report is."""
+    lines = [f"stopped: {_safe(reason)}" for reason in stopped]
+    if stopped:
+        more = " --budget DOLLARS" if exit_code == ExitCode.BUDGET else ""
+        lines.append(f"go on with: harness resume {_relative_path(folder)}{more}")
+    return [*lines, f"report: {_relative_path(folder / 'report.html')}"]
 
 
 def _relative_path(path: Path) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from harness.flows.base import TARGET
 from harness.model import Call, Exchange, Record, Response
-from harness.transport.middleware.limit import SendOnSlot
-from harness.transport.middleware.slots import Slot
+
+if TYPE_CHECKING:
+    from harness.transport.middleware.limit import SendOnSlot
+    from harness.transport.middleware.slots import Slot
 
 
 @dataclass

@@ -31,10 +31,11 @@ TOOLS_OVERHEAD = 100
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _DIGITS = re.compile(r"[0-9]+")
-_PUNCTUATION = re.compile(r"[^\sA-Za-z0-9\u0080-\U0010ffff]+")
+# ASCII but for letters, digits and white space; spelled out, because a set up to U+10FFFF takes long to compile.
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~\x00-\x08\x0e-\x1b\x7f]+")
 _NEWLINES = re.compile(r"\n[ \t]*")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_FOREIGN = re.compile(r"[\u0080-\U0010ffff]")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 # Tokens per character outside ASCII: the fitted ranges, then 0.5 for all others.
 _SCRIPTS = (

@@ -56,8 +56,9 @@ def render_console(report: Report) -> str:
     return render_for_terminal(report, WIDTH, color=False)
 
 
-def render_for_terminal(report: Report, width: int, color: bool) -> str:
-    """The report as text for a terminal `width` columns wide, with ANSI colours where `color`."""
+def render_for_terminal(report: Report, width: int | None, color: bool) -> str:
+    """The report as text for a terminal `width` columns wide (None: `WIDTH`), with ANSI colours where `color`."""
+    width = width or WIDTH
     sink = StringIO()
     console = Console(
         file=sink,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,8 +20,8 @@ from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Report
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES, describe_image
-from harness.reporters import plots
 from harness.reporters.escape import make_visible, one_line
+from harness.reporters.plot_data import collect_plot_data
 from harness.reporters.tables import (
     FIGURES,
     ROLE_FIGURES,
@@ -52,11 +52,19 @@ _PLOTS = {
 
 def render_html(report: Report) -> bytes:
     """The page, UTF-8; a few megabytes at most, however many trials there were."""
-    return _load_template().render(**_template_context(report)).encode("utf-8", "replace")
+    from harness.reporters.plots import draw_plots  # noqa: PLC0415 — matplotlib, which whoever has the plots need not load
+
+    return render_page(report, draw_plots(collect_plot_data(report)))
+
+
+def render_page(report: Report, drawn: Mapping[str, bytes]) -> bytes:
+    """The page with plots that are drawn already: SVG by file name."""
+    return load_template().render(**_template_context(report, drawn)).encode("utf-8", "replace")
 
 
 @lru_cache
-def _load_template() -> Template:
+def load_template() -> Template:
+    """The page's template, compiled once."""
     environment = Environment(
         loader=PackageLoader("harness.reporters", ""),
         autoescape=True,
@@ -76,11 +84,11 @@ def _load_template() -> Template:
     return environment.get_template("report.html.j2")
 
 
-def _template_context(report: Report) -> dict[str, Any]:
+def _template_context(report: Report, drawn: Mapping[str, bytes]) -> dict[str, Any]:
     suites = ", ".join(dict.fromkeys(run.suite for run in report.runs))
     labels = short_labels(report)
     return {
-        "title": one_line(suites, 120) or "comparison",
+        "title": one_line(suites, 120) or "report",
         "report": report,
         "verdict_word": VERDICTS[report.verdict],
         "verdict_class": report.verdict.replace(" ", "-"),
@@ -89,7 +97,7 @@ def _template_context(report: Report) -> dict[str, Any]:
         "tiles": list(_headline_tiles(report)),
         "table": _table_context(report),
         "tags": _tag_context(report, labels),
-        "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in plots.draw_plots(report).items()],
+        "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in drawn.items()],
         "cases": [_case_context(case, labels) for case in report.cases],
         "helpers": {"titles": ROLE_TITLES, "figures": ROLE_FIGURES, "rows": role_rows(report)},
         "totals": total_facts(report),

@@ -1,8 +1,8 @@
 """The report's plots as SVG: pass rates with intervals, latency distributions, cost.
 
-Drawn through matplotlib's object interface (no pyplot, no global state). Colours are CSS variables inside each SVG, so that it
-follows the reader's light or dark preference, in the report and on its own. Labels are data: mathtext is off, and characters
-that XML does not have are replaced.
+What they show is in `plot_data`. Drawn through matplotlib's object interface (no pyplot, no global state). Colours are CSS
+variables inside each SVG, so that it follows the reader's light or dark preference, in the report and on its own. Labels are
+data: mathtext is off, and characters that XML does not have are replaced before.
 """
 
 from __future__ import annotations
@@ -14,22 +14,12 @@ from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Report
-from harness.reporters.escape import escape_for, one_line
-from harness.reporters.tables import short_labels
-
-CONFIGURATION_LIMIT = 24
-"""Configurations a plot shows; more are not readable."""
-CURVE_LIMIT = 6
-"""Latency curves a plot tells apart."""
-POINT_LIMIT = 1_000
-"""Steps a curve is drawn with."""
+from harness.reporters.plot_data import PlotData
 
 # A colour matplotlib draws with -> the CSS variable it becomes, its light value and its dark value.
 _COLOURS = {
@@ -66,40 +56,35 @@ _STYLE = {
     "lines.solid_capstyle": "round",
 }
 
-_label = escape_for("plot")
 
-
-def draw_plots(comparison: Report) -> dict[str, bytes]:
+def draw_plots(data: PlotData) -> dict[str, bytes]:
     """File name -> SVG, for each plot there are data for."""
-    labels = [_label(one_line(text, 56)) for text in short_labels(comparison)]
-    drawers: Mapping[str, Callable[[Report, Sequence[str]], Figure | None]] = {
+    drawers: Mapping[str, Callable[[PlotData], Figure | None]] = {
         "pass_rate": _pass_rates,
         "latency": _latencies,
         "cost": _costs,
     }
     with mpl.rc_context(_STYLE):
-        figures = {name: draw(comparison, labels) for name, draw in drawers.items()}
+        figures = {name: draw(data) for name, draw in drawers.items()}
         return {f"{name}.svg": _svg(figure) for name, figure in figures.items() if figure is not None}
 
 
-def _pass_rates(comparison: Report, labels: Sequence[str]) -> Figure | None:
-    rows = [(label, c["pass_rate"]) for label, c in zip(labels, comparison.configurations, strict=True) if c["pass_rate"].n]
+def _pass_rates(data: PlotData) -> Figure | None:
+    rows = data.pass_rates
     if not rows:
         return None
-    rows = rows[:CONFIGURATION_LIMIT]
-    figure, axes = _rows_figure([label for label, _ in rows])
-    for position, (_, estimate) in enumerate(rows):
-        if estimate.low is not None and estimate.high is not None:
-            axes.plot([estimate.low, estimate.high], [position, position], color=_SERIES[0], linewidth=5, alpha=0.3)
-        axes.plot([estimate.value], [position], "o", color=_SERIES[0], markersize=6)
+    figure, axes = _rows_figure([label for label, *_ in rows])
+    for position, (_, value, low, high) in enumerate(rows):
+        if low is not None and high is not None:
+            axes.plot([low, high], [position, position], color=_SERIES[0], linewidth=5, alpha=0.3)
+        axes.plot([value], [position], "o", color=_SERIES[0], markersize=6)
     axes.set_xlim(-0.01, 1.01)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
     return figure
 
 
-def _costs(comparison: Report, labels: Sequence[str]) -> Figure | None:
-    costs = [(label, c["cost_per_1000"].value) for label, c in zip(labels, comparison.configurations, strict=True)]
-    rows = [(label, cost) for label, cost in costs if cost is not None][:CONFIGURATION_LIMIT]
+def _costs(data: PlotData) -> Figure | None:
+    rows = data.costs
     if not any(cost for _, cost in rows):
         return None
     figure, axes = _rows_figure([label for label, _ in rows])
@@ -113,53 +98,30 @@ def _costs(comparison: Report, labels: Sequence[str]) -> Figure | None:
     return figure
 
 
-def _latencies(comparison: Report, labels: Sequence[str]) -> Figure | None:
+def _latencies(data: PlotData) -> Figure | None:
     """Distribution curves where few configurations are compared, else each one's median to 95th percentile."""
-    measured = [number for number, c in enumerate(comparison.configurations) if c["latency.p50"].n]
-    if not measured:
-        return None
-    return (_curves if len(measured) <= CURVE_LIMIT else _ranges)(comparison, labels, measured)
+    if data.curves:
+        return _curves(data.curves)
+    return _ranges(data.ranges) if data.ranges else None
 
 
-def _curves(comparison: Report, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
-    trials, cells = comparison.frames.trials, comparison.configurations
+def _curves(data: Sequence[tuple[str, Any, Any]]) -> Figure:
     figure, axes = _figure(4.6)
     curves: list[Any] = []
-    for colour, number in zip(_SERIES, numbers, strict=False):
-        c = cells[number]
-        mine = (trials["run"] == c.run) & (trials["eval"] == c.eval) & (trials["prompt"] == c.prompt)
-        mine &= (trials["target"] == c.target) & (trials["setting"] == _setting_text(comparison, number))
-        seconds, share = _steps(trials.loc[mine, "latency"].dropna().to_numpy())
+    for colour, (_, seconds, share) in zip(_SERIES, data, strict=False):
         curves += axes.step(seconds, share, where="post", color=colour, linewidth=1.8)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
     axes.set_ylabel("share of answers within")
     _time_axis(axes)
     axes.grid(visible=True, linewidth=0.7)
-    shown = [labels[number] for number in numbers]  # given here: matplotlib hides a curve whose own label starts with _
+    shown = [label for label, _, _ in data]  # given here: matplotlib hides a curve whose own label starts with _
     axes.legend(curves, shown, loc="lower right", labelcolor=_INK, fontsize=8.5)
     return figure
 
 
-def _setting_text(comparison: Report, number: int) -> str:
-    cells = comparison.cells
-    worst = cells.loc[(cells["number"] == number).idxmax(), "worst"]
-    text: str = comparison.frames.trials["setting"].iloc[worst]
-    return text
-
-
-def _steps(values: Any) -> tuple[Any, Any]:
-    """The empirical distribution function, thinned to `POINT_LIMIT` steps."""
-    ordered = np.sort(values)
-    chosen = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), POINT_LIMIT)).astype(int))
-    return np.concatenate(([ordered[0]], ordered[chosen])), np.concatenate(([0.0], (chosen + 1) / len(ordered)))
-
-
-def _ranges(comparison: Report, labels: Sequence[str], numbers: Sequence[int]) -> Figure:
-    numbers = numbers[:CONFIGURATION_LIMIT]
-    figure, axes = _rows_figure([labels[number] for number in numbers])
-    for position, number in enumerate(numbers):
-        configuration = comparison.configurations[number]
-        median, tail = configuration["latency.p50"].value, configuration["latency.p95"].value
+def _ranges(rows: Sequence[tuple[str, float | None, float | None]]) -> Figure:
+    figure, axes = _rows_figure([label for label, _, _ in rows])
+    for position, (_, median, tail) in enumerate(rows):
         axes.plot([median, tail], [position, position], color=_SERIES[0], linewidth=4, alpha=0.3)
         axes.plot([median], [position], "o", color=_SERIES[0], markersize=6)
         axes.plot([tail], [position], "|", color=_SERIES[0], markersize=9, markeredgewidth=1.6)

@@ -25,6 +25,12 @@ def test_the_benchmark_of_the_engine_still_works() -> None:
         assert part in printed
 
 
+def test_the_benchmark_of_the_everyday_run_still_works() -> None:
+    printed = run("everyday.py")
+    for part in ("| harness validate ", "| last answer to table ", "| with the report's process |"):
+        assert part in printed
+
+
 def test_a_report_of_a_million_records_would_fit_into_two_gigabytes() -> None:
     (held,) = re.findall(r"and ([\d,-]+) bytes of memory", run("report.py"))
     assert int(held.replace(",", "")) < 1_800
