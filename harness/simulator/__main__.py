@@ -1,4 +1,5 @@
-"""`python -m harness.simulator`: a simulator by itself, or the child that `process.start` speaks to."""
+"""`python -m harness.simulator`: a simulator of its own, or the child process that
+`server.process.start` starts."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from harness.simulator.server.serve import serve
 
 
 def main() -> int:
-    """Serve until interrupted; the base URL is the first line written."""
+    """Serve until interrupted; the first line written is the base URL."""
     parser = argparse.ArgumentParser(prog="python -m harness.simulator", description="Serve simulated model APIs.")
     parser.add_argument("--config", default="{}", help="configuration as JSON (see docs/simulator.md)")
     parser.add_argument(

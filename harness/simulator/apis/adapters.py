@@ -1,7 +1,8 @@
-"""The APIs that the simulator serves: `ROUTES` has the address of each, and an adapter knows its wire format.
+"""API adapters, and `ROUTES`: the table of the APIs that the simulator serves, by path.
 
-An adapter is a thin layer over its API's modules: it parses a request into a `Prompt`, renders the reply, and words errors as
-the API words them. An address that is not served gets the 404 of the API it most looks like.
+An adapter is a thin layer over its API's modules: it parses a request into a `Prompt`, renders the
+reply, and words errors as the API does. A path that is not served gets the 404 of the API it
+resembles.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from harness.simulator.model.types import Prompt, Reply
 
 
 class ParsedRequest(NamedTuple):
-    """A valid request for `choices` answers; `render` turns the reply into bytes and may raise `ApiError`."""
+    """A valid request for `choices` completions; `render` turns the reply into bytes and may raise
+    `ApiError`."""
 
     prompt: Prompt
     choices: int
@@ -48,7 +50,7 @@ class ApiAdapter(Protocol):
         """An error response."""
 
     def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
-        """The error that this API answers with a status, where nothing more is known."""
+        """The error that the API sends with a status if nothing more specific is known."""
 
     def render_empty(self) -> bytes:
         """The body of a success without an answer."""
@@ -130,7 +132,7 @@ class WorkersAi:
 
 
 class OpenAiResponses(OpenAiChat):
-    """OpenAI's Responses API; its errors are those of chat completions, but for the event that breaks off a stream."""
+    """OpenAI's Responses API; its errors are those of chat completions, except within a stream."""
 
     def parse_request(self, request: ApiRequest) -> ParsedRequest:
         parsed = openai_responses.parse_request(request.body)
@@ -226,7 +228,7 @@ class OllamaChat:
 
 
 class Route(NamedTuple):
-    """The paths, as a regular expression, at which an API is served; its named groups are the adapter's arguments."""
+    """The paths of an API, as a regular expression whose named groups are the adapter's arguments."""
 
     path: re.Pattern[str]
     adapter: Callable[..., ApiAdapter]
@@ -235,7 +237,7 @@ class Route(NamedTuple):
 
 
 class Served(NamedTuple):
-    """The adapter for a request; `route` is None where its path is not served."""
+    """The adapter for a request; `route` is None where the path is not served."""
 
     adapter: ApiAdapter
     route: Route | None
@@ -273,7 +275,7 @@ UNSERVED: tuple[tuple[str, Callable[[], ApiAdapter]], ...] = (
 
 
 def find_adapter(path: str) -> Served:
-    """The adapter for a path, also for one that is not served: its error needs a format, too."""
+    """The adapter for a path; one that is not served has an adapter too, for its error."""
     for route in ROUTES:
         if match := route.path.fullmatch(path):
             return Served(route.adapter(**match.groupdict()), route)

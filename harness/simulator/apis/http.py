@@ -1,4 +1,5 @@
-"""What the server and the API adapters hand each other: a request, a response, a stream's frames, an error."""
+"""What the server and the API adapters exchange: a request, a response, the frames of a stream, an
+error."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ HeaderLookup = Callable[[bytes], str | None]
 
 
 class ApiRequest(NamedTuple):
-    """What an adapter reads of an HTTP request; the path has chosen the adapter already."""
+    """What an adapter reads of an HTTP request, besides the path that selected it."""
 
     body: bytes
     query: str = ""

@@ -1,7 +1,9 @@
-"""Mistral's chat completions, `POST /mistral/v1/chat/completions`: OpenAI's shape, but not its rules.
+"""Mistral's chat completions, `POST /mistral/v1/chat/completions`: OpenAI's format with rules of
+its own.
 
-What surprises: the seed is `random_seed`, and a tool that must be called is `any`; ids of calls are nine letters and digits; a
-key it does not know is a 422; a stream tells its usage unasked, in the chunk that ends it; thinking is a part of the content.
+What surprises: the seed is `random_seed`, and a forced tool call is `any`; ids of calls are nine
+letters and digits; an unknown key is a 422; a stream always reports usage, in its last chunk;
+thinking is a part of the content.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789"
 
 
 def parse_request(content: bytes) -> requests.Request:
-    """Check a body; raises `ApiError`."""
+    """Validate a body; raises `ApiError`."""
     body = parse_json_object(content)
     unknown = sorted(set(body) - KNOWN)
     if unknown:
@@ -63,7 +65,7 @@ def _check_call_ids(messages: Any) -> None:
 
 
 def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
-    """The answer in one piece."""
+    """The answer as one JSON object."""
     choices = [_choice_fields(request, reply, index, completion) for index, completion in enumerate(reply.completions)]
     return ApiResponse(
         200,
@@ -73,7 +75,8 @@ def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
 
 
 def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
-    """The answer as chunks: a role a choice, one a token or call, an end a choice with the usage, `[DONE]`."""
+    """The answer as chunks: a role per choice, one per token or call, an end per choice with the
+    usage, `[DONE]`."""
     count = len(reply.completions)
     frames = [
         _stream_chunk(request, reply, 0, _delta_choice(index, {"role": "assistant", "content": ""})) for index in range(count)
@@ -97,7 +100,7 @@ def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
 
 
 def render_error(api_error: ApiError) -> ApiResponse:
-    """Mistral's error object: of a body that is not valid, a list of what is wrong where."""
+    """Mistral's error object; for an invalid body a list of what is wrong where."""
     detail = [{"type": api_error.code, "loc": ["body", *(api_error.param or "").split(".")], "msg": api_error.message}]
     error = {
         "object": "error",
@@ -110,7 +113,7 @@ def render_error(api_error: ApiError) -> ApiResponse:
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
-    """The error a bare status stands for."""
+    """The error of an injected status."""
     known = {401: ("1000", "Unauthorized"), 429: ("1300", "Rate limit exceeded"), 503: ("3505", "Service unavailable.")}
     number, text = known.get(status, ("3000", "The request failed."))
     return ApiError(status, code or number, message or text)
@@ -136,7 +139,7 @@ def _choice_fields(request: requests.Request, reply: Reply, index: int, completi
 
 
 def _token_delta(reply: Reply, index: int, event: TokenEvent) -> dict[str, Any] | None:
-    """What a chunk adds; a call comes whole, with the last of its arguments."""
+    """What a token adds; a call comes whole, with the last of its arguments."""
     completion = reply.completions[index]
     match event.kind:
         case "thought":

@@ -1,7 +1,8 @@
 """Ollama's native API, `POST /api/chat`.
 
-What surprises: it streams unless told not to, one JSON object a line; keys it does not know it ignores; calls have no ids, so a
-result belongs to the first open call of its function; arguments are an object and come in one piece; an error is a bare text.
+What surprises: it streams by default, one JSON object per line; it ignores unknown keys; calls have
+no ids, so a result belongs to the first open call of its function; arguments are an object and come
+in one piece; an error is a plain text.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ Value = TypeVar("Value")
 
 
 class Request(NamedTuple):
-    """One request: what to answer, and whether in pieces."""
+    """A parsed request: what to answer, and whether to stream."""
 
     prompt: Prompt
     stream: bool
 
 
 def parse_request(content: bytes) -> Request:
-    """Check a body; raises `ApiError`."""
+    """Validate a body; raises `ApiError`."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -66,7 +67,7 @@ def parse_request(content: bytes) -> Request:
 
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
-    """The answer in one piece."""
+    """The answer as one JSON object."""
     completion = reply.completions[0]
     message: dict[str, Any] = {"role": "assistant", "content": completion.text}
     if completion.thoughts:
@@ -80,7 +81,7 @@ def render_response(request: Request, reply: Reply) -> ApiResponse:
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
-    """The answer in lines: one a token, one a call, and one that closes it."""
+    """The answer in lines: one per token, one per call, and a last one with the figures."""
     completion = reply.completions[0]
     frames = [
         StreamFrame(event.step, _json_line(request, reply, fields)) for event, fields in _stream_messages(request, completion)
@@ -90,12 +91,12 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
 
 
 def render_error(api_error: ApiError) -> ApiResponse:
-    """Ollama's error: a text."""
+    """Ollama's error object: a text."""
     return ApiResponse(api_error.status, (), orjson.dumps({"error": api_error.message}), event_prefix=b"")
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
-    """The error a bare status stands for."""
+    """The error of an injected status."""
     return ApiError(status, code, message or FAILURES.get(status, "the request failed"))
 
 
@@ -111,7 +112,8 @@ FAILURES = {
 
 
 def _get_typed(fields: dict[str, Any], name: str, kind: type[Value], otherwise: Value) -> Value:
-    """The value at `name`, which may be null or not there; raises `ApiError` where it is of another type."""
+    """The value at `name`, or the default if it is null or missing; raises `ApiError` for another
+    type."""
     value = fields.get(name)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
         raise ApiError(400, None, f"json: cannot unmarshal {name} into a value of type {kind.__name__}")
@@ -145,7 +147,7 @@ def _parse_tool_call(call: Any, identifier: str) -> Call:
 
 
 def _match_tool_result(waiting: list[Call], name: Any) -> str | None:
-    """The id of the call a result belongs to, which is waited for no longer."""
+    """The id of the open call that a result belongs to, which is open no longer."""
     found = next((call for call in waiting if name in (None, call.name)), None)
     if found is None:
         return None
@@ -221,7 +223,7 @@ def _stream_messages(request: Request, completion: Completion) -> Iterator[tuple
 
 
 def _complete_calls(completion: Completion) -> list[Call]:
-    """The calls; one whose arguments the token limit broke off is none."""
+    """The calls, without one whose arguments the token limit cut."""
     return list(completion.calls if completion.finish == "tool_calls" else completion.calls[:-1])
 
 

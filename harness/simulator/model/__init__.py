@@ -1,1 +1,2 @@
-"""The simulated model: tokenizer, skills that propose answers, and a real sampler."""
+"""The simulated model: tokenizer, skills that propose candidate answers, and a sampler. It knows
+neither HTTP nor any API."""

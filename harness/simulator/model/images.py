@@ -1,12 +1,15 @@
-"""What can be seen in a picture: areas of one colour on a background, and which shape each of them has.
+"""Image analysis without a model: areas of one colour on a background, and the shape of each.
 
-The pixels are decoded, each is given the nearest of twelve colours, and touching pixels of one colour are an area (connected
-components, by runs of a row). How much of its bounding box an area fills tells a square (all), a circle (π/4) and an upright
-triangle (half) apart. Pictures are made smaller first: what is seen are shapes, not details.
+The pixels are decoded and each is mapped to the nearest of twelve colours; touching pixels of one
+colour form an area (connected components over the runs of each row). The share of its bounding box
+that an area fills tells a square (all of it), a circle (π/4) and an upright triangle (half) apart.
+Large images are scaled down first.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -16,8 +19,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-import base64
-import binascii
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),
@@ -34,17 +35,15 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "white": (250, 250, 250),
 }
 MOST_PIXELS = 50_000_000
-"""A picture of more is not decoded."""
-
+"""A larger image is not decoded."""
 SIDE = 320
-"""Pixels of the longer side, to which larger pictures are reduced."""
-
+"""Pixels of the longer side, to which larger images are scaled down."""
 THIN = 4
-"""An area that is narrower is a line: an axis, a border, a letter's stroke."""
+"""A narrower area is a line: an axis, a border, a letter's stroke."""
 
 
 class Shape(NamedTuple):
-    """An area of one colour: how many pixels it has, and its bounding box (right and bottom excluded)."""
+    """An area of one colour: its number of pixels and its bounding box (right and bottom excluded)."""
 
     colour: str
     area: int
@@ -73,14 +72,15 @@ class Shape(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """A picture as it is seen; shapes from the left to the right."""
+    """What an image shows; shapes from left to right."""
 
     background: str
     shapes: tuple[Shape, ...]
 
     @property
     def bars(self) -> tuple[Shape, ...]:
-        """The bars of a chart: rectangles that stand on one line, at least three; none where it is no chart."""
+        """The bars of a bar chart: at least three rectangles with a common base line; empty for any
+        other image."""
         upright = [shape for shape in self.shapes if shape.kind in ("rectangle", "square")]
         standing = Counter(shape.bottom for shape in upright)
         ground, count = max(standing.items(), key=lambda item: item[1], default=(0, 0))
@@ -88,7 +88,7 @@ class Scene(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """Pixels of one colour next to each other in a row."""
+    """Adjacent pixels of one colour in a row."""
 
     colour: int
     row: int
@@ -98,7 +98,7 @@ class _Run(NamedTuple):
 
 @lru_cache(maxsize=256)
 def detect_shapes(file: bytes) -> Scene | None:
-    """What is seen in an image file; None where it cannot be read."""
+    """The background and the shapes in an image file; None if it cannot be decoded."""
     indexed = _quantize_colours(file)
     if indexed is None:
         return None
@@ -115,7 +115,7 @@ def detect_shapes(file: bytes) -> Scene | None:
 
 @lru_cache(maxsize=1024)
 def image_size(file: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, from the header; None where it cannot be read."""
+    """Width and height in pixels, from the header; None if it cannot be read."""
     picture = _open_image(file)
     return None if picture is None else picture.size
 
@@ -131,7 +131,7 @@ def _open_image(file: bytes) -> Image | None:
 
 
 def _quantize_colours(file: bytes) -> tuple[int, int, bytes] | None:
-    """Width, height, and for each pixel which of `COLOURS` it is nearest to."""
+    """Width, height, and for each pixel the index of the nearest of `COLOURS`."""
     from PIL import Image as Pillow  # noqa: PLC0415 - only where there are pictures
 
     picture = _open_image(file)
@@ -150,7 +150,7 @@ def _quantize_colours(file: bytes) -> tuple[int, int, bytes] | None:
 
 
 def _connected_areas(rows: Sequence[bytes]) -> list[list[_Run]]:
-    """The runs of each area: a run belongs to those of its colour that it touches in the row above."""
+    """The runs of each area: a run joins the areas of its colour that it touches in the row above."""
     areas: dict[int, list[_Run]] = {}
     owner: dict[_Run, int] = {}
     above: list[_Run] = []
@@ -175,7 +175,7 @@ def _row_runs(number: int, row: bytes) -> Iterator[_Run]:
 
 
 def _touching_runs(runs: Sequence[_Run], above: Sequence[_Run]) -> Iterator[tuple[_Run, list[_Run]]]:
-    """Each run with those of its colour above it; both rows are walked once."""
+    """Each run with the runs of its colour that touch it from above; both rows are walked once."""
     first = 0
     for run in runs:
         while first < len(above) and above[first].right <= run.left:
@@ -201,7 +201,7 @@ def _bounding_shape(colour: str, runs: Sequence[_Run]) -> Shape:
 
 
 def decode_data_uri(uri: str) -> bytes:
-    """The file in a `data:` URI; empty where it holds none that can be read."""
+    """The file in a base64 `data:` URI; empty for any other URI."""
     header, _, content = uri.partition(",")
     if not header.endswith(";base64"):
         return b""
@@ -209,7 +209,7 @@ def decode_data_uri(uri: str) -> bytes:
 
 
 def decode_base64(content: str) -> bytes:
-    """The file in base64; empty where it is none."""
+    """The file in base64; empty if it is not valid base64."""
     try:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):

@@ -1,8 +1,9 @@
-"""How likely each piece of an answer was: the sampler's own probabilities, at temperature 1, before any rule cut them.
+"""Token log probabilities: the sampler's own, at temperature 1, before top-k, top-p and min-p.
 
-A skill draws whole words, labels or sentences, and a tokenizer sees pieces of them. The probability of a piece is that of the
-candidates that have it there among those that have the same pieces before it, so the pieces of a candidate multiply to the
-candidate. Text that no draw decided was certain. Where a draw is part of a later one (a label in a sentence) both count.
+A skill samples whole words, labels or sentences, which the tokenizer splits into tokens. A token's
+probability is that of the candidates that continue with it, among those with the same tokens before
+it; so a candidate's tokens multiply to the candidate's probability. Text that was not sampled has
+probability 1. Where one draw is part of a later one (a label in a sentence), both count.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ LEAST = -9999.0
 
 
 class Draw(NamedTuple):
-    """What was drawn, and from what."""
+    """A sampled candidate and those it was sampled from."""
 
     text: str
     candidates: Sequence[Candidate]
 
 
 def token_logprobs(pieces: Sequence[str], draws: Sequence[Draw], most: int) -> tuple[Logprob, ...]:
-    """For each piece its log probability, and the `most` likeliest pieces in its place with theirs."""
+    """For each token its log probability, and the `most` likeliest tokens in its place with theirs."""
     decided: list[list[Probabilities]] = [[] for _ in pieces]
     for place, chances in _decided_places(pieces, draws):
         decided[place].append(chances)
@@ -40,7 +41,7 @@ def token_logprobs(pieces: Sequence[str], draws: Sequence[Draw], most: int) -> t
 
 
 def _decided_places(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int, Probabilities]]:
-    """Each place a draw decided, with the chances of what could stand there."""
+    """Each token position that a draw decided, with the probabilities of the alternatives there."""
     text = "".join(pieces)
     starts = [0, *accumulate(len(piece) for piece in pieces)]
     after = 0
@@ -55,7 +56,8 @@ def _decided_places(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tu
 
 
 def _piece_probabilities(pieces: Sequence[str], lead: str, draw: Draw) -> Iterator[Probabilities]:
-    """The chances at each piece of the drawn text, until only one candidate is left or the pieces run another way."""
+    """The probabilities at each token of the drawn text, until one candidate is left or the tokens
+    diverge."""
     top = max(candidate.logit for candidate in draw.candidates)
     alive = [(tokenize(lead + candidate.text), math.exp(candidate.logit - top)) for candidate in draw.candidates]
     for place, piece in enumerate(pieces):
@@ -70,7 +72,8 @@ def _piece_probabilities(pieces: Sequence[str], lead: str, draw: Draw) -> Iterat
 
 
 def _combine_draws(piece: str, several: Sequence[Probabilities], most: int) -> Logprob:
-    """Draws that decide one piece together multiply; the others in its place are those of the least certain draw."""
+    """Multiply the draws that decided one token; the alternatives are those of the least certain
+    draw."""
     own = [chances[piece] for chances in several]
     together = math.prod(own)
     widest = min(several, key=lambda chances: chances[piece], default={piece: 1.0})

@@ -1,6 +1,7 @@
-"""Repeatable randomness: every draw is a BLAKE2b hash of what it is for, so it is the same in every process.
+"""Reproducible randomness: every draw is a BLAKE2b hash of its purpose, the same in every process.
 
-Python's own `hash` is salted a process and `random.Random` costs more to seed than our few draws.
+Python's `hash` is salted per process, and `random.Random` costs more to seed than the few draws
+made here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ UNIT = 2.0**-64
 
 
 def stable_digest(*parts: object) -> bytes:
-    """Sixteen bytes that stand for `parts`; their `repr` must be stable."""
+    """Sixteen bytes that stand for `parts`, whose `repr` must be stable."""
     return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -24,19 +25,19 @@ def hashed_uniform(*parts: object) -> float:
 
 
 def hashed_logistic(*parts: object) -> float:
-    """A draw from the standard logistic distribution (the inverse of its CDF at `hashed_uniform`)."""
+    """A draw from the standard logistic distribution (the inverse CDF at `hashed_uniform`)."""
     u = min(max(hashed_uniform(*parts), 1e-9), 1 - 1e-9)
     return math.log(u / (1 - u))
 
 
 def random_octets(*key: object) -> Iterator[int]:
-    """An endless sequence of numbers from 0 to 255 that is a function of `key`: cheap, for padding."""
+    """An endless sequence of numbers from 0 to 255, a function of `key`; cheap, for padding."""
     for block in count():
         yield from blake2b(block.to_bytes(8, "big"), digest_size=64, key=stable_digest(*key)).digest()
 
 
 class RandomStream:
-    """An endless sequence of uniform draws that is a function of its key."""
+    """An endless sequence of uniform draws, a function of its key."""
 
     __slots__ = ("_drawn", "_key")
 

@@ -1,7 +1,8 @@
-"""A real sampler over scored candidates: penalties, temperature, min-p, top-k, top-p, then one uniform draw.
+"""A sampler over scored candidates: penalties, temperature, min-p, top-k, top-p, then one draw.
 
-The order is that of vLLM. Because wrong candidates score below the right one by a finite margin, a temperature sweep shows a
-true accuracy curve. A penalty looks at what was drawn before in the same answer: the word again, not the letters.
+The order is vLLM's. Wrong candidates score below the right one by a finite margin, so accuracy
+falls with temperature as it does for a real model. Penalties count what was sampled before in the
+same answer, by candidate rather than by token.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ class Candidate(NamedTuple):
 
 
 def sample_candidate(
-    candidates: Sequence[Candidate], sampling: Sampling, rng: RandomStream, said: Mapping[str, int] = NEVER
+    candidates: Sequence[Candidate], sampling: Sampling, rng: RandomStream, drawn: Mapping[str, int] = NEVER
 ) -> str:
-    """One candidate's text; the highest logit (the first of equals) at temperature 0. `said` counts what was drawn before."""
-    candidates = apply_penalties(candidates, sampling, said)
+    """The text of one candidate; at temperature 0 the highest logit's (the first of equals).
+    `drawn` counts what was sampled before."""
+    candidates = apply_penalties(candidates, sampling, drawn)
     if sampling.temperature == 0 or len(candidates) == 1:
         return max(candidates, key=lambda candidate: candidate.logit).text
     weighted = filter_candidates(candidates, sampling)
@@ -42,19 +44,20 @@ def sample_candidate(
 
 
 def has_penalties(sampling: Sampling) -> bool:
-    """Whether what was said before matters at all."""
+    """Whether any penalty applies."""
     return bool(sampling.frequency_penalty or sampling.presence_penalty or sampling.repetition_penalty != 1)
 
 
-def apply_penalties(candidates: Sequence[Candidate], sampling: Sampling, said: Mapping[str, int]) -> Sequence[Candidate]:
-    """The candidates, those that were said before at another logit.
+def apply_penalties(candidates: Sequence[Candidate], sampling: Sampling, drawn: Mapping[str, int]) -> Sequence[Candidate]:
+    """The candidates with the logits of those that were sampled before lowered.
 
-    The repetition penalty divides a positive logit and multiplies a negative one (Keskar et al., CTRL, 2019); then the
-    frequency penalty is taken off for each time, and the presence penalty once (OpenAI's definition).
+    The repetition penalty divides a positive logit and multiplies a negative one (Keskar et al.,
+    CTRL, 2019); then the frequency penalty is subtracted for each occurrence, and the presence
+    penalty once (OpenAI's definition).
     """
-    if not said or not has_penalties(sampling):
+    if not drawn or not has_penalties(sampling):
         return candidates
-    return [Candidate(text, _penalized_logit(logit, sampling, said.get(text, 0))) for text, logit in candidates]
+    return [Candidate(text, _penalized_logit(logit, sampling, drawn.get(text, 0))) for text, logit in candidates]
 
 
 def _penalized_logit(logit: float, sampling: Sampling, times: int) -> float:
@@ -66,7 +69,8 @@ def _penalized_logit(logit: float, sampling: Sampling, times: int) -> float:
 
 
 def filter_candidates(candidates: Sequence[Candidate], sampling: Sampling) -> list[tuple[str, float]]:
-    """The candidates that survive min-p, top-k and top-p with their probabilities before renormalising, likeliest first."""
+    """The candidates that survive min-p, top-k and top-p with their probabilities before
+    renormalising, likeliest first."""
     ranked = sorted(candidates, key=lambda candidate: -candidate.logit)[: sampling.top_k]
     top = ranked[0].logit
     weights = [math.exp((candidate.logit - top) / sampling.temperature) for candidate in ranked]
@@ -77,7 +81,8 @@ def filter_candidates(candidates: Sequence[Candidate], sampling: Sampling) -> li
 
 
 def _top_p_count(ranked: Sequence[tuple[str, float]], top_p: float) -> int:
-    """How many of the likeliest it takes for their probabilities to reach `top_p`; at least one."""
+    """How many of the likeliest candidates it takes to reach a probability of `top_p`; at least
+    one."""
     mass = 0.0
     for index, (_, probability) in enumerate(ranked):
         mass += probability

@@ -1,9 +1,10 @@
-"""From a request to its reply: the answers, their tokens, and where the limits cut them.
+"""From a prompt to its completions: text or calls, split into tokens and truncated at the limits.
 
-An answer is a function of the request and its seed. Without a seed the server's own takes its place, together with how
-often this very request has been seen: the first of two equal requests is answered alike in every session, and so is the
-second, but not like the first. Of a request only what differs from its default counts: what the simulator learns to be asked
-one day changes no answer to those who do not ask it.
+A completion is a function of the prompt and its seed. Without a seed, the server's seed and the
+number of times this prompt has been seen take its place: the nth of several equal requests gets the
+same answer in every session, and a different one from the first. Only fields that differ from their
+default enter the key, so that a new optional field does not change the answers to requests that do
+not use it.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from harness.simulator.model.types import Call, Completion, Prompt, Sampling, Tu
 
 
 class SimulatedModel:
-    """The simulated model; it remembers only how often it saw each request that carries no seed."""
+    """The simulated model; its only state is how often each prompt without a seed was seen."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._seen: Counter[bytes] = Counter()
 
     def reset(self) -> None:
-        """Start counting occurrences from one again."""
+        """Forget how often each prompt was seen."""
         self._seen.clear()
 
     def random_key(self, prompt: Prompt) -> bytes:
-        """What every draw for this request hangs on. Streaming and log probabilities have no part in it."""
+        """The key of every draw for this prompt; independent of streaming and of whether log
+        probabilities are asked for."""
         content = stable_digest(_non_default_fields(_normalize_prompt(prompt)))
         if prompt.sampling.seed is not None:
             return content
@@ -41,7 +43,7 @@ class SimulatedModel:
         return stable_digest(self._seed, content, self._seen[content])
 
     def generate_completions(self, prompt: Prompt, key: bytes, choices: int) -> tuple[Completion, ...]:
-        """One answer a choice, drawn independently."""
+        """Independent completions, one for each choice."""
         return tuple(_generate_completion(prompt, key, choice) for choice in range(choices))
 
 
@@ -59,13 +61,14 @@ def _generate_completion(prompt: Prompt, key: bytes, choice: int) -> Completion:
 
 
 def _normalize_prompt(prompt: Prompt) -> Prompt:
-    """The prompt as far as the model minds it: how functions are called means nothing where there are none."""
+    """The prompt without what does not matter to the model: `tool_choice` and `parallel` without
+    functions, ids, log probabilities."""
     plain = replace(prompt, turns=_without_ids(prompt.turns), logprobs=None)
     return plain if prompt.functions else replace(plain, tool_choice="auto", parallel=True)
 
 
 def _non_default_fields(value: Any) -> Any:
-    """A noun as the names and values of what differs from its default, and so all that is in it."""
+    """The names and values of a noun's fields that differ from their default, recursively."""
     if is_dataclass(value) or hasattr(value, "_fields"):
         noun: Any = type(value)
         members = ((name, getattr(value, name), default) for name, default in _field_defaults(noun))
@@ -81,7 +84,7 @@ def _non_default_fields(value: Any) -> Any:
 
 @cache
 def _field_defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
-    """The name and the default of each field of a dataclass or a named tuple; MISSING where it has to be given."""
+    """The name and default of each field of a dataclass or named tuple; MISSING for a required one."""
     if not is_dataclass(noun):
         return tuple((name, noun._field_defaults.get(name, MISSING)) for name in noun._fields)
     return tuple(
@@ -90,7 +93,7 @@ def _field_defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
 
 
 def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """The turns as far as they mean something: the ids of calls are different in every session."""
+    """The turns without the ids of calls, which differ in every session."""
     return tuple(
         turn._replace(calls=tuple(call._replace(id="") for call in turn.calls), call_id=None)
         if turn.calls or turn.call_id
@@ -100,7 +103,8 @@ def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 
 
 def _truncate_text(thoughts: list[str], text: str, sampling: Sampling) -> Completion:
-    """Stop sequences first, as a decoder would meet them, then the token limit, which thoughts are the first to use up."""
+    """Cut at the first stop sequence, as a decoder would, then at the token limit; thoughts use up
+    the limit first."""
     stopped_by = None
     for stop in sampling.stop:
         text, found, _ = text.partition(stop)
@@ -113,7 +117,8 @@ def _truncate_text(thoughts: list[str], text: str, sampling: Sampling) -> Comple
 
 
 def _truncate_calls(thoughts: list[str], calls: tuple[Call, ...], sampling: Sampling) -> Completion:
-    """At the token limit the last call's arguments break off, and are no JSON any more."""
+    """Cut at the token limit, where the last call's arguments break off and are no longer valid
+    JSON."""
     left = math.inf if sampling.max_tokens is None else sampling.max_tokens - len(thoughts)
     if left < 0:
         return Completion((), "length", tuple(thoughts[: sampling.max_tokens]))

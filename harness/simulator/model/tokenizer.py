@@ -1,8 +1,8 @@
-"""The simulated model's own tokenizer: text into pieces and back, without loss.
+"""The simulated model's tokenizer: lossless, by one regular expression.
 
-Words of up to six letters are one piece with the blank before them; longer words, digits (three at a time) and punctuation
-are split as byte-pair encoders tend to. Counts are therefore exact for this model, and near those of real ones for
-English: about 4.5 characters a token.
+A word of up to six letters is one token together with the blank before it; longer words, digits
+(three at a time) and punctuation are split as byte-pair encoders tend to. Counts are exact for this
+model and near those of real ones for English: about 4.5 characters a token.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ PATCHES = 144
 
 
 def tokenize(text: str) -> list[str]:
-    """The pieces of `text`, in order; joined they are `text` again."""
+    """The tokens of `text`, in order; joined they are `text` again."""
     return PIECE.findall(text)
 
 
 @lru_cache(maxsize=512)
 def _count_text(text: str) -> int:
-    """Kept for a while, since many requests share their system prompt."""
+    """Cached, since many requests share their system prompt."""
     return len(tokenize(text))
 
 
 def count_prompt(turns: Sequence[Turn], functions: Sequence[Function] = ()) -> int:
-    """Tokens of a chat in Llama 4's template: 1 + 5 a message + 4 (the header of the answer) + text, images, calls, tools."""
-    body = sum(_count_text(turn.text) + sum(map(count_image, turn.images)) + _count_calls(turn) for turn in turns)
+    """Tokens of a chat in Llama 4's template: 1 + 5 per message + 4 (the header of the answer) +
+    text, images, calls and functions."""
+    body = sum(
+        _count_text(turn.text) + sum(map(count_image, turn.images)) + sum(1 + len(call.pieces) for call in turn.calls)
+        for turn in turns
+    )
     return 1 + 5 * len(turns) + 4 + body + sum(_count_text(orjson.dumps(tuple(function)).decode()) for function in functions)
 
 
-def _count_calls(turn: Turn) -> int:
-    return sum(1 + len(call.pieces) for call in turn.calls)
-
-
 def count_image(file: bytes) -> int:
-    """Tokens of a picture as Llama 4's processor lays it out; a single tile where its size cannot be read.
+    """Tokens of an image in Llama 4's layout; a single tile if its size cannot be read.
 
-    Start, tiles with a separator after each, the whole picture once more where it was cut up, end.
+    Start, the tiles with a separator after each, the whole image once more if it was tiled, end.
     """
     rows, columns = _tile_grid(image_size(file) or (1, 1))
     cut_up = (PATCHES + 1) * rows * columns if rows * columns > 1 else 0
@@ -57,7 +57,8 @@ def count_image(file: bytes) -> int:
 
 @lru_cache(maxsize=512)
 def _tile_grid(size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns: the least enlargement that there is, else the least reduction; of equal ones the fewest tiles."""
+    """Rows and columns of tiles: the smallest upscaling, else the smallest downscaling; of equal
+    ones the fewest tiles."""
     width, height = size
     grids = [(rows, columns) for rows in range(1, MOST_TILES + 1) for columns in range(1, MOST_TILES + 1)]
     scales = {

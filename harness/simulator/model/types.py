@@ -1,7 +1,8 @@
-"""What both wire formats reduce to: the simulated request and its answer.
+"""What every API reduces to: the prompt of a request, and the model's completions.
 
-A wire format turns bytes into a `Prompt`; the model turns a `Prompt` into an `Completion`; the wire format turns that into
-bytes. Nothing here is shared with the harness's own clients: the simulator is a second reading of the formats.
+An API adapter parses bytes into a `Prompt`, the model turns that into `Completion`s, and the
+adapter renders them. Nothing here is shared with the harness's own clients: the simulator is an
+independent reading of the wire formats.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class Call(NamedTuple):
-    """A function called; `pieces` are the tokens of its arguments, a JSON object; the `id` is each wire format's to give."""
+    """A function call; `pieces` are the tokens of its arguments, a JSON object; `id` is the API's."""
 
     name: str
     pieces: tuple[str, ...]
@@ -25,7 +26,7 @@ class Call(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function that may be called; `parameters` is a JSON Schema of type object."""
+    """A function on offer; `parameters` is a JSON Schema of type object."""
 
     name: str
     description: str
@@ -33,9 +34,10 @@ class Function(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One message, its text parts joined by a newline.
+    """One message; its text parts are joined by newlines.
 
-    `images` are the image files in it; `calls` what an assistant's turn called; `call_id` which call a tool's turn answers.
+    `images` are the image files in it, `calls` the calls of an assistant's turn, `call_id` the call
+    that a tool's turn answers.
     """
 
     role: str
@@ -47,7 +49,7 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the answer is drawn; `temperature` 0 is greedy, None switches a rule off."""
+    """Sampling parameters; temperature 0 is greedy, None switches a rule off."""
 
     temperature: float
     top_k: int | None = None
@@ -63,11 +65,12 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request, free of its wire format. `schema` is the JSON Schema the answer has to fit; `{}` asks for any object.
+    """One request, independent of its API. `schema` is the JSON Schema the answer has to fit; `{}`
+    asks for any object.
 
-    `tool_choice` is `auto`, `none`, `required` or a function's name. With `reasoning`, the answer comes with thoughts. With
-    `logprobs`, each piece comes with its probability and that of so many others in its place. `parallel` allows several calls
-    in one answer.
+    `tool_choice` is `auto`, `none`, `required` or a function's name. `reasoning` asks for thoughts
+    before the answer. `logprobs` asks for each token's log probability and for so many
+    alternatives. `parallel` allows several calls in one answer.
     """
 
     model: str
@@ -82,7 +85,7 @@ class Prompt:
 
     @property
     def instructions(self) -> str:
-        """Everything said before the last user turn: system prompts, earlier turns."""
+        """All text before the last user turn: system prompts and earlier turns."""
         return "\n\n".join(turn.text for turn in self.turns[: self._last_user_index])
 
     @property
@@ -98,10 +101,11 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The drawn text as tokens, cut at the token limit or before a stop sequence; `thoughts` are the tokens before it.
+    """The answer as tokens, cut at the token limit or before a stop sequence; `thoughts` are the
+    reasoning tokens before it.
 
-    An answer that calls functions has no text. `stopped_by` is the stop sequence it was cut before. `logprobs` has, for each
-    piece, its log probability and the likeliest others.
+    A completion with calls has no text. `stopped_by` is the stop sequence it was cut before.
+    `logprobs` has the log probability of each token, and of its likeliest alternatives.
     """
 
     pieces: tuple[str, ...]
@@ -117,18 +121,18 @@ class Completion:
 
     @property
     def thought(self) -> str:
-        """What was thought before the answer."""
+        """The reasoning text before the answer."""
         return "".join(self.thoughts)
 
     @property
     def tokens(self) -> int:
-        """How many tokens were generated: thoughts, text, and for each call its name and its arguments."""
+        """Tokens generated: thoughts, text, and for each call its name and arguments."""
         return len(self.thoughts) + len(self.pieces) + sum(1 + len(call.pieces) for call in self.calls)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back to one request: an answer a choice, and the figures every format reports."""
+    """All completions of one request, one for each choice, and the figures that every API reports."""
 
     request_id: str
     created: int
@@ -137,7 +141,7 @@ class Reply:
 
     @property
     def completion_tokens(self) -> int:
-        """All that was generated, thoughts included."""
+        """All tokens generated, thoughts included."""
         return sum(answer.tokens for answer in self.completions)
 
     @property
@@ -146,12 +150,13 @@ class Reply:
 
     @property
     def steps(self) -> int:
-        """How many decoding steps it took: choices are decoded side by side."""
+        """Decoding steps taken: choices are decoded in parallel."""
         return max((answer.tokens for answer in self.completions), default=0)
 
 
 class TokenEvent(NamedTuple):
-    """One token: `step` counts from 1, `place` is which thought, piece or call it is (or belongs to)."""
+    """One token: `step` counts from 1; `place` is the index of the thought, token or call it is (or
+    belongs to)."""
 
     step: int
     kind: Literal["thought", "text", "call", "arguments"]
@@ -160,7 +165,11 @@ class TokenEvent(NamedTuple):
 
 
 def token_events(answer: Completion) -> Iterator[TokenEvent]:
-    """The tokens of `answer` in order; a `call` event's piece is the function's name."""
+    """The tokens of a completion in order: thoughts, then text, then each call's name and its
+    arguments.
+
+    Every API streams these events in its own format. A `call` event's piece is the function's name.
+    """
     step = 0
     for place, piece in enumerate(answer.thoughts):
         yield TokenEvent(step := step + 1, "thought", place, piece)

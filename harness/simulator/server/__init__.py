@@ -1,1 +1,2 @@
-"""The simulator as a process: ASGI application, delivery with latency, faults, ledger."""
+"""The simulator as a server: ASGI application, delivery with latency, fault injection, ledger,
+child process."""

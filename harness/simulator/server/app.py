@@ -99,7 +99,7 @@ class SimulatorApp:
         return await self._send_answer(writer, entry, adapter, response, offsets, fault)
 
     async def _answer_batch(self, writer: ResponseWriter, entry: Entry, adapter: WorkersAi) -> str:
-        """Take a batch's submission or poll; faults count these like other requests."""
+        """Answer a batch's submission or poll; faults count these like other requests."""
         entry.model = adapter.model
         fault = self._pick_fault(entry)
         if fault is not None:

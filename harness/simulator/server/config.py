@@ -1,4 +1,4 @@
-"""What a simulator is started with: seed, latency, faults, how much it remembers, and whether it wants a key.
+"""The simulator's configuration: seed, latency, faults, size of the ledger, API key.
 
 Plain data that survives a JSON round trip, because it crosses a process boundary.
 """
@@ -17,11 +17,12 @@ from harness.simulator.server.fault_rules import Fault
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Times are seconds; `jitter` is the sigma of the logarithm of each wait's factor (0 = none).
+    """Times are in seconds; `jitter` is the sigma of the logarithm of each wait's factor (0 =
+    none).
 
-    `ledger` is how many requests are remembered (0 = none; the totals are always kept). With an `api_key`, requests
-    without `Authorization: Bearer <it>` get 401; without one, anything or nothing is accepted. A batch is asked for in vain
-    `batch_polls` times, and its submission is at most `batch_bytes`.
+    `ledger` is how many requests are remembered (0 = none; the totals are always kept). With an
+    `api_key`, a request without it gets 401; without one, any or none is accepted. A batch is
+    polled `batch_polls` times without results, and its submission has at most `batch_bytes`.
     """
 
     seed: int = 0
@@ -40,7 +41,7 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Config:
-        """Raises `UsageError` for what is no configuration: bad JSON, an unknown key, a value out of range."""
+        """Raises `UsageError` for invalid JSON, an unknown key or a value out of range."""
         try:
             data = json.loads(text)
         except ValueError as error:
@@ -56,7 +57,7 @@ class Config:
         return config
 
     def check(self) -> None:
-        """Raise `UsageError` for a value that means nothing."""
+        """Raise `UsageError` for a value out of range."""
         for name in ("ttft_s", "inter_token_s", "jitter", "ledger", "batch_polls", "batch_bytes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:

@@ -1,7 +1,10 @@
-"""Sends a body as it should go: whole when its last token is due, or each event when its own is.
+"""Delivers a response with latency: whole when its last token is due, or each frame when its own
+is.
 
-Events whose time has already come leave in one write, so an overloaded simulator falls behind its schedule by as little as
-it can, and one without latency answers a stream in a single write.
+Frames that are due already are sent in one write, so an overloaded simulator lags its schedule as
+little as possible, and one without latency sends a stream in a single write. ASGI can only end a
+response properly; to cut one within a chunk, or to reset the connection, the writer uses the
+socket's transport, which `serve` puts into the scope.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ SIMULATED_HEADER = ("x-simulated", "evalharness")
 
 
 class ResponseWriter:
-    """The way back to one client; it enters in the ledger what leaves, and when."""
+    """The response to one client; enters in the ledger what is sent, and when."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, entry: Entry) -> None:
         self._transport: asyncio.Transport = scope["extensions"][TRANSPORT_EXTENSION]
@@ -42,7 +45,7 @@ class ResponseWriter:
 
     @property
     def client_gone(self) -> bool:
-        """Whether the client has left."""
+        """Whether the client has closed the connection."""
         return self._transport.is_closing()
 
     def elapsed(self) -> float:
@@ -50,7 +53,7 @@ class ResponseWriter:
         return (time.perf_counter_ns() - self._entry.arrived_ns) / 1e9
 
     async def wait_until(self, offset: float) -> None:
-        """Sleep until `offset` seconds after arrival; late or zero does not sleep at all."""
+        """Sleep until `offset` seconds after arrival; not at all if that is past or zero."""
         remaining = offset - self.elapsed() if offset else 0.0
         if remaining > 0:
             await asyncio.sleep(remaining)
@@ -63,7 +66,7 @@ class ResponseWriter:
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def write(self, data: bytes, events: int = 1) -> None:
-        """Send a part of the body that holds so many events."""
+        """Send a part of the body with so many events."""
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         self._entry.events_ns.extend([time.perf_counter_ns()] * events)
 
@@ -75,19 +78,19 @@ class ResponseWriter:
             self._entry.events_ns.append(time.perf_counter_ns())
 
     async def wait_closed(self) -> None:
-        """Wait until the client has left, or the connection we ended is down."""
+        """Wait until the connection is closed, by the client or by us."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
     async def close(self, raw: bytes = b"") -> None:
-        """Close the connection where the body stands, after `raw` bytes that no chunk announces."""
+        """Close the connection in the middle of the body, after `raw` bytes outside any chunk."""
         if raw:
             self._transport.write(raw)
         self._transport.close()
         await self.wait_closed()
 
     async def reset(self) -> None:
-        """Close with RST: a linger time of zero makes the kernel say so."""
+        """Close with RST: with a linger time of zero the kernel sends it."""
         handle = self._transport.get_extra_info("socket")
         with socket.socket(fileno=os.dup(handle.fileno())) as duplicate:
             duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -100,14 +103,15 @@ STREAM = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
 
 
 def http_headers(body: ApiResponse) -> tuple[tuple[str, str], ...]:
-    """The headers of a body: of events or of JSON, unless it says itself what it is."""
+    """The headers of a response, with the content type of events or JSON unless it has its own."""
     usual = (JSON,) if body.frames is None else STREAM
     told = any(name == "content-type" for name, _ in body.headers)
     return (*(pair for pair in usual if not told or pair[0] != "content-type"), *body.headers)
 
 
 async def send_response(writer: ResponseWriter, body: ApiResponse, offsets: Sequence[float]) -> None:
-    """Send all of `body`; `offsets` are the seconds after arrival at which each decoding step is done."""
+    """Send the whole response; `offsets` are the seconds after arrival at which each decoding step
+    is done."""
     if body.frames is None:
         await writer.wait_until(offsets[-1])
         await writer.start(body.status, http_headers(body), len(body.content))
@@ -129,7 +133,7 @@ async def send_frames(writer: ResponseWriter, frames: Sequence[StreamFrame], off
 
 
 def _last_due(frames: Sequence[StreamFrame], offsets: Sequence[float], start: int, now: float) -> int:
-    """The index after the last frame from `start` on whose time has come."""
+    """The index after the last frame from `start` on that is due."""
     while start < len(frames) and offsets[frames[start].step] <= now:
         start += 1
     return start
@@ -137,14 +141,19 @@ def _last_due(frames: Sequence[StreamFrame], offsets: Sequence[float], start: in
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds to the first token and between tokens; `jitter` is the sigma of the log of a factor of mean one."""
+    """Time to first token and between tokens, in seconds; `jitter` is the sigma of a log-normal
+    factor of mean one."""
 
     ttft_s: float
     inter_token_s: float
     jitter: float
 
     def token_offsets(self, steps: int, rng: RandomStream) -> tuple[float, ...]:
-        """Seconds from the request's arrival at which decoding steps 0 … `steps` leave; step 0 leaves at once."""
+        """Seconds after arrival at which decoding steps 0 … `steps` are done (step 0 at once).
+
+        A function of the reply's key, so that a run can be repeated; the ledger has the actual
+        times.
+        """
         if self.ttft_s == 0 and self.inter_token_s == 0:
             return (0.0,) * (steps + 1)
         waits = [self.ttft_s] + [self.inter_token_s] * max(steps - 1, 0)

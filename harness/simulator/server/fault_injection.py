@@ -1,4 +1,5 @@
-"""Injects a fault into a response that would have been fine; `fault_rules` lists the kinds of faults."""
+"""Fault injection: spoils a response that would have been fine; `fault_rules` lists the kinds of
+faults."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ PARTS_OF_A_WHOLE = 8
 
 
 class Replacements(NamedTuple):
-    """What the API sends in place of a response: the fault's error, and the body of a success without an answer."""
+    """What the API sends instead of the response: an error, or the body of a success without an
+    answer."""
 
     error: ApiResponse
     empty: bytes
@@ -56,7 +58,7 @@ async def _send_whole(writer: ResponseWriter, status: int, headers: tuple[tuple[
 async def _interrupt_response(
     writer: ResponseWriter, fault: Fault, response: ApiResponse, offsets: Sequence[float], error: ApiResponse
 ) -> None:
-    """Send the headers and the first events as they should be, then let the fault happen."""
+    """Send the headers and the first events as they should be, then the fault."""
     frames = split_response(response)
     kept = 0 if fault.kind == "drip" else len(frames) // 2 if fault.after is None else min(fault.after, len(frames))
     promises_length = fault.kind == "cut" and fault.how == "short_length"

@@ -1,7 +1,7 @@
-"""What goes wrong on purpose: rules that pick requests by number or by a seeded rate, first match wins.
+"""Fault rules: select requests by number or by a seeded rate; the first rule that applies wins.
 
-A request's number is its place in the order of arrival since the rules were set, from 1. A refused request (bad body, bad
-key) is refused whatever the rules say. `harness.simulator.server.fault_injection` performs what is picked.
+A request's number is its place in the order of arrival since the rules were set, from 1. An invalid
+request gets its error whatever the rules say. `fault_injection` carries out the selected fault.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ LIMITS: dict[str, tuple[float, float]] = {"rate": (0, 1), "status": (200, 599), 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule. `requests` holds numbers and ranges such as "5-9" or "20-"; empty, `rate` (0 to 1) decides.
+    """One rule. `requests` are numbers and ranges such as "5-9" or "20-"; without them `rate` (0 to
+    1) decides.
 
-    `model` restricts the rule to models whose name contains it. `after` counts events, or eighths of a body that is not
-    streamed; None is half of them (for hang: nothing at all). `headers` are sent as they are written.
+    `model` restricts the rule to models whose name contains it. `after` counts events, or eighths
+    of a body that is not streamed; None is half of them (for hang: nothing at all). `headers` are
+    sent as written.
     """
 
     kind: str
@@ -57,7 +59,8 @@ class Fault:
 
     @classmethod
     def from_data(cls, data: Any) -> Fault:
-        """A rule from plain data; raises `UsageError` for a key, kind or value that is not in the tables above."""
+        """A rule from plain data; raises `UsageError` for an unknown key or kind, or a value out of
+        range."""
         if not isinstance(data, dict):
             raise UsageError(f"a fault is an object such as {{'kind': 'status', 'status': 429}}, not {data!r}")
         names = [item.name for item in fields(cls)]
@@ -72,7 +75,7 @@ class Fault:
         return fault
 
     def check(self) -> None:
-        """Raise `UsageError` for a value that means nothing."""
+        """Raise `UsageError` for a value out of range."""
         if self.kind not in tuple(KINDS):  # it may be of any type: a list has no hash
             raise UsageError(f"there is no fault {self.kind!r}; the kinds are {', '.join(KINDS)}")
         if self.how not in tuple(CUTS):
@@ -104,7 +107,7 @@ class Fault:
         return asdict(self)
 
     def applies_to(self, number: int, model: str, *draw: object) -> bool:
-        """Whether the rule applies to this request; `draw` keys the rate's coin."""
+        """Whether the rule applies to a request; `draw` is the key of the rate's random draw."""
         if self.model not in model:
             return False
         if self.requests:

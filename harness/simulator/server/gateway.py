@@ -1,7 +1,7 @@
-"""The response cache of Cloudflare's AI Gateway, which stands in front of Workers AI at addresses of its own.
+"""The response cache of Cloudflare's AI Gateway in front of Workers AI.
 
-A response is cached word for word, usage and request id included, as the gateway's documentation has it. Its key is the exact
-body; a request with `cf-aig-skip-cache: true` is neither answered from the cache nor kept in it.
+A response is cached verbatim, with usage and request id, as the gateway documents it. The key is
+the exact body; a request with `cf-aig-skip-cache: true` neither reads the cache nor fills it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class CachedResponse(NamedTuple):
 
 
 class GatewayCache:
-    """What the gateway answered; asked only about requests that come through a gateway's address."""
+    """The gateway's cache, only for requests to a gateway's address."""
 
     def __init__(self) -> None:
         self._cache: OrderedDict[tuple[str, bytes], CachedResponse] = OrderedDict()
@@ -37,12 +37,12 @@ class GatewayCache:
         self._cache.clear()
 
     def find_response(self, entry: Entry) -> CachedResponse | None:
-        """The cached response to a request, marked as a hit; None where the request goes on to the model."""
+        """The cached response to a request, marked as a hit; None if there is none."""
         cached = None if _skips_cache(entry) else self._cache.get((entry.path, entry.body))
         return None if cached is None else cached._replace(response=_mark(cached.response, entry, cached.model, "HIT"))
 
     def add_response(self, entry: Entry, response: ApiResponse, *, keep: bool) -> ApiResponse:
-        """The model's response, marked as a miss, and kept for the next equal request."""
+        """Keep the model's response for the next equal request, and mark it as a miss."""
         if keep and not _skips_cache(entry):
             self._cache[entry.path, entry.body] = CachedResponse(entry.model, response, entry.usage)
             while len(self._cache) > CAPACITY:

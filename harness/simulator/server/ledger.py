@@ -1,7 +1,9 @@
-"""What the simulator saw and did, request by request: the truth that a client's own records are compared with.
+"""The ledger: what the simulator received and sent, request by request, to compare a client's
+records with.
 
-Times are `time.perf_counter_ns`, which on Linux is one clock for all processes of a machine, with one wall-clock time an
-entry. Headers that may carry a secret are kept as a hash. Memory is bounded: old entries go, the totals stay.
+Times are `time.perf_counter_ns`, which on Linux is one clock for all processes of a machine; each
+entry has one wall-clock time too. Headers that may carry a secret are stored as a hash. Memory is
+bounded: old entries are dropped, the totals stay.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
 
 @dataclass(slots=True)
 class Entry:
-    """One request and what became of it. `outcome` is `open`, `completed`, `refused`, `disconnected` or `fault`."""
+    """One request and its outcome: `open`, `completed`, `refused`, `disconnected` or `fault`."""
 
     number: int
     method: str
@@ -67,19 +69,20 @@ class Entry:
         return data | {"body": _readable_body(self.body)} if bodies else data
 
     def has_api_key(self, api_key: str) -> bool:
-        """Whether the request came with this key: in a header of its own, which wins, or as a bearer's."""
+        """Whether the request has this API key: in a header of its own, which takes precedence, or
+        as a bearer token."""
         own = next((given for name in KEY_HEADERS if (given := self.get_header(name)) is not None), None)
         if own is not None:
             return own == hash_secret(api_key.encode()).decode()
         return self.get_header(b"authorization") == hash_secret(f"Bearer {api_key}".encode()).decode()
 
     def get_header(self, wanted: bytes) -> str | None:
-        """The value of a header, by its name in lower case; a secret's is its hash."""
+        """The value of a header by its name in lower case; of a secret one its hash."""
         return next((value.decode("latin-1") for name, value in self.headers if name == wanted), None)
 
 
 class Ledger:
-    """The last `capacity` entries and the totals since the start or the last reset."""
+    """The last `capacity` entries, and the totals since the start or the last reset."""
 
     def __init__(self, capacity: int) -> None:
         self._entries: deque[Entry] = deque(maxlen=capacity)
@@ -91,7 +94,7 @@ class Ledger:
 
     @property
     def received(self) -> int:
-        """How many requests for an answer have arrived."""
+        """The number of requests that have arrived."""
         return self._received
 
     def open(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], query: str = "") -> Entry:
@@ -103,7 +106,7 @@ class Ledger:
         return entry
 
     def close(self, entry: Entry, outcome: str) -> None:
-        """Say what became of a request; its figures enter the totals."""
+        """Enter a request's outcome and add its figures to the totals."""
         entry.outcome = outcome
         entry.finished_ns = time.perf_counter_ns()
         self._outcomes[outcome] += 1
@@ -113,12 +116,12 @@ class Ledger:
             self._tokens[1] += entry.usage[1]
 
     def reset(self) -> None:
-        """Forget everything, also the count of requests."""
+        """Drop all entries and totals."""
         capacity = self._entries.maxlen
         self.__init__(capacity if capacity is not None else 0)  # type: ignore[misc]
 
     def to_json(self, bodies: bool) -> bytes:
-        """Totals and entries; `totals.open` counts requests still being answered."""
+        """Totals and entries; `totals.open` counts requests in progress."""
         totals = {
             "received": self._received,
             "open": self._received - self._outcomes.total(),
@@ -132,12 +135,12 @@ class Ledger:
 
 
 def hash_secret(secret: bytes) -> bytes:
-    """What stands for a secret: equal secrets have equal hashes."""
+    """A hash that stands for a secret."""
     return b"blake2b:" + blake2b(secret, digest_size=8).hexdigest().encode()
 
 
 def _readable_body(body: bytes) -> Any:
-    """A body as JSON where it is some, else as text."""
+    """A body as JSON if it is valid, else as text."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

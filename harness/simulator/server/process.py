@@ -1,7 +1,9 @@
-"""A simulator in a child process of its own: started for one run, gone when the parent is, even after SIGKILL.
+"""The simulator as a child process: started for one run, and gone with its parent, even after
+SIGKILL.
 
-The parent holds the write end of the child's standard input. The child's configuration comes down that pipe (a command
-line would show the API key to everyone on the machine), and its end tells the child to exit.
+The parent holds the write end of the child's standard input. The configuration goes down that pipe
+(a command line would expose the API key to all users of the machine), and its end makes the child
+exit.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ GONE_WITHIN_S = 5.0
 
 
 class SimulatorProcess:
-    """A running child; `base_url` is `http://127.0.0.1:<port>`. A context manager that closes it."""
+    """A running child process; `base_url` is `http://127.0.0.1:<port>`. A context manager that
+    closes it."""
 
     def __init__(self, child: subprocess.Popen[str], base_url: str) -> None:
         self._child = child
@@ -31,7 +34,7 @@ class SimulatorProcess:
         return self._child.pid
 
     def close(self) -> None:
-        """End the child and wait for it; closing twice is closing once."""
+        """End the child and wait for it; may be called twice."""
         _stop_child(self._child)
 
     def __enter__(self) -> SimulatorProcess:
@@ -44,8 +47,8 @@ class SimulatorProcess:
 def start(config: Config | None = None) -> SimulatorProcess:
     """Start a simulator on a free loopback port and wait until it accepts connections.
 
-    It has a session of its own, so that a Ctrl-C meant for the parent leaves it answering while the parent drains. Raises
-    `InfrastructureError` where it does not come up.
+    It runs in a session of its own, so that Ctrl-C leaves it answering while the parent drains.
+    Raises `InfrastructureError` if it does not start.
     """
     command = [sys.executable, "-m", "harness.simulator", "--stdin"]
     child = subprocess.Popen(
@@ -59,7 +62,7 @@ def start(config: Config | None = None) -> SimulatorProcess:
 
 
 def _await_base_url(child: subprocess.Popen[str], config: Config) -> str:
-    """Hand over the configuration; the child's first line is its base URL."""
+    """Send the configuration; the child's first line is its base URL."""
     assert child.stdin is not None and child.stdout is not None  # noqa: S101  both are pipes
     try:
         child.stdin.write(config.to_json() + "\n")

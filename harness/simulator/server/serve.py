@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn: its event loop and HTTP parser, none of its logging or lifespan."""
+"""Runs the application under uvicorn: its event loop and HTTP parser, without logging and lifespan."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARENT_CHECK_S = 1.0
 
 
 class TransportProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with the transport in the scope: some faults happen below ASGI."""
+    """uvicorn's HTTP/1.1 protocol with the transport in the scope, for faults below ASGI."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -39,10 +39,10 @@ def serve(
     announce: Callable[[str], None] = print,
     until_eof: bool = False,
 ) -> None:
-    """Serve until interrupted, or with `until_eof` until standard input ends or the parent dies.
+    """Serve until interrupted; with `until_eof` until standard input ends or the parent dies.
 
-    `announce` is called once with the base URL, when connections are accepted; port 0 takes a free one. Raises
-    `UsageError` where the address cannot be had.
+    `announce` is called once with the base URL, when connections are accepted; port 0 takes a free
+    one. Raises `UsageError` if the address is taken.
     """
     listener = _open_listener(host, port)
     server = uvicorn.Server(
@@ -85,9 +85,10 @@ def _open_listener(host: str, port: int) -> socket.socket:
 
 
 def _exit_with_parent(parent: int) -> None:
-    """End the process at once when the parent's pipe closes; nothing here is worth an orderly end.
+    """Exit at once when the parent's pipe closes; there is nothing to shut down properly.
 
-    A process the parent forked may keep the pipe open after the parent's death, so its id is watched too.
+    A process forked by the parent may keep the pipe open after its death, so the parent's id is
+    watched too.
     """
     while os.getppid() == parent:
         readable, _, _ = select.select([sys.stdin.fileno()], [], [], PARENT_CHECK_S)

@@ -1,7 +1,7 @@
-"""The turns of a Messages request: blocks checked as the API checks them, and read.
+"""The messages of a Messages request: validates their content blocks and converts them to turns.
 
-What surprises: results of tools stand in a user turn, every call needs its result in the very next one, and thinking that comes
-back changed is refused by its signature.
+What surprises: tool results stand in a user message, every tool call needs its result in the very
+next one, and a thinking block that comes back altered is refused by its signature.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ ASSISTANT_BLOCKS = ("text", "thinking", "redacted_thinking", "tool_use", "docume
 
 
 def invalid_request(message: str) -> ApiError:
-    """What a request is told that breaks the contract."""
+    """The error for a request that breaks the contract."""
     return ApiError(400, "invalid_request_error", message)
 
 
 def read_system(system: Any) -> tuple[Turn, ...]:
-    """The system prompt: text, or blocks of it."""
+    """The system prompt: a text, or text blocks."""
     if system is None:
         return ()
     if isinstance(system, str):
@@ -41,7 +41,7 @@ def read_system(system: Any) -> tuple[Turn, ...]:
 
 
 def read_turns(messages: Any, newer: bool) -> tuple[Turn, ...]:
-    """All turns; `newer` refuses documents from the assistant, as the newer version of the API does."""
+    """All turns; `newer` refuses documents from the assistant, as the newer API version does."""
     if not isinstance(messages, list):
         raise invalid_request("messages: Input should be a valid list")
     if not messages:
@@ -56,7 +56,7 @@ def read_turns(messages: Any, newer: bool) -> tuple[Turn, ...]:
 
 
 def _message_blocks(message: Any, place: str) -> tuple[str, list[Any]]:
-    """Who spoke, and in which blocks."""
+    """The role and the content blocks of a message."""
     if not isinstance(message, dict):
         raise invalid_request(f"{place}: Input should be a valid dictionary or object")
     role, content = message.get("role"), message.get("content")
@@ -85,7 +85,7 @@ def _merge_same_role(parted: list[tuple[str, list[Any]]]) -> Iterator[tuple[str,
 
 
 def _check_results(turns: list[tuple[str, list[Any]]]) -> None:
-    """Every call has its result in the next turn, and every result its call in the one before."""
+    """Require every call's result in the next turn, and every result's call in the turn before."""
     called: list[str] = []
     for index, (_, blocks) in enumerate([*turns, ("user", [])]):
         answered = [str(block.get("tool_use_id")) for block in blocks if _has_type(block, "tool_result")]
@@ -108,7 +108,7 @@ def _has_type(block: Any, kind: str) -> bool:
 
 
 def _parse_blocks(role: str, blocks: list[Any], index: int, newer: bool) -> Iterator[Turn]:
-    """A turn each for the results of tools, and one for all else that was said."""
+    """A turn for each tool result, and one for everything else in the message."""
     place = f"messages.{index}.content"
     for number, block in enumerate(blocks):
         _check_block(block, f"{place}.{number}", role, newer)
@@ -168,7 +168,7 @@ def _parse_tool_use(block: dict[str, Any], place: str) -> Call:
 
 
 def _block_image(block: dict[str, Any], place: str) -> bytes:
-    """The file in a block; empty where it is only named: the simulator fetches nothing."""
+    """The image file in a block; empty for a URL or file id: the simulator fetches nothing."""
     source = block.get("source")
     kind = source.get("type") if isinstance(source, dict) else None
     if not isinstance(source, dict) or kind not in ("base64", "url", "file"):

@@ -1,7 +1,8 @@
-"""Anthropic's Messages API, `POST /v1/messages`: what a request must be, in both of the API's versions.
+"""Requests of Anthropic's Messages API, `POST /v1/messages`, in both of its versions.
 
-What surprises: `max_tokens` has no default; the version is a header, and the newer one does not know temperature, top_p and
-top_k; models after 4.6 take only their default anyway; with thinking, sampling and forced tools are off.
+What surprises: `max_tokens` has no default; the version is a header, and the newer one has no
+temperature, top_p and top_k; models after 4.6 accept only their defaults anyway; thinking excludes
+sampling parameters and forced tools.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
 class Request(NamedTuple):
-    """One request: what to answer, and how the answer is wrapped."""
+    """A parsed request: what to answer, and whether to stream."""
 
     prompt: Prompt
     stream: bool
 
 
 def parse_request(content: bytes, version: str | None) -> Request:
-    """Check a body; `version` is the header `anthropic-version`. Raises `ApiError`."""
+    """Validate a body; `version` is the header `anthropic-version`. Raises `ApiError`."""
     if version not in (OLDER, NEWER):
         raise invalid_request(
             f"anthropic-version: {'header is required' if version is None else f'{version!r} is not a valid version'}"
@@ -66,7 +67,8 @@ def parse_request(content: bytes, version: str | None) -> Request:
 
 
 def model_generation(model: str) -> tuple[int, int] | None:
-    """Which one a Claude model is of, such as (4, 6); None for any other model, which may do everything."""
+    """The generation of a Claude model, such as (4, 6); None for any other model, which may do
+    everything."""
     found = _GENERATION.match(model)
     return (int(found[1]), int(found[2] or 0)) if found else None
 
@@ -120,7 +122,7 @@ def _check_number(body: dict[str, Any], key: str, kind: type, low: float, high: 
 
 
 def _wants_thinking(body: dict[str, Any]) -> bool:
-    """Whether the model is to think first."""
+    """Whether the request enables thinking."""
     thinking = body.get("thinking")
     if thinking is None:
         return False
@@ -140,7 +142,7 @@ def _wants_thinking(body: dict[str, Any]) -> bool:
 
 
 def _check_sampling(body: dict[str, Any], thinks: bool) -> None:
-    """What does not go with the model, with thinking or with one another."""
+    """Refuse sampling parameters that do not go with the model, with thinking, or with one another."""
     made = model_generation(body["model"])
     if made is not None and made > (4, 6):
         for key in SAMPLING_KEYS:
@@ -197,7 +199,7 @@ def _parse_tool_choice(body: dict[str, Any], functions: tuple[Function, ...], th
 
 
 def _response_schema(body: dict[str, Any]) -> dict[str, Any] | None:
-    """The schema the answer has to fit, of `output_config`; its effort is checked, too."""
+    """The JSON Schema in `output_config`, whose effort is validated too."""
     config = body.get("output_config")
     if config is None:
         return None
@@ -235,7 +237,7 @@ def _parse_sampling(body: dict[str, Any]) -> Sampling:
 
 
 def _check_prefill(model: str, turns: tuple[Turn, ...], thinks: bool) -> None:
-    """Words put into the assistant's mouth are for older models that do not think."""
+    """Only older models without thinking continue an assistant's message."""
     made = model_generation(model)
     if turns[-1].role == "assistant" and (thinks or (made is not None and made > (4, 6))):
         raise invalid_request(

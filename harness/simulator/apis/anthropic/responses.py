@@ -1,7 +1,8 @@
-"""Anthropic's Messages API: answers, whole and streamed, and errors.
+"""Responses of Anthropic's Messages API, whole and streamed, and its errors.
 
-What surprises: an answer is a list of blocks and a stream opens and closes each; there is a ping after the first; thinking is
-signed, and what is signed is found out again from the text; `input_tokens` leaves cached tokens out (here none ever are).
+What surprises: an answer is a list of content blocks, and a stream opens and closes each; a ping
+follows the first; thinking is signed (the signature is a digest of the text); `input_tokens`
+excludes cached tokens (here there are none).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FAILURES: dict[int, tuple[str, str]] = {
 
 
 def render_response(model: str, reply: Reply) -> ApiResponse:
-    """The answer in one piece."""
+    """The answer as one JSON object."""
     (completion,) = reply.completions
     message = _message_fields(model, reply) | {
         "content": _content_blocks(reply, completion),
@@ -48,7 +49,8 @@ def render_response(model: str, reply: Reply) -> ApiResponse:
 
 
 def render_stream(model: str, reply: Reply) -> ApiResponse:
-    """The answer as events: its blocks one after the other, each opened, told a token at a time, and closed."""
+    """The answer as events: its blocks one after the other, each opened, streamed by token, and
+    closed."""
     (completion,) = reply.completions
     opening = _message_fields(model, reply) | {"content": [], "stop_reason": None, "stop_sequence": None}
     opening["usage"] = usage_fields(reply) | {"output_tokens": min(1, reply.completion_tokens), "output_tokens_details": None}
@@ -62,7 +64,7 @@ def render_stream(model: str, reply: Reply) -> ApiResponse:
 
 
 def usage_fields(reply: Reply) -> dict[str, Any]:
-    """Tokens in Anthropic's words."""
+    """Token counts in Anthropic's terms."""
     return {
         "input_tokens": reply.prompt_tokens,
         "cache_creation_input_tokens": 0,
@@ -75,7 +77,7 @@ def usage_fields(reply: Reply) -> dict[str, Any]:
 
 
 def response_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
-    """What comes with every answer; what remains of the tokens is rounded to thousands."""
+    """The headers of every answer; the remaining tokens are rounded to thousands."""
     reset = datetime.fromtimestamp(reply.created + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     spent = {
         "requests": 1,
@@ -92,7 +94,7 @@ def response_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
 
 
 def format_request_id(request_id: str) -> str:
-    """The id of a request as Anthropic writes it."""
+    """The request id in Anthropic's format."""
     return f"req_{request_id.replace('-', '')}"
 
 
@@ -105,7 +107,7 @@ def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
-    """The error an injected status stands for."""
+    """The error of an injected status."""
     kind, text = FAILURES.get(
         status, ("api_error" if status >= 500 else "invalid_request_error", "The request failed (injected).")
     )
@@ -113,13 +115,13 @@ def error_for_status(status: int, code: str | None, message: str | None) -> ApiE
 
 
 def _thinking_signature(completion: Completion) -> str:
-    """Of an answer's thinking; the token limit may have cut it before it was signed."""
+    """The signature of an answer's thinking; empty where the token limit cut it."""
     is_cut = completion.finish == "length" and not completion.pieces and not completion.calls
     return "" if is_cut else sign_thinking(completion.thought)
 
 
 def sign_thinking(thought: str) -> str:
-    """What shows that a thought comes back as it was told."""
+    """The signature by which a thought that comes back altered is recognised."""
     return b64encode(stable_digest("thinking", thought)).decode()
 
 
@@ -153,7 +155,7 @@ def _tool_use_block(reply: Reply, place: int, call: Call) -> dict[str, Any]:
 
 
 def _tool_input(call: Call) -> Any:
-    """The arguments; nothing is known of those that the token limit broke off."""
+    """The arguments; an empty object where the token limit cut them."""
     try:
         return orjson.loads(call.arguments)
     except orjson.JSONDecodeError:

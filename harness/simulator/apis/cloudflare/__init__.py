@@ -1,1 +1,1 @@
-"""Cloudflare Workers AI: native format, batches, AI Gateway."""
+"""Cloudflare Workers AI: its native format and its batches."""

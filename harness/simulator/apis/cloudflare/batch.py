@@ -1,8 +1,9 @@
-"""Workers AI's batches, `…/ai/run/{model}?queueRequest=true`: many requests in, one id out, and answers when polled.
+"""Batches of Workers AI, `…/ai/run/{model}?queueRequest=true`: many requests in, one id out,
+results by polling.
 
-A batch is drawn when it is submitted and given out after `polls` polls: `queued` first, then `running`. A request that
-breaks the schema, or cannot be answered, fails alone. Usage is told for the whole, as the service's documentation has it.
-Results stay.
+A batch is answered when it is submitted, and its results are returned after `polls` polls: `queued`
+first, then `running`. A request that breaks the schema, or cannot be answered, fails alone. Usage
+is reported for the whole batch, as the service documents it. Results are kept.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ ReplyGenerator = Callable[[Prompt], Reply]
 
 
 class BatchResponse(NamedTuple):
-    """What a submission or a poll is answered with, and the tokens it took: (prompt, completion), None for a poll."""
+    """The response to a submission or a poll, and the tokens used: (prompt, completion), None for a
+    poll."""
 
     response: ApiResponse
     usage: tuple[int, int] | None = None
@@ -36,7 +38,8 @@ class _Batch:
 
 
 class Batches:
-    """All batches of one simulator; `polls` is how often one is asked for in vain, `most_bytes` the largest submission."""
+    """All batches of a simulator; `polls` are answered without results, `most_bytes` limits a
+    submission."""
 
     def __init__(self, polls: int, most_bytes: int) -> None:
         self._polls = polls
@@ -44,11 +47,11 @@ class Batches:
         self._known: dict[str, _Batch] = {}
 
     def clear(self) -> None:
-        """Lose every batch."""
+        """Drop every batch."""
         self._known.clear()
 
     def handle_request(self, content: bytes, model: str, request_id: str, generate_reply: ReplyGenerator) -> BatchResponse:
-        """A submission, or a poll; raises `ApiError`."""
+        """Answer a submission or a poll; raises `ApiError`."""
         if len(content) > self._most_bytes:
             raise ApiError(413, 3006, "AiError: Request is too large")
         body = parse_json_object(content)
@@ -87,7 +90,7 @@ class Batches:
 
 
 def _run_request(asked: Any, model: str, generate_reply: ReplyGenerator) -> tuple[dict[str, Any], Reply | None]:
-    """The entry of one request, and the reply it got; a failed one took nothing."""
+    """The result of one request, and its reply; None for a failed one, which uses no tokens."""
     named = isinstance(asked, dict) and "external_reference" in asked
     reference = {"external_reference": asked["external_reference"]} if named else {}
     try:

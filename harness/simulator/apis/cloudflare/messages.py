@@ -1,6 +1,8 @@
-"""What a native Workers AI body says: its turns with images and calls, and the functions that may be called.
+"""The messages of a native Workers AI request: turns with images and calls, and the functions on
+offer.
 
-Calls of an assistant's turn are in no schema, but taken as OpenAI has them, their arguments a JSON text or an object.
+Calls in an assistant's message are not in the schema but accepted in OpenAI's format, with
+arguments as JSON text or as an object.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ HEADER = re.compile(r"<\|header_start\|>(\w+)<\|header_end\|>\n\n(.*?)(?=<\|eot\
 
 
 def parse_turns(body: dict[str, Any]) -> tuple[Turn, ...]:
-    """The turns of a body; raises `ApiError`. A raw prompt is read by the chat template's tokens, where it has them."""
+    """The turns of a body; raises `ApiError`. A raw prompt is split at the tokens of the chat
+    template, if it has any."""
     if "prompt" in body:
         return (body.get("raw") is True and _parse_chat_template(body["prompt"])) or (Turn("user", body["prompt"]),)
     return tuple(_parse_message(message, f"/messages/{index}") for index, message in enumerate(body["messages"]))
@@ -76,13 +79,13 @@ def _check_call_id(call_id: Any, place: str) -> None:
 
 
 def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
-    """The functions of a body that was checked, whichever of the two shapes its tools have."""
+    """The functions of a validated body, in either of the two formats of tools."""
     described = [tool.get("function", tool) for tool in body.get("tools", [])]
     return tuple(Function(each["name"], each["description"], each["parameters"]) for each in described)
 
 
 def parse_tool_choice(body: dict[str, Any]) -> str:
-    """`auto`, `none`, `required` or a function's name: in no schema, but heeded."""
+    """`auto`, `none`, `required` or a function's name; not in the schema, but respected."""
     asked = body.get("tool_choice", "auto")
     if isinstance(asked, dict):
         function = asked.get("function")

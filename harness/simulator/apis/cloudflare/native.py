@@ -1,8 +1,12 @@
-"""Cloudflare Workers AI's native text generation, `POST …/ai/run/{model}`, as Llama 4 Scout's schema has it.
+"""Workers AI's native text generation, `POST …/ai/run/{model}`, by Llama 4 Scout's schema; and its
+price in neurons.
 
-What surprises: `max_tokens` is 256 unless sent, and a cut answer carries no finish reason; seed 0 and negative penalties
-are refused; JSON mode answers with an object; every streamed frame is padded with a meaningless `p`; only failures say
-why in `errors`, and a success has the same envelope.
+What surprises: `max_tokens` defaults to 256, and a truncated answer has no finish reason; seed 0
+and negative penalties are refused; JSON mode answers with an object; every streamed frame is padded
+with a meaningless `p`; success and failure share one envelope.
+
+Scout's prices are the published neurons; the others are the published dollars per million tokens at
+$0.011 per 1,000 neurons. (Workers AI pricing page, 28 August 2026.)
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Request(NamedTuple):
-    """One native request: what to answer, and how the answer is wrapped."""
+    """A parsed request: what to answer, and in which form."""
 
     prompt: Prompt
     stream: bool
@@ -35,14 +39,14 @@ class Request(NamedTuple):
 
 
 def parse_request(content: bytes, model: str) -> Request:
-    """Check a body against the schema; raises `ApiError` with the service's code and words."""
+    """Validate a body against the schema; raises `ApiError` with the service's code and message."""
     if not model.startswith("@cf/"):
         raise ApiError(400, 5007, f"AiError: No such model {model} or task")
     return parse_body(parse_json_object(content), model)
 
 
 def parse_body(body: dict[str, Any], model: str) -> Request:
-    """One request, alone or of a batch; raises `ApiError`."""
+    """Validate one request, alone or of a batch; raises `ApiError`."""
     check_body(body)
     turns, offered = body_messages.parse_turns(body), body_messages.parse_functions(body)
     prompt = Prompt(model, turns, _parse_sampling(body), _response_schema(body), offered, body_messages.parse_tool_choice(body))
@@ -51,13 +55,15 @@ def parse_body(body: dict[str, Any], model: str) -> Request:
 
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
-    """The answer in one piece, in the envelope. Raises `ApiError` where JSON mode was cut short."""
+    """The answer as one JSON object in the envelope. Raises `ApiError` where JSON mode was
+    truncated."""
     result = render_result(request, reply) | {"usage": usage_fields(request.prompt.model, reply)}
     return ApiResponse(200, response_headers(request.prompt.model, reply), wrap_result(result))
 
 
 def render_result(request: Request, reply: Reply) -> dict[str, Any]:
-    """The answer without its usage; no `response` key where functions are called. Raises `ApiError` where JSON mode was cut."""
+    """The answer without usage; has no `response` if functions are called. Raises as
+    `render_response`."""
     completion = reply.completions[0]
     if completion.calls:
         return {
@@ -73,7 +79,7 @@ def render_result(request: Request, reply: Reply) -> dict[str, Any]:
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
-    """The answer as frames: an empty one, one a token, the usage, `[DONE]`."""
+    """The answer as frames: an empty one, one per token, the usage, `[DONE]`."""
     pads = map(padding_text, random_octets("padding", reply.request_id))
     tokens = [(0, {"response": "", "tool_calls": []}), *_token_chunks(reply, reply.completions[0])]
     frames = [StreamFrame(step, _stream_event(data | {"p": pad})) for (step, data), pad in zip(tokens, pads, strict=False)]
@@ -83,7 +89,7 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
 
 
 def _token_chunks(reply: Reply, completion: Completion) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(step, frame) of each token; calls come in pieces by index, and end with one that says nothing."""
+    """(step, frame) of each token; calls come in pieces by index and end with an empty one."""
     for event in token_events(completion):
         yield event.step, {"response": event.piece, "tool_calls": []} if event.kind == "text" else _call_chunk(reply, event)
     if completion.calls:
@@ -103,7 +109,7 @@ def _tool_call(reply: Reply, place: int, name: str, arguments: str) -> dict[str,
 
 
 def usage_fields(model: str, reply: Reply) -> dict[str, Any]:
-    """Tokens and, where the model has a price, neurons."""
+    """Token counts and, for a model with a price, neurons."""
     figures: dict[str, Any] = {
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
@@ -115,19 +121,20 @@ def usage_fields(model: str, reply: Reply) -> dict[str, Any]:
 
 
 def response_headers(model: str, reply: Reply) -> tuple[tuple[str, str], ...]:
-    """What comes with an answer of a model: the edge's ray, the request's id, the bill."""
+    """The headers of an answer: the edge's ray, the request id, the neurons."""
     billed = compute_neurons(model, reply.prompt_tokens, reply.completion_tokens)
     bill = () if billed is None else (("cf-ai-neurons", str(billed)),)
     return (*edge_headers(reply.request_id), ("cf-ai-req-id", reply.request_id), *bill)
 
 
 def edge_headers(request_id: str) -> tuple[tuple[str, str], ...]:
-    """What comes with every answer, also one that never reached a model."""
+    """The headers of every response, also of one that never reached a model."""
     return (("cf-ray", f"{stable_digest('ray', request_id).hex()[:16]}-SIM"), ("server", "cloudflare"))
 
 
 def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
-    """An error in the envelope. An authentication error has no model's request id and a null result."""
+    """An error in the envelope. An authentication error has a null result and no request id of a
+    model."""
     reached = api_error.status not in (401, 403, 404)
     message = f"{api_error.message} ({request_id})" if reached else api_error.message
     body: dict[str, Any] = {
@@ -143,7 +150,7 @@ def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
-    """The error an injected status stands for."""
+    """The error of an injected status."""
     known_code, text = FAILURES.get(status, (3030, "AiError: upstream error"))
     return ApiError(status, int(code) if code and code.isdigit() else known_code, message or text)
 
@@ -162,12 +169,12 @@ FAILURES: dict[int, tuple[int, str]] = {
 
 
 def wrap_result(result: Any) -> bytes:
-    """A success as the REST interface wraps it."""
+    """A success in the envelope of the REST interface."""
     return orjson.dumps({"result": result, "success": True, "errors": [], "messages": []})
 
 
 def padding_text(octet: int) -> str:
-    """A meaningless string, between 5 and 33 long."""
+    """A meaningless text of 5 to 33 characters."""
     return PADDING[: 5 + octet % (len(PADDING) - 4)]
 
 

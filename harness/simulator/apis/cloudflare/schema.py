@@ -1,7 +1,8 @@
-"""The request schema of Llama 4 Scout on Workers AI, and the service's words (code 5006) for what breaks it.
+"""The request schema of Llama 4 Scout on Workers AI, and the service's errors (code 5006) for what
+breaks it.
 
-A body is one of a prompt, messages and a batch of these, told apart by the required key. Keys outside the schema are not
-excluded by it.
+A body has a prompt or messages, or is a batch of these, told apart by the required key. The schema
+allows unknown keys.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from harness.simulator.apis.http import ApiError
 
 
 class Range(NamedTuple):
-    """What the schema allows for a number; None is unbounded."""
+    """The allowed range of a number; None is unbounded."""
 
     kind: str
     low: float | None
@@ -49,7 +50,7 @@ PROPERTY = ("type", "description")
 
 
 def check_body(body: dict[str, Any]) -> None:
-    """Check one request, of a batch or alone; raises `ApiError`."""
+    """Validate one request, alone or of a batch; raises `ApiError`."""
     _check_branch(body)
     _check_types(body)
     _check_ranges(body)
@@ -61,7 +62,7 @@ def check_body(body: dict[str, Any]) -> None:
 
 
 def parse_json_object(content: bytes) -> dict[str, Any]:
-    """The object a request's body is; raises `ApiError`."""
+    """The JSON object in a request body; raises `ApiError`."""
     if not content:
         raise ApiError(400, 3003, "AiError: Missing headers or body")
     try:
@@ -74,19 +75,19 @@ def parse_json_object(content: bytes) -> dict[str, Any]:
 
 
 def check_type(value: Any, place: str, expected: str) -> None:
-    """Raise `ApiError` where a value is of another type."""
+    """Raise `ApiError` for a value of another type."""
     actual = json_type_name(value)
     if actual != expected and not (expected == "number" and actual == "integer"):
         raise bad_input(f"Type mismatch of '{place}', '{actual}' not in '{expected}'")
 
 
 def bad_input(text: str) -> ApiError:
-    """The refusal of a body that breaks the schema."""
+    """The error for a body that breaks the schema."""
     return ApiError(400, 5006, f"AiError: Bad input: Error: {text}")
 
 
 def json_type_name(value: Any) -> str:
-    """What JSON calls the type of a value."""
+    """JSON's name for the type of a value."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
     return names.get(type(value), "null")
 
@@ -129,7 +130,8 @@ def _check_ranges(body: dict[str, Any]) -> None:
 
 
 def _check_tool(tool: Any, place: str) -> None:
-    """A tool is flat, or as OpenAI has it; either way everything is required, and of each property a type and a description."""
+    """A tool is flat or in OpenAI's format; either way all keys are required, and each property
+    needs a type and a description."""
     check_type(tool, place, "object")
     described = tool.get("function", tool)
     check_type(described, f"{place}/function", "object")

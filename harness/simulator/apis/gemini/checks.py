@@ -1,7 +1,9 @@
-"""How the Gemini API refuses: its error object with Google's details, and the checks that all of a request shares.
+"""Validation shared by the parts of a Gemini request, and the API's error object with Google's
+details.
 
-What surprises: fields may be named in camel or snake case and are named in snake case when refused; a wrong API key is a 400;
-the wait after a 429 is in the body, and which quota it was is only in an id.
+What surprises: fields may be named in camel or snake case, and errors name them in snake case; a
+wrong API key is a 400; the wait after a 429 is in the body, and only an id says which quota was
+exceeded.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ _JOINT = re.compile(r"_([a-z])")
 
 
 class Range(NamedTuple):
-    """What is allowed for a number: its type in protocol buffers, and its bounds; `open_end` excludes the upper one."""
+    """The allowed range of a number and its protocol buffer type; `open_end` excludes the upper
+    bound."""
 
     type: str
     low: float
@@ -57,14 +60,15 @@ class Range(NamedTuple):
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
-    """The error an injected status stands for; a `code` is a 429's quota, else a reason."""
+    """The error of an injected status; `code` is the quota of a 429, else the reason."""
     if status == 401 and code is None:
         return ApiError(400, KEY_INVALID, message or "API key not valid. Please pass a valid API key.")
     return ApiError(status, code, message or MESSAGES.get(status, "The request failed."))
 
 
 def render_error(api_error: ApiError) -> ApiResponse:
-    """Google's error object, over several lines; in the middle of a stream, too, where nothing says that it is an event."""
+    """Google's error object, over several lines; within a stream too, where nothing marks it as an
+    event."""
     error = {
         "code": api_error.status,
         "message": api_error.message,
@@ -78,17 +82,17 @@ def render_error(api_error: ApiError) -> ApiResponse:
 
 
 def invalid_request(message: str, field: str | None = None) -> ApiError:
-    """A body that breaks the contract; `field` is the place as the API names it."""
+    """The error for a body that breaks the contract; `field` is the API's path of the field."""
     return ApiError(400, None, message, field)
 
 
 def invalid_value(place: str, message: str) -> ApiError:
-    """A value of the right type that means nothing, in the words of the request's own check."""
+    """The error for a value of the right type that is not allowed."""
     return invalid_request(f"* GenerateContentRequest.{place}: {message}\n")
 
 
 def parse_json_object(content: bytes) -> dict[str, Any]:
-    """The object a body is; raises `ApiError`."""
+    """The JSON object in a request body; raises `ApiError`."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -99,7 +103,8 @@ def parse_json_object(content: bytes) -> dict[str, Any]:
 
 
 def parse_message(value: Any, known: Collection[str], place: str) -> dict[str, Any]:
-    """The fields of the message at `place`, in camel case and without nulls; raises `ApiError` for what is no field of it."""
+    """The fields of the message at `place`, in camel case, without nulls; raises `ApiError` for an
+    unknown field."""
     if not isinstance(value, dict):
         raise wrong_type(place or "root", "type.googleapis.com/google.protobuf.Struct", value)
     fields: dict[str, Any] = {}
@@ -114,7 +119,7 @@ def parse_message(value: Any, known: Collection[str], place: str) -> dict[str, A
 
 
 def parse_list(value: Any, place: str) -> list[Any]:
-    """The items of a list, none where it is not there; raises `ApiError`."""
+    """The items of a list, none if it is missing; raises `ApiError`."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -123,21 +128,21 @@ def parse_list(value: Any, place: str) -> list[Any]:
 
 
 def parse_text(value: Any, place: str) -> str:
-    """Text, empty where it is not there; raises `ApiError`."""
+    """A text, empty if it is missing; raises `ApiError`."""
     if value is not None and not isinstance(value, str):
         raise wrong_type(place, "TYPE_STRING", value)
     return value or ""
 
 
 def parse_flag(value: Any, place: str) -> bool:
-    """A boolean, false where it is not there; raises `ApiError`."""
+    """A boolean, false if it is missing; raises `ApiError`."""
     if value is not None and not isinstance(value, bool):
         raise wrong_type(place, "TYPE_BOOL", value)
     return bool(value)
 
 
 def check_ranges(fields: Mapping[str, Any], ranges: Mapping[str, Range], place: str) -> None:
-    """Refuse numbers that are none, or out of range."""
+    """Refuse values that are not numbers, or out of range."""
     for name, allowed in ranges.items():
         value = fields.get(name)
         if value is None:
@@ -160,13 +165,13 @@ def check_enum(value: Any, allowed: Collection[str], place: str, enum: str) -> s
 
 
 def wrong_type(place: str, expected: str, value: Any) -> ApiError:
-    """A value of another type than was expected."""
+    """The error for a value of the wrong type."""
     shown = orjson.dumps(value).decode()
     return invalid_request(f"Invalid value at '{place}' ({expected}), {shown:.80}", place)
 
 
 def snake_case(name: str) -> str:
-    """A field's name as errors have it."""
+    """The name of a field as errors spell it."""
     return _HUMP.sub(lambda hump: f"_{hump[0].lower()}", name)
 
 

@@ -1,7 +1,8 @@
-"""The conversation of a Gemini request: its contents, the functions on offer, their calls and what came of them.
+"""The contents of a Gemini request: turns, function declarations, function calls and their
+responses.
 
-What surprises: the result of a call is matched by the function's name where there is no id; and a model that thinks refuses to
-go on from a call of its own that comes back without the signature it gave it, or with another.
+What surprises: a function response is matched by name where it has no id; and a thinking model
+refuses a function call of its own that comes back without its signature, or with another.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ PART = (
 
 
 class _Part(NamedTuple):
-    """A part that counts: text, an image, a call with its signature, or what came of one (`name` says of which)."""
+    """A part: text, an image, a call with its signature, or a function response (`name` is the
+    function's)."""
 
     text: str | None = None
     image: bytes | None = None
@@ -59,7 +61,7 @@ class _Content(NamedTuple):
 
 
 def parse_turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
-    """The turns of a request, the system's first; raises `ApiError`."""
+    """The turns of a request, the system instruction first; raises `ApiError`."""
     contents = [
         _parse_content(content, f"contents[{index}]")
         for index, content in enumerate(parse_list(body.get("contents"), "contents"))
@@ -79,12 +81,12 @@ def parse_turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
 
 
 def sign_call(name: str, arguments: Any) -> str:
-    """What the model signs a call with: it cannot be kept for another."""
+    """The thought signature of a function call."""
     return base64.b64encode(stable_digest("signature", name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))).decode()
 
 
 def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
-    """The functions on offer; raises `ApiError`."""
+    """The declared functions; raises `ApiError`."""
     found: list[Function] = []
     for index, tool in enumerate(parse_list(body.get("tools"), "tools")):
         place = f"tools[{index}]"
@@ -99,7 +101,7 @@ def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
 
 
 def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
-    """`auto`, `none`, `required` or the name of the one function that is allowed; raises `ApiError`."""
+    """`auto`, `none`, `required` or the name of the only allowed function; raises `ApiError`."""
     config = body.get("toolConfig")
     fields = {} if config is None else parse_message(config, ("functionCallingConfig", "retrievalConfig"), "tool_config")
     place = "tool_config.function_calling_config"
@@ -117,7 +119,7 @@ def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
 
 
 def parse_json_schema(schema: Any, place: str) -> dict[str, Any]:
-    """A JSON Schema, also of the API's own kind, whose types are in capitals; raises `ApiError`."""
+    """A JSON Schema, also in the API's own dialect with upper-case types; raises `ApiError`."""
     if not isinstance(schema, dict):
         raise wrong_type(place, "type.googleapis.com/google.protobuf.Struct", schema)
     lowered: dict[str, Any] = _lower_case_types(schema)
@@ -140,7 +142,7 @@ def _parse_content(value: Any, place: str) -> _Content:
 
 
 def _parse_part(value: Any, place: str) -> _Part | None:
-    """What a part says; None for a thought, which a model does not read again."""
+    """A part; None for a thought, which the model does not read again."""
     fields = parse_message(value, PART, place)
     signed = parse_text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET) or None
     if parse_flag(fields.get("thought"), f"{place}.thought"):
@@ -182,7 +184,7 @@ def _parse_function_call(value: Any, place: str) -> Call:
 
 
 def _parse_function_response(value: Any, place: str) -> _Part:
-    """The result of a call, as the model reads it: the `output` alone where there is nothing else."""
+    """A function response as the model reads it: only the `output` if there is nothing else."""
     fields = parse_message(value, ("id", "name", "response", "parts", "willContinue", "scheduling"), place)
     response = fields.get("response")
     if not isinstance(response, dict):
@@ -196,7 +198,7 @@ def _parse_function_response(value: Any, place: str) -> _Part:
 
 
 def _content_turns(content: _Content) -> Iterator[Turn]:
-    """The results in a content are turns of their own."""
+    """The turns of a content: one for each function response, and one for the rest."""
     results = [part for part in content.parts if part.name]
     yield from (Turn("tool", part.text or "", call_id=part.call_id) for part in results)
     rest = [part for part in content.parts if not part.name]
@@ -208,7 +210,7 @@ def _content_turns(content: _Content) -> Iterator[Turn]:
 
 
 def _merge_model_contents(contents: Sequence[_Content]) -> list[_Content]:
-    """What the model said in several contents in a row, as a client that keeps a stream's chunks has it, is one turn."""
+    """Join consecutive contents of the model, which a client that keeps a stream's chunks sends."""
     joined: list[_Content] = []
     for content in contents:
         if joined and content.role == joined[-1].role == "model":
@@ -219,7 +221,8 @@ def _merge_model_contents(contents: Sequence[_Content]) -> list[_Content]:
 
 
 def _check_order(contents: Sequence[_Content]) -> None:
-    """As many results as calls, in the content right after them, and nowhere else."""
+    """Require as many function responses as calls, in the content right after them, and nowhere
+    else."""
     called: list[str] = []
     for content in contents:
         answered = [part.name for part in content.parts if part.name]
@@ -236,7 +239,8 @@ def _check_order(contents: Sequence[_Content]) -> None:
 
 
 def _check_signatures(contents: Sequence[_Content]) -> None:
-    """Since the user last spoke, the first call of each turn of the model needs its signature, and any must be its own."""
+    """Require a signature of the first call in each content since the last question; any must
+    match."""
     last = max((place for place, each in enumerate(contents) if _is_question(each)), default=-1)
     for position, content in enumerate(contents[last + 1 :], last + 2):
         calls = [(part.call, part.signature) for part in content.parts if part.call is not None]

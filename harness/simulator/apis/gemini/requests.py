@@ -1,7 +1,8 @@
-"""The Gemini API, `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`: requests.
+"""Requests of the Gemini API, `POST /v1beta/models/{model}:generateContent` and
+`:streamGenerateContent`.
 
-What surprises: whether an answer is streamed is in the address, in which form (`alt=sse`, else one JSON array) in its query;
-JSON mode is a media type. Answers are `gemini_answers`'.
+What surprises: the path says whether to stream, and the query in which form (`alt=sse`, else one
+JSON array); JSON mode is a media type.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ LEVELS = ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH")
 
 
 class Request(NamedTuple):
-    """One request: what to answer, how often, and how the answer is wrapped; with `thoughts`, what was thought is shown."""
+    """A parsed request: what to answer, how often, and in which form; `thoughts` includes the
+    thoughts."""
 
     prompt: Prompt
     choices: int
@@ -64,7 +66,7 @@ class Request(NamedTuple):
 
 
 def parse_request(content: bytes, model: str, form: ResponseForm) -> Request:
-    """Check a body; raises `ApiError`."""
+    """Validate a body; raises `ApiError`."""
     body = parse_message(parse_json_object(content), TOP, "")
     config = parse_message(body.get("generationConfig", {}), GENERATION, "generation_config")
     check_ranges(config, RANGES, "generation_config")
@@ -120,7 +122,7 @@ def _response_schema(config: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _parse_thinking(config: dict[str, Any]) -> tuple[bool, bool]:
-    """Whether to think, and whether to show it."""
+    """Whether to think, and whether to include the thoughts."""
     place = "generation_config.thinking_config"
     fields = parse_message(config.get("thinkingConfig", {}), ("includeThoughts", "thinkingBudget", "thinkingLevel"), place)
     check_ranges(fields, {"thinkingBudget": Range("TYPE_INT32", -1, 32768)}, place)
@@ -136,7 +138,7 @@ def _parse_thinking(config: dict[str, Any]) -> tuple[bool, bool]:
 
 
 def _parse_logprobs(config: dict[str, Any]) -> int | None:
-    """How many of the likeliest tokens are asked for in each place; None where no probabilities are."""
+    """How many alternatives to report for each token; None without log probabilities."""
     asked = parse_flag(config.get("responseLogprobs"), "generation_config.response_logprobs")
     if "logprobs" in config and not asked:
         raise invalid_value("generation_config.logprobs", "only allowed when response_logprobs is true.")

@@ -1,7 +1,9 @@
-"""The Gemini API: answers, whole, as events, and as the events in one JSON array.
+"""Responses of the Gemini API: whole, as server-sent events, and as the same chunks in one JSON
+array.
 
-What surprises: each chunk has a usage, of the tokens so far; zeros are left out; a chunk is several tokens, a call comes in one
-piece however long; and nothing says that a stream is over but its last chunk's `finishReason`.
+What surprises: each chunk reports the usage so far and leaves out zeros; a chunk has several
+tokens, but a function call is never split; only the last chunk's `finishReason` marks the end of a
+stream.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ CHUNK = 4
 
 
 class Piece(NamedTuple):
-    """Parts of the candidate `choice` that leave together; `places` are its tokens of text, `closing` says it is the last."""
+    """Parts of the candidate `choice` sent together; `places` are its text tokens, `closing` marks
+    the last."""
 
     step: int
     choice: int
@@ -36,7 +39,7 @@ class Piece(NamedTuple):
 
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
-    """The answer in one piece."""
+    """The answer as one JSON object."""
     candidates = [_candidate_fields(request, reply, piece) for piece in _whole_pieces(request, reply)]
     return ApiResponse(200, (), orjson.dumps(_response_fields(request, reply, candidates, reply.steps)))
 
@@ -82,7 +85,7 @@ def _response_fields(request: Request, reply: Reply, candidates: list[dict[str, 
 
 
 def usage_fields(reply: Reply, step: int) -> dict[str, Any]:
-    """The tokens once so many steps are decoded; a count of zero is left out."""
+    """Token counts after so many decoding steps; zeros are left out."""
     thoughts = sum(min(step, len(completion.thoughts)) for completion in reply.completions)
     visible = sum(min(step, completion.tokens) for completion in reply.completions) - thoughts
     counts = {
@@ -124,7 +127,7 @@ def _token_logprob(piece: str, chance: float) -> dict[str, Any]:
 
 
 def _whole_pieces(request: Request, reply: Reply) -> Iterator[Piece]:
-    """Each candidate in one piece: its thoughts, its text and its calls a part each."""
+    """Each candidate in one piece: a part each for its thoughts, its text and its calls."""
     for index, completion in enumerate(reply.completions):
         parts = []
         if completion.thoughts and request.thoughts:
@@ -137,7 +140,7 @@ def _whole_pieces(request: Request, reply: Reply) -> Iterator[Piece]:
 
 
 def _stream_pieces(request: Request, reply: Reply, index: int, completion: Completion) -> Iterator[Piece]:
-    """A candidate's chunks: a few tokens of one kind at a time, a whole call, and the end."""
+    """A candidate's chunks: a few tokens of one kind at a time, each call whole, and the end."""
     for (kind, _), group in groupby(token_events(completion), _chunk_key):
         tokens = list(group)
         piece = _build_piece(kind, tokens, request, reply, index)
@@ -147,7 +150,7 @@ def _stream_pieces(request: Request, reply: Reply, index: int, completion: Compl
 
 
 def _chunk_key(event: TokenEvent) -> tuple[str, int]:
-    """The kind of chunk a token is in, and which of them."""
+    """The kind of the chunk that a token belongs to, and its index."""
     if event.kind in ("call", "arguments"):
         return "call", event.place
     return event.kind, event.place // CHUNK
@@ -164,7 +167,7 @@ def _build_piece(kind: str, tokens: list[TokenEvent], request: Request, reply: R
 
 
 def _function_call_part(reply: Reply, completion: Completion, index: int, place: int) -> dict[str, Any] | None:
-    """A call, the first of an answer that was thought over with its signature; None for one that was cut and is no JSON."""
+    """A function call, the first after thoughts with its signature; None if it was truncated."""
     call = completion.calls[place]
     try:
         arguments = orjson.loads(call.arguments)
@@ -176,5 +179,5 @@ def _function_call_part(reply: Reply, completion: Completion, index: int, place:
 
 
 def _add_signature(part: dict[str, Any], completion: Completion) -> dict[str, Any]:
-    """The last text of an answer that was thought over and calls nothing carries a signature, too."""
+    """Add a signature to the last text of an answer that has thoughts and no calls."""
     return part | {"thoughtSignature": sign_call("", completion.text)} if completion.thoughts and not completion.calls else part

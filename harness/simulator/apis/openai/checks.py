@@ -1,4 +1,9 @@
-"""How OpenAI's APIs refuse a body: the checks that all of them share, in their words."""
+"""Validation shared by OpenAI's APIs, and their error messages.
+
+Reasoning models do not ignore sampling parameters but refuse them. A temperature and a top_p of 1
+pass, because they change nothing; penalties and log probabilities are refused unless reasoning is
+off.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +19,12 @@ from harness.simulator.apis.http import ApiError
 CONTEXT = 131_000
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 INT64 = 2**63
+MODEL = re.compile(r"(?:gpt-[5-9]|o[1-9](?:-|$))")
+WHILE_REASONING = ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")
 
 
 class Range(NamedTuple):
-    """What is allowed for a number."""
+    """The allowed range of a number."""
 
     kind: str
     low: float
@@ -25,12 +32,12 @@ class Range(NamedTuple):
 
 
 def invalid_request(message: str, param: str | None, code: str | None) -> ApiError:
-    """A body that breaks the contract."""
+    """The error for a body that breaks the contract."""
     return ApiError(400, code, message, param)
 
 
 def parse_json_object(content: bytes) -> dict[str, Any]:
-    """The object a body is; raises `ApiError`."""
+    """The JSON object in a request body; raises `ApiError`."""
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -41,7 +48,7 @@ def parse_json_object(content: bytes) -> dict[str, Any]:
 
 
 def check_keys(body: Mapping[str, Any], required: Collection[str], known: Collection[str] | None) -> None:
-    """Refuse what is missing and, where the known ones are given, what is not known."""
+    """Refuse missing keys and, if the known ones are given, unknown keys."""
     for key in required:
         if body.get(key) is None:
             raise invalid_request(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
@@ -55,7 +62,7 @@ def check_keys(body: Mapping[str, Any], required: Collection[str], known: Collec
 
 
 def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
-    """Refuse numbers that are none, or out of range."""
+    """Refuse values that are not numbers, or out of range."""
     for key, allowed in ranges.items():
         value = body.get(key)
         if value is None:
@@ -68,7 +75,7 @@ def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
 
 
 def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> dict[str, Any]:
-    """The object at `key`, empty where there is none; raises `ApiError`, naming it with what stands `before`."""
+    """The object at `key`, empty if it is missing; raises `ApiError` that names `prefix` and `key`."""
     value = fields.get(key)
     if value is None:
         return {}
@@ -78,7 +85,7 @@ def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> di
 
 
 def required_string(fields: Mapping[str, Any], key: str, place: str) -> str:
-    """The text at `key` of what stands at `place`; raises `ApiError`."""
+    """The text at `key` of the object at `place`; raises `ApiError`."""
     where = f"{place}.{key}" if place else key
     value = fields.get(key)
     if value is None:
@@ -98,14 +105,14 @@ def check_enum(value: Any, allowed: Collection[str], place: str) -> str:
 
 
 def wrong_type(place: str, expected: str, value: Any) -> ApiError:
-    """A value of another type than was expected."""
+    """The error for a value of the wrong type."""
     return invalid_request(
         f"Invalid type for '{place}': expected {expected}, but got {_type_name(value)} instead.", place, "invalid_type"
     )
 
 
 def check_context(wanted: int, param: str) -> None:
-    """Refuse more tokens than the model can hold."""
+    """Refuse more tokens than the context window holds."""
     if wanted > CONTEXT:
         raise invalid_request(
             f"This model's maximum context length is {CONTEXT} tokens. However, you requested {wanted} tokens.",
@@ -115,7 +122,7 @@ def check_context(wanted: int, param: str) -> None:
 
 
 def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[str, ...] = ()) -> None:
-    """Refuse a strict schema with an object that is open, or that does not require all it has."""
+    """Refuse a strict schema with an open object, or one that does not require all its properties."""
     if not isinstance(schema, dict):
         return
     properties = schema.get("properties") or {}
@@ -155,13 +162,8 @@ def _type_name(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-MODEL = re.compile(r"(?:gpt-[5-9]|o[1-9](?:-|$))")
-MOST_CHOICES = Range("integer", 1, 8)
-WHILE_REASONING = ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")
-
-
 def check_chat_request(model: str, body: Mapping[str, Any]) -> None:
-    """Refuse a chat request that such a model does not take; raises `ApiError`."""
+    """Refuse what a reasoning model does not accept in a chat request; raises `ApiError`."""
     if not MODEL.match(model):
         return
     if body.get("max_tokens") is not None:
@@ -174,7 +176,7 @@ def check_chat_request(model: str, body: Mapping[str, Any]) -> None:
 
 
 def check_responses_request(model: str, body: Mapping[str, Any]) -> None:
-    """The same of a Responses request, where a `top_p` of whatever value is refused; raises `ApiError`."""
+    """Refuse what a reasoning model does not accept in a Responses request; raises `ApiError`."""
     if MODEL.match(model):
         _check_temperature(body)
         _check_absent(body, ("top_p", "top_logprobs"))
@@ -200,3 +202,6 @@ def _check_absent(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
 def _unsupported_parameter(name: str, instead: str = "") -> ApiError:
     said = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
     return invalid_request(said, name, "unsupported_parameter")
+
+
+MOST_CHOICES = Range("integer", 1, 8)

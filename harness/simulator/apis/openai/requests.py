@@ -1,6 +1,7 @@
-"""OpenAI's chat completions, `POST …/chat/completions`, and Cloudflare's endpoint of the same shape: requests and errors.
+"""Requests of OpenAI's chat completions, of Cloudflare's and vLLM's endpoints of the same format;
+and their errors.
 
-What surprises: OpenAI refuses a key it does not know; Cloudflare's endpoint does not. Answers are `openai_answers`'.
+What surprises: OpenAI refuses unknown keys, the other two do not.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ KNOWN = frozenset(RANGES) | {
 
 
 class Request(NamedTuple):
-    """One chat request: what to answer, how often, and how the answer is wrapped."""
+    """A parsed request: what to answer, how often, and in which form."""
 
     prompt: Prompt
     choices: int
@@ -73,7 +74,7 @@ class Request(NamedTuple):
 
 
 def parse_request(content: bytes, *, strict: bool) -> Request:
-    """Check a body; raises `ApiError`. `strict` refuses unknown keys, as OpenAI itself does."""
+    """Validate a body; raises `ApiError`. `strict` refuses unknown keys, as OpenAI does."""
     body = parse_json_object(content)
     check_keys(body, ("model", "messages"), KNOWN if strict else None)
     check_ranges(body, RANGES | EXTENSIONS)
@@ -109,7 +110,7 @@ def parse_request(content: bytes, *, strict: bool) -> Request:
 
 
 def parse_vllm_request(content: bytes) -> Request:
-    """Check a body as vLLM does: unknown keys are let pass, and a schema may stand in `structured_outputs`."""
+    """Validate a body as vLLM does: unknown keys pass, and `structured_outputs` may hold a schema."""
     request = parse_request(content, strict=False)._replace(thought_field="reasoning")
     body = parse_json_object(content)
     if body.get("top_p") == 0:
@@ -134,7 +135,7 @@ def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
-    """The error an injected status stands for."""
+    """The error of an injected status."""
     known_code, text = FAILURES.get(status, ("server_error" if status >= 500 else None, "The request failed."))
     return ApiError(status, code or known_code, message or text)
 
@@ -234,7 +235,7 @@ def _parse_sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
 
 
 def _parse_logprobs(body: dict[str, Any]) -> int | None:
-    """How many of the likeliest tokens are asked for in each place; None where no probabilities are."""
+    """How many alternatives to report for each token; None without log probabilities."""
     asked, most = body.get("logprobs"), body.get("top_logprobs")
     if asked is not None and not isinstance(asked, bool):
         raise wrong_type("logprobs", "a boolean", asked)

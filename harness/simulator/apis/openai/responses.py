@@ -1,8 +1,8 @@
-"""OpenAI's chat completions: answers, whole and streamed.
+"""Responses of OpenAI's chat completions, whole and streamed.
 
-What surprises: a stream opens with a role and no text, reports usage only when asked and then as null in every other chunk,
-and pads each chunk with `obfuscation`. Thoughts come in `reasoning_content`
-(vLLM: `reasoning`), as open servers of the format send them.
+What surprises: a stream opens with a role and no text, reports usage only on request and then as
+null in every other chunk, and pads each chunk with `obfuscation`. Reasoning is in
+`reasoning_content` (vLLM: `reasoning`), as open servers of the format send it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PADDING = "9fX2kQ7mZr4LwTb8VsHd1NcYp6GjA3Ee"
 
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
-    """The answer in one piece."""
+    """The answer as one JSON object."""
     choices = [_choice_fields(request, reply, index, completion) for index, completion in enumerate(reply.completions)]
     body = _common_fields(request, reply, "chat.completion") | {
         "choices": choices,
@@ -33,7 +33,8 @@ def render_response(request: Request, reply: Reply) -> ApiResponse:
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
-    """The answer as chunks: a role a choice, one a token, a finish a choice, usage if asked for, `[DONE]`."""
+    """The answer as chunks: a role per choice, one per token, a finish per choice, usage on
+    request, `[DONE]`."""
     frames: list[StreamFrame] = []
     pads = map(padding_text, random_octets("obfuscation", reply.request_id)) if request.obfuscate else repeat(None)
 
@@ -53,7 +54,7 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
 
 
 def usage_fields(reply: Reply) -> dict[str, Any]:
-    """Tokens in OpenAI's words."""
+    """Token counts in OpenAI's terms."""
     return {
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": reply.completion_tokens,
@@ -69,22 +70,22 @@ def usage_fields(reply: Reply) -> dict[str, Any]:
 
 
 def response_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
-    """What comes with every answer."""
+    """The headers of every answer."""
     return (("x-request-id", f"req_{reply.request_id.replace('-', '')}"), ("openai-version", "2020-10-01"))
 
 
 def padding_text(octet: int) -> str:
-    """A meaningless string, between 1 and 32 long."""
+    """A meaningless text of 1 to 32 characters."""
     return PADDING[: 1 + octet % len(PADDING)]
 
 
 def logprob_fields(piece: str, chance: float, top: tuple[tuple[str, float], ...]) -> dict[str, Any]:
-    """One token's log probability, and those of the likeliest in its place."""
+    """The log probability of a token, and those of its likeliest alternatives."""
     return {**_token_logprob(piece, chance), "top_logprobs": [_token_logprob(*other) for other in top]}
 
 
 def tool_call_id(reply: Reply, choice: int, place: int) -> str:
-    """An id for a call that nobody else's call has."""
+    """A unique id for a call."""
     return f"call_{stable_digest(reply.request_id, choice, place).hex()[:24]}"
 
 
@@ -129,7 +130,7 @@ def _choice_logprobs(completion: Completion, places: range) -> dict[str, Any]:
 
 
 def _token_choice(request: Request, reply: Reply, index: int, event: TokenEvent) -> dict[str, Any]:
-    """The choice of a chunk that carries one token."""
+    """The choice of a chunk with one token."""
     completion = reply.completions[index]
     match event.kind:
         case "thought":
@@ -155,7 +156,7 @@ def _delta_choice(
 
 
 def interleave_choices(reply: Reply) -> list[tuple[int, TokenEvent]]:
-    """Each choice's tokens in the order in which decoding side by side produces them."""
+    """The tokens of all choices in the order of parallel decoding."""
     tokens = [(index, event) for index, completion in enumerate(reply.completions) for event in token_events(completion)]
     return sorted(tokens, key=lambda token: (token[1].step, token[0]))
 

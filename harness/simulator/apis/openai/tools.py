@@ -1,4 +1,5 @@
-"""Functions in OpenAI's chat requests: those that may be called, the calls of earlier turns, and what came of them."""
+"""Tools in OpenAI's chat requests: functions on offer, calls in earlier messages, and their
+results."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
 
 
 def parse_turn_tools(message: dict[str, Any], role: str, place: str) -> dict[str, Any]:
-    """What a message says of calls, as fields of a `Turn`; raises `ApiError`."""
+    """The calls in a message, or the call it answers, as fields of a `Turn`; raises `ApiError`."""
     if role == "tool":
         return {"call_id": required_string(message, "tool_call_id", place)}
     calls = message.get("tool_calls")
@@ -56,7 +57,8 @@ def parse_turn_tools(message: dict[str, Any], role: str, place: str) -> dict[str
 
 
 def check_tool_results(turns: Sequence[Turn]) -> None:
-    """Each call must be answered before anybody else speaks, and nothing else may be; raises `ApiError`."""
+    """Require a result for each call before the next message, and a call for each result; raises
+    `ApiError`."""
     open_ids: list[str] = []
     for index, turn in enumerate(turns):
         if turn.role == "tool" and turn.call_id not in open_ids:
@@ -95,7 +97,7 @@ def _parse_function(tool: Any, place: str) -> Function:
 
 
 def parse_description(fields: dict[str, Any], place: str) -> str:
-    """What a function is said to do, empty where nothing is; raises `ApiError`."""
+    """The description of a function, empty if it is missing; raises `ApiError`."""
     said = fields.get("description")
     if said is not None and not isinstance(said, str):
         raise wrong_type(f"{place}.description", "a string", said)
@@ -103,7 +105,7 @@ def parse_description(fields: dict[str, Any], place: str) -> str:
 
 
 def parse_parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
-    """The JSON Schema of a function's arguments; raises `ApiError` for what is none of an object."""
+    """The JSON Schema of a function's arguments, which must be of an object; raises `ApiError`."""
     if schema is None:
         return {"type": "object", "properties": {}}
     if not isinstance(schema, dict) or schema.get("type") != "object":

@@ -1,7 +1,7 @@
-"""The items of a Responses request, put together to turns.
+"""The input items of a Responses request, merged into turns.
 
-Calls that follow each other, and the assistant's text before them, are one turn, as in every other format. Reasoning is taken
-back only as it was given, and only with what came of it.
+Consecutive calls, and the assistant's text before them, are one turn, as in every other API.
+Reasoning is accepted only unaltered, and only with the item that followed it.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SEAL = b"sealed:"
 
 
 def seal_reasoning(thought: str) -> str:
-    """What stands for encrypted reasoning."""
+    """A stand-in for encrypted reasoning."""
     return base64.b64encode(SEAL + thought.encode("utf-8", "replace")).decode()
 
 
 def parse_turns(given: Any, instructions: Any) -> tuple[Turn, ...]:
-    """The turns of `input`, opened by the instructions; raises `ApiError`."""
+    """The turns of `input`, after the instructions; raises `ApiError`."""
     opening = [Turn("system", instructions)] if isinstance(instructions, str) and instructions else []
     if isinstance(given, str):
         return (*opening, Turn("user", given))
@@ -72,7 +72,7 @@ def _parse_item(item: dict[str, Any], kind: str, place: str) -> Turn:
 
 
 def _parse_content(role: str, item: dict[str, Any], key: str, place: str) -> Turn:
-    """What is said at `key` of an item: text, or parts."""
+    """The turn with the content at `key` of an item: a text, or parts."""
     content = item.get(key)
     if isinstance(content, str):
         return Turn(role, content)
@@ -129,7 +129,7 @@ def _check_seal(content: Any, identifier: str) -> None:
 
 
 def _check_tool_results(items: list[Any], kinds: list[str]) -> None:
-    """Each call has its output somewhere after it, and each output its call before it."""
+    """Require an output after each call, and a call before each output."""
     waiting: list[str] = []
     for index, (item, kind) in enumerate(zip(items, kinds, strict=True)):
         if kind not in ("function_call", "function_call_output"):

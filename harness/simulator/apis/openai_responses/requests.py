@@ -1,7 +1,8 @@
-"""OpenAI's Responses API, `POST /v1/responses`: requests.
+"""Requests of OpenAI's Responses API, `POST /v1/responses`.
 
-What surprises: a conversation is a flat list of items, of which an assistant's text and its calls are several; functions are
-strict unless they say otherwise; there is no `n`, `stop`, `seed` or penalty; fewer than 16 output tokens are refused.
+What surprises: a conversation is a flat list of items, in which an assistant's text and its calls
+are separate; functions are strict by default; there is no `n`, `stop`, `seed` or penalty; fewer
+than 16 output tokens are refused.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ SUMMARIES = ("auto", "concise", "detailed")
 
 
 class Request(NamedTuple):
-    """One request: what to answer, how it is wrapped, and the body, parts of which are echoed."""
+    """A parsed request: what to answer, in which form, and the body, parts of which are echoed."""
 
     prompt: Prompt
     stream: bool
@@ -64,7 +65,7 @@ class Request(NamedTuple):
 
 
 def parse_request(content: bytes) -> Request:
-    """Check a body; raises `ApiError`."""
+    """Validate a body; raises `ApiError`."""
     body = parse_json_object(content)
     check_keys(body, ("model", "input"), KNOWN)
     check_ranges(body, RANGES)
@@ -98,7 +99,7 @@ def parse_request(content: bytes) -> Request:
 
 
 def _check_previous_response(body: dict[str, Any]) -> None:
-    """The simulator keeps nothing, so there is nothing to go on from."""
+    """Refuse a previous response: the simulator stores none."""
     earlier = body.get("previous_response_id")
     if earlier is not None:
         said = f"Previous response with id '{earlier}' not found."

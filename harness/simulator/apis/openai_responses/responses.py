@@ -1,7 +1,8 @@
-"""OpenAI's Responses API: answers, whole and streamed.
+"""Responses of OpenAI's Responses API, whole and streamed.
 
-A stream is a list of typed, numbered events that take each item of the answer apart (added, parts, deltas, done) and end with
-the whole response. What was thought comes as a summary, where one was asked for, and sealed.
+A stream is a sequence of typed, numbered events for each part of each output item (added, parts,
+deltas, done), and ends with the whole response. Reasoning comes as a summary, if one was asked for,
+and encrypted.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ResponseEvent = tuple[int, str, Fields]
 
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
-    """The answer in one piece."""
+    """The answer as one JSON object."""
     return ApiResponse(200, response_headers(reply), orjson.dumps(_response_fields(request, reply, finished=True)))
 
 
@@ -102,7 +103,8 @@ def _item_status(completion: Completion) -> str:
 
 
 class OutputItem(NamedTuple):
-    """An item of the answer: as it opens, as it ends, and the events between, given the step before its first token."""
+    """An output item: as it opens, as it ends, and the events between, given the step before its
+    first token."""
 
     opened: Fields
     done: Fields

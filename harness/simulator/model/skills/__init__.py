@@ -1,7 +1,9 @@
-"""What the simulated model can do; each skill proposes scored candidates and the sampler draws.
+"""What the simulated model can do: each skill proposes scored candidates, and the sampler draws
+from them.
 
-A skill is a function of the prompt that returns None when the prompt is not its business, else a generator: it yields
-candidates, is sent the one that was drawn, and returns the whole text. It draws nothing itself.
+A skill is a function of the prompt that returns None where it does not apply, else a generator: it
+yields candidates, is sent the sampled one, and returns the whole text. It draws no random numbers
+itself.
 """
 
 from __future__ import annotations

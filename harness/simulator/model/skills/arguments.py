@@ -1,8 +1,10 @@
-"""Fills a function's parameters from the question's words and from what earlier calls returned.
+"""Arguments of function calls: fills parameters from the question and from what earlier calls
+returned.
 
-A parameter's type, enum, name and description say what kind of thing is wanted; a word before a thing ("from Oslo to Bergen",
-"3 nights") decides between several of a kind. What the question does not hold is taken from the results, by its name; a
-required one that is nowhere makes the call impossible for now.
+A parameter's type, enum, name and description say what kind of value is wanted; a word before a
+value ("from Oslo to Bergen", "3 nights") decides between several of a kind. What the question does
+not contain is looked up by name in earlier results; a required value that is nowhere makes the call
+impossible for now.
 """
 
 from __future__ import annotations
@@ -50,8 +52,11 @@ IDENTIFIER = re.compile(r"(?:^|_)(?:id|ids|code|sku|number|no|reference|ref)$|Id
 
 @dataclass
 class ArgumentSources:
-    """Where arguments come from: the text of one intent, and what calls returned, the latest first. `nouns` are the words that
-    identifiers of all functions go by (`order` of `order_id`). `used` are the texts this call has taken already."""
+    """Where arguments come from: the text of one intent, and what calls returned, the latest first.
+
+    `nouns` are the words in front of identifiers in any function's parameters (`order` of
+    `order_id`). `used` are the values this call has taken already.
+    """
 
     text: str
     results: Sequence[Fact]
@@ -60,7 +65,7 @@ class ArgumentSources:
 
 
 def identifier_nouns(functions: Sequence[Function]) -> frozenset[str]:
-    """The words that go before an identifier in all the functions' parameters."""
+    """The words in front of identifiers in all the functions' parameters."""
     names = [name for function in functions for name in parameter_schemas(function)]
     return frozenset(stem for name in names if IDENTIFIER.search(name) for stem in stems(name.replace("_", " ")))
 
@@ -72,13 +77,14 @@ def parameter_schemas(function: Function) -> dict[str, Schema]:
 
 
 def required_parameters(function: Function) -> list[str]:
-    """The parameters a call must give."""
+    """The names of the required parameters."""
     named = function.parameters.get("required")
     return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def fill_parameters(function: Function, sources: ArgumentSources) -> tuple[dict[str, list[Any]], list[str]]:
-    """For each parameter that can be given its possible values, best first; and the required ones that cannot."""
+    """The possible values of each parameter that can be given, best first; and the required ones
+    that cannot."""
     found: dict[str, list[Any]] = {}
     missing: list[str] = []
     must = required_parameters(function)
@@ -95,14 +101,16 @@ def fill_parameters(function: Function, sources: ArgumentSources) -> tuple[dict[
 
 
 def candidate_values(name: str, schema: Schema, sources: ArgumentSources, *, optional: bool) -> list[Any]:
-    """What the parameter could be, best first; an optional one only where the question speaks of it."""
+    """The possible values of a parameter, best first; of an optional one only where the question
+    mentions it."""
     if "const" in schema:
         return [schema["const"]]
     if isinstance(schema.get("enum"), list):
         return _enum_values(schema["enum"], sources, optional)
     kind = json_type(schema)
     if kind == "boolean":
-        return [True, False] if _is_mentioned(name, schema, sources.text) else [] if optional else [False, True]
+        mentioned = stems(f"{_split_name(name)} {schema.get('description', '')}") & stems(sources.text)
+        return [True, False] if mentioned else [] if optional else [False, True]
     if kind in ("number", "integer"):
         return _number_values(name, schema, kind, sources, optional)
     if kind == "array":
@@ -124,10 +132,6 @@ def _enum_values(options: Sequence[Any], sources: ArgumentSources, optional: boo
     return [*fresh, *rest]
 
 
-def _is_mentioned(name: str, schema: Schema, text: str) -> bool:
-    return bool(stems(f"{_split_name(name)} {schema.get('description', '')}") & stems(text))
-
-
 def _number_values(name: str, schema: Schema, kind: str, sources: ArgumentSources, optional: bool) -> list[Any]:
     text = WORD.sub(lambda match: WORDS[match[0].lower()], CODE.sub(" ", sources.text))
     for day in entities.DATES:
@@ -143,7 +147,7 @@ def _number_values(name: str, schema: Schema, kind: str, sources: ArgumentSource
 
 
 def _is_labelled_number(number: str, name: str, text: str) -> bool:
-    """`3 nights` for `nights`, `limit of 5` for `limit`."""
+    """Whether a word next to the number names the parameter: `3 nights`, `limit of 5`."""
     around = re.search(rf"([\w-]+)?(?: of| to| is|:)? ?(?<![\d.]){re.escape(number)}(?![\d.])[ -]?([A-Za-z]+)?", text)
     return bool(around and stems(_split_name(name)) & stems(f"{around[1] or ''} {around[2] or ''}"))
 
@@ -162,7 +166,7 @@ def _string_values(name: str, schema: Schema, sources: ArgumentSources, optional
             break
     else:
         if FREE_TEXT.search(name):
-            return [] if optional else [*quoted_texts(sources.text), _strip_punctuation(sources.text)]
+            return [] if optional else [*quoted_texts(sources.text), sources.text.strip().rstrip("?.!")]
         found = (
             _find_identifiers(name, sources)
             if IDENTIFIER.search(name)
@@ -179,7 +183,7 @@ def _string_values(name: str, schema: Schema, sources: ArgumentSources, optional
 
 
 def _find_identifiers(name: str, sources: ArgumentSources) -> list[str]:
-    """Codes in the text, unless the word before one says that it names something else."""
+    """Codes in the text, except where the word before one names something else."""
     own = stems(_split_name(name))
     found = []
     for match in CODE.finditer(sources.text):
@@ -190,7 +194,8 @@ def _find_identifiers(name: str, sources: ArgumentSources) -> list[str]:
 
 
 def _returned_strings(name: str, sources: ArgumentSources) -> list[str]:
-    """Values of the results whose member goes by the parameter's name, or by a part of it that says what it identifies."""
+    """Values in results whose key is the parameter's name, or the part of it that says what it
+    identifies."""
     wanted, last = stems(_split_name(name)), name.rsplit("_", maxsplit=1)[-1].lower()
     exact = [fact.value for fact in sources.results if fact.name.lower() == name.lower()]
     part = [
@@ -207,19 +212,20 @@ def _preposition_pattern(name: str) -> str | None:
 
 
 def _is_introduced(value: str, name: str, text: str) -> bool:
-    """Whether the word before the value is one that goes with the parameter: `to` with `destination`, or its own name."""
+    """Whether the word before the value goes with the parameter: `to` with `destination`, or its
+    own name."""
     before = _preposition_pattern(name)
     named = "|".join(map(re.escape, _split_name(name).split()))
     return re.search(rf"\b(?:{before or named}|{named})\b:? [\"'“]?{re.escape(value)}", text, re.IGNORECASE) is not None
 
 
 def quoted_texts(text: str) -> list[str]:
-    """What stands in quotation marks."""
+    """The texts in quotation marks."""
     return [next(filter(None, match.groups())) for match in QUOTED.finditer(text)]
 
 
 def proper_names(text: str) -> list[str]:
-    """Capitalised names, without the word a sentence opens with."""
+    """Capitalised names, without the word that opens a sentence."""
     found = []
     for match in PROPER.finditer(text):
         words = match[0].split()
@@ -232,14 +238,11 @@ def proper_names(text: str) -> list[str]:
 
 
 def _belongs_elsewhere(value: str, name: str, text: str) -> bool:
-    """Whether the word before the value gives it to another parameter: `to EUR` is no `from_currency`."""
+    """Whether the word before the value assigns it to another parameter: `to EUR` is no
+    `from_currency`."""
     own = _preposition_pattern(name)
     others = "|".join(before for _, before in CUES if own is not None and before != own and before not in own)
     return bool(others) and re.search(rf"\b(?:{others})\b [\"'“]?{re.escape(value)}", text, re.IGNORECASE) is not None
-
-
-def _strip_punctuation(text: str) -> str:
-    return text.strip().rstrip("?.!")
 
 
 def _split_name(name: str) -> str:
@@ -252,7 +255,7 @@ def _find_expressions(text: str) -> list[str]:
 
 
 def _find_currencies(text: str) -> list[str]:
-    """Currencies in the order they are named."""
+    """Currencies in order of appearance."""
     signs = {code: text.find(sign) for sign, code in entities.SYMBOLS.items() if sign in text}
     spoken = {code: text.lower().find(word) for word, code in entities.SPOKEN.items() if word in text.lower()}
     written = {match[0]: match.start() for match in reversed(list(CURRENCY.finditer(text)))}

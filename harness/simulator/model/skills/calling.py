@@ -1,9 +1,9 @@
-"""Calling functions: which of those on offer the question needs, with which arguments, and which of them next.
+"""Tool calling: which functions the question needs, with which arguments, and which of them now.
 
-The question is read clause by clause; each clause that speaks of a function is an intent. Where a required argument is not to
-be had, another function that could bring it is called first (backward chaining), so that an answer of several steps comes
-about. What was called since the user last spoke is not called again. Wrong functions and arguments are candidates like right
-ones.
+The question is read clause by clause; a clause that mentions a function is an intent. A function
+whose required argument is unknown is preceded by one that can supply it (backward chaining), so
+that multi-step answers come about. What was called since the last user turn is not called again.
+Wrong functions and arguments are candidates like right ones.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ LAST = re.compile(r"\b(?:last|latest|newest|most recent)\b", re.IGNORECASE)
 
 
 class Intent(NamedTuple):
-    """A function that the text speaks of."""
+    """A function, and the text that mentions it."""
 
     function: Function
     text: str
 
 
 def propose_calls(prompt: Prompt) -> CallGenerator | None:
-    """The calls to make now, in order; none where the question needs none (any more). None where none may be made."""
+    """The calls to make now, in order; empty where the question needs none (any more). None where
+    none may be made."""
     if not prompt.functions or prompt.tool_choice == "none":
         return None
     return _plan_calls(prompt)
@@ -79,7 +80,8 @@ def _plan_calls(prompt: Prompt) -> CallGenerator:
 
 
 def _draw_intents(prompt: Prompt) -> Generator[Sequence[Candidate], str, list[Intent]]:
-    """A function for each clause that speaks of one, drawn; for the whole question the one that has to be called."""
+    """The function sampled for each clause that mentions one; for the whole question the one that
+    must be called."""
     named = next((each for each in prompt.functions if each.name == prompt.tool_choice), None)
     if named:
         return [Intent(named, prompt.question)]
@@ -94,7 +96,8 @@ def _draw_intents(prompt: Prompt) -> Generator[Sequence[Candidate], str, list[In
 
 
 def split_clauses(question: str, functions: Sequence[Function]) -> list[str]:
-    """The parts of a question that each speak of a function; one that speaks of none belongs to the part before it."""
+    """The parts of a question that each mention a function; a part that mentions none belongs to
+    the one before it."""
     parts: list[tuple[int, int]] = []
     start = 0
     for end, after in [*(match.span() for match in CLAUSE.finditer(question)), (len(question), len(question))]:
@@ -121,7 +124,7 @@ def _function_stems(function: Function) -> set[str]:
 
 
 def _function_candidates(prompt: Prompt, text: str, *, optional: bool) -> list[Candidate]:
-    """The functions by how well their words fit the text, and not to call any."""
+    """The functions by the words they share with the text, and the candidate not to call any."""
     by_label = {_split_identifier(function.name): function for function in prompt.functions}
     offered = [(label, _describe_function(function)) for label, function in by_label.items()]
     judged = [
@@ -136,7 +139,7 @@ def _split_identifier(name: str) -> str:
 
 
 def _describe_function(function: Function) -> str:
-    """The function's description with its parameters' names and choices."""
+    """The function's description with the names and choices of its parameters."""
     words = [function.description]
     for name, schema in parameter_schemas(function).items():
         words += [_split_identifier(name), *(str(option) for option in schema.get("enum") or ())]
@@ -147,7 +150,7 @@ def _describe_function(function: Function) -> str:
 
 
 def _next_steps(prompt: Prompt, intents: Sequence[Intent], made: Sequence[Result]) -> Iterator[Intent]:
-    """The intents that are still open, each replaced by what has to be called before it."""
+    """The open intents, each replaced by what has to be called before it."""
     called = Counter(each.call.name for each in made)
     wanted = Counter[str]()
     for intent in intents:
@@ -163,7 +166,7 @@ def _next_steps(prompt: Prompt, intents: Sequence[Intent], made: Sequence[Result
 
 
 def _count_calls(prompt: Prompt, intent: Intent) -> int:
-    """How many calls the intent comes to."""
+    """The number of calls that the intent comes to."""
     found, _ = fill_parameters(intent.function, _argument_sources(prompt, intent.text))
     return len(list(_split_by_call(intent.function, found, intent.text)))
 
@@ -171,9 +174,11 @@ def _count_calls(prompt: Prompt, intent: Intent) -> int:
 def _resolve_intent(
     prompt: Prompt, intent: Intent, called: frozenset[str], made: Sequence[Result], depth: int
 ) -> Intent | None:
-    """The intent if it can be called now, else what could bring what it lacks; None where nothing can.
+    """The intent if it can be called now, else a function that supplies what it lacks; None where
+    there is none.
 
-    What nothing has been called for is called all the same, without what it lacks: models do.
+    Where nothing has been called yet, it is called all the same, without what it lacks: models do
+    that.
     """
     _, missing = fill_parameters(intent.function, _argument_sources(prompt, intent.text))
     if not missing:
@@ -187,7 +192,7 @@ def _resolve_intent(
 
 
 def _supplying_functions(prompt: Prompt, function: Function, missing: Sequence[str], question: str) -> list[Function]:
-    """The functions that could bring the missing arguments, the likeliest first."""
+    """The functions that could supply the missing arguments, the likeliest first."""
     schemas = parameter_schemas(function)
     wanted = stems(" ".join(f"{_split_identifier(name)} {schemas.get(name, {}).get('description', '')}" for name in missing))
     asked = stems(question)
@@ -213,7 +218,7 @@ def _argument_sources(prompt: Prompt, text: str) -> ArgumentSources:
 
 
 def _draw_arguments(prompt: Prompt, function: Function, text: str) -> Generator[Sequence[Candidate], str, list[dict[str, Any]]]:
-    """The arguments of each call of the function that the text asks for, drawn value by value."""
+    """The arguments of each call of the function that the text asks for, sampled value by value."""
     found, missing = fill_parameters(function, _argument_sources(prompt, text))
     if missing:
         found |= fill_parameters(function, _argument_sources(prompt, prompt.question))[0]
@@ -229,7 +234,7 @@ def _draw_arguments(prompt: Prompt, function: Function, text: str) -> Generator[
 
 
 def _split_by_call(function: Function, found: Mapping[str, list[Any]], text: str) -> Iterator[dict[str, list[Any]]]:
-    """The arguments once, or once for each thing of a list (`in Oslo and Rome`, `of each order`)."""
+    """The arguments once, or once for each item of a list (`in Oslo and Rome`, `of each order`)."""
     main = next((name for name in required_parameters(function) if name in found and isinstance(found[name][0], str)), None)
     if main is None:
         yield dict(found)
@@ -246,7 +251,7 @@ def _split_by_call(function: Function, found: Mapping[str, list[Any]], text: str
 
 
 def _listed_values(values: Sequence[str], text: str) -> list[str]:
-    """The values that the text gives as a list, in its order; empty where it does not."""
+    """The values that the text lists, in its order; empty where it lists none."""
     places = sorted((text.find(value), value) for value in {*values, *quoted_texts(text), *proper_names(text)} if value in text)
     run: list[str] = []
     end = -1

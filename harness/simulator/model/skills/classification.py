@@ -1,7 +1,10 @@
-"""Sorting: one of the labels the prompt names, by the words that the text shares with what is known of each label.
+"""Classification: finds the labels a prompt offers, and chooses one by the words that it shares
+with the text.
 
-A label's logit is the weight of its matching words, where a word that speaks for several labels counts less. Descriptions
-in the prompt add words, so a prompt that explains its labels is answered better than one that lists them.
+Labels come as a bulleted list with or without descriptions, a comma-separated list, or "yes or no".
+A label's logit is the weight of its matching words; a word that indicates several labels counts
+less. Descriptions in the prompt add words, so a prompt that describes its labels is answered better
+than one that lists them.
 """
 
 from __future__ import annotations
@@ -37,11 +40,18 @@ INSIDE = re.compile(r"^(?:\w+ ){0,2}(?:of|as|either|from|with|say|are) ", re.IGN
 ANNOUNCEMENT = 20
 MAX_CHARACTERS = 20_000
 SEPARATOR = re.compile(r"\s*[,|/]\s*(?:(?:and|or)\s+)?|\s+(?:and|or)\s+")
+Label = tuple[str, str]
+NAME_WEIGHT = 2.0
+KNOWN_WEIGHT = 1.0
+DESCRIBED_WEIGHT = 0.7
+BASE_SHARPNESS = 2.0
+SHARPNESS_PER_BONUS = 0.8
+NOISE = 0.45
 
 
 @lru_cache(maxsize=256)
 def find_labels(text: str) -> tuple[tuple[str, str], ...]:
-    """The labels as written, each with its description ("" where there is none); empty where the text offers no choice."""
+    """The labels as written, each with its description (or ""); empty if the text offers no choice."""
     text = text[:MAX_CHARACTERS]
     if not CUE.search(text):
         return ()
@@ -55,7 +65,8 @@ def find_labels(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _listed_labels(text: str) -> list[str]:
-    """The first comma list of three or more (or of two, joined by a bar) that a colon or a word like "of" announces."""
+    """The first comma-separated list of three or more (or of two, joined by a bar) after a colon or
+    a word like "of"."""
     for match in LISTED.finditer(text):
         listed = INSIDE.sub("", match[0])
         announced = listed != match[0] or AFTER.search(text[max(match.start() - ANNOUNCEMENT, 0) : match.start()])
@@ -63,16 +74,6 @@ def _listed_labels(text: str) -> list[str]:
         if announced and (len(names) > 2 or "|" in listed):
             return names
     return []
-
-
-Label = tuple[str, str]
-
-NAME_WEIGHT = 2.0
-KNOWN_WEIGHT = 1.0
-DESCRIBED_WEIGHT = 0.7
-BASE_SHARPNESS = 2.0
-SHARPNESS_PER_BONUS = 0.8
-NOISE = 0.45
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator | None:
@@ -89,14 +90,15 @@ def _answer_label(prompt: Prompt, offered: Sequence[Label]) -> TextGenerator:
 
 
 def text_to_classify(question: str, offered: Sequence[Label]) -> str:
-    """What is to be sorted: the question without the paragraphs that list the labels."""
+    """The question without the paragraphs that list the labels."""
     paragraphs = question.split("\n\n")
     kept = [part for part in paragraphs if sum(name.lower() in part.lower() for name, _ in offered) < len(offered)]
     return "\n\n".join(kept) or question
 
 
 def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: float) -> list[Candidate]:
-    """A candidate a label. Noise hashed from (text, label) makes some texts hard; a helpful prompt makes it smaller."""
+    """One candidate per label. Noise hashed from (text, label) makes some texts hard; a helpful
+    prompt reduces it."""
     sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * model_strength(model), 0.2)
     noise = NOISE * math.exp(-bonus - 0.5 * model_strength(model))
     words = stems(text)
@@ -107,13 +109,14 @@ def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: flo
 
 
 def _matching_weight(words: set[str], weights: dict[str, float]) -> float:
-    """The square root of the matching weight: the fifth word that speaks for a label adds less than the first."""
+    """The square root of the matching words' weights: the fifth word adds less than the first."""
     return math.sqrt(sum(weights[word] for word in weights.keys() & words))
 
 
 @lru_cache(maxsize=64)
 def _label_weights(offered: tuple[Label, ...]) -> dict[str, dict[str, float]]:
-    """For each label, how much each stem speaks for it; divided by the number of labels it speaks for."""
+    """For each label the weight of each stem, divided by the number of labels that the stem
+    indicates."""
     vocabulary = {name: label_stems(name) | stems(description) for name, description in offered}
     sharing = Counter(word for words in vocabulary.values() for word in words)
     return {name: {word: _word_weight(word, name) / sharing[word] for word in words} for name, words in vocabulary.items()}
@@ -130,7 +133,8 @@ def _label_noise(text: str, label: str, model: str) -> float:
 
 
 def phrase_label(label: str, asked: PromptFeatures) -> list[Candidate]:
-    """The bare label when asked for it (now and then in other words), else a sentence that names it."""
+    """The bare label where the prompt asks for it (now and then in other words), else a sentence
+    with it."""
     sentence = f"This belongs to {label}."
     if asked.marker:
         return [Candidate(f"{asked.marker}: {label}", 3.0), Candidate(sentence, 0.0)]

@@ -1,8 +1,8 @@
-"""Finds facts of a few kinds in a text: emails, dates, amounts, currencies, order numbers, names, products.
+"""Entity extraction: emails, dates, amounts, currencies, order numbers, names, products.
 
-A finder returns what could be meant, best first: patterns give the candidates, and the words around a candidate decide
-between them ("total" speaks for an amount, "gift card" against it). These are heuristics and wrong now and then, which is
-what an extraction eval needs.
+A finder returns the possible values, best first: patterns give the candidates, and the words around
+a candidate rank them ("total" speaks for an amount, "gift card" against it). These heuristics are
+wrong now and then, which is what an extraction eval needs.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ NO_ITEM = re.compile(
 
 
 def find_emails(text: str) -> list[str]:
-    """Addresses, a person's before a department's."""
+    """Addresses; a person's before a department's."""
     return _rank_matches(
         text, EMAIL, (r"customer|e-?mail|reach me|my|contact|<$",), (r"help|orders|info|support", r"old|assistant")
     )
 
 
 def find_dates(text: str) -> list[str]:
-    """Days as YYYY-MM-DD, one that an order is said to have been placed on first."""
+    """Days as YYYY-MM-DD; the day of an order first."""
     found = [
         (
             _score_context(
@@ -91,7 +91,7 @@ def find_dates(text: str) -> list[str]:
 
 
 def find_amounts(text: str) -> list[str]:
-    """Amounts of money as plain decimals, a total or a sum paid first."""
+    """Amounts of money as plain decimals; a total or a sum paid first."""
     minus = (r"shipping|delivery\b|tax|vat|discount|gift card|cash|change|refunded|was still|still|today its|almost|each",)
     found = [
         (
@@ -105,13 +105,13 @@ def find_amounts(text: str) -> list[str]:
 
 
 def find_currencies(text: str) -> list[str]:
-    """ISO codes of the currencies that stand by amounts, in the order they appear."""
+    """ISO codes of the currencies of amounts, in order of appearance."""
     found = re.findall(rf"{UNIT}|\b(?:dollar|euro|pound|yen|franc)", text)
     return list(dict.fromkeys(SYMBOLS.get(unit) or SPOKEN.get(unit) or unit for unit in found))
 
 
 def find_order_ids(text: str) -> list[str]:
-    """Codes after the word order or a number sign, then whatever else looks like a code."""
+    """Codes after the word "order" or a number sign, then anything else that looks like a code."""
     cued = _rank_matches(text, ORDER, (), (r"invoice|receipt|other|came and",))
     loose = [code for code in ANY_CODE.findall(text) if not any(pattern.fullmatch(code) for pattern in DATES)]
     return list(dict.fromkeys([*cued, *loose]))
@@ -128,7 +128,8 @@ def find_names(text: str) -> list[str]:
 
 
 def find_products(text: str) -> list[str]:
-    """Things: labelled as items, on a line with a price, mentioned with an article and a capital, or set off by commas."""
+    """Things: labelled as items, on a line with a price, after an article and capitalised, or set
+    off by commas."""
     found = [*ITEM_LINE.findall(text), *PRICED_LINE.findall(text), *MENTIONED.findall(text), *APPOSED.findall(text)]
     return [item.strip() for item in dict.fromkeys(found) if not NO_ITEM.search(item)]
 
@@ -158,7 +159,8 @@ def _best_first(found: list[tuple[float, str]]) -> list[str]:
 
 
 def _score_context(text: str, match: re.Match[str], plus: Iterable[str], minus: Iterable[str]) -> float:
-    """One point for each cue in what precedes the match (a line's start, at most 45 characters) or in the match itself."""
+    """One point for each cue in the match and the text before it (up to 45 characters of the same
+    line)."""
     start = max(text.rfind("\n", 0, match.start()) + 1, match.start() - 45)
     around = text[start : match.end()].lower()
     return sum(bool(re.search(cue, around)) for cue in plus) - sum(bool(re.search(cue, around)) for cue in minus)
@@ -173,7 +175,8 @@ def _iso_date(parts: dict[str, str]) -> str | None:
 
 
 def _decimal_text(figure: str) -> str:
-    """A figure with either convention of separators as JSON writes it: 1.349,00 and 1,349.00 are 1349."""
+    """A figure in either convention of separators as JSON writes it: 1.349,00 and 1,349.00 are
+    1349."""
     whole, _, cents = figure, "", ""
     if len(figure) > 2 and figure[-3] in ".,":
         whole, cents = figure[:-3], figure[-2:]

@@ -1,7 +1,9 @@
-"""JSON mode: fills the given schema from the text, field by field, each value drawn from scored candidates.
+"""JSON mode: fills the given schema from the text, field by field; each value is sampled from
+scored candidates.
 
-A field's kind is read from its name, format, enum and description; `facts` finds what could be meant. What the text does
-not hold is null where the schema allows it. The answer always fits the schema's shape; its values may be wrong.
+The kind of a field follows from its name, format, enum and description; `entities` finds the
+possible values. What the text does not contain is null where the schema allows it. The answer
+always fits the schema's shape; its values may be wrong.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def propose_answer(prompt: Prompt) -> TextGenerator | None:
 
 
 def named_keys(text: str) -> Schema:
-    """A schema for "any object": the keys the prompt names in a row, else one key `answer`."""
+    """A schema for "any object": the keys that the prompt lists, else one key `answer`."""
     listed = KEYS.search(text)
     keys = re.split(r",\s*(?:and\s+)?|\s+and\s+", listed[1]) if listed else ["answer"]
     return {"type": "object", "properties": {key.strip("`\"'"): {"type": "string"} for key in keys}}
@@ -67,7 +69,7 @@ def source_text(question: str) -> str:
 
 
 def _fill_value(prompt: Prompt, schema: Any, name: str, text: str, depth: int) -> TextGenerator:
-    """Draw the JSON text of one value."""
+    """Sample the JSON text of one value."""
     schema = resolve_schema(schema if isinstance(schema, dict) else {}, prompt.schema or {})
     kind = json_type(schema)
     if kind == "object":
@@ -96,7 +98,8 @@ def _fill_array(prompt: Prompt, schema: Schema, name: str, text: str, depth: int
 
 
 def resolve_schema(schema: Schema, root: Schema) -> Schema:
-    """Local references followed; of alternatives the first that is not null, which stays allowed if it was."""
+    """Follow local references; of alternatives take the first that is not null, which stays
+    nullable."""
     for _ in range(MAX_DEPTH):
         alternatives = schema.get("anyOf") or schema.get("oneOf")
         if isinstance(schema.get("$ref"), str):
@@ -134,7 +137,7 @@ def json_type(schema: Schema) -> str:
 
 
 def candidate_values(schema: Schema, name: str, text: str, model: str) -> list[str]:
-    """What the field could be, as JSON, best first; never empty."""
+    """The possible values of a field as JSON, best first; never empty."""
     if "const" in schema:
         return [json.dumps(schema["const"])]
     if isinstance(schema.get("enum"), list) and schema["enum"]:
@@ -146,7 +149,7 @@ def candidate_values(schema: Schema, name: str, text: str, model: str) -> list[s
 
 
 def _enum_values(options: Sequence[Any], text: str, model: str) -> list[str]:
-    """Enum values: those the text or its currency signs name, then by the affinity of words."""
+    """Enum values: those that the text or its currency signs name, then by shared words."""
     named = [option for option in entities.find_currencies(text) if option in options]
     judged = classification.label_candidates(text, [(str(option), "") for option in options], model, 0.0)
     ranked = sorted(judged, key=lambda candidate: -candidate.logit - 10 * (candidate.text.lower() in text.lower()))
@@ -179,7 +182,7 @@ def _encode_value(value: str, schema: Schema) -> str:
 
 
 def _missing_values(schema: Schema) -> list[str]:
-    """What to say when the text says nothing: null where allowed."""
+    """The value for a field that the text does not contain: null where allowed."""
     declared = schema.get("type")
     if isinstance(declared, list) and "null" in declared:
         return ["null"]

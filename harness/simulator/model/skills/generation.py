@@ -1,4 +1,4 @@
-"""Finds the skill for a prompt and performs its draws with the sampler."""
+"""Chooses the skill for a prompt and samples from the candidates it proposes."""
 
 from __future__ import annotations
 
@@ -35,40 +35,43 @@ SKILLS: tuple[Skill, ...] = (
     classification.propose_answer,
     arithmetic.propose_answer,
 )
-"""In order of how sure a prompt can be theirs; prose answers whatever is left."""
+"""From the most specific to the least; prose answers any other prompt."""
 
 THOUGHT_WORDS = 24
 
 
 def generate_calls(prompt: Prompt, rng: RandomStream) -> tuple[Call, ...]:
-    """The functions the model calls now, instead of answering in words; empty where it needs none."""
-    plan = calling.propose_calls(prompt)
-    return () if plan is None else run_skill(plan, prompt, rng)
+    """The functions the model calls instead of answering in words; empty where it needs none."""
+    skill = calling.propose_calls(prompt)
+    return () if skill is None else run_skill(skill, prompt, rng)
 
 
-def generate_text(prompt: Prompt, rng: RandomStream, seen: list[Draw] | None = None) -> str:
-    """The text the simulated model says to `prompt`, a function of the prompt and of `rng`'s key; draws go to `seen`."""
-    return run_skill(_choose_skill(prompt), prompt, rng, seen)
+def generate_text(prompt: Prompt, rng: RandomStream, draws: list[Draw] | None = None) -> str:
+    """The model's answer, a function of the prompt and of `rng`'s key; draws are added to `draws`."""
+    return run_skill(_choose_skill(prompt), prompt, rng, draws)
 
 
 def generate_thoughts(prompt: Prompt, rng: RandomStream) -> str:
-    """What the model says to itself before it answers: a few sentences, about nothing that was asked."""
+    """Reasoning text before the answer: a few sentences about nothing in particular."""
     return run_skill(prose.generate_sentences(THOUGHT_WORDS), prompt, rng)
 
 
 def run_skill(
-    drawing: Generator[Sequence[Candidate], str, T], prompt: Prompt, rng: RandomStream, seen: list[Draw] | None = None
+    skill: Generator[Sequence[Candidate], str, T],
+    prompt: Prompt,
+    rng: RandomStream,
+    draws: list[Draw] | None = None,
 ) -> T:
-    """Draw for a skill until it returns its text, or its calls; the penalties are for what was drawn before."""
-    said: Counter[str] = Counter()
+    """Sample for a skill until it returns its text or its calls; penalties count earlier draws."""
+    counts: Counter[str] = Counter()
     try:
-        candidates = next(drawing)
+        candidates = next(skill)
         while True:
-            drawn = sample_candidate(candidates, prompt.sampling, rng, said)
-            said[drawn] += 1
-            if seen is not None:
-                seen.append(Draw(drawn, candidates))
-            candidates = drawing.send(drawn)
+            drawn = sample_candidate(candidates, prompt.sampling, rng, counts)
+            counts[drawn] += 1
+            if draws is not None:
+                draws.append(Draw(drawn, candidates))
+            candidates = skill.send(drawn)
     except StopIteration as stop:
         value: T = stop.value
         return value
@@ -78,16 +81,11 @@ def _choose_skill(prompt: Prompt) -> TextGenerator:
     returned = results.tool_results(prompt)
     if returned and prompt.schema is None:
         return results.describe_results(prompt, returned)
-    if returned:
-        prompt = _add_tool_results(prompt, returned)
-    for skill in SKILLS:
-        drawing = skill(prompt)
-        if drawing is not None:
-            return drawing
+    if returned:  # an answer in JSON reads them as if the user had stated them
+        facts = "\n".join(f"{fact.name}: {fact.value}" for each in returned for fact in each.facts)
+        prompt = replace(prompt, turns=(Turn("user", f"{prompt.question}\n{facts}"),))
+    for propose_answer in SKILLS:
+        skill = propose_answer(prompt)
+        if skill is not None:
+            return skill
     return prose.propose_answer(prompt)
-
-
-def _add_tool_results(prompt: Prompt, returned: Sequence[results.Result]) -> Prompt:
-    """The prompt as if the user had said what the functions returned, for an answer in JSON that is read from it."""
-    facts = "\n".join(f"{fact.name}: {fact.value}" for each in returned for fact in each.facts)
-    return replace(prompt, turns=(Turn("user", f"{prompt.question}\n{facts}"),))

@@ -1,12 +1,12 @@
-"""Judging: an answer against a rubric, by what the rubric quotes or expects, and by the words they share.
+"""LLM-as-judge: grades an answer by what the rubric quotes or expects, and by the words they share.
 
-The prompt marks its parts with tags (`<rubric …>` … `</rubric …>`, `<answer-7f>` … `</answer-7f>`); a part ends where its very
-own tag is closed, so that an answer cannot end itself. The verdict is a boolean or a number, as the schema has it, or as the
-JSON that the prompt shows.
+The prompt delimits its parts by tags (`<rubric …>` … `</rubric …>`, `<answer-7f>` …
+`</answer-7f>`); a part ends only at the closing tag with the same marker, so that an answer cannot
+end itself. The verdict is a boolean or a number, as the schema or the JSON in the prompt has it.
 
-What decides, in this order: phrases the rubric quotes (those of a sentence that says not to must be missing), what it says is
-expected, else how much of its meaning the answer touches. It reads words and understands nothing: enough for a judge that is
-right on clear cases, wrong on others, and the same every time.
+What decides, in this order: phrases that the rubric quotes (those in a sentence with "not" must be
+missing), the expected answer it states, else the share of its words that the answer has. Enough for
+a judge that is right on clear cases, wrong on others, and deterministic.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SURE = 4.0
 
 
 class VerdictScale(NamedTuple):
-    """The verdict's key, and its range; a boolean has none."""
+    """The key of the verdict and its range; a boolean has none."""
 
     name: str
     low: int = 0
@@ -45,7 +45,8 @@ class VerdictScale(NamedTuple):
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator | None:
-    """Judge; None unless the prompt holds a rubric and an answer, and asks for a verdict in JSON."""
+    """Answer with a verdict; None unless the prompt has a rubric and an answer and asks for a
+    verdict in JSON."""
     scale = _asked_scale(prompt)
     if scale is None or not any(f"<{name}" in prompt.question for name in RUBRIC_NAMES):
         return None
@@ -63,7 +64,7 @@ def _first_part(parts: Mapping[str, str], names: tuple[str, ...]) -> str | None:
 
 
 def _asked_scale(prompt: Prompt) -> VerdictScale | None:
-    """The verdict the schema has, else the one the instructions show."""
+    """The scale in the schema, else the one that the instructions show."""
     properties = (prompt.schema or {}).get("properties")
     if isinstance(properties, dict):
         return next(filter(None, (_scale_of(name, member) for name, member in properties.items())), None)
@@ -92,7 +93,7 @@ def _judge_answer(rubric: str, answer: str, scale: VerdictScale) -> TextGenerato
 
 
 def _verdict_candidates(share: float, scale: VerdictScale) -> Iterator[Candidate]:
-    """Every verdict the scale has, the likelier the nearer it is to what the answer is worth."""
+    """Every verdict on the scale; the nearer to the answer's score, the likelier."""
     if scale.low == scale.high:
         yield Candidate("true", SURE * (share - 0.5))
         yield Candidate("false", SURE * (0.5 - share))
@@ -103,7 +104,7 @@ def _verdict_candidates(share: float, scale: VerdictScale) -> Iterator[Candidate
 
 
 def score_answer(rubric: str, answer: str) -> tuple[float, str]:
-    """How much of what the rubric asks for the answer has, from 0 to 1, and why."""
+    """The share of the rubric's demands that the answer meets, from 0 to 1, and the reason."""
     said = _plain_words(answer)
     if not said.strip():
         return 0.0, "The answer is empty."
@@ -118,12 +119,12 @@ def score_answer(rubric: str, answer: str) -> tuple[float, str]:
 
 
 def _quoted_demands(rubric: str) -> Iterator[tuple[str, bool]]:
-    """(phrase, whether the answer must not have it) of everything in quotes."""
+    """(phrase, whether it must be missing) for every quotation."""
     for sentence in SENTENCE_END.split(rubric):
         forbidden = FORBIDS.search(QUOTED.sub("", sentence)) is not None
         yield from ((_plain_words(match[1]), forbidden) for match in QUOTED.finditer(sentence) if _plain_words(match[1]))
 
 
 def _plain_words(text: str) -> str:
-    """Lower-case words and numbers, single spaces."""
+    """Lower-case words and numbers, separated by single spaces."""
     return " ".join(re.findall(r"[^\W_]+(?:[.,'][^\W_]+)*", text.lower()))

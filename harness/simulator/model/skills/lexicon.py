@@ -1,6 +1,6 @@
-"""Words that speak for the labels people most often sort text into: general knowledge, not any one eval's cases.
+"""Stems, stop words, and the vocabulary of common labels (general knowledge, not any eval's cases).
 
-A label that is not here is judged by its own name and by the description the prompt gives it.
+A label that is not listed is known by its own name and by the description the prompt gives it.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ ENDING = re.compile(r"(?:ing|ies|ed|es|s|ment|ation|ery)$")
 
 @lru_cache(maxsize=4096)
 def stem(word: str) -> str:
-    """A word cut to what its forms share; crude, and the same for label and text."""
+    """A word without its ending; crude, and the same for labels and texts."""
     bare = word.split("'", maxsplit=1)[0]
     shorter = ENDING.sub("", bare)
     return (shorter if len(shorter) >= 3 else bare)[:7]
 
 
 def stems(text: str) -> set[str]:
-    """The distinct stems of the words in `text` that carry meaning."""
+    """The distinct stems of the content words in `text`."""
     return {stem(word) for word in WORD.findall(text.lower()) if word not in STOP and len(word) > 2}
 
 
 @lru_cache(maxsize=1024)
 def label_stems(label: str) -> frozenset[str]:
-    """The stems that speak for a label: its own name's and the lexicon's."""
+    """The stems that indicate a label: those of its own name and of its vocabulary."""
     return frozenset(stems(f"{label} {WORDS.get(label.lower(), '')}"))

@@ -1,7 +1,8 @@
-"""What a prompt's wording asks for and how much it helps.
+"""Features of a prompt's wording: what it asks for, and how much it helps the model.
 
-Models do better when they are told the form of the answer, shown a worked example, given definitions, or made to work step by
-step; so does this one, by these amounts of logit, and a comparison of two prompts shows a true difference.
+Models do better when the prompt specifies the form of the answer, shows a worked example, gives
+definitions or asks for step-by-step work. So does this one, by these amounts of logit: a comparison
+of two prompts shows a true difference.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from functools import lru_cache
 
 from harness.simulator.model.types import Prompt
 
-ONLY = re.compile(
+TERSE = re.compile(
     r"\b(?:numbers?|digits?|integers?|names?|labels?|queues?|categor(?:y|ies)|words?|values?|results?|answers?|json|object)"
     r"(?:'s name)?(?: alone| only\b|,? (?:and )?nothing else)|\bonly (?:with )?(?:the|a|one)\b|\bjust the\b|\bnothing else\b"
     r"|\bno (?:other|extra|explanation|working|words)\b",
@@ -30,15 +31,16 @@ MARKER = re.compile(
 
 DEFINITIONS = re.compile(r"(?:^[ \t]*[-*•] ?[\w `\"'*-]{2,30}:.+\s+){2}", re.MULTILINE)
 
-EXAMPLE_HELPS = 0.6
-DEFINITIONS_HELP = 0.6
-STEPS_HELP = 0.5
-FORM_HELPS = 0.4
+EXAMPLE_BONUS = 0.6
+DEFINITIONS_BONUS = 0.6
+STEPS_BONUS = 0.5
+FORM_BONUS = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class PromptFeatures:
-    """`bonus` in logits; `terse` asks for the bare answer; `steps` for the working; `marker` introduces the answer."""
+    """`bonus` in logits; `terse` asks for the bare answer, `steps` for the working; `marker`
+    introduces the answer."""
 
     bonus: float
     terse: bool
@@ -47,24 +49,24 @@ class PromptFeatures:
 
 
 def find_features(prompt: Prompt) -> PromptFeatures:
-    """What the wording of the whole prompt asks for."""
-    return _merge_features(prompt.instructions, prompt.question)
+    """The features of the whole prompt: instructions and question."""
+    first, second = _read_features(prompt.instructions), _read_features(prompt.question)
+    return PromptFeatures(
+        max(first.bonus, second.bonus),
+        first.terse or second.terse,
+        first.steps or second.steps,
+        first.marker or second.marker,
+    )
 
 
 @lru_cache(maxsize=1024)
-def _read_features(instructions: str) -> tuple[float, bool, bool, str | None]:
-    terse = ONLY.search(instructions) is not None
-    helps = (
-        (EXAMPLE.search(instructions) is not None) * EXAMPLE_HELPS
-        + (STEPS.search(instructions) is not None) * STEPS_HELP
-        + (DEFINITIONS.search(instructions) is not None) * DEFINITIONS_HELP
-        + terse * FORM_HELPS
+def _read_features(text: str) -> PromptFeatures:
+    terse = TERSE.search(text) is not None
+    bonus = (
+        (EXAMPLE.search(text) is not None) * EXAMPLE_BONUS
+        + (STEPS.search(text) is not None) * STEPS_BONUS
+        + (DEFINITIONS.search(text) is not None) * DEFINITIONS_BONUS
+        + terse * FORM_BONUS
     )
-    marker = MARKER.search(instructions)
-    return helps, terse, SHOWN_STEPS.search(instructions) is not None, marker[1] if marker else None
-
-
-def _merge_features(instructions: str, question: str) -> PromptFeatures:
-    helps, terse, steps, marker = _read_features(instructions)
-    more, also_terse, also_steps, other_marker = _read_features(question)
-    return PromptFeatures(max(helps, more), terse or also_terse, steps or also_steps, marker or other_marker)
+    marker = MARKER.search(text)
+    return PromptFeatures(bonus, terse, SHOWN_STEPS.search(text) is not None, marker[1] if marker else None)

@@ -1,7 +1,8 @@
-"""Plain text for every other prompt: a word chain over a small corpus, drawn one word at a time.
+"""Plain text for every other prompt: a second-order Markov chain over a small corpus, sampled word
+by word.
 
-It is about nothing the prompt asked for; it has the length that was asked for ("in about 200 words", "a long story"), so
-it serves for streaming, truncation and throughput.
+The text is unrelated to the prompt but has the length asked for ("in about 200 words", "a long
+story"): for streaming, truncation and throughput.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ LONG_ASKED = re.compile(r"\b(?:long|essay|story|detailed?|article|in depth|at le
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator:
-    """Sentences until the length asked for is reached, or the token limit; a sentence is always finished."""
+    """Sentences up to the length asked for or the token limit; a sentence is always finished."""
     wanted = words_wanted(prompt.question)
     if prompt.sampling.max_tokens is not None:
         wanted = min(wanted, prompt.sampling.max_tokens + 1)
@@ -36,7 +37,7 @@ def propose_answer(prompt: Prompt) -> TextGenerator:
 
 
 def generate_sentences(wanted: int) -> TextGenerator:
-    """Whole sentences of so many words or a few more."""
+    """Whole sentences of at least so many words."""
     chain = _word_chain()
     words: list[str] = []
     while len(words) < wanted:
@@ -49,7 +50,7 @@ def generate_sentences(wanted: int) -> TextGenerator:
 
 
 def words_wanted(question: str) -> int:
-    """How long an answer the question asks for, in words."""
+    """The length of the answer that the question asks for, in words."""
     asked = WORDS_ASKED.search(question)
     if asked:
         return min(int(asked[1]), MOST_WORDS)
@@ -58,9 +59,10 @@ def words_wanted(question: str) -> int:
 
 @cache
 def _word_chain() -> Chain:
-    """Two words to what may follow them, with the log of how often it does; (START, START) opens a sentence."""
+    """From two words to their possible successors with log counts; (START, START) opens a sentence."""
+    corpus = resources.files("harness.simulator.model.skills").joinpath("corpus.txt").read_text("utf-8").strip()
     followers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for sentence in _corpus_text().split("\n"):
+    for sentence in corpus.split("\n"):
         before, last = START, START
         for word in sentence.split():
             followers[before, last][word] += 1
@@ -69,7 +71,3 @@ def _word_chain() -> Chain:
         pair: tuple(Candidate(word, math.log(count)) for word, count in counter.most_common())
         for pair, counter in followers.items()
     }
-
-
-def _corpus_text() -> str:
-    return resources.files("harness.simulator.model.skills").joinpath("corpus.txt").read_text(encoding="utf-8").strip()

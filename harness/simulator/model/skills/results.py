@@ -1,7 +1,7 @@
-"""What functions have returned so far in the conversation, and the answer in words that uses it.
+"""Tool results in the conversation so far, and the answer in words from them.
 
-The answer names what the question asked for where a result has a member of that name, else everything the results hold; the
-likeliest mistake is to read the wrong member.
+The answer has the values whose names the question mentions, else all values; the likeliest mistake
+is to read the wrong one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_FACTS = 40
 
 
 class Fact(NamedTuple):
-    """A member's name and its value as text, and the function that brought it."""
+    """A value in a result as text, its name, and the function that returned it."""
 
     name: str
     value: str
@@ -29,7 +29,8 @@ class Fact(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A call and what came back: every value in it with its name, or `failed` with the reason as `text`."""
+    """A call and what it returned: every value with its name, or `failed` with the reason as
+    `text`."""
 
     call: Call
     text: str
@@ -38,13 +39,13 @@ class Result(NamedTuple):
 
 
 def tool_results(prompt: Prompt, *, last_user: bool = True) -> tuple[Result, ...]:
-    """The results in order: since the user last spoke, or of the whole conversation."""
+    """The results in order: since the last user turn, or of the whole conversation."""
     users = [index for index, turn in enumerate(prompt.turns) if turn.role == "user"] if last_user else []
     return tuple(_match_results(prompt.turns[users[-1] + 1 if users else 0 :]))
 
 
 def _match_results(turns: Sequence[Turn]) -> Iterator[Result]:
-    """Answers are matched to calls by id, else in order."""
+    """Match tool turns to calls by id, else in order."""
     open_calls: list[Call] = []
     for turn in turns:
         if turn.calls:
@@ -82,15 +83,15 @@ def _flatten_value(value: Any, name: str, source: str) -> Iterator[Fact]:
 
 
 def describe_results(prompt: Prompt, results: Sequence[Result]) -> TextGenerator:
-    """The answer in words, drawn a result at a time."""
-    said: list[str] = []
+    """The answer in words, sampled result by result."""
+    sentences: list[str] = []
     for result in final_results(results):
-        said.append((yield from _result_sentence(prompt, result)))  # noqa: PERF401 - no comprehension may yield
-    return " ".join(said)
+        sentences.append((yield from _result_sentence(prompt, result)))  # noqa: PERF401 - no comprehension may yield
+    return " ".join(sentences)
 
 
 def final_results(results: Sequence[Result]) -> list[Result]:
-    """The results worth telling: not those that only served to make a later call."""
+    """The results to report: not those that only served a later call."""
     return [
         result
         for index, result in enumerate(results)
@@ -99,7 +100,7 @@ def final_results(results: Sequence[Result]) -> list[Result]:
 
 
 def _is_used_by(result: Result, call: Call) -> bool:
-    """Whether the call was made with a value that the result brought."""
+    """Whether the call's arguments contain a value that the result supplied."""
     mentioned = {fact.value for fact in result.facts} - set(_argument_values(result.call))
     return bool(mentioned & set(_argument_values(call)))
 
@@ -121,8 +122,8 @@ def _result_sentence(prompt: Prompt, result: Result) -> TextGenerator:
     terse = find_features(prompt).terse
     right = _list_facts(asked, terse)
     logit = answer_margin(prompt, f"{result.call.name}\n{prompt.question}", penalty=EASE)
-    told_as = yield competing_candidates(right, logit, [_list_facts([fact], terse) for fact in (others or asked)[:3]])
-    return told_as if terse or told_as.endswith(".") else f"{told_as}."
+    sentence = yield competing_candidates(right, logit, [_list_facts([fact], terse) for fact in (others or asked)[:3]])
+    return sentence if terse or sentence.endswith(".") else f"{sentence}."
 
 
 def _list_facts(facts: Sequence[Fact], terse: bool) -> str:
@@ -130,12 +131,9 @@ def _list_facts(facts: Sequence[Fact], terse: bool) -> str:
         return "Done"
     if len(facts) == 1:
         name = _spoken_name(facts[0].name)
-        return facts[0].value if terse else f"The {name} {'are' if _is_plural(name) else 'is'} {facts[0].value}"
+        plural = name.endswith("s") and not name.endswith(("ss", "us"))
+        return facts[0].value if terse else f"The {name} {'are' if plural else 'is'} {facts[0].value}"
     return ", ".join(fact.value if terse else f"{_spoken_name(fact.name)} {fact.value}" for fact in facts)
-
-
-def _is_plural(name: str) -> bool:
-    return name.endswith("s") and not name.endswith(("ss", "us"))
 
 
 def _spoken_name(name: str) -> str:

@@ -1,8 +1,10 @@
-"""Playing a person who talks to an assistant: says what the description of the person gives to say, one thing a message.
+"""Role play: acts as the simulated user of a conversation, by its description, one statement per
+message.
 
-The prompt holds the conversation so far between tags (`<conversation …>` … `</conversation …>`), its turns under `[user]` and
-`[assistant]`, and names the word to reply with when there is nothing more to say. What the person says is what the description
-quotes, else its sentences, turned from "you" to "I". What was said already is told by counting the user's turns.
+The prompt holds the conversation so far between tags (`<conversation …>` … `</conversation …>`),
+its turns marked `[user]` and `[assistant]`, and names the word to reply with when there is nothing
+left to say. The statements are what the description quotes, else its sentences with "you" turned to
+"I"; the number of user turns so far selects the next one.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ STOP = re.compile(r"\breply with [\"'`*]*([^\s\"'`*]+)[\"'`*]* (?:alone|only|and
 SPEAKER = re.compile(r"^\[(user|assistant)\]$", re.MULTILINE)
 PLAYS = re.compile(r"\b(?:you|to) (?:play|act as|simulate)\b", re.IGNORECASE)
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]")
-MINE = {"you": "I", "your": "my", "yours": "mine", "yourself": "myself", "you're": "I'm", "are": "am"}
+FIRST_PERSON = {"you": "I", "your": "my", "yours": "mine", "yourself": "myself", "you're": "I'm", "are": "am"}
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator | None:
-    """Say the next message; None unless the prompt asks to play a user in a conversation it holds."""
+    """Answer with the next message; None unless the prompt asks to play a user in a conversation
+    that it holds."""
     stop = STOP.search(prompt.instructions)
     if stop is None or "<conversation" not in prompt.question or not PLAYS.search(prompt.instructions):
         return None
@@ -37,14 +40,11 @@ def _next_message(lines: list[str], held: str, stop: str) -> TextGenerator:
 
 
 def _scripted_lines(instructions: str) -> list[str]:
-    """What the person has to say: read from the paragraphs that describe them, not from those that say how to play."""
+    """The user's statements, from the paragraphs that describe the person and not from those about
+    how to play."""
     paragraphs = instructions.split("\n\n")
     how = (STOP, PLAYS, re.compile("conversation", re.IGNORECASE))
     described = "\n\n".join(part for part in paragraphs if not any(each.search(part) for each in how)) or instructions
     quoted = [match[1] for match in QUOTED.finditer(described)]
-    return quoted or [_first_person(sentence.strip()) for sentence in SENTENCE.findall(described)]
-
-
-def _first_person(sentence: str) -> str:
-    words = [MINE.get(word.lower(), word) for word in sentence.split(" ")]
-    return " ".join(words)
+    words = [sentence.strip().split(" ") for sentence in SENTENCE.findall(described)]
+    return quoted or [" ".join(FIRST_PERSON.get(word.lower(), word) for word in sentence) for sentence in words]

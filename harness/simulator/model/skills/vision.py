@@ -1,7 +1,9 @@
-"""Looks at a picture and answers what is asked about it: how many, which colour, which shape, which bar is the tallest.
+"""Vision: answers questions about an image: how many, which colour, which shape, which bar is the
+tallest.
 
-What is right comes from the pixels. The wrong candidates are what one takes for it at a glance: one more or less, another
-colour or shape of the same picture, the next taller bar. Many shapes and bars of nearly one height are harder.
+The right answer comes from the pixels. Wrong candidates are the mistakes of a glance: one more or
+less, another colour or shape of the same image, the next taller bar. Many shapes and bars of
+similar height are harder.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ DESCRIBE = re.compile(r"\b(?:describe|what (?:do|can) you see|what is (?:in|on|t
 
 
 class Reading(NamedTuple):
-    """What is right, what one takes for it (the likeliest first), and the logits the question costs."""
+    """The right answer, the wrong ones (likeliest first), and the logits that the question costs."""
 
     right: str
     wrong: Sequence[str]
@@ -48,7 +50,8 @@ class Reading(NamedTuple):
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator | None:
-    """Answer what is asked about the picture; None where there is none, or something else is asked."""
+    """Answer the question about the image; None where there is no image, or the question is not
+    about it."""
     files = [file for turn in prompt.turns for file in turn.images]
     if not files or prompt.schema is not None:
         return None
@@ -61,7 +64,7 @@ def propose_answer(prompt: Prompt) -> TextGenerator | None:
 
 
 def read_scene(question: str, scene: Scene) -> Reading | None:
-    """What the question asks of the picture, answered; None where it asks nothing that is known."""
+    """The answer to the question about the scene; None where it asks nothing known."""
     for rule in _RULES:
         reading = rule(question, scene)
         if reading is not None:
@@ -70,7 +73,7 @@ def read_scene(question: str, scene: Scene) -> Reading | None:
 
 
 def _choose_picture(files: Sequence[bytes], question: str) -> bytes:
-    """The picture that is asked about: the one that is named by its place, else the last."""
+    """The image that the question names by its position, else the last."""
     named = ORDINAL.search(question)
     place = ("first", "second", "third", "fourth", "last").index(named[1].lower()) if named else len(files)
     return files[place] if place < min(len(files), 4) else files[-1]
@@ -87,7 +90,7 @@ def _answer_question(prompt: Prompt, file: bytes, reading: Reading) -> TextGener
 
 
 def phrase_result(result: str, asked: PromptFeatures) -> list[Candidate]:
-    """The ways to say it: bare when asked for nothing else, else in a sentence."""
+    """The bare result where the prompt asks for nothing else, else a sentence with it."""
     sentence = f"I see: {result}."
     if asked.marker:
         return [Candidate(f"{asked.marker}: {result}", 3.0), Candidate(sentence, 0.0)]
@@ -112,7 +115,8 @@ def _read_bar(question: str, scene: Scene) -> Reading | None:
 
 
 def _bar_namer(question: str, bars: Sequence[Shape]) -> Callable[[Shape], str]:
-    """How a bar is called in the answer: by its label where the question lists them, its place, else its colour."""
+    """How the answer names a bar: by its label where the question lists them, by its position, else
+    by its colour."""
     labels = LABELS.search(question)
     letters = re.findall(r"[A-Z]", labels[1]) if labels else []
     if len(letters) == len(bars):
@@ -189,7 +193,7 @@ def _matching_shapes(question: str, scene: Scene) -> list[Shape]:
 
 
 def _extreme_shape(question: str, shapes: Sequence[Shape]) -> Shape:
-    """The smallest where that is asked, else the largest."""
+    """The smallest where the question asks for it, else the largest."""
     by_size = sorted(shapes, key=lambda shape: shape.area)
     return by_size[0] if LEAST.search(question) else by_size[-1]
 

@@ -1,8 +1,8 @@
-"""A school pupil's reading of arithmetic in words: a sentence to an expression.
+"""Word problems: from a sentence to the arithmetic expression it describes.
 
-Patterns first, from the particular to the general; then the sequential reading, which keeps a running value and lets each
-clause's verb decide what its number does to it. That last one is often wrong, as it is for pupils: those are this model's
-hard questions.
+Patterns come first, from specific to general. The last resort reads clause by clause: each clause's
+verb decides what its number does to a running value. That is often wrong, as it is for school
+pupils: these are this model's hard questions.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ CLAUSE = re.compile(r"[^.;?!,]+(?:[.,]\d+[^.;?!,]*)*")
 
 
 def parse_word_problem(question: str) -> str | None:
-    """The expression the words seem to ask for, or None where there are not two numbers to work with."""
+    """The expression that the words describe; None where there are not two numbers to work with."""
     text = WORD.sub(lambda match: WORDS[match[0].lower()], question)
     for reader in READERS:
         expression = reader(text)
