@@ -8,14 +8,13 @@ grader in a suite imports nothing else. Installed packages add their own through
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, Literal
 
 Kind = Literal["providers", "graders", "reporters"]
 
 _references: dict[Kind, dict[str, str]] = {"providers": {}, "graders": {}, "reporters": {}}
-_objects: dict[tuple[Kind, str], Any] = {}
 
 
 def register(kind: Kind, name: str, reference: str) -> None:
@@ -25,14 +24,12 @@ def register(kind: Kind, name: str, reference: str) -> None:
     _references[kind][name] = reference
 
 
+@cache
 def load_plugin(kind: Kind, name: str) -> Any:
-    """The object registered as `name`. Raises KeyError where there is none."""
-    found = _objects.get((kind, name))
-    if found is None:
-        reference = _references[kind].get(name) or _installed_plugins(kind)[name]
-        module, _, attribute = reference.partition(":")
-        found = _objects[kind, name] = getattr(import_module(module), attribute)
-    return found
+    """The object registered as `name`, imported once. Raises KeyError where there is none."""
+    reference = _references[kind].get(name) or _installed_plugins(kind)[name]
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def is_registered(kind: Kind, name: str) -> bool:

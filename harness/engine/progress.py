@@ -10,8 +10,7 @@ from harness.flows.base import TARGET
 from harness.model import Call, Exchange, Record, Response
 
 if TYPE_CHECKING:
-    from harness.transport.middleware.limit import SendOnSlot
-    from harness.transport.middleware.slots import Slot
+    from harness.transport.middleware.limit import SendOnSlot, Slot
 
 
 @dataclass

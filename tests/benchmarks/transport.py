@@ -26,10 +26,9 @@ from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
-from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.limit import Limit, Slot
 from harness.transport.middleware.replay import Replay
 from harness.transport.middleware.retry import Retry
-from harness.transport.middleware.slots import Slot
 
 CONCURRENCY = 256
 ROUNDS = 15

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
-import httpx
 import uvloop
 
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target
 from harness.transport.http.client import HttpClient
+from harness.transport.http.connection import Connection
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit
 from harness.transport.middleware.replay import Replay
@@ -30,7 +30,7 @@ async def stack(
     *,
     clock: Clock = REAL_CLOCK,
     secrets: Mapping[str, str] | None = None,
-    open: Callable[[Target], httpx.AsyncBaseTransport] | None = None,
+    open: Callable[[Target], Connection] | None = None,
 ) -> AsyncIterator[Send]:
     """`replay(retry(budget(limit(http))))` over real sockets."""
     async with HttpClient(secrets or {}, open) as http:

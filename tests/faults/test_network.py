@@ -28,8 +28,8 @@ from harness.model import Response
 from harness.runs.folder import read_manifest, read_records
 from harness.simulator import start
 from harness.simulator.server.config import Config
-from harness.transport.http import reachability
-from harness.transport.http.connect import shared_ssl_context
+from harness.transport.http import errors as transport_errors
+from harness.transport.http.http1 import shared_ssl_context
 from harness.transport.send import Send
 from tests.faults.rows import background, row, write_suite
 from tests.faults.stack import asking, faster, kinds, run, send_all, stack
@@ -548,7 +548,7 @@ def test_a_server_that_dies_and_comes_back_on_its_port(cli: Command, tmp_path: P
 def test_a_server_that_stays_away_is_given_up_and_its_trials_are_owed(
     cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reachability, "GIVEN_UP_AFTER", 2.0)
+    monkeypatch.setattr(transport_errors, "GIVEN_UP_AFTER", 2.0)
     with closed_port() as place:
         port = place.partition(":")[2]
     suite = write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1")

@@ -8,7 +8,7 @@ from typing import Any
 from harness import registry
 from harness.model import Call, Request, Response, Target
 from harness.transport.http.client import HttpClient
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import Slot
 from tests.support import Simulated
 
 

@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target, Timeouts
 from harness.transport.http.client import HttpClient
-from harness.transport.http.connect import shared_ssl_context
-from harness.transport.middleware.slots import Slot
+from harness.transport.http.connection import Connection
+from harness.transport.http.http1 import shared_ssl_context
+from harness.transport.http.httpx_adapter import HttpxConnection
+from harness.transport.middleware.limit import Slot
 from tests.transport.servers import Answer, Server, serving
 
 T = TypeVar("T")
@@ -27,7 +29,7 @@ class Kind:
     """A way to send: which transport, on which loop."""
 
     name: str
-    open: Callable[[Target], httpx.AsyncBaseTransport] | None
+    open: Callable[[Target], Connection] | None
     loop: Callable[[], asyncio.AbstractEventLoop]
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -35,9 +37,9 @@ class Kind:
             return runner.run(work)
 
 
-def open_httpx(target: Target) -> httpx.AsyncBaseTransport:
+def open_httpx(target: Target) -> Connection:
     one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    return httpx.AsyncHTTPTransport(verify=shared_ssl_context(), limits=one)
+    return HttpxConnection(lambda: httpx.AsyncHTTPTransport(verify=shared_ssl_context(), limits=one))
 
 
 KINDS = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from harness.model import Attempt, Call, Error, Limits, Marks, Message, Response, Target
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import Slot
 from harness.transport.send import Clock
 from tests.transport.calling import call
 

@@ -1,6 +1,6 @@
-"""What `http` needs of a transport: one exchange at a time, its answer poured out read by read.
+"""What `HttpClient` needs of a connection: one exchange at a time, its body pushed into a sink read by read.
 
-`Wire` is a Line; `HttpxConnection` makes one of any other httpx transport. The answer is pushed, not pulled: waking a task
+`Http1Client` is a Connection; `HttpxConnection` makes one of any httpx transport. The body is pushed, not pulled: waking a task
 through all the layers above it would cost as much as everything else that is done for one event of a stream.
 """
 
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from harness.transport.http.h1 import Arrivals
-from harness.transport.http.request_template import OutgoingRequest
+from harness.transport.http.http1 import Arrivals, OutgoingRequest
 
 Sink: TypeAlias = Callable[[int, bytes], bool]
-"""Takes one read: its arrival (`perf_counter_ns`) and its body bytes, as they came. True: nothing more is wanted."""
+"""Takes one read: its arrival (`perf_counter_ns`) and its body bytes, still encoded. True: nothing more is wanted."""
 
 
 class IncomingResponse(Protocol):

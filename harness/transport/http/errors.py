@@ -1,8 +1,12 @@
 """From an exception of the transport to the Error a person reads: a kind, a sentence with host and cause, retryable or not.
 
 The kinds: `connect` `dns` `tls` `timeout_connect` `timeout_first` `timeout_idle` `timeout_total` `reset` (gone before an
-answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`, `no_api_key`. A host that was never reached is not
-tried again (a wrong address does not heal); one that was, is, until `reach` gives it up as `unreachable`.
+answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`, `no_api_key`, `unreachable`.
+
+What a failed connection means depends on whether the address ever answered (`Reachability`). One that never did is taken for
+wrong, and not tried again: a wrong address does not heal. One that did may come back, and is waited for; but not for ever:
+after a minute without a connection the error becomes `unreachable`, which ends the target, so that what is left of its trials
+stays pending for a later session and is not spent as errors.
 """
 
 from __future__ import annotations
@@ -14,16 +18,30 @@ from dataclasses import dataclass
 from typing import Literal
 
 import httpx
+from msgspec.structs import replace
 
 from harness.model import Error, Timeouts
-from harness.transport.http.decompress import BodyTooLargeError
-from harness.transport.http.h1 import HeadTooLargeError
+from harness.model.error_kinds import UNREACHABLE
+from harness.transport.http.http1 import HeadTooLargeError
 from harness.transport.http.sse import EventTooLargeError
 
 Waiting = Literal["first", "idle", "total"]
 
+GIVEN_UP_AFTER = 60.0
+"""Seconds."""
+
+_UNCONNECTED = frozenset({"connect", "dns", "timeout_connect"})
+
 _GONE = ("Server disconnected", "peer closed connection")  # h11's words, and ours
 _TOO_LONG = "Receive buffer too long"  # h11's
+
+
+class BodyTooLargeError(ValueError):
+    """The decoded body is longer than the cap."""
+
+
+class BadEncodingError(ValueError):
+    """The body is not in the encoding its header names, or in one nobody asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +137,34 @@ def _cause_chain(error: BaseException) -> list[BaseException]:
         grouped = current.exceptions[0] if isinstance(current, BaseExceptionGroup) else None
         current = grouped or current.__cause__ or current.__context__
     return causes
+
+
+class Reachability:
+    """What one process knows of its targets' addresses; times are seconds of any monotonic clock."""
+
+    def __init__(self) -> None:
+        self.answering: set[str] = set()
+        """The addresses that could be reached when last asked."""
+        self._reached: set[str] = set()
+        self._gone_since: dict[str, float] = {}
+
+    def mark_answered(self, address: str) -> None:
+        """`address` is there; need not be called for one that is in `answering`."""
+        self._reached.add(address)
+        self.answering.add(address)
+        self._gone_since.pop(address, None)
+
+    def was_reached(self, address: str) -> bool:
+        """Whether `address` was ever there."""
+        return address in self._reached
+
+    def give_up_if_gone(self, error: Error, address: str, now: float) -> Error:
+        """`error`, or that `address` is given up, where it could not be reached for too long."""
+        if error.kind not in _UNCONNECTED:
+            return error
+        self.answering.discard(address)
+        seconds = now - self._gone_since.setdefault(address, now)
+        if seconds < GIVEN_UP_AFTER or not self.was_reached(address):
+            return error
+        message = f"{error.message}, and so it has been for {seconds:.0f} s"
+        return replace(error, kind=UNREACHABLE, message=message, retryable=False)

@@ -1,7 +1,7 @@
-"""Any other httpx transport, made to look like ours: marks from its `trace` events, arrivals from the moment of reading.
+"""Any httpx transport as a `Connection`: marks from its `trace` events, arrivals from the moment of reading.
 
 Used for proxies, HTTP/2 and test doubles; the record then says `clock: reader`. The transport is opened anew after anything
-but a clean end, because a pool whose request was cancelled may never recover (httpcore issue 1093). As in `wire`, a
+but a clean end, because a pool whose request was cancelled may never recover (httpcore issue 1093). As in `Http1Client`, a
 request that fails on a kept connection before any answer is sent once more.
 """
 
@@ -14,29 +14,36 @@ from typing import Any
 import httpx
 
 from harness.transport.http.connection import Sink
-from harness.transport.http.h1 import Arrivals
-from harness.transport.http.request_template import OutgoingRequest
+from harness.transport.http.http1 import Arrivals, OutgoingRequest
 
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")
 
 
 class HttpxConnection:
-    """A `Line` over `transport`, and over what `reopen` makes where that had to be closed."""
+    """A `Connection` over what `open_transport` makes, which is asked again where that had to be closed."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, reopen: Callable[[], httpx.AsyncBaseTransport]) -> None:
-        self._inner: httpx.AsyncBaseTransport | None = transport
-        self._reopen = reopen
+    def __init__(self, open_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._open_transport = open_transport
+        self._inner: httpx.AsyncBaseTransport | None = None
         self._answer: HttpxResponse | None = None
 
     async def exchange(
         self, request: OutgoingRequest, arrivals: Arrivals, *, connect: float, first: float | None
     ) -> HttpxResponse:
-        """As a `Line` does it."""
+        """Send, and wait for the headers: see `Connection`."""
         arrivals.protocol = False
         trace = _Trace(arrivals)
         waits = {"connect": connect, "read": first, "write": first, "pool": None}
-        sent = request.to_httpx({"timeout": waits, "trace": trace})
+        template, length = request.template, b"%d" % len(request.body)
+        own = [(b"Content-Length", length), (b"X-Client-Request-Id", request.identifier.encode("ascii"))]
+        sent = httpx.Request(
+            template.method,
+            template.url,
+            headers=[*template.headers, *own],
+            stream=httpx.ByteStream(request.body),
+            extensions={"timeout": waits, "trace": trace},
+        )
         try:
             response = await self._send_once(sent, arrivals, trace)
         except (httpx.ReadError, httpx.RemoteProtocolError):
@@ -49,7 +56,7 @@ class HttpxConnection:
 
     async def _send_once(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
         if self._inner is None:
-            self._inner = self._reopen()
+            self._inner = self._open_transport()
         arrivals.connected = begun = perf_counter_ns()
         arrivals.sent = None
         try:
@@ -77,7 +84,7 @@ class HttpxConnection:
 
 
 class HttpxResponse:
-    """An httpx Response as an `Answer`: each read is stamped when this task takes it."""
+    """An httpx Response as an `IncomingResponse`: each read is stamped when this task takes it."""
 
     def __init__(self, response: httpx.Response, arrivals: Arrivals) -> None:
         self.status = response.status_code
@@ -86,7 +93,7 @@ class HttpxResponse:
         self._arrivals = arrivals
 
     async def read_into(self, sink: Sink) -> None:
-        """As an `Answer` does it."""
+        """Give each read to `sink`: see `IncomingResponse`."""
         async for data in self._stream:
             if sink(perf_counter_ns(), data):
                 return

@@ -1,34 +1,40 @@
-"""Reads one attempt's answer: which kind it is, when its content came, when it is over, and what it means.
+"""Reads one attempt's answer: whether it is a stream, when its content came, when it is over, and what it means.
 
 A stream is complete at its terminal signal, though the connection stay open. The clock for the first content and the one
 between contents are moved by content, not by bytes: pings and empty events keep no answer alive. A request that is not
-streamed has all its content at the very end, so there only the total applies.
+streamed has all its content at the very end, so there only the total applies. A body's Content-Encoding is undone under a cap:
+a megabyte of gzip can hold a gigabyte.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from functools import lru_cache
 from time import perf_counter_ns
 
-from harness.model import Attempt, Call, Error, Marks, Response, Usage
+from harness.model import Attempt, Call, Error, Marks, Response
 from harness.pricing.tokens import estimate_usage
 from harness.providers.base import DecodedResponse, Decoder, Signal
 from harness.transport.http.connection import IncomingResponse
-from harness.transport.http.deadlines import AttemptDeadlines
-from harness.transport.http.decompress import Decompressor
-from harness.transport.http.errors import Waiting
-from harness.transport.http.h1 import Arrivals
+from harness.transport.http.errors import BadEncodingError, BodyTooLargeError, Waiting
+from harness.transport.http.http1 import Arrivals
+from harness.transport.http.loop_sharing import AttemptDeadline
 from harness.transport.http.sse import Event, EventReader
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import Slot
 
 GRACE = 0.1
 """Seconds the end of the body may lag behind the terminal signal before the connection is given up for it."""
-PATIENCE = 10.0
+MAX_TURN_WAIT = 10.0
 """Seconds beyond its time in which an answer that is here must have had its turn to be read."""
+MAX_BODY = 64 * 2**20
+"""Bytes of one decoded answer."""
 MAX_ERROR_BODY = 256 * 1024
 """Bytes read of a refusal; what is beyond explains nothing."""
+
+_PIECE = 2**20
+"""Bytes that are decompressed in one go."""
 
 _KEPT = frozenset(
     {"content-type", "date", "request-id", "retry-after", "retry-after-ms", "server", "via"}
@@ -52,6 +58,7 @@ class ResponseReader:
     _reads: int = 0
     _first_answer: int | None = None
     _last_read: int | None = None
+    _decompressor: Decompressor | None = None
 
     def __init__(self, call: Call, decoder: Decoder) -> None:
         self._loop = asyncio.get_running_loop()
@@ -68,23 +75,23 @@ class ResponseReader:
         self._events: list[int] = []
 
     def next_deadline(self) -> float:
-        """When the clock that runs out next does (the loop's time).
+        """When the next of the deadlines is (the loop's time).
 
         Worked out when somebody asks, so that an event has nothing to set but its own mark.
         """
         if self.arrivals.done is not None:
-            return self._over_at + PATIENCE
-        return min(self._over_at, self._content_deadline())
+            return self._over_at + MAX_TURN_WAIT
+        return min(self._over_at, self._content_deadline()) if self._awaits_content else self._over_at
 
     @property
     def waiting_for(self) -> Waiting:
-        """Which clock that is."""
+        """Which deadline that is."""
         if self._content_deadline() >= self._over_at:
             return "total"
         return "idle" if self._events else "first"
 
     def _content_deadline(self) -> float:
-        """When the clock for content runs out, never where none is awaited."""
+        """When content must have come, never where none is awaited."""
         if not self._awaits_content or self._decoder.complete:
             return math.inf
         if self._events:
@@ -93,52 +100,45 @@ class ResponseReader:
             since, seconds = self.arrivals.sent or perf_counter_ns(), self._timeouts.first
         return self._loop.time() + seconds - (perf_counter_ns() - since) / 1e9
 
-    async def read_response(self, answer: IncomingResponse, watch: AttemptDeadlines) -> None:
-        """Read `answer` to its end; `watch` is told where a shorter clock begins.
+    async def read_response(self, answer: IncomingResponse, deadline: AttemptDeadline) -> None:
+        """Read `answer` to its end; `deadline` is asked to look again where a shorter one begins.
 
         Raises httpx.TransportError and the caps' ValueErrors.
         """
         self.status = status = answer.status
         self.succeeded, self.redirected = 200 <= status < 300, 300 <= status < 400
-        self._read_headers(answer.headers)
+        headers = self.headers
+        for raw, value in answer.headers:
+            name, is_kept = _normalize_header(raw)
+            headers[name] = text = value.decode("latin-1")
+            if is_kept:
+                self._kept[name] = text
         if self.redirected:
             return
-        self._watch = watch
-        self._awaits_content = self._streamed = self.succeeded and self._is_stream()
-        self._inflater = Decompressor(self.headers.get("content-encoding", ""))
+        if encoding := headers.get("content-encoding"):
+            self._decompressor = _open_decompressor(encoding)
+        # Whether events follow is told by Content-Type; where that says nothing, by what was asked.
+        kind = _media_type(headers.get("content-type", ""))
+        is_stream = kind == "text/event-stream" or (self._call.request.stream and not kind.endswith(("json", "html")))
+        self._awaits_content = self._streamed = self.succeeded and is_stream
         if self._streamed:
-            await self._read_stream(answer)
+            await self._read_stream(answer, deadline)
         else:
-            await self._read_body(answer)
-
-    def _read_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
-        for raw, value in headers:
-            name, kept = _normalize_header(raw)
-            self.headers[name] = text = value.decode("latin-1")
-            if kept:
-                self._kept[name] = text
-
-    def _is_stream(self) -> bool:
-        """Whether events follow: by Content-Type; where that says nothing, by what was asked."""
-        kind = _media_type(self.headers.get("content-type", ""))
-        if kind == "text/event-stream":
-            return True
-        return self._call.request.stream and not kind.endswith(("json", "html"))
-
-    async def _read_body(self, answer: IncomingResponse) -> None:
-        await answer.read_into(self._on_body_part)
-        if self.succeeded:
-            self._decoder.feed_body(b"".join(self._body))
+            await answer.read_into(self._on_body_part)
+            if self.succeeded:
+                self._decoder.feed_body(b"".join(self._body))
 
     def _on_body_part(self, arrival: int, data: bytes) -> bool:
-        part = self._inflater.feed(data)
+        part = data if self._decompressor is None else self._decompressor.decode(data)
         self._body.append(part)
         self._size += len(part)
+        if self._size > MAX_BODY:
+            raise BodyTooLargeError(f"the answer is longer than {MAX_BODY} bytes")
         return self._size > MAX_ERROR_BODY and not self.succeeded
 
-    async def _read_stream(self, answer: IncomingResponse) -> None:
-        self._reader = EventReader()
-        self._watch.check_deadline()
+    async def _read_stream(self, answer: IncomingResponse, deadline: AttemptDeadline) -> None:
+        self._reader, self._deadline = EventReader(), deadline
+        deadline.check_deadline()
         await answer.read_into(self._on_stream_read)
         if not self._decoder.complete and self._last_read is not None:
             self._on_events(self._reader.close(), self._last_read)
@@ -146,7 +146,11 @@ class ResponseReader:
     def _on_stream_read(self, arrival: int, data: bytes) -> bool:
         if not self._decoder.complete:  # nothing after the terminal signal matters but the end
             self._last_read = arrival
-            self._on_events(self._reader.feed(self._inflater.feed(data)), arrival)
+            part = data if self._decompressor is None else self._decompressor.decode(data)
+            self._size += len(part)
+            if self._size > MAX_BODY:
+                raise BodyTooLargeError(f"the answer is longer than {MAX_BODY} bytes")
+            self._on_events(self._reader.feed(part), arrival)
         return False
 
     def _on_events(self, events: list[Event], arrival: int) -> None:
@@ -160,19 +164,28 @@ class ResponseReader:
                     self._first_answer = arrival
             if decoder.complete:
                 self._over_at = min(self._over_at, self._loop.time() + GRACE)
-                self._watch.check_deadline()
+                self._deadline.check_deadline()
                 break
         if len(contents) > before:
             self._reads += 1
             if not before:
-                self._watch.check_deadline()
+                self._deadline.check_deadline()
 
     # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def build_response(self, slot: Slot, failure: Error | None) -> Response:
-        """The Response with its one Attempt; `failure` is what the transport or a clock had against it."""
-        decoded = self._decode_answer()
-        error = self._final_error(decoded, failure)
+        """The Response with its one Attempt; `failure` is the error of the transport or of a deadline."""
+        if self.status is None or self.redirected:
+            decoded = DecodedResponse()
+        else:
+            if not self.succeeded:
+                self._decoder.feed_error(self.status, self.headers, b"".join(self._body))
+            decoded = self._decoder.finish(self.headers)
+        error = decoded.error
+        if failure is not None:  # what the server reports of itself outranks how the connection ended
+            reported = self._streamed and (self._decoder.complete or error is None)
+            refused = self.status is not None and self.status >= 400 and error is not None
+            error = error if reported or refused else failure
         attempt = Attempt(
             marks=self._clock_marks(slot),
             status=self.status,
@@ -180,9 +193,13 @@ class ResponseReader:
             error=error,
             clock="protocol" if self.arrivals.protocol else "reader",
         )
+        usage = decoded.usage
+        if usage is None and error is None and decoded.message is not None:
+            # The attempt's own stays unknown, as what was billed is.
+            usage = estimate_usage(self._call.request, decoded.message)
         return Response(
             message=decoded.message,
-            usage=self._estimate_usage(decoded) if decoded.usage is None and error is None else decoded.usage,
+            usage=usage,
             finish_reason=decoded.finish_reason,
             attempts=(attempt,),
             error=error,
@@ -192,23 +209,6 @@ class ResponseReader:
             flags=decoded.flags,
             logprobs=decoded.logprobs,
         )
-
-    def _estimate_usage(self, decoded: DecodedResponse) -> Usage | None:
-        """The tokens of an answer whose server reported none; the attempt's own stay unknown, as what was billed is."""
-        return None if decoded.message is None else estimate_usage(self._call.request, decoded.message)
-
-    def _decode_answer(self) -> DecodedResponse:
-        if self.status is None or self.redirected:
-            return DecodedResponse()
-        if not self.succeeded:
-            self._decoder.feed_error(self.status, self.headers, b"".join(self._body))
-        return self._decoder.finish(self.headers)
-
-    def _final_error(self, decoded: DecodedResponse, failure: Error | None) -> Error | None:
-        """What the server said of itself outranks how the connection ended."""
-        said = self._streamed and (self._decoder.complete or decoded.error is None)
-        refused = self.status is not None and self.status >= 400 and decoded.error is not None
-        return decoded.error if said or refused or failure is None else failure
 
     def _clock_marks(self, slot: Slot) -> Marks:
         arrivals, events = self.arrivals, self._events
@@ -238,3 +238,35 @@ def _normalize_header(raw: bytes) -> tuple[str, bool]:
     """A header's name in lower case, and whether a record keeps it."""
     name = raw.decode("latin-1").lower()
     return name, name in _KEPT or name.startswith(_KEPT_PREFIXES)
+
+
+class Decompressor:
+    """Decodes one gzip or deflate body piece by piece; `encoding` is its Content-Encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._size = 0
+        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+
+    def decode(self, data: bytes) -> bytes:
+        """The decoded bytes of `data`. Raises BodyTooLargeError, BadEncodingError."""
+        pieces: list[bytes] = []
+        try:
+            while data or (pieces and len(pieces[-1]) == _PIECE):  # a full piece may have more behind it
+                pieces.append(self._zlib.decompress(data, _PIECE))
+                self._size += len(pieces[-1])
+                if self._size > MAX_BODY:
+                    raise BodyTooLargeError(f"the answer is longer than {MAX_BODY} bytes")
+                data = self._zlib.unconsumed_tail
+        except zlib.error as damaged:
+            raise BadEncodingError(f"the body is not the {self._encoding} its header names: {damaged}") from damaged
+        return b"".join(pieces)
+
+
+def _open_decompressor(encoding: str) -> Decompressor | None:
+    encoding = encoding.strip().lower()
+    if encoding in {"", "identity"}:
+        return None
+    if encoding in {"gzip", "x-gzip", "deflate"}:
+        return Decompressor(encoding)
+    raise BadEncodingError(f"the answer is in the encoding {encoding[:40]!r}, which was not asked for")

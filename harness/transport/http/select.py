@@ -1,4 +1,4 @@
-"""Which transport leads to a target: ours, or httpx's own where the environment names a proxy for its host.
+"""Selects the connection that leads to a target: ours, or httpx's own where the environment names a proxy for its host.
 
 A loopback address never goes through a proxy, whatever the environment says: a proxy cannot reach this machine's own ports.
 """
@@ -12,15 +12,16 @@ from urllib.request import getproxies_environment
 import httpx
 
 from harness.model import Target
-from harness.transport.http.connect import shared_ssl_context
-from harness.transport.http.fairness import FairQueue
-from harness.transport.http.h1_transport import H1Transport
+from harness.transport.http.connection import Connection
+from harness.transport.http.http1 import Http1Client, shared_ssl_context
+from harness.transport.http.httpx_adapter import HttpxConnection
+from harness.transport.http.loop_sharing import FairQueue
 
 
-def open_transport(target: Target, turns: FairQueue | None = None) -> httpx.AsyncBaseTransport:
-    """A fresh transport for one slot of `target`; `turns` are those of all slots."""
+def open_slot_connection(target: Target, turns: FairQueue | None = None) -> Connection:
+    """A connection for one slot of `target`, opened when it is first used; `turns` are those of all slots."""
     proxy = proxy_for(target.base_url)
-    return H1Transport(turns=turns) if proxy is None else _open_proxied(proxy)
+    return Http1Client(turns=turns) if proxy is None else HttpxConnection(lambda: _open_proxied(proxy))
 
 
 def proxy_for(url: str, proxies: Mapping[str, str] | None = None) -> str | None:

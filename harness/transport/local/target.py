@@ -22,8 +22,7 @@ from harness.providers.base import DecodedResponse, Signal
 from harness.providers.callable import FunctionDecoder
 from harness.transport.local.function import Function
 from harness.transport.local.program import Program
-from harness.transport.middleware.limit import SendOnSlot
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import SendOnSlot, Slot
 
 LOCAL_PROVIDERS = frozenset({"python", "command"})
 """The providers whose targets run on this machine, without a network."""

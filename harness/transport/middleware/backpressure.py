@@ -1,4 +1,4 @@
-"""One target's shared reaction to being told to slow down (429, 503, 529) or not being let in: all its slots together.
+"""Backpressure: a target's slots slow down together when the server asks for it (429, 503, 529) or cannot be reached.
 
 A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the starts out, to a little
 more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a
@@ -11,10 +11,14 @@ are jittered, so that nothing that waited together starts together.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from random import Random
+from typing import NamedTuple
 
 from harness.model import Response
-from harness.transport.middleware import rate_limit_headers
 
 RECOVERY = 2.0
 """Seconds in which the space between two starts halves."""
@@ -30,6 +34,12 @@ THROTTLED_KINDS = frozenset({"rate_limited", "overloaded", "connect", "dns", "ti
 """A server that cannot be reached is asked as rarely as one that refuses all: a try a second tells when it is back."""
 
 _NEGLIGIBLE = 0.001
+
+_ANTHROPIC = "anthropic-ratelimit-requests-limit"
+_OPENAI = "x-ratelimit-limit-requests"
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_SECONDS = (3600, 60, 1, 0.001)
+_FACTS = ("limit", "remaining", "reset")
 
 
 class Backpressure:
@@ -75,10 +85,10 @@ class Backpressure:
         elif response.attempts and response.attempts[-1].status is not None:
             self._accepted = self._recently_accepted(now) + 1
             self._counted_at = now
-            if rate_limit_headers.has_rate_limits(response.headers):
+            if _ANTHROPIC in response.headers or _OPENAI in response.headers:
                 used = response.usage
                 tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
-                if short := rate_limit_headers.wait_for_tokens(response.headers, tokens):
+                if short := wait_for_tokens(response.headers, tokens):
                     self._pause_until_refilled(short, now)
 
     def _slow_down(self, retry_after: float | None, now: int) -> None:
@@ -102,3 +112,58 @@ class Backpressure:
     def _recently_accepted(self, now: int) -> float:
         faded: float = self._accepted * 0.5 ** ((now - self._counted_at) / 1e9 / MEMORY)
         return faded
+
+
+# ── Rate-limit headers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class RateLimitState(NamedTuple):
+    """One limit: how much it is, how much of it is left, and in how many seconds it is whole again."""
+
+    limit: float
+    remaining: float
+    seconds: float
+
+    def wait(self, needed: float) -> float:
+        """Seconds until so much is left."""
+        missing, spent = needed - self.remaining, self.limit - self.remaining
+        return self.seconds * min(1.0, missing / spent) if missing > 0 and spent > 0 else 0.0
+
+
+def wait_for_tokens(headers: Mapping[str, str], tokens: int) -> float:
+    """Seconds until one more request of `tokens` fits; 0 where it does or the headers do not say.
+
+    Two families of headers say what is left: OpenAI's `x-ratelimit-remaining-requests`, whose reset is a duration (`6m0s`), and
+    Anthropic's `anthropic-ratelimit-requests-remaining`, whose reset is a time (RFC 3339, measured from the response's own
+    `date`). Either reset is when the limit is whole again, and it fills all along: what is missing comes back in its share of
+    that time.
+    """
+    return max((limit.wait(1 if counts_requests else tokens) for limit, counts_requests in _read_limits(headers)), default=0.0)
+
+
+def _read_limits(headers: Mapping[str, str]) -> Iterator[tuple[RateLimitState, bool]]:
+    """Each limit, and whether it counts requests."""
+    pattern = "anthropic-ratelimit-{kind}-{fact}" if _ANTHROPIC in headers else "x-ratelimit-{fact}-{kind}"
+    for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
+        limit, remaining, reset = (headers.get(pattern.format(kind=kind, fact=fact), "") for fact in _FACTS)
+        seconds = _seconds_until(reset, headers.get("date", "")) if _ANTHROPIC in headers else _parse_duration(reset)
+        if limit.isdecimal() and remaining.isdecimal() and seconds is not None:
+            yield RateLimitState(float(limit), float(remaining), seconds), kind == "requests"
+
+
+def _parse_duration(text: str) -> float | None:
+    """The seconds of a duration as Go writes it: `20ms`, `1s`, `6m0s`, `1h2m3.5s`."""
+    found = _DURATION.fullmatch(text)
+    if not text or found is None:
+        return None
+    return sum(float(part or 0) * seconds for part, seconds in zip(found.groups(), _SECONDS, strict=True))
+
+
+def _seconds_until(reset: str, now: str) -> float | None:
+    try:
+        moment, reference = datetime.fromisoformat(reset), parsedate_to_datetime(now)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None or reference.tzinfo is None:
+        return None
+    return max(0.0, (moment - reference).total_seconds())

@@ -14,8 +14,7 @@ from msgspec.structs import replace
 from harness.model import Call, Error, Response, Target
 from harness.model.error_kinds import MODEL_MISMATCH
 from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
-from harness.transport.middleware.limit import SendOnSlot
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import SendOnSlot, Slot
 
 
 class ModelCheck:

@@ -10,8 +10,7 @@ import asyncio
 
 from harness.model import Call, Response
 from harness.model.error_kinds import INTERRUPTED
-from harness.transport.middleware.limit import SendOnSlot
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import SendOnSlot, Slot
 from harness.transport.send import Send, build_refusal
 
 

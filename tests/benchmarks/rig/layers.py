@@ -32,7 +32,7 @@ from harness.runs.records import encode_line
 from harness.runs.redaction import Redactor
 from harness.runs.writer import RunWriter
 from harness.suite import load_suite
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import Slot
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Send
 from harness.transport.stack import StackConfig, build_send_stack

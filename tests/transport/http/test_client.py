@@ -11,7 +11,7 @@ import pytest
 from harness.errors import UsageError
 from harness.model import Response, Target, Timeouts
 from harness.transport.http.client import HttpClient
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import Slot
 from tests.transport.calling import PATIENT, Kind, ask, call
 from tests.transport.servers import (
     COMPLETION,

@@ -8,9 +8,9 @@ import pytest
 
 from harness.model import Response, Target
 from harness.transport.http.client import HttpClient
-from harness.transport.http.h1_transport import H1Transport
-from harness.transport.http.select import open_transport, proxy_for
-from harness.transport.middleware.slots import Slot
+from harness.transport.http.http1 import Http1Client
+from harness.transport.http.select import open_slot_connection, proxy_for
+from harness.transport.middleware.limit import Slot
 from tests.transport.calling import call
 from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
 
@@ -45,7 +45,7 @@ def test_all_proxy_is_for_everything_that_has_none_of_its_own() -> None:
 def test_loopback_goes_direct_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """N11: the proxy named here does not exist."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert isinstance(open_transport(Target("t", "openai", "m", "a", "http://127.0.0.1:8000/v1")), H1Transport)
+    assert isinstance(open_slot_connection(Target("t", "openai", "m", "a", "http://127.0.0.1:8000/v1")), Http1Client)
 
 
 def test_another_host_is_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

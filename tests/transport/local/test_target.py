@@ -22,8 +22,7 @@ from harness.errors import UsageError
 from harness.model import Call, Error, Limits, Message, Request, Response, Target, Timeouts
 from harness.transport.local.program import Program
 from harness.transport.local.target import LocalResponse, local_targets_layer
-from harness.transport.middleware.limit import Limit
-from harness.transport.middleware.slots import Slot
+from harness.transport.middleware.limit import Limit, Slot
 from tests.transport.calling import sending
 
 APP = """

@@ -13,9 +13,8 @@ from harness.errors import ExitCode
 from harness.model import Response
 from harness.runs.folder import read_records
 from harness.transport.http.client import HttpClient
-from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.limit import Limit, Slot
 from harness.transport.middleware.model_check import ModelCheck
-from harness.transport.middleware.slots import Slot
 from tests.faults.rows import background, write_suite
 from tests.support import Command
 from tests.transport.calling import call, sending

@@ -1,4 +1,4 @@
-"""The lean transport as what it claims to be: an httpx transport, with httpx's TLS verification."""
+"""The HTTP/1.1 client: one connection a slot, addresses, backpressure, and httpx's TLS verification."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ import pytest
 
 from harness.model import Response, Target
 from harness.transport.http.client import HttpClient
-from harness.transport.http.connect import open_connection
-from harness.transport.http.h1 import HIGH_WATER, Arrivals
-from harness.transport.http.h1_transport import H1Transport
-from harness.transport.middleware.slots import Slot
+from harness.transport.http.connection import Connection
+from harness.transport.http.http1 import (
+    HIGH_WATER,
+    Arrivals,
+    Http1Client,
+    OutgoingRequest,
+    RequestTemplate,
+    open_connection,
+)
+from harness.transport.http.httpx_adapter import HttpxConnection
+from harness.transport.middleware.limit import Slot
 from tests.transport.calling import Kind, call
 from tests.transport.certificates import certificate
 from tests.transport.servers import COMPLETION, Peer, Received, chunk, head, serving, whole
@@ -24,94 +31,70 @@ async def echo(request: Received, peer: Peer) -> None:
     await peer.send(whole(request.body or b"nothing", "200 OK", "text/plain", "X-Line: " + request.line))
 
 
-def test_an_httpx_client_can_use_it() -> None:
-    async def requests() -> None:
-        async with serving(echo) as server, httpx.AsyncClient(transport=H1Transport(), base_url=server.url) as client:
-            assert (await client.get("/a?b=c d")).headers["x-line"] == "GET /v1/a?b=c%20d HTTP/1.1"
-            assert (await client.post("/a", json={"a": 1})).json() == {"a": 1}
-            assert (await client.post("/a", content=_pieces())).text == "one two"
-            response = await client.get("/a")
-            assert (response.http_version, response.status_code, response.reason_phrase) == ("HTTP/1.1", 200, "OK")
-            assert response.headers.get_list("content-type") == ["text/plain"]
-            assert server.connections == 1
-
-    asyncio.run(requests())
+def request(url: str, body: bytes = b"") -> OutgoingRequest:
+    return OutgoingRequest(RequestTemplate("POST", httpx.URL(url), ()), "id", body)
 
 
-async def _pieces() -> asyncio.Queue[bytes]:  # type: ignore[misc]
-    yield b"one "
-    yield b"two"
+async def exchange(client: Http1Client, url: str, body: bytes = b"") -> bytes:
+    """The body of one answer."""
+    parts: list[bytes] = []
+    answer = await client.exchange(request(url, body), Arrivals(), connect=5, first=None)
+    await answer.read_into(lambda arrival, data: parts.append(data) is not None)
+    await client.release()
+    return b"".join(parts)
 
 
-def test_a_head_request_has_no_body() -> None:
-    async def answer(request: Received, peer: Peer) -> None:
-        await peer.send(head("200 OK", "text/plain", "Content-Length: 999"))
+def test_one_connection_carries_one_exchange_after_the_other(kind: Kind) -> None:
+    async def requests() -> tuple[list[bytes], int]:
+        client = Http1Client()
+        async with serving(echo) as server:
+            answers = [await exchange(client, server.url, body) for body in (b"one", b"", b"three")]
+            await client.aclose()
+            return answers, server.connections
 
-    async def request() -> httpx.Response:
-        async with serving(answer) as server, httpx.AsyncClient(transport=H1Transport()) as client:
-            return await client.head(server.url)
-
-    assert asyncio.run(request()).headers["content-length"] == "999"
+    assert kind.run(requests()) == ([b"one", b"nothing", b"three"], 1)
 
 
 def test_a_name_with_several_addresses_finds_the_one_that_answers(kind: Kind) -> None:
     """`localhost` may be ::1 first, where nobody listens."""
 
-    async def request() -> int:
-        async with serving(echo) as server, httpx.AsyncClient(transport=H1Transport()) as client:
-            return (await client.get(server.url.replace("127.0.0.1", "localhost"))).status_code
+    async def requests() -> bytes:
+        client = Http1Client()
+        async with serving(echo) as server:
+            answer = await exchange(client, server.url.replace("127.0.0.1", "localhost"), b"found")
+            await client.aclose()
+            return answer
 
-    assert kind.run(request()) == 200
-
-
-def test_another_origin_gets_another_connection() -> None:
-    async def requests() -> list[int]:
-        async with serving(echo) as one, serving(echo) as two, httpx.AsyncClient(transport=H1Transport()) as client:
-            for server in (one, two, two):
-                await client.get(server.url)
-            return [one.connections, two.connections]
-
-    assert asyncio.run(requests()) == [1, 1]
+    assert kind.run(requests()) == b"found"
 
 
-def test_two_requests_at_once_are_a_bug() -> None:
+def test_two_exchanges_at_once_are_a_bug() -> None:
     async def requests() -> None:
-        async with serving(echo) as server, H1Transport() as wire:
-            request = httpx.Request("GET", server.url)
-            response = await wire.handle_async_request(request)
+        client = Http1Client()
+        async with serving(echo) as server:
+            await client.exchange(request(server.url), Arrivals(), connect=5, first=None)
             with pytest.raises(RuntimeError, match="one exchange at a time"):
-                await wire.handle_async_request(request)
-            assert await response.aread() == b"nothing"
+                await client.exchange(request(server.url), Arrivals(), connect=5, first=None)
+            await client.aclose()
 
     asyncio.run(requests())
 
 
-def test_timeouts_are_httpx_exceptions() -> None:
-    async def silent(request: Received, peer: Peer) -> None:
-        await peer.hang()
-
-    async def request() -> None:
-        async with serving(silent) as server, httpx.AsyncClient(transport=H1Transport(), timeout=0.1) as client:
-            await client.get(server.url)
-
-    with pytest.raises(httpx.ReadTimeout):
-        asyncio.run(request())
-
-
 def test_an_address_that_is_none_is_refused() -> None:
-    async def request() -> None:
-        async with httpx.AsyncClient(transport=H1Transport()) as client:
-            await client.get("ftp://127.0.0.1/")
-
     with pytest.raises(httpx.UnsupportedProtocol):
-        asyncio.run(request())
+        asyncio.run(exchange(Http1Client(), "ftp://127.0.0.1/"))
+
+
+def test_a_header_with_a_line_break_is_refused() -> None:
+    with pytest.raises(httpx.LocalProtocolError):
+        RequestTemplate("POST", httpx.URL("http://127.0.0.1/"), [("X-Note", "a\r\nX-Other: b")])
 
 
 def test_a_server_faster_than_its_reader_is_held_back(kind: Kind) -> None:
     """100 MiB offered to a reader that takes nothing: the server gets stuck on full buffers, and memory stays small."""
     offered = 100
 
-    async def exchange() -> int:
+    async def flooded() -> tuple[int, int]:
         sent = 0
 
         async def flood(request: Received, peer: Peer) -> None:
@@ -121,22 +104,28 @@ def test_a_server_faster_than_its_reader_is_held_back(kind: Kind) -> None:
                 await peer.send(chunk(b"x" * HIGH_WATER))
                 sent += 1
 
-        async with serving(flood) as server, H1Transport() as wire:
-            response = await wire.handle_async_request(httpx.Request("GET", server.url))
+        size = 0
+
+        def take(arrival: int, data: bytes) -> bool:
+            nonlocal size
+            size += len(data)
+            return size == offered * HIGH_WATER
+
+        client = Http1Client()
+        async with serving(flood) as server:
+            answer = await client.exchange(request(server.url), Arrivals(), connect=5, first=None)
             before = -1
             while sent > before:  # until it makes no progress
                 before = sent
                 await asyncio.sleep(0.1)
             stuck_at = sent
-            size = 0
-            async for part in response.aiter_raw():
-                size += len(part)
-                if size == offered * HIGH_WATER:
-                    break
-            await response.aclose()
-            return stuck_at
+            await answer.read_into(take)
+            await client.release()
+            return stuck_at, size
 
-    assert kind.run(exchange()) < offered / 2
+    stuck_at, size = kind.run(flooded())
+    assert stuck_at < offered / 2
+    assert size == offered * HIGH_WATER
 
 
 # ── TLS ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,14 +135,16 @@ def over_tls(kind: Kind, server_context: ssl.SSLContext, trusted: Path | None) -
     """One attempt; `trusted` is added to what the client believes."""
     context = ssl.create_default_context(cafile=trusted)
 
-    def open_transport(target: Target) -> httpx.AsyncBaseTransport:
-        return httpx.AsyncHTTPTransport(verify=context) if kind.name == "httpx" else H1Transport(context)
+    def open_slot_connection(target: Target) -> Connection:
+        if kind.name == "httpx":
+            return HttpxConnection(lambda: httpx.AsyncHTTPTransport(verify=context))
+        return Http1Client(context)
 
     async def answer(request: Received, peer: Peer) -> None:
         await peer.send(whole(COMPLETION))
 
     async def attempt() -> Response:
-        async with serving(answer, server_context) as server, HttpClient({}, open_transport) as http:
+        async with serving(answer, server_context) as server, HttpClient({}, open_slot_connection) as http:
             return await http(call(server.url, stream=False), Slot())
 
     return kind.run(attempt())
@@ -190,9 +181,10 @@ def test_a_connection_that_was_told_to_stop_reading_carries_no_further_exchange(
         size = HIGH_WATER + 1
         async with serving(silent) as server:
             connection = await open_connection(httpx.URL(server.url), None, 5)
-            connection.write_request(b"GET / HTTP/1.1\r\n\r\n", Arrivals(), body_expected=True)
+            sending = asyncio.ensure_future(connection.send_request(b"GET / HTTP/1.1\r\n\r\n", Arrivals()))
+            await asyncio.sleep(0)
             connection.data_received(head("500 Oops", "text/html", f"Content-Length: {size}") + b"x" * size)
-            await connection.read_headers(5)
+            await sending
             await connection.read_into(lambda arrival, data: True)
             usable = connection.is_usable
             connection.abort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.transport.middleware.rate_limit_headers import wait_for_tokens
+from harness.transport.middleware.backpressure import wait_for_tokens
 
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
 
