@@ -19,9 +19,9 @@ from harness.graders.base import GraderSpec
 from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
 from harness.model.images import without_image_data
+from harness.suite.code_references import Signature, SignatureError, describe_function, parse_functions
 from harness.suite.model import Case, LaterTurn, Prompt
 from harness.suite.schema import ToolSpec
-from harness.suite.signatures import Signature, SignatureError, describe_function, parse_functions
 from harness.suite.source import Source
 
 NO_CONVERSATION = Conversation()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.suite.signatures import describe_function, parse_functions
+from harness.suite.code_references import describe_function, parse_functions
 
 
 @pytest.mark.parametrize(
