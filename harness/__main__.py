@@ -12,7 +12,7 @@ from harness.errors import ExitCode, HarnessError
 def main() -> None:
     """Entry point of the `harness` command; always ends in SystemExit."""
     try:
-        from harness.cli.commands import app  # noqa: PLC0415 — here, so that an interrupt during import is caught
+        from harness.cli.main import app  # noqa: PLC0415 — here, so that an interrupt during import is caught
 
         app()
     except HarnessError as error:

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 import pytest
 
-import harness.cli.commands
+import harness.cli.main
 from harness.errors import ExitCode
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
@@ -192,7 +192,7 @@ def test_an_interrupt_that_a_compiled_module_turned_into_an_import_error_is_130(
         except KeyboardInterrupt as interrupt:
             raise ImportError("initialization failed") from interrupt
 
-    monkeypatch.setattr(harness.cli.commands, "app", importing)
+    monkeypatch.setattr(harness.cli.main, "app", importing)
     ended = cli("run", "any.yaml")
     assert ended.code == ExitCode.INTERRUPTED
     assert "bug" not in ended.err

@@ -1,0 +1,73 @@
+"""The command line: the commands and their help, in the order `harness --help` lists them.
+
+Everything heavy is imported inside the command that needs it, so that `harness --help` is instant.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from harness import __version__
+from harness.cli.output import print_lines
+from harness.cli.run_commands import report, resume, run, show
+from harness.cli.simulate_command import simulate
+from harness.cli.suite_commands import init, list_, schema, validate
+
+EXIT_CODES = """\b
+First steps: harness init my-evals && harness run my-evals/suites/quickstart.yaml
+
+\b
+Exit codes:
+  0    every gate holds, or there is none
+  1    a gate failed
+  2    wrong usage or suite, or a gate has no figure to judge
+  3    a gate is inconclusive, and the suite is strict
+  4    too many errors: the target, the network or the disk did not hold
+  5    the budget stopped the run
+  70   a bug
+  130  interrupted"""
+
+
+class Commands(TyperGroup):
+    """The commands; an interrupt is left to `main`, where typer would end with a code of its own and no word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out the command. Raises `Interrupted` where Ctrl-C ended it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted from interrupt
+
+
+class Interrupted(Exception):
+    """Ctrl-C, on its way through typer."""
+
+
+app = typer.Typer(
+    name="harness",
+    cls=Commands,
+    help="Evaluate and benchmark language models from a YAML suite.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Evaluate and benchmark language models from a YAML suite."""
+    if version:
+        print_lines([f"evalharness {__version__}"])
+        raise typer.Exit
+
+
+for _command in (run, resume, report, show, validate, schema, simulate, init):
+    app.command()(_command)
+app.command("list")(list_)

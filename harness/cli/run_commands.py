@@ -1,0 +1,129 @@
+"""The commands about runs: run, resume, report, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import (
+    BudgetOption,
+    Concurrency,
+    EnvFile,
+    Filters,
+    Limit,
+    Repeats,
+    RunFolder,
+    Settings,
+    SuitePath,
+    Targets,
+    parse_budget,
+    parse_overrides,
+)
+from harness.cli.output import conclude_run, open_display, print_lines, report_process
+from harness.errors import UsageError
+
+
+def run(
+    suite: SuitePath,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's folder. Default: a new one under reports/runs.", metavar="FOLDER")
+    ] = None,
+    limit: Limit = None,
+    target: Targets = None,
+    filter_: Filters = None,
+    repeats: Repeats = None,
+    concurrency: Concurrency = None,
+    set_: Settings = None,
+    budget: BudgetOption = None,
+    env_file: EnvFile = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Reuse the answers of an earlier run where they match.", metavar="RUN")
+    ] = None,
+    replay_only: Annotated[
+        Path | None, typer.Option(help="As --replay, and send nothing: a miss is an error.", metavar="RUN")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the prompts and the exact requests; send nothing.")] = False,
+) -> None:
+    """Run a suite, then report on it.
+
+    \b
+    Example:
+      harness run suites/quickstart.yaml --limit 10 --set sampling.temperature=0
+    """
+    if dry_run:
+        from harness.app import preview  # noqa: PLC0415
+
+        print_lines(preview.dry_run(suite, parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)))
+        return
+    if replay and replay_only:
+        raise UsageError("--replay and --replay-only name the same thing; give one of them")
+    with report_process() as maker:
+        from harness.app import run as runs  # noqa: PLC0415 — while the other process loads what the report needs
+
+        with open_display(maker) as display:
+            finished = runs.run_requests(
+                suite,
+                out=out,
+                overrides=parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget),
+                env_file=env_file,
+                replay=replay or replay_only,
+                replay_only=replay_only is not None,
+                display=display,
+            )
+        conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)
+
+
+def resume(
+    folder: RunFolder,
+    retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Ask again what ended in a permanent error.")] = False,
+    budget: BudgetOption = None,
+    env_file: EnvFile = None,
+) -> None:
+    """Go on with a run that was stopped: send what it still owes.
+
+    \b
+    Example:
+      harness resume reports/runs/quickstart/2026-11-22T10-15-00Z-1f3a --budget 1.00
+    """
+    with report_process() as maker:
+        from harness.app import run as runs  # noqa: PLC0415 — while the other process loads what the report needs
+
+        with open_display(maker) as display:
+            finished = runs.resume_requests(
+                folder, retry_errors=retry_errors, budget=parse_budget(budget), env_file=env_file, display=display
+            )
+        conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="One run's folder, or several.", metavar="RUN...", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="Where the report goes. Default: into the run, or reports/compared.", metavar="FOLDER")
+    ] = None,
+) -> None:
+    """Report on a run, finished or not, or on several side by side.
+
+    \b
+    Example:
+      harness report reports/runs/quickstart/*
+    """
+    conclude_run(None, runs, out)
+
+
+def show(
+    run: RunFolder,
+    case: Annotated[str, typer.Argument(help="The case's id.", metavar="CASE", show_default=False)],
+    prompt: Annotated[str | None, typer.Option(help="Only this prompt.", metavar="NAME")] = None,
+    target: Annotated[str | None, typer.Option(help="Only this target.", metavar="NAME")] = None,
+) -> None:
+    """Print one case: what was asked and answered, its grades.
+
+    \b
+    Example:
+      harness show reports/runs/quickstart/2026-11-22T10-15-00Z-1f3a add-2digit-01
+    """
+    from harness.app import report  # noqa: PLC0415
+
+    print_lines(report.show_case(run, case, prompt=prompt, target=target))

@@ -1,0 +1,54 @@
+"""The command that serves the simulator: simulate."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.output import print_lines
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.simulator import Config
+
+
+def simulate(
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port on 127.0.0.1; 0 takes a free one.", metavar="N")
+    ] = 8787,
+    config: Annotated[Path | None, typer.Option(help="Latency, faults and seed, as a JSON file.", metavar="FILE")] = None,
+) -> None:
+    """Serve the simulated Llama 4 Scout here, for any client.
+
+    \b
+    Example:
+      harness simulate --port 8787
+    """
+    from harness import simulator  # noqa: PLC0415
+
+    simulator.serve(_read_simulator_config(config), "127.0.0.1", port, announce=_announce_address)
+
+
+def _read_simulator_config(path: Path | None) -> Config:
+    from harness.simulator import Config  # noqa: PLC0415
+
+    if path is None:
+        return Config()
+    try:
+        return Config.from_json(path.read_text("utf-8"))
+    except OSError as wrong:
+        raise UsageError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
+    except UnicodeDecodeError as wrong:
+        raise UsageError(f"{path}: is not UTF-8 at byte {wrong.start}") from wrong
+
+
+def _announce_address(url: str) -> None:
+    """The address alone on standard output, so that a script can read it; the rest for a person."""
+    print_lines([url])
+    hint = f"OpenAI: {url}/v1 · Workers AI: {url}/client/v4/accounts/any · Ctrl-C ends it"
+    with suppress(BrokenPipeError):
+        print(hint, file=sys.stderr, flush=True)
