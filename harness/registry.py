@@ -1,9 +1,9 @@
 """Finds providers, graders and reporters by name; the whole plug-in surface.
 
-Built-ins stand in a static table of `module:attribute` strings and are imported when first asked for, so that naming a
-grader in a suite imports nothing else. Installed packages add their own through the entry-point groups
-`harness.providers`, `harness.graders` and `harness.reporters`, which are read only on a miss or for `registered_names`
-(reading them costs tens of milliseconds).
+Built-ins are registered as `module:attribute` strings and imported when first loaded, so that naming a grader in a suite
+imports nothing else. A built-in provider's attribute is a class, made with its facts (`harness.vendors`). Installed packages
+add their own through the entry-point groups `harness.providers`, `harness.graders` and `harness.reporters`, which are read
+only on a miss or for `registered_names` (reading them costs tens of milliseconds).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, Literal
+
+from harness.vendors import PROVIDERS
 
 Kind = Literal["providers", "graders", "reporters"]
 
@@ -29,7 +31,8 @@ def load_plugin(kind: Kind, name: str) -> Any:
     """The object registered as `name`, imported once. Raises KeyError where there is none."""
     reference = _references[kind].get(name) or _installed_plugins(kind)[name]
     module, _, attribute = reference.partition(":")
-    return getattr(import_module(module), attribute)
+    found = getattr(import_module(module), attribute)
+    return found(PROVIDERS[name]) if kind == "providers" and name in PROVIDERS else found
 
 
 def is_registered(kind: Kind, name: str) -> bool:
@@ -49,36 +52,8 @@ def _installed_plugins(kind: Kind) -> dict[str, str]:
     return {point.name: point.value for point in entry_points(group=f"harness.{kind}")}
 
 
-for _name, _module in {
-    "anthropic": "anthropic",
-    "gemini": "gemini.generate_content",
-    "openai": "openai.chat_completions",
-    "openai-responses": "openai.responses_api",
-}.items():
-    register("providers", _name, f"harness.providers.{_module}:provider")
-
-for _name in (
-    "azure",
-    "deepseek",
-    "groq",
-    "llamacpp",
-    "mistral",
-    "ollama",
-    "openrouter",
-    "together",
-    "vllm",
-):
-    register("providers", _name, f"harness.providers.openai.vendors:{_name}")
-
-for _name, _attribute in {
-    "cloudflare": "native_endpoint",
-    "cloudflare-chat": "chat_endpoint",
-    "cloudflare-gateway": "gateway_endpoint",
-}.items():
-    register("providers", _name, f"harness.providers.cloudflare.endpoints:{_attribute}")
-
-for _name in ("python", "command"):
-    register("providers", _name, f"harness.providers.callable:{_name}")
+for _facts in PROVIDERS.values():
+    register("providers", _facts.name, _facts.implementation)
 
 for _name, _module in {
     "equals": "text_match",

@@ -44,22 +44,12 @@ from harness.providers.base import Provider, SupportsVersions
 from harness.suite import Suite, TargetSpec
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
+from harness.vendors import PROVIDERS, price_vendor, price_vendor_at
 
 if TYPE_CHECKING:
     from harness.simulator import Config as SimulatorConfig
 
 SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
-SIMULATOR_PATHS = {
-    "anthropic": "/v1",
-    "cloudflare": "/client/v4/accounts/simulated",
-    "cloudflare-chat": "/client/v4/accounts/simulated",
-    "cloudflare-gateway": "/v1/simulated/gateway/workers-ai",
-    "gemini": "",
-    "mistral": "/mistral/v1",
-    "openai": "/v1",
-    "openai-responses": "/v1",
-    "vllm": "/vllm/v1",
-}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -97,12 +87,6 @@ def price_catalogue() -> catalogue.PriceCatalogue:
     return catalogue.parse_catalogue(files("harness.pricing").joinpath("catalogue.yaml").read_text("utf-8"))
 
 
-@cache
-def capability_table() -> capabilities.CapabilityTable:
-    """What each provider and model can take, as shipped."""
-    return capabilities.parse_capabilities(files("harness.providers").joinpath("capabilities.yaml").read_text("utf-8"))
-
-
 @contextmanager
 def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[PreparedRun]:
     """The suite, resolved; simulators run inside the context.
@@ -118,7 +102,7 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         check_identities(suite, targets)
         everyone, notes = fit_open_files((*targets, *beside))
         targets = everyone[: len(targets)]
-        table = capability_table().with_overrides(suite.capability_overrides)
+        table = capabilities.built_in_table().with_overrides(suite.capability_overrides)
         check_features(suite, targets, table)
         check_mode(suite, targets, table)
         notes += check_images(suite, targets, table)
@@ -185,7 +169,7 @@ class _Resolver:
         options = spec.simulator or SimulatorSpec()
         base = self._start_simulator(options, spec)
         model = SIMULATED_MODELS.get(spec.model, spec.model)
-        path = SIMULATOR_PATHS[options.api]
+        path = PROVIDERS[options.api].simulator_path or ""
         target = self._build_target(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
         return replace(target, simulated=True)
 
@@ -278,9 +262,8 @@ def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
 
 def _catalogue_entry(provider: str, model: str, address: str) -> catalogue.PriceEntry | None:
     """Today's price and limits of a model, where its vendor is known."""
-    prices = price_catalogue()
-    vendor = prices.default_vendor(provider) if address.startswith(SIMULATOR) else prices.find_vendor(provider, address)
-    return prices.find(vendor, model, datetime.now(UTC).date()) if vendor else None
+    vendor = price_vendor(provider) if address.startswith(SIMULATOR) else price_vendor_at(provider, address)
+    return price_catalogue().find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 
 def _declared_price(spec: TargetSpec) -> Price | None:

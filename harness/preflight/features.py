@@ -13,6 +13,7 @@ from harness.model import Message, Request, Target
 from harness.plan import Plan
 from harness.providers import capabilities
 from harness.suite import Eval, Prompt, Suite
+from harness.vendors.facts import Capabilities
 
 
 def check_features(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
@@ -37,7 +38,7 @@ def _stream_problems(suite: Suite, targets: Sequence[Target], table: capabilitie
             yield Problem(message, *suite.place_of(target.name))
 
 
-def _missing_features(each: Eval, entry: capabilities.Capabilities) -> Iterator[tuple[Place, str]]:
+def _missing_features(each: Eval, entry: Capabilities) -> Iterator[tuple[Place, str]]:
     """What of an eval cannot be asked of a model: where it stands, and what to write instead."""
     for prompt in each.prompts:
         if prompt.text is not None and not entry.prompt:

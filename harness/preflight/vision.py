@@ -8,6 +8,7 @@ from harness.errors import Problem, SuiteError
 from harness.model import Target
 from harness.providers import capabilities
 from harness.suite import Eval, Suite
+from harness.vendors.facts import Capabilities
 
 
 def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> list[str]:
@@ -40,7 +41,7 @@ def _unsupported_images(evaluation: Eval, target: Target) -> Iterator[Problem]:
         yield Problem(f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place)
 
 
-def _oversized_images(evaluation: Eval, target: Target, able: capabilities.Capabilities | None) -> Iterator[Problem]:
+def _oversized_images(evaluation: Eval, target: Target, able: Capabilities | None) -> Iterator[Problem]:
     """What of an eval's images a target does not take: of each type the largest is named."""
     inventory = evaluation.image_inventory
     limits = able.images if able is not None else None

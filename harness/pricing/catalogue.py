@@ -1,8 +1,7 @@
 """What each model's tokens cost on a given day: a dated table, read from `catalogue.yaml`.
 
 Prices change several times a year, so an entry has a first day and a run is priced as of its own. A price belongs to whoever
-serves the model, not to the format it is asked in: `find_vendor` tells them apart by host, so that a local server whose model
-happens to be called `gpt-4o` has no price instead of a wrong one.
+serves the model, not to the format it is requested in (`harness.vendors.price_vendor_at`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from msgspec.structs import replace
@@ -22,17 +20,6 @@ from harness.model import Price
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _CACHE_PRICES = ("cache_read", "cache_write", "cache_write_1h")
-
-_SPOKEN_BY_OTHERS = {
-    "anthropic",
-    "deepseek",
-    "gemini",
-    "groq",
-    "mistral",
-    "openai",
-    "openai-responses",
-}
-"""Formats of more servers than their vendor's: the host tells who is paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +55,8 @@ class PriceEntry:
 class PriceCatalogue:
     """All entries, found by vendor, model or alias, and day."""
 
-    def __init__(self, entries: tuple[PriceEntry, ...], hosts: Mapping[str, str], sellers: Mapping[str, str]) -> None:
+    def __init__(self, entries: tuple[PriceEntry, ...]) -> None:
         self.entries = entries
-        self._hosts = hosts
-        self._sellers = sellers
         self._by_name: dict[tuple[str, str], list[PriceEntry]] = {}
         for entry in sorted(entries, key=lambda entry: entry.valid_from, reverse=True):
             for name in (entry.model, *entry.aliases):
@@ -80,21 +65,9 @@ class PriceCatalogue:
     def find(self, provider: str, model: str, on: date) -> PriceEntry | None:
         """The newest entry for `model` that held on that day, None where the price is unknown.
 
-        `provider` is the vendor's name, as `find_vendor` tells it.
+        `provider` is the vendor's name (`harness.vendors.price_vendor_at`).
         """
         return next((entry for entry in self._by_name.get((provider, model), ()) if entry.is_valid_on(on)), None)
-
-    def find_vendor(self, provider: str, address: str) -> str | None:
-        """Whose prices a target of `provider` at `address` pays; None for an unknown server that speaks another's format."""
-        return (
-            self._hosts.get(urlsplit(address).hostname or "")
-            if provider in _SPOKEN_BY_OTHERS
-            else self.default_vendor(provider)
-        )
-
-    def default_vendor(self, provider: str) -> str:
-        """Whose prices the models of `provider` have at its own address: its own, unless it is another's second door."""
-        return self._sellers.get(provider, provider)
 
 
 def parse_catalogue(text: str) -> PriceCatalogue:
@@ -102,7 +75,7 @@ def parse_catalogue(text: str) -> PriceCatalogue:
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
         entries = [_parse_entry(listing, fields) for listing in content["vendors"] for fields in listing["prices"]]
-        return PriceCatalogue(tuple(entries), dict(content["hosts"]), dict(content.get("providers", {})))
+        return PriceCatalogue(tuple(entries))
     except (TypeError, KeyError, AttributeError, yaml.YAMLError) as wrong:
         raise ValueError(f"price catalogue: {wrong!r}") from wrong
 

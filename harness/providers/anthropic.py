@@ -29,15 +29,14 @@ from harness.model import (
     ToolCall,
     Usage,
 )
-from harness.providers.base import Signal, reject_late_system, reject_raw_prompt, split_system_messages
+from harness.providers.base import BuiltInProvider, Signal, reject_late_system, reject_raw_prompt, split_system_messages
 from harness.providers.decoder import AnswerDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
 from harness.providers.usage import token_count
+from harness.vendors.anthropic import DEFAULT_MAX_TOKENS
 
 SERVICE = "the Messages API"
-DEFAULT_MAX_TOKENS = 4096
-"""Sent where a suite sets none: the API has no default, and this is what its oldest models can write at most."""
 
 _NAMES = {"stop": "stop_sequences"}
 _IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]+")
@@ -64,15 +63,8 @@ _PIECES = {
 """The field of a block that each kind of delta goes on with; it has the same name in the delta."""
 
 
-class Anthropic:
+class Anthropic(BuiltInProvider):
     """The provider `anthropic`."""
-
-    name = "anthropic"
-    default_address: str | None = "https://api.anthropic.com/v1"
-    default_api_key_env: str | None = "ANTHROPIC_API_KEY"
-    default_max_tokens: int | None = DEFAULT_MAX_TOKENS
-    api_versions: tuple[str, ...] = ("2023-06-01", "2026-10-21")
-    default_api_version: str | None = "2023-06-01"
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
@@ -401,6 +393,3 @@ def _read_usage(reported: Mapping[str, Any]) -> Usage | None:
 def _nested_count(reported: Mapping[str, Any], group: str, name: str) -> int:
     details = reported.get(group)
     return (token_count(details.get(name)) if isinstance(details, dict) else None) or 0
-
-
-provider = Anthropic()

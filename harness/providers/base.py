@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct
 
 from harness.model import EncodedRequest, Error, FinishReason, Image, Message, Request, Target, TokenLogprob, Usage
+from harness.vendors.facts import ProviderFacts
 
 
 class Signal(Enum):
@@ -74,6 +75,19 @@ class Provider(Protocol):
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
         """A new decoder for one attempt at `request`."""
+
+
+class BuiltInProvider:
+    """What built-in providers have in common: their defaults come from their facts (`harness.vendors`)."""
+
+    def __init__(self, facts: ProviderFacts) -> None:
+        self.facts = facts
+        self.name = facts.name
+        self.default_address = facts.address
+        self.default_api_key_env = facts.api_key_env
+        self.default_max_tokens = facts.default_max_tokens
+        self.api_versions = facts.api_versions
+        self.default_api_version = facts.default_api_version
 
 
 @dataclass(frozen=True, slots=True)

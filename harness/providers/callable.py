@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from harness.model import EncodedRequest, Error, Request, Target, Usage
 from harness.providers import usage
-from harness.providers.base import DecodedResponse, Signal
+from harness.providers.base import BuiltInProvider, DecodedResponse, Signal
 from harness.providers.json_text import UnreadableJSONError, dumps, loads, loads_text, snippet
 from harness.providers.openai import chat_format
 
@@ -25,26 +25,25 @@ KEYS = frozenset({"text", "reasoning", "tool_calls", "usage", "cost", "model", "
 _COUNTS = frozenset({"input", "output", "cache_read", "cache_write", "reasoning"})
 
 
-class CallableProvider:
-    """The providers `python` and `command`: they differ only in how they are performed."""
-
-    default_address: str | None = None
-    default_api_key_env: str | None = None
-    default_max_tokens: int | None = None
-
-    def __init__(self, name: str, heard: type[FunctionDecoder]) -> None:
-        self.name = name
-        self._heard = heard
+class FunctionProvider(BuiltInProvider):
+    """The provider `python`: a function."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The one object that the function or program is given."""
-        return EncodedRequest(
-            f"/{target.model}", (), dumps(request_object(request) | dict(target.extra_body)), None, method="CALL"
-        )
+        body = dumps(request_object(request) | dict(target.extra_body))
+        return EncodedRequest(f"/{target.model}", (), body, None, method="CALL")
 
     def make_decoder(self, target: Target, request: Request) -> FunctionDecoder:
-        """A fresh decoder for one attempt at `request`."""
-        return self._heard()
+        """A new decoder for one attempt at `request`."""
+        return FunctionDecoder()
+
+
+class ProgramProvider(FunctionProvider):
+    """The provider `command`: a program; it is given the same and differs in how its output is read."""
+
+    def make_decoder(self, target: Target, request: Request) -> ProgramDecoder:
+        """A new decoder for one attempt at `request`."""
+        return ProgramDecoder()
 
 
 def request_object(request: Request) -> dict[str, Any]:
@@ -255,7 +254,3 @@ def _quote_names(names: frozenset[str]) -> str:
 
 def _type_name(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
-
-
-python = CallableProvider("python", FunctionDecoder)
-command = CallableProvider("command", ProgramDecoder)

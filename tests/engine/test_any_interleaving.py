@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import registry
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import TrialContext, run_trials
 from harness.model import (
@@ -29,7 +30,6 @@ from harness.model import (
     Trial,
     Usage,
 )
-from harness.providers.openai.chat_completions import provider
 from harness.runs.folder import RECORDS, read_lines, read_records
 from harness.runs.redaction import Redactor
 from harness.runs.resume_state import ResumeState
@@ -39,6 +39,8 @@ from harness.transport.middleware.replay import Replay, StoredExchange, encode_s
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock
+
+provider = registry.load_plugin("providers", "openai")
 
 TARGET = Target("m", "openai", "tiny", "http://h/v1", "http://h/v1", limits=Limits(concurrency=2, retries=1))
 RETRYABLE = Error("provider", "overloaded", "later", retryable=True)

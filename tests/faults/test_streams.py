@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
+from harness import registry
 from harness.model import Message, Record, Request, Response, Target, ToolCall
 from harness.providers.base import DecodedResponse, Provider
-from harness.providers.cloudflare.endpoints import native_endpoint as cloudflare
-from harness.providers.openai.chat_completions import provider as openai
 from harness.transport.http.sse import EventReader
 from tests.faults.rows import GOOD, Proof, Row, frames, paused, row, run_rows, table
 from tests.faults.stack import asking, faster, kinds, run, stack
@@ -38,6 +37,10 @@ from tests.transport.servers import (
     serving,
     whole,
 )
+
+openai = registry.load_plugin("providers", "openai")
+
+cloudflare = registry.load_plugin("providers", "cloudflare")
 
 PATIENCE = "{connect: 2s, first: 800ms, idle: 800ms, total: 3s}"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.errors import SuiteError
 from harness.model import Target
 from harness.preflight import check_features, check_images
-from harness.providers.capabilities import CapabilityTable, parse_capabilities
+from harness.providers.capabilities import CapabilityTable
 from harness.suite import Suite, load_suite
 from tests.pictures import picture
 
@@ -34,7 +35,7 @@ def suite(tmp_path: Path) -> Suite:
 
 
 def table(facts: str) -> CapabilityTable:
-    return parse_capabilities(f'- {{provider: p, models: ["*"], source: s, parameters: {{}}, {facts}}}')
+    return CapabilityTable({}, ({"provider": "p", "models": ["*"], **yaml.safe_load(f"{{{facts}}}")},))
 
 
 def refused(suite: Suite, facts: str) -> list[str]:
@@ -45,7 +46,7 @@ def refused(suite: Suite, facts: str) -> list[str]:
 
 def test_a_target_that_can_see_is_sent_images_and_one_of_which_nothing_is_known_is_mentioned(suite: Suite) -> None:
     assert check_images(suite, [TARGET], table("vision: true")) == []
-    assert check_images(suite, [TARGET], CapabilityTable(())) == []
+    assert check_images(suite, [TARGET], CapabilityTable({})) == []
     (note,) = check_images(suite, [TARGET, TARGET], table("vision: null"))
     assert note == "t: whether m can see images is not known; it is sent them"
 

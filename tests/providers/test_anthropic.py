@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from harness import registry
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
-from harness.providers.anthropic import provider
 from harness.providers.base import DecodedResponse, Signal
 from harness.transport.http.sse import EventReader
+
+provider = registry.load_plugin("providers", "anthropic")
 
 ADDRESS = "https://api.anthropic.com/v1"
 CLAUDE = Target("claude", "anthropic", "claude-sonnet-4-6", ADDRESS, ADDRESS, api_key_env="ANTHROPIC_API_KEY")

@@ -5,25 +5,17 @@ from __future__ import annotations
 import json
 import math
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import harness.providers
 from harness import registry
 from harness.model import Message, Request, Target
-from harness.providers.capabilities import (
-    Capabilities,
-    CapabilityTable,
-    ImageLimits,
-    Parameter,
-    check_sampling,
-    parse_capabilities,
-    seed_range,
-)
+from harness.providers.capabilities import CapabilityTable, built_in_table, check_sampling, seed_range
+from harness.vendors import PROVIDERS
+from harness.vendors.facts import Capabilities, Parameter, integer, number, parameters
 
-TABLE = parse_capabilities((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
+TABLE = built_in_table()
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
 
@@ -128,15 +120,19 @@ def test_what_does_not_go_together_is_named() -> None:
     assert (violation.message, violation.unsupported) == (said, False)
 
 
-VERSIONED = """\
-- {provider: p, api_versions: ["2026-*"], models: ["*"], source: s, parameters: {max_tokens: {type: integer}}}
-- {provider: p, models: ["*"], source: s, parameters: {temperature: {type: number}}}
-"""
+VERSIONED = CapabilityTable(
+    {
+        "p": (
+            Capabilities(("*",), parameters(max_tokens=integer()), "s", api_versions=("2026-*",)),
+            Capabilities(("*",), parameters(temperature=number()), "s"),
+        )
+    }
+)
 
 
 @pytest.mark.parametrize(("version", "wrong"), [("2026-10-21", ["temperature"]), ("2023-06-01", []), (None, [])])
 def test_an_entry_may_be_about_some_versions_of_the_api_only(version: str | None, wrong: list[str]) -> None:
-    violations = check_sampling(parse_capabilities(VERSIONED), "p", "m", {"temperature": 1}, version)
+    violations = check_sampling(VERSIONED, "p", "m", {"temperature": 1}, version)
     assert [each.parameter for each in violations] == wrong
     assert all("p in its API version 2026-*" in each.message for each in violations)
 
@@ -164,8 +160,8 @@ def example(parameter: Parameter) -> Any:
 
 
 def check_one(parameter: Parameter, value: Any) -> bool:
-    entry = Capabilities("p", ("*",), {parameter.name: parameter}, "")
-    return bool(check_sampling(CapabilityTable((entry,)), "p", "m", {parameter.name: value}))
+    entry = Capabilities(("*",), {parameter.name: parameter}, "")
+    return bool(check_sampling(CapabilityTable({"p": (entry,)}), "p", "m", {parameter.name: value}))
 
 
 def at(body: Any, field: str) -> Any:
@@ -173,34 +169,18 @@ def at(body: Any, field: str) -> Any:
     return reduce(lambda within, key: within[key], field.split("."), body)
 
 
-@pytest.mark.parametrize("entry", TABLE.entries, ids=lambda entry: f"{entry.provider}-{entry.models[0]}")
-def test_encoders_write_each_parameter_under_the_field_the_table_names(entry: Capabilities) -> None:
-    provider = registry.load_plugin("providers", entry.provider)
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [pytest.param(name, entry, id=f"{name}-{entry.models[0]}") for name, facts in PROVIDERS.items() for entry in facts.models],
+)
+def test_encoders_write_each_parameter_under_the_field_the_facts_name(name: str, entry: Capabilities) -> None:
+    provider = registry.load_plugin("providers", name)
     hosted = any(parameter.field == "max_completion_tokens" for parameter in entry.parameters.values())
     address = provider.default_address if hosted else "http://127.0.0.1:8000/v1"
-    target = Target("t", entry.provider, entry.models[0], address, address)
-    sampling = {name: example(parameter) for name, parameter in entry.parameters.items()}
+    target = Target("t", name, entry.models[0], address, address)
+    sampling = {each.name: example(each) for each in entry.parameters.values()}
     body = json.loads(provider.encode(target, Request(messages=(Message("user", "Hi"),), sampling=sampling)).body)
-    as_given = {name: each.field for name, each in entry.parameters.items() if "thinkingConfig" not in each.field}
-    assert {field: at(body, field) for field in as_given.values()} == {
-        field: sampling[name] for name, field in as_given.items()
+    fields = {each.name: each.field for each in entry.parameters.values() if "thinkingConfig" not in each.field}
+    assert {field: at(body, field) for field in fields.values()} == {
+        field: sampling[parameter] for parameter, field in fields.items()
     }
-
-
-@pytest.mark.parametrize(
-    "text", ["{}", "- 3", "- {provider: p, models: ['*'], source: s, parameters: {x: {type: colour}}}", "- {provider: p}"]
-)
-def test_what_is_no_table_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="capabilities"):
-        parse_capabilities(text)
-
-
-def test_limits_of_images() -> None:
-    limited = (
-        '- {provider: p, models: ["*"], source: s, parameters: {}, images: {types: [image/png], max_bytes: 5, max_side: 8}}'
-    )
-    entry = parse_capabilities(limited).find("p", "m")
-    assert entry is not None
-    assert entry.images == ImageLimits(("image/png",), max_bytes=5, max_side=8)
-    with pytest.raises(ValueError, match="entry 1"):
-        parse_capabilities(limited.replace("max_side", "max_height"))

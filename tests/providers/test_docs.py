@@ -1,38 +1,78 @@
-"""The capability table in docs/providers.md is the one that is checked; run this file to write it there."""
+"""The tables of docs/providers.md are derived from the facts about providers; run this file to write them there."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import harness.providers
-from harness import registry
+import pytest
+
 from harness.providers import errors
-from harness.providers.capabilities import Capabilities, CapabilityTable, Parameter, parse_capabilities
+from harness.vendors import PROVIDERS
+from harness.vendors.facts import Capabilities, Parameter, ProviderFacts
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "providers.md"
-FACTS = ("vision", "tools", "json_schema", "prompt", "guided_json", "batch")
-BLOCK = re.compile(r"(?<=<!-- capabilities -->\n).*?(?=<!-- /capabilities -->)", re.DOTALL)
+FEATURES = ("vision", "tools", "json_schema", "prompt", "guided_json", "batch")
+CHAT_VENDORS = "harness.providers.openai.vendors:"
 
 
-def table() -> CapabilityTable:
-    return parse_capabilities((Path(harness.providers.__file__).parent / "capabilities.yaml").read_text("utf-8"))
-
-
-def markdown(capabilities: CapabilityTable) -> str:
-    """One row an entry, one column a parameter or feature."""
-    names = list(dict.fromkeys(name for entry in capabilities.entries for name in entry.parameters))
-    rows = [["provider: models", *(f"`{name}`" for name in names), *FACTS], ["---"] * (1 + len(names) + len(FACTS))]
-    for entry in capabilities.entries:
-        parameters = [cell(entry.parameters.get(name)) for name in names]
-        rows.append([title(entry), *parameters, *(shown(entry, fact) for fact in FACTS)])
+def markdown(rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def title(entry: Capabilities) -> str:
+def providers_table() -> str:
+    """Where the providers with a format of their own are."""
+    own = [each for each in PROVIDERS.values() if each.address and not each.implementation.startswith(CHAT_VENDORS)]
+    head = ["provider", "address, unless `base_url` says otherwise", "API key, unless `api_key` says otherwise"]
+    rows = [[f"`{each.name}`", "; ".join(filter(None, (f"`{each.address}`", each.notes))), key(each)] for each in own]
+    return markdown([head, ["---"] * len(head), *rows])
+
+
+def vendors_table() -> str:
+    """Where the vendors of chat completions are, and how they deviate from OpenAI."""
+    vendors = [each for each in PROVIDERS.values() if each.implementation.startswith(CHAT_VENDORS)]
+    head = ["provider", "address", "API key", "names of parameters", "besides"]
+    rows = [[f"`{each.name}`", f"`{each.address}`", key(each), renamed(each), each.notes] for each in vendors]
+    return markdown([head, ["---"] * len(head), *rows])
+
+
+def key(facts: ProviderFacts) -> str:
+    return f"`{facts.api_key_env}`" if facts.api_key_env else "none"
+
+
+def renamed(facts: ProviderFacts) -> str:
+    parameters = [each for entry in facts.models for each in entry.parameters.values()]
+    names = {each.name: each.field for each in parameters if each.field != each.name}
+    return ", ".join(f"`{name}` as `{field}`" for name, field in names.items())
+
+
+def capabilities_table() -> str:
+    """One row an entry, one column a parameter or feature."""
+    entries = [(facts, entry) for facts in PROVIDERS.values() for entry in facts.models]
+    names = list(dict.fromkeys(name for _, entry in entries for name in entry.parameters))
+    rows = [["provider: models", *(f"`{name}`" for name in names), *FEATURES], ["---"] * (1 + len(names) + len(FEATURES))]
+    for facts, entry in entries:
+        parameters = [cell(entry.parameters.get(name)) for name in names]
+        rows.append([title(facts, entry), *parameters, *(shown(entry, feature) for feature in FEATURES)])
+    return markdown(rows)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "providers": providers_table,
+    "vendors": vendors_table,
+    "capabilities": capabilities_table,
+}
+
+
+def block(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+
+
+def title(facts: ProviderFacts, entry: Capabilities) -> str:
     versions = f" {', '.join(entry.api_versions)}" if entry.api_versions else ""
-    return f"`{entry.provider}`{versions}: {', '.join(f'`{pattern}`' for pattern in entry.models)}"
+    return f"`{facts.name}`{versions}: {', '.join(f'`{pattern}`' for pattern in entry.models)}"
 
 
 def cell(parameter: Parameter | None) -> str:
@@ -68,14 +108,15 @@ def figure(bound: float) -> str:
     return named.get(int(bound)) or f"{bound}".replace("-", "−")
 
 
-def shown(entry: Capabilities, fact: str) -> str:
-    return {True: "yes", False: "no", None: "?"}[getattr(entry, fact)]
+def shown(entry: Capabilities, feature: str) -> str:
+    return {True: "yes", False: "no", None: "?"}[getattr(entry, feature)]
 
 
-def test_the_page_has_the_table_that_is_checked() -> None:
-    found = BLOCK.search(PAGE.read_text("utf-8"))
+@pytest.mark.parametrize("name", TABLES)
+def test_the_page_has_the_table(name: str) -> None:
+    found = block(name).search(PAGE.read_text("utf-8"))
     assert found is not None
-    assert found.group() == markdown(table()), "run: python tests/providers/test_docs.py"
+    assert found.group() == TABLES[name](), "run: python tests/providers/test_docs.py"
 
 
 def test_the_page_names_every_kind_of_error_and_whether_it_is_retried() -> None:
@@ -85,16 +126,12 @@ def test_the_page_names_every_kind_of_error_and_whether_it_is_retried() -> None:
     assert known.items() <= documented.items()
 
 
-def test_the_page_says_where_each_vendor_is() -> None:
-    rows = re.findall(
-        r"^\| `([a-z]+)` \| `([^`]+)` \| (?:`([A-Z_]+)`|none)[^|]* \| `(max_[a-z_]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE
-    )
-    assert len(rows) == 9
-    for name, address, variable, limit in rows:
-        vendor = registry.load_plugin("providers", name)
-        found = (vendor.default_address, vendor.default_api_key_env or "", vendor.dialect.output_limit_field)
-        assert found == (address, variable, limit), name
+def write_tables() -> None:
+    text = PAGE.read_text("utf-8")
+    for name, table in TABLES.items():
+        text = block(name).sub(lambda _, table=table: table(), text)  # type: ignore[misc]
+    PAGE.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
-    PAGE.write_text(BLOCK.sub(lambda _: markdown(table()), PAGE.read_text("utf-8")), "utf-8")
+    write_tables()

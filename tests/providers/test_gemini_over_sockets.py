@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from harness import registry
 from harness.model import Image, Message, Request, Response, ResponseFormat, Target, Text, Tool
-from harness.providers.gemini.generate_content import provider
 from tests.pictures import picture
 from tests.providers.over_sockets import exchange, sent
 from tests.support import Simulated
+
+provider = registry.load_plugin("providers", "gemini")
 
 WEATHER = Tool(
     "get_weather",

@@ -10,28 +10,21 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from harness.model import EncodedRequest, Request, Target
-from harness.providers.base import Decoder
+from harness.providers.base import BuiltInProvider, Decoder
 from harness.providers.cloudflare import native
 from harness.providers.cloudflare.batch_api import CloudflareBatches
 from harness.providers.openai.chat_completions import encode_chat_completion
-
-ACCOUNT_ADDRESS = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
-GATEWAY_ADDRESS = "https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/${CLOUDFLARE_GATEWAY_ID}/workers-ai"
-API_KEY_ENV = "CLOUDFLARE_AUTH_TOKEN"
+from harness.vendors.facts import ProviderFacts
 
 SKIP_CACHE = ("cf-aig-skip-cache", "true")
 """Tells a gateway not to answer from its cache, which repeats word for word what it answered before to the same body."""
 
 
-class Cloudflare:
+class Cloudflare(BuiltInProvider):
     """The provider `cloudflare`: the native format."""
 
-    name = "cloudflare"
-    default_address: str | None = ACCOUNT_ADDRESS
-    default_api_key_env: str | None = API_KEY_ENV
-    default_max_tokens: int | None = native.DEFAULT_MAX_TOKENS
-
-    def __init__(self) -> None:
+    def __init__(self, facts: ProviderFacts) -> None:
+        super().__init__(facts)
         self.batch_api = CloudflareBatches(native.make_decoder)
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
@@ -43,13 +36,8 @@ class Cloudflare:
         return native.make_decoder(target, request)
 
 
-class CloudflareChat:
+class CloudflareChat(BuiltInProvider):
     """The provider `cloudflare-chat`: the OpenAI-compatible endpoint to the same models."""
-
-    name = "cloudflare-chat"
-    default_address: str | None = ACCOUNT_ADDRESS
-    default_api_key_env: str | None = API_KEY_ENV
-    default_max_tokens: int | None = native.DEFAULT_MAX_TOKENS
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /ai/v1/chat/completions`. Raises ValueError for what only the native format has."""
@@ -61,17 +49,12 @@ class CloudflareChat:
         return native.make_decoder(target, request)
 
 
-class CloudflareGateway:
+class CloudflareGateway(BuiltInProvider):
     """The provider `cloudflare-gateway`: the native format at an AI Gateway's own host.
 
     Cached answers are no measurement of the model, so the gateway is told not to use its cache, unless the target's headers
     say otherwise; one that came from the cache all the same is flagged (`decoder.CACHE_STATUS`).
     """
-
-    name = "cloudflare-gateway"
-    default_address: str | None = GATEWAY_ADDRESS
-    default_api_key_env: str | None = API_KEY_ENV
-    default_max_tokens: int | None = native.DEFAULT_MAX_TOKENS
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /{model}` at the gateway. Raises ValueError as the native format does."""
@@ -82,8 +65,3 @@ class CloudflareGateway:
     def make_decoder(self, target: Target, request: Request) -> Decoder:
         """A new decoder for one attempt at `request`."""
         return native.make_decoder(target, request)
-
-
-native_endpoint = Cloudflare()
-chat_endpoint = CloudflareChat()
-gateway_endpoint = CloudflareGateway()

@@ -18,20 +18,9 @@ from harness.providers.base import Signal
 from harness.providers.decoder import ChatDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
+from harness.vendors.cloudflare import DEFAULT_MAX_TOKENS, OPENAI_SHAPED_MODELS
 
-DEFAULT_MAX_TOKENS = 256
-"""What the service takes for an unset `effective_max_tokens`."""
-
-# Models with OpenAI's request and response shapes behind the native path; they expect its envelope around a JSON Schema.
-OPENAI_SHAPED = (
-    "@cf/openai/",
-    "@cf/google/gemma-4",
-    "@cf/zai-org/",
-    "@cf/moonshotai/",
-    "@cf/nvidia/",
-    "@cf/qwen/qwen3",
-    "@cf/deepseek-ai/deepseek-v4",
-)
+_OPENAI_SHAPED = tuple(pattern.removesuffix("*") for pattern in OPENAI_SHAPED_MODELS)
 
 _JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
 
@@ -57,9 +46,9 @@ def make_decoder(target: Target, request: Request) -> CloudflareDecoder:
 
 
 class CloudflareDecoder(ChatDecoder):
-    """Reads both families, whole (in Cloudflare's envelope) or streamed (without).
+    """Decodes both families, whole (in Cloudflare's envelope) or streamed (without).
 
-    `effective_max_tokens` is what was sent: an answer that used it up was cut by it.
+    `max_tokens` is the limit that was sent: an answer that used it up was cut off by it.
     """
 
     def __init__(self, request: Request, max_tokens: int | None) -> None:
@@ -158,7 +147,7 @@ def _response_format_field(model: str, wanted: ResponseFormat) -> dict[str, Any]
     """The field for structured output; `guided_json` is a field of its own, with the bare schema."""
     if wanted.type == "guided_json":
         return {"guided_json": wanted.schema or {}}
-    if wanted.type == "json_object" or model.startswith(OPENAI_SHAPED):
+    if wanted.type == "json_object" or model.startswith(_OPENAI_SHAPED):
         return {"response_format": chat_format.encode_response_format(wanted)}
     return {"response_format": {"type": "json_schema", "json_schema": wanted.schema or {}}}
 

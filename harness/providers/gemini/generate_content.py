@@ -15,13 +15,12 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.model import EncodedRequest, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
-from harness.providers.base import contains_image, reject_late_system, reject_raw_prompt, split_system_messages
+from harness.providers.base import BuiltInProvider, contains_image, reject_late_system, reject_raw_prompt, split_system_messages
 from harness.providers.gemini.answer_decoder import ECHO, GeminiDecoder
 from harness.providers.json_text import UnreadableJSONError, dumps, loads_text
 from harness.providers.openai import chat_format
 
 SERVICE = "Gemini"
-DEFAULT_VERSION = "v1beta"
 
 TOOL_CHOICE_MODES: Mapping[str, str] = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
@@ -44,15 +43,8 @@ _BUDGETED = "gemini-2.5"
 _MADE_UP = re.compile(r"call_\d+")  # an id that the answer did not have: the server would not know it
 
 
-class Gemini:
+class Gemini(BuiltInProvider):
     """The provider `gemini`."""
-
-    name = "gemini"
-    default_address: str | None = "https://generativelanguage.googleapis.com"
-    default_api_key_env: str | None = "GEMINI_API_KEY"
-    default_max_tokens: int | None = None
-    api_versions = (DEFAULT_VERSION, "v1")
-    default_api_version: str | None = DEFAULT_VERSION
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /v1beta/models/{model}:generateContent`, or its stream.
@@ -62,7 +54,7 @@ class Gemini:
         """
         reject_raw_prompt(target, request, SERVICE)
         return EncodedRequest(
-            path=_request_path(target.api_version or DEFAULT_VERSION, target.model, request.stream),
+            path=_request_path(target.api_version or self.default_api_version or "", target.model, request.stream),
             headers=chat_format.json_headers(target, request),
             body=dumps(_build_body(target, request)),
             auth=chat_format.api_key_auth(target, "x-goog-api-key", ""),
@@ -214,6 +206,3 @@ def _thinking_config(model: str, effort: str) -> dict[str, Any]:
 def _response_format_fields(wanted: ResponseFormat) -> dict[str, Any]:
     mime = {"responseMimeType": "application/json"}
     return mime if wanted.type == "json_object" else mime | {"responseJsonSchema": wanted.schema or {}}
-
-
-provider = Gemini()

@@ -15,12 +15,11 @@ from urllib.parse import urlsplit
 
 from harness.model import EncodedRequest, Request, ResponseFormat, Target, Usage
 from harness.providers import usage
-from harness.providers.base import Signal, reject_raw_prompt
+from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt
 from harness.providers.decoder import ChatDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
 
-ADDRESS = "https://api.openai.com/v1"
 OPENAI_HOST = "api.openai.com"
 GATEWAY_HOST = "gateway.ai.cloudflare.com"
 
@@ -30,10 +29,9 @@ class ChatDialect:
     """How a server's requests deviate from OpenAI's.
 
     `parameter_names` are its names for sampling parameters (dotted: nested), `encode_guided_json` the fields of a guided
-    schema (None: not supported), `extra_fields` go into every body. `output_limit_field` None: decided by the address.
+    schema (None: not supported), `extra_fields` go into every body.
     """
 
-    output_limit_field: str | None = None
     parameter_names: Mapping[str, str] = field(default_factory=dict)
     required_tool_choice: str = "required"
     encode_tool_call_id: Callable[[str], str] = chat_format.keep_identifier
@@ -46,19 +44,16 @@ class ChatDialect:
 
 
 DEFAULT_DIALECT = ChatDialect()
+OPENAI_DIALECT = ChatDialect(parameter_names={"max_tokens": "max_completion_tokens"})
 
 
-class OpenAI:
+class OpenAI(BuiltInProvider):
     """The provider `openai`."""
-
-    name = "openai"
-    default_address: str | None = ADDRESS
-    default_api_key_env: str | None = "OPENAI_API_KEY"
-    default_max_tokens: int | None = None
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot carry."""
-        return encode_chat_completion(target, request, "/chat/completions", request.sampling)
+        dialect = OPENAI_DIALECT if is_openai_address(target.address) else DEFAULT_DIALECT
+        return encode_chat_completion(target, request, "/chat/completions", request.sampling, dialect)
 
     def make_decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A new decoder for one attempt at `request`."""
@@ -87,10 +82,7 @@ def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], d
             if turn.tool_calls:
                 message["reasoning_content"] = turn.reasoning or ""
     body: dict[str, Any] = {"model": target.model, "messages": messages}
-    limit = dialect.output_limit_field
-    if limit is None:
-        limit = "max_completion_tokens" if is_openai_address(target.address) else "max_tokens"
-    sent = chat_format.encode_sampling(sampling, limit)
+    sent = chat_format.encode_sampling(sampling)
     body.update(_rename_parameters(sent, dialect.parameter_names) if dialect.parameter_names else sent)
     if request.stream:
         body["stream"] = True
@@ -169,6 +161,3 @@ def _groq_usage(chunk: dict[str, Any]) -> Any:
     """Groq reports a stream's usage in a field of its own."""
     extra = chunk.get("x_groq")
     return extra.get("usage") if type(extra) is dict else None
-
-
-provider = OpenAI()

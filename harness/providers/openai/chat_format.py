@@ -96,14 +96,12 @@ def encode_tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def encode_sampling(parameters: Mapping[str, Any], output_limit_field: str = "max_tokens") -> dict[str, Any]:
-    """Sampling parameters under their names on the wire. A null one is not sent.
+def encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Sampling parameters as the format has them. A null one is not sent.
 
     Log probabilities are requested as a flag, or as a number of alternatives; the format has a field for each.
     """
     sent = {name: value for name, value in parameters.items() if value is not None}
-    if "max_tokens" in sent:
-        sent[output_limit_field] = sent.pop("max_tokens")
     if type(sent.get("logprobs")) is int:
         sent["top_logprobs"] = sent["logprobs"]
         sent["logprobs"] = True

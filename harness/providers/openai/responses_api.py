@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from harness.model import EncodedRequest, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage
 from harness.providers import errors, usage
-from harness.providers.base import Signal, reject_raw_prompt, split_system_messages
+from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt, split_system_messages
 from harness.providers.decoder import AnswerDecoder, contains_error, read_logprobs
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
@@ -26,13 +26,8 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _FAILED = ("failed", "cancelled")
 
 
-class OpenAIResponses:
+class OpenAIResponses(BuiltInProvider):
     """The provider `openai-responses`."""
-
-    name = "openai-responses"
-    default_address: str | None = "https://api.openai.com/v1"
-    default_api_key_env: str | None = "OPENAI_API_KEY"
-    default_max_tokens: int | None = None
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening system text."""
@@ -250,6 +245,3 @@ def _end_reason(response: Mapping[str, Any]) -> Any:
     details = response.get("incomplete_details")
     reason = details.get("reason") if isinstance(details, dict) else None
     return reason or response.get("status")
-
-
-provider = OpenAIResponses()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
@@ -21,10 +21,14 @@ from harness.config.sampling import Parameters
 from harness.config.units import Count, Delay, Money, Number, Text, Whole
 from harness.config.yaml import Document, parse_yaml
 from harness.suite.run_settings import LimitsSpec, Unsupported
+from harness.vendors import PROVIDERS
 
 SIMULATOR = "simulator"
-FUNCTION_FORMATS = ("cloudflare", "cloudflare-gateway")
-"""The providers whose format has the deprecated `functions`."""
+
+if TYPE_CHECKING:
+    SimulatedApi: TypeAlias = str
+else:
+    SimulatedApi = Literal[tuple(name for name, facts in PROVIDERS.items() if facts.simulator_path is not None)]
 
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -97,17 +101,7 @@ class PriceSpec(SuiteModel):
 class SimulatorSpec(SuiteModel):
     """How the simulator behaves for this target."""
 
-    api: Literal[
-        "cloudflare",
-        "cloudflare-chat",
-        "cloudflare-gateway",
-        "gemini",
-        "mistral",
-        "openai",
-        "openai-responses",
-        "vllm",
-        "anthropic",
-    ] = Field("cloudflare", description="Which provider's wire format it speaks.")
+    api: SimulatedApi = Field("cloudflare", description="Which provider's wire format it speaks.")
     seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")
     ttft: Delay | None = Field(None, description="Mean time to the first token.")
     inter_token: Delay | None = Field(None, description="Mean time between tokens.")
@@ -219,7 +213,8 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
         )
     if simulated and (spec.base_url or spec.api_key):
         problems.add(place, f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove them")
-    if spec.functions is not None and spec.format not in FUNCTION_FORMATS:
+    facts = PROVIDERS.get(spec.format)
+    if spec.functions is not None and not (facts and facts.takes_functions):
         problems.add(place, f"the target `{spec.name}` has `functions:`, which {spec.format} has not; give `tools:` instead")
     if spec.api_version is not None:
         _check_api_version(spec, spec.api_version, place, problems)

@@ -11,7 +11,10 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.model import Auth, Message, Request, ResponseFormat, Target, ToolCall, Usage
-from harness.providers.cloudflare.endpoints import chat_endpoint, gateway_endpoint
+
+gateway_endpoint = registry.load_plugin("providers", "cloudflare-gateway")
+
+chat_endpoint = registry.load_plugin("providers", "cloudflare-chat")
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 CHAT = Target("chat", "cloudflare-chat", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import registry
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
 from harness.providers.base import DecodedResponse, Signal
-from harness.providers.cloudflare.endpoints import native_endpoint as provider
+
+provider = registry.load_plugin("providers", "cloudflare")
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 ADDRESS = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from harness import registry
 from harness.model import (
     Auth,
     Image,
@@ -28,8 +29,9 @@ from harness.model import (
     Usage,
 )
 from harness.providers.base import DecodedResponse, Signal
-from harness.providers.gemini.generate_content import provider
 from harness.transport.http.sse import EventReader
+
+provider = registry.load_plugin("providers", "gemini")
 
 ADDRESS = "https://generativelanguage.googleapis.com"
 FLASH = Target("flash", "gemini", "gemini-3.5-flash", ADDRESS, ADDRESS, api_key_env="GEMINI_API_KEY")

@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from harness import registry
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall
 from harness.providers.base import DecodedResponse, Signal
-from harness.providers.openai.chat_completions import provider
+
+provider = registry.load_plugin("providers", "openai")
 
 ADDRESS = "https://api.openai.com/v1"
 HOSTED = Target("gpt", "openai", "gpt-4.1", ADDRESS, ADDRESS, api_key_env="OPENAI_API_KEY")

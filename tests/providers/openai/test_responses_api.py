@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from harness import registry
 from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
 from harness.providers.base import DecodedResponse, Signal
-from harness.providers.openai.responses_api import provider
 from tests.pictures import as_image, picture
 from tests.providers.over_sockets import exchange, sent
 from tests.support import Simulated
+
+provider = registry.load_plugin("providers", "openai-responses")
 
 ADDRESS = "https://api.openai.com/v1"
 HOSTED = Target("gpt", "openai-responses", "gpt-6-sol", ADDRESS, ADDRESS, api_key_env="OPENAI_API_KEY")

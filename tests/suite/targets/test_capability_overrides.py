@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.app.prepare import capability_table, prepare
+from harness.app.prepare import prepare
 from harness.errors import SuiteError
-from harness.providers.capabilities import CapabilityTable
+from harness.providers.capabilities import CapabilityTable, built_in_table
 from harness.suite import Suite
 
 Write = Callable[..., Path]
@@ -24,7 +24,7 @@ def table(write: Write, suite: Load) -> Callable[[str], CapabilityTable]:
 
     def table(text: str) -> CapabilityTable:
         write("suites/capabilities.yaml", text)
-        return capability_table().with_overrides(suite().capability_overrides)
+        return built_in_table().with_overrides(suite().capability_overrides)
 
     return table
 
@@ -33,13 +33,13 @@ def test_what_an_entry_says_goes_before_what_ships_and_the_rest_stays(table: Cal
     facts = "vision: true, context: 8k, parameters: {temperature: {type: number, max: 1}, top_k: null}"
     found = table(f"- {{provider: openai, models: my-*, {facts}}}")
     mine, other = found.find("openai", "my-model"), found.find("openai", "your-model")
-    shipped = capability_table().find("openai", "my-model")
+    shipped = built_in_table().find("openai", "my-model")
     assert mine is not None and shipped is not None
     assert (mine.vision, mine.context, mine.tools) == (True, 8000, shipped.tools)
     assert (mine.parameters["temperature"].min, mine.parameters["temperature"].max) == (None, 1)
     assert "top_k" not in mine.parameters
     assert mine.parameters["min_p"] == shipped.parameters["min_p"]
-    assert other == capability_table().find("openai", "your-model")
+    assert other == built_in_table().find("openai", "your-model")
 
 
 def test_the_first_of_the_users_entries_counts(table: Callable[[str], CapabilityTable]) -> None:
