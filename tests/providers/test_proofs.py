@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from harness import registry
-from tests.providers.test_docs import PAGE, ROOT, table
+from harness.vendors import PROVIDERS
+from tests.providers.test_docs import PAGE, ROOT
 
 BLOCK = re.compile(r"(?<=<!-- proofs -->\n).*?(?=<!-- /proofs -->)", re.DOTALL)
 PROOF = re.compile(r"(?:(?P<folder>[\w/]+)/)?(?P<file>test_\w+)\.(?P<test>test_\w+)")
@@ -43,8 +44,8 @@ def names_in(file: Path) -> set[str]:
 
 
 def facts(provider: str, name: str) -> set[Any]:
-    """What the capability table says of this fact, over all models of a provider."""
-    return {getattr(entry, name) for entry in table().entries if entry.provider == provider}
+    """What the capabilities say of this feature, over all models of a provider."""
+    return {getattr(entry, name) for entry in PROVIDERS[provider].models}
 
 
 def test_the_page_has_the_table() -> None:
