@@ -1,4 +1,4 @@
-"""What `harness init` writes: the starter suites and evals, as they ship."""
+"""`harness init`: writes a workspace with the starter suites and evals that ship with the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ FOLDERS = ("suites", "evals")
 
 
 def write_workspace(folder: Path) -> Iterator[Path]:
-    """Write a runnable workspace into `folder`; yield what was written. Raises UsageError rather than overwrite anything."""
+    """Write a runnable workspace into `folder`; yields the paths written.
+
+    Raises UsageError rather than overwrite anything.
+    """
     taken = [name for name in FOLDERS if (folder / name).exists()]
     if taken:
         raise UsageError(f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty folder")
@@ -23,12 +26,12 @@ def write_workspace(folder: Path) -> Iterator[Path]:
             yield folder / name
         (folder / "reports" / "baselines").mkdir(parents=True, exist_ok=True)
         yield from _extend_gitignore(folder / ".gitignore")
-    except OSError as refused:
-        raise StoreError(f"{folder}: cannot be written: {refused.strerror or refused}") from refused
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _extend_gitignore(path: Path) -> Iterator[Path]:
-    """Have git pass over what holds answers and API keys; the lines that are there stay as they are."""
+    """Make git ignore recorded runs and API keys; existing lines stay as they are."""
     before = path.read_bytes() if path.exists() else b""
     missing = [line for line in IGNORED if line.encode() not in before.splitlines()]
     if missing:
@@ -39,6 +42,6 @@ def _extend_gitignore(path: Path) -> Iterator[Path]:
 
 
 def _starter_folder() -> Path:
-    """Where the starter files are: beside this file in an installed package, at the root of a checkout."""
+    """The folder with the starter files: next to this file if installed, else the root of the checkout."""
     installed = Path(__file__).with_name("starter")
     return installed if installed.is_dir() else Path(__file__).parents[2]

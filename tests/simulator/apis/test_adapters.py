@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -155,3 +157,11 @@ def test_a_path_leads_to_its_api(path: str, adapter: type[adapters.ApiAdapter]) 
 def test_a_path_that_is_not_served_has_the_errors_of_the_api_it_resembles(path: str, adapter: type) -> None:
     served = adapters.find_adapter(path)
     assert (type(served.adapter), served.route) == (adapter, None)
+
+
+def test_the_docs_list_every_path_that_is_served() -> None:
+    page = (Path(__file__).parents[3] / "docs/simulator.md").read_text("utf-8")
+    paths = [re.sub(r"\{\w+\}", "x", path) for path in re.findall(r"^\| `POST (\S+)`", page, re.MULTILINE)]
+    examples = [path.replace("…", inside) for path in paths for inside in ("v1/chat/completions", "run/x", "@cf/x")]
+    served = {adapters.find_adapter(path).route for path in examples}
+    assert served == set(adapters.ROUTES)
