@@ -264,14 +264,14 @@ ROUTES: tuple[Route, ...] = tuple(
         (f"{_GATEWAY}/(?P<model>.+)", WorkersAi, True),
     )
 )
-"""Every API that is served, all by POST; the first route that matches a path answers."""
+"""Every API that is served, all by POST; the first route that matches the path answers."""
 
 UNSERVED: tuple[tuple[str, Callable[[], ApiAdapter]], ...] = (
     ("/v1beta/", Gemini),
     ("/client/v4/", WorkersAi),
     ("", OpenAiChat),
 )
-"""In whose format an unknown path is answered, by how it begins."""
+"""The API in whose format a path that is not served is answered, by its prefix."""
 
 
 def find_adapter(path: str) -> Served:

@@ -38,9 +38,9 @@ def parse_request(content: bytes) -> requests.Request:
     unknown = sorted(set(body) - KNOWN)
     if unknown:
         raise ApiError(422, "extra_forbidden", "Extra inputs are not permitted", unknown[0])
-    if isinstance(warm := body.get("temperature"), int | float) and warm > MAX_TEMPERATURE:
-        said = f"Input should be less than or equal to {MAX_TEMPERATURE}"
-        raise ApiError(422, "less_than_equal", said, "temperature")
+    if isinstance(temperature := body.get("temperature"), int | float) and temperature > MAX_TEMPERATURE:
+        message = f"Input should be less than or equal to {MAX_TEMPERATURE}"
+        raise ApiError(422, "less_than_equal", message, "temperature")
     _check_call_ids(body.get("messages"))
     renamed = {key: value for key, value in body.items() if key != "random_seed"}
     renamed["seed"] = body.get("random_seed")
@@ -60,8 +60,8 @@ def _check_call_ids(messages: Any) -> None:
             ids.append(message.get("tool_call_id"))
         for identifier in ids:
             if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
-                said = f"Tool call id was {identifier} but must be a-z, A-Z, 0-9, with a length of 9."
-                raise ApiError(400, "invalid_request_message_order", said)
+                text = f"Tool call id was {identifier} but must be a-z, A-Z, 0-9, with a length of 9."
+                raise ApiError(400, "invalid_request_message_order", text)
 
 
 def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
@@ -84,10 +84,12 @@ def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
     for index, event in interleave_choices(reply):
         completion = reply.completions[index]
         if (delta := _token_delta(reply, index, event)) is not None:
-            likely = _logprob_fields(request, completion, range(event.place, event.place + 1)) if event.kind == "text" else None
+            logprobs = (
+                _logprob_fields(request, completion, range(event.place, event.place + 1)) if event.kind == "text" else None
+            )
             frames.append(
                 _stream_chunk(
-                    request, reply, event.step, _delta_choice(index, delta) | ({"logprobs": likely} if likely else {})
+                    request, reply, event.step, _delta_choice(index, delta) | ({"logprobs": logprobs} if logprobs else {})
                 )
             )
     for index, completion in enumerate(reply.completions):
@@ -134,8 +136,10 @@ def _choice_fields(request: requests.Request, reply: Reply, index: int, completi
         message["content"] = [_thinking_part(completion.thought), {"type": "text", "text": completion.text}]
     if completion.calls:
         message["tool_calls"] = list(_tool_calls(reply, index, completion))
-    likely = _logprob_fields(request, completion, range(len(completion.pieces)))
-    return {"index": index, "message": message, "finish_reason": completion.finish} | ({"logprobs": likely} if likely else {})
+    logprobs = _logprob_fields(request, completion, range(len(completion.pieces)))
+    return {"index": index, "message": message, "finish_reason": completion.finish} | (
+        {"logprobs": logprobs} if logprobs else {}
+    )
 
 
 def _token_delta(reply: Reply, index: int, event: TokenEvent) -> dict[str, Any] | None:

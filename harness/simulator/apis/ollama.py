@@ -74,10 +74,12 @@ def render_response(request: Request, reply: Reply) -> ApiResponse:
         message["thinking"] = completion.thought
     if calls := [_tool_call(call) for call in _complete_calls(completion)]:
         message["tool_calls"] = calls
-    likely = (
+    logprobs = (
         {"logprobs": _logprob_fields(completion, range(len(completion.pieces)))} if request.prompt.logprobs is not None else {}
     )
-    return ApiResponse(200, (), _json_line(request, reply, {"message": message, **likely, **_final_fields(reply, completion)}))
+    return ApiResponse(
+        200, (), _json_line(request, reply, {"message": message, **logprobs, **_final_fields(reply, completion)})
+    )
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
@@ -128,8 +130,8 @@ def _parse_messages(messages: list[Any]) -> tuple[Turn, ...]:
         if role not in ROLES:
             raise ApiError(400, None, f"invalid role: {role!r} (must be one of system, user, assistant, tool)")
         if role == "tool":
-            said = _get_typed(message, "content", str, "")
-            turns.append(Turn("tool", said, call_id=_match_tool_result(waiting, message.get("tool_name"))))
+            text = _get_typed(message, "content", str, "")
+            turns.append(Turn("tool", text, call_id=_match_tool_result(waiting, message.get("tool_name"))))
             continue
         called = _get_typed(message, "tool_calls", list, [])
         calls = tuple(_parse_tool_call(call, f"call_{index}_{place}") for place, call in enumerate(called))
@@ -162,9 +164,9 @@ def _parse_options(options: dict[str, Any]) -> Sampling:
             raise ApiError(400, None, f'option "{name}" must be of type {"integer" if kinds == (int,) else "float32"}')
     limit = options.get("num_predict")
     stop = options.get("stop") or []
-    warm = options.get("temperature")
+    temperature = options.get("temperature")
     return Sampling(
-        temperature=0.8 if warm is None else float(warm),
+        temperature=0.8 if temperature is None else float(temperature),
         top_k=options.get("top_k", 40) or None,
         top_p=options.get("top_p", 0.9),
         seed=options.get("seed"),
@@ -183,14 +185,14 @@ def _parse_strings(values: Any, name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _response_schema(form: Any) -> dict[str, Any] | None:
-    if form in (None, ""):
+def _response_schema(response_format: Any) -> dict[str, Any] | None:
+    if response_format in (None, ""):
         return None
-    if form == "json":
+    if response_format == "json":
         return {}
-    if not isinstance(form, dict):
-        raise ApiError(400, None, f'invalid format: {form!r}; expected "json" or a valid JSON Schema object')
-    return form
+    if not isinstance(response_format, dict):
+        raise ApiError(400, None, f'invalid format: {response_format!r}; expected "json" or a valid JSON Schema object')
+    return response_format
 
 
 def _parse_function(tool: Any) -> Function:
@@ -208,18 +210,18 @@ def _stream_messages(request: Request, completion: Completion) -> Iterator[tuple
     readable = _complete_calls(completion)
     for event in token_events(completion):
         message: dict[str, Any] = {"role": "assistant", "content": ""}
-        likely: dict[str, Any] = {}
+        logprobs: dict[str, Any] = {}
         if event.kind == "thought":
             message["thinking"] = event.piece
         elif event.kind == "text":
             message["content"] = event.piece
             if request.prompt.logprobs is not None:
-                likely = {"logprobs": _logprob_fields(completion, range(event.place, event.place + 1))}
+                logprobs = {"logprobs": _logprob_fields(completion, range(event.place, event.place + 1))}
         elif event.kind == "call" and event.place < len(readable):
             message["tool_calls"] = [_tool_call(readable[event.place])]
         else:
             continue
-        yield event, {"message": message, **likely, "done": False}
+        yield event, {"message": message, **logprobs, "done": False}
 
 
 def _complete_calls(completion: Completion) -> list[Call]:

@@ -22,7 +22,7 @@ Probabilities = dict[str, float]
 Logprob = tuple[float, tuple[tuple[str, float], ...]]
 
 LEAST = -9999.0
-"""What stands for the logarithm of zero, as OpenAI has it."""
+"""Stands for the logarithm of zero, as in OpenAI's API."""
 
 
 class Draw(NamedTuple):

@@ -74,9 +74,9 @@ def filter_candidates(candidates: Sequence[Candidate], sampling: Sampling) -> li
     ranked = sorted(candidates, key=lambda candidate: -candidate.logit)[: sampling.top_k]
     top = ranked[0].logit
     weights = [math.exp((candidate.logit - top) / sampling.temperature) for candidate in ranked]
-    likely = [weight for weight in weights if weight >= (sampling.min_p or 0.0)]  # the likeliest weighs 1
-    total = sum(likely)
-    kept = [(candidate.text, weight / total) for candidate, weight in zip(ranked, likely, strict=False)]
+    kept_weights = [weight for weight in weights if weight >= (sampling.min_p or 0.0)]  # the likeliest has weight 1
+    total = sum(kept_weights)
+    kept = [(candidate.text, weight / total) for candidate, weight in zip(ranked, kept_weights, strict=False)]
     return kept if sampling.top_p is None else kept[: _top_p_count(kept, sampling.top_p)]
 
 

@@ -105,8 +105,8 @@ STREAM = (("content-type", "text/event-stream"), ("cache-control", "no-cache"))
 def http_headers(body: ApiResponse) -> tuple[tuple[str, str], ...]:
     """The headers of a response, with the content type of events or JSON unless it has its own."""
     usual = (JSON,) if body.frames is None else STREAM
-    told = any(name == "content-type" for name, _ in body.headers)
-    return (*(pair for pair in usual if not told or pair[0] != "content-type"), *body.headers)
+    has_content_type = any(name == "content-type" for name, _ in body.headers)
+    return (*(pair for pair in usual if not has_content_type or pair[0] != "content-type"), *body.headers)
 
 
 async def send_response(writer: ResponseWriter, body: ApiResponse, offsets: Sequence[float]) -> None:

@@ -76,7 +76,7 @@ class Fault:
 
     def check(self) -> None:
         """Raise `UsageError` for a value out of range."""
-        if self.kind not in tuple(KINDS):  # it may be of any type: a list has no hash
+        if self.kind not in tuple(KINDS):  # of any type: a list has no hash
             raise UsageError(f"there is no fault {self.kind!r}; the kinds are {', '.join(KINDS)}")
         if self.how not in tuple(CUTS):
             raise UsageError(f"there is no cut {self.how!r}; the ways are {', '.join(CUTS)}")

@@ -23,7 +23,7 @@ SECRET_HEADERS = frozenset(
 )
 
 KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
-"""Headers that hold nothing but an API key."""
+"""Headers whose value is an API key."""
 
 
 @dataclass(slots=True)
@@ -90,7 +90,6 @@ class Ledger:
         self._statuses: Counter[str] = Counter()
         self._received = 0
         self._tokens = [0, 0]
-        self._epoch = 0
 
     @property
     def received(self) -> int:
@@ -117,8 +116,11 @@ class Ledger:
 
     def reset(self) -> None:
         """Drop all entries and totals."""
-        capacity = self._entries.maxlen
-        self.__init__(capacity if capacity is not None else 0)  # type: ignore[misc]
+        self._entries.clear()
+        self._outcomes.clear()
+        self._statuses.clear()
+        self._received = 0
+        self._tokens = [0, 0]
 
     def to_json(self, bodies: bool) -> bytes:
         """Totals and entries; `totals.open` counts requests in progress."""

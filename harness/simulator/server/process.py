@@ -72,8 +72,8 @@ def _await_base_url(child: subprocess.Popen[str], config: Config) -> str:
     ready, _, _ = select.select([child.stdout], [], [], READY_WITHIN_S)
     url = child.stdout.readline().strip() if ready else ""
     if not url:
-        state = "ended with exit code " + str(child.wait()) if ready else f"said nothing within {READY_WITHIN_S:g} s"
-        raise InfrastructureError(f"the simulator did not start: it {state}; its own words are above")
+        state = "ended with exit code " + str(child.wait()) if ready else f"wrote nothing within {READY_WITHIN_S:g} s"
+        raise InfrastructureError(f"the simulator did not start: it {state}; its own message is above")
     return url
 
 
@@ -82,7 +82,7 @@ def _stop_child(child: subprocess.Popen[str]) -> None:
         try:
             child.stdin.close()
         except BrokenPipeError:
-            # The child went first, with bytes of ours unread; there is nobody left to tell.
+            # The child is gone already and left bytes of ours unread.
             child.kill()
     try:
         child.wait(GONE_WITHIN_S)

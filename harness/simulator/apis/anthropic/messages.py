@@ -48,7 +48,11 @@ def read_turns(messages: Any, newer: bool) -> tuple[Turn, ...]:
         raise invalid_request("messages: at least one message is required")
     if len(messages) > MAX_MESSAGES:
         raise invalid_request(f"messages: at most {MAX_MESSAGES} messages are allowed")
-    merged = list(_merge_same_role([_message_blocks(message, f"messages.{index}") for index, message in enumerate(messages)]))
+    separate = [_message_blocks(message, f"messages.{index}") for index, message in enumerate(messages)]
+    merged = [
+        (role, [block for _, blocks in group for block in blocks])
+        for role, group in groupby(separate, lambda message: message[0])
+    ]
     if merged[0][0] != "user":
         raise invalid_request('messages: first message must use the "user" role')
     _check_results(merged)
@@ -76,12 +80,6 @@ def _message_blocks(message: Any, place: str) -> tuple[str, list[Any]]:
     if not isinstance(content, str | list):
         raise invalid_request(f"{place}.content: Input should be a valid string or list")
     return role, [{"type": "text", "text": content}] if isinstance(content, str) else content
-
-
-def _merge_same_role(parted: list[tuple[str, list[Any]]]) -> Iterator[tuple[str, list[Any]]]:
-    """Messages of one role after another are one turn."""
-    for role, run in groupby(parted, lambda part: part[0]):
-        yield role, [block for _, blocks in run for block in blocks]
 
 
 def _check_results(turns: list[tuple[str, list[Any]]]) -> None:

@@ -73,6 +73,16 @@ def model_generation(model: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2] or 0)) if found else None
 
 
+def _is_before(model: str, generation: tuple[int, int]) -> bool:
+    own = model_generation(model)
+    return own is not None and own < generation
+
+
+def _is_after(model: str, generation: tuple[int, int]) -> bool:
+    own = model_generation(model)
+    return own is not None and own > generation
+
+
 def _parse_json_object(content: bytes) -> dict[str, Any]:
     try:
         body = orjson.loads(content)
@@ -129,8 +139,7 @@ def _wants_thinking(body: dict[str, Any]) -> bool:
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in THINKING:
         raise invalid_request(f"thinking: Input tag '{kind}' found using 'type' does not match any of the expected tags")
-    made = model_generation(body["model"])
-    if kind == "adaptive" and made is not None and made < (4, 6):
+    if kind == "adaptive" and _is_before(body["model"], (4, 6)):
         raise invalid_request("adaptive thinking is not supported on this model")
     if kind == "enabled":
         budget = thinking.get("budget_tokens")
@@ -143,12 +152,11 @@ def _wants_thinking(body: dict[str, Any]) -> bool:
 
 def _check_sampling(body: dict[str, Any], thinks: bool) -> None:
     """Refuse sampling parameters that do not go with the model, with thinking, or with one another."""
-    made = model_generation(body["model"])
-    if made is not None and made > (4, 6):
+    if _is_after(body["model"], (4, 6)):
         for key in SAMPLING_KEYS:
             if key in body and (key == "top_k" or body[key] != 1):
                 raise invalid_request(f"`{key}` may only have its default value for this model.")
-    if made is not None and made > (4, 0) and "temperature" in body and "top_p" in body:
+    if _is_after(body["model"], (4, 0)) and "temperature" in body and "top_p" in body:
         raise invalid_request("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
     if thinks and body.get("temperature", 1) != 1:
         raise invalid_request("`temperature` may only be set to 1 when thinking is enabled.")
@@ -210,19 +218,22 @@ def _response_schema(body: dict[str, Any]) -> dict[str, Any] | None:
             raise invalid_request(f"output_config.{key}: Extra inputs are not permitted")
     if "effort" in config:
         _check_effort(config["effort"], body["model"])
-    form = config.get("format")
-    if form is None:
+    response_format = config.get("format")
+    if response_format is None:
         return None
-    if not isinstance(form, dict) or form.get("type") != "json_schema" or not isinstance(form.get("schema"), dict):
+    if (
+        not isinstance(response_format, dict)
+        or response_format.get("type") != "json_schema"
+        or not isinstance(response_format.get("schema"), dict)
+    ):
         raise invalid_request("output_config.format: Input should be {'type': 'json_schema', 'schema': …}")
-    return dict(form["schema"])
+    return dict(response_format["schema"])
 
 
 def _check_effort(effort: Any, model: str) -> None:
     if effort not in EFFORTS:
         raise invalid_request(f"output_config.effort: Input should be one of {', '.join(EFFORTS)}")
-    made = model_generation(model)
-    if made is not None and made < (4, 6):
+    if _is_before(model, (4, 6)):
         raise invalid_request("This model does not support the effort parameter.")
 
 
@@ -238,16 +249,14 @@ def _parse_sampling(body: dict[str, Any]) -> Sampling:
 
 def _check_prefill(model: str, turns: tuple[Turn, ...], thinks: bool) -> None:
     """Only older models without thinking continue an assistant's message."""
-    made = model_generation(model)
-    if turns[-1].role == "assistant" and (thinks or (made is not None and made > (4, 6))):
+    if turns[-1].role == "assistant" and (thinks or _is_after(model, (4, 6))):
         raise invalid_request(
             "This model does not support assistant message prefill. The conversation must end with a user message."
         )
 
 
 def _check_context(prompt: Prompt) -> None:
-    made = model_generation(prompt.model)
-    most = 1_000_000 if made is not None and made > (4, 5) else 200_000
+    most = 1_000_000 if _is_after(prompt.model, (4, 5)) else 200_000
     counted, wanted = count_prompt(prompt.turns, prompt.functions), prompt.sampling.max_tokens or 0
     if counted > most:
         raise invalid_request(f"prompt is too long: {counted} tokens > {most} maximum")

@@ -19,7 +19,7 @@ from harness.simulator.model.types import Call, Completion, Reply, TokenEvent, t
 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 LIMITS = {"requests": 4_000, "tokens": 480_000, "input-tokens": 400_000, "output-tokens": 80_000}
-"""What the rate-limit headers say may be asked a minute; nothing is ever held to it."""
+"""The limits per minute in the rate-limit headers; none is enforced."""
 
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 FAILURES: dict[int, tuple[str, str]] = {
@@ -197,7 +197,7 @@ def _block_delta(event: TokenEvent) -> dict[str, str]:
             return {"type": "text_delta", "text": event.piece}
         case "arguments":
             return {"type": "input_json_delta", "partial_json": event.piece}
-    return {"type": "input_json_delta", "partial_json": ""}  # a call's first says nothing: its name is in the opening
+    return {"type": "input_json_delta", "partial_json": ""}  # the name of a call is in its opening block
 
 
 def _close_block(completion: Completion, index: int, block: tuple[str, int], step: int) -> list[StreamFrame]:

@@ -198,11 +198,12 @@ def _parse_sampling(body: dict[str, Any]) -> Sampling:
 def _response_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     if "guided_json" in body:
         return dict(body["guided_json"])
-    form = body.get("response_format")
-    if form is None:
+    response_format = body.get("response_format")
+    if response_format is None:
         return None
-    schema = form.get("json_schema") or {}
-    # OpenAI's envelope {name, schema} is taken too: some callers send it, and the service leaves the key unconstrained.
+    schema = response_format.get("json_schema") or {}
+    # OpenAI's envelope {name, schema} is accepted too: some clients send it, and the service's schema
+    # does not constrain the key.
     inner = schema.get("schema", schema) if isinstance(schema, dict) else {}
     return dict(inner) if isinstance(inner, dict) else {}
 

@@ -109,12 +109,12 @@ def _check_types(body: dict[str, Any]) -> None:
             check_type(body[key], f"/{key}", expected)
     if body.get("prompt") == "":
         raise bad_input("Length of '/prompt' must be >= 1")
-    form = body.get("response_format", {})
-    if form and form.get("type") not in FORMATS:
+    response_format = body.get("response_format", {})
+    if response_format and response_format.get("type") not in FORMATS:
         raise bad_input("'/response_format/type' not in 'json_object','json_schema'")
-    busy = body.get("options", {}).get("rejectIfBusy")
-    if busy is not None:
-        check_type(busy, "/options/rejectIfBusy", "boolean")
+    reject_if_busy = body.get("options", {}).get("rejectIfBusy")
+    if reject_if_busy is not None:
+        check_type(reject_if_busy, "/options/rejectIfBusy", "boolean")
 
 
 def _check_ranges(body: dict[str, Any]) -> None:

@@ -193,8 +193,8 @@ def _parse_function_response(value: Any, place: str) -> _Part:
     if not name:
         raise invalid_value(f"{place}.name", "Name cannot be empty.")
     result = response["output"] if response.keys() == {"output"} else response
-    said = result if isinstance(result, str) else orjson.dumps(result).decode()
-    return _Part(text=said, name=name, call_id=parse_text(fields.get("id"), f"{place}.id") or None)
+    text = result if isinstance(result, str) else orjson.dumps(result).decode()
+    return _Part(text=text, name=name, call_id=parse_text(fields.get("id"), f"{place}.id") or None)
 
 
 def _content_turns(content: _Content) -> Iterator[Turn]:

@@ -157,13 +157,13 @@ def _chunk_key(event: TokenEvent) -> tuple[str, int]:
 
 
 def _build_piece(kind: str, tokens: list[TokenEvent], request: Request, reply: Reply, index: int) -> Piece | None:
-    said, last = "".join(event.piece for event in tokens), tokens[-1].step
+    text, last = "".join(event.piece for event in tokens), tokens[-1].step
     if kind == "call":
         call = _function_call_part(reply, reply.completions[index], index, tokens[0].place)
         return None if call is None else Piece(last, index, [call])
     if kind == "thought":
-        return Piece(last, index, [{"text": said, "thought": True}]) if request.thoughts else None
-    return Piece(last, index, [{"text": said}], range(tokens[0].place, tokens[-1].place + 1))
+        return Piece(last, index, [{"text": text, "thought": True}]) if request.thoughts else None
+    return Piece(last, index, [{"text": text}], range(tokens[0].place, tokens[-1].place + 1))
 
 
 def _function_call_part(reply: Reply, completion: Completion, index: int, place: int) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from harness.simulator.apis.http import ApiError
 CONTEXT = 131_000
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 INT64 = 2**63
-MODEL = re.compile(r"(?:gpt-[5-9]|o[1-9](?:-|$))")
+REASONING_MODEL = re.compile(r"(?:gpt-[5-9]|o[1-9](?:-|$))")
 WHILE_REASONING = ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")
 
 
@@ -34,6 +34,17 @@ class Range(NamedTuple):
 def invalid_request(message: str, param: str | None, code: str | None) -> ApiError:
     """The error for a body that breaks the contract."""
     return ApiError(400, code, message, param)
+
+
+def missing_parameter(place: str) -> ApiError:
+    """The error for a required parameter that is missing."""
+    return invalid_request(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
+
+
+def unsupported_parameter(name: str, instead: str = "") -> ApiError:
+    """The error for a parameter that the model does not accept."""
+    message = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
+    return invalid_request(message, name, "unsupported_parameter")
 
 
 def parse_json_object(content: bytes) -> dict[str, Any]:
@@ -51,7 +62,7 @@ def check_keys(body: Mapping[str, Any], required: Collection[str], known: Collec
     """Refuse missing keys and, if the known ones are given, unknown keys."""
     for key in required:
         if body.get(key) is None:
-            raise invalid_request(f"Missing required parameter: '{key}'.", key, "missing_required_parameter")
+            raise missing_parameter(key)
     unknown = sorted(set(body) - set(known)) if known is not None else []
     if unknown:
         raise invalid_request(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")
@@ -74,13 +85,13 @@ def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
         _check_bounds(key, value, allowed)
 
 
-def optional_object(fields: Mapping[str, Any], key: str, before: str = "") -> dict[str, Any]:
+def optional_object(fields: Mapping[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
     """The object at `key`, empty if it is missing; raises `ApiError` that names `prefix` and `key`."""
     value = fields.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise wrong_type(f"{before}{key}", "an object", value)
+        raise wrong_type(f"{prefix}{key}", "an object", value)
     return value
 
 
@@ -89,7 +100,7 @@ def required_string(fields: Mapping[str, Any], key: str, place: str) -> str:
     where = f"{place}.{key}" if place else key
     value = fields.get(key)
     if value is None:
-        raise invalid_request(f"Missing required parameter: '{where}'.", where, "missing_required_parameter")
+        raise missing_parameter(where)
     if not isinstance(value, str) or (key == "model" and not value):
         raise wrong_type(where, "a string", value)
     return value
@@ -127,14 +138,14 @@ def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[s
         return
     properties = schema.get("properties") or {}
     if schema.get("type") == "object":
-        said = f"Invalid schema for {what}: In context={context}, "
+        message = f"Invalid schema for {what}: In context={context}, "
         if schema.get("additionalProperties") is not False:
-            said += "'additionalProperties' is required to be supplied and to be false."
-            raise invalid_request(said, place, code)
+            message += "'additionalProperties' is required to be supplied and to be false."
+            raise invalid_request(message, place, code)
         missing = sorted(set(properties) - set(schema.get("required") or ()))
         if missing:
-            said += "'required' is required to be supplied and to be an array including every key in properties."
-            raise invalid_request(f"{said} Missing '{missing[0]}'.", place, code)
+            message += "'required' is required to be supplied and to be an array including every key in properties."
+            raise invalid_request(f"{message} Missing '{missing[0]}'.", place, code)
     for key, inner in properties.items():
         check_strict(inner, what, place, code, (*context, "properties", key))
     check_strict(schema.get("items"), what, place, code, (*context, "items"))
@@ -164,20 +175,20 @@ def _type_name(value: Any) -> str:
 
 def check_chat_request(model: str, body: Mapping[str, Any]) -> None:
     """Refuse what a reasoning model does not accept in a chat request; raises `ApiError`."""
-    if not MODEL.match(model):
+    if not REASONING_MODEL.match(model):
         return
     if body.get("max_tokens") is not None:
-        raise _unsupported_parameter("max_tokens", " Use 'max_completion_tokens' instead.")
+        raise unsupported_parameter("max_tokens", " Use 'max_completion_tokens' instead.")
     _check_temperature(body)
     if body.get("top_p") not in (None, 1):
-        raise _unsupported_parameter("top_p")
+        raise unsupported_parameter("top_p")
     _check_absent(body, ("stop",) if body.get("reasoning_effort") == "none" else ("stop", *WHILE_REASONING))
-    check_ranges(body, {"n": MOST_CHOICES})
+    check_ranges(body, {"n": Range("integer", 1, 8)})
 
 
 def check_responses_request(model: str, body: Mapping[str, Any]) -> None:
     """Refuse what a reasoning model does not accept in a Responses request; raises `ApiError`."""
-    if MODEL.match(model):
+    if REASONING_MODEL.match(model):
         _check_temperature(body)
         _check_absent(body, ("top_p", "top_logprobs"))
 
@@ -196,12 +207,4 @@ def _check_temperature(body: Mapping[str, Any]) -> None:
 def _check_absent(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
         if body.get(name):
-            raise _unsupported_parameter(name)
-
-
-def _unsupported_parameter(name: str, instead: str = "") -> ApiError:
-    said = f"Unsupported parameter: '{name}' is not supported with this model.{instead}"
-    return invalid_request(said, name, "unsupported_parameter")
-
-
-MOST_CHOICES = Range("integer", 1, 8)
+            raise unsupported_parameter(name)

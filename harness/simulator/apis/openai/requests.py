@@ -24,9 +24,11 @@ from harness.simulator.apis.openai.checks import (
     check_ranges,
     check_strict,
     invalid_request,
+    missing_parameter,
     optional_object,
     parse_json_object,
     required_string,
+    unsupported_parameter,
     wrong_type,
 )
 from harness.simulator.model.images import decode_data_uri
@@ -53,7 +55,7 @@ EXTENSIONS: dict[str, Range] = {
     "min_p": Range("decimal", 0, 1),
     "repetition_penalty": Range("decimal", 0),
 }
-"""What vLLM knows besides; only an address that lets unknown keys pass gets as far as reading them."""
+"""Parameters of vLLM; an API that refuses unknown keys never gets to them."""
 
 KNOWN = frozenset(RANGES) | {
     "model", "messages", "stream", "stream_options", "stop", "response_format", "tools", "tool_choice", "parallel_tool_calls",
@@ -78,7 +80,8 @@ def parse_request(content: bytes, *, strict: bool) -> Request:
     body = parse_json_object(content)
     check_keys(body, ("model", "messages"), KNOWN if strict else None)
     check_ranges(body, RANGES | EXTENSIONS)
-    _check_logit_bias(body)
+    if body.get("logit_bias"):
+        raise unsupported_parameter("logit_bias")
     messages = body["messages"]
     if not isinstance(messages, list) or not messages:
         raise invalid_request("Invalid 'messages': expected a non-empty array.", "messages", "invalid_type")
@@ -167,13 +170,6 @@ def _error_type(api_error: ApiError) -> str:
     return "server_error" if api_error.status >= 500 else "invalid_request_error"
 
 
-def _check_logit_bias(body: dict[str, Any]) -> None:
-    if body.get("logit_bias"):
-        raise invalid_request(
-            "Unsupported parameter: 'logit_bias' is not supported with this model.", "logit_bias", "unsupported_parameter"
-        )
-
-
 def _parse_message(message: Any, place: str) -> Turn:
     if not isinstance(message, dict):
         raise wrong_type(place, "an object", message)
@@ -184,9 +180,7 @@ def _parse_message(message: Any, place: str) -> Turn:
 def _parse_content(message: dict[str, Any], role: str, place: str) -> Turn:
     content = message.get("content")
     if content is None and role != "assistant":
-        raise invalid_request(
-            f"Missing required parameter: '{place}.content'.", f"{place}.content", "missing_required_parameter"
-        )
+        raise missing_parameter(f"{place}.content")
     if content is None or isinstance(content, str):
         return Turn(role, content or "")
     if not isinstance(content, list):
@@ -202,19 +196,15 @@ def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
         if kind == "text" and isinstance(part.get("text"), str):
             texts.append(part["text"])
         elif kind == "image_url":
-            images.append(_parse_image(part.get("image_url"), f"{place}[{index}].image_url"))
+            source = part.get("image_url")
+            if not isinstance(source, dict):
+                raise wrong_type(f"{place}[{index}].image_url", "an object", source)
+            images.append(decode_data_uri(required_string(source, "url", f"{place}[{index}].image_url")))
         else:
             raise invalid_request(
                 f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value"
             )
     return Turn(role, "\n".join(texts), tuple(images))
-
-
-def _parse_image(source: Any, place: str) -> bytes:
-    """The file in an image part; empty where it is only named: the simulator fetches nothing."""
-    if not isinstance(source, dict):
-        raise wrong_type(place, "an object", source)
-    return decode_data_uri(required_string(source, "url", place))
 
 
 def _parse_sampling(body: dict[str, Any], stops: tuple[str, ...]) -> Sampling:
@@ -259,18 +249,17 @@ def _parse_stops(stop: Any, most: int | None) -> tuple[str, ...]:
 
 
 def _response_schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
-    form = body.get("response_format")
-    if form is None or (isinstance(form, dict) and form.get("type") == "text"):
+    response_format = body.get("response_format")
+    if response_format is None or (isinstance(response_format, dict) and response_format.get("type") == "text"):
         return None
-    kind = form.get("type") if isinstance(form, dict) else None
+    kind = response_format.get("type") if isinstance(response_format, dict) else None
     if kind == "json_object":
         return {}
     check_enum(kind, ("json_object", "json_schema", "text"), "response_format.type")
-    wrapped = form.get("json_schema")
-    if not isinstance(wrapped, dict) or not wrapped.get("name"):
-        place = "response_format.json_schema.name"
-        raise invalid_request(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
-    schema = optional_object(wrapped, "schema", "response_format.json_schema.")
-    if strict and wrapped.get("strict"):
-        check_strict(schema, f"response_format '{wrapped['name']}'", "response_format", "invalid_json_schema")
+    json_schema = response_format.get("json_schema")
+    if not isinstance(json_schema, dict) or not json_schema.get("name"):
+        raise missing_parameter("response_format.json_schema.name")
+    schema = optional_object(json_schema, "schema", "response_format.json_schema.")
+    if strict and json_schema.get("strict"):
+        check_strict(schema, f"response_format '{json_schema['name']}'", "response_format", "invalid_json_schema")
     return schema

@@ -112,8 +112,8 @@ def _choice_fields(request: Request, reply: Reply, index: int, completion: Compl
         message["tool_calls"] = [
             _tool_call(call, tool_call_id(reply, index, place)) for place, call in enumerate(completion.calls)
         ]
-    likely = _choice_logprobs(completion, range(len(completion.pieces))) if _wants_logprobs(request, completion) else None
-    return {"index": index, "message": message, "logprobs": likely, "finish_reason": completion.finish}
+    logprobs = _choice_logprobs(completion, range(len(completion.pieces))) if _wants_logprobs(request, completion) else None
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": completion.finish}
 
 
 def _tool_call(call: Call, identifier: str) -> dict[str, Any]:
@@ -136,12 +136,12 @@ def _token_choice(request: Request, reply: Reply, index: int, event: TokenEvent)
         case "thought":
             return _delta_choice(index, {request.thought_field: event.piece})
         case "text":
-            likely = (
+            logprobs = (
                 _choice_logprobs(completion, range(event.place, event.place + 1))
                 if _wants_logprobs(request, completion)
                 else None
             )
-            return _delta_choice(index, {"content": event.piece}, likely)
+            return _delta_choice(index, {"content": event.piece}, logprobs)
         case "call":
             opening = _tool_call(Call(event.piece, ()), tool_call_id(reply, index, event.place))
             return _delta_choice(index, {"tool_calls": [{"index": event.place, **opening}]})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness.simulator.apis.openai.checks import invalid_request, required_string, wrong_type
+from harness.simulator.apis.openai.checks import invalid_request, missing_parameter, required_string, wrong_type
 from harness.simulator.model.tokenizer import tokenize
 from harness.simulator.model.types import Call, Function, Turn
 
@@ -34,7 +34,8 @@ def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
         raise invalid_request(
             "Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.", "tool_choice", None
         )
-    name = _chosen_name(asked)
+    function = asked.get("function") if isinstance(asked, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
     if asked not in TOOL_CHOICES and name not in [function.name for function in offered]:
         raise invalid_request(
             f"Invalid value for 'tool_choice': {name or asked!r} is not among 'tools'.", "tool_choice", "invalid_value"
@@ -62,8 +63,10 @@ def check_tool_results(turns: Sequence[Turn]) -> None:
     open_ids: list[str] = []
     for index, turn in enumerate(turns):
         if turn.role == "tool" and turn.call_id not in open_ids:
-            said = "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
-            raise invalid_request(said, f"messages.[{index}].role", None)
+            message = (
+                "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
+            )
+            raise invalid_request(message, f"messages.[{index}].role", None)
         if turn.role == "tool":
             open_ids.remove(str(turn.call_id))
             continue
@@ -85,23 +88,21 @@ def _check_no_open_calls(unanswered: Sequence[str], index: int) -> None:
 def _parse_function(tool: Any, place: str) -> Function:
     inner = tool.get("function") if isinstance(tool, dict) else None
     if not isinstance(inner, dict):
-        raise invalid_request(
-            f"Missing required parameter: '{place}.function'.", f"{place}.function", "missing_required_parameter"
-        )
+        raise missing_parameter(f"{place}.function")
     name = required_string(inner, "name", f"{place}.function")
     if not NAME.fullmatch(name):
         where = f"{place}.function.name"
         raise invalid_request(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
-    said = parse_description(inner, f"{place}.function")
-    return Function(name, said, parse_parameters(inner.get("parameters"), name, f"{place}.function.parameters"))
+    description = parse_description(inner, f"{place}.function")
+    return Function(name, description, parse_parameters(inner.get("parameters"), name, f"{place}.function.parameters"))
 
 
 def parse_description(fields: dict[str, Any], place: str) -> str:
     """The description of a function, empty if it is missing; raises `ApiError`."""
-    said = fields.get("description")
-    if said is not None and not isinstance(said, str):
-        raise wrong_type(f"{place}.description", "a string", said)
-    return said or ""
+    description = fields.get("description")
+    if description is not None and not isinstance(description, str):
+        raise wrong_type(f"{place}.description", "a string", description)
+    return description or ""
 
 
 def parse_parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
@@ -110,16 +111,11 @@ def parse_parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
         return {"type": "object", "properties": {}}
     if not isinstance(schema, dict) or schema.get("type") != "object":
         kind = schema.get("type") if isinstance(schema, dict) else schema
-        said = (
+        message = (
             f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."
         )
-        raise invalid_request(said, place, "invalid_function_parameters")
+        raise invalid_request(message, place, "invalid_function_parameters")
     return schema
-
-
-def _chosen_name(asked: Any) -> str | None:
-    function = asked.get("function") if isinstance(asked, dict) else None
-    return function.get("name") if isinstance(function, dict) else None
 
 
 def _parse_tool_call(call: Any, place: str) -> Call:

@@ -19,7 +19,7 @@ from harness.simulator.model.types import Call, Turn
 ROLES = ("assistant", "system", "developer", "user")
 KINDS = ("message", "function_call", "function_call_output", "reasoning")
 SEAL = b"sealed:"
-"""How the content of a reasoning item begins under its encoding: nobody else can have made it."""
+"""The decoded content of a reasoning item starts with this; any other is refused."""
 
 
 def seal_reasoning(thought: str) -> str:
@@ -47,19 +47,19 @@ def _item_kind(item: Any, place: str) -> str:
 
 
 def _merge_items(items: list[Any], kinds: list[str]) -> Iterator[Turn]:
-    held: Turn | None = None
+    current: Turn | None = None
     for index, (item, kind) in enumerate(zip(items, kinds, strict=True)):
         if kind == "reasoning":
             continue
         turn = _parse_item(item, kind, f"input[{index}]")
-        if held is not None and kind == "function_call" and held.role == "assistant":
-            held = held._replace(calls=(*held.calls, *turn.calls))
+        if current is not None and kind == "function_call" and current.role == "assistant":
+            current = current._replace(calls=(*current.calls, *turn.calls))
             continue
-        if held is not None:
-            yield held
-        held = turn
-    if held is not None:
-        yield held
+        if current is not None:
+            yield current
+        current = turn
+    if current is not None:
+        yield current
 
 
 def _parse_item(item: dict[str, Any], kind: str, place: str) -> Turn:
@@ -101,14 +101,11 @@ def _check_reasoning(items: list[Any], kinds: list[str]) -> None:
             continue
         identifier = required_string(item, "id", f"input[{index}]")
         _check_seal(item.get("encrypted_content"), identifier)
-        if not _is_followed_by_output(items[index + 1 : index + 2], kinds[index + 1 : index + 2]):
-            said = f"Item '{identifier}' of type 'reasoning' was provided without its required following item."
-            raise invalid_request(said, "input", None)
-
-
-def _is_followed_by_output(items: list[Any], kinds: list[str]) -> bool:
-    """Whether the item after some reasoning is the model's own."""
-    return kinds in (["function_call"], ["reasoning"]) or (kinds == ["message"] and items[0].get("role") == "assistant")
+        following = kinds[index + 1] if index + 1 < len(kinds) else None
+        is_answer = following == "message" and items[index + 1].get("role") == "assistant"
+        if following not in ("function_call", "reasoning") and not is_answer:
+            message = f"Item '{identifier}' of type 'reasoning' was provided without its required following item."
+            raise invalid_request(message, "input", None)
 
 
 def _check_seal(content: Any, identifier: str) -> None:
@@ -124,8 +121,8 @@ def _check_seal(content: Any, identifier: str) -> None:
     except (binascii.Error, ValueError, TypeError):
         genuine = False
     if not genuine:
-        said = f"The encrypted content for item {identifier} could not be verified."
-        raise invalid_request(said, None, "invalid_encrypted_content")
+        message = f"The encrypted content for item {identifier} could not be verified."
+        raise invalid_request(message, None, "invalid_encrypted_content")
 
 
 def _check_tool_results(items: list[Any], kinds: list[str]) -> None:

@@ -20,6 +20,7 @@ from harness.simulator.apis.openai.checks import (
     check_responses_request,
     check_strict,
     invalid_request,
+    missing_parameter,
     optional_object,
     parse_json_object,
     required_string,
@@ -69,9 +70,12 @@ def parse_request(content: bytes) -> Request:
     body = parse_json_object(content)
     check_keys(body, ("model", "input"), KNOWN)
     check_ranges(body, RANGES)
-    _check_previous_response(body)
+    response_id = body.get("previous_response_id")
+    if response_id is not None:  # the simulator stores none
+        message = f"Previous response with id '{response_id}' not found."
+        raise invalid_request(message, "previous_response_id", "previous_response_not_found")
     offered = _parse_functions(body.get("tools"))
-    reasoning, form = optional_object(body, "reasoning"), optional_object(body, "text").get("format")
+    reasoning, response_format = optional_object(body, "reasoning"), optional_object(body, "text").get("format")
     prompt = Prompt(
         required_string(body, "model", ""),
         parse_turns(body["input"], body.get("instructions")),
@@ -80,7 +84,7 @@ def parse_request(content: bytes) -> Request:
             top_p=body.get("top_p"),
             max_tokens=body.get("max_output_tokens"),
         ),
-        _response_schema(form),
+        _response_schema(response_format),
         functions=offered,
         tool_choice=_parse_tool_choice(body.get("tool_choice"), offered),
         parallel=body.get("parallel_tool_calls") is not False,
@@ -96,14 +100,6 @@ def parse_request(content: bytes) -> Request:
         summarise=_wants_summary(reasoning),
         body=body,
     )
-
-
-def _check_previous_response(body: dict[str, Any]) -> None:
-    """Refuse a previous response: the simulator stores none."""
-    earlier = body.get("previous_response_id")
-    if earlier is not None:
-        said = f"Previous response with id '{earlier}' not found."
-        raise invalid_request(said, "previous_response_id", "previous_response_not_found")
 
 
 def _parse_include(body: dict[str, Any]) -> list[str]:
@@ -146,22 +142,25 @@ def _parse_tool_choice(asked: Any, offered: Sequence[Function]) -> str:
     return choice
 
 
-def _response_schema(form: Any) -> dict[str, Any] | None:
-    if form is None:
+def _response_schema(response_format: Any) -> dict[str, Any] | None:
+    if response_format is None:
         return None
-    if not isinstance(form, dict):
-        raise wrong_type("text.format", "an object", form)
-    kind = check_enum(form.get("type"), ("text", "json_object", "json_schema"), "text.format.type")
+    if not isinstance(response_format, dict):
+        raise wrong_type("text.format", "an object", response_format)
+    kind = check_enum(response_format.get("type"), ("text", "json_object", "json_schema"), "text.format.type")
     if kind != "json_schema":
         return {} if kind == "json_object" else None
-    required_string(form, "name", "text.format")
-    if not isinstance(form.get("schema"), dict):
-        raise invalid_request(
-            "Missing required parameter: 'text.format.schema'.", "text.format.schema", "missing_required_parameter"
+    required_string(response_format, "name", "text.format")
+    if not isinstance(response_format.get("schema"), dict):
+        raise missing_parameter("text.format.schema")
+    if response_format.get("strict"):
+        check_strict(
+            response_format["schema"],
+            f"response_format '{response_format['name']}'",
+            "text.format.schema",
+            "invalid_json_schema",
         )
-    if form.get("strict"):
-        check_strict(form["schema"], f"response_format '{form['name']}'", "text.format.schema", "invalid_json_schema")
-    return dict(form["schema"])
+    return dict(response_format["schema"])
 
 
 def _parse_effort(reasoning: dict[str, Any]) -> str | None:

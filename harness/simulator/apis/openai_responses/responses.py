@@ -21,7 +21,7 @@ from harness.simulator.model.types import Call, Completion, Reply
 
 Fields = dict[str, Any]
 ResponseEvent = tuple[int, str, Fields]
-"""An event: the decoding step it leaves after, its type, what it says."""
+"""An event: the decoding step it is sent after, its type, its fields."""
 
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
@@ -33,14 +33,14 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as typed events."""
     pads = map(padding_text, random_octets("obfuscation", reply.request_id))
     frames = [
-        _render_event(number, told, next(pads) if request.obfuscate else None)
-        for number, told in enumerate(_stream_events(request, reply, reply.completions[0]))
+        _render_event(number, event, next(pads) if request.obfuscate else None)
+        for number, event in enumerate(_stream_events(request, reply, reply.completions[0]))
     ]
     return ApiResponse(200, response_headers(reply), frames=tuple(frames))
 
 
-def _render_event(number: int, told: ResponseEvent, pad: str | None) -> StreamFrame:
-    step, kind, fields = told
+def _render_event(number: int, event: ResponseEvent, pad: str | None) -> StreamFrame:
+    step, kind, fields = event
     data = {"type": kind, "sequence_number": number, **fields}
     if pad is not None and kind.endswith(".delta"):
         data["obfuscation"] = pad
@@ -151,17 +151,17 @@ def _message_item(request: Request, reply: Reply, completion: Completion) -> Out
         "role": "assistant",
         "content": [],
     }
-    likely = _message_logprobs(request, completion)
-    text: Fields = {"type": "output_text", "text": completion.text, "annotations": [], "logprobs": likely}
+    logprobs = _message_logprobs(request, completion)
+    text: Fields = {"type": "output_text", "text": completion.text, "annotations": [], "logprobs": logprobs}
 
     def between(step: int, place: Fields) -> Iterator[ResponseEvent]:
         at = {**place, "content_index": 0}
         yield step + 1, "response.content_part.added", {**at, "part": {**text, "text": "", "logprobs": []}}
         for index, piece in enumerate(completion.pieces):
-            told = {"delta": piece, "logprobs": likely[index : index + 1]}
-            yield step + 1 + index, "response.output_text.delta", {**at, **told}
+            delta = {"delta": piece, "logprobs": logprobs[index : index + 1]}
+            yield step + 1 + index, "response.output_text.delta", {**at, **delta}
         step += len(completion.pieces)
-        yield step, "response.output_text.done", {**at, "text": completion.text, "logprobs": likely}
+        yield step, "response.output_text.done", {**at, "text": completion.text, "logprobs": logprobs}
         yield step, "response.content_part.done", {**at, "part": text}
 
     return OutputItem(

@@ -19,7 +19,7 @@ from harness.simulator.model.types import Prompt
 
 SYMBOL = re.compile(r"\d+(?:\.\d+)?%?|\.\d+|[-+*/()]")
 MAX_DEPTH = 50
-"""Brackets nested deeper than this are not an expression a person wrote."""
+"""Brackets nested deeper than this are not an expression that a person wrote."""
 MAX_CHARACTERS = 2_000
 THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})

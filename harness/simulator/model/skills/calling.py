@@ -35,11 +35,11 @@ from harness.simulator.model.types import Call, Function, Prompt
 CallGenerator = Generator[Sequence[Candidate], str, tuple[Call, ...]]
 
 EASE = -2.0
-"""An argument that stands in the question is easily copied."""
+"""The penalty of an argument, negative: copying from the question is easy."""
 NO_CALL = ""
 NO_CALL_LOGIT = 0.6
 SURENESS = 1.0
-"""Functions are described better than labels are: that much guidance is in their descriptions."""
+"""Added to the prompt's bonus: functions are described better than labels."""
 MOST_CALLS = 8
 CLAUSE = re.compile(r"(?<=[.!?;])\s+|[,;]? (?:and )?then |[,;]? and (?:also )?|, ")
 LIST = re.compile(r"\s*(?:,\s*and|,|and|&|or)\s*", re.IGNORECASE)
@@ -76,7 +76,7 @@ def _plan_calls(prompt: Prompt) -> CallGenerator:
     return tuple(calls[: MOST_CALLS if prompt.parallel else 1])
 
 
-# Which functions
+# Which functions to call
 
 
 def _draw_intents(prompt: Prompt) -> Generator[Sequence[Candidate], str, list[Intent]]:
@@ -146,7 +146,7 @@ def _describe_function(function: Function) -> str:
     return " ".join(words)
 
 
-# Which of them now
+# Which of them to call now
 
 
 def _next_steps(prompt: Prompt, intents: Sequence[Intent], made: Sequence[Result]) -> Iterator[Intent]:

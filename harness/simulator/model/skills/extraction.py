@@ -20,11 +20,11 @@ from harness.simulator.model.types import Prompt
 Schema = Mapping[str, Any]
 
 EASE = -0.8
-"""A field is an easier question than a sum: its penalty is negative, since an object has many."""
+"""The penalty of a field, negative: it is easier than a calculation, since an object has many."""
 MAX_DEPTH = 6
 """Objects nested deeper are left empty: a schema may refer to itself."""
 MAX_CHARACTERS = 20_000
-"""As much of a text as is read; the finders take more than linear time."""
+"""A longer text is cut: the finders take more than linear time."""
 
 KINDS: tuple[tuple[str, entities.Finder], ...] = (
     (r"e-?mail", entities.find_emails),

@@ -16,7 +16,7 @@ from harness.simulator.model.skills.prompt_features import find_features
 from harness.simulator.model.types import Call, Prompt, Turn
 
 EASE = -1.0
-"""Reading a result is an easier question than a sum."""
+"""The penalty of reading a result, negative: it is easier than a calculation."""
 MOST_FACTS = 40
 
 

@@ -35,8 +35,8 @@ def propose_answer(prompt: Prompt) -> TextGenerator | None:
 
 def _next_message(lines: list[str], held: str, stop: str) -> TextGenerator:
     speakers = SPEAKER.findall(held)
-    said = max(speakers.count("user") - 1, 0)  # the first was the prompt's
-    return (yield [Candidate(lines[said] if said < len(lines) else stop, 1.0)])
+    number = max(speakers.count("user") - 1, 0)  # the first message is the prompt's
+    return (yield [Candidate(lines[number] if number < len(lines) else stop, 1.0)])
 
 
 def _scripted_lines(instructions: str) -> list[str]:

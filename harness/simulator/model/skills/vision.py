@@ -99,7 +99,7 @@ def phrase_result(result: str, asked: PromptFeatures) -> list[Candidate]:
     return [Candidate(sentence, 1.5), Candidate(f"The answer is {result}.", 1.5), Candidate(f"It is {result}.", 0.5)]
 
 
-# What can be asked
+# The questions, in the order they are tried
 
 
 def _read_bar(question: str, scene: Scene) -> Reading | None:
@@ -182,7 +182,7 @@ _RULES: tuple[Callable[[str, Scene], Reading | None], ...] = (
 )
 
 
-# What is seen
+# What the scene shows
 
 
 def _matching_shapes(question: str, scene: Scene) -> list[Shape]:
