@@ -15,10 +15,12 @@ from harness import registry
 from harness.model import Auth, EncodedRequest, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage
 from harness.providers.base import Signal, SupportsVersions
 from harness.providers.openai.chat_format import nine_character_id
+from harness.vendors import PROVIDERS
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 ENVELOPE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
 HI = (Message("user", "Hi"),)
+VENDORS = [name for name, each in PROVIDERS.items() if each.implementation.startswith("harness.providers.openai.vendors:")]
 
 
 def target(vendor: str, api_version: str | None = None) -> Target:
@@ -57,6 +59,17 @@ def test_where_each_is_and_what_it_calls_the_output_limit(vendor: str, address: 
     assert sent(vendor, sampling={"max_tokens": 5})[limit] == 5
     auth = wire(vendor, Request(HI)).auth
     assert (auth.env if auth else None) == variable
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_request_has_the_vendors_key_and_its_names_for_parameters(vendor: str) -> None:
+    facts = PROVIDERS[vendor]
+    encoded = wire(vendor, Request(HI, {"max_tokens": 5}, stream=False))
+    assert encoded.path.partition("?")[0].endswith("/chat/completions")
+    assert (encoded.auth.env if encoded.auth else None) == facts.api_key_env
+    body = json.loads(encoded.body)
+    assert (body["model"], body["messages"]) == ("m/1", [{"role": "user", "content": "Hi"}])
+    assert body[facts.models[-1].parameters["max_tokens"].field] == 5
 
 
 @pytest.mark.parametrize(
