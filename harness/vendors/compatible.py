@@ -219,4 +219,32 @@ PROVIDERS = (
             ),
         ),
     ),
+    ProviderFacts(
+        name="fireworks",
+        address="https://api.fireworks.ai/inference/v1",
+        api_key_env="FIREWORKS_API_KEY",
+        default_max_tokens=2000,
+        hosts=("api.fireworks.ai",),
+        models=(
+            Capabilities(
+                ("*",),
+                parameters(
+                    temperature=number(0, 2),
+                    top_p=number(0, 1),
+                    top_k=integer(0, 100),
+                    min_p=number(0, 1),
+                    max_tokens=integer(1),
+                    stop=strings(4),
+                    frequency_penalty=number(-2, 2),
+                    presence_penalty=number(-2, 2),
+                    repetition_penalty=number(0, 2),
+                    n=integer(1, 128),
+                    logprobs=flag_or_count(0, 5),
+                    reasoning_effort=words("none", "low", "medium", "high"),
+                ),
+                "docs.fireworks.ai/api-reference/post-chatcompletions",
+                streaming=True,
+            ),
+        ),
+    ),
 )
