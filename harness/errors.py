@@ -20,7 +20,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a finished command says to its caller; one table for all commands."""
+    """The exit codes of all commands, in one table."""
 
     OK = 0
     GATE_FAILED = 1

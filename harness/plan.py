@@ -268,7 +268,7 @@ def _render_prompt(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str
 def _prepare_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPrompt:
     messages, text, content = _render_prompt(prompt, case)
     tools, persona = evaluation.toolset, evaluation.persona
-    if tools is None and persona is None and case.later is None and not prompt.later:
+    if tools is None and persona is None and case.later_turns is None and not prompt.later_turns:
         return _RenderedPrompt(messages, text, content)
     user = None if persona is None else persona.build_user(case.vars)
     conversation = build_conversation(tools, prompt, case, user)

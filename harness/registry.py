@@ -1,4 +1,4 @@
-"""Finds providers, graders and reporters by name; the whole plug-in surface.
+"""The plug-in registry: finds providers, graders and reporters by name.
 
 Built-ins are registered as `module:attribute` strings and imported when first loaded, so that naming a grader in a suite
 imports nothing else. A built-in provider's attribute is a class, made with its facts (`harness.vendors`). Installed packages
@@ -20,7 +20,7 @@ _references: dict[Kind, dict[str, str]] = {"providers": {}, "graders": {}, "repo
 
 
 def register(kind: Kind, name: str, reference: str) -> None:
-    """Make `reference` (`module:attribute`) known as `name`. Raises ValueError where the name is taken."""
+    """Register `reference` (`module:attribute`) under `name`. Raises ValueError where the name is taken."""
     if name in _references[kind]:
         raise ValueError(f"{kind} already has a {name!r}: {_references[kind][name]}")
     _references[kind][name] = reference

@@ -1,7 +1,7 @@
-"""Collects everything wrong with a suite, each with its place, so that all of it is told at once.
+"""Collects every problem in a suite with its place, so that all of them are reported at once.
 
-A checker adds what it finds and goes on with what is left; `load` raises one `SuiteError` at the end. Reading the same file
-twice, as two evals may, tells of a problem once.
+A reader adds what it finds and goes on with what is left; `load_suite` raises one `SuiteError` at
+the end. A file that is read twice, as two evals may, reports a problem once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KeyPath = tuple[str | int, ...]
 
 
 class Place(NamedTuple):
-    """Where something stands; `line` and `column` count from 1."""
+    """A place in a file; `line` and `column` count from 1."""
 
     path: str
     line: int | None = None
@@ -30,26 +30,26 @@ class Place(NamedTuple):
 
 
 class Problems:
-    """What is wrong so far, in the order it was found."""
+    """The problems found so far, in order."""
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
 
     def add(self, place: Place, message: str) -> None:
-        """Note that `message` is wrong at `place`."""
+        """Add the problem `message` at `place`."""
         self._found[Problem(message, place.path, place.line, place.column)] = None
 
     def __len__(self) -> int:
         return len(self._found)
 
     def raise_any(self) -> None:
-        """Raise SuiteError where anything is wrong, file by file, top to bottom."""
+        """Raise SuiteError where there are problems, sorted by file and line."""
         if self._found:
             raise SuiteError(sorted(self._found, key=lambda each: (each.path, each.line or 0, each.column or 0)))
 
 
 def nearest_match(word: str, choices: Iterable[str]) -> str | None:
-    """The choice `word` was probably meant to be, None where none is close."""
+    """The choice most similar to `word`, None where none is close."""
     from rapidfuzz import fuzz, process, utils  # noqa: PLC0415 - only a mistake needs it
 
     found = process.extractOne(word, list(choices), scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=60)
@@ -57,7 +57,7 @@ def nearest_match(word: str, choices: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """What would be right instead of `word`: the nearest choice, else all of them."""
+    """A suggestion instead of `word`: the nearest choice, else all of them."""
     names = sorted(choices)
     if close := nearest_match(word, names):
         return f"did you mean `{close}`?"
@@ -68,13 +68,13 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def quote_value(value: Any) -> str:
-    """`value` as a message quotes it: on one line, cut at 60 characters."""
+    """`value` as JSON for a message: on one line, cut at 60 characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def display_path(path: Path) -> str:
-    """`path` as the user would write it: relative to the working directory where it lies inside it."""
+    """`path` as the user would write it: relative to the working directory if it lies inside."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
@@ -82,5 +82,5 @@ def display_path(path: Path) -> str:
 
 
 def quote_text(text: str, limit: int = 120) -> str:
-    """`text` for a reason: in quotes, its white space visible, and not longer than `limit` characters."""
+    """`text` for a grader's reason: in quotes, white space visible, cut at `limit` characters."""
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

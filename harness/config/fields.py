@@ -1,7 +1,8 @@
-"""The base of every mapping in the suite language, and pydantic's findings as sentences with a place.
+"""The base of every mapping in the suite language, and pydantic's errors as sentences with a place.
 
-A key that is unknown is an error with the nearest key beside it; so is a key that this version does not act on, which is named
-as such. While a mapping is validated it notes which model read it, so that an error about a key knows the keys there are.
+An unknown key is an error that suggests the nearest key; a key that this version does not support
+says so. While a mapping is validated, it records which model reads it, so that an error about a key
+knows the keys there are.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class SuiteModel(BaseModel):
 
 
 def shape_tag(value: Any) -> str:
-    """Which branch of a union reads `value`."""
+    """The tag of the branch of a union that reads `value`."""
     if isinstance(value, Mapping | BaseModel):
         return MAPPING
     if isinstance(value, bool):
@@ -75,7 +76,9 @@ OneOrMore = BeforeValidator(_as_list)
 
 
 def read_model(model: type[M], value: Any, document: Document, problems: Problems, at: KeyPath = ()) -> M | None:
-    """`value`, which stands at `at`, as `model`; None where it is none, with what is wrong added to `problems`."""
+    """Validates `value`, which is at `at`, as `model`; None, with its errors added to
+    `problems`, where it is invalid.
+    """
     readers: dict[int, type[BaseModel]] = {}
     try:
         return model.model_validate(value, context=readers)
@@ -88,10 +91,10 @@ def read_model(model: type[M], value: Any, document: Document, problems: Problem
 def read_partial_model(
     model: type[M], value: Any, document: Document, problems: Problems, instead: Mapping[str, Any]
 ) -> M | None:
-    """As `read_model`, but what is wrong is left out, so that what stands beside it can be checked too.
+    """As `read_model`, but leaves out what is invalid, so that the rest can be checked too.
 
-    A key that is wrong is as if it were not there; in a list, the wrong items are None. `instead` gives the values of required
-    keys that are wrong or missing. None where that does not suffice.
+    An invalid key is as if it were not there; in a list, invalid items become None. `instead` has
+    values for required keys that are invalid or missing. None where that is not enough.
     """
     found = read_model(model, value, document, problems)
     if found is not None or not isinstance(value, dict):
@@ -100,14 +103,16 @@ def read_partial_model(
     right = {**instead, **{key: item for key, item in value.items() if key not in wrong}}
     try:
         found = model.model_validate(right)
-    except ValidationError:  # what is still wrong has been said above
+    except ValidationError:  # what is still wrong has been noted above
         return None
     lists = {key: _valid_items(model, right, key, value[key]) for key in listed if isinstance(value.get(key), list)}
     return found.model_copy(update={key: items for key, items in lists.items() if key in model.model_fields})
 
 
 def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any], set[Any]]:
-    """The keys that are wrong; and those of them that hold a list, as they should, with wrong items or none."""
+    """The keys with invalid values; and those of them that hold a list with invalid items, or an
+    empty list.
+    """
     try:
         model.model_validate(value)
     except ValidationError as invalid:
@@ -122,7 +127,7 @@ def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set
 
 
 def _valid_items(model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]) -> list[Any]:
-    """The items that are right by themselves, None in the place of the others."""
+    """The items that are valid by themselves, None in the place of the others."""
     checked: list[Any] = []
     for item in items:
         try:
@@ -135,7 +140,7 @@ def _valid_items(model: type[BaseModel], right: Mapping[str, Any], key: str, ite
 def explain_error(
     error: ErrorDetails, value: Any, document: Document, at: KeyPath, readers: Mapping[int, type[BaseModel]]
 ) -> tuple[Place, str]:
-    """Where the error stands, and what is wrong in one sentence."""
+    """The place of a pydantic error, and the error as one sentence."""
     location = at + error["loc"]
     parts = [part for part in location if not (isinstance(part, str) and part.startswith("<"))]
     name = "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
@@ -169,7 +174,7 @@ def _field_description(error: ErrorDetails, value: Any, readers: Mapping[int, ty
 
 
 def _value_error_text(error: ErrorDetails) -> str:
-    """What is wrong with a value, as the end of a sentence that begins with its name."""
+    """What is wrong with a value: the rest of a sentence that begins with its name."""
     kind, given = error["type"], error["input"]
     if kind == "value_error":
         return str(error["ctx"]["error"])
@@ -187,7 +192,7 @@ def _value_error_text(error: ErrorDetails) -> str:
 
 
 def value_at(value: Any, location: KeyPath) -> Any:
-    """The part of `value` at `location`; a union's tags, which are in no document, are skipped."""
+    """The part of `value` at `location`. Tags of unions, which are in no document, are skipped."""
     for part in location:
         if isinstance(value, dict | list | tuple):
             with suppress(KeyError, IndexError, TypeError):
@@ -196,7 +201,7 @@ def value_at(value: Any, location: KeyPath) -> Any:
 
 
 def check_name(value: Any) -> str:
-    """`value` if it can name an axis' value. Raises ValueError."""
+    """`value` if it can name a value of an axis. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):

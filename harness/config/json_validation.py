@@ -96,7 +96,7 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
 
 
 def check_schema(schema: dict[str, Any] | bool) -> None:
-    """Raise ValueError for what is no JSON Schema, or one that could only be checked unsafely."""
+    """Raise ValueError for what is not a JSON Schema, or cannot be checked safely."""
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as invalid:
@@ -109,7 +109,9 @@ def check_schema(schema: dict[str, Any] | bool) -> None:
 
 
 def find_violation(schema: Mapping[str, Any] | bool, value: Any) -> str | None:
-    """Where `value` does not fit a schema that `check_schema` passed, as `$.path: reason`; None where it fits."""
+    """The first violation of a schema that `check_schema` accepts, as `$.path: reason`; None
+    where `value` fits.
+    """
     try:
         error = next(_build_validator(json.dumps(schema, default=str)).iter_errors(value), None)
     except RecursionError:
@@ -119,7 +121,7 @@ def find_violation(schema: Mapping[str, Any] | bool, value: Any) -> str | None:
 
 @lru_cache(maxsize=256)
 def _build_validator(schema: str) -> Any:
-    """Its registry is empty, so that there is nothing a `$ref` could fetch."""
+    """The compiled schema. Its registry is empty, so that no `$ref` can be fetched."""
     return _Validator(json.loads(schema), registry=Registry())
 
 
@@ -135,7 +137,7 @@ def _walk_keywords(schema: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _check_keyword(keyword: str, value: Any) -> None:
-    """Raises ValueError for what could only be checked unsafely."""
+    """Raise ValueError for a keyword that cannot be checked safely."""
     if keyword in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
         raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
     if keyword == "unevaluatedProperties":
@@ -146,7 +148,7 @@ def _check_keyword(keyword: str, value: Any) -> None:
 
 
 def _check_references(schema: dict[str, Any] | bool) -> None:
-    """Raises ValueError where a reference leads nowhere, or only to itself."""
+    """Raise ValueError for a reference that resolves to nothing, or only to itself."""
     validator = _Validator(schema, registry=Registry())
     for keyword, target in _walk_keywords(schema):
         if keyword not in _REFERENCES or not isinstance(target, str):

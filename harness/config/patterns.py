@@ -1,4 +1,6 @@
-"""Regular expressions in time linear in the text, through RE2."""
+"""Regular expressions in time linear in the text, through RE2, so that no pattern can hang a
+run.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ def compile_re2(pattern: str, ignore_case: bool = False) -> Any:
 
 
 def to_re2_text(text: str) -> str | bytes:
-    """`text` as RE2 takes it: without the newline at its end, lone surrogates replaced."""
+    """`text` as RE2 takes it: without a final newline, lone surrogates replaced."""
     text = text.removesuffix("\n")
     try:
         text.encode()

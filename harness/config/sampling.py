@@ -106,6 +106,8 @@ class Sweep(Axes):
 
 
 def role_sampling(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The sampling of a judge or a simulated user: it is asked once about a trial, so that for it a fixed seed is a seed."""
+    """The sampling of a judge or simulated user: asked once a trial, so that a fixed seed is
+    just a seed.
+    """
     seed = given.get("seed")
     return {**defaults, **given, **({"seed": seed["fixed"]} if isinstance(seed, Mapping) else {})}

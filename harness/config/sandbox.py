@@ -1,9 +1,12 @@
-"""The Jinja2 dialect of suites: sandboxed, and bounded in what a template can cost.
+"""The sandboxed Jinja2 dialect of suites: a template can neither reach Python nor cost more than a
+budget of work.
 
-Jinja2's sandbox keeps templates away from Python's internals, but not from `{% for %}` in `{% for %}`, `"x" * 10**9` or lists
-that hold themselves twice, twenty times over. So a template is reduced to what prompts need (output, if, for, set), its loops
-and concatenations are counted, and every filter, method and operator weighs its operands before it runs. One render may do
-`MAX_WORK` units of work; a unit is a character handled or a loop's turn. Past it, `WorkLimitExceeded`.
+Jinja2's own sandbox keeps templates away from Python's internals, but not from nested loops, `"x" *
+10**9`, or lists that contain themselves twice, twenty times over. So templates are restricted to
+what prompts need (output, if, for, set), loops and concatenations are metered, and every filter,
+method and operator is charged for its operands before it runs. One render may do `MAX_WORK` units
+of work; a unit is a character handled or a fraction of a loop's turn. Beyond it,
+`WorkLimitExceeded`.
 """
 
 from __future__ import annotations
@@ -43,14 +46,14 @@ _METHODS = (
 
 
 class WorkLimitExceeded(SecurityError):
-    """A template would loop, or grow, beyond what one render may cost."""
+    """A template would loop or grow beyond what one render may cost."""
 
     def __init__(self) -> None:
         super().__init__(f"does more work than a template may ({MAX_LOOP:,} loop turns or {MAX_WORK:,} characters handled)")
 
 
 class _Meter(threading.local):
-    """What the render under way in this thread has spent."""
+    """The work that the current render of this thread has done."""
 
     spent = 0
 
@@ -59,19 +62,19 @@ _meter = _Meter()
 
 
 def reset_meter() -> None:
-    """Start a render's account at zero."""
+    """Start metering a render at zero."""
     _meter.spent = 0
 
 
 def charge_units(units: int) -> None:
-    """Charge the render under way. Raises TooMuchWork where it cannot pay."""
+    """Charge the current render. Raises WorkLimitExceeded above its limit."""
     _meter.spent += units
     if _meter.spent > MAX_WORK:
         raise WorkLimitExceeded
 
 
 def charge_value(value: Any) -> Any:
-    """Charge for handling all of `value`, however often it holds itself, and return it."""
+    """Charge for handling all of `value`, however often it contains itself, and return it."""
     if isinstance(value, str):
         charge_units(len(value))
     elif isinstance(value, Mapping | list | tuple | set | frozenset):
@@ -91,14 +94,14 @@ def _charge_collection(value: Any) -> None:
 
 
 def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
-    """What a `for` walks: each turn is charged."""
+    """The items of a `for` loop; each turn is charged."""
     for item in items:
         charge_units(_TURN)
         yield item
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:
-    """JSON as a model should read it: neither HTML-escaped nor ASCII-only."""
+    """JSON for a model to read: neither HTML-escaped nor ASCII-only."""
     return json.dumps(charge_value(value), ensure_ascii=False, indent=None if indent is None else min(int(indent), 8))
 
 
@@ -137,7 +140,9 @@ def _charge_call(name: str, operands: Sequence[Any], options: Mapping[str, Any])
 
 
 def _guard_function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, with its operands weighed first; keeps what Jinja2 hung on it (which of its own arguments it passes)."""
+    """Wraps `function` so that its operands are charged first; keeps Jinja2's attributes on it
+    (`jinja_pass_arg`).
+    """
     passed = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     def call(*args: Any, **options: Any) -> Any:
@@ -150,7 +155,7 @@ def _guard_function(name: str, function: Callable[..., Any]) -> Callable[..., An
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
-    """The environment all templates of suites are compiled in."""
+    """The Jinja2 environment in which all templates of suites are compiled."""
 
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
@@ -176,14 +181,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return numbers
 
     def is_safe_callable(self, obj: Any) -> bool:
-        """Only `range`, what a loop offers, and the methods of plain data that return plain data."""
+        """Only `range`, what a loop offers, and methods of plain data that return plain data."""
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str | dict | list | tuple):
             return getattr(obj, "__name__", "") in _METHODS.split()
         return obj is self._bounded_range or isinstance(owner, LoopContext)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of plain data, with its operands weighed first."""
+        """Call a method of plain data, charging for its operands first."""
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str | dict | list | tuple):
             args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
@@ -222,7 +227,9 @@ def _check_bits(bits: int) -> None:
 
 
 class _Metering(NodeTransformer):
-    """Rewrites a parsed template so that loops are counted, and what concatenations and literals build is weighed."""
+    """Rewrites a parsed template so that loops are counted, and concatenations and literals are
+    charged for.
+    """
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         self.generic_visit(node)
@@ -251,7 +258,9 @@ def _wrap_in_filter(node: nodes.Node, name: str) -> nodes.Filter:
 
 
 def meter_template(tree: nodes.Template) -> nodes.Template:
-    """`tree`, once it is known to hold nothing but what prompts need, with its costs counted. Raises TemplateSyntaxError."""
+    """The template with metering, once it is known to hold only what prompts need. Raises
+    TemplateSyntaxError.
+    """
     for statement in tree.find_all(nodes.Stmt):
         if not isinstance(statement, _STATEMENTS):
             _raise_syntax_error(

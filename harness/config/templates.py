@@ -1,7 +1,8 @@
-"""Templates: text with `{{ … }}`, compiled once, rendered from a case's variables.
+"""Templates: text with `{{ … }}`, compiled once, rendered with a case's variables.
 
-Only what a person wrote in a suite is ever a template; what data it is filled with is never read as one. A value that is
-exactly one `{{ expression }}` passes the expression's own value where an argument is wanted, and its text where a prompt is.
+Only what a person wrote in a suite is ever a template; the data it is rendered with is never read
+as one. A text that is exactly one `{{ expression }}` renders to the expression's own value where an
+argument is wanted, and to its text in a prompt.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _sandbox = Sandbox()
 
 
 class TemplateError(SuiteError):
-    """A template cannot be compiled, or cannot be rendered with the variables given; says where and what would be right."""
+    """A template does not compile, or does not render with the given variables; `message` says
+    what to do.
+    """
 
     def __init__(self, message: str, place: Place) -> None:
         super().__init__([Problem(message, place.path, place.line, place.column)])
@@ -36,12 +39,14 @@ class TemplateError(SuiteError):
 
 
 class Verbatim(dict[str, Any]):
-    """A mapping that came from a file: what looks like a template in it is none."""
+    """A mapping from a file, in which nothing is a template whatever it looks like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled text. `variables` are the names it needs, `optional` those it asks about first (`is defined`, `default`)."""
+    """A compiled template. It needs `variables`, and checks `optional` ones first (`is defined`,
+    `default`).
+    """
 
     source: str
     place: Place
@@ -56,13 +61,15 @@ class Template:
         return self._evaluate is not None
 
     def render(self, variables: Mapping[str, Any]) -> str:
-        """The text filled in. Raises TemplateError."""
+        """The rendered text. Raises TemplateError."""
         if self._render is None:
             return self.source
         return str(self._run_guarded(self._render, variables))
 
     def value(self, variables: Mapping[str, Any]) -> Any:
-        """The value of the one expression, where the text is nothing else; else as `render`. Raises TemplateError."""
+        """The value of a template that is one expression; else as `render`. Raises
+        TemplateError.
+        """
         if self._evaluate is None:
             return self.render(variables)
         return self._run_guarded(self._evaluate, variables)
@@ -76,12 +83,12 @@ class Template:
 
 
 def is_template(text: str) -> bool:
-    """Whether `text` has anything to fill in."""
+    """Whether `text` has placeholders."""
     return any(marker in text for marker in _MARKERS)
 
 
 def compile_template(text: str, place: Place = NOWHERE) -> Template:
-    """`text` ready to be rendered; `place` is where its first line stands. Raises TemplateError."""
+    """Compiles `text`, whose first line is at `place`. Raises TemplateError."""
     if not is_template(text):
         return Template(text, place)
     try:
@@ -110,7 +117,9 @@ def _compile_cached(text: str) -> tuple[frozenset[str], frozenset[str], Callable
 
 
 def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
-    """A renderer for text with plain variables in it, as most prompts are: a tenth of Jinja2's time. None for anything more."""
+    """A renderer for text with plain variables, as most prompts are, in a tenth of Jinja2's
+    time. None for anything else.
+    """
     outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
     parts = [part for output in outputs for part in output.nodes]
     if len(outputs) < len(tree.body) or not all(isinstance(part, nodes.TemplateData | nodes.Name) for part in parts):
@@ -138,7 +147,7 @@ def _jinja_renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
-    """What computes the expression's own value: it is assigned to a name, and read from there."""
+    """Evaluates the expression to its own value: it is assigned to a name, and read from there."""
     if isinstance(expression, nodes.Name):
         return partial(_lookup_variable, expression.name)
     line = expression.lineno
@@ -173,21 +182,23 @@ def _sole_expression(tree: nodes.Template) -> nodes.Expr | None:
 
 
 def _optional_variables(tree: nodes.Template) -> frozenset[str]:
-    """The names a template asks about before it uses them, so that a case may lack them."""
+    """The variables that a template tests before it uses them, so that a case may lack them."""
     tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ("defined", "undefined")]
     defaults = [each.node for each in tree.find_all(nodes.Filter) if each.name in ("default", "d")]
     return frozenset(node.name for node in (*tests, *defaults) if isinstance(node, nodes.Name))
 
 
 def _offset_place(place: Place, line: int | None) -> Place:
-    """The place of a template's `line` (from 1), where its first line stands at `place`."""
+    """The place of line `line` (from 1) of a template whose first line is at `place`."""
     if place.line is None or line is None or line <= 1:
         return place
     return Place(place.path, place.line + line - 1)
 
 
 def _line_of(error: BaseException) -> int | None:
-    """The template's line that was running: Jinja2 compiles each template as a module of its own."""
+    """The line of the template that was running: Jinja2 compiles each template to a module of
+    its own.
+    """
     traceback, line = error.__traceback__, None
     while traceback is not None:
         compiled = traceback.tb_frame.f_globals.get("__jinja_template__")
@@ -207,7 +218,9 @@ def _runtime_message(error: Exception, variables: Mapping[str, Any]) -> str:
 
 
 def render_arguments(arguments: Mapping[str, Any], variables: Mapping[str, Any], expected: Any) -> dict[str, Any]:
-    """A grader's arguments with every template filled in from the case's variables and `expected`. Raises TemplateError."""
+    """A grader's arguments, rendered with the case's variables and `expected`. Raises
+    TemplateError.
+    """
     scope = {**variables, "expected": expected}
     return {name: _render_value(value, scope) for name, value in arguments.items()}
 
@@ -225,7 +238,7 @@ def _render_value(value: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def templates_in(value: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Every text in `value` that is a template, with the way to it."""
+    """Yields every text in `value` that is a template, with its key path."""
     if isinstance(value, str) and is_template(value):
         yield location, value
     elif isinstance(value, Mapping) and not isinstance(value, Verbatim):

@@ -1,9 +1,10 @@
-"""YAML as suites use it: safe, of the 1.2 kind, with the line and column of every value.
+"""YAML for suites: safe, close to YAML 1.2, with the line and column of every value.
 
-What surprises in YAML 1.1 does not happen: only `true` and `false` are booleans (`no` is text), only JSON's numbers are
-numbers (`012`, `12:30:45` and `2024-01-01` are text), keys are always text. Refused, each with its place: duplicate keys, tags,
-merge keys, several documents, and whatever makes a small file large (aliases, depth, size). Built from the parser's events, so
-that an alias bomb is counted before it is expanded.
+The surprises of YAML 1.1 do not occur: only `true` and `false` are booleans (`no` is text), only
+JSON's numbers are numbers (`012`, `12:30:45` and `2024-01-01` are text), keys are always text.
+Refused, each with its place: duplicate keys, tags, merge keys, several documents, and whatever
+makes a small file large (aliases, depth, size). Built from the parser's events, so that an alias
+bomb is counted before it is expanded.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _WORDS = {
 
 @dataclass(slots=True)
 class Node:
-    """A value and where it stands; `text_line` is the line a text's first character is on (below a block's `|`).
+    """A value with its place; `text_line` is the line of a text's first character (below a block's
+    `|`).
 
     `size` counts the values in it, itself included. `keys` are the places of a mapping's keys.
     """
@@ -48,14 +50,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: `value` is plain data, and `place` says where each part of it stands."""
+    """A parsed file: `value` is plain data, and `place_of` locates each part of it."""
 
     path: str
     root: Node
 
     @classmethod
     def at_place(cls, value: Any, place: Place) -> Document:
-        """A document of one line, every part of which stands at `place`: a .jsonl row, an option of the command line."""
+        """A document whose parts are all at `place`: a .jsonl row, or an option of the command
+        line.
+        """
         return cls(place.path, Node(value, place.line, place.column, place.line))
 
     @property
@@ -64,31 +68,31 @@ class Document:
         return self.root.value
 
     def node_at(self, location: KeyPath) -> Node:
-        """The node at `location`, or the nearest enclosing one; parts that are no key or index of the data are skipped."""
+        """The node at `location`, or the nearest enclosing one; tags of unions are skipped."""
         node = self.root
         for part in location:
             node = node.children.get(part, node)
         return node
 
     def place_of(self, location: KeyPath = (), *, key: bool = False) -> Place:
-        """Where the value at `location`, or with `key` its key, stands."""
+        """The place of the value at `location`, or with `key` of its key."""
         if key and (found := self.node_at(location[:-1]).keys.get(str(location[-1]))):
             return Place(self.path, *found)
         node = self.node_at(location)
         return Place(self.path, node.line, node.column)
 
     def text_place_of(self, location: KeyPath) -> Place:
-        """Where the first character of the text at `location` stands."""
+        """The place of the first character of the text at `location`."""
         node = self.node_at(location)
         return Place(self.path, node.text_line, node.column)
 
 
 class _Unreadable(Exception):
-    """Reading cannot go on; the problem has been noted."""
+    """Parsing cannot go on; the problem has been noted."""
 
 
 def parse_yaml(text: str, path: str, problems: Problems) -> Document | None:
-    """The document in `text`, None where it could not be read at all; what is wrong is added to `problems`."""
+    """Parses `text`; None where nothing can be read. Problems are added to `problems`."""
     if len(text) > MAX_BYTES:
         problems.add(Place(path), f"the file is larger than {MAX_BYTES // 2**20} MiB; put the cases in a .jsonl file")
         return None

@@ -1,4 +1,8 @@
-"""The suite language: a YAML file in, a checked `Suite` out (docs/suites.md)."""
+"""The suite language: reads a YAML file into a checked `Suite` (docs/suites.md).
+
+Stands above `config` and `graders`; used by `plan` and everything over it. Imports neither
+providers nor the engine.
+"""
 
 from harness.config.templates import Template, TemplateError, render_arguments
 from harness.graders.base import GraderSpec

@@ -1,4 +1,9 @@
-"""Functions of the user's own, named as `file.py:function`: that they are there is found out without running the file."""
+"""References to the user's own Python functions, `file.py:function`, and the JSON Schemas of their
+parameters.
+
+Files are parsed and never run: what a file does when it is imported concerns only the process that
+calls its functions.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,9 @@ FUNCTION_REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>\w+)")
 
 
 def find_function_file(file: str, name: str, source: Source, place: Place) -> Path | None:
-    """The path of `file`, which should define `name`; None where it cannot be read. What is wrong is noted at `place`."""
+    """The path of `file`, checked to define `name`; None where it cannot be read. Problems are
+    noted at `place`.
+    """
     found = source.read_named_text(file, place)
     if found is None:
         return None
@@ -34,7 +41,7 @@ def find_function_file(file: str, name: str, source: Source, place: Place) -> Pa
 
 
 def _defined_names(body: Iterable[ast.AST]) -> Iterator[str]:
-    """The names that statements of a module's top level define, under an `if`, `try` or `with` too."""
+    """The names that a module's top level defines, also inside `if`, `try` or `with`."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -61,7 +68,7 @@ _ITEM = re.compile(r"^(\s+)(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)$")
 
 
 class SignatureError(ValueError):
-    """A function's parameters cannot be told from its file; `line` is where."""
+    """A function has no JSON Schema of its parameters; `line` is the line that is to blame."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
@@ -69,14 +76,16 @@ class SignatureError(ValueError):
 
 
 class Signature(NamedTuple):
-    """What a tool is told from its function."""
+    """A function's description, and the JSON Schema of its parameters."""
 
     description: str
     parameters: dict[str, Any]
 
 
 def parse_functions(text: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions a file defines at its top, by name. Raises SignatureError where it is no Python."""
+    """The functions that a file defines at its top level, by name. Raises SignatureError where
+    it is not Python.
+    """
     try:
         tree = ast.parse(text)
     except SyntaxError as wrong:
@@ -87,7 +96,9 @@ def parse_functions(text: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionD
 
 
 def describe_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
-    """Its description and a schema of its parameters. Raises SignatureError for those that have none."""
+    """A function's description and the schema of its parameters. Raises SignatureError where it
+    has none.
+    """
     given = function.args
     if given.posonlyargs or given.vararg or given.kwarg:
         raise SignatureError(
@@ -111,7 +122,7 @@ def _parameter_schema(parameter: ast.arg, description: str | None) -> dict[str, 
 
 
 def _hint_schema(hint: ast.expr) -> dict[str, Any]:
-    """The schema of one type hint. Raises SignatureError where it has none."""
+    """The JSON Schema of one type hint. Raises SignatureError where it has none."""
     match hint:
         case ast.Constant(value=None):
             return {"type": "null"}
@@ -150,7 +161,7 @@ def _generic_type_schema(name: str, inside: ast.expr, hint: ast.expr) -> dict[st
 
 
 def _annotated_schema(items: list[ast.expr]) -> dict[str, Any]:
-    """`Annotated[int, "how many"]`: the text describes the parameter."""
+    """The schema of `Annotated[int, "how many"]`, where the text is the description."""
     texts = [item.value for item in items[1:] if isinstance(item, ast.Constant) and isinstance(item.value, str)]
     return _hint_schema(items[0]) | ({"description": texts[0]} if texts else {})
 
@@ -163,12 +174,14 @@ def _union_schema(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]
 
 
 def _last_name(hint: ast.expr) -> str:
-    """The last part of a dotted name."""
+    """The last part of a dotted name, `List` in `typing.List`."""
     return hint.attr if isinstance(hint, ast.Attribute) else hint.id if isinstance(hint, ast.Name) else ""
 
 
 def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """A docstring's description, and what it says of each parameter (an `Args:` section, or `:param name:` lines)."""
+    """Splits a docstring into its description and those of parameters (an `Args:` section, or
+    `:param name:` lines).
+    """
     description: list[str] = []
     parameters: dict[str, str] = {}
     inside, current, over = False, "", False

@@ -1,4 +1,4 @@
-"""Checks what the parts of a suite say of one another: filters and gates name only what there is."""
+"""Cross-checks the parts of a suite: filters and gates may only name what exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Selections = Mapping[str, Selection]
 
 
 def read_filters(overrides: Overrides, problems: Problems) -> tuple[Filter, ...]:
-    """The filters that can be read."""
+    """Parses the command line's filters; wrong ones are noted and left out."""
     found = []
     for text in overrides.filters:
         try:
@@ -33,7 +33,7 @@ def read_filters(overrides: Overrides, problems: Problems) -> tuple[Filter, ...]
 
 
 def check_override_numbers(overrides: Overrides, problems: Problems) -> None:
-    """Note counts of the command line that are none."""
+    """Note numbers of the command line that are out of range."""
     for option, value in (("limit", overrides.limit), ("repeats", overrides.repeats), ("concurrency", overrides.concurrency)):
         if value is not None and value < 1:
             problems.add(Place(f"--{option}"), f"should be 1 or more, not {value}")
@@ -42,7 +42,7 @@ def check_override_numbers(overrides: Overrides, problems: Problems) -> None:
 
 
 def check_filters(filters: Sequence[Filter], evals: Sequence[Eval], selections: Selections, problems: Problems) -> None:
-    """Note filters that name nothing there is."""
+    """Note filters that match no tag, case, prompt or eval."""
     known: Mapping[str, Collection[str]] = {
         "tag": {tag for each in selections.values() for tag in each.tags},
         "prompt": {prompt.id for each in evals for prompt in each.prompts},
@@ -59,13 +59,15 @@ def check_filters(filters: Sequence[Filter], evals: Sequence[Eval], selections: 
 
 
 def _nearest_id(case_id: str, evals: Sequence[Eval]) -> str:
-    """A hint from the first cases that are selected; enough for a typing mistake."""
+    """A suggestion from the first selected cases; enough for a typing mistake."""
     ids = [case.id for each in evals for case in each.cases[:1000]]
     return did_you_mean(case_id, ids) if ids else "leave the filter out to see which there are"
 
 
 def select_evals(filters: Sequence[Filter], evals: Sequence[Eval], problems: Problems) -> tuple[Eval, ...]:
-    """The evals with what the filters leave of them, without those of which nothing is left; notes where that is all."""
+    """The evals with the prompts that pass the filters, without evals that have no prompt or
+    case left.
+    """
     kept = []
     for each in evals:
         prompts = tuple(
@@ -79,14 +81,14 @@ def select_evals(filters: Sequence[Filter], evals: Sequence[Eval], problems: Pro
 
 
 class GateReader:
-    """Reads the suite's gates, and checks that each slice is one there can be."""
+    """Reads the suite's gates, and checks that their slices can match something."""
 
     def __init__(self, source: Source) -> None:
         self._document = source.document
         self._problems = source.problems
 
     def read_gates(self, items: Sequence[Any]) -> tuple[GateSpec, ...]:
-        """The gates that can be read."""
+        """Parses the gates; wrong ones are noted and left out."""
         found = [self._read_gate(item, ("gates", index)) for index, item in enumerate(items)]
         return tuple(gate for gate in found if gate is not None)
 
@@ -112,7 +114,9 @@ class GateReader:
         self, found: Sequence[GateSpec], evals: Sequence[Eval], selections: Selections,
         targets: Sequence[TargetSpec], settings: Sequence[Setting],
     ) -> None:  # fmt: skip
-        """Note slices that no trial of the whole suite (whatever is selected of it) falls into."""
+        """Note slices that no trial of the whole suite falls into, whichever part of it is
+        selected.
+        """
         known: dict[str, Collection[Any]] = {
             "tag": {tag for each in selections.values() for tag in each.tags},
             "prompt": {prompt.id for each in evals for prompt in each.prompts},
@@ -131,7 +135,9 @@ class GateReader:
                     self._check_parameter(gate, name, value, [setting.get(name) for setting in settings])
 
     def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
-        """Note gates on what a run of this kind never measures: they would be judged only when all of it is paid."""
+        """Note gates on measures that a run of this kind does not have: they would be judged
+        only after the run is paid for.
+        """
         for gate in found:
             metric = METRICS[gate.metric]
             if metric.needs and run.mode == "batch":
@@ -157,7 +163,7 @@ class GateReader:
 def suite_warnings(
     evals: Sequence[Eval], targets: Sequence[TargetSpec], sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int
 ) -> list[str]:
-    """What is not wrong, but probably not meant."""
+    """Warnings about what is allowed, but probably a mistake."""
     found = [
         f"the target `{each.name}` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`"
         for each in targets
@@ -173,4 +179,4 @@ def suite_warnings(
 
 
 def _has_graders(each: Eval) -> bool:
-    return bool(each.graders) or any(turn.graders for prompt in each.prompts for turn in prompt.later)
+    return bool(each.graders) or any(turn.graders for prompt in each.prompts for turn in prompt.later_turns)

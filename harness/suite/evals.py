@@ -1,4 +1,4 @@
-"""Evals: the one written in the suite, or those in folders of their own."""
+"""Reads evals: the one inline in the suite, or those in folders of their own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ _PLACEHOLDERS = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval wi
 
 
 class EvalReader:
-    """Reads the evals of one suite. `selections` holds, by eval, what was seen of its cases, selected or not."""
+    """Reads the evals of one suite. `selections` holds, by eval, facts about its cases, selected
+    or not.
+    """
 
     def __init__(self, suite: SuiteFile, source: Source, overrides: Overrides, filters: Sequence[Filter]) -> None:
         self._suite = suite
@@ -40,7 +42,9 @@ class EvalReader:
         self.selections: dict[str, Selection] = {}
 
     def read(self) -> tuple[Eval, ...]:
-        """Every eval of the suite, its cases filtered and limited; none of them is dropped yet."""
+        """Every eval of the suite, with its cases filtered and limited; evals without cases are
+        still among them.
+        """
         if self._suite.evals is None:
             return (self._read_inline(),)
         for key in INLINE_ONLY:
@@ -89,7 +93,7 @@ class EvalReader:
         toolset = self._read_toolset(written, source, prompts)
         persona = self._read_persona(written, source, prompts)
         selection = self._build_selection(name, prompts, graders, toolset, persona)
-        selection.note_roles((*roles, *(one for prompt in prompts for one in turn_roles(prompt.later))))
+        selection.note_roles((*roles, *(one for prompt in prompts for one in turn_roles(prompt.later_turns))))
         selection.note_roles(() if persona is None else (persona.role,))
         self.selections[name] = selection
         return Eval(
@@ -113,7 +117,7 @@ class EvalReader:
         return PromptReader(source).read(written.prompts or (), ("prompts",))
 
     def _read_graders(self, written: EvalFields, source: Source) -> tuple[tuple[GraderSpec, ...], tuple[RoleReference, ...]]:
-        """The eval's graders, then the suite's where they are not the same; and the targets they ask."""
+        """The eval's graders followed by those the suite adds, and the targets that they ask."""
         reader, suite_reader = GraderReader(source), GraderReader(self._source)
         added = [] if written is self._suite else suite_reader.read(self._suite.graders, ("graders",))
         graders = reader.assign_ids([*reader.read(written.graders, ("graders",)), *added], ("graders",))
@@ -158,7 +162,7 @@ class EvalReader:
             later_needs={
                 variable: who
                 for prompt in prompts
-                for variable, who in turn_variables(prompt.later, f"the prompt `{prompt.id}`").items()
+                for variable, who in turn_variables(prompt.later_turns, f"the prompt `{prompt.id}`").items()
             },
             toolset=toolset,
             plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),

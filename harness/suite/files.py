@@ -1,7 +1,11 @@
-"""The files a suite names: inside its workspace, or not at all.
+"""Opens the files that a suite names, images among them; none may lie outside its workspace.
 
-A reference is relative to the file that makes it. `..` may lead up, but never out of the workspace, and neither may a symbolic
-link: what counts is where the path really ends.
+A reference is relative to the file that holds it. `..` may lead up, but never out of the workspace,
+and neither may a symbolic link: the resolved path counts.
+
+The type of an image is decided by its bytes, not by its name, and nothing is decoded for that: a
+billion pixels fit into a small file. Only a hash is kept of each checked file, so that a million
+pictures cost little memory; a file that has changed since it was checked ends the run.
 """
 
 from __future__ import annotations
@@ -47,7 +51,9 @@ def workspace_of(suite: Path) -> Path:
 
 
 class WorkspaceFiles:
-    """Opens what a suite may open, once; what is wrong is noted at the place that named the file."""
+    """Opens files of the workspace, each document once; problems are noted at the place that
+    names the file.
+    """
 
     def __init__(self, workspace: Path, problems: Problems) -> None:
         self.workspace = workspace.resolve()
@@ -60,7 +66,9 @@ class WorkspaceFiles:
         return ImageFiles(self.workspace)
 
     def resolve(self, reference: str, base: Path, place: Place) -> Path | None:
-        """The file or folder `reference` means in a file of folder `base`; None, with a problem, where it may not be opened."""
+        """The file or folder that `reference` names from folder `base`; None, with a problem,
+        where it may not be opened.
+        """
         try:
             path = (base / reference).resolve()
             exists = path.exists()
@@ -80,7 +88,7 @@ class WorkspaceFiles:
         return path
 
     def find_file(self, reference: str, base: Path, place: Place) -> Path | None:
-        """`resolve`, for what must be a plain file."""
+        """As `resolve`, for a regular file."""
         path = self.resolve(reference, base, place)
         if path is not None and not path.is_file():
             self._problems.add(place, f"{quote_value(reference)} is no plain file; name a file in it")
@@ -88,7 +96,9 @@ class WorkspaceFiles:
         return path
 
     def read_text(self, path: Path, place: Place) -> str | None:
-        """What the file holds, as UTF-8 text without a byte-order mark."""
+        """The file as UTF-8 text without a byte-order mark; None, with a problem, where it
+        cannot be read.
+        """
         try:
             if path.stat().st_size > MAX_BYTES:
                 self._problems.add(
@@ -110,7 +120,7 @@ class WorkspaceFiles:
         return self._documents[path]
 
     def read_json(self, reference: str, base: Path, place: Place) -> Any:
-        """What the JSON file holds; None, with a problem, where it cannot be read."""
+        """The value in the JSON file; None, with a problem, where it cannot be read."""
         path = self.find_file(reference, base, place)
         text = None if path is None else self.read_text(path, place)
         if path is None or text is None:
@@ -124,7 +134,9 @@ class WorkspaceFiles:
         return None
 
     def check_json_schema(self, schema: Any, key: str, place: Place) -> None:
-        """Note where `key` holds no JSON Schema, or one that no answer could be checked against safely."""
+        """Note where the value of `key` is not a JSON Schema, or not one that answers can be
+        checked against safely.
+        """
         from harness.config.json_validation import check_schema  # noqa: PLC0415 - loads jsonschema, which few suites need
 
         if not isinstance(schema, Mapping):
@@ -144,11 +156,11 @@ class WorkspaceFiles:
 
 
 class ImageError(ValueError):
-    """What is named is no image that can be sent; says what is wrong and what would be right."""
+    """A reference names no image that can be sent. The message is a sentence with what to do."""
 
 
 class ImageFiles:
-    """Opens the images of one workspace."""
+    """Opens the images of one workspace, and caches the last ones."""
 
     def __init__(self, workspace: Path) -> None:
         self._workspace = workspace
@@ -157,7 +169,9 @@ class ImageFiles:
         self._size = 0
 
     def check(self, reference: str, folder: Path) -> Image:
-        """The image a path (relative to `folder`) or data URI names, looked into. Raises ImageError."""
+        """Validates and reads the image that a path (relative to `folder`) or data URI names.
+        Raises ImageError.
+        """
         if reference.startswith("data:"):
             return self._load_uri(reference)
         path = self._resolve_path(reference, folder)
@@ -165,7 +179,9 @@ class ImageFiles:
         return self._load_file(path)
 
     def image(self, reference: str, folder: Path) -> Image:
-        """As `check`, for what was checked before. Raises InfrastructureError where a file has changed since."""
+        """Reads an image that was checked before. Raises InfrastructureError where its file has
+        changed since.
+        """
         if reference.startswith("data:"):
             return self._load_uri(reference)
         try:
@@ -220,7 +236,9 @@ class ImageFiles:
 
 
 def _file_stamp(path: Path) -> str:
-    """What changes when the file does."""
+    """A text that changes when the file does: its path, size and modification time. Raises
+    ImageError.
+    """
     try:
         status = path.stat()
     except OSError as refused:
@@ -259,7 +277,7 @@ def _parse_data_uri(uri: str) -> Image:
 
 
 def _inspect_image(content: bytes, name: str) -> Image:
-    """The image in `content`. Raises ImageError, beginning with `name`."""
+    """The image in `content`. Raises ImageError, with a message that begins with `name`."""
     kind = _image_kind(content)
     if kind is None:
         raise ImageError(f"{name} is no png, jpeg, webp or gif, whatever it is called; convert it to one of them")
@@ -279,7 +297,9 @@ def _image_kind(content: bytes) -> str | None:
 
 
 def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
-    """Width and height in pixels, from the header alone. Raises ImageError where the file is not whole, or moves."""
+    """Width and height in pixels, from the header alone. Raises ImageError for a damaged or
+    animated image.
+    """
     from PIL import Image as Pillow  # noqa: PLC0415 - only where there are images
 
     try:
@@ -299,7 +319,9 @@ def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
 
 
 def _is_truncated(content: bytes, kind: str) -> bool:
-    """Whether the end of a file is missing, where Pillow does not look for it without decoding."""
+    """Whether the end of a file is missing, in formats where Pillow does not notice without
+    decoding.
+    """
     if kind == "JPEG":
         return content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN)
     return kind == "WEBP" and int.from_bytes(content[4:8], "little") + 8 > len(content)

@@ -129,7 +129,7 @@ def fingerprint_suite(suite: Suite) -> dict[str, Any]:
 
 
 def _other_keys(spec: SuiteModel, kind: type[SuiteModel], elsewhere: Collection[str] = ()) -> dict[str, Any]:
-    """The keys with a value other than the default that no list has, as written."""
+    """The keys of `spec` that are in no list and differ from their defaults, as written."""
     listed = {*COMPARED[kind], *NOT_COMPARED[kind], *elsewhere}
     return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=listed)
 
@@ -168,23 +168,27 @@ def _describe_turns(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _later_texts(prompt: Prompt) -> dict[str, Any]:
-    said = [turn.text.source for turn in prompt.later if turn.text is not None]
-    return {"later": said} if said else {}
+    texts = [turn.text.source for turn in prompt.later_turns if turn.text is not None]
+    return {"later": texts} if texts else {}
 
 
 def _turn_graders(prompt: Prompt, workspace: Path) -> dict[str, Any]:
-    graders = [[_describe_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later]
+    graders = [[_describe_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later_turns]
     return {"turn_graders": graders} if any(graders) else {}
 
 
 def _describe_graders(each: Eval, workspace: Path) -> list[Any]:
-    """The eval's graders, and those of its prompts' turns where there are any; those of a case are the case's."""
+    """The eval's graders, and those of its prompts' turns where there are any; a case's graders
+    are in its digest.
+    """
     of_turns = {prompt.id: turns for prompt in each.prompts if (turns := _turn_graders(prompt, workspace))}
     return [*(_describe_grader(spec, workspace) for spec in each.graders), *([of_turns] if of_turns else [])]
 
 
 def _describe_conversation(each: Eval, prompt: Prompt) -> list[Any]:
-    """What follows a prompt's first answer: nothing for most, so that older runs can be resumed."""
+    """Tools, later turns and simulated user; empty for single-turn evals, so that their
+    fingerprints stay as stored.
+    """
     tools = [] if each.toolset is None else [_describe_tools(each.toolset)]
     user = [] if each.persona is None else [each.persona.to_plain()]
     return [*tools, *_later_texts(prompt).values(), *user]
@@ -226,7 +230,9 @@ def _relative_to_workspace(value: Any, workspace: Path, sources: dict[str, str])
 
 
 def _describe_target(target: TargetSpec, folder: Path) -> list[Any]:
-    """What of a target decides what is sent, and to whom; of the user's own code, what its files in `folder` hold."""
+    """The parts of a target that decide what is sent where; for the user's own code, the
+    contents of its files.
+    """
     simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
     sent: list[Any] = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
     if target.provider in CALLABLES:

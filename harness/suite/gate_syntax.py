@@ -83,7 +83,7 @@ class GateSpec(BaseModel):
     column: int | None = None
 
     def holds(self, measured: float) -> bool:
-        """Whether `measured`, in base units, is what the gate asks for."""
+        """Whether `measured`, in base units, satisfies the gate."""
         return COMPARE[self.op](measured, self.value)
 
 
@@ -138,7 +138,7 @@ def _parse_slice(text: str | None) -> dict[str, Any]:
 
 
 def _split_slice(text: str | None) -> list[str]:
-    """The parts between commas that stand outside quotes."""
+    """Splits at the commas that are outside quotes."""
     return [] if text is None else re.findall(r'(?:"[^"]*"|[^,"])+', text) or [text]
 
 

@@ -1,7 +1,9 @@
-"""Graders as a suite writes them (`json`, `{equals: x}`, `{number: {expected: 3}, weight: 2}`) into `GraderSpec`s.
+"""Reads graders as a suite writes them (`json`, `{equals: x}`, `{number: {expected: 3}, weight:
+2}`) into `GraderSpec`s.
 
-The registry says which graders there are and what arguments each takes. An argument that holds a template is checked when it is
-filled in, every other one now. Files that arguments name are resolved here, because graders open none.
+The registry knows which graders there are and which arguments each takes. Arguments that hold
+templates are checked once they are rendered, all others now. Files that arguments name are resolved
+here, because graders open no files.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ _TEXT_FILE = re.compile(r"[^\n{}]+\.(?:md|markdown|txt)")
 
 
 class _Written(NamedTuple):
-    """One grader as written: its name, what stands behind it, its options, and where all that stands."""
+    """One grader as written: its name, the value of that key, its options, and where it is
+    written.
+    """
 
     name: str
     bare: Any
@@ -42,7 +46,7 @@ class _Written(NamedTuple):
 
 
 class GraderReader:
-    """Reads the graders of one source; `roles` are the targets that those read so far ask."""
+    """Reads the graders of one source; `roles` are the targets asked by those read so far."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -50,12 +54,16 @@ class GraderReader:
         self.roles: list[RoleReference] = []
 
     def read(self, items: Sequence[Any], at: KeyPath) -> list[GraderSpec]:
-        """The graders listed at `at`; those without an id of their own have an empty one (see `named`)."""
+        """The graders listed at `at`. Those without an id of their own have an empty one until
+        `assign_ids`.
+        """
         found = [self._read_spec(item, (*at, index)) for index, item in enumerate(items)]
         return [spec for spec in found if spec is not None]
 
     def assign_ids(self, specs: Sequence[GraderSpec], at: KeyPath) -> tuple[GraderSpec, ...]:
-        """The set with ids: a grader's own, else its type, numbered from the second on. Notes ids given twice."""
+        """The graders of one set with unique ids: their own, else their type, numbered from the
+        second on.
+        """
         taken = [spec.id for spec in specs if spec.id]
         for name in sorted({name for name in taken if taken.count(name) > 1}):
             self._source.add_problem(at, f"two graders have the id `{name}`; give each its own")
@@ -127,7 +135,7 @@ class GraderReader:
             arguments = self._read_combinator(arguments, at)
         elif kind.file in arguments:
             arguments[kind.file] = self._resolve_file(written.name, arguments[kind.file], (*at, kind.file))
-        if len(self._problems) == before:  # else what is inside is wrong, and the whole would say it again
+        if len(self._problems) == before:  # else the whole would repeat the problems of its parts
             checked = self._check_arguments(kind, arguments, at)
             if kind.asks is not None and checked is not None:
                 self._note_role(arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks))
@@ -141,7 +149,9 @@ class GraderReader:
             self.roles.append(RoleReference(target, sampling, place))
 
     def _read_combinator(self, arguments: dict[str, Any], at: KeyPath) -> dict[str, Any]:
-        """The arguments of a combinator, its parts checked and in the long form."""
+        """The arguments of `not`, `all` or `any`, with the graders in them checked and in their
+        long form.
+        """
         if "grader" in arguments:
             return {**arguments, "grader": self._read_part(arguments["grader"], (*at, "grader"))}
         parts = arguments.get("graders")
@@ -162,9 +172,11 @@ class GraderReader:
         return {written.name: self._read_arguments(written) or None, **options}
 
     def _check_arguments(self, kind: GraderType[Arguments], arguments: dict[str, Any], at: KeyPath) -> BaseModel | None:
-        """The arguments as the grader's own model has them; None where it finds something wrong, which is noted.
+        """Validates arguments with the grader's own model; None, with problems noted, where they
+        are invalid.
 
-        Noted is also a template that cannot be read; what is wrong because a template is not filled in yet is not.
+        Templates are checked for syntax; values that are invalid only because a template is not yet
+        rendered are not noted.
         """
         for location, text in templates.templates_in(arguments):
             self._source.check_template(text, self._source.place_of((*at, *location)))
@@ -178,7 +190,9 @@ class GraderReader:
             return None
 
     def _resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:
-        """What an argument that may name a file stands for: the JSON in it, or a function's absolute address."""
+        """The value of an argument that may name a file: the JSON in the file, or a function's
+        absolute address.
+        """
         place = self._source.place_of(at)
         if not isinstance(value, str):
             return templates.Verbatim(value) if isinstance(value, dict) else value
@@ -192,7 +206,9 @@ class GraderReader:
         return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
 
     def _read_rubric(self, value: str, place: Place) -> str:
-        """A rubric as it is, or what the file of that name (.md, .markdown, .txt) holds: a template like any other."""
+        """A rubric: the text itself, or the content of the file it names (.md, .markdown, .txt),
+        which is a template too.
+        """
         if not _TEXT_FILE.fullmatch(value):
             return value
         found = self._source.read_named_text(value, place)
@@ -215,21 +231,23 @@ class GraderReader:
 
 
 def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
-    """Whether the error is about a value that is not there before its templates are filled in."""
+    """Whether the error is about a value that holds a template and is not rendered yet."""
     return error["type"] not in ("missing", "extra_forbidden") and any(
         templates.templates_in(value_at(arguments, error["loc"]))
     )
 
 
 def grader_variables(graders: Sequence[GraderSpec]) -> dict[str, str]:
-    """The variables that grader arguments use, `expected` among them, and which grader does."""
+    """The variables that grader arguments use, `expected` among them, each with the grader that
+    uses it.
+    """
     needs: dict[str, str] = {}
     for spec in graders:
         for _, text in templates.templates_in(spec.arguments):
             try:
                 names = templates.compile_template(text).variables
             except templates.TemplateError:
-                continue  # said where it stands
+                continue  # noted where it is written
             needs.update(dict.fromkeys(names, f"the grader `{spec.id}`"))
     return needs
 

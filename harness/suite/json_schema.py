@@ -1,6 +1,7 @@
-"""The JSON Schema of suites, for editors: completion, and a description on every key.
+"""The JSON Schema of suite files, for editors: completion, and a description of every key.
 
-The grammar's models publish most of it; graders come from the registry, so that each one's arguments are known to the editor.
+The schema's models (`schema.py`) publish most of it; graders come from the registry, so that
+editors know each one's arguments.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def schema_json() -> str:
 
 
 def _grader_schema(definitions: dict[str, Any]) -> dict[str, Any]:
-    """Either a grader's name, or a mapping with the name as a key, beside the options."""
+    """Either a grader's name, or a mapping with the name as a key and the options as others."""
     names = registry.registered_names("graders", installed=False)
     properties = {name: _arguments_schema(name, definitions) for name in names}
     one = {"properties": {**properties, **_OPTION_SCHEMAS}, "additionalProperties": False, "minProperties": 1}
@@ -52,7 +53,9 @@ def _grader_schema(definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _arguments_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """What may stand behind a grader's name: its arguments, or the short form (any value: it may be a template)."""
+    """A grader's arguments: a mapping of them, or the short form (any value, since it may be a
+    template).
+    """
     kind: GraderType[Arguments] = registry.load_plugin("graders", name)
     schema = kind.arguments.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions.update(schema.pop("$defs", {}))
@@ -61,20 +64,22 @@ def _arguments_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completion_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments' schema for completion only: any may be a template, so their types are left to `harness validate`."""
+    """The arguments' schema for completion only: any may be a template, so types are left to
+    `harness validate`.
+    """
     properties = {key: {"description": field.get("description", "")} for key, field in schema.get("properties", {}).items()}
     return {"type": "object", "properties": properties}
 
 
 def _set_item_type(field: dict[str, Any], name: str) -> None:
-    """Let the items of the list that `field` describes be what `name` describes."""
+    """Give the items of the list that `field` describes the type `name`."""
     for branch in (field, *field.get("anyOf", ())):
         if branch.get("type") == "array":
             branch["items"] = {"$ref": f"#/$defs/{name}"}
 
 
 def _unwrap_lists(properties: dict[str, Any]) -> None:
-    """Let a list of one be written without its brackets, as the loader does."""
+    """Allow a list of one to be written without its brackets, as the loader does."""
     for name in ("prompts", "cases", "graders", "evals", "targets", "gates"):
         field = properties[name]
         lists = [branch for branch in (field, *field.get("anyOf", ())) if branch.get("type") == "array"]
@@ -89,7 +94,7 @@ def _list_schema(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_titles(schema: Any) -> Any:
-    """pydantic titles every field with its own name, which says nothing."""
+    """The schema without pydantic's titles, which only repeat each field's name."""
     if isinstance(schema, dict):
         return {key: _without_titles(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
     return [_without_titles(item) for item in schema] if isinstance(schema, list) else schema

@@ -1,4 +1,4 @@
-"""The entry: a suite file in, a checked `Suite` out, or everything that is wrong with it at once."""
+"""Loads a suite file into a checked `Suite`, or raises everything that is wrong with it at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _PLACEHOLDERS = {"suite": "unnamed", "targets": "scout-sim"}  # so that a suite 
 
 
 def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
-    """The suite at `path`, with the command line's `overrides`. Raises SuiteError with every problem there is."""
+    """Load the suite at `path`, with the command line's `overrides`. Raises SuiteError with all
+    problems.
+    """
     problems = Problems()
     source = _open_suite(Path(path), problems)
     suite = None if source is None else _Loader(Path(path), source, overrides or Overrides()).load()
@@ -42,7 +44,9 @@ def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
 
 
 def target_names(folder: Path) -> list[str]:
-    """The targets a suite in `folder` can name. Raises SuiteError where its targets.yaml cannot be read."""
+    """The names of the targets that a suite in `folder` can use. Raises SuiteError where
+    targets.yaml is invalid.
+    """
     problems = Problems()
     folder = folder.resolve()
     files = WorkspaceFiles(workspace_of(folder / TARGETS_FILE), problems)
@@ -77,7 +81,7 @@ def _open_target_table(suite: Source) -> TargetTable:
 
 
 class _Loader:
-    """Loads one suite; `problems` grows on the way, and every step does what it can."""
+    """Loads one suite; every step notes problems and goes on with what is left."""
 
     def __init__(self, path: Path, source: Source, overrides: Overrides) -> None:
         self._path = path.resolve()
@@ -87,7 +91,9 @@ class _Loader:
         self._problems = source.problems
 
     def load(self) -> Suite | None:
-        """The suite, None where there is too little of it; it is only good where no problem was noted."""
+        """The suite, None where too little of it can be read; it is valid only where no problem
+        was noted.
+        """
         if not isinstance(self._document.value, dict):
             self._source.add_problem((), "a suite is a mapping that begins with `suite: its-name`")
             return None
@@ -143,14 +149,14 @@ class _Loader:
 
     @cached_property
     def _target_table(self) -> TargetTable:
-        """The targets that can be named."""
+        """The targets that the suite can name."""
         return _open_target_table(self._source)
 
     def _read_targets(self, written: SuiteFile) -> list[TargetSpec]:
         found: list[TargetSpec] = []
         for index, item in enumerate(written.targets):
             place = self._document.place_of(("targets", index))
-            if item is None:  # wrong, and said to be
+            if item is None:  # wrong, and noted as such
                 continue
             spec = self._target_table.find(item, place) if isinstance(item, str) else item
             if isinstance(item, TargetSpec):
@@ -166,7 +172,9 @@ class _Loader:
     def _read_role_targets(
         self, reader: EvalReader, targets: list[TargetSpec]
     ) -> tuple[tuple[RoleReference, ...], tuple[TargetSpec, ...]]:
-        """Whom graders ask and how, and those targets: the suite's own of that name, else one that can be named."""
+        """Who graders and simulated users ask, and those targets: the suite's own of that name,
+        else a named one.
+        """
         roles = tuple(each for selection in reader.selections.values() for each in selection.roles.values())
         own = {target.name: target for target in targets}
         places = {each.target: each.place for each in reversed(roles)}
@@ -190,7 +198,9 @@ class _Loader:
         return sampling.parameters() if sampling else given
 
     def _collect_places(self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]) -> dict[str, Place]:
-        """Where each sampling parameter and each target is written; of several places, the one that counts."""
+        """Where each sampling parameter and each target is written; of several places, the one
+        that takes effect.
+        """
         sweep = self._document.node_at(("sweep",))
         places = {name: self._document.place_of(("sampling", name)) for name in written.sampling}
         for name in {name for point in settings for name in point}:
@@ -211,11 +221,11 @@ class _Loader:
 
 
 def _has_wrong_items(written: SuiteFile) -> bool:
-    """Whether a prompt, case, eval or target was wrong and so is not there."""
+    """Whether a prompt, case, eval or target is missing because it was wrong."""
     lists = (written.prompts, written.cases, written.evals, written.targets)
     return any(item is None for items in lists for item in items or ())
 
 
 def _without_concurrency(target: TargetSpec) -> TargetSpec:
-    """The command line's concurrency is every target's: it takes the place of a target's own."""
+    """The target without a concurrency of its own, so that the command line's applies."""
     return target.model_copy(update={"limits": target.limits.model_copy(update={"concurrency": None})})

@@ -1,4 +1,6 @@
-"""The parts of a loaded suite: prompts, graders and cases, checked, resolved and immutable."""
+"""The parts of a loaded suite: prompts, turns, graders and cases; checked, resolved and
+immutable.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,21 @@ TurnRole = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class ImageTemplate:
-    """A template that names images; `folder` is that of the file it stands in."""
+    """A template that renders to references to images; `folder` is the folder of the file it is
+    written in.
+
+    A template that is exactly one `{{ expression }}` renders to what the case has written, relative
+    to the case's file, and a list stands for several images; any other is relative to the prompt's
+    own file.
+    """
 
     template: Template
     folder: Path
 
     def iter_references(self, variables: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, Path]]:
-        """Each path or data URI, and the folder a path is relative to. Raises TemplateError."""
+        """Yields each path or data URI, with the folder a path is relative to. Raises
+        TemplateError.
+        """
         of_case = self.template.is_expression
         value = self.template.value(variables)
         for each in value if isinstance(value, list | tuple) else [value]:
@@ -39,13 +49,17 @@ class ImageTemplate:
 
 @dataclass(frozen=True, slots=True)
 class MultimodalTemplate:
-    """What a turn says and shows, in order; stands where a turn without images has its Template."""
+    """A turn of text and images, in order; takes the place of a Template in turns that show
+    images.
+    """
 
     parts: tuple[Template | ImageTemplate, ...]
     files: ImageFiles
 
     def content(self, variables: Mapping[str, Any], folder: Path | None) -> tuple[Text | Image, ...]:
-        """The parts of a message. Raises TemplateError, and InfrastructureError where a file has changed."""
+        """The parts of the message. Raises TemplateError, or InfrastructureError where a file
+        has changed.
+        """
         found: list[Text | Image] = []
         for part in self.parts:
             if isinstance(part, ImageTemplate):
@@ -66,12 +80,12 @@ class MultimodalTemplate:
 
     @property
     def variables(self) -> frozenset[str]:
-        """The names it needs."""
+        """The variables it needs."""
         return frozenset[str]().union(*(template.variables for template in self.templates))
 
     @property
     def source(self) -> str:
-        """The turn as a Markdown prompt has it."""
+        """The turn as a Markdown prompt writes it."""
         return "\n".join(
             f"![]({part.template.source})" if isinstance(part, ImageTemplate) else part.source for part in self.parts
         )
@@ -86,9 +100,10 @@ class MultimodalTemplate:
 
 @dataclass(frozen=True, slots=True)
 class LaterTurn:
-    """What the user says (and shows) after an answer; the graders of the answer to it, and whom they ask.
+    """One more user turn of a multi-turn conversation, and the graders of the answer to it.
 
-    Without `text` nothing is said, and the graders judge the first answer; only the first turn can be so.
+    A turn without `text` sends nothing: its graders judge the first answer. Only the first one can
+    be so. `roles` are the targets that its graders ask.
     """
 
     text: Template | MultimodalTemplate | None
@@ -97,11 +112,13 @@ class LaterTurn:
 
     @property
     def variables(self) -> frozenset[str]:
-        """The names every case must give a value for what is said."""
+        """The variables that every case must have for this turn's message."""
         return frozenset() if self.text is None else self.text.variables
 
     def content(self, variables: Mapping[str, Any], folder: Path | None) -> str | tuple[Text | Image, ...] | None:
-        """What is said for one case's variables, None where nothing is; `folder` is its file's. Raises TemplateError."""
+        """The message for one case, None where there is none; `folder` is the case's file's.
+        Raises TemplateError.
+        """
         if self.text is None:
             return None
         return self.text.render(variables) if isinstance(self.text, Template) else self.text.content(variables, folder)
@@ -109,9 +126,10 @@ class LaterTurn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Turns to fill in, or plain text to be completed; `place` is where the prompt stands, for messages.
+    """A prompt: the turns of a chat, or a plain text to complete; `place` is where it is written.
 
-    `raw` says that the text holds the chat template's tokens itself. `later` is what the user says after the answers.
+    `raw` marks a text that holds the chat template's special tokens itself. `later_turns` make it
+    multi-turn.
     """
 
     id: str
@@ -119,10 +137,12 @@ class Prompt:
     place: Place
     text: Template | None = None
     raw: bool = False
-    later: tuple[LaterTurn, ...] = ()
+    later_turns: tuple[LaterTurn, ...] = ()
 
     def render(self, variables: Mapping[str, Any], folder: Path | None = None) -> tuple[Message, ...]:
-        """The messages for one case's variables; `folder` is its file's. Raises TemplateError, naming the prompt."""
+        """The messages for one case; `folder` is the case's file's. Raises TemplateError, naming
+        the prompt.
+        """
         try:
             return tuple(
                 [
@@ -134,7 +154,9 @@ class Prompt:
             raise self._name_error(error) from None
 
     def render_text(self, variables: Mapping[str, Any]) -> str | None:
-        """The plain text for one case's variables, None where the prompt has turns. Raises TemplateError, naming the prompt."""
+        """The text to complete for one case, None where the prompt has turns. Raises
+        TemplateError.
+        """
         try:
             return None if self.text is None else self.text.render(variables)
         except TemplateError as error:
@@ -145,19 +167,21 @@ class Prompt:
 
     @property
     def multimodal_turns(self) -> tuple[MultimodalTemplate, ...]:
-        """The turns that hold images, but for later ones."""
+        """The turns that show images, later turns apart."""
         return tuple([turn for _, turn in self.turns if not isinstance(turn, Template)])
 
     @property
     def variables(self) -> frozenset[str]:
-        """The names every case must give a value."""
+        """The variables that every case must have, those of later turns apart."""
         templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
         return frozenset[str]().union(*(template.variables for template in templates))
 
 
 @dataclass(frozen=True, slots=True)
 class RoleReference:
-    """A grader or simulated user asks the target of this name, with these sampling parameters; `place` is where it says so."""
+    """A grader or simulated user that asks another target, with these sampling parameters;
+    `place` is where it names it.
+    """
 
     target: str
     sampling: Mapping[str, Any]
@@ -166,18 +190,19 @@ class RoleReference:
 
 @dataclass(frozen=True, slots=True)
 class CaseSampling:
-    """Sampling parameters that some cases have to themselves, and where the first of these stands."""
+    """Sampling parameters that single cases set, and where the first of these cases is written."""
 
     sampling: Mapping[str, Any]
     place: Place
 
 
 class Case(Struct, frozen=True):
-    """One question's variables and what is expected of the answer.
+    """A row of the dataset: one question's variables, and what is expected of the answer.
 
-    `expected` is for graders: no prompt sees it. `sampling` and `graders` are this case's own, else None; its graders replace
-    the eval's. `threshold` is the score from which it passes. `folder` is that of the file the case stands in.
-    `later` are this case's own turns, None for the prompt's; `tools` is what its tools do, by name.
+    `expected` is for graders: no prompt sees it. `sampling` and `graders` are the case's own, else
+    None; its graders replace the eval's. `threshold` is the score from which it passes. `folder` is
+    the folder of the file it is written in. `later_turns` replace the prompt's unless None; `tools`
+    maps tools to their results in this case.
     """
 
     id: str
@@ -189,5 +214,5 @@ class Case(Struct, frozen=True):
     sampling: Mapping[str, Any] | None = None
     graders: tuple[GraderSpec, ...] | None = None
     folder: Path | None = None
-    later: tuple[LaterTurn, ...] | None = None
+    later_turns: tuple[LaterTurn, ...] | None = None
     tools: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What the command line changes in a suite: which part of it is run, and how."""
+"""Command-line overrides of a suite: which part of it is run, and how."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _FILTER = re.compile(r"\s*(\w+)\s*(!=|=)\s*(.+?)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """The command line's word, which wins over the suite's. None and empty mean: as the suite says.
+    """The command line's settings, which win over the suite's; None and empty leave the suite's.
 
-    `limit` keeps the first so many (filtered) cases of each eval, `targets` these targets, `filters` (`tag=money`, `tag!=hard`,
-    `id=…`, `prompt=…`, `eval=…`) what all of them let through. `concurrency` is every target's. `sampling` replaces the suite's
-    parameters and takes them out of the sweep. `budget` is US dollars.
+    `limit` keeps the first so many (filtered) cases of each eval, `targets` only these targets,
+    `filters` (`tag=money`, `tag!=hard`, `id=…`, `prompt=…`, `eval=…`) what passes all of them.
+    `concurrency` applies to every target. `sampling` replaces the suite's parameters and removes
+    them from the sweep. `budget` is in US dollars.
     """
 
     limit: int | None = None
@@ -32,27 +33,27 @@ class Overrides:
     budget: Decimal | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data; `from_json` makes it the same again."""
+        """As plain data, which `from_json` reads back."""
         plain = asdict(self) | {"targets": list(self.targets), "filters": list(self.filters), "sampling": dict(self.sampling)}
         return plain | {"budget": None if self.budget is None else str(self.budget)}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Overrides:
-        """The overrides `to_json` made `plain` of."""
+        """The overrides that `to_json` wrote."""
         budget = plain.get("budget")
         lists = {name: tuple(plain.get(name, ())) for name in ("targets", "filters")}
         return cls(**{**plain, **lists, "budget": None if budget is None else Decimal(str(budget))})
 
 
 class Filter(NamedTuple):
-    """One condition on what is run."""
+    """One condition on cases, prompts or evals."""
 
     key: Literal["tag", "id", "prompt", "eval"]
     value: str
     negated: bool
 
     def allows(self, *values: str) -> bool:
-        """Whether something with these values (several tags, one id) is let through."""
+        """Whether something with these values (several tags, one id) passes."""
         return (self.value in values) != self.negated
 
 
@@ -66,5 +67,5 @@ def parse_filter(text: str) -> Filter:
 
 
 def matches_filters(filters: tuple[Filter, ...], case: Case) -> bool:
-    """Whether the filters on tags and ids let the case through."""
+    """Whether the case passes the filters on tags and ids."""
     return all(each.allows(*(case.tags if each.key == "tag" else (case.id,))) for each in filters if each.key in ("tag", "id"))

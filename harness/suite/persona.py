@@ -1,4 +1,4 @@
-"""`simulated_user:` of an eval: a model that plays the user after the prompt's own message."""
+"""The simulated user of an eval: a model that plays the user from the second message on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 256}
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A simulated user as a suite has it, to be filled in for each case."""
+    """A simulated user as declared, to be rendered for each case; `role` is the target that
+    plays it.
+    """
 
     spec: SimulatedUserSpec
     template: Template
@@ -27,11 +29,11 @@ class Persona:
 
     @property
     def needs(self) -> dict[str, str]:
-        """The variables every case must give a value, with who uses them."""
+        """The variables that every case must have, each with its user for messages."""
         return dict.fromkeys(sorted(self.template.variables - {"expected"}), "the simulated user")
 
     def build_user(self, variables: Mapping[str, Any]) -> SimulatedUser:
-        """The user of one case. Raises TemplateError."""
+        """The simulated user of one case. Raises TemplateError."""
         try:
             persona = self.template.render(variables)
         except TemplateError as error:
@@ -40,12 +42,14 @@ class Persona:
         return SimulatedUser(spec.target, persona, spec.max_turns, spec.stop, self.role.sampling)
 
     def to_plain(self) -> dict[str, Any]:
-        """What of it decides what is said, as plain data."""
+        """Everything that decides its messages, as plain data."""
         return {**self.spec.model_dump(mode="json"), "sampling": dict(self.role.sampling)}
 
 
 def read_persona(spec: SimulatedUserSpec | None, source: Source) -> Persona | None:
-    """The persona of an eval, None where there is none or it cannot be read, which is noted."""
+    """The simulated user of an eval; None where there is none, or, with a problem, where its
+    template is invalid.
+    """
     if spec is None:
         return None
     try:

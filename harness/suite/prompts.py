@@ -1,9 +1,12 @@
-"""Prompts: inline, as a list of messages, or a Markdown file whose headings are the turns.
+"""Reads prompts: inline, a list of messages, or a Markdown file whose headings open the turns; and
+multi-turn `turns:`.
 
-In a file, a line that is exactly `# system`, `# user` or `# assistant` (outside a fenced block) opens a turn; the blank lines
-around a turn's text are the file's layout and not part of it. Inline text is taken as it is, trailing newline and all.
+In a file, a line that is exactly `# system`, `# user` or `# assistant` (outside a fenced block)
+opens a turn; blank lines around a turn's text are layout and not part of it. Inline text is taken
+verbatim, trailing newline included.
 
-An image is named under `images:` and stands before the text, or in a file by a line that is exactly `![](…)` and stands there.
+Images are listed under `images:` and come before the text; in a file, a line that is exactly
+`![](…)` places an image there.
 """
 
 from __future__ import annotations
@@ -33,9 +36,9 @@ _WORDS = re.compile(r"(?s)(?!.*\.\w{1,9}$).*\s.*")
 
 
 class _Turn(NamedTuple):
-    """One turn as written: text, and where it begins; images before it, each with where it stands and the file's folder.
+    """One turn as written, with its place; its images come before the text, each with its place.
 
-    With `marked`, lines of the text may name images, too.
+    `folder` is that of the Markdown file, whose lines may name images too (`marked`).
     """
 
     role: TurnRole
@@ -54,7 +57,7 @@ class PromptReader:
         self._problems = source.problems
 
     def read(self, items: Sequence[str | PromptSpec | None], at: KeyPath) -> tuple[Prompt, ...]:
-        """The prompts of the list at `at`, each with an id of its own; what is wrong is noted."""
+        """The prompts of the list at `at`, with unique ids; problems are noted."""
         found = [self._read_prompt(item, index, (*at, index)) for index, item in enumerate(items) if item is not None]
         prompts = tuple(prompt for prompt in found if prompt is not None)
         taken: set[str] = set()
@@ -77,7 +80,7 @@ class PromptReader:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
         later = LaterTurnReader(self._source).read(item.turns, (*at, "turns"))
-        return Prompt(item.id or default, turns, place, later=later or ())
+        return Prompt(item.id or default, turns, place, later_turns=later or ())
 
     def _name_from_file(self, file: str, place: Place) -> str:
         try:
@@ -133,7 +136,10 @@ class PromptReader:
 
 
 def _split_images(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place, bool]]:
-    """The turn's text in pieces: (text, place, whether it names an image). Blank lines around an image are layout."""
+    """Splits a turn's text at its image lines into (text, place, whether it names an image).
+
+    Blank lines around an image are layout.
+    """
     lines = turn.text.splitlines(keepends=True)
     images = list(_image_lines(lines, turn.place, problems)) if turn.marked else []
     if not images:
@@ -151,7 +157,7 @@ def _split_images(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place,
 
 
 def _image_lines(lines: Sequence[str], place: Place, problems: Problems) -> Iterator[tuple[int, str]]:
-    """(index, what it names) of each line that is an image."""
+    """Yields (index, reference) of each line that is an image."""
     for index, line in _unfenced_lines(lines):
         match = _IMAGE.fullmatch(line)
         if match is None:
@@ -169,7 +175,7 @@ def _line_place(place: Place, index: int) -> Place:
 
 
 def _unfenced_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """(index, line) of each line that is in no fenced block."""
+    """Yields (index, line) of each line outside fenced blocks."""
     fence = None
     for index, line in enumerate(lines):
         if marker := _FENCE.match(line):
@@ -179,7 +185,7 @@ def _unfenced_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
 
 
 def parse_markdown_turns(text: str, path: str, problems: Problems) -> Iterator[_Turn]:
-    """The turns of a Markdown prompt; without any heading, the whole text is the user's."""
+    """The turns of a Markdown prompt; without headings, the whole text is the user's turn."""
     lines = text.splitlines(keepends=True)
     headings = list(_find_headings(lines, path, problems))
     if not headings:
@@ -193,7 +199,7 @@ def parse_markdown_turns(text: str, path: str, problems: Problems) -> Iterator[_
 
 
 def _find_headings(lines: Sequence[str], path: str, problems: Problems) -> Iterator[tuple[int, TurnRole]]:
-    """(index of the line, role) of each line that opens a turn."""
+    """Yields (index of the line, role) of each line that opens a turn."""
     for index, line in _unfenced_lines(lines):
         match = _HEADING.fullmatch(line)
         if match and match[1] in ROLES:
@@ -203,7 +209,7 @@ def _find_headings(lines: Sequence[str], path: str, problems: Problems) -> Itera
 
 
 def _parse_turn(role: TurnRole, lines: Sequence[str], before: int, path: str, problems: Problems) -> Iterator[_Turn]:
-    """The turn in `lines`, which have `before` lines above them in the file."""
+    """The turn in `lines`, which begin `before` lines into the file."""
     filled = [index for index, line in enumerate(lines) if line.strip()]
     if not filled:
         problems.add(Place(path, max(before, 1)), f"the {role} turn is empty; say something or remove its heading")
@@ -213,12 +219,12 @@ def _parse_turn(role: TurnRole, lines: Sequence[str], before: int, path: str, pr
 
 
 def turn_roles(later: Iterable[LaterTurn]) -> Iterator[RoleReference]:
-    """Whom the graders of some turns ask."""
+    """The targets that the graders of these turns ask."""
     return (each for turn in later for each in turn.roles)
 
 
 def turn_variables(later: Iterable[LaterTurn], whose: str) -> dict[str, str]:
-    """The variables that turns and their graders use, and which of `whose` parts does."""
+    """The variables that turns and their graders need, each with its user for messages."""
     needs: dict[str, str] = {}
     for turn in later:
         needs |= dict.fromkeys(sorted(turn.variables - {"expected"}), f"a turn of {whose}")
@@ -227,16 +233,20 @@ def turn_variables(later: Iterable[LaterTurn], whose: str) -> dict[str, str]:
 
 
 class LaterTurnReader:
-    """Reads `turns:`, what the user says after the answers: of a prompt, or of a case instead."""
+    """Reads `turns:`, the later user turns of a multi-turn conversation: a prompt's, or a case's
+    own.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._problems = source.problems
 
     def read(self, items: Sequence[str | Written | None] | None, at: KeyPath) -> tuple[LaterTurn, ...] | None:
-        """The turns at `at`, None where none are written. A turn's graders are named after it: `turn-2: contains`.
+        """The turns at `at`, None where there are none. Graders are named after their turn:
+        `turn-2: contains`.
 
-        The first item may say nothing and judge the first answer, which is `turn-1`.
+        The first item may have graders and no message: they judge the first answer, which is
+        `turn-1`.
         """
         if items is None:
             return None
@@ -258,12 +268,12 @@ class LaterTurnReader:
     def _read_message(self, text: str, where: KeyPath, item: Written, at: KeyPath, number: int) -> LaterTurn | None:
         try:
             template = self._source.compile_for_model(text, self._source.text_place_of(where), "a turn")
-            pictures = [self._compile_image(image, (*at, "images", index)) for index, image in enumerate(item.images)]
+            images = [self._compile_image(image, (*at, "images", index)) for index, image in enumerate(item.images)]
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
-        said = MultimodalTemplate((*pictures, template), self._source.files.images) if pictures else template
-        return self._build_turn(said, item, (*at, "graders"), number)
+        message = MultimodalTemplate((*images, template), self._source.files.images) if images else template
+        return self._build_turn(message, item, (*at, "graders"), number)
 
     def _compile_image(self, text: str, at: KeyPath) -> ImageTemplate:
         return ImageTemplate(
@@ -282,7 +292,9 @@ def _has_no_message(item: str | Written | None) -> bool:
 
 
 def _missing_message_error(item: Written, number: int) -> str | None:
-    """What is wrong with an item in which the user says nothing, None where it judges the first answer."""
+    """The problem with an item that has no message; None where it may have none and judges the
+    first answer.
+    """
     if item.images:
         return "the item shows `images` and says nothing; give it `user:`, what the user says with them"
     if number > 1:

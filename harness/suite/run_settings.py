@@ -1,4 +1,4 @@
-"""How a run is driven (`run:`) and how hard a target may be (`limits:`)."""
+"""The settings of a run (`run:`) and of one target's limits (`limits:`)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TimeoutSpec(SuiteModel):
         return {"anyOf": [DURATION_SCHEMA, handler(schema)]}
 
     def with_defaults(self, base: Timeouts) -> Timeouts:
-        """`base`, with what is given here in its place; in seconds."""
+        """These timeouts in seconds, with those of `base` where none is given."""
         given = self.model_dump(exclude_none=True)
         return Timeouts(**{name: given.get(name, getattr(base, name)) for name in type(self).model_fields})
 
@@ -54,7 +54,7 @@ class _Complete:
 
 
 class LimitsSpec(SuiteModel):
-    """How hard one target may be driven; what is not given is as `run:` says."""
+    """Concurrency, rate limits, timeouts and retries of a target; unset ones are the run's."""
 
     concurrency: Concurrency | None = Field(None, description="Attempts in flight at once.")
     rpm: Count | None = Field(None, description="Requests started in any minute.")
@@ -64,7 +64,7 @@ class LimitsSpec(SuiteModel):
 
 
 class RunSpec(SuiteModel):
-    """How the run is driven: limits for each target, and what the whole run may cost and tolerate."""
+    """How a run is driven: limits of each target, budget, and the tolerated error rate."""
 
     concurrency: Concurrency = Field(8, description="Attempts in flight at once, for each target.")
     rpm: Count | None = Field(None, description="Requests started in any minute, for each target.")

@@ -1,7 +1,7 @@
-"""The grammar: what a suite file, an eval file and their parts may hold, with a description on every key.
+"""The schema of suite files, eval files and their parts, with a description of every key.
 
-These models check what each key holds by itself; `load` turns them into the nouns and checks what they hold together. Graders
-and gates are read by parsers of their own (`graders`, `gates`).
+These pydantic models check each key by itself; `load` builds the nouns from them and checks them
+against one another. Graders and gates have readers of their own (`grader_specs`, `gate_syntax`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ToolSpec(SuiteModel):
 
 
 class LaterTurnSpec(SuiteModel):
-    """What the user says after an answer, and what judges the answer to it; the first item may only judge the first answer."""
+    """A later user turn and its graders; the first item may only grade the first answer."""
 
     user: Text | None = Field(
         None, description="What the user says; a template. Without it, the first item's graders judge the first answer."

@@ -1,4 +1,6 @@
-"""What a reader of the suite language reads: a document, the folder it lies in, the files it may name, the problems so far."""
+"""A document of the suite language with its folder, the files it may name, and the problems
+found so far.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ from harness.suite.files import WorkspaceFiles
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A suite, an eval, or a row of cases, as its readers take it.
+    """A suite, an eval, or a row of cases, as readers take it.
 
-    References to files are relative to `folder`. A reader adds what is wrong to `problems` and goes on with what is left.
+    References to files are relative to `folder`. A reader adds what is wrong to `problems` and goes
+    on with what is left.
     """
 
     document: Document
@@ -25,52 +28,68 @@ class Source:
     problems: Problems
 
     def place_of(self, at: KeyPath = (), *, key: bool = False) -> Place:
-        """Where the value at `at`, or with `key` its key, stands."""
+        """The place of the value at `at`, or with `key` of its key."""
         return self.document.place_of(at, key=key)
 
     def text_place_of(self, at: KeyPath) -> Place:
-        """Where the first character of the text at `at` stands."""
+        """The place of the first character of the text at `at`."""
         return self.document.text_place_of(at)
 
     def add_problem(self, at: KeyPath, message: str, *, key: bool = False) -> None:
-        """Note that the value at `at`, or with `key` its key, is wrong."""
+        """Note a problem with the value at `at`, or with `key` with its key."""
         self.problems.add(self.place_of(at, key=key), message)
 
     def open(self, path: Path, place: Place) -> Source | None:
-        """The YAML file at `path` as a source of its own; None, with a problem at `place`, where it cannot be read."""
+        """The YAML file at `path` as a source; None, with a problem at `place`, where it cannot
+        be read.
+        """
         document = self.files.read_document(path, place)
         return None if document is None else replace(self, document=document, folder=path.parent)
 
     def open_optional(self, name: str) -> Source | None:
-        """The YAML file called `name` in the folder; None where there is none, or, with a problem, where it cannot be read."""
+        """The YAML file `name` in the folder, if there is one; None, with a problem, where it
+        cannot be read.
+        """
         path = self.folder / name
         place = Place(display_path(path))
         found = self.find_file(name, place) if path.exists() else None
         return None if found is None else self.open(found, place)
 
     def find_file(self, reference: str, place: Place) -> Path | None:
-        """The file that `reference` names; None, with a problem at `place`, where there is none or it may not be opened."""
+        """The file that `reference` names; None, with a problem at `place`, where it may not be
+        opened.
+        """
         return self.files.find_file(reference, self.folder, place)
 
     def read_named_text(self, reference: str, place: Place) -> tuple[Path, str] | None:
-        """The file that `reference` names and what it holds; None, with a problem at `place`, where it cannot be read."""
+        """The file that `reference` names, and its text; None, with a problem at `place`, where
+        it cannot be read.
+        """
         path = self.find_file(reference, place)
         text = None if path is None else self.files.read_text(path, place)
         return None if path is None or text is None else (path, text)
 
     def read_named_json(self, reference: str, place: Place) -> Any:
-        """What the JSON file that `reference` names holds; None, with a problem, where it cannot be read."""
+        """The value in the JSON file that `reference` names; None, with a problem, where it
+        cannot be read.
+        """
         return self.files.read_json(reference, self.folder, place)
 
     def compile_for_model(self, text: str, place: Place, user: str) -> Template:
-        """A template whose text the model sees, so that `user` may not fill in `expected`. Raises TemplateError."""
+        """Compiles a template whose text the model sees, where `expected` would leak the answer.
+        Raises TemplateError.
+
+        `user` is the part of the suite that uses the template, as a message begins with it.
+        """
         template = compile_template(text, place)
         if "expected" in template.variables | template.optional:
             self.problems.add(place, f"{user} cannot use `expected`: the model would see the answer; remove it")
         return template
 
     def check_template(self, text: str, place: Place, user: str | None = None) -> None:
-        """Note where a template cannot be read, or, where `user` is given, shows the model what is expected."""
+        """Note a template that does not compile, or, where `user` is given, one that leaks the
+        expected answer.
+        """
         try:
             compile_template(text, place) if user is None else self.compile_for_model(text, place, user)
         except TemplateError as unreadable:

@@ -1,4 +1,4 @@
-"""The suite itself, loaded and checked: what `plan` multiplies into trials."""
+"""The loaded suite, checked and resolved: what `plan` multiplies into trials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from harness.suite.tools import Toolset
 
 
 class Eval(BaseModel):
-    """Prompts × cases × graders: what is asked, and how answers are judged."""
+    """Prompts × cases × graders: what is asked, and how answers are judged.
+
+    `written` are the eval's keys as declared (its cases apart): keys that need no resolving are
+    read from there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -42,13 +46,16 @@ class Eval(BaseModel):
 
 
 class Suite(BaseModel):
-    """What to run: evals × targets × settings × repeats, how, and what must hold afterwards.
+    """What to run: evals × targets × settings × repeats, how, and the gates that must hold
+    afterwards.
 
-    `roles` is whom graders and simulated users ask, and how; `role_targets` are those targets, whether or not they are among
-    `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep); `excluded` counts those left out.
-    `sampling` holds for every request, under the sweep's; `sampled` are those of cases alone, and `places` where parameters
-    (and `budget`, and targets, as `target NAME`) are written. `capability_overrides`
-    are the entries of the user's own capability table. `workspace` is the folder that nothing in the suite may lead out of.
+    `written` are the suite's keys as declared (cases apart). `roles` are the judges and simulated
+    users, with whom they ask and how; `role_targets` are those targets, whether or not they are
+    among `targets`. `settings` are the points of the sweep, at least one (`{}` without a sweep);
+    `excluded` counts those left out. `sampling` applies to every request, below the sweep's;
+    `sampled` are the parameters of single cases, and `places` says where parameters (and `budget`,
+    and targets, as `target NAME`) are written. `capability_overrides` are the entries of the user's
+    own capability table. `workspace` is the folder that no reference may lead out of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -78,10 +85,12 @@ class Suite(BaseModel):
     def merge_sampling(
         self, target: Mapping[str, Any], case: Mapping[str, Any] | None, setting: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Sampling parameters in force: the target's own, then the suite's, a case's, and last the sweep's (it is compared)."""
+        """The sampling parameters in force: the target's, overridden by the suite's, a case's,
+        and last the sweep's.
+        """
         return {**target, **self.sampling, **(case or {}), **setting}
 
     def place_of(self, target: str) -> Place:
-        """Where the target of this name is written, else who asks for it."""
+        """Where the target of this name is written, else where it is first asked for."""
         asking = (each.place for each in self.roles if each.target == target)
         return self.places.get(f"target {target}") or next(asking, Place(display_path(self.path)))

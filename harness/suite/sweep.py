@@ -1,4 +1,6 @@
-"""The sweep as settings: the product of its axes, less what is excluded, plus what is included."""
+"""Expands the sweep into settings: the product of its axes, less what is excluded, plus what is
+included.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,18 @@ Report = Callable[[KeyPath, str], None]
 
 
 class Settings(NamedTuple):
-    """The points to run, in the order written (the last axis varies fastest), and how many were excluded."""
+    """The points to run, in the order written (the last axis varies fastest), and the number of
+    excluded ones.
+    """
 
     points: tuple[Setting, ...]
     excluded: int
 
 
 def expand_sweep(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Settings:
-    """The settings of `sweep`; parameters in `fixed` (the command line's) leave it. What is wrong goes to `report`."""
+    """The settings of `sweep` without the parameters in `fixed` (the command line's). Problems
+    go to `report`.
+    """
     axes = [*_grid_axes(sweep, fixed, report), *_zipped_axes(sweep, fixed, report)]
     size = 1
     for axis in axes:

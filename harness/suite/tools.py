@@ -1,7 +1,8 @@
-"""An eval's tools, and how a trial goes on after its first request: from what was loaded to a `Conversation`.
+"""The tools of an eval, and how they and later turns make a trial a multi-turn `Conversation`.
 
-What surprises: a conversation's identity names a function by its file's path in the workspace and a hash of what the file
-holds, so that a trial's key is the same on every machine, and another one when the tool's code changes.
+What surprises: a conversation's identity names a function by its file's path in the workspace and a
+hash of the file's content, so that a trial's key is the same on every machine, and changes with the
+tool's code.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ NO_CONVERSATION = Conversation()
 
 @dataclass(frozen=True, slots=True)
 class Toolset:
-    """The tools of an eval. `build_conversation` holds what each does, but for those `by_case`, for which every case says it.
+    """The tools of an eval. `conversation` holds what each of them does, except those `by_case`,
+    whose results every case sets.
 
-    `choice` and `parallel` are sent with the tools. `needs` are the variables that canned results use, with who does; `place`
-    is where the tools stand.
+    `choice` and `parallel` are sent with the tools. `needs` are the variables that canned results
+    use, each with its user for messages; `place` is where the tools are written.
     """
 
     tools: tuple[Tool, ...]
@@ -45,16 +47,18 @@ class Toolset:
 
     @property
     def names(self) -> frozenset[str]:
-        """What the tools are called."""
+        """The names of the tools."""
         return frozenset(tool.name for tool in self.tools)
 
 
 def build_conversation(
     toolset: Toolset | None, prompt: Prompt, case: Case, user: SimulatedUser | None = None
 ) -> Conversation | None:
-    """How the trial goes on; None where the first answer is the last. Raises TemplateError where a turn cannot be filled in."""
-    said = [turn.content(case.vars, case.folder) for turn in later_turns(prompt, case)]
-    turns = tuple(each for each in said if each is not None)
+    """How a trial goes on after its first answer; None where that is the last. Raises
+    TemplateError.
+    """
+    messages = [turn.content(case.vars, case.folder) for turn in later_turns(prompt, case)]
+    turns = tuple(message for message in messages if message is not None)
     if toolset is None and user is None and not turns:
         return None
     whole = toolset.conversation if toolset is not None else NO_CONVERSATION
@@ -68,12 +72,16 @@ def build_conversation(
 
 
 def later_turns(prompt: Prompt, case: Case) -> tuple[LaterTurn, ...]:
-    """What the user says after the first answer, and what judges that: the case's own turns, else the prompt's."""
-    return prompt.later if case.later is None else case.later
+    """The user turns after the first answer, and their graders: the case's own, else the
+    prompt's.
+    """
+    return prompt.later_turns if case.later_turns is None else case.later_turns
 
 
 def conversation_identity(toolset: Toolset | None, conversation: Conversation, variables: Mapping[str, Any]) -> list[Any]:
-    """What of a conversation decides how it goes, as plain data that is the same on every machine."""
+    """Everything that decides how a conversation goes, as plain data that is the same on every
+    machine.
+    """
     needs = toolset.needs if toolset is not None else ()
     used = {name: variables[name] for name in needs if name in variables}
     actions = {name: describe_action(action) for name, action in conversation.actions.items()}
@@ -83,12 +91,12 @@ def conversation_identity(toolset: Toolset | None, conversation: Conversation, v
 
 
 def find_tool_errors(toolset: Toolset | None, case: Case) -> Iterator[str]:
-    """What a case says of tools there are not, and what it leaves unsaid, in sentences."""
-    said = case.tools or {}
+    """Yields sentences on results a case sets for unknown tools, and on results it leaves out."""
+    results = case.tools or {}
     known = toolset.names if toolset is not None else frozenset[str]()
-    for name in sorted(said.keys() - known):
+    for name in sorted(results.keys() - known):
         yield f"the case `{case.id}`: no tool is called `{name}`; {did_you_mean(name, known)}"
-    for name in sorted((toolset.by_case if toolset is not None else frozenset()) - said.keys()):
+    for name in sorted((toolset.by_case if toolset is not None else frozenset()) - results.keys()):
         yield (
             f"the case `{case.id}` does not say what the tool `{name}` returns; give it `tools: {{{name}: …}}`, "
             "or give the tool a `function` or `returns`"
@@ -96,7 +104,9 @@ def find_tool_errors(toolset: Toolset | None, case: Case) -> Iterator[str]:
 
 
 def find_unknown_calls(toolset: Toolset | None, graders: Iterable[GraderSpec]) -> Iterator[str]:
-    """Sentences on graders that expect calls of tools there are not: they judge, but seldom what was meant."""
+    """Yields sentences on graders that expect calls of unknown tools: allowed, but probably a
+    mistake.
+    """
     known = toolset.names if toolset is not None else frozenset[str]()
     for spec in graders if known else ():
         for name in sorted(set(_called_tools({spec.type: spec.arguments})) - known):
@@ -104,7 +114,9 @@ def find_unknown_calls(toolset: Toolset | None, graders: Iterable[GraderSpec]) -
 
 
 def _called_tools(grader: Any) -> Iterator[str]:
-    """The tools that a grader in the long form names, its parts included; what a template will name is not known yet."""
+    """Yields the tools that a grader in the long form names, including its parts; templates are
+    skipped.
+    """
     for kind, arguments in grader.items() if isinstance(grader, Mapping) else ():
         if not isinstance(arguments, Mapping):
             continue
@@ -118,18 +130,20 @@ def _called_tools(grader: Any) -> Iterator[str]:
 
 
 def _call_names(call: Any) -> list[str]:
-    """The tool that one expected call names: `lookup`, or `{lookup: {…}}`; none where it is neither."""
+    """The tool of one expected call, `lookup` or `{lookup: {…}}`; empty where it is neither."""
     named = [call] if isinstance(call, str) else list(call) if isinstance(call, Mapping) else []
     return [name for name in named if isinstance(name, str)]
 
 
 def describe_action(action: Action) -> list[Any]:
-    """What decides an action's results."""
+    """Everything that decides an action's results."""
     return [action.source, action.returns, action.raises, action.timeout]
 
 
 def _parse_case_result(value: Any) -> Action:
-    """What a case says its tool does: `{raises: message}`, `{returns: value}`, or the value itself. Data, so no template."""
+    """A case's result of a tool: `{raises: message}`, `{returns: value}`, or the value itself.
+    It is data, never a template.
+    """
     if isinstance(value, Mapping) and len(value) == 1:
         if isinstance(value.get("raises"), str):
             return Action(raises=value["raises"])
@@ -147,7 +161,9 @@ _ANYTHING: Mapping[str, Any] = {"type": "object"}
 
 
 class _ToolFunction(NamedTuple):
-    """A function found in its file: where that is, and what it says of itself (None where the schema is written out)."""
+    """A function found in its file: its address, its hashed source, and its signature (None
+    where the schema is written out).
+    """
 
     address: str
     source: str
@@ -165,7 +181,7 @@ class ToolReader:
     def read(
         self, items: Sequence[str | ToolSpec | None] | None, choice: str | None, max_turns: int, parallel: bool | None
     ) -> Toolset | None:
-        """The tools, each with a name of its own; None where there are none. What is wrong is noted."""
+        """The tools, with unique names; None where there are none. Problems are noted."""
         if items is None:
             return None
         specs = [
@@ -197,9 +213,11 @@ class ToolReader:
             return None
         if not self._is_new(name, at):
             return None
-        said = found.signature if found and found.signature else Signature("", dict(_ANYTHING))
-        parameters = said.parameters if spec.parameters is None else self._read_parameters(spec.parameters, (*at, "parameters"))
-        description = said.description if spec.description is None else spec.description
+        signature = found.signature if found and found.signature else Signature("", dict(_ANYTHING))
+        parameters = (
+            signature.parameters if spec.parameters is None else self._read_parameters(spec.parameters, (*at, "parameters"))
+        )
+        description = signature.description if spec.description is None else spec.description
         return Tool(name, description, parameters), self._build_action(spec, found, at)
 
     def _is_new(self, name: str, at: KeyPath) -> bool:
@@ -212,7 +230,7 @@ class ToolReader:
         return True
 
     def _build_action(self, spec: ToolSpec, found: _ToolFunction | None, at: KeyPath) -> Action | None:
-        """What calling the tool does; None where each case says so."""
+        """What calling the tool does; None where each case sets the result."""
         if spec.function is not None:
             address, source = (found.address, found.source) if found else ("", "")
             return Action(function=address, source=source, timeout=spec.timeout, trusted=spec.trusted)
@@ -225,19 +243,21 @@ class ToolReader:
         return Action(returns=spec.returns, templated=any(True for _ in templates.templates_in(spec.returns)))
 
     def _needed_variables(self, specs: Sequence[tuple[ToolSpec, KeyPath]]) -> dict[str, str]:
-        """The variables that canned results use, and which tool's."""
+        """The variables that canned results use, each with its tool for messages."""
         needs: dict[str, str] = {}
         for spec, _ in specs:
             for _, text in templates.templates_in(spec.returns):
                 try:
                     names = templates.compile_template(text).variables
                 except templates.TemplateError:
-                    continue  # said where it stands
+                    continue  # noted where it is written
                 needs.update(dict.fromkeys(sorted(names - {ARGUMENTS, "expected"}), f"the tool `{spec.name}`"))
         return needs
 
     def _read_parameters(self, written: Any, at: KeyPath) -> Mapping[str, Any]:
-        """A JSON Schema of type object; `$schema` is left out, since it makes some models answer nothing."""
+        """A JSON Schema of type object, without `$schema`, which makes some models answer
+        nothing.
+        """
         place = self._source.place_of(at)
         before = len(self._problems)
         schema = self._source.read_named_json(written, place) if isinstance(written, str) else written
@@ -268,12 +288,12 @@ class ToolReader:
                     place, f"{display_path(path)} has no function `{match['name']}`; {did_you_mean(match['name'], defined)}"
                 )
                 return None
-            said = describe_function(defined[match["name"]]) if spec.parameters is None else None
+            signature = describe_function(defined[match["name"]]) if spec.parameters is None else None
         except SignatureError as wrong:
             self._problems.add(Place(display_path(path), wrong.line), str(wrong))
             return None
-        shown_source = f"{path.relative_to(self._source.files.workspace).as_posix()}:{match['name']}"
-        return _ToolFunction(f"{path}:{match['name']}", f"{shown_source}@{hash_bytes(path.read_bytes())}", said)
+        relative = f"{path.relative_to(self._source.files.workspace).as_posix()}:{match['name']}"
+        return _ToolFunction(f"{path}:{match['name']}", f"{relative}@{hash_bytes(path.read_bytes())}", signature)
 
     def _check_choice(self, choice: str | None, names: Sequence[str]) -> None:
         if choice is not None and choice not in (*CHOICES, *names):

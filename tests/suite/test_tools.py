@@ -112,7 +112,7 @@ def test_turns_are_the_cases_own_else_the_prompts(suite: Callable[..., Suite]) -
     (each,) = loaded.evals
     found = [build_conversation(None, prompt, case) for prompt in each.prompts for case in each.cases]
     assert [one.turns if one else None for one in found] == [("and 1?", "bye"), ("no, 2",), None, ("no, 2",)]
-    assert [spec.id for spec in each.prompts[0].later[1].graders] == ["turn-3: json"]
+    assert [spec.id for spec in each.prompts[0].later_turns[1].graders] == ["turn-3: json"]
 
 
 def test_the_first_item_of_turns_may_judge_the_first_answer(suite: Callable[..., Suite]) -> None:

@@ -1,1 +1,1 @@
-"""The cases of an eval: read row by row, selected, and kept as an index of offsets."""
+"""The dataset of an eval: its cases, read row by row, selected, and indexed by byte offset."""

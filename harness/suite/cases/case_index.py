@@ -1,8 +1,10 @@
-"""Cases: written out, or in .jsonl, .csv and .yaml files; a million of them in sixteen bytes each.
+"""Datasets of cases: inline, or in .jsonl, .csv and .yaml files; a million cases take sixteen bytes
+each.
 
-Loading reads every row once, to check it, to check that ids are unique, and to remember where the selected ones are. What a
-.jsonl file holds is then read from disk row by row, as it is asked for; the others are kept. A case without an id gets one that
-is derived from its variables, so that it is the same whatever is added around it.
+Loading reads every row once, to check it, to check that ids are unique, and to remember where the
+selected rows are. Rows of a .jsonl file are then read from disk as they are needed; those of other
+formats stay in memory. A case without an id gets one derived from its variables, so that it stays
+the same whatever is added around it.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ _READ = 4_096
 
 
 class CaseSource(Protocol):
-    """Where some of the cases are."""
+    """A sequence of some of an eval's cases: a list, or rows of a file."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Case: ...
@@ -36,8 +38,8 @@ class CaseSource(Protocol):
 class Cases(Sequence[Case]):
     """The selected cases of an eval, in the order written. Indexing reads .jsonl rows from disk.
 
-    `digest` is a hash over all of them (id and content) that does not depend on their order. Raises InfrastructureError on
-    indexing where a file has changed since it was checked.
+    `digest` is a hash over the ids and contents of all of them, independent of their order.
+    Indexing raises InfrastructureError where a file has changed since it was checked.
     """
 
     def __init__(self, sources: Sequence[CaseSource], digest: int) -> None:
@@ -63,7 +65,9 @@ class Cases(Sequence[Case]):
 
 
 class JsonlCases:
-    """Cases of one .jsonl file, by the byte each row begins at; `parse` makes a row a case."""
+    """The cases of one .jsonl file, kept as the byte offsets of their rows; `parse` turns a row
+    into a case.
+    """
 
     def __init__(self, path: Path, offsets: array[int], parse: Callable[[bytes], Case]) -> None:
         self._path = path
@@ -86,7 +90,9 @@ class JsonlCases:
         return self._parse(row)
 
     def _read_row(self, offset: int) -> bytes:
-        """The row that begins at `offset`. pread needs no position, so that threads can share the file."""
+        """The row at byte `offset`. Uses pread, which needs no file position, so that threads
+        can share the file.
+        """
         row = os.pread(self._file, _READ, offset)
         while b"\n" not in row and (more := os.pread(self._file, len(row), offset + len(row))):
             row += more
@@ -98,12 +104,16 @@ class JsonlCases:
 
 
 def derive_case_id(variables: Mapping[str, Any]) -> str:
-    """The id of a case that has none: a hash of its variables, so that a corrected `expected` leaves it the same."""
+    """The id of a case without one: a hash of its variables alone, so that correcting `expected`
+    keeps it.
+    """
     return blake2b(canonical_json(variables), digest_size=6).hexdigest()
 
 
 def iter_jsonl_rows(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """(line number from 1, byte offset, row without its newline) of each row of a .jsonl file that is not blank."""
+    """Yields (line number from 1, byte offset, row without its newline) of each non-blank row of
+    a .jsonl file.
+    """
     offset = 0
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):

@@ -1,4 +1,4 @@
-"""Reads the cases of one eval: checks every row of every source, and keeps those that are selected."""
+"""Reads the cases of one eval: checks every row of every file, and keeps the selected ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CaseReader:
         self._scans: list[Callable[[], Iterator[Row]]] = []
 
     def read(self, items: Sequence[str | CaseSpec | None], at: KeyPath) -> Cases:
-        """The selected cases of the list at `at`; what is wrong with any of them is noted."""
+        """The selected cases of the list at `at`; problems in any case are noted."""
         sources = [self._open_source(item, (*at, index)) for index, item in enumerate(items) if item is not None]
         self._check_unique()
         return Cases([source for source in sources if source is not None], self._selection.digest)
@@ -169,7 +169,9 @@ class CaseReader:
         return replace(self._source, document=Document.at_place(raw, place), folder=folder)
 
     def _read_case(self, raw: Any, source: Source, at: KeyPath = ()) -> Case | None:
-        """The case in `raw`, which stands at `at`; None, with what is wrong noted in `source`, where it is none."""
+        """Parses `raw`, the value at `at`, into a case. None, with problems noted in `source`,
+        where it is not one.
+        """
         plain = _parse_plain_row(raw, source.folder)
         if plain is not None:
             return plain
@@ -189,7 +191,7 @@ class CaseReader:
             sampling=spec.sampling,
             graders=None if spec.graders is None else self._read_graders(spec.graders, source, (*at, "graders")),
             folder=source.folder,
-            later=later,
+            later_turns=later,
             tools=spec.tools,
         )
 
@@ -200,7 +202,7 @@ class CaseReader:
         return graders
 
     def _trusted_row_parser(self, path: Path) -> Callable[[bytes], Case]:
-        """What makes a row that was found right before a case again."""
+        """A parser for rows of the file that were found valid before."""
         name = display_path(path)
         row_source = replace(
             self._source, document=Document.at_place(None, Place(name)), folder=path.parent, problems=Problems()
@@ -227,10 +229,10 @@ class CaseReader:
         case, selection = row.case, self._selection
         self._check_variables(row, selection.needs)
         self._check_variables(row, selection.grader_needs if case.graders is None else grader_variables(case.graders))
-        if case.later is None:
+        if case.later_turns is None:
             self._check_variables(row, selection.later_needs)
         else:
-            self._check_variables(row, turn_variables(case.later, "the case"))
+            self._check_variables(row, turn_variables(case.later_turns, "the case"))
             self._check_conversation(row)
         if selection.toolset is not None or case.tools is not None:
             for wrong in find_tool_errors(selection.toolset, case):
@@ -247,13 +249,17 @@ class CaseReader:
                 self._problems.add(row.place, f"the case `{row.case.id}` has no `expected`, which {needs[name]} uses")
 
     def _check_conversation(self, row: Row) -> None:
-        """Note a case's turns where a prompt is no conversation that could go on with them."""
+        """Note a case's turns where one of the prompts is a plain completion, which cannot be
+        multi-turn.
+        """
         if self._selection.plain is not None:
-            told = f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is text to be completed"
-            self._problems.add(row.place, f"{told}; write that as {{user: …}}, or leave the turns out")
+            problem = f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is text to be completed"
+            self._problems.add(row.place, f"{problem}; write that as {{user: …}}, or leave the turns out")
 
     def _check_unique(self) -> None:
-        """Note every id that two cases have, naming both: they are found by a second reading, which only a mistake costs."""
+        """Note every id that two cases share, naming both. Only a mistake costs the second
+        reading that finds them.
+        """
         repeated = self._selection.ids.find_repeated()
         if not repeated:
             return
@@ -277,7 +283,9 @@ def _duplicate_message(row: Row, earlier: Row) -> str:
 
 
 def _parse_plain_row(raw: Any, folder: Path) -> Case | None:
-    """The usual row as a case, a tenth of the time; None where it needs the schema (or a message)."""
+    """Parses the usual kind of row ten times as fast as the schema does; None where the schema
+    must decide.
+    """
     if type(raw) is not dict or not raw.keys() <= _PLAIN_KEYS:
         return None
     variables, tags, metadata = raw.get("vars", {}), raw.get("tags", []), raw.get("metadata", {})
@@ -306,7 +314,9 @@ def _csv_row_to_json(cells: dict[str, str]) -> dict[str, Any]:
 
 
 def _parse_json_row(line: bytes) -> Any:
-    """The JSON value in `line`; integers past 64 bits keep their digits, which orjson would round."""
+    """The JSON value in `line`. Integers over 64 bits keep their digits, which orjson would
+    round.
+    """
     if _LONG_NUMBER in line.translate(_DIGITS):
         return json.loads(line, parse_constant=_refuse_constant)
     return orjson.loads(line)

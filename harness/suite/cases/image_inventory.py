@@ -1,4 +1,6 @@
-"""The images of an eval's cases: each is checked before the run, and the largest of each type are remembered."""
+"""The images of an eval's cases: checks each before the run, and remembers the largest of each
+type.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from harness.suite.model import Case, LaterTurn, MultimodalTemplate, Prompt
 
 
 class CaseImage(NamedTuple):
-    """An image of a case, and where it is named: bytes of its file, pixels of its longer side."""
+    """Facts on an image that a case shows: size of its file in bytes, length of its longer side
+    in pixels.
+    """
 
     place: Place
     case: str
@@ -25,29 +29,30 @@ class CaseImage(NamedTuple):
 
 
 class ImageInventory:
-    """The images of one eval's cases, as far as a target may mind them: of each type the largest.
+    """The images of one eval's cases, as far as limits of a target concern them.
 
-    `heaviest` and `widest` are by media type; `most` is the largest number in one request, with the case that has it, and None
-    where there are no images.
+    `heaviest` and `widest` hold the largest image of each media type; `most` is the largest number
+    of images in one request, with the case that has it, None where there are no images.
     """
 
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self.heaviest: dict[str, CaseImage] = {}
         self.widest: dict[str, CaseImage] = {}
         self.most: tuple[int, str, Place] | None = None
-        self._turns = [(prompt.multimodal_turns, _multimodal_turns(prompt.later)) for prompt in prompts]
+        self._turns = [(prompt.multimodal_turns, _multimodal_turns(prompt.later_turns)) for prompt in prompts]
         self._any = any(first or later for first, later in self._turns)
 
     def may_have_images(self, case: Case) -> bool:
-        """Whether the case may show images at all."""
-        return self._any or bool(case.later)
+        """Whether the case can show images at all."""
+        return self._any or bool(case.later_turns)
 
     def check(self, case: Case, place: Place, problems: Problems) -> int:
-        """Look into every image the case shows in any prompt; what is wrong is noted where it is named.
+        """Check every image that the case shows in any prompt; problems are noted where the image
+        is named.
 
-        Returns a hash of what the images hold, 0 where there are none.
+        Returns a hash of the images' contents, 0 where there are none.
         """
-        own = None if case.later is None else _multimodal_turns(case.later)
+        own = None if case.later_turns is None else _multimodal_turns(case.later_turns)
         hashes = []
         for first, later in self._turns:
             turns = (*first, *(later if own is None else own))
@@ -58,20 +63,20 @@ class ImageInventory:
         return hash64(canonical_json([case.id, hashes])) if any(hashes) else 0
 
     def _check_turn(self, turn: MultimodalTemplate, case: Case, place: Place, problems: Problems) -> Iterator[str | None]:
-        """The hash of each image."""
+        """Checks the images of one turn and yields the hash of each."""
         for picture in turn.images:
-            if not picture.template.variables <= case.vars.keys():  # said already: the case gives no value for one
+            if not picture.template.variables <= case.vars.keys():  # noted already: the case has no value for one
                 continue
-            stands = place if picture.template.is_expression else picture.template.place
+            named_at = place if picture.template.is_expression else picture.template.place
             try:
                 for reference, base in picture.iter_references(case.vars, case.folder):
                     image = turn.files.check(reference, base)
-                    self._note_image(CaseImage(stands, case.id, image.media_type, file_size(image), longest_side(image)))
+                    self._note_image(CaseImage(named_at, case.id, image.media_type, file_size(image), longest_side(image)))
                     yield image.sha256
             except TemplateError as wrong:
-                problems.add(stands, f"the case `{case.id}`: {wrong.message}")
+                problems.add(named_at, f"the case `{case.id}`: {wrong.message}")
             except ImageError as wrong:
-                problems.add(stands, f"the case `{case.id}`: {wrong}" if stands is place else str(wrong))
+                problems.add(named_at, f"the case `{case.id}`: {wrong}" if named_at is place else str(wrong))
 
     def _note_image(self, seen: CaseImage) -> None:
         for largest, measure in ((self.heaviest, seen.size), (self.widest, seen.side)):
@@ -85,5 +90,5 @@ def _multimodal_turns(later: Sequence[LaterTurn]) -> tuple[MultimodalTemplate, .
 
 
 def longest_side(image: Image) -> int:
-    """Pixels of the longer side."""
+    """The length of an image's longer side in pixels."""
     return max(image.width or 0, image.height or 0)

@@ -1,4 +1,4 @@
-"""Which rows of an eval's cases are selected, and what was seen of all of them on the way."""
+"""Selects the cases of an eval that are run, and collects facts about all of its cases."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.suite.tools import Toolset
 
 
 class Row(NamedTuple):
-    """A checked case, where it stands, what it was written as, and the byte it begins at (.jsonl only).
+    """A checked case with its place, its value as written, and, in a .jsonl file, its byte offset.
 
-    `images` is a hash of what its images hold.
+    `images` is a hash of the contents of its images.
     """
 
     place: Place
@@ -28,14 +28,16 @@ class Row(NamedTuple):
 
 @dataclass
 class Longest:
-    """The case whose variables are the longest as JSON, and where it stands; None before the first."""
+    """The case whose variables are longest as JSON, with its place. If its request fits a
+    model's context, so do all others.
+    """
 
     case: Case | None = None
     place: Place | None = None
     _size: int = -1
 
     def note(self, case: Case, place: Place) -> None:
-        """Take one more selected case into account."""
+        """Keep `case` where it is longer than the longest so far."""
         size = len(canonical_json(case.vars))
         if size > self._size:
             self._size, self.case, self.place = size, case, place
@@ -68,12 +70,12 @@ class Selection:
     longest_case: Longest = field(default_factory=Longest)
 
     def note_roles(self, roles: Iterable[RoleReference]) -> None:
-        """Note whom graders ask, and how; once what a thousand cases say alike."""
+        """Note the targets that graders and simulated users ask; equal references are kept once."""
         for each in roles:
             self.roles.setdefault((each.target, canonical_json(each.sampling)), each)
 
     def take_row(self, row: Row) -> bool:
-        """Note the row, and say whether it is one of the selected."""
+        """Collect the facts of a row; whether it is selected."""
         self.total += 1
         self.ids.add(row.case.id)
         if row.case.tags:

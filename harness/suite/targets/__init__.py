@@ -1,1 +1,3 @@
-"""Targets as a suite writes them, targets.yaml, and the user's own capability table."""
+"""Targets: as a suite declares them, by name from targets.yaml, and the user's own capability
+table.
+"""

@@ -1,7 +1,8 @@
-"""The user's own capability table: `capabilities.yaml` beside the suite, asked before the one that ships.
+"""The user's own capability table: `capabilities.yaml` next to the suite, which overrides the one
+that ships.
 
-An entry says what a model can do where the built-in table is wrong, silent, or does not know it; what it leaves out stays as
-it is there. So a suite for a model of one's own is checked before the run like any other.
+An entry says what a model can do where the built-in table is wrong or incomplete; what it leaves
+out stays as it is there. So a suite for a custom model is checked before the run like any other.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ class CapabilitySpec(SuiteModel):
 
 
 def read_capability_overrides(suite: Source) -> tuple[dict[str, Any], ...]:
-    """The entries of the table beside the suite as plain data, none where there is no such file; what is wrong is noted."""
+    """The entries of `capabilities.yaml` as plain data, none where there is no such file;
+    problems are noted.
+    """
     table = suite.open_optional(CAPABILITIES_FILE)
     if table is None:
         return ()

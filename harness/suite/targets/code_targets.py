@@ -1,7 +1,8 @@
-"""Targets that are the user's own code: a `python` function, or a `command` and its arguments.
+"""Targets that run the user's own code: a `python` function, or a `command` with its arguments.
 
-Their files are relative to the suite's folder. What they hold is part of a trial's key, as far as it is named: an edited file
-is another target, so that no stale answer is replayed for it. What a file imports or starts is not seen.
+Their files are relative to the suite's folder. The contents of the files they name are part of a
+trial's key: an edited file makes another target, so that no stale answer is replayed for it. What
+those files import or start is not tracked.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ _REMOTE_KEYS = ("base_url", "api_key", "headers")
 
 
 def check_code_target(spec: TargetSpec, source: Source, place: Place) -> None:
-    """Note what is wrong with a target of one of these providers, and what only such a target may have."""
+    """Note problems of a `python` or `command` target, and keys that only such a target may
+    have.
+    """
     if spec.provider not in CALLABLES:
         if spec.env:
             source.problems.add(
@@ -71,17 +74,21 @@ def _check_program(spec: TargetSpec, source: Source, place: Place) -> None:
 
 
 def find_program(words: list[str], base: Path) -> str | None:
-    """The program's path: on the PATH, or relative to `base` where it has a slash; None where it cannot be run."""
+    """The path of the program: on the PATH, or, with a slash, relative to `base`; None where it
+    cannot be run.
+    """
     return shutil.which(str(base / words[0]) if "/" in words[0] else words[0])
 
 
 def hash_code_files(spec: TargetSpec, base: Path) -> str:
-    """A hash of what the files hold that a callable target names; the same on every machine."""
+    """A hash of the contents of the files that a code target names; the same on every machine."""
     return hash_json({name: hash_bytes(content) for name, content in _iter_code_files(spec, base)})
 
 
 def _iter_code_files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:
-    """The file of the function; or the words of the command, but for absolute paths, that are files: each with its content."""
+    """Yields the file of the function, or the relative words of the command that are files, with
+    their contents.
+    """
     words = [spec.model.rpartition(":")[0]] if spec.provider == PYTHON else shlex.split(spec.model)
     for word in (each for each in words if each and not each.startswith("/")):
         with suppress(OSError, ValueError):  # no file, or none that can be read: then it is a word like any other

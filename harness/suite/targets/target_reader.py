@@ -1,4 +1,6 @@
-"""Targets: what a suite says of the thing under test, and where it finds one that it only names."""
+"""Reads targets: those a suite declares, and those it names from targets.yaml or the built-in
+table.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def _check_variable_name(value: str) -> str:
 
 
 def _check_model(value: Any, info: ValidationInfo) -> Any:
-    """A list of words is a command's; it is kept as a shell would be given it, which no shell is."""
+    """Joins a command's list of words as a shell would quote them, though no shell runs it."""
     if isinstance(value, list):
         if info.data.get("provider") != "command":
             raise ValueError("is a list only where the provider is command: the program and its arguments")
@@ -159,32 +161,35 @@ class TargetSpec(SuiteModel):
 
     @property
     def format(self) -> str:
-        """The provider whose wire format is spoken: of a simulated target, the one it plays."""
+        """The provider whose wire format is used: for a simulated target, the one it simulates."""
         return (self.simulator or SimulatorSpec()).api if self.provider == SIMULATOR else self.provider
 
     def functions_sent(self) -> list[dict[str, str]]:
-        """The deprecated functions as they stand in a body."""
+        """The deprecated functions as a request body has them."""
         return [each.model_dump() for each in self.functions or ()]
 
 
 class TargetTable:
-    """The targets that can be named: those of `targets.yaml` beside the suite, then the built-in ones.
+    """The targets that can be named: those of `targets.yaml` next to the suite, then the built-in
+    ones.
 
-    Only a target that is named is checked: what is wrong with another one does not stop this suite.
+    Only a target that is named is checked: an error in another one does not stop this suite.
     """
 
-    def __init__(self, beside: Document | None, problems: Problems) -> None:
-        self._documents = [document for document in (beside, _built_in_targets()) if document is not None]
+    def __init__(self, own: Document | None, problems: Problems) -> None:
+        self._documents = [document for document in (own, _built_in_targets()) if document is not None]
         self._problems = problems
-        if beside is not None and not isinstance(beside.value, dict):
-            problems.add(beside.place_of(), "should map each target's name to what it is")
+        if own is not None and not isinstance(own.value, dict):
+            problems.add(own.place_of(), "should map each target's name to what it is")
 
     def names(self) -> list[str]:
-        """All names there are, sorted."""
+        """All names, sorted."""
         return sorted({name for document in self._documents if isinstance(document.value, dict) for name in document.value})
 
     def find(self, name: str, place: Place) -> TargetSpec | None:
-        """The target called `name`, as asked for at `place`; None, with a problem noted, where there is none or it is wrong."""
+        """The target called `name`; None, with a problem at `place`, where there is none or it
+        is invalid.
+        """
         for document in self._documents:
             if isinstance(document.value, dict) and name in document.value:
                 return self._read_target(name, document)
@@ -205,7 +210,7 @@ class TargetTable:
 
 
 def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
-    """Note what a target's keys cannot mean together."""
+    """Note keys of a target that contradict one another."""
     simulated = spec.provider == SIMULATOR
     if spec.simulator is not None and not simulated:
         problems.add(
