@@ -109,8 +109,11 @@ def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: flo
 
 
 def _matching_weight(words: set[str], weights: dict[str, float]) -> float:
-    """The square root of the matching words' weights: the fifth word adds less than the first."""
-    return math.sqrt(sum(weights[word] for word in weights.keys() & words))
+    """The square root of the matching words' weights: the fifth word adds less than the first.
+
+    `fsum`, because the order of a set differs between processes, and with it the last digit of a sum.
+    """
+    return math.sqrt(math.fsum(weights[word] for word in weights.keys() & words))
 
 
 @lru_cache(maxsize=64)

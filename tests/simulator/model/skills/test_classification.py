@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from harness.simulator.model.skills.classification import find_labels, label_candidates, text_to_classify
@@ -58,3 +62,23 @@ def test_a_description_teaches_a_label_the_model_does_not_know() -> None:
 def test_the_paragraph_that_lists_the_labels_is_not_the_ticket() -> None:
     question = "One of: billing, shipping, returns.\n\nI was charged twice."
     assert text_to_classify(question, OFFERED) == "I was charged twice."
+
+
+def test_a_labels_logit_is_the_same_in_every_process() -> None:
+    text = "wind weather concerts singing storms guitars clouds"
+    offered = (
+        ("alpha", "paint storms rain concerts guitars weather"),
+        ("beta", "weather singing wind guitars storms paint"),
+        ("gamma", "weather guitars rain singing storms clouds"),
+    )
+    code = (
+        "from harness.simulator.model.skills.classification import label_candidates;"
+        f"print(label_candidates({text!r}, {offered!r}, 'm', 0.6))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in "123456"
+    }
+    assert len(printed) == 1
