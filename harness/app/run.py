@@ -25,7 +25,7 @@ from harness.app.prepare import PreparedRun, merge_environment, prepare
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
 from harness.engine.event_loop import interrupt_handling, run_blocking
 from harness.engine.loop_monitor import LoopMonitor, reduced_garbage_collection
-from harness.engine.progress import Progress, Tally, counting_layer
+from harness.engine.progress import Progress, Tally
 from harness.engine.runner import TrialContext, run_trials
 from harness.engine.workers.function_calls import build_tool_caller
 from harness.engine.workers.pool import WorkerPool
@@ -41,10 +41,9 @@ from harness.runs.writer import RunWriter
 from harness.suite import Overrides, fingerprint_suite, load_suite
 from harness.transport.http.client import HttpClient
 from harness.transport.http.select import describe_proxies
-from harness.transport.local.target import LOCAL_PROVIDERS, local_targets_layer
-from harness.transport.middleware.limit import SendOnSlot
+from harness.transport.local.target import LOCAL_PROVIDERS, LocalTargets
 from harness.transport.middleware.model_check import ModelCheck
-from harness.transport.middleware.replay import Mode, Replay, StoredExchange, encode_stored
+from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored
 from harness.transport.middleware.stop import Stop
 from harness.transport.stack import StackConfig, build_send_stack, cost_bound
 
@@ -206,13 +205,14 @@ class _RunSession:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
         self._print_warnings()
         async with HttpClient(self.ready.secrets) as http:
-            one_attempt = self._one_attempt(http)
+            # Functions are imported before anything is sent or written.
+            local = None if self.replay_only else LocalTargets(self.ready.everyone, self.ready.secrets)
             if not self.replay_only:
                 await self._probe_targets(http)
             if not self.manifest.sessions:
                 create_folder(self.folder)
             session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
-            return await self._run_session(one_attempt, session)
+            return await self._run_session(http, local, session)
 
     def _print_warnings(self) -> None:
         too_short = [
@@ -251,12 +251,14 @@ class _RunSession:
     def _redactor(self) -> Redactor:
         return Redactor(self.ready.secrets)
 
-    async def _run_session(self, one_attempt: SendOnSlot, session: Session) -> _SessionEnd:
+    async def _run_session(self, http: HttpClient, local: LocalTargets | None, session: Session) -> _SessionEnd:
         stop, progress, left = Stop(), self._initial_progress(), False
         run = self.ready.suite.run
         async with RunWriter(self.folder, self._redactor) as store, WorkerPool() as pool, LoopMonitor() as loop_monitor:
             self._check_unchanged(store)
             self._write_manifest(session)
+            model_check = ModelCheck(self.display.say, refuse=run.model_mismatch == "error")
+            replay = Replay(self._stored_exchanges(), mode="only" if self.replay_only else "reuse", own=self.manifest.id)
             books = BatchAccounting(
                 session.id,
                 store.append,
@@ -264,12 +266,21 @@ class _RunSession:
                 _response_cost,
                 self.owed.batches,
                 self.display.tick,
-                self._model_check.check_response,
+                model_check.check_response,
             )
-            replay = self._build_stack(one_attempt, stop, progress, books if run.mode == "batch" else None)
+            send = build_send_stack(
+                http,
+                self._stack_config,
+                stop,
+                replay=replay if replay.is_needed or self.replay is not None else None,
+                batches=batch_layer(books, stop, progress) if run.mode == "batch" else None,
+                tallies=progress.in_flight_tallies,
+                model_check=model_check,
+                local_targets=local,
+            )
             world = TrialContext(
                 session=session.id,
-                send=replay,
+                send=send,
                 encode=_encode_request,
                 cost=_response_cost,
                 flag_stalled=loop_monitor.flag_stalled,
@@ -298,23 +309,11 @@ class _RunSession:
         if store.size != self.owed.size:
             raise UsageError(f"{self.folder}: another process wrote to this run meanwhile; see `harness report {self.folder}`")
 
-    def _one_attempt(self, http: HttpClient) -> SendOnSlot:
-        """What makes one attempt at any of the targets: over HTTP, or, of the user's own code, here."""
-        attempt = http if self.replay_only else local_targets_layer(http, self.ready.everyone, self.ready.secrets)
-        return self._model_check.layer(attempt)
-
-    @cached_property
-    def _model_check(self) -> ModelCheck:
-        return ModelCheck(self.display.say, refuse=self.ready.suite.run.model_mismatch == "error")
-
-    def _build_stack(self, one_attempt: SendOnSlot, stop: Stop, progress: Progress, books: BatchAccounting | None) -> Replay:
+    @property
+    def _stack_config(self) -> StackConfig:
         run = self.ready.suite.run
         held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
-        terms = StackConfig(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
-        mode: Mode = "only" if self.replay_only else "reuse"
-        gather = batch_layer(books, stop, progress) if books else None
-        attempt = counting_layer(one_attempt, progress)
-        return build_send_stack(attempt, terms, stop, self._stored_exchanges(), mode=mode, own=self.manifest.id, gather=gather)
+        return StackConfig(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
 
     def _stored_exchanges(self) -> Iterator[StoredExchange]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""

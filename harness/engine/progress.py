@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from harness.flows.base import TARGET
-from harness.model import Call, Exchange, Record, Response
-
-if TYPE_CHECKING:
-    from harness.transport.middleware.limit import SendOnSlot, Slot
+from harness.model import Exchange, Record
 
 
 @dataclass
@@ -35,11 +31,6 @@ class Tally:
     """Why this target's trials ended before they were done, as a sentence."""
     out_of_budget: bool = False
     """Whether that is because the next request did not fit into the budget."""
-
-    def start_request(self) -> None:
-        """A request is on its way."""
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
 
     def count_record(self, record: Record) -> None:
         """Count one record."""
@@ -83,9 +74,10 @@ class Progress:
     """What earlier sessions of the run spent, in US dollars."""
     clean: Callable[[str], str] = str
 
-    def tally_for(self, name: str) -> Tally:
-        """Where requests in flight to `name` are counted: one that is under test and judges too is counted there."""
-        return self.targets.get(name) or self.helpers[name]
+    @property
+    def in_flight_tallies(self) -> dict[str, Tally]:
+        """Where requests in flight are counted, by target: one that is under test and judges too is counted there."""
+        return {**self.helpers, **self.targets}
 
     @property
     def total(self) -> Tally:
@@ -117,17 +109,3 @@ class Progress:
     def stopped(self) -> list[str]:
         """Why targets ended early, one sentence each."""
         return [self.clean(f"{name}: {tally.stopped}") for name, tally in self.targets.items() if tally.stopped]
-
-
-def counting_layer(inner: SendOnSlot, progress: Progress) -> SendOnSlot:
-    """Keeps count of the requests in flight to each target."""
-
-    async def send(call: Call, slot: Slot) -> Response:
-        tally = progress.tally_for(call.target.name)
-        tally.start_request()
-        try:
-            return await inner(call, slot)
-        finally:
-            tally.in_flight -= 1
-
-    return send

@@ -8,7 +8,9 @@ several.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -16,16 +18,20 @@ from msgspec.structs import replace
 from harness.model import Call, Limits, Response, Target
 from harness.pricing.cost import exchange_cost, output_bound, request_bound
 from harness.pricing.tokens import estimate_request
+from harness.transport.local.target import LocalTargets
 from harness.transport.middleware.budget import Budget
-from harness.transport.middleware.limit import Limit, SendOnSlot
-from harness.transport.middleware.replay import Mode, Replay, StoredExchange
+from harness.transport.middleware.limit import InFlight, Limit, SendOnSlot, count_in_flight
+from harness.transport.middleware.model_check import ModelCheck
+from harness.transport.middleware.replay import Replay
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock, Send
 
+T = TypeVar("T")
+
 
 class StackConfig(Struct, frozen=True):
-    """What a stack is held to, beside its targets' own limits.
+    """What a stack is held to, in addition to its targets' own limits.
 
     `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so far, and `held` what each
     batch that is still to be answered may cost, by its key; `seed` draws the jitter of waits.
@@ -38,40 +44,60 @@ class StackConfig(Struct, frozen=True):
 
 
 def build_send_stack(
-    attempt: SendOnSlot,
-    terms: StackConfig,
+    http: SendOnSlot,
+    config: StackConfig,
     stop: Stop,
-    stored: Iterable[StoredExchange] = (),
     *,
-    mode: Mode = "reuse",
-    own: str | None = None,
-    gather: Callable[[Send, Budget], Send] | None = None,
-) -> Replay:
-    """The whole stack, outermost first: replay(gather(retry(budget(limit(attempt))))).
+    replay: Replay | None = None,
+    batches: Callable[[Send, Budget], Send] | None = None,
+    tallies: Mapping[str, InFlight] | None = None,
+    model_check: ModelCheck | None = None,
+    local_targets: LocalTargets | None = None,
+) -> Send:
+    """The layers of the Send stack, outermost first; one that a run has no use for is left out.
 
-    `gather` is the layer that makes batches of what can wait, where a run has one.
-    `stop` stands where something waits and where something is sent; `stored` are the exchanges to answer from, and `own` the
-    run being resumed (see `Replay`).
+    Without a limit on spending, nothing need be reserved: the budget only answers for `batches`.
     """
-    cap = math.inf if terms.budget is None else terms.budget
-    limit = Limit(stop.inside(attempt), tokens=_reserved_tokens, seed=terms.seed, clock=Clock(sleep=stop.sleep))
-    budget = Budget(limit, cap, upper_bound=cost_bound, price=_last_attempt_cost, spent=terms.spent, held=terms.held)
-    paid = limit if terms.budget is None else budget  # without a limit on spending, nothing need be reserved
-    retry = Retry(stop.outside(paid), seed=terms.seed, clock=Clock(sleep=stop.sleep_or_stop))
-    return Replay(gather(retry, budget) if gather else retry, stored, mode=mode, own=own)
+    cap = math.inf if config.budget is None else config.budget
+    budget = Budget(cap, upper_bound=cost_bound, price=_last_attempt_cost, spent=config.spent, held=config.held)
+    before_the_slot: list[Callable[[Send], Send] | None] = [
+        replay.around if replay else None,  # answers from stored exchanges
+        (lambda inner: batches(inner, budget)) if batches else None,  # gathers what can wait, to submit it together
+        partial(Retry, seed=config.seed, clock=Clock(sleep=stop.sleep_or_stop)),  # tries again what can succeed later
+        stop.catch_abandoned,  # makes a Response of a call that is abandoned below
+        budget.around if config.budget is not None else None,  # reserves the most that an attempt can cost
+    ]
+    on_the_slot: list[Callable[[SendOnSlot], SendOnSlot] | None] = [
+        stop.abandon_unsent,  # the last moment to abandon a call
+        partial(count_in_flight, tallies) if tallies else None,  # counts the requests in flight
+        model_check.around if model_check else None,  # finds that another model answered than the one asked for
+        local_targets.around if local_targets else None,  # runs the user's own code
+    ]
+    limit: Send = Limit(  # waits for a slot, for the rate and for backpressure
+        compose_layers(on_the_slot, http), tokens=_reserved_tokens, seed=config.seed, clock=Clock(sleep=stop.sleep)
+    )
+    return compose_layers(before_the_slot, limit)
 
 
-def divide_limits(terms: StackConfig, targets: Iterable[Target], shares: int) -> list[tuple[StackConfig, tuple[Target, ...]]]:
+def compose_layers(layers: Sequence[Callable[[T], T] | None], innermost: T) -> T:
+    """`innermost` inside all `layers` that there are, the first of them outermost."""
+    for layer in reversed(layers):
+        if layer is not None:
+            innermost = layer(innermost)
+    return innermost
+
+
+def divide_limits(config: StackConfig, targets: Iterable[Target], shares: int) -> list[tuple[StackConfig, tuple[Target, ...]]]:
     """What each of `shares` processes may do, so that together they keep every limit.
 
     Slots, requests and tokens a minute are divided among them, and so is what is left of the budget. Raises ValueError where a
     limit is too small to give each of them one.
     """
-    left = None if terms.budget is None else max(0.0, terms.budget - terms.spent) / shares
+    left = None if config.budget is None else max(0.0, config.budget - config.spent) / shares
     own = tuple(targets)
     return [
         (
-            replace(terms, seed=terms.seed + share, budget=left, spent=0.0),
+            replace(config, seed=config.seed + share, budget=left, spent=0.0),
             tuple(replace(each, limits=_divide_target_limits(each, share, shares)) for each in own),
         )
         for share in range(shares)

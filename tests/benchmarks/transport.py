@@ -112,8 +112,8 @@ def transport(http: HttpClient, call: Call) -> Client:
 
 def stack(http: HttpClient, call: Call) -> Client:
     """The layers of a run that has a budget, a price and no rate limit."""
-    budget = Budget(Limit(http, tokens=lambda _: 0), 1e6, upper_bound=lambda _: 1e-6, price=lambda *_: 1e-6)
-    send = Replay(Retry(budget), ())
+    budget = Budget(1e6, upper_bound=lambda _: 1e-6, price=lambda *_: 1e-6).around(Limit(http, tokens=lambda _: 0))
+    send = Replay().around(Retry(budget))
 
     async def attempt() -> None:
         _check(await send(call))

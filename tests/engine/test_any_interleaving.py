@@ -123,7 +123,7 @@ async def perform(folder: Path, planned: list[Trial], script: Script, owed: Resu
     async with RunWriter(folder, Redactor({})) as store:
         world = TrialContext(
             session="s",
-            send=Replay(Retry(script.send, clock=Clock(sleep=no_wait)), kept, own="run"),
+            send=Replay(kept, own="run").around(Retry(script.send, clock=Clock(sleep=no_wait))),
             encode=provider.encode,
             cost=lambda _, response: Cost(priced=float(len(response.attempts))),
             flag_stalled=lambda exchange: exchange,

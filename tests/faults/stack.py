@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from time import perf_counter_ns
@@ -35,8 +34,8 @@ async def stack(
     """`replay(retry(budget(limit(http))))` over real sockets."""
     async with HttpClient(secrets or {}, open) as http:
         limit = Limit(http, tokens=lambda call: 0, clock=clock)
-        budget = Budget(limit, math.inf, upper_bound=lambda call: 0.0, price=lambda call, response: 0.0)
-        yield Replay(Retry(budget, clock=clock), ())
+        budget = Budget(upper_bound=lambda call: 0.0, price=lambda call, response: 0.0).around(limit)
+        yield Replay().around(Retry(budget, clock=clock))
 
 
 def faster(times: float) -> Clock:

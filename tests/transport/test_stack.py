@@ -6,12 +6,15 @@ import asyncio
 
 from msgspec.structs import replace
 
-from harness.model import Response
+from harness.model import Call, Response
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
-from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.limit import Limit, Slot
 from harness.transport.middleware.replay import Replay, StoredExchange
 from harness.transport.middleware.retry import Retry
+from harness.transport.middleware.stop import Stop
+from harness.transport.send import Send
+from harness.transport.stack import StackConfig, build_send_stack
 from tests.transport.calling import Kind, call, sending
 from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
 
@@ -39,11 +42,11 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
             one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=4, retries=20)))
             calls = [replace(one, key=f"k{place}", repeat=place) for place in range(24)]
 
-            budget = Budget(Limit(http, tokens=lambda call: 9), 0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01)
-            responses = await sending(Replay(Retry(budget), ()), *calls)
+            budget = Budget(0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01).around(Limit(http, tokens=lambda call: 9))
+            responses = await sending(Replay().around(Retry(budget)), *calls)
             sent = len(server.received)
             stored = [StoredExchange("run-1", made, response) for made, response in zip(calls, responses, strict=True)]
-            replayed = await sending(Replay(Retry(budget), stored, mode="only"), *calls)
+            replayed = await sending(Replay(stored, mode="only").around(Retry(budget)), *calls)
             return responses, budget, replayed, len(server.received) - sent
 
     responses, budget, replayed, sent_again = kind.run(work())
@@ -77,3 +80,15 @@ def test_a_server_that_says_it_has_no_request_left_is_not_asked_before_it_has(ki
     assert [response.error for response in responses] == [None, None]
     first, second = (response.marks for response in responses)
     assert first.done and second.started and second.started >= first.done + 300_000_000
+
+
+def test_a_layer_that_a_run_has_no_use_for_is_left_out() -> None:
+    async def http(call: Call, slot: Slot) -> Response:
+        return Response()
+
+    def build(config: StackConfig, replay: Replay | None = None) -> Send:
+        return build_send_stack(http, config, Stop(), replay=replay)
+
+    assert isinstance(build(StackConfig()), Retry)
+    assert isinstance(build(StackConfig(), Replay(mode="only")), Replay)
+    assert not Replay().is_needed

@@ -1,4 +1,4 @@
-"""One attempt at a target that is the user's own code, beside `http`: the providers `python` and `command`.
+"""One attempt at a target that is the user's own code, in place of `http`: the providers `python` and `command`.
 
 Everything else of a run is the same for it: limits, budget, replay, records. Its clock is the reader's: what is stamped is
 when a piece was yielded, or read from the program's output. Only the total timeout applies: nobody can tell code that streams
@@ -28,20 +28,31 @@ LOCAL_PROVIDERS = frozenset({"python", "command"})
 """The providers whose targets run on this machine, without a network."""
 
 
-def local_targets_layer(http: SendOnSlot, targets: Sequence[Target], secrets: Mapping[str, str]) -> SendOnSlot:
-    """`http`, and for targets of the user's own code what performs them.
+class LocalTargets:
+    """The layer of targets that are the user's own code; a call to any other goes on.
 
     `secrets` are the values of the variables they name. Functions are imported now: raises UsageError where one cannot be.
     """
-    own = {target.name: _build_performer(target, secrets) for target in targets if target.provider in LOCAL_PROVIDERS}
-    if not own:
-        return http
 
-    async def send(call: Call, slot: Slot) -> Response:
-        performer = own.get(call.target.name)
-        return await (http(call, slot) if performer is None else _make_attempt(performer, call, slot))
+    def __init__(self, targets: Sequence[Target], secrets: Mapping[str, str]) -> None:
+        self._performers = {
+            target.name: _build_performer(target, secrets) for target in targets if target.provider in LOCAL_PROVIDERS
+        }
 
-    return send
+    def around(self, inner: SendOnSlot) -> SendOnSlot:
+        """This layer, around `inner`; `inner` alone where no target is local."""
+        self._inner = inner
+        return self if self._performers else inner
+
+    async def __call__(self, call: Call, slot: Slot) -> Response:
+        """One attempt, performed here or by the inner layer."""
+        performer = self._performers.get(call.target.name)
+        if performer is None:
+            return await self._inner(call, slot)
+        provider = registry.load_plugin("providers", call.target.provider)
+        local = LocalResponse(provider.make_decoder(call.target, call.request), call.request.stream)
+        error = await performer.perform(call, local)
+        return local.build_response(call, slot, error)
 
 
 def _build_performer(target: Target, secrets: Mapping[str, str]) -> Function | Program:
@@ -52,15 +63,8 @@ def _build_performer(target: Target, secrets: Mapping[str, str]) -> Function | P
     return Function(target)
 
 
-async def _make_attempt(performer: Function | Program, call: Call, slot: Slot) -> Response:
-    provider = registry.load_plugin("providers", call.target.provider)
-    heard = LocalResponse(provider.make_decoder(call.target, call.request), call.request.stream)
-    error = await performer.perform(call, heard)
-    return heard.build_response(call, slot, error)
-
-
 class LocalResponse:
-    """What came of one attempt, and when; `over` says that nobody listens any more."""
+    """What one attempt gave, and when; `over` says that nobody listens any more."""
 
     def __init__(self, decoder: FunctionDecoder, stream: bool) -> None:
         self.over = False

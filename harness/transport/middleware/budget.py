@@ -14,6 +14,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Self
 
 from harness.model import Call, Response
 from harness.transport.send import Send, build_refusal
@@ -23,7 +24,7 @@ _ROUNDING = 1e-9
 
 
 class Budget:
-    """The layer above `limit`; amounts are US dollars.
+    """The layer above `limit`, put there by `around`; amounts are US dollars.
 
     `upper_bound(call)` is the most an attempt can cost, None where the target has no price; `price(call, response)` what it
     did cost, None where unknown. `spent` is what earlier sessions of the run have cost, `held` what is reserved for each batch
@@ -32,7 +33,6 @@ class Budget:
 
     def __init__(
         self,
-        inner: Send,
         limit: float = math.inf,
         *,
         upper_bound: Callable[[Call], float | None],
@@ -44,7 +44,6 @@ class Budget:
         self.spent = spent
         self.exhausted = False
         """Whether an attempt was refused."""
-        self._inner = inner
         self._upper_bound = upper_bound
         self._price = price
         self._turn = asyncio.Lock()
@@ -54,6 +53,11 @@ class Budget:
         self._open = 0
         self.reserved = sum(self._held.values())
         self._settled: asyncio.Future[None] | None = None
+
+    def around(self, inner: Send) -> Self:
+        """This layer, around `inner`."""
+        self._inner = inner
+        return self
 
     async def __call__(self, call: Call) -> Response:
         """The inner Response; or one without attempts whose error is `exhausted`, or `unpriced` under a finite limit."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from harness.model import Call, Limits, Response, Target
@@ -139,6 +139,28 @@ def _tighter_rate(rate: RateLimiter | None, limit: int | None) -> RateLimiter | 
     if limit is None or (rate is not None and rate.limit <= limit):
         return rate
     return RateLimiter(limit) if rate is None else rate.with_limit(limit)
+
+
+class InFlight(Protocol):
+    """Counts the requests in flight to one target, and the most there were at once."""
+
+    in_flight: int
+    most_in_flight: int
+
+
+def count_in_flight(tallies: Mapping[str, InFlight], inner: SendOnSlot) -> SendOnSlot:
+    """The layer that keeps count of the requests in flight; `tallies` has one for each target's name."""
+
+    async def send(call: Call, slot: Slot) -> Response:
+        tally = tallies[call.target.name]
+        tally.in_flight += 1
+        tally.most_in_flight = max(tally.most_in_flight, tally.in_flight)
+        try:
+            return await inner(call, slot)
+        finally:
+            tally.in_flight -= 1
+
+    return send
 
 
 class Slot:

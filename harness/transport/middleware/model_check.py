@@ -1,13 +1,14 @@
-"""An answer of another model than the one asked for: said once for each target, or, where the run wants that, no answer at all.
+"""Checks that the model which answered is the one asked for: warns once for each target, or refuses the answer.
 
 A server that does not know a model may serve its default instead, and many echo any name. Both names are on the record: the
-asked one with the target, the served one with the response. An answer that came in a batch is no attempt's own: it is handed to
-`ModelCheck.checked` by whoever takes the batch apart.
+asked one with the target, the served one with the response. An answer that came in a batch is no attempt's own:
+`ModelCheck.check_response` gets it from whoever takes the batch apart.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 from msgspec.structs import replace
 
@@ -18,11 +19,22 @@ from harness.transport.middleware.limit import SendOnSlot, Slot
 
 
 class ModelCheck:
-    """Compares what was served with what was asked for; `say` is told once a target, `refuse` makes it an error."""
+    """A layer that compares the served model with the target's; `say` warns, `refuse` makes a mismatch an error."""
 
     def __init__(self, say: Callable[[str], None], *, refuse: bool) -> None:
         self._say, self._refuse = say, refuse
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
+
+    def around(self, inner: SendOnSlot) -> Self:
+        """This layer, around `inner`."""
+        self._inner = inner
+        return self
+
+    async def __call__(self, call: Call, slot: Slot) -> Response:
+        """The inner Response, checked."""
+        response = await self._inner(call, slot)
+        served = response.model
+        return response if served is None or served == call.target.model else self.check_response(call.target, response)
 
     def check_response(self, target: Target, response: Response) -> Response:
         """The response as it is, or refused."""
@@ -37,18 +49,10 @@ class ModelCheck:
         message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
         if self._refuse:
             return _refuse_response(response, message)
-        if target.name not in self._said:
-            self._said.add(target.name)
+        if target.name not in self._warned:
+            self._warned.add(target.name)
             self._say(f"warning: {message}: what is measured may be another model")
         return response
-
-    def layer(self, inner: SendOnSlot) -> SendOnSlot:
-        """`inner`, whose answers are checked."""
-
-        async def send(call: Call, slot: Slot) -> Response:
-            return self.check_response(call.target, await inner(call, slot))
-
-        return send
 
 
 def _refuse_response(response: Response, message: str) -> Response:

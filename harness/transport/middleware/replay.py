@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec.structs import replace
 
@@ -63,12 +63,9 @@ def encode_stored(run: str, key: str, repeat: int, target: Target, exchange: Exc
 
 
 class Replay:
-    """The outermost layer; `own` is the run being resumed. `reused` and `sent` count calls."""
+    """The outermost layer, put there by `around`; `own` is the run being resumed. `reused` and `sent` count calls."""
 
-    def __init__(
-        self, inner: Send, exchanges: Iterable[StoredExchange], *, mode: Mode = "reuse", own: str | None = None
-    ) -> None:
-        self._inner = inner
+    def __init__(self, exchanges: Iterable[StoredExchange] = (), *, mode: Mode = "reuse", own: str | None = None) -> None:
         self._mode = mode
         self.reused = 0
         self.sent = 0
@@ -76,6 +73,16 @@ class Replay:
         self._others: dict[bytes, dict[str, deque[Response]]] = defaultdict(dict)  # by request, then trial
         for exchange in exchanges:
             self._store_exchange(exchange, own)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it can do anything: something is stored, or nothing may be sent."""
+        return bool(self._own or self._others) or self._mode == "only"
+
+    def around(self, inner: Send) -> Self:
+        """This layer, around `inner`."""
+        self._inner = inner
+        return self
 
     async def __call__(self, call: Call) -> Response:
         """A stored Response, else the inner one; in mode `only`, a miss is an error that names the call."""

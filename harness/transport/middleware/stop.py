@@ -1,4 +1,4 @@
-"""The end of a run, asked for: nothing new is sent, what is in flight may finish.
+"""Stopping a run: nothing new is sent, what is in flight may finish.
 
 A call that waits for a slot, for the rate or for its next attempt comes back at once, as a Response whose error is
 `interrupted`; the attempts it already made stay on it.
@@ -25,43 +25,43 @@ class Stop:
         self.reason = ""
         self.requested = False
         """Whether the run is to end."""
-        self._told = asyncio.Event()
+        self._event = asyncio.Event()
 
     def request(self, reason: str) -> None:
         """End the run."""
         self.reason = self.reason or reason
         self.requested = True
-        self._told.set()
+        self._event.set()
 
     async def sleep_or_stop(self, seconds: float) -> None:
         """Sleep, but not past the end of the run: for whoever asks again afterwards (`Retry`)."""
         try:
             async with asyncio.timeout(seconds):
-                await self._told.wait()
+                await self._event.wait()
         except TimeoutError:
             return
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep; where the run ends meanwhile, the call is abandoned: for waits below `outside` (`Limit`)."""
+        """Sleep; where the run ends meanwhile, the call is abandoned: for waits below `catch_abandoned` (`Limit`)."""
         await self.sleep_or_stop(seconds)
         if self.requested:
             raise _Interrupted
 
-    def outside(self, inner: Send) -> Send:
+    def catch_abandoned(self, inner: Send) -> Send:
         """The layer above those that wait: an abandoned call becomes a Response."""
 
         async def send(call: Call) -> Response:
-            try:
-                if not self.requested:
+            if not self.requested:
+                try:
                     return await inner(call)
-            except _Interrupted:
-                pass  # said by the response below
-            return build_refusal("transport", INTERRUPTED, f"given up: {self.reason}")
+                except _Interrupted:
+                    return self._interrupted_response()
+            return self._interrupted_response()
 
         return send
 
-    def inside(self, inner: SendOnSlot) -> SendOnSlot:
-        """The layer above `http`: the last moment to abandon a call."""
+    def abandon_unsent(self, inner: SendOnSlot) -> SendOnSlot:
+        """The layer below those that wait: the last moment to abandon a call."""
 
         async def send(call: Call, slot: Slot) -> Response:
             if self.requested:
@@ -69,3 +69,6 @@ class Stop:
             return await inner(call, slot)
 
         return send
+
+    def _interrupted_response(self) -> Response:
+        return build_refusal("transport", INTERRUPTED, f"given up: {self.reason}")

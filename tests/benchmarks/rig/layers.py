@@ -176,7 +176,7 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
 
 
 def _stack(http: Callable[..., object], stop: Stop) -> Send:
-    return build_send_stack(http, StackConfig(budget=1000.0), stop, own="")  # type: ignore[arg-type]
+    return build_send_stack(http, StackConfig(budget=1000.0), stop)  # type: ignore[arg-type]
 
 
 async def _no_tool(call: ToolCall) -> ToolResult:

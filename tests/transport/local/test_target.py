@@ -21,7 +21,7 @@ from harness import registry
 from harness.errors import UsageError
 from harness.model import Call, Error, Limits, Message, Request, Response, Target, Timeouts
 from harness.transport.local.program import Program
-from harness.transport.local.target import LocalResponse, local_targets_layer
+from harness.transport.local.target import LocalResponse, LocalTargets
 from harness.transport.middleware.limit import Limit, Slot
 from tests.transport.calling import sending
 
@@ -111,7 +111,7 @@ def ask(tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]) -> Callab
         async def attempt() -> Response:
             slot = Slot()
             slot.due = slot.started = time.perf_counter_ns()
-            return await local_targets_layer(_http, [one.target], secrets or {})(one, slot)
+            return await LocalTargets([one.target], secrets or {}).around(_http)(one, slot)
 
         with asyncio.Runner(loop_factory=loop) as runner:
             return runner.run(attempt())
@@ -227,7 +227,7 @@ def test_as_many_at_once_as_there_are_slots(tmp_path: Path) -> None:
     """Three calls of a function that only goes on when three are in it."""
     (tmp_path / "app.py").write_text(APP)
     one = calling(tmp_path, "python", "app.py:meet", concurrency=3)
-    limit = Limit(local_targets_layer(_http, [one.target], {}), tokens=lambda call: 1)
+    limit = Limit(LocalTargets([one.target], {}).around(_http), tokens=lambda call: 1)
 
     async def work() -> list[Response]:
         return await sending(limit, *[one] * 6)
@@ -247,7 +247,7 @@ def test_as_many_at_once_as_there_are_slots(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_imported_stops_before_anything_is_asked(tmp_path: Path, source: str, message: str) -> None:
     (tmp_path / "app.py").write_text(source)
     with pytest.raises(UsageError, match=message):
-        local_targets_layer(_http, [calling(tmp_path, "python", "app.py:answer").target], {})
+        LocalTargets([calling(tmp_path, "python", "app.py:answer").target], {})
 
 
 def test_a_file_finds_its_neighbours(tmp_path: Path, ask: Callable[..., Response]) -> None:
@@ -381,7 +381,7 @@ def test_a_cancelled_attempt_leaves_no_program(tmp_path: Path, loop: Callable[[]
     one = calling(tmp_path, "command", "sh -c 'echo $$ > parent; exec sleep 60'")
 
     async def work() -> int:
-        task = asyncio.ensure_future(local_targets_layer(_http, [one.target], {})(one, Slot()))
+        task = asyncio.ensure_future(LocalTargets([one.target], {}).around(_http)(one, Slot()))
         while not (tmp_path / "parent").exists() or not (tmp_path / "parent").read_text():
             await asyncio.sleep(0.01)
         task.cancel()

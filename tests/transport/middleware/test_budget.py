@@ -28,7 +28,7 @@ def budget(
     bound: float | None = 1.0,
     price: Callable[[Call, Response], float | None] = quarter,
 ) -> Budget:
-    return Budget(server, limit, upper_bound=lambda call: bound, price=price)
+    return Budget(limit, upper_bound=lambda call: bound, price=price).around(server)
 
 
 async def send(layer: Budget, times: int) -> list[Response]:
@@ -116,7 +116,7 @@ def test_a_target_without_a_price_is_refused_under_a_limit_and_free_without() ->
 
 
 def test_what_earlier_sessions_spent_counts() -> None:
-    layer = Budget(Server(), 2, upper_bound=lambda call: 1.0, price=lambda call, response: 1.0, spent=1.5)
+    layer = Budget(2, upper_bound=lambda call: 1.0, price=lambda call, response: 1.0, spent=1.5).around(Server())
     assert simulate(send(layer, 1))[0].error is not None
 
 
@@ -132,11 +132,10 @@ def test_concurrency_never_overshoots(attempts: list[tuple[float, float, int]], 
         return ok()
 
     layer = Budget(
-        inner,
         limit,
         upper_bound=lambda call: plan[call.key][0],
         price=lambda call, response: plan[call.key][0] * plan[call.key][1],
-    )
+    ).around(inner)
 
     async def work() -> list[Response]:
         return await sending(layer, *[replace(calling(), key=key) for key in plan])
@@ -211,7 +210,7 @@ def test_nothing_waits_for_a_batch_that_is_out_of_reach_and_its_reservation_stan
 
 
 def test_a_batch_of_an_earlier_session_is_reserved_from_the_start() -> None:
-    layer = Budget(Server(), 1.5, upper_bound=lambda _: 1.0, price=quarter, held={"batch": 1.0})
+    layer = Budget(1.5, upper_bound=lambda _: 1.0, price=quarter, held={"batch": 1.0}).around(Server())
     assert layer.reserved == 1.0
 
     async def work() -> list[Response]:

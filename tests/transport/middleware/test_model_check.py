@@ -30,7 +30,7 @@ def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Respo
 
     async def work() -> list[Response]:
         async with serving(answer) as server, HttpClient({}) as http:
-            limit = Limit(ModelCheck(said.append, refuse=refuse).layer(http), tokens=lambda call: 1)
+            limit = Limit(ModelCheck(said.append, refuse=refuse).around(http), tokens=lambda call: 1)
             return await sending(limit, *[call(server.url, stream=False)] * times)
 
     return asyncio.run(work()), said
@@ -57,7 +57,7 @@ def test_a_deployments_name_says_nothing() -> None:
         async with serving(lambda request, peer: peer.send(whole(COMPLETION))) as server, HttpClient({}) as http:
             one = call(server.url, stream=False)
             azure = replace(one, target=replace(one.target, provider="azure", model="my-deployment"))
-            return await ModelCheck(said.append, refuse=True).layer(http)(azure, Slot()), said
+            return await ModelCheck(said.append, refuse=True).around(http)(azure, Slot()), said
 
     response, said = asyncio.run(work())
     assert (response.model, response.error, said) == ("tiny-1", None, [])

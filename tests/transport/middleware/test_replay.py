@@ -30,7 +30,7 @@ class Live:
 
 def replaying(exchanges: list[StoredExchange], *calls: Call, **options: Any) -> tuple[list[str], Replay]:
     """The texts of the answers to `calls`, one after the other."""
-    layer = Replay(Live(), exchanges, **options)
+    layer = Replay(exchanges, **options).around(Live())
 
     async def work() -> list[str]:
         return [(await layer(call)).text for call in calls]
@@ -109,7 +109,7 @@ def test_neighbouring_fields_do_not_run_together(one: tuple[str, str, str], othe
 
 
 def test_a_stored_answer_is_used_once_and_flagged() -> None:
-    layer = Replay(Live(), [StoredExchange("run-1", CALL, ok("stored"))])
+    layer = Replay([StoredExchange("run-1", CALL, ok("stored"))]).around(Live())
 
     async def work() -> list[Response]:
         return [await layer(CALL), await layer(CALL)]
@@ -161,7 +161,7 @@ def test_only_complete_answers_are_used(response: Response, used: bool) -> None:
 
 
 def test_a_response_that_was_itself_replayed_names_its_origin() -> None:
-    layer = Replay(Live(), [StoredExchange("run-2", CALL, replace(ok(), replayed="run-1"))])
+    layer = Replay([StoredExchange("run-2", CALL, replace(ok(), replayed="run-1"))]).around(Live())
     assert asyncio.run(_one(layer, CALL)).replayed == "run-1"
 
 
@@ -175,7 +175,7 @@ async def _one(layer: Replay, call: Call) -> Response:
 def test_a_resumed_run_takes_its_own_back_as_it_is() -> None:
     refused = Response(error=Error("provider", "bad_request", "no"))
     for own in (ok("mine"), ok(""), refused):
-        layer = Replay(Live(), [StoredExchange("run-1", CALL, own)], own="run-1")
+        layer = Replay([StoredExchange("run-1", CALL, own)], own="run-1").around(Live())
         assert asyncio.run(_one(layer, CALL)) is own
 
 
@@ -195,7 +195,7 @@ def test_a_resumed_runs_answer_belongs_to_its_own_trial() -> None:
 
 def test_a_miss_is_an_error_that_names_the_call_and_sends_nothing() -> None:
     live = Live()
-    response = asyncio.run(_one(Replay(live, [], mode="only"), replace(CALL, key="k7", repeat=2, position="g0.1")))
+    response = asyncio.run(_one(Replay(mode="only").around(live), replace(CALL, key="k7", repeat=2, position="g0.1")))
     assert response.error is not None
     assert (response.error.boundary, response.error.kind) == ("transport", "replay_miss")
     assert "g0.1 of trial k7 (repeat 2) to the target 'tiny'" in response.error.message
@@ -221,4 +221,4 @@ def test_an_exchange_nobody_could_send_today_answers_nothing() -> None:
 def test_marks_and_wire_are_what_they_were() -> None:
     kept = Response(Message("assistant", "x"), attempts=(Attempt(Marks(sent=5, done=9), 200),))
     assert isinstance(CALL.wire, EncodedRequest)
-    assert asyncio.run(_one(Replay(Live(), [StoredExchange("r", CALL, kept)]), CALL)).marks == Marks(sent=5, done=9)
+    assert asyncio.run(_one(Replay([StoredExchange("r", CALL, kept)]).around(Live()), CALL)).marks == Marks(sent=5, done=9)
