@@ -1,7 +1,7 @@
 """Vendors and servers of OpenAI's chat completions. Adding one is one entry here (and its row in the table of proofs).
 
 What a request says differently is derived from the `field`s of the parameters; other deviations are a dialect in
-`harness.providers.openai.vendors`. Vendors' own fields in answers (Groq's and DeepSeek's usage, OpenRouter's cost, Mistral's
+`harness.providers.openai.dialects`. Vendors' own fields in answers (Groq's and DeepSeek's usage, OpenRouter's cost, Mistral's
 thinking) are decoded whoever sends them.
 """
 

@@ -81,7 +81,7 @@ class ProviderFacts(Struct, frozen=True, kw_only=True):
     """Everything that is stated about a built-in provider; its format is the code at `implementation`."""
 
     name: str
-    implementation: str = "harness.providers.openai.vendors:ChatVendor"
+    implementation: str = "harness.providers.openai.dialects:ChatVendor"
     """`module:class`, made with these facts when the provider is first used; by default, plain chat completions."""
     address: str | None = None
     """Base URL of a target that declares none; may hold `${VARIABLE}`. None: the target must declare one."""

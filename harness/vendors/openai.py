@@ -142,7 +142,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="azure",
-        implementation="harness.providers.openai.vendors:AzureVendor",
+        implementation="harness.providers.openai.dialects:AzureVendor",
         address="${AZURE_OPENAI_ENDPOINT}",
         api_key_env="AZURE_OPENAI_API_KEY",
         api_versions=("v1", "20??-??-??", "20??-??-??-preview"),

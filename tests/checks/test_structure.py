@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+
 import pytest
 
 from tests.checks import structure
-from tests.checks.structure import Module
+from tests.checks.structure import ROOT, Module
 
-PARALLEL = {"base.py", "errors.py"}
-"""File names that play the same part in parallel packages."""
+PARALLEL = {"base.py", "errors.py", "anthropic.py"}
+"""File names that play the same part in parallel packages; of a vendor, what is stated of it and its wire format."""
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +40,12 @@ def test_every_package_says_what_it_holds(every: list[Module]) -> None:
 
 def test_no_modules_import_one_another() -> None:
     assert structure.import_circles() == []
+
+
+def test_the_architecture_page_has_the_layers_that_are_enforced() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (layers,) = [each["layers"] for each in configuration["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
+    enforced = [set(layer.split(" | ")) for layer in layers]
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    described = [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)]
+    assert described == [layer for layer in enforced if layer != {"__main__"}]

@@ -15,7 +15,7 @@ from harness.vendors.facts import Capabilities, Parameter, ProviderFacts
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "providers.md"
 FEATURES = ("vision", "tools", "json_schema", "prompt", "guided_json", "batch")
-CHAT_VENDORS = "harness.providers.openai.vendors:"
+CHAT_VENDORS = "harness.providers.openai.dialects:"
 
 
 def markdown(rows: Iterable[Iterable[str]]) -> str:

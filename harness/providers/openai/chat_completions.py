@@ -1,5 +1,5 @@
 """OpenAI chat completions, and every server that speaks them; vendors with deviations are in
-`harness.providers.openai.vendors`.
+`harness.providers.openai.dialects`.
 
 OpenAI itself expects the output limit as `max_completion_tokens` and refuses unknown parameters; other servers know
 `max_tokens`. For the provider `openai`, the target's declared address decides which of the two is sent.
