@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -271,20 +272,23 @@ def _declared_price(spec: TargetSpec) -> Price | None:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines; `#` begins a comment, `export ` and quotes are allowed. Raises UsageError naming a wrong line."""
+    """The variables of a `.env` file, none of them interpolated. Raises UsageError, naming the first line that is wrong."""
+    from dotenv.parser import parse_stream  # noqa: PLC0415 - only where such a file is named
+
     try:
-        lines = path.read_text("utf-8").splitlines()
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as refused:
         raise UsageError(f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}") from refused
     variables: dict[str, str] = {}
-    for number, line in enumerate(lines, start=1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
+    for binding in parse_stream(StringIO(text)):
+        if binding.key is None and not binding.error:  # a comment, or blank lines
             continue
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise UsageError(f"{path}:{number}: not a `NAME=value` line")
-        variables[name.strip()] = value.strip().strip("'\"")
+        if binding.key is None or binding.value is None or not binding.key.isidentifier():
+            written = binding.original.string
+            blank = len(written) - len(written.lstrip())
+            line = binding.original.line + written.count("\n", 0, blank)
+            raise UsageError(f"{path}:{line}: not a `NAME=value` line")
+        variables[binding.key] = binding.value
     return variables
 
 
