@@ -1,4 +1,4 @@
-"""Mistral's rules as the simulator keeps them."""
+"""The simulated Mistral API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def calling(identifier: str) -> list[dict[str, Any]]:
         ({"top_p": 2}, "top_p", "Expected a value <= 1"),
     ],
 )
-def test_what_is_not_valid_is_told_with_its_place(client: httpx.Client, change: dict[str, Any], place: str, words: str) -> None:
+def test_a_validation_error_names_the_field(client: httpx.Client, change: dict[str, Any], place: str, words: str) -> None:
     response = ask(client, **change)
     (wrong,) = response.json()["message"]["detail"]
     assert (response.status_code, wrong["loc"]) == (422, ["body", place])

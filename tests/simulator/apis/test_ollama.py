@@ -1,4 +1,4 @@
-"""Ollama's native API as the simulator speaks it."""
+"""The simulated Ollama API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ask(client: httpx.Client, **change: Any) -> httpx.Response:
     return client.post("/api/chat", json={"model": "70b", "messages": [USER], "options": {"temperature": 0}, **change})
 
 
-def test_it_streams_unless_told_not_to_one_object_a_line(client: httpx.Client) -> None:
+def test_it_streams_one_json_object_per_line_by_default(client: httpx.Client) -> None:
     response = ask(client)
     assert response.headers["content-type"] == "application/x-ndjson"
     *pieces, last = map(json.loads, response.text.splitlines())
@@ -58,5 +58,5 @@ def test_an_error_is_a_text(client: httpx.Client, change: dict[str, Any], words:
     assert words in response.json()["error"]
 
 
-def test_what_it_does_not_know_it_ignores(client: httpx.Client) -> None:
+def test_unknown_keys_are_ignored_by_ollama(client: httpx.Client) -> None:
     assert ask(client, nonsense=1).status_code == 200

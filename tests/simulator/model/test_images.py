@@ -1,4 +1,4 @@
-"""What is seen in pictures that were drawn another way than the eval's: smoothed, compressed, large, transparent, broken."""
+"""Shapes in images drawn otherwise than the eval's: smoothed, compressed, large, transparent, broken."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def three() -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
-def test_shapes_and_colours_are_told_apart_in_every_format(kind: str) -> None:
+def test_shapes_and_colours_are_recognised_in_every_format(kind: str) -> None:
     scene = seen(three(), kind)
     assert scene.background == "white"
     assert [(shape.kind, shape.colour) for shape in scene.shapes] == [
@@ -81,7 +81,7 @@ def test_bars_stand_on_one_line_and_lines_are_none() -> None:
     assert seen(three()).bars == ()
 
 
-def test_what_is_transparent_is_white_and_another_background_is_told() -> None:
+def test_transparent_pixels_are_white_and_any_background_is_recognised() -> None:
     clear = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
     ImageDraw.Draw(clear).rectangle((10, 10, 39, 39), fill="red")
     assert (seen(clear).background, [shape.colour for shape in seen(clear).shapes]) == ("white", ["red"])
@@ -91,7 +91,7 @@ def test_what_is_transparent_is_white_and_another_background_is_told() -> None:
 
 
 @pytest.mark.parametrize("file", [b"", b"text", picture()[:50], b"\x89PNG\r\n\x1a\n"], ids=["nothing", "text", "cut", "magic"])
-def test_what_cannot_be_read_is_not_seen(file: bytes) -> None:
+def test_an_undecodable_image_has_no_scene(file: bytes) -> None:
     assert detect_shapes(file) is None
 
 

@@ -1,4 +1,4 @@
-"""Log probabilities of pieces from draws of whole candidates."""
+"""Log probabilities of tokens from draws of whole candidates."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_a_draw_within_a_draw_multiplies() -> None:
     assert chances("red", word, sentence) == [("red", 0.375, {"red": 0.375, "Red": 0.375})]
 
 
-def test_equal_words_are_told_apart_by_their_order() -> None:
+def test_equal_words_are_distinguished_by_their_order() -> None:
     first, second = Draw("the", candidates(the=1, a=1)), Draw("the", candidates(the=1, a=3))
     assert [own for _, own, _ in chances("the the", first, second)] == [0.5, 0.25]
 
 
-def test_only_so_many_likely_ones_are_told() -> None:
+def test_only_so_many_alternatives_are_reported() -> None:
     ((_, _, top),) = chances("b", Draw("b", candidates(a=3, b=2, c=1)), most=2)
     assert top == {"a": 0.5, "b": pytest.approx(1 / 3, abs=1e-6)}

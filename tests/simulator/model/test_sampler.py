@@ -59,13 +59,13 @@ def test_min_p_keeps_what_is_at_least_that_share_of_the_likeliest() -> None:
         (Sampling(1), [2, -1, 0.0]),
     ],
 )
-def test_penalties_change_the_logits_of_what_was_said(sampling: Sampling, logits: list[float]) -> None:
+def test_penalties_change_the_logits_of_earlier_draws(sampling: Sampling, logits: list[float]) -> None:
     candidates = [Candidate("thrice", 2), Candidate("once", -1), Candidate("never", 0)]
     changed = apply_penalties(candidates, sampling, {"thrice": 3, "once": 1})
     assert [logit for _, logit in changed] == pytest.approx(logits)
 
 
-def test_a_penalty_turns_even_greedy_decoding() -> None:
+def test_a_penalty_changes_even_greedy_decoding() -> None:
     pair = [Candidate("again", 1), Candidate("new", 0.8)]
     assert sample_candidate(pair, Sampling(0, presence_penalty=0.3), RandomStream("any"), {"again": 1}) == "new"
     assert sample_candidate(pair, Sampling(0, presence_penalty=0.1), RandomStream("any"), {"again": 1}) == "again"

@@ -1,4 +1,4 @@
-"""What an answer hangs on: all that is set in a request, and nothing else."""
+"""An answer is a function of all that is set in a request, and of nothing else."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def later(turn: Any = None, typical_p: float = 1.0, **more: Any) -> bytes:
     return key(LaterPrompt("m", (turn or LaterTurn("user", "hi"),), sampling, **more))
 
 
-def test_a_field_that_comes_later_changes_no_answer_until_it_is_set() -> None:
+def test_a_new_optional_field_changes_no_answer_until_it_is_set() -> None:
     assert later() == key(PLAIN)
     changed = {later(effort="high"), later(hints={"a": 1}), later(typical_p=0.5), later(LaterTurn("user", "hi", mood="calm"))}
     assert len(changed | {key(PLAIN)}) == 5
 
 
-def test_what_is_said_without_need_is_not_said() -> None:
+def test_a_default_stated_explicitly_changes_no_answer() -> None:
     turn = Turn("user", "hi", images=(), calls=(), call_id=None)
     sampling = Sampling(0.7, None, None, 1, None, (), None, 0, 0, 1)
     assert key(Prompt("m", (turn,), sampling, None, (), "auto", False, None, True)) == key(PLAIN)
@@ -72,25 +72,25 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_is_set_decides(name: str) -> None:
+def test_every_field_of_a_prompt_changes_the_answer(name: str) -> None:
     assert key(replace(PLAIN, **{name: CHANGES[name]})) != key(PLAIN)
 
 
 @pytest.mark.parametrize("name", [each.name for each in fields(Sampling)])
-def test_every_sampling_parameter_decides(name: str) -> None:
+def test_every_sampling_parameter_changes_the_answer(name: str) -> None:
     value: Any = ("x",) if name == "stop" else 5
     assert key(replace(PLAIN, sampling=replace(PLAIN.sampling, **{name: value}))) != key(PLAIN)
 
 
 @pytest.mark.parametrize("name", ["tool_choice", "parallel"])
-def test_how_functions_are_called_decides_where_there_are_some(name: str) -> None:
+def test_tool_choice_matters_only_with_functions(name: str) -> None:
     changed = {"tool_choice": "required", "parallel": False}[name]
     assert key(replace(PLAIN, **{name: changed})) == key(PLAIN)
     able = replace(PLAIN, functions=(LOOK,))
     assert key(replace(able, **{name: changed})) != key(able)
 
 
-def test_ids_and_log_probabilities_have_no_part_in_it() -> None:
+def test_ids_and_log_probabilities_do_not_change_the_answer() -> None:
     def called(name: str) -> Prompt:
         asked = Turn("assistant", "", calls=(Call("look", ("{}",), name),))
         return replace(PLAIN, turns=(*PLAIN.turns, asked, Turn("tool", "7", call_id=name)))
@@ -99,7 +99,7 @@ def test_ids_and_log_probabilities_have_no_part_in_it() -> None:
     assert key(replace(PLAIN, logprobs=3)) == key(PLAIN)
 
 
-def test_without_a_seed_it_counts_how_often_it_was_asked() -> None:
+def test_without_a_seed_equal_prompts_get_different_answers() -> None:
     unseeded, model = replace(PLAIN, sampling=Sampling(0.7)), SimulatedModel(0)
     first, second = model.random_key(unseeded), model.random_key(unseeded)
     assert first != second

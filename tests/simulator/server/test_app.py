@@ -40,7 +40,7 @@ def test_bodies_can_be_left_out(client: httpx.Client) -> None:
     assert "body" not in client.get("/ledger?bodies=0").json()["entries"][0]
 
 
-def test_refusals_are_entered_too(client: httpx.Client) -> None:
+def test_invalid_requests_are_entered_too(client: httpx.Client) -> None:
     client.post(RUN, content=b"\xff not json")
     entry = client.get("/ledger").json()["entries"][0]
     assert (entry["outcome"], entry["status"], entry["body"]) == ("refused", 400, "\ufffd not json")
@@ -128,7 +128,7 @@ def test_many_at_once_are_each_answered_once(client: httpx.Client, simulator: An
     assert sorted(ids) == sorted(f"{name}-{number}" for name in range(10) for number in range(20))
 
 
-def test_wrong_rules_are_refused_in_a_sentence_and_change_nothing(client: httpx.Client) -> None:
+def test_invalid_rules_are_refused_and_change_nothing(client: httpx.Client) -> None:
     refused = client.put("/faults", json=[{"kind": "hang"}, {"status": 500}])
     assert refused.status_code == 400
     assert refused.json()["error"].startswith("a fault has a `kind`, which {'status': 500} lacks; the kinds are status, html")

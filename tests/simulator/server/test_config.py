@@ -32,6 +32,6 @@ def test_what_is_left_out_has_its_default() -> None:
         ('{"faults": {"kind": "cut"}}', "faults are a list of rules"),
     ],
 )
-def test_a_wrong_configuration_is_told_apart(text: str, words: str) -> None:
+def test_an_invalid_configuration_is_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Config.from_json(text)

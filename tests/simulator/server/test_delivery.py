@@ -10,7 +10,7 @@ from harness.simulator.model.rng import RandomStream
 from harness.simulator.server.delivery import Latency
 
 
-def test_without_jitter_tokens_leave_on_the_beat() -> None:
+def test_without_jitter_tokens_are_evenly_spaced() -> None:
     assert Latency(0.5, 0.1, 0).token_offsets(3, RandomStream("k")) == pytest.approx((0, 0.5, 0.6, 0.7))
 
 
@@ -18,7 +18,7 @@ def test_no_latency_is_no_wait() -> None:
     assert Latency(0, 0, 0.5).token_offsets(3, RandomStream("k")) == (0, 0, 0, 0)
 
 
-def test_an_empty_answer_still_takes_the_time_to_decide_it() -> None:
+def test_an_empty_answer_takes_the_time_to_first_token() -> None:
     assert Latency(0.5, 0.1, 0).token_offsets(0, RandomStream("k"))[-1] == 0.5
 
 

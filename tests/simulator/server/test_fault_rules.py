@@ -60,7 +60,7 @@ def test_a_rule_can_be_for_some_models_only() -> None:
         (["status"], "a fault is an object"),
     ],
 )
-def test_a_wrong_rule_is_told_apart(data: object, words: str) -> None:
+def test_an_invalid_rule_is_refused(data: object, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Fault.from_data(data)
 

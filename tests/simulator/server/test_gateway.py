@@ -37,7 +37,7 @@ def test_another_body_is_not(client: httpx.Client) -> None:
     assert ask(client, max_tokens=20).headers["cf-aig-cache-status"] == "MISS"
 
 
-def test_who_skips_the_cache_gets_a_new_answer_and_leaves_none_there(client: httpx.Client) -> None:
+def test_a_request_that_skips_the_cache_neither_reads_nor_fills_it(client: httpx.Client) -> None:
     first, second = ask(client, skip=True, temperature=2), ask(client, skip=True, temperature=2)
     assert second.headers["cf-aig-cache-status"] == "MISS"
     assert second.json()["result"]["response"] != first.json()["result"]["response"]

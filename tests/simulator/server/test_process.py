@@ -82,7 +82,7 @@ def test_a_configuration_it_cannot_use_is_an_error_with_a_reason(capfd: pytest.C
     assert "ttft_s is a number from 0, not -1" in capfd.readouterr().err
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence() -> None:
+def test_a_taken_port_is_a_usage_error() -> None:
     with start() as running:
         port = str(urlsplit(running.base_url).port)
         second = subprocess.run(

@@ -1,4 +1,4 @@
-"""The Messages API as the simulator speaks it, in both of its versions."""
+"""The simulated Messages API, in both of its versions."""
 
 # A request and what it is told stand on one line.
 # ruff: noqa: E501
@@ -72,7 +72,7 @@ def test_a_stream_opens_and_closes_each_block_and_pings(client: httpx.Client) ->
     }
 
 
-def test_why_it_ends(client: httpx.Client) -> None:
+def test_stop_reasons(client: httpx.Client) -> None:
     cut = ask(client, temperature=0, max_tokens=2).json()
     assert (cut["stop_reason"], cut["usage"]["output_tokens"]) == ("max_tokens", 2)
     stopped = ask(client, temperature=0, stop_sequences=["zebra", " is"]).json()
@@ -316,7 +316,7 @@ def test_what_is_no_json_or_no_post(client: httpx.Client) -> None:
     assert client.get("/v1/messages").json()["error"]["type"] == "invalid_request_error"
 
 
-def test_a_prompt_too_long_is_told_apart(client: httpx.Client) -> None:
+def test_a_prompt_that_is_too_long_has_an_error_of_its_own(client: httpx.Client) -> None:
     message = ask(client, model="m", messages=[{"role": "user", "content": "a " * 200_001}]).json()["error"]["message"]
     assert message.startswith("prompt is too long: ")
 

@@ -51,7 +51,7 @@ def test_each_answer_has_its_place_and_the_reference_of_its_request(client: http
     assert (second["id"], "external_reference" in second) == (1, False)
 
 
-def test_usage_is_told_for_the_whole_and_counted_once(client: httpx.Client) -> None:
+def test_usage_is_reported_for_the_whole_batch_and_counted_once(client: httpx.Client) -> None:
     usage = finished(client, QUESTION, QUESTION)["usage"]
     alone = client.post(RUN, json=QUESTION).json()["result"]["usage"]
     totals = client.get("/ledger").json()["totals"]

@@ -1,4 +1,4 @@
-"""Functions in the native format: what is read of them, what breaks the schema, and how calls come back."""
+"""Functions in the native format: parsing, errors, and rendering of calls."""
 
 from __future__ import annotations
 

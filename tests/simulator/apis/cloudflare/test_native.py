@@ -128,7 +128,7 @@ def test_what_breaks_the_schema_is_5006(client: httpx.Client, change: dict[str, 
     assert response.json()["result"] == {}
 
 
-def test_neither_prompt_nor_messages_is_told_in_the_services_words(client: httpx.Client) -> None:
+def test_a_body_without_prompt_and_messages_gets_the_services_error(client: httpx.Client) -> None:
     message = client.post(RUN, json={}).json()["errors"][0]["message"]
     assert message.startswith(
         "AiError: Bad input: Error: oneOf at '/' not met, 0 matches: required properties at '/' are 'prompt',"
@@ -176,7 +176,7 @@ def test_input_and_limit_together_have_to_fit_the_context(client: httpx.Client) 
         ("/client/v4/accounts//ai/run/@cf/x/y", 404, 7003),
     ],
 )
-def test_an_address_without_a_model_is_told(client: httpx.Client, path: str, status: int, code: int) -> None:
+def test_a_path_without_a_model_is_a_404(client: httpx.Client, path: str, status: int, code: int) -> None:
     response = client.post(path, json={"prompt": "Hi"})
     assert (response.status_code, response.json()["errors"][0]["code"]) == (status, code)
 
@@ -207,5 +207,5 @@ def test_an_observed_bill() -> None:
     assert compute_neurons("@cf/meta/llama-3.3-70b-instruct-fp8-fast", 388, 63) == pytest.approx(23.2498, rel=1e-3)
 
 
-def test_a_model_of_no_price_has_no_bill() -> None:
+def test_a_model_without_a_price_has_no_neurons() -> None:
     assert compute_neurons("@cf/nobody/model", 1, 1) is None

@@ -1,4 +1,4 @@
-"""The Gemini API as the simulator speaks it."""
+"""The simulated Gemini API."""
 
 # Requests stand here on one line.
 # ruff: noqa: E501
@@ -281,7 +281,7 @@ def test_what_is_no_object_is_refused(client: httpx.Client, content: bytes) -> N
 @pytest.mark.parametrize(
     "path", ["/v1beta/models/gemini-3.5-flash:countTokens", "/v1beta/models", "/v1beta/models/:generateContent"]
 )
-def test_an_address_where_nobody_answers(client: httpx.Client, path: str) -> None:
+def test_a_path_that_is_not_served(client: httpx.Client, path: str) -> None:
     response = client.post(path, json={})
     assert (response.status_code, response.json()["error"]["status"]) == (404, "NOT_FOUND")
 

@@ -1,4 +1,4 @@
-"""OpenAI's reasoning models refuse what steers sampling, as was measured on GPT-5.6."""
+"""OpenAI's reasoning models refuse sampling parameters, as was measured on GPT-5.6."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def chat(client: httpx.Client, model: str = "gpt-5.6-terra", **change: Any) -> h
     ],
 )
 @pytest.mark.parametrize("model", ["gpt-5.6-terra", "gpt-6-sol", "o3", "o4-mini"])
-def test_what_they_refuse(client: httpx.Client, model: str, change: dict[str, Any], param: str, code: str) -> None:
+def test_what_reasoning_models_refuse(client: httpx.Client, model: str, change: dict[str, Any], param: str, code: str) -> None:
     response = chat(client, model, **change)
     error = response.json()["error"]
     assert (response.status_code, error["type"], error["param"], error["code"]) == (400, "invalid_request_error", param, code)
 
 
 @pytest.mark.parametrize("change", [{}, {"temperature": 1, "top_p": 1}, {"seed": 7}, {"n": 8}, {"reasoning_effort": "low"}])
-def test_what_they_take(client: httpx.Client, change: dict[str, Any]) -> None:
+def test_what_reasoning_models_accept(client: httpx.Client, change: dict[str, Any]) -> None:
     assert chat(client, **change).status_code == 200
 
 
@@ -45,7 +45,7 @@ def test_without_reasoning_penalties_and_log_probabilities_are_taken(client: htt
 
 
 @pytest.mark.parametrize("model", ["gpt-4.1", "gpt-4o-mini", "gpt-oss-20b", "olmo-3"])
-def test_other_models_are_steered(client: httpx.Client, model: str) -> None:
+def test_other_models_accept_sampling_parameters(client: httpx.Client, model: str) -> None:
     assert chat(client, model, temperature=0.2, top_p=0.9, stop=["x"], logprobs=True).status_code == 200
 
 

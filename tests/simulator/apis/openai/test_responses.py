@@ -1,4 +1,4 @@
-"""How calls are rendered, on an answer that is given: no model is asked."""
+"""Rendering of calls, with a given completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of functions and calls, and what is refused."""
+"""Parsing of functions and calls, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a server of OpenAI's format takes besides, as the simulator's vLLM does."""
+"""The simulated vLLM server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def ask(client: httpx.Client, content: str, **change: Any) -> httpx.Response:
     return client.post("/vllm/v1/chat/completions", json=body)
 
 
-def test_unknown_keys_are_let_pass(client: httpx.Client) -> None:
+def test_unknown_keys_are_ignored(client: httpx.Client) -> None:
     assert "42" in ask(client, "What is 6 * 7?", top_k=5, ignore_eos=False).json()["choices"][0]["message"]["content"]
 
 
@@ -30,7 +30,7 @@ def test_the_code_of_an_error_is_its_status(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("change", [{"top_p": 0}, {"repetition_penalty": 0}])
-def test_nothing_is_no_top_p_and_no_penalty(client: httpx.Client, change: dict[str, Any]) -> None:
+def test_zero_is_no_valid_top_p_or_repetition_penalty(client: httpx.Client, change: dict[str, Any]) -> None:
     """Each is above 0."""
     assert ask(client, "Hi", **change).status_code == 400
 
@@ -39,7 +39,7 @@ def test_any_number_of_stops(client: httpx.Client) -> None:
     assert ask(client, "What is 6 * 7?", stop=["a!", "b!", "c!", "d!", "e!"]).status_code == 200
 
 
-def test_what_was_thought_is_the_reasoning(client: httpx.Client) -> None:
+def test_thoughts_are_in_the_field_reasoning(client: httpx.Client) -> None:
     message = ask(client, "What is 6 * 7?", reasoning_effort="low").json()["choices"][0]["message"]
     assert message["reasoning"]
     assert "reasoning_content" not in message

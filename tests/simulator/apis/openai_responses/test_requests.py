@@ -1,4 +1,4 @@
-"""The Responses API as the simulator speaks it: what it refuses, and the order of its events."""
+"""The simulated Responses API: its errors, and the order of its events."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_token_limit_leaves_the_response_incomplete(client: httpx.Client) -> N
     assert (response["output"][0]["status"], response["usage"]["output_tokens"]) == ("incomplete", 16)
 
 
-def test_what_was_thought_is_taken_back(client: httpx.Client) -> None:
+def test_reasoning_is_accepted_unaltered(client: httpx.Client) -> None:
     response = ask(client, input=[USER, THOUGHT, CALL, OUTPUT], tools=[WEATHER])
     assert response.status_code == 200, response.text
 

@@ -42,17 +42,17 @@ def solved(question: str) -> str | None:
         ("A shelf holds 8 books and there are 6 shelves, each full. What is 8 * 6?", "48"),
     ],
 )
-def test_sums_written_and_told_are_worked_out(question: str, answer: str) -> None:
+def test_expressions_and_word_problems_are_evaluated(question: str, answer: str) -> None:
     assert solved(question) == answer
 
 
 @pytest.mark.parametrize("text", ["Good morning!", "My order of 2024-03-01 has 3 items.", "I have 2 cats and 3 dogs."])
-def test_text_that_asks_for_no_sum_is_left_alone(text: str) -> None:
+def test_a_text_without_a_calculation_has_no_expression(text: str) -> None:
     assert find_expression(normalize_question(text)) is None
 
 
 @pytest.mark.parametrize("text", ["1 / 0", "(" * 60 + "1" + ")" * 60, "1 +", "(1 + 2", "1.2.3 + 4)"])
-def test_what_has_no_value_says_so(text: str) -> None:
+def test_an_invalid_expression_raises(text: str) -> None:
     with pytest.raises(NotAnExpression):
         evaluate_expression(text)
 
@@ -73,11 +73,11 @@ def test_precedence_is_pythons(rest: list[tuple[str, str]], first: str) -> None:
         assert evaluate_expression(expression) == expected
 
 
-def test_longer_sums_of_larger_numbers_are_harder() -> None:
+def test_longer_expressions_and_larger_numbers_are_harder() -> None:
     assert sum_difficulty("2 + 3") == 0
     assert sum_difficulty("2 + 3 * 4") > 0
     assert sum_difficulty("12345 + 3") > sum_difficulty("123 + 3") > 0
 
 
-def test_ignoring_precedence_is_the_likeliest_slip() -> None:
+def test_ignoring_precedence_is_the_likeliest_mistake() -> None:
     assert likely_mistakes("2 + 3 * 4", Fraction(14))[0] == "20"

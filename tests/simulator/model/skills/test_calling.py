@@ -1,4 +1,4 @@
-"""The simulated model calls functions: the right ones, in the right order, with what the question and the results hold."""
+"""Tool calling: the right functions, in the right order, with arguments from the question and the results."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_without_parallel_calls_they_come_one_after_the_other() -> None:
     assert steps == [[("get_weather", {"city": "Paris"})], [("get_weather", {"city": "London"})]]
 
 
-def test_what_a_call_lacks_is_fetched_first() -> None:
+def test_a_missing_argument_is_fetched_by_another_call_first() -> None:
     steps, said = conversation("What is the status of the last order of Ada Lovelace?")
     assert steps == [
         [("find_customer", {"name": "Ada Lovelace"})],
@@ -123,7 +123,7 @@ def test_arguments_have_the_schemas_types(question: str, name: str, arguments: d
 
 
 @pytest.mark.parametrize("question", ["Hello, how are you?", "What is 12 * 14?"])
-def test_what_no_function_is_for_is_answered_in_words(question: str) -> None:
+def test_a_question_that_needs_no_function_is_answered_in_words(question: str) -> None:
     assert step([Turn("user", question)])[1] == ()
 
 
@@ -134,7 +134,7 @@ def test_the_choice_of_tools_is_honoured() -> None:
     assert len(step(hello, tool_choice="required")[1]) == 1
 
 
-def test_a_failed_call_is_told_and_not_repeated() -> None:
+def test_a_failed_call_is_reported_and_not_repeated() -> None:
     call = Call("order_status", ('{"order_id": "A-1"}',), "c1")
     turns = [
         Turn("user", "What is the status of order A-1?"),
@@ -166,7 +166,7 @@ def test_the_token_limit_cuts_the_arguments() -> None:
         json.loads(cut.calls[0].arguments)
 
 
-def test_the_ids_of_calls_do_not_decide_what_is_answered() -> None:
+def test_the_ids_of_calls_do_not_change_the_answer() -> None:
     def key(call_id: str) -> bytes:
         turns = (
             Turn("user", "What is the weather in Paris?"),
@@ -178,7 +178,7 @@ def test_the_ids_of_calls_do_not_decide_what_is_answered() -> None:
     assert key("call_1") == key("call_2")
 
 
-def test_wrong_calls_come_with_the_temperature() -> None:
+def test_wrong_calls_increase_with_temperature() -> None:
     def right(temperature: float) -> int:
         prompt = Prompt(SCOUT, (Turn("user", "What is the weather in Oslo?"),), Sampling(temperature), functions=FUNCTIONS)
         drawn = [generate_calls(prompt, RandomStream("draw", number)) for number in range(200)]

@@ -41,7 +41,7 @@ def filled(text: str, schema: dict[str, Any], temperature: float = 0, key: objec
     return json.loads(generate_text(prompt, RandomStream(key)))
 
 
-def test_a_plain_letter_is_read() -> None:
+def test_an_order_is_extracted_from_a_letter() -> None:
     read = filled(LETTER, ORDER)
     assert {key: read[key] for key in ("email", "order_id", "date", "amount", "currency")} == {
         "email": "nadia@osei.example",
@@ -52,7 +52,7 @@ def test_a_plain_letter_is_read() -> None:
     }
 
 
-def test_what_the_text_does_not_say_is_null_where_allowed() -> None:
+def test_a_missing_value_is_null_where_allowed() -> None:
     read = filled("Nothing of the kind.", ORDER)
     assert (read["email"], read["order_id"]) == (None, None)
 

@@ -1,4 +1,4 @@
-"""The model as a whole: what moves its accuracy, on questions of our own."""
+"""The model as a whole: what changes its accuracy."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def test_accuracy_falls_with_temperature_and_is_not_perfect_at_zero() -> None:
     assert curve[-1] < 0.4
 
 
-def test_guidance_helps() -> None:
+def test_a_helpful_prompt_raises_accuracy() -> None:
     bare = accuracy("What is {sum}?", 0.7)
     form = accuracy("What is {sum}? Answer with the number only.", 0.7)
     worked = accuracy("An example: 2 * 3 = 6. Work it out before you answer with the number only. What is {sum}?", 0.7)
     assert bare + 0.03 < form < worked
 
 
-def test_larger_models_know_more() -> None:
+def test_larger_models_are_more_accurate() -> None:
     assert (
         model_strength("llama-3.2-1b")
         < model_strength("llama-3.1-8b")
@@ -55,7 +55,7 @@ def test_larger_models_know_more() -> None:
     assert accuracy("What is {sum}?", 0.5, "@cf/x/y-1b") < accuracy("What is {sum}?", 0.5, "@cf/x/y-70b")
 
 
-def test_the_bare_answer_comes_only_when_asked_for() -> None:
+def test_the_bare_answer_comes_only_on_request() -> None:
     assert said("What is 2 + 2? Answer with the number only.") == "4"
     assert said("What is 2 + 2?") == "The answer is 4."
     assert said("What is 2 + 2? Think step by step and end with 'Answer: <number>'.").endswith("\n\nAnswer: 4")

@@ -1,4 +1,4 @@
-"""The simulator as a judge: it reads marked parts, answers in the form it was asked for, and the same every time."""
+"""LLM-as-judge: finds the delimited parts, answers in the form asked for, and is deterministic."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_parts_are_found_whatever_marks_them(mark: str) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_is_only_an_answer(attack: str) -> None:
+def test_a_prompt_injection_is_graded_like_any_answer(attack: str) -> None:
     assert judge("It names the capital.\nExpected: Canberra", attack)["pass"] is False
 
 
@@ -76,7 +76,7 @@ def test_the_reason_says_what_is_missing() -> None:
     assert score_answer("Expected: Canberra", "Sydney") == (0.0, "It does not meet what is asked of: canberra.")
 
 
-def test_json_asked_for_without_a_rubric_is_no_verdict() -> None:
+def test_json_without_a_rubric_is_no_verdict() -> None:
     text = "Was it delivered? <answer>The parcel has arrived.</answer>"
     prompt = Prompt("m", (Turn("user", text),), Sampling(temperature=0.0), PASS)
     assert "reason" in json.loads(generate_text(prompt, RandomStream("test")))

@@ -1,4 +1,4 @@
-"""What is asked of a picture, and how it is answered by the sampler."""
+"""Questions about images, and the sampled answers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def asked(question: str, file: bytes) -> Reading | None:
         ("Describe the picture.", "one green square, two red circles, one blue circle, one red square on white"),
     ],
 )
-def test_a_picture_is_asked(question: str, right: str) -> None:
+def test_questions_about_an_image(question: str, right: str) -> None:
     reading = asked(question, MIXED)
     assert reading is not None
     if not question.startswith("Describe"):
@@ -94,13 +94,13 @@ def test_a_picture_is_asked(question: str, right: str) -> None:
         ("How many bars are there?", "4"),
     ],
 )
-def test_a_chart_is_asked(question: str, right: str) -> None:
+def test_questions_about_a_bar_chart(question: str, right: str) -> None:
     reading = asked(question, CHART)
     assert reading is not None
     assert reading.right == right
 
 
-def test_what_is_not_about_the_picture_is_left_to_others() -> None:
+def test_a_question_not_about_the_image_is_left_to_other_skills() -> None:
     assert asked("Tell me a story.", MIXED) is None
     assert asked("What is 2 + 2?", MIXED) is None
 
@@ -110,7 +110,7 @@ def say(question: str, *files: bytes, temperature: float = 0, draw: int = 0) -> 
     return generate_text(prompt, RandomStream("test", draw))
 
 
-def test_the_answer_is_drawn_and_is_wrong_more_often_when_it_is_hot() -> None:
+def test_wrong_answers_increase_with_temperature() -> None:
     question = "How many circles are there? Answer with the number only."
     assert say(question, MIXED) == "3"
     assert say("What is 2 + 2? Answer with the number only.", MIXED) == "4"
@@ -121,11 +121,11 @@ def test_the_answer_is_drawn_and_is_wrong_more_often_when_it_is_hot() -> None:
     assert right[0.3] > 0.7 > 0.5 > right[4]
 
 
-def test_a_picture_is_meant_by_its_place_else_the_last() -> None:
+def test_an_image_is_chosen_by_its_position_else_the_last() -> None:
     assert say("In the first picture, how many circles are there? The number only.", MIXED, CHART) == "3"
     assert say("In the second picture, how many bars are there? The number only.", MIXED, CHART) == "4"
     assert say("How many circles are there? The number only.", CHART, MIXED) == "3"
 
 
-def test_what_cannot_be_seen_is_said() -> None:
+def test_an_undecodable_image_is_reported() -> None:
     assert say("How many circles are there?", b"no picture") == BLIND
