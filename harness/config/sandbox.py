@@ -32,7 +32,7 @@ MAX_BITS = 4_096
 _TURN = MAX_WORK // MAX_LOOP
 _VALUE = 20  # an item of a collection costs about as much as so many characters
 _COUNTED = "<counted>"  # names that no template can spell
-_CHARGED = "<weighed>"
+_CHARGED = "<charged>"
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
 _FILTERS = (
     "abs capitalize count d default dictsort e escape first float groupby indent int items join last length list lower map max "

@@ -13,7 +13,7 @@ from harness.graders.base import GraderSpec
 from harness.model import ResponseFormat
 from harness.suite.cases.case_index import Cases
 from harness.suite.cases.image_inventory import ImageInventory
-from harness.suite.cases.selection import Longest
+from harness.suite.cases.selection import LongestCase
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.model import CaseSampling, Prompt, RoleReference
 from harness.suite.persona import Persona
@@ -42,7 +42,7 @@ class Eval(BaseModel):
     format_place: InstanceOf[Place] | None = None
     toolset: InstanceOf[Toolset] | None = None
     persona: InstanceOf[Persona] | None = None
-    longest_case: InstanceOf[Longest] = Field(default_factory=Longest)
+    longest_case: InstanceOf[LongestCase] = Field(default_factory=LongestCase)
 
 
 class Suite(BaseModel):

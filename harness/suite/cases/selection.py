@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 @dataclass
-class Longest:
+class LongestCase:
     """The case whose variables are longest as JSON, with its place. If its request fits a
     model's context, so do all others.
     """
@@ -67,7 +67,7 @@ class Selection:
     digest: int = 0
     roles: dict[tuple[str, bytes], RoleReference] = field(default_factory=dict)
     sampled: dict[bytes, CaseSampling] = field(default_factory=dict)
-    longest_case: Longest = field(default_factory=Longest)
+    longest_case: LongestCase = field(default_factory=LongestCase)
 
     def note_roles(self, roles: Iterable[RoleReference]) -> None:
         """Note the targets that graders and simulated users ask; equal references are kept once."""
