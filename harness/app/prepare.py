@@ -84,8 +84,15 @@ class PreparedRun:
 
 @cache
 def price_catalogue() -> catalogue.PriceCatalogue:
-    """The dated price table that ships with the package."""
-    return catalogue.parse_catalogue(files("harness.pricing").joinpath("catalogue.yaml").read_text("utf-8"))
+    """The dated prices that ship with the package."""
+    folder = files("harness.pricing")
+
+    def read_price_list(vendor: str) -> bytes | None:
+        listing = folder.joinpath("prices", f"{vendor}.json")
+        return listing.read_bytes() if listing.is_file() else None
+
+    overrides = catalogue.parse_overrides(folder.joinpath("catalogue.yaml").read_text("utf-8"))
+    return catalogue.PriceCatalogue(overrides, read_price_list)
 
 
 @contextmanager
@@ -177,7 +184,8 @@ class _Resolver:
     def _build_target(
         self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None
     ) -> Target:
-        entry = _catalogue_entry(provider, model, address)
+        is_declared = spec.price is not None and spec.context is not None
+        entry = None if is_declared else _catalogue_entry(provider, model, address)
         format_ = registry.load_plugin("providers", provider)
         default = format_.default_max_tokens
         return Target(

@@ -167,6 +167,7 @@ PROVIDERS = (
         name="openrouter",
         address="https://openrouter.ai/api/v1",
         api_key_env="OPENROUTER_API_KEY",
+        hosts=("openrouter.ai",),
         notes="`usage: {include: true}` asks for the cost",
         models=(
             Capabilities(
@@ -196,6 +197,7 @@ PROVIDERS = (
         name="together",
         address="https://api.together.xyz/v1",
         api_key_env="TOGETHER_API_KEY",
+        hosts=("api.together.xyz",),
         models=(
             # Its log probabilities are requested as a number and come in a form of their own: not supported.
             Capabilities(

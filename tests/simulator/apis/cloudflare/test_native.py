@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from datetime import date
 from typing import Any
 
 import httpx
 import pytest
 
-from harness.pricing.catalogue import PriceEntry, parse_catalogue
-from harness.simulator.apis.cloudflare.native import USD_PER_NEURON, compute_neurons
+from harness.app.prepare import price_catalogue
+from harness.simulator.apis.cloudflare.native import PRICED_MODELS, USD_PER_NEURON, compute_neurons
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
-
-PRICED = [
-    entry
-    for entry in parse_catalogue((files("harness.pricing") / "catalogue.yaml").read_text()).entries
-    if entry.vendor == "cloudflare"
-]
 
 
 def ask(client: httpx.Client, text: str = "What is 6 * 7? Answer with the number only.", **extra: Any) -> httpx.Response:
@@ -195,9 +189,12 @@ def test_a_penalty_makes_a_story_say_fewer_words_twice(client: httpx.Client, pen
     assert variety(**{penalty: 2}) > variety() + 0.05
 
 
-@pytest.mark.parametrize("entry", PRICED, ids=lambda entry: entry.model)
-def test_every_model_is_billed_at_its_published_price(entry: PriceEntry) -> None:
-    neurons = compute_neurons(entry.model, 1_000_000, 2_000_000)
+@pytest.mark.parametrize("model", PRICED_MODELS)
+def test_every_model_is_billed_at_its_published_price(model: str) -> None:
+    entry = price_catalogue().find("cloudflare", model, date(2026, 11, 22))
+    assert entry is not None
+    assert entry.price is not None
+    neurons = compute_neurons(model, 1_000_000, 2_000_000)
     assert neurons is not None
     assert neurons * USD_PER_NEURON == pytest.approx(float(entry.price.input + 2 * entry.price.output), rel=1e-4)
 
