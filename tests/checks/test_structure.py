@@ -44,7 +44,7 @@ def test_no_modules_import_one_another() -> None:
 
 def test_the_architecture_page_has_the_layers_that_are_enforced() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    (layers,) = [each["layers"] for each in configuration["tool"]["importlinter"]["contracts"] if each["type"] == "layers"]
+    (layers,) = [each["layers"] for each in configuration["tool"]["importlinter"]["contracts"] if each["name"] == "Layers"]
     enforced = [set(layer.split(" | ")) for layer in layers]
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     described = [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)]
