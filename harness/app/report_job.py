@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ReportJob:
     """Of which runs a report is to be made, where it goes, and how the table is to look.
 
-    `out` and `stopped` are as in `harness.reports.report`; `width` is in columns, None for the
+    `out` and `stopped` are as in `harness.app.report`; `width` is in columns, None for the
     usual one.
     """
 

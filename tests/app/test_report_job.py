@@ -109,7 +109,7 @@ def test_a_mistake_in_the_suite_leaves_nobody_behind(cli: Command, tmp_path: Pat
 @pytest.mark.parametrize(
     ("worker", "forbidden"),
     [
-        ("ReportMaker", {"scipy.stats", "matplotlib", "httpx", "anyio", "harness.evaluate"}),
+        ("ReportMaker", {"scipy.stats", "matplotlib", "httpx", "anyio", "harness.app.run"}),
         ("PlotMaker", {"pandas", "scipy", "duckdb", "pydantic", "harness.suite", "harness.analysis.frame"}),
     ],
 )

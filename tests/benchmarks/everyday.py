@@ -11,6 +11,7 @@ it is in README.md.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,15 +23,19 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 
 import mock_server
-from harness.engine.folder import read_manifest, read_records
 from rig.questions import write_suite
 from rig.tables import table
 
+from harness.runs.folder import read_manifest, read_records
+
 REFERENCE = "import pandas, matplotlib.figure, scipy.special"
-ALONE = "import sys; from harness import evaluate; evaluate.run_requests(sys.argv[1], out=sys.argv[2])"
+ALONE = "import sys; from harness.app import run; run.run_requests(sys.argv[1], out=sys.argv[2])"
 CONCURRENCY = 8
 DELAY = 0.02
 """Seconds in which the server answers where clocks are looked at: requests are in flight all the time then."""
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As a user's: modules are compiled once, not by every process."""
 
 NAMES = {
     "reference": "the bare import",
@@ -119,7 +124,7 @@ def _everyday(folder: Path, cases: int, found: Found) -> None:
 def _timed(words: Sequence[str]) -> Timed:
     """Run Python with these words to its end. Raises RuntimeError where that is no success."""
     began = perf_counter_ns()
-    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
