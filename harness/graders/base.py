@@ -80,7 +80,7 @@ PlainText = Annotated[str, BeforeValidator(to_text, json_schema_input_type=Any)]
 class Arguments(BaseModel):
     """Base of every grader's arguments: strict about keys, frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
@@ -135,7 +135,7 @@ class GraderSpec(BaseModel):
     Templates are left in place (`templated` says there are some): they are filled in for each case. `id` is unique in its set.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: str
     arguments: dict[str, Any] = {}

@@ -69,7 +69,7 @@ class GateSpec(BaseModel):
     a distribution, such as latency. `line` and `column` are where the suite says it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     text: str
     metric: str
