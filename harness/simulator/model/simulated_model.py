@@ -19,7 +19,7 @@ from harness.simulator.model import tokenizer
 from harness.simulator.model.logprobs import Draw, token_logprobs
 from harness.simulator.model.rng import RandomStream, stable_digest
 from harness.simulator.model.skills import generate_calls, generate_text, generate_thoughts
-from harness.simulator.model.types import Call, Completion, Prompt, Sampling, Turn
+from harness.simulator.model.types import Call, Completion, Prompt, Sampling
 
 
 class SimulatedModel:
@@ -62,8 +62,14 @@ def _generate_completion(prompt: Prompt, key: bytes, choice: int) -> Completion:
 
 def _normalize_prompt(prompt: Prompt) -> Prompt:
     """The prompt without what does not matter to the model: `tool_choice` and `parallel` without
-    functions, ids, log probabilities."""
-    plain = replace(prompt, turns=_without_ids(prompt.turns), logprobs=None)
+    functions, the ids of calls (which differ in every session), log probabilities."""
+    turns = tuple(
+        turn._replace(calls=tuple(call._replace(id="") for call in turn.calls), call_id=None)
+        if turn.calls or turn.call_id
+        else turn
+        for turn in prompt.turns
+    )
+    plain = replace(prompt, turns=turns, logprobs=None)
     return plain if prompt.functions else replace(plain, tool_choice="auto", parallel=True)
 
 
@@ -89,16 +95,6 @@ def _field_defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
         return tuple((name, noun._field_defaults.get(name, MISSING)) for name in noun._fields)
     return tuple(
         (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(noun)
-    )
-
-
-def _without_ids(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """The turns without the ids of calls, which differ in every session."""
-    return tuple(
-        turn._replace(calls=tuple(call._replace(id="") for call in turn.calls), call_id=None)
-        if turn.calls or turn.call_id
-        else turn
-        for turn in turns
     )
 
 

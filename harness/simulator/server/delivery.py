@@ -127,16 +127,11 @@ async def send_frames(writer: ResponseWriter, frames: Sequence[StreamFrame], off
     sent = 0
     while sent < len(frames) and not writer.client_gone:
         await writer.wait_until(offsets[frames[sent].step])
-        due = _last_due(frames, offsets, sent + 1, writer.elapsed())
+        due, now = sent + 1, writer.elapsed()
+        while due < len(frames) and offsets[frames[due].step] <= now:
+            due += 1
         await writer.write(b"".join(frame.data for frame in frames[sent:due]), events=due - sent)
         sent = due
-
-
-def _last_due(frames: Sequence[StreamFrame], offsets: Sequence[float], start: int, now: float) -> int:
-    """The index after the last frame from `start` on that is due."""
-    while start < len(frames) and offsets[frames[start].step] <= now:
-        start += 1
-    return start
 
 
 @dataclass(frozen=True, slots=True)

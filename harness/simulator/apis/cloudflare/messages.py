@@ -56,16 +56,13 @@ def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
     for index, part in enumerate(parts):
         check_type(part, f"{place}/{index}", "object")
         if isinstance(part.get("image_url"), dict):
-            images.append(_parse_image(part["image_url"].get("url", "data:"), f"{place}/{index}/image_url/url"))
+            url, url_place = part["image_url"].get("url", "data:"), f"{place}/{index}/image_url/url"
+            check_type(url, url_place, "string")
+            if not url.startswith("data"):
+                raise bad_input(f"'{url_place}' does not match pattern '^data:*'")
+            images.append(decode_data_uri(url))
         texts += [part["text"]] if isinstance(part.get("text"), str) else []
     return Turn(role, "\n".join(texts), tuple(images))
-
-
-def _parse_image(url: Any, place: str) -> bytes:
-    check_type(url, place, "string")
-    if not url.startswith("data"):
-        raise bad_input(f"'{place}' does not match pattern '^data:*'")
-    return decode_data_uri(url)
 
 
 def _check_call_id(call_id: Any, place: str) -> None:

@@ -21,7 +21,7 @@ from harness.simulator.apis.cloudflare.schema import check_body, parse_json_obje
 from harness.simulator.apis.http import ApiError, ApiResponse, StreamFrame
 from harness.simulator.model.rng import random_octets, stable_digest
 from harness.simulator.model.tokenizer import count_prompt
-from harness.simulator.model.types import Completion, Prompt, Reply, Sampling, TokenEvent, token_events
+from harness.simulator.model.types import Completion, Prompt, Reply, Sampling, token_events
 
 CONTEXT = 131_000
 DEFAULT_MAX_TOKENS = 256
@@ -91,16 +91,17 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
 def _token_chunks(reply: Reply, completion: Completion) -> Iterator[tuple[int, dict[str, Any]]]:
     """(step, frame) of each token; calls come in pieces by index and end with an empty one."""
     for event in token_events(completion):
-        yield event.step, {"response": event.piece, "tool_calls": []} if event.kind == "text" else _call_chunk(reply, event)
+        if event.kind == "text":
+            yield event.step, {"response": event.piece, "tool_calls": []}
+        elif event.kind == "call":
+            call = _tool_call(reply, event.place, event.piece, "") | {"index": event.place}
+            yield event.step, {"tool_calls": [call]}
+        else:
+            piece = {"index": event.place, "type": "function", "function": {"arguments": event.piece}}
+            yield event.step, {"tool_calls": [piece]}
     if completion.calls:
         nothing = {"id": None, "type": "function", "index": 0, "function": {"name": None, "arguments": None}}
         yield reply.steps, {"tool_calls": [nothing]}
-
-
-def _call_chunk(reply: Reply, event: TokenEvent) -> dict[str, Any]:
-    if event.kind == "call":
-        return {"tool_calls": [_tool_call(reply, event.place, event.piece, "") | {"index": event.place}]}
-    return {"tool_calls": [{"index": event.place, "type": "function", "function": {"arguments": event.piece}}]}
 
 
 def _tool_call(reply: Reply, place: int, name: str, arguments: str) -> dict[str, Any]:

@@ -241,7 +241,12 @@ def _check_order(contents: Sequence[_Content]) -> None:
 def _check_signatures(contents: Sequence[_Content]) -> None:
     """Require a signature of the first call in each content since the last question; any must
     match."""
-    last = max((place for place, each in enumerate(contents) if _is_question(each)), default=-1)
+    questions = (
+        place
+        for place, content in enumerate(contents)
+        if content.role != "model" and any(not part.name for part in content.parts)
+    )
+    last = max(questions, default=-1)
     for position, content in enumerate(contents[last + 1 :], last + 2):
         calls = [(part.call, part.signature) for part in content.parts if part.call is not None]
         if calls and calls[0][1] is None:
@@ -249,10 +254,6 @@ def _check_signatures(contents: Sequence[_Content]) -> None:
         for call, signed in calls:
             if signed is not None and signed != sign_call(call.name, orjson.loads(call.arguments)):
                 raise invalid_request("Thought signature is not valid.")
-
-
-def _is_question(content: _Content) -> bool:
-    return content.role != "model" and any(not part.name for part in content.parts)
 
 
 # ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

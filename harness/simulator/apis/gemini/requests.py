@@ -81,7 +81,9 @@ def parse_request(content: bytes, model: str, form: ResponseForm) -> Request:
         reasoning=thinks,
         logprobs=_parse_logprobs(config),
     )
-    _check_context(prompt)
+    count = count_prompt(prompt.turns, prompt.functions)
+    if count > CONTEXT:
+        raise invalid_request(f"The input token count ({count}) exceeds the maximum number of tokens allowed ({CONTEXT}).")
     return Request(prompt, int(config.get("candidateCount", 1)), form, shown)
 
 
@@ -143,9 +145,3 @@ def _parse_logprobs(config: dict[str, Any]) -> int | None:
     if "logprobs" in config and not asked:
         raise invalid_value("generation_config.logprobs", "only allowed when response_logprobs is true.")
     return int(config.get("logprobs", 0)) if asked else None
-
-
-def _check_context(prompt: Prompt) -> None:
-    count = count_prompt(prompt.turns, prompt.functions)
-    if count > CONTEXT:
-        raise invalid_request(f"The input token count ({count}) exceeds the maximum number of tokens allowed ({CONTEXT}).")

@@ -76,6 +76,7 @@ def parse_request(content: bytes) -> Request:
         raise invalid_request(message, "previous_response_id", "previous_response_not_found")
     offered = _parse_functions(body.get("tools"))
     reasoning, response_format = optional_object(body, "reasoning"), optional_object(body, "text").get("format")
+    effort, summary = reasoning.get("effort"), reasoning.get("summary")
     prompt = Prompt(
         required_string(body, "model", ""),
         parse_turns(body["input"], body.get("instructions")),
@@ -88,7 +89,7 @@ def parse_request(content: bytes) -> Request:
         functions=offered,
         tool_choice=_parse_tool_choice(body.get("tool_choice"), offered),
         parallel=body.get("parallel_tool_calls") is not False,
-        reasoning=_parse_effort(reasoning) not in (None, "none"),
+        reasoning=effort is not None and check_enum(effort, EFFORTS, "reasoning.effort") != "none",
         logprobs=(body.get("top_logprobs") or 0) if "message.output_text.logprobs" in _parse_include(body) else None,
     )
     check_responses_request(prompt.model, body)
@@ -97,7 +98,7 @@ def parse_request(content: bytes) -> Request:
         prompt,
         stream=body.get("stream") is True,
         obfuscate=optional_object(body, "stream_options").get("include_obfuscation") is not False,
-        summarise=_wants_summary(reasoning),
+        summarise=summary is not None and bool(check_enum(summary, SUMMARIES, "reasoning.summary")),
         body=body,
     )
 
@@ -161,13 +162,3 @@ def _response_schema(response_format: Any) -> dict[str, Any] | None:
             "invalid_json_schema",
         )
     return dict(response_format["schema"])
-
-
-def _parse_effort(reasoning: dict[str, Any]) -> str | None:
-    effort = reasoning.get("effort")
-    return None if effort is None else check_enum(effort, EFFORTS, "reasoning.effort")
-
-
-def _wants_summary(reasoning: dict[str, Any]) -> bool:
-    summary = reasoning.get("summary")
-    return summary is not None and bool(check_enum(summary, SUMMARIES, "reasoning.summary"))

@@ -102,10 +102,12 @@ def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: flo
     sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * model_strength(model), 0.2)
     noise = NOISE * math.exp(-bonus - 0.5 * model_strength(model))
     words = stems(text)
-    return [
-        Candidate(name, sharpness * (_matching_weight(words, weights) + noise * _label_noise(text, name, model)))
-        for name, weights in _label_weights(tuple(offered)).items()
-    ]
+    candidates = []
+    for name, weights in _label_weights(tuple(offered)).items():
+        shared, own = hashed_logistic("label", text, name), hashed_logistic("model", model, text, name)
+        ease = noise * (SHARED_NOISE * shared + OWN_NOISE * own)
+        candidates.append(Candidate(name, sharpness * (_matching_weight(words, weights) + ease)))
+    return candidates
 
 
 def _matching_weight(words: set[str], weights: dict[str, float]) -> float:
@@ -129,10 +131,6 @@ def _word_weight(word: str, name: str) -> float:
     if word in stems(name):
         return NAME_WEIGHT
     return KNOWN_WEIGHT if word in label_stems(name) else DESCRIBED_WEIGHT
-
-
-def _label_noise(text: str, label: str, model: str) -> float:
-    return SHARED_NOISE * hashed_logistic("label", text, label) + OWN_NOISE * hashed_logistic("model", model, text, label)
 
 
 def phrase_label(label: str, asked: PromptFeatures) -> list[Candidate]:

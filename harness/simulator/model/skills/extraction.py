@@ -143,7 +143,8 @@ def candidate_values(schema: Schema, name: str, text: str, model: str) -> list[s
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return _enum_values(schema["enum"], text, model)
     if json_type(schema) == "boolean":
-        return _boolean_values(name, text)
+        mentioned = any(word[:5] in text.lower() for word in re.findall(r"[a-z]{4,}", name.lower()))
+        return ["true", "false"] if mentioned else ["false", "true"]
     found = _choose_finder(schema, name)(text)
     return [_encode_value(value, schema) for value in found] or _missing_values(schema)
 
@@ -155,11 +156,6 @@ def _enum_values(options: Sequence[Any], text: str, model: str) -> list[str]:
     ranked = sorted(judged, key=lambda candidate: -candidate.logit - 10 * (candidate.text.lower() in text.lower()))
     by_text = {str(option): option for option in options}
     return list(dict.fromkeys(json.dumps(option) for option in [*named, *(by_text[item.text] for item in ranked)]))
-
-
-def _boolean_values(name: str, text: str) -> list[str]:
-    said = any(word[:5] in text.lower() for word in re.findall(r"[a-z]{4,}", name.lower()))
-    return ["true", "false"] if said else ["false", "true"]
 
 
 def _choose_finder(schema: Schema, name: str) -> entities.Finder:

@@ -105,12 +105,12 @@ def _verdict_candidates(share: float, scale: VerdictScale) -> Iterator[Candidate
 
 def score_answer(rubric: str, answer: str) -> tuple[float, str]:
     """The share of the rubric's demands that the answer meets, from 0 to 1, and the reason."""
-    said = _plain_words(answer)
-    if not said.strip():
+    words = _plain_words(answer)
+    if not words:
         return 0.0, "The answer is empty."
     demands = [*_quoted_demands(rubric), *((_plain_words(match[1]), False) for match in EXPECTED.finditer(rubric))]
     if demands:
-        missed = [text for text, forbidden in demands if (f" {text} " in f" {said} ") == forbidden]
+        missed = [text for text, forbidden in demands if (f" {text} " in f" {words} ") == forbidden]
         reason = f"It does not meet what is asked of: {', '.join(missed)}." if missed else "It has what is asked for."
         return 1 - len(missed) / len(demands), reason
     wanted = stems(rubric)

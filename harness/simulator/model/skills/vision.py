@@ -167,9 +167,13 @@ def _read_everything(question: str, scene: Scene) -> Reading | None:
     if not DESCRIBE.search(question):
         return None
     counted = Counter((shape.colour, shape.kind) for shape in scene.shapes)
-    said = [f"{_number_word(count)} {colour} {kind}{'s' if count > 1 else ''}" for (colour, kind), count in counted.items()]
-    listed = ", ".join(said) or "nothing"
-    return Reading(f"{listed} on {scene.background}", [f"a picture with a {scene.background} background"])
+    parts = [
+        f"{NUMBERS[count] if count < len(NUMBERS) else count} {colour} {kind}{'s' if count > 1 else ''}"
+        for (colour, kind), count in counted.items()
+    ]
+    return Reading(
+        f"{', '.join(parts) or 'nothing'} on {scene.background}", [f"a picture with a {scene.background} background"]
+    )
 
 
 _RULES: tuple[Callable[[str, Scene], Reading | None], ...] = (
@@ -213,7 +217,3 @@ def _other_colours(scene: Scene, right: str) -> list[str]:
 def _count_reading(count: int) -> Reading:
     near = [count + 1, count - 1, count + 2, count - 2]
     return Reading(str(count), [str(number) for number in near if number >= 0], penalty=0.3 * max(count - 4, 0))
-
-
-def _number_word(count: int) -> str:
-    return NUMBERS[count] if count < len(NUMBERS) else str(count)
