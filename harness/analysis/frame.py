@@ -30,7 +30,7 @@ from harness.analysis.row_schema import (
     trial_row,
 )
 from harness.analysis.typed_columns import TableBuilder, TextBudget, valid_text
-from harness.flows.base import TARGET
+from harness.flows.base import TARGET, USER
 from harness.model import Exchange, Manifest, Record
 from harness.runs.records import ExchangeLine, Line
 
@@ -87,7 +87,7 @@ class _FrameBuilder:
             if isinstance(line, Record):
                 self._add_record(run, line)
             elif isinstance(line, ExchangeLine):
-                grading = not line.exchange.position.startswith("t")
+                grading = line.exchange.role not in (TARGET, USER)
                 self._add_exchange(run, self._key_number(run, line.key), line, line.exchange, grading=grading)
 
     def _add_record(self, run: RunReader, record: Record) -> None:

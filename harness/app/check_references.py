@@ -49,10 +49,10 @@ def _reference_problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade)
     )
 
 
-async def _ask_nobody(role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
+async def _ask_nobody(role: str, request: Request, position: str, target: str | None = None) -> Exchange:
     """Nothing is sent, and what a judge would say is not held against the answer."""
-    nobody = Response(error=Error("grader", UNKNOWN, f"{helper or role} is not asked"))
-    return Exchange(position, role, helper or "", request, nobody)
+    nobody = Response(error=Error("grader", UNKNOWN, f"{target or role} is not asked"))
+    return Exchange(position, role, target or "", request, nobody)
 
 
 def _discard(line: object) -> None:

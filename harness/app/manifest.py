@@ -39,7 +39,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
         seed=suite.run.seed,
         plan=fingerprint_suite(suite),
         targets={target.name: _target_facts(target) for target in ready.targets},
-        helpers={name: _target_facts(helper.target) for name, helper in ready.helpers.items()},
+        helpers={name: _target_facts(each.target) for name, each in ready.role_targets.items()},
         gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
         max_error_rate=suite.run.max_error_rate,
         strict=suite.strict,

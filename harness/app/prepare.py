@@ -58,15 +58,15 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 class PreparedRun:
     """A suite ready to run.
 
-    `secrets` are the values of variables named as API keys or in headers; `notes` are for people; `helpers` by name are the
-    targets that graders and simulated users ask.
+    `secrets` are the values of variables named as API keys or in headers; `notes` are for people; `role_targets` by name are
+    the targets that graders and simulated users ask.
     """
 
     suite: Suite
     plan: Plan
     secrets: Mapping[str, str]
     notes: tuple[str, ...]
-    helpers: Mapping[str, RoleTarget] = field(default_factory=dict)
+    role_targets: Mapping[str, RoleTarget] = field(default_factory=dict)
     variables: frozenset[str] = frozenset()
     """The environment variables its targets need."""
 
@@ -79,7 +79,7 @@ class PreparedRun:
     def everyone(self) -> tuple[Target, ...]:
         """The targets, then those that only help."""
         tested = {target.name for target in self.targets}
-        return (*self.targets, *(each.target for name, each in self.helpers.items() if name not in tested))
+        return (*self.targets, *(each.target for name, each in self.role_targets.items() if name not in tested))
 
 
 @cache
@@ -120,10 +120,10 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         notes += describe_default_limits(suite, targets)
         ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
         plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
-        helpers = check_role_targets(suite, {each.name: each for each in everyone}, table)
+        role_targets = check_role_targets(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
-        check_budget(plan, helpers.values())
-        yield PreparedRun(suite, plan, resolver.secrets, (*suite.warnings, *notes), helpers, frozenset(resolver.variables))
+        check_budget(plan, role_targets.values())
+        yield PreparedRun(suite, plan, resolver.secrets, (*suite.warnings, *notes), role_targets, frozenset(resolver.variables))
 
 
 def _role_only_targets(suite: Suite) -> list[TargetSpec]:

@@ -88,8 +88,8 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
 def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:
     """The targets that graders and simulated users ask, if any: their requests are in no count of trials."""
     clean = escape_for("terminal")
-    for name, helper in ready.helpers.items():
-        yield clean(f"asked besides: {name} ({helper.target.provider}, {helper.target.model})")
+    for name, role_target in ready.role_targets.items():
+        yield clean(f"asked besides: {name} ({role_target.target.provider}, {role_target.target.model})")
 
 
 def _shorten_base64(text: str) -> str:

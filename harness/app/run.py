@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
-from harness import registry
 from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.app.prepare import PreparedRun, merge_environment, prepare
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
@@ -30,7 +29,7 @@ from harness.engine.runner import TrialContext, run_trials
 from harness.engine.workers.function_calls import build_tool_caller
 from harness.engine.workers.pool import WorkerPool
 from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
-from harness.model import Cost, EncodedRequest, Exchange, Manifest, Request, Response, Session, Target
+from harness.model import Cost, Exchange, Manifest, Response, Session, Target
 from harness.pricing.cost import exchange_cost, most_spent
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
@@ -278,25 +277,24 @@ class _RunSession:
                 model_check=model_check,
                 local_targets=local,
             )
-            world = TrialContext(
+            context = TrialContext(
                 session=session.id,
                 send=send,
-                encode=_encode_request,
-                cost=_response_cost,
-                flag_stalled=loop_monitor.flag_stalled,
                 call_tool=build_tool_caller(pool),
                 append=store.append,
                 observe=lambda _: self.display.tick(),
                 stop=stop,
                 progress=progress,
                 known_tools=self.owed.tools,
-                helpers=self.ready.helpers,
+                loop_monitor=loop_monitor,
+                role_targets=self.ready.role_targets,
             )
             self.display.begin(progress, None if run.budget is None else float(run.budget))
             try:
                 with interrupt_handling(stop, self.display.say), reduced_garbage_collection():
-                    trials, skip = self.ready.plan.trials, self.owed.final.__contains__
-                    await run_trials(world, self.ready.targets, trials, skip, MAX_OPEN_TRIALS if run.mode == "batch" else None)
+                    is_final = self.owed.final.__contains__ if len(self.owed.final) else None
+                    max_open = MAX_OPEN_TRIALS if run.mode == "batch" else None
+                    await run_trials(context, self.ready.targets, self.ready.plan.trials, is_final, max_open)
             except asyncio.CancelledError:
                 left = True
         self._write_manifest(_finished_session(session, loop_monitor, progress))
@@ -338,7 +336,7 @@ class _RunSession:
                 target.name: Tally(planned=self.ready.plan.per_target, already=self.owed.finished[target.name])
                 for target in self.ready.targets
             },
-            {name: Tally() for name in self.ready.helpers},
+            {name: Tally() for name in self.ready.role_targets},
             self.owed.spent,
             self._redactor.redact_text,
         )
@@ -351,7 +349,7 @@ def _finished_session(session: Session, loop_monitor: LoopMonitor, progress: Pro
         ended=datetime.now(UTC).isoformat(),
         lag_p99=loop_monitor.percentile(0.99),
         lag_max=loop_monitor.percentile(1.0),
-        in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.helpers.values())),
+        in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.roles.values())),
     )
 
 
@@ -368,11 +366,6 @@ def _spent_function(ready: PreparedRun) -> Callable[[Exchange], float]:
 
 def _response_cost(target: Target, response: Response) -> Cost:
     return exchange_cost(response.attempts, target.price)
-
-
-def _encode_request(target: Target, request: Request) -> EncodedRequest:
-    wire: EncodedRequest = registry.load_plugin("providers", target.provider).encode(target, request)
-    return wire
 
 
 def _exchanges_of_run(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[StoredExchange]:

@@ -66,7 +66,7 @@ class _Column(NamedTuple):
 def _opening_line(progress: Progress) -> str:
     total, names = progress.total, list(progress.targets)
     before = f", {total.already:,} done before" if total.already else ""
-    besides = f"; asked besides: {', '.join(progress.helpers)}" if progress.helpers else ""
+    besides = f"; asked besides: {', '.join(progress.roles)}" if progress.roles else ""
     return (
         f"{pluralize(total.planned, 'request')} to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
     )
@@ -213,8 +213,8 @@ class LiveDisplay:
 
     def _role_rows(self) -> list[_Row]:
         """Judges and simulated users, under those whose trials are counted."""
-        seconds, helpers = self._elapsed_seconds(), self._progress.helpers
-        return [_Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True) for name, tally in helpers.items()]
+        seconds, roles = self._elapsed_seconds(), self._progress.roles
+        return [_Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True) for name, tally in roles.items()]
 
     def _total_row(self) -> _Row:
         """All targets together, done when the slowest is."""

@@ -1,4 +1,4 @@
-"""Performs flows: the one place where what a generator asks for is really done.
+"""Drives flows: performs what a generator asks for, and sends it the answer.
 
 Every exchange and tool result is journalled before the flow takes its next step, so that a kill never loses a completed one;
 the last of a trial goes into its record instead, so that a trial of one exchange writes one line.
@@ -20,9 +20,9 @@ CallTool: TypeAlias = Callable[[ToolCall | FunctionCall], Awaitable[ToolResult]]
 
 
 class AskRole(Protocol):
-    """Asks, at `position` in the flow, who plays `role`: the trial's target, or `helper`. Every outcome is an Exchange."""
+    """Asks who plays `role`, at `position` in the flow: the trial's target, or the one named `target`. Never fails."""
 
-    def __call__(self, role: str, request: Request, position: str, helper: str | None = None) -> Awaitable[Exchange]: ...
+    def __call__(self, role: str, request: Request, position: str, target: str | None = None) -> Awaitable[Exchange]: ...
 
 
 class Journal:

@@ -1,4 +1,4 @@
-"""How late the event loop runs: the client's own share in every latency it reports, and the stalls that spoil one.
+"""Monitors the event loop's lag: the client's own share in every latency it reports, and the stalls that spoil one.
 
 A task sleeps a short while, again and again, and notes by how much it overslept. A loop that is late stamps nothing late that
 the transport stamps on arrival, but it sends late and times out late. A gap of `STALL` seconds means that the process did not
@@ -18,7 +18,7 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from harness.model import STALLED, Exchange, Marks
+from harness.model import STALLED, Exchange
 
 EVERY = 0.02
 STALL = 1.0
@@ -52,7 +52,8 @@ class LoopMonitor:
 
     def __init__(self) -> None:
         self._lags = array("d")
-        self._stalls: list[tuple[int, int]] = []
+        self.stalls: list[tuple[int, int]] = []
+        """When the process did not run: begin and end (ns)."""
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._measure_lag())
@@ -70,15 +71,12 @@ class LoopMonitor:
             before = perf_counter_ns()
             await asyncio.sleep(EVERY)
             after = perf_counter_ns()
-            self._record_lag(before, after)
-
-    def _record_lag(self, before: int, after: int) -> None:
-        lag = max(0.0, (after - before) / 1e9 - EVERY)
-        if lag >= STALL:
-            self._stalls.append((before, after))
-        if len(self._lags) >= KEPT:
-            del self._lags[: KEPT // 2]
-        self._lags.append(lag)
+            lag = max(0.0, (after - before) / 1e9 - EVERY)
+            if lag >= STALL:
+                self.stalls.append((before, after))
+            if len(self._lags) >= KEPT:
+                del self._lags[: KEPT // 2]
+            self._lags.append(lag)
 
     def percentile(self, share: float) -> float | None:
         """The lag that `share` of the samples do not exceed, None without samples."""
@@ -87,13 +85,10 @@ class LoopMonitor:
 
     def flag_stalled(self, exchange: Exchange) -> Exchange:
         """`exchange`, flagged where its final attempt was under way while the process did not run."""
-        if not self._stalls or not self._spans_stall(exchange.response.marks):
-            return exchange
-        response = exchange.response
-        return replace(exchange, response=replace(response, flags=(*response.flags, STALLED)))
-
-    def _spans_stall(self, marks: Marks) -> bool:
+        response, marks = exchange.response, exchange.response.marks
         if marks.sent is None:
-            return False
-        done = marks.sent if marks.done is None else marks.done
-        return any(marks.sent < end and begin < done for begin, end in self._stalls)
+            return exchange
+        sent, done = marks.sent, marks.sent if marks.done is None else marks.done
+        if not any(sent < end and begin < done for begin, end in self.stalls):
+            return exchange
+        return replace(exchange, response=replace(response, flags=(*response.flags, STALLED)))

@@ -46,7 +46,7 @@ class Tally:
         self.unpriced += record.cost is None and record.error is None
 
     def count_exchange(self, exchange: Exchange) -> None:
-        """Count one exchange with a helper: it has no trials of its own, so that here a request is what is done."""
+        """Count one exchange of a judge or simulated user: it has no trials of its own, so here a request is what is done."""
         response = exchange.response
         self.done += 1
         self.errors += response.error is not None
@@ -63,13 +63,13 @@ class Tally:
 
 @dataclass
 class Progress:
-    """The tallies of all targets by name; and those of the helpers, which graders and simulated users ask.
+    """The tallies of all targets by name; and those of the targets that play another role (judge, simulated user).
 
     `clean` takes API keys out of a sentence: a server may well repeat the one it refuses.
     """
 
     targets: dict[str, Tally] = field(default_factory=dict)
-    helpers: dict[str, Tally] = field(default_factory=dict)
+    roles: dict[str, Tally] = field(default_factory=dict)
     spent_before: float = 0.0
     """What earlier sessions of the run spent, in US dollars."""
     clean: Callable[[str], str] = str
@@ -77,11 +77,11 @@ class Progress:
     @property
     def in_flight_tallies(self) -> dict[str, Tally]:
         """Where requests in flight are counted, by target: one that is under test and judges too is counted there."""
-        return {**self.helpers, **self.targets}
+        return {**self.roles, **self.targets}
 
     @property
     def total(self) -> Tally:
-        """All targets together; what is spent and in flight, helpers included."""
+        """All targets together; what is spent and in flight, other roles included."""
         total = Tally()
         for tally in self.targets.values():
             for name in (
@@ -99,10 +99,10 @@ class Progress:
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.cost += tally.cost
             total.unpriced += tally.unpriced
-        for helper in self.helpers.values():
-            total.cost += helper.cost
-            total.unpriced += helper.unpriced
-            total.in_flight += helper.in_flight
+        for tally in self.roles.values():
+            total.cost += tally.cost
+            total.unpriced += tally.unpriced
+            total.in_flight += tally.in_flight
         return total
 
     @property

@@ -1,4 +1,4 @@
-"""Releases trials: which is next, how many may be open, and when to stop.
+"""The scheduler: releases trials, and decides which is next, how many may be open, and when to stop.
 
 Closed loop: each target has its own cursor over the plan and at most `OPEN_PER_SLOT` × its concurrency trials open, so that a
 throttled target neither stops another nor fills memory, and a trial that waits out a retry leaves its slot to another.
@@ -26,58 +26,46 @@ SKIPS_PER_TURN = 1000
 async def run_closed_loop(
     target: Target,
     trials: Iterator[Trial],
-    skip: Callable[[str], bool],
-    perform: Callable[[Target, Trial], Awaitable[None]],
+    is_final: Callable[[str], bool] | None,
+    perform: Callable[[Trial], Awaitable[None]],
     tally: Tally,
     stop: Stop,
-    most_open: int | None = None,
+    max_open: int | None = None,
 ) -> None:
-    """Perform every trial of `target` that is not skipped, until there are no more or the run or the target is stopped.
+    """Perform every pending trial of `target`, until there are no more or the run or the target is stopped.
 
-    `most_open` trials are open at once, by default as many as keep the target's slots busy.
+    Pending are those whose key is not final. `max_open` trials are open at once, by default as many as keep the target's slots
+    busy.
     """
-    owed = _PendingTrials(trials, skip)
+    prepared = _prepare_trials(trials, is_final)
+    turn = asyncio.Lock()
 
     async def worker() -> None:
         while not stop.requested and not tally.stopped:
-            trial = await owed.next_trial()
-            if trial is None:
-                return
-            await perform(target, trial)
+            async with turn:  # all workers rest together: a trial may be over without ever waiting
+                for trial in prepared:
+                    if trial is not None:
+                        break
+                    await asyncio.sleep(0)
+                else:
+                    return
+            await perform(trial)
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(most_open or OPEN_PER_SLOT * target.limits.concurrency, tally.pending)):
+        for _ in range(min(max_open or OPEN_PER_SLOT * target.limits.concurrency, tally.pending)):
             group.create_task(worker())
 
 
-class _PendingTrials:
-    """The trials of one target that are owed, for all its workers together.
+def _prepare_trials(trials: Iterator[Trial], is_final: Callable[[str], bool] | None) -> Iterator[Trial | None]:
+    """The pending trials, prepared a few at a time, with a None before each few: the event loop gets a turn.
 
-    A trial may be over without ever waiting (its answer is replayed, say), and its worker comes for the next one at once. So
-    that the event loop still gets to everything else, all workers rest together for a turn of it, every few trials.
+    Without it a trial that never waits (its answer is replayed, say) would keep the loop from everything else.
     """
-
-    def __init__(self, trials: Iterator[Trial], skip: Callable[[str], bool]) -> None:
-        self._trials = _prepare_trials(trials, skip)
-        self._turn = asyncio.Lock()
-
-    async def next_trial(self) -> Trial | None:
-        """The next trial, None when there are no more. Raises what preparing it raised."""
-        async with self._turn:
-            for trial in self._trials:
-                if trial is not None:
-                    return trial
-                await asyncio.sleep(0)
-        return None
-
-
-def _prepare_trials(trials: Iterator[Trial], skip: Callable[[str], bool]) -> Iterator[Trial | None]:
-    """The trials that are not skipped, prepared a few at a time, with a None (rest) before each few."""
     ready: list[Trial] = []
     skipped, began = 0, perf_counter()
     try:
         for trial in trials:
-            if skip(trial.key):
+            if is_final is not None and is_final(trial.key):
                 skipped += 1
                 if skipped % SKIPS_PER_TURN == 0:
                     yield None

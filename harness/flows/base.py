@@ -24,7 +24,8 @@ T = TypeVar("T")
 FIRST = "t0"
 """The position of what a trial asks first."""
 
-TARGET = "target"
+TARGET, USER, JUDGE = "target", "user", "judge"
+"""The roles that are asked: the model under test, one that plays its user, and one that grades its answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from harness.config.json_validation import find_violation
 from harness.config.templates import TemplateError, render_arguments
-from harness.flows.base import TARGET, Ask, Flow, FunctionCall
-from harness.flows.simulated_user import USER, next_message
+from harness.flows.base import TARGET, USER, Ask, Flow, FunctionCall
+from harness.flows.simulated_user import next_message
 from harness.model import (
     Action,
     Conversation,

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from harness.flows.base import Ask, AskFailed, Flow
+from harness.flows.base import USER, Ask, AskFailed, Flow
 from harness.flows.untrusted_text import delimit_texts, write_transcript
 from harness.model import Message, Request, Response, SimulatedUser
-
-USER = "user"
-"""The role a simulated user plays in a flow."""
 
 _CLOSING = ".!*_`\"'”’ "
 """What a model may put behind the word that ends the conversation."""

@@ -19,13 +19,11 @@ from pydantic import Field, field_validator
 
 from harness.config.diagnostics import quote_text
 from harness.config.sampling import Parameters, role_sampling
-from harness.flows.base import Ask, Flow
+from harness.flows.base import JUDGE, Ask, Flow
 from harness.flows.untrusted_text import delimit_texts, write_message, write_transcript
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, PlainText, Verdict
 from harness.model import Message, Request, Response, ResponseFormat
 
-JUDGE = "judge"
-"""The role a judge plays in a flow."""
 PASS_OR_FAIL = "pass/fail"  # noqa: S105 - a scale, not a password
 DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 1024}
 MAX_POINTS = 100

@@ -59,13 +59,13 @@ def _context_problems(suite: Suite, each: Eval, target: Target, room: int, case:
             )
 
 
-def check_budget(plan: Plan, helpers: Collection[RoleTarget] = ()) -> None:
+def check_budget(plan: Plan, role_targets: Collection[RoleTarget] = ()) -> None:
     """Raise UsageError where the suite's budget cannot hold: an unpriced target, an unlimited answer, too little for one."""
     budget = plan.suite.run.budget
     if budget is None:
         return
     place = plan.suite.places.get("budget", plan.suite.path)
-    for target in (*plan.targets, *(helper.target for helper in helpers)):
+    for target in (*plan.targets, *(each.target for each in role_targets)):
         if target.price is None:
             raise UsageError(
                 f"{place}: a budget needs the price of every target, and {target.name!r} has none; give it "

@@ -1,4 +1,4 @@
-"""Which sampling parameters each target takes, and in which range: the suite's, its cases' and its helpers'."""
+"""Which sampling parameters each target takes, and in which range: the suite's, its cases' and its roles' own."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def check_role_targets(
 
     Raises SuiteError, all at once, for parameters they cannot take, at the place of the grader that sends them.
     """
-    helpers: dict[str, RoleTarget] = {}
+    role_targets: dict[str, RoleTarget] = {}
     problems: list[Problem] = []
     for spec in suite.role_targets:
         target = targets[spec.name]
@@ -88,10 +88,10 @@ def check_role_targets(
                 else:
                     problems.append(_refused_parameter(asking, violation))
         entry = table.find(target.provider, target.model, target.api_version)
-        helpers[spec.name] = RoleTarget(target, bool(entry and entry.json_schema), frozenset(dropped))
+        role_targets[spec.name] = RoleTarget(target, bool(entry and entry.json_schema), frozenset(dropped))
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
-    return helpers
+    return role_targets
 
 
 def _refused_parameter(asking: RoleReference, violation: capabilities.Violation) -> Problem:

@@ -16,7 +16,6 @@ from harness.engine.runner import TrialContext, run_trials
 from harness.model import (
     Attempt,
     Call,
-    Cost,
     Error,
     Identity,
     Limits,
@@ -124,9 +123,6 @@ async def perform(folder: Path, planned: list[Trial], script: Script, owed: Resu
         world = TrialContext(
             session="s",
             send=Replay(kept, own="run").around(Retry(script.send, clock=Clock(sleep=no_wait))),
-            encode=provider.encode,
-            cost=lambda _, response: Cost(priced=float(len(response.attempts))),
-            flag_stalled=lambda exchange: exchange,
             call_tool=script.call_tool,
             append=store.append,
             observe=lambda _: script.step(),

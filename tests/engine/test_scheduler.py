@@ -36,7 +36,7 @@ def per_turn(source: Iterator[Trial], skip: Callable[[str], bool], owed: int) ->
             most, seen = max(most, len(performed) - seen), len(performed)
             beat.append(loop.call_soon(turn))
 
-        async def perform(target: Target, trial: Trial) -> None:
+        async def perform(trial: Trial) -> None:
             performed.append(trial.key)
 
         beat = [loop.call_soon(turn)]
@@ -67,7 +67,7 @@ def test_trials_that_are_passed_over_do_so_too_however_many_workers_there_are() 
             asked.append(len(prepared))
             beat.append(loop.call_soon(turn))
 
-        async def perform(target: Target, trial: Trial) -> None:
+        async def perform(trial: Trial) -> None:
             return
 
         beat = [loop.call_soon(turn)]
@@ -86,7 +86,7 @@ def test_a_trial_that_cannot_be_prepared_takes_no_other_with_it() -> None:
 
     performed: list[str] = []
 
-    async def perform(target: Target, trial: Trial) -> None:
+    async def perform(trial: Trial) -> None:
         performed.append(trial.key)
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -100,7 +100,7 @@ def test_what_takes_long_to_prepare_is_prepared_one_by_one(monkeypatch: pytest.M
     prepared: list[str] = []
     ahead: list[int] = []
 
-    async def perform(target: Target, trial: Trial) -> None:
+    async def perform(trial: Trial) -> None:
         ahead.append(len(prepared) - int(trial.key))
 
     asyncio.run(run_closed_loop(TARGET, trials(COUNT, prepared), lambda key: False, perform, Tally(planned=COUNT), Stop()))

@@ -12,11 +12,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from harness import plan, registry
+from harness import plan
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import TrialContext, run_trials
 from harness.model import Target, ToolCall, ToolResult, Trial
-from harness.pricing.cost import exchange_cost
 from harness.runs import records
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.stop import Stop
@@ -30,7 +29,7 @@ async def main() -> None:
     targets = msgspec.convert(given["targets"], tuple[Target, ...])
     trials = [plan.decode_trial(orjson.dumps(trial)) for trial in given["trials"]]
     async with HttpClient({}) as http:
-        await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials), lambda _: False)
+        await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials))
 
 
 def _of(target: Target, trials: list[Trial]) -> Any:
@@ -42,9 +41,6 @@ def _world(http: HttpClient, terms: StackConfig, targets: tuple[Target, ...], tr
     return TrialContext(
         session="worker",
         send=build_send_stack(http, terms, stop),
-        encode=lambda target, request: registry.load_plugin("providers", target.provider).encode(target, request),
-        cost=lambda target, response: exchange_cost(response.attempts, target.price),
-        flag_stalled=lambda exchange: exchange,
         call_tool=_no_tools,
         append=lambda line: print(records.encode_line(line).decode(), end=""),
         observe=lambda record: None,

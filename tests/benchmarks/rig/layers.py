@@ -20,11 +20,11 @@ import uvloop
 from mock_server import BEFORE, BEHIND, DIGITS, PIECES
 
 from harness import registry
-from harness.app import run
 from harness.app.prepare import prepare
+from harness.engine.grading import GraderSets, build_answer
 from harness.engine.progress import Progress, Tally
-from harness.engine.runner import GraderSets, TrialContext, run_trials
-from harness.graders import build_answer, grade_answer
+from harness.engine.runner import TrialContext, run_trials
+from harness.graders import grade_answer
 from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
 from harness.plan import Plan
 from harness.pricing.cost import exchange_cost, upper_bound
@@ -163,16 +163,13 @@ async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
         world = TrialContext(
             session="s",
             send=_stack(at_once, stop) if stack else at_once,
-            encode=run._encode_request,
-            cost=lambda target, response: exchange_cost(response.attempts, target.price),
-            flag_stalled=lambda exchange: exchange,
             call_tool=_no_tool,
             append=store.append,
             observe=lambda _: None,
             stop=stop,
             progress=Progress({target.name: Tally(planned=len(ready.trials))}),
         )
-        await run_trials(world, [target], ready.plan.trials, lambda _: False)
+        await run_trials(world, [target], ready.plan.trials)
 
 
 def _stack(http: Callable[..., object], stop: Stop) -> Send:

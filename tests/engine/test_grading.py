@@ -1,16 +1,22 @@
-"""The Answer a grader sees, from exchanges as the engine records them."""
+"""Grading a transcript: the Answer a grader sees, from exchanges as the engine records them, and the grades of a whole one."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 from msgspec.structs import replace
 
-from harness.graders import build_answer, build_turn_answers
+from harness.engine.grading import GraderSets, Transcript, build_answer, build_record, build_turn_answers, grade_transcript
+from harness.flows.base import Ask, Flow
+from harness.graders import GraderSpec
 from harness.model import (
     Attempt,
     Conversation,
     Cost,
+    Error,
     Exchange,
+    Grade,
     Identity,
     Marks,
     Message,
@@ -113,3 +119,43 @@ def test_each_turn_has_an_answer_of_its_own() -> None:
 def test_without_a_conversation_the_first_answer_is_the_only_one() -> None:
     (first,) = build_turn_answers(TRIAL, [exchange(answered())])
     assert first == build_answer(TRIAL, [exchange(answered())])
+
+
+# ── Grading without asking ────────────────────────────────────────────────────────────────────────────────────────────
+
+EQUALS = GraderSpec(type="equals", arguments={"value": "{{ expected }}"}, id="equals", templated=True)
+JUDGE = GraderSpec(type="judge", arguments={"target": "other", "rubric": "Is it right?"}, id="judge")
+
+
+async def judge_approves(flow: Flow[Grade], prefix: str) -> tuple[Grade, tuple[Exchange, ...]]:
+    """Drives a judge's flow without an engine: it is answered as it wishes."""
+    ask = next(flow)
+    assert isinstance(ask, Ask)
+    response = Response(Message("assistant", '{"reason": "it is", "pass": true}'), finish_reason="stop")
+    own = Exchange(f"{prefix}0", ask.role, "other", ask.request, response, PAID)
+    try:
+        flow.send(response)
+    except StopIteration as ended:
+        return ended.value, (own,)
+    raise AssertionError("a judge asks once")
+
+
+def test_a_transcript_is_graded_from_its_exchanges_alone() -> None:
+    """As records of an earlier run are, against other graders than they had."""
+    trial = replace(TRIAL, graders=(EQUALS, JUDGE))
+    transcript = Transcript((exchange(answered(Marks(sent=0, done=MS))),))
+    grades = asyncio.run(grade_transcript(trial, transcript, GraderSets(), judge_approves))
+    assert [(grade.name, grade.value) for grade in grades] == [("equals", True), ("judge", True)]
+    assert [each.position for each in grades[1].exchanges] == ["g1.0"]
+    record = build_record(trial, "s", transcript, grades)
+    assert (record.score, record.passed, record.cost, record.grading_cost) == (1.0, True, 0.001, 0.001)
+    assert record.exchanges == transcript.exchanges
+
+
+def test_what_was_not_answered_has_no_grades() -> None:
+    refused = Error("provider", "bad_request", "no")
+    transcript = Transcript((exchange(Response(error=refused)),), refused)
+    trial = replace(TRIAL, graders=(EQUALS,))
+    assert asyncio.run(grade_transcript(trial, transcript, GraderSets(), judge_approves)) == ()
+    record = build_record(trial, "s", transcript, ())
+    assert (record.error, record.score, record.passed) == (refused, None, None)

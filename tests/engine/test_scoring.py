@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.graders import score_grades
+from harness.engine.grading import score_grades
 from harness.model import Error, Grade
 
 FAILED = Error("grader", "raised", "it broke")
