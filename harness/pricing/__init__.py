@@ -1,4 +1,4 @@
-"""What a request costs, what it can cost at most, and how many tokens it has.
+"""The cost of a request, an upper bound of it, and estimates of its tokens.
 
-Pure: the catalogue is read by `harness.app` and handed in.
+Pure: price lists and overrides are read by `harness.app` and handed in.
 """

@@ -1,8 +1,7 @@
-"""Anthropic's Messages API, in both of its versions: system text apart, turns made of blocks, and blocks streamed one by one.
+"""Anthropic's Messages API, in both of its versions: a separate system text, and turns made of content blocks.
 
-What surprises: `max_tokens` is required; results of tools travel in a user turn, all of one round together; input tokens do not
-count the cached ones; and signed thinking has to come back unchanged, so an answer with any is kept whole in `Message.echo`. Of
-the versions, 2023-06-01 is spoken unless the target asks for another: the newer one refuses temperature, top_p and top_k.
+What surprises: `max_tokens` is required; tool results travel in a user turn, all of one round together; input tokens do not
+include cached ones; and signed thinking has to be sent back unchanged, so an answer with any is kept whole in `Message.echo`.
 """
 
 from __future__ import annotations
@@ -51,8 +50,8 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     "refusal": "content_filter",
 }
 
-_TELLING = ("refusal", "pause_turn", "model_context_window_exceeded")
-"""Reasons for an end that become flags, because ours say less."""
+_FLAGGED_REASONS = ("refusal", "pause_turn", "model_context_window_exceeded")
+"""Stop reasons that also become flags, because our finish reasons are less specific."""
 
 _PIECES = {
     "text_delta": "text",
@@ -60,14 +59,14 @@ _PIECES = {
     "signature_delta": "signature",
     "input_json_delta": "partial_json",
 }
-"""The field of a block that each kind of delta goes on with; it has the same name in the delta."""
+"""The field of a block that each kind of delta continues; it has the same name in the delta."""
 
 
 class Anthropic(BuiltInProvider):
     """The provider `anthropic`."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /messages`. Raises ValueError for a raw prompt, JSON without a schema, odd system messages."""
+        """`POST /messages`. Raises ValueError for a raw prompt, JSON mode without a schema, late system messages."""
         reject_raw_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
         return EncodedRequest(
@@ -82,7 +81,7 @@ class Anthropic(BuiltInProvider):
         return AnthropicDecoder(request)
 
 
-# ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
@@ -130,7 +129,7 @@ def _is_tool_result(turn: Message) -> bool:
 
 
 def _tool_results_message(turns: Iterator[Message]) -> list[dict[str, Any]]:
-    """All results of one round of tool calls in one turn: the API refuses a call whose result is not in the next one."""
+    """All results of one round of tool calls in one turn: the API refuses a call whose result is not in the next turn."""
     return [{"role": "user", "content": [_tool_result(turn) for turn in turns]}]
 
 
@@ -187,7 +186,7 @@ def _encode_tool(function: Tool) -> dict[str, Any]:
 
 
 def _encode_tool_choice(choice: str) -> dict[str, Any]:
-    """`auto` and `none` as they are, `required` as `any`; any other word is the name of the tool that must be called."""
+    """`auto` and `none` unchanged, `required` as `any`; any other word is the name of the tool that must be called."""
     if choice in ("auto", "none"):
         return {"type": choice}
     return {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
@@ -201,17 +200,17 @@ def _output_format(target: Target, wanted: ResponseFormat) -> dict[str, Any]:
 
 @lru_cache(maxsize=1024)
 def _tool_use_id(identifier: str) -> str:
-    """A tool call's id as the API's pattern wants it; the same id always becomes the same one."""
+    """A tool call id that matches the API's pattern; deterministic."""
     if _IDENTIFIER.fullmatch(identifier):
         return identifier
     return "toolu_" + blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Responses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class AnthropicDecoder(AnswerDecoder):
-    """Reads a `message`, or the events that make one."""
+    """Decodes a `message`, or the events of its stream."""
 
     reasons = _FINISH_REASONS
 
@@ -243,13 +242,13 @@ class AnthropicDecoder(AnswerDecoder):
         self._read_stop(body)
 
     def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
-        """Known only once the last event with counts has come: the first says nothing of the output yet."""
+        """Known only after the last event with counts: the first has no count of the output yet."""
         return _read_usage(self._reported) if self._counted else None
 
     def _build_message(self) -> Message:
-        """The answer, with all its blocks in `echo` where there is one that text and tool calls do not tell.
+        """The answer, with all its blocks in `echo` where text and tool calls do not represent them all.
 
-        What the API would not take back is left out: thinking that the output limit cut before it was signed, and empty text.
+        Blocks that the API would refuse are left out: thinking that was cut off before its signature, and empty text.
         """
         message = super()._build_message()
         if self._stop_reason is None or not any(block.needs_echo for block in self._blocks.values()):
@@ -330,19 +329,19 @@ class AnthropicDecoder(AnswerDecoder):
         if isinstance(reported, dict):
             self._reported.update({name: value for name, value in reported.items() if value is not None})
 
-    def _read_stop(self, told: Mapping[str, Any]) -> None:
-        """Take why the answer ended; of a refusal, also its explanation."""
-        reason = told.get("stop_reason")
+    def _read_stop(self, delta: Mapping[str, Any]) -> None:
+        """Take the stop reason; of a refusal, also its explanation."""
+        reason = delta.get("stop_reason")
         self._set_stop_reason(reason)
-        if reason in _TELLING:
+        if reason in _FLAGGED_REASONS:
             self._flags[reason] = None
-        details = told.get("stop_details")
+        details = delta.get("stop_details")
         if reason == "refusal" and isinstance(details, dict):
             self._answer.add_refusal(details.get("explanation"))
 
 
 class _Block:
-    """A block of content in the making, as it would have to be sent back."""
+    """A content block under construction, as it has to be sent back."""
 
     __slots__ = ("given", "pieces")
 
@@ -352,14 +351,15 @@ class _Block:
 
     @property
     def needs_echo(self) -> bool:
-        """Whether it is of a kind that a message's text and tool calls do not tell."""
+        """Whether a message's text and tool calls do not represent it."""
         return self.given.get("type") not in ("text", "tool_use")
 
     def to_dict(self) -> dict[str, Any]:
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
         if "partial_json" in joined:
             return {**self.given, "input": chat_format.parse_arguments(joined["partial_json"])}
-        return {**self.given, **{name: _as_begun(self.given.get(name)) + piece for name, piece in joined.items()}}
+        opening = {name: text for name in joined if isinstance(text := self.given.get(name), str)}  # usually empty
+        return {**self.given, **{name: opening.get(name, "") + text for name, text in joined.items()}}
 
 
 def _is_unfinished(block: Mapping[str, Any]) -> bool:
@@ -367,13 +367,8 @@ def _is_unfinished(block: Mapping[str, Any]) -> bool:
     return needed is not None and not block.get(needed)
 
 
-def _as_begun(opening: Any) -> str:
-    """What a field holds before its pieces: usually nothing."""
-    return opening if isinstance(opening, str) else ""
-
-
 def _read_usage(reported: Mapping[str, Any]) -> Usage | None:
-    """Counts in disjoint buckets, as they already are but for thinking, which is part of the output, and the hour's cache."""
+    """Counts in disjoint buckets; only thinking (part of the output) and one-hour cache writes have to be separated."""
     given, output = token_count(reported.get("input_tokens")), token_count(reported.get("output_tokens"))
     written, cached = (token_count(reported.get(f"cache_{what}_input_tokens")) or 0 for what in ("creation", "read"))
     if not given and not output and not written and not cached:

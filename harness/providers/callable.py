@@ -1,6 +1,6 @@
 """The user's own code as a provider: a `python` function or a `command` that is given one JSON object and answers in text.
 
-The request is spoken in OpenAI's words (messages with content, tool calls and images as data URIs), since that is what most
+The request is in OpenAI's format (messages with content, tool calls and images as data URIs), since that is what most
 code expects. An answer is text, or an object of `text`, `reasoning`, `tool_calls`, `usage`, `cost`, `model` and
 `finish_reason`, whole or in pieces. Nothing is sent over a network: `transport/callable.py` performs it.
 """
@@ -20,7 +20,7 @@ from harness.providers.json_text import UnreadableJSONError, dumps, loads, loads
 from harness.providers.openai import chat_format
 
 KEYS = frozenset({"text", "reasoning", "tool_calls", "usage", "cost", "model", "finish_reason"})
-"""What an answer, or a piece of one, may say."""
+"""The keys of an answer, or of a piece of one."""
 
 _COUNTS = frozenset({"input", "output", "cache_read", "cache_write", "reasoning"})
 
@@ -29,7 +29,7 @@ class FunctionProvider(BuiltInProvider):
     """The provider `python`: a function."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """The one object that the function or program is given."""
+        """The object that the function or program is given."""
         body = dumps(request_object(request) | dict(target.extra_body))
         return EncodedRequest(f"/{target.model}", (), body, None, method="CALL")
 
@@ -39,7 +39,7 @@ class FunctionProvider(BuiltInProvider):
 
 
 class ProgramProvider(FunctionProvider):
-    """The provider `command`: a program; it is given the same and differs in how its output is read."""
+    """The provider `command`: a program; only its output is read differently."""
 
     def make_decoder(self, target: Target, request: Request) -> ProgramDecoder:
         """A new decoder for one attempt at `request`."""
@@ -47,7 +47,7 @@ class ProgramProvider(FunctionProvider):
 
 
 def request_object(request: Request) -> dict[str, Any]:
-    """`request` as plain data; every key is always there."""
+    """`request` as plain data; every key is always present."""
     wanted = request.response_format
     return {
         "messages": [chat_format.encode_message(turn) for turn in request.messages],
@@ -61,7 +61,7 @@ def request_object(request: Request) -> dict[str, Any]:
 
 
 class FunctionDecoder:
-    """Puts an answer together from what a function returned or yielded."""
+    """Assembles an answer from what a function returned or yielded."""
 
     complete = False
 
@@ -72,7 +72,7 @@ class FunctionDecoder:
         self._flags: dict[str, None] = {}
 
     def feed_piece(self, value: Any) -> Signal:
-        """Take an answer, or the next piece of one; the first thing that is wrong with one is the error in `finish`."""
+        """Take an answer, or the next piece of one; the first invalid one is the error in `finish`."""
         if isinstance(value, str):
             return self._answer.add_text(value)
         if not isinstance(value, Mapping):
@@ -94,12 +94,12 @@ class FunctionDecoder:
         self.feed_piece(loads(data)[0])
 
     def feed_error(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Nothing refuses here."""
+        """Never called: there is no HTTP status."""
         self._set_error(snippet(body))
 
     def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
-        """What it all means; partial text is kept beside an error."""
-        reported = self._token_usage()  # may find what is wrong
+        """The decoded response; partial text is kept alongside an error."""
+        reported = self._token_usage()  # may set the error
         error = self._error
         if error is None and not self._answer.has_content and self._answer.is_blank:
             error = Error("target", "empty", "it answered with neither text nor a tool call")
@@ -131,13 +131,13 @@ class FunctionDecoder:
         return max(signals, key=lambda signal: signal.value)
 
     def _token_usage(self) -> Usage | None:
-        """The tokens and the cost that were told; a cost alone leaves the tokens unknown."""
-        told, found = self._last.get("usage"), None
-        if told is not None:
-            found = _parse_usage(told)
+        """The reported tokens and cost; a cost alone leaves the tokens unknown."""
+        reported, found = self._last.get("usage"), None
+        if reported is not None:
+            found = _parse_usage(reported)
             if found is None:
                 self._set_error(
-                    f"`usage` should be an object of {_quote_names(_COUNTS)} in tokens, not {snippet(repr(told), 80)}"
+                    f"`usage` should be an object of {_quote_names(_COUNTS)} in tokens, not {snippet(repr(reported), 80)}"
                 )
         if "cost" not in self._last:
             return found
@@ -157,9 +157,9 @@ class FunctionDecoder:
 
 
 class ProgramDecoder(FunctionDecoder):
-    """Puts an answer together from what a program printed, as it came: text, one JSON object, or one object a line.
+    """Assembles an answer from a program's output as it arrives: text, one JSON object, or one object a line.
 
-    Output that begins with `{` is JSON only where all keys of each object are those of an answer: an answer may itself be JSON.
+    Output that begins with `{` is JSON only if all keys of each object are those of an answer: an answer may itself be JSON.
     """
 
     def __init__(self) -> None:
@@ -167,18 +167,18 @@ class ProgramDecoder(FunctionDecoder):
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._held = ""
         self._as: str | None = None
-        """What the output is: `text`, `lines` of JSON, `whole` (told at its end); None while that is open."""
+        """The format: `text`, `lines` of JSON, `whole` (decided at the end); None while unknown."""
 
     def feed_event(self, name: str, data: bytes) -> Signal:
-        """Take what one read brought."""
+        """Take the bytes of one read."""
         return self._feed_text(self._decode(data))
 
     def feed_body(self, data: bytes) -> None:
-        """Take all that was printed."""
+        """Take the whole output."""
         self.feed_event("", data)
 
     def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
-        """What it all means, once the program has ended."""
+        """The decoded response, once the program has ended."""
         self._feed_text(self._decode(b"", final=True))
         held = self._held.rstrip("\r\n")
         if self._as in (None, "whole") and held.strip():
@@ -200,7 +200,7 @@ class ProgramDecoder(FunctionDecoder):
         return Signal.NOTHING
 
     def _detect_format(self) -> str | None:
-        """What the output is, by its first line."""
+        """The format of the output, by its first line."""
         start = self._held.lstrip()
         if start and start[0] != "{":
             return "text"
@@ -210,7 +210,7 @@ class ProgramDecoder(FunctionDecoder):
         return "whole" if _parse_answer(line) is None else "lines"
 
     def _emit_text(self) -> Signal:
-        """Pass on all but newlines at the end: they are the terminal's, unless more text follows."""
+        """Pass on everything but trailing newlines: they end the output, unless more text follows."""
         text = self._held.rstrip("\r\n")
         self._held = self._held[len(text) :]
         return self.feed_piece(text)
@@ -238,13 +238,13 @@ def _parse_answer(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and value and value.keys() <= KEYS else None
 
 
-def _parse_usage(told: Any) -> Usage | None:
+def _parse_usage(reported: Any) -> Usage | None:
     """Tokens in our buckets, or in an OpenAI-shaped usage object."""
-    if not isinstance(told, Mapping):
+    if not isinstance(reported, Mapping):
         return None
-    if "prompt_tokens" in told or "completion_tokens" in told:
-        return usage.read_usage(dict(told))
-    counts: dict[str, Any] = {name: usage.token_count(value) for name, value in told.items() if value is not None}
+    if "prompt_tokens" in reported or "completion_tokens" in reported:
+        return usage.read_usage(dict(reported))
+    counts: dict[str, Any] = {name: usage.token_count(value) for name, value in reported.items() if value is not None}
     return Usage(**counts) if counts.keys() <= _COUNTS and None not in counts.values() else None
 
 

@@ -1,9 +1,9 @@
-"""JSON as servers really send it: read without ever blowing up, written without ever refusing.
+"""Lenient JSON: parses what servers really send, and serializes what models really write.
 
-orjson reads and writes everything ordinary. What it refuses (invalid UTF-8, a byte order mark, lone surrogates) is read again
-by `json` under caps, because `json` alone accepts NaN, recurses as deep as it is told to and raises three kinds of exception.
-An integer over 64 bit is read as a float. Text with lone surrogates is kept as it came: two halves that arrive in two stream
-events are joined by `join_surrogates`.
+orjson handles everything ordinary. What it refuses (invalid UTF-8, a byte order mark, lone surrogates) is parsed again by
+`json` under limits, because `json` alone accepts NaN, recurses without bound and raises three kinds of exception. An integer
+over 64 bit is read as a float. Lone surrogates are kept: two halves that arrive in two stream events are joined by
+`join_surrogates`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, NoReturn
 import orjson
 
 MAX_DIGITS = 4300
-"""Longest integer that is read: Python's own limit on turning text into an int."""
+"""Most digits of an integer: Python's own limit on converting text to int."""
 
 SNIPPET = 200
-"""Most characters of somebody else's body that an error message quotes."""
+"""Most characters of a foreign body that an error message quotes."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class UnreadableJSONError(ValueError):
-    """Bytes that are not JSON, or JSON that is too deep or too long to be anybody's answer."""
+    """Bytes that are not JSON, or JSON that nests too deep or has too large a number."""
 
 
 def loads(data: bytes) -> tuple[Any, bool]:

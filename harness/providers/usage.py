@@ -1,7 +1,7 @@
-"""Token counts as providers report them, in disjoint buckets.
+"""Reads the token counts that providers report, into disjoint buckets.
 
-OpenAI-shaped usage counts cached tokens inside the prompt and reasoning inside the completion; `read_usage` takes them apart. A
-count that cannot be true (negative, not whole, 0 + 0 beside an answer) is unknown, not zero.
+OpenAI-shaped usage includes cached tokens in the prompt and reasoning in the completion; `read_usage` separates them. An
+impossible count (negative, fractional, 0 + 0 for an answer) is unknown, not zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NO_DETAILS: Mapping[str, Any] = {}
 
 
 def read_usage(raw: Any) -> Usage | None:
-    """The usage in an OpenAI-shaped `usage` object, None where there is none or it says nothing."""
+    """The usage in an OpenAI-shaped `usage` object, None where it is missing or empty."""
     if not isinstance(raw, dict):
         return None
     prompt, completion = token_count(raw.get("prompt_tokens")), token_count(raw.get("completion_tokens"))
@@ -49,7 +49,7 @@ def read_usage(raw: Any) -> Usage | None:
 
 
 def read_responses_usage(raw: Any) -> Usage | None:
-    """The usage of OpenAI's Responses API, which counts alike under names of its own."""
+    """The usage of OpenAI's Responses API: the same counts under other names."""
     if not isinstance(raw, dict):
         return None
     return read_usage(
@@ -64,7 +64,7 @@ def read_responses_usage(raw: Any) -> Usage | None:
 
 
 def add_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None:
-    """`usage` with the neurons of Cloudflare's response header, where the body told none."""
+    """`usage` with the neurons of Cloudflare's response header, where the body reported none."""
     if usage is not None and usage.neurons is not None:
         return usage
     neurons = finite_amount(headers[NEURONS_HEADER]) if NEURONS_HEADER in headers else None
@@ -72,11 +72,11 @@ def add_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None
 
 
 def select_chunk_usage(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
-    """The one `usage` object that counts, of a Cloudflare stream whose frames may all carry one.
+    """The effective `usage` object of a Cloudflare stream whose frames may all carry one.
 
-    Each frame's usage comes with what the frame is: `total` (it has no `choices`), `closing` (`choices` is empty) or
-    `chunk`. The last total counts; else the last closing one; else chunk usages that repeat the prompt are cumulative and
-    the last counts, and those that do not are increments and are summed.
+    Each usage comes with its frame's kind: `total` (without `choices`), `closing` (`choices` is empty) or `chunk`. The last
+    total counts; else the last closing one; else chunk usages that repeat the prompt are cumulative, so the last counts, and
+    others are increments and summed.
     """
     for kind in ("total", "closing"):
         if of_kind := [usage for usage, is_a in frames if is_a == kind]:
@@ -110,7 +110,7 @@ def finite_amount(value: Any) -> float | None:
 
 
 def _billed_cost(raw: Mapping[str, Any]) -> float | None:
-    """Dollars; with a key of one's own at the vendor behind OpenRouter, what that vendor bills stands beside its fee."""
+    """US dollars; for a user's own key behind OpenRouter (BYOK), the upstream vendor's bill plus OpenRouter's fee."""
     fee = finite_amount(raw.get("cost"))
     upstream = (
         finite_amount(_nested_object(raw, "cost_details").get("upstream_inference_cost"))

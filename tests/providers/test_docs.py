@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from harness import registry
 from harness.providers import errors
+from harness.providers.openai.dialects import ChatVendor
 from harness.vendors import PROVIDERS
 from harness.vendors.facts import Capabilities, Parameter, ProviderFacts
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "providers.md"
 FEATURES = ("vision", "tools", "json_schema", "prompt", "guided_json", "batch")
-CHAT_VENDORS = "harness.providers.openai.dialects:"
 
 
 def markdown(rows: Iterable[Iterable[str]]) -> str:
@@ -24,7 +25,7 @@ def markdown(rows: Iterable[Iterable[str]]) -> str:
 
 def providers_table() -> str:
     """Where the providers with a format of their own are."""
-    own = [each for each in PROVIDERS.values() if each.address and not each.implementation.startswith(CHAT_VENDORS)]
+    own = [each for each in PROVIDERS.values() if each.address and not is_chat_vendor(each)]
     head = ["provider", "address, unless `base_url` says otherwise", "API key, unless `api_key` says otherwise"]
     rows = [[f"`{each.name}`", "; ".join(filter(None, (f"`{each.address}`", each.notes))), key(each)] for each in own]
     return markdown([head, ["---"] * len(head), *rows])
@@ -32,10 +33,14 @@ def providers_table() -> str:
 
 def vendors_table() -> str:
     """Where the vendors of chat completions are, and how they deviate from OpenAI."""
-    vendors = [each for each in PROVIDERS.values() if each.implementation.startswith(CHAT_VENDORS)]
+    vendors = [each for each in PROVIDERS.values() if is_chat_vendor(each)]
     head = ["provider", "address", "API key", "names of parameters", "besides"]
     rows = [[f"`{each.name}`", f"`{each.address}`", key(each), renamed(each), each.notes] for each in vendors]
     return markdown([head, ["---"] * len(head), *rows])
+
+
+def is_chat_vendor(facts: ProviderFacts) -> bool:
+    return isinstance(registry.load_plugin("providers", facts.name), ChatVendor)
 
 
 def key(facts: ProviderFacts) -> str:

@@ -1,8 +1,8 @@
 """Workers AI's batches: `POST /ai/run/{model}?queueRequest=true`, with `requests` to submit and a `request_id` to poll.
 
-What surprises: both are POSTs to one address, told apart by their bodies; a poll that is not done is a success with a status;
-and tokens are told for the whole batch, so that where an answer was cut by its limit cannot be inferred. An entry names its
-request by `external_reference` or, where the service keeps none, by its place.
+What surprises: both are POSTs to one address and differ in their bodies; a poll of an unfinished batch is a success with a
+status; and tokens are reported for the whole batch, so that truncation by the output limit cannot be inferred. An entry
+names its request by `external_reference` or, where the service keeps none, by its position.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ PENDING = ("queued", "running")
 
 
 class CloudflareBatches:
-    """What the provider `cloudflare` does with many requests at once; `answers` makes what reads one answer."""
+    """The batch API of the provider `cloudflare`; `make_answer_decoder` makes the decoder of one entry."""
 
     max_bytes = 9_500_000
-    """Of a submission. The documented limit is 10 MB; what is kept back is for whoever counts what is around the body, too."""
+    """Of a submission. The documented limit is 10 MB; the margin is for overhead around the body."""
     max_requests = 1_000
     """In a submission. No limit is documented; this one bounds what a lost batch loses."""
 
-    def __init__(self, answers: Callable[[Target, Request], Decoder]) -> None:
-        self._answers = answers
+    def __init__(self, make_answer_decoder: Callable[[Target, Request], Decoder]) -> None:
+        self._make_answer_decoder = make_answer_decoder
 
     def encode_submission(self, requests: Sequence[tuple[str, EncodedRequest]]) -> EncodedRequest:
-        """One request that carries them all, each with its reference."""
+        """One request with all of them, each with its reference."""
         bodies = [_with_reference(wire.body, reference) for reference, wire in requests]
         first = requests[0][1]
         return replace(first, path=first.path + QUERY, body=b'{"requests":[' + b",".join(bodies) + b"]}")
 
     def encode_poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
-        """The question how a batch is doing; `wire` is one of its requests, which has the same address and headers."""
+        """The request for a batch's status; `wire` is one of its requests, with the same address and headers."""
         return replace(wire, path=wire.path + QUERY, body=dumps({"request_id": batch}))
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
-        """Reads the answer to a submission or a poll: its message's text is what `decode_status` takes."""
+        """Decodes the response to a submission or a poll: `decode_status` takes the text of its message."""
         return _BatchResultDecoder(request)
 
     def decode_status(self, text: str) -> BatchStatus:
-        """What a submission or a poll was told. Raises ValueError for what is neither an id, a status nor answers."""
+        """The result of a submission or a poll. Raises ValueError for what is neither an id, a status nor answers."""
         result = loads_text(text)
         entries = result.get("responses")
         if isinstance(entries, list):
@@ -60,8 +60,8 @@ class CloudflareBatches:
         return BatchStatus(id=batch if isinstance(batch, str) else None)
 
     def decode_entry(self, target: Target, request: Request, entry: BatchEntry) -> DecodedResponse:
-        """What one entry means, as the answer to `request`."""
-        decoder = self._answers(target, request)
+        """One entry, decoded as the response to `request`."""
+        decoder = self._make_answer_decoder(target, request)
         decoder.feed_body(entry.body)
         decoded = decoder.finish({})
         if decoded.finish_reason != "stop" or decoded.usage is not None:
@@ -70,10 +70,10 @@ class CloudflareBatches:
 
 
 class _BatchResultDecoder(ChatDecoder):
-    """Takes the envelope off and keeps the result as it is."""
+    """Unwraps the envelope and keeps the result unchanged."""
 
     def __init__(self, request: Request) -> None:
-        super().__init__(Request(prompt=request.prompt))  # its answer is no answer to what was asked: nothing to heed
+        super().__init__(Request(prompt=request.prompt))  # no parameter applies to this response
         self._result: Any = None
 
     def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
@@ -97,7 +97,7 @@ class _BatchResultDecoder(ChatDecoder):
 
 
 def _with_reference(body: bytes, reference: str) -> bytes:
-    """A request's body, an object that is not empty, with one more member: nothing in it is parsed or written again."""
+    """A request's body, a non-empty object, with one more member, without parsing it."""
     return body[:-1] + b',"external_reference":' + dumps(reference) + b"}"
 
 

@@ -30,7 +30,7 @@ def encode_native(target: Target, request: Request, path: str) -> EncodedRequest
     if request.prompt is not None and request.messages:
         raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
     if request.prompt is not None and request.tools:
-        raise ValueError(f"target {target.name}: Workers AI takes tools only beside messages, not beside a plain prompt")
+        raise ValueError(f"target {target.name}: Workers AI takes tools only with messages, not with a plain prompt")
     return EncodedRequest(
         path=path,
         headers=chat_format.json_headers(target, request),

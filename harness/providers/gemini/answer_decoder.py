@@ -1,7 +1,7 @@
-"""An answer of the Gemini API being read: whole, as a stream, or as a stream in one JSON array.
+"""Decodes answers of the Gemini API: whole, as a stream, or as a stream in one JSON array.
 
-What surprises: no event says that the stream is over (it is, if a `finishReason` came); zeros, empty texts and the first index
-are left out, as protocol buffers do; a prompt that is blocked has no candidate at all; and thoughts are parts like any other.
+What surprises: a stream has no terminal event (it is complete if a `finishReason` came); zeros, empty texts and the first
+index are left out, as in protocol buffers; a blocked prompt has no candidate at all; and thoughts are parts like any other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ECHO = "gemini"
 """The key of `Message.echo` under which the parts of a signed turn are kept."""
 
 BLOCKED = "PROMPT_BLOCKED"
-"""Our word for an answer that consists of a `blockReason`."""
+"""Our stop reason for an answer that consists of a `blockReason`."""
 
 FINISH_REASONS: Mapping[str, FinishReason] = {
     "STOP": "stop",
@@ -46,14 +46,14 @@ MODEL_FAILURES = frozenset(
         "MISSING_THOUGHT_SIGNATURE",
     }
 )
-"""Reasons that are the model's own failing: an answer that is worth what it is worth, flagged with the reason."""
+"""Stop reasons that are the model's own failure: an answer to be graded, flagged with the reason."""
 
 _NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
-_SHALLOW = {"text", "thought"}
+_PLAIN_KEYS = {"text", "thought"}
 
 
 class GeminiDecoder(AnswerDecoder):
-    """Reads a `GenerateContentResponse`, or a stream of them."""
+    """Decodes a `GenerateContentResponse`, or a stream of them."""
 
     reasons = FINISH_REASONS
 
@@ -68,7 +68,7 @@ class GeminiDecoder(AnswerDecoder):
         if not isinstance(value, list):
             super()._read_json(value, data)
             return
-        self._is_whole = False  # what a stream says without `alt=sse`: complete if a finish reason came
+        self._is_whole = False  # a stream without `alt=sse`: complete if a finish reason came
         for chunk in value:
             if not self.complete:
                 self._dispatch_chunk(chunk, "", data)
@@ -121,12 +121,12 @@ class GeminiDecoder(AnswerDecoder):
         return max([self._read_part(part) for part in parts if type(part) is dict], key=_weight, default=_NOTHING)
 
     def _read_part(self, part: dict[str, Any]) -> Signal:
-        if len(part) == 1 and "text" in part:  # the usual piece, without a further step
+        if len(part) == 1 and "text" in part:  # the common case, without another call
             self._parts.append(part)
             return self._answer.add_text(part["text"])
         thought, signature = part.get("thought"), part.get("thoughtSignature")
         if signature or not thought:
-            if not part.keys() <= _SHALLOW:
+            if not part.keys() <= _PLAIN_KEYS:
                 compact_json(part)  # raises where it could not be written down again
             self._parts.append(part)
             self._signed = self._signed or bool(signature)
@@ -158,7 +158,7 @@ class GeminiDecoder(AnswerDecoder):
 
 
 def _as_choice(candidate: Any) -> Any:
-    """What shows of a candidate whether the request was heeded, in the words of chat completions."""
+    """The parts of a candidate that show ignored parameters, as a choice of chat completions."""
     if not isinstance(candidate, dict):
         return None
     return {"index": candidate.get("index", 0), "logprobs": candidate.get("logprobsResult")}
@@ -169,7 +169,7 @@ def _weight(signal: Signal) -> int:
 
 
 def _join_text_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A stream's parts as one turn: pieces of plain text joined, everything else, what is signed above all, as it came."""
+    """A stream's parts as one turn: adjacent plain text joined; everything else, above all signed parts, unchanged."""
     joined: list[dict[str, Any]] = []
     for is_text, group in groupby(parts, _is_plain_text):
         same = list(group)
@@ -182,7 +182,7 @@ def _is_plain_text(part: dict[str, Any]) -> bool:
 
 
 def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
-    """The counts of `usageMetadata`, in disjoint buckets; None where there are none. `silent`: the answer has no words.
+    """The counts of `usageMetadata`, in disjoint buckets; None where there are none. `silent`: the answer is empty.
 
     The prompt's includes what was read from the cache, the candidates' does not include the thoughts. A count of zero is left
     out, so one that is missing is zero where it can be.
@@ -212,7 +212,7 @@ def _read_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
 
 
 def _read_token_logprob(entry: Mapping[str, Any]) -> tuple[str, float] | None:
-    """A token and its log probability; an empty token and a probability of one are left out on the wire."""
+    """A token and its log probability; an empty token and a probability of one are omitted on the wire."""
     return token_logprob(entry.get("token", ""), entry.get("logProbability", 0.0))
 
 

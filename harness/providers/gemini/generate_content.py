@@ -1,8 +1,8 @@
 """Google's Gemini API: `generateContent` and its stream.
 
-What surprises: the roles are `user` and `model`, system messages stand apart, and the results of tools are the user's, all of a
-turn in one content and named by function. What the model signed (`thoughtSignature`) must come back as it was, or the next turn
-of a tool loop is refused.
+What surprises: the roles are `user` and `model`, system messages are separate, and tool results are the user's, all of one turn
+in one content and named by function. Signed parts (`thoughtSignature`) must be sent back unchanged, or the next turn of a tool
+loop is refused.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ GENERATION_FIELDS: Mapping[str, str] = {
     "frequency_penalty": "frequencyPenalty",
     "n": "candidateCount",
 }
-"""Canonical parameter -> its field of `generationConfig`, where nothing but the name differs."""
+"""Canonical parameter -> its field of `generationConfig`, where only the name differs."""
 
 THINKING_BUDGETS: Mapping[str, int] = {"none": 0, "low": 1024, "medium": 8192, "high": 24576}
-"""Tokens of thought for an effort, for models that take no level (ai.google.dev/gemini-api/docs/openai, "Thinking")."""
+"""Thinking budget in tokens for an effort, for models without levels (ai.google.dev/gemini-api/docs/openai, "Thinking")."""
 
 _BUDGETED = "gemini-2.5"
-_MADE_UP = re.compile(r"call_\d+")  # an id that the answer did not have: the server would not know it
+_SYNTHETIC_ID = re.compile(r"call_\d+")  # made up for a call without an id: unknown to the server
 
 
 class Gemini(BuiltInProvider):
@@ -86,7 +86,7 @@ def _build_body(target: Target, request: Request) -> dict[str, Any]:
 
 
 def _merge_extra_body(body: dict[str, Any], generation: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` with what a target adds to it; its `generationConfig` joins ours, which one field more would else replace."""
+    """`body` with a target's additions; its `generationConfig` is merged into ours instead of replacing it."""
     body.update(extra)
     own = extra.get("generationConfig", {})
     if isinstance(own, Mapping) and (joined := {**generation, **own}):
@@ -98,7 +98,7 @@ def _merge_extra_body(body: dict[str, Any], generation: dict[str, Any], extra: M
 
 
 def _encode_turns(turns: Sequence[Message]) -> Iterator[dict[str, Any]]:
-    """One content a turn; the results of tools that follow each other are one."""
+    """One content a turn; consecutive tool results share one."""
     names: dict[str, str] = {}
     for is_result, group in groupby(turns, lambda turn: turn.role == "tool"):
         if is_result:
@@ -129,13 +129,11 @@ def _function_call(call: ToolCall) -> dict[str, Any]:
 
 
 def _function_response(turn: Message, names: Mapping[str, str]) -> dict[str, Any]:
-    """A tool's result: an object as it is; anything else under the key the API reads as output, or as error."""
+    """A tool's result: an object unchanged; anything else under the API's key for output, or for an error."""
     identifier = turn.tool_call_id or ""
     name = turn.name or names.get(identifier)
     if name is None:
-        raise ValueError(
-            f"a tool's message answers the call {identifier!r}, which nobody made: Gemini needs the function's name"
-        )
+        raise ValueError(f"a tool's message answers the unknown call {identifier!r}: Gemini needs the function's name")
     if contains_image(turn):
         raise ValueError(f"the result of {name} holds an image, which Gemini takes only from the user")
     value = turn.text if turn.failed else _result_value(turn.text)
@@ -144,11 +142,11 @@ def _function_response(turn: Message, names: Mapping[str, str]) -> dict[str, Any
 
 
 def _id_field(identifier: str) -> dict[str, Any]:
-    return {"id": identifier} if identifier and not _MADE_UP.fullmatch(identifier) else {}
+    return {"id": identifier} if identifier and not _SYNTHETIC_ID.fullmatch(identifier) else {}
 
 
 def _result_value(text: str) -> Any:
-    """What JSON text means; other text is itself."""
+    """The value of JSON text; other text unchanged."""
     try:
         return loads_text(text)
     except UnreadableJSONError:
@@ -171,7 +169,7 @@ def _encode_tool_choice(choice: str) -> dict[str, Any]:
 
 
 def _generation_config(model: str, request: Request) -> dict[str, Any]:
-    """`generationConfig`; a parameter that is null or not set is not sent, one without a field here goes under its own name."""
+    """`generationConfig`; null parameters are not sent, one that is not in `GENERATION_FIELDS` keeps its name."""
     given = {name: value for name, value in request.sampling.items() if value is not None}
     config: dict[str, Any] = {}
     for name, value in given.items():
@@ -186,15 +184,15 @@ def _generation_config(model: str, request: Request) -> dict[str, Any]:
     return config | (_response_format_fields(request.response_format) if request.response_format else {})
 
 
-def _logprobs_fields(asked: bool | int) -> dict[str, Any]:
-    """Asked for as a flag, or as a count of the likeliest tokens."""
-    if isinstance(asked, bool):
-        return {"responseLogprobs": asked}
-    return {"responseLogprobs": True, "logprobs": asked}
+def _logprobs_fields(requested: bool | int) -> dict[str, Any]:
+    """Log probabilities, requested as a flag or as a number of alternatives."""
+    if isinstance(requested, bool):
+        return {"responseLogprobs": requested}
+    return {"responseLogprobs": True, "logprobs": requested}
 
 
 def _thinking_config(model: str, effort: str) -> dict[str, Any]:
-    """A level, or a budget where the model knows none; with the summary of the thoughts, which costs nothing more."""
+    """A level, or a budget for models without levels; with the summary of the thoughts, which costs nothing extra."""
     if not model.startswith(_BUDGETED):
         return {"thinkingLevel": effort.upper(), "includeThoughts": True}
     budget = THINKING_BUDGETS.get(effort)

@@ -1,1 +1,1 @@
-"""OpenAI's chat completions and Responses API, and the vendors that speak chat completions."""
+"""OpenAI's chat completions and Responses API, and vendors of chat completions."""

@@ -1,7 +1,7 @@
 """OpenAI's Responses API: a conversation is a list of typed items, and a stream a list of typed events.
 
-Nothing is stored at the provider (`store: false`), so the model's reasoning comes back encrypted. An answer that has some keeps
-all its items in `Message.echo`, and they are sent again unchanged: a tool loop goes on where the model was thinking. A schema
+Nothing is stored at the provider (`store: false`), so the model's reasoning is returned encrypted. An answer with reasoning
+keeps all its items in `Message.echo`, and they are sent back unchanged, so that a tool loop continues the reasoning. A schema
 is strict only where it may be (`chat_format.is_strict_schema`): a strict one with an optional property is refused.
 """
 
@@ -44,7 +44,7 @@ class OpenAIResponses(BuiltInProvider):
         return ResponsesDecoder(request)
 
 
-# ── Going out ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _build_body(target: Target, request: Request) -> dict[str, Any]:
 
 
 def _encode_turn(turn: Message) -> list[dict[str, Any]]:
-    """A turn as input items: what its own provider gave is given back as it was."""
+    """A turn as input items; items that this provider returned are sent back unchanged."""
     if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("output"), list | tuple):
         return list(turn.echo["output"])
     if turn.role == "tool":
@@ -78,8 +78,8 @@ def _encode_turn(turn: Message) -> list[dict[str, Any]]:
         {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
         for call in turn.tool_calls
     ]
-    said = [] if calls and not turn.text else [{"role": turn.role, "content": _encode_content(turn.content)}]
-    return [*said, *calls]
+    message = [] if calls and not turn.text else [{"role": turn.role, "content": _encode_content(turn.content)}]
+    return [*message, *calls]
 
 
 def _encode_content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
@@ -126,11 +126,11 @@ def _text_format(wanted: ResponseFormat) -> dict[str, Any]:
     return {"type": "json_schema", "name": wanted.name, "schema": schema, "strict": chat_format.is_strict_schema(schema)}
 
 
-# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Responses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class ResponsesDecoder(AnswerDecoder):
-    """Reads a `response` object, or a stream of events that ends with one."""
+    """Decodes a `response` object, or a stream of events that ends with one."""
 
     reasons: ClassVar[Mapping[str, FinishReason]] = {
         "completed": "stop",
@@ -168,8 +168,8 @@ class ResponsesDecoder(AnswerDecoder):
         self._read_response(body, ended=True)
 
     def _build_message(self) -> Message:
-        said, output = super()._build_message(), _without_trailing_reasoning(self._output)
-        return replace(said, echo={"output": output}) if any(map(_is_reasoning, output)) else said
+        message, output = super()._build_message(), _without_trailing_reasoning(self._output)
+        return replace(message, echo={"output": output}) if any(map(_is_reasoning, output)) else message
 
     def _finish_reason(self) -> FinishReason:
         reason = super()._finish_reason()
@@ -225,7 +225,7 @@ class ResponsesDecoder(AnswerDecoder):
 
 
 def _without_trailing_reasoning(items: list[Any]) -> list[Any]:
-    """The items up to the last that is no reasoning: what led to nothing, cut by the output limit, is not taken back."""
+    """The items up to the last that is no reasoning: the API refuses reasoning that was cut off before its result."""
     while items and _is_reasoning(items[-1]):
         items = items[:-1]
     return items

@@ -124,7 +124,7 @@ def test_guided_json_is_a_field_of_its_own_with_nothing_around_the_schema() -> N
 
 
 def test_a_plain_prompt_takes_no_tools() -> None:
-    with pytest.raises(ValueError, match="scout: Workers AI takes tools only beside messages"):
+    with pytest.raises(ValueError, match="scout: Workers AI takes tools only with messages"):
         provider.encode(TARGET, Request(prompt="Hi", tools=(WEATHER,)))
 
 

@@ -180,7 +180,7 @@ def test_extra_body_joins_the_generation_config_and_wins_elsewhere() -> None:
         (Request(prompt="Hi"), "target flash: Gemini takes messages; a raw prompt needs another provider"),
         (Request(messages=(*HI, Message("system", "Be brief"))), "system text only before the first turn"),
         (Request(messages=(Message("system", (Image("image/png", "AAAA"),)), *HI)), "takes no images in a system message"),
-        (Request(messages=(Message("tool", "3", tool_call_id="x"),)), "answers the call 'x', which nobody made"),
+        (Request(messages=(Message("tool", "3", tool_call_id="x"),)), "answers the unknown call 'x'"),
         (Request(messages=(Message("tool", (Image("image/png", "AAAA"),), name="f"),)), "the result of f holds an image"),
     ],
 )

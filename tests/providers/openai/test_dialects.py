@@ -15,12 +15,13 @@ from harness import registry
 from harness.model import Auth, EncodedRequest, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage
 from harness.providers.base import Signal, SupportsVersions
 from harness.providers.openai.chat_format import nine_character_id
+from harness.providers.openai.dialects import ChatVendor
 from harness.vendors import PROVIDERS
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
 ENVELOPE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
 HI = (Message("user", "Hi"),)
-VENDORS = [name for name, each in PROVIDERS.items() if each.implementation.startswith("harness.providers.openai.vendors:")]
+VENDORS = [name for name in PROVIDERS if isinstance(registry.load_plugin("providers", name), ChatVendor)]
 
 
 def target(vendor: str, api_version: str | None = None) -> Target:
