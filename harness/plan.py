@@ -1,4 +1,4 @@
-"""Suite -> trials: what will be asked of whom, in which order, each with a key; lazily, so that a million take no memory.
+"""The plan, from a suite to trials: what is asked of whom, in which order, each with a key; lazy, so a million take no memory.
 
 The unit of the order is a *block*: one case of one eval at one repeat. Blocks are visited in a pseudo-random order that is a
 function of (seed, index), and within a block every configuration (prompt × setting) follows in an order of its own, so that
@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
 from math import isqrt
@@ -42,6 +41,15 @@ class _RenderedPrompt(NamedTuple):
     conversation: Conversation | None = None
     further: bytes = b""
     turn_graders: tuple[tuple[GraderSpec, ...], ...] = ()
+
+
+class _TargetPlan(NamedTuple):
+    """What all trials of a target have in common; `key_bytes` is what of it is in their keys."""
+
+    target: Target
+    key_bytes: bytes
+    sampling: Mapping[str, Any]
+    stream: bool
 
 
 @dataclass(frozen=True)
@@ -90,32 +98,48 @@ class Plan:
 
     def trials(self, target: Target) -> Iterator[Trial]:
         """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be rendered."""
-        identity, blocks, seed = _target_bytes(target), self._block_count, self.suite.run.seed
-        for index in range(blocks):
-            block = permute_index(index, blocks, seed)
-            evaluation, case, repeat = self._locate_block(block)
-            yield from self._block_trials(target, identity, block, evaluation, case, repeat)
+        suite = self.suite
+        ends = list(accumulate(len(each.cases) * suite.repeats for each in suite.evals))  # where each eval's blocks end
+        shared = _TargetPlan(target, _target_bytes(target), suite.merge_sampling(target.sampling, None, {}), suite.run.streams)
+        for index in range(ends[-1]):
+            block = permute_index(index, ends[-1], suite.run.seed)
+            place = bisect_right(ends, block)
+            evaluation, first = suite.evals[place], ends[place - 1] if place else 0
+            repeat, case = divmod(block - first, (ends[place] - first) // suite.repeats)
+            yield from self._block_trials(shared, block, evaluation, evaluation.cases[case], repeat)
 
-    def _block_trials(
-        self, target: Target, identity: bytes, block: int, evaluation: Eval, case: Case, repeat: int
-    ) -> Iterator[Trial]:
+    def _block_trials(self, shared: _TargetPlan, block: int, evaluation: Eval, case: Case, repeat: int) -> Iterator[Trial]:
+        """The trials of one case at one repeat: every prompt at every setting, in the block's own order."""
         asked: dict[str, _RenderedPrompt] = {}
         graders = evaluation.graders if case.graders is None else case.graders
-        stream, tools = self.suite.run.streams, evaluation.toolset
-        for prompt, setting in self._configurations(evaluation, block):
-            if prompt.id not in asked:
-                asked[prompt.id] = _prepare_prompt(evaluation, prompt, case)
-            ask = asked[prompt.id]
-            sampling = self._sampling_for(target, case, setting, repeat)
+        target, tools = shared.target, evaluation.toolset
+        settings, seed = self.suite.settings, self.suite.run.seed + block
+        count = len(evaluation.prompts) * len(settings)
+        for position in range(count):
+            prompt_index, setting_index = divmod(permute_index(position, count, seed), len(settings))
+            prompt, setting = evaluation.prompts[prompt_index], settings[setting_index]
+            ask = asked.get(prompt.id)
+            if ask is None:
+                ask = asked[prompt.id] = _render_prompt(evaluation, prompt, case)
+            sampling = {**shared.sampling, **(case.sampling or {}), **setting}
+            for name in self.dropped.get(target.name, ()):
+                sampling.pop(name, None)
+            if "seed" in sampling:
+                sampling["seed"] = repeat_seed(sampling["seed"], repeat, self.seed_ranges.get(target.name))
             request = Request(
-                ask.messages, sampling, stream, response_format=evaluation.response_format, prompt=ask.text, raw=prompt.raw
+                ask.messages,
+                sampling,
+                shared.stream,
+                response_format=evaluation.response_format,
+                prompt=ask.text,
+                raw=prompt.raw,
             )
             if tools is not None:
                 request = replace(request, tools=tools.tools, tool_choice=tools.choice, parallel_tool_calls=tools.parallel)
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
-                key=_trial_key(identity, who, ask.content, request, ask.further),
+                key=_trial_key(shared.key_bytes, who, ask.content, request, ask.further),
                 request=request,
                 expected=case.expected,
                 variables=case.vars,
@@ -125,39 +149,6 @@ class Plan:
                 conversation=ask.conversation,
                 turn_graders=ask.turn_graders,
             )
-
-    def _configurations(self, evaluation: Eval, block: int) -> Iterator[tuple[Prompt, Mapping[str, Any]]]:
-        """Every prompt at every setting, in the block's own order."""
-        settings, seed = self.suite.settings, self.suite.run.seed + block
-        count = len(evaluation.prompts) * len(settings)
-        for position in range(count):
-            prompt, setting = divmod(permute_index(position, count, seed), len(settings))
-            yield evaluation.prompts[prompt], settings[setting]
-
-    def _sampling_for(self, target: Target, case: Case, setting: Mapping[str, Any], repeat: int) -> dict[str, Any]:
-        """The parameters sent."""
-        merged = self.suite.merge_sampling(target.sampling, case.sampling, setting)
-        for name in self.dropped.get(target.name, ()):
-            merged.pop(name, None)
-        if "seed" in merged:
-            merged["seed"] = repeat_seed(merged["seed"], repeat, self.seed_ranges.get(target.name))
-        return merged
-
-    @cached_property
-    def _block_ends(self) -> list[int]:
-        """Where each eval's blocks end, cumulated."""
-        return list(accumulate(len(each.cases) * self.suite.repeats for each in self.suite.evals))
-
-    @property
-    def _block_count(self) -> int:
-        return self._block_ends[-1]
-
-    def _locate_block(self, block: int) -> tuple[Eval, Case, int]:
-        index = bisect_right(self._block_ends, block)
-        evaluation = self.suite.evals[index]
-        offset = block - (self._block_ends[index - 1] if index else 0)
-        repeat, case = divmod(offset, len(evaluation.cases))
-        return evaluation, evaluation.cases[case], repeat
 
 
 def repeat_seed(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None) -> int:
@@ -253,20 +244,14 @@ def _setting_text(setting: Mapping[str, Any]) -> str:
     return canonical_json(setting).decode()
 
 
-def _render_prompt(prompt: Prompt, case: Case) -> tuple[tuple[Message, ...], str | None, bytes]:
-    """Messages, or else plain text; and the bytes of either, for keys."""
-    messages, text = prompt.render(case.vars, case.folder), prompt.render_text(case.vars)
-    if text is not None:
-        return messages, text, key_bytes((text, prompt.raw))
-    return (
-        messages,
-        text,
-        key_bytes([without_image_data(message) for message in messages] if prompt.multimodal_turns else messages),
-    )
-
-
-def _prepare_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPrompt:
-    messages, text, content = _render_prompt(prompt, case)
+def _render_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPrompt:
+    messages, text = prompt.render(case.vars, case.folder), None
+    if prompt.text is not None:
+        text = prompt.render_text(case.vars)
+        content = key_bytes((text, prompt.raw))
+    else:
+        bare = [message if type(message.content) is str else without_image_data(message) for message in messages]
+        content = key_bytes(bare)
     tools, persona = evaluation.toolset, evaluation.persona
     if tools is None and persona is None and case.later_turns is None and not prompt.later_turns:
         return _RenderedPrompt(messages, text, content)

@@ -18,12 +18,14 @@ from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from harness.config.diagnostics import Place
-from harness.config.sandbox import MAX_SOURCE, Sandbox, charge_value, meter_template, reset_meter
+from harness.config.sandbox import MAX_SOURCE, MAX_WORK, Sandbox, WorkLimitExceeded, charge_value, meter_template, reset_meter
 from harness.errors import Problem, SuiteError
 
 NOWHERE = Place("template")
 _MARKERS = ("{{", "{%", "{#")
 _RESULT = "result"
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+"""Types whose values cost no more to write out than their own length."""
 _sandbox = Sandbox()
 
 
@@ -75,7 +77,6 @@ class Template:
         return self._run_guarded(self._evaluate, variables)
 
     def _run_guarded(self, function: Callable[[Mapping[str, Any]], Any], variables: Mapping[str, Any]) -> Any:
-        reset_meter()
         try:
             return function(variables)
         except Exception as error:  # noqa: BLE001 - an expression can raise whatever its operands do
@@ -130,17 +131,23 @@ def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] |
 
     def fill(variables: Mapping[str, Any]) -> str:
         try:
-            return "".join([str(charge_value(variables[name])) if text is None else text for text, name in pieces])
-        except KeyError:
-            return _jinja_renderer(_sandbox.from_string(tree))(
-                variables
-            )  # which knows the globals, and the line of what is undefined
+            values = [variables[name] if text is None else text for text, name in pieces]
+        except KeyError:  # Jinja2 knows the globals, and the line of what is undefined
+            return _jinja_renderer(_sandbox.from_string(tree))(variables)
+        if not _SCALARS.issuperset(map(type, values)):
+            reset_meter()
+            values = [charge_value(value) for value in values]
+        text = "".join(map(str, values))
+        if len(text) > MAX_WORK + MAX_SOURCE:
+            raise WorkLimitExceeded
+        return text
 
     return fill
 
 
 def _jinja_renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
     def render(variables: Mapping[str, Any]) -> str:
+        reset_meter()
         return "".join(compiled.root_render_func(compiled.new_context(dict(variables))))
 
     return render
@@ -157,6 +164,7 @@ def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]
     compiled = _sandbox.from_string(tree)
 
     def evaluate(variables: Mapping[str, Any]) -> Any:
+        reset_meter()
         context = compiled.new_context(dict(variables))
         deque(compiled.root_render_func(context), maxlen=0)  # an assignment prints nothing; running it is the point
         value = context.vars[_RESULT]

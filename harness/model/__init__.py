@@ -5,8 +5,7 @@ unchanged (`harness.runs.records`). Times are `perf_counter_ns` marks of one pro
 None, never 0.
 """
 
-from harness.model.requests import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
-from harness.model.responses import (
+from harness.model.outcomes import (
     BATCHED,
     CACHED,
     NO_MARKS,
@@ -17,15 +16,18 @@ from harness.model.responses import (
     Error,
     Exchange,
     FinishReason,
+    Grade,
     Marks,
+    Record,
     Response,
     TokenLogprob,
     ToolResult,
     Usage,
 )
+from harness.model.requests import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
 from harness.model.sessions import Manifest, Session
 from harness.model.targets import Auth, Batch, Call, EncodedRequest, Limits, Price, Target, Timeouts
-from harness.model.trials import Action, Conversation, Grade, Identity, Record, SimulatedUser, Trial
+from harness.model.trials import Action, Conversation, Identity, SimulatedUser, Trial
 
 __all__ = [
     "BATCHED",

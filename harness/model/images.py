@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from harness.model import Exchange, Image, Message, Text
+from harness.model import Image, Message, Text
 
 MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif")
 """What may be sent, and shown in a report; all of them are pixels, none is a program."""
@@ -32,14 +32,6 @@ def without_image_data(message: Message) -> Message:
 def has_no_data(image: Image) -> bool:
     """Whether the image's bytes are elsewhere, under its hash."""
     return not image.data and image.sha256 is not None
-
-
-def has_images(exchange: Exchange) -> bool:
-    """Whether the exchange's request holds images; as cheap as can be, since every line is asked."""
-    for message in exchange.request.messages:  # noqa: SIM110 - half of what `any` takes
-        if type(message.content) is not str:
-            return True
-    return False
 
 
 def file_size(image: Image) -> int:

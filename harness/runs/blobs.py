@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 from base64 import b64decode, b64encode
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from harness.model import Exchange, Grade, Image, Message, Record
-from harness.model.images import file_size, has_images, has_no_data
+from harness.model import Exchange, Image, Message, Record
+from harness.model.images import file_size, has_no_data
 from harness.runs.records import ExchangeLine, Line
 
 BLOBS = "blobs"
@@ -129,34 +129,29 @@ def _write_blob(path: Path, content: bytes) -> None:
 
 
 def _change_images(line: Line, change: Callable[[Image], Image]) -> Line:
-    """The line with every image changed; itself where it has none, which is the usual case."""
+    """The line with every image changed."""
     if isinstance(line, Record):
-        return _change_in_record(line, change)
-    if isinstance(line, ExchangeLine) and has_images(line.exchange):
+        changed = _change_in_exchanges(line.exchanges, change)
+        grades = [
+            replace(grade, exchanges=_change_in_exchanges(grade.exchanges, change)) if grade.exchanges else grade
+            for grade in line.grades
+        ]
+        return replace(line, exchanges=changed, grades=tuple(grades))
+    if isinstance(line, ExchangeLine):
         return replace(line, exchange=_change_in_exchange(line.exchange, change))
     return line
 
 
-def _change_in_record(record: Record, change: Callable[[Image], Image]) -> Record:
-    for exchange in record.exchanges:
-        if has_images(exchange):
-            record = replace(record, exchanges=tuple([_change_in_exchange(each, change) for each in record.exchanges]))
-            break
-    for grade in record.grades:
-        if grade.exchanges and any(map(has_images, grade.exchanges)):
-            return replace(record, grades=tuple([_change_in_grade(each, change) for each in record.grades]))
-    return record
-
-
-def _change_in_grade(grade: Grade, change: Callable[[Image], Image]) -> Grade:
-    return replace(grade, exchanges=tuple([_change_in_exchange(each, change) for each in grade.exchanges]))
+def _change_in_exchanges(exchanges: Iterable[Exchange], change: Callable[[Image], Image]) -> tuple[Exchange, ...]:
+    return tuple([_change_in_exchange(each, change) for each in exchanges])
 
 
 def _change_in_exchange(exchange: Exchange, change: Callable[[Image], Image]) -> Exchange:
-    if not has_images(exchange):
+    messages = exchange.request.messages
+    if all(type(message.content) is str for message in messages):
         return exchange
-    messages = tuple(_change_in_message(message, change) for message in exchange.request.messages)
-    return replace(exchange, request=replace(exchange.request, messages=messages))
+    changed = tuple([_change_in_message(message, change) for message in messages])
+    return replace(exchange, request=replace(exchange.request, messages=changed))
 
 
 def _change_in_message(message: Message, change: Callable[[Image], Image]) -> Message:

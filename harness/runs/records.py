@@ -69,7 +69,11 @@ class CorruptLineError(ValueError):
 
 def encode_line(line: Line) -> bytes:
     """The line's bytes, newline included."""
-    body = _encode_json(line)[:-1]
+    try:
+        encoded = _encoder.encode(line)
+    except UnicodeEncodeError:  # lone surrogates, which only the standard library writes
+        encoded = json.dumps(msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")).encode()
+    body = encoded[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
@@ -91,13 +95,6 @@ def verify_checksum(raw: bytes) -> bytes:
     if b"%08x" % crc32(body) != tail[len(_CRC) : -2]:
         raise CorruptLineError("the checksum does not match: the line was altered")
     return line
-
-
-def _encode_json(line: Line) -> bytes:
-    try:
-        return _encoder.encode(line)
-    except UnicodeEncodeError:
-        return json.dumps(msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def _decode_json(text: bytes) -> Line:

@@ -45,12 +45,14 @@ class Redactor:
         ordered = sorted(forms, key=len, reverse=True)  # a secret that contains another goes first
         self._forms = [(form, forms[form]) for form in ordered]
         self._bytes = [(form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms]
+        self.has_secrets = bool(forms)
+        """Whether there is anything to redact."""
         self._heads = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._forms})
         self._heads_in_bytes = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._bytes})
 
     def finds_secret(self, data: bytes) -> bool:
         """Whether a secret is in `data`."""
-        return bool(self._bytes) and self.redact_bytes(data) is not data
+        return self.redact_bytes(data) is not data
 
     def redact_bytes(self, data: bytes) -> bytes:
         """`data` without secrets: the same object where there are none."""

@@ -1,7 +1,7 @@
 """Appends lines to a run folder, safe to kill at any instant.
 
 A line is *acknowledged* once it is written and *durable* once it is fsynced, which happens at least every second. A torn last
-line (the process died inside a write) is overwritten when the folder is opened again: its trial is owed. Large images go to
+line (the process died inside a write) is overwritten when the folder is opened again: its trial is pending. Large images go to
 files of their own (`harness.runs.blobs`) before the line that names them. Only one process may write; the lock is the
 kernel's (`flock`), so it goes with its owner and is never stale.
 """
@@ -24,7 +24,7 @@ from harness.model import Record
 from harness.runs import records
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS
-from harness.runs.records import Line
+from harness.runs.records import ExchangeLine, Line
 from harness.runs.redaction import REDACTED, Redactor
 
 LOCK = "lock"
@@ -81,22 +81,22 @@ class RunWriter:
         return self._end
 
     def append(self, line: Line) -> None:
-        """Write one line; when this returns, the line is acknowledged. Raises StoreError."""
+        """Write one line, without secrets; when this returns, the line is acknowledged. Raises StoreError."""
         if self._failure:
             raise self._failure
         try:
-            self._write_line(self._encode_redacted(self._blobs.store_images(line)))
+            if _has_images(line):
+                line = self._blobs.store_images(line)
+            encoded = records.encode_line(line)
+            # Secrets are looked for in the bytes: finding none is the usual case, and cheap.
+            if self._redactor.has_secrets and self._redactor.finds_secret(encoded):
+                clean = self._redactor.redact_value(line)
+                flagged = replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean
+                encoded = records.encode_line(flagged)
+            self._write_line(encoded)
         except OSError as refused:
             raise self._set_failure(refused) from refused
         self._dirty = True
-
-    def _encode_redacted(self, line: Line) -> bytes:
-        """The line's bytes, without secrets (looked for in the bytes: finding none is the usual case, and cheap)."""
-        encoded = records.encode_line(line)
-        if not self._redactor.finds_secret(encoded):
-            return encoded
-        clean = self._redactor.redact_value(line)
-        return records.encode_line(replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean)
 
     def _write_line(self, content: bytes) -> None:
         try:
@@ -130,6 +130,22 @@ class RunWriter:
             f"Make room, then go on with: harness resume {self.folder}"
         )
         return self._failure
+
+
+def _has_images(line: Line) -> bool:
+    """Whether a request in the line holds images; as cheap as can be, since every line is asked."""
+    if isinstance(line, Record):
+        for exchange in line.exchanges:
+            for message in exchange.request.messages:
+                if type(message.content) is not str:
+                    return True
+        for grade in line.grades:
+            for exchange in grade.exchanges:
+                for message in exchange.request.messages:
+                    if type(message.content) is not str:
+                        return True
+        return False
+    return isinstance(line, ExchangeLine)
 
 
 def _open_for_append(path: Path) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""What came back: every outcome is a Response, with the clock marks and the usage of each attempt."""
+"""What came back, and what it was worth: responses with their clock marks and usage, exchanges, grades and records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -139,7 +139,10 @@ class Response(Struct, frozen=True):
     @property
     def text(self) -> str:
         """The answer's text, empty where there is none."""
-        return self.message.text if self.message else ""
+        message = self.message
+        if message is None:
+            return ""
+        return message.content if isinstance(message.content, str) else message.text
 
 
 class Cost(Struct, frozen=True):
@@ -163,3 +166,66 @@ class Exchange(Struct, frozen=True):
     request: Request
     response: Response
     cost: Cost = Cost()
+
+
+class Grade(Struct, frozen=True):
+    """A grader's verdict: bool = pass or fail, float in 0..1 = score, str = label, None = ungraded (then `error` says why).
+
+    `exchanges` are the grader's own (a judge's), so that their cost is kept apart.
+    """
+
+    name: str
+    value: bool | float | str | None
+    reason: str = ""
+    weight: float = 1.0
+    threshold: float | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    error: Error | None = None
+
+    @property
+    def passed(self) -> bool | None:
+        """True or False where this grade can fail: a bool, or a number with a threshold; else None."""
+        if isinstance(self.value, bool):
+            return self.value
+        if isinstance(self.value, float | int) and self.threshold is not None:
+            return self.value >= self.threshold
+        return None
+
+
+class Record(Struct, frozen=True, tag_field="kind", tag="record"):
+    """What happened to one Trial; a line of `records.jsonl`.
+
+    `cost` is the target's in US dollars, `grading_cost` the judges'. `session` names the stretch of the run whose clock the
+    marks belong to. `error` is null, or why there is no answer; a grader's error is on its grade. `parsed` is the answer's JSON
+    value where a response format was asked for; null where it is no JSON, which `flags` then say.
+    """
+
+    key: str
+    eval: str
+    case: str
+    prompt: str
+    target: str
+    setting: Mapping[str, Any]
+    repeat: int
+    session: str
+    exchanges: tuple[Exchange, ...] = ()
+    grades: tuple[Grade, ...] = ()
+    score: float | None = None
+    passed: bool | None = None
+    cost: float | None = None
+    grading_cost: float | None = None
+    error: Error | None = None
+    tags: tuple[str, ...] = ()
+    expected: Any = None
+    flags: tuple[str, ...] = ()
+    parsed: Any = None
+
+    @property
+    def response(self) -> Response | None:
+        """The target's last response, None where it was not asked."""
+        return next((each.response for each in reversed(self.exchanges) if each.role == "target"), None)
+
+    @property
+    def ungraded(self) -> bool:
+        """True where an answer came but a grader of weight > 0 gave no verdict on it."""
+        return self.error is None and any(grade.value is None and grade.weight > 0 for grade in self.grades)
