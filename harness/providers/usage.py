@@ -1,7 +1,8 @@
 """Reads the token counts that providers report, into disjoint buckets.
 
-OpenAI-shaped usage includes cached tokens in the prompt and reasoning in the completion; `read_usage` separates them. An
-impossible count (negative, fractional, 0 + 0 for an answer) is unknown, not zero.
+OpenAI-shaped usage includes cached tokens in the prompt and reasoning in the completion; `read_usage` separates them. xAI
+counts reasoning outside of the completion, which shows in the total. An impossible count (negative, fractional, 0 + 0 for an
+answer) is unknown, not zero.
 """
 
 from __future__ import annotations
@@ -37,9 +38,12 @@ def read_usage(raw: Any) -> Usage | None:
         cached = token_count(raw["prompt_cache_hit_tokens"]) or 0
     if within := _nested_object(raw, "completion_tokens_details"):
         reasoning = token_count(within.get("reasoning_tokens")) or 0
+        if reasoning and completion is not None:
+            is_outside = raw.get("total_tokens") == (prompt or 0) + completion + reasoning
+            completion = completion if is_outside else max(0, completion - reasoning)
     return Usage(
         input=None if prompt is None else max(0, prompt - cached - written),
-        output=None if completion is None else max(0, completion - reasoning),
+        output=completion,
         cache_read=cached,
         cache_write=written,
         reasoning=reasoning,
@@ -58,6 +62,7 @@ def read_responses_usage(raw: Any) -> Usage | None:
             "prompt_tokens_details": raw.get("input_tokens_details"),
             "completion_tokens": raw.get("output_tokens"),
             "completion_tokens_details": raw.get("output_tokens_details"),
+            "total_tokens": raw.get("total_tokens"),
             "cost": _billed_cost(raw),
         }
     )

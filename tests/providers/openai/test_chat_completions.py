@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness import registry
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall
+from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
 from harness.providers.base import DecodedResponse, Signal
 
 provider = registry.load_plugin("providers", "openai")
@@ -258,6 +258,17 @@ def test_buckets_are_disjoint(gpt: Any, usage: str, buckets: tuple[int, ...]) ->
     used = gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage
     assert (used.input, used.output, used.cache_read, used.cache_write, used.reasoning) == buckets
     assert (used.input_tokens, used.output_tokens) == (100, 20)
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [(331, Usage(12, 2, reasoning=317)), (14, Usage(12, 0, reasoning=317)), (None, Usage(12, 0, reasoning=317))],
+)
+def test_reasoning_outside_of_the_completion_shows_in_the_total(gpt: Any, total: int | None, expected: Usage) -> None:
+    """As xAI counts; where the total does not say so, reasoning is part of the completion."""
+    details = {"completion_tokens_details": {"reasoning_tokens": 317}}
+    usage = json.dumps({"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": total, **details})
+    assert gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage == expected
 
 
 @pytest.mark.parametrize(
