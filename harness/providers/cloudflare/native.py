@@ -105,7 +105,7 @@ class CloudflareDecoder(ChatDecoder):
         return self._answer.is_blank and not self._answer.has_content
 
     def _finish_reason(self) -> FinishReason:
-        """As reported, else inferred: the native format reports none (§ *What is read* of docs/providers.md)."""
+        """As reported, else inferred: the native format reports none (§ *Responses* of docs/providers.md)."""
         if self._stop_reason is not None:
             return super()._finish_reason()
         used = usage.read_usage(usage.select_chunk_usage(self._reported_usage))
