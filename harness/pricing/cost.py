@@ -42,6 +42,7 @@ _OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_t
 _SAMPLES = frozenset({"candidateCount", "n"})
 
 
+@lru_cache(maxsize=4096)  # the budget and the record ask for the same attempt
 def usage_cost(usage: Usage, price: Price) -> float | None:
     """US dollars for `usage` at `price`; None where a count is unknown. An unset cache price is the input price.
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -32,8 +33,12 @@ _CASES = 4 * PREPARED_AT_ONCE
 _ANSWER = (
     b'{"id": "1", "object": "chat.completion", "model": "tiny", "choices": [{"index": 0, "finish_reason": "stop", '
     b'"message": {"role": "assistant", "content": "4"}}], '
-    b'"usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6}}'
+    b'"usage": {"prompt_tokens": %d, "completion_tokens": 1}}'
 )
+
+
+_PROMPT_TOKENS = count(10)
+"""No two answers cost the same, so that nothing that is computed for each is hidden by a cache."""
 
 
 class Walk(NamedTuple):
@@ -62,11 +67,12 @@ class _Server(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        body = _ANSWER % next(_PROMPT_TOKENS)
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(_ANSWER)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(_ANSWER)
+        self.wfile.write(body)
 
 
 class _Recorder(Silent):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.engine.batch_answers import batch_responses, lost_response
+from harness.engine.batch import batch_responses, lost_response
 from harness.metrics.table import RESPONSE_METRICS
 from harness.model import Attempt, Error, Marks, Message, Request, Response, Target, Usage
 from harness.pricing.cost import exchange_cost
