@@ -1,4 +1,4 @@
-"""The event loop a run has to itself, and what Ctrl-C does in it."""
+"""Runs a coroutine in an event loop of its own, and handles Ctrl-C and SIGTERM in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has done so far, counted as it happens: for the live display and for the end of the run."""
+"""Progress of a run, counted as it happens: for the live display and for the end of the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The value of an answer that was asked to have a form (`response_format`): parsed, and told whether it is what was asked for.
+"""Structured output: parses an answer that was asked for with a `response_format`, and checks it against the schema.
 
 What is not JSON is data like any other answer: the text stands on the exchange, the value is null and the record is flagged. An
 answer inside a Markdown fence is text: whoever asked for JSON wants to know that it did not come (the json graders look into

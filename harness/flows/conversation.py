@@ -1,4 +1,4 @@
-"""A conversation of several steps: tools the model calls, and turns the user has still to say; a flow like any other.
+"""Multi-turn conversations with tool calls: the tools a model calls, and the later turns of its user; a flow like any other.
 
 The model is asked; the calls in its answer are performed, all at once, and go back to it as tool messages, until it answers
 without calling or has been asked `max_turns` times. Then the user says the next turn: the written ones first, then those of a
@@ -90,7 +90,7 @@ def _user_turn(
 
 
 def conversation_flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
-    """What is to be said of how a conversation went."""
+    """The flags of a record for how its conversation went."""
     asked = [each for each in exchanges if each.role == TARGET]
     if not asked:
         return ()

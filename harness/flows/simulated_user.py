@@ -1,8 +1,8 @@
-"""A simulated user: another model plays the person who asks, for as long as it takes or `max_turns` messages.
+"""A simulated user for multi-turn conversations: another model plays the person who asks, for `max_turns` messages at most.
 
-It is shown who it is to be and the conversation so far, and says the next message, or that it has what it came for. What it is
-shown is fenced: the model under test cannot tell its user what to do. Tools and the system's instructions it does not see, as
-a person would not.
+It is shown its persona and the conversation so far, and writes the next message, or that it has what it came for. What it is
+shown is delimited as untrusted text: the model under test cannot tell its user what to do. Tools and system messages it does
+not see, as a person would not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Puts texts that nobody vouches for between markers they cannot hold, for a model that must not take them for instructions.
+"""Delimits untrusted text with an unguessable marker, against prompt injection.
 
-The markers carry a nonce: a hash of all that is fenced, hashed on until it occurs nowhere in it. So it is the same whenever the
-texts are, and no text can close its own fence.
+A model that is shown such a text must not take it for instructions. The marker is a hash of all that is delimited, hashed on
+until it occurs nowhere in it. So it is the same whenever the texts are, and no text can close its own delimiters.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from harness.model import Image, Message
 
 
 def delimit_texts(parts: Mapping[str, str]) -> str:
-    """The parts one after another, each between markers that carry its name and a nonce none of the parts holds."""
+    """The parts one after another, each between tags that carry its name and a marker that none of the parts holds."""
     mark = unguessable_marker(tuple(parts.values()))
     return "\n\n".join(f"<{name}-{mark}>\n{text}\n</{name}-{mark}>" for name, text in parts.items())
 
 
 def unguessable_marker(texts: Sequence[str]) -> str:
-    """A word that is in none of the texts."""
+    """A marker that is in none of the texts, the same for the same texts."""
     digest = blake2b(digest_size=8)
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")
@@ -31,7 +31,7 @@ def unguessable_marker(texts: Sequence[str]) -> str:
 
 
 def write_transcript(messages: Sequence[Message]) -> str:
-    """One message as it is; more than that as turns, each under who said it."""
+    """One message as it is; several as a transcript, each turn under its role."""
     if len(messages) == 1:
         return write_message(messages[0])
     return "\n\n".join(f"[{message.role}]\n{write_message(message)}" for message in messages)

@@ -1,4 +1,4 @@
-"""Images in messages: which there are, what a person is told of one, and a message that names its images without their bytes.
+"""Images in messages: finds them, describes them, and leaves their bytes out where the hash is enough.
 
 An image's bytes are many and its hash is short: a trial's key and a line of the run folder hold the hash.
 """

@@ -1,4 +1,4 @@
-"""What is asked: a conversation so far, the tools and the form of the answer, in no provider's dialect."""
+"""Requests to a model, provider-neutral: the conversation so far, tools, and the format of the answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ToolCall(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """One turn of a conversation, in no provider's dialect.
+    """One turn of a conversation, provider-neutral.
 
     `failed` is of a tool's message: the call raised, and the content says how. `echo` is what the provider that wrote the turn
     wants back unchanged when the conversation goes on (signed reasoning); plain JSON that only its provider reads.
@@ -78,7 +78,7 @@ class ResponseFormat(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One question to a model, in no provider's dialect; `sampling` uses the canonical parameter names (docs/suites.md).
+    """One request to a model, provider-neutral; `sampling` uses the canonical parameter names (docs/suites.md).
 
     `prompt` replaces `messages` for models that complete plain text; `raw` says it already carries the chat template's tokens.
     `parallel_tool_calls` allows or forbids several calls in one answer; None leaves it to the server.

@@ -1,4 +1,4 @@
-"""What a run folder says of itself."""
+"""The manifest of a run folder, and the sessions that made the run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Session(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """What a run folder says of itself before its first record.
+    """The manifest: what a run folder records of itself before its first record.
 
     `planned` counts trials; `arithmetic` is that count as a person reads it; `plan` maps each axis of the plan to what
     resuming compares (see `harness.plan`). `targets` are plain facts of each target by name: provider, model, address,

@@ -1,4 +1,4 @@
-"""Whom it is asked, how hard it may be driven, and what goes down the Send stack."""
+"""Targets with their limits and prices, and the calls that go down the Send stack."""
 
 from __future__ import annotations
 

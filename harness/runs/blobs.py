@@ -1,8 +1,8 @@
 """A run folder's images: each once, in a file of its own named by the hash of its bytes, however many lines show it.
 
 The file is in place before the line that names it is written, so that a kill between the two leaves an image nobody names,
-never a line without its image. What is read is held against its name: an image that is missing or altered is told, and never
-taken for another.
+never a line without its image. What is read is checked against its name: an image that is missing or altered is reported, and
+never taken for another.
 """
 
 from __future__ import annotations

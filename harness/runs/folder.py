@@ -1,6 +1,6 @@
-"""A run folder's files: put in place whole, read back line by line, and never taken for something they are not.
+"""A run folder's files: written atomically, read back line by line, their checksums verified.
 
-What does not hold (a torn tail, a flipped bit) is told with its place and left out; it is never returned as something else.
+A damaged line (a torn tail, a flipped bit) is reported with its place and left out; it is never returned as something else.
 """
 
 from __future__ import annotations

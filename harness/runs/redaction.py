@@ -1,4 +1,4 @@
-"""Takes API keys out of whatever is written, by value: as they are, in base64, URL-encoded, and escaped in JSON.
+"""Redacts API keys from whatever is written, by value: as they are, in base64, URL-encoded, and escaped in JSON.
 
 Where a text was cut ("…"), the beginning of a secret in front of that goes, too.
 

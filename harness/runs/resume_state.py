@@ -1,4 +1,4 @@
-"""What a run still owes: the trials it planned, less those whose last record needs nothing more."""
+"""The state a run is resumed from: which trials are final, and the journals of those that are still pending."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def key_prefix(key: str) -> int:
 
 @dataclass
 class ResumeState:
-    """What a run folder already holds, so that what it still owes can be told.
+    """What a run folder already holds, so that only pending trials are asked.
 
     `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
     that are not final, `batches` (by trial key) the batches that their answers are still to come from. `spent` is US dollars

@@ -1,4 +1,4 @@
-"""The pictures a report shows beside its cases: of a few cases, small, taken from a run folder.
+"""Thumbnails of the images that a report shows with its cases, taken from a run folder.
 
 The lines of a run are passed over by their first bytes, so that finding two hundred cases among a million costs seconds.
 """

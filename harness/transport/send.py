@@ -1,7 +1,7 @@
-"""The one seam to the world: `Send`, and the pair of functions through which its layers know time.
+"""The one seam to the world: `Send`, and the clock of its middleware.
 
-Layers wrap it, one file each, and are composed in one line: `replay(retry(budget(limit(http))))`. Only cancellation and bugs
-raise; every other outcome is a Response whose `error` says what broke.
+Layers of middleware wrap it, composed in `harness.transport.stack`: `replay(retry(budget(limit(http))))`.
+Only cancellation and bugs raise; every other outcome is a Response whose `error` says what broke.
 """
 
 from __future__ import annotations

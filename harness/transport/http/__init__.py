@@ -1,1 +1,1 @@
-"""One attempt over HTTP/1.1: connections, streams, deadlines, clock marks, errors."""
+"""One attempt over HTTP: keep-alive connections, server-sent events, deadlines, clock marks, errors."""

@@ -1,4 +1,4 @@
-"""The user's Python code in this process: imported from its file, run in a thread, and what it raises as a sentence.
+"""Runs the user's Python code in this process: imports its file, runs it in a thread, describes what it raises.
 
 A thread cannot be ended from outside: one that overruns its time is left alone, and does not keep the process from ending.
 """

@@ -1,1 +1,1 @@
-"""The layers of the Send stack, one file each."""
+"""The middleware of the Send stack: its layers, one file each."""

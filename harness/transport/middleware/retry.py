@@ -1,4 +1,4 @@
-"""Tries again what can succeed later; waits outside the slot and the limits, and records every attempt and wait.
+"""Retries with exponential backoff what can succeed later; waits outside the slot and the limits, and records each attempt.
 
 Only a retryable error is tried again, and only while nothing of an answer was generated: every attempt is billed, and an
 answer that broke off would be a different one the second time. A Retry-After is honoured up to a cap, above which the call is
