@@ -23,7 +23,8 @@ from harness.reporters.escape import escape_for, one_line
 from harness.reporters.html import load_template, render_page
 from harness.reporters.plot_data import PlotData, collect_plot_data
 from harness.runs.blobs import Blobs
-from harness.runs.folder import RECORDS, Damage, make_folder, read_lines, read_manifest, read_records, write_file
+from harness.runs.folder import make_folder, write_file
+from harness.runs.reader import Run
 from harness.runs.thumbnails import Thumbnails
 
 REPORTS = {
@@ -55,8 +56,8 @@ def load_run(path: str | Path) -> Frames:
 
     Raises UsageError where `path` is no run folder.
     """
-    folder = Path(path)
-    return build_frames([(read_manifest(folder), read_lines(folder / RECORDS))], answer_limit=None)
+    run = Run(Path(path))
+    return build_frames([(run.manifest, run.lines())], answer_limit=None)
 
 
 def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
@@ -71,11 +72,12 @@ def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Seque
 
 def compare_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
     """As `report`, without writing anything: the folder is where the report files would go."""
-    manifests = [read_manifest(folder) for folder in folders]
+    runs = [Run(folder) for folder in folders]
+    manifests = [run.manifest for run in runs]
     names = [manifest.id for manifest in manifests]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"the run {', '.join(twice)} is named more than once; name each run once")
-    report = _build_report(folders, manifests)
+    report = _build_report(runs)
     folder = out or (folders[0] if len(folders) == 1 else _comparison_folder(folders[0]))
     return RunOutcome(folder, report, worst_exit_code([choose_exit_code(report, manifest, stopped) for manifest in manifests]))
 
@@ -106,18 +108,17 @@ def write_reports(folder: Path, report: Report, draw: Draw = draw_here) -> None:
 
 def show_case(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:
     """The transcripts of one case's trials, each as last recorded, as text safe for a terminal. Raises UsageError for none."""
-    read_manifest(folder)
+    run = Run(folder)
     cases: set[str] = set()
     found: dict[str, Record] = {}
-    for record in read_records(folder):
+    for record in run.records():
         cases.add(record.case)
         if record.case == case and prompt in (None, record.prompt) and target in (None, record.target):
             found[record.key] = record
     if not found:
         raise UsageError(f"{folder}: {_no_record_reason(case, cases)}")
-    blobs = Blobs(folder)
     for record in sorted(found.values(), key=_sort_key):
-        yield "\n".join(_record_lines(record, blobs))
+        yield "\n".join(_record_lines(record, run.blobs))
 
 
 def _no_record_reason(case: str, cases: set[str]) -> str:
@@ -132,18 +133,14 @@ def _sort_key(record: Record) -> tuple[str, str, str, str, int]:
     return record.eval, record.prompt, record.target, json.dumps(record.setting, sort_keys=True), record.repeat
 
 
-def _build_report(folders: Sequence[Path], manifests: Sequence[Manifest]) -> Report:
-    damage = [Damage() for _ in folders]
-    runs = [
-        (manifest, read_lines(folder / RECORDS, found))
-        for folder, manifest, found in zip(folders, manifests, damage, strict=True)
-    ]
-    comparison = build_report(build_frames(runs), manifests)
-    warnings = [text for folder, found in zip(folders, damage, strict=True) for text in found.warnings(folder / RECORDS)]
+def _build_report(runs: Sequence[Run]) -> Report:
+    frames = build_frames([(run.manifest, run.lines()) for run in runs])
+    comparison = build_report(frames, [run.manifest for run in runs])
+    warnings = [text for run in runs for text in run.warnings()]
     pictures = Thumbnails({(row.eval, row.case) for row in comparison.cases})
-    for folder, manifest in zip(folders, manifests, strict=True):
-        if _has_images(manifest):
-            pictures.collect_from(folder)
+    for run in runs:
+        if _has_images(run.manifest):
+            pictures.collect_from(run.folder)
     warnings += [f"{sentence}; the report cannot show it" for sentence in pictures.lost]
     rows = [(row, pictures.found.get((row.eval, row.case))) for row in comparison.cases]
     cases = tuple(replace(row, images=shown.images, question=shown.question) if shown else row for row, shown in rows)

@@ -32,7 +32,8 @@ from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageE
 from harness.model import Cost, Exchange, Manifest, Response, Session, Target
 from harness.pricing.cost import exchange_cost, most_spent
 from harness.runs.blobs import Blobs
-from harness.runs.folder import RECORDS, create_folder, read_manifest, read_records, write_manifest
+from harness.runs.folder import RECORDS, create_folder, read_manifest, write_manifest
+from harness.runs.reader import Run
 from harness.runs.records import ExchangeLine
 from harness.runs.redaction import MIN_SECRET_LENGTH, Redactor
 from harness.runs.resume_state import ResumeState
@@ -321,9 +322,9 @@ class _RunSession:
                 yield found
         self._report_lost_images(blobs)
         if self.replay is not None:
-            blobs = Blobs(self.replay)
-            yield from _exchanges_of_run(self.replay, targets, blobs)
-            self._report_lost_images(blobs)
+            replayed = Run(self.replay)
+            yield from _exchanges_of_run(replayed, targets)
+            self._report_lost_images(replayed.blobs)
 
     def _report_lost_images(self, blobs: Blobs) -> None:
         for sentence in blobs.lost:
@@ -368,16 +369,14 @@ def _response_cost(target: Target, response: Response) -> Cost:
     return exchange_cost(response.attempts, target.price)
 
 
-def _exchanges_of_run(folder: Path, targets: Mapping[str, Target], blobs: Blobs) -> Iterator[StoredExchange]:
+def _exchanges_of_run(run: Run, targets: Mapping[str, Target]) -> Iterator[StoredExchange]:
     """The answers of an earlier run, its judges' too, of the targets that are still the same thing."""
-    manifest = read_manifest(folder)
+    manifest = run.manifest
     then = {**manifest.helpers, **manifest.targets}
     same = {name: target for name, target in targets.items() if _is_same_target(then.get(name, {}), target)}
-    for record in read_records(folder):
-        for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
-            line = ExchangeLine(record.key, record.repeat, record.session, exchange)
-            if found := _replayable_exchange(manifest.id, line, same, blobs):
-                yield found
+    for line in run.exchanges():
+        if found := _replayable_exchange(manifest.id, line, same, run.blobs):
+            yield found
 
 
 def _is_same_target(then: Mapping[str, Any], target: Target) -> bool:
