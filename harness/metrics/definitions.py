@@ -87,6 +87,14 @@ def output_tokens_per_second(response: Response) -> float | None:
     return tokens / seconds if seconds and tokens is not None else None
 
 
+def time_per_reasoning_token(response: Response) -> float | None:
+    """(First answer − first token) / reported reasoning tokens; None where there are none, or none were streamed."""
+    marks, usage = response.marks, response.usage
+    span = _seconds_between(marks.first_token, marks.first_answer)
+    tokens = usage.reasoning if usage and usage.source == "reported" else 0
+    return span / tokens if span and tokens else None
+
+
 def _reported(usage: Usage | None) -> int | None:
     """The output tokens that the provider itself counted."""
     return usage.output_tokens if usage and usage.source == "reported" else None

@@ -304,6 +304,14 @@ _ROWS = (
         needs="timing",
         shown=(Shown("tok/s", 8, "p50"),),
     ),
+    _response_metric(
+        "time_per_reasoning_token",
+        "time per reasoning token",
+        "`(first_answer − first_token) / reasoning tokens`, from reported tokens; null where no reasoning was streamed",
+        definitions.time_per_reasoning_token,
+        absent=f"{_UNTIMED}, and reasoning must be streamed and its tokens reported",
+        shown=(Shown("per reasoning token", 15, "p50"),),
+    ),
     Metric(
         name="tokens",
         title="tokens",

@@ -70,6 +70,14 @@ def test_output_tokens_per_second_is_end_to_end() -> None:
     assert definitions.output_tokens_per_second(timed(Usage())) is None
 
 
+def test_time_per_reasoning_token_is_that_of_streamed_reasoning() -> None:
+    assert definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4))) == 0.5
+    assert definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4, source="estimated"))) is None
+    assert definitions.time_per_reasoning_token(timed(Usage(output=10))) is None
+    assert definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4), first_answer=MARKS.first_token)) is None
+    assert definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4), first_answer=None)) is None
+
+
 def test_tokens_and_waits_add_up_over_attempts() -> None:
     first = Attempt(usage=Usage(input=10, output=1), waited=1)
     unknown, last = Attempt(waited=2), Attempt(usage=Usage(input=1, output=1))
