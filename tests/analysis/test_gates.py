@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from harness.analysis import gates
 from harness.analysis.frame import build_frames
 from harness.analysis.report_data import GateResult, Report
 from harness.analysis.summarize import build_report
 from harness.errors import ExitCode
-from harness.model import Attempt, Manifest, Record
+from harness.metrics.table import RESPONSE_METRICS, Metric
+from harness.model import Attempt, Manifest, Record, Usage
 from harness.suite.gate_syntax import GateSpec, parse_gate
 
 
@@ -63,6 +65,16 @@ def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> lis
 )
 def test_a_threshold_compares_the_estimate_and_a_bound_the_interval(build: ModuleType, text: str, expected: str) -> None:
     assert verdict(build, answers(build, 90, 10, 10), text).verdict == expected
+
+
+@pytest.mark.parametrize("metric", RESPONSE_METRICS, ids=lambda metric: metric.name)
+def test_every_measure_of_a_response_can_be_gated(build: ModuleType, metric: Metric) -> None:
+    marks = replace(build.marks(), first_answer=build.marks().first_token + 10**8)
+    answer = build.response(attempts=(Attempt(marks, 200),), usage=Usage(input=9, output=11, reasoning=4))
+    least = "0s" if metric.unit == "seconds" else "0"
+    found = verdict(build, [build.record(exchanges=(build.exchange(answer),))], f"{metric.name}.max > {least}")
+    assert metric.read is not None
+    assert (found.verdict, found.estimate) == ("pass", metric.read(answer))
 
 
 @pytest.mark.parametrize(
