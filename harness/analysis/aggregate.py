@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import Any
@@ -62,14 +61,15 @@ class TrialSelection:
         return TrialSelection(self.columns, self.index[positions])
 
 
-def match_slice(trials: Any, wanted: Mapping[str, SliceValue]) -> tuple[Any, str]:
+def match_slice(trials: Any, wanted: Mapping[str, SliceValue], tags: Mapping[str, Sequence[str]]) -> tuple[Any, str]:
     """The positions of the rows a slice names, and what is wrong with the slice (empty where nothing is).
 
-    Keys are `tag`, `target`, `prompt`, `eval`, `case` or the name of a swept parameter. A slice never selects by accident.
+    Keys are `tag`, `target`, `prompt`, `eval`, `case` or the name of a swept parameter; `tags` are those that a text of the
+    column `tags` stands for. A slice never selects by accident.
     """
     chosen = np.arange(len(trials))
     for key, value in wanted.items():
-        values, has = _match_key(trials, key, value)
+        values, has = _match_tag(trials, str(value), tags) if key == "tag" else _match_key(trials, key, value)
         if values is None:
             return chosen[:0], f"nothing is called {key!r}: a slice takes tag, target, prompt, eval, case or a swept parameter"
         chosen = chosen[has[chosen]]
@@ -80,8 +80,6 @@ def match_slice(trials: Any, wanted: Mapping[str, SliceValue]) -> tuple[Any, str
 
 
 def _match_key(trials: Any, key: str, value: SliceValue) -> tuple[set[str] | None, Any]:
-    if key == "tag":
-        return _match_tag(trials, str(value))
     if key in {"target", "prompt", "eval", "case"}:
         return set(trials[key].dropna().unique()), (trials[key] == str(value)).to_numpy()
     column = f"param_{valid_text(key)}"
@@ -93,8 +91,8 @@ def _match_key(trials: Any, key: str, value: SliceValue) -> tuple[set[str] | Non
     return set(known), (trials[column] == _as_text(value)).fillna(False).to_numpy(dtype=bool)
 
 
-def _match_tag(trials: Any, tag: str) -> tuple[set[str], Any]:
-    lists = [json.loads(text) for text in trials["tags"].cat.categories]
+def _match_tag(trials: Any, tag: str, tags_of: Mapping[str, Sequence[str]]) -> tuple[set[str] | None, Any]:
+    lists = [tags_of[text] for text in trials["tags"].cat.categories]
     has = np.array([tag in tags for tags in lists], dtype=bool)
     codes = trials["tags"].cat.codes.to_numpy()
     return {name for index in np.unique(codes) for name in lists[index]}, has[codes]

@@ -6,8 +6,8 @@ Everything else is in the frames and in the run folder.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def build_case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[Case
     found: dict[int, list[Cell]] = defaultdict(list)
     for row in table[table["rank"].isin(heads)].itertuples():
         found[row.rank].append(_build_cell(row, answers[row.Index]))
-    rows = [_build_case_row(heads[rank], found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
+    rows = [_build_case_row(heads[rank], frames.tags, found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
     return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
 
 
@@ -119,10 +119,10 @@ def _build_cell(row: Any, answers: list[CaseAnswer]) -> Cell:
     return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers))
 
 
-def _build_case_row(head: Any, found: list[Cell]) -> CaseRow:
+def _build_case_row(head: Any, tags: Mapping[str, Sequence[str]], found: list[Cell]) -> CaseRow:
     """A case from its worst trial and its cells."""
     expected = None if pd.isna(head.expected) else _truncate_text(head.expected, REASON_LIMIT)
-    return CaseRow(head.eval, head.case, tuple(json.loads(head.tags)), expected, tuple(found))
+    return CaseRow(head.eval, head.case, tuple(tags[head.tags]), expected, tuple(found))
 
 
 def _build_answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:

@@ -8,9 +8,8 @@ target, and null where that has an error or was replayed from another run.
 
 from __future__ import annotations
 
-import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,15 +21,16 @@ from harness.analysis.row_schema import (
     GRADES,
     MEASURES,
     TRIALS,
+    ExchangeRow,
+    JSONTexts,
     RunReader,
+    TrialRow,
     exchange_identity,
-    exchange_row,
-    grade_row,
     plain_text,
-    trial_row,
 )
+from harness.analysis.trial_totals import SPEND, TrialExchanges
 from harness.analysis.typed_columns import TableBuilder, TextBudget, valid_text
-from harness.flows.base import TARGET, USER
+from harness.flows.base import TARGET
 from harness.model import Exchange, Manifest, Record
 from harness.runs.records import ExchangeLine, Line
 
@@ -47,12 +47,17 @@ IDENTITY = ("run", "eval", "case", "configuration", "repeat")
 class Frames:
     """The three frames; `trial` in `exchanges` and `grades` is the row number in `trials`.
 
-    `shortened` is how many texts were cut because there were too many characters in all.
+    `settings`, `tags` and `flags` are the values that stand as JSON text in these columns of
+    `trials`, by that text. `shortened` is how many texts were cut because there were too many
+    characters in all.
     """
 
     trials: Any
     exchanges: Any
     grades: Any
+    settings: Mapping[str, Mapping[str, Any]]
+    tags: Mapping[str, Sequence[str]]
+    flags: Mapping[str, Sequence[str]]
     shortened: int = 0
 
 
@@ -69,56 +74,60 @@ def build_frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limi
 
 
 class _FrameBuilder:
-    """Fills the three tables; a key's later record takes the place of its earlier one."""
+    """Fills the three tables; a key's later record takes the place of its earlier one.
+
+    Keys of trials are numbered as they come, and so are the rows of each table: the arrays tie one
+    to the other.
+    """
 
     def __init__(self, answer_limit: int | None) -> None:
-        self.answer_limit = answer_limit
-        self.room = None if answer_limit is None else TextBudget(TEXT_LIMIT)
-        self.trials, self.grades = TableBuilder(TRIALS, self.room), TableBuilder(GRADES, self.room)
-        self.exchanges = TableBuilder([*EXCHANGES, *MEASURES])
+        self.settings, self.tags, self.flags = JSONTexts(), JSONTexts(), JSONTexts()
+        self.budget = None if answer_limit is None else TextBudget(TEXT_LIMIT)
+        self.trials = TableBuilder(TRIALS, answer_limit, self.budget)
+        self.grades = TableBuilder(GRADES, answer_limit, self.budget)
+        self.exchanges, self.measures = TableBuilder(EXCHANGES), TableBuilder(MEASURES)
         self.row_of_key = array("q")
         self.key_of_exchange = array("q")
         self.row_of_grade = array("q")
         self.last_exchange = array("q")
 
     def add_run(self, manifest: Manifest, lines: Iterable[Line]) -> None:
-        run = RunReader(manifest)
+        run = RunReader(manifest, self.settings, self.tags, self.flags)
         for line in lines:
             if isinstance(line, Record):
                 self._add_record(run, line)
             elif isinstance(line, ExchangeLine):
-                grading = line.exchange.role not in (TARGET, USER)
-                self._add_exchange(run, self._key_number(run, line.key), line, line.exchange, grading=grading)
+                self._add_exchange(run, self._key_number(run, line.key), line, line.exchange)
 
     def _add_record(self, run: RunReader, record: Record) -> None:
         number = self._key_number(run, record.key)
-        row = self.row_of_key[number] = self.trials.append_row(trial_row(run, record, self.answer_limit))
+        row = self.row_of_key[number] = self.trials.append_row(TrialRow(run, record))
         last = -1
         for exchange in record.exchanges:
-            place = self._add_exchange(run, number, record, exchange, grading=False)
+            place = self._add_exchange(run, number, record, exchange)
             last = place if exchange.role == TARGET else last
         self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
-            self.grades.append_row(grade_row(grade, self.answer_limit))
+            self.grades.append_row(grade)
             for exchange in grade.exchanges:
-                self._add_exchange(run, number, record, exchange, grading=True)
+                self._add_exchange(run, number, record, exchange)
 
-    def _add_exchange(
-        self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange, *, grading: bool
-    ) -> int:
+    def _add_exchange(self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange) -> int:
         """The row of the exchange, which is added where it has not been read before; `number` is that of the line's key."""
-        mark = exchange_identity(line.key, exchange)
-        place = run.rows.get(mark)
+        identity = exchange_identity(line.key, exchange)
+        place = run.row_of_exchange.get(identity)
         if place is None:
             self.key_of_exchange.append(number)
-            place = run.rows[mark] = self.exchanges.append_row(exchange_row(run, line.session, exchange, grading))
+            row = ExchangeRow(run, line.session, exchange)
+            place = run.row_of_exchange[identity] = self.exchanges.append_row(row)
+            self.measures.append_row(row.timing)
         return place
 
     def _key_number(self, run: RunReader, key: str) -> int:
-        number = run.keys.get(key)
+        number = run.number_of_key.get(key)
         if number is None:
-            number = run.keys[key] = len(self.row_of_key)
+            number = run.number_of_key[key] = len(self.row_of_key)
             self.row_of_key.append(-1)
         return number
 
@@ -130,14 +139,24 @@ class _FrameBuilder:
         trials = self.trials.build_frame()
         trials = trials if len(kept) == len(trials) else trials.iloc[kept].reset_index(drop=True)
         owners = renumbered[row_of_key[np.array(self.key_of_exchange, dtype=np.int64)]]
-        exchanges = _with_identity(self.exchanges.build_frame(), owners, trials)
+        exchanges = _with_identity(self.exchanges.build_frame().join(self.measures.build_frame()), owners, trials)
         grade_owners = renumbered[np.array(self.row_of_grade, dtype=np.int64)]
         grades = _with_identity(self.grades.build_frame(), grade_owners, trials)
         grades = grades if (grade_owners >= 0).all() else grades[grade_owners >= 0].reset_index(drop=True)
         measured = _measure_columns(exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials)
-        spend = _spend_columns(exchanges, owners, len(trials))
-        trials = pd.concat([trials, measured, spend, _parameter_columns(trials)], axis=1)
-        return Frames(trials, exchanges, grades, self.room.cut if self.room else 0)
+        sums = TrialExchanges(exchanges, owners, len(trials))
+        spend = pd.DataFrame({column.name: column.value_of(sums) for column in SPEND})
+        settings = {text: dict(sorted(point.items())) for text, point in self.settings.objects.items()}
+        trials = pd.concat([trials, measured, spend, _parameter_columns(trials, settings)], axis=1)
+        return Frames(
+            trials,
+            exchanges,
+            grades,
+            settings=settings,
+            tags=self.tags.objects,
+            flags=self.flags.objects,
+            shortened=self.budget.cut if self.budget else 0,
+        )
 
 
 def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:
@@ -160,48 +179,9 @@ def _measure_columns(exchanges: Any, last: Any, trials: Any) -> Any:
     return pd.DataFrame(columns)
 
 
-def _spend_columns(exchanges: Any, owners: Any, rows: int) -> Any:
-    """The `SPEND` columns: sums over each trial's exchanges; the target's, the graders' and a simulated user's apart."""
-    own = (owners >= 0) & (exchanges["role"] == TARGET).to_numpy()
-    grading = (owners >= 0) & exchanges["grading"].to_numpy()
-
-    def total(name: str, chosen: Any) -> Any:
-        weights = exchanges[name].to_numpy(dtype=np.float64)[chosen]
-        return np.bincount(owners[chosen], weights=weights, minlength=rows).astype(np.float64)
-
-    fresh = own & ~exchanges["replayed"].to_numpy()
-    columns = {
-        "started": _earliest_start(exchanges["started"], owners, own, rows),
-        "attempts": pd.array(total("attempts", own).astype(np.int64), dtype="Int64"),
-        "retries": pd.array(total("retries", own).astype(np.int64), dtype="Int64"),
-        "waited": total("waited", own),
-        "input_tokens": _sum_known_by_trial(exchanges["input_tokens"], owners, own, rows),
-        "output_tokens": _sum_known_by_trial(exchanges["output_tokens"], owners, own, rows),
-        "cost": total("cost", own),
-        "spent": total("cost", fresh),
-        "grading_cost": total("cost", grading),
-        "user_cost": total("cost", (owners >= 0) & ~own & ~grading),
-    }
-    return pd.DataFrame(columns)
-
-
-def _sum_known_by_trial(values: Any, owners: Any, chosen: Any, rows: int) -> Any:
-    known = chosen & values.notna().to_numpy()
-    counts = np.bincount(owners[known], minlength=rows)
-    return np.where(counts > 0, np.bincount(owners[known], weights=values.to_numpy()[known], minlength=rows), np.nan)
-
-
-def _earliest_start(moments: Any, owners: Any, chosen: Any, rows: int) -> Any:
-    known = chosen & moments.notna().to_numpy()
-    first = np.full(rows, np.iinfo(np.int64).max)
-    np.minimum.at(first, owners[known], moments.to_numpy(dtype="datetime64[us]")[known].astype(np.int64))
-    first[first == np.iinfo(np.int64).max] = np.iinfo(np.int64).min
-    return pd.DatetimeIndex(first.view("datetime64[us]")).tz_localize("UTC")
-
-
-def _parameter_columns(trials: Any) -> Any:
+def _parameter_columns(trials: Any, by_text: Mapping[str, Mapping[str, Any]]) -> Any:
     """One `param_<name>` column per swept parameter: numbers where all its values are, else text."""
-    settings = [json.loads(text) for text in trials["setting"].cat.categories]
+    settings = [by_text[text] for text in trials["setting"].cat.categories]
     codes = trials["setting"].cat.codes.to_numpy()
     names = list(dict.fromkeys(name for setting in settings for name in setting))
     columns = {f"param_{valid_text(name)}": _parameter_column([s.get(name) for s in settings], codes) for name in names}

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.analysis import formatting
 from harness.analysis.aggregate import TrialSelection, estimate_metric, match_slice
+from harness.analysis.frame import Frames
 from harness.analysis.report_data import GateResult, Outcome, Report
 from harness.analysis.stats import Estimate, is_finite
 from harness.errors import ExitCode, worst_exit_code
@@ -30,11 +31,11 @@ _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
 }
 
 
-def evaluate_gates(gates: Sequence[GateSpec], trials: Any, run: str) -> tuple[GateResult, ...]:
-    """The verdict of each gate on the rows of the trials frame that belong to `run`."""
-    mine = trials[(trials["run"] == run).to_numpy()]
-    rows = TrialSelection.from_frame(mine)
-    return tuple(_evaluate_gate(gate, mine, rows, run) for gate in gates)
+def evaluate_gates(gates: Sequence[GateSpec], frames: Frames, run: str) -> tuple[GateResult, ...]:
+    """The result of each gate on the trials that belong to `run`."""
+    trials = frames.trials[(frames.trials["run"] == run).to_numpy()]
+    rows = TrialSelection.from_frame(trials)
+    return tuple(_evaluate_gate(gate, trials, frames.tags, rows, run) for gate in gates)
 
 
 def choose_exit_code(report: Report, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
@@ -58,11 +59,13 @@ def _gate_exit_code(gate: GateResult, strict: bool) -> ExitCode:
     return ExitCode.INCONCLUSIVE if gate.verdict == "inconclusive" and strict else _VERDICT_CODES[gate.verdict]
 
 
-def _evaluate_gate(gate: GateSpec, trials: Any, rows: TrialSelection, run: str) -> GateResult:
+def _evaluate_gate(
+    gate: GateSpec, trials: Any, tags: Mapping[str, Sequence[str]], rows: TrialSelection, run: str
+) -> GateResult:
     metric = METRICS.get(gate.metric)
     if metric is None:
         return _unknown_result(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(GATED)}")
-    chosen, problem = match_slice(trials, gate.slice)
+    chosen, problem = match_slice(trials, gate.slice, tags)
     if problem:
         return _unknown_result(gate, run, problem)
     if gate.per_case:

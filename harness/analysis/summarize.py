@@ -5,7 +5,6 @@ Works on half-finished runs (what is recorded is compared, what was planned is s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import TYPE_CHECKING, Any, cast
@@ -36,16 +35,15 @@ def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
     """The comparison of the runs whose manifests these are; each run's own gates are judged on its own trials."""
     trials = frames.trials
     order = {manifest.id: number for number, manifest in enumerate(manifests)}
-    keys, numbers = _number_configurations(trials, order)
+    keys, numbers = _number_configurations(frames, order)
     everything = aggregate.TrialSelection.from_frame(trials)
     rows_of = [everything.take(positions) for positions in _positions_by_configuration(numbers, len(keys))]
-    flags = {name: trials[name].to_numpy() for name in ("simulated", "replayed")}
-    configurations = tuple(_build_configuration(key, rows, flags) for key, rows in zip(keys, rows_of, strict=True))
+    configurations = tuple(_build_configuration(key, rows, frames) for key, rows in zip(keys, rows_of, strict=True))
     table, places = build_cells(trials, numbers)
     shown, case_count = build_case_rows(frames, table, places)
     headers = tuple(_build_header(manifest, trials) for manifest in manifests)
     verdicts = tuple(
-        verdict for manifest in manifests for verdict in gates.evaluate_gates(_read_gate_specs(manifest), trials, manifest.id)
+        verdict for manifest in manifests for verdict in gates.evaluate_gates(_read_gate_specs(manifest), frames, manifest.id)
     )
     return Report(
         runs=headers,
@@ -53,7 +51,7 @@ def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
         cases=shown,
         case_count=case_count,
         gates=verdicts,
-        tags=_tag_rates(trials, rows_of),
+        tags=_tag_rates(frames, rows_of),
         errors=_group_errors(trials),
         helpers=role_uses(frames.exchanges, headers),
         totals=_sum_totals(frames),
@@ -71,21 +69,23 @@ def _read_gate_specs(manifest: Manifest) -> list[GateSpec]:
     return [GateSpec.model_validate(gate) for gate in manifest.gates]
 
 
-def _number_configurations(trials: Any, order: Mapping[str, int]) -> tuple[list[tuple[str, ...]], Any]:
+def _number_configurations(frames: Frames, order: Mapping[str, int]) -> tuple[list[tuple[str, ...]], Any]:
     """The configurations' keys in reading order, and each trial's configuration number."""
-    groups = trials.groupby(_KEYS, observed=True, sort=False)
+    groups = frames.trials.groupby(_KEYS, observed=True, sort=False)
     found, first = groups.ngroup().to_numpy(), groups.head(1)
     keys = list(first[_KEYS].astype(object).itertuples(index=False, name=None))
-    reading = sorted(range(len(keys)), key=lambda index: _reading_order(keys[index], order))
+    reading = sorted(range(len(keys)), key=lambda index: _reading_order(keys[index], frames.settings, order))
     numbers = np.empty(len(keys), dtype=np.int64)
     numbers[reading] = np.arange(len(keys))
     return [keys[index] for index in reading], numbers[found]
 
 
-def _reading_order(key: tuple[str, ...], order: Mapping[str, int]) -> tuple[Any, ...]:
+def _reading_order(
+    key: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]], order: Mapping[str, int]
+) -> tuple[Any, ...]:
     """By eval, prompt, target, setting (numbers by size) and then run, so that what is compared stands together."""
     run, eval_name, prompt, target, setting = key
-    point = [(name, isinstance(value, str), _as_comparable(value)) for name, value in sorted(json.loads(setting).items())]
+    point = [(name, isinstance(value, str), _as_comparable(value)) for name, value in settings[setting].items()]
     return eval_name, prompt, target, point, order.get(run, len(order))
 
 
@@ -100,9 +100,9 @@ def _positions_by_configuration(numbers: Any, count: int) -> list[Any]:
     return np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
 
 
-def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, flags: Mapping[str, Any]) -> Configuration:
+def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, frames: Frames) -> Configuration:
     run, eval_name, prompt, target, setting = key
-    point = json.loads(setting)
+    point, trials = frames.settings[setting], frames.trials
     return Configuration(
         run=run,
         eval=eval_name,
@@ -110,10 +110,10 @@ def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, f
         target=target,
         setting=point,
         label=configuration_label(prompt, target, point),
-        simulated=bool(flags["simulated"][rows.index[0]]),
+        simulated=bool(trials["simulated"].iat[rows.index[0]]),
         n=len(rows),
         cases=count_distinct(rows["cluster"]),
-        replayed=int(flags["replayed"][rows.index].sum()),
+        replayed=int(trials["replayed"].to_numpy()[rows.index].sum()),
         **{name: int(rows[outcome].sum()) for name, outcome in OUTCOMES.items()},
         unpriced=int(np.isnan(rows["cost"]).sum()),
         figures={
@@ -158,10 +158,10 @@ def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
     )
 
 
-def _tag_rates(trials: Any, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[TagRate, ...]:
+def _tag_rates(frames: Frames, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[TagRate, ...]:
     """The pass rate of every tag in every configuration, the first `TAG_LIMIT` tags by name."""
-    lists = [json.loads(text) for text in trials["tags"].cat.categories]
-    codes = trials["tags"].cat.codes.to_numpy()
+    lists = [frames.tags[text] for text in frames.trials["tags"].cat.categories]
+    codes = frames.trials["tags"].cat.codes.to_numpy()
     found = []
     for tag in sorted({tag for tags in lists for tag in tags})[:TAG_LIMIT]:
         has = np.array([tag in tags for tags in lists], dtype=bool)[codes]

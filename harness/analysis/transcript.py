@@ -17,7 +17,10 @@ LINE_LIMIT = 300
 
 def conversation_steps(record: Record) -> str | None:
     """The steps of a record's conversation, None where there was but one exchange without calls."""
-    asked = [exchange for exchange in record.exchanges if exchange.role == TARGET]
+    exchanges = record.exchanges
+    if not exchanges or (len(exchanges) == 1 and not _has_tool_calls(exchanges[0].response)):
+        return None  # as in most records
+    asked = [exchange for exchange in exchanges if exchange.role == TARGET]
     if not asked or (len(asked) == 1 and not _has_tool_calls(asked[0].response)):
         return None
     lines = [_truncate_line(line) for message in _messages_between(asked) for line in _format_message(message)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,24 +16,27 @@ from harness.analysis.typed_columns import SHORT_TEXT
 from harness.model import BATCHED, CACHED, STALLED
 from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
 
+FlagCounts = Counter[tuple[str, str]]
+"""How many answers of a target have a flag, by both."""
+
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
 
 def collect_warnings(runs: Sequence[RunHeader], configurations: Sequence[Configuration], frames: Frames) -> tuple[str, ...]:
     """The warnings, the most important first; empty where there is nothing to warn of."""
-    trials = frames.trials
+    trials, flagged = frames.trials, _count_flags(frames)
     return (
         *_run_warnings(runs),
         *_served_model_warnings(runs, frames.exchanges),
         *_backend_warnings(frames.exchanges),
-        *_ignored_parameter_warnings(trials),
-        *_response_format_warnings(trials),
-        *_conversation_warnings(trials),
+        *_ignored_parameter_warnings(flagged),
+        *_response_format_warnings(flagged),
+        *_conversation_warnings(flagged),
         *_grading_warnings(configurations, frames.grades),
         *_price_warnings(trials),
         *_sample_size_warnings(configurations),
-        *_left_out_warnings(trials),
+        *_left_out_warnings(trials, flagged),
         *_truncation_warnings(frames.shortened),
     )
 
@@ -83,38 +85,37 @@ def _backend_warnings(exchanges: Any) -> Iterator[str]:
             yield f"{target} answered with {len(prints)} system fingerprints ({shown}): its backend changed during the run."
 
 
-def _ignored_parameter_warnings(trials: Any) -> Iterator[str]:
+def _ignored_parameter_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Parameters that left no trace in an answer that could not have hidden it."""
-    for (target, flag), count in sorted(_count_flags(trials).items()):
+    for (target, flag), count in sorted(flagged.items()):
         if flag.startswith("ignored_"):
             parameter, answers = flag.removeprefix("ignored_"), formatting.pluralize(count, "answer")
             yield f"{target} ignored {parameter} without saying so: {answers} show no trace of it."
 
 
-def _response_format_warnings(trials: Any) -> Iterator[str]:
+def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Answers that are not what their response format asked for."""
     wrong = {"invalid_json": "no JSON, though that was asked for", "schema_mismatch": "JSON that does not fit the schema"}
-    for (target, flag), count in sorted(_count_flags(trials).items()):
+    for (target, flag), count in sorted(flagged.items()):
         if flag in wrong:
             yield f"{target}: {formatting.pluralize(count, 'answer')} {'is' if count == 1 else 'are'} {wrong[flag]}."
 
 
-def _conversation_warnings(trials: Any) -> Iterator[str]:
+def _conversation_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Conversations that did not come to their end, and calls that did not work."""
     said = {
         "max_turns": "still calling tools when it was asked for the last time",
         "failed_tool_calls": "with a call that failed",
     }
-    for (target, flag), count in sorted(_count_flags(trials).items()):
+    for (target, flag), count in sorted(flagged.items()):
         if flag in said:
             yield f"{target}: {formatting.pluralize(count, 'conversation')} {said[flag]}."
 
 
-def _count_flags(trials: Any) -> Counter[tuple[str, str]]:
-    """How many answers of a target have a flag."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for (target, flags), count in trials.groupby(["target", "flags"], observed=True).size().items():
-        for flag in json.loads(flags):
+def _count_flags(frames: Frames) -> FlagCounts:
+    counts: FlagCounts = Counter()
+    for (target, flags), count in frames.trials.groupby(["target", "flags"], observed=True).size().items():
+        for flag in frames.flags[flags]:
             counts[target, flag] += count
     return counts
 
@@ -149,11 +150,10 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
         yield f"p99 has no interval where fewer than {needed} latencies were measured."
 
 
-def _left_out_warnings(trials: Any) -> Iterator[str]:
+def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:
     estimated = int((trials["tokens_source"] == "estimated").sum())
     if estimated:
         yield f"The tokens of {formatting.pluralize(estimated, 'answer')} are estimated: the server did not report them."
-    flagged = _count_flags(trials)
     if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
         slept = "this machine slept or starved while they were under way"
         yield f"The latency of {formatting.pluralize(stalled, 'answer')} is left out: {slept}."

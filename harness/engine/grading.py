@@ -21,6 +21,7 @@ from harness.engine.structured_output import NO_STRUCTURED_OUTPUT, parse_structu
 from harness.flows.base import TARGET, Flow
 from harness.graders import Answer, Grader, build_graders
 from harness.metrics import definitions
+from harness.metrics.definitions import none_if_unknown
 from harness.model import Error, Exchange, Grade, Record, Trial
 
 
@@ -125,6 +126,7 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         raise ValueError("there is no answer to grade: the target was not asked")
     last = asked[-1]
     response, messages = last.response, [each.response.message for each in asked]
+    timing = definitions.Timing(response)
     return Answer(
         text=response.text,
         expected=trial.expected,
@@ -133,8 +135,8 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         tool_calls=tuple([call for message in messages if message is not None for call in message.tool_calls]),
         finish_reason=response.finish_reason,
         usage=response.usage,
-        latency=definitions.latency(response),
-        ttft=definitions.time_to_first_token(response),
+        latency=none_if_unknown(definitions.latency(timing)),
+        ttft=none_if_unknown(definitions.time_to_first_token(timing)),
         cost=definitions.total_dollars(asked),
         failed_calls=sum([message.failed for message in last.request.messages[len(asked[0].request.messages) :]]),
         turns=len(asked),

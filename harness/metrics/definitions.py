@@ -1,124 +1,135 @@
-"""The measures of one exchange, each derived from its raw clock marks and usage.
+"""The measures of one answer, each a formula over its clock marks and token counts.
 
-Every function takes a Response and gives seconds (or a rate per second), and None where what it
-needs is missing: unknown is never 0. `table` names them, documents them, and says how they add up
-over many trials. Nothing here imports more than the model, so that whoever needs one latency does
-not pay for pandas.
+Seconds, or a rate per second, and NaN where something that it takes is not known: unknown is never
+0. `table` names the measures, documents them, and says how they add up over many trials. Nothing
+here imports more than the model, so that whoever needs one latency does not pay for pandas.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isnan, nan
 
-from harness.model import Attempt, Exchange, Marks, Response, Usage
+from harness.model import NO_MARKS, Attempt, Exchange, Response
 
-_NANOSECONDS = 1e9
-
-
-def _seconds_between(start: int | None, end: int | None) -> float | None:
-    return None if start is None or end is None else (end - start) / _NANOSECONDS
+_SECOND = 1e9
 
 
-def end_mark(marks: Marks) -> int | None:
-    """The mark that ends the latency (ns): the last token where tokens were stamped, else the end of the body."""
-    return marks.done if marks.last_token is None else marks.last_token
+class Timing:
+    """When things happened to a response, in nanoseconds of one clock, and its token counts; NaN where not known.
+
+    The marks are those of the final attempt (docs/measures.md has them); `asked` is when the first
+    attempt was due, and `end` the last token where tokens were stamped, else the end of the body.
+    `output` are all output tokens; `reported` and `reasoning` are output and reasoning tokens as the
+    provider counted them.
+    """
+
+    __slots__ = (
+        *("asked", "connected", "done", "due", "end", "first_answer", "first_token", "last_token", "output", "reasoning"),
+        *("reported", "sent", "started"),
+    )
+
+    def __init__(self, response: Response) -> None:
+        attempts, usage = response.attempts, response.usage
+        marks = attempts[-1].marks if attempts else NO_MARKS
+        first = attempts[0].marks if attempts else NO_MARKS
+        asked = first.started if first.due is None else first.due
+        self.asked = nan if asked is None else asked
+        self.due = nan if marks.due is None else marks.due
+        self.started = nan if marks.started is None else marks.started
+        self.connected = nan if marks.connected is None else marks.connected
+        self.sent = nan if marks.sent is None else marks.sent
+        self.first_token = nan if marks.first_token is None else marks.first_token
+        self.first_answer = nan if marks.first_answer is None else marks.first_answer
+        self.last_token = nan if marks.last_token is None else marks.last_token
+        self.done = nan if marks.done is None else marks.done
+        self.end = self.done if marks.last_token is None else marks.last_token
+        tokens = usage.output_tokens if usage else None
+        self.output = nan if tokens is None else tokens
+        counted = usage is not None and usage.source == "reported"
+        self.reported = self.output if counted else nan
+        self.reasoning = usage.reasoning if usage is not None and counted else nan
 
 
-def latency(response: Response) -> float | None:
+UNTIMED = Timing(Response())
+"""Of a response of which nothing is known."""
+
+
+def none_if_unknown(value: float) -> float | None:
+    """The measure, with None for NaN, as records have it."""
+    return None if isnan(value) else value
+
+
+def latency(timing: Timing) -> float:
     """Last token − sent; end of the body − sent where nothing was streamed."""
-    marks = response.marks
-    return _seconds_between(marks.sent, end_mark(marks))
+    return (timing.end - timing.sent) / _SECOND
 
 
-def time_to_first_token(response: Response) -> float | None:
+def time_to_first_token(timing: Timing) -> float:
     """First non-empty reasoning, content or tool-call delta − sent."""
-    marks = response.marks
-    return _seconds_between(marks.sent, marks.first_token)
+    return (timing.first_token - timing.sent) / _SECOND
 
 
-def time_to_first_answer(response: Response) -> float | None:
+def time_to_first_answer(timing: Timing) -> float:
     """First non-empty content or tool-call delta − sent."""
-    marks = response.marks
-    return _seconds_between(marks.sent, marks.first_answer)
+    return (timing.first_answer - timing.sent) / _SECOND
 
 
-def time_per_output_token(response: Response) -> float | None:
+def time_per_output_token(timing: Timing) -> float:
     """(Last token − first token) / (reported output tokens − 1): the first event is taken to carry one token.
 
-    None where fewer than two tokens or two arrivals were reported: one instant has no pace.
+    NaN below two tokens or two arrivals: one instant has no pace.
     """
-    marks, tokens = response.marks, _reported(response.usage)
-    span = _seconds_between(marks.first_token, marks.last_token)
-    if not span or tokens is None or tokens < 2:
-        return None
-    return span / (tokens - 1)
+    span = timing.last_token - timing.first_token
+    return span / (timing.reported - 1) / _SECOND if span > 0 and timing.reported > 1 else nan
 
 
-def queue_time(response: Response) -> float | None:
+def queue_time(timing: Timing) -> float:
     """Started − due: how long slots and limits held the request back."""
-    marks = response.marks
-    return _seconds_between(marks.due, marks.started)
+    return (timing.started - timing.due) / _SECOND
 
 
-def connect_time(response: Response) -> float | None:
+def connect_time(timing: Timing) -> float:
     """Connected − started: opening the connection, about 0 on one kept alive."""
-    marks = response.marks
-    return _seconds_between(marks.started, marks.connected)
+    return (timing.connected - timing.started) / _SECOND
 
 
-def response_time(response: Response) -> float | None:
+def response_time(timing: Timing) -> float:
     """Last token − the first attempt's due time: what a caller felt, with queue, failed attempts and waits."""
-    if not response.attempts:
-        return None
-    first, last = response.attempts[0].marks, response.attempts[-1].marks
-    return _seconds_between(first.started if first.due is None else first.due, end_mark(last))
+    return (timing.end - timing.asked) / _SECOND
 
 
-def trailer_time(response: Response) -> float | None:
+def trailer_time(timing: Timing) -> float:
     """Done − last token: usage frames and whatever else follows the answer."""
-    marks = response.marks
-    return _seconds_between(marks.last_token, marks.done)
+    return (timing.done - timing.last_token) / _SECOND
 
 
-def output_tokens_per_second(response: Response) -> float | None:
+def output_tokens_per_second(timing: Timing) -> float:
     """Output tokens / latency, end to end, as one caller saw it."""
-    seconds, usage = latency(response), response.usage
-    tokens = usage.output_tokens if usage else None
-    return tokens / seconds if seconds and tokens is not None else None
+    seconds = latency(timing)
+    return timing.output / seconds if seconds else nan
 
 
-def time_per_reasoning_token(response: Response) -> float | None:
-    """(First answer − first token) / reported reasoning tokens; None where there are none, or none were streamed."""
-    marks, usage = response.marks, response.usage
-    span = _seconds_between(marks.first_token, marks.first_answer)
-    tokens = usage.reasoning if usage and usage.source == "reported" else 0
-    return span / tokens if span and tokens else None
-
-
-def _reported(usage: Usage | None) -> int | None:
-    """The output tokens that the provider itself counted."""
-    return usage.output_tokens if usage and usage.source == "reported" else None
+def time_per_reasoning_token(timing: Timing) -> float:
+    """(First answer − first token) / reported reasoning tokens; NaN where there are none, or none were streamed."""
+    span = timing.first_answer - timing.first_token
+    return span / timing.reasoning / _SECOND if span > 0 and timing.reasoning > 0 else nan
 
 
 def waited(response: Response) -> float:
     """Seconds of backoff before attempts."""
-    return sum([attempt.waited for attempt in response.attempts])
+    attempts = response.attempts
+    return attempts[0].waited if len(attempts) == 1 else sum([attempt.waited for attempt in attempts])
 
 
-def input_tokens(response: Response) -> int | None:
-    """Input tokens of all attempts that reported any; None where none did."""
-    return _sum_known([usage.input_tokens for usage in _usages(response)])
-
-
-def output_tokens(response: Response) -> int | None:
-    """Output tokens of all attempts that reported any; None where none did."""
-    return _sum_known([usage.output_tokens for usage in _usages(response)])
-
-
-def _usages(response: Response) -> list[Usage]:
-    """The usage of every attempt that has one; the final attempt's is the response's own."""
-    *earlier, final = [attempt.usage for attempt in response.attempts] or [None]
-    return [usage for usage in (*earlier, response.usage or final) if usage]
+def token_totals(response: Response) -> tuple[int | None, int | None]:
+    """Input and output tokens of all attempts that reported any; None where none did."""
+    attempts = response.attempts
+    final = response.usage or (attempts[-1].usage if attempts else None)  # the response's own are the final attempt's
+    if len(attempts) < 2:
+        return (final.input_tokens, final.output_tokens) if final else (None, None)
+    usages = [usage for usage in (*(attempt.usage for attempt in attempts[:-1]), final) if usage]
+    return _sum_known([usage.input_tokens for usage in usages]), _sum_known([usage.output_tokens for usage in usages])
 
 
 def _sum_known(counts: list[int | None]) -> int | None:

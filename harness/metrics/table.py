@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from harness.metrics import definitions
-from harness.model import Response
+from harness.metrics.definitions import Timing
 
 Unit = Literal["share", "score", "seconds", "dollars", "count", "per second"]
 """How a figure is written in a gate, and formatted for people."""
@@ -112,7 +112,7 @@ class Metric:
     unit: Unit
     about: str
     aggregate: Aggregate
-    read: Callable[[Response], float | None] | None = None
+    read: Callable[[Timing], float] | None = None
     needs: Needs = ""
     absent: str = "nothing observed"
     shown: tuple[Shown, ...] = ()
@@ -159,7 +159,7 @@ def _response_metric(
     name: str,
     title: str,
     about: str,
-    read: Callable[[Response], float | None],
+    read: Callable[[Timing], float],
     *,
     unit: Unit = "seconds",
     needs: Needs = "streaming",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
-from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
+from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, TRIALS
+from harness.analysis.trial_totals import SPEND
 from harness.analysis.typed_columns import Column
 from tests.blocks import markdown_table, read_block, write_block
 
 PAGE = "measures.md"
-FRAMES: Mapping[str, Sequence[Column]] = {
+FRAMES: Mapping[str, Sequence[Column[Any]]] = {
     "trials": [*TRIALS, *MEASURES, *SPEND],
     "exchanges": [*EXCHANGES, *MEASURES],
     "grades": GRADES,
@@ -19,7 +21,7 @@ FRAMES: Mapping[str, Sequence[Column]] = {
 
 
 def columns(frame: str) -> str:
-    rows = [(f"`{column.name}`", column.dtype, column.about) for column in FRAMES[frame]]
+    rows = [(f"`{column.name}`", column.pandas_dtype, column.description) for column in FRAMES[frame]]
     return markdown_table(("column", "dtype", "holds"), rows)
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness.analysis.frame import build_frames
-from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, SPEND, TRIALS
+from harness.analysis.row_schema import EXCHANGES, GRADES, MEASURES, TRIALS
 from harness.analysis.summarize import build_report
+from harness.analysis.trial_totals import SPEND
 from harness.analysis.typed_columns import valid_text
 from harness.model import Attempt, Cost, Grade, Usage
 from harness.runs.records import ExchangeLine, decode_line, encode_line
@@ -27,7 +28,7 @@ def test_the_declared_columns_and_dtypes_are_the_frames(build: ModuleType) -> No
         (found.grades, GRADES),
     ):
         assert list(frame.columns[: len(columns)]) == [column.name for column in columns]
-        assert [str(frame[column.name].dtype) for column in columns] == [column.dtype for column in columns]
+        assert [str(frame[column.name].dtype) for column in columns] == [column.pandas_dtype for column in columns]
 
 
 def test_no_records_still_have_columns(build: ModuleType) -> None:

@@ -12,6 +12,7 @@ from harness.analysis.frame import build_frames
 from harness.analysis.report_data import GateResult, Report
 from harness.analysis.summarize import build_report
 from harness.errors import ExitCode
+from harness.metrics.definitions import Timing
 from harness.metrics.table import RESPONSE_METRICS, Metric
 from harness.model import Attempt, Manifest, Record, Usage
 from harness.suite.gate_syntax import GateSpec, parse_gate
@@ -74,7 +75,7 @@ def test_every_measure_of_a_response_can_be_gated(build: ModuleType, metric: Met
     least = "0s" if metric.unit == "seconds" else "0"
     found = verdict(build, [build.record(exchanges=(build.exchange(answer),))], f"{metric.name}.max > {least}")
     assert metric.read is not None
-    assert (found.verdict, found.estimate) == ("pass", metric.read(answer))
+    assert (found.verdict, found.estimate) == ("pass", metric.read(Timing(answer)))
 
 
 @pytest.mark.parametrize(
@@ -96,9 +97,9 @@ def test_a_slice_that_matches_nothing_is_never_a_pass(build: ModuleType, text: s
 
 
 def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
-    trials = build_frames([(build.manifest(), [build.record()])]).trials
-    (found,) = gates.evaluate_gates([GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], trials, "run-1")
-    assert (found.verdict, "no measure called 'speed'" in found.detail) == ("unknown", True)
+    found = build_frames([(build.manifest(), [build.record()])])
+    (result,) = gates.evaluate_gates([GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], found, "run-1")
+    assert (result.verdict, "no measure called 'speed'" in result.detail) == ("unknown", True)
 
 
 @pytest.mark.parametrize("text", ["pass_rate >= 0", "score >= 0", "latency.p50 <= 9s", "case.pass_rate >= 0"])
