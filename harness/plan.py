@@ -250,7 +250,8 @@ def _render_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPro
         text = prompt.render_text(case.vars)
         content = key_bytes((text, prompt.raw))
     else:
-        bare = [message if type(message.content) is str else without_image_data(message) for message in messages]
+        # A list only where there are images: the bytes of a message with lone surrogates show it.
+        bare = [without_image_data(message) for message in messages] if prompt.multimodal_turns else messages
         content = key_bytes(bare)
     tools, persona = evaluation.toolset, evaluation.persona
     if tools is None and persona is None and case.later_turns is None and not prompt.later_turns:

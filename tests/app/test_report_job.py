@@ -14,6 +14,7 @@ import pytest
 from harness.app.background import available_cores
 from harness.app.report import PARQUET, REPORTS
 from harness.errors import ExitCode
+from harness.runs.folder import read_manifest
 from tests.app.test_background import wait_until_gone
 from tests.end_to_end.suites import write_sums
 from tests.end_to_end.test_stopping import wait_for_records
@@ -21,7 +22,7 @@ from tests.support import Command, Simulated
 
 pytestmark = pytest.mark.skipif(available_cores() < 2, reason="no process is begun where no core is to spare")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FILES = {*REPORTS.values(), PARQUET, "plots/pass_rate.svg", "plots/latency.svg"}
 
 
@@ -82,6 +83,14 @@ def test_a_file_that_cannot_be_written_is_told_after_the_table(cli: Command, sim
     assert files(tmp_path / "run") >= FILES
 
 
+def wait_for_session_end(folder: Path) -> None:
+    """Returns once the run's manifest says that its session has ended."""
+    deadline = time.monotonic() + 60
+    while read_manifest(folder).sessions[-1].ended is None:
+        assert time.monotonic() < deadline, "the session does not end"
+        time.sleep(0.01)
+
+
 def test_an_interrupt_while_the_report_is_waited_for_leaves_nobody_behind(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
@@ -90,6 +99,7 @@ def test_an_interrupt_while_the_report_is_waited_for_leaves_nobody_behind(
     child = child_of(process.pid)
     subprocess.run(["kill", "-STOP", str(child)], check=True)
     wait_for_records(tmp_path / "run", 40, process)
+    wait_for_session_end(tmp_path / "run")  # before it, an interrupt would only stop the sending
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=90)
     assert process.returncode == ExitCode.INTERRUPTED, err

@@ -165,7 +165,7 @@ def test_a_grader_that_asks_for_what_an_answer_has_not(cli: Command, simulator: 
     suite = edited(write_sums(tmp_path, simulator.openai, cases=1), "  - number\n", "  - {python: mine.py:grade}\n")
     (suite.parent / "mine.py").write_text("def grade(answer):\n    return answer.txt == '4'\n")
     cli("run", suite, "--out", "run")
-    assert "AttributeError: 'Answer' object has no attribute 'txt' (mine.py:2)" in cli("show", "run", "c0").out
+    assert "AttributeError: 'GradedAnswer' object has no attribute 'txt' (mine.py:2)" in cli("show", "run", "c0").out
 
 
 def test_an_expected_answer_that_its_own_grader_would_fail(cli: Command, tmp_path: Path) -> None:
