@@ -1,4 +1,5 @@
-"""The command `harness`: runs the command line, and turns what it raises into a sentence and an exit code."""
+"""The command `harness`: runs the command line, and turns what it raises into a sentence and an
+exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from harness.errors import ExitCode, HarnessError
 def main() -> None:
     """Entry point of the `harness` command; always ends in SystemExit."""
     try:
-        from harness.cli.main import app  # noqa: PLC0415 — here, so that an interrupt during import is caught
+        from harness.cli.main import (  # noqa: PLC0415
+            app,
+        )
 
         app()
     except HarnessError as error:
@@ -31,14 +34,20 @@ def main() -> None:
 
 
 def _exit_interrupted() -> NoReturn:
-    _print_error("interrupted; what is recorded stays: `harness resume` goes on with a run, `harness report` reports on it")
+    _print_error(
+        "interrupted; what is recorded stays: `harness resume` goes on with a run, `harness report`"
+        " reports on it"
+    )
     sys.exit(ExitCode.INTERRUPTED)
 
 
 def _is_caused_by_interrupt(error: BaseException) -> bool:
-    """Whether an interrupt is behind it: compiled modules turn one that comes while they are imported into an ImportError."""
+    """Whether an interrupt is behind it: compiled modules turn one that comes while they are
+    imported into an ImportError."""
     cause = error.__cause__ or error.__context__
-    return isinstance(error, KeyboardInterrupt) or (cause is not None and _is_caused_by_interrupt(cause))
+    return isinstance(error, KeyboardInterrupt) or (
+        cause is not None and _is_caused_by_interrupt(cause)
+    )
 
 
 def _print_error(text: str) -> None:

@@ -2,14 +2,16 @@
 
 The failure model, in four points:
 
-1. **Vocabulary.** A trial that was answered wrongly has *failed*. A trial that could not be asked, answered or graded has an
-   *error*. Both are data (`harness.model.Error`, on the record). Only what ends the whole command is an exception, and
-   every such exception is a `HarnessError`.
-2. **Classification.** A trial's error is named for the boundary it broke at (`target`, `transport`, `provider`, `tool`,
-   `grader`, `budget`). A command's error is classified by who can act on it: the user (`UsageError`, `SuiteError`) or the
-   world (`InfrastructureError`, `StoreError`).
-3. **Surfacing.** A message is a sentence: what was wrong, where, and what to do. It is shown without a traceback.
-4. **Capture.** What is not a `HarnessError` is a bug; the command line shows its traceback and exits with 70.
+1. **Vocabulary.** A trial that was answered wrongly has *failed*. A trial that could not be asked,
+   answered or graded has an *error*. Both are data (`harness.model.Error`, on the record). Only
+   what ends the whole command is an exception, and every such exception is a `HarnessError`.
+2. **Classification.** A trial's error is named for the boundary it broke at (`target`, `transport`,
+   `provider`, `tool`, `grader`, `budget`). A command's error is classified by who can act on it:
+   the user (`UsageError`, `SuiteError`) or the world (`InfrastructureError`, `StoreError`).
+3. **Surfacing.** A message is a sentence: what was wrong, where, and what to do. It is shown
+   without a traceback.
+4. **Capture.** What is not a `HarnessError` is a bug; the command line shows its traceback and
+   exits with 70.
 """
 
 from __future__ import annotations
@@ -55,14 +57,16 @@ class HarnessError(Exception):
 
 
 class UsageError(HarnessError):
-    """The command cannot be carried out as asked: a wrong argument, an unset variable, an unknown name."""
+    """The command cannot be carried out as asked: a wrong argument, an unset variable, an unknown
+    name."""
 
     exit_code = ExitCode.USAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a file a person wrote; `line` and `column` count from 1, None where the place is unknown."""
+    """One thing wrong in a file a person wrote; `line` and `column` count from 1, None where the
+    place is unknown."""
 
     message: str
     path: str
@@ -70,7 +74,9 @@ class Problem:
     column: int | None = None
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
+        place = ":".join(
+            str(part) for part in (self.path, self.line, self.column) if part is not None
+        )
         return f"{place}: {self.message}"
 
 

@@ -1,10 +1,13 @@
-"""Hashes that are the same on every machine, in every process and every version, and the bytes they are taken of.
+"""Hashes that are the same on every machine, in every process and every version, and the bytes they
+are taken of.
 
-Stored runs depend on this module: ids of cases, fingerprints of suites and keys of trials are hashes of one of two forms, which
-are not interchangeable (`1e22` is `1e+22` in the first and `1e22` in the second):
+Stored runs depend on this module: ids of cases, fingerprints of suites and keys of trials are
+hashes of one of two forms, which are not interchangeable (`1e22` is `1e+22` in the first and `1e22`
+in the second):
 
 - `canonical_json` is *the* canonical form of plain data, such as a suite, a case or a setting.
-- `key_bytes` is the form of run-time nouns such as messages; it survives because keys of stored trials are hashes of it.
+- `key_bytes` is the form of run-time nouns such as messages; it survives because keys of stored
+  trials are hashes of it.
 
 What tables show of a value is neither: `harness.analysis.row_schema.column_json`.
 """
@@ -25,7 +28,8 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def canonical_json(value: Any) -> bytes:
-    """Plain data as one byte string: JSON with sorted keys and no spaces; `repr` for what JSON cannot hold.
+    """Plain data as one byte string: JSON with sorted keys and no spaces; `repr` for what JSON
+    cannot hold.
 
     That is a lone surrogate, an integer of more than 64 bits, or a key that is no text.
     """
@@ -36,7 +40,8 @@ def canonical_json(value: Any) -> bytes:
 
 
 def key_bytes(value: Any) -> bytes:
-    """Run-time nouns as one byte string for the key of a trial: msgspec's JSON, `repr` for lone surrogates."""
+    """Run-time nouns as one byte string for the key of a trial: msgspec's JSON, `repr` for lone
+    surrogates."""
     try:
         return _encoder.encode(value)
     except (UnicodeEncodeError, TypeError):
@@ -59,9 +64,11 @@ def hash_json(value: Any) -> str:
 
 
 class TextHashes:
-    """A set of texts that keeps 64-bit hashes of them: enough to ask whether one is in it, and which were added twice.
+    """A set of texts that keeps 64-bit hashes of them: enough to ask whether one is in it, and
+    which were added twice.
 
-    Sorting the hashes makes Python integers of them, so only about `_SORTED_AT_ONCE` are sorted at a time.
+    Sorting the hashes makes Python integers of them, so only about `_SORTED_AT_ONCE` are sorted at
+    a time.
     """
 
     def __init__(self) -> None:
@@ -74,7 +81,12 @@ class TextHashes:
     def find_repeated(self) -> set[int]:
         """The hashes of texts that were added more than once."""
         parts = 1 + len(self._hashes) // _SORTED_AT_ONCE
-        return {one for part in range(parts) for one, other in pairwise(self._sorted_part(part, parts)) if one == other}
+        return {
+            one
+            for part in range(parts)
+            for one, other in pairwise(self._sorted_part(part, parts))
+            if one == other
+        }
 
     def _sorted_part(self, part: int, parts: int) -> list[int]:
         return sorted([hashed for hashed in self._hashes if hashed % parts == part])

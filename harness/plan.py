@@ -1,8 +1,10 @@
-"""The plan, from a suite to trials: what is asked of whom, in which order, each with a key; lazy, so a million take no memory.
+"""The plan, from a suite to trials: what is asked of whom, in which order, each with a key; lazy,
+so a million take no memory.
 
-The unit of the order is a *block*: one case of one eval at one repeat. Blocks are visited in a pseudo-random order that is a
-function of (seed, index), and within a block every configuration (prompt × setting) follows in an order of its own, so that
-drift of the service hits all settings of a case alike. Each target has its own cursor over the same blocks.
+The unit of the order is a *block*: one case of one eval at one repeat. Blocks are visited in a
+pseudo-random order that is a function of (seed, index), and within a block every configuration
+(prompt × setting) follows in an order of its own, so that drift of the service hits all settings of
+a case alike. Each target has its own cursor over the same blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ _VERBATIM = "\0verbatim"
 
 
 class _RenderedPrompt(NamedTuple):
-    """What a case asks in one prompt, whatever the setting; `content` and `further` are its bytes for keys."""
+    """What a case asks in one prompt, whatever the setting; `content` and `further` are its bytes
+    for keys."""
 
     messages: tuple[Message, ...]
     text: str | None
@@ -56,8 +59,9 @@ class _TargetPlan(NamedTuple):
 class Plan:
     """All trials of a run.
 
-    `dropped` names, per target, the sampling parameters it cannot take and the suite agreed to leave out. `seed_ranges`
-    holds, per target, the smallest and largest seed it accepts, where one is known.
+    `dropped` names, per target, the sampling parameters it cannot take and the suite agreed to
+    leave out. `seed_ranges` holds, per target, the smallest and largest seed it accepts, where one
+    is known.
     """
 
     suite: Suite
@@ -72,13 +76,17 @@ class Plan:
     def per_target(self) -> int:
         """How many trials each target gets."""
         return sum(
-            len(each.prompts) * len(each.cases) * len(self.suite.settings) * self.suite.repeats for each in self.suite.evals
+            len(each.prompts) * len(each.cases) * len(self.suite.settings) * self.suite.repeats
+            for each in self.suite.evals
         )
 
     @property
     def arithmetic(self) -> str:
-        """The count as a person reads it: `2 prompts × 1 target × 120 cases × 2 settings × 1 repeat = 480 requests`."""
-        return " + ".join(self._count_product(each) for each in self.suite.evals) + self._count_total()
+        """The count as a person reads it: `2 prompts × 1 target × 120 cases × 2 settings × 1 repeat
+        = 480 requests`."""
+        return (
+            " + ".join(self._count_product(each) for each in self.suite.evals) + self._count_total()
+        )
 
     def _count_product(self, each: Eval) -> str:
         factors = [
@@ -94,13 +102,23 @@ class Plan:
 
     def _count_total(self) -> str:
         left_out = len(self) // len(self.suite.settings) * self.suite.excluded
-        return f" = {_count_noun(len(self), 'request')}" + (f", {left_out:,} excluded" if left_out else "")
+        return f" = {_count_noun(len(self), 'request')}" + (
+            f", {left_out:,} excluded" if left_out else ""
+        )
 
     def trials(self, target: Target) -> Iterator[Trial]:
-        """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be rendered."""
+        """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be
+        rendered."""
         suite = self.suite
-        ends = list(accumulate(len(each.cases) * suite.repeats for each in suite.evals))  # where each eval's blocks end
-        shared = _TargetPlan(target, _target_bytes(target), suite.merge_sampling(target.sampling, None, {}), suite.run.streams)
+        ends = list(
+            accumulate(len(each.cases) * suite.repeats for each in suite.evals)
+        )  # where each eval's blocks end
+        shared = _TargetPlan(
+            target,
+            _target_bytes(target),
+            suite.merge_sampling(target.sampling, None, {}),
+            suite.run.streams,
+        )
         for index in range(ends[-1]):
             block = permute_index(index, ends[-1], suite.run.seed)
             place = bisect_right(ends, block)
@@ -108,15 +126,20 @@ class Plan:
             repeat, case = divmod(block - first, (ends[place] - first) // suite.repeats)
             yield from self._block_trials(shared, block, evaluation, evaluation.cases[case], repeat)
 
-    def _block_trials(self, shared: _TargetPlan, block: int, evaluation: Eval, case: Case, repeat: int) -> Iterator[Trial]:
-        """The trials of one case at one repeat: every prompt at every setting, in the block's own order."""
+    def _block_trials(
+        self, shared: _TargetPlan, block: int, evaluation: Eval, case: Case, repeat: int
+    ) -> Iterator[Trial]:
+        """The trials of one case at one repeat: every prompt at every setting, in the block's own
+        order."""
         asked: dict[str, _RenderedPrompt] = {}
         graders = evaluation.graders if case.graders is None else case.graders
         target, tools = shared.target, evaluation.toolset
         settings, seed = self.suite.settings, self.suite.run.seed + block
         count = len(evaluation.prompts) * len(settings)
         for position in range(count):
-            prompt_index, setting_index = divmod(permute_index(position, count, seed), len(settings))
+            prompt_index, setting_index = divmod(
+                permute_index(position, count, seed), len(settings)
+            )
             prompt, setting = evaluation.prompts[prompt_index], settings[setting_index]
             ask = asked.get(prompt.id)
             if ask is None:
@@ -125,7 +148,9 @@ class Plan:
             for name in self.dropped.get(target.name, ()):
                 sampling.pop(name, None)
             if "seed" in sampling:
-                sampling["seed"] = repeat_seed(sampling["seed"], repeat, self.seed_ranges.get(target.name))
+                sampling["seed"] = repeat_seed(
+                    sampling["seed"], repeat, self.seed_ranges.get(target.name)
+                )
             request = Request(
                 ask.messages,
                 sampling,
@@ -135,7 +160,12 @@ class Plan:
                 raw=prompt.raw,
             )
             if tools is not None:
-                request = replace(request, tools=tools.tools, tool_choice=tools.choice, parallel_tool_calls=tools.parallel)
+                request = replace(
+                    request,
+                    tools=tools.tools,
+                    tool_choice=tools.choice,
+                    parallel_tool_calls=tools.parallel,
+                )
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
@@ -152,7 +182,8 @@ class Plan:
 
 
 def repeat_seed(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | None) -> int:
-    """The seed repeat `repeat` sends: `seed + repeat`, wrapped inside the target's range; a `fixed` seed as it is."""
+    """The seed repeat `repeat` sends: `seed + repeat`, wrapped inside the target's range; a `fixed`
+    seed as it is."""
     if isinstance(seed, Mapping):
         return seed["fixed"]
     if limits is None:
@@ -164,9 +195,10 @@ def repeat_seed(seed: int | Mapping[str, int], repeat: int, limits: SeedRange | 
 def permute_index(index: int, size: int, seed: int) -> int:
     """Where `index` goes in a pseudo-random permutation of range(size) that needs no memory.
 
-    A four-round Feistel network on the row and the column of a place in a nearly square table, walked until it lands inside the
-    range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002: the generalised Feistel cipher). The table
-    has hardly more places than the range, so it seldom walks.
+    A four-round Feistel network on the row and the column of a place in a nearly square table,
+    walked until it lands inside the range (Black and Rogaway, "Ciphers with arbitrary finite
+    domains", CT-RSA 2002: the generalised Feistel cipher). The table has hardly more places than
+    the range, so it seldom walks.
     """
     if size == 1:
         return 0
@@ -183,7 +215,8 @@ def permute_index(index: int, size: int, seed: int) -> int:
 
 
 def _mix_bits(value: int, seed: int, turn: int) -> int:
-    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the value, the seed and the round."""
+    """SplitMix64's finaliser (Steele, Lea and Flood, OOPSLA 2014) over the value, the seed and the
+    round."""
     mixed = (value + (seed * 4 + turn + 1) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
     mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
@@ -196,13 +229,19 @@ def check_identities(suite: Suite, targets: Sequence[Target]) -> None:
         ("evals", [each.name for each in suite.evals], str),
         ("targets", [each.name for each in targets], str),
         ("settings", list(suite.settings), _setting_text),
-        *((f"prompts of {each.name}", [prompt.id for prompt in each.prompts], str) for each in suite.evals),
+        *(
+            (f"prompts of {each.name}", [prompt.id for prompt in each.prompts], str)
+            for each in suite.evals
+        ),
     ]
     for axis, values, name in axes:
         named = [name(value) for value in values]
         twice = sorted({value for value in named if named.count(value) > 1})
         if twice:
-            raise UsageError(f"{suite.path}: the {axis} name {', '.join(twice)} more than once; give each its own name")
+            raise UsageError(
+                f"{suite.path}: the {axis} name {', '.join(twice)} more than once; give each its"
+                " own name"
+            )
 
 
 def encode_trial(trial: Trial) -> bytes:
@@ -215,7 +254,9 @@ def encode_trial(trial: Trial) -> bytes:
 def decode_trial(data: bytes) -> Trial:
     """The trial that `encode_trial` wrote. Raises ValueError where it is none."""
     fields = orjson.loads(data)
-    graders, *turns = [_decode_specs(each) for each in (fields.pop("graders"), *fields.pop("turn_graders"))]
+    graders, *turns = [
+        _decode_specs(each) for each in (fields.pop("graders"), *fields.pop("turn_graders"))
+    ]
     return replace(msgspec.convert(fields, Trial), graders=graders, turn_graders=tuple(turns))
 
 
@@ -224,7 +265,9 @@ def _decode_specs(graders: list[Any]) -> tuple[GraderSpec, ...]:
 
 
 def _encode_unknown(value: Any) -> Any:
-    if isinstance(value, Verbatim):  # text from a file that must not become a template on the other side
+    if isinstance(
+        value, Verbatim
+    ):  # text from a file that must not become a template on the other side
         return {_VERBATIM: dict(value)}
     if isinstance(value, GraderSpec):
         return dict(value)
@@ -235,7 +278,9 @@ def _decode_verbatim(value: Any) -> Any:
     """What `_encode_unknown` marked, made what it was."""
     if isinstance(value, dict):
         return (
-            Verbatim(value[_VERBATIM]) if _VERBATIM in value else {key: _decode_verbatim(item) for key, item in value.items()}
+            Verbatim(value[_VERBATIM])
+            if _VERBATIM in value
+            else {key: _decode_verbatim(item) for key, item in value.items()}
         )
     return [_decode_verbatim(item) for item in value] if isinstance(value, list) else value
 
@@ -251,7 +296,11 @@ def _render_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPro
         content = key_bytes((text, prompt.raw))
     else:
         # A list only where there are images: the bytes of a message with lone surrogates show it.
-        bare = [without_image_data(message) for message in messages] if prompt.multimodal_turns else messages
+        bare = (
+            [without_image_data(message) for message in messages]
+            if prompt.multimodal_turns
+            else messages
+        )
         content = key_bytes(bare)
     tools, persona = evaluation.toolset, evaluation.persona
     if tools is None and persona is None and case.later_turns is None and not prompt.later_turns:
@@ -259,7 +308,9 @@ def _render_prompt(evaluation: Eval, prompt: Prompt, case: Case) -> _RenderedPro
     user = None if persona is None else persona.build_user(case.vars)
     conversation = build_conversation(tools, prompt, case, user)
     further = b"" if conversation is None else _conversation_bytes(tools, conversation, case)
-    return _RenderedPrompt(messages, text, content, conversation, further, _turn_graders(prompt, case))
+    return _RenderedPrompt(
+        messages, text, content, conversation, further, _turn_graders(prompt, case)
+    )
 
 
 def _conversation_bytes(tools: Toolset | None, conversation: Conversation, case: Case) -> bytes:
@@ -275,7 +326,9 @@ def _turn_graders(prompt: Prompt, case: Case) -> tuple[tuple[GraderSpec, ...], .
     return graders if any(graders) else ()
 
 
-def _trial_key(target: bytes, who: Identity, content: bytes, request: Request, further: bytes) -> str:
+def _trial_key(
+    target: bytes, who: Identity, content: bytes, request: Request, further: bytes
+) -> str:
     """Hash of the identity and of what will be sent, `further` on in the conversation too."""
     digest = blake2b(content, digest_size=16)
     digest.update(further)
@@ -285,7 +338,9 @@ def _trial_key(target: bytes, who: Identity, content: bytes, request: Request, f
 
 
 def _target_bytes(target: Target) -> bytes:
-    return key_bytes((target.provider, target.model, target.address, target.api_version, target.extra_body))
+    return key_bytes(
+        (target.provider, target.model, target.address, target.api_version, target.extra_body)
+    )
 
 
 def _count_noun(number: int, noun: str) -> str:

@@ -1,9 +1,10 @@
 """The plug-in registry: finds providers, graders and reporters by name.
 
-Built-ins are registered as `module:attribute` strings and imported when first loaded, so that naming a grader in a suite
-imports nothing else. A built-in provider's attribute is a class, made with its facts (`harness.vendors`). Installed packages
-add their own through the entry-point groups `harness.providers`, `harness.graders` and `harness.reporters`, which are read
-only on a miss or for `registered_names` (reading them costs tens of milliseconds).
+Built-ins are registered as `module:attribute` strings and imported when first loaded, so that
+naming a grader in a suite imports nothing else. A built-in provider's attribute is a class, made
+with its facts (`harness.vendors`). Installed packages add their own through the entry-point groups
+`harness.providers`, `harness.graders` and `harness.reporters`, which are read only on a miss or for
+`registered_names` (reading them costs tens of milliseconds).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _references: dict[Kind, dict[str, str]] = {"providers": {}, "graders": {}, "repo
 
 
 def register(kind: Kind, name: str, reference: str) -> None:
-    """Register `reference` (`module:attribute`) under `name`. Raises ValueError where the name is taken."""
+    """Register `reference` (`module:attribute`) under `name`. Raises ValueError where the name is
+    taken."""
     if name in _references[kind]:
         raise ValueError(f"{kind} already has a {name!r}: {_references[kind][name]}")
     _references[kind][name] = reference

@@ -1,4 +1,5 @@
-"""Tables in the docs that are made from the code: between `<!-- name -->` and `<!-- /name -->` of a page.
+"""Tables in the docs that are made from the code: between `<!-- name -->` and `<!-- /name -->` of a
+page.
 
 A test compares each with what the code says now; its module, run as a program, writes it.
 """
@@ -33,4 +34,6 @@ def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<=<!-- {re.escape(name)} -->\n).*?(?=<!-- /{re.escape(name)} -->)", re.DOTALL)
+    return re.compile(
+        rf"(?<=<!-- {re.escape(name)} -->\n).*?(?=<!-- /{re.escape(name)} -->)", re.DOTALL
+    )

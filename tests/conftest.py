@@ -1,4 +1,5 @@
-"""What every test shares: deterministic property tests, a simulator to talk to, and the command line."""
+"""What every test shares: deterministic property tests, a simulator to talk to, and the command
+line."""
 
 from __future__ import annotations
 
@@ -17,8 +18,19 @@ settings.register_profile("core", settings.get_profile("deterministic"), max_exa
 settings.load_profile("deterministic")
 
 
-CORE = {"analysis", "config", "flows", "graders", "metrics", "pricing", "providers", "suite", "test_plan.py"}
-"""Folders and files whose tests need nothing but memory and files: those of the code that does no I/O."""
+CORE = {
+    "analysis",
+    "config",
+    "flows",
+    "graders",
+    "metrics",
+    "pricing",
+    "providers",
+    "suite",
+    "test_plan.py",
+}
+"""Folders and files whose tests need nothing but memory and files: those of the code that does no
+I/O."""
 
 OUTSIDE = {"_simulator_process", "cli"}
 """Fixtures that lead to sockets and processes."""
@@ -28,13 +40,23 @@ _FORBIDDEN = {"socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "o
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The two options of our own."""
-    parser.addoption("--full", action="store_true", help="kill and failure sweeps probe every instant (make test-full)")
-    parser.addoption("--core", action="store_true", help="only tests without sockets and processes (make check)")
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="kill and failure sweeps probe every instant (make test-full)",
+    )
+    parser.addoption(
+        "--core", action="store_true", help="only tests without sockets and processes (make check)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With `--core`, whatever reaches for a socket or a process fails, and properties are tried on fewer examples."""
-    config.addinivalue_line("markers", "process: starts a process or opens a socket, in a file that otherwise needs none")
+    """With `--core`, whatever reaches for a socket or a process fails, and properties are tried on
+    fewer examples."""
+    config.addinivalue_line(
+        "markers",
+        "process: starts a process or opens a socket, in a file that otherwise needs none",
+    )
     if config.getoption("--core"):
         settings.load_profile("core")
         sys.addaudithook(_refuse)
@@ -58,7 +80,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """With `--core`, leave out what is not of it in a file that otherwise is."""
     if config.getoption("--core"):
         outside = [
-            item for item in items if OUTSIDE & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("process")
+            item
+            for item in items
+            if OUTSIDE & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("process")
         ]
         config.hook.pytest_deselected(items=outside)
         left = {*outside}

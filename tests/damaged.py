@@ -18,7 +18,8 @@ Place = tuple[str | int, ...]
 
 @st.composite
 def damaged(draw: st.DrawFn, value: Any, most: int = 3) -> bytes:
-    """`value` as JSON, in which up to `most` places hold something strange; some of it is no JSON a float can hold."""
+    """`value` as JSON, in which up to `most` places hold something strange; some of it is no JSON a
+    float can hold."""
     copy = json.loads(json.dumps(value))
     for _ in range(draw(st.integers(1, most))):
         places = [place for place in _places(copy) if place]
@@ -29,7 +30,13 @@ def damaged(draw: st.DrawFn, value: Any, most: int = 3) -> bytes:
 
 def _places(value: Any, before: Place = ()) -> Iterator[Place]:
     yield before
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in inner:
         yield from _places(item, (*before, key))
 

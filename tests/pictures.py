@@ -29,7 +29,9 @@ def noise(size: tuple[int, int] = (60, 60), seed: int = 1) -> bytes:
 def as_image(content: bytes, media_type: str = "image/png") -> Part:
     """The file as a part of a message."""
     with Image.open(BytesIO(content)) as opened:
-        return Part(media_type, b64encode(content).decode(), *opened.size, sha256(content).hexdigest())
+        return Part(
+            media_type, b64encode(content).decode(), *opened.size, sha256(content).hexdigest()
+        )
 
 
 def animated(kind: str = "GIF") -> bytes:

@@ -1,4 +1,5 @@
-"""What tests talk to: a running simulator seen from outside, and the command line run as a user runs it."""
+"""What tests talk to: a running simulator seen from outside, and the command line run as a user
+runs it."""
 
 from __future__ import annotations
 
@@ -80,17 +81,26 @@ class Ended:
 class Command:
     """`harness`, run as a user runs it, in a folder.
 
-    Calling it runs it in this process, which saves seconds of imports a time; `under` and `begin` start one of its own.
-    In this process two things are left out that would be most of a run's time. Plots are composed, and not drawn, unless
-    `draws`: what they look like is for the reporters' tests. And the garbage collector is not sent through the heap before a
-    run starts: here that is pytest's, with all tests in it.
+    Calling it runs it in this process, which saves seconds of imports a time; `under` and `begin`
+    start one of its own. In this process two things are left out that would be most of a run's
+    time. Plots are composed, and not drawn, unless `draws`: what they look like is for the
+    reporters' tests. And the garbage collector is not sent through the heap before a run starts:
+    here that is pytest's, with all tests in it.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, draws: bool = False) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str] | None = None, *, draws: bool = False
+    ) -> None:
         self.folder = folder
         self.draws = draws
-        kept = {name: value for name, value in os.environ.items() if not name.endswith(("_PROXY", "_proxy", "_KEY", "_TOKEN"))}
-        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # starting a hundred times would compile everything a hundred times
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.endswith(("_PROXY", "_proxy", "_KEY", "_TOKEN"))
+        }
+        kept.pop(
+            "PYTHONDONTWRITEBYTECODE", None
+        )  # starting a hundred times would compile everything a hundred times
         self.environment = {**kept, "COLUMNS": "100", **(environment or {})}
 
     def __call__(self, *words: str | Path) -> Ended:
@@ -113,7 +123,8 @@ class Command:
     def under(self, wrapper: list[str], *words: str | Path, timeout: float = 90) -> Ended:
         """Run to its end in a process of its own, as the argument of another program.
 
-        That program may limit the size of files, and a compiled module cut short by it would fail every later process.
+        That program may limit the size of files, and a compiled module cut short by it would fail
+        every later process.
         """
         done = subprocess.run(
             [*wrapper, *self._command(words)],

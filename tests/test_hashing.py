@@ -1,4 +1,5 @@
-"""Hashes and canonical forms are what version 0.1.0 wrote: literal values, since stored runs hold them."""
+"""Hashes and canonical forms are what version 0.1.0 wrote: literal values, since stored runs hold
+them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,15 @@ from typing import Any
 import pytest
 
 from harness.analysis.row_schema import column_json
-from harness.hashing import TextHashes, canonical_json, hash64, hash_bytes, hash_json, hash_text, key_bytes
+from harness.hashing import (
+    TextHashes,
+    canonical_json,
+    hash64,
+    hash_bytes,
+    hash_json,
+    hash_text,
+    key_bytes,
+)
 from harness.model import Message
 from harness.suite.cases.case_index import derive_case_id
 
@@ -31,8 +40,18 @@ def test_hashes() -> None:
             '{"a":[1,2.5,null,true,"é","😀"],"b":1e-7,"c":{"x":0,"y":1.0}}',
             '{"a":[1,2.5,null,true,"é","😀"],"b":1e-07,"c":{"x":0,"y":1.0}}',
         ),
-        ({"a": 1e22, "b": -0.0}, '{"a":1e+22,"b":-0.0}', '{"a":1e22,"b":-0.0}', '{"a":1e+22,"b":-0.0}'),
-        ({"n": 2**70}, "{'n': 1180591620717411303424}", '{"n":1180591620717411303424}', '{"n":1180591620717411303424}'),
+        (
+            {"a": 1e22, "b": -0.0},
+            '{"a":1e+22,"b":-0.0}',
+            '{"a":1e22,"b":-0.0}',
+            '{"a":1e+22,"b":-0.0}',
+        ),
+        (
+            {"n": 2**70},
+            "{'n': 1180591620717411303424}",
+            '{"n":1180591620717411303424}',
+            '{"n":1180591620717411303424}',
+        ),
         ({"q": "\ud800"}, "{'q': '\\ud800'}", "{'q': '\\ud800'}", '{"q":"\ud800"}'),
     ],
 )

@@ -33,13 +33,23 @@ sweep: {{temperature: {temperatures}}}
 def memory(folder: Path, cases: int, settings: int) -> tuple[int, int]:
     """How many trials were planned, rendered and keyed, and the most bytes the process held."""
     lines = (
-        json.dumps({"id": f"c{number}", "vars": {"question": f"How much is {number} + {number}?"}}) for number in range(cases)
+        json.dumps({"id": f"c{number}", "vars": {"question": f"How much is {number} + {number}?"}})
+        for number in range(cases)
     )
     (folder / "cases.jsonl").write_text("\n".join(lines) + "\n")
     temperatures = [round(number / 1000, 3) for number in range(settings)]
     (folder / "suite.yaml").write_text(SUITE.format(cases="cases.jsonl", temperatures=temperatures))
-    # A process's peak begins with that of whoever forked it: a small shell, and not the process of these tests.
-    words = ["sh", "-c", '"$0" "$@"; exit $?', sys.executable, "-c", PROGRAM, str(folder / "suite.yaml")]
+    # A process's peak begins with that of whoever forked it: a small shell, and not the process of
+    # these tests.
+    words = [
+        "sh",
+        "-c",
+        '"$0" "$@"; exit $?',
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(folder / "suite.yaml"),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     trials, bytes_held = done.stdout.split()
     return int(trials), int(bytes_held)

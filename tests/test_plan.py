@@ -1,4 +1,5 @@
-"""A plan names every trial once, in an order that is a function of the seed, with keys that change when what is sent does."""
+"""A plan names every trial once, in an order that is a function of the seed, with keys that change
+when what is sent does."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ from msgspec.structs import replace
 
 from harness.errors import UsageError
 from harness.model import Target, Trial
-from harness.plan import Plan, check_identities, decode_trial, encode_trial, permute_index, repeat_seed
+from harness.plan import (
+    Plan,
+    check_identities,
+    decode_trial,
+    encode_trial,
+    permute_index,
+    repeat_seed,
+)
 from harness.suite import Overrides, Suite, load_suite
 
 TARGET = Target("m", "openai", "tiny", "http://host/v1", "http://host/v1")
@@ -59,7 +67,9 @@ def test_every_combination_is_planned_once(tmp_path: Path) -> None:
 
 def test_the_arithmetic_is_what_is_planned(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    assert plan.arithmetic == "2 prompts × 1 target × 3 cases × 2 settings × 2 repeats = 24 requests"
+    assert (
+        plan.arithmetic == "2 prompts × 1 target × 3 cases × 2 settings × 2 repeats = 24 requests"
+    )
 
 
 def test_what_a_sweep_leaves_out_is_said(tmp_path: Path) -> None:
@@ -72,7 +82,10 @@ def test_what_a_sweep_leaves_out_is_said(tmp_path: Path) -> None:
 def test_a_cases_configurations_are_sent_close_together(tmp_path: Path) -> None:
     blocks = [
         (who, len(list(trials)))
-        for who, trials in groupby(plan_of(tmp_path).trials(TARGET), lambda trial: (trial.identity.case, trial.identity.repeat))
+        for who, trials in groupby(
+            plan_of(tmp_path).trials(TARGET),
+            lambda trial: (trial.identity.case, trial.identity.repeat),
+        )
     ]
     assert len(blocks) == len(set(blocks)) == 3 * 2
     assert {size for _, size in blocks} == {2 * 2}
@@ -80,7 +93,10 @@ def test_a_cases_configurations_are_sent_close_together(tmp_path: Path) -> None:
 
 def test_the_order_is_the_seeds_and_no_other(tmp_path: Path) -> None:
     def order(seed: int) -> list[str]:
-        return [trial.key for trial in plan_of(tmp_path, SUITE + f"run: {{seed: {seed}}}\n").trials(TARGET)]
+        return [
+            trial.key
+            for trial in plan_of(tmp_path, SUITE + f"run: {{seed: {seed}}}\n").trials(TARGET)
+        ]
 
     assert order(1) == order(1)
     assert order(1) != order(2)
@@ -88,7 +104,10 @@ def test_the_order_is_the_seeds_and_no_other(tmp_path: Path) -> None:
 
 
 def test_each_repeat_has_a_seed_of_its_own(tmp_path: Path) -> None:
-    seeds = {(trial.identity.repeat, trial.request.sampling["seed"]) for trial in plan_of(tmp_path).trials(TARGET)}
+    seeds = {
+        (trial.identity.repeat, trial.request.sampling["seed"])
+        for trial in plan_of(tmp_path).trials(TARGET)
+    }
     assert seeds == {(0, 7), (1, 8)}
 
 
@@ -97,14 +116,22 @@ def test_a_fixed_seed_is_sent_always(tmp_path: Path) -> None:
     assert {trial.request.sampling["seed"] for trial in plan.trials(TARGET)} == {7}
 
 
-@given(seed=st.integers(-(2**70), 2**70), repeat=st.integers(0, 10**6), low=st.integers(-5, 5), size=st.integers(1, 10**10))
+@given(
+    seed=st.integers(-(2**70), 2**70),
+    repeat=st.integers(0, 10**6),
+    low=st.integers(-5, 5),
+    size=st.integers(1, 10**10),
+)
 def test_a_seed_stays_inside_the_targets_range(seed: int, repeat: int, low: int, size: int) -> None:
     assert low <= repeat_seed(seed, repeat, (low, low + size - 1)) < low + size
 
 
 def test_the_sweep_wins_over_the_case_the_suite_and_the_target(tmp_path: Path) -> None:
     target = replace(TARGET, sampling={"temperature": 9, "max_tokens": 99, "top_p": 0.5})
-    sent = {trial.identity.case: trial.request.sampling for trial in plan_of(tmp_path, SUITE, target).trials(target)}
+    sent = {
+        trial.identity.case: trial.request.sampling
+        for trial in plan_of(tmp_path, SUITE, target).trials(target)
+    }
     assert {case: (each["max_tokens"], each["top_p"]) for case, each in sent.items()} == {
         "one": (5, 0.5),
         "two": (5, 0.5),
@@ -128,10 +155,20 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(
-    ("change", "touched"), [("a prompt's text", "prompt='b'"), ("a case's variable", "case='one'"), ("a parameter", "case='t")]
+    ("change", "touched"),
+    [
+        ("a prompt's text", "prompt='b'"),
+        ("a case's variable", "case='one'"),
+        ("a parameter", "case='t"),
+    ],
 )
-def test_a_key_changes_with_what_is_sent_and_the_identity_stays(tmp_path: Path, change: str, touched: str) -> None:
-    before, after = keys(plan_of(tmp_path)), keys(plan_of(tmp_path, SUITE.replace(*CHANGES[change])))
+def test_a_key_changes_with_what_is_sent_and_the_identity_stays(
+    tmp_path: Path, change: str, touched: str
+) -> None:
+    before, after = (
+        keys(plan_of(tmp_path)),
+        keys(plan_of(tmp_path, SUITE.replace(*CHANGES[change]))),
+    )
     assert before.keys() == after.keys()
     assert any(touched in identity for identity in before)
     for identity in before:
@@ -167,12 +204,16 @@ def test_ports_and_api_keys_are_in_no_key(tmp_path: Path, same: Target) -> None:
 
 
 def test_graders_and_expectations_are_in_no_key(tmp_path: Path) -> None:
-    regraded = SUITE.replace("graders: [equals]", "graders: [{contains: '2'}]").replace("expected: 2", "expected: two")
+    regraded = SUITE.replace("graders: [equals]", "graders: [{contains: '2'}]").replace(
+        "expected: 2", "expected: two"
+    )
     assert keys(plan_of(tmp_path)) == keys(plan_of(tmp_path, regraded))
 
 
 def test_a_trial_carries_what_its_graders_need_and_prompts_do_not_see(tmp_path: Path) -> None:
-    trial: Trial = next(trial for trial in plan_of(tmp_path).trials(TARGET) if trial.identity.case == "one")
+    trial: Trial = next(
+        trial for trial in plan_of(tmp_path).trials(TARGET) if trial.identity.case == "one"
+    )
     assert (trial.expected, trial.variables, trial.tags) == (2, {"x": "1 + 1"}, ("easy",))
 
 
@@ -214,21 +255,34 @@ def test_a_trial_carries_its_tools_and_later_turns(tmp_path: Path) -> None:
     assert trial.conversation is not None
     assert [tool.name for tool in trial.request.tools] == ["f"]
     assert trial.conversation.turns == ("and 1 + 1?", "bye")
-    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [[], [], ["turn-3: contains"]]
+    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [
+        [],
+        [],
+        ["turn-3: contains"],
+    ]
     assert decode_trial(encode_trial(trial)) == trial
 
 
 def test_graders_of_the_first_answer_say_nothing_and_come_first(tmp_path: Path) -> None:
     trial = talk(tmp_path, TALK.replace('["and', '[{graders: [{contains: "{{ x }}"}]}, "and'))
-    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [["turn-1: contains"], [], ["turn-3: contains"]]
+    assert [[spec.id for spec in turn] for turn in trial.turn_graders] == [
+        ["turn-1: contains"],
+        [],
+        ["turn-3: contains"],
+    ]
     assert (trial.conversation, trial.key) == (talk(tmp_path).conversation, talk(tmp_path).key)
     assert decode_trial(encode_trial(trial)) == trial
 
 
 def test_a_first_answer_that_is_the_only_one_has_its_graders_too(tmp_path: Path) -> None:
-    text = TALK.replace('"and {{ x }}?", {user: bye, graders: ', "{graders: ").replace("tools:", "# tools:")
+    text = TALK.replace('"and {{ x }}?", {user: bye, graders: ', "{graders: ").replace(
+        "tools:", "# tools:"
+    )
     trial = talk(tmp_path, text)
-    assert (trial.conversation, [[spec.id for spec in turn] for turn in trial.turn_graders]) == (None, [["turn-1: contains"]])
+    assert (trial.conversation, [[spec.id for spec in turn] for turn in trial.turn_graders]) == (
+        None,
+        [["turn-1: contains"]],
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,14 +296,21 @@ def test_a_first_answer_that_is_the_only_one_has_its_graders_too(tmp_path: Path)
         ("targets:", "tool_choice: f\ntargets:"),
     ],
 )
-def test_what_decides_a_conversation_is_in_the_key(tmp_path: Path, written: str, instead: str) -> None:
+def test_what_decides_a_conversation_is_in_the_key(
+    tmp_path: Path, written: str, instead: str
+) -> None:
     assert written in TALK
     assert talk(tmp_path, TALK.replace(written, instead)).key != talk(tmp_path).key
 
 
 def test_a_turns_graders_are_in_no_key(tmp_path: Path) -> None:
-    assert talk(tmp_path, TALK.replace('{contains: "{{ expected }}"}', "json")).key == talk(tmp_path).key
+    assert (
+        talk(tmp_path, TALK.replace('{contains: "{{ expected }}"}', "json")).key
+        == talk(tmp_path).key
+    )
 
 
 def test_where_there_is_no_conversation_a_trial_has_none(tmp_path: Path) -> None:
-    assert {(trial.conversation, trial.turn_graders) for trial in plan_of(tmp_path).trials(TARGET)} == {(None, ())}
+    assert {
+        (trial.conversation, trial.turn_graders) for trial in plan_of(tmp_path).trials(TARGET)
+    } == {(None, ())}

@@ -1,4 +1,5 @@
-"""What is quick stays quick: the commands that plan nothing and report nothing import nothing heavy."""
+"""What is quick stays quick: the commands that plan nothing and report nothing import nothing
+heavy."""
 
 from __future__ import annotations
 
@@ -22,7 +23,13 @@ def imported(*words: str) -> set[str]:
         "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
         "print('\\n'.join({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(done.stderr.split())
 
 
@@ -41,18 +48,34 @@ def test_checking_a_suite_imports_no_engine() -> None:
 
 
 def test_importing_the_package_imports_nothing_else() -> None:
-    script = "import sys; before = set(sys.modules); import harness; print(*(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {name.partition(".")[0] for name in done.stdout.split()} <= {"harness", *sys.stdlib_module_names}
+    script = (
+        "import sys; before = set(sys.modules); import harness; print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {name.partition(".")[0] for name in done.stdout.split()} <= {
+        "harness",
+        *sys.stdlib_module_names,
+    }
 
 
 def test_the_schema_for_editors_is_the_languages() -> None:
-    printed = subprocess.run([sys.executable, "-m", "harness", "schema"], cwd=ROOT, capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        [sys.executable, "-m", "harness", "schema"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     committed = (ROOT / "suites" / "suite.schema.json").read_text("utf-8")
     assert printed.stdout == committed, "run: harness schema > suites/suite.schema.json"
 
 
-@pytest.mark.parametrize("suite", sorted(path.name for path in (ROOT / "suites").glob("*.yaml") if path.name != "targets.yaml"))
+@pytest.mark.parametrize(
+    "suite",
+    sorted(path.name for path in (ROOT / "suites").glob("*.yaml") if path.name != "targets.yaml"),
+)
 def test_every_shipped_suite_is_valid_and_its_reference_answers_pass(suite: str) -> None:
     words = [sys.executable, "-m", "harness", "validate", f"suites/{suite}", "--references"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)

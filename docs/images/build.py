@@ -1,7 +1,9 @@
-"""Makes the pictures of this folder, and the README's example output, from real runs: python docs/images/build.py
+"""Makes the pictures of this folder, and the README's example output, from real runs: python
+docs/images/build.py
 
-Everything is run on the built-in simulator in a new workspace; nothing is drawn by hand. The HTML report is photographed by
-Chromium, which has to be installed; without it the two terminal pictures are made and the photograph is left as it is.
+Everything is run on the built-in simulator in a new workspace; nothing is drawn by hand. The HTML
+report is photographed by Chromium, which has to be installed; without it the two terminal pictures
+are made and the photograph is left as it is.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ LIVE_AT = 0.6
 """The share of trials done when the live display is pictured."""
 PHOTOGRAPHS = {
     "report.png": "section:has(details), section:has(details) ~ * { display: none }",
-    "cases.png": "main > :not(section:has(details)), details:nth-of-type(n + 7) { display: none } h2 { margin-top: 0 }",
+    "cases.png": (
+        "main > :not(section:has(details)), details:nth-of-type(n + 7) { display: none } h2 {"
+        " margin-top: 0 }"
+    ),
 }
 """The photographs of the report, and the style that hides what each leaves out."""
 PAGE = (1380, 2400)
@@ -44,7 +49,9 @@ MARGIN = 28
 COLOURS = 128
 EXAMPLE, EXAMPLE_RUN = "suites/support.yaml", "reports/runs/first"
 SUITE = re.compile(r"(?<=^```yaml\n)suite: support\n.*?(?=^```$)", re.MULTILINE | re.DOTALL)
-OUTPUT = re.compile(rf"(?<=^\$ harness run {EXAMPLE} --out {EXAMPLE_RUN}\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+OUTPUT = re.compile(
+    rf"(?<=^\$ harness run {EXAMPLE} --out {EXAMPLE_RUN}\n).*?(?=^```$)", re.MULTILINE | re.DOTALL
+)
 
 
 def main() -> None:
@@ -103,33 +110,58 @@ def shortened(report: str) -> str:
 
 
 def terminal(content: RenderableType) -> bytes:
-    """`content` on a terminal, under the command that printed it, as an SVG that fetches nothing."""
+    """`content` on a terminal, under the command that printed it, as an SVG
+    that fetches nothing."""
     console = Console(record=True, file=StringIO(), width=WIDTH, highlight=False)
     console.print(Text.assemble(("$ ", "green"), (COMMAND, "bold")))
     console.print(content)
     template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    template = template.replace("Fira Code,", "ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono,")
+    template = template.replace(
+        "Fira Code,", "ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono,"
+    )
     return console.export_svg(title="", code_format=template, unique_id="harness").encode()
 
 
 def photograph(page: Path, style: str) -> bytes | None:
     """An HTML page as a PNG, with `style` added to its own; None where there is no Chromium."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    browser = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if browser is None:
         print("no Chromium: the photographs of the report are left as they are", file=sys.stderr)
         return None
     with tempfile.TemporaryDirectory() as folder:
         styled, picture = Path(folder, "page.html"), Path(folder, "page.png")
-        styled.write_text(page.read_text("utf-8").replace("</style>", f"{style}</style>", 1), "utf-8")
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"]
-        options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        options += [f"--user-data-dir={folder}/profile", f"--screenshot={picture}", f"--window-size={PAGE[0]},{PAGE[1]}"]
-        subprocess.run([browser, *options, styled.as_uri()], check=True, capture_output=True, timeout=120)
+        styled.write_text(
+            page.read_text("utf-8").replace("</style>", f"{style}</style>", 1), "utf-8"
+        )
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--hide-scrollbars",
+        ]
+        options += [
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ]
+        options += [
+            f"--user-data-dir={folder}/profile",
+            f"--screenshot={picture}",
+            f"--window-size={PAGE[0]},{PAGE[1]}",
+        ]
+        subprocess.run(
+            [browser, *options, styled.as_uri()], check=True, capture_output=True, timeout=120
+        )
         return trimmed(picture)
 
 
 def trimmed(picture: Path) -> bytes:
-    """The picture without what is empty below, in few colours, which makes it a third of its size."""
+    """The picture without what is empty below, in few colours, which makes it a third of
+    its size."""
     sink = BytesIO()
     with Image.open(picture) as opened:
         image = opened.convert("RGB")

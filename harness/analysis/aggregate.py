@@ -26,7 +26,9 @@ from harness.metrics.table import (
     Sum,
 )
 
-NUMBERS = tuple(dict.fromkeys(column for metric in METRICS.values() for column in metric.aggregate.columns))
+NUMBERS = tuple(
+    dict.fromkeys(column for metric in METRICS.values() for column in metric.aggregate.columns)
+)
 """The columns of `trials` that the metrics add up."""
 
 SliceValue = str | float | int | bool
@@ -34,9 +36,11 @@ SliceValue = str | float | int | bool
 
 @dataclass(frozen=True, slots=True)
 class TrialSelection:
-    """Some trials, as numpy columns that are cut only when asked for: selecting a million times must be cheap.
+    """Some trials, as numpy columns that are cut only when asked for: selecting a million times
+    must be cheap.
 
-    Columns are the `NUMBERS` (NaN where unknown), a flag for each outcome, and `cluster`, an integer for each case.
+    Columns are the `NUMBERS` (NaN where unknown), a flag for each outcome, and `cluster`, an
+    integer for each case.
     """
 
     columns: Mapping[str, Any]
@@ -46,7 +50,9 @@ class TrialSelection:
     def from_frame(cls, trials: Any) -> TrialSelection:
         """All rows of a trials frame."""
         numbers = {name: trials[name].to_numpy(dtype=np.float64) for name in NUMBERS}
-        outcomes = {outcome: (trials["outcome"] == outcome).to_numpy() for outcome in OUTCOMES.values()}
+        outcomes = {
+            outcome: (trials["outcome"] == outcome).to_numpy() for outcome in OUTCOMES.values()
+        }
         cluster = trials.groupby(["eval", "case"], observed=True, sort=False).ngroup().to_numpy()
         return cls({**numbers, **outcomes, "cluster": cluster}, np.arange(len(trials)))
 
@@ -61,17 +67,28 @@ class TrialSelection:
         return TrialSelection(self.columns, self.index[positions])
 
 
-def match_slice(trials: Any, wanted: Mapping[str, SliceValue], tags: Mapping[str, Sequence[str]]) -> tuple[Any, str]:
-    """The positions of the rows a slice names, and what is wrong with the slice (empty where nothing is).
+def match_slice(
+    trials: Any, wanted: Mapping[str, SliceValue], tags: Mapping[str, Sequence[str]]
+) -> tuple[Any, str]:
+    """The positions of the rows a slice names, and what is wrong with the slice (empty where
+    nothing is).
 
-    Keys are `tag`, `target`, `prompt`, `eval`, `case` or the name of a swept parameter; `tags` are those that a text of the
-    column `tags` stands for. A slice never selects by accident.
+    Keys are `tag`, `target`, `prompt`, `eval`, `case` or the name of a swept parameter; `tags` are
+    those that a text of the column `tags` stands for. A slice never selects by accident.
     """
     chosen = np.arange(len(trials))
     for key, value in wanted.items():
-        values, has = _match_tag(trials, str(value), tags) if key == "tag" else _match_key(trials, key, value)
+        values, has = (
+            _match_tag(trials, str(value), tags) if key == "tag" else _match_key(trials, key, value)
+        )
         if values is None:
-            return chosen[:0], f"nothing is called {key!r}: a slice takes tag, target, prompt, eval, case or a swept parameter"
+            return (
+                chosen[:0],
+                (
+                    f"nothing is called {key!r}: a slice takes tag, target, prompt, eval, case or a"
+                    " swept parameter"
+                ),
+            )
         chosen = chosen[has[chosen]]
         if not len(chosen):
             there = ", ".join(sorted(values)[:8]) or "none"
@@ -91,7 +108,9 @@ def _match_key(trials: Any, key: str, value: SliceValue) -> tuple[set[str] | Non
     return set(known), (trials[column] == _as_text(value)).fillna(False).to_numpy(dtype=bool)
 
 
-def _match_tag(trials: Any, tag: str, tags_of: Mapping[str, Sequence[str]]) -> tuple[set[str] | None, Any]:
+def _match_tag(
+    trials: Any, tag: str, tags_of: Mapping[str, Sequence[str]]
+) -> tuple[set[str] | None, Any]:
     lists = [tags_of[text] for text in trials["tags"].cat.categories]
     has = np.array([tag in tags for tags in lists], dtype=bool)
     codes = trials["tags"].cat.codes.to_numpy()
@@ -133,12 +152,18 @@ def _estimate_mean(mean: Mean, rows: TrialSelection, _statistic: str | None) -> 
     return stats.estimate_mean(values, clusters, bounded=mean.bounded)
 
 
-def _estimate_distribution(distribution: Distribution, rows: TrialSelection, statistic: str | None) -> Estimate:
+def _estimate_distribution(
+    distribution: Distribution, rows: TrialSelection, statistic: str | None
+) -> Estimate:
     values, clusters = _known_values(distribution, rows)
     if (share := PERCENTILES.get(statistic or "")) is not None:
         return stats.estimate_percentile(values, clusters, share)
     if statistic == "max":
-        return Estimate(float(np.max(values)), n=len(values), method="largest") if len(values) else stats.NOTHING
+        return (
+            Estimate(float(np.max(values)), n=len(values), method="largest")
+            if len(values)
+            else stats.NOTHING
+        )
     return stats.estimate_mean(values, clusters)
 
 
@@ -170,7 +195,9 @@ def _ratio_of_sums(ratio: Ratio, rows: TrialSelection, _statistic: str | None) -
     total = float(below[known].sum())
     if not total:
         return stats.NOTHING
-    return Estimate(fsum(above[known]) / total * ratio.scale, n=int(known.sum()), method="ratio of sums")
+    return Estimate(
+        fsum(above[known]) / total * ratio.scale, n=int(known.sum()), method="ratio of sums"
+    )
 
 
 _ESTIMATORS: Mapping[type, Callable[[Any, TrialSelection, str | None], Estimate]] = {

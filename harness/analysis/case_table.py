@@ -1,7 +1,8 @@
-"""The case × configuration table: every cell counted, and of the worst cases the answers themselves, side by side.
+"""The case × configuration table: every cell counted, and of the worst cases the answers
+themselves, side by side.
 
-A report is read by a person: it shows at most a few hundred cases, failing first, and of each cell a few answers, each cut.
-Everything else is in the frames and in the run folder.
+A report is read by a person: it shows at most a few hundred cases, failing first, and of each cell
+a few answers, each cut. Everything else is in the frames and in the run folder.
 """
 
 from __future__ import annotations
@@ -25,11 +26,28 @@ ANSWERS_PER_CELL = 2
 PREVIEW_LIMIT = 1_200
 REASON_LIMIT = 300
 
-OUTCOMES = {"passed": "pass", "failed": "fail", "no_verdict": "no verdict", "ungraded": "ungraded", "errors": "error"}
+OUTCOMES = {
+    "passed": "pass",
+    "failed": "fail",
+    "no_verdict": "no verdict",
+    "ungraded": "ungraded",
+    "errors": "error",
+}
 """Column of a count -> the outcome it counts."""
 
 _TRIAL_COLUMNS = [
-    *("eval", "case", "tags", "expected", "repeat", "outcome", "answer", "answer_characters", "steps", "score"),
+    *(
+        "eval",
+        "case",
+        "tags",
+        "expected",
+        "repeat",
+        "outcome",
+        "answer",
+        "answer_characters",
+        "steps",
+        "score",
+    ),
     *("error_kind", "error_message", "finish_reason", "latency", "cost"),
 ]
 
@@ -40,8 +58,9 @@ SEVERITY = {"fail": 0, "error": 1, "ungraded": 2, "no verdict": 3, "pass": 4}
 def build_cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
     """One row per case and configuration, and the number of that row for each trial.
 
-    Columns: `number` (the configuration's, which `configurations` gives for each trial), the names, `n`, the counts of
-    `OUTCOMES`, `worst` (the row of its worst trial) and `rank` (its case's place, the case with most to look at first).
+    Columns: `number` (the configuration's, which `configurations` gives for each trial), the names,
+    `n`, the counts of `OUTCOMES`, `worst` (the row of its worst trial) and `rank` (its case's
+    place, the case with most to look at first).
     """
     ids = trials.groupby([configurations, "case"], observed=True, sort=False).ngroup().to_numpy()
     count = int(ids.max()) + 1 if len(ids) else 0
@@ -60,7 +79,8 @@ def build_cells(trials: Any, configurations: Any) -> tuple[Any, Any]:
 
 
 def build_case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[CaseRow, ...], int]:
-    """The worst cases with their answers, and how many cases there are; `table` and `places` are from `build_cells`."""
+    """The worst cases with their answers, and how many cases there are; `table` and `places` are
+    from `build_cells`."""
     chosen = _select_shown_trials(frames.trials, table, places)
     grades = _grade_lines_by_trial(frames.grades, chosen.index.to_numpy())
     answers: dict[int, list[CaseAnswer]] = defaultdict(list)
@@ -70,7 +90,10 @@ def build_case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[Case
     found: dict[int, list[Cell]] = defaultdict(list)
     for row in table[table["rank"].isin(heads)].itertuples():
         found[row.rank].append(_build_cell(row, answers[row.Index]))
-    rows = [_build_case_row(heads[rank], frames.tags, found[rank][:ANSWER_LIMIT]) for rank in sorted(heads)]
+    rows = [
+        _build_case_row(heads[rank], frames.tags, found[rank][:ANSWER_LIMIT])
+        for rank in sorted(heads)
+    ]
     return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
 
 
@@ -84,14 +107,17 @@ def _rank_cases(frame: Any) -> Any:
     """For each cell its case's place by share of bad trials, then by name."""
     names = frame.astype({"eval": object, "case": object})
     groups = names.groupby(["eval", "case"], sort=True).ngroup().to_numpy()
-    bad = np.bincount(groups, weights=names["failed"] + names["errors"]) / np.bincount(groups, weights=names["n"])
+    bad = np.bincount(groups, weights=names["failed"] + names["errors"]) / np.bincount(
+        groups, weights=names["n"]
+    )
     ranks = np.empty(len(bad), dtype=np.int64)
     ranks[np.argsort(-bad, kind="stable")] = np.arange(len(bad))
     return ranks[groups]
 
 
 def _select_shown_trials(trials: Any, table: Any, places: Any) -> Any:
-    """The trials whose answers are shown, by case and cell, with their `place` in the table and their case's `rank`."""
+    """The trials whose answers are shown, by case and cell, with their `place` in the table and
+    their case's `rank`."""
     ranks = table["rank"].to_numpy()[places]
     candidates = np.flatnonzero(ranks < CASE_LIMIT)
     some = trials[["repeat", "outcome"]].iloc[candidates]
@@ -116,7 +142,14 @@ def _grade_lines_by_trial(grades: Any, trials: Any) -> dict[int, list[GradeLine]
 
 
 def _build_cell(row: Any, answers: list[CaseAnswer]) -> Cell:
-    return Cell(int(row.number), int(row.n), int(row.passed), int(row.failed), int(row.errors), tuple(answers))
+    return Cell(
+        int(row.number),
+        int(row.n),
+        int(row.passed),
+        int(row.failed),
+        int(row.errors),
+        tuple(answers),
+    )
 
 
 def _build_case_row(head: Any, tags: Mapping[str, Sequence[str]], found: list[Cell]) -> CaseRow:
@@ -134,7 +167,9 @@ def _build_answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:
         characters=int(trial.answer_characters),
         score=_none_if_nan(trial.score),
         grades=tuple(grades),
-        error=_truncate_text(f"{trial.error_kind}: {trial.error_message}", REASON_LIMIT) if broken else None,
+        error=_truncate_text(f"{trial.error_kind}: {trial.error_message}", REASON_LIMIT)
+        if broken
+        else None,
         finish_reason=None if pd.isna(trial.finish_reason) else trial.finish_reason,
         latency=_none_if_nan(trial.latency),
         cost=_none_if_nan(trial.cost),
@@ -147,11 +182,13 @@ def _build_grade_line(row: Any) -> GradeLine:
     if row.kind == "label":
         value = _truncate_text(row.label, REASON_LIMIT)
     else:
-        value = {"verdict": "pass" if row.value else "fail", "ungraded": "ungraded"}.get(row.kind) or formatting.format_number(
-            row.value
-        )
+        value = {"verdict": "pass" if row.value else "fail", "ungraded": "ungraded"}.get(
+            row.kind
+        ) or formatting.format_number(row.value)
     reason = row.reason if pd.isna(row.error) else f"{row.error} {row.reason}".strip()
-    return GradeLine(row.name, passed, value, _truncate_text(reason, REASON_LIMIT), float(row.weight))
+    return GradeLine(
+        row.name, passed, value, _truncate_text(reason, REASON_LIMIT), float(row.weight)
+    )
 
 
 def _truncate_text(text: str, limit: int) -> str:

@@ -1,6 +1,8 @@
-"""Figures as people read them; one place, so that the terminal, Markdown, HTML and gates' sentences agree.
+"""Figures as people read them; one place, so that the terminal, Markdown, HTML and gates' sentences
+agree.
 
-Unknown is an en dash in tables. Numbers keep three significant digits: more would claim what the intervals deny.
+Unknown is an en dash in tables. Numbers keep three significant digits: more would claim what the
+intervals deny.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def format_seconds(value: float | None) -> str:
     """Seconds, or milliseconds below one second."""
     if value is None:
         return UNKNOWN
-    return f"{format_significant(value)} s" if value >= 1 else f"{format_significant(value * 1000)} ms"
+    return (
+        f"{format_significant(value)} s" if value >= 1 else f"{format_significant(value * 1000)} ms"
+    )
 
 
 def format_dollars(value: float | None) -> str:

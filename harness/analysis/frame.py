@@ -1,9 +1,10 @@
 """Records become three tidy pandas frames: `trials`, `exchanges` and `grades`.
 
-The columns are declared as lists in `harness.analysis.row_schema`; docs/measures.md prints them. A trial's row is its last
-record; what it cost (dollars, tokens, attempts) adds up over every distinct exchange of every line of its key, journal lines
-and superseded records included, so that what was paid for is never lost. Latency columns are of the final exchange with the
-target, and null where that has an error or was replayed from another run.
+The columns are declared as lists in `harness.analysis.row_schema`; docs/measures.md prints them. A
+trial's row is its last record; what it cost (dollars, tokens, attempts) adds up over every distinct
+exchange of every line of its key, journal lines and superseded records included, so that what was
+paid for is never lost. Latency columns are of the final exchange with the target, and null where
+that has an error or was replayed from another run.
 """
 
 from __future__ import annotations
@@ -61,11 +62,14 @@ class Frames:
     shortened: int = 0
 
 
-def build_frames(runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int | None = ANSWER_LIMIT) -> Frames:
-    """The frames of one or more runs, from their manifests and the lines of their records, read once and in order.
+def build_frames(
+    runs: Iterable[tuple[Manifest, Iterable[Line]]], *, answer_limit: int | None = ANSWER_LIMIT
+) -> Frames:
+    """The frames of one or more runs, from their manifests and the lines of their records, read
+    once and in order.
 
-    Takes about 1 KB a trial beside the texts. Each answer is cut at `answer_limit` characters, and all that comes after
-    `TEXT_LIMIT` of them much shorter; None keeps everything.
+    Takes about 1 KB a trial beside the texts. Each answer is cut at `answer_limit` characters, and
+    all that comes after `TEXT_LIMIT` of them much shorter; None keeps everything.
     """
     builder = _FrameBuilder(answer_limit)
     for manifest, lines in runs:
@@ -113,8 +117,11 @@ class _FrameBuilder:
             for exchange in grade.exchanges:
                 self._add_exchange(run, number, record, exchange)
 
-    def _add_exchange(self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange) -> int:
-        """The row of the exchange, which is added where it has not been read before; `number` is that of the line's key."""
+    def _add_exchange(
+        self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange
+    ) -> int:
+        """The row of the exchange, which is added where it has not been read before; `number` is
+        that of the line's key."""
         identity = exchange_identity(line.key, exchange)
         place = run.row_of_exchange.get(identity)
         if place is None:
@@ -139,14 +146,24 @@ class _FrameBuilder:
         trials = self.trials.build_frame()
         trials = trials if len(kept) == len(trials) else trials.iloc[kept].reset_index(drop=True)
         owners = renumbered[row_of_key[np.array(self.key_of_exchange, dtype=np.int64)]]
-        exchanges = _with_identity(self.exchanges.build_frame().join(self.measures.build_frame()), owners, trials)
+        exchanges = _with_identity(
+            self.exchanges.build_frame().join(self.measures.build_frame()), owners, trials
+        )
         grade_owners = renumbered[np.array(self.row_of_grade, dtype=np.int64)]
         grades = _with_identity(self.grades.build_frame(), grade_owners, trials)
-        grades = grades if (grade_owners >= 0).all() else grades[grade_owners >= 0].reset_index(drop=True)
-        measured = _measure_columns(exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials)
+        grades = (
+            grades
+            if (grade_owners >= 0).all()
+            else grades[grade_owners >= 0].reset_index(drop=True)
+        )
+        measured = _measure_columns(
+            exchanges, np.array(self.last_exchange, dtype=np.int64)[kept], trials
+        )
         sums = TrialExchanges(exchanges, owners, len(trials))
         spend = pd.DataFrame({column.name: column.value_of(sums) for column in SPEND})
-        settings = {text: dict(sorted(point.items())) for text, point in self.settings.objects.items()}
+        settings = {
+            text: dict(sorted(point.items())) for text, point in self.settings.objects.items()
+        }
         trials = pd.concat([trials, measured, spend, _parameter_columns(trials, settings)], axis=1)
         return Frames(
             trials,
@@ -160,7 +177,8 @@ class _FrameBuilder:
 
 
 def _with_identity(frame: Any, owners: Any, trials: Any) -> Any:
-    """`frame` with the row number of each row's trial and that trial's identity; unknown where there is no record."""
+    """`frame` with the row number of each row's trial and that trial's identity; unknown where
+    there is no record."""
     frame["trial"] = pd.arrays.IntegerArray(np.where(owners < 0, 0, owners), owners < 0)
     for name in IDENTITY:
         if name not in frame:
@@ -180,15 +198,24 @@ def _measure_columns(exchanges: Any, last: Any, trials: Any) -> Any:
 
 
 def _parameter_columns(trials: Any, by_text: Mapping[str, Mapping[str, Any]]) -> Any:
-    """One `param_<name>` column per swept parameter: numbers where all its values are, else text."""
+    """One `param_<name>` column per swept parameter: numbers where all its
+    values are, else text."""
     settings = [by_text[text] for text in trials["setting"].cat.categories]
     codes = trials["setting"].cat.codes.to_numpy()
     names = list(dict.fromkeys(name for setting in settings for name in setting))
-    columns = {f"param_{valid_text(name)}": _parameter_column([s.get(name) for s in settings], codes) for name in names}
+    columns = {
+        f"param_{valid_text(name)}": _parameter_column([s.get(name) for s in settings], codes)
+        for name in names
+    }
     return pd.DataFrame(columns, index=trials.index)
 
 
 def _parameter_column(values: list[Any], codes: Any) -> Any:
-    if all(value is None or (isinstance(value, int | float) and not isinstance(value, bool)) for value in values):
-        return np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64)[codes]
+    if all(
+        value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        for value in values
+    ):
+        return np.array(
+            [np.nan if value is None else float(value) for value in values], dtype=np.float64
+        )[codes]
     return pd.array([plain_text(value) for value in values], dtype="string[python]").take(codes)

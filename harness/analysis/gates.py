@@ -1,7 +1,9 @@
-"""Gates against figures, and the exit code a finished command ends with (design: docs/statistics.md has the table).
+"""Gates against figures, and the exit code a finished command ends with (design: docs/statistics.md
+has the table).
 
-A bare threshold compares the estimate and prints the interval; a bound (`pass_rate.low`) compares the interval's end. What
-has no figure is `unknown` and ends in exit code 2: a mistyped slice or an unpriced target never passes by accident.
+A bare threshold compares the estimate and prints the interval; a bound (`pass_rate.low`) compares
+the interval's end. What has no figure is `unknown` and ends in exit code 2: a mistyped slice or an
+unpriced target never passes by accident.
 """
 
 from __future__ import annotations
@@ -38,14 +40,24 @@ def evaluate_gates(gates: Sequence[GateSpec], frames: Frames, run: str) -> tuple
     return tuple(_evaluate_gate(gate, trials, frames.tags, rows, run) for gate in gates)
 
 
-def choose_exit_code(report: Report, manifest: Manifest, stopped: Sequence[ExitCode] = ()) -> ExitCode:
-    """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it early, if anything did.
+def choose_exit_code(
+    report: Report, manifest: Manifest, stopped: Sequence[ExitCode] = ()
+) -> ExitCode:
+    """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it
+    early, if anything did.
 
-    A run without a single record is USAGE: nothing was measured, which is never green. Where every trial broke, a gate without
-    a figure is the outage's doing and not the suite's: INFRASTRUCTURE.
+    A run without a single record is USAGE: nothing was measured, which is never green. Where every
+    trial broke, a gate without a figure is the outage's doing and not the suite's: INFRASTRUCTURE.
     """
     header = next(run for run in report.runs if run.id == manifest.id)
-    codes = [*stopped, *(_gate_exit_code(gate, manifest.strict) for gate in report.gates if gate.run == manifest.id)]
+    codes = [
+        *stopped,
+        *(
+            _gate_exit_code(gate, manifest.strict)
+            for gate in report.gates
+            if gate.run == manifest.id
+        ),
+    ]
     if header.errors and header.errors == header.recorded:
         codes = [ExitCode.INFRASTRUCTURE if code == ExitCode.USAGE else code for code in codes]
     if header.error_rate is None and not stopped:
@@ -56,7 +68,11 @@ def choose_exit_code(report: Report, manifest: Manifest, stopped: Sequence[ExitC
 
 
 def _gate_exit_code(gate: GateResult, strict: bool) -> ExitCode:
-    return ExitCode.INCONCLUSIVE if gate.verdict == "inconclusive" and strict else _VERDICT_CODES[gate.verdict]
+    return (
+        ExitCode.INCONCLUSIVE
+        if gate.verdict == "inconclusive" and strict
+        else _VERDICT_CODES[gate.verdict]
+    )
 
 
 def _evaluate_gate(
@@ -64,7 +80,9 @@ def _evaluate_gate(
 ) -> GateResult:
     metric = METRICS.get(gate.metric)
     if metric is None:
-        return _unknown_result(gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(GATED)}")
+        return _unknown_result(
+            gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(GATED)}"
+        )
     chosen, problem = match_slice(trials, gate.slice, tags)
     if problem:
         return _unknown_result(gate, run, problem)
@@ -73,7 +91,12 @@ def _evaluate_gate(
     estimate = estimate_metric(metric, rows.take(chosen), gate.stat)
     verdict = _compare_with_threshold(gate, estimate)
     return _gate_result(
-        gate, run, estimate, verdict, _describe_estimate(gate, estimate, verdict), _straddle_caution(gate, estimate)
+        gate,
+        run,
+        estimate,
+        verdict,
+        _describe_estimate(gate, estimate, verdict),
+        _straddle_caution(gate, estimate),
     )
 
 
@@ -94,9 +117,14 @@ def _compared_figure(gate: GateSpec, estimate: Estimate) -> float | None:
     return estimate.low if gate.bound == "low" else estimate.high
 
 
-def _evaluate_every_case(gate: GateSpec, trials: Any, rows: TrialSelection, metric: Metric, run: str) -> GateResult:
-    """The gate on each case of each configuration by itself, its repeats being independent; the worst one is reported."""
-    rows = TrialSelection({**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index)
+def _evaluate_every_case(
+    gate: GateSpec, trials: Any, rows: TrialSelection, metric: Metric, run: str
+) -> GateResult:
+    """The gate on each case of each configuration by itself, its repeats being independent; the
+    worst one is reported."""
+    rows = TrialSelection(
+        {**rows.columns, "cluster": np.arange(len(rows.columns["cluster"]))}, rows.index
+    )
     found: list[tuple[Outcome, Estimate, str]] = []
     keys = ["eval", "case", "configuration"]
     for name, index in trials.groupby(keys, observed=True, sort=False).indices.items():
@@ -118,7 +146,9 @@ def _failure_order(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tupl
     """Orders cases: failing last, then by how far the estimate is on the wrong side."""
     if estimate.value is None:
         return -1, 0.0
-    distance = gate.value - estimate.value if gate.op in {">", ">="} else estimate.value - gate.value
+    distance = (
+        gate.value - estimate.value if gate.op in {">", ">="} else estimate.value - gate.value
+    )
     return int(verdict == "fail"), distance
 
 
@@ -137,7 +167,8 @@ def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> 
 
 
 def _straddle_caution(gate: GateSpec, estimate: Estimate) -> str:
-    """Where a bare threshold lies inside the interval, another sample could have gone the other way."""
+    """Where a bare threshold lies inside the interval, another sample could have gone the other
+    way."""
     low, high = estimate.low, estimate.high
     if gate.bound is not None or low is None or high is None or gate.holds(low) == gate.holds(high):
         return ""
@@ -148,6 +179,8 @@ def _unknown_result(gate: GateSpec, run: str, why: str) -> GateResult:
     return _gate_result(gate, run, Estimate(None), "unknown", f"No figure: {why}.", "")
 
 
-def _gate_result(gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str) -> GateResult:
+def _gate_result(
+    gate: GateSpec, run: str, estimate: Estimate, verdict: Outcome, detail: str, caution: str
+) -> GateResult:
     figures = (estimate.value, estimate.low, estimate.high)
     return GateResult(run, gate.text, *figures, estimate.n, verdict, detail, caution)

@@ -1,7 +1,8 @@
 """The Report: tables and verdicts of runs side by side, and the only thing reporters see.
 
-Everything is frozen plain data, but for `frames` and `cells`, which hold every row for the reporters that write them all; the
-tuples are capped and say how many there were. Rates are shares of 1, times seconds, money US dollars.
+Everything is frozen plain data, but for `frames` and `cells`, which hold every row for the
+reporters that write them all; the tuples are capped and say how many there were. Rates are shares
+of 1, times seconds, money US dollars.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ Verdict = Literal[Outcome, "no gates", "unfinished", "errors"]
 class GateResult:
     """What became of one gate of one run.
 
-    `pass` and `fail` compare what the gate names; `inconclusive` is a bound that n does not give; `unknown` is a figure that
-    does not exist (a slice that matches nothing, an unpriced cost), and is never a pass. `detail` is a sentence with the
-    figures; `caution` says where the interval straddles the threshold.
+    `pass` and `fail` compare what the gate names; `inconclusive` is a bound that n does not give;
+    `unknown` is a figure that does not exist (a slice that matches nothing, an unpriced cost), and
+    is never a pass. `detail` is a sentence with the figures; `caution` says where the interval
+    straddles the threshold.
     """
 
     run: str
@@ -44,9 +46,9 @@ class GateResult:
 class RunHeader:
     """Where one run's figures come from.
 
-    `simulated` names its simulated targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
-    `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests it had under way at once;
-    the worst of its sessions.
+    `simulated` names its simulated targets; `targets` are facts by name, and `helpers` those of the
+    targets it asked besides. `lag_p99` is by how many seconds the client's event loop ran late,
+    `in_flight` the most requests it had under way at once; the worst of its sessions.
     """
 
     id: str
@@ -92,8 +94,9 @@ class RunHeader:
 class Configuration:
     """One row of the main table: run × eval × prompt × target × setting.
 
-    The counts `passed`, `failed`, `no_verdict`, `ungraded` and `errors` add up to `n`; `unpriced` are trials whose cost is not
-    known. `figures` are the metrics that reports show, by name (`pass_rate`, `latency.p50`): `configuration["pass_rate"]`.
+    The counts `passed`, `failed`, `no_verdict`, `ungraded` and `errors` add up to `n`; `unpriced`
+    are trials whose cost is not known. `figures` are the metrics that reports show, by name
+    (`pass_rate`, `latency.p50`): `configuration["pass_rate"]`.
     """
 
     run: str
@@ -120,7 +123,8 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class TagRate:
-    """The pass rate of one tag's cases in one configuration (an index into `Report.configurations`)."""
+    """The pass rate of one tag's cases in one configuration (an index into
+    `Report.configurations`)."""
 
     tag: str
     configuration: int
@@ -129,7 +133,8 @@ class TagRate:
 
 @dataclass(frozen=True, slots=True)
 class GradeLine:
-    """One grade as shown: `passed` is None where it cannot fail, `value` is text, `reason` and `error` may be cut."""
+    """One grade as shown: `passed` is None where it cannot fail, `value` is text, `reason` and
+    `error` may be cut."""
 
     name: str
     passed: bool | None
@@ -140,7 +145,8 @@ class GradeLine:
 
 @dataclass(frozen=True, slots=True)
 class CaseAnswer:
-    """One trial as shown; `characters` is the answer's full length, which `preview` may cut; `steps` led to it."""
+    """One trial as shown; `characters` is the answer's full length, which `preview` may cut;
+    `steps` led to it."""
 
     repeat: int
     outcome: str
@@ -162,7 +168,8 @@ class CaseAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One case in one configuration: its repeats' outcomes, and some of their answers, failing ones first."""
+    """One case in one configuration: its repeats' outcomes, and some of their answers, failing ones
+    first."""
 
     configuration: int
     n: int
@@ -181,7 +188,8 @@ class Cell:
 class CaseRow:
     """One case across all configurations; `harness show RUN CASE` prints its transcripts.
 
-    `images` are small enough for a page; one without bytes is only described. `question` is what was asked about them.
+    `images` are small enough for a page; one without bytes is only described. `question` is what
+    was asked about them.
     """
 
     eval: str
@@ -200,7 +208,8 @@ class CaseRow:
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroup:
-    """Errors of one run that broke at the same boundary in the same way; `example` is one of their messages."""
+    """Errors of one run that broke at the same boundary in the same way; `example` is one of their
+    messages."""
 
     run: str
     boundary: str
@@ -211,10 +220,12 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True)
 class RoleUse:
-    """What one run asked of a target in another role than that of the target under test: a judge, a simulated user.
+    """What one run asked of a target in another role than that of the target under test: a judge, a
+    simulated user.
 
-    `requests` are new ones, `replayed` those taken from other runs; latency is the median in seconds, `cost` US dollars of what
-    is known, and `unpriced` requests whose cost is not. None of it is in any other figure of a configuration.
+    `requests` are new ones, `replayed` those taken from other runs; latency is the median in
+    seconds, `cost` US dollars of what is known, and `unpriced` requests whose cost is not. None of
+    it is in any other figure of a configuration.
     """
 
     run: str
@@ -234,7 +245,8 @@ class RoleUse:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay; `unpriced` requests.
+    """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay;
+    `unpriced` requests.
 
     `users` is dollars for simulated users; tokens and retries are those of the targets under test.
     """
@@ -258,7 +270,8 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Runs side by side. `cases` are the worst `len(cases)` of `case_count`; `cells` has them all."""
+    """Runs side by side. `cases` are the worst `len(cases)` of `case_count`; `cells` has
+    them all."""
 
     runs: tuple[RunHeader, ...]
     configurations: tuple[Configuration, ...]
@@ -280,7 +293,8 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """That a run is not finished or broke, whatever its gates say of the rest; else the worst of the gates' verdicts."""
+        """That a run is not finished or broke, whatever its gates say of the rest; else the worst
+        of the gates' verdicts."""
         if any(not run.finished for run in self.runs):
             return "unfinished"
         if any(run.has_too_many_errors for run in self.runs):
@@ -294,12 +308,20 @@ class Report:
     @property
     def headline(self) -> str:
         """The verdict as a sentence."""
-        recorded, planned = sum(run.recorded for run in self.runs), sum(run.planned for run in self.runs)
+        recorded, planned = (
+            sum(run.recorded for run in self.runs),
+            sum(run.planned for run in self.runs),
+        )
         if self.verdict == "unfinished":
-            return f"{recorded:,} of {formatting.pluralize(planned, 'trial')} recorded; {self._gates_said}"
+            return (
+                f"{recorded:,} of {formatting.pluralize(planned, 'trial')} recorded;"
+                f" {self._gates_said}"
+            )
         if self.verdict == "errors":
             broke = sum(run.errors for run in self.runs)
-            return f"{broke:,} of {formatting.pluralize(recorded, 'trial')} broke; {self._gates_said}"
+            return (
+                f"{broke:,} of {formatting.pluralize(recorded, 'trial')} broke; {self._gates_said}"
+            )
         return self._gates_said
 
     @property
@@ -316,5 +338,7 @@ class Report:
             "inconclusive": "inconclusive",
             "pass": "held",
         }
-        found = [f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]]
+        found = [
+            f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]
+        ]
         return f"of {total} {'gate' if total == 1 else 'gates'}, {', '.join(found)}"

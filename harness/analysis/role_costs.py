@@ -1,4 +1,5 @@
-"""What judges and simulated users were asked, and what they cost: apart from every figure of the targets under test."""
+"""What judges and simulated users were asked, and what they cost: apart from every figure of the
+targets under test."""
 
 from __future__ import annotations
 
@@ -15,11 +16,18 @@ from harness.flows.base import TARGET
 def role_uses(exchanges: Any, runs: Sequence[RunHeader]) -> tuple[RoleUse, ...]:
     """A row for each run, role and target that was asked, in the runs' order."""
     helping = exchanges[(exchanges["role"] != TARGET).to_numpy()]
-    return tuple(use for run in runs for use in _role_uses_of_run(helping[(helping["run"] == run.id).to_numpy()], run))
+    return tuple(
+        use
+        for run in runs
+        for use in _role_uses_of_run(helping[(helping["run"] == run.id).to_numpy()], run)
+    )
 
 
 def _role_uses_of_run(exchanges: Any, run: RunHeader) -> Iterator[RoleUse]:
-    groups = {cast("tuple[str, str]", key): rows for key, rows in exchanges.groupby(["role", "sent_to"], observed=True)}
+    groups = {
+        cast("tuple[str, str]", key): rows
+        for key, rows in exchanges.groupby(["role", "sent_to"], observed=True)
+    }
     for (role, name), rows in sorted(groups.items(), key=lambda group: group[0]):
         facts = {**run.targets, **run.helpers}.get(name, {})
         new = rows[~rows["replayed"].to_numpy()]

@@ -17,13 +17,24 @@ from harness.flows.base import TARGET, USER
 from harness.metrics import definitions
 from harness.metrics.definitions import UNTIMED, Timing
 from harness.metrics.table import RESPONSE_METRICS
-from harness.model import BATCHED, CACHED, STALLED, Exchange, Grade, Manifest, Message, Record, Response
+from harness.model import (
+    BATCHED,
+    CACHED,
+    STALLED,
+    Exchange,
+    Grade,
+    Manifest,
+    Message,
+    Record,
+    Response,
+)
 
 
 def column_json(value: Any) -> str:
     """JSON text with sorted keys, as frames and reports show it: equal values have equal text.
 
-    Digits are as Python writes them (`1e-07`), so this is no form for keys: those are `harness.hashing`'s.
+    Digits are as Python writes them (`1e-07`), so this is no form for keys: those are
+    `harness.hashing`'s.
     """
     return _JSON.encode(value)
 
@@ -35,7 +46,9 @@ def plain_text(value: Any) -> str | None:
     """A value as text: text as it is, None as None, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value
-    return str(value) if type(value) is int else column_json(value)  # of a million numbers, without an encoder
+    return (
+        str(value) if type(value) is int else column_json(value)
+    )  # of a million numbers, without an encoder
 
 
 def configuration_label(prompt: str, target: str, setting: Mapping[str, Any]) -> str:
@@ -48,7 +61,9 @@ def answer_text(message: Message | None) -> str:
     """What was answered: the text, else the tool calls as `name(arguments)`."""
     if message is None:
         return ""
-    return message.text or "\n".join(f"{call.name}({call.arguments})" for call in message.tool_calls)
+    return message.text or "\n".join(
+        f"{call.name}({call.arguments})" for call in message.tool_calls
+    )
 
 
 def classify_outcome(record: Record) -> str:
@@ -61,7 +76,8 @@ def classify_outcome(record: Record) -> str:
 
 
 class JSONTexts(dict[Any, str]):
-    """Values of a column -> the JSON texts that stand for them, each made once; `objects` has each value by its text."""
+    """Values of a column -> the JSON texts that stand for them, each made once; `objects` has each
+    value by its text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,16 +95,22 @@ class JSONTexts(dict[Any, str]):
 
 
 class RunReader:
-    """What reading one run's lines needs to remember; the objects of its `settings`, `tags` and `flags` are all runs'."""
+    """What reading one run's lines needs to remember; the objects of its `settings`, `tags` and
+    `flags` are all runs'."""
 
-    def __init__(self, manifest: Manifest, settings: JSONTexts, tags: JSONTexts, flags: JSONTexts) -> None:
+    def __init__(
+        self, manifest: Manifest, settings: JSONTexts, tags: JSONTexts, flags: JSONTexts
+    ) -> None:
         self.id, self.suite = manifest.id, manifest.suite
-        self.simulated = {name for name, facts in manifest.targets.items() if facts.get("simulated")}
+        self.simulated = {
+            name for name, facts in manifest.targets.items() if facts.get("simulated")
+        }
         self.settings, self.tags, self.flags = settings, tags, flags
         self.row_of_exchange: dict[int, int] = {}
         self.number_of_key: dict[str, int] = {}
         self.clocks = {
-            session.id: _epoch_microseconds(session.started) - session.clock // 1_000 for session in manifest.sessions
+            session.id: _epoch_microseconds(session.started) - session.clock // 1_000
+            for session in manifest.sessions
         }
         self._configurations: dict[tuple[str, str, str], tuple[str, str]] = {}
 
@@ -121,7 +143,19 @@ _UNTIMED_FLAGS = frozenset({BATCHED, CACHED, STALLED})
 class TrialRow:
     """A record of a run, as the columns of `trials` read it."""
 
-    __slots__ = ("answer", "error", "label", "outcome", "passed", "record", "response", "run", "score", "setting", "usage")
+    __slots__ = (
+        "answer",
+        "error",
+        "label",
+        "outcome",
+        "passed",
+        "record",
+        "response",
+        "run",
+        "score",
+        "setting",
+        "usage",
+    )
 
     def __init__(self, run: RunReader, record: Record) -> None:
         self.run, self.record = run, record
@@ -174,7 +208,12 @@ TRIALS: Sequence[Column[TrialRow]] = [
         "the answer's text, else its tool calls; cut at the frame's answer limit",
         "answer",
     ),
-    Column("answer_characters", "integer", "the length of the uncut answer", lambda row: len(row.answer)),
+    Column(
+        "answer_characters",
+        "integer",
+        "the length of the uncut answer",
+        lambda row: len(row.answer),
+    ),
     Column(
         "parsed",
         "long text",
@@ -220,8 +259,18 @@ TRIALS: Sequence[Column[TrialRow]] = [
         "where the token counts are from: reported, counted or estimated",
         "usage.source",
     ),
-    Column("simulated", "flag", "the target is a simulator", lambda row: row.record.target in row.run.simulated),
-    Column("replayed", "flag", "the answer was taken from another run", lambda row: row.response.replayed is not None),
+    Column(
+        "simulated",
+        "flag",
+        "the target is a simulator",
+        lambda row: row.record.target in row.run.simulated,
+    ),
+    Column(
+        "replayed",
+        "flag",
+        "the answer was taken from another run",
+        lambda row: row.response.replayed is not None,
+    ),
     Column(
         "flags",
         "category",
@@ -231,7 +280,8 @@ TRIALS: Sequence[Column[TrialRow]] = [
 ]
 """Columns of `trials` that are read from a record.
 
-`MEASURES`, `harness.analysis.trial_totals.SPEND` and one `param_<name>` column per swept parameter follow.
+`MEASURES`, `harness.analysis.trial_totals.SPEND` and one `param_<name>` column per swept parameter
+follow.
 """
 
 
@@ -242,7 +292,19 @@ class ExchangeRow:
     was replayed, came from a gateway's cache or in a batch, or where the client slept meanwhile.
     """
 
-    __slots__ = (*("attempts", "error", "exchange", "input_tokens", "output_tokens", "response", "run", "session", "timing"),)
+    __slots__ = (
+        *(
+            "attempts",
+            "error",
+            "exchange",
+            "input_tokens",
+            "output_tokens",
+            "response",
+            "run",
+            "session",
+            "timing",
+        ),
+    )
 
     def __init__(self, run: RunReader, session: str, exchange: Exchange) -> None:
         self.run, self.session, self.exchange = run, session, exchange
@@ -250,25 +312,38 @@ class ExchangeRow:
         self.attempts = len(response.attempts)
         self.error = response.error or _NOTHING
         self.input_tokens, self.output_tokens = definitions.token_totals(response)
-        untimed = response.error or response.replayed is not None or not _UNTIMED_FLAGS.isdisjoint(response.flags)
+        untimed = (
+            response.error
+            or response.replayed is not None
+            or not _UNTIMED_FLAGS.isdisjoint(response.flags)
+        )
         self.timing = UNTIMED if untimed else Timing(response)
 
 
 def _started(row: ExchangeRow) -> int | None:
-    return row.run.wall_time(row.session, row.response.attempts[0].marks.started) if row.attempts else None
+    return (
+        row.run.wall_time(row.session, row.response.attempts[0].marks.started)
+        if row.attempts
+        else None
+    )
 
 
 MEASURES: Sequence[Column[Timing]] = [
-    Column(metric.name, "float", f"{metric.title}, {metric.unit}", metric.read) for metric in RESPONSE_METRICS if metric.read
+    Column(metric.name, "float", f"{metric.title}, {metric.unit}", metric.read)
+    for metric in RESPONSE_METRICS
+    if metric.read
 ]
-"""Of `ExchangeRow.timing`, in both frames; a trial's are those of its last exchange with the target."""
+"""Of `ExchangeRow.timing`, in both frames; a trial's are those of its last exchange with the
+target."""
 
 EXCHANGES: Sequence[Column[ExchangeRow]] = [
     Column("run", "category", "the run's id", "run.id"),
     Column("position", "category", "place in the flow: t0, t1, g0.0, …", "exchange.position"),
     Column("role", "category", "the flow's role: target, judge, …", "exchange.role"),
     Column("sent_to", "category", "the target that was asked", "exchange.target"),
-    Column("grading", "flag", "asked by a grader", lambda row: row.exchange.role not in _NOT_GRADING),
+    Column(
+        "grading", "flag", "asked by a grader", lambda row: row.exchange.role not in _NOT_GRADING
+    ),
     Column("model", "category", "the model id the server says it served", "response.model"),
     Column(
         "fingerprint",
@@ -291,7 +366,12 @@ EXCHANGES: Sequence[Column[ExchangeRow]] = [
         "attempts beyond the first",
         lambda row: row.attempts - 1 if row.attempts else 0,
     ),
-    Column("waited", "float", "seconds of backoff before attempts", lambda row: definitions.waited(row.response)),
+    Column(
+        "waited",
+        "float",
+        "seconds of backoff before attempts",
+        lambda row: definitions.waited(row.response),
+    ),
     Column(
         "input_tokens",
         "float",
@@ -310,18 +390,28 @@ EXCHANGES: Sequence[Column[ExchangeRow]] = [
         "US dollars; null where unknown",
         lambda row: definitions.exchange_dollars(row.exchange),
     ),
-    Column("replayed", "flag", "taken from another run", lambda row: row.response.replayed is not None),
+    Column(
+        "replayed", "flag", "taken from another run", lambda row: row.response.replayed is not None
+    ),
 ]
-"""Columns of `exchanges`; `MEASURES`, `trial` (the row in `trials`, null without a record) and the identity follow."""
+"""Columns of `exchanges`; `MEASURES`, `trial` (the row in `trials`, null without a record) and the
+identity follow."""
 
 
 def exchange_identity(key: str, exchange: Exchange) -> int:
-    """Equal for one exchange wherever it is written: in a journal line, and in each record of its key."""
+    """Equal for one exchange wherever it is written: in a journal line, and in each record of its
+    key."""
     response = exchange.response
     if len(response.attempts) == 1:
         marks = response.attempts[0].marks
-        return hash((key, exchange.position, exchange.target, response.replayed, marks.started, marks.done))
-    moments = [moment for attempt in response.attempts for moment in (attempt.marks.started, attempt.marks.done)]
+        return hash(
+            (key, exchange.position, exchange.target, response.replayed, marks.started, marks.done)
+        )
+    moments = [
+        moment
+        for attempt in response.attempts
+        for moment in (attempt.marks.started, attempt.marks.done)
+    ]
     return hash((key, exchange.position, exchange.target, response.replayed, *moments))
 
 
@@ -335,7 +425,12 @@ def _grade_kind(grade: Grade) -> str:
 
 GRADES: Sequence[Column[Grade]] = [
     Column("name", "category", "the grader's name in the suite", "name"),
-    Column("kind", "category", "verdict (bool), score (number), label (text) or ungraded (null)", _grade_kind),
+    Column(
+        "kind",
+        "category",
+        "verdict (bool), score (number), label (text) or ungraded (null)",
+        _grade_kind,
+    ),
     Column(
         "value",
         "float",
@@ -352,6 +447,8 @@ GRADES: Sequence[Column[Grade]] = [
     Column("weight", "float", "its weight; 0 only reports", "weight"),
     Column("threshold", "float", "the number a score must reach to pass", "threshold"),
     Column("reason", "long text", "why, in the grader's words", "reason"),
-    Column("error", "text", "why it is ungraded", lambda grade: grade.error and grade.error.message),
+    Column(
+        "error", "text", "why it is ungraded", lambda grade: grade.error and grade.error.message
+    ),
 ]
 """Columns of `grades`; `trial` (the row in `trials`) and the identity follow."""

@@ -1,6 +1,7 @@
 """Frames and manifests become a Report: the tables, verdicts and warnings every reporter shows.
 
-Works on half-finished runs (what is recorded is compared, what was planned is said) and on several runs side by side.
+Works on half-finished runs (what is recorded is compared, what was planned is said) and on several
+runs side by side.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import numpy as np
 from harness.analysis import aggregate, gates
 from harness.analysis.case_table import OUTCOMES, build_case_rows, build_cells
 from harness.analysis.frame import Frames
-from harness.analysis.report_data import Configuration, ErrorGroup, Report, RunHeader, TagRate, Totals
+from harness.analysis.report_data import (
+    Configuration,
+    ErrorGroup,
+    Report,
+    RunHeader,
+    TagRate,
+    Totals,
+)
 from harness.analysis.role_costs import role_uses
 from harness.analysis.row_schema import configuration_label
 from harness.analysis.stats import count_distinct
@@ -32,18 +40,25 @@ ERROR_LIMIT = 50
 
 
 def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
-    """The comparison of the runs whose manifests these are; each run's own gates are judged on its own trials."""
+    """The comparison of the runs whose manifests these are; each run's own gates are judged on its
+    own trials."""
     trials = frames.trials
     order = {manifest.id: number for number, manifest in enumerate(manifests)}
     keys, numbers = _number_configurations(frames, order)
     everything = aggregate.TrialSelection.from_frame(trials)
-    rows_of = [everything.take(positions) for positions in _positions_by_configuration(numbers, len(keys))]
-    configurations = tuple(_build_configuration(key, rows, frames) for key, rows in zip(keys, rows_of, strict=True))
+    rows_of = [
+        everything.take(positions) for positions in _positions_by_configuration(numbers, len(keys))
+    ]
+    configurations = tuple(
+        _build_configuration(key, rows, frames) for key, rows in zip(keys, rows_of, strict=True)
+    )
     table, places = build_cells(trials, numbers)
     shown, case_count = build_case_rows(frames, table, places)
     headers = tuple(_build_header(manifest, trials) for manifest in manifests)
     verdicts = tuple(
-        verdict for manifest in manifests for verdict in gates.evaluate_gates(_read_gate_specs(manifest), frames, manifest.id)
+        verdict
+        for manifest in manifests
+        for verdict in gates.evaluate_gates(_read_gate_specs(manifest), frames, manifest.id)
     )
     return Report(
         runs=headers,
@@ -69,12 +84,16 @@ def _read_gate_specs(manifest: Manifest) -> list[GateSpec]:
     return [GateSpec.model_validate(gate) for gate in manifest.gates]
 
 
-def _number_configurations(frames: Frames, order: Mapping[str, int]) -> tuple[list[tuple[str, ...]], Any]:
+def _number_configurations(
+    frames: Frames, order: Mapping[str, int]
+) -> tuple[list[tuple[str, ...]], Any]:
     """The configurations' keys in reading order, and each trial's configuration number."""
     groups = frames.trials.groupby(_KEYS, observed=True, sort=False)
     found, first = groups.ngroup().to_numpy(), groups.head(1)
     keys = list(first[_KEYS].astype(object).itertuples(index=False, name=None))
-    reading = sorted(range(len(keys)), key=lambda index: _reading_order(keys[index], frames.settings, order))
+    reading = sorted(
+        range(len(keys)), key=lambda index: _reading_order(keys[index], frames.settings, order)
+    )
     numbers = np.empty(len(keys), dtype=np.int64)
     numbers[reading] = np.arange(len(keys))
     return [keys[index] for index in reading], numbers[found]
@@ -83,9 +102,13 @@ def _number_configurations(frames: Frames, order: Mapping[str, int]) -> tuple[li
 def _reading_order(
     key: tuple[str, ...], settings: Mapping[str, Mapping[str, Any]], order: Mapping[str, int]
 ) -> tuple[Any, ...]:
-    """By eval, prompt, target, setting (numbers by size) and then run, so that what is compared stands together."""
+    """By eval, prompt, target, setting (numbers by size) and then run, so that what is compared
+    stands together."""
     run, eval_name, prompt, target, setting = key
-    point = [(name, isinstance(value, str), _as_comparable(value)) for name, value in settings[setting].items()]
+    point = [
+        (name, isinstance(value, str), _as_comparable(value))
+        for name, value in settings[setting].items()
+    ]
     return eval_name, prompt, target, point, order.get(run, len(order))
 
 
@@ -97,10 +120,14 @@ def _as_comparable(value: Any) -> tuple[float, str]:
 def _positions_by_configuration(numbers: Any, count: int) -> list[Any]:
     """The row numbers of each configuration."""
     ordered = np.argsort(numbers, kind="stable")
-    return np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
+    return (
+        np.split(ordered, np.searchsorted(numbers[ordered], np.arange(1, count))) if count else []
+    )
 
 
-def _build_configuration(key: tuple[str, ...], rows: aggregate.TrialSelection, frames: Frames) -> Configuration:
+def _build_configuration(
+    key: tuple[str, ...], rows: aggregate.TrialSelection, frames: Frames
+) -> Configuration:
     run, eval_name, prompt, target, setting = key
     point, trials = frames.settings[setting], frames.trials
     return Configuration(
@@ -147,14 +174,23 @@ def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
         budget=manifest.budget,
         commit=manifest.commit,
         dirty=manifest.dirty,
-        simulated=tuple(name for name, facts in {**manifest.targets, **manifest.helpers}.items() if facts.get("simulated")),
+        simulated=tuple(
+            name
+            for name, facts in {**manifest.targets, **manifest.helpers}.items()
+            if facts.get("simulated")
+        ),
         targets=manifest.targets,
         helpers=manifest.helpers,
         machine=manifest.machine,
         versions=manifest.versions,
         notes=manifest.notes,
-        lag_p99=max((each.lag_p99 for each in manifest.sessions if each.lag_p99 is not None), default=None),
-        in_flight=max((each.in_flight for each in manifest.sessions if each.in_flight is not None), default=None),
+        lag_p99=max(
+            (each.lag_p99 for each in manifest.sessions if each.lag_p99 is not None), default=None
+        ),
+        in_flight=max(
+            (each.in_flight for each in manifest.sessions if each.in_flight is not None),
+            default=None,
+        ),
     )
 
 
@@ -168,19 +204,27 @@ def _tag_rates(frames: Frames, rows_of: Sequence[aggregate.TrialSelection]) -> t
         for number, rows in enumerate(rows_of):
             tagged = rows.take(has[rows.index])
             if len(tagged):
-                found.append(TagRate(tag, number, aggregate.estimate_metric(METRICS["pass_rate"], tagged)))
+                found.append(
+                    TagRate(tag, number, aggregate.estimate_metric(METRICS["pass_rate"], tagged))
+                )
     return tuple(found)
 
 
 def _group_errors(trials: Any) -> tuple[ErrorGroup, ...]:
     broken = trials[(trials["outcome"] == "error").to_numpy()]
-    groups = broken.groupby(["run", "error_boundary", "error_kind"], observed=True, sort=False)["error_message"]
-    found = [ErrorGroup(*cast("tuple[str, str, str]", key), len(texts), texts.iloc[0]) for key, texts in groups]
+    groups = broken.groupby(["run", "error_boundary", "error_kind"], observed=True, sort=False)[
+        "error_message"
+    ]
+    found = [
+        ErrorGroup(*cast("tuple[str, str, str]", key), len(texts), texts.iloc[0])
+        for key, texts in groups
+    ]
     return tuple(sorted(found, key=lambda group: -group.count)[:ERROR_LIMIT])
 
 
 def _sum_totals(frames: Frames) -> Totals:
-    """Counts from the trials; money and tokens from the exchanges, so that journalled ones without a record count too."""
+    """Counts from the trials; money and tokens from the exchanges, so that journalled ones without
+    a record count too."""
     exchanges = frames.exchanges
     own, judges = (exchanges["role"] == TARGET).to_numpy(), exchanges["grading"].to_numpy()
     replayed = exchanges["replayed"].to_numpy()

@@ -1,7 +1,7 @@
 """What happened between a conversation's first question and its last answer, as lines for a person.
 
-`→ get_weather({"city": "Oslo"})` is a call, `  = {"temperature": 7}` what it returned, `« …` what the model said in between and
-`» …` what the user said next.
+`→ get_weather({"city": "Oslo"})` is a call, `  = {"temperature": 7}` what it returned, `« …` what
+the model said in between and `» …` what the user said next.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ def conversation_steps(record: Record) -> str | None:
     asked = [exchange for exchange in exchanges if exchange.role == TARGET]
     if not asked or (len(asked) == 1 and not _has_tool_calls(asked[0].response)):
         return None
-    lines = [_truncate_line(line) for message in _messages_between(asked) for line in _format_message(message)]
+    lines = [
+        _truncate_line(line)
+        for message in _messages_between(asked)
+        for line in _format_message(message)
+    ]
     return "\n".join(lines) or None
 
 

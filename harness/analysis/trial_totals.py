@@ -17,9 +17,11 @@ from harness.flows.base import TARGET
 
 
 class TrialExchanges:
-    """The exchanges of all trials, to be added up trial by trial: `owners` is each one's row in `trials`, -1 for none.
+    """The exchanges of all trials, to be added up trial by trial: `owners` is each one's row in
+    `trials`, -1 for none.
 
-    `own` are those with the target under test, `grading` those of graders, `others` a simulated user's.
+    `own` are those with the target under test, `grading` those of graders, `others` a simulated
+    user's.
     """
 
     def __init__(self, exchanges: Any, owners: Any, trials: int) -> None:
@@ -30,9 +32,12 @@ class TrialExchanges:
         self.fresh = self.own & ~exchanges["replayed"].to_numpy()
 
     def total(self, column: str, chosen: Any) -> Any:
-        """The sum of a column over the chosen ones of each trial, 0 where there are none and NaN where one is unknown."""
+        """The sum of a column over the chosen ones of each trial, 0 where there are none and NaN
+        where one is unknown."""
         values = self.exchanges[column].to_numpy(dtype=np.float64)[chosen]
-        return np.bincount(self.owners[chosen], weights=values, minlength=self.trials).astype(np.float64)
+        return np.bincount(self.owners[chosen], weights=values, minlength=self.trials).astype(
+            np.float64
+        )
 
     def count(self, column: str) -> Any:
         """The sum of an integer column over a trial's own exchanges."""
@@ -49,13 +54,22 @@ class TrialExchanges:
         moments = self.exchanges[column]
         known = self.own & moments.notna().to_numpy()
         first = np.full(self.trials, np.iinfo(np.int64).max)
-        np.minimum.at(first, self.owners[known], moments.to_numpy(dtype="datetime64[us]")[known].astype(np.int64))
+        np.minimum.at(
+            first,
+            self.owners[known],
+            moments.to_numpy(dtype="datetime64[us]")[known].astype(np.int64),
+        )
         first[first == np.iinfo(np.int64).max] = np.iinfo(np.int64).min
         return pd.DatetimeIndex(first.view("datetime64[us]")).tz_localize("UTC")
 
 
 SPEND: Sequence[Column[TrialExchanges]] = [
-    Column("started", "time", "wall time (UTC) the first request was let go", lambda sums: sums.earliest("started")),
+    Column(
+        "started",
+        "time",
+        "wall time (UTC) the first request was let go",
+        lambda sums: sums.earliest("started"),
+    ),
     Column(
         "attempts",
         "integer",
@@ -68,7 +82,12 @@ SPEND: Sequence[Column[TrialExchanges]] = [
         "attempts beyond the first of each exchange",
         lambda sums: sums.count("retries"),
     ),
-    Column("waited", "float", "seconds of backoff before attempts", lambda sums: sums.total("waited", sums.own)),
+    Column(
+        "waited",
+        "float",
+        "seconds of backoff before attempts",
+        lambda sums: sums.total("waited", sums.own),
+    ),
     Column(
         "input_tokens",
         "float",
@@ -84,7 +103,8 @@ SPEND: Sequence[Column[TrialExchanges]] = [
     Column(
         "cost",
         "float",
-        "US dollars for the answer, a replayed one at its original cost; null where any part is unknown",
+        "US dollars for the answer, a replayed one at its original cost; null where any part is"
+        " unknown",
         lambda sums: sums.total("cost", sums.own),
     ),
     Column(

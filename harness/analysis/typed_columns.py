@@ -1,9 +1,10 @@
 """Columns that are filled row by row and become pandas arrays of a declared dtype.
 
-A million rows of Python objects would take gigabytes: here a number costs 8 bytes, a category 4, a flag 1, and equal texts that
-come soon after each other are one object. Nothing is guessed: the dtype is the column's, whatever the values look like ("NA",
-"001" and "1e5" stay text). Text is made valid Unicode (a lone surrogate becomes U+FFFD), because neither pandas nor Parquet can
-hold anything else.
+A million rows of Python objects would take gigabytes: here a number costs 8 bytes, a category 4, a
+flag 1, and equal texts that come soon after each other are one object. Nothing is guessed: the
+dtype is the column's, whatever the values look like ("NA", "001" and "1e5" stay text). Text is made
+valid Unicode (a lone surrogate becomes U+FFFD), because neither pandas nor Parquet can hold
+anything else.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ RowT = TypeVar("RowT")
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[RowT]):
-    """A column as documented: its name, its dtype, what it holds, and how its value is read from a row.
+    """A column as documented: its name, its dtype, what it holds, and how its value is read from a
+    row.
 
     `read` is the path of an attribute (`record.eval`; many are read at once, in a fifth of the time
     that calls take), or a function of the row.
@@ -54,7 +56,8 @@ PANDAS_DTYPES: Mapping[Dtype, str] = {
     "flag": "bool",
     "time": "datetime64[us, UTC]",
 }
-"""`float` is NaN, every other nullable dtype NA (NaT) where a value is unknown; `flag` is never unknown.
+"""`float` is NaN, every other nullable dtype NA (NaT) where a value is unknown; `flag` is never
+unknown.
 
 A `long text` is cut where there is a limit.
 """
@@ -80,7 +83,8 @@ class ColumnBuilder(Protocol):
 
 
 class FloatColumn:
-    """What numeric columns share: chunks of one numpy type. None becomes NaN, which here stands for unknown."""
+    """What numeric columns share: chunks of one numpy type. None becomes NaN, which here stands for
+    unknown."""
 
     dtype: Any = np.float64
 
@@ -97,7 +101,10 @@ class FloatColumn:
         return np.array(values, dtype=self.dtype)
 
     def finish(self) -> Any:
-        chunks, self.chunks = self.chunks, []  # a column's chunks are given up before the next column is joined
+        chunks, self.chunks = (
+            self.chunks,
+            [],
+        )  # a column's chunks are given up before the next column is joined
         return np.concatenate(chunks)
 
 
@@ -128,9 +135,14 @@ class _CategoryColumn(_CodedColumn):
 
     def finish(self) -> Any:
         clean: dict[str, int] = {}
-        codes = [clean.setdefault(valid_text(value), len(clean)) for value in self.code if value is not None]
+        codes = [
+            clean.setdefault(valid_text(value), len(clean))
+            for value in self.code
+            if value is not None
+        ]
         return pd.Categorical.from_codes(
-            np.array([*codes, -1], dtype=np.int32)[super().finish()], categories=pd.Index(list(clean), dtype=object)
+            np.array([*codes, -1], dtype=np.int32)[super().finish()],
+            categories=pd.Index(list(clean), dtype=object),
         )
 
 
@@ -140,7 +152,8 @@ SHORT_TEXT = 200
 
 @dataclass
 class TextBudget:
-    """How many characters of text may still be kept; once there are none left, texts are cut at `SHORT_TEXT`, and counted."""
+    """How many characters of text may still be kept; once there are none left, texts are cut at
+    `SHORT_TEXT`, and counted."""
 
     left: int
     cut: int = 0
@@ -151,7 +164,10 @@ class TextBudget:
             self.left -= sum(len(text) for text in set(texts) if text)
             return texts
         self.cut += sum(text is not None and len(text) > SHORT_TEXT for text in texts)
-        return [text if text is None or len(text) <= SHORT_TEXT else f"{text[:SHORT_TEXT]}…" for text in texts]
+        return [
+            text if text is None or len(text) <= SHORT_TEXT else f"{text[:SHORT_TEXT]}…"
+            for text in texts
+        ]
 
 
 _REMEMBERED = 50_000
@@ -230,17 +246,30 @@ _CHUNK_ROWS = 1024
 
 
 class TableBuilder(Generic[RowT]):
-    """A frame being filled row by row; what the columns read of a row waits, and becomes arrays by the thousand.
+    """A frame being filled row by row; what the columns read of a row waits, and becomes arrays by
+    the thousand.
 
-    Each `long text` is cut at `limit` characters, and texts share a `budget`; None keeps everything.
+    Each `long text` is cut at `limit` characters, and texts share a `budget`; None keeps
+    everything.
     """
 
-    def __init__(self, columns: Iterable[Column[RowT]], limit: int | None = None, budget: TextBudget | None = None) -> None:
+    def __init__(
+        self,
+        columns: Iterable[Column[RowT]],
+        limit: int | None = None,
+        budget: TextBudget | None = None,
+    ) -> None:
         self.columns = tuple(columns)
         self.rows = 0
-        self._builders = {column.name: _column_builder(column.dtype, limit, budget) for column in self.columns}
-        paths = {column.name: column.read for column in self.columns if isinstance(column.read, str)}
-        functions = {column.name: column.read for column in self.columns if not isinstance(column.read, str)}
+        self._builders = {
+            column.name: _column_builder(column.dtype, limit, budget) for column in self.columns
+        }
+        paths = {
+            column.name: column.read for column in self.columns if isinstance(column.read, str)
+        }
+        functions = {
+            column.name: column.read for column in self.columns if not isinstance(column.read, str)
+        }
         self._read_names = (*paths, *functions)
         self._read_attributes = _attributes_reader(tuple(paths.values()))
         self._functions = tuple(functions.values())
@@ -248,7 +277,9 @@ class TableBuilder(Generic[RowT]):
 
     def append_row(self, row: RowT) -> int:
         """Append a row; returns its number."""
-        self._waiting.append((*self._read_attributes(row), *[read(row) for read in self._functions]))
+        self._waiting.append(
+            (*self._read_attributes(row), *[read(row) for read in self._functions])
+        )
         if len(self._waiting) == _CHUNK_ROWS:
             self._flush_rows()
         self.rows += 1
@@ -262,7 +293,9 @@ class TableBuilder(Generic[RowT]):
 
     def _flush_rows(self) -> None:
         if self._waiting:
-            for name, values in zip(self._read_names, zip(*self._waiting, strict=True), strict=True):
+            for name, values in zip(
+                self._read_names, zip(*self._waiting, strict=True), strict=True
+            ):
                 self._builders[name].extend(values)
             self._waiting.clear()
 

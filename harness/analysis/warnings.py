@@ -23,7 +23,9 @@ FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
 
 
-def collect_warnings(runs: Sequence[RunHeader], configurations: Sequence[Configuration], frames: Frames) -> tuple[str, ...]:
+def collect_warnings(
+    runs: Sequence[RunHeader], configurations: Sequence[Configuration], frames: Frames
+) -> tuple[str, ...]:
     """The warnings, the most important first; empty where there is nothing to warn of."""
     trials, flagged = frames.trials, _count_flags(frames)
     return (
@@ -47,18 +49,35 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
         if run.recorded == 0:
             yield f"{name} has no records: nothing was measured."
         elif not run.finished:
-            yield f"{name} is not finished: {run.recorded:,} of {formatting.pluralize(run.planned, 'trial')} recorded."
+            yield (
+                f"{name} is not finished: {run.recorded:,} of"
+                f" {formatting.pluralize(run.planned, 'trial')} recorded."
+            )
         if run.error_rate is not None and run.has_too_many_errors:
-            share, most = formatting.format_percent(run.error_rate), formatting.format_percent(run.max_error_rate)
-            yield f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its figures are of the rest."
+            share, most = (
+                formatting.format_percent(run.error_rate),
+                formatting.format_percent(run.max_error_rate),
+            )
+            yield (
+                f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its"
+                " figures are of the rest."
+            )
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)
     if simulated:
-        yield f"Simulated: {formatting.join_names(list(simulated))}. Figures from a simulator say nothing about a real model."
+        yield (
+            f"Simulated: {formatting.join_names(list(simulated))}. Figures from a simulator say"
+            " nothing about a real model."
+        )
 
 
 def _served_model_warnings(runs: Sequence[RunHeader], exchanges: Any) -> Iterator[str]:
-    """Who answered as another model than the one that was asked for: an alias, a fallback, or a server that takes any name."""
-    everyone = [(run.id, name, facts) for run in runs for name, facts in {**run.helpers, **run.targets}.items()]
+    """Who answered as another model than the one that was asked for: an alias, a fallback, or a
+    server that takes any name."""
+    everyone = [
+        (run.id, name, facts)
+        for run in runs
+        for name, facts in {**run.helpers, **run.targets}.items()
+    ]
     asked = {
         (run, name): facts.get("model")
         for run, name, facts in everyone
@@ -72,33 +91,49 @@ def _served_model_warnings(runs: Sequence[RunHeader], exchanges: Any) -> Iterato
             others.setdefault((target, wanted), []).append(served)
     for (target, wanted), served_as in others.items():
         names = formatting.join_names(list(dict.fromkeys(served_as)))
-        yield f"{target} was asked for the model {wanted} and says it is {names}: what was measured may be another model."
+        yield (
+            f"{target} was asked for the model {wanted} and says it is {names}: what was measured"
+            " may be another model."
+        )
 
 
 def _backend_warnings(exchanges: Any) -> Iterator[str]:
-    """Whose serving system changed within one run, as its fingerprints tell: seeded answers do not repeat across that."""
+    """Whose serving system changed within one run, as its fingerprints tell: seeded answers do not
+    repeat across that."""
     seen = exchanges[["run", "sent_to", "fingerprint"]].drop_duplicates().dropna().astype(object)
     for (_, target), group in seen.groupby(["run", "sent_to"], observed=True):
         prints = sorted(group["fingerprint"])
         if len(prints) > 1:
             shown = formatting.join_names(prints[:5]) + (", …" if len(prints) > 5 else "")
-            yield f"{target} answered with {len(prints)} system fingerprints ({shown}): its backend changed during the run."
+            yield (
+                f"{target} answered with {len(prints)} system fingerprints ({shown}): its backend"
+                " changed during the run."
+            )
 
 
 def _ignored_parameter_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Parameters that left no trace in an answer that could not have hidden it."""
     for (target, flag), count in sorted(flagged.items()):
         if flag.startswith("ignored_"):
-            parameter, answers = flag.removeprefix("ignored_"), formatting.pluralize(count, "answer")
+            parameter, answers = (
+                flag.removeprefix("ignored_"),
+                formatting.pluralize(count, "answer"),
+            )
             yield f"{target} ignored {parameter} without saying so: {answers} show no trace of it."
 
 
 def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Answers that are not what their response format asked for."""
-    wrong = {"invalid_json": "no JSON, though that was asked for", "schema_mismatch": "JSON that does not fit the schema"}
+    wrong = {
+        "invalid_json": "no JSON, though that was asked for",
+        "schema_mismatch": "JSON that does not fit the schema",
+    }
     for (target, flag), count in sorted(flagged.items()):
         if flag in wrong:
-            yield f"{target}: {formatting.pluralize(count, 'answer')} {'is' if count == 1 else 'are'} {wrong[flag]}."
+            yield (
+                f"{target}: {formatting.pluralize(count, 'answer')} {'is' if count == 1 else 'are'}"
+                f" {wrong[flag]}."
+            )
 
 
 def _conversation_warnings(flagged: FlagCounts) -> Iterator[str]:
@@ -114,7 +149,9 @@ def _conversation_warnings(flagged: FlagCounts) -> Iterator[str]:
 
 def _count_flags(frames: Frames) -> FlagCounts:
     counts: FlagCounts = Counter()
-    for (target, flags), count in frames.trials.groupby(["target", "flags"], observed=True).size().items():
+    for (target, flags), count in (
+        frames.trials.groupby(["target", "flags"], observed=True).size().items()
+    ):
         for flag in frames.flags[flags]:
             counts[target, flag] += count
     return counts
@@ -137,14 +174,20 @@ def _price_warnings(trials: Any) -> Iterator[str]:
     targets = sorted(missing["target"].astype(object).unique())
     if targets:
         answers = formatting.pluralize(len(missing), "answer")
-        yield f"Unpriced target: {formatting.join_names(targets)}; the cost of {answers} is unknown, not zero."
+        yield (
+            f"Unpriced target: {formatting.join_names(targets)}; the cost of {answers} is unknown,"
+            " not zero."
+        )
 
 
 def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[str]:
     few = [c for c in configurations if 0 < c.cases < FEW_CASES]
     if few:
         least = formatting.pluralize(min(c.cases for c in few), "case")
-        yield f"n is small: as few as {least} a configuration; intervals are wide, small differences are noise."
+        yield (
+            f"n is small: as few as {least} a configuration; intervals are wide, small differences"
+            " are noise."
+        )
     needed = samples_for_upper_bound(0.99, two_sided=True)
     if any(c["latency.p99"].n and c["latency.p99"].low is None for c in configurations):
         yield f"p99 has no interval where fewer than {needed} latencies were measured."
@@ -153,7 +196,10 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
 def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:
     estimated = int((trials["tokens_source"] == "estimated").sum())
     if estimated:
-        yield f"The tokens of {formatting.pluralize(estimated, 'answer')} are estimated: the server did not report them."
+        yield (
+            f"The tokens of {formatting.pluralize(estimated, 'answer')} are estimated: the server"
+            " did not report them."
+        )
     if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
         slept = "this machine slept or starved while they were under way"
         yield f"The latency of {formatting.pluralize(stalled, 'answer')} is left out: {slept}."
@@ -161,7 +207,10 @@ def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:
         yield f"{formatting.pluralize(batched, 'answer')} came in batches: without latency."
     if cached := sum(count for (_, flag), count in flagged.items() if flag == CACHED):
         told = "send `cf-aig-skip-cache: true`, or vary the seed"
-        yield f"{formatting.pluralize(cached, 'answer')} came from a gateway's cache: in no latency figure; {told}."
+        yield (
+            f"{formatting.pluralize(cached, 'answer')} came from a gateway's cache: in no latency"
+            f" figure; {told}."
+        )
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
         answers = formatting.pluralize(replayed, "answer")
@@ -170,6 +219,9 @@ def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:
 
 def _truncation_warnings(texts: int) -> Iterator[str]:
     if texts:
-        where = "here, in results.csv and in records.parquet, to save memory; records.jsonl has them whole"
+        where = (
+            "here, in results.csv and in records.parquet, to save memory; records.jsonl has them"
+            " whole"
+        )
         cut = f"{formatting.pluralize(texts, 'long text')} {'is' if texts == 1 else 'are'} cut"
         yield f"{cut} at {SHORT_TEXT} characters {where}."

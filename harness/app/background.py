@@ -1,4 +1,5 @@
-"""A child process that imports its libraries while its parent is busy, and then does one job for it.
+"""A child process that imports its libraries while its parent is busy, and then does one job for
+it.
 
 The child creates a `BackgroundWorker`, which loads, then performs. When the parent begins to
 measure something it pauses the child: no further module is imported until the job arrives. (A lower
@@ -27,7 +28,8 @@ from typing import Any, BinaryIO, NoReturn, Protocol, Self
 from harness.errors import ExitCode, HarnessError, InfrastructureError
 
 _PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[1].split(':'); from harness.app.background import run_worker; run_worker(*sys.argv[2:])"
+    "import sys; sys.path[:] = sys.argv[1].split(':'); from harness.app.background import"
+    " run_worker; run_worker(*sys.argv[2:])"
 )
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -62,7 +64,9 @@ class BackgroundProcess:
         # The modules are those of this process; a terminal's Ctrl-C is for the parent alone, hence
         # the session.
         command = [sys.executable, "-P", "-c", _PROGRAM, ":".join(sys.path), worker]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101  both are pipes
         self._orders, self._messages = self._process.stdin, self._process.stdout
 
@@ -113,13 +117,25 @@ class BackgroundProcess:
 
     def _death_error(self) -> InfrastructureError:
         code = self._process.wait()
-        how = f"ended with status {code}" if code >= 0 else f"was ended by the signal {signal.Signals(-code).name}"
-        return InfrastructureError(f"the process that made the report {how}; every record is kept: `harness report` makes it")
+        how = (
+            f"ended with status {code}"
+            if code >= 0
+            else f"was ended by the signal {signal.Signals(-code).name}"
+        )
+        return InfrastructureError(
+            f"the process that made the report {how}; every record is kept: `harness report`"
+            " makes it"
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -163,7 +179,9 @@ def _cgroup_quotas() -> Iterator[float]:
     own = [Path(line.removeprefix("0::")) for line in groups if line.startswith("0::")]
     for group in (each for path in own for each in (path, *path.parents)):
         try:
-            quota, period = (_CGROUPS / group.relative_to("/") / "cpu.max").read_text("ascii").split()
+            quota, period = (
+                (_CGROUPS / group.relative_to("/") / "cpu.max").read_text("ascii").split()
+            )
         except (OSError, ValueError):
             continue
         if quota != "max":
@@ -187,7 +205,8 @@ class ImportGate:
 
 
 def run_worker(name: str) -> NoReturn:
-    """The child's whole life: load, take a job, do it, say that it is done, and wait for the end."""
+    """The child's whole life: load, take a job, do it, say that it is done, and wait for
+    the end."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a parent that is gone need not be told anything
     orders, messages = _claim_pipes()
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -196,7 +215,9 @@ def run_worker(name: str) -> NoReturn:
     try:
         module, _, attribute = name.partition(":")
         worker: BackgroundWorker = getattr(import_module(module), attribute)()
-        threading.Thread(target=_follow_orders, args=(orders, gate, jobs, worker), daemon=True).start()
+        threading.Thread(
+            target=_follow_orders, args=(orders, gate, jobs, worker), daemon=True
+        ).start()
         for _ in worker.load():
             gate.open.wait()
             if not jobs.empty():
@@ -224,7 +245,9 @@ def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     return orders, messages
 
 
-def _follow_orders(orders: BinaryIO, gate: ImportGate, jobs: queue.SimpleQueue[Any], worker: BackgroundWorker) -> None:
+def _follow_orders(
+    orders: BinaryIO, gate: ImportGate, jobs: queue.SimpleQueue[Any], worker: BackgroundWorker
+) -> None:
     """Do what the parent says; where it is gone, end this process at once, whatever its other
     threads do."""
     try:

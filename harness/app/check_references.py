@@ -19,7 +19,8 @@ from harness.suite import Case, Eval, Suite
 
 
 def check_references(suite: Suite) -> int:
-    """How many cases expect something. Raises SuiteError naming each whose own expected answer would not pass."""
+    """How many cases expect something. Raises SuiteError naming each whose own expected answer
+    would not pass."""
     return asyncio.run(_check_references(suite))
 
 
@@ -28,7 +29,12 @@ async def _check_references(suite: Suite) -> int:
     checked = 0
     async with WorkerPool() as pool:
         for evaluation, case in ((each, case) for each in suite.evals for case in each.cases):
-            failing = await drive(_grade_reference(evaluation, case), _ask_nobody, pool.call, Journal("", 0, "", _discard))
+            failing = await drive(
+                _grade_reference(evaluation, case),
+                _ask_nobody,
+                pool.call,
+                Journal("", 0, "", _discard),
+            )
             checked += case.expected is not None
             problems += [_reference_problem(suite, evaluation, case, grade) for grade in failing]
     if problems:
@@ -44,12 +50,15 @@ def _grade_reference(evaluation: Eval, case: Case) -> Flow[list[Grade]]:
 def _reference_problem(suite: Suite, evaluation: Eval, case: Case, grade: Grade) -> Problem:
     said = grade.error.message if grade.error else grade.reason
     return Problem(
-        f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader {grade.name!r}: {said}",
+        f"eval {evaluation.name!r}, case {case.id!r}: its expected answer would not pass its grader"
+        f" {grade.name!r}: {said}",
         display_path(suite.path),
     )
 
 
-async def _ask_nobody(role: str, request: Request, position: str, target: str | None = None) -> Exchange:
+async def _ask_nobody(
+    role: str, request: Request, position: str, target: str | None = None
+) -> Exchange:
     """Nothing is sent, and what a judge would say is not held against the answer."""
     nobody = Response(error=Error("grader", UNKNOWN, f"{target or role} is not asked"))
     return Exchange(position, role, target or "", request, nobody)

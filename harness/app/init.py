@@ -1,4 +1,5 @@
-"""`harness init`: writes a workspace with the starter suites and evals that ship with the package."""
+"""`harness init`: writes a workspace with the starter suites and evals that
+ship with the package."""
 
 from __future__ import annotations
 
@@ -19,10 +20,17 @@ def write_workspace(folder: Path) -> Iterator[Path]:
     """
     taken = [name for name in FOLDERS if (folder / name).exists()]
     if taken:
-        raise UsageError(f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty folder")
+        raise UsageError(
+            f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty"
+            " folder"
+        )
     try:
         for name in FOLDERS:
-            shutil.copytree(_starter_folder() / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                _starter_folder() / name,
+                folder / name,
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
             yield folder / name
         (folder / "reports" / "baselines").mkdir(parents=True, exist_ok=True)
         yield from _extend_gitignore(folder / ".gitignore")
@@ -42,6 +50,7 @@ def _extend_gitignore(path: Path) -> Iterator[Path]:
 
 
 def _starter_folder() -> Path:
-    """The folder with the starter files: next to this file if installed, else the root of the checkout."""
+    """The folder with the starter files: next to this file if installed, else the root of the
+    checkout."""
     installed = Path(__file__).with_name("starter")
     return installed if installed.is_dir() else Path(__file__).parents[2]

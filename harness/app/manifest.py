@@ -1,4 +1,5 @@
-"""A run's manifest: where it came from, what it planned, and whether a suite still plans the same."""
+"""A run's manifest: where it came from, what it planned, and whether a suite still plans
+the same."""
 
 from __future__ import annotations
 
@@ -64,16 +65,27 @@ def _target_facts(target: Target) -> dict[str, Any]:
         "api_version": target.api_version,
         "simulated": target.simulated,
         "sampling": dict(target.sampling),
-        "price": None if price is None else {"input": str(price.input), "output": str(price.output), "source": price.source},
+        "price": (
+            None
+            if price is None
+            else {"input": str(price.input), "output": str(price.output), "source": price.source}
+        ),
     }
 
 
 def _git_commit(folder: Path) -> tuple[str | None, bool]:
-    """The workspace's git commit, and whether files differ from it; (None, False) where there is no git."""
+    """The workspace's git commit, and whether files differ from it; (None, False) where there is no
+    git."""
 
     def git(*words: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False)
+            done = subprocess.run(
+                ["git", "-C", str(folder), *words],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
@@ -86,24 +98,30 @@ def suite_path(folder: Path, manifest: Manifest) -> Path:
     """Where the run's suite is, seen from its folder. Raises UsageError where it is no more."""
     path = Path(os.path.normpath(folder.resolve() / manifest.suite_path))
     if not path.is_file():
-        raise UsageError(f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run")
+        raise UsageError(
+            f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run"
+        )
     return path
 
 
 def check_same_plan(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise UsageError, naming each axis and entry that differs, where the suite no longer plans the same trials."""
+    """Raise UsageError, naming each axis and entry that differs, where the suite no longer plans
+    the same trials."""
     differences = []
     for axis in sorted({*then, *now}):
         before, after = then.get(axis), now.get(axis)
         if before == after:
             continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+            names = sorted(
+                name for name in {*before, *after} if before.get(name) != after.get(name)
+            )
             differences.append(f"{axis} ({', '.join(names)})")
         else:
             differences.append(axis)
     if differences:
         raise UsageError(
-            f"{folder}: the suite was changed since this run began: {', '.join(differences)}. Undo the change to go on with "
-            f"the run, or start a new one that reuses what still fits: harness run SUITE --replay {folder}"
+            f"{folder}: the suite was changed since this run began: {', '.join(differences)}. Undo"
+            " the change to go on with the run, or start a new one that reuses what still fits:"
+            f" harness run SUITE --replay {folder}"
         )

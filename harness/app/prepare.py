@@ -1,7 +1,7 @@
 """Suite -> everything a run needs, resolved and checked before a request is sent or money spent.
 
-Names are looked up (providers, prices, capabilities), variables filled in, simulators started. What is wrong is said in
-sentences, all of it at once where that is possible.
+Names are looked up (providers, prices, capabilities), variables filled in, simulators started. What
+is wrong is said in sentences, all of it at once where that is possible.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 class PreparedRun:
     """A suite ready to run.
 
-    `secrets` are the values of variables named as API keys or in headers; `notes` are for people; `role_targets` by name are
-    the targets that graders and simulated users ask.
+    `secrets` are the values of variables named as API keys or in headers; `notes` are for people;
+    `role_targets` by name are the targets that graders and simulated users ask.
     """
 
     suite: Suite
@@ -79,7 +79,10 @@ class PreparedRun:
     def everyone(self) -> tuple[Target, ...]:
         """The targets, then those that only help."""
         tested = {target.name for target in self.targets}
-        return (*self.targets, *(each.target for name, each in self.role_targets.items() if name not in tested))
+        return (
+            *self.targets,
+            *(each.target for name, each in self.role_targets.items() if name not in tested),
+        )
 
 
 @cache
@@ -99,8 +102,9 @@ def price_catalogue() -> catalogue.PriceCatalogue:
 def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[PreparedRun]:
     """The suite, resolved; simulators run inside the context.
 
-    With `live` unset nothing is started and no variable need be set: enough to plan and to print what would be sent.
-    Raises SuiteError for what the suite's targets cannot do, UsageError for variables that are not set.
+    With `live` unset nothing is started and no variable need be set: enough to plan and to print
+    what would be sent. Raises SuiteError for what the suite's targets cannot do, UsageError for
+    variables that are not set.
     """
     with ExitStack() as stack:
         resolver = _Resolver(suite, environment, stack, live=live)
@@ -116,14 +120,29 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         notes += check_images(suite, targets, table)
         check_context(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
-        notes += [f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}" for name, each in dropped.items()]
+        notes += [
+            f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}"
+            for name, each in dropped.items()
+        ]
         notes += describe_default_limits(suite, targets)
-        ranges = {each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version) for each in targets}
-        plan = Plan(suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits})
+        ranges = {
+            each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version)
+            for each in targets
+        }
+        plan = Plan(
+            suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits}
+        )
         role_targets = check_role_targets(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
         check_budget(plan, role_targets.values())
-        yield PreparedRun(suite, plan, resolver.secrets, (*suite.warnings, *notes), role_targets, frozenset(resolver.variables))
+        yield PreparedRun(
+            suite,
+            plan,
+            resolver.secrets,
+            (*suite.warnings, *notes),
+            role_targets,
+            frozenset(resolver.variables),
+        )
 
 
 def _role_only_targets(suite: Suite) -> list[TargetSpec]:
@@ -135,7 +154,9 @@ def _role_only_targets(suite: Suite) -> list[TargetSpec]:
 class _Resolver:
     """Turns a suite's target specifications into targets."""
 
-    def __init__(self, suite: Suite, environment: Mapping[str, str], stack: ExitStack, *, live: bool) -> None:
+    def __init__(
+        self, suite: Suite, environment: Mapping[str, str], stack: ExitStack, *, live: bool
+    ) -> None:
         self._suite, self._environment, self._stack, self._live = suite, environment, stack, live
         self._simulators: dict[SimulatorConfig, str] = {}
         self._problems = Problems()
@@ -150,7 +171,11 @@ class _Resolver:
         """The target of one specification; what is wrong with it is noted."""
         if spec.provider in CALLABLES:
             return self._resolve_local_code(spec)
-        return self._resolve_simulated(spec) if spec.provider == SIMULATOR else self._resolve_remote(spec)
+        return (
+            self._resolve_simulated(spec)
+            if spec.provider == SIMULATOR
+            else self._resolve_remote(spec)
+        )
 
     def _resolve_remote(self, spec: TargetSpec) -> Target:
         provider: Provider = registry.load_plugin("providers", spec.provider)
@@ -162,27 +187,44 @@ class _Resolver:
         if key is not None:
             self._read_secret(key, spec)
         return self._build_target(
-            spec, spec.provider, spec.model, address, self._substitute_variables(address, spec).rstrip("/"), key
+            spec,
+            spec.provider,
+            spec.model,
+            address,
+            self._substitute_variables(address, spec).rstrip("/"),
+            key,
         )
 
     def _resolve_local_code(self, spec: TargetSpec) -> Target:
-        """The user's own code: its address is a hash of its files, so that an edited one is another target."""
+        """The user's own code: its address is a hash of its files, so that an edited one is another
+        target."""
         folder = self._suite.path.parent
         for name in spec.env:
             self._read_secret(name, spec)
         address = f"{spec.provider}:{hash_code_files(spec, folder)}"
-        return replace(self._build_target(spec, spec.provider, spec.model, address, folder.as_uri(), None), env=tuple(spec.env))
+        return replace(
+            self._build_target(spec, spec.provider, spec.model, address, folder.as_uri(), None),
+            env=tuple(spec.env),
+        )
 
     def _resolve_simulated(self, spec: TargetSpec) -> Target:
         options = spec.simulator or SimulatorSpec()
         base = self._start_simulator(options, spec)
         model = SIMULATED_MODELS.get(spec.model, spec.model)
         path = PROVIDERS[options.api].simulator_path or ""
-        target = self._build_target(spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None)
+        target = self._build_target(
+            spec, options.api, model, f"{SIMULATOR}:{options.api}", base + path, None
+        )
         return replace(target, simulated=True)
 
     def _build_target(
-        self, spec: TargetSpec, provider: str, model: str, address: str, base_url: str, key: str | None
+        self,
+        spec: TargetSpec,
+        provider: str,
+        model: str,
+        address: str,
+        base_url: str,
+        key: str | None,
     ) -> Target:
         is_declared = spec.price is not None and spec.context is not None
         entry = None if is_declared else _catalogue_entry(provider, model, address)
@@ -195,13 +237,21 @@ class _Resolver:
             address=address,
             base_url=base_url,
             api_key_env=key,
-            headers={name: self._substitute_variables(value, spec, secret=True) for name, value in spec.headers.items()},
-            extra_body=spec.extra_body if spec.functions is None else {"functions": spec.functions_sent(), **spec.extra_body},
-            sampling=dict(spec.sampling) if default is None else {"max_tokens": default, **spec.sampling},
+            headers={
+                name: self._substitute_variables(value, spec, secret=True)
+                for name, value in spec.headers.items()
+            },
+            extra_body=spec.extra_body
+            if spec.functions is None
+            else {"functions": spec.functions_sent(), **spec.extra_body},
+            sampling=dict(spec.sampling)
+            if default is None
+            else {"max_tokens": default, **spec.sampling},
             limits=self._merge_limits(spec),
             price=_declared_price(spec) or (entry.price if entry else None),
             context=spec.context or (entry.context if entry else None),
-            api_version=spec.api_version or (format_.default_api_version if isinstance(format_, SupportsVersions) else None),
+            api_version=spec.api_version
+            or (format_.default_api_version if isinstance(format_, SupportsVersions) else None),
         )
 
     def _merge_limits(self, spec: TargetSpec) -> Limits:
@@ -237,11 +287,14 @@ class _Resolver:
         value = self._environment.get(name, "")
         if not value:
             how = f"export {name}=…, or put it in a file and name that with --env-file"
-            self._add_problem(spec, f" needs the environment variable {name}, which is not set; {how}")
+            self._add_problem(
+                spec, f" needs the environment variable {name}, which is not set; {how}"
+            )
         return value
 
     def _start_simulator(self, options: SimulatorSpec, spec: TargetSpec) -> str:
-        """The base URL of a simulator with these options, started if none runs yet and one is needed."""
+        """The base URL of a simulator with these options, started if none runs yet and one is
+        needed."""
         from harness.simulator import start  # noqa: PLC0415 — only where one is used
 
         try:
@@ -266,27 +319,40 @@ def _simulator_config(options: SimulatorSpec) -> SimulatorConfig:
         "jitter": options.jitter,
         "faults": options.faults,
     }
-    return Config.from_json(json.dumps({name: value for name, value in given.items() if value is not None}))
+    return Config.from_json(
+        json.dumps({name: value for name, value in given.items() if value is not None})
+    )
 
 
 def _catalogue_entry(provider: str, model: str, address: str) -> catalogue.PriceEntry | None:
     """Today's price and limits of a model, where its vendor is known."""
-    vendor = price_vendor(provider) if address.startswith(SIMULATOR) else price_vendor_at(provider, address)
+    vendor = (
+        price_vendor(provider)
+        if address.startswith(SIMULATOR)
+        else price_vendor_at(provider, address)
+    )
     return price_catalogue().find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 
 def _declared_price(spec: TargetSpec) -> Price | None:
-    return None if spec.price is None else Price(**spec.price.model_dump(exclude_none=True), source="suite")
+    return (
+        None
+        if spec.price is None
+        else Price(**spec.price.model_dump(exclude_none=True), source="suite")
+    )
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """The variables of a `.env` file, none of them interpolated. Raises UsageError, naming the first line that is wrong."""
+    """The variables of a `.env` file, none of them interpolated. Raises UsageError, naming the
+    first line that is wrong."""
     from dotenv.parser import parse_stream  # noqa: PLC0415 - only where such a file is named
 
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as refused:
-        raise UsageError(f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}") from refused
+        raise UsageError(
+            f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}"
+        ) from refused
     variables: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.key is None and not binding.error:  # a comment, or blank lines

@@ -1,4 +1,5 @@
-"""What can be said before anything is sent: a suite's problems, its arithmetic, the exact requests, the names there are."""
+"""What can be said before anything is sent: a suite's problems, its arithmetic, the exact requests,
+the names there are."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 
 
 def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
-    """Check a suite and everything it names; lines for a person. Raises SuiteError with every problem at once."""
+    """Check a suite and everything it names; lines for a person. Raises SuiteError with every
+    problem at once."""
     suite = load_suite(path)
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
@@ -35,14 +37,17 @@ def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
         unset = sorted(name for name in ready.variables if not os.environ.get(name))
         yield from (f"needed to run it, and not set here: {name}" for name in unset)
     if references:
-        from harness.app.check_references import check_references  # noqa: PLC0415 — the engine, which only this needs
+        from harness.app.check_references import (  # noqa: PLC0415
+            check_references,
+        )
 
         yield f"{check_references(suite):,} expected answers pass their own graders"
     yield "ok"
 
 
 def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
-    """The arithmetic, then for each target the first prompts as rendered and their exact requests. Nothing is sent."""
+    """The arithmetic, then for each target the first prompts as rendered and their exact requests.
+    Nothing is sent."""
     clean = escape_for("terminal")
     with prepare(load_suite(path, overrides), {}, live=False) as ready:
         yield ready.plan.arithmetic
@@ -52,14 +57,19 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
             provider: Provider = registry.load_plugin("providers", target.provider)
             for trial in islice(ready.plan.trials(target), DRY_TRIALS):
                 yield _trial_heading(trial)
-                yield from (clean(f"── {message.role}\n{readable_text(message)}") for message in trial.request.messages)
+                yield from (
+                    clean(f"── {message.role}\n{readable_text(message)}")
+                    for message in trial.request.messages
+                )
                 if trial.request.prompt is not None:
                     yield clean(f"── prompt\n{trial.request.prompt}")
                 yield clean(_shorten_base64(_request_text(target, provider, trial)))
                 yield from map(clean, _describe_later_turns(trial))
 
 
-def list_names(what: Literal["all", "providers", "graders", "targets"], suites: Path) -> Iterator[str]:
+def list_names(
+    what: Literal["all", "providers", "graders", "targets"], suites: Path
+) -> Iterator[str]:
     """The names a suite can use, under headings where there are several kinds."""
     kinds: dict[str, Callable[[], list[str]]] = {
         "providers": lambda: [*registry.registered_names("providers"), SIMULATOR],
@@ -78,18 +88,27 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
     if goes_on is None:
         return
     if goes_on.actions:
-        yield f"── then its tool calls are performed: {formatting.pluralize(goes_on.max_turns, 'request')} at most"
+        yield (
+            "── then its tool calls are performed:"
+            f" {formatting.pluralize(goes_on.max_turns, 'request')} at most"
+        )
     for turn in goes_on.turns:
         yield f"── then, user\n{readable_text(Message('user', turn))}"
     if goes_on.user is not None:
-        yield f"── then {goes_on.user.target} plays the user: {formatting.pluralize(goes_on.user.max_turns, 'message')} at most"
+        yield (
+            f"── then {goes_on.user.target} plays the user:"
+            f" {formatting.pluralize(goes_on.user.max_turns, 'message')} at most"
+        )
 
 
 def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:
-    """The targets that graders and simulated users ask, if any: their requests are in no count of trials."""
+    """The targets that graders and simulated users ask, if any: their requests are in no count of
+    trials."""
     clean = escape_for("terminal")
     for name, role_target in ready.role_targets.items():
-        yield clean(f"asked besides: {name} ({role_target.target.provider}, {role_target.target.model})")
+        yield clean(
+            f"asked besides: {name} ({role_target.target.provider}, {role_target.target.model})"
+        )
 
 
 def _shorten_base64(text: str) -> str:
@@ -100,7 +119,10 @@ def _shorten_base64(text: str) -> str:
 def _trial_heading(trial: Trial) -> str:
     who = trial.identity
     setting = "".join(f" · {name}={value}" for name, value in who.setting.items())
-    return f"\n━━ {who.eval} · {who.case} · {who.prompt} · {who.target}{setting} · repeat {who.repeat} · key {trial.key}"
+    return (
+        f"\n━━ {who.eval} · {who.case} · {who.prompt} · {who.target}{setting} · repeat {who.repeat}"
+        f" · key {trial.key}"
+    )
 
 
 def _request_text(target: Target, provider: Provider, trial: Trial) -> str:
@@ -108,7 +130,10 @@ def _request_text(target: Target, provider: Provider, trial: Trial) -> str:
     try:
         return _encoded_request_text(target, provider.encode(target, trial.request))
     except ValueError as inexpressible:
-        return f"── no request\nnothing would be sent, and the trial would be an error: {inexpressible}"
+        return (
+            "── no request\nnothing would be sent, and the trial would be an error:"
+            f" {inexpressible}"
+        )
 
 
 def _encoded_request_text(target: Target, wire: EncodedRequest) -> str:

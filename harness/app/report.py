@@ -1,4 +1,5 @@
-"""Turns run folders into frames and report files: for `harness report`, `harness show`, the end of a run, notebooks."""
+"""Turns run folders into frames and report files: for `harness report`, `harness show`, the end of
+a run, notebooks."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ Draw = Callable[[PlotData], Callable[[], Mapping[str, bytes]]]
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What came of a run, or of looking at several: where the report is, what was found, and the exit code that says so."""
+    """What came of a run, or of looking at several: where the report is, what was found, and the
+    exit code that says so."""
 
     folder: Path
     report: Report
@@ -52,7 +54,8 @@ class RunOutcome:
 
 
 def load_run(path: str | Path) -> Frames:
-    """A run's frames (`trials`, `exchanges`, `grades`; docs/measures.md lists the columns), finished or not.
+    """A run's frames (`trials`, `exchanges`, `grades`; docs/measures.md lists the columns),
+    finished or not.
 
     Raises UsageError where `path` is no run folder.
     """
@@ -60,17 +63,22 @@ def load_run(path: str | Path) -> Frames:
     return build_frames([(run.manifest, run.lines())], answer_limit=None)
 
 
-def report_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
+def report_runs(
+    folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()
+) -> RunOutcome:
     """Compare runs and write the report files: of one run into its folder, of several into `out`.
 
-    `stopped` are the exit codes of what ended a run before its time. Raises UsageError where a folder holds no run.
+    `stopped` are the exit codes of what ended a run before its time. Raises UsageError where a
+    folder holds no run.
     """
     outcome = compare_runs(folders, out, stopped)
     write_reports(outcome.folder, outcome.report)
     return outcome
 
 
-def compare_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()) -> RunOutcome:
+def compare_runs(
+    folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()
+) -> RunOutcome:
     """As `report`, without writing anything: the folder is where the report files would go."""
     runs = [Run(folder) for folder in folders]
     manifests = [run.manifest for run in runs]
@@ -79,12 +87,18 @@ def compare_runs(folders: Sequence[Path], out: Path | None = None, stopped: Sequ
         raise UsageError(f"the run {', '.join(twice)} is named more than once; name each run once")
     report = _build_report(runs)
     folder = out or (folders[0] if len(folders) == 1 else _comparison_folder(folders[0]))
-    return RunOutcome(folder, report, worst_exit_code([choose_exit_code(report, manifest, stopped) for manifest in manifests]))
+    return RunOutcome(
+        folder,
+        report,
+        worst_exit_code([choose_exit_code(report, manifest, stopped) for manifest in manifests]),
+    )
 
 
 def draw_here(data: PlotData) -> Callable[[], Mapping[str, bytes]]:
     """Draws the plots in this process, when they are waited for."""
-    from harness.reporters.plots import draw_plots  # noqa: PLC0415 — matplotlib, only where it draws
+    from harness.reporters.plots import (  # noqa: PLC0415
+        draw_plots,
+    )
 
     return lambda: draw_plots(data)
 
@@ -96,7 +110,10 @@ def write_reports(folder: Path, report: Report, draw: Draw = draw_here) -> None:
     for reporter, name in REPORTS.items():
         if reporter != "html":
             content = registry.load_plugin("reporters", reporter)(report)
-            write_file(folder / name, content.encode("utf-8", "replace") if isinstance(content, str) else content)
+            write_file(
+                folder / name,
+                content.encode("utf-8", "replace") if isinstance(content, str) else content,
+            )
     _write_parquet(folder / PARQUET, report.frames)
     load_template()  # while the plots may be being drawn elsewhere
     pictures, drawn = folder / "plots", drawing()
@@ -106,14 +123,21 @@ def write_reports(folder: Path, report: Report, draw: Draw = draw_here) -> None:
     write_file(folder / REPORTS["html"], render_page(report, drawn))
 
 
-def show_case(folder: Path, case: str, *, prompt: str | None = None, target: str | None = None) -> Iterator[str]:
-    """The transcripts of one case's trials, each as last recorded, as text safe for a terminal. Raises UsageError for none."""
+def show_case(
+    folder: Path, case: str, *, prompt: str | None = None, target: str | None = None
+) -> Iterator[str]:
+    """The transcripts of one case's trials, each as last recorded, as text safe for a terminal.
+    Raises UsageError for none."""
     run = Run(folder)
     cases: set[str] = set()
     found: dict[str, Record] = {}
     for record in run.records():
         cases.add(record.case)
-        if record.case == case and prompt in (None, record.prompt) and target in (None, record.target):
+        if (
+            record.case == case
+            and prompt in (None, record.prompt)
+            and target in (None, record.target)
+        ):
             found[record.key] = record
     if not found:
         raise UsageError(f"{folder}: {_no_record_reason(case, cases)}")
@@ -125,12 +149,21 @@ def _no_record_reason(case: str, cases: set[str]) -> str:
     if not cases:
         return "the run has no records"
     if case in cases:
-        return f"case {case!r} has no record with that prompt and target; leave them out to see which there are"
+        return (
+            f"case {case!r} has no record with that prompt and target; leave them out to see which"
+            " there are"
+        )
     return f"no record of case {case!r}; {did_you_mean(case, cases)}"
 
 
 def _sort_key(record: Record) -> tuple[str, str, str, str, int]:
-    return record.eval, record.prompt, record.target, json.dumps(record.setting, sort_keys=True), record.repeat
+    return (
+        record.eval,
+        record.prompt,
+        record.target,
+        json.dumps(record.setting, sort_keys=True),
+        record.repeat,
+    )
 
 
 def _build_report(runs: Sequence[Run]) -> Report:
@@ -143,7 +176,10 @@ def _build_report(runs: Sequence[Run]) -> Report:
             pictures.collect_from(run.folder)
     warnings += [f"{sentence}; the report cannot show it" for sentence in pictures.lost]
     rows = [(row, pictures.found.get((row.eval, row.case))) for row in comparison.cases]
-    cases = tuple(replace(row, images=shown.images, question=shown.question) if shown else row for row, shown in rows)
+    cases = tuple(
+        replace(row, images=shown.images, question=shown.question) if shown else row
+        for row, shown in rows
+    )
     return replace(comparison, cases=cases, warnings=(*warnings, *comparison.warnings))
 
 
@@ -153,7 +189,8 @@ def _has_images(manifest: Manifest) -> bool:
 
 
 def _comparison_folder(folder: Path) -> Path:
-    """Where the report of several runs goes: `reports/compared` of the workspace, or beside the first run."""
+    """Where the report of several runs goes: `reports/compared` of the workspace, or beside the
+    first run."""
     runs = next((parent for parent in folder.resolve().parents if parent.name == "runs"), None)
     return runs.parent / "compared" if runs else folder.resolve().parent / "compared"
 
@@ -164,9 +201,13 @@ def _write_parquet(path: Path, tables: Frames) -> None:
     beside = path.with_name(f".{path.name}")
     trials = tables.trials  # noqa: F841 — DuckDB finds it by its name
     try:
-        # One thread and small groups: what DuckDB holds of a million rows is 15 MB then, and not 500.
+        # One thread and small groups: what DuckDB holds of a million rows is 15 MB then, and not
+        # 500.
         with duckdb.connect(config={"threads": 1}) as database:
-            database.execute("COPY trials TO ? (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)", [str(beside)])
+            database.execute(
+                "COPY trials TO ? (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)",
+                [str(beside)],
+            )
         beside.chmod(0o600)
         beside.replace(path)
     except (duckdb.Error, OSError) as refused:
@@ -180,7 +221,9 @@ def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
     before: tuple[Message, ...] = ()
     for exchange in record.exchanges:
         if exchange.role != TARGET:
-            yield clean(f"── {_role_line(exchange)}")  # what it says is the target's next message, and shown there
+            yield clean(
+                f"── {_role_line(exchange)}"
+            )  # what it says is the target's next message, and shown there
             continue
         whole = blobs.restore_images(exchange) or exchange
         yield from _exchange_lines(whole, before)
@@ -190,27 +233,43 @@ def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
     if record.flags:
         yield clean(f"flags  {', '.join(record.flags)}")
     if record.error:
-        yield clean(f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}")
+        yield clean(
+            f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}"
+        )
     for grade in record.grades:
         yield from _grade_lines(grade)
-    judged = "" if record.grading_cost is None else f" · judges {formatting.format_dollars(record.grading_cost)}"
-    yield clean(f"score {formatting.format_score(record.score)} · cost {formatting.format_dollars(record.cost)}{judged}\n")
+    judged = (
+        ""
+        if record.grading_cost is None
+        else f" · judges {formatting.format_dollars(record.grading_cost)}"
+    )
+    yield clean(
+        f"score {formatting.format_score(record.score)} · cost"
+        f" {formatting.format_dollars(record.cost)}{judged}\n"
+    )
 
 
 def _grade_lines(grade: Grade) -> Iterator[str]:
-    """The verdict, and what a judge said for it word by word; what it was asked is the rubric and what stands above."""
+    """The verdict, and what a judge said for it word by word; what it was asked is the rubric and
+    what stands above."""
     clean = escape_for("terminal")
     mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
     said = grade.error.message if grade.error else grade.reason
     counts = "" if grade.weight else " (only reports)"
-    yield clean(f"grade  {grade.name}{counts}: {mark} ({json.dumps(grade.value, ensure_ascii=False)}) {said}".rstrip())
+    yield clean(
+        f"grade  {grade.name}{counts}: {mark} ({json.dumps(grade.value, ensure_ascii=False)})"
+        f" {said}".rstrip()
+    )
     for exchange in grade.exchanges:
         yield clean(f"       {_role_line(exchange)}")
 
 
 def _role_line(exchange: Exchange) -> str:
     """What a judge or a simulated user said, in one line."""
-    return f"{exchange.target}, the {exchange.role}: {one_line(exchange.response.text, 500) or '(nothing)'}"
+    return (
+        f"{exchange.target}, the {exchange.role}:"
+        f" {one_line(exchange.response.text, 500) or '(nothing)'}"
+    )
 
 
 def _message_text(message: Message) -> str:
@@ -227,7 +286,8 @@ def _speaker_name(message: Message) -> str:
 
 
 def _exchange_lines(exchange: Exchange, before: tuple[Message, ...]) -> Iterator[str]:
-    """What was asked and answered; where it goes on from `before` only what is new, without the answer just shown."""
+    """What was asked and answered; where it goes on from `before` only what is new, without the
+    answer just shown."""
     clean = escape_for("terminal")
     messages = exchange.request.messages
     goes_on = bool(before) and len(messages) > len(before) and messages[: len(before)] == before
@@ -245,10 +305,16 @@ def _answer_lines(target: str, response: Response) -> Iterator[str]:
     clean = escape_for("terminal")
     usage, said = response.usage, _message_text(response.message) if response.message else ""
     nothing = response.error is not None and not said
-    end = response.finish_reason or ("" if nothing else "broken off" if response.error else "no finish reason")
+    end = response.finish_reason or (
+        "" if nothing else "broken off" if response.error else "no finish reason"
+    )
     facts: list[str] = [end] if end else []
     facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
-    facts += [formatting.pluralize(len(response.attempts), "attempt")] if nothing or len(response.attempts) > 1 else []
+    facts += (
+        [formatting.pluralize(len(response.attempts), "attempt")]
+        if nothing or len(response.attempts) > 1
+        else []
+    )
     facts += ["replayed"] if response.replayed else []
     yield clean(f"── {target} {'gave no answer' if nothing else 'answered'} ({', '.join(facts)})")
     if not nothing:

@@ -50,7 +50,11 @@ class FinishedTable:
 
 def start_report_process() -> BackgroundProcess | None:
     """A process that loads what a report needs; None where that would not help."""
-    return None if "pandas" in sys.modules else background.start_background_process("harness.app.report_job:ReportMaker")
+    return (
+        None
+        if "pandas" in sys.modules
+        else background.start_background_process("harness.app.report_job:ReportMaker")
+    )
 
 
 def make_report(maker: BackgroundProcess | None, job: ReportJob) -> Iterator[FinishedTable]:
@@ -98,7 +102,11 @@ class ReportMaker:
             from harness.reporters.console import render_for_terminal  # noqa: PLC0415
 
             outcome = reports.compare_runs(job.folders, job.out, job.stopped)
-            yield FinishedTable(render_for_terminal(outcome.report, job.width, job.color), outcome.folder, outcome.exit_code)
+            yield FinishedTable(
+                render_for_terminal(outcome.report, job.width, job.color),
+                outcome.folder,
+                outcome.exit_code,
+            )
             draw = reports.draw_here if plot_maker is None else _draw_in_process(plot_maker)
             reports.write_reports(outcome.folder, outcome.report, draw)
 
@@ -124,11 +132,15 @@ class PlotMaker:
 
 def _start_plot_process() -> BackgroundProcess | None:
     return (
-        None if "matplotlib.figure" in sys.modules else background.start_background_process("harness.app.report_job:PlotMaker")
+        None
+        if "matplotlib.figure" in sys.modules
+        else background.start_background_process("harness.app.report_job:PlotMaker")
     )
 
 
-def _draw_in_process(maker: BackgroundProcess) -> Callable[[PlotData], Callable[[], Mapping[str, bytes]]]:
+def _draw_in_process(
+    maker: BackgroundProcess,
+) -> Callable[[PlotData], Callable[[], Mapping[str, bytes]]]:
     """Has the plots drawn in the maker's process from the moment they are begun."""
 
     def draw(data: PlotData) -> Callable[[], Mapping[str, bytes]]:

@@ -1,6 +1,8 @@
-"""The composition root of a run: from a suite's path to a folder of records, a report and an exit code.
+"""The composition root of a run: from a suite's path to a folder of records, a report and an exit
+code.
 
-Reads like a table of contents: load, prepare, probe, send, record, report. The Send stack is composed in `transport.stack`.
+Reads like a table of contents: load, prepare, probe, send, record, report. The Send stack is
+composed in `transport.stack`.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ class Display(Protocol):
         """One line for a person."""
 
     def begin(self, progress: Progress, budget: float | None) -> None:
-        """The run starts; `progress` is kept up to date from here on. `budget` is the whole run's, in US dollars."""
+        """The run starts; `progress` is kept up to date from here on. `budget` is the whole run's,
+        in US dollars."""
 
     def tick(self) -> None:
         """A record was written."""
@@ -74,7 +77,7 @@ class Silent:
     def tick(self) -> None: ...
 
 
-# ── Running ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Running ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def run(
@@ -89,8 +92,9 @@ def run(
 ) -> RunOutcome:
     """Run a suite and report on it.
 
-    `out` is the run folder, by default a new one under `<workspace>/reports/runs`. `replay` is an earlier run whose answers are
-    reused where they match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the command.
+    `out` is the run folder, by default a new one under `<workspace>/reports/runs`. `replay` is an
+    earlier run whose answers are reused where they match; with `replay_only` nothing is sent at
+    all. Raises HarnessError for what stops the command.
     """
     return _report_session(
         run_requests(
@@ -121,7 +125,13 @@ def run_requests(
     folder = Path(out) if out is not None else new_folder(loaded)
     with prepare(loaded, merge_environment(env_file), live=not replay_only) as ready:
         job = _RunSession(
-            ready, folder, new_manifest(ready, folder, overrides), ResumeState(), display or Silent(), replay, replay_only
+            ready,
+            folder,
+            new_manifest(ready, folder, overrides),
+            ResumeState(),
+            display or Silent(),
+            replay,
+            replay_only,
         )
         ended = run_blocking(job.run)
     return _finish_session(folder, ended)
@@ -137,11 +147,13 @@ def resume(
 ) -> RunOutcome:
     """Go on with a run: send what it still owes, then report on all of it.
 
-    `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the suite no longer plans the same
-    trials, naming what differs.
+    `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the
+    suite no longer plans the same trials, naming what differs.
     """
     return _report_session(
-        resume_requests(folder, retry_errors=retry_errors, budget=budget, env_file=env_file, display=display)
+        resume_requests(
+            folder, retry_errors=retry_errors, budget=budget, env_file=env_file, display=display
+        )
     )
 
 
@@ -158,7 +170,8 @@ def resume_requests(
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
     loaded = load_suite(
-        suite_path(folder, manifest), overrides if budget is None else dataclasses.replace(overrides, budget=budget)
+        suite_path(folder, manifest),
+        overrides if budget is None else dataclasses.replace(overrides, budget=budget),
     )
     check_same_plan(folder, manifest.plan, fingerprint_suite(loaded))
     with prepare(loaded, merge_environment(env_file), live=True) as ready:
@@ -169,9 +182,11 @@ def resume_requests(
 
 @dataclass(frozen=True)
 class FinishedSession:
-    """A session that has sent and recorded all it will: what can be reported on, and what ended it before its time.
+    """A session that has sent and recorded all it will: what can be reported on, and what ended it
+    before its time.
 
-    `stopped` are the reasons, one sentence each, and `codes` the exit codes they stand for; both empty where nothing did.
+    `stopped` are the reasons, one sentence each, and `codes` the exit codes they stand for; both
+    empty where nothing did.
     """
 
     folder: Path
@@ -191,7 +206,8 @@ class _SessionEnd:
 
 @dataclass
 class _RunSession:
-    """One session of a run: everything is checked, then sent and recorded until nothing is owed or something stops it."""
+    """One session of a run: everything is checked, then sent and recorded until nothing is owed or
+    something stops it."""
 
     ready: PreparedRun
     folder: Path
@@ -202,36 +218,50 @@ class _RunSession:
     replay_only: bool = False
 
     async def run(self) -> _SessionEnd:
-        """Send and record. Raises InfrastructureError before anything is sent, StoreError when records cannot be kept."""
+        """Send and record. Raises InfrastructureError before anything is sent, StoreError when
+        records cannot be kept."""
         self._print_warnings()
         async with HttpClient(self.ready.secrets) as http:
             # Functions are imported before anything is sent or written.
-            local = None if self.replay_only else LocalTargets(self.ready.everyone, self.ready.secrets)
+            local = (
+                None if self.replay_only else LocalTargets(self.ready.everyone, self.ready.secrets)
+            )
             if not self.replay_only:
                 await self._probe_targets(http)
             if not self.manifest.sessions:
                 create_folder(self.folder)
-            session = Session(secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns())
+            session = Session(
+                secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns()
+            )
             return await self._run_session(http, local, session)
 
     def _print_warnings(self) -> None:
         too_short = [
-            f"the value of {name} has under {MIN_SECRET_LENGTH} characters: it cannot be told from ordinary text and is "
-            "not redacted"
+            f"the value of {name} has under {MIN_SECRET_LENGTH} characters: it cannot be told from"
+            " ordinary text and is not redacted"
             for name in self._redactor.unredactable
         ]
         if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
-            self.display.say("the previous session of this run died; every answer it acknowledged is kept")
-        for sentence in (*self.owed.damage.warnings(self.folder / RECORDS), *self.ready.notes, *too_short):
+            self.display.say(
+                "the previous session of this run died; every answer it acknowledged is kept"
+            )
+        for sentence in (
+            *self.owed.damage.warnings(self.folder / RECORDS),
+            *self.ready.notes,
+            *too_short,
+        ):
             self.display.say(f"warning: {sentence}")
         for sentence in () if self.replay_only else describe_proxies(self._remote_targets):
             self.display.say(sentence)
 
     async def _probe_targets(self, http: HttpClient) -> None:
         """Try every target's address before anything is spent."""
-        failures = await asyncio.gather(*(http.probe_target(target) for target in self._remote_targets))
+        failures = await asyncio.gather(
+            *(http.probe_target(target) for target in self._remote_targets)
+        )
         unreachable = [
-            f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the address right?"
+            f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the"
+            " address right?"
             for target, error in zip(self._remote_targets, failures, strict=True)
             if error is not None
         ]
@@ -251,14 +281,24 @@ class _RunSession:
     def _redactor(self) -> Redactor:
         return Redactor(self.ready.secrets)
 
-    async def _run_session(self, http: HttpClient, local: LocalTargets | None, session: Session) -> _SessionEnd:
+    async def _run_session(
+        self, http: HttpClient, local: LocalTargets | None, session: Session
+    ) -> _SessionEnd:
         stop, progress, left = Stop(), self._initial_progress(), False
         run = self.ready.suite.run
-        async with RunWriter(self.folder, self._redactor) as store, WorkerPool() as pool, LoopMonitor() as loop_monitor:
+        async with (
+            RunWriter(self.folder, self._redactor) as store,
+            WorkerPool() as pool,
+            LoopMonitor() as loop_monitor,
+        ):
             self._check_unchanged(store)
             self._write_manifest(session)
             model_check = ModelCheck(self.display.say, refuse=run.model_mismatch == "error")
-            replay = Replay(self._stored_exchanges(), mode="only" if self.replay_only else "reuse", own=self.manifest.id)
+            replay = Replay(
+                self._stored_exchanges(),
+                mode="only" if self.replay_only else "reuse",
+                own=self.manifest.id,
+            )
             books = BatchAccounting(
                 session.id,
                 store.append,
@@ -295,7 +335,9 @@ class _RunSession:
                 with interrupt_handling(stop, self.display.say), reduced_garbage_collection():
                     is_final = self.owed.final.__contains__ if len(self.owed.final) else None
                     max_open = MAX_OPEN_TRIALS if run.mode == "batch" else None
-                    await run_trials(context, self.ready.targets, self.ready.plan.trials, is_final, max_open)
+                    await run_trials(
+                        context, self.ready.targets, self.ready.plan.trials, is_final, max_open
+                    )
             except asyncio.CancelledError:
                 left = True
         self._write_manifest(_finished_session(session, loop_monitor, progress))
@@ -304,18 +346,25 @@ class _RunSession:
         return _SessionEnd(progress, stop.requested, left)
 
     def _check_unchanged(self, store: RunWriter) -> None:
-        """Raise UsageError where another process went on with the run after it was read here, and before it was locked."""
+        """Raise UsageError where another process went on with the run after it was read here, and
+        before it was locked."""
         if store.size != self.owed.size:
-            raise UsageError(f"{self.folder}: another process wrote to this run meanwhile; see `harness report {self.folder}`")
+            raise UsageError(
+                f"{self.folder}: another process wrote to this run meanwhile; see `harness report"
+                f" {self.folder}`"
+            )
 
     @property
     def _stack_config(self) -> StackConfig:
         run = self.ready.suite.run
         held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
-        return StackConfig(run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held)
+        return StackConfig(
+            run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held
+        )
 
     def _stored_exchanges(self) -> Iterator[StoredExchange]:
-        """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be replayed."""
+        """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be
+        replayed."""
         targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
         for line in self.owed.exchanges:
             if found := _replayable_exchange(self.manifest.id, line, targets, blobs):
@@ -334,7 +383,9 @@ class _RunSession:
         """A tally for each target, with what earlier sessions finished."""
         return Progress(
             {
-                target.name: Tally(planned=self.ready.plan.per_target, already=self.owed.finished[target.name])
+                target.name: Tally(
+                    planned=self.ready.plan.per_target, already=self.owed.finished[target.name]
+                )
                 for target in self.ready.targets
             },
             {name: Tally() for name in self.ready.role_targets},
@@ -350,12 +401,15 @@ def _finished_session(session: Session, loop_monitor: LoopMonitor, progress: Pro
         ended=datetime.now(UTC).isoformat(),
         lag_p99=loop_monitor.percentile(0.99),
         lag_max=loop_monitor.percentile(1.0),
-        in_flight=sum(tally.most_in_flight for tally in (*progress.targets.values(), *progress.roles.values())),
+        in_flight=sum(
+            tally.most_in_flight for tally in (*progress.targets.values(), *progress.roles.values())
+        ),
     )
 
 
 def _spent_function(ready: PreparedRun) -> Callable[[Exchange], float]:
-    """The US dollars an earlier session's exchange counts for; of a judge that is not asked any more, what is known."""
+    """The US dollars an earlier session's exchange counts for; of a judge that is not asked any
+    more, what is known."""
     targets = {target.name: target for target in ready.everyone}
 
     def spent(exchange: Exchange) -> float:
@@ -370,10 +424,15 @@ def _response_cost(target: Target, response: Response) -> Cost:
 
 
 def _exchanges_of_run(run: Run, targets: Mapping[str, Target]) -> Iterator[StoredExchange]:
-    """The answers of an earlier run, its judges' too, of the targets that are still the same thing."""
+    """The answers of an earlier run, its judges' too, of the targets that are still the
+    same thing."""
     manifest = run.manifest
     then = {**manifest.helpers, **manifest.targets}
-    same = {name: target for name, target in targets.items() if _is_same_target(then.get(name, {}), target)}
+    same = {
+        name: target
+        for name, target in targets.items()
+        if _is_same_target(then.get(name, {}), target)
+    }
     for line in run.exchanges():
         if found := _replayable_exchange(manifest.id, line, same, run.blobs):
             yield found
@@ -384,21 +443,29 @@ def _is_same_target(then: Mapping[str, Any], target: Target) -> bool:
     return (then.get("provider"), then.get("address")) == (target.provider, target.address)
 
 
-def _replayable_exchange(run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs) -> StoredExchange | None:
-    """The exchange, to be answered from; None where it is no answer of these targets, or where an image of it is lost."""
+def _replayable_exchange(
+    run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs
+) -> StoredExchange | None:
+    """The exchange, to be answered from; None where it is no answer of these targets, or where an
+    image of it is lost."""
     exchange = line.exchange
     if exchange.target not in targets or exchange.response.error is not None:
         return None
     whole = blobs.restore_images(exchange)
-    return None if whole is None else encode_stored(run, line.key, line.repeat, targets[exchange.target], whole)
+    return (
+        None
+        if whole is None
+        else encode_stored(run, line.key, line.repeat, targets[exchange.target], whole)
+    )
 
 
 def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
-    """What is left to report on. Raises InterruptedRun where the user left before requests in flight were done."""
+    """What is left to report on. Raises InterruptedRun where the user left before requests in
+    flight were done."""
     if ended.left:
         raise InterruptedRun(
-            f"left with {ended.progress.total.pending:,} trials owed; every answer acknowledged is kept. "
-            f"Go on with: harness resume {folder}"
+            f"left with {ended.progress.total.pending:,} trials owed; every answer acknowledged is"
+            f" kept. Go on with: harness resume {folder}"
         )
     stopped = list(ended.progress.stopped)
     codes = [
@@ -413,7 +480,12 @@ def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
 
 
 def _report_session(finished: FinishedSession) -> RunOutcome:
-    """The report on what is recorded, and an exit code that also says what ended the run before its time."""
-    from harness.app.report import report_runs  # noqa: PLC0415 — pandas takes longer to import than many runs to start
+    """The report on what is recorded, and an exit code that also says what ended the run before its
+    time."""
+    from harness.app.report import (  # noqa: PLC0415
+        report_runs,
+    )
 
-    return dataclasses.replace(report_runs([finished.folder], stopped=finished.codes), stopped=finished.stopped)
+    return dataclasses.replace(
+        report_runs([finished.folder], stopped=finished.codes), stopped=finished.stopped
+    )

@@ -1,4 +1,5 @@
 """The command line: words in, exit code out.
 
-Parses options, calls `harness.app`, and shows progress and results. Nothing imports it but `harness.__main__`.
+Parses options, calls `harness.app`, and shows progress and results. Nothing imports it but
+`harness.__main__`.
 """

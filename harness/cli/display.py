@@ -1,7 +1,8 @@
-"""What a person sees while a run is under way: a live panel on a terminal, plain lines elsewhere; and the words at its end.
+"""What a person sees while a run is under way: a live panel on a terminal, plain lines elsewhere;
+and the words at its end.
 
-Everything shown that came from outside (names, servers' messages) is shown as text: `rich` is given `Text`, never markup, and
-controls are escaped.
+Everything shown that came from outside (names, servers' messages) is shown as text: `rich` is given
+`Text`, never markup, and controls are escaped.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 LINE_EVERY = 5.0
 """Seconds between two plain lines."""
 STILL = 1.0
-"""Seconds with nothing in flight and nothing recorded after which that is said instead of an ETA."""
+"""Seconds with nothing in flight and nothing recorded after which that is said instead of
+an ETA."""
 GAP = 2
 NAME_WIDTHS = (12, 40)
 BAR_WIDTHS = (6, 24)
@@ -41,14 +43,16 @@ _safe = escape_for("terminal")
 
 
 class _Row(NamedTuple):
-    """One line of the panel: a target, or all of them; `seconds` since the start, and `left` where that can be told."""
+    """One line of the panel: a target, or all of them; `seconds` since the start, and `left` where
+    that can be told."""
 
     name: str
     tally: Tally
     seconds: float
     left: float | None
     helps: bool = False
-    """Whether it is asked by graders or simulated users: then it has no trials of its own, and a request is what is done."""
+    """Whether it is asked by graders or simulated users: then it has no trials of its own, and a
+    request is what is done."""
 
 
 class _Column(NamedTuple):
@@ -68,7 +72,8 @@ def _opening_line(progress: Progress) -> str:
     before = f", {total.already:,} done before" if total.already else ""
     besides = f"; asked besides: {', '.join(progress.roles)}" if progress.roles else ""
     return (
-        f"{pluralize(total.planned, 'request')} to {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
+        f"{pluralize(total.planned, 'request')} to"
+        f" {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
     )
 
 
@@ -124,8 +129,18 @@ COLUMNS = (
     _Column("done", 0, _done_text, lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
     _Column("rate", 4, lambda row: _rate_text(row.tally, row.seconds), lambda _: "999.9/s"),
     _Column("passing", 1, lambda row: _pass_share(row.tally), lambda _: "100.0%"),
-    _Column("errors", 2, lambda row: f"{row.tally.errors:,}", style=lambda row: "red" if row.tally.errors else ""),
-    _Column("retries", 5, lambda row: f"{row.tally.retries:,}", style=lambda row: "yellow" if row.tally.retries else ""),
+    _Column(
+        "errors",
+        2,
+        lambda row: f"{row.tally.errors:,}",
+        style=lambda row: "red" if row.tally.errors else "",
+    ),
+    _Column(
+        "retries",
+        5,
+        lambda row: f"{row.tally.retries:,}",
+        style=lambda row: "yellow" if row.tally.retries else "",
+    ),
     _Column("in flight", 6, lambda row: f"{row.tally.in_flight + row.tally.queued:,}"),
     _Column("spent", 3, lambda row: _format_dollars(row.tally.cost), lambda _: "$9.9999"),
     _Column("ETA", 0, lambda row: _time_left_text(row.left), lambda _: "59m 59s"),
@@ -135,8 +150,8 @@ COLUMNS = (
 class LiveDisplay:
     """Shows a run's progress; use as a context manager around the run.
 
-    `live` chooses between the panel and plain lines; by default the console decides. `now` is a clock in seconds. `on_begin` is
-    called when a run begins, before it sends anything.
+    `live` chooses between the panel and plain lines; by default the console decides. `now` is a
+    clock in seconds. `on_begin` is called when a run begins, before it sends anything.
     """
 
     def __init__(
@@ -157,7 +172,12 @@ class LiveDisplay:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._live is not None:
             self._live.stop()
 
@@ -166,22 +186,31 @@ class LiveDisplay:
         self._console.print(Text(_safe(text)), soft_wrap=True)
 
     def begin(self, progress: Progress, budget: float | None) -> None:
-        """Start showing `progress`, which the run keeps up to date. `budget` is the whole run's, None without one."""
+        """Start showing `progress`, which the run keeps up to date. `budget` is the whole run's,
+        None without one."""
         self._on_begin()
         self._progress, self._budget = progress, budget
         self._started = self._said = self._ticked = self._now()
         if self._panelled:
-            self._live = Live(get_renderable=self._build_panel, console=self._console, refresh_per_second=8, transient=True)
+            self._live = Live(
+                get_renderable=self._build_panel,
+                console=self._console,
+                refresh_per_second=8,
+                transient=True,
+            )
             self._live.start()
         else:
             self.say(_opening_line(progress))
 
     def tick(self) -> None:
-        """Called after each record: prints a plain line now and then where there is no panel, and one at the end."""
+        """Called after each record: prints a plain line now and then where there is no panel, and
+        one at the end."""
         self._ticked = self._now()
         if self._panelled:
             return
-        if self._ticked - self._said >= LINE_EVERY or not any(tally.pending for tally in self._progress.targets.values()):
+        if self._ticked - self._said >= LINE_EVERY or not any(
+            tally.pending for tally in self._progress.targets.values()
+        ):
             self._said = self._ticked
             self.say(self.line())
 
@@ -190,31 +219,45 @@ class LiveDisplay:
         total = self._progress.total
         parts = [f"{_count_done(total)} done", _rate_text(total, self._elapsed_seconds())]
         parts += [f"{_pass_share(total)} passing"] if total.passed + total.failed else []
-        parts += [f"{total.errors:,} {'error' if total.errors == 1 else 'errors'}"] if total.errors else []
+        parts += (
+            [f"{total.errors:,} {'error' if total.errors == 1 else 'errors'}"]
+            if total.errors
+            else []
+        )
         parts += [f"{total.queued:,} queued"] if total.queued else []
         return " · ".join((*parts, *self._money_and_time()))
 
-    # ── The panel ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── The panel ─────────────────────────────────────────────────────────────────────────────────
 
     def _build_panel(self) -> Group:
         size, rows = self._console.size, self._target_rows()
         reasons = [_one_line_text(_safe(reason), "yellow") for reason in self._progress.stopped]
         room = max(1, size.height - 6 - len(reasons))
-        shown = [*rows[:room], *([self._total_row()] if len(rows) > 1 else []), *self._role_rows()[: max(0, room - len(rows))]]
+        shown = [
+            *rows[:room],
+            *([self._total_row()] if len(rows) > 1 else []),
+            *self._role_rows()[: max(0, room - len(rows))],
+        ]
         foot = [f"{format_duration(self._elapsed_seconds())} elapsed", *self._money_and_time()]
         foot += [f"{len(rows) - room:,} more targets not shown"] if len(rows) > room else []
-        return Group(_build_table(shown, size.width), *reasons, _one_line_text(" · ".join(foot), "bold"))
+        return Group(
+            _build_table(shown, size.width), *reasons, _one_line_text(" · ".join(foot), "bold")
+        )
 
     def _target_rows(self) -> list[_Row]:
         seconds = self._elapsed_seconds()
         return [
-            _Row(_safe(name), tally, seconds, _seconds_left(tally, seconds)) for name, tally in self._progress.targets.items()
+            _Row(_safe(name), tally, seconds, _seconds_left(tally, seconds))
+            for name, tally in self._progress.targets.items()
         ]
 
     def _role_rows(self) -> list[_Row]:
         """Judges and simulated users, under those whose trials are counted."""
         seconds, roles = self._elapsed_seconds(), self._progress.roles
-        return [_Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True) for name, tally in roles.items()]
+        return [
+            _Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True)
+            for name, tally in roles.items()
+        ]
 
     def _total_row(self) -> _Row:
         """All targets together, done when the slowest is."""
@@ -229,7 +272,11 @@ class LiveDisplay:
         ungraded = [f"{row.tally.ungraded:,} ungraded"] if row.tally.ungraded else []
         unknown = f" (+{row.tally.unpriced:,} of unknown cost)" if row.tally.unpriced else ""
         spent = _format_dollars(row.tally.cost + self._progress.spent_before)
-        return [*ungraded, f"{spent}{self._budget_text(row.tally)}{unknown}", self._remaining_text(row)]
+        return [
+            *ungraded,
+            f"{spent}{self._budget_text(row.tally)}{unknown}",
+            self._remaining_text(row),
+        ]
 
     def _budget_text(self, total: Tally) -> str:
         """The budget, and what the whole run would cost at the mean so far, where that is more."""
@@ -253,10 +300,13 @@ class LiveDisplay:
     def _is_settled(self) -> bool:
         """Whether nothing more will be sent, as far as the tallies tell."""
         tallies = self._progress.targets.values()
-        return all((tally.stopped or not tally.pending) and not tally.in_flight for tally in tallies)
+        return all(
+            (tally.stopped or not tally.pending) and not tally.in_flight for tally in tallies
+        )
 
     def _elapsed_seconds(self) -> float:
-        """Since the start, up to the last record where nothing more is sent: writing the report makes no target slower."""
+        """Since the start, up to the last record where nothing more is sent: writing the report
+        makes no target slower."""
         return (self._ticked if self._is_settled() else self._now()) - self._started
 
 
@@ -265,7 +315,8 @@ def _one_line_text(text: str, style: str) -> Text:
 
 
 def _build_table(rows: Sequence[_Row], width: int) -> Table:
-    """The rows as a table that fits `width`: with fewer figures, without the bar and with shorter names where it must."""
+    """The rows as a table that fits `width`: with fewer figures, without the bar and with shorter
+    names where it must."""
     columns = _fitting_columns(rows, width)
     rest = width - sum(_column_width(column, rows) + GAP for column in columns) - GAP
     longest = max(len("target"), min(NAME_WIDTHS[1], _longest_name(rows)))
@@ -275,10 +326,14 @@ def _build_table(rows: Sequence[_Row], width: int) -> Table:
     if bar >= BAR_WIDTHS[0]:
         table.add_column("", width=bar)
     for column in columns:
-        table.add_column(column.title, justify="right", width=_column_width(column, rows), no_wrap=True)
+        table.add_column(
+            column.title, justify="right", width=_column_width(column, rows), no_wrap=True
+        )
     for row in rows:
         figures = [Text(column.text(row), column.style(row)) for column in columns]
-        table.add_row(Text(row.name), *([_progress_bar(row, bar)] if bar >= BAR_WIDTHS[0] else []), *figures)
+        table.add_row(
+            Text(row.name), *([_progress_bar(row, bar)] if bar >= BAR_WIDTHS[0] else []), *figures
+        )
     return table
 
 
@@ -286,7 +341,9 @@ def _fitting_columns(rows: Sequence[_Row], width: int) -> list[_Column]:
     """As many of the columns, the most important ones, as leave room for a name."""
     columns = list(COLUMNS)
     room = width - min(NAME_WIDTHS[0], _longest_name(rows)) - GAP
-    while sum(_column_width(column, rows) + GAP for column in columns) > room and any(column.rank for column in columns):
+    while sum(_column_width(column, rows) + GAP for column in columns) > room and any(
+        column.rank for column in columns
+    ):
         columns.remove(max(columns, key=lambda column: column.rank))
     return columns
 
@@ -296,27 +353,44 @@ def _longest_name(rows: Sequence[_Row]) -> int:
 
 
 def _column_width(column: _Column, rows: Sequence[_Row]) -> int:
-    return max((len(text) for row in rows for text in (column.title, column.text(row), column.widest(row))), default=0)
+    return max(
+        (
+            len(text)
+            for row in rows
+            for text in (column.title, column.text(row), column.widest(row))
+        ),
+        default=0,
+    )
 
 
 def _progress_bar(row: _Row, width: int) -> ProgressBar | Text:
     tally = row.tally
-    return Text() if row.helps else ProgressBar(total=max(1, tally.planned), completed=tally.done + tally.already, width=width)
+    return (
+        Text()
+        if row.helps
+        else ProgressBar(
+            total=max(1, tally.planned), completed=tally.done + tally.already, width=width
+        )
+    )
 
 
-# ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The end ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def conclusion_text(outcome: RunOutcome) -> str:
-    """What a person reads at the end: the result table, what stopped the run, where the report is, how to go on."""
-    from harness.reporters.console import render_for_terminal  # noqa: PLC0415 — pandas, only at the end
+    """What a person reads at the end: the result table, what stopped the run, where the report is,
+    how to go on."""
+    from harness.reporters.console import (  # noqa: PLC0415
+        render_for_terminal,
+    )
 
     table = render_for_terminal(outcome.report, *terminal_style())
     return "\n".join([table, *closing_lines(outcome.folder, outcome.stopped, outcome.exit_code)])
 
 
 def terminal_style() -> tuple[int | None, bool]:
-    """How the result table is to look on standard output: its width in columns (None: the usual one), and if in colour."""
+    """How the result table is to look on standard output: its width in columns (None: the usual
+    one), and if in colour."""
     out = Console()
     return min(160, out.width) if out.is_terminal else None, out.is_terminal and not out.no_color
 
@@ -347,5 +421,6 @@ class _TolerantConsole(Console):
 
 
 def open_terminal() -> Console:
-    """The console of progress and messages: standard error, so that standard output can be piped."""
+    """The console of progress and messages: standard error, so that
+    standard output can be piped."""
     return _TolerantConsole(file=sys.stderr, highlight=False)

@@ -32,7 +32,8 @@ Exit codes:
 
 
 class Commands(TyperGroup):
-    """The commands; an interrupt is left to `main`, where typer would end with a code of its own and no word."""
+    """The commands; an interrupt is left to `main`, where typer would end with a code of its own
+    and no word."""
 
     def invoke(self, ctx: Any) -> Any:
         """Carry out the command. Raises `Interrupted` where Ctrl-C ended it."""

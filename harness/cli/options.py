@@ -13,26 +13,50 @@ from harness.errors import UsageError
 if TYPE_CHECKING:
     from harness.suite import Overrides
 
-SuitePath = Annotated[Path, typer.Argument(help="The suite, a YAML file.", metavar="SUITE", show_default=False)]
-RunFolder = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN", show_default=False)]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N cases of each eval.", metavar="N")]
-Targets = Annotated[list[str] | None, typer.Option("--target", help="Only this target. May be repeated.", metavar="NAME")]
+SuitePath = Annotated[
+    Path, typer.Argument(help="The suite, a YAML file.", metavar="SUITE", show_default=False)
+]
+RunFolder = Annotated[
+    Path, typer.Argument(help="A run's folder.", metavar="RUN", show_default=False)
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Only the first N cases of each eval.", metavar="N")
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="Only this target. May be repeated.", metavar="NAME"),
+]
 Filters = Annotated[
     list[str] | None,
     typer.Option(
         "--filter",
-        help="Only what matches: tag=money, id=refund, prompt=v2, eval=triage; tag!=hard for the others. All must hold.",
+        help=(
+            "Only what matches: tag=money, id=refund, prompt=v2, eval=triage; tag!=hard for the"
+            " others. All must hold."
+        ),
         metavar="KEY=VALUE",
     ),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A sampling parameter, such as sampling.temperature=0. May be repeated.", metavar="KEY=VALUE"),
+    typer.Option(
+        "--set",
+        help="A sampling parameter, such as sampling.temperature=0. May be repeated.",
+        metavar="KEY=VALUE",
+    ),
 ]
-Repeats = Annotated[int | None, typer.Option(min=1, help="Ask every question N times.", metavar="N")]
-Concurrency = Annotated[int | None, typer.Option(min=1, help="Requests in flight to each target.", metavar="N")]
-BudgetOption = Annotated[str | None, typer.Option(help="Spend at most this many US dollars: 0.50.", metavar="DOLLARS")]
-EnvFile = Annotated[Path | None, typer.Option(help="Variables for this run, as NAME=value lines.", metavar="FILE")]
+Repeats = Annotated[
+    int | None, typer.Option(min=1, help="Ask every question N times.", metavar="N")
+]
+Concurrency = Annotated[
+    int | None, typer.Option(min=1, help="Requests in flight to each target.", metavar="N")
+]
+BudgetOption = Annotated[
+    str | None, typer.Option(help="Spend at most this many US dollars: 0.50.", metavar="DOLLARS")
+]
+EnvFile = Annotated[
+    Path | None, typer.Option(help="Variables for this run, as NAME=value lines.", metavar="FILE")
+]
 
 
 def parse_overrides(
@@ -58,7 +82,8 @@ def parse_overrides(
 
 
 def _parse_sampling(settings: list[str]) -> dict[str, Any]:
-    """`sampling.temperature=0.2` -> {"temperature": 0.2}; the value is read as JSON where it is JSON."""
+    """`sampling.temperature=0.2` -> {"temperature": 0.2}; the value is read as JSON where it is
+    JSON."""
     import json  # noqa: PLC0415
 
     sampling = {}
@@ -66,7 +91,10 @@ def _parse_sampling(settings: list[str]) -> dict[str, Any]:
         name, equals, value = setting.partition("=")
         parameter = name.removeprefix("sampling.")
         if not equals or parameter == name:
-            raise UsageError(f"--set {setting}: write it as sampling.PARAMETER=VALUE, such as sampling.temperature=0")
+            raise UsageError(
+                f"--set {setting}: write it as sampling.PARAMETER=VALUE, such as"
+                " sampling.temperature=0"
+            )
         try:
             sampling[parameter] = json.loads(value)
         except json.JSONDecodeError:
@@ -75,7 +103,8 @@ def _parse_sampling(settings: list[str]) -> dict[str, Any]:
 
 
 def parse_budget(text: str | None) -> Decimal | None:
-    """US dollars. What a shell makes of an unquoted `$1` or `$0.50` is wrong in a way that is worth a hint."""
+    """US dollars. What a shell makes of an unquoted `$1` or `$0.50` is wrong in a way that is worth
+    a hint."""
     from harness.config.units import parse_money  # noqa: PLC0415
 
     if text is None:
@@ -83,4 +112,7 @@ def parse_budget(text: str | None) -> Decimal | None:
     try:
         return parse_money(text)
     except ValueError as wrong:
-        raise UsageError(f"--budget: {wrong}. A shell replaces `$1` in an unquoted $1.50: leave the dollar sign out") from wrong
+        raise UsageError(
+            f"--budget: {wrong}. A shell replaces `$1` in an unquoted $1.50: leave the dollar"
+            " sign out"
+        ) from wrong

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come. Where the reader has left (`… | head`), the rest is not wanted, and nobody is told."""
+    """Print lines as they come. Where the reader has left (`… | head`), the rest is not wanted, and
+    nobody is told."""
     try:
         for line in lines:
             print(line)
@@ -30,16 +31,20 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def open_display(maker: BackgroundProcess | None) -> LiveDisplay:
-    """A display on the terminal; when requests are sent, `maker` uses no time any more that their clocks may want."""
+    """A display on the terminal; when requests are sent, `maker` uses no time any more that their
+    clocks may want."""
     from harness.cli.display import LiveDisplay, open_terminal  # noqa: PLC0415
 
     console, on_begin = open_terminal(), maker.pause if maker else lambda: None
-    return LiveDisplay(console, live=console.is_interactive and sys.stderr.isatty(), on_begin=on_begin)
+    return LiveDisplay(
+        console, live=console.is_interactive and sys.stderr.isatty(), on_begin=on_begin
+    )
 
 
 @contextmanager
 def report_process() -> Iterator[BackgroundProcess | None]:
-    """A process that gets ready to make the report while the run starts, where that helps; it ends with the command."""
+    """A process that gets ready to make the report while the run starts, where that helps; it ends
+    with the command."""
     from harness.app.report_job import start_report_process  # noqa: PLC0415
 
     with start_report_process() or nullcontext() as maker:
@@ -54,7 +59,8 @@ def conclude_run(
     stopped: Sequence[str] = (),
     codes: Sequence[ExitCode] = (),
 ) -> None:
-    """Print the result table, write the report, say what stopped the run and how to go on, and end with the exit code."""
+    """Print the result table, write the report, say what stopped the run and how to go on, and end
+    with the exit code."""
     from harness.app.report_job import ReportJob, make_report  # noqa: PLC0415
     from harness.cli.display import closing_lines, terminal_style  # noqa: PLC0415
 

@@ -28,7 +28,10 @@ from harness.errors import UsageError
 def run(
     suite: SuitePath,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder. Default: a new one under reports/runs.", metavar="FOLDER")
+        Path | None,
+        typer.Option(
+            help="The run's folder. Default: a new one under reports/runs.", metavar="FOLDER"
+        ),
     ] = None,
     limit: Limit = None,
     target: Targets = None,
@@ -39,12 +42,17 @@ def run(
     budget: BudgetOption = None,
     env_file: EnvFile = None,
     replay: Annotated[
-        Path | None, typer.Option(help="Reuse the answers of an earlier run where they match.", metavar="RUN")
+        Path | None,
+        typer.Option(help="Reuse the answers of an earlier run where they match.", metavar="RUN"),
     ] = None,
     replay_only: Annotated[
-        Path | None, typer.Option(help="As --replay, and send nothing: a miss is an error.", metavar="RUN")
+        Path | None,
+        typer.Option(help="As --replay, and send nothing: a miss is an error.", metavar="RUN"),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the prompts and the exact requests; send nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the prompts and the exact requests; send nothing."),
+    ] = False,
 ) -> None:
     """Run a suite, then report on it.
 
@@ -55,7 +63,11 @@ def run(
     if dry_run:
         from harness.app import preview  # noqa: PLC0415
 
-        print_lines(preview.dry_run(suite, parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)))
+        print_lines(
+            preview.dry_run(
+                suite, parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)
+            )
+        )
         return
     if replay and replay_only:
         raise UsageError("--replay and --replay-only name the same thing; give one of them")
@@ -66,7 +78,9 @@ def run(
             finished = runs.run_requests(
                 suite,
                 out=out,
-                overrides=parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget),
+                overrides=parse_overrides(
+                    limit, target, filter_, repeats, concurrency, set_, budget
+                ),
                 env_file=env_file,
                 replay=replay or replay_only,
                 replay_only=replay_only is not None,
@@ -77,7 +91,9 @@ def run(
 
 def resume(
     folder: RunFolder,
-    retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Ask again what ended in a permanent error.")] = False,
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Ask again what ended in a permanent error.")
+    ] = False,
     budget: BudgetOption = None,
     env_file: EnvFile = None,
 ) -> None:
@@ -92,15 +108,26 @@ def resume(
 
         with open_display(maker) as display:
             finished = runs.resume_requests(
-                folder, retry_errors=retry_errors, budget=parse_budget(budget), env_file=env_file, display=display
+                folder,
+                retry_errors=retry_errors,
+                budget=parse_budget(budget),
+                env_file=env_file,
+                display=display,
             )
         conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="One run's folder, or several.", metavar="RUN...", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="One run's folder, or several.", metavar="RUN...", show_default=False),
+    ],
     out: Annotated[
-        Path | None, typer.Option(help="Where the report goes. Default: into the run, or reports/compared.", metavar="FOLDER")
+        Path | None,
+        typer.Option(
+            help="Where the report goes. Default: into the run, or reports/compared.",
+            metavar="FOLDER",
+        ),
     ] = None,
 ) -> None:
     """Report on a run, finished or not, or on several side by side.

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
 def simulate(
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="The port on 127.0.0.1; 0 takes a free one.", metavar="N")
+        int,
+        typer.Option(
+            min=0, max=65_535, help="The port on 127.0.0.1; 0 takes a free one.", metavar="N"
+        ),
     ] = 8787,
-    config: Annotated[Path | None, typer.Option(help="Latency, faults and seed, as a JSON file.", metavar="FILE")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Latency, faults and seed, as a JSON file.", metavar="FILE")
+    ] = None,
 ) -> None:
     """Serve the simulated Llama 4 Scout here, for any client.
 

@@ -16,7 +16,10 @@ from harness.errors import UsageError
 def validate(
     suite: SuitePath,
     references: Annotated[
-        bool, typer.Option("--references", help="Also check that each expected answer passes its own graders.")
+        bool,
+        typer.Option(
+            "--references", help="Also check that each expected answer passes its own graders."
+        ),
     ] = False,
     gold: Annotated[bool, typer.Option("--gold", hidden=True)] = False,
 ) -> None:
@@ -44,7 +47,9 @@ def schema() -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where the workspace goes.", metavar="FOLDER")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(help="Where the workspace goes.", metavar="FOLDER")
+    ] = Path(),
 ) -> None:
     """Write a workspace that can be run at once: suites and evals.
 
@@ -64,7 +69,10 @@ def list_(
         typer.Argument(help="What to show.", metavar="WHAT"),
     ] = "all",
     suites: Annotated[
-        Path | None, typer.Option(help="The folder whose targets.yaml is read. Default: suites.", metavar="FOLDER")
+        Path | None,
+        typer.Option(
+            help="The folder whose targets.yaml is read. Default: suites.", metavar="FOLDER"
+        ),
     ] = None,
 ) -> None:
     """Show the providers, graders and targets a suite can name.

@@ -45,14 +45,18 @@ class Problems:
     def raise_any(self) -> None:
         """Raise SuiteError where there are problems, sorted by file and line."""
         if self._found:
-            raise SuiteError(sorted(self._found, key=lambda each: (each.path, each.line or 0, each.column or 0)))
+            raise SuiteError(
+                sorted(self._found, key=lambda each: (each.path, each.line or 0, each.column or 0))
+            )
 
 
 def nearest_match(word: str, choices: Iterable[str]) -> str | None:
     """The choice most similar to `word`, None where none is close."""
     from rapidfuzz import fuzz, process, utils  # noqa: PLC0415 - only a mistake needs it
 
-    found = process.extractOne(word, list(choices), scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=60)
+    found = process.extractOne(
+        word, list(choices), scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=60
+    )
     return found[0] if found else None
 
 
@@ -64,7 +68,11 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     if not names:
         return "there is none to choose from"
     listed = ", ".join(f"`{name}`" for name in names[:20])
-    return f"there is only {listed}" if len(names) == 1 else f"choose from {listed}{', …' if len(names) > 20 else ''}"
+    return (
+        f"there is only {listed}"
+        if len(names) == 1
+        else f"choose from {listed}{', …' if len(names) > 20 else ''}"
+    )
 
 
 def quote_value(value: Any) -> str:

@@ -11,16 +11,31 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
-from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, nearest_match, quote_value
+from harness.config.diagnostics import (
+    KeyPath,
+    Place,
+    Problems,
+    did_you_mean,
+    nearest_match,
+    quote_value,
+)
 from harness.config.yaml import Document
 
 M = TypeVar("M", bound=BaseModel)
 
 SCALAR, MAPPING, LIST, FLAG = "<scalar>", "<mapping>", "<list>", "<flag>"
-"""Tags of a union whose branch is chosen by the value's shape, so that an error is about the branch that was meant."""
+"""Tags of a union whose branch is chosen by the value's shape, so that an error is about the branch
+that was meant."""
 
 _SHAPES = {SCALAR: "a plain value", MAPPING: "a mapping", LIST: "a list", FLAG: "true or false"}
 
@@ -38,14 +53,17 @@ _EXPECTED = {
 
 
 class SuiteModel(BaseModel):
-    """Base of every mapping in the suite language: unknown keys are errors, instances are frozen, every key is described.
+    """Base of every mapping in the suite language: unknown keys are errors, instances are frozen,
+    every key is described.
 
-    `unsupported_keys` belong to the language, but this version does not act on them; `misplaced_keys` belong to other tools or
-    to other parts of the language. Both map a key to what to write instead. `unknown_key_hint` says where any other key may
-    belong.
+    `unsupported_keys` belong to the language, but this version does not act on them;
+    `misplaced_keys` belong to other tools or to other parts of the language. Both map a key to what
+    to write instead. `unknown_key_hint` says where any other key may belong.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
     unsupported_keys: ClassVar[Mapping[str, str]] = {}
     misplaced_keys: ClassVar[Mapping[str, str]] = {}
     unknown_key_hint: ClassVar[str] = ""
@@ -75,7 +93,9 @@ OneOrMore = BeforeValidator(_as_list)
 """Lets a list of one be written without its brackets."""
 
 
-def read_model(model: type[M], value: Any, document: Document, problems: Problems, at: KeyPath = ()) -> M | None:
+def read_model(
+    model: type[M], value: Any, document: Document, problems: Problems, at: KeyPath = ()
+) -> M | None:
     """Validates `value`, which is at `at`, as `model`; None, with its errors added to
     `problems`, where it is invalid.
     """
@@ -105,8 +125,14 @@ def read_partial_model(
         found = model.model_validate(right)
     except ValidationError:  # what is still wrong has been noted above
         return None
-    lists = {key: _valid_items(model, right, key, value[key]) for key in listed if isinstance(value.get(key), list)}
-    return found.model_copy(update={key: items for key, items in lists.items() if key in model.model_fields})
+    lists = {
+        key: _valid_items(model, right, key, value[key])
+        for key in listed
+        if isinstance(value.get(key), list)
+    }
+    return found.model_copy(
+        update={key: items for key, items in lists.items() if key in model.model_fields}
+    )
 
 
 def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any], set[Any]]:
@@ -126,7 +152,9 @@ def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set
     return set(), set()
 
 
-def _valid_items(model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]) -> list[Any]:
+def _valid_items(
+    model: type[BaseModel], right: Mapping[str, Any], key: str, items: list[Any]
+) -> list[Any]:
     """The items that are valid by themselves, None in the place of the others."""
     checked: list[Any] = []
     for item in items:
@@ -138,18 +166,31 @@ def _valid_items(model: type[BaseModel], right: Mapping[str, Any], key: str, ite
 
 
 def explain_error(
-    error: ErrorDetails, value: Any, document: Document, at: KeyPath, readers: Mapping[int, type[BaseModel]]
+    error: ErrorDetails,
+    value: Any,
+    document: Document,
+    at: KeyPath,
+    readers: Mapping[int, type[BaseModel]],
 ) -> tuple[Place, str]:
     """The place of a pydantic error, and the error as one sentence."""
     location = at + error["loc"]
     parts = [part for part in location if not (isinstance(part, str) and part.startswith("<"))]
-    name = "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
+    name = (
+        "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
+    )
     if error["type"] == "extra_forbidden":
         reader = readers.get(id(value_at(value, error["loc"][:-1])))
-        return document.place_of(location, key=True), _unknown_key_message(str(error["loc"][-1]), reader)
+        return document.place_of(location, key=True), _unknown_key_message(
+            str(error["loc"][-1]), reader
+        )
     if error["type"] == "missing":
-        return document.place_of(location[:-1]), f"{name} is missing{_field_description(error, value, readers)}"
-    joint = ": " if error["type"] == "value_error" else " "  # a validator's own words are a sentence already
+        return (
+            document.place_of(location[:-1]),
+            f"{name} is missing{_field_description(error, value, readers)}",
+        )
+    joint = (
+        ": " if error["type"] == "value_error" else " "
+    )  # a validator's own words are a sentence already
     return document.place_of(location), f"{name}{joint}{_value_error_text(error)}"
 
 
@@ -164,13 +205,22 @@ def _unknown_key_message(key: str, reader: type[BaseModel] | None) -> str:
         return f"there is no key `{key}` here; {misplaced[key]}"
     names = [field.alias or name for name, field in reader.model_fields.items()]
     hint: str = getattr(reader, "unknown_key_hint", "")
-    return f"unknown key `{key}`; {hint if hint and nearest_match(key, names) is None else did_you_mean(key, names)}"
+    return (
+        f"unknown key `{key}`;"
+        f" {hint if hint and nearest_match(key, names) is None else did_you_mean(key, names)}"
+    )
 
 
-def _field_description(error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]) -> str:
+def _field_description(
+    error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]
+) -> str:
     reader = readers.get(id(value_at(value, error["loc"][:-1])))
     field = reader.model_fields.get(str(error["loc"][-1])) if reader else None
-    return f"; it is {field.description[0].lower()}{field.description[1:].rstrip('.')}" if field and field.description else ""
+    return (
+        f"; it is {field.description[0].lower()}{field.description[1:].rstrip('.')}"
+        if field and field.description
+        else ""
+    )
 
 
 def _value_error_text(error: ErrorDetails) -> str:
@@ -185,7 +235,9 @@ def _value_error_text(error: ErrorDetails) -> str:
         return "is empty; give at least one"
     expected = _EXPECTED.get(kind.split("_")[0])
     if expected and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
-        plainly = expected.removesuffix(" (quote it)") if isinstance(given, dict | list) else expected
+        plainly = (
+            expected.removesuffix(" (quote it)") if isinstance(given, dict | list) else expected
+        )
         return f"should be {plainly}, not {quote_value(given)}"
     message = error["msg"].replace("Input should", "should")
     return f"{message[0].lower()}{message[1:]}, not {quote_value(given)}"
@@ -207,9 +259,12 @@ def check_name(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"should be text, not {quote_value(value)}")  # noqa: TRY004 - pydantic reports only ValueErrors
     if not value.strip() or value != value.strip() or len(value) > 200 or not value.isprintable():
-        raise ValueError(f"should be one line of 1 to 200 printable characters, not {quote_value(value)}")
+        raise ValueError(
+            f"should be one line of 1 to 200 printable characters, not {quote_value(value)}"
+        )
     return value
 
 
 Name = Annotated[str, BeforeValidator(check_name)]
-"""The name of something that groups results: printed in tables and used in gates, so one short line."""
+"""The name of something that groups results: printed in tables and used in gates, so one short
+line."""

@@ -1,8 +1,10 @@
-"""Validates values against JSON Schema (Draft 2020-12): for the json_schema grader, tools' arguments and response formats.
+"""Validates values against JSON Schema (Draft 2020-12): for the json_schema grader, tools'
+arguments and response formats.
 
-The schema is trusted as far as the suite is, the value not at all: patterns go through RE2, so that no value can make them
-slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is ever fetched from anywhere. `multipleOf` goes by
-the decimal digits, as JSON does: 19.99 is a multiple of 0.01, which it is not in binary.
+The schema is trusted as far as the suite is, the value not at all: patterns go through RE2, so that
+no value can make them slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is
+ever fetched from anywhere. `multipleOf` goes by the decimal digits, as JSON does: 19.99 is a
+multiple of 0.01, which it is not in binary.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def _pattern_matches(pattern: str, text: str) -> bool:
     return compile_re2(pattern).search(to_re2_text(text)) is not None
 
 
-def _validate_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _validate_pattern(
+    validator: Any, pattern: str, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not _pattern_matches(pattern, instance):
         yield ValidationError(f"{quote_text(instance)} does not match {quote_text(pattern)}")
 
@@ -45,7 +49,9 @@ def _validate_pattern_properties(
             yield from validator.descend(instance[key], subschema, path=key, schema_path=pattern)
 
 
-def _validate_additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _validate_additional_properties(
+    validator: Any, additional: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     patterns = tuple(schema.get("patternProperties", ()))
@@ -58,8 +64,14 @@ def _validate_additional_properties(validator: Any, additional: Any, instance: A
             yield from validator.descend(instance[key], additional, path=key)
 
 
-def _validate_unique_items(validator: Any, unique: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if unique and isinstance(instance, list) and len({_to_hashable(item) for item in instance}) < len(instance):
+def _validate_unique_items(
+    validator: Any, unique: bool, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if (
+        unique
+        and isinstance(instance, list)
+        and len({_to_hashable(item) for item in instance}) < len(instance)
+    ):
         yield ValidationError("the list has an item twice")
 
 
@@ -71,7 +83,9 @@ def _to_hashable(value: Any) -> Any:
     return ("bool", value) if isinstance(value, bool) else value
 
 
-def _validate_multiple_of(validator: Any, divisor: float, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _validate_multiple_of(
+    validator: Any, divisor: float, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
     if validator.is_type(instance, "number") and not _is_multiple(instance, divisor):
         yield ValidationError(f"{quote_text(str(instance))} is not a multiple of {divisor}")
 
@@ -102,7 +116,10 @@ def check_schema(schema: dict[str, Any] | bool) -> None:
     except SchemaError as invalid:
         raise ValueError(f"not a JSON Schema: {invalid.json_path}: {invalid.message}") from None
     if isinstance(schema, dict) and schema and not schema.keys() & _Validator.VALIDATORS.keys():
-        raise ValueError(f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything would fit")
+        raise ValueError(
+            f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything"
+            " would fit"
+        )
     for keyword, value in _walk_keywords(schema):
         _check_keyword(keyword, value)
     _check_references(schema)
@@ -139,7 +156,10 @@ def _walk_keywords(schema: Any) -> Iterator[tuple[str, Any]]:
 def _check_keyword(keyword: str, value: Any) -> None:
     """Raise ValueError for a keyword that cannot be checked safely."""
     if keyword in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
-        raise ValueError(f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`) are followed")
+        raise ValueError(
+            f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`)"
+            " are followed"
+        )
     if keyword == "unevaluatedProperties":
         raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
     for pattern in _patterns_of(keyword, value):

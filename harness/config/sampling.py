@@ -1,7 +1,8 @@
 """The sampling parameters by their canonical names, and the sweep over them.
 
-Whether a target can take a parameter, and in what range, is decided later, by the capability table; here a value only has to be
-of the right kind. A number is kept as a float wherever the parameter is continuous, so that 0 and 0.0 are one setting.
+Whether a target can take a parameter, and in what range, is decided later, by the capability table;
+here a value only has to be of the right kind. A number is kept as a float wherever the parameter is
+continuous, so that 0 and 0.0 are one setting.
 """
 
 from __future__ import annotations
@@ -23,9 +24,15 @@ class FixedSeed(SuiteModel):
 
 
 _Texts = Annotated[list[Text], Field(min_length=1)]
-Stops = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[_Texts, Tag(LIST)], Discriminator(shape_tag)]
-Seed = Annotated[Annotated[Whole, Tag(SCALAR)] | Annotated[FixedSeed, Tag(MAPPING)], Discriminator(shape_tag)]
-Logprobs = Annotated[Annotated[Flag, Tag(FLAG)] | Annotated[Whole, Tag(SCALAR)], Discriminator(shape_tag)]
+Stops = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[_Texts, Tag(LIST)], Discriminator(shape_tag)
+]
+Seed = Annotated[
+    Annotated[Whole, Tag(SCALAR)] | Annotated[FixedSeed, Tag(MAPPING)], Discriminator(shape_tag)
+]
+Logprobs = Annotated[
+    Annotated[Flag, Tag(FLAG)] | Annotated[Whole, Tag(SCALAR)], Discriminator(shape_tag)
+]
 Positive = Annotated[Whole, Field(ge=1)]
 _SEED = "Makes the draw repeatable: repeat r sends seed + r; {fixed: s} sends s every time."
 
@@ -33,25 +40,43 @@ _SEED = "Makes the draw repeatable: repeat r sends seed + r; {fixed: s} sends s 
 class Sampling(SuiteModel):
     """How an answer is drawn."""
 
-    temperature: Number | None = Field(None, description="Flattens (above 1) or sharpens the distribution; 0 is greedy.")
-    top_p: Number | None = Field(None, description="Draw from the likeliest tokens that together have this probability.")
+    temperature: Number | None = Field(
+        None, description="Flattens (above 1) or sharpens the distribution; 0 is greedy."
+    )
+    top_p: Number | None = Field(
+        None, description="Draw from the likeliest tokens that together have this probability."
+    )
     top_k: Whole | None = Field(None, description="Draw from this many of the likeliest tokens.")
-    min_p: Number | None = Field(None, description="Drop tokens less likely than this share of the likeliest.")
+    min_p: Number | None = Field(
+        None, description="Drop tokens less likely than this share of the likeliest."
+    )
     max_tokens: Positive | None = Field(None, description="The most tokens an answer may have.")
     stop: Stops | None = Field(None, description="Text, or a list of texts, that ends the answer.")
     seed: Seed | None = Field(None, description=_SEED)
-    frequency_penalty: Number | None = Field(None, description="Penalises tokens by how often they were used.")
-    presence_penalty: Number | None = Field(None, description="Penalises tokens that were used at all.")
-    repetition_penalty: Number | None = Field(None, description="Divides the score of tokens that were used; 1 is none.")
+    frequency_penalty: Number | None = Field(
+        None, description="Penalises tokens by how often they were used."
+    )
+    presence_penalty: Number | None = Field(
+        None, description="Penalises tokens that were used at all."
+    )
+    repetition_penalty: Number | None = Field(
+        None, description="Divides the score of tokens that were used; 1 is none."
+    )
     n: Positive | None = Field(None, description="How many answers one request returns.")
-    logprobs: Logprobs | None = Field(None, description="Return log probabilities: true, or of how many likeliest tokens.")
-    reasoning_effort: Text | None = Field(None, description="How hard the model thinks before it answers, such as low or high.")
+    logprobs: Logprobs | None = Field(
+        None, description="Return log probabilities: true, or of how many likeliest tokens."
+    )
+    reasoning_effort: Text | None = Field(
+        None, description="How hard the model thinks before it answers, such as low or high."
+    )
 
     @model_validator(mode="after")
     def _refuse_nulls(self) -> Sampling:
         empty = [name for name in self.model_fields_set if getattr(self, name) is None]
         if empty:
-            raise ValueError(f"gives no value for `{min(empty)}`; leave it out to use the target's default")
+            raise ValueError(
+                f"gives no value for `{min(empty)}`; leave it out to use the target's default"
+            )
         return self
 
     def parameters(self) -> dict[str, Any]:
@@ -86,7 +111,9 @@ class Axes(SuiteModel):
     seed: list[Seed] | None = Field(None, description="Seeds to try.")
     frequency_penalty: list[Number] | None = Field(None, description="Frequency penalties to try.")
     presence_penalty: list[Number] | None = Field(None, description="Presence penalties to try.")
-    repetition_penalty: list[Number] | None = Field(None, description="Repetition penalties to try.")
+    repetition_penalty: list[Number] | None = Field(
+        None, description="Repetition penalties to try."
+    )
     n: list[Positive] | None = Field(None, description="Numbers of answers to try.")
     logprobs: list[Logprobs] | None = Field(None, description="Values of logprobs to try.")
     reasoning_effort: list[Text] | None = Field(None, description="Efforts of reasoning to try.")
@@ -98,11 +125,18 @@ class Axes(SuiteModel):
 
 
 class Sweep(Axes):
-    """What to vary: the product of the axes, with the zipped ones in step; then `exclude` removes and `include` adds."""
+    """What to vary: the product of the axes, with the zipped ones in step; then `exclude` removes
+    and `include` adds."""
 
-    zip: Axes | None = Field(None, description="Parameters that change together: their lists are of one length.")
-    include: list[Parameters] = Field(default_factory=list, description="Settings to add to the product.")
-    exclude: list[Parameters] = Field(default_factory=list, description="Settings to remove: all that match each value given.")
+    zip: Axes | None = Field(
+        None, description="Parameters that change together: their lists are of one length."
+    )
+    include: list[Parameters] = Field(
+        default_factory=list, description="Settings to add to the product."
+    )
+    exclude: list[Parameters] = Field(
+        default_factory=list, description="Settings to remove: all that match each value given."
+    )
 
 
 def role_sampling(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

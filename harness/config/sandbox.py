@@ -35,13 +35,13 @@ _COUNTED = "<counted>"  # names that no template can spell
 _CHARGED = "<charged>"
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
 _FILTERS = (
-    "abs capitalize count d default dictsort e escape first float groupby indent int items join last length list lower map max "
-    "min reject rejectattr replace reverse round select selectattr sort string title trim truncate unique upper urlencode "
-    "wordcount"
+    "abs capitalize count d default dictsort e escape first float groupby indent int items join"
+    " last length list lower map max min reject rejectattr replace reverse round select selectattr"
+    " sort string title trim truncate unique upper urlencode wordcount"
 )
 _METHODS = (
-    "capitalize casefold count endswith find get index isdigit items join keys lower lstrip removeprefix removesuffix replace "
-    "rstrip split splitlines startswith strip title upper values"
+    "capitalize casefold count endswith find get index isdigit items join keys lower lstrip"
+    " removeprefix removesuffix replace rstrip split splitlines startswith strip title upper values"
 )
 
 
@@ -49,7 +49,10 @@ class WorkLimitExceeded(SecurityError):
     """A template would loop or grow beyond what one render may cost."""
 
     def __init__(self) -> None:
-        super().__init__(f"does more work than a template may ({MAX_LOOP:,} loop turns or {MAX_WORK:,} characters handled)")
+        super().__init__(
+            f"does more work than a template may ({MAX_LOOP:,} loop turns or {MAX_WORK:,}"
+            " characters handled)"
+        )
 
 
 class _Meter(threading.local):
@@ -102,7 +105,11 @@ def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
 
 def _to_json(value: Any, indent: int | None = None) -> str:
     """JSON for a model to read: neither HTML-escaped nor ASCII-only."""
-    return json.dumps(charge_value(value), ensure_ascii=False, indent=None if indent is None else min(int(indent), 8))
+    return json.dumps(
+        charge_value(value),
+        ensure_ascii=False,
+        indent=None if indent is None else min(int(indent), 8),
+    )
 
 
 def _replace_growth(text: str, old: str, new: str, *_: Any) -> int:
@@ -110,7 +117,8 @@ def _replace_growth(text: str, old: str, new: str, *_: Any) -> int:
 
 
 def _join_growth(*operands: Any) -> int:
-    """`items|join(separator)` or `separator.join(items)`: the product of the two, whichever comes first."""
+    """`items|join(separator)` or `separator.join(items)`: the product of the two, whichever comes
+    first."""
     sizes = [len(operand) for operand in operands if isinstance(operand, Sized)]
     return sizes[0] * sizes[1] if len(sizes) > 1 else 0
 
@@ -264,12 +272,15 @@ def meter_template(tree: nodes.Template) -> nodes.Template:
     for statement in tree.find_all(nodes.Stmt):
         if not isinstance(statement, _STATEMENTS):
             _raise_syntax_error(
-                f"`{type(statement).__name__.lower()}` is not part of the suite's templates; use if, for, set and {{{{ }}}}",
+                f"`{type(statement).__name__.lower()}` is not part of the suite's templates; use"
+                " if, for, set and {{ }}",
                 statement,
             )
     for loop in tree.find_all(nodes.For):
         if loop.recursive:
-            _raise_syntax_error("a recursive loop is not part of the suite's templates; unroll it", loop)
+            _raise_syntax_error(
+                "a recursive loop is not part of the suite's templates; unroll it", loop
+            )
     metering: nodes.Template = _Metering().visit(tree)
     return metering
 

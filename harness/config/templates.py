@@ -18,7 +18,15 @@ from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from harness.config.diagnostics import Place
-from harness.config.sandbox import MAX_SOURCE, MAX_WORK, Sandbox, WorkLimitExceeded, charge_value, meter_template, reset_meter
+from harness.config.sandbox import (
+    MAX_SOURCE,
+    MAX_WORK,
+    Sandbox,
+    WorkLimitExceeded,
+    charge_value,
+    meter_template,
+    reset_meter,
+)
 from harness.errors import Problem, SuiteError
 
 NOWHERE = Place("template")
@@ -76,11 +84,15 @@ class Template:
             return self.render(variables)
         return self._run_guarded(self._evaluate, variables)
 
-    def _run_guarded(self, function: Callable[[Mapping[str, Any]], Any], variables: Mapping[str, Any]) -> Any:
+    def _run_guarded(
+        self, function: Callable[[Mapping[str, Any]], Any], variables: Mapping[str, Any]
+    ) -> Any:
         try:
             return function(variables)
         except Exception as error:  # noqa: BLE001 - an expression can raise whatever its operands do
-            raise TemplateError(_runtime_message(error, variables), _offset_place(self.place, _line_of(error))) from None
+            raise TemplateError(
+                _runtime_message(error, variables), _offset_place(self.place, _line_of(error))
+            ) from None
 
 
 def is_template(text: str) -> bool:
@@ -96,14 +108,20 @@ def compile_template(text: str, place: Place = NOWHERE) -> Template:
         variables, optional, render, evaluate = _compile_cached(text)
     except TemplateSyntaxError as error:
         message = str(error.message).rstrip(".")
-        raise TemplateError(f"in the template: {message}", _offset_place(place, error.lineno)) from None
+        raise TemplateError(
+            f"in the template: {message}", _offset_place(place, error.lineno)
+        ) from None
     return Template(text, place, variables, optional, render, evaluate)
 
 
 @lru_cache(maxsize=4096)
-def _compile_cached(text: str) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None]:
+def _compile_cached(
+    text: str,
+) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None]:
     if len(text) > MAX_SOURCE:
-        raise TemplateSyntaxError(f"longer than {MAX_SOURCE:,} characters; pass the text as a variable", 1)
+        raise TemplateSyntaxError(
+            f"longer than {MAX_SOURCE:,} characters; pass the text as a variable", 1
+        )
     reset_meter()
     try:
         tree = _sandbox.parse(text)
@@ -112,7 +130,12 @@ def _compile_cached(text: str) -> tuple[frozenset[str], frozenset[str], Callable
         tree = meter_template(tree)
         expression = _sole_expression(tree)
         render = _fast_renderer(tree) or _jinja_renderer(_sandbox.from_string(tree))
-        return names - optional, optional & names, render, _expression_evaluator(expression) if expression else None
+        return (
+            names - optional,
+            optional & names,
+            render,
+            _expression_evaluator(expression) if expression else None,
+        )
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
 
@@ -123,7 +146,9 @@ def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] |
     """
     outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
     parts = [part for output in outputs for part in output.nodes]
-    if len(outputs) < len(tree.body) or not all(isinstance(part, nodes.TemplateData | nodes.Name) for part in parts):
+    if len(outputs) < len(tree.body) or not all(
+        isinstance(part, nodes.TemplateData | nodes.Name) for part in parts
+    ):
         return None
     literals = [part.data if isinstance(part, nodes.TemplateData) else None for part in parts]
     names = [part.name if isinstance(part, nodes.Name) else "" for part in parts]
@@ -166,7 +191,9 @@ def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]
     def evaluate(variables: Mapping[str, Any]) -> Any:
         reset_meter()
         context = compiled.new_context(dict(variables))
-        deque(compiled.root_render_func(context), maxlen=0)  # an assignment prints nothing; running it is the point
+        deque(
+            compiled.root_render_func(context), maxlen=0
+        )  # an assignment prints nothing; running it is the point
         value = context.vars[_RESULT]
         if isinstance(value, Undefined):
             str(value)  # raises, naming what is undefined
@@ -184,14 +211,18 @@ def _lookup_variable(name: str, variables: Mapping[str, Any]) -> Any:
 
 def _sole_expression(tree: nodes.Template) -> nodes.Expr | None:
     match tree.body:
-        case [nodes.Output(nodes=[nodes.Expr() as expression])] if not isinstance(expression, nodes.TemplateData):
+        case [nodes.Output(nodes=[nodes.Expr() as expression])] if not isinstance(
+            expression, nodes.TemplateData
+        ):
             return expression
     return None
 
 
 def _optional_variables(tree: nodes.Template) -> frozenset[str]:
     """The variables that a template tests before it uses them, so that a case may lack them."""
-    tests = [test.node for test in tree.find_all(nodes.Test) if test.name in ("defined", "undefined")]
+    tests = [
+        test.node for test in tree.find_all(nodes.Test) if test.name in ("defined", "undefined")
+    ]
     defaults = [each.node for each in tree.find_all(nodes.Filter) if each.name in ("default", "d")]
     return frozenset(node.name for node in (*tests, *defaults) if isinstance(node, nodes.Name))
 
@@ -225,7 +256,9 @@ def _runtime_message(error: Exception, variables: Mapping[str, Any]) -> str:
     return f"the template failed: {type(error).__name__}: {error}"
 
 
-def render_arguments(arguments: Mapping[str, Any], variables: Mapping[str, Any], expected: Any) -> dict[str, Any]:
+def render_arguments(
+    arguments: Mapping[str, Any], variables: Mapping[str, Any], expected: Any
+) -> dict[str, Any]:
     """A grader's arguments, rendered with the case's variables and `expected`. Raises
     TemplateError.
     """
@@ -245,7 +278,9 @@ def _render_value(value: Any, scope: Mapping[str, Any]) -> Any:
     return value
 
 
-def templates_in(value: Any, location: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def templates_in(
+    value: Any, location: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yields every text in `value` that is a template, with its key path."""
     if isinstance(value, str) and is_template(value):
         yield location, value

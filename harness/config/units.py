@@ -1,7 +1,8 @@
-"""Quantities as a person writes them (`1.5s`, `200k`, `$0.50`, `90%`) and as the program keeps them.
+"""Quantities as a person writes them (`1.5s`, `200k`, `$0.50`, `90%`) and as the program keeps
+them.
 
-Durations are seconds, money is US dollars in Decimal, shares are fractions of one. A bare number is never a duration: `60`
-could be seconds or milliseconds, and in this field both are usual.
+Durations are seconds, money is US dollars in Decimal, shares are fractions of one. A bare number is
+never a duration: `60` could be seconds or milliseconds, and in this field both are usual.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, StrictFloat, StrictInt, StrictStr, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
 
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-zA-Zµ%]*)")
 _SECONDS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -84,7 +93,9 @@ def _unit_factor(unit: str, units: Mapping[str, float]) -> float:
 
 
 def _text_schema(pattern: str, *examples: str | float) -> WithJsonSchema:
-    return WithJsonSchema({"type": ["string", "number"], "pattern": pattern, "examples": list(examples)})
+    return WithJsonSchema(
+        {"type": ["string", "number"], "pattern": pattern, "examples": list(examples)}
+    )
 
 
 DURATION_SCHEMA: dict[str, Any] = {
@@ -94,7 +105,9 @@ DURATION_SCHEMA: dict[str, Any] = {
 """A duration as editors see it."""
 
 _DURATION = WithJsonSchema(DURATION_SCHEMA)
-_COUNT = WithJsonSchema({"type": ["string", "integer"], "pattern": r"^[0-9.]+ *[kKmM]?$", "examples": [300, "200k"]})
+_COUNT = WithJsonSchema(
+    {"type": ["string", "integer"], "pattern": r"^[0-9.]+ *[kKmM]?$", "examples": [300, "200k"]}
+)
 _MONEY = _text_schema(r"^\$?[0-9.]+$", "$0.50", 0.5)
 _SHARE = _text_schema(r"^[0-9.]+ *%?$", "90%", "0.9")
 
@@ -107,4 +120,5 @@ Duration = Annotated[float, Field(gt=0), BeforeValidator(parse_duration), _DURAT
 Delay = Annotated[float, Field(ge=0), BeforeValidator(parse_duration), _DURATION]
 Count = Annotated[int, Field(ge=1), BeforeValidator(parse_count), _COUNT]
 Money = Annotated[Decimal, Field(ge=0), BeforeValidator(parse_money), _MONEY]
-"""What a field of the suite language can be; none of them guesses across types (text is no number, 1 is no boolean)."""
+"""What a field of the suite language can be; none of them guesses across types (text is no number,
+1 is no boolean)."""

@@ -22,7 +22,9 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_ALIASED_NODES = 10_000
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML was built with it: ten times as fast
+_LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # libyaml where PyYAML was built with it: ten times as fast
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -94,7 +96,10 @@ class _Unreadable(Exception):
 def parse_yaml(text: str, path: str, problems: Problems) -> Document | None:
     """Parses `text`; None where nothing can be read. Problems are added to `problems`."""
     if len(text) > MAX_BYTES:
-        problems.add(Place(path), f"the file is larger than {MAX_BYTES // 2**20} MiB; put the cases in a .jsonl file")
+        problems.add(
+            Place(path),
+            f"the file is larger than {MAX_BYTES // 2**20} MiB; put the cases in a .jsonl file",
+        )
         return None
     try:
         return Document(path, _DocumentBuilder(text, path, problems).document())
@@ -126,7 +131,9 @@ class _DocumentBuilder:
         next(self._events)  # the document's end
         second = next(self._events)
         if not isinstance(second, yaml.StreamEndEvent):
-            self._add_problem(second, "a second document; a file holds one, so put it in a file of its own")
+            self._add_problem(
+                second, "a second document; a file holds one, so put it in a file of its own"
+            )
         return root
 
     def _build_node(self, event: Any, depth: int) -> Node:
@@ -135,7 +142,10 @@ class _DocumentBuilder:
         if depth > MAX_DEPTH:
             self._abort_at(event, f"nested more than {MAX_DEPTH} deep; flatten it")
         if event.tag is not None:
-            self._add_problem(event, f"the tag `{event.tag}` is not supported; write plain data, and quote what is text")
+            self._add_problem(
+                event,
+                f"the tag `{event.tag}` is not supported; write plain data, and quote what is text",
+            )
         if event.anchor:
             self._anchors[event.anchor] = None
         node = self._build_value(event, depth)
@@ -153,10 +163,17 @@ class _DocumentBuilder:
     def _resolve_alias(self, event: Any) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            self._abort_at(event, f"the alias `*{event.anchor}` stands for nothing that is complete above it; define it first")
+            self._abort_at(
+                event,
+                f"the alias `*{event.anchor}` stands for nothing that is complete above it; define"
+                " it first",
+            )
         self._aliased += node.size
         if self._aliased > MAX_ALIASED_NODES:
-            self._abort_at(event, f"aliases repeat more than {MAX_ALIASED_NODES:,} values; write out what is meant")
+            self._abort_at(
+                event,
+                f"aliases repeat more than {MAX_ALIASED_NODES:,} values; write out what is meant",
+            )
         line, column = _start_position(event)
         return Node(node.value, line, column, line, node.size, node.children, node.keys)
 
@@ -175,7 +192,10 @@ class _DocumentBuilder:
             key = self._mapping_key(item)
             child = self._build_node(next(self._events), depth + 1)
             if key in node.keys:
-                self._add_problem(item, f"the key `{key}` is already on line {node.keys[key][0]}; keep one of them")
+                self._add_problem(
+                    item,
+                    f"the key `{key}` is already on line {node.keys[key][0]}; keep one of them",
+                )
                 continue
             node.keys[key] = _start_position(item)
             node.children[key] = child
@@ -192,7 +212,9 @@ class _DocumentBuilder:
 
     def _build_scalar(self, event: Any) -> Node:
         line, column = _start_position(event)
-        value = self._plain_scalar(event) if event.implicit[0] and event.tag is None else event.value
+        value = (
+            self._plain_scalar(event) if event.implicit[0] and event.tag is None else event.value
+        )
         return Node(value, line, column, line + 1 if event.style in ("|", ">") else line)
 
     def _plain_scalar(self, event: Any) -> Any:
@@ -204,7 +226,9 @@ class _DocumentBuilder:
             return text
         number = float(text) if match[2] or match[3] or len(text) > 300 else int(text)
         if number in (float("inf"), float("-inf")):
-            self._add_problem(event, f"the number {quote_value(text)} is too large; quote it if it is text")
+            self._add_problem(
+                event, f"the number {quote_value(text)} is too large; quote it if it is text"
+            )
         return number
 
     def _events_until(self, end: type[Any]) -> Iterator[Any]:

@@ -1,7 +1,8 @@
 """Drives flows: performs what a generator asks for, and sends it the answer.
 
-Every exchange and tool result is journalled before the flow takes its next step, so that a kill never loses a completed one;
-the last of a trial goes into its record instead, so that a trial of one exchange writes one line.
+Every exchange and tool result is journalled before the flow takes its next step, so that a kill
+never loses a completed one; the last of a trial goes into its record instead, so that a trial of
+one exchange writes one line.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ CallTool: TypeAlias = Callable[[ToolCall | FunctionCall], Awaitable[ToolResult]]
 
 
 class AskRole(Protocol):
-    """Asks who plays `role`, at `position` in the flow: the trial's target, or the one named `target`. Never fails."""
+    """Asks who plays `role`, at `position` in the flow: the trial's target, or the one named
+    `target`. Never fails."""
 
-    def __call__(self, role: str, request: Request, position: str, target: str | None = None) -> Awaitable[Exchange]: ...
+    def __call__(
+        self, role: str, request: Request, position: str, target: str | None = None
+    ) -> Awaitable[Exchange]: ...
 
 
 class Journal:
     """One trial's completed steps.
 
-    `append` writes a line to the store. `known` are the tool results an earlier session wrote for this trial, by position:
-    they are not performed again (its exchanges come back through the replay layer).
+    `append` writes a line to the store. `known` are the tool results an earlier session wrote for
+    this trial, by position: they are not performed again (its exchanges come back through the
+    replay layer).
     """
 
     def __init__(
@@ -46,7 +51,8 @@ class Journal:
         self._held: list[Exchange | ToolLine] = []
 
     def add_exchange(self, exchange: Exchange) -> None:
-        """Keep a completed exchange; it is written when the flow goes on, or stands in the record."""
+        """Keep a completed exchange; it is written when the flow goes on,
+        or stands in the record."""
         self.exchanges.append(exchange)
         self._held.append(exchange)
 
@@ -72,8 +78,11 @@ class Journal:
         return ExchangeLine(self._key, self._repeat, self._session, exchange)
 
 
-async def drive(flow: Flow[T], ask: AskRole, call_tool: CallTool, journal: Journal, prefix: str = "t") -> T:
-    """Run `flow` to its end and return its value; the k-th thing it asks for is at position `<prefix><k>`."""
+async def drive(
+    flow: Flow[T], ask: AskRole, call_tool: CallTool, journal: Journal, prefix: str = "t"
+) -> T:
+    """Run `flow` to its end and return its value; the k-th thing it asks for is at position
+    `<prefix><k>`."""
     asked = 0
     answer: Any = None
     while True:
@@ -93,18 +102,26 @@ async def drive(flow: Flow[T], ask: AskRole, call_tool: CallTool, journal: Journ
 
 
 def _advance_flow(flow: Flow[T], answer: Any) -> Need | tuple[Need, ...]:
-    """What the flow needs next, given the answer to its last need (None to begin): a single failed ask is thrown in."""
+    """What the flow needs next, given the answer to its last need (None to begin): a single failed
+    ask is thrown in."""
     if isinstance(answer, Response) and answer.error is not None:
         return flow.throw(AskFailed(answer))
     return flow.send(answer)
 
 
 async def _perform_needs(
-    needs: tuple[Need, ...], positions: Sequence[str], ask: AskRole, call_tool: CallTool, journal: Journal
+    needs: tuple[Need, ...],
+    positions: Sequence[str],
+    ask: AskRole,
+    call_tool: CallTool,
+    journal: Journal,
 ) -> tuple[Response | ToolResult, ...]:
     performed = zip(needs, positions, strict=True)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_perform_need(need, position, ask, call_tool, journal)) for need, position in performed]
+        tasks = [
+            group.create_task(_perform_need(need, position, ask, call_tool, journal))
+            for need, position in performed
+        ]
     return tuple(task.result() for task in tasks)
 
 
@@ -121,5 +138,6 @@ async def _perform_need(
     result = await call_tool(need)
     journal.add_tool_result(position, result)
     if isinstance(need, FunctionCall):
-        journal.write_pending()  # the model is told of it, so the flow goes on; a sibling may run for long yet
+        # The model is told of it, so the flow goes on; a sibling may run for long yet.
+        journal.write_pending()
     return result

@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 
 def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work` to its end in an event loop of its own: in a thread where a loop already runs here, as in a notebook.
+    """Run `work` to its end in an event loop of its own: in a thread where a loop already runs
+    here, as in a notebook.
 
     Raises the first HarnessError of the tasks that ended it.
     """
@@ -52,7 +53,8 @@ def _first_error(group: BaseExceptionGroup[HarnessError]) -> BaseException:
 
 @contextmanager
 def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE` seconds; a second leaves now.
+    """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE`
+    seconds; a second leaves now.
 
     Leaving cancels the task that is inside; `say` is told what is waited for.
     """
@@ -66,7 +68,10 @@ def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]
         if stop.requested and task:
             task.cancel()
             return
-        say(f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more leaves now")
+        say(
+            f"stopping: waiting up to {GRACE:.0f} s for the requests in flight; once more"
+            " leaves now"
+        )
         stop.request("the run was interrupted")
         if task:
             loop.call_later(GRACE, task.cancel)

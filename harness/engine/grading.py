@@ -1,11 +1,14 @@
-"""Grades a transcript: the second half of a trial, and all of it where stored records are graded again.
+"""Grades a transcript: the second half of a trial, and all of it where stored records are graded
+again.
 
-It needs nothing of the asking but the exchanges, what the case expects, and a function that drives the flows of graders which
-ask for themselves (a judge). What a grader sees is an `Answer`: in a conversation the last one's text, usage, latency and TTFT,
-the cost and the tool calls of all; each turn of the user, the opening too, has an answer of its own for its graders.
+It needs nothing of the asking but the exchanges, what the case expects, and a function that drives
+the flows of graders which ask for themselves (a judge). What a grader sees is an `Answer`: in a
+conversation the last one's text, usage, latency and TTFT, the cost and the tool calls of all; each
+turn of the user, the opening too, has an answer of its own for its graders.
 
-The score is the weighted mean of the bools (1 or 0) and the numbers; labels and grades of weight 0 only report. A null grade of
-weight > 0 leaves the trial ungraded: neither score nor pass, so that what could not be graded is never a zero.
+The score is the weighted mean of the bools (1 or 0) and the numbers; labels and grades of weight 0
+only report. A null grade of weight > 0 leaves the trial ungraded: neither score nor pass, so that
+what could not be graded is never a zero.
 """
 
 from __future__ import annotations
@@ -26,27 +29,34 @@ from harness.model import Error, Exchange, Grade, Record, Trial
 
 
 class Transcript(NamedTuple):
-    """What became of asking: the exchanges in order, and why there is no answer, if there is none."""
+    """What became of asking: the exchanges in order, and why there is no answer, if there
+    is none."""
 
     exchanges: tuple[Exchange, ...]
     error: Error | None = None
 
 
 class DriveGrader(Protocol):
-    """Drives the flow of a grader that asks, at positions that begin with `prefix`; returns its grade and its exchanges."""
+    """Drives the flow of a grader that asks, at positions that begin with `prefix`; returns its
+    grade and its exchanges."""
 
-    def __call__(self, flow: Flow[Grade], prefix: str) -> Awaitable[tuple[Grade, tuple[Exchange, ...]]]: ...
+    def __call__(
+        self, flow: Flow[Grade], prefix: str
+    ) -> Awaitable[tuple[Grade, tuple[Exchange, ...]]]: ...
 
 
 async def grade_transcript(
     trial: Trial, transcript: Transcript, graders: GraderSets, drive_grader: DriveGrader
 ) -> tuple[Grade, ...]:
-    """The grade of every grader: those of earlier turns first, then those of the last answer. None without an answer."""
+    """The grade of every grader: those of earlier turns first, then those of the last answer. None
+    without an answer."""
     if transcript.error is not None:
         return ()
     pairs: list[tuple[Grader, Answer | None]] = []
     if trial.turn_graders:
-        turns = zip(trial.turn_graders, build_turn_answers(trial, transcript.exchanges), strict=True)
+        turns = zip(
+            trial.turn_graders, build_turn_answers(trial, transcript.exchanges), strict=True
+        )
         pairs = [(grader, answer) for specs, answer in turns for grader in graders.get_built(specs)]
     if of_last := graders.get_built(trial.graders):
         last = build_answer(trial, transcript.exchanges)
@@ -62,9 +72,11 @@ async def grade_transcript(
 
 
 class GraderSets:
-    """Builds each set of graders once: an eval's stays, a case's own goes when `CAPACITY` others came after it.
+    """Builds each set of graders once: an eval's stays, a case's own goes when `CAPACITY` others
+    came after it.
 
-    A set is known by the identity of its specifications, which it keeps alive as long as it knows them.
+    A set is known by the identity of its specifications, which it keeps alive as long as it knows
+    them.
     """
 
     CAPACITY = 256
@@ -83,11 +95,17 @@ class GraderSets:
         return self._built[name][1]
 
 
-def build_record(trial: Trial, session: str, transcript: Transcript, grades: tuple[Grade, ...]) -> Record:
+def build_record(
+    trial: Trial, session: str, transcript: Transcript, grades: tuple[Grade, ...]
+) -> Record:
     """What happened to `trial`, as it is written down."""
     exchanges = transcript.exchanges
     score, passed = score_grades(grades, trial.threshold)
-    parsed, flags = NO_STRUCTURED_OUTPUT if trial.request.response_format is None else parse_structured_output(exchanges)
+    parsed, flags = (
+        NO_STRUCTURED_OUTPUT
+        if trial.request.response_format is None
+        else parse_structured_output(exchanges)
+    )
     if trial.conversation is not None:
         from harness.flows.conversation import conversation_flags  # noqa: PLC0415 - tens of milliseconds that few trials need
 
@@ -107,7 +125,9 @@ def build_record(trial: Trial, session: str, transcript: Transcript, grades: tup
         score=score,
         passed=passed,
         cost=definitions.total_dollars([each for each in exchanges if each.role == TARGET]),
-        grading_cost=definitions.total_dollars([each for grade in grades for each in grade.exchanges]),
+        grading_cost=definitions.total_dollars(
+            [each for grade in grades for each in grade.exchanges]
+        ),
         error=transcript.error,
         tags=trial.tags,
         expected=trial.expected,
@@ -116,7 +136,7 @@ def build_record(trial: Trial, session: str, transcript: Transcript, grades: tup
     )
 
 
-# ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
@@ -132,19 +152,24 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
         expected=trial.expected,
         variables=trial.variables,
         messages=last.request.messages,
-        tool_calls=tuple([call for message in messages if message is not None for call in message.tool_calls]),
+        tool_calls=tuple(
+            [call for message in messages if message is not None for call in message.tool_calls]
+        ),
         finish_reason=response.finish_reason,
         usage=response.usage,
         latency=none_if_unknown(definitions.latency(timing)),
         ttft=none_if_unknown(definitions.time_to_first_token(timing)),
         cost=definitions.total_dollars(asked),
-        failed_calls=sum([message.failed for message in last.request.messages[len(asked[0].request.messages) :]]),
+        failed_calls=sum(
+            [message.failed for message in last.request.messages[len(asked[0].request.messages) :]]
+        ),
         turns=len(asked),
     )
 
 
 def build_turn_answers(trial: Trial, exchanges: Sequence[Exchange]) -> list[Answer | None]:
-    """The Answer to the opening and to each turn written after it; None where the conversation ended before it."""
+    """The Answer to the opening and to each turn written after it; None where the conversation
+    ended before it."""
     turns = len(trial.conversation.turns) if trial.conversation else 0
 
     def turn_of(exchange: Exchange) -> int:
@@ -152,25 +177,37 @@ def build_turn_answers(trial: Trial, exchanges: Sequence[Exchange]) -> list[Answ
 
     opening = sum(message.role == "user" for message in trial.request.messages)
     asked = [exchange for exchange in exchanges if exchange.role == TARGET]
-    of_turn = [[each for each in asked if turn_of(each) - opening == turn] for turn in range(turns + 1)]
+    of_turn = [
+        [each for each in asked if turn_of(each) - opening == turn] for turn in range(turns + 1)
+    ]
     return [build_answer(trial, of_one) if of_one else None for of_one in of_turn]
 
 
-# ── Scores ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Scores ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def score_grades(grades: Sequence[Grade], threshold: float | None = None) -> tuple[float | None, bool | None]:
-    """(score in 0..1, passed), each None where there is none; `threshold` is the case's own, on the score."""
+def score_grades(
+    grades: Sequence[Grade], threshold: float | None = None
+) -> tuple[float | None, bool | None]:
+    """(score in 0..1, passed), each None where there is none; `threshold` is the case's own, on the
+    score."""
     deciding = [grade for grade in grades if grade.weight > 0]
     for grade in deciding:
         if grade.value is None:
             return None, None
-    scored = [(float(grade.value), grade.weight) for grade in deciding if isinstance(grade.value, (float, int))]
+    scored = [
+        (float(grade.value), grade.weight)
+        for grade in deciding
+        if isinstance(grade.value, (float, int))
+    ]
     score = scored[0][0] if scored else None
     if len(scored) > 1:
         values = [value for value, _ in scored]
-        mean = fsum([value * weight for value, weight in scored]) / fsum([weight for _, weight in scored])
-        # Rounding must not put the mean of three 0.7 at 0.6999999999999998, below a threshold that each of them meets.
+        mean = fsum([value * weight for value, weight in scored]) / fsum(
+            [weight for _, weight in scored]
+        )
+        # Rounding must not put the mean of three 0.7 at 0.6999999999999998, below a threshold that
+        # each of them meets.
         score = min(max(mean, min(values)), max(values))
     if threshold is not None:
         return score, None if score is None else score >= threshold

@@ -1,8 +1,10 @@
-"""Monitors the event loop's lag: the client's own share in every latency it reports, and the stalls that spoil one.
+"""Monitors the event loop's lag: the client's own share in every latency it reports, and the stalls
+that spoil one.
 
-A task sleeps a short while, again and again, and notes by how much it overslept. A loop that is late stamps nothing late that
-the transport stamps on arrival, but it sends late and times out late. A gap of `STALL` seconds means that the process did not
-run at all (suspended, stopped, starved): a request in flight across it has no honest latency.
+A task sleeps a short while, again and again, and notes by how much it overslept. A loop that is
+late stamps nothing late that the transport stamps on arrival, but it sends late and times out late.
+A gap of `STALL` seconds means that the process did not run at all (suspended, stopped, starved): a
+request in flight across it has no honest latency.
 """
 
 from __future__ import annotations
@@ -26,15 +28,16 @@ KEPT = 100_000
 """Samples kept, the newest: some half an hour."""
 
 _THRESHOLDS = (7_000, 20, 20)
-"""Allocations to a collection of the youngest; collections of each generation to one of the next."""
+"""Allocations to a collection of the youngest; collections of each
+generation to one of the next."""
 
 
 @contextmanager
 def reduced_garbage_collection() -> Iterator[None]:
     """Keep the garbage collector off what is there already, and let it come a tenth as often.
 
-    All that a suite and its modules made outlives the run; going through it again and again would hold the loop up for
-    milliseconds at a time, and find nothing.
+    All that a suite and its modules made outlives the run; going through it again and again would
+    hold the loop up for milliseconds at a time, and find nothing.
     """
     usual = gc.get_threshold()
     gc.collect()
@@ -60,7 +63,10 @@ class LoopMonitor:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
@@ -84,7 +90,8 @@ class LoopMonitor:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None
 
     def flag_stalled(self, exchange: Exchange) -> Exchange:
-        """`exchange`, flagged where its final attempt was under way while the process did not run."""
+        """`exchange`, flagged where its final attempt was under way while the process did
+        not run."""
         response, marks = exchange.response, exchange.response.marks
         if marks.sent is None:
             return exchange

@@ -11,7 +11,8 @@ from harness.model import Exchange, Record
 
 @dataclass
 class Tally:
-    """Counts of one target's trials in this session. `cost` is US dollars; `unpriced` counts trials whose cost is unknown."""
+    """Counts of one target's trials in this session. `cost` is US dollars; `unpriced` counts trials
+    whose cost is unknown."""
 
     planned: int = 0
     already: int = 0
@@ -42,11 +43,14 @@ class Tally:
         for exchange in record.exchanges:
             if exchange.role == TARGET:  # a simulated user's are its own
                 self.retries += max(0, len(exchange.response.attempts) - 1)
-                self.cost += (exchange.cost.usd or 0.0) if exchange.response.replayed is None else 0.0
+                self.cost += (
+                    (exchange.cost.usd or 0.0) if exchange.response.replayed is None else 0.0
+                )
         self.unpriced += record.cost is None and record.error is None
 
     def count_exchange(self, exchange: Exchange) -> None:
-        """Count one exchange of a judge or simulated user: it has no trials of its own, so here a request is what is done."""
+        """Count one exchange of a judge or simulated user: it has no trials of its own, so here a
+        request is what is done."""
         response = exchange.response
         self.done += 1
         self.errors += response.error is not None
@@ -63,7 +67,8 @@ class Tally:
 
 @dataclass
 class Progress:
-    """The tallies of all targets by name; and those of the targets that play another role (judge, simulated user).
+    """The tallies of all targets by name; and those of the targets that play another role (judge,
+    simulated user).
 
     `clean` takes API keys out of a sentence: a server may well repeat the one it refuses.
     """
@@ -76,7 +81,8 @@ class Progress:
 
     @property
     def in_flight_tallies(self) -> dict[str, Tally]:
-        """Where requests in flight are counted, by target: one that is under test and judges too is counted there."""
+        """Where requests in flight are counted, by target: one that is under test and judges too is
+        counted there."""
         return {**self.roles, **self.targets}
 
     @property
@@ -108,4 +114,8 @@ class Progress:
     @property
     def stopped(self) -> list[str]:
         """Why targets ended early, one sentence each."""
-        return [self.clean(f"{name}: {tally.stopped}") for name, tally in self.targets.items() if tally.stopped]
+        return [
+            self.clean(f"{name}: {tally.stopped}")
+            for name, tally in self.targets.items()
+            if tally.stopped
+        ]

@@ -1,7 +1,8 @@
 """Runs trials: each is asked, graded and recorded; a bad one is data, never the end of the run.
 
-`TrialContext` is all a trial needs, handed in by the composition root; nothing here knows YAML, HTTP or a file. Asking
-(`ask_trial`) makes a transcript, and grading (`harness.engine.grading`) needs nothing more than that.
+`TrialContext` is all a trial needs, handed in by the composition root; nothing here knows YAML,
+HTTP or a file. Asking (`ask_trial`) makes a transcript, and grading (`harness.engine.grading`)
+needs nothing more than that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from harness.engine.progress import Progress, Tally
 from harness.engine.scheduler import run_closed_loop
 from harness.errors import StoreError
 from harness.flows.base import FIRST, TARGET, AskFailed, Flow, RoleTarget
-from harness.model import Call, Error, Exchange, Record, Request, Response, Target, ToolResult, Trial
+from harness.model import (
+    Call,
+    Error,
+    Exchange,
+    Record,
+    Request,
+    Response,
+    Target,
+    ToolResult,
+    Trial,
+)
 from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
 from harness.pricing.cost import exchange_cost
 from harness.registry import load_plugin
@@ -34,9 +45,10 @@ T = TypeVar("T")
 class TrialContext:
     """What trials are run with.
 
-    `send` is the Send stack, `call_tool` runs a function of the user's, `append` writes a line, `observe` gets each record
-    after it is written. `loop_monitor` knows when the process stood still. `known_tools` are earlier sessions' tool results by
-    trial key and position; `role_targets` by name are the targets that judges and simulated users are.
+    `send` is the Send stack, `call_tool` runs a function of the user's, `append` writes a line,
+    `observe` gets each record after it is written. `loop_monitor` knows when the process stood
+    still. `known_tools` are earlier sessions' tool results by trial key and position;
+    `role_targets` by name are the targets that judges and simulated users are.
     """
 
     session: str
@@ -58,20 +70,29 @@ async def run_trials(
     is_final: Callable[[str], bool] | None = None,
     max_open: int | None = None,
 ) -> None:
-    """Run every pending trial of every target; of each target, `max_open` at once where a limit is given.
+    """Run every pending trial of every target; of each target, `max_open` at once where a limit is
+    given.
 
-    `is_final` says whether the trial of a key needs nothing more. Raises StoreError when records can no longer be kept.
+    `is_final` says whether the trial of a key needs nothing more. Raises StoreError when records
+    can no longer be kept.
     """
     graders = GraderSets()
     async with asyncio.TaskGroup() as group:
         for target in targets:
             perform = partial(run_trial, context, target, graders)
             tally = context.progress.targets[target.name]
-            group.create_task(run_closed_loop(target, trials(target), is_final, perform, tally, context.stop, max_open))
+            group.create_task(
+                run_closed_loop(
+                    target, trials(target), is_final, perform, tally, context.stop, max_open
+                )
+            )
 
 
-async def run_trial(context: TrialContext, target: Target, graders: GraderSets, trial: Trial) -> None:
-    """Ask, grade, record. A trial not asked to its end (the run stopped, the budget ended) leaves no record: it is pending.
+async def run_trial(
+    context: TrialContext, target: Target, graders: GraderSets, trial: Trial
+) -> None:
+    """Ask, grade, record. A trial not asked to its end (the run stopped, the budget ended) leaves
+    no record: it is pending.
 
     Raises StoreError, which stops the run.
     """
@@ -84,7 +105,9 @@ async def run_trial(context: TrialContext, target: Target, graders: GraderSets, 
             _note_reason_to_stop(tally, transcript.error)
             if _was_never_sent(transcript.exchanges[-1].response):
                 return
-        if context.role_targets and any(_was_never_sent(each.response) for grade in grades for each in grade.exchanges):
+        if context.role_targets and any(
+            _was_never_sent(each.response) for grade in grades for each in grade.exchanges
+        ):
             return
         record = build_record(trial, context.session, transcript, grades)
         context.append(record)
@@ -111,10 +134,11 @@ async def ask_trial(trial: Trial, asker: TrialAsker) -> Transcript:
 
 
 class TrialAsker:
-    """Asks on behalf of one trial: encodes, sends, prices; and drives its flows, journalling each step.
+    """Asks on behalf of one trial: encodes, sends, prices; and drives its flows, journalling each
+    step.
 
-    A journal is kept from the first flow on. `unwritten` is the exchange that came before it: it is written when a grader asks,
-    and else stands in the record alone.
+    A journal is kept from the first flow on. `unwritten` is the exchange that came before it: it is
+    written when a grader asks, and else stands in the record alone.
     """
 
     def __init__(self, context: TrialContext, target: Target, trial: Trial) -> None:
@@ -122,7 +146,9 @@ class TrialAsker:
         self._context, self._target, self._trial = context, target, trial
         self._journal: Journal | None = None
 
-    async def ask(self, role: str, request: Request, position: str, target: str | None = None) -> Exchange:
+    async def ask(
+        self, role: str, request: Request, position: str, target: str | None = None
+    ) -> Exchange:
         """Ask who plays `role`: the trial's target, or the role target of the name `target`."""
         context, trial, asked = self._context, self._trial, self._target
         if target is not None:
@@ -134,7 +160,9 @@ class TrialAsker:
             response = Response(error=Error("target", "inexpressible", str(inexpressible)))
         else:
             alone = position == FIRST and trial.conversation is None
-            call = Call(asked, request, encoded, trial.key, trial.identity.repeat, position, alone=alone)
+            call = Call(
+                asked, request, encoded, trial.key, trial.identity.repeat, position, alone=alone
+            )
             response = await context.send(call)
         cost = exchange_cost(response.attempts, asked.price)
         exchange = Exchange(position, role, asked.name, request, response, cost)
@@ -148,12 +176,15 @@ class TrialAsker:
         return exchange
 
     async def drive(self, flow: Flow[T], prefix: str) -> tuple[T, tuple[Exchange, ...]]:
-        """The flow's value, and the exchanges it took. Raises AskFailed where the flow does, and StoreError."""
+        """The flow's value, and the exchanges it took. Raises AskFailed where the flow does, and
+        StoreError."""
         journal = self._journal
         if journal is None:
             context, trial = self._context, self._trial
             known_tools = context.known_tools.get(trial.key)
-            journal = Journal(trial.key, trial.identity.repeat, context.session, context.append, known_tools)
+            journal = Journal(
+                trial.key, trial.identity.repeat, context.session, context.append, known_tools
+            )
             for exchange in self.unwritten:
                 journal.add_exchange(exchange)
             self._journal = journal
@@ -170,7 +201,11 @@ class TrialAsker:
 def _was_never_sent(response: Response) -> bool:
     """Whether nothing was sent because the run was stopped or its budget spent."""
     error = response.error
-    return error is not None and not response.attempts and (error.boundary == "budget" or error.kind == INTERRUPTED)
+    return (
+        error is not None
+        and not response.attempts
+        and (error.boundary == "budget" or error.kind == INTERRUPTED)
+    )
 
 
 def _note_reason_to_stop(tally: Tally, error: Error, whose: str = "") -> None:

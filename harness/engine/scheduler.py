@@ -1,7 +1,9 @@
-"""The scheduler: releases trials, and decides which is next, how many may be open, and when to stop.
+"""The scheduler: releases trials, and decides which is next, how many may be open, and when to
+stop.
 
-Closed loop: each target has its own cursor over the plan and at most `OPEN_PER_SLOT` × its concurrency trials open, so that a
-throttled target neither stops another nor fills memory, and a trial that waits out a retry leaves its slot to another.
+Closed loop: each target has its own cursor over the plan and at most `OPEN_PER_SLOT` × its
+concurrency trials open, so that a throttled target neither stops another nor fills memory, and a
+trial that waits out a retry leaves its slot to another.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from harness.transport.middleware.stop import Stop
 
 OPEN_PER_SLOT = 2
 PREPARED_AT_ONCE = 8
-"""Trials prepared in one go, at half of what it costs to prepare each by itself; they begin in one turn of the event loop."""
+"""Trials prepared in one go, at half of what it costs to prepare each by itself; they begin in one
+turn of the event loop."""
 MAX_PREPARING_SECONDS = 0.001
-"""Seconds after which no more are prepared in that go: one with large images takes longer than eight others."""
+"""Seconds after which no more are prepared in that go: one with large images takes longer than
+eight others."""
 SKIPS_PER_TURN = 1000
-"""Trials passed over in one go before the event loop gets its turn: resuming a finished million stays responsive."""
+"""Trials passed over in one go before the event loop gets its turn: resuming a finished million
+stays responsive."""
 
 
 async def run_closed_loop(
@@ -32,10 +37,11 @@ async def run_closed_loop(
     stop: Stop,
     max_open: int | None = None,
 ) -> None:
-    """Perform every pending trial of `target`, until there are no more or the run or the target is stopped.
+    """Perform every pending trial of `target`, until there are no more or the run or the target is
+    stopped.
 
-    Pending are those whose key is not final. `max_open` trials are open at once, by default as many as keep the target's slots
-    busy.
+    Pending are those whose key is not final. `max_open` trials are open at once, by default as many
+    as keep the target's slots busy.
     """
     prepared = _prepare_trials(trials, is_final)
     turn = asyncio.Lock()
@@ -56,10 +62,14 @@ async def run_closed_loop(
             group.create_task(worker())
 
 
-def _prepare_trials(trials: Iterator[Trial], is_final: Callable[[str], bool] | None) -> Iterator[Trial | None]:
-    """The pending trials, prepared a few at a time, with a None before each few: the event loop gets a turn.
+def _prepare_trials(
+    trials: Iterator[Trial], is_final: Callable[[str], bool] | None
+) -> Iterator[Trial | None]:
+    """The pending trials, prepared a few at a time, with a None before each few: the event loop
+    gets a turn.
 
-    Without it a trial that never waits (its answer is replayed, say) would keep the loop from everything else.
+    Without it a trial that never waits (its answer is replayed, say) would keep the loop from
+    everything else.
     """
     ready: list[Trial] = []
     skipped, began = 0, perf_counter()

@@ -1,8 +1,9 @@
-"""Structured output: parses an answer that was asked for with a `response_format`, and checks it against the schema.
+"""Structured output: parses an answer that was asked for with a `response_format`, and checks it
+against the schema.
 
-What is not JSON is data like any other answer: the text stands on the exchange, the value is null and the record is flagged. An
-answer inside a Markdown fence is text: whoever asked for JSON wants to know that it did not come (the json graders look into
-fences).
+What is not JSON is data like any other answer: the text stands on the exchange, the value is null
+and the record is flagged. An answer inside a Markdown fence is text: whoever asked for JSON wants
+to know that it did not come (the json graders look into fences).
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from harness.model import Exchange, ResponseFormat
 
 INVALID_JSON, SCHEMA_MISMATCH = "invalid_json", "schema_mismatch"
 MAX_DEPTH = 100
-"""Levels of lists and objects; what nests deeper is nobody's answer, and could not be written down again."""
+"""Levels of lists and objects; what nests deeper is nobody's answer, and could not be written down
+again."""
 
 NO_STRUCTURED_OUTPUT: tuple[Any, tuple[str, ...]] = (None, ())
 
 
 def parse_structured_output(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[str, ...]]:
-    """The value of the last answer, None where it is no JSON, and the flags that say what is wrong with it.
+    """The value of the last answer, None where it is no JSON, and the flags that say what is wrong
+    with it.
 
     An answer that calls tools, or that is none, was not asked to have the form.
     """
@@ -45,12 +48,18 @@ def _parse_text(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]
         return None, (INVALID_JSON,)
     if _is_deeper(value, MAX_DEPTH):
         return None, (INVALID_JSON,)
-    return value, () if wanted.schema is None or _fits_schema(value, wanted.schema) else (SCHEMA_MISMATCH,)
+    return value, () if wanted.schema is None or _fits_schema(value, wanted.schema) else (
+        SCHEMA_MISMATCH,
+    )
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return items is not None and (levels == 0 or any(_is_deeper(item, levels - 1) for item in items))
+    items = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    )
+    return items is not None and (
+        levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
+    )
 
 
 def _fits_schema(value: Any, schema: Mapping[str, Any]) -> bool:

@@ -1,10 +1,11 @@
 """Flows: conversations as generators that say what they need and do no I/O.
 
-A flow yields an `Ask` (ask the model in that role), a `ToolCall` (call that function of ours), a `FunctionCall` (call a tool's
-function), or a tuple of these (performed concurrently, answered in order). It is sent the `Response` or the `ToolResult`, or a
-tuple of them, and returns a value. A failed ask is thrown in as `AskFailed`; inside a tuple it is sent as the response it is,
-with `error` set, so that one failure does not discard its neighbours' answers. A flow draws nothing at random: the same answers
-lead it the same way.
+A flow yields an `Ask` (ask the model in that role), a `ToolCall` (call that function of ours), a
+`FunctionCall` (call a tool's function), or a tuple of these (performed concurrently, answered in
+order). It is sent the `Response` or the `ToolResult`, or a tuple of them, and returns a value. A
+failed ask is thrown in as `AskFailed`; inside a tuple it is sent as the response it is, with
+`error` set, so that one failure does not discard its neighbours' answers. A flow draws nothing at
+random: the same answers lead it the same way.
 
 `engine.drive` performs flows; a test needs only `next()` and `.send()`.
 """
@@ -25,12 +26,14 @@ FIRST = "t0"
 """The position of what a trial asks first."""
 
 TARGET, USER, JUDGE = "target", "user", "judge"
-"""The roles that are asked: the model under test, one that plays its user, and one that grades its answers."""
+"""The roles that are asked: the model under test, one that plays its user, and one that grades its
+answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the model that plays `role` (`target`, `judge`, `user`): the trial's own, or the one the suite calls `target`."""
+    """Ask the model that plays `role` (`target`, `judge`, `user`): the trial's own, or the one the
+    suite calls `target`."""
 
     role: str
     request: Request
@@ -39,10 +42,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class RoleTarget:
-    """A target that graders and simulated users ask (`Ask.target`), whether or not it is under test itself.
+    """A target that graders and simulated users ask (`Ask.target`), whether or not it is under test
+    itself.
 
-    `structured` says that it holds its answer to a JSON Schema; `dropped` are the sampling parameters that it cannot take and
-    the suite agreed to leave out.
+    `structured` says that it holds its answer to a JSON Schema; `dropped` are the sampling
+    parameters that it cannot take and the suite agreed to leave out.
     """
 
     target: Target
@@ -50,7 +54,8 @@ class RoleTarget:
     dropped: frozenset[str] = frozenset()
 
     def fit_request(self, request: Request) -> Request:
-        """The request as this target gets it: its own sampling where the ask has none, and a response format where it can."""
+        """The request as this target gets it: its own sampling where the ask has none, and a
+        response format where it can."""
         sampling = {**self.target.sampling, **request.sampling}
         return replace(
             request,
@@ -61,9 +66,11 @@ class RoleTarget:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """Call `function` (`<absolute path>:<name>`) with the keyword arguments that `arguments` (JSON text) holds.
+    """Call `function` (`<absolute path>:<name>`) with the keyword arguments that `arguments` (JSON
+    text) holds.
 
-    It may take `timeout` seconds. A `trusted` one runs in this process, the others in a child that can be killed.
+    It may take `timeout` seconds. A `trusted` one runs in this process, the others in a child that
+    can be killed.
     """
 
     id: str

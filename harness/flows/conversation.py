@@ -1,13 +1,16 @@
-"""Multi-turn conversations with tool calls: the tools a model calls, and the later turns of its user; a flow like any other.
+"""Multi-turn conversations with tool calls: the tools a model calls, and the later turns of its
+user; a flow like any other.
 
-The model is asked; the calls in its answer are performed, all at once, and go back to it as tool messages, until it answers
-without calling or has been asked `max_turns` times. Then the user says the next turn: the written ones first, then those of a
-simulated user, which is another model (`harness.flows.simulated_user`). Nothing a model does with tools is an error of the
-trial: a tool that is not there, arguments that are no JSON or do not fit, a function that raises or takes too long all go back
-to the model as failed results, for it to make something of.
+The model is asked; the calls in its answer are performed, all at once, and go back to it as tool
+messages, until it answers without calling or has been asked `max_turns` times. Then the user says
+the next turn: the written ones first, then those of a simulated user, which is another model
+(`harness.flows.simulated_user`). Nothing a model does with tools is an error of the trial: a tool
+that is not there, arguments that are no JSON or do not fit, a function that raises or takes too
+long all go back to the model as failed results, for it to make something of.
 
-What surprises: a call that stands twice in one answer (Scout does that) is performed once and answered twice; and a choice of
-tools that forces a call holds for the first request only, since it would otherwise never end.
+What surprises: a call that stands twice in one answer (Scout does that) is performed once and
+answered twice; and a choice of tools that forces a call holds for the first request only, since it
+would otherwise never end.
 """
 
 from __future__ import annotations
@@ -40,8 +43,9 @@ from harness.model import (
 )
 
 MAX_TURNS, FAILED_CALLS, USER_NOT_DONE = "max_turns", "failed_tool_calls", "user_not_done"
-"""Flags of a record: the model was still calling when it was asked for the last time; some calls failed; a simulated user had
-said all the messages it may before it said that it was done."""
+"""Flags of a record: the model was still calling when it was asked for the last time; some calls
+failed; a simulated user had said all the messages it may before it said that it was done.
+"""
 
 FAILURE_PREFIX = "Error: "
 """What the model reads before the reason a call failed."""
@@ -52,19 +56,28 @@ ARGUMENTS = "arguments"
 
 
 def converse(trial: Trial, conversation: Conversation) -> Flow[Response]:
-    """The trial's whole conversation; its value is the last answer. Raises AskFailed where an ask has no answer."""
+    """The trial's whole conversation; its value is the last answer. Raises AskFailed where an ask
+    has no answer."""
     response, request = yield from _model_turn(trial.request, conversation, trial.variables)
     for content in conversation.turns:
         if response.message is None or response.message.tool_calls:
             return response
-        response, request = yield from _user_turn(content, response.message, request, conversation, trial.variables)
+        response, request = yield from _user_turn(
+            content, response.message, request, conversation, trial.variables
+        )
     if conversation.user is not None:
-        response = yield from _simulated_turns(conversation.user, response, request, conversation, trial.variables)
+        response = yield from _simulated_turns(
+            conversation.user, response, request, conversation, trial.variables
+        )
     return response
 
 
 def _simulated_turns(
-    user: SimulatedUser, response: Response, request: Request, conversation: Conversation, variables: Mapping[str, Any]
+    user: SimulatedUser,
+    response: Response,
+    request: Request,
+    conversation: Conversation,
+    variables: Mapping[str, Any],
 ) -> Flow[Response]:
     """The turns of a simulated user, until it is done; the last answer."""
     for _ in range(user.max_turns):
@@ -73,7 +86,9 @@ def _simulated_turns(
         said = yield from next_message(user, (*request.messages, response.message))
         if said is None:
             break
-        response, request = yield from _user_turn(said, response.message, request, conversation, variables)
+        response, request = yield from _user_turn(
+            said, response.message, request, conversation, variables
+        )
     return response
 
 
@@ -95,23 +110,34 @@ def conversation_flags(exchanges: Sequence[Exchange]) -> tuple[str, ...]:
     if not asked:
         return ()
     last = asked[-1]
-    cut = last.response.error is None and last.response.message is not None and bool(last.response.message.tool_calls)
+    cut = (
+        last.response.error is None
+        and last.response.message is not None
+        and bool(last.response.message.tool_calls)
+    )
     failed = any(message.failed for message in last.request.messages)
     unfinished = exchanges[-1] is last and any(each.role == USER for each in exchanges)
     return (MAX_TURNS,) * cut + (FAILED_CALLS,) * failed + (USER_NOT_DONE,) * unfinished
 
 
-def _model_turn(request: Request, conversation: Conversation, variables: Mapping[str, Any]) -> Flow[tuple[Response, Request]]:
-    """Ask until the model calls nothing any more, or has been asked often enough; with the request it answered last."""
+def _model_turn(
+    request: Request, conversation: Conversation, variables: Mapping[str, Any]
+) -> Flow[tuple[Response, Request]]:
+    """Ask until the model calls nothing any more, or has been asked often enough; with the request
+    it answered last."""
     response: Response = yield Ask(TARGET, request)
     for _ in range(conversation.max_turns - 1):
         message = response.message
         if message is None or not message.tool_calls:
             break
         called = replace(message, tool_calls=_distinct_calls(message.tool_calls))
-        results = yield from _perform_calls(called.tool_calls, request.tools, conversation, variables)
+        results = yield from _perform_calls(
+            called.tool_calls, request.tools, conversation, variables
+        )
         request = replace(
-            request, messages=(*request.messages, called, *results), tool_choice=_unforced_choice(request.tool_choice)
+            request,
+            messages=(*request.messages, called, *results),
+            tool_choice=_unforced_choice(request.tool_choice),
         )
         response = yield Ask(TARGET, request)
     return response, request
@@ -132,11 +158,14 @@ def _distinct_calls(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
     return tuple(distinct)
 
 
-# ── Performing calls ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Performing calls ──────────────────────────────────────────────────────────────────────────────
 
 
 def _perform_calls(
-    calls: Sequence[ToolCall], tools: Sequence[Tool], conversation: Conversation, variables: Mapping[str, Any]
+    calls: Sequence[ToolCall],
+    tools: Sequence[Tool],
+    conversation: Conversation,
+    variables: Mapping[str, Any],
 ) -> Flow[tuple[Message, ...]]:
     """The tool messages that answer `calls`, in their order; functions run side by side."""
     by_name = {tool.name: tool for tool in tools}
@@ -157,25 +186,35 @@ def _perform_calls(
 
 
 def _begin_call(
-    call: ToolCall, tools: Mapping[str, Tool], actions: Mapping[str, Action], variables: Mapping[str, Any]
+    call: ToolCall,
+    tools: Mapping[str, Tool],
+    actions: Mapping[str, Action],
+    variables: Mapping[str, Any],
 ) -> ToolResult | FunctionCall:
     """What has to run for the call, or its result where nothing has."""
     tool, action = tools.get(call.name), actions.get(call.name)
     if tool is None or action is None:
-        return _failed_result(call, "unknown_tool", f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}")
+        return _failed_result(
+            call,
+            "unknown_tool",
+            f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}",
+        )
     try:
         arguments = _parse_arguments(call, tool)
     except ValueError as wrong:
         return _failed_result(call, "invalid_arguments", str(wrong))
     if action.function is not None:
-        return FunctionCall(call.id, action.function, call.arguments or "{}", action.timeout, action.trusted)
+        return FunctionCall(
+            call.id, action.function, call.arguments or "{}", action.timeout, action.trusted
+        )
     if action.raises is not None:
         return _failed_result(call, "raised", action.raises)
     return _canned_result(call, action, {**variables, ARGUMENTS: arguments})
 
 
 def _parse_arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
-    """The call's arguments, as they fit the tool's schema. Raises ValueError saying what does not."""
+    """The call's arguments, as they fit the tool's schema. Raises ValueError saying what
+    does not."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError) as invalid:
@@ -205,10 +244,18 @@ def _failed_result(call: ToolCall, kind: str, message: str) -> ToolResult:
 def _tool_message(call: ToolCall, result: ToolResult) -> Message:
     """The message that tells the model; text as it is, anything else as JSON."""
     if result.error is not None:
-        return Message("tool", FAILURE_PREFIX + result.error.message, tool_call_id=call.id, name=call.name, failed=True)
+        return Message(
+            "tool",
+            FAILURE_PREFIX + result.error.message,
+            tool_call_id=call.id,
+            name=call.name,
+            failed=True,
+        )
     try:
         value = json.loads(result.content)
     except RecursionError:  # its process, whose stack is shorter than ours, could still write it
-        return _tool_message(call, _failed_result(call, "raised", "what it returned is nested too deeply"))
+        return _tool_message(
+            call, _failed_result(call, "raised", "what it returned is nested too deeply")
+        )
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return Message("tool", text, tool_call_id=call.id, name=call.name)

@@ -1,7 +1,8 @@
 """Delimits untrusted text with an unguessable marker, against prompt injection.
 
-A model that is shown such a text must not take it for instructions. The marker is a hash of all that is delimited, hashed on
-until it occurs nowhere in it. So it is the same whenever the texts are, and no text can close its own delimiters.
+A model that is shown such a text must not take it for instructions. The marker is a hash of all
+that is delimited, hashed on until it occurs nowhere in it. So it is the same whenever the texts
+are, and no text can close its own delimiters.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from harness.model import Image, Message
 
 
 def delimit_texts(parts: Mapping[str, str]) -> str:
-    """The parts one after another, each between tags that carry its name and a marker that none of the parts holds."""
+    """The parts one after another, each between tags that carry its name and a marker that none of
+    the parts holds."""
     mark = unguessable_marker(tuple(parts.values()))
     return "\n\n".join(f"<{name}-{mark}>\n{text}\n</{name}-{mark}>" for name, text in parts.items())
 
@@ -42,5 +44,9 @@ def write_message(message: Message) -> str:
     if isinstance(message.content, str):
         text = message.content
     else:
-        text = "".join("[an image]" if isinstance(part, Image) else part.text for part in message.content)
-    return "\n".join(filter(None, (text, *(f"{call.name}({call.arguments})" for call in message.tool_calls))))
+        text = "".join(
+            "[an image]" if isinstance(part, Image) else part.text for part in message.content
+        )
+    return "\n".join(
+        filter(None, (text, *(f"{call.name}({call.arguments})" for call in message.tool_calls)))
+    )

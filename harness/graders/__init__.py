@@ -1,4 +1,5 @@
-"""Graders: from an answer to a verdict. `build` makes them ready, `grade_all` uses them, `verdict` sums them up."""
+"""Graders: from an answer to a verdict. `build` makes them ready, `grade_all` uses them, `verdict`
+sums them up."""
 
 from harness.graders.base import Answer, Arguments, GraderError, GraderSpec, GraderType, Verdict
 from harness.graders.build import Grader, build_graders, grade_answer, run_grader

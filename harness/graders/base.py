@@ -1,7 +1,8 @@
 """What a grader is: a pure function from an answer to a verdict, or a flow that asks first.
 
-A grader type has a pydantic model of its arguments (so that the suite language can check them and publish their schema) and
-a function. Arguments may hold templates; they are rendered for each case and validated again where they do.
+A grader type has a pydantic model of its arguments (so that the suite language can check them and
+publish their schema) and a function. Arguments may hold templates; they are rendered for each case
+and validated again where they do.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ UNKNOWN = "unknown"
 class Answer(Struct, frozen=True):
     """All a grader sees, and nothing else: the answer, how it came, and what was expected of it.
 
-    `text` is the final message's text; `messages` the conversation asked; `latency` and `ttft` are seconds, `cost` US dollars,
-    None where unknown. `tool_calls` are all calls of the conversation so far, `failed_calls` how many of them failed, `turns`
-    how often the model was asked; None where there was no conversation to see (a reference answer).
+    `text` is the final message's text; `messages` the conversation asked; `latency` and `ttft` are
+    seconds, `cost` US dollars, None where unknown. `tool_calls` are all calls of the conversation
+    so far, `failed_calls` how many of them failed, `turns` how often the model was asked; None
+    where there was no conversation to see (a reference answer).
     """
 
     text: str
@@ -47,7 +49,8 @@ class Answer(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """A grader's finding: bool = pass or fail, float in 0..1 = score, str = label, None = cannot say; why, in `reason`."""
+    """A grader's finding: bool = pass or fail, float in 0..1 = score, str = label, None = cannot
+    say; why, in `reason`."""
 
     value: bool | float | str | None
     reason: str = ""
@@ -62,7 +65,8 @@ class GraderError(Exception):
 
 
 def to_text(value: Any) -> str:
-    """What a value is compared by: a string itself, anything else its JSON text (`true`, `null`, `4.5`, `{"a": 1}`)."""
+    """What a value is compared by: a string itself, anything else its JSON text (`true`, `null`,
+    `4.5`, `{"a": 1}`)."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -91,11 +95,12 @@ Grading: TypeAlias = Verdict | Flow[Verdict]
 class GraderType(Generic[ArgumentsT]):
     """One entry of the registry.
 
-    `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where there is no short form.
-    `short_takes_mapping` says that the bare argument may be a mapping itself (`not: {contains: x}`, `json_schema: {type: …}`).
-    `file` names the argument that may be a path instead: `schema.json` stands for what it holds, `grader.py:function` for the
-    same with an absolute path. Whoever reads the suite resolves it, since graders open no files. `asks` names the argument that
-    names a target the grader asks.
+    `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where
+    there is no short form. `short_takes_mapping` says that the bare argument may be a mapping
+    itself (`not: {contains: x}`, `json_schema: {type: …}`). `file` names the argument that may be a
+    path instead: `schema.json` stands for what it holds, `grader.py:function` for the same with an
+    absolute path. Whoever reads the suite resolves it, since graders open no files. `asks` names
+    the argument that names a target the grader asks.
     """
 
     name: str
@@ -107,7 +112,8 @@ class GraderType(Generic[ArgumentsT]):
     asks: str | None = None
 
     def expand_arguments(self, bare: Any) -> dict[str, Any]:
-        """The arguments that what stands behind the grader's name means: nothing, a mapping of them, or the short form's value.
+        """The arguments that what stands behind the grader's name means: nothing, a mapping of
+        them, or the short form's value.
 
         Defaults that are templates are among them. Raises ValueError where there is no short form.
         """
@@ -116,13 +122,19 @@ class GraderType(Generic[ArgumentsT]):
         if isinstance(bare, Mapping) and not (self.short_takes_mapping and self._is_short(bare)):
             return self.with_template_defaults(bare)
         if self.short is None:
-            raise ValueError(f"{self.name} takes a mapping of arguments, such as {', '.join(self.arguments.model_fields)}")
+            raise ValueError(
+                f"{self.name} takes a mapping of arguments, such as"
+                f" {', '.join(self.arguments.model_fields)}"
+            )
         return self.with_template_defaults({self.short: bare})
 
     def with_template_defaults(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`arguments` with the defaults that are templates, so that these are filled in like written ones."""
+        """`arguments` with the defaults that are templates, so that these are filled in like
+        written ones."""
         fields = self.arguments.model_fields
-        return {name: field.default for name, field in fields.items() if field.default == EXPECTED} | dict(arguments)
+        return {
+            name: field.default for name, field in fields.items() if field.default == EXPECTED
+        } | dict(arguments)
 
     def _is_short(self, bare: Mapping[str, Any]) -> bool:
         names = {field.alias or name for name, field in self.arguments.model_fields.items()}
@@ -130,9 +142,11 @@ class GraderType(Generic[ArgumentsT]):
 
 
 class GraderSpec(BaseModel):
-    """One grader of a set: its registry name, its arguments in the long form, and how its verdict counts.
+    """One grader of a set: its registry name, its arguments in the long form, and how its verdict
+    counts.
 
-    Templates are left in place (`templated` says there are some): they are filled in for each case. `id` is unique in its set.
+    Templates are left in place (`templated` says there are some): they are filled in for each case.
+    `id` is unique in its set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

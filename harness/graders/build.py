@@ -2,8 +2,9 @@
 
 Arguments are checked once; those with templates are filled in and checked for each case.
 
-The answer's own text is never a template: it is only ever the second argument of a grader's function (it may well hold
-`{{ 7 * 7 }}`, and stays those nine characters). Nor are a case's values, once they are filled in.
+The answer's own text is never a template: it is only ever the second argument of a grader's
+function (it may well hold `{{ 7 * 7 }}`, and stays those nine characters). Nor are a case's values,
+once they are filled in.
 """
 
 from __future__ import annotations
@@ -19,12 +20,21 @@ from pydantic import ValidationError
 from harness.config.diagnostics import quote_text
 from harness.config.templates import TemplateError, render_arguments, templates_in
 from harness.flows.base import AskFailed, Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderSpec, GraderType, Grading, Verdict
+from harness.graders.base import (
+    Answer,
+    Arguments,
+    GraderError,
+    GraderSpec,
+    GraderType,
+    Grading,
+    Verdict,
+)
 from harness.model import Error, Grade
 from harness.registry import load_plugin
 
 REASON_LIMIT = 2_000
-"""Characters of a reason that are kept; a grader may quote the answer, and an answer may be megabytes."""
+"""Characters of a reason that are kept; a grader may quote the answer, and an answer may be
+megabytes."""
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _CACHE_SIZE = 1_024
@@ -48,7 +58,11 @@ class Grader:
         """
         try:
             grading = self.evaluate(answer)
-            return self._make_grade(grading) if isinstance(grading, Verdict) else self._finish_flow(grading)
+            return (
+                self._make_grade(grading)
+                if isinstance(grading, Verdict)
+                else self._finish_flow(grading)
+            )
         except Exception as broken:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
             return self._null_grade(broken)
 
@@ -59,19 +73,32 @@ class Grader:
             return self._null_grade(broken)
 
     def _make_grade(self, verdict: Verdict) -> Grade:
-        return Grade(self.name, _check_value(verdict), verdict.reason[:REASON_LIMIT], self.weight, self.threshold)
+        return Grade(
+            self.name,
+            _check_value(verdict),
+            verdict.reason[:REASON_LIMIT],
+            self.weight,
+            self.threshold,
+        )
 
     def unreached_grade(self) -> Grade:
         """The grade of a turn that never came."""
-        return Grade(self.name, False, "the conversation ended before this turn", self.weight, self.threshold)
+        return Grade(
+            self.name, False, "the conversation ended before this turn", self.weight, self.threshold
+        )
 
     def _null_grade(self, broken: Exception) -> Grade:
-        return Grade(self.name, None, "", self.weight, self.threshold, error=_describe_failure(broken))
+        return Grade(
+            self.name, None, "", self.weight, self.threshold, error=_describe_failure(broken)
+        )
 
 
 def build_graders(specs: Sequence[GraderSpec]) -> tuple[Grader, ...]:
-    """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a grader nobody registered."""
-    return tuple(Grader(spec.id, spec.weight, spec.threshold, _bind_arguments(spec)) for spec in specs)
+    """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a
+    grader nobody registered."""
+    return tuple(
+        Grader(spec.id, spec.weight, spec.threshold, _bind_arguments(spec)) for spec in specs
+    )
 
 
 def grade_answer(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ...]]:
@@ -89,9 +116,12 @@ def run_grader(grader: Grader, answer: Answer) -> Flow[Grade]:
 
 
 def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
-    """The grader's arguments as its model has them. Raises ValueError with one sentence a problem."""
+    """The grader's arguments as its model has them. Raises ValueError with
+    one sentence a problem."""
     try:
-        checked: Arguments = kind.arguments.model_validate(arguments if type(arguments) is dict else dict(arguments))
+        checked: Arguments = kind.arguments.model_validate(
+            arguments if type(arguments) is dict else dict(arguments)
+        )
     except ValidationError as invalid:
         raise ValueError(f"{kind.name}: {_describe_errors(invalid)}") from None
     return checked
@@ -106,21 +136,34 @@ def _bind_arguments(spec: GraderSpec) -> Callable[[Answer], Grading]:
     return lambda answer: kind.grade(fill_in(answer), answer)
 
 
-def _argument_filler(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Callable[[Answer], Arguments]:
-    """From an answer to the arguments for its case: the quick way where each is a plain value or just one variable."""
-    variables = {key: match[1] for key, value in arguments.items() if (match := _match_variable(value))}
+def _argument_filler(
+    kind: GraderType[Any], arguments: Mapping[str, Any]
+) -> Callable[[Answer], Arguments]:
+    """From an answer to the arguments for its case: the quick way where each is a plain value or
+    just one variable."""
+    variables = {
+        key: match[1] for key, value in arguments.items() if (match := _match_variable(value))
+    }
     plain = {key: value for key, value in arguments.items() if key not in variables}
 
     def rendered(answer: Answer) -> Arguments:
         return _check_for_case(kind, _render_arguments(arguments, answer))
 
-    return rendered if any(templates_in(plain)) else _substituting_filler(kind, plain, variables, rendered)
+    return (
+        rendered
+        if any(templates_in(plain))
+        else _substituting_filler(kind, plain, variables, rendered)
+    )
 
 
 def _substituting_filler(
-    kind: GraderType[Any], plain: Mapping[str, Any], variables: Mapping[str, str], rendered: Callable[[Answer], Arguments]
+    kind: GraderType[Any],
+    plain: Mapping[str, Any],
+    variables: Mapping[str, str],
+    rendered: Callable[[Answer], Arguments],
 ) -> Callable[[Answer], Arguments]:
-    """Puts variables in place without a template engine, and remembers arguments that were checked before."""
+    """Puts variables in place without a template engine, and remembers arguments that were checked
+    before."""
     keys, names = tuple(variables), tuple(variables.values())
 
     def check(*values: Any) -> Arguments:
@@ -164,12 +207,15 @@ def _describe_failure(broken: Exception) -> Error:
         return broken.error
     if isinstance(broken, AskFailed):
         reason = broken.response.error
-        return Error("grader", reason.kind, reason.message, reason.retryable) if reason else _NO_ANSWER
+        return (
+            Error("grader", reason.kind, reason.message, reason.retryable) if reason else _NO_ANSWER
+        )
     return Error("grader", "raised", f"{type(broken).__name__}: {broken}"[:REASON_LIMIT])
 
 
 def _check_value(verdict: Verdict) -> bool | float | str:
-    """The verdict's value, a number as a float. Raises GraderError where it says nothing or is off the scale."""
+    """The verdict's value, a number as a float. Raises GraderError where it says nothing or is off
+    the scale."""
     value = verdict.value
     if isinstance(value, bool | str):
         return value
@@ -181,7 +227,9 @@ def _check_value(verdict: Verdict) -> bool | float | str:
 
 
 def _describe_errors(invalid: ValidationError) -> str:
-    return "; ".join(_describe_error(error["loc"], error["msg"], error["input"]) for error in invalid.errors())
+    return "; ".join(
+        _describe_error(error["loc"], error["msg"], error["input"]) for error in invalid.errors()
+    )
 
 
 def _describe_error(place: tuple[int | str, ...], message: str, value: Any) -> str:

@@ -1,8 +1,9 @@
 """not, all, any: graders made of graders, with three values.
 
-A part that cannot say (it raised, it is null) leaves the whole undecided only where its answer would matter: `any` passes on
-one pass and `all` fails on one failure, whatever the others would have said. Parts are tried in order, and those after a
-deciding one are not asked. A part that gives a score needs a `threshold`.
+A part that cannot say (it raised, it is null) leaves the whole undecided only where its answer
+would matter: `any` passes on one pass and `all` fails on one failure, whatever the others would
+have said. Parts are tried in order, and those after a deciding one are not asked. A part that gives
+a score needs a `threshold`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Combinator(GraderType[Any]):
     """A grader type whose arguments `grader` or `graders` are graders themselves."""
 
     def with_template_defaults(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """`arguments` with the parts in the long form, their defaults that are templates included."""
+        """`arguments` with the parts in the long form, their defaults that
+        are templates included."""
         return {name: _complete_part(value) for name, value in arguments.items()}
 
 
@@ -43,11 +45,15 @@ def _complete_part(value: Any) -> Any:
 
 
 def parse_part(entry: Any) -> Grader:
-    """The grader an entry (`json`, `{contains: x}`, `{number: 3, id: three}`) means. Raises ValueError."""
+    """The grader an entry (`json`, `{contains: x}`, `{number: 3, id: three}`) means. Raises
+    ValueError."""
     name, arguments, options = _read_part(entry)
     kind: GraderType[Any] = load_plugin("graders", name)
     return Grader(
-        str(options.get("id", name)), 1.0, _read_threshold(options), partial(kind.grade, checked_arguments(kind, arguments))
+        str(options.get("id", name)),
+        1.0,
+        _read_threshold(options),
+        partial(kind.grade, checked_arguments(kind, arguments)),
     )
 
 
@@ -58,12 +64,18 @@ def _read_part(entry: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
         raise ValueError("a grader is its name and its arguments, such as {contains: sorry}")  # noqa: TRY004 - pydantic's contract
     name = _only_name([key for key in written if key not in _OPTIONS])
     kind: GraderType[Any] = load_plugin("graders", name)
-    return name, kind.expand_arguments(written[name]), {key: value for key, value in written.items() if key in _OPTIONS}
+    return (
+        name,
+        kind.expand_arguments(written[name]),
+        {key: value for key, value in written.items() if key in _OPTIONS},
+    )
 
 
 def _only_name(names: Sequence[Any]) -> str:
     if len(names) != 1:
-        raise ValueError(f"exactly one grader, beside the optional {' and '.join(_OPTIONS)}, not {len(names)}")
+        raise ValueError(
+            f"exactly one grader, beside the optional {' and '.join(_OPTIONS)}, not {len(names)}"
+        )
     name = str(names[0])
     if not is_registered("graders", name):
         raise ValueError(f"there is no grader named {name!r}")
@@ -74,7 +86,11 @@ def _read_threshold(options: Mapping[str, Any]) -> float | None:
     threshold = options.get("threshold")
     if threshold is None:
         return None
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+    if (
+        isinstance(threshold, bool)
+        or not isinstance(threshold, int | float)
+        or not 0 <= threshold <= 1
+    ):
         raise ValueError(f"threshold must be a number from 0 to 1, not {threshold!r}")
     return float(threshold)
 
@@ -109,7 +125,8 @@ def _grade_any(arguments: GraderList, answer: Answer) -> Flow[Verdict]:
 
 
 def _grade_until(deciding: bool, graders: Sequence[Grader], answer: Answer) -> Flow[Verdict]:
-    """`deciding` as soon as one part says so; its opposite where all say that; else undecided, for the first part's reason."""
+    """`deciding` as soon as one part says so; its opposite where all say that; else undecided, for
+    the first part's reason."""
     grades = []
     for grader in graders:
         grade = yield from run_grader(grader, answer)
@@ -124,10 +141,16 @@ def _grade_until(deciding: bool, graders: Sequence[Grader], answer: Answer) -> F
 def _require_decision(grade: Grade) -> bool:
     """Whether the part passed. Raises GraderError where it cannot say."""
     if grade.error is not None:
-        raise GraderError(grade.error.kind, f"{grade.name}: {grade.error.message}", retryable=grade.error.retryable)
+        raise GraderError(
+            grade.error.kind,
+            f"{grade.name}: {grade.error.message}",
+            retryable=grade.error.retryable,
+        )
     if grade.passed is None:
         raise GraderError(
-            "no_verdict", f"{grade.name} gave {grade.value!r}, which neither passes nor fails; a score needs a threshold"
+            "no_verdict",
+            f"{grade.name} gave {grade.value!r}, which neither passes nor fails; a score needs a"
+            " threshold",
         )
     return grade.passed
 

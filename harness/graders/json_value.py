@@ -1,7 +1,8 @@
 """The json grader: is the answer JSON, and, where something is expected, the same value?
 
-Models like to wrap JSON in a Markdown fence: unless `strict`, the last fenced block is read where the whole answer is not
-JSON. Values are compared as JSON has them: 1 equals 1.0, true is not 1, the order of keys means nothing, that of lists does.
+Models like to wrap JSON in a Markdown fence: unless `strict`, the last fenced block is read where
+the whole answer is not JSON. Values are compared as JSON has them: 1 equals 1.0, true is not 1, the
+order of keys means nothing, that of lists does.
 """
 
 from __future__ import annotations
@@ -59,7 +60,12 @@ def _item_difference(expected: list[Any], found: list[Any], path: str) -> str | 
     if len(expected) != len(found):
         return f"{path}: expected {len(expected)} items, got {len(found)}"
     pairs = enumerate(zip(expected, found, strict=True))
-    return next(filter(None, (find_difference(one, other, f"{path}[{index}]") for index, (one, other) in pairs)), None)
+    return next(
+        filter(
+            None, (find_difference(one, other, f"{path}[{index}]") for index, (one, other) in pairs)
+        ),
+        None,
+    )
 
 
 def _load_json(text: str) -> Any:
@@ -85,7 +91,8 @@ def _last_fenced_block(text: str) -> str | None:
 
 
 def _brief_json(value: Any) -> str:
-    """`value` as JSON, so that a text and a number look different, and not longer than 80 characters."""
+    """`value` as JSON, so that a text and a number look different, and not longer than 80
+    characters."""
     text = _dump_json(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
 
@@ -98,9 +105,15 @@ class JSONArguments(Arguments):
     """Arguments of `json`."""
 
     expected: Any = Field(
-        None, description="What the value must equal; left out, any JSON will do. Text that is a JSON object or list is one."
+        None,
+        description=(
+            "What the value must equal; left out, any JSON will do. Text that is a JSON object or"
+            " list is one."
+        ),
     )
-    strict: Flag = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
+    strict: Flag = Field(
+        False, description="Whether the whole answer must be JSON, without a Markdown fence."
+    )
 
 
 def _grade_json(arguments: JSONArguments, answer: Answer) -> Verdict:
@@ -115,7 +128,8 @@ def _grade_json(arguments: JSONArguments, answer: Answer) -> Verdict:
 
 
 def _expected_value(value: Any) -> Any:
-    """The expected value as JSON has it; a cell of a table can only hold an object or a list as text."""
+    """The expected value as JSON has it; a cell of a table can only hold an object or a list as
+    text."""
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         try:
             return _load_json(value)

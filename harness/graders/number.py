@@ -1,9 +1,11 @@
-"""The number grader: the last number in the answer against the expected one, exactly or within a tolerance.
+"""The number grader: the last number in the answer against the expected one, exactly or within a
+tolerance.
 
-How a number is read (docs/graders.md has the table): `,` groups thousands and `.` marks decimals, as do apostrophes, `_` and
-narrow spaces for thousands; a group that is not three digits long makes it a list, of which the last item counts. A hyphen,
-U+2212 or an en dash is a minus sign unless a letter or digit stands before it (`3-5` is a range). `%` and a currency sign
-are units: `25 %` is 25. Numbers are decimals, never floats: no digit is lost, and 0.30 equals 0.3.
+How a number is read (docs/graders.md has the table): `,` groups thousands and `.` marks decimals,
+as do apostrophes, `_` and narrow spaces for thousands; a group that is not three digits long makes
+it a list, of which the last item counts. A hyphen, U+2212 or an en dash is a minus sign unless a
+letter or digit stands before it (`3-5` is a range). `%` and a currency sign are units: `25 %` is
+25. Numbers are decimals, never floats: no digit is lost, and 0.30 equals 0.3.
 """
 
 from __future__ import annotations
@@ -28,9 +30,8 @@ _NUMBER = re2.compile(
     rf"(?:[eE]([-−+]?\d+)|\s?(?:[x×*·⋅]|\\times|\\cdot)\s?{_TEN_TO_THE})?)"
 )
 _BARE = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
-_SEPARATING_PUNCTUATION = (
-    ":="  # beside letters and digits, what may stand before a closing number's space without being a part of it
-)
+# Besides letters and digits, what may precede a closing number's space without being part of it.
+_SEPARATING_PUNCTUATION = ":="
 _SEPARATORS = ",'’_\u00a0\u2009\u202f"
 _GROUPED = re.compile(rf"\d{{1,3}}([{_SEPARATORS}])\d{{3}}(?:\1\d{{3}})*")
 _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123456789")
@@ -46,9 +47,11 @@ def read_number(text: str) -> Decimal | None:
 
 
 def _closing_number(text: str) -> Decimal | None:
-    """The plain number that is the text's last word, as in most answers: read in a tenth of the time, and to the same result.
+    """The plain number that is the text's last word, as in most answers: read in a tenth of the
+    time, and to the same result.
 
-    None where what stands before it could belong to it, as a sign or a currency can (`- 5`, `-$ 5`).
+    None where what stands before it could belong to it, as a sign or a currency can (`- 5`, `-$
+    5`).
     """
     before, _, word = text.strip().rpartition(" ")
     word = word.removesuffix(".")
@@ -105,12 +108,14 @@ def _parse_expected(value: Any) -> Decimal:
 class Number(Arguments):
     """Arguments of `number`; the larger of the two tolerances counts."""
 
-    expected: Annotated[Decimal, PlainValidator(_parse_expected, json_schema_input_type=float | str)] = Field(
-        EXPECTED, description="The right number; a text is read as the answer is."
-    )
+    expected: Annotated[
+        Decimal, PlainValidator(_parse_expected, json_schema_input_type=float | str)
+    ] = Field(EXPECTED, description="The right number; a text is read as the answer is.")
     tolerance: Decimal = Field(Decimal(0), ge=0, description="How far off the number may be.")
     relative: Decimal = Field(
-        Decimal(0), ge=0, description="How far off it may be as a share of the expected number: 0.01 is 1 %."
+        Decimal(0),
+        ge=0,
+        description="How far off it may be as a share of the expected number: 0.01 is 1 %.",
     )
 
 
@@ -120,7 +125,15 @@ def _grade_number(arguments: Number, answer: Answer) -> Verdict:
         return Verdict(False, f"no number in {quote_text(answer.text)}")
     passed = found == arguments.expected or _is_near(found, arguments)
     return Verdict(
-        passed, "" if passed else f"expected {arguments.expected}, read {quote_text(str(found))} in {quote_text(answer.text)}"
+        passed,
+        (
+            ""
+            if passed
+            else (
+                f"expected {arguments.expected}, read {quote_text(str(found))} in"
+                f" {quote_text(answer.text)}"
+            )
+        ),
     )
 
 

@@ -1,7 +1,9 @@
-"""The python grader: a function of the user's own judges the answer, in a child process that can be killed.
+"""The python grader: a function of the user's own judges the answer, in a child process that can be
+killed.
 
-The function is given one argument with the Answer's fields as attributes, and returns a bool, a number in 0..1, a label, None,
-or {"value": …, "reason": …}. What it may do, and what it cannot be kept from doing, is in docs/graders.md.
+The function is given one argument with the Answer's fields as attributes, and returns a bool, a
+number in 0..1, a label, None, or {"value": …, "reason": …}. What it may do, and what it cannot be
+kept from doing, is in docs/graders.md.
 """
 
 from __future__ import annotations
@@ -14,11 +16,19 @@ from pydantic import Field, field_validator
 
 from harness.config.diagnostics import quote_text
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict, read_tool_value
+from harness.graders.base import (
+    Answer,
+    Arguments,
+    GraderError,
+    GraderType,
+    Verdict,
+    read_tool_value,
+)
 from harness.model import Message, ToolCall
 
 PYTHON_TOOL = "python:"
-"""What the ToolCall's name begins with; then come the file's absolute path, a colon, and the function's name."""
+"""What the ToolCall's name begins with; then come the file's absolute path, a colon, and the
+function's name."""
 
 
 class Python(Arguments):
@@ -68,11 +78,16 @@ def _read_verdict(returned: Any) -> Verdict:
     if isinstance(returned, dict):
         if not returned.keys() <= {"value", "reason"} or "value" not in returned:
             raise GraderError(
-                "invalid_value", f"the function returned a mapping with {_list_keys(returned)}, not value and reason"
+                "invalid_value",
+                f"the function returned a mapping with {_list_keys(returned)}, not value and"
+                " reason",
             )
         value, reason = returned["value"], returned.get("reason") or ""
     if not isinstance(value, bool | int | float | str | None) or not isinstance(reason, str):
-        raise GraderError("invalid_value", f"the function returned {quote_text(json.dumps(returned), 60)}, which is no verdict")
+        raise GraderError(
+            "invalid_value",
+            f"the function returned {quote_text(json.dumps(returned), 60)}, which is no verdict",
+        )
     return Verdict(value, reason)
 
 

@@ -1,4 +1,5 @@
-"""Grades a case's reference answer by its own graders: a case that fails this can be passed by no model.
+"""Grades a case's reference answer by its own graders: a case that fails this can be passed by no
+model.
 
 The expected value, as text, takes the place of the model's answer. What such an answer does not
 have (a latency, a cost, a token count) is not held against it.
@@ -15,8 +16,11 @@ from harness.graders.build import Grader, grade_answer
 from harness.model import Grade
 
 
-def grade_reference_answer(graders: Sequence[Grader], expected: Any, variables: Mapping[str, Any]) -> Flow[list[Grade]]:
-    """The grades of weight > 0 that the expected answer itself would not pass; none where nothing is expected."""
+def grade_reference_answer(
+    graders: Sequence[Grader], expected: Any, variables: Mapping[str, Any]
+) -> Flow[list[Grade]]:
+    """The grades of weight > 0 that the expected answer itself would not pass; none where nothing
+    is expected."""
     if expected is None:
         return []
     deciding = [grader for grader in graders if grader.weight > 0]

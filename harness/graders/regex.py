@@ -1,8 +1,10 @@
-"""The regex grader: through RE2, in time linear in the answer; a pattern RE2 cannot express runs in a child process.
+"""The regex grader: through RE2, in time linear in the answer; a pattern RE2 cannot express runs in
+a child process.
 
-Which engine a pattern gets is known when the suite is loaded. Lookaround, backreferences and repetitions above 1,000 need
-Python's `re`, whose running time has no bound: a child can be killed, this process cannot. A newline that ends the answer is
-not searched, so that `^yes$` finds "yes\\n" in both.
+Which engine a pattern gets is known when the suite is loaded. Lookaround, backreferences and
+repetitions above 1,000 need Python's `re`, whose running time has no bound: a child can be killed,
+this process cannot. A newline that ends the answer is not searched, so that `^yes$` finds "yes\\n"
+in both.
 """
 
 from __future__ import annotations
@@ -28,10 +30,15 @@ class Pattern(Arguments):
     """Arguments of `regex`."""
 
     pattern: str = Field(
-        description="The regular expression; RE2 syntax runs at once, the rest of Python's in a child process."
+        description=(
+            "The regular expression; RE2 syntax runs at once, the rest of Python's in a child"
+            " process."
+        )
     )
     ignore_case: Flag = Field(False, description="Whether letters match in either case.")
-    full: Flag = Field(False, description="Whether the whole answer must match, not just a part of it.")
+    full: Flag = Field(
+        False, description="Whether the whole answer must match, not just a part of it."
+    )
 
     @model_validator(mode="after")
     def _check_compiles(self) -> Pattern:
@@ -54,7 +61,11 @@ def _grade_regex(arguments: Pattern, answer: Answer) -> Grading:
     if compiled is None:
         return _match_in_worker(arguments, answer)
     text = to_re2_text(answer.text)
-    return _match_verdict((compiled.fullmatch if arguments.full else compiled.search)(text) is not None, arguments, answer)
+    return _match_verdict(
+        (compiled.fullmatch if arguments.full else compiled.search)(text) is not None,
+        arguments,
+        answer,
+    )
 
 
 def _match_in_worker(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
@@ -64,7 +75,14 @@ def _match_in_worker(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
 
 
 def _match_verdict(found: bool, arguments: Pattern, answer: Answer) -> Verdict:
-    return Verdict(found, "" if found else f"{quote_text(arguments.pattern)} does not match {quote_text(answer.text)}")
+    return Verdict(
+        found,
+        (
+            ""
+            if found
+            else f"{quote_text(arguments.pattern)} does not match {quote_text(answer.text)}"
+        ),
+    )
 
 
 regex_grader = GraderType("regex", Pattern, _grade_regex, short="pattern")

@@ -1,6 +1,7 @@
 """Graders of how the answer came: length, latency, cost, finish_reason.
 
-A measure that is unknown (a latency that was not stamped, a price nobody gave) leaves its grade null: unknown is never 0.
+A measure that is unknown (a latency that was not stamped, a price nobody gave) leaves its grade
+null: unknown is never 0.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ class LengthLimit(Arguments):
     max: Whole | None = Field(None, ge=0, description="The most the answer may have.")
     min: Whole | None = Field(None, ge=0, description="The least the answer must have.")
     unit: Literal["chars", "words", "tokens"] = Field(
-        "chars", description="Unicode code points, words between white space, or the output tokens the provider reported."
+        "chars",
+        description=(
+            "Unicode code points, words between white space, or the output tokens the provider"
+            " reported."
+        ),
     )
 
     @model_validator(mode="after")
@@ -29,14 +34,18 @@ class LengthLimit(Arguments):
         if self.max is None and self.min is None:
             raise ValueError("needs `max` or `min`")
         if self.max is not None and self.min is not None and self.min > self.max:
-            raise ValueError(f"no answer has at least {self.min} and at most {self.max} {self.unit}")
+            raise ValueError(
+                f"no answer has at least {self.min} and at most {self.max} {self.unit}"
+            )
         return self
 
 
 def _grade_length(arguments: LengthLimit, answer: Answer) -> Verdict:
     length = _require_known(_measure_length(arguments.unit, answer), "number of output tokens")
     passed = (arguments.min or 0) <= length and (arguments.max is None or length <= arguments.max)
-    return Verdict(passed, "" if passed else f"{length} {arguments.unit}, {_describe_bounds(arguments)}")
+    return Verdict(
+        passed, "" if passed else f"{length} {arguments.unit}, {_describe_bounds(arguments)}"
+    )
 
 
 def _measure_length(unit: str, answer: Answer) -> int | None:
@@ -49,21 +58,28 @@ def _measure_length(unit: str, answer: Answer) -> int | None:
 
 def _describe_bounds(arguments: LengthLimit) -> str:
     bounds = {"at least": arguments.min, "at most": arguments.max}
-    return " and ".join(f"{words} {bound} wanted" for words, bound in bounds.items() if bound is not None)
+    return " and ".join(
+        f"{words} {bound} wanted" for words, bound in bounds.items() if bound is not None
+    )
 
 
 class LatencyLimit(Arguments):
     """Arguments of `latency`."""
 
     max: Duration = Field(
-        description="The longest the answer may take, such as 2s: from sent to its last token, without retries."
+        description=(
+            "The longest the answer may take, such as 2s: from sent to its last token, without"
+            " retries."
+        )
     )
 
 
 def _grade_latency(arguments: LatencyLimit, answer: Answer) -> Verdict:
     latency = _require_known(answer.latency, "latency")
     passed = latency <= arguments.max
-    return Verdict(passed, "" if passed else f"took {latency:.3f} s, at most {arguments.max:g} s wanted")
+    return Verdict(
+        passed, "" if passed else f"took {latency:.3f} s, at most {arguments.max:g} s wanted"
+    )
 
 
 class CostLimit(Arguments):
@@ -74,7 +90,9 @@ class CostLimit(Arguments):
 
 def _grade_cost(arguments: CostLimit, answer: Answer) -> Verdict:
     cost = _require_known(answer.cost, "cost")
-    passed = Decimal(str(cost)) <= arguments.max  # as a person reads it: the float 0.0004 is a little more
+    passed = (
+        Decimal(str(cost)) <= arguments.max
+    )  # as a person reads it: the float 0.0004 is a little more
     return Verdict(passed, "" if passed else f"cost ${cost:.6f}, at most ${arguments.max:f} wanted")
 
 
@@ -95,7 +113,10 @@ class FinishReasons(Arguments):
 def _grade_finish_reason(arguments: FinishReasons, answer: Answer) -> Verdict:
     reason = _require_known(answer.finish_reason, "finish reason")
     passed = reason in arguments.value
-    return Verdict(passed, "" if passed else f"it ended for {reason!r}, not {' or '.join(map(repr, arguments.value))}")
+    return Verdict(
+        passed,
+        "" if passed else f"it ended for {reason!r}, not {' or '.join(map(repr, arguments.value))}",
+    )
 
 
 def _require_known(measure: Any, name: str) -> Any:
@@ -107,4 +128,6 @@ def _require_known(measure: Any, name: str) -> Any:
 length_grader = GraderType("length", LengthLimit, _grade_length, short="max")
 latency_grader = GraderType("latency", LatencyLimit, _grade_latency, short="max")
 cost_grader = GraderType("cost", CostLimit, _grade_cost, short="max")
-finish_reason_grader = GraderType("finish_reason", FinishReasons, _grade_finish_reason, short="value")
+finish_reason_grader = GraderType(
+    "finish_reason", FinishReasons, _grade_finish_reason, short="value"
+)

@@ -18,7 +18,9 @@ class Schema(Arguments):
     document: dict[str, Any] | bool = Field(
         alias="schema", description="The JSON Schema, or the path of the file that holds it."
     )
-    strict: Flag = Field(False, description="Whether the whole answer must be JSON, without a Markdown fence.")
+    strict: Flag = Field(
+        False, description="Whether the whole answer must be JSON, without a Markdown fence."
+    )
 
     @field_validator("document")
     @classmethod
@@ -37,5 +39,10 @@ def _grade_json_schema(arguments: Schema, answer: Answer) -> Verdict:
 
 
 json_schema_grader = GraderType(
-    "json_schema", Schema, _grade_json_schema, short="schema", short_takes_mapping=True, file="schema"
+    "json_schema",
+    Schema,
+    _grade_json_schema,
+    short="schema",
+    short_takes_mapping=True,
+    file="schema",
 )

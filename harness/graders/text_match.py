@@ -1,6 +1,8 @@
-"""Graders that compare the answer's text with another: equals, contains, icontains, starts_with, ends_with, one_of.
+"""Graders that compare the answer's text with another: equals, contains, icontains, starts_with,
+ends_with, one_of.
 
-`ignore_case` compares case-folded (`ß` equals `SS`); `strip` takes white space off both ends of both texts.
+`ignore_case` compares case-folded (`ß` equals `SS`); `strip` takes white space off both ends of
+both texts.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ from pydantic import Field, field_validator
 
 from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, PlainText, Verdict, to_text
+from harness.graders.base import (
+    EXPECTED,
+    Answer,
+    Arguments,
+    GraderType,
+    PlainText,
+    Verdict,
+    to_text,
+)
 
 
 class TextFolding(Arguments):
@@ -29,39 +39,59 @@ class TextFolding(Arguments):
 class TextComparison(TextFolding):
     """Arguments of a grader that compares with one text."""
 
-    value: PlainText = Field(EXPECTED, description="The text to compare with; anything else counts as its JSON text.")
+    value: PlainText = Field(
+        EXPECTED, description="The text to compare with; anything else counts as its JSON text."
+    )
 
 
 def _grade_equals(arguments: TextComparison, answer: Answer) -> Verdict:
-    return _match_verdict(arguments.normalize(answer.text) == arguments.normalize(arguments.value), arguments.value, answer)
+    return _match_verdict(
+        arguments.normalize(answer.text) == arguments.normalize(arguments.value),
+        arguments.value,
+        answer,
+    )
 
 
 def _grade_starts_with(arguments: TextComparison, answer: Answer) -> Verdict:
     return _match_verdict(
-        arguments.normalize(answer.text).startswith(arguments.normalize(arguments.value)), arguments.value, answer
+        arguments.normalize(answer.text).startswith(arguments.normalize(arguments.value)),
+        arguments.value,
+        answer,
     )
 
 
 def _grade_ends_with(arguments: TextComparison, answer: Answer) -> Verdict:
     return _match_verdict(
-        arguments.normalize(answer.text).endswith(arguments.normalize(arguments.value)), arguments.value, answer
+        arguments.normalize(answer.text).endswith(arguments.normalize(arguments.value)),
+        arguments.value,
+        answer,
     )
 
 
 def _match_verdict(passed: bool, wanted: str, answer: Answer) -> Verdict:
-    return Verdict(passed, "" if passed else f"expected {quote_text(wanted)}, got {quote_text(answer.text)}")
+    return Verdict(
+        passed, "" if passed else f"expected {quote_text(wanted)}, got {quote_text(answer.text)}"
+    )
 
 
 class Containment(Arguments):
     """Arguments of a grader that looks for one or more texts in the answer."""
 
-    value: tuple[PlainText, ...] = Field(EXPECTED, description="The text to find, or a list of them.")
-    mode: Literal["all", "any"] = Field("all", description="Whether all texts of a list must be there, or any one.")
+    value: tuple[PlainText, ...] = Field(
+        EXPECTED, description="The text to find, or a list of them."
+    )
+    mode: Literal["all", "any"] = Field(
+        "all", description="Whether all texts of a list must be there, or any one."
+    )
 
     @field_validator("value", mode="before")
     @classmethod
     def _check_texts(cls, value: Any) -> list[str]:
-        texts = [to_text(each) for each in value] if isinstance(value, list | tuple) else [to_text(value)]
+        texts = (
+            [to_text(each) for each in value]
+            if isinstance(value, list | tuple)
+            else [to_text(value)]
+        )
         if not texts or not all(texts):
             raise ValueError("there must be a text to look for; an empty one is in every answer")
         return texts
@@ -72,13 +102,25 @@ def _grade_contains(arguments: Containment, answer: Answer) -> Verdict:
 
 
 def _grade_icontains(arguments: Containment, answer: Answer) -> Verdict:
-    return _containment_verdict(arguments, answer, answer.text.casefold(), tuple(text.casefold() for text in arguments.value))
+    return _containment_verdict(
+        arguments,
+        answer,
+        answer.text.casefold(),
+        tuple(text.casefold() for text in arguments.value),
+    )
 
 
-def _containment_verdict(arguments: Containment, answer: Answer, text: str, wanted: tuple[str, ...]) -> Verdict:
-    missing = [original for original, each in zip(arguments.value, wanted, strict=True) if each not in text]
+def _containment_verdict(
+    arguments: Containment, answer: Answer, text: str, wanted: tuple[str, ...]
+) -> Verdict:
+    missing = [
+        original for original, each in zip(arguments.value, wanted, strict=True) if each not in text
+    ]
     passed = not missing if arguments.mode == "all" else len(missing) < len(wanted)
-    return Verdict(passed, "" if passed else f"{', '.join(map(quote_text, missing))} not in {quote_text(answer.text)}")
+    return Verdict(
+        passed,
+        "" if passed else f"{', '.join(map(quote_text, missing))} not in {quote_text(answer.text)}",
+    )
 
 
 class OneOf(TextFolding):
@@ -90,7 +132,10 @@ class OneOf(TextFolding):
 def _grade_one_of(arguments: OneOf, answer: Answer) -> Verdict:
     passed = arguments.normalize(answer.text) in map(arguments.normalize, arguments.values)
     return Verdict(
-        passed, "" if passed else f"{quote_text(answer.text)} is none of {', '.join(map(quote_text, arguments.values))}"
+        passed,
+        ""
+        if passed
+        else f"{quote_text(answer.text)} is none of {', '.join(map(quote_text, arguments.values))}",
     )
 
 

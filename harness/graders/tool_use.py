@@ -1,7 +1,8 @@
-"""Graders of how a conversation went: tool_calls (which tools were called, how) and turns (how often the model was asked).
+"""Graders of how a conversation went: tool_calls (which tools were called, how) and turns (how
+often the model was asked).
 
-An expected call that names no arguments is met by any; one that names some is met where those are equal, whatever else was
-given. Each call meets one expected call at most.
+An expected call that names no arguments is met by any; one that names some is met where those are
+equal, whatever else was given. Each call meets one expected call at most.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Match = Literal["subset", "in_order", "any_order", "exact"]
 
 
 class _Call(NamedTuple):
-    """A call made or expected; `arguments` is None where any will do, or where they are no JSON object."""
+    """A call made or expected; `arguments` is None where any will do, or where they are no JSON
+    object."""
 
     name: str
     arguments: Mapping[str, Any] | None
@@ -42,13 +44,20 @@ def _to_long_form(call: Any) -> Any:
     """A call in its long form. Raises ValueError where it is none."""
     if isinstance(call, str):
         return {call: None}
-    if isinstance(call, Mapping) and len(call) == 1 and all(isinstance(each, Mapping | None) for each in call.values()):
+    if (
+        isinstance(call, Mapping)
+        and len(call) == 1
+        and all(isinstance(each, Mapping | None) for each in call.values())
+    ):
         return call
-    raise ValueError("a call is a tool's name, or its name and arguments: {get_weather: {city: Oslo}}")
+    raise ValueError(
+        "a call is a tool's name, or its name and arguments: {get_weather: {city: Oslo}}"
+    )
 
 
 Expected = Annotated[
-    dict[str, dict[str, Any] | None], BeforeValidator(_to_long_form, json_schema_input_type=str | dict[str, Any])
+    dict[str, dict[str, Any] | None],
+    BeforeValidator(_to_long_form, json_schema_input_type=str | dict[str, Any]),
 ]
 
 
@@ -58,14 +67,23 @@ class ToolCalls(Arguments):
     calls: Annotated[
         list[Expected] | None,
         BeforeValidator(_to_call_list, json_schema_input_type=str | dict[str, Any] | list[Any]),
-        Field(description="The calls expected, in the order of time: names, or {name: {argument: value}}; `none` for none."),
+        Field(
+            description=(
+                "The calls expected, in the order of time: names, or {name: {argument: value}};"
+                " `none` for none."
+            )
+        ),
     ] = None
     match: Match = Field(
         "subset",
-        description="subset: these, and others; in_order: the same, one after the other; any_order: these and no others; "
-        "exact: these and no others, in this order.",
+        description=(
+            "subset: these, and others; in_order: the same, one after the other; any_order: these"
+            " and no others; exact: these and no others, in this order."
+        ),
     )
-    exact_arguments: Flag = Field(False, description="Whether a call may have no other arguments than those it is given here.")
+    exact_arguments: Flag = Field(
+        False, description="Whether a call may have no other arguments than those it is given here."
+    )
     failed: Whole | None = Field(None, ge=0, description="The most calls that may have failed.")
 
     @model_validator(mode="after")
@@ -119,7 +137,8 @@ def _find_out_of_order(made: Sequence[_Call], expected: Sequence[_Call], exact: 
 
 
 def _find_unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Call | None:
-    """An expected call that no call is left for, where calls are given out as well as they can be (augmenting paths)."""
+    """An expected call that no call is left for, where calls are given out as well as they can be
+    (augmenting paths)."""
     owner: dict[int, int] = {}
 
     def placed(wanted: int, tried: set[int]) -> bool:
@@ -131,7 +150,9 @@ def _find_unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -
                     return True
         return False
 
-    return next((expected[index] for index in range(len(expected)) if not placed(index, set())), None)
+    return next(
+        (expected[index] for index in range(len(expected)) if not placed(index, set())), None
+    )
 
 
 def _is_met_by(call: _Call, wanted: _Call, exact: bool) -> bool:
@@ -142,7 +163,8 @@ def _is_met_by(call: _Call, wanted: _Call, exact: bool) -> bool:
     if exact and call.arguments.keys() != wanted.arguments.keys():
         return False
     return all(
-        name in call.arguments and _are_json_equal(call.arguments[name], value) for name, value in wanted.arguments.items()
+        name in call.arguments and _are_json_equal(call.arguments[name], value)
+        for name, value in wanted.arguments.items()
     )
 
 
@@ -169,9 +191,13 @@ class TurnLimit(Arguments):
 def _grade_turns(arguments: TurnLimit, answer: Answer) -> Verdict:
     if answer.turns is None:
         raise GraderError(UNKNOWN, "how often the model was asked is not known")
-    passed = (arguments.min or 1) <= answer.turns and (arguments.max is None or answer.turns <= arguments.max)
+    passed = (arguments.min or 1) <= answer.turns and (
+        arguments.max is None or answer.turns <= arguments.max
+    )
     return Verdict(passed, "" if passed else f"the model was asked {answer.turns} times")
 
 
-tool_calls_grader = GraderType("tool_calls", ToolCalls, _grade_tool_calls, short="calls", short_takes_mapping=True)
+tool_calls_grader = GraderType(
+    "tool_calls", ToolCalls, _grade_tool_calls, short="calls", short_takes_mapping=True
+)
 turns_grader = GraderType("turns", TurnLimit, _grade_turns, short="max")

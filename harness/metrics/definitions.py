@@ -16,16 +16,28 @@ _SECOND = 1e9
 
 
 class Timing:
-    """When things happened to a response, in nanoseconds of one clock, and its token counts; NaN where not known.
+    """When things happened to a response, in nanoseconds of one clock, and its token counts; NaN
+    where not known.
 
     The marks are those of the final attempt (docs/measures.md has them); `asked` is when the first
     attempt was due, and `end` the last token where tokens were stamped, else the end of the body.
-    `output` are all output tokens; `reported` and `reasoning` are output and reasoning tokens as the
-    provider counted them.
+    `output` are all output tokens; `reported` and `reasoning` are output and reasoning tokens as
+    the provider counted them.
     """
 
     __slots__ = (
-        *("asked", "connected", "done", "due", "end", "first_answer", "first_token", "last_token", "output", "reasoning"),
+        *(
+            "asked",
+            "connected",
+            "done",
+            "due",
+            "end",
+            "first_answer",
+            "first_token",
+            "last_token",
+            "output",
+            "reasoning",
+        ),
         *("reported", "sent", "started"),
     )
 
@@ -76,7 +88,8 @@ def time_to_first_answer(timing: Timing) -> float:
 
 
 def time_per_output_token(timing: Timing) -> float:
-    """(Last token − first token) / (reported output tokens − 1): the first event is taken to carry one token.
+    """(Last token − first token) / (reported output tokens − 1): the first event is taken to carry
+    one token.
 
     NaN below two tokens or two arrivals: one instant has no pace.
     """
@@ -95,7 +108,8 @@ def connect_time(timing: Timing) -> float:
 
 
 def response_time(timing: Timing) -> float:
-    """Last token − the first attempt's due time: what a caller felt, with queue, failed attempts and waits."""
+    """Last token − the first attempt's due time: what a caller felt, with queue, failed attempts
+    and waits."""
     return (timing.end - timing.asked) / _SECOND
 
 
@@ -111,7 +125,8 @@ def output_tokens_per_second(timing: Timing) -> float:
 
 
 def time_per_reasoning_token(timing: Timing) -> float:
-    """(First answer − first token) / reported reasoning tokens; NaN where there are none, or none were streamed."""
+    """(First answer − first token) / reported reasoning tokens; NaN where there are none, or none
+    were streamed."""
     span = timing.first_answer - timing.first_token
     return span / timing.reasoning / _SECOND if span > 0 and timing.reasoning > 0 else nan
 
@@ -119,17 +134,23 @@ def time_per_reasoning_token(timing: Timing) -> float:
 def waited(response: Response) -> float:
     """Seconds of backoff before attempts."""
     attempts = response.attempts
-    return attempts[0].waited if len(attempts) == 1 else sum([attempt.waited for attempt in attempts])
+    return (
+        attempts[0].waited if len(attempts) == 1 else sum([attempt.waited for attempt in attempts])
+    )
 
 
 def token_totals(response: Response) -> tuple[int | None, int | None]:
     """Input and output tokens of all attempts that reported any; None where none did."""
     attempts = response.attempts
-    final = response.usage or (attempts[-1].usage if attempts else None)  # the response's own are the final attempt's
+    final = response.usage or (
+        attempts[-1].usage if attempts else None
+    )  # the response's own are the final attempt's
     if len(attempts) < 2:
         return (final.input_tokens, final.output_tokens) if final else (None, None)
     usages = [usage for usage in (*(attempt.usage for attempt in attempts[:-1]), final) if usage]
-    return _sum_known([usage.input_tokens for usage in usages]), _sum_known([usage.output_tokens for usage in usages])
+    return _sum_known([usage.input_tokens for usage in usages]), _sum_known(
+        [usage.output_tokens for usage in usages]
+    )
 
 
 def _sum_known(counts: list[int | None]) -> int | None:
@@ -138,7 +159,8 @@ def _sum_known(counts: list[int | None]) -> int | None:
 
 
 def is_free(attempt: Attempt) -> bool:
-    """Whether an attempt cost nothing: it was never sent, or the server refused it before generating anything."""
+    """Whether an attempt cost nothing: it was never sent, or the server refused it before
+    generating anything."""
     if attempt.usage is not None:
         return False
     refused = attempt.status is not None and not 200 <= attempt.status < 300
@@ -146,9 +168,14 @@ def is_free(attempt: Attempt) -> bool:
 
 
 def exchange_dollars(exchange: Exchange) -> float | None:
-    """US dollars over all attempts, as billed or priced; 0 where every attempt was free or none was made, else None."""
+    """US dollars over all attempts, as billed or priced; 0 where every attempt was free or none was
+    made, else None."""
     usd, response = exchange.cost.usd, exchange.response
-    if usd is None and (response.attempts or response.error) and all(map(is_free, response.attempts)):
+    if (
+        usd is None
+        and (response.attempts or response.error)
+        and all(map(is_free, response.attempts))
+    ):
         return 0.0
     return usd
 

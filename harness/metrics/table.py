@@ -1,4 +1,5 @@
-"""Every measure, in one row each: what it is, how it is read and added up, where it is shown, and whether it can gate.
+"""Every measure, in one row each: what it is, how it is read and added up, where it is shown, and
+whether it can gate.
 
 All else derives from these rows: the frames' columns, the figures of a set of trials, the gate
 language and its errors, gates' sentences, the reports' columns, the keys of summary.json, the
@@ -22,7 +23,8 @@ Outcome = Literal["pass", "fail", "no verdict", "ungraded", "error"]
 """How a trial ended: exactly one of these."""
 
 Needs = Literal["", "timing", "streaming"]
-"""What a run must do for there to be a figure: time its answers (batches are not timed), or stream them as well."""
+"""What a run must do for there to be a figure: time its answers (batches are not timed), or stream
+them as well."""
 
 Statistic = Literal["p50", "p90", "p95", "p99", "mean", "max"]
 """What a gate may ask of a distribution."""
@@ -31,7 +33,10 @@ PERCENTILES: Mapping[str, float] = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99"
 
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
-_STATISTIC_NAMES = {"p50": "median", **{f"p{number}": f"{number}th percentile of" for number in (90, 95, 99)}}
+_STATISTIC_NAMES = {
+    "p50": "median",
+    **{f"p{number}": f"{number}th percentile of" for number in (90, 95, 99)},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,8 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate(Aggregate):
-    """The share of trials with one outcome, among those with one of several; without `among` of all."""
+    """The share of trials with one outcome, among those with one of several; without `among` of
+    all."""
 
     outcome: Outcome
     among: tuple[Outcome, ...] = ()
@@ -65,7 +71,8 @@ class Mean(Aggregate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution(Aggregate):
-    """A percentile, the mean or the largest value of a column, over the trials that have a value."""
+    """A percentile, the mean or the largest value of a column, over the
+    trials that have a value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,8 @@ class Sum(Aggregate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio(Aggregate):
-    """`scale` × the sum of the first column / that of the others (of none: / the number of trials), where all are known."""
+    """`scale` × the sum of the first column / that of the others (of none: / the number of trials),
+    where all are known."""
 
     scale: float = 1.0
 
@@ -103,8 +111,8 @@ class Metric:
     """One measure.
 
     `name` is its name in gates, frames and summary.json, `title` the one in sentences, `about` its
-    definition. `read` takes it from one response, and makes it a column of `exchanges` and `trials`;
-    the others are figures of many trials only. `absent` says why there may be no figure.
+    definition. `read` takes it from one response, and makes it a column of `exchanges` and
+    `trials`; the others are figures of many trials only. `absent` says why there may be no figure.
     """
 
     name: str
@@ -131,7 +139,8 @@ class Metric:
 
     @property
     def reported(self) -> Mapping[str, str | None]:
-        """What a report has of it: the name of each figure -> the statistic; nothing where it is not shown.
+        """What a report has of it: the name of each figure -> the statistic; nothing where it is
+        not shown.
 
         Where several statistics are shown, all percentiles and the mean are there.
         """
@@ -269,8 +278,8 @@ _ROWS = (
     _response_metric(
         "tpot",
         "time per output token",
-        "`(last_token − first_token) / (output tokens − 1)`, from reported tokens: the first event is taken to carry one; "
-        "null below two tokens or two arrivals",
+        "`(last_token − first_token) / (output tokens − 1)`, from reported tokens: the first event"
+        " is taken to carry one; null below two tokens or two arrivals",
         definitions.time_per_output_token,
         absent=f"{_UNTIMED}, and two reported output tokens are needed",
     ),
@@ -281,11 +290,14 @@ _ROWS = (
         definitions.queue_time,
         needs="timing",
     ),
-    _response_metric("connect", "connect time", "`connected − started`", definitions.connect_time, needs="timing"),
+    _response_metric(
+        "connect", "connect time", "`connected − started`", definitions.connect_time, needs="timing"
+    ),
     _response_metric(
         "response_time",
         "response time",
-        "`last_token − due` of the *first* attempt: what a caller felt, with queue, failed attempts and waits",
+        "`last_token − due` of the *first* attempt: what a caller felt, with queue, failed attempts"
+        " and waits",
         definitions.response_time,
         needs="timing",
     ),
@@ -307,7 +319,8 @@ _ROWS = (
     _response_metric(
         "time_per_reasoning_token",
         "time per reasoning token",
-        "`(first_answer − first_token) / reasoning tokens`, from reported tokens; null where no reasoning was streamed",
+        "`(first_answer − first_token) / reasoning tokens`, from reported tokens; null where no"
+        " reasoning was streamed",
         definitions.time_per_reasoning_token,
         absent=f"{_UNTIMED}, and reasoning must be streamed and its tokens reported",
         shown=(Shown("per reasoning token", 15, "p50"),),
@@ -345,7 +358,10 @@ _ROWS = (
         name="cost",
         title="cost",
         unit="dollars",
-        about="US dollars for all answers, retries included, replayed ones at their original cost, judges not included",
+        about=(
+            "US dollars for all answers, retries included, replayed ones at their original cost,"
+            " judges not included"
+        ),
         aggregate=Sum(columns=("cost",), complete=True),
         absent=_UNPRICED,
         shown=(Shown("cost", 9, "known"),),

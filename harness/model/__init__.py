@@ -1,8 +1,8 @@
 """The nouns that exist at run time: what is asked, what came back, and what it was worth.
 
-All are frozen structs, so that a million of them are cheap, and all are plain data, so that they go to disk and come back
-unchanged (`harness.runs.records`). Times are `perf_counter_ns` marks of one process; money is US dollars; unknown is
-None, never 0.
+All are frozen structs, so that a million of them are cheap, and all are plain data, so that they go
+to disk and come back unchanged (`harness.runs.records`). Times are `perf_counter_ns` marks of one
+process; money is US dollars; unknown is None, never 0.
 """
 
 from harness.model.outcomes import (
@@ -24,7 +24,16 @@ from harness.model.outcomes import (
     ToolResult,
     Usage,
 )
-from harness.model.requests import Image, Message, Request, ResponseFormat, Role, Text, Tool, ToolCall
+from harness.model.requests import (
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Role,
+    Text,
+    Tool,
+    ToolCall,
+)
 from harness.model.sessions import Manifest, Session
 from harness.model.targets import Auth, Batch, Call, EncodedRequest, Limits, Price, Target, Timeouts
 from harness.model.trials import Action, Conversation, Identity, SimulatedUser, Trial

@@ -9,5 +9,7 @@ UNREACHABLE = "unreachable"
 MODEL_MISMATCH = "model_mismatch"
 """Another model than the one asked for gave the answer, and the run refuses that."""
 
-TARGET_KINDS = frozenset({"unauthorized", "forbidden", "not_found", "quota_exhausted", MODEL_MISMATCH, UNREACHABLE})
+TARGET_KINDS = frozenset(
+    {"unauthorized", "forbidden", "not_found", "quota_exhausted", MODEL_MISMATCH, UNREACHABLE}
+)
 """Kinds that say something of the target and nothing of the trial: every trial would meet them."""

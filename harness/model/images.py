@@ -1,6 +1,8 @@
-"""Images in messages: finds them, describes them, and leaves their bytes out where the hash is enough.
+"""Images in messages: finds them, describes them, and leaves their bytes out where the hash is
+enough.
 
-An image's bytes are many and its hash is short: a trial's key and a line of the run folder hold the hash.
+An image's bytes are many and its hash is short: a trial's key and a line of the run folder hold the
+hash.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ def without_image_data(message: Message) -> Message:
     """The message with each image known by its hash alone, where it has one."""
     if isinstance(message.content, str):
         return message
-    parts = [replace(part, data="") if isinstance(part, Image) and part.sha256 else part for part in message.content]
+    parts = [
+        replace(part, data="") if isinstance(part, Image) and part.sha256 else part
+        for part in message.content
+    ]
     return replace(message, content=tuple(parts))
 
 
@@ -43,14 +48,20 @@ def describe_image(image: Image) -> str:
     """`[image png 64×64, 1.2 kB]`."""
     facts = image.media_type.removeprefix("image/")
     facts += f" {image.width}×{image.height}" if image.width and image.height else ""
-    return f"[image {facts}, {_format_bytes(file_size(image))}]" if image.data else f"[image {facts}, its bytes are missing]"
+    return (
+        f"[image {facts}, {_format_bytes(file_size(image))}]"
+        if image.data
+        else f"[image {facts}, its bytes are missing]"
+    )
 
 
 def readable_text(message: Message) -> str:
     """The message's text with each image described where it stands, on a line of its own."""
     if isinstance(message.content, str):
         return message.content
-    return "\n".join(part.text if isinstance(part, Text) else describe_image(part) for part in message.content)
+    return "\n".join(
+        part.text if isinstance(part, Text) else describe_image(part) for part in message.content
+    )
 
 
 def _format_bytes(count: int) -> str:

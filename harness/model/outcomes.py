@@ -1,4 +1,5 @@
-"""What came back, and what it was worth: responses with their clock marks and usage, exchanges, grades and records."""
+"""What came back, and what it was worth: responses with their clock marks and usage, exchanges,
+grades and records."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "unknow
 class Error(Struct, frozen=True):
     """Why a trial, a response or a grade has no value, named for the boundary where it broke.
 
-    `kind` is a short stable word (`timeout`, `rate_limited`, `truncated`); `retry_after` is seconds, as the server asked.
+    `kind` is a short stable word (`timeout`, `rate_limited`, `truncated`); `retry_after` is
+    seconds, as the server asked.
     """
 
     boundary: Boundary
@@ -30,7 +32,8 @@ class Error(Struct, frozen=True):
 
 
 class ToolResult(Struct, frozen=True):
-    """What became of a `ToolCall`: `content` is the function's value as JSON text, or `error` says why there is none."""
+    """What became of a `ToolCall`: `content` is the function's value as JSON text, or `error` says
+    why there is none."""
 
     id: str
     content: str
@@ -38,7 +41,8 @@ class ToolResult(Struct, frozen=True):
 
 
 class Usage(Struct, frozen=True):
-    """Tokens in disjoint buckets, None where unknown; `neurons` and `cost` (US dollars) as the provider billed them."""
+    """Tokens in disjoint buckets, None where unknown; `neurons` and `cost` (US dollars) as the
+    provider billed them."""
 
     input: int | None = None
     output: int | None = None
@@ -53,7 +57,11 @@ class Usage(Struct, frozen=True):
     @property
     def input_tokens(self) -> int | None:
         """All input tokens, cached or not."""
-        return None if self.input is None else self.input + self.cache_read + self.cache_write + self.cache_write_1h
+        return (
+            None
+            if self.input is None
+            else self.input + self.cache_read + self.cache_write + self.cache_write_1h
+        )
 
     @property
     def output_tokens(self) -> int | None:
@@ -62,9 +70,11 @@ class Usage(Struct, frozen=True):
 
 
 class Marks(Struct, frozen=True):
-    """When each thing happened (docs/measures.md), in `perf_counter_ns` of one process; None where it did not or is not known.
+    """When each thing happened (docs/measures.md), in `perf_counter_ns` of one process; None where
+    it did not or is not known.
 
-    `events` are the arrivals of the content events; `reads` is in how many reads from the socket they came.
+    `events` are the arrivals of the content events; `reads` is in how many reads from the socket
+    they came.
     """
 
     due: int | None = None
@@ -84,7 +94,8 @@ NO_MARKS = Marks()
 
 
 class Attempt(Struct, frozen=True):
-    """One try of one request; `waited` is the seconds of backoff before it. `clock` says who stamped the arrivals."""
+    """One try of one request; `waited` is the seconds of backoff before it. `clock` says who
+    stamped the arrivals."""
 
     marks: Marks = NO_MARKS
     status: int | None = None
@@ -95,17 +106,21 @@ class Attempt(Struct, frozen=True):
 
 
 STALLED = "stalled"
-"""The flag of a response that was under way while this process did not run: its latency says nothing of the server."""
+"""The flag of a response that was under way while this process did not run: its latency says
+nothing of the server."""
 
 BATCHED = "batched"
-"""The flag of a response that came in a batch, when the service found time for it: it has no latency."""
+"""The flag of a response that came in a batch, when the service found time for it: it has no
+latency."""
 
 CACHED = "cached"
-"""The flag of a response that a gateway gave from its cache: its latency says nothing of the model."""
+"""The flag of a response that a gateway gave from its cache: its latency says nothing of
+the model."""
 
 
 class TokenLogprob(Struct, frozen=True):
-    """A token of the answer with the natural logarithm of its probability; `top` are the likeliest ones in its place."""
+    """A token of the answer with the natural logarithm of its probability; `top` are the likeliest
+    ones in its place."""
 
     token: str
     logprob: float
@@ -115,8 +130,9 @@ class TokenLogprob(Struct, frozen=True):
 class Response(Struct, frozen=True):
     """What became of a Request, for every outcome: an answer, or what there is of one and `error`.
 
-    `message` keeps the partial text of a cut stream. `model` is the id the server says it served. `attempts` is empty
-    where nothing was sent (refused by the budget). `replayed` names the run the response was taken from, else None.
+    `message` keeps the partial text of a cut stream. `model` is the id the server says it served.
+    `attempts` is empty where nothing was sent (refused by the budget). `replayed` names the run the
+    response was taken from, else None.
     """
 
     message: Message | None = None
@@ -146,7 +162,8 @@ class Response(Struct, frozen=True):
 
 
 class Cost(Struct, frozen=True):
-    """What an exchange cost in US dollars over all its attempts: as the provider reported it and as tokens × price say."""
+    """What an exchange cost in US dollars over all its attempts: as the provider reported it and as
+    tokens × price say."""
 
     reported: float | None = None
     priced: float | None = None
@@ -158,7 +175,8 @@ class Cost(Struct, frozen=True):
 
 
 class Exchange(Struct, frozen=True):
-    """A Request and its Response, as sent to the target named `target` in the flow's role `role` at `position`."""
+    """A Request and its Response, as sent to the target named `target` in the flow's role `role` at
+    `position`."""
 
     position: str
     role: str
@@ -169,7 +187,8 @@ class Exchange(Struct, frozen=True):
 
 
 class Grade(Struct, frozen=True):
-    """A grader's verdict: bool = pass or fail, float in 0..1 = score, str = label, None = ungraded (then `error` says why).
+    """A grader's verdict: bool = pass or fail, float in 0..1 = score, str = label, None = ungraded
+    (then `error` says why).
 
     `exchanges` are the grader's own (a judge's), so that their cost is kept apart.
     """
@@ -184,7 +203,8 @@ class Grade(Struct, frozen=True):
 
     @property
     def passed(self) -> bool | None:
-        """True or False where this grade can fail: a bool, or a number with a threshold; else None."""
+        """True or False where this grade can fail: a bool, or a number with a threshold;
+        else None."""
         if isinstance(self.value, bool):
             return self.value
         if isinstance(self.value, float | int) and self.threshold is not None:
@@ -195,9 +215,10 @@ class Grade(Struct, frozen=True):
 class Record(Struct, frozen=True, tag_field="kind", tag="record"):
     """What happened to one Trial; a line of `records.jsonl`.
 
-    `cost` is the target's in US dollars, `grading_cost` the judges'. `session` names the stretch of the run whose clock the
-    marks belong to. `error` is null, or why there is no answer; a grader's error is on its grade. `parsed` is the answer's JSON
-    value where a response format was asked for; null where it is no JSON, which `flags` then say.
+    `cost` is the target's in US dollars, `grading_cost` the judges'. `session` names the stretch of
+    the run whose clock the marks belong to. `error` is null, or why there is no answer; a grader's
+    error is on its grade. `parsed` is the answer's JSON value where a response format was asked
+    for; null where it is no JSON, which `flags` then say.
     """
 
     key: str
@@ -223,9 +244,13 @@ class Record(Struct, frozen=True, tag_field="kind", tag="record"):
     @property
     def response(self) -> Response | None:
         """The target's last response, None where it was not asked."""
-        return next((each.response for each in reversed(self.exchanges) if each.role == "target"), None)
+        return next(
+            (each.response for each in reversed(self.exchanges) if each.role == "target"), None
+        )
 
     @property
     def ungraded(self) -> bool:
         """True where an answer came but a grader of weight > 0 gave no verdict on it."""
-        return self.error is None and any(grade.value is None and grade.weight > 0 for grade in self.grades)
+        return self.error is None and any(
+            grade.value is None and grade.weight > 0 for grade in self.grades
+        )

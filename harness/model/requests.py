@@ -1,4 +1,5 @@
-"""Requests to a model, provider-neutral: the conversation so far, tools, and the format of the answer."""
+"""Requests to a model, provider-neutral: the conversation so far, tools, and the format of the
+answer."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ class Text(Struct, frozen=True, tag_field="type", tag="text"):
 
 
 class Image(Struct, frozen=True, tag_field="type", tag="image"):
-    """An image part of a message's content; `data` is base64, without a `data:` prefix; width and height are pixels.
+    """An image part of a message's content; `data` is base64, without a `data:` prefix; width and
+    height are pixels.
 
-    `sha256` (hex) is of the file's bytes. In a run folder `data` may be empty: then the bytes are in `blobs/<sha256>`.
+    `sha256` (hex) is of the file's bytes. In a run folder `data` may be empty: then the bytes are
+    in `blobs/<sha256>`.
     """
 
     media_type: str
@@ -40,8 +43,9 @@ class ToolCall(Struct, frozen=True):
 class Message(Struct, frozen=True):
     """One turn of a conversation, provider-neutral.
 
-    `failed` is of a tool's message: the call raised, and the content says how. `echo` is what the provider that wrote the turn
-    wants back unchanged when the conversation goes on (signed reasoning); plain JSON that only its provider reads.
+    `failed` is of a tool's message: the call raised, and the content says how. `echo` is what the
+    provider that wrote the turn wants back unchanged when the conversation goes on (signed
+    reasoning); plain JSON that only its provider reads.
     """
 
     role: Role
@@ -70,7 +74,8 @@ class Tool(Struct, frozen=True):
 
 
 class ResponseFormat(Struct, frozen=True):
-    """The form the answer must have: any JSON, or JSON that fits `schema`; `guided_json` is Workers AI's word for that."""
+    """The form the answer must have: any JSON, or JSON that fits `schema`; `guided_json` is Workers
+    AI's word for that."""
 
     type: Literal["json_object", "json_schema", "guided_json"]
     schema: Mapping[str, Any] | None = None
@@ -78,10 +83,12 @@ class ResponseFormat(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One request to a model, provider-neutral; `sampling` uses the canonical parameter names (docs/suites.md).
+    """One request to a model, provider-neutral; `sampling` uses the canonical parameter names
+    (docs/suites.md).
 
-    `prompt` replaces `messages` for models that complete plain text; `raw` says it already carries the chat template's tokens.
-    `parallel_tool_calls` allows or forbids several calls in one answer; None leaves it to the server.
+    `prompt` replaces `messages` for models that complete plain text; `raw` says it already carries
+    the chat template's tokens. `parallel_tool_calls` allows or forbids several calls in one answer;
+    None leaves it to the server.
     """
 
     messages: tuple[Message, ...] = ()

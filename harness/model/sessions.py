@@ -9,10 +9,11 @@ from msgspec import Struct, field
 
 
 class Session(Struct, frozen=True):
-    """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are the same moment.
+    """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are
+    the same moment.
 
-    `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how many seconds the event loop
-    ran late, `in_flight` the most requests that were under way at once.
+    `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how
+    many seconds the event loop ran late, `in_flight` the most requests that were under way at once.
     """
 
     id: str
@@ -27,11 +28,12 @@ class Session(Struct, frozen=True):
 class Manifest(Struct, frozen=True):
     """The manifest: what a run folder records of itself before its first record.
 
-    `planned` counts trials; `arithmetic` is that count as a person reads it; `plan` maps each axis of the plan to what
-    resuming compares (see `harness.plan`). `targets` are plain facts of each target by name: provider, model, address,
-    price (dollars per MTok, as strings), simulated, sampling; `helpers` are the same of those that graders and simulated users
-    ask. `gates` are the suite's gates in their JSON form. `options` are the command line's overrides, so that `resume` plans
-    the same trials.
+    `planned` counts trials; `arithmetic` is that count as a person reads it; `plan` maps each axis
+    of the plan to what resuming compares (see `harness.plan`). `targets` are plain facts of each
+    target by name: provider, model, address, price (dollars per MTok, as strings), simulated,
+    sampling; `helpers` are the same of those that graders and simulated users ask. `gates` are the
+    suite's gates in their JSON form. `options` are the command line's overrides, so that `resume`
+    plans the same trials.
     """
 
     id: str

@@ -12,9 +12,11 @@ from harness.model.requests import Request
 
 
 class Price(Struct, frozen=True, cache_hash=True):
-    """US dollars per million tokens; None = unknown. `per_request` is dollars. `source` says where the figures are from.
+    """US dollars per million tokens; None = unknown. `per_request` is dollars. `source` says where
+    the figures are from.
 
-    `tiers` are the prices of a whole request whose input tokens exceed a threshold, in ascending order of it.
+    `tiers` are the prices of a whole request whose input tokens exceed a threshold, in ascending
+    order of it.
     """
 
     input: Decimal
@@ -28,7 +30,8 @@ class Price(Struct, frozen=True, cache_hash=True):
 
 
 class Timeouts(Struct, frozen=True):
-    """Seconds: to connect, to the first content event, between two content events, and over the whole attempt."""
+    """Seconds: to connect, to the first content event, between two content events, and over the
+    whole attempt."""
 
     connect: float = 10.0
     first: float = 60.0
@@ -37,7 +40,8 @@ class Timeouts(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """How hard one target may be driven: slots, requests and tokens per minute, retries after the first attempt."""
+    """How hard one target may be driven: slots, requests and tokens per minute, retries after the
+    first attempt."""
 
     concurrency: int = 8
     rpm: int | None = None
@@ -49,11 +53,12 @@ class Limits(Struct, frozen=True):
 class Target(Struct, frozen=True):
     """The thing under test.
 
-    `address` is the base URL as declared (it may name environment variables) and is part of a trial's key; `base_url` is
-    where it was found in this process (variables filled in, the simulator's port) and is in no hash. `api_key_env` names
-    the variable that holds the API key; the key itself is nowhere in this object. `api_version` is which of the provider's API
-    versions is spoken, None for its own choice; it is part of a trial's key too. `env` names the variables that
-    the user's own code is given (providers python and command).
+    `address` is the base URL as declared (it may name environment variables) and is part of a
+    trial's key; `base_url` is where it was found in this process (variables filled in, the
+    simulator's port) and is in no hash. `api_key_env` names the variable that holds the API key;
+    the key itself is nowhere in this object. `api_version` is which of the provider's API versions
+    is spoken, None for its own choice; it is part of a trial's key too. `env` names the variables
+    that the user's own code is given (providers python and command).
     """
 
     name: str
@@ -92,7 +97,8 @@ class EncodedRequest(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """Requests that are asked together and answered later; `id` is the service's name for them, None until it has one."""
+    """Requests that are asked together and answered later; `id` is the service's name for them,
+    None until it has one."""
 
     requests: tuple[Request, ...]
     id: str | None = None
@@ -101,10 +107,12 @@ class Batch(Struct, frozen=True):
 class Call(Struct, frozen=True):
     """What goes down the Send stack: a request to a target, and whose it is.
 
-    `key` is the trial's key, `position` the place in its flow (`t0` the first ask of the target, `g1.0` the first ask of the
-    second grader). `due` is when the schedule wanted it sent (ns), None in closed loop: then the moment its first attempt
-    gets a slot. `attempt` counts the tries before this one; `retry` sets it. `alone` says that the trial asks nothing else, so
-    that its answer may come as late as a batch's. With `batch`, the call submits that batch or, where it has an id, polls it.
+    `key` is the trial's key, `position` the place in its flow (`t0` the first ask of the target,
+    `g1.0` the first ask of the second grader). `due` is when the schedule wanted it sent (ns), None
+    in closed loop: then the moment its first attempt gets a slot. `attempt` counts the tries before
+    this one; `retry` sets it. `alone` says that the trial asks nothing else, so that its answer may
+    come as late as a batch's. With `batch`, the call submits that batch or, where it has an id,
+    polls it.
     """
 
     target: Target

@@ -11,7 +11,8 @@ from harness.model.requests import Image, Request, Text
 
 
 class Identity(Struct, frozen=True):
-    """What groups and pairs trials: everything but the content. `setting` is one point of the sweep."""
+    """What groups and pairs trials: everything but the content. `setting` is one point of the
+    sweep."""
 
     eval: str
     case: str
@@ -22,11 +23,12 @@ class Identity(Struct, frozen=True):
 
 
 class Action(Struct, frozen=True):
-    """What calling a tool does: it runs `function` (`<absolute path>:<name>`), fails with `raises`, or has the value `returns`.
+    """What calling a tool does: it runs `function` (`<absolute path>:<name>`), fails with `raises`,
+    or has the value `returns`.
 
-    `templated` says that `returns` is to be filled in, from the case's variables and the call's `arguments`. `source` stands
-    for the function on every machine: its path in the workspace and a hash of the file. `timeout` is seconds; a `trusted`
-    function runs in this process.
+    `templated` says that `returns` is to be filled in, from the case's variables and the call's
+    `arguments`. `source` stands for the function on every machine: its path in the workspace and a
+    hash of the file. `timeout` is seconds; a `trusted` function runs in this process.
     """
 
     function: str | None = None
@@ -39,9 +41,11 @@ class Action(Struct, frozen=True):
 
 
 class SimulatedUser(Struct, frozen=True):
-    """A model that plays the user: the target of that name is told who it is (`persona`), and speaks until it says `stop`.
+    """A model that plays the user: the target of that name is told who it is (`persona`), and
+    speaks until it says `stop`.
 
-    It speaks at most `max_turns` times after the prompt's own message. `sampling` is how its words are drawn.
+    It speaks at most `max_turns` times after the prompt's own message. `sampling` is how its words
+    are drawn.
     """
 
     target: str
@@ -52,9 +56,11 @@ class SimulatedUser(Struct, frozen=True):
 
 
 class Conversation(Struct, frozen=True):
-    """How a trial goes on after its first request: what each tool does, by name, and what the user says in later `turns`.
+    """How a trial goes on after its first request: what each tool does, by name, and what the user
+    says in later `turns`.
 
-    In each of the user's turns the model is asked at most `max_turns` times. After the written turns a simulated `user` speaks.
+    In each of the user's turns the model is asked at most `max_turns` times. After the written
+    turns a simulated `user` speaks.
     """
 
     turns: tuple[str | tuple[Text | Image, ...], ...] = ()
@@ -64,10 +70,12 @@ class Conversation(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """One planned question. `key` hashes the identity and what will be sent (design: unit of work, resume and sharding).
+    """One planned question. `key` hashes the identity and what will be sent (design: unit of work,
+    resume and sharding).
 
-    `variables` are the case's variables and `graders` the index of its grader set, for whoever grades the answer. Without a
-    `conversation` the first answer is the last; `turn_graders` are the sets of its turns, the first answer's first.
+    `variables` are the case's variables and `graders` the index of its grader set, for whoever
+    grades the answer. Without a `conversation` the first answer is the last; `turn_graders` are the
+    sets of its turns, the first answer's first.
     """
 
     identity: Identity

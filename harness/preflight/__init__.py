@@ -1,8 +1,13 @@
-"""What is decided before a run, not found out in it: what targets can take, what the budget allows, what the machine has."""
+"""What is decided before a run, not found out in it: what targets can take, what the budget allows,
+what the machine has."""
 
 from harness.preflight.features import check_features, check_mode, check_parallel_calls
 from harness.preflight.limits import check_budget, check_context, fit_open_files
-from harness.preflight.sampling_support import check_role_targets, check_sampling, describe_default_limits
+from harness.preflight.sampling_support import (
+    check_role_targets,
+    check_sampling,
+    describe_default_limits,
+)
 from harness.preflight.vision import check_images
 
 __all__ = [

@@ -16,10 +16,18 @@ from harness.suite import Eval, Prompt, Suite
 from harness.vendors.facts import Capabilities
 
 
-def check_features(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
-    """Raise SuiteError, all at once and each at its place, for what is asked in a form that a target's provider has not."""
+def check_features(
+    suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable
+) -> None:
+    """Raise SuiteError, all at once and each at its place, for what is asked in a form that a
+    target's provider has not."""
     problems = [
-        Problem(f"target {target.name!r}: {target.model} on {target.provider} {what}", place.path, place.line, place.column)
+        Problem(
+            f"target {target.name!r}: {target.model} on {target.provider} {what}",
+            place.path,
+            place.line,
+            place.column,
+        )
         for target in targets
         if (entry := table.find(target.provider, target.model, target.api_version)) is not None
         for each in suite.evals
@@ -30,11 +38,16 @@ def check_features(suite: Suite, targets: Sequence[Target], table: capabilities.
         raise SuiteError(problems)
 
 
-def _stream_problems(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> Iterator[Problem]:
+def _stream_problems(
+    suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable
+) -> Iterator[Problem]:
     for target in targets if suite.run.stream else ():
         entry = table.find(target.provider, target.model, target.api_version)
         if entry is not None and entry.streaming is False:
-            message = f"target {target.name!r}: {target.model} on {target.provider} cannot stream; set `run: {{stream: false}}`"
+            message = (
+                f"target {target.name!r}: {target.model} on {target.provider} cannot stream; set"
+                " `run: {stream: false}`"
+            )
             yield Problem(message, *suite.place_of(target.name))
 
 
@@ -51,7 +64,13 @@ def _missing_features(each: Eval, entry: Capabilities) -> Iterator[tuple[Place, 
     if form is None or each.format_place is None:
         return
     if form.schema is not None and entry.json_schema is False:
-        yield each.format_place, "follows no JSON Schema; ask for `type: json_object`, and say in the prompt what it holds"
+        yield (
+            each.format_place,
+            (
+                "follows no JSON Schema; ask for `type: json_object`, and say in the prompt what it"
+                " holds"
+            ),
+        )
     elif form.type == "guided_json" and not entry.guided_json:
         yield each.format_place, "has no guided_json; ask for `type: json_schema`"
     elif form.type == "json_object" and not entry.json_object:
@@ -63,25 +82,31 @@ def _has_late_system_message(prompt: Prompt) -> bool:
     return "system" in roles[roles.count("system") :]
 
 
-def check_mode(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
-    """Raise SuiteError where the suite asks in batches and a target's provider, or its service for that model, has none."""
+def check_mode(
+    suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable
+) -> None:
+    """Raise SuiteError where the suite asks in batches and a target's provider, or its service for
+    that model, has none."""
     place = suite.mode_place or Place(str(suite.path))
     problems = [
         Problem(
-            f"target {target.name!r}: {target.model} on {target.provider} takes no batches; remove `mode: batch`",
+            f"target {target.name!r}: {target.model} on {target.provider} takes no batches; remove"
+            " `mode: batch`",
             place.path,
             place.line,
             place.column,
         )
         for target in targets
-        if (entry := table.find(target.provider, target.model, target.api_version)) is None or not entry.batch
+        if (entry := table.find(target.provider, target.model, target.api_version)) is None
+        or not entry.batch
     ]
     if problems and suite.run.mode == "batch":
         raise SuiteError(problems)
 
 
 def check_parallel_calls(plan: Plan) -> None:
-    """Raise SuiteError where a suite says whether calls may come several at a time, and a target's API has no word for it.
+    """Raise SuiteError where a suite says whether calls may come several at a time, and a target's
+    API has no word for it.
 
     It has none where saying so changes nothing of what is sent.
     """
@@ -92,10 +117,15 @@ def check_parallel_calls(plan: Plan) -> None:
             tools = each.toolset
             if tools is None or tools.parallel is None:
                 continue
-            request = Request((Message("user", ""),), target.sampling, tools=tools.tools, tool_choice=tools.choice)
+            request = Request(
+                (Message("user", ""),), target.sampling, tools=tools.tools, tool_choice=tools.choice
+            )
             said = replace(request, parallel_tool_calls=tools.parallel)
             if encode(target, said) == encode(target, request):
-                message = f"target {target.name!r}: {target.provider} has no `parallel_tool_calls`; remove it"
+                message = (
+                    f"target {target.name!r}: {target.provider} has no `parallel_tool_calls`;"
+                    " remove it"
+                )
                 problems.append(Problem(message, *(tools.place or ())))
     if problems:
         raise SuiteError(problems)

@@ -20,27 +20,41 @@ from harness.suite import Eval, Suite
 from harness.suite.model import Case
 
 SPARE_FILES = 40
-"""Open files kept for everything that is no connection: the run folder, the children's pipes, the interpreter."""
+"""Open files kept for everything that is no connection: the run folder, the children's pipes, the
+interpreter."""
 
 FILES = {"command": 8}
-"""Open files of one attempt, where it is not one connection: a program's pipes, both ends of each while it starts."""
+"""Open files of one attempt, where it is not one connection: a program's pipes, both ends of each
+while it starts."""
 
 
-def check_context(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> None:
+def check_context(
+    suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable
+) -> None:
     """Raise SuiteError, all at once, where an eval's longest case cannot fit beside its answer."""
     problems: list[Problem] = []
     for target in targets:
         entry = table.find(target.provider, target.model, target.api_version)
         room = target.context or (entry.context if entry else None)
         for each in suite.evals if room else ():
-            if each.longest_case.case is not None and each.longest_case.place is not None and room is not None:
-                problems += _context_problems(suite, each, target, room, each.longest_case.case, each.longest_case.place)
+            if (
+                each.longest_case.case is not None
+                and each.longest_case.place is not None
+                and room is not None
+            ):
+                problems += _context_problems(
+                    suite, each, target, room, each.longest_case.case, each.longest_case.place
+                )
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
 
 
-def _context_problems(suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place) -> Iterator[Problem]:
-    settings = (suite.merge_sampling(target.sampling, case.sampling, setting) for setting in suite.settings)
+def _context_problems(
+    suite: Suite, each: Eval, target: Target, room: int, case: Case, place: Place
+) -> Iterator[Problem]:
+    settings = (
+        suite.merge_sampling(target.sampling, case.sampling, setting) for setting in suite.settings
+    )
     tools = each.toolset.tools if each.toolset is not None else ()
     answer = max(setting.get("max_tokens") or 0 for setting in settings)
     for prompt in each.prompts:
@@ -48,19 +62,23 @@ def _context_problems(suite: Suite, each: Eval, target: Target, room: int, case:
             text, turns = prompt.render_text(case.vars), prompt.render(case.vars, case.folder)
         except TemplateError:
             continue  # said by the plan, which renders it again
-        tokens = estimate_request(Request(turns, tools=tools, prompt=text, response_format=each.response_format))
+        tokens = estimate_request(
+            Request(turns, tools=tools, prompt=text, response_format=each.response_format)
+        )
         if tokens + answer > room:
             what = f"the case `{case.id}` in the prompt `{prompt.id}` has about {tokens:,} tokens"
             more = f" and its answer may have {answer:,}" if answer else ""
             yield Problem(
-                f"target {target.name!r}: {what}{more}: more than the {room:,} that fit; shorten it or lower max_tokens "
-                "(or, where the model has more room, say so in the target's `context:`)",
+                f"target {target.name!r}: {what}{more}: more than the {room:,} that fit; shorten it"
+                " or lower max_tokens (or, where the model has more room, say so in the target's"
+                " `context:`)",
                 *place,
             )
 
 
 def check_budget(plan: Plan, role_targets: Collection[RoleTarget] = ()) -> None:
-    """Raise UsageError where the suite's budget cannot hold: an unpriced target, an unlimited answer, too little for one."""
+    """Raise UsageError where the suite's budget cannot hold: an unpriced target, an unlimited
+    answer, too little for one."""
     budget = plan.suite.run.budget
     if budget is None:
         return
@@ -68,24 +86,27 @@ def check_budget(plan: Plan, role_targets: Collection[RoleTarget] = ()) -> None:
     for target in (*plan.targets, *(each.target for each in role_targets)):
         if target.price is None:
             raise UsageError(
-                f"{place}: a budget needs the price of every target, and {target.name!r} has none; give it "
-                "`price: {input: …, output: …}` in dollars per million tokens, or leave `budget:` out"
+                f"{place}: a budget needs the price of every target, and {target.name!r} has none;"
+                " give it `price: {input: …, output: …}` in dollars per million tokens, or leave"
+                " `budget:` out"
             )
     for target in plan.targets:
         most = request_bound(next(plan.trials(target)).request, target)
         if most is None:
             raise UsageError(
-                f"{place}: a budget needs a limit on each answer of {target.name!r}; set `sampling: {{max_tokens: …}}`"
+                f"{place}: a budget needs a limit on each answer of {target.name!r}; set `sampling:"
+                " {max_tokens: …}`"
             )
         if most > budget:
             raise UsageError(
-                f"{place}: the budget of ${budget:f} is below what a single request to {target.name!r} may cost (${most:.6f}); "
-                "raise it, or lower max_tokens"
+                f"{place}: the budget of ${budget:f} is below what a single request to"
+                f" {target.name!r} may cost (${most:.6f}); raise it, or lower max_tokens"
             )
 
 
 def fit_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], list[str]]:
-    """The targets, their concurrency clipped to what the process may open, and a sentence where that changed anything."""
+    """The targets, their concurrency clipped to what the process may open, and a sentence where
+    that changed anything."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     each_needs = max((FILES.get(target.provider, 1) for target in targets), default=1)
     wanted = sum(target.limits.concurrency for target in targets) * each_needs + SPARE_FILES
@@ -96,9 +117,10 @@ def fit_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], lis
         return targets, []
     most = max(1, (soft - SPARE_FILES) // len(targets) // each_needs)
     clipped = tuple(
-        replace(each, limits=replace(each.limits, concurrency=min(each.limits.concurrency, most))) for each in targets
+        replace(each, limits=replace(each.limits, concurrency=min(each.limits.concurrency, most)))
+        for each in targets
     )
     return clipped, [
-        f"concurrency is clipped to {most} for each target: this process may have only {soft} open files; "
-        "raise that with `ulimit -n`"
+        f"concurrency is clipped to {most} for each target: this process may have only {soft} open"
+        " files; raise that with `ulimit -n`"
     ]

@@ -11,15 +11,25 @@ from harness.suite import Eval, Suite
 from harness.vendors.facts import Capabilities
 
 
-def check_images(suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable) -> list[str]:
-    """Raise SuiteError, all at once, for images that a target cannot see or does not take; sentences on what is not known."""
+def check_images(
+    suite: Suite, targets: Sequence[Target], table: capabilities.CapabilityTable
+) -> list[str]:
+    """Raise SuiteError, all at once, for images that a target cannot see or does not take;
+    sentences on what is not known."""
     problems: list[Problem] = []
     notes: list[str] = []
-    for each in (each for each in suite.evals if each.image_inventory is not None and each.image_inventory.most is not None):
+    for each in (
+        each
+        for each in suite.evals
+        if each.image_inventory is not None and each.image_inventory.most is not None
+    ):
         for target in targets:
             able = table.find(target.provider, target.model, target.api_version)
             if able is not None and able.vision is None:
-                notes.append(f"{target.name}: whether {target.model} can see images is not known; it is sent them")
+                notes.append(
+                    f"{target.name}: whether {target.model} can see images is not known; it is sent"
+                    " them"
+                )
             problems += (
                 _unsupported_images(each, target)
                 if able is not None and able.vision is False
@@ -35,13 +45,20 @@ def _unsupported_images(evaluation: Eval, target: Target) -> Iterator[Problem]:
     blind = f"target {target.name!r}: {target.model} on {target.provider} cannot see images"
     showing = [prompt for prompt in evaluation.prompts if prompt.multimodal_turns]
     for prompt in showing:
-        yield Problem(f"{blind}, and the prompt `{prompt.id}` shows some; leave one of them out", *prompt.place)
+        yield Problem(
+            f"{blind}, and the prompt `{prompt.id}` shows some; leave one of them out",
+            *prompt.place,
+        )
     if not showing and evaluation.image_inventory is not None:
         seen = next(iter(evaluation.image_inventory.widest.values()))
-        yield Problem(f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place)
+        yield Problem(
+            f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place
+        )
 
 
-def _oversized_images(evaluation: Eval, target: Target, able: Capabilities | None) -> Iterator[Problem]:
+def _oversized_images(
+    evaluation: Eval, target: Target, able: Capabilities | None
+) -> Iterator[Problem]:
     """What of an eval's images a target does not take: of each type the largest is named."""
     inventory = evaluation.image_inventory
     limits = able.images if able is not None else None
@@ -51,13 +68,30 @@ def _oversized_images(evaluation: Eval, target: Target, able: Capabilities | Non
     for seen in (*inventory.heaviest.values(), *inventory.widest.values()):
         if limits.types and seen.media_type not in limits.types:
             allowed = ", ".join(each.removeprefix("image/") for each in limits.types)
-            yield Problem(f"{who} takes {allowed}, and the case `{seen.case}` shows {seen.media_type}; convert it", *seen.place)
+            yield Problem(
+                f"{who} takes {allowed}, and the case `{seen.case}` shows {seen.media_type};"
+                " convert it",
+                *seen.place,
+            )
         if limits.max_bytes is not None and seen.size > limits.max_bytes:
-            text = f"images of at most {limits.max_bytes:,} bytes, and the case `{seen.case}` shows one of {seen.size:,}"
+            text = (
+                f"images of at most {limits.max_bytes:,} bytes, and the case `{seen.case}` shows"
+                f" one of {seen.size:,}"
+            )
             yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
         if limits.max_side is not None and seen.side > limits.max_side:
-            text = f"images of at most {limits.max_side:,} pixels a side, and the case `{seen.case}` shows one of {seen.side:,}"
+            text = (
+                f"images of at most {limits.max_side:,} pixels a side, and the case `{seen.case}`"
+                f" shows one of {seen.side:,}"
+            )
             yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
-    if limits.max_count is not None and inventory.most is not None and inventory.most[0] > limits.max_count:
+    if (
+        limits.max_count is not None
+        and inventory.most is not None
+        and inventory.most[0] > limits.max_count
+    ):
         count, case, place = inventory.most
-        yield Problem(f"{who} takes {limits.max_count} images a request, and the case `{case}` shows {count}", *place)
+        yield Problem(
+            f"{who} takes {limits.max_count} images a request, and the case `{case}` shows {count}",
+            *place,
+        )

@@ -1,11 +1,13 @@
 """What each model's tokens cost on a given day, by the vendor that serves it.
 
-Prices are those of the package genai-prices, as a snapshot (`prices/*.json`, one list a vendor, written by
-`python -m tests.pricing.test_snapshot`): importing the package itself takes 0.7 s and 60 MB, longer than all of
-`harness validate`. `catalogue.yaml` has what the package lacks or what differs, and takes precedence.
+Prices are those of the package genai-prices, as a snapshot (`prices/*.json`, one list a vendor,
+written by `python -m tests.pricing.test_snapshot`): importing the package itself takes 0.7 s and 60
+MB, longer than all of `harness validate`. `catalogue.yaml` has what the package lacks or what
+differs, and takes precedence.
 
-Prices change several times a year, so they are dated, and a run is priced as of its own day. A price belongs to whoever
-serves the model, not to the format it is requested in (`harness.vendors.price_vendor_at`).
+Prices change several times a year, so they are dated, and a run is priced as of its own day. A
+price belongs to whoever serves the model, not to the format it is requested in
+(`harness.vendors.price_vendor_at`).
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ _CACHE_PRICES = ("cache_read", "cache_write", "cache_write_1h")
 
 @dataclass(frozen=True, slots=True)
 class NeuronRates:
-    """Workers AI's own unit: neurons per million input and output tokens, the exact figures behind its rounded dollars."""
+    """Workers AI's own unit: neurons per million input and output tokens, the exact figures behind
+    its rounded dollars."""
 
     input: int
     output: int
@@ -42,7 +45,8 @@ class NeuronRates:
 class PriceEntry:
     """What is known of one model at one vendor on some day.
 
-    `context` is the most input tokens, `image_tokens` the most tokens that one image can take; None where not known.
+    `context` is the most input tokens, `image_tokens` the most tokens that one image can take; None
+    where not known.
     """
 
     vendor: str
@@ -55,7 +59,8 @@ class PriceEntry:
 
 @dataclass(frozen=True, slots=True)
 class PriceOverride:
-    """An entry that takes precedence over the price list, over a span of days; both ends are included, an open end is None.
+    """An entry that takes precedence over the price list, over a span of days; both ends are
+    included, an open end is None.
 
     Facts that it leaves out are the price list's.
     """
@@ -67,7 +72,9 @@ class PriceOverride:
 
     def is_valid_on(self, day: date) -> bool:
         """Whether it holds on that day."""
-        return (self.valid_from is None or self.valid_from <= day) and (self.valid_to is None or day <= self.valid_to)
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_to is None or day <= self.valid_to
+        )
 
 
 class DatedPrice(Struct, frozen=True, omit_defaults=True):
@@ -78,10 +85,11 @@ class DatedPrice(Struct, frozen=True, omit_defaults=True):
 
 
 class ListedModel(Struct, frozen=True, omit_defaults=True):
-    """The models that a rule matches, with their prices from the oldest to the newest; none: the price is not known.
+    """The models that a rule matches, with their prices from the oldest to the newest; none: the
+    price is not known.
 
-    `id` is genai-prices' name for them. A rule is `{equals: text}`, `starts_with`, `ends_with`, `contains` or `regex`, or
-    `{or: [rules]}`, `{and: [rules]}`.
+    `id` is genai-prices' name for them. A rule is `{equals: text}`, `starts_with`, `ends_with`,
+    `contains` or `regex`, or `{or: [rules]}`, `{and: [rules]}`.
     """
 
     id: str
@@ -91,12 +99,17 @@ class ListedModel(Struct, frozen=True, omit_defaults=True):
 
     def price_on(self, day: date) -> Price | None:
         """The newest price that holds on that day."""
-        dated = (each.price for each in reversed(self.prices) if each.valid_from is None or each.valid_from <= day)
+        dated = (
+            each.price
+            for each in reversed(self.prices)
+            if each.valid_from is None or each.valid_from <= day
+        )
         return next(dated, None)
 
 
 class PriceList(Struct, frozen=True):
-    """The models of one vendor; the first that matches a name counts. `source` says where the prices are from."""
+    """The models of one vendor; the first that matches a name counts. `source` says where the
+    prices are from."""
 
     source: str
     models: tuple[ListedModel, ...]
@@ -109,14 +122,19 @@ class PriceList(Struct, frozen=True):
 class PriceCatalogue:
     """Prices and limits by vendor, model and day.
 
-    `read_price_list` gives the JSON text of a vendor's list, None for a vendor without one; it is read when first needed.
+    `read_price_list` gives the JSON text of a vendor's list, None for a vendor without one; it is
+    read when first needed.
     """
 
-    def __init__(self, overrides: Sequence[PriceOverride], read_price_list: Callable[[str], bytes | None]) -> None:
+    def __init__(
+        self, overrides: Sequence[PriceOverride], read_price_list: Callable[[str], bytes | None]
+    ) -> None:
         self._read_price_list = read_price_list
         self._price_list = cache(self._decode_price_list)
         self._overrides: dict[tuple[str, str], list[PriceOverride]] = {}
-        for override in sorted(overrides, key=lambda each: each.valid_from or date.min, reverse=True):
+        for override in sorted(
+            overrides, key=lambda each: each.valid_from or date.min, reverse=True
+        ):
             for name in (override.entry.model, *override.aliases):
                 self._overrides.setdefault((override.entry.vendor, name), []).append(override)
 
@@ -127,7 +145,11 @@ class PriceCatalogue:
         """
         price_list = self._price_list(vendor)
         listed = price_list.find(model) if price_list else None
-        overrides = self._overrides.get((vendor, model)) or (listed and self._overrides.get((vendor, listed.id))) or ()
+        overrides = (
+            self._overrides.get((vendor, model))
+            or (listed and self._overrides.get((vendor, listed.id)))
+            or ()
+        )
         override = next((each for each in overrides if each.is_valid_on(on)), None)
         if overrides and override is None:
             return None
@@ -140,7 +162,8 @@ class PriceCatalogue:
         return PriceEntry(
             vendor=vendor,
             model=own.model,
-            price=own.price or (None if price is None else replace(price, source=price_list.source)),
+            price=own.price
+            or (None if price is None else replace(price, source=price_list.source)),
             context=own.context or listed.context,
             image_tokens=own.image_tokens,
             neurons=own.neurons,
@@ -175,7 +198,11 @@ def parse_overrides(text: str) -> list[PriceOverride]:
     """The overrides in `text` (YAML). Raises ValueError, naming the entry, where there are none."""
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, the C one where there is one
-        return [_parse_override(listing, fields) for listing in content["vendors"] for fields in listing["models"]]
+        return [
+            _parse_override(listing, fields)
+            for listing in content["vendors"]
+            for fields in listing["models"]
+        ]
     except (TypeError, KeyError, AttributeError, yaml.YAMLError) as cause:
         raise ValueError(f"price catalogue: {cause!r}") from cause
 
@@ -187,13 +214,27 @@ def _parse_override(listing: Mapping[str, Any], fields: Mapping[str, Any]) -> Pr
         price = _pop_price(given, str(listing["source"])) if "input" in given else None
         span = {name: given.pop(name) for name in ("valid_from", "valid_to") if name in given}
         aliases = tuple(given.pop("aliases", ()))
-        entry = PriceEntry(listing["vendor"], price=price, neurons=NeuronRates(**neurons) if neurons else None, **given)
+        entry = PriceEntry(
+            listing["vendor"],
+            price=price,
+            neurons=NeuronRates(**neurons) if neurons else None,
+            **given,
+        )
         return PriceOverride(entry, aliases, **span)
     except (TypeError, KeyError, InvalidOperation) as cause:
-        raise ValueError(f"price catalogue, {listing.get('vendor')} {fields.get('model')}: {cause!r}") from cause
+        raise ValueError(
+            f"price catalogue, {listing.get('vendor')} {fields.get('model')}: {cause!r}"
+        ) from cause
 
 
 def _pop_price(given: dict[str, Any], source: str) -> Price:
     """The price fields, taken out of `given`."""
-    caches: dict[str, Any] = {name: Decimal(given.pop(name)) for name in _CACHE_PRICES if name in given}
-    return Price(input=Decimal(given.pop("input")), output=Decimal(given.pop("output")), source=source, **caches)
+    caches: dict[str, Any] = {
+        name: Decimal(given.pop(name)) for name in _CACHE_PRICES if name in given
+    }
+    return Price(
+        input=Decimal(given.pop("input")),
+        output=Decimal(given.pop("output")),
+        source=source,
+        **caches,
+    )

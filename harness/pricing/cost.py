@@ -1,11 +1,12 @@
 """The cost of a request, and an upper bound of what it can cost.
 
-Two figures are kept: what the provider says it billed (`reported`), and tokens times the dated price (`priced`). Sums are
-exact until the last step. Unknown is None, never 0. The upper bound is what a hard budget reserves before an attempt is sent,
-so it errs on the high side in every term.
+Two figures are kept: what the provider says it billed (`reported`), and tokens times the dated
+price (`priced`). Sums are exact until the last step. Unknown is None, never 0. The upper bound is
+what a hard budget reserves before an attempt is sent, so it errs on the high side in every term.
 
-Prices are decimals; they are multiplied as integers of a unit that divides all of them (`_Rates`), which is as exact and takes
-a twentieth of the time: every attempt is bounded before it is sent, and priced afterwards.
+Prices are decimals; they are multiplied as integers of a unit that divides all of them (`_Rates`),
+which is as exact and takes a twentieth of the time: every attempt is bounded before it is sent, and
+priced afterwards.
 """
 
 from __future__ import annotations
@@ -33,18 +34,22 @@ MESSAGE_BOUND = 16
 """Most tokens a chat template puts around one message; Llama 4's puts 5."""
 
 TEMPLATE_BOUND = 256
-"""Most tokens a chat template puts around a conversation, with the system text that some models add by themselves."""
+"""Most tokens a chat template puts around a conversation, with the system text that some models add
+by themselves."""
 
 TOOLS_BOUND = 1024
 """Most tokens of instructions that a template adds for tools or a response format."""
 
-_OUTPUT_LIMITS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens"})
+_OUTPUT_LIMITS = frozenset(
+    {"max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens"}
+)
 _SAMPLES = frozenset({"candidateCount", "n"})
 
 
 @lru_cache(maxsize=4096)  # the budget and the record ask for the same attempt
 def usage_cost(usage: Usage, price: Price) -> float | None:
-    """US dollars for `usage` at `price`; None where a count is unknown. An unset cache price is the input price.
+    """US dollars for `usage` at `price`; None where a count is unknown. An unset cache price is the
+    input price.
 
     Above a tier's threshold of input tokens, that tier prices the whole request.
     """
@@ -54,7 +59,9 @@ def usage_cost(usage: Usage, price: Price) -> float | None:
     level = (
         rates
         if not rates.tiers
-        else rates.rates_above(usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h)
+        else rates.rates_above(
+            usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h
+        )
     )
     tokens = (
         level.input * usage.input
@@ -67,7 +74,8 @@ def usage_cost(usage: Usage, price: Price) -> float | None:
 
 
 def reported_cost(usage: Usage) -> float | None:
-    """US dollars as the provider billed them: its own figure, else its neurons at their price; None where there is neither."""
+    """US dollars as the provider billed them: its own figure, else its neurons at their price; None
+    where there is neither."""
     if usage.cost is not None:
         return usage.cost
     return None if usage.neurons is None else float(_to_decimal(usage.neurons) * DOLLARS_PER_NEURON)
@@ -76,15 +84,19 @@ def reported_cost(usage: Usage) -> float | None:
 def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
     """The total cost of all attempts of an exchange: retries are billed.
 
-    An attempt is free if nothing was sent or the server refused it. One whose tokens are unknown (a stream that was cut off)
-    makes the sum unknown.
+    An attempt is free if nothing was sent or the server refused it. One whose tokens are unknown (a
+    stream that was cut off) makes the sum unknown.
     """
     if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the common case
         return Cost(reported_cost(usage), None if price is None else usage_cost(usage, price))
     billed = [attempt.usage for attempt in attempts if not is_free(attempt)]
     return Cost(
-        reported=_exact_sum([None if usage is None else reported_cost(usage) for usage in billed]) if billed else None,
-        priced=None if price is None else _exact_sum([None if usage is None else usage_cost(usage, price) for usage in billed]),
+        reported=_exact_sum([None if usage is None else reported_cost(usage) for usage in billed])
+        if billed
+        else None,
+        priced=None
+        if price is None
+        else _exact_sum([None if usage is None else usage_cost(usage, price) for usage in billed]),
     )
 
 
@@ -93,11 +105,14 @@ def request_bound(request: Request, target: Target) -> float | None:
     if target.price is None:
         return None
     images = image_bound(target.model)
-    return upper_bound(request, target.price, target.context, image_tokens=images, extra_body=target.extra_body)
+    return upper_bound(
+        request, target.price, target.context, image_tokens=images, extra_body=target.extra_body
+    )
 
 
 def most_spent(exchange: Exchange, target: Target) -> float:
-    """The most US dollars an exchange can have cost: an attempt of unknown cost counts with its upper bound."""
+    """The most US dollars an exchange can have cost: an attempt of unknown cost counts with its
+    upper bound."""
     if exchange.cost.usd is not None:
         return exchange.cost.usd
     costs = [exchange_cost((attempt,), target.price).usd for attempt in exchange.response.attempts]
@@ -114,15 +129,19 @@ def upper_bound(
     image_tokens: int | None = None,
     extra_body: Mapping[str, Any] | None = None,
 ) -> float | None:
-    """The most US dollars that one attempt at `request` can cost; None where nothing limits its output.
+    """The most US dollars that one attempt at `request` can cost; None where nothing limits its
+    output.
 
-    Output is the requested limit (the request's or a target's `extra_body`'s) times the number of samples, else the context.
-    `image_tokens` is the most that one image takes with the model, by default with any model.
+    Output is the requested limit (the request's or a target's `extra_body`'s) times the number of
+    samples, else the context. `image_tokens` is the most that one image takes with the model, by
+    default with any model.
     """
     output = output_bound(request, context, extra_body or {})
     if output is None:
         return None
-    most = input_bound(request, image_tokens or IMAGE_BOUND) + (_utf8_size(json_text(extra_body)) if extra_body else 0)
+    most = input_bound(request, image_tokens or IMAGE_BOUND) + (
+        _utf8_size(json_text(extra_body)) if extra_body else 0
+    )
     rates = _integer_rates(price)
     dearest = rates.dearest_input * most + rates.output * output
     for above, tier in rates.tiers:
@@ -132,25 +151,39 @@ def upper_bound(
 
 
 def input_bound(request: Request, image_tokens: int = IMAGE_BOUND) -> int:
-    """The most input tokens `request` can have: no token is shorter than a byte, plus what templates and images add."""
+    """The most input tokens `request` can have: no token is shorter than a byte, plus what
+    templates and images add."""
     size = TEMPLATE_BOUND if request.prompt is None else TEMPLATE_BOUND + _utf8_size(request.prompt)
     for message in request.messages:
         size += MESSAGE_BOUND + _message_size(message)
     if request.tools or request.response_format:
-        # Templates write JSON with line breaks and indents of their own: no more of them than it has characters.
+        # Templates write JSON with line breaks and indents of their own: no more of them than it
+        # has characters.
         size += TOOLS_BOUND + 2 * _utf8_size(json_text([request.tools, request.response_format]))
     return size + image_tokens * len(images_of(request.messages))
 
 
-def output_bound(request: Request, context: int | None, extra_body: Mapping[str, Any]) -> int | None:
-    """The most output tokens `request` can have, over all its samples; None where there is no limit."""
-    # `extra_body` overrides the request's own limit, under whichever name the target's server knows.
-    sent = {**request.sampling, **extra_body, **_generation_config(extra_body)} if extra_body else request.sampling
-    limits = [limit for name, limit in sent.items() if name in _OUTPUT_LIMITS and isinstance(limit, int)]
+def output_bound(
+    request: Request, context: int | None, extra_body: Mapping[str, Any]
+) -> int | None:
+    """The most output tokens `request` can have, over all its samples; None where there is no
+    limit."""
+    # `extra_body` overrides the request's own limit, under whichever name the target's server
+    # knows.
+    sent = (
+        {**request.sampling, **extra_body, **_generation_config(extra_body)}
+        if extra_body
+        else request.sampling
+    )
+    limits = [
+        limit for name, limit in sent.items() if name in _OUTPUT_LIMITS and isinstance(limit, int)
+    ]
     most = max(limits) if limits else context
     if most is None or _SAMPLES.isdisjoint(sent):
         return most
-    return most * max([count for name in _SAMPLES if isinstance(count := sent.get(name), int)], default=1)
+    return most * max(
+        [count for name in _SAMPLES if isinstance(count := sent.get(name), int)], default=1
+    )
 
 
 def _generation_config(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -161,7 +194,8 @@ def _generation_config(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """A price in integers: what a token costs in a currency unit of 1 / (1,000,000 × `unit`) dollars."""
+    """A price in integers: what a token costs in a currency unit of 1 / (1,000,000 × `unit`)
+    dollars."""
 
     unit: int
     input: int
@@ -174,24 +208,33 @@ class _Rates:
     tiers: tuple[tuple[int, _Rates], ...] = ()
 
     def rates_above(self, input_tokens: int) -> _Rates:
-        """The rates for a request of so many input tokens: the highest tier's below them, else these."""
+        """The rates for a request of so many input tokens: the highest tier's below them, else
+        these."""
         return next((tier for above, tier in reversed(self.tiers) if input_tokens > above), self)
 
     def to_dollars(self, tokens: int) -> float:
-        """US dollars for the sum of tokens × rates; dividing two integers rounds once, and correctly."""
+        """US dollars for the sum of tokens × rates; dividing two integers rounds once, and
+        correctly."""
         return (tokens + self.per_request) / (self.unit * MTOK)
 
 
 @lru_cache(maxsize=256)
 def _integer_rates(price: Price) -> _Rates:
     levels = (price, *(tier for _, tier in price.tiers))
-    figures = [price.per_request, *(figure for level in levels for figure in (*_input_prices(level), level.output))]
+    figures = [
+        price.per_request,
+        *(figure for level in levels for figure in (*_input_prices(level), level.output)),
+    ]
     unit = lcm(*(Fraction(figure).denominator for figure in figures))
     tiers = tuple((above, _tier_rates(tier, unit)) for above, tier in price.tiers)
-    return _tier_rates(price, unit, tiers, per_request=int(Fraction(price.per_request) * unit) * MTOK)
+    return _tier_rates(
+        price, unit, tiers, per_request=int(Fraction(price.per_request) * unit) * MTOK
+    )
 
 
-def _tier_rates(price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), per_request: int = 0) -> _Rates:
+def _tier_rates(
+    price: Price, unit: int, tiers: tuple[tuple[int, _Rates], ...] = (), per_request: int = 0
+) -> _Rates:
     """The rates of one tier, or of the base price."""
 
     def whole(figure: Decimal) -> int:

@@ -1,9 +1,10 @@
 """Image tokens: Llama 4's tiles, and an upper bound for any model.
 
-Llama 4 fits an image to a canvas of 336-pixel tiles, rows × columns ≤ 16: the canvas on which it is enlarged least, else
-shrunk least, and of several the smallest. Each tile is 144 patches and a separator; where there is more than one, the whole
-image follows as one more tile (llama-models 0.3.0, `llama4/preprocess.py` and `chat_format.py`). Whether a hosted service
-bills that is not published.
+Llama 4 fits an image to a canvas of 336-pixel tiles, rows × columns ≤ 16: the canvas on which it is
+enlarged least, else shrunk least, and of several the smallest. Each tile is 144 patches and a
+separator; where there is more than one, the whole image follows as one more tile (llama-models
+0.3.0, `llama4/preprocess.py` and `chat_format.py`). Whether a hosted service bills that is not
+published.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ EACH_TILE = 145
 LLAMA_4_MOST = WHOLE_IMAGE + EACH_TILE * MOST_TILES
 
 IMAGE_BOUND = 48_169
-"""The most tokens an image takes with any known model: eight high-detail tiles on gpt-4o-mini, 2,833 + 8 × 5,667."""
+"""The most tokens an image takes with any known model: eight high-detail tiles on gpt-4o-mini,
+2,833 + 8 × 5,667."""
 
 UNKNOWN_SIZE = WHOLE_IMAGE + EACH_TILE * 4
 """Assumed for an image of unknown size: four tiles."""
 
-_CANVASES = [(rows, columns) for rows in range(1, MOST_TILES + 1) for columns in range(1, MOST_TILES // rows + 1)]
+_CANVASES = [
+    (rows, columns)
+    for rows in range(1, MOST_TILES + 1)
+    for columns in range(1, MOST_TILES // rows + 1)
+]
 
 
 def image_tokens(width: int | None, height: int | None) -> int:
@@ -52,5 +58,6 @@ def tile_grid(width: int, height: int) -> tuple[int, int]:
 
 @lru_cache
 def image_bound(model: str) -> int:
-    """The most tokens one image can take with `model`: Llama 4's largest canvas, else `IMAGE_BOUND`."""
+    """The most tokens one image can take with `model`: Llama 4's largest canvas, else
+    `IMAGE_BOUND`."""
     return LLAMA_4_MOST if "llama-4" in model.lower() else IMAGE_BOUND

@@ -1,8 +1,10 @@
-"""Estimates token counts without a tokenizer: a weighted count of text features, for rate limits and missing usage.
+"""Estimates token counts without a tokenizer: a weighted count of text features, for rate limits
+and missing usage.
 
-The weights were fitted to Llama 4's tokenizer over 18 corpora (prose, code, JSON, CSV, base64; Latin, Greek, Cyrillic and CJK
-scripts) by non-negative least squares on the relative error: mean bias −0.5 %, mean error 7 %, 95 % of chunks within 20 %. An
-estimate is never recorded as a count: its source is `estimated`.
+The weights were fitted to Llama 4's tokenizer over 18 corpora (prose, code, JSON, CSV, base64;
+Latin, Greek, Cyrillic and CJK scripts) by non-negative least squares on the relative error: mean
+bias −0.5 %, mean error 7 %, 95 % of chunks within 20 %. An estimate is never recorded as a count:
+its source is `estimated`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ TOOLS_OVERHEAD = 100
 
 _LETTERS = re.compile(r"[A-Za-z]+")
 _DIGITS = re.compile(r"[0-9]+")
-# ASCII but for letters, digits and white space; spelled out, because a set up to U+10FFFF takes long to compile.
+# ASCII but for letters, digits and white space; spelled out, because a set up to U+10FFFF takes
+# long to compile.
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~\x00-\x08\x0e-\x1b\x7f]+")
 _NEWLINES = re.compile(r"\n[ \t]*")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -63,9 +66,13 @@ def estimate_text(text: str) -> int:
 
 def estimate_request(request: Request) -> int:
     """About how many input tokens `request` has, with chat template, tools and images."""
-    tokens = CHAT_OVERHEAD + sum(MESSAGE_OVERHEAD + _estimate_message(message) for message in request.messages)
+    tokens = CHAT_OVERHEAD + sum(
+        MESSAGE_OVERHEAD + _estimate_message(message) for message in request.messages
+    )
     tokens += estimate_text(request.prompt or "")
-    tokens += sum([image_tokens(image.width, image.height) for image in images_of(request.messages)])
+    tokens += sum(
+        [image_tokens(image.width, image.height) for image in images_of(request.messages)]
+    )
     if request.tools:
         tokens += TOOLS_OVERHEAD + estimate_text(json_text(request.tools))
     if request.response_format is not None and request.response_format.schema is not None:
@@ -76,7 +83,12 @@ def estimate_request(request: Request) -> int:
 def estimate_usage(request: Request, answer: Message) -> Usage:
     """The estimated usage of `answer` to `request`, for a server that reports none."""
     reasoning = estimate_text(answer.reasoning or "")
-    return Usage(input=estimate_request(request), output=_estimate_message(answer), reasoning=reasoning, source="estimated")
+    return Usage(
+        input=estimate_request(request),
+        output=_estimate_message(answer),
+        reasoning=reasoning,
+        source="estimated",
+    )
 
 
 def estimate_answer(answer: Message) -> int:
@@ -84,8 +96,11 @@ def estimate_answer(answer: Message) -> int:
     return _estimate_message(answer) + estimate_text(answer.reasoning or "")
 
 
-def apportion_usage(total: Usage, reported: Sequence[Usage], estimates: Sequence[Usage]) -> list[Usage]:
-    """`total` less the `reported` ones, apportioned in proportion to `estimates`: the parts add up exactly."""
+def apportion_usage(
+    total: Usage, reported: Sequence[Usage], estimates: Sequence[Usage]
+) -> list[Usage]:
+    """`total` less the `reported` ones, apportioned in proportion to `estimates`: the parts add up
+    exactly."""
     return [
         Usage(input_tokens, output_tokens, source="estimated")
         for input_tokens, output_tokens in zip(

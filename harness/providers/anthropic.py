@@ -1,7 +1,9 @@
-"""Anthropic's Messages API, in both of its versions: a separate system text, and turns made of content blocks.
+"""Anthropic's Messages API, in both of its versions: a separate system text, and turns made of
+content blocks.
 
-What surprises: `max_tokens` is required; tool results travel in a user turn, all of one round together; input tokens do not
-include cached ones; and signed thinking has to be sent back unchanged, so an answer with any is kept whole in `Message.echo`.
+What surprises: `max_tokens` is required; tool results travel in a user turn, all of one round
+together; input tokens do not include cached ones; and signed thinking has to be sent back
+unchanged, so an answer with any is kept whole in `Message.echo`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,13 @@ from harness.model import (
     ToolCall,
     Usage,
 )
-from harness.providers.base import BuiltInProvider, Signal, reject_late_system, reject_raw_prompt, split_system_messages
+from harness.providers.base import (
+    BuiltInProvider,
+    Signal,
+    reject_late_system,
+    reject_raw_prompt,
+    split_system_messages,
+)
 from harness.providers.decoder import AnswerDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
@@ -66,7 +74,8 @@ class Anthropic(BuiltInProvider):
     """The provider `anthropic`."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /messages`. Raises ValueError for a raw prompt, JSON mode without a schema, late system messages."""
+        """`POST /messages`. Raises ValueError for a raw prompt, JSON mode without a schema, late
+        system messages."""
         reject_raw_prompt(target, request, SERVICE)
         version = target.api_version or self.default_api_version or ""
         return EncodedRequest(
@@ -81,7 +90,7 @@ class Anthropic(BuiltInProvider):
         return AnthropicDecoder(request)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
@@ -102,16 +111,23 @@ def _build_body(target: Target, request: Request) -> dict[str, Any]:
     if request.tool_choice is not None:
         body["tool_choice"] = _encode_tool_choice(request.tool_choice)
     if request.parallel_tool_calls is not None:
-        body.setdefault("tool_choice", {"type": "auto"})["disable_parallel_tool_use"] = not request.parallel_tool_calls
+        body.setdefault("tool_choice", {"type": "auto"})[
+            "disable_parallel_tool_use"
+        ] = not request.parallel_tool_calls
     if request.response_format is not None:
-        body.setdefault("output_config", {})["format"] = _output_format(target, request.response_format)
+        body.setdefault("output_config", {})["format"] = _output_format(
+            target, request.response_format
+        )
     body.update(target.extra_body)
     return body
 
 
 def _encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Sampling parameters under their names on the wire; null ones are not sent, the output limit always is."""
-    sent = {_NAMES.get(name, name): value for name, value in parameters.items() if value is not None}
+    """Sampling parameters under their names on the wire; null ones are not sent, the output limit
+    always is."""
+    sent = {
+        _NAMES.get(name, name): value for name, value in parameters.items() if value is not None
+    }
     sent.setdefault("max_tokens", DEFAULT_MAX_TOKENS)
     if isinstance(sent.get("stop_sequences"), str):
         sent["stop_sequences"] = [sent["stop_sequences"]]
@@ -129,7 +145,8 @@ def _is_tool_result(turn: Message) -> bool:
 
 
 def _tool_results_message(turns: Iterator[Message]) -> list[dict[str, Any]]:
-    """All results of one round of tool calls in one turn: the API refuses a call whose result is not in the next turn."""
+    """All results of one round of tool calls in one turn: the API refuses a call whose result is
+    not in the next turn."""
     return [{"role": "user", "content": [_tool_result(turn) for turn in turns]}]
 
 
@@ -143,10 +160,13 @@ def _tool_result(turn: Message) -> dict[str, Any]:
 
 
 def _encode_turns(turns: Iterator[Message]) -> list[dict[str, Any]]:
-    """User and assistant messages. The API refuses an empty assistant message, so it is left out."""
+    """User and assistant messages. The API refuses an empty assistant message, so it is
+    left out."""
     messages = []
     for turn in turns:
-        content = _assistant_content(turn) if turn.role == "assistant" else _encode_content(turn.content)
+        content = (
+            _assistant_content(turn) if turn.role == "assistant" else _encode_content(turn.content)
+        )
         if content or turn.role != "assistant":
             messages.append({"role": turn.role, "content": content})
     return messages
@@ -172,21 +192,33 @@ def _tool_use(call: ToolCall) -> dict[str, Any]:
 
 def _encode_content(content: str | tuple[Text | Image, ...]) -> str | list[dict[str, Any]]:
     """Text as it is, parts as blocks; the API refuses a block of no text."""
-    return content if isinstance(content, str) else [_encode_part(part) for part in content if part != Text("")]
+    return (
+        content
+        if isinstance(content, str)
+        else [_encode_part(part) for part in content if part != Text("")]
+    )
 
 
 def _encode_part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    return {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.data}}
+    return {
+        "type": "image",
+        "source": {"type": "base64", "media_type": part.media_type, "data": part.data},
+    }
 
 
 def _encode_tool(function: Tool) -> dict[str, Any]:
-    return {"name": function.name, "description": function.description, "input_schema": function.parameters}
+    return {
+        "name": function.name,
+        "description": function.description,
+        "input_schema": function.parameters,
+    }
 
 
 def _encode_tool_choice(choice: str) -> dict[str, Any]:
-    """`auto` and `none` unchanged, `required` as `any`; any other word is the name of the tool that must be called."""
+    """`auto` and `none` unchanged, `required` as `any`; any other word is the name of the tool that
+    must be called."""
     if choice in ("auto", "none"):
         return {"type": choice}
     return {"type": "any"} if choice == "required" else {"type": "tool", "name": choice}
@@ -194,7 +226,10 @@ def _encode_tool_choice(choice: str) -> dict[str, Any]:
 
 def _output_format(target: Target, wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_object":
-        raise ValueError(f"target {target.name}: the Messages API has no JSON mode without a schema; give `json_schema`")
+        raise ValueError(
+            f"target {target.name}: the Messages API has no JSON mode without a schema; give"
+            " `json_schema`"
+        )
     return {"type": "json_schema", "schema": wanted.schema or {}}
 
 
@@ -203,10 +238,12 @@ def _tool_use_id(identifier: str) -> str:
     """A tool call id that matches the API's pattern; deterministic."""
     if _IDENTIFIER.fullmatch(identifier):
         return identifier
-    return "toolu_" + blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    return (
+        "toolu_" + blake2b(identifier.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    )
 
 
-# ── Responses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Responses ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class AnthropicDecoder(AnswerDecoder):
@@ -246,17 +283,25 @@ class AnthropicDecoder(AnswerDecoder):
         return _read_usage(self._reported) if self._counted else None
 
     def _build_message(self) -> Message:
-        """The answer, with all its blocks in `echo` where text and tool calls do not represent them all.
+        """The answer, with all its blocks in `echo` where text and tool calls do not represent them
+        all.
 
-        Blocks that the API would refuse are left out: thinking that was cut off before its signature, and empty text.
+        Blocks that the API would refuse are left out: thinking that was cut off before its
+        signature, and empty text.
         """
         message = super()._build_message()
-        if self._stop_reason is None or not any(block.needs_echo for block in self._blocks.values()):
+        if self._stop_reason is None or not any(
+            block.needs_echo for block in self._blocks.values()
+        ):
             return message
-        blocks = [block for block in (each.to_dict() for each in self._blocks.values()) if not _is_unfinished(block)]
+        blocks = [
+            block
+            for block in (each.to_dict() for each in self._blocks.values())
+            if not _is_unfinished(block)
+        ]
         return replace(message, echo={"anthropic": blocks})
 
-    # ── Events ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Events ────────────────────────────────────────────────────────────────────────────────────
 
     def _message_start(self, chunk: dict[str, Any]) -> Signal:
         message = chunk.get("message")
@@ -279,13 +324,21 @@ class AnthropicDecoder(AnswerDecoder):
             case "thinking":
                 return self._answer.add_reasoning(given.get("thinking"))
             case "tool_use":
-                called = {"id": given.get("id"), "name": given.get("name"), "arguments": given.get("input") or None}
+                called = {
+                    "id": given.get("id"),
+                    "name": given.get("name"),
+                    "arguments": given.get("input") or None,
+                }
                 return self._answer.add_tool_calls([{"index": index, **called}])
         return _NOTHING
 
     def _block_delta(self, chunk: dict[str, Any]) -> Signal:
         index, delta = chunk.get("index"), chunk.get("delta")
-        if type(delta) is not dict or type(index) is not int or (block := self._blocks.get(index)) is None:
+        if (
+            type(delta) is not dict
+            or type(index) is not int
+            or (block := self._blocks.get(index)) is None
+        ):
             return _NOTHING
         kind = delta.get("type")
         field = _PIECES.get(kind, "") if type(kind) is str else ""
@@ -301,7 +354,9 @@ class AnthropicDecoder(AnswerDecoder):
             return self._answer.add_text(piece)
         if field == "thinking":
             return self._answer.add_reasoning(piece)
-        if field == "partial_json" and block.given.get("type") == "tool_use":  # the server's own tools are not ours to call
+        if (
+            field == "partial_json" and block.given.get("type") == "tool_use"
+        ):  # the server's own tools are not ours to call
             return self._answer.add_tool_calls([{"index": index, "arguments": piece}])
         return _NOTHING
 
@@ -318,7 +373,7 @@ class AnthropicDecoder(AnswerDecoder):
     def _message_stop(self, chunk: dict[str, Any]) -> Signal:
         return self._end_stream()
 
-    # ── Shared steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Shared steps ──────────────────────────────────────────────────────────────────────────────
 
     def _read_model(self, message: Mapping[str, Any]) -> None:
         model = message.get("model")
@@ -327,7 +382,9 @@ class AnthropicDecoder(AnswerDecoder):
     def _merge_usage(self, reported: Any) -> None:
         """Take counts, which are cumulative: a later one replaces an earlier one."""
         if isinstance(reported, dict):
-            self._reported.update({name: value for name, value in reported.items() if value is not None})
+            self._reported.update(
+                {name: value for name, value in reported.items() if value is not None}
+            )
 
     def _read_stop(self, delta: Mapping[str, Any]) -> None:
         """Take the stop reason; of a refusal, also its explanation."""
@@ -358,8 +415,13 @@ class _Block:
         joined = {name: "".join(pieces) for name, pieces in self.pieces.items()}
         if "partial_json" in joined:
             return {**self.given, "input": chat_format.parse_arguments(joined["partial_json"])}
-        opening = {name: text for name in joined if isinstance(text := self.given.get(name), str)}  # usually empty
-        return {**self.given, **{name: opening.get(name, "") + text for name, text in joined.items()}}
+        opening = {
+            name: text for name in joined if isinstance(text := self.given.get(name), str)
+        }  # usually empty
+        return {
+            **self.given,
+            **{name: opening.get(name, "") + text for name, text in joined.items()},
+        }
 
 
 def _is_unfinished(block: Mapping[str, Any]) -> bool:
@@ -368,9 +430,16 @@ def _is_unfinished(block: Mapping[str, Any]) -> bool:
 
 
 def _read_usage(reported: Mapping[str, Any]) -> Usage | None:
-    """Counts in disjoint buckets; only thinking (part of the output) and one-hour cache writes have to be separated."""
-    given, output = token_count(reported.get("input_tokens")), token_count(reported.get("output_tokens"))
-    written, cached = (token_count(reported.get(f"cache_{what}_input_tokens")) or 0 for what in ("creation", "read"))
+    """Counts in disjoint buckets; only thinking (part of the output) and one-hour cache writes have
+    to be separated."""
+    given, output = (
+        token_count(reported.get("input_tokens")),
+        token_count(reported.get("output_tokens")),
+    )
+    written, cached = (
+        token_count(reported.get(f"cache_{what}_input_tokens")) or 0
+        for what in ("creation", "read")
+    )
     if not given and not output and not written and not cached:
         return None
     for_an_hour = _nested_count(reported, "cache_creation", "ephemeral_1h_input_tokens")

@@ -1,8 +1,9 @@
 """The provider interface: two pure functions between our requests and a service's bytes.
 
-`encode` turns a Request into an `EncodedRequest`; a new `Decoder` for each attempt is fed the response and returns its
-meaning. The transport does the rest (sockets, clocks, SSE framing, limits), so a provider is tested on literal bytes. At the
-end are checks of requests that several formats share.
+`encode` turns a Request into an `EncodedRequest`; a new `Decoder` for each attempt is fed the
+response and returns its meaning. The transport does the rest (sockets, clocks, SSE framing,
+limits), so a provider is tested on literal bytes. At the end are checks of requests that several
+formats share.
 """
 
 from __future__ import annotations
@@ -14,12 +15,23 @@ from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from harness.model import EncodedRequest, Error, FinishReason, Image, Message, Request, Target, TokenLogprob, Usage
+from harness.model import (
+    EncodedRequest,
+    Error,
+    FinishReason,
+    Image,
+    Message,
+    Request,
+    Target,
+    TokenLogprob,
+    Usage,
+)
 from harness.vendors.facts import ProviderFacts
 
 
 class Signal(Enum):
-    """What one stream event carried, for the clock: nothing that counts as a token, reasoning, or answer content."""
+    """What one stream event carried, for the clock: nothing that counts as a token, reasoning, or
+    answer content."""
 
     NOTHING = 0
     REASONING = 1
@@ -27,7 +39,8 @@ class Signal(Enum):
 
 
 class DecodedResponse(Struct, frozen=True):
-    """A decoded HTTP response, complete or cut off: everything of a Response that is not the transport's."""
+    """A decoded HTTP response, complete or cut off: everything of a Response that is not the
+    transport's."""
 
     message: Message | None = None
     usage: Usage | None = None
@@ -40,7 +53,8 @@ class DecodedResponse(Struct, frozen=True):
 
 
 class Decoder(Protocol):
-    """Decodes the response of one attempt. Never raises on what a server may send: that becomes the `Error` in `finish`."""
+    """Decodes the response of one attempt. Never raises on what a server may send: that becomes the
+    `Error` in `finish`."""
 
     @property
     def complete(self) -> bool:
@@ -50,13 +64,15 @@ class Decoder(Protocol):
         """Take one server-sent event: its `event:` name (empty if none) and its `data:`."""
 
     def feed_body(self, data: bytes) -> None:
-        """Take a whole JSON body (a 2xx response that was not streamed, whether a stream was requested or not)."""
+        """Take a whole JSON body (a 2xx response that was not streamed, whether a stream was
+        requested or not)."""
 
     def feed_error(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Take a response whose status is not 2xx; header names are lower case."""
 
     def finish(self, headers: Mapping[str, str]) -> DecodedResponse:
-        """The decoded response. A stream that ended without a terminal signal has the error kind `truncated`."""
+        """The decoded response. A stream that ended without a terminal signal has the error kind
+        `truncated`."""
 
 
 class Provider(Protocol):
@@ -64,11 +80,14 @@ class Provider(Protocol):
 
     name: str
     default_address: str | None
-    """Base URL of a target that declares none; may hold `${VARIABLE}`. None: the target must declare one."""
+    """Base URL of a target that declares none; may hold `${VARIABLE}`. None: the target must
+    declare one."""
     default_api_key_env: str | None
-    """The environment variable of the API key, for a target that uses the default address and names no variable."""
+    """The environment variable of the API key, for a target that uses the default address and names
+    no variable."""
     default_max_tokens: int | None
-    """The service's silent default for an unset `max_tokens`; it is sent, so that it is on record. None: there is none."""
+    """The service's silent default for an unset `max_tokens`; it is sent, so that it is on record.
+    None: there is none."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """The HTTP request for `request`. Raises ValueError for what this format cannot express."""
@@ -78,7 +97,8 @@ class Provider(Protocol):
 
 
 class BuiltInProvider:
-    """What built-in providers have in common: their defaults come from their facts (`harness.vendors`)."""
+    """What built-in providers have in common: their defaults come from their facts
+    (`harness.vendors`)."""
 
     def __init__(self, facts: ProviderFacts) -> None:
         self.facts = facts
@@ -92,7 +112,8 @@ class BuiltInProvider:
 
 @dataclass(frozen=True, slots=True)
 class BatchEntry:
-    """One answer of a batch: its request's reference, where the service kept it, the request's position, and the body."""
+    """One answer of a batch: its request's reference, where the service kept it, the request's
+    position, and the body."""
 
     reference: str | None
     place: int
@@ -101,7 +122,8 @@ class BatchEntry:
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """The state of a batch: its `id`, if reported; its answers, None while there are none; the tokens of the whole batch."""
+    """The state of a batch: its `id`, if reported; its answers, None while there are none; the
+    tokens of the whole batch."""
 
     id: str | None = None
     entries: tuple[BatchEntry, ...] | None = None
@@ -123,7 +145,8 @@ class BatchApi(Protocol):
         """The HTTP request that asks for the status of a batch; `wire` is one of its requests."""
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
-        """Decodes the response to a submission or a poll: `decode_status` takes the text of its message."""
+        """Decodes the response to a submission or a poll: `decode_status` takes the text of its
+        message."""
 
     def decode_status(self, text: str) -> BatchStatus:
         """The result of a submission or a poll. Raises ValueError for what is neither."""
@@ -141,7 +164,8 @@ class SupportsBatches(Protocol):
 
 @runtime_checkable
 class SupportsVersions(Protocol):
-    """A provider whose API has several versions, of which a target may choose one (`Target.api_version`)."""
+    """A provider whose API has several versions, of which a target may choose one
+    (`Target.api_version`)."""
 
     api_versions: tuple[str, ...]
     """Supported versions, or patterns of them (`2024-*`)."""
@@ -153,27 +177,41 @@ class SupportsVersions(Protocol):
 
 
 def reject_raw_prompt(target: Target, request: Request, service: str) -> None:
-    """Raises ValueError for a request that is a raw prompt; `service` names the format in the message."""
+    """Raises ValueError for a request that is a raw prompt; `service` names the format in the
+    message."""
     if request.prompt is not None or request.raw:
-        raise ValueError(f"target {target.name}: {service} takes messages; a raw prompt needs another provider")
+        raise ValueError(
+            f"target {target.name}: {service} takes messages; a raw prompt needs another provider"
+        )
 
 
 def split_system_messages(
     target: Target, messages: Sequence[Message], service: str
 ) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The leading system messages, and the turns after them. Raises ValueError for an image in a system message."""
-    first = next((index for index, turn in enumerate(messages) if turn.role != "system"), len(messages))
+    """The leading system messages, and the turns after them. Raises ValueError for an image in a
+    system message."""
+    first = next(
+        (index for index, turn in enumerate(messages) if turn.role != "system"), len(messages)
+    )
     if any(contains_image(turn) for turn in messages[:first]):
-        raise ValueError(f"target {target.name}: {service} takes no images in a system message; show them in a user's turn")
+        raise ValueError(
+            f"target {target.name}: {service} takes no images in a system message; show them in a"
+            " user's turn"
+        )
     return messages[:first], messages[first:]
 
 
 def reject_late_system(target: Target, turns: Sequence[Message], service: str) -> None:
     """Raises ValueError for a system message after the first turn."""
     if any(turn.role == "system" for turn in turns):
-        raise ValueError(f"target {target.name}: {service} takes system text only before the first turn; move it there")
+        raise ValueError(
+            f"target {target.name}: {service} takes system text only before the first turn; move it"
+            " there"
+        )
 
 
 def contains_image(turn: Message) -> bool:
     """Whether the message has an image part."""
-    return not isinstance(turn.content, str) and any(isinstance(part, Image) for part in turn.content)
+    return not isinstance(turn.content, str) and any(
+        isinstance(part, Image) for part in turn.content
+    )

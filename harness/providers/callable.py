@@ -1,8 +1,10 @@
-"""The user's own code as a provider: a `python` function or a `command` that is given one JSON object and answers in text.
+"""The user's own code as a provider: a `python` function or a `command` that is given one JSON
+object and answers in text.
 
-The request is in OpenAI's format (messages with content, tool calls and images as data URIs), since that is what most
-code expects. An answer is text, or an object of `text`, `reasoning`, `tool_calls`, `usage`, `cost`, `model` and
-`finish_reason`, whole or in pieces. Nothing is sent over a network: `transport/callable.py` performs it.
+The request is in OpenAI's format (messages with content, tool calls and images as data URIs), since
+that is what most code expects. An answer is text, or an object of `text`, `reasoning`,
+`tool_calls`, `usage`, `cost`, `model` and `finish_reason`, whole or in pieces. Nothing is sent over
+a network: `transport/callable.py` performs it.
 """
 
 from __future__ import annotations
@@ -55,7 +57,11 @@ def request_object(request: Request) -> dict[str, Any]:
         "sampling": {name: value for name, value in request.sampling.items() if value is not None},
         "stream": request.stream,
         "tools": [chat_format.encode_tool(function) for function in request.tools],
-        "tool_choice": None if request.tool_choice is None else chat_format.encode_tool_choice(request.tool_choice),
+        "tool_choice": (
+            None
+            if request.tool_choice is None
+            else chat_format.encode_tool_choice(request.tool_choice)
+        ),
         "response_format": None if wanted is None else chat_format.encode_response_format(wanted),
     }
 
@@ -72,16 +78,19 @@ class FunctionDecoder:
         self._flags: dict[str, None] = {}
 
     def feed_piece(self, value: Any) -> Signal:
-        """Take an answer, or the next piece of one; the first invalid one is the error in `finish`."""
+        """Take an answer, or the next piece of one; the first invalid one
+        is the error in `finish`."""
         if isinstance(value, str):
             return self._answer.add_text(value)
         if not isinstance(value, Mapping):
             return self._set_error(
-                f"{_type_name(value)} is no answer; answer with text, or with an object of {_quote_names(KEYS)}"
+                f"{_type_name(value)} is no answer; answer with text, or with an object of"
+                f" {_quote_names(KEYS)}"
             )
         if strange := [key for key in value if key not in KEYS]:
             return self._set_error(
-                f"the key {snippet(repr(strange[0]))} means nothing in an answer; there are {_quote_names(KEYS)}"
+                f"the key {snippet(repr(strange[0]))} means nothing in an answer; there are"
+                f" {_quote_names(KEYS)}"
             )
         return self._read_object(value)
 
@@ -109,20 +118,31 @@ class FunctionDecoder:
             finish_reason=None if error else self._finish_reason(),
             model=self._last.get("model"),
             error=error,
-            flags=tuple([*self._flags, "empty"] if error is None and self._answer.is_blank else self._flags),
+            flags=tuple(
+                [*self._flags, "empty"] if error is None and self._answer.is_blank else self._flags
+            ),
         )
 
     def _read_object(self, value: Mapping[str, Any]) -> Signal:
         text, thought, calls = value.get("text"), value.get("reasoning"), value.get("tool_calls")
-        for key, given, kind in (("text", text, str), ("reasoning", thought, str), ("tool_calls", calls, list | tuple)):
+        for key, given, kind in (
+            ("text", text, str),
+            ("reasoning", thought, str),
+            ("tool_calls", calls, list | tuple),
+        ):
             if given is not None and not isinstance(given, kind):
                 return self._set_error(
-                    f"`{key}` should be {'a list' if key == 'tool_calls' else 'text'}, not {_type_name(given)}"
+                    f"`{key}` should be {'a list' if key == 'tool_calls' else 'text'}, not"
+                    f" {_type_name(given)}"
                 )
         for key in ("model", "finish_reason"):
             if value.get(key) is not None and not isinstance(value[key], str):
                 return self._set_error(f"`{key}` should be text, not {_type_name(value[key])}")
-        self._last |= {key: value[key] for key in ("usage", "cost", "model", "finish_reason") if value.get(key) is not None}
+        self._last |= {
+            key: value[key]
+            for key in ("usage", "cost", "model", "finish_reason")
+            if value.get(key) is not None
+        }
         signals = (
             self._answer.add_delta({"reasoning": thought}),
             self._answer.add_text(text),
@@ -137,13 +157,17 @@ class FunctionDecoder:
             found = _parse_usage(reported)
             if found is None:
                 self._set_error(
-                    f"`usage` should be an object of {_quote_names(_COUNTS)} in tokens, not {snippet(repr(reported), 80)}"
+                    f"`usage` should be an object of {_quote_names(_COUNTS)} in tokens, not"
+                    f" {snippet(repr(reported), 80)}"
                 )
         if "cost" not in self._last:
             return found
         cost = usage.finite_amount(self._last["cost"])
         if cost is None:
-            self._set_error(f"`cost` should be US dollars from 0 on, not {snippet(repr(self._last['cost']), 80)}")
+            self._set_error(
+                "`cost` should be US dollars from 0 on, not"
+                f" {snippet(repr(self._last['cost']), 80)}"
+            )
         return replace(found or Usage(), cost=cost)
 
     def _finish_reason(self) -> Any:
@@ -157,9 +181,11 @@ class FunctionDecoder:
 
 
 class ProgramDecoder(FunctionDecoder):
-    """Assembles an answer from a program's output as it arrives: text, one JSON object, or one object a line.
+    """Assembles an answer from a program's output as it arrives: text, one JSON object, or one
+    object a line.
 
-    Output that begins with `{` is JSON only if all keys of each object are those of an answer: an answer may itself be JSON.
+    Output that begins with `{` is JSON only if all keys of each object are those of an answer: an
+    answer may itself be JSON.
     """
 
     def __init__(self) -> None:
@@ -210,7 +236,8 @@ class ProgramDecoder(FunctionDecoder):
         return "whole" if _parse_answer(line) is None else "lines"
 
     def _emit_text(self) -> Signal:
-        """Pass on everything but trailing newlines: they end the output, unless more text follows."""
+        """Pass on everything but trailing newlines: they end the output,
+        unless more text follows."""
         text = self._held.rstrip("\r\n")
         self._held = self._held[len(text) :]
         return self.feed_piece(text)
@@ -225,7 +252,9 @@ class ProgramDecoder(FunctionDecoder):
         return (
             self.feed_piece(found)
             if found
-            else self._set_error(f"a line of its output is no piece of an answer: {snippet(line)!r}")
+            else self._set_error(
+                f"a line of its output is no piece of an answer: {snippet(line)!r}"
+            )
         )
 
 
@@ -244,7 +273,9 @@ def _parse_usage(reported: Any) -> Usage | None:
         return None
     if "prompt_tokens" in reported or "completion_tokens" in reported:
         return usage.read_usage(dict(reported))
-    counts: dict[str, Any] = {name: usage.token_count(value) for name, value in reported.items() if value is not None}
+    counts: dict[str, Any] = {
+        name: usage.token_count(value) for name, value in reported.items() if value is not None
+    }
     return Usage(**counts) if counts.keys() <= _COUNTS and None not in counts.values() else None
 
 

@@ -1,7 +1,8 @@
 """Checks sampling parameters against what a model takes: before a run, not by failing in it.
 
-A value out of range is refused, never clamped: a run whose settings are not the requested ones is worse than no run. What
-models take is stated in `harness.vendors`; a user's own entries take precedence.
+A value out of range is refused, never clamped: a run whose settings are not the requested ones is
+worse than no run. What models take is stated in `harness.vendors`; a user's own entries take
+precedence.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _TYPE_NAMES: Mapping[ParameterType, str] = {
 class CapabilityTable:
     """Capabilities by provider; of several entries that match a model, the first counts.
 
-    `overrides` are the user's entries, as plain data: what the first that matches says takes precedence over `entries`.
+    `overrides` are the user's entries, as plain data: what the first that matches says takes
+    precedence over `entries`.
     """
 
     entries: Mapping[str, Sequence[Capabilities]]
@@ -37,9 +39,15 @@ class CapabilityTable:
         """This table under the user's entries."""
         return CapabilityTable(self.entries, tuple(overrides))
 
-    def find(self, provider: str, model: str, api_version: str | None = None) -> Capabilities | None:
-        """The capabilities of `model`; None for a provider that is not in the table (a plug-in's): nothing is checked."""
-        shipped = next((each for each in self.entries.get(provider, ()) if each.matches(model, api_version)), None)
+    def find(
+        self, provider: str, model: str, api_version: str | None = None
+    ) -> Capabilities | None:
+        """The capabilities of `model`; None for a provider that is not in the table (a plug-in's):
+        nothing is checked."""
+        shipped = next(
+            (each for each in self.entries.get(provider, ()) if each.matches(model, api_version)),
+            None,
+        )
         for fields in self.overrides:
             if fields["provider"] == provider:
                 own = _apply_override(shipped, fields)
@@ -50,12 +58,15 @@ class CapabilityTable:
 
 def built_in_table() -> CapabilityTable:
     """What the models of the built-in providers take."""
-    return CapabilityTable({name: facts.models for name, facts in PROVIDERS.items() if facts.models})
+    return CapabilityTable(
+        {name: facts.models for name, facts in PROVIDERS.items() if facts.models}
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A parameter a target cannot take as asked; one that is `unsupported` altogether may be dropped instead."""
+    """A parameter a target cannot take as asked; one that is `unsupported` altogether may be
+    dropped instead."""
 
     parameter: str
     message: str
@@ -63,18 +74,29 @@ class Violation:
 
 
 def check_sampling(
-    table: CapabilityTable, provider: str, model: str, sampling: Mapping[str, Any], api_version: str | None = None
+    table: CapabilityTable,
+    provider: str,
+    model: str,
+    sampling: Mapping[str, Any],
+    api_version: str | None = None,
 ) -> list[Violation]:
-    """What is wrong with `sampling` for `model`, in its order; a null value is not sent and never wrong."""
+    """What is wrong with `sampling` for `model`, in its order; a null value is not sent and never
+    wrong."""
     entry = table.find(provider, model, api_version)
     if entry is None:
         return []
     given = {name: value for name, value in sampling.items() if value is not None}
-    violations = (_find_violation(entry, provider, model, name, value) for name, value in given.items())
+    violations = (
+        _find_violation(entry, provider, model, name, value) for name, value in given.items()
+    )
     return [
         *(each for each in violations if each is not None),
         *(
-            Violation(name, f"{model} on {provider} does not take {name} together with {other}; remove one of them")
+            Violation(
+                name,
+                f"{model} on {provider} does not take {name} together with {other}; remove one of"
+                " them",
+            )
             for name in given
             for other in (entry.parameters[name].not_with if name in entry.parameters else ())
             if other in given
@@ -82,7 +104,9 @@ def check_sampling(
     ]
 
 
-def seed_range(table: CapabilityTable, provider: str, model: str, api_version: str | None = None) -> tuple[int, int] | None:
+def seed_range(
+    table: CapabilityTable, provider: str, model: str, api_version: str | None = None
+) -> tuple[int, int] | None:
     """Smallest and largest seed of `model`; None where it takes none or the range is not known."""
     entry = table.find(provider, model, api_version)
     seed = entry.parameters.get("seed") if entry else None
@@ -91,18 +115,29 @@ def seed_range(table: CapabilityTable, provider: str, model: str, api_version: s
     return int(seed.min), int(seed.max)
 
 
-def _find_violation(entry: Capabilities, provider: str, model: str, name: str, value: Any) -> Violation | None:
+def _find_violation(
+    entry: Capabilities, provider: str, model: str, name: str, value: Any
+) -> Violation | None:
     parameter = entry.parameters.get(name)
     if parameter is None:
-        version = f" in its API version {entry.api_versions[0]}" if len(entry.api_versions) == 1 else ""
-        message = f"{model} on {provider}{version} does not take {name}; remove it, or set `unsupported: drop`"
+        version = (
+            f" in its API version {entry.api_versions[0]}" if len(entry.api_versions) == 1 else ""
+        )
+        message = (
+            f"{model} on {provider}{version} does not take {name}; remove it, or set `unsupported:"
+            " drop`"
+        )
         return Violation(name, message, unsupported=True)
     if not _is_valid_value(parameter, value):
         expected = describe_values(parameter)
-        return Violation(name, f"{name} must be {expected} for {model} on {provider}, not {value!r:.60}")
+        return Violation(
+            name, f"{name} must be {expected} for {model} on {provider}, not {value!r:.60}"
+        )
     most = entry.max_output
     if name == "max_tokens" and most is not None and value > most:
-        return Violation(name, f"max_tokens may be at most {most:,} for {model} on {provider}, not {value:,}")
+        return Violation(
+            name, f"max_tokens may be at most {most:,} for {model} on {provider}, not {value:,}"
+        )
     return None
 
 
@@ -125,7 +160,11 @@ def _is_valid_value(parameter: Parameter, value: Any) -> bool:
 
 
 def _are_valid_strings(parameter: Parameter, values: Any) -> bool:
-    if not isinstance(values, list | tuple) or not values or not all(isinstance(each, str) and each for each in values):
+    if (
+        not isinstance(values, list | tuple)
+        or not values
+        or not all(isinstance(each, str) and each for each in values)
+    ):
         return False
     if parameter.max_items is not None and len(values) > parameter.max_items:
         return False
@@ -138,7 +177,9 @@ def describe_values(parameter: Parameter) -> str:
         return "one of " + ", ".join(parameter.values) if parameter.values else "a word"
     if parameter.type == "strings":
         most = f"at most {parameter.max_items} strings" if parameter.max_items else "strings"
-        return f"a string or a list of {most}" + ("" if parameter.blank else ", none of white space only")
+        return f"a string or a list of {most}" + (
+            "" if parameter.blank else ", none of white space only"
+        )
     bounds = " and ".join(_describe_bounds(parameter))
     kind = _TYPE_NAMES[parameter.type]
     return f"{kind} {bounds}" if bounds else kind
@@ -151,21 +192,29 @@ def _describe_bounds(parameter: Parameter) -> Iterator[str]:
     if parameter.min is not None and parameter.max is not None:
         yield f"from {parameter.min} to {parameter.max}"
         return
-    words = {"of at least": parameter.min, "above": parameter.above, "of at most": parameter.max, "below": parameter.below}
+    words = {
+        "of at least": parameter.min,
+        "above": parameter.above,
+        "of at most": parameter.max,
+        "below": parameter.below,
+    }
     for word, bound in words.items():
         if bound is not None:
             yield f"{word} {bound}"
 
 
 def _apply_override(shipped: Capabilities | None, fields: Mapping[str, Any]) -> Capabilities:
-    """The user's entry over the built-in one; without a built-in one, what it does not list is not supported."""
+    """The user's entry over the built-in one; without a built-in one, what it does not list is not
+    supported."""
     given = {name: value for name, value in fields.items() if name != "provider"}
     parameters = dict(shipped.parameters) if shipped else {}
     for name, values in given.pop("parameters", {}).items():
         known = parameters.pop(name, None)
         if values is not None:
             field = known.field if known else name
-            parameters[name] = Parameter(name, **{"field": field, **values, **_as_tuples(values, "values", "not_with")})
+            parameters[name] = Parameter(
+                name, **{"field": field, **values, **_as_tuples(values, "values", "not_with")}
+            )
     if given.get("images") is not None:
         given["images"] = ImageLimits(**{**given["images"], **_as_tuples(given["images"], "types")})
     given |= {

@@ -1,9 +1,11 @@
-"""Decodes one attempt's answer: the state that all formats share, from the first stream event to the finished response.
+"""Decodes one attempt's answer: the state that all formats share, from the first stream event to
+the finished response.
 
-A format says what a stream chunk and a whole body look like (`_read_chunk`, `_read_body`) and what its stop reasons mean
-(`reasons`). Framing, damaged bytes, error chunks and the rules for a complete answer are here. Nothing that a server sends
-makes a decoder raise: what cannot be read becomes the error in `finish`. `feed_event` runs once per streamed chunk of every
-trial, so it parses each chunk once and looks at nothing twice.
+A format says what a stream chunk and a whole body look like (`_read_chunk`, `_read_body`) and what
+its stop reasons mean (`reasons`). Framing, damaged bytes, error chunks and the rules for a complete
+answer are here. Nothing that a server sends makes a decoder raise: what cannot be read becomes the
+error in `finish`. `feed_event` runs once per streamed chunk of every trial, so it parses each chunk
+once and looks at nothing twice.
 """
 
 from __future__ import annotations
@@ -16,12 +18,20 @@ import orjson
 from harness.model import CACHED, Error, FinishReason, Message, Request, TokenLogprob, Usage
 from harness.providers import errors
 from harness.providers.base import DecodedResponse, Signal
-from harness.providers.json_text import UnreadableJSONError, finite_number, join_surrogates, loads, loads_text, snippet
+from harness.providers.json_text import (
+    UnreadableJSONError,
+    finite_number,
+    join_surrogates,
+    loads,
+    loads_text,
+    snippet,
+)
 from harness.providers.openai.chat_format import FINISH_REASONS, MessageAccumulator
 
 DONE = b"[DONE]"
 CACHE_STATUS = "cf-aig-cache-status"
-"""The response header of Cloudflare's AI Gateway, whichever provider is behind it: HIT where the answer is from its cache."""
+"""The response header of Cloudflare's AI Gateway, whichever provider is behind it: HIT where the
+answer is from its cache."""
 
 _NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
 
@@ -29,7 +39,8 @@ _NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a 
 class AnswerDecoder:
     """A `Decoder` for any format.
 
-    Subclasses read stream chunks and whole bodies into `_answer` and note the stop reason with `_set_stop_reason`.
+    Subclasses read stream chunks and whole bodies into `_answer` and note the stop reason with
+    `_set_stop_reason`.
     """
 
     reasons: ClassVar[Mapping[str, FinishReason]]
@@ -104,7 +115,8 @@ class AnswerDecoder:
         )
 
     def _find_missing_answer(self) -> Error | None:
-        """Why a response without an error has no answer: no event, no terminal signal, or no content."""
+        """Why a response without an error has no answer: no event, no terminal signal, or no
+        content."""
         if not self._is_whole and not self._chunks:
             return errors.empty_error("with a stream of no events")
         if self._stop_reason is not None:
@@ -150,7 +162,11 @@ class AnswerDecoder:
 
     def _finish_reason(self) -> FinishReason:
         """Why the answer ended, once it is complete."""
-        return "unknown" if self._stop_reason is None else self.reasons.get(self._stop_reason, "unknown")
+        return (
+            "unknown"
+            if self._stop_reason is None
+            else self.reasons.get(self._stop_reason, "unknown")
+        )
 
     def _is_missing(self) -> bool:
         """Whether an answer without a stop reason is no answer at all."""
@@ -169,16 +185,19 @@ class AnswerDecoder:
 
     def _dispatch_chunk(self, chunk: Any, name: str, data: bytes) -> Signal:
         if type(chunk) is not dict:
-            return self._fail(errors.unreadable_error(UnreadableJSONError(f"no JSON object: {snippet(data)}")))
+            return self._fail(
+                errors.unreadable_error(UnreadableJSONError(f"no JSON object: {snippet(data)}"))
+            )
         self._chunks += 1
-        # A chunk with choices reports an error as `error` if at all; looking for the other keys too takes a tenth of a
-        # stream's time.
+        # A chunk with choices reports an error as `error` if at all; looking for the other keys too
+        # takes a tenth of a stream's time.
         if name == "error" or (chunk.get("error") if "choices" in chunk else contains_error(chunk)):
             return self._fail(errors.embedded_error(chunk))
         return self._read_chunk(chunk)
 
     def _read_damaged_event(self, name: str, data: bytes) -> Signal:
-        """Take an event that orjson refuses: invalid UTF-8 is replaced; what is no JSON ends the stream."""
+        """Take an event that orjson refuses: invalid UTF-8 is replaced; what is no JSON ends the
+        stream."""
         if data.strip() == DONE:
             return self._end_stream()
         try:
@@ -208,7 +227,8 @@ class AnswerDecoder:
 
 
 class ChatDecoder(AnswerDecoder):
-    """A `Decoder` for answers made of OpenAI-shaped choices; subclasses add what their format does differently."""
+    """A `Decoder` for answers made of OpenAI-shaped choices; subclasses add what their format does
+    differently."""
 
     reasons = FINISH_REASONS
 
@@ -218,12 +238,16 @@ class ChatDecoder(AnswerDecoder):
         self._fingerprint = fingerprint if isinstance(fingerprint, str) else self._fingerprint
 
     def _read_choice(self, choices: list[Any]) -> Signal:
-        """Take the choice of index 0 (others are further samples): its `delta` or `message` and its finish reason."""
+        """Take the choice of index 0 (others are further samples): its `delta` or `message` and its
+        finish reason."""
         if self._ignored.needs_choices:
             self._ignored.observe_choices(choices)
         choice = choices[0]
         if type(choice) is not dict or choice.get("index"):
-            choice = next((other for other in choices if isinstance(other, dict) and not other.get("index")), None)
+            choice = next(
+                (other for other in choices if isinstance(other, dict) and not other.get("index")),
+                None,
+            )
             if choice is None:
                 return _NOTHING
         reason = choice.get("finish_reason")
@@ -245,17 +269,20 @@ class ChatDecoder(AnswerDecoder):
 def contains_error(value: Mapping[str, Any]) -> bool:
     """Whether a body or a stream chunk is an error, in any format."""
     get = value.get
-    return bool(get("error") or get("errors") or get("success") is False or get("object") == "error")
+    return bool(
+        get("error") or get("errors") or get("success") is False or get("object") == "error"
+    )
 
 
 # ── Ignored parameters ────────────────────────────────────────────────────────────────────
 
 
 class IgnoredParameters:
-    """Finds parameters of a request that its answer shows were ignored: servers often drop what they do not know.
+    """Finds parameters of a request that its answer shows were ignored: servers often drop what
+    they do not know.
 
-    Only what an answer cannot hide: missing samples or log probabilities, text that is no JSON, a required tool call that
-    was not made. The flags are `ignored_` and the parameter's name.
+    Only what an answer cannot hide: missing samples or log probabilities, text that is no JSON, a
+    required tool call that was not made. The flags are `ignored_` and the parameter's name.
     """
 
     __slots__ = ("_has_logprobs", "_highest_index", "_request", "_samples", "needs_choices")
@@ -274,7 +301,9 @@ class IgnoredParameters:
         for position, choice in enumerate(choices):
             if isinstance(choice, dict):
                 index = choice.get("index")
-                self._highest_index = max(self._highest_index, index if type(index) is int else position)
+                self._highest_index = max(
+                    self._highest_index, index if type(index) is int else position
+                )
                 self._has_logprobs = self._has_logprobs or bool(choice.get("logprobs"))
 
     def flags(self, answer: Message, reason: FinishReason) -> list[str]:
@@ -305,7 +334,8 @@ def _is_json(text: str) -> bool:
 
 
 def read_logprobs(entries: Any) -> Iterator[TokenLogprob]:
-    """The tokens of an OpenAI-shaped list of `{token, logprob, top_logprobs}`; malformed entries are left out."""
+    """The tokens of an OpenAI-shaped list of `{token, logprob, top_logprobs}`; malformed entries
+    are left out."""
     for entry, chosen in _read_entries(entries):
         top = [alternative for _, alternative in _read_entries(entry.get("top_logprobs"))]
         yield TokenLogprob(*chosen, top=tuple(top))
@@ -314,10 +344,15 @@ def read_logprobs(entries: Any) -> Iterator[TokenLogprob]:
 def token_logprob(token: Any, logprob: Any) -> tuple[str, float] | None:
     """A token and its log probability, None where they are not a string and a finite number."""
     number = finite_number(logprob)
-    return (join_surrogates(token), number) if isinstance(token, str) and number is not None else None
+    return (
+        (join_surrogates(token), number) if isinstance(token, str) and number is not None else None
+    )
 
 
 def _read_entries(entries: Any) -> Iterator[tuple[dict[str, Any], tuple[str, float]]]:
     for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and (pair := token_logprob(entry.get("token"), entry.get("logprob"))) is not None:
+        if (
+            isinstance(entry, dict)
+            and (pair := token_logprob(entry.get("token"), entry.get("logprob"))) is not None
+        ):
             yield entry, pair

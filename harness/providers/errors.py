@@ -1,10 +1,12 @@
-"""Classifies providers' error responses: an `Error` with a stable kind, and whether a retry can help.
+"""Classifies providers' error responses: an `Error` with a stable kind, and whether a retry can
+help.
 
-One table serves every format, because formats leak into each other: Cloudflare's OpenAI-compatible endpoint answers in
-Cloudflare's envelope, and vLLM's messages come through Workers AI. A known error code outranks the HTTP status: a capacity
-error (3040) has been seen with status 400, and a 429 for exhausted credit is not cured by waiting. Google's errors
-(`google.rpc.Status`) state the wait in the body and in no header, and word a daily quota like one per minute: only its id
-tells them apart.
+One table serves every format, because formats leak into each other: Cloudflare's OpenAI-compatible
+endpoint answers in Cloudflare's envelope, and vLLM's messages come through Workers AI. A known
+error code outranks the HTTP status: a capacity error (3040) has been seen with status 400, and a
+429 for exhausted credit is not cured by waiting. Google's errors (`google.rpc.Status`) state the
+wait in the body and in no header, and word a daily quota like one per minute: only its id tells
+them apart.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ DAILY_QUOTA = "PerDay"
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 
-# code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors; OpenAI: its error-codes guide;
-# Anthropic: the error types of its Messages API; llama.cpp; Groq; Google: google.rpc.Code, without INVALID_ARGUMENT, which
-# says less than the message and the status that come with it.
+# code -> (kind, retryable). Cloudflare: developers.cloudflare.com/workers-ai/platform/errors;
+# OpenAI: its error-codes guide; Anthropic: the error types of its Messages API; llama.cpp; Groq;
+# Google: google.rpc.Code, without INVALID_ARGUMENT, which says less than the message and the status
+# that come with it.
 CODES: Mapping[str, tuple[str, bool]] = {
     "10000": ("unauthorized", False),
     "7000": ("not_found", False),
@@ -109,16 +112,26 @@ STATUSES: Mapping[int, tuple[str, bool]] = {
     529: ("overloaded", True),
 }
 
-# A pattern of the message -> kind, where the code says less than the message. None of these is worth a retry.
+# A pattern of the message -> kind, where the code says less than the message. None of these is
+# worth a retry.
 _MESSAGES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"json mode couldn.t be met", re.IGNORECASE), "json_mode"),
-    (re.compile(r"input token count .*exceeds the maximum number of tokens", re.IGNORECASE), "context_length"),
     (
-        re.compile(r"maximum context length|context window limit|prompt is too long|exceed context limit", re.IGNORECASE),
+        re.compile(r"input token count .*exceeds the maximum number of tokens", re.IGNORECASE),
         "context_length",
     ),
     (
-        re.compile(r"daily free allocation|exceeded your current quota|credit balance is too low", re.IGNORECASE),
+        re.compile(
+            r"maximum context length|context window limit|prompt is too long|exceed context limit",
+            re.IGNORECASE,
+        ),
+        "context_length",
+    ),
+    (
+        re.compile(
+            r"daily free allocation|exceeded your current quota|credit balance is too low",
+            re.IGNORECASE,
+        ),
         "quota_exhausted",
     ),
 )
@@ -126,7 +139,8 @@ _MESSAGES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """A parsed error body: `codes` from the most to the least specific, as text; `wait`, the seconds it asks to wait."""
+    """A parsed error body: `codes` from the most to the least specific, as text; `wait`, the
+    seconds it asks to wait."""
 
     message: str
     codes: tuple[str, ...] = ()
@@ -134,7 +148,8 @@ class ErrorBody:
 
 
 def http_error(status: int, headers: Mapping[str, str], body: bytes) -> Error:
-    """The error of a response whose status is not 2xx. Header names are lower case; the body may be anything."""
+    """The error of a response whose status is not 2xx. Header names are lower case; the body may be
+    anything."""
     kind, retryable, code = classify_error(status, parsed := _parse_body(body))
     wait = parse_retry_after(headers)
     where = f"HTTP {status}" + (f", code {code}" if code else "")
@@ -142,7 +157,9 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes) -> Error:
         boundary="provider",
         kind=kind,
         message=f"{where}: {parsed.message}",
-        retryable={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower(), retryable),
+        retryable={"true": True, "false": False}.get(
+            headers.get("x-should-retry", "").lower(), retryable
+        ),
         status=status,
         code=code,
         retry_after=parsed.wait if wait is None else wait,
@@ -159,22 +176,28 @@ def embedded_error(value: Mapping[str, Any]) -> Error:
 
 def unreadable_error(cause: UnreadableJSONError) -> Error:
     """The error of a response that cannot be parsed."""
-    return Error(boundary="provider", kind="unreadable", message=f"the provider's answer is {cause}")
+    return Error(
+        boundary="provider", kind="unreadable", message=f"the provider's answer is {cause}"
+    )
 
 
 def empty_error(what: str) -> Error:
-    """The error of a response with no content. It is not retried: the same request tends to get the same response."""
+    """The error of a response with no content. It is not retried: the same request tends to get the
+    same response."""
     return Error(boundary="provider", kind="empty", message=f"the provider answered, but {what}")
 
 
 def truncated_error() -> Error:
     """The error of a stream that stopped without a terminal signal or a finish reason."""
-    message = "the stream ended without its terminal signal or a finish reason: the answer is cut off"
+    message = (
+        "the stream ended without its terminal signal or a finish reason: the answer is cut off"
+    )
     return Error(boundary="provider", kind="truncated", message=message, retryable=True)
 
 
 def aborted_error() -> Error:
-    """The error of a stream whose finish reason is `error`: the generating server failed, with no further details."""
+    """The error of a stream whose finish reason is `error`: the generating server failed, with no
+    further details."""
     message = "the provider broke the answer off with the finish reason 'error'"
     return Error(boundary="provider", kind="server_error", message=message, retryable=True)
 
@@ -183,7 +206,8 @@ def aborted_error() -> Error:
 
 
 def classify_error(status: int | None, body: ErrorBody) -> tuple[str, bool, str | None]:
-    """Kind, whether a retry can help, and the deciding code: by known code, else by message, else by HTTP status."""
+    """Kind, whether a retry can help, and the deciding code: by known code, else by message, else
+    by HTTP status."""
     for code in body.codes:
         if DAILY_QUOTA in code:
             return "quota_exhausted", False, code
@@ -197,7 +221,8 @@ def classify_error(status: int | None, body: ErrorBody) -> tuple[str, bool, str 
 
 
 def _is_overruled_by_status(kind: str, status: int | None) -> bool:
-    """Whether the status is more specific than the code: Ollama calls every error `api_error`, and a 413 is no rate limit."""
+    """Whether the status is more specific than the code: Ollama calls every error `api_error`, and
+    a 413 is no rate limit."""
     if kind == "rate_limited":
         return status == 413
     return kind == "server_error" and status is not None and 400 <= status < 500
@@ -214,8 +239,11 @@ def _kind_by_status(status: int | None) -> tuple[str, bool]:
 
 
 def _embedded_status(codes: tuple[str, ...]) -> int | None:
-    """The HTTP status that an error inside a 200 states as its code (vLLM, OpenRouter: `"code": 502`)."""
-    return next((int(code) for code in codes if len(code) == 3 and code.isascii() and code.isdigit()), None)
+    """The HTTP status that an error inside a 200 states as its code (vLLM, OpenRouter: `"code":
+    502`)."""
+    return next(
+        (int(code) for code in codes if len(code) == 3 and code.isascii() and code.isdigit()), None
+    )
 
 
 # ── Error bodies ──────────────────────────────────────────────────────────────────────────
@@ -230,18 +258,36 @@ def _parse_body(body: bytes) -> ErrorBody:
         return ErrorBody(f"a body that is not JSON: {snippet(body)}")
     if isinstance(value, list) and len(value) == 1:  # Gemini wraps some errors so
         value = value[0]
-    return _parse_error(value) if isinstance(value, dict) else ErrorBody(f"an unexpected body: {snippet(body)}")
+    return (
+        _parse_error(value)
+        if isinstance(value, dict)
+        else ErrorBody(f"an unexpected body: {snippet(body)}")
+    )
 
 
 def _parse_error(value: Mapping[str, Any]) -> ErrorBody:
-    """Every form in use: `{error: {…}}`, `{error: "text"}`, Cloudflare's `{errors: […]}`, bare `{message}`, `{detail}`."""
+    """Every form in use: `{error: {…}}`, `{error: "text"}`, Cloudflare's `{errors: […]}`, bare
+    `{message}`, `{detail}`."""
     objects = list(_error_objects(value))
     codes = [code for each in objects for code in _google_codes(each)]
-    codes += [each[key] for each in (*objects, value) for key in ("code", "internalCode", "type") if key in each]
-    message = next((text for each in objects for key in ("message", "detail") if (text := each.get(key))), None)
-    shown = snippet(message, MESSAGE_LIMIT) if isinstance(message, str) else _dump_in_full(message or value)
+    codes += [
+        each[key]
+        for each in (*objects, value)
+        for key in ("code", "internalCode", "type")
+        if key in each
+    ]
+    message = next(
+        (text for each in objects for key in ("message", "detail") if (text := each.get(key))), None
+    )
+    shown = (
+        snippet(message, MESSAGE_LIMIT)
+        if isinstance(message, str)
+        else _dump_in_full(message or value)
+    )
     waits = (_google_retry_delay(each) for each in objects)
-    return ErrorBody(shown, tuple(_code_texts(codes)), next((wait for wait in waits if wait is not None), None))
+    return ErrorBody(
+        shown, tuple(_code_texts(codes)), next((wait for wait in waits if wait is not None), None)
+    )
 
 
 def _dump_in_full(value: Any) -> str:
@@ -255,7 +301,9 @@ def _error_objects(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     errors = value.get("errors")
     for error in (value.get("error"), *(errors if isinstance(errors, list) else ())):
         if isinstance(error, dict):
-            if isinstance(details := error.get("details"), dict) and "error_code" in details:  # Anthropic
+            if (
+                isinstance(details := error.get("details"), dict) and "error_code" in details
+            ):  # Anthropic
                 yield {"code": details["error_code"]}
             yield error
         elif isinstance(error, str) and error:
@@ -272,9 +320,14 @@ def _code_texts(values: list[Any]) -> Iterator[str]:
 
 
 def _google_codes(error: Mapping[str, Any]) -> Iterator[str]:
-    """A Google error's exhausted daily quota, its reason and its status word: from the most to the least specific."""
+    """A Google error's exhausted daily quota, its reason and its status word: from the most to the
+    least specific."""
     details = _dicts_in(error.get("details"))
-    quotas = [violation.get("quotaId") for detail in details for violation in _dicts_in(detail.get("violations"))]
+    quotas = [
+        violation.get("quotaId")
+        for detail in details
+        for violation in _dicts_in(detail.get("violations"))
+    ]
     yield from (quota for quota in quotas if isinstance(quota, str) and DAILY_QUOTA in quota)
     yield from (reason for detail in details if isinstance(reason := detail.get("reason"), str))
     status = error.get("status")
@@ -300,10 +353,12 @@ def _dicts_in(value: Any) -> list[dict[str, Any]]:
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date.
+    """Seconds the server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an
+    HTTP date.
 
-    A date is measured from the response's own `date` header, so that no clock is read and the server's clock error cancels
-    out; a past one means now. None where there is no usable value (negative, not finite, malformed).
+    A date is measured from the response's own `date` header, so that no clock is read and the
+    server's clock error cancels out; a past one means now. None where there is no usable value
+    (negative, not finite, malformed).
     """
     milliseconds = _parse_seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -1,9 +1,9 @@
 """Lenient JSON: parses what servers really send, and serializes what models really write.
 
-orjson handles everything ordinary. What it refuses (invalid UTF-8, a byte order mark, lone surrogates) is parsed again by
-`json` under limits, because `json` alone accepts NaN, recurses without bound and raises three kinds of exception. An integer
-over 64 bit is read as a float. Lone surrogates are kept: two halves that arrive in two stream events are joined by
-`join_surrogates`.
+orjson handles everything ordinary. What it refuses (invalid UTF-8, a byte order mark, lone
+surrogates) is parsed again by `json` under limits, because `json` alone accepts NaN, recurses
+without bound and raises three kinds of exception. An integer over 64 bit is read as a float. Lone
+surrogates are kept: two halves that arrive in two stream events are joined by `join_surrogates`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class UnreadableJSONError(ValueError):
 
 
 def loads(data: bytes) -> tuple[Any, bool]:
-    """The value in `data`, and whether invalid UTF-8 in it was replaced by U+FFFD. Raises UnreadableJSONError."""
+    """The value in `data`, and whether invalid UTF-8 in it was replaced by U+FFFD. Raises
+    UnreadableJSONError."""
     try:
         return orjson.loads(data), False
     except orjson.JSONDecodeError:
@@ -43,7 +44,8 @@ def loads_text(text: str) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON; lone surrogates and integers over 64 bit are written in ASCII. Raises UnreadableJSONError if too deep."""
+    """Compact JSON; lone surrogates and integers over 64 bit are written in ASCII. Raises
+    UnreadableJSONError if too deep."""
     try:
         return orjson.dumps(value, default=_to_plain)
     except TypeError:
@@ -59,15 +61,23 @@ def compact_json(value: Any, *, ascii_only: bool = False) -> str:
 
 
 def snippet(data: bytes | str, limit: int = SNIPPET) -> str:
-    """The start of a foreign text for an error message: one line, no control characters, at most `limit` characters."""
-    text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
-    shown = "".join(char if char.isprintable() else _escape_character(char) for char in " ".join(text.split()))
+    """The start of a foreign text for an error message: one line, no control characters, at most
+    `limit` characters."""
+    text = (
+        data[: 4 * limit].decode("utf-8", "replace")
+        if isinstance(data, bytes)
+        else data[: 4 * limit]
+    )
+    shown = "".join(
+        char if char.isprintable() else _escape_character(char) for char in " ".join(text.split())
+    )
     whole = len(shown) <= limit and len(data) <= 4 * limit
     return shown if whole else shown[: limit - 1] + "…"
 
 
 def finite_number(value: Any) -> float | None:
-    """`value` as a finite number, None where it is none: it may be a whole number of thousands of digits."""
+    """`value` as a finite number, None where it is none: it may be a whole number of thousands of
+    digits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -87,7 +97,12 @@ def join_surrogates(text: str) -> str:
 def _loads_leniently(data: bytes) -> tuple[Any, bool]:
     text, damaged = _decode_text(data)
     try:
-        return json.loads(text, parse_constant=_reject_constant, parse_int=_parse_integer, parse_float=_parse_float), damaged
+        return json.loads(
+            text,
+            parse_constant=_reject_constant,
+            parse_int=_parse_integer,
+            parse_float=_parse_float,
+        ), damaged
     except RecursionError as deep:
         raise UnreadableJSONError("JSON that nests too deep") from deep
     except ValueError as wrong:

@@ -1,8 +1,9 @@
 """Compares the model that a server reports with the requested one, under their many spellings.
 
-A name may come with or without its owner (`openai/gpt-4.1`), with the version that an alias stands for (`gpt-4.1-2025-04-14`,
-`mistral-large-2411`, `gemini-2.0-flash-001`), with a revision (`…@main`) or a tag (`…:latest`). Without these, the names must
-be equal, and where both have a version, so must the versions.
+A name may come with or without its owner (`openai/gpt-4.1`), with the version that an alias stands
+for (`gpt-4.1-2025-04-14`, `mistral-large-2411`, `gemini-2.0-flash-001`), with a revision (`…@main`)
+or a tag (`…:latest`). Without these, the names must be equal, and where both have a version, so
+must the versions.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import re
 from functools import lru_cache
 
 PROVIDERS_WITH_OWN_NAMES = frozenset({"azure", "command", "python"})
-"""Providers whose models have arbitrary names (deployments, files, programs), so that a comparison is meaningless."""
+"""Providers whose models have arbitrary names (deployments, files, programs), so that a comparison
+is meaningless."""
 
 _REVISION = re.compile(r"(?<=.)@[\w./-]+$|:latest$|\.gguf$")
-_VERSION = re.compile(r"[-@:](latest|\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|\d{2}-\d{2}|v\d+(?:[.:]\d+)*)$")
+_VERSION = re.compile(
+    r"[-@:](latest|\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|\d{3}|\d{2}-\d{2}|v\d+(?:[.:]\d+)*)$"
+)
 _ALIAS = "latest"
 
 

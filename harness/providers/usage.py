@@ -1,8 +1,8 @@
 """Reads the token counts that providers report, into disjoint buckets.
 
-OpenAI-shaped usage includes cached tokens in the prompt and reasoning in the completion; `read_usage` separates them. xAI
-counts reasoning outside of the completion, which shows in the total. An impossible count (negative, fractional, 0 + 0 for an
-answer) is unknown, not zero.
+OpenAI-shaped usage includes cached tokens in the prompt and reasoning in the completion;
+`read_usage` separates them. xAI counts reasoning outside of the completion, which shows in the
+total. An impossible count (negative, fractional, 0 + 0 for an answer) is unknown, not zero.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ def read_usage(raw: Any) -> Usage | None:
     """The usage in an OpenAI-shaped `usage` object, None where it is missing or empty."""
     if not isinstance(raw, dict):
         return None
-    prompt, completion = token_count(raw.get("prompt_tokens")), token_count(raw.get("completion_tokens"))
+    prompt, completion = (
+        token_count(raw.get("prompt_tokens")),
+        token_count(raw.get("completion_tokens")),
+    )
     neurons = finite_amount(raw["neurons"]) if "neurons" in raw else None
     cost = _billed_cost(raw) if "cost" in raw or "is_byok" in raw else None
     if not prompt and not completion and not neurons and not cost:
@@ -33,7 +36,11 @@ def read_usage(raw: Any) -> Usage | None:
     if within := _nested_object(raw, "prompt_tokens_details"):
         cached = token_count(within.get("cached_tokens")) or 0
         # OpenAI's name, vLLM's name
-        written = token_count(within.get("cache_write_tokens")) or token_count(within.get("created_cache_tokens")) or 0
+        written = (
+            token_count(within.get("cache_write_tokens"))
+            or token_count(within.get("created_cache_tokens"))
+            or 0
+        )
     if not cached and "prompt_cache_hit_tokens" in raw:
         cached = token_count(raw["prompt_cache_hit_tokens"]) or 0
     if within := _nested_object(raw, "completion_tokens_details"):
@@ -79,9 +86,9 @@ def add_neurons(usage: Usage | None, headers: Mapping[str, str]) -> Usage | None
 def select_chunk_usage(frames: list[tuple[dict[str, Any], str]]) -> dict[str, Any] | None:
     """The effective `usage` object of a Cloudflare stream whose frames may all carry one.
 
-    Each usage comes with its frame's kind: `total` (without `choices`), `closing` (`choices` is empty) or `chunk`. The last
-    total counts; else the last closing one; else chunk usages that repeat the prompt are cumulative, so the last counts, and
-    others are increments and summed.
+    Each usage comes with its frame's kind: `total` (without `choices`), `closing` (`choices` is
+    empty) or `chunk`. The last total counts; else the last closing one; else chunk usages that
+    repeat the prompt are cumulative, so the last counts, and others are increments and summed.
     """
     for kind in ("total", "closing"):
         if of_kind := [usage for usage, is_a in frames if is_a == kind]:
@@ -93,7 +100,12 @@ def select_chunk_usage(frames: list[tuple[dict[str, Any], str]]) -> dict[str, An
     if len(chunks) == 1 or prompts[-1] >= max(prompts):
         return chunks[-1]
     completions = [token_count(usage.get("completion_tokens")) or 0 for usage in chunks]
-    return {**chunks[0], "prompt_tokens": sum(prompts), "completion_tokens": sum(completions), "neurons": None}
+    return {
+        **chunks[0],
+        "prompt_tokens": sum(prompts),
+        "completion_tokens": sum(completions),
+        "neurons": None,
+    }
 
 
 def token_count(value: Any) -> int | None:
@@ -115,7 +127,8 @@ def finite_amount(value: Any) -> float | None:
 
 
 def _billed_cost(raw: Mapping[str, Any]) -> float | None:
-    """US dollars; for a user's own key behind OpenRouter (BYOK), the upstream vendor's bill plus OpenRouter's fee."""
+    """US dollars; for a user's own key behind OpenRouter (BYOK), the upstream vendor's bill plus
+    OpenRouter's fee."""
     fee = finite_amount(raw.get("cost"))
     upstream = (
         finite_amount(_nested_object(raw, "cost_details").get("upstream_inference_cost"))

@@ -1,4 +1,5 @@
-"""Turns a report into bytes: console, HTML, Markdown, CSV, JUnit XML, JSON. Someone else writes the files.
+"""Turns a report into bytes: console, HTML, Markdown, CSV, JUnit XML, JSON. Someone else writes the
+files.
 
 Imports `harness.analysis` and below; never engine or transport.
 """

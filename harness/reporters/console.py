@@ -1,7 +1,8 @@
 """The report for a terminal or a CI log: verdict, table, failing cases, gates, totals, warnings.
 
-Everything a model or a suite wrote goes through `rich.text.Text` (so that square brackets are not markup) and the terminal
-escape (so that CI systems read no commands in it), and what a model or a server wrote never begins a line.
+Everything a model or a suite wrote goes through `rich.text.Text` (so that square brackets are not
+markup) and the terminal escape (so that CI systems read no commands in it), and what a model or a
+server wrote never begins a line.
 """
 
 from __future__ import annotations
@@ -48,7 +49,15 @@ _STYLES = {
     "errors": "bold red",
     "no gates": "bold",
 }
-_MARKS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "unknown": "!", "error": "!", "ungraded": "?", "no verdict": "·"}
+_MARKS = {
+    "pass": "✓",
+    "fail": "✗",
+    "inconclusive": "?",
+    "unknown": "!",
+    "error": "!",
+    "ungraded": "?",
+    "no verdict": "·",
+}
 
 
 def render_console(report: Report) -> str:
@@ -57,7 +66,8 @@ def render_console(report: Report) -> str:
 
 
 def render_for_terminal(report: Report, width: int | None, color: bool) -> str:
-    """The report as text for a terminal `width` columns wide (None: `WIDTH`), with ANSI colours where `color`."""
+    """The report as text for a terminal `width` columns wide (None: `WIDTH`), with ANSI colours
+    where `color`."""
     width = width or WIDTH
     sink = StringIO()
     console = Console(
@@ -83,12 +93,17 @@ def _report_parts(report: Report, width: int) -> Iterator[Any]:
     yield from _error_lines(report)
     yield from _gate_grid(report)
     yield Text(" · ".join(f"{name} {value}" for name, value in total_facts(report)), "dim")
-    yield from (_hanging_indent("! ", Text(_escape(warning), "yellow"), "yellow") for warning in report.warnings)
+    yield from (
+        _hanging_indent("! ", Text(_escape(warning), "yellow"), "yellow")
+        for warning in report.warnings
+    )
 
 
 def _header_lines(report: Report) -> Iterator[Any]:
     title = Text()
-    title.append(_escape(one_line(", ".join(dict.fromkeys(run.suite for run in report.runs)), 60)), "bold")
+    title.append(
+        _escape(one_line(", ".join(dict.fromkeys(run.suite for run in report.runs)), 60)), "bold"
+    )
     title.append(f"  {VERDICTS[report.verdict]}", _STYLES[report.verdict])
     title.append(f"  {report.headline}")
     if report.simulated:
@@ -100,7 +115,8 @@ def _header_lines(report: Report) -> Iterator[Any]:
 
 
 def _hanging_indent(prefix: str, text: Text, style: str = "") -> Table:
-    """The text behind a prefix in `style`, its further lines indented as far: what a model wrote never begins a line."""
+    """The text behind a prefix in `style`, its further lines indented as far: what a model wrote
+    never begins a line."""
     grid = Table.grid(padding=0)
     grid.add_column(width=cell_len(prefix), no_wrap=True)
     grid.add_column(overflow="fold")
@@ -137,15 +153,24 @@ def _table_notes(report: Report, whole: ConfigurationTable, table: Configuration
 
 
 def _role_grid(report: Report) -> Iterator[Any]:
-    """Judges and simulated users, apart from what is under test; their models, whose names are long, are in the report."""
+    """Judges and simulated users, apart from what is under test; their models, whose names are
+    long, are in the report."""
     if not report.helpers:
         return
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for place, title in enumerate(ROLE_TITLES):
         if title != "model":
-            grid.add_column(title, justify="left" if place < ROLE_FIGURES else "right", no_wrap=True)
+            grid.add_column(
+                title, justify="left" if place < ROLE_FIGURES else "right", no_wrap=True
+            )
     for row in role_rows(report):
-        grid.add_row(*(Text(_axis_text(cell)) for title, cell in zip(ROLE_TITLES, row, strict=True) if title != "model"))
+        grid.add_row(
+            *(
+                Text(_axis_text(cell))
+                for title, cell in zip(ROLE_TITLES, row, strict=True)
+                if title != "model"
+            )
+        )
     yield grid
 
 
@@ -162,7 +187,10 @@ def _fit_table(table: ConfigurationTable, width: int) -> ConfigurationTable:
             table.shared,
             table.axes,
             tuple(figure for index, figure in enumerate(table.figures) if index != drop),
-            tuple(tuple(cell for index, cell in enumerate(row) if index != column) for row in table.rows),
+            tuple(
+                tuple(cell for index, cell in enumerate(row) if index != column)
+                for row in table.rows
+            ),
         )
     return table
 
@@ -178,10 +206,14 @@ def _failing_cases(report: Report, width: int) -> Iterator[Any]:
     if not bad:
         return
     cells = report.cells
-    total = len(cells.loc[(cells["failed"] + cells["errors"]) > 0, ["eval", "case"]].drop_duplicates())
+    total = len(
+        cells.loc[(cells["failed"] + cells["errors"]) > 0, ["eval", "case"]].drop_duplicates()
+    )
     labels = short_labels(report)
     shown = bad[:FAILING_CASES]
-    yield Text(f"Failing cases ({len(shown):,} of {total:,}; `harness show RUN CASE` prints one)", "bold")
+    yield Text(
+        f"Failing cases ({len(shown):,} of {total:,}; `harness show RUN CASE` prints one)", "bold"
+    )
     for case in shown:
         yield from _case_lines(case, labels, width)
     yield Text()
@@ -198,9 +230,15 @@ def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
     line.append(_other_failures(len(bad) - 1), "dim")
     yield _hanging_indent(f"    {_MARKS['fail']} ", line, "red")
     for answer in bad[0].answers[:1]:
-        yield _hanging_indent("      │ ", Text(_escape(one_line(_answer_text(answer), ANSWER_CHARACTERS))))
+        yield _hanging_indent(
+            "      │ ", Text(_escape(one_line(_answer_text(answer), ANSWER_CHARACTERS)))
+        )
         yield from (
-            _hanging_indent("      └ ", Text(_escape(one_line(_grade_text(grade), ANSWER_CHARACTERS)), "dim"), "dim")
+            _hanging_indent(
+                "      └ ",
+                Text(_escape(one_line(_grade_text(grade), ANSWER_CHARACTERS)), "dim"),
+                "dim",
+            )
             for grade in answer.grades
             if grade.passed is False or grade.value == "ungraded"
         )
@@ -208,12 +246,25 @@ def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
 
 def _repeat_outcomes(cell: Cell) -> str:
     """How a case's repeats ended: an error is no failure, and is said apart."""
-    broken = f"{cell.errors:,} of {formatting.pluralize(cell.n, 'trial')} ended in an error" if cell.errors else ""
-    return broken if cell.errors == cell.n else f"{cell.passed}/{cell.n} passed{f', {broken}' if broken else ''}"
+    broken = (
+        f"{cell.errors:,} of {formatting.pluralize(cell.n, 'trial')} ended in an error"
+        if cell.errors
+        else ""
+    )
+    return (
+        broken
+        if cell.errors == cell.n
+        else f"{cell.passed}/{cell.n} passed{f', {broken}' if broken else ''}"
+    )
 
 
 def _other_failures(count: int) -> str:
-    return f"; {formatting.pluralize(count, 'more configuration')} {'fails' if count == 1 else 'fail'} it too" if count else ""
+    return (
+        f"; {formatting.pluralize(count, 'more configuration')} {'fails' if count == 1 else 'fail'}"
+        " it too"
+        if count
+        else ""
+    )
 
 
 def _answer_text(answer: CaseAnswer) -> str:
@@ -230,7 +281,12 @@ def _error_lines(report: Report) -> Iterator[Any]:
         yield Text("Errors", "bold")
     for group in report.errors[:FAILING_CASES]:
         kind = one_line(f"{group.boundary}/{group.kind}", 40)
-        yield _hanging_indent("  ", Text(_escape(f"{group.count:,} × {kind}: {one_line(group.example, ANSWER_CHARACTERS)}")))
+        yield _hanging_indent(
+            "  ",
+            Text(
+                _escape(f"{group.count:,} × {kind}: {one_line(group.example, ANSWER_CHARACTERS)}")
+            ),
+        )
     if report.errors:
         yield Text()
 
@@ -245,6 +301,10 @@ def _gate_grid(report: Report) -> Iterator[Any]:
             Text(_escape(one_line(gate_name(report, gate), 60)), "bold"),
             _escape(one_line(f"{gate.detail} {gate.caution}", 600)),
         )
-        grid.add_row(Text(f"  {_MARKS[gate.verdict]} {gate.verdict}", _STYLES[gate.verdict]), text, Text(detail))
+        grid.add_row(
+            Text(f"  {_MARKS[gate.verdict]} {gate.verdict}", _STYLES[gate.verdict]),
+            text,
+            Text(detail),
+        )
     yield grid
     yield Text()

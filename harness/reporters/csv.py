@@ -1,7 +1,9 @@
-"""The trials frame as CSV: every row, text quoted and neutralised, so that no spreadsheet runs a formula in it.
+"""The trials frame as CSV: every row, text quoted and neutralised, so that no spreadsheet runs a
+formula in it.
 
-The raw values are in `records.jsonl` and `records.parquet`. Numbers are as Python writes them, unknown values are `""`. A
-million rows are half a gigabyte: they are written some thousands at a time, column by column.
+The raw values are in `records.jsonl` and `records.parquet`. Numbers are as Python writes them,
+unknown values are `""`. A million rows are half a gigabyte: they are written some thousands at a
+time, column by column.
 """
 
 from __future__ import annotations
@@ -58,23 +60,33 @@ def _cell_writer(values: Any) -> CellWriter:
 
 
 def _category_writer(values: Any) -> CellWriter:
-    written = [*(_quote_cell(str(value)) for value in values.categories), _UNKNOWN]  # the code of an unknown value is -1
+    written = [
+        *(_quote_cell(str(value)) for value in values.categories),
+        _UNKNOWN,
+    ]  # the code of an unknown value is -1
     cells, codes = np.array(written, dtype=object), values.codes.to_numpy()
     return lambda rows: cells[codes[rows]].tolist()
 
 
 def _text_writer(values: Any) -> CellWriter:
     return lambda rows: [
-        _UNKNOWN if text is None else _quote_cell(text) for text in values.array[rows].to_numpy(dtype=object, na_value=None)
+        _UNKNOWN if text is None else _quote_cell(text)
+        for text in values.array[rows].to_numpy(dtype=object, na_value=None)
     ]
 
 
 def _float_writer(values: Any) -> CellWriter:
-    """orjson writes a whole array ten times faster than `repr`, and the same digits, but for what has an exponent."""
+    """orjson writes a whole array ten times faster than `repr`, and the same digits, but for what
+    has an exponent."""
 
     def cells(rows: slice) -> list[str]:
         numbers, sizes = values[rows], np.abs(values[rows])
-        texts = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode().replace("null", _UNKNOWN).split(",")
+        texts = (
+            orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+            .decode()
+            .replace("null", _UNKNOWN)
+            .split(",")
+        )
         for place in np.flatnonzero(((sizes < 1e-4) & (sizes > 0)) | (sizes >= 1e16)):
             texts[place] = repr(float(numbers[place]))
         return texts
@@ -92,4 +104,6 @@ def _time_writer(values: Any) -> CellWriter:
 
 def _scalar_writer(values: Any) -> CellWriter:
     """Integers and booleans, of which some may be unknown."""
-    return lambda rows: [_UNKNOWN if value is pd.NA else str(value) for value in values.array[rows].astype(object)]
+    return lambda rows: [
+        _UNKNOWN if value is pd.NA else str(value) for value in values.array[rows].astype(object)
+    ]

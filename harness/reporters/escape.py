@@ -1,7 +1,8 @@
 """Untrusted text made harmless for each place it is written to: one `escape_for(sink)` per sink.
 
-Untrusted is whatever a model, a judge, a data set or a server wrote, and every name in a suite. Nothing is dropped silently:
-a control character is shown as its picture, a character that reorders or hides text as its code point.
+Untrusted is whatever a model, a judge, a data set or a server wrote, and every name in a suite.
+Nothing is dropped silently: a control character is shown as its picture, a character that reorders
+or hides text as its code point.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ CELL_LIMIT = 32_767
 """Characters a spreadsheet cell holds; a longer one is cut and says so."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_HIDDEN = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+_HIDDEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -26,10 +29,14 @@ _CI_COMMANDS = (
     "debug|notice|warning|error|group|endgroup|add-mask|add-matcher|remove-matcher|add-path|set-output|set-env|save-state"
     "|stop-commands|echo"
 )
-_CI_LINE = re.compile(rf"(?:^|(?<=\s)):(?=:[\w-])|:(?=:(?:{_CI_COMMANDS})(?:\s|:))", re.IGNORECASE | re.MULTILINE)
+_CI_LINE = re.compile(
+    rf"(?:^|(?<=\s)):(?=:[\w-])|:(?=:(?:{_CI_COMMANDS})(?:\s|:))", re.IGNORECASE | re.MULTILINE
+)
 _CI_BRACKET = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
-_FORMULA = re.compile("^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]")
+_FORMULA = re.compile(
+    "^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]"
+)
 _HARMLESS = re.compile(r"\w[\w\n -~]*")
 """Text that is harmless in a cell as it stands; most is, and a million rows are many cells."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$])")
@@ -42,7 +49,8 @@ def escape_for(sink: Sink) -> Callable[[str], str]:
 
 
 def make_visible(text: str) -> str:
-    """Controls as their pictures (␛), characters that reorder or hide text as ⟨U+202E⟩; newlines and tabs stay."""
+    """Controls as their pictures (␛), characters that reorder or hide text as ⟨U+202E⟩; newlines
+    and tabs stay."""
     text = _CONTROL.sub(_control_picture, _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n")))
     return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
@@ -55,7 +63,8 @@ def one_line(text: str, limit: int) -> str:
 
 
 def fence_code(text: str) -> str:
-    """The text as a Markdown code block, its fence longer than any run of backticks inside, CI commands broken."""
+    """The text as a Markdown code block, its fence longer than any run of backticks inside, CI
+    commands broken."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}text\n{_break_ci_commands(make_visible(text))}\n{ticks}"
@@ -85,7 +94,8 @@ def _escape_xml(text: str) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """Inline Markdown, also inside a table: no markup, link, image, mention or line break survives."""
+    """Inline Markdown, also inside a table: no markup, link, image, mention
+    or line break survives."""
     flat = _break_ci_commands(re.sub(r"\s*\n\s*", " ⏎ ", make_visible(text)))
     plain = _MARKDOWN.sub(r"\\\1", flat.replace("&", "&amp;"))
     plain = plain.replace("\\<", "&lt;").replace("\\>", "&gt;").replace("\\|", "&#124;")
@@ -102,7 +112,8 @@ def _escape_plot_label(text: str) -> str:
 
 
 def _break_ci_commands(text: str) -> str:
-    """CI commands (`::error::`, `##vso[`) broken by a backslash, wherever wrapping could put them at a line's start."""
+    """CI commands (`::error::`, `##vso[`) broken by a backslash, wherever wrapping could put them
+    at a line's start."""
     return _CI_BRACKET.sub(r"#\\#", _CI_LINE.sub(r":\\", text))
 
 

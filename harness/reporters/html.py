@@ -1,8 +1,9 @@
 """The report as one self-contained HTML page: no script, no request, readable in light and dark.
 
-The template is `report.html.j2` beside this file. Every text passes `finalize` (controls and reordering characters made
-visible) and then Jinja2's autoescape; only the plots' data URLs, made here, are trusted, and those of images that are nothing
-but pixels in base64. Long tables are cut and say so.
+The template is `report.html.j2` beside this file. Every text passes `finalize` (controls and
+reordering characters made visible) and then Jinja2's autoescape; only the plots' data URLs, made
+here, are trusted, and those of images that are nothing but pixels in base64. Long tables are cut
+and say so.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 _PLOTS = {
     "pass_rate.svg": ("Pass rate", "Passed / (passed + failed), with its 95 % interval."),
-    "latency.svg": ("Latency", "First byte sent to last token; errored and replayed trials left out."),
+    "latency.svg": (
+        "Latency",
+        "First byte sent to last token; errored and replayed trials left out.",
+    ),
     "cost.svg": ("Cost per 1,000 requests", "US dollars, retries included."),
 }
 
@@ -112,15 +116,29 @@ def _headline_tiles(report: Report) -> Iterator[tuple[str, str, str]]:
     totals = report.totals
     judged = totals.passed + totals.failed
     if judged:
-        yield "passed", formatting.format_percent(totals.passed / judged), f"{totals.passed:,} of {judged:,} judged"
+        yield (
+            "passed",
+            formatting.format_percent(totals.passed / judged),
+            f"{totals.passed:,} of {judged:,} judged",
+        )
     errors = f"of {formatting.pluralize(totals.trials, 'trial')}"
     yield "errors", formatting.format_count(totals.errors), errors
-    medians = [median for c in report.configurations if (median := c["latency.p50"].value) is not None]
+    medians = [
+        median for c in report.configurations if (median := c["latency.p50"].value) is not None
+    ]
     if medians:
-        yield "median latency", _format_range(medians, formatting.format_seconds), "over the configurations"
+        yield (
+            "median latency",
+            _format_range(medians, formatting.format_seconds),
+            "over the configurations",
+        )
     spent = [value for value in (totals.spent, totals.graded, totals.users) if value is not None]
     if spent:
-        yield "spent", formatting.format_dollars(sum(spent)), f"{formatting.format_count(totals.output_tokens)} output tokens"
+        yield (
+            "spent",
+            formatting.format_dollars(sum(spent)),
+            f"{formatting.format_count(totals.output_tokens)} output tokens",
+        )
 
 
 def _format_range(values: Sequence[float], write: formatting.Formatter) -> str:
@@ -133,8 +151,16 @@ def _table_context(report: Report) -> dict[str, Any]:
     shown = report.configurations[:CONFIGURATION_LIMIT]
     table = configuration_table(shown)
     mixed = len({configuration.simulated for configuration in shown}) > 1
-    cells = [_row_context(table.axes, table.figures, row, c) for row, c in zip(table.rows, shown, strict=True)]
-    return {"table": table, "rows": cells, "hidden": len(report.configurations) - len(shown), "mixed": mixed}
+    cells = [
+        _row_context(table.axes, table.figures, row, c)
+        for row, c in zip(table.rows, shown, strict=True)
+    ]
+    return {
+        "table": table,
+        "rows": cells,
+        "hidden": len(report.configurations) - len(shown),
+        "mixed": mixed,
+    }
 
 
 def _row_context(
@@ -150,7 +176,11 @@ def _row_context(
 
 
 def _tag_context(report: Report, labels: Sequence[str]) -> dict[str, Any]:
-    rows = [(rate.tag, labels[rate.configuration], rate.pass_rate) for rate in report.tags if rate.pass_rate.n]
+    rows = [
+        (rate.tag, labels[rate.configuration], rate.pass_rate)
+        for rate in report.tags
+        if rate.pass_rate.n
+    ]
     return {"rows": rows[:TAG_LIMIT], "hidden": max(0, len(rows) - TAG_LIMIT)}
 
 
@@ -175,12 +205,15 @@ def _case_context(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
 def _image_source(image: Image) -> tuple[str | None, str]:
     """The data URL of an image, None where it is not shown, and what is said of it.
 
-    A run folder may have been written by anyone: only the four types of pixels are shown, and only what is base64.
+    A run folder may have been written by anyone: only the four types of pixels are shown, and only
+    what is base64.
     """
     if image.media_type not in MEDIA_TYPES or not _BASE64.fullmatch(image.data):
         return None, describe_image(image)
     # Its type and size may be those of a smaller copy: the pixels are the case's own.
-    about = f"{image.width:,} × {image.height:,} pixels" if image.width and image.height else "image"
+    about = (
+        f"{image.width:,} × {image.height:,} pixels" if image.width and image.height else "image"
+    )
     return f"data:{image.media_type};base64,{image.data}", about
 
 
@@ -194,7 +227,9 @@ def _answer_context(answer: CaseAnswer) -> dict[str, Any]:
     facts = [formatting.format_seconds(answer.latency)] if answer.latency is not None else []
     facts += [formatting.format_dollars(answer.cost)] if answer.cost is not None else []
     facts += [f"score {formatting.format_score(answer.score)}"] if answer.score is not None else []
-    facts += [f"stopped: {answer.finish_reason}"] if answer.finish_reason not in {None, "stop"} else []
+    facts += (
+        [f"stopped: {answer.finish_reason}"] if answer.finish_reason not in {None, "stop"} else []
+    )
     return {"answer": answer, "facts": " · ".join(facts), "mood": answer.outcome.replace(" ", "-")}
 
 

@@ -37,7 +37,9 @@ def render_junit(report: Report) -> bytes:
     for (run, eval_name), places in cells.groupby(["run", "eval"], sort=False).indices.items():
         mine = outcomes[places]
         suite = _add_suite(root, f"{run} {eval_name}", mine)
-        listed = np.sort(np.argsort([SEVERITY[outcome] for outcome in mine], kind="stable")[:LISTED_CASES])
+        listed = np.sort(
+            np.argsort([SEVERITY[outcome] for outcome in mine], kind="stable")[:LISTED_CASES]
+        )
         for row, outcome in zip(cells.iloc[places[listed]].itertuples(), mine[listed], strict=True):
             write(suite, row, outcome)
         if len(listed) < len(mine):
@@ -47,15 +49,27 @@ def render_junit(report: Report) -> bytes:
 
 
 def _left_out_note(listed: int, count: int) -> str:
-    return f"{listed:,} of {count:,} test cases are listed, those that failed or broke first; results.csv has every trial."
+    return (
+        f"{listed:,} of {count:,} test cases are listed, those that failed or broke first;"
+        " results.csv has every trial."
+    )
 
 
 def _add_suite(root: Element, name: str, outcomes: Sequence[str]) -> Element:
     """An empty suite whose counts are those of its test cases' outcomes."""
     count = Counter(outcomes)
     skipped = len(outcomes) - count["pass"] - count["fail"] - count["error"]
-    totals = {"tests": len(outcomes), "failures": count["fail"], "errors": count["error"], "skipped": skipped}
-    return SubElement(root, "testsuite", {"name": _escape(name), **{each: str(total) for each, total in totals.items()}})
+    totals = {
+        "tests": len(outcomes),
+        "failures": count["fail"],
+        "errors": count["error"],
+        "skipped": skipped,
+    }
+    return SubElement(
+        root,
+        "testsuite",
+        {"name": _escape(name), **{each: str(total) for each, total in totals.items()}},
+    )
 
 
 _VERDICTS = {"fail": "fail", "unknown": "error", "inconclusive": "no verdict", "pass": "pass"}
@@ -65,7 +79,9 @@ _VERDICTS = {"fail": "fail", "unknown": "error", "inconclusive": "no verdict", "
 def _add_gates(root: Element, gates: Sequence[GateResult]) -> None:
     suite = _add_suite(root, "gates", [_VERDICTS[gate.verdict] for gate in gates])
     for gate in gates:
-        test = SubElement(suite, "testcase", classname=_escape(f"gates.{gate.run}"), name=_escape(gate.text))
+        test = SubElement(
+            suite, "testcase", classname=_escape(f"gates.{gate.run}"), name=_escape(gate.text)
+        )
         tag = {"fail": "failure", "unknown": "error", "inconclusive": "skipped"}.get(gate.verdict)
         if tag:
             SubElement(test, tag, message=_escape(gate.detail))
@@ -79,14 +95,23 @@ def _case_writer(trials: Any) -> Callable[[Element, Any, str], None]:
     latency = trials["latency"].to_numpy()
 
     def write(suite: Element, row: Any, outcome: str) -> None:
-        test = SubElement(suite, "testcase", classname=_escape(f"{row.eval}.{row.configuration}"), name=_escape(row.case))
+        test = SubElement(
+            suite,
+            "testcase",
+            classname=_escape(f"{row.eval}.{row.configuration}"),
+            name=_escape(row.case),
+        )
         if latency[row.worst] == latency[row.worst]:
             test.set("time", f"{latency[row.worst]:.6f}")
         counts = f"{row.passed} of {row.n} passed, {row.failed} failed, {row.errors} broke"
         if outcome == "fail":
-            SubElement(test, "failure", message=counts).text = _escape(answers[row.worst][:MESSAGE_LIMIT])
+            SubElement(test, "failure", message=counts).text = _escape(
+                answers[row.worst][:MESSAGE_LIMIT]
+            )
         elif outcome == "error":
-            SubElement(test, "error", message=counts).text = _escape(errors[row.worst][:MESSAGE_LIMIT])
+            SubElement(test, "error", message=counts).text = _escape(
+                errors[row.worst][:MESSAGE_LIMIT]
+            )
         elif outcome != "pass":
             SubElement(test, "skipped", message=outcome)
 

@@ -74,11 +74,16 @@ def _gate_table(report: Report) -> Iterator[str]:
 def _configuration_lines(report: Report) -> Iterator[str]:
     table = configuration_table(report.configurations[:ROW_LIMIT])
     if table.shared:
-        yield " · ".join(f"{_escape(name)} **{_escape(one_line(value, 60))}**" for name, value in table.shared)
+        yield " · ".join(
+            f"{_escape(name)} **{_escape(one_line(value, 60))}**" for name, value in table.shared
+        )
         yield ""
     figures = [index for index, figure in enumerate(table.figures) if figure.rank < 10]
     chosen = [*range(len(table.axes)), *(len(table.axes) + index for index in figures)]
-    titles = [*(_escape(name) for name in table.axes), *(table.figures[index].title for index in figures)]
+    titles = [
+        *(_escape(name) for name in table.axes),
+        *(table.figures[index].title for index in figures),
+    ]
     rows = [[_escape(one_line(row[index], 60)) for index in chosen] for row in table.rows]
     yield from _table_lines(titles, rows, "l" * len(table.axes) + "r" * len(figures))
     rest = len(report.configurations) - len(table.rows)
@@ -90,7 +95,9 @@ def _configuration_lines(report: Report) -> Iterator[str]:
 def _role_table(report: Report) -> Iterator[str]:
     if report.helpers:
         rows = [[_escape(one_line(cell, 60)) for cell in row] for row in role_rows(report)]
-        yield from _table_lines(ROLE_TITLES, rows, "l" * ROLE_FIGURES + "r" * (len(ROLE_TITLES) - ROLE_FIGURES))
+        yield from _table_lines(
+            ROLE_TITLES, rows, "l" * ROLE_FIGURES + "r" * (len(ROLE_TITLES) - ROLE_FIGURES)
+        )
 
 
 def _failing_cases(report: Report) -> Iterator[str]:
@@ -107,7 +114,9 @@ def _failing_cases(report: Report) -> Iterator[str]:
 
 
 def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
-    expected = f", expected {_escape(one_line(case.expected, 120))}" if case.expected is not None else ""
+    expected = (
+        f", expected {_escape(one_line(case.expected, 120))}" if case.expected is not None else ""
+    )
     yield f"**{_escape(case.eval)} / {_escape(case.case)}**{expected}"
     yield ""
     for cell in [cell for cell in case.cells if cell.bad and cell.answers][:2]:
@@ -139,7 +148,9 @@ def _error_table(report: Report) -> Iterator[str]:
     yield from _table_lines(("errors", "boundary", "kind", "for example"), rows, "rlll")
 
 
-def _table_lines(titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str) -> Iterator[str]:
+def _table_lines(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], alignment: str
+) -> Iterator[str]:
     yield f"| {' | '.join(titles)} |"
     yield f"| {' | '.join('---:' if side == 'r' else '---' for side in alignment)} |"
     yield from (f"| {' | '.join(row)} |" for row in rows)

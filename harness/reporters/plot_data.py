@@ -1,7 +1,8 @@
-"""What the report's plots show, without what draws them: plain data that another process can be given.
+"""What the report's plots show, without what draws them: plain data that another process can be
+given.
 
-Labels are safe to be drawn, and rows are capped at what can be read. Whoever only draws must not have to import pandas, so this
-module does without it.
+Labels are safe to be drawn, and rows are capped at what can be read. Whoever only draws must not
+have to import pandas, so this module does without it.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ _escape_label = escape_for("plot")
 class PlotData:
     """Rows, each beginning with a label; no rows where there is nothing to show.
 
-    A pass rate is `(label, value, low, high)`, without an interval where low or high is None. A curve is `(label, seconds,
-    share of answers within)` with arrays, a range `(label, median, 95th percentile)` in seconds; there are curves where few
-    configurations are compared, else ranges. `costs` are US dollars per 1,000 requests.
+    A pass rate is `(label, value, low, high)`, without an interval where low or high is None. A
+    curve is `(label, seconds, share of answers within)` with arrays, a range `(label, median, 95th
+    percentile)` in seconds; there are curves where few configurations are compared, else ranges.
+    `costs` are US dollars per 1,000 requests.
     """
 
     pass_rates: tuple[tuple[str, float | None, float | None, float | None], ...]
@@ -57,22 +59,34 @@ def collect_plot_data(report: Report) -> PlotData:
     return PlotData(
         pass_rates=tuple(pass_rates[:CONFIGURATION_LIMIT]),
         curves=_latency_curves(report, labels, measured) if few else (),
-        ranges=() if few else tuple((label, c["latency.p50"].value, c["latency.p95"].value) for label, c in ranges),
+        ranges=()
+        if few
+        else tuple((label, c["latency.p50"].value, c["latency.p95"].value) for label, c in ranges),
         costs=tuple(costs[:CONFIGURATION_LIMIT]),
     )
 
 
-def _pass_rate_row(label: str, estimate: Estimate) -> tuple[str, float | None, float | None, float | None]:
+def _pass_rate_row(
+    label: str, estimate: Estimate
+) -> tuple[str, float | None, float | None, float | None]:
     return label, estimate.value, estimate.low, estimate.high
 
 
-def _latency_curves(report: Report, labels: Sequence[str], numbers: Sequence[int]) -> tuple[tuple[str, Any, Any], ...]:
+def _latency_curves(
+    report: Report, labels: Sequence[str], numbers: Sequence[int]
+) -> tuple[tuple[str, Any, Any], ...]:
     trials, found = report.frames.trials, []
     for number in numbers:
         c = report.configurations[number]
-        mine = (trials["run"] == c.run) & (trials["eval"] == c.eval) & (trials["prompt"] == c.prompt)
-        mine &= (trials["target"] == c.target) & (trials["setting"] == _setting_text(report, number))
-        found.append((labels[number], *_distribution_steps(trials.loc[mine, "latency"].dropna().to_numpy())))
+        mine = (
+            (trials["run"] == c.run) & (trials["eval"] == c.eval) & (trials["prompt"] == c.prompt)
+        )
+        mine &= (trials["target"] == c.target) & (
+            trials["setting"] == _setting_text(report, number)
+        )
+        found.append(
+            (labels[number], *_distribution_steps(trials.loc[mine, "latency"].dropna().to_numpy()))
+        )
     return tuple(found)
 
 
@@ -87,4 +101,6 @@ def _distribution_steps(values: Any) -> tuple[Any, Any]:
     """The empirical distribution function, thinned to `POINT_LIMIT` steps."""
     ordered = np.sort(values)
     chosen = np.unique(np.linspace(0, len(ordered) - 1, min(len(ordered), POINT_LIMIT)).astype(int))
-    return np.concatenate(([ordered[0]], ordered[chosen])), np.concatenate(([0.0], (chosen + 1) / len(ordered)))
+    return np.concatenate(([ordered[0]], ordered[chosen])), np.concatenate(
+        ([0.0], (chosen + 1) / len(ordered))
+    )

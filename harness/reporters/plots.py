@@ -1,8 +1,9 @@
 """The report's plots as SVG: pass rates with intervals, latency distributions, cost.
 
-What they show is in `plot_data`. Drawn through matplotlib's object interface (no pyplot, no global state). Colours are CSS
-variables inside each SVG, so that it follows the reader's light or dark preference, in the report and on its own. Labels are
-data: mathtext is off, and characters that XML does not have are replaced before.
+What they show is in `plot_data`. Drawn through matplotlib's object interface (no pyplot, no global
+state). Colours are CSS variables inside each SVG, so that it follows the reader's light or dark
+preference, in the report and on its own. Labels are data: mathtext is off, and characters that XML
+does not have are replaced before.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def draw_plots(data: PlotData) -> dict[str, bytes]:
     }
     with mpl.rc_context(_STYLE):
         figures = {name: draw(data) for name, draw in drawers.items()}
-        return {f"{name}.svg": _svg(figure) for name, figure in figures.items() if figure is not None}
+        return {
+            f"{name}.svg": _svg(figure) for name, figure in figures.items() if figure is not None
+        }
 
 
 def _pass_rates(data: PlotData) -> Figure | None:
@@ -88,10 +91,17 @@ def _costs(data: PlotData) -> Figure | None:
     if not any(cost for _, cost in rows):
         return None
     figure, axes = _rows_figure([label for label, _ in rows])
-    axes.barh(range(len(rows)), [cost for _, cost in rows], height=0.55, color=_SERIES[2], alpha=0.85)
+    axes.barh(
+        range(len(rows)), [cost for _, cost in rows], height=0.55, color=_SERIES[2], alpha=0.85
+    )
     for position, (_, cost) in enumerate(rows):
         axes.annotate(
-            formatting.format_dollars(cost), (cost, position), (5, 0), textcoords="offset points", va="center", color=_MUTED
+            formatting.format_dollars(cost),
+            (cost, position),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+            color=_MUTED,
         )
     axes.set_xlim(0, max(cost for _, cost in rows) * 1.16)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
@@ -99,7 +109,8 @@ def _costs(data: PlotData) -> Figure | None:
 
 
 def _latencies(data: PlotData) -> Figure | None:
-    """Distribution curves where few configurations are compared, else each one's median to 95th percentile."""
+    """Distribution curves where few configurations are compared, else each one's median to 95th
+    percentile."""
     if data.curves:
         return _curves(data.curves)
     return _ranges(data.ranges) if data.ranges else None
@@ -114,7 +125,9 @@ def _curves(data: Sequence[tuple[str, Any, Any]]) -> Figure:
     axes.set_ylabel("share of answers within")
     _time_axis(axes)
     axes.grid(visible=True, linewidth=0.7)
-    shown = [label for label, _, _ in data]  # given here: matplotlib hides a curve whose own label starts with _
+    shown = [
+        label for label, _, _ in data
+    ]  # given here: matplotlib hides a curve whose own label starts with _
     axes.legend(curves, shown, loc="lower right", labelcolor=_INK, fontsize=8.5)
     return figure
 
@@ -132,7 +145,9 @@ def _ranges(rows: Sequence[tuple[str, float | None, float | None]]) -> Figure:
 
 def _time_axis(axes: Any) -> None:
     axes.set_xlim(left=0)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formatting.format_seconds(value) if value else "0"))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: formatting.format_seconds(value) if value else "0")
+    )
 
 
 def _figure(height: float) -> tuple[Figure, Any]:
@@ -161,8 +176,14 @@ def _svg(figure: Figure) -> bytes:
     """The figure as SVG without metadata or anything to fetch, its colours as variables."""
     sink = BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a glyph the measuring font lacks: the reader's font draws it
-        figure.savefig(sink, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # a glyph the measuring font lacks: the reader's font draws it
+        figure.savefig(
+            sink,
+            format="svg",
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     text = sink.getvalue().decode()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = text.replace("'DejaVu Sans'", "system-ui")

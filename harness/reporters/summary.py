@@ -1,4 +1,5 @@
-"""The report for machines: `summary.json`, without rows, without NaN, keys as in docs/measures.md."""
+"""The report for machines: `summary.json`, without rows, without NaN, keys
+as in docs/measures.md."""
 
 from __future__ import annotations
 
@@ -17,9 +18,12 @@ _LEFT_OUT = {"frames", "cells", "cases"}
 
 
 def render_summary(report: Report) -> bytes:
-    """Verdict, runs, configurations, gates, tags, errors, totals and warnings as UTF-8 JSON; unknown is null."""
+    """Verdict, runs, configurations, gates, tags, errors, totals and warnings as UTF-8 JSON;
+    unknown is null."""
     tables = {
-        field.name: _to_plain_json(getattr(report, field.name)) for field in fields(report) if field.name not in _LEFT_OUT
+        field.name: _to_plain_json(getattr(report, field.name))
+        for field in fields(report)
+        if field.name not in _LEFT_OUT
     }
     document = {
         "schema": SCHEMA_VERSION,
@@ -28,7 +32,10 @@ def render_summary(report: Report) -> bytes:
         "simulated": report.simulated,
         **tables,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str).encode() + b"\n"
+    return (
+        json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str).encode()
+        + b"\n"
+    )
 
 
 def _to_plain_json(value: Any) -> Any:
@@ -47,11 +54,18 @@ def _to_plain_json(value: Any) -> Any:
 
 
 def _configuration_object(configuration: Configuration) -> dict[str, Any]:
-    """Every metric that reports show by its name (of several statistics an object), and its fields."""
+    """Every metric that reports show by its name (of several statistics an
+    object), and its fields."""
     found: dict[str, Any] = {}
     for metric in METRICS.values():
         estimates = {statistic: configuration[name] for name, statistic in metric.reported.items()}
-        figures = {name: each if metric.has_interval else each.value for name, each in estimates.items()}
+        figures = {
+            name: each if metric.has_interval else each.value for name, each in estimates.items()
+        }
         if figures:
             found[metric.name] = figures if len(figures) > 1 else next(iter(figures.values()))
-    return found | {each.name: getattr(configuration, each.name) for each in fields(configuration) if each.name != "figures"}
+    return found | {
+        each.name: getattr(configuration, each.name)
+        for each in fields(configuration)
+        if each.name != "figures"
+    }

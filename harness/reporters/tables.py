@@ -1,6 +1,8 @@
-"""The configuration table, once for all reporters: which columns there are, and which rows differ in what.
+"""The configuration table, once for all reporters: which columns there are, and which rows differ
+in what.
 
-What all configurations share (one eval, one target, …) is said once above the table, and only what differs becomes a column.
+What all configurations share (one eval, one target, …) is said once above the table, and only what
+differs becomes a column.
 """
 
 from __future__ import annotations
@@ -44,12 +46,17 @@ class Figure:
         return isinstance(self.metric.aggregate, Rate)
 
     def text(self, configuration: Configuration) -> str:
-        """The figure as people read it; a count of what went wrong is only said where there is one."""
+        """The figure as people read it; a count of what went wrong is only said where there
+        is one."""
         estimate, format_value = configuration[self.name], formatting.FORMATTERS[self.metric.unit]
         if self.has_bar:
             return _format_with_interval(estimate, format_value)
-        is_count = isinstance(self.metric.aggregate, Count) and self.metric.aggregate.outcome is not None
-        return formatting.UNKNOWN if is_count and not estimate.value else format_value(estimate.value)
+        is_count = (
+            isinstance(self.metric.aggregate, Count) and self.metric.aggregate.outcome is not None
+        )
+        return (
+            formatting.UNKNOWN if is_count and not estimate.value else format_value(estimate.value)
+        )
 
     def tooltip(self, configuration: Configuration) -> str:
         """n, interval and method of the figure, where it has them."""
@@ -57,7 +64,9 @@ class Figure:
         if not self.metric.has_interval or estimate.value is None:
             return ""
         spread = formatting.format_interval(estimate, formatting.FORMATTERS[self.metric.unit])
-        return f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
+        return (
+            f"n = {estimate.n:,}{f', 95 % interval {spread}' if spread else ''} ({estimate.method})"
+        )
 
 
 def _format_with_interval(estimate: Estimate, write: formatting.Formatter) -> str:
@@ -78,7 +87,8 @@ FIGURES = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationTable:
-    """Titles and rows as text: `axes` columns that tell rows apart, then figures; `shared` is what all rows have alike."""
+    """Titles and rows as text: `axes` columns that tell rows apart, then figures; `shared` is what
+    all rows have alike."""
 
     shared: tuple[tuple[str, str], ...]
     axes: tuple[str, ...]
@@ -86,25 +96,43 @@ class ConfigurationTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def configuration_table(configurations: Sequence[Configuration], figures: Sequence[Figure] = FIGURES) -> ConfigurationTable:
-    """The table of these configurations, without the figures nobody has and the axes nobody differs in."""
+def configuration_table(
+    configurations: Sequence[Configuration], figures: Sequence[Figure] = FIGURES
+) -> ConfigurationTable:
+    """The table of these configurations, without the figures nobody has and the axes nobody differs
+    in."""
     points = [configuration_axes(configuration) for configuration in configurations]
     names = list(dict.fromkeys(name for point in points for name in point))
     values = {name: [point.get(name, formatting.UNKNOWN) for point in points] for name in names}
-    differing = [name for name in names if len(set(values[name])) > 1] or (["prompt"] if configurations else [])
-    kept = tuple(figure for figure in figures if any(figure.text(c) != formatting.UNKNOWN for c in configurations))
+    differing = [name for name in names if len(set(values[name])) > 1] or (
+        ["prompt"] if configurations else []
+    )
+    kept = tuple(
+        figure
+        for figure in figures
+        if any(figure.text(c) != formatting.UNKNOWN for c in configurations)
+    )
     rows = [
-        (*(values[name][index] for name in differing), *(figure.text(configuration) for figure in kept))
+        (
+            *(values[name][index] for name in differing),
+            *(figure.text(configuration) for figure in kept),
+        )
         for index, configuration in enumerate(configurations)
     ]
-    shared = tuple((name, values[name][0]) for name in names if name not in differing and values[name])
+    shared = tuple(
+        (name, values[name][0]) for name in names if name not in differing and values[name]
+    )
     return ConfigurationTable(shared, tuple(differing), kept, tuple(rows))
 
 
 def configuration_axes(configuration: Configuration) -> dict[str, str]:
     """What identifies a configuration, by name."""
     setting = {name: plain_text(value) or "null" for name, value in configuration.setting.items()}
-    named = {"eval": configuration.eval, "prompt": configuration.prompt, "target": configuration.target}
+    named = {
+        "eval": configuration.eval,
+        "prompt": configuration.prompt,
+        "target": configuration.target,
+    }
     return {**named, **setting, "run": short_run(configuration.run)}
 
 
@@ -122,13 +150,29 @@ def short_labels(report: Report) -> list[str]:
     """For each configuration the shortest label that tells it from the others."""
     table = configuration_table(report.configurations, ())
     named = [
-        " · ".join(value if name in {"eval", "prompt", "target", "run"} else f"{name}={value}" for name, value in cells)
+        " · ".join(
+            value if name in {"eval", "prompt", "target", "run"} else f"{name}={value}"
+            for name, value in cells
+        )
         for cells in (zip(table.axes, row, strict=True) for row in table.rows)
     ]
-    return [name or configuration.label for name, configuration in zip(named, report.configurations, strict=True)]
+    return [
+        name or configuration.label
+        for name, configuration in zip(named, report.configurations, strict=True)
+    ]
 
 
-ROLE_TITLES = ("helper", "role", "model", "requests", "errors", "p50", "tokens in", "tokens out", "cost")
+ROLE_TITLES = (
+    "helper",
+    "role",
+    "model",
+    "requests",
+    "errors",
+    "p50",
+    "tokens in",
+    "tokens out",
+    "cost",
+)
 """The columns of `role_rows`."""
 ROLE_FIGURES = 3
 """Where the figures begin among them."""
@@ -176,7 +220,11 @@ def total_facts(report: Report) -> list[tuple[str, str]]:
         *((name, formatting.format_count(value)) for name, value in counts if value),
         *((name, formatting.format_count(value)) for name, value in tokens if value is not None),
         *((name, formatting.format_dollars(value)) for name, value in money if value is not None),
-        *([("requests of unknown cost", formatting.format_count(totals.unpriced))] if totals.unpriced else []),
+        *(
+            [("requests of unknown cost", formatting.format_count(totals.unpriced))]
+            if totals.unpriced
+            else []
+        ),
     ]
 
 
@@ -186,8 +234,21 @@ def run_facts(report: Report) -> list[str]:
     for run in report.runs:
         commit = f"commit {run.commit[:10]}{' (dirty)' if run.dirty else ''}" if run.commit else ""
         done = f"{run.recorded:,} of {formatting.pluralize(run.planned, 'trial')}"
-        lag = "" if run.lag_p99 is None else f"client late by {formatting.format_seconds(run.lag_p99)} (p99)"
+        lag = (
+            ""
+            if run.lag_p99 is None
+            else f"client late by {formatting.format_seconds(run.lag_p99)} (p99)"
+        )
         in_flight = "" if run.in_flight is None else f"{run.in_flight:,} in flight at most"
-        facts = (run.id, done, run.created, commit, f"seed {run.seed}", in_flight, lag, "SIMULATED" if run.simulated else "")
+        facts = (
+            run.id,
+            done,
+            run.created,
+            commit,
+            f"seed {run.seed}",
+            in_flight,
+            lag,
+            "SIMULATED" if run.simulated else "",
+        )
         lines.append(" · ".join(fact for fact in facts if fact))
     return lines

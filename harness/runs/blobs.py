@@ -1,8 +1,9 @@
-"""A run folder's images: each once, in a file of its own named by the hash of its bytes, however many lines show it.
+"""A run folder's images: each once, in a file of its own named by the hash of its bytes, however
+many lines show it.
 
-The file is in place before the line that names it is written, so that a kill between the two leaves an image nobody names,
-never a line without its image. What is read is checked against its name: an image that is missing or altered is reported, and
-never taken for another.
+The file is in place before the line that names it is written, so that a kill between the two leaves
+an image nobody names, never a line without its image. What is read is checked against its name: an
+image that is missing or altered is reported, and never taken for another.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from harness.runs.records import ExchangeLine, Line
 
 BLOBS = "blobs"
 MIN_BLOB_LENGTH = 4096
-"""Characters of base64 from which an image is a file of its own: a smaller one stays in its line."""
+"""Characters of base64 from which an image is a file of its own: a smaller
+one stays in its line."""
 
 CACHED_IMAGES = 32
 
@@ -44,7 +46,8 @@ class Blobs:
     # Writing
 
     def store_images(self, line: Line) -> Line:
-        """The line with its large images named by their hash, once they are on file. Raises OSError."""
+        """The line with its large images named by their hash, once they are on file. Raises
+        OSError."""
         return _change_images(line, self._store_image)
 
     def sync(self) -> None:
@@ -72,7 +75,8 @@ class Blobs:
     # Reading
 
     def restore_images(self, exchange: Exchange) -> Exchange | None:
-        """The exchange with the bytes of its images; None where one is lost, which `lost` then tells."""
+        """The exchange with the bytes of its images; None where one is lost, which `lost` then
+        tells."""
         try:
             return _change_in_exchange(exchange, self.restore_image)
         except BlobError as lost:
@@ -96,15 +100,22 @@ class Blobs:
 
     def _read_bytes(self, name: str) -> bytes:
         if not (len(name) == 64 and name.isalnum()):
-            raise BlobError(f"{self._folder}/{name!r:.80}: a line names an image so, and no image is called so")
+            raise BlobError(
+                f"{self._folder}/{name!r:.80}: a line names an image so, and no image is called so"
+            )
         try:
             file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(file, "rb") as opened:
                 content = opened.read()
         except OSError as refused:
-            raise BlobError(f"{self._folder}/{name}: the image cannot be read: {refused.strerror}") from refused
+            raise BlobError(
+                f"{self._folder}/{name}: the image cannot be read: {refused.strerror}"
+            ) from refused
         if sha256(content).hexdigest() != name:
-            raise BlobError(f"{self._folder}/{name}: the image was altered: its bytes have another hash than its name")
+            raise BlobError(
+                f"{self._folder}/{name}: the image was altered: its bytes have another hash than"
+                " its name"
+            )
         return content
 
 
@@ -116,10 +127,13 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def _write_blob(path: Path, content: bytes) -> None:
-    """Put the file in place whole, readable by its owner alone; it is not durable yet. Raises OSError."""
+    """Put the file in place whole, readable by its owner alone; it is not durable yet. Raises
+    OSError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+        with os.fdopen(
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+        ) as file:
             file.write(content)
         beside.replace(path)
     except OSError:
@@ -133,7 +147,11 @@ def _change_images(line: Line, change: Callable[[Image], Image]) -> Line:
     if isinstance(line, Record):
         changed = _change_in_exchanges(line.exchanges, change)
         grades = [
-            replace(grade, exchanges=_change_in_exchanges(grade.exchanges, change)) if grade.exchanges else grade
+            (
+                replace(grade, exchanges=_change_in_exchanges(grade.exchanges, change))
+                if grade.exchanges
+                else grade
+            )
             for grade in line.grades
         ]
         return replace(line, exchanges=changed, grades=tuple(grades))
@@ -142,7 +160,9 @@ def _change_images(line: Line, change: Callable[[Image], Image]) -> Line:
     return line
 
 
-def _change_in_exchanges(exchanges: Iterable[Exchange], change: Callable[[Image], Image]) -> tuple[Exchange, ...]:
+def _change_in_exchanges(
+    exchanges: Iterable[Exchange], change: Callable[[Image], Image]
+) -> tuple[Exchange, ...]:
     return tuple([_change_in_exchange(each, change) for each in exchanges])
 
 
@@ -157,4 +177,9 @@ def _change_in_exchange(exchange: Exchange, change: Callable[[Image], Image]) ->
 def _change_in_message(message: Message, change: Callable[[Image], Image]) -> Message:
     if isinstance(message.content, str):
         return message
-    return replace(message, content=tuple(change(part) if isinstance(part, Image) else part for part in message.content))
+    return replace(
+        message,
+        content=tuple(
+            change(part) if isinstance(part, Image) else part for part in message.content
+        ),
+    )

@@ -1,6 +1,7 @@
 """A run folder's files: written atomically, read back line by line, their checksums verified.
 
-A damaged line (a torn tail, a flipped bit) is reported with its place and left out; it is never returned as something else.
+A damaged line (a torn tail, a flipped bit) is reported with its place and left out; it is never
+returned as something else.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ RECORDS = "records.jsonl"
 
 def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None:
     """Put the manifest in place whole: written beside, fsynced, renamed. Raises StoreError."""
-    write_file(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(redactor.redact_value(manifest)), indent=2) + b"\n")
+    write_file(
+        folder / MANIFEST,
+        msgspec.json.format(msgspec.json.encode(redactor.redact_value(manifest)), indent=2) + b"\n",
+    )
 
 
 def write_file(path: Path, content: bytes | Iterator[bytes]) -> None:
@@ -36,7 +40,9 @@ def write_file(path: Path, content: bytes | Iterator[bytes]) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
+        with os.fdopen(
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+        ) as file:
             file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
@@ -49,14 +55,15 @@ def write_file(path: Path, content: bytes | Iterator[bytes]) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The folder's manifest. Raises UsageError where it is none of ours, is damaged, or is of a newer format."""
+    """The folder's manifest. Raises UsageError where it is none of ours, is damaged, or is of a
+    newer format."""
     path = folder / MANIFEST
     try:
         fields = orjson.loads(path.read_bytes())
         if fields.get("schema", 0) > records.SCHEMA_VERSION:
             raise UsageError(
-                f"{path}: written by a newer version (format {fields['schema']}; this one reads up to "
-                f"{records.SCHEMA_VERSION}); upgrade evalharness to read it"
+                f"{path}: written by a newer version (format {fields['schema']}; this one reads up"
+                f" to {records.SCHEMA_VERSION}); upgrade evalharness to read it"
             )
         return msgspec.convert(fields, Manifest)
     except (FileNotFoundError, NotADirectoryError) as missing:
@@ -68,28 +75,39 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def create_folder(folder: Path) -> None:
-    """Make the run folder, private to its owner. Raises StoreError where it cannot be, UsageError where it holds anything."""
+    """Make the run folder, private to its owner. Raises StoreError where it cannot be, UsageError
+    where it holds anything."""
     if (folder / MANIFEST).exists():
-        raise UsageError(f"{folder}: already holds a run; `harness resume {folder}` goes on with it, or name another folder")
+        raise UsageError(
+            f"{folder}: already holds a run; `harness resume {folder}` goes on with it, or name"
+            " another folder"
+        )
     make_folder(folder)
     if any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise UsageError(f"{folder}: holds files that are no run's; name a new folder, so that they stay as they are")
+        raise UsageError(
+            f"{folder}: holds files that are no run's; name a new folder, so that they stay as"
+            " they are"
+        )
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, private to their owner, where they are not there. Raises StoreError."""
+    """Make a folder and those above it, private to their owner, where they are not there. Raises
+    StoreError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as refused:
-        raise StoreError(f"{folder}: cannot be made: {refused.strerror}; name another with --out") from refused
+        raise StoreError(
+            f"{folder}: cannot be made: {refused.strerror}; name another with --out"
+        ) from refused
 
 
-# ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Reading ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass
 class Damage:
-    """What reading a file of lines found wrong: lines that do not hold, and the bytes of a torn tail."""
+    """What reading a file of lines found wrong: lines that do not hold, and the bytes of a torn
+    tail."""
 
     corrupt: list[str] = field(default_factory=list)
     torn: int = 0
@@ -99,13 +117,15 @@ class Damage:
         sentences = [f"{path}:{found}; the line is left out" for found in self.corrupt]
         if self.torn:
             sentences.append(
-                f"{path}: the last line is torn ({self.torn} bytes): the run was killed inside a write; it is owed"
+                f"{path}: the last line is torn ({self.torn} bytes): the run was killed inside a"
+                " write; it is owed"
             )
         return sentences
 
 
 def read_lines(path: Path, damage: Damage | None = None) -> Iterator[Line]:
-    """Every line that holds, in order. What does not hold is added to `damage`, never returned as something else.
+    """Every line that holds, in order. What does not hold is added to `damage`, never returned as
+    something else.
 
     Large images are named, not there: `harness.runs.blobs` gives them back.
     """
@@ -126,5 +146,6 @@ def read_lines(path: Path, damage: Damage | None = None) -> Iterator[Line]:
 
 
 def read_records(folder: Path, damage: Damage | None = None) -> Iterator[Record]:
-    """The records of a run, in the order they were written; journal lines of unfinished trials are passed over."""
+    """The records of a run, in the order they were written; journal lines of unfinished trials are
+    passed over."""
     return (line for line in read_lines(folder / RECORDS, damage) if isinstance(line, Record))

@@ -12,7 +12,8 @@ from harness.runs.records import ExchangeLine, Line
 
 
 class Run:
-    """A run folder: its manifest, and readers of its lines. Raises UsageError where `folder` holds no run.
+    """A run folder: its manifest, and readers of its lines. Raises UsageError where `folder` holds
+    no run.
 
     `damage` is what the latest reading found wrong; `blobs` gives images their bytes back.
     """
@@ -35,7 +36,10 @@ class Run:
     def exchanges(self) -> Iterator[ExchangeLine]:
         """Every exchange that stands in a record, the judges' too, with the trial it is of."""
         for record in self.records():
-            for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
+            for exchange in (
+                *record.exchanges,
+                *(each for grade in record.grades for each in grade.exchanges),
+            ):
                 yield ExchangeLine(record.key, record.repeat, record.session, exchange)
 
     def warnings(self) -> list[str]:

@@ -1,8 +1,9 @@
 """A line of `records.jsonl` and the Record it holds: pure, checksummed, lossless.
 
-A line is one JSON object whose last member is `crc`, the CRC-32 (eight hex digits) of the bytes before it. msgspec writes and
-reads it; what it refuses (lone surrogates) goes through `json.dumps(ensure_ascii=True)`, and comes back the same way. Reading
-checks the sum, and the type of every field.
+A line is one JSON object whose last member is `crc`, the CRC-32 (eight hex digits) of the bytes
+before it. msgspec writes and reads it; what it refuses (lone surrogates) goes through
+`json.dumps(ensure_ascii=True)`, and comes back the same way. Reading checks the sum, and the type
+of every field.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _TAIL = len(_CRC) + 8 + len(b'"}')
 
 
 class ExchangeLine(Struct, frozen=True, tag_field="kind", tag="exchange"):
-    """A journal line: one completed exchange of a trial that has no record yet; `session` names the clock of its marks."""
+    """A journal line: one completed exchange of a trial that has no record yet; `session` names the
+    clock of its marks."""
 
     key: str
     repeat: int
@@ -42,10 +44,12 @@ class ToolLine(Struct, frozen=True, tag_field="kind", tag="tool"):
 
 
 class BatchLine(Struct, frozen=True, tag_field="kind", tag="batch"):
-    """A journal line: a batch was submitted, and the service calls it `id`; written before it is first asked after.
+    """A journal line: a batch was submitted, and the service calls it `id`; written before it is
+    first asked after.
 
-    `trials` are the keys of the trials in it, in order, and `inputs` about how many input tokens each has; `key` is a hash of
-    them. `most` is what all of it can cost in US dollars, None where that is unknown.
+    `trials` are the keys of the trials in it, in order, and `inputs` about how many input tokens
+    each has; `key` is a hash of them. `most` is what all of it can cost in US dollars, None where
+    that is unknown.
     """
 
     key: str
@@ -72,13 +76,16 @@ def encode_line(line: Line) -> bytes:
     try:
         encoded = _encoder.encode(line)
     except UnicodeEncodeError:  # lone surrogates, which only the standard library writes
-        encoded = json.dumps(msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")).encode()
+        encoded = json.dumps(
+            msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")
+        ).encode()
     body = encoded[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
 
 
 def decode_line(raw: bytes) -> Line:
-    """The line in `raw` (with or without its newline). Raises CorruptLineError, naming what is wrong."""
+    """The line in `raw` (with or without its newline). Raises CorruptLineError, naming what is
+    wrong."""
     text = verify_checksum(raw)
     try:
         return _decode_json(text)

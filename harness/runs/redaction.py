@@ -1,10 +1,11 @@
-"""Redacts API keys from whatever is written, by value: as they are, in base64, URL-encoded, and escaped in JSON.
+"""Redacts API keys from whatever is written, by value: as they are, in base64, URL-encoded, and
+escaped in JSON.
 
 Where a text was cut ("…"), the beginning of a secret in front of that goes, too.
 
-A value shorter than 8 characters cannot be told from ordinary text and is not redacted; `unredactable` names those, so that
-somebody can be told. Looking and finding nothing is the usual case and costs a substring search for each way in which the forms
-of a secret begin.
+A value shorter than 8 characters cannot be told from ordinary text and is not redacted;
+`unredactable` names those, so that somebody can be told. Looking and finding nothing is the usual
+case and costs a substring search for each way in which the forms of a secret begin.
 """
 
 from __future__ import annotations
@@ -35,16 +36,25 @@ _ESCAPE = re.compile("%[0-9A-F]{2}")
 
 
 class Redactor:
-    """Knows `secrets` by the name of the variable that holds each; a secret becomes `[redacted NAME]`."""
+    """Knows `secrets` by the name of the variable that holds each; a secret becomes `[redacted
+    NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         long = {name: value for name, value in secrets.items() if len(value) >= MIN_SECRET_LENGTH}
-        self.unredactable = tuple(sorted(name for name, value in secrets.items() if value and name not in long))
+        self.unredactable = tuple(
+            sorted(name for name, value in secrets.items() if value and name not in long)
+        )
         """Names of the secrets that are too short."""
-        forms = {form: f"[redacted {name}]" for name, value in long.items() for form in _secret_forms(value)}
+        forms = {
+            form: f"[redacted {name}]"
+            for name, value in long.items()
+            for form in _secret_forms(value)
+        }
         ordered = sorted(forms, key=len, reverse=True)  # a secret that contains another goes first
         self._forms = [(form, forms[form]) for form in ordered]
-        self._bytes = [(form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms]
+        self._bytes = [
+            (form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms
+        ]
         self.has_secrets = bool(forms)
         """Whether there is anything to redact."""
         self._heads = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._forms})
@@ -73,7 +83,8 @@ class Redactor:
         return text
 
     def redact_value(self, value: T) -> T:
-        """`value` with every string in it redacted, however deep: the same object where that changes nothing.
+        """`value` with every string in it redacted, however deep: the same object where that
+        changes nothing.
 
         Goes through structs, mappings (keys too), lists and tuples; anything else is left alone.
         """
@@ -106,13 +117,16 @@ class Redactor:
 
 
 def _replace_secret(text: AnyStr, form: AnyStr, mark: AnyStr, cuts: tuple[AnyStr, ...]) -> AnyStr:
-    """`text` with `mark` in place of every `form`, and of every beginning of it that one of `cuts` follows."""
+    """`text` with `mark` in place of every `form`, and of every beginning of it that one of `cuts`
+    follows."""
     if form in text:
         text = text.replace(form, mark)
     head = form[:MIN_SECRET_LENGTH]
     at = text.find(head)
     while at >= 0:
-        end = at + next(length for length in range(len(form), 0, -1) if text.startswith(form[:length], at))
+        end = at + next(
+            length for length in range(len(form), 0, -1) if text.startswith(form[:length], at)
+        )
         if text.startswith(cuts, end):
             text = text[:at] + mark + text[end:]
         at = text.find(head, at + 1)
@@ -140,7 +154,8 @@ def _secret_forms(secret: str) -> Iterator[str]:
 
 
 def _base64_forms(secret: bytes, encode: Any) -> Iterator[str]:
-    """What of a base64 text depends on the secret alone, for each of the three places a secret can start in a group."""
+    """What of a base64 text depends on the secret alone, for each of the three places a secret can
+    start in a group."""
     for before in range(3):
         text: str = encode(b"\0" * before + secret).rstrip(b"=").decode()
         certain = (before + len(secret)) * 8 // 6  # characters whose six bits are all known

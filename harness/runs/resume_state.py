@@ -1,4 +1,5 @@
-"""The state a run is resumed from: which trials are final, and the journals of those that are still pending."""
+"""The state a run is resumed from: which trials are final, and the journals of those that are still
+pending."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from harness.runs.records import BatchLine, ExchangeLine, Line, ToolLine
 
 
 class FinalKeys:
-    """Which trials need nothing more: a sorted array of 64-bit key prefixes, eight bytes a trial."""
+    """Which trials need nothing more: a sorted array of 64-bit key
+    prefixes, eight bytes a trial."""
 
     def __init__(self, prefixes: Iterable[int] = ()) -> None:
         self._keys = array("Q", sorted(prefixes))
@@ -43,9 +45,10 @@ def key_prefix(key: str) -> int:
 class ResumeState:
     """What a run folder already holds, so that only pending trials are asked.
 
-    `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position) are the journals of trials
-    that are not final, `batches` (by trial key) the batches that their answers are still to come from. `spent` is US dollars
-    over every distinct exchange, whatever became of its trial. `size` is the bytes of whole lines that it was read from.
+    `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position)
+    are the journals of trials that are not final, `batches` (by trial key) the batches that their
+    answers are still to come from. `spent` is US dollars over every distinct exchange, whatever
+    became of its trial. `size` is the bytes of whole lines that it was read from.
     """
 
     final: FinalKeys = field(default_factory=FinalKeys)
@@ -59,20 +62,36 @@ class ResumeState:
 
     @classmethod
     def read(
-        cls, folder: Path, *, retry_errors: bool = False, spent: Callable[[Exchange], float] = lambda each: each.cost.usd or 0.0
+        cls,
+        folder: Path,
+        *,
+        retry_errors: bool = False,
+        spent: Callable[[Exchange], float] = lambda each: each.cost.usd or 0.0,
     ) -> ResumeState:
-        """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished trials' journals.
+        """Scan a run folder once; memory is some hundred bytes a final trial plus the unfinished
+        trials' journals.
 
         `spent` is the US dollars to reckon for an exchange, by default what is known of its cost.
         """
         scan, damage = _RunScan(retry_errors, spent), Damage()
-        size = _file_size(folder / RECORDS)  # before the lines: what another process adds while they are read must not pass
+        size = _file_size(
+            folder / RECORDS
+        )  # before the lines: what another process adds while they are read must not pass
         for line in read_lines(folder / RECORDS, damage):
             scan.add_line(line)
         ended = {key: target for key, target in scan.ended.items() if target is not None}
         exchanges = [line for lines in scan.journal.values() for line in lines]
         final, finished = FinalKeys(ended), Counter(ended.values())
-        return cls(final, finished, exchanges, scan.tools, scan.batches, scan.spent, damage, size - damage.torn)
+        return cls(
+            final,
+            finished,
+            exchanges,
+            scan.tools,
+            scan.batches,
+            scan.spent,
+            damage,
+            size - damage.torn,
+        )
 
 
 def _file_size(path: Path) -> int:
@@ -83,7 +102,8 @@ def _file_size(path: Path) -> int:
 
 
 class _RunScan:
-    """Follows the lines of a run: which trials ended (at which target), and what the others have so far."""
+    """Follows the lines of a run: which trials ended (at which target), and what the others have so
+    far."""
 
     def __init__(self, retry_errors: bool, spent: Callable[[Exchange], float]) -> None:
         self.ended: dict[int, str | None] = {}
@@ -114,9 +134,14 @@ class _RunScan:
                 self.spent += self._spent(line.exchange)
 
     def _add_record(self, record: Record) -> None:
-        for exchange in (*record.exchanges, *(each for grade in record.grades for each in grade.exchanges)):
+        for exchange in (
+            *record.exchanges,
+            *(each for grade in record.grades for each in grade.exchanges),
+        ):
             self._add_exchange(ExchangeLine(record.key, record.repeat, record.session, exchange))
-        if record.error is None or record.error.kind not in TARGET_KINDS:  # else the batch could only not be asked after
+        if (
+            record.error is None or record.error.kind not in TARGET_KINDS
+        ):  # else the batch could only not be asked after
             self.batches.pop(record.key, None)
         ended = is_final(record, retry_errors=self._retry_errors)
         self.ended[key_prefix(record.key)] = sys.intern(record.target) if ended else None
@@ -126,10 +151,11 @@ class _RunScan:
 
 
 def is_final(record: Record, *, retry_errors: bool = False) -> bool:
-    """Whether a trial needs nothing more: it was answered and graded, or its error would only happen again.
+    """Whether a trial needs nothing more: it was answered and graded, or its error would only
+    happen again.
 
-    Retryable errors, a judge's too, and whatever a budget, an interrupt or a refused API key stopped are not final; permanent
-    ones are, unless `retry_errors`.
+    Retryable errors, a judge's too, and whatever a budget, an interrupt or a refused API key
+    stopped are not final; permanent ones are, unless `retry_errors`.
     """
     return not any(
         error is not None and (retry_errors or _may_succeed_later(error))
@@ -139,4 +165,9 @@ def is_final(record: Record, *, retry_errors: bool = False) -> bool:
 
 def _may_succeed_later(error: Error) -> bool:
     """Whether the error may be gone when the trial is run again as it is."""
-    return error.retryable or error.boundary == "budget" or error.kind == INTERRUPTED or error.kind in TARGET_KINDS
+    return (
+        error.retryable
+        or error.boundary == "budget"
+        or error.kind == INTERRUPTED
+        or error.kind in TARGET_KINDS
+    )

@@ -1,6 +1,7 @@
 """Thumbnails of the images that a report shows with its cases, taken from a run folder.
 
-The lines of a run are passed over by their first bytes, so that finding two hundred cases among a million costs seconds.
+The lines of a run are passed over by their first bytes, so that finding two hundred cases among a
+million costs seconds.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ _MARK = b'"type":"image"'
 
 
 class Thumbnails:
-    """Collects the pictures of `wanted` cases over several run folders. `lost` says what is missing."""
+    """Collects the pictures of `wanted` cases over several run folders. `lost` says what is
+    missing."""
 
     def __init__(self, wanted: Collection[CaseName]) -> None:
         self.found: dict[CaseName, CaseThumbnails] = {}
@@ -60,7 +62,9 @@ class Thumbnails:
         """Take what this run shows of the cases that no run before it showed."""
         blobs = Blobs(folder)
         for name, messages in _find_messages(folder / RECORDS, self._missing):
-            images = tuple(self._shrink_image(image, blobs) for image in images_of(messages)[:IMAGES_PER_CASE])
+            images = tuple(
+                self._shrink_image(image, blobs) for image in images_of(messages)[:IMAGES_PER_CASE]
+            )
             self.found[name] = CaseThumbnails(images, messages[-1].text)
             self._missing.discard(name)
             if not self._missing:
@@ -89,7 +93,9 @@ def make_thumbnail(image: Image) -> Image:
         with Pillow.open(BytesIO(b64decode(image.data))) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 return replace(image, data="")
-            opened.draft("RGB", (2 * MAX_SIDE, 2 * MAX_SIDE))  # a JPEG is decoded at a fraction of its size
+            opened.draft(
+                "RGB", (2 * MAX_SIDE, 2 * MAX_SIDE)
+            )  # a JPEG is decoded at a fraction of its size
             opened.thumbnail((MAX_SIDE, MAX_SIDE))
             opened.convert("RGBA").save(file, "WEBP", quality=80)
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
@@ -97,12 +103,19 @@ def make_thumbnail(image: Image) -> Image:
     return replace(image, media_type="image/webp", data=b64encode(file.getvalue()).decode())
 
 
-def _find_messages(path: Path, wanted: Collection[CaseName]) -> Iterator[tuple[CaseName, Sequence[Message]]]:
+def _find_messages(
+    path: Path, wanted: Collection[CaseName]
+) -> Iterator[tuple[CaseName, Sequence[Message]]]:
     """The messages of the records of some cases, where they hold images, record by record."""
     with path.open("rb") as lines:
         for raw in lines:
             name = _read_name(raw)
-            if name in wanted and _MARK in raw and (record := _decode_record(raw)) is not None and record.exchanges:
+            if (
+                name in wanted
+                and _MARK in raw
+                and (record := _decode_record(raw)) is not None
+                and record.exchanges
+            ):
                 yield name, record.exchanges[-1].request.messages
 
 

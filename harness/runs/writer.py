@@ -1,9 +1,10 @@
 """Appends lines to a run folder, safe to kill at any instant.
 
-A line is *acknowledged* once it is written and *durable* once it is fsynced, which happens at least every second. A torn last
-line (the process died inside a write) is overwritten when the folder is opened again: its trial is pending. Large images go to
-files of their own (`harness.runs.blobs`) before the line that names them. Only one process may write; the lock is the
-kernel's (`flock`), so it goes with its owner and is never stale.
+A line is *acknowledged* once it is written and *durable* once it is fsynced, which happens at least
+every second. A torn last line (the process died inside a write) is overwritten when the folder is
+opened again: its trial is pending. Large images go to files of their own (`harness.runs.blobs`)
+before the line that names them. Only one process may write; the lock is the kernel's (`flock`), so
+it goes with its owner and is never stale.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _BLOCK = 65536
 class RunWriter:
     """Appends lines to a run folder; use as an async context manager.
 
-    Raises StoreError from the first write or fsync that fails, and from every `append` after it: nothing is acknowledged
-    that is not on file.
+    Raises StoreError from the first write or fsync that fails, and from every `append` after it:
+    nothing is acknowledged that is not on file.
     """
 
     def __init__(self, folder: Path, redactor: Redactor) -> None:
@@ -55,18 +56,25 @@ class RunWriter:
             self._file, self._end = _open_for_append(self.folder / RECORDS)
         except OSError as refused:
             os.close(self._lock)
-            raise StoreError(f"{self.folder / RECORDS}: cannot be opened: {refused.strerror}") from refused
+            raise StoreError(
+                f"{self.folder / RECORDS}: cannot be opened: {refused.strerror}"
+            ) from refused
         self._syncing = asyncio.create_task(self._sync_regularly())
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._syncing.cancel()
         with suppress(asyncio.CancelledError):
             await self._syncing
         if self._under_way is not None:
-            await self._under_way  # a thread cannot be cancelled: its fsync must not meet a closed file
+            await (
+                self._under_way
+            )  # a thread cannot be cancelled: its fsync must not meet a closed file
         try:
             self._fsync_files()
         finally:
@@ -81,7 +89,8 @@ class RunWriter:
         return self._end
 
     def append(self, line: Line) -> None:
-        """Write one line, without secrets; when this returns, the line is acknowledged. Raises StoreError."""
+        """Write one line, without secrets; when this returns, the line is acknowledged. Raises
+        StoreError."""
         if self._failure:
             raise self._failure
         try:
@@ -91,7 +100,11 @@ class RunWriter:
             # Secrets are looked for in the bytes: finding none is the usual case, and cheap.
             if self._redactor.has_secrets and self._redactor.finds_secret(encoded):
                 clean = self._redactor.redact_value(line)
-                flagged = replace(clean, flags=(*clean.flags, REDACTED)) if isinstance(clean, Record) else clean
+                flagged = (
+                    replace(clean, flags=(*clean.flags, REDACTED))
+                    if isinstance(clean, Record)
+                    else clean
+                )
                 encoded = records.encode_line(flagged)
             self._write_line(encoded)
         except OSError as refused:
@@ -126,8 +139,9 @@ class RunWriter:
 
     def _set_failure(self, refused: OSError) -> StoreError:
         self._failure = StoreError(
-            f"{self.folder / RECORDS}: cannot be written: {refused.strerror}; every answer acknowledged before is kept. "
-            f"Make room, then go on with: harness resume {self.folder}"
+            f"{self.folder / RECORDS}: cannot be written: {refused.strerror}; every answer"
+            " acknowledged before is kept. Make room, then go on with: harness resume"
+            f" {self.folder}"
         )
         return self._failure
 
@@ -175,7 +189,8 @@ def _end_of_whole_lines(file: int) -> int:
 
 
 def _acquire_lock(path: Path) -> int:
-    """The lock file, held. Raises UsageError where another process holds it, StoreError where it cannot be had."""
+    """The lock file, held. Raises UsageError where another process holds it, StoreError where it
+    cannot be had."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as refused:
@@ -187,7 +202,10 @@ def _acquire_lock(path: Path) -> int:
     except BlockingIOError as held:
         owner = os.read(file, 64).decode(errors="replace").strip()
         os.close(file)
-        raise UsageError(f"{path.parent}: another process (pid {owner}) is writing this run; wait for it, or end it") from held
+        raise UsageError(
+            f"{path.parent}: another process (pid {owner}) is writing this run; wait for it, or"
+            " end it"
+        ) from held
     except OSError as refused:
         os.close(file)
         raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused

@@ -18,7 +18,13 @@ from harness.simulator.server.process import SimulatorProcess, start
 __all__ = ["Config", "Fault", "SimulatorProcess", "serve", "start"]
 
 
-def serve(config: Config, host: str = "127.0.0.1", port: int = 0, *, announce: Callable[[str], None] = print) -> None:
+def serve(
+    config: Config,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    announce: Callable[[str], None] = print,
+) -> None:
     """Serve in this process until interrupted; `announce` gets the base URL. Raises `UsageError` if
     the address is taken."""
     from harness.simulator.server.serve import serve as run  # noqa: PLC0415  uvicorn is slow to import, and `start` needs none

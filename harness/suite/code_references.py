@@ -33,10 +33,14 @@ def find_function_file(file: str, name: str, source: Source, place: Place) -> Pa
         defined = set(_defined_names(ast.parse(text).body))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as wrong:
         line = getattr(wrong, "lineno", None)
-        source.problems.add(place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}")
+        source.problems.add(
+            place, f"not Python{f' (line {line})' if line else ''}: {getattr(wrong, 'msg', wrong)}"
+        )
         return path
     if not defined & {name, _ANYTHING}:
-        source.problems.add(place, f"the file has no function `{name}`; {did_you_mean(name, defined)}")
+        source.problems.add(
+            place, f"the file has no function `{name}`; {did_you_mean(name, defined)}"
+        )
     return path
 
 
@@ -92,7 +96,11 @@ def parse_functions(text: str) -> dict[str, ast.FunctionDef | ast.AsyncFunctionD
         raise SignatureError(f"not Python: {wrong.msg}", wrong.lineno) from None
     except (ValueError, RecursionError, MemoryError) as wrong:
         raise SignatureError(f"not Python: {wrong}") from None
-    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {
+        node.name: node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def describe_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
@@ -102,17 +110,28 @@ def describe_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Signa
     given = function.args
     if given.posonlyargs or given.vararg or given.kwarg:
         raise SignatureError(
-            f"the function `{function.name}` takes parameters that cannot be given by name (`/`, `*args`, `**kwargs`)",
+            f"the function `{function.name}` takes parameters that cannot be given by name (`/`,"
+            " `*args`, `**kwargs`)",
             function.lineno,
         )
     description, described = _parse_docstring(ast.get_docstring(function) or "")
     parameters = [*given.args, *given.kwonlyargs]
     optional = {each.arg for each in given.args[len(given.args) - len(given.defaults) :]}
-    optional |= {each.arg for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is not None}
+    optional |= {
+        each.arg
+        for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+        if default is not None
+    }
     properties = {each.arg: _parameter_schema(each, described.get(each.arg)) for each in parameters}
     required = [each.arg for each in parameters if each.arg not in optional]
     return Signature(
-        description, {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+        description,
+        {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+        },
     )
 
 
@@ -144,7 +163,10 @@ def _named_type_schema(name: str, hint: ast.expr) -> dict[str, Any]:
         return {"type": "object"}
     if name in ("Any", "object"):
         return {}
-    raise SignatureError(f"the type `{ast.unparse(hint)}` has no JSON Schema here; write the tool's `parameters:`", hint.lineno)
+    raise SignatureError(
+        f"the type `{ast.unparse(hint)}` has no JSON Schema here; write the tool's `parameters:`",
+        hint.lineno,
+    )
 
 
 def _generic_type_schema(name: str, inside: ast.expr, hint: ast.expr) -> dict[str, Any]:
@@ -155,14 +177,20 @@ def _generic_type_schema(name: str, inside: ast.expr, hint: ast.expr) -> dict[st
         "Union": lambda: {"anyOf": [_hint_schema(item) for item in items]},
         "Annotated": lambda: _annotated_schema(items),
         **dict.fromkeys(_LISTS, lambda: {"type": "array", "items": _hint_schema(items[0])}),
-        **dict.fromkeys(_MAPPINGS, lambda: {"type": "object", "additionalProperties": _hint_schema(items[-1])}),
+        **dict.fromkeys(
+            _MAPPINGS, lambda: {"type": "object", "additionalProperties": _hint_schema(items[-1])}
+        ),
     }
     return makers[name]() if name in makers else _named_type_schema("", hint)
 
 
 def _annotated_schema(items: list[ast.expr]) -> dict[str, Any]:
     """The schema of `Annotated[int, "how many"]`, where the text is the description."""
-    texts = [item.value for item in items[1:] if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    texts = [
+        item.value
+        for item in items[1:]
+        if isinstance(item, ast.Constant) and isinstance(item.value, str)
+    ]
     return _hint_schema(items[0]) | ({"description": texts[0]} if texts else {})
 
 
@@ -175,7 +203,13 @@ def _union_schema(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]
 
 def _last_name(hint: ast.expr) -> str:
     """The last part of a dotted name, `List` in `typing.List`."""
-    return hint.attr if isinstance(hint, ast.Attribute) else hint.id if isinstance(hint, ast.Name) else ""
+    return (
+        hint.attr
+        if isinstance(hint, ast.Attribute)
+        else hint.id
+        if isinstance(hint, ast.Name)
+        else ""
+    )
 
 
 def _parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:

@@ -34,14 +34,20 @@ def read_filters(overrides: Overrides, problems: Problems) -> tuple[Filter, ...]
 
 def check_override_numbers(overrides: Overrides, problems: Problems) -> None:
     """Note numbers of the command line that are out of range."""
-    for option, value in (("limit", overrides.limit), ("repeats", overrides.repeats), ("concurrency", overrides.concurrency)):
+    for option, value in (
+        ("limit", overrides.limit),
+        ("repeats", overrides.repeats),
+        ("concurrency", overrides.concurrency),
+    ):
         if value is not None and value < 1:
             problems.add(Place(f"--{option}"), f"should be 1 or more, not {value}")
     if overrides.budget is not None and overrides.budget < 0:
         problems.add(Place("--budget"), f"should be US dollars from 0 on, not {overrides.budget}")
 
 
-def check_filters(filters: Sequence[Filter], evals: Sequence[Eval], selections: Selections, problems: Problems) -> None:
+def check_filters(
+    filters: Sequence[Filter], evals: Sequence[Eval], selections: Selections, problems: Problems
+) -> None:
     """Note filters that match no tag, case, prompt or eval."""
     known: Mapping[str, Collection[str]] = {
         "tag": {tag for each in selections.values() for tag in each.tags},
@@ -51,10 +57,15 @@ def check_filters(filters: Sequence[Filter], evals: Sequence[Eval], selections: 
     for each in filters:
         if each.key == "id":
             if not any(each.value in selection.ids for selection in selections.values()):
-                problems.add(Place("--filter"), f"no case has the id `{each.value}`; {_nearest_id(each.value, evals)}")
+                problems.add(
+                    Place("--filter"),
+                    f"no case has the id `{each.value}`; {_nearest_id(each.value, evals)}",
+                )
         elif each.value not in known[each.key]:
             problems.add(
-                Place("--filter"), f"no {each.key} is called `{each.value}`; {did_you_mean(each.value, known[each.key])}"
+                Place("--filter"),
+                f"no {each.key} is called `{each.value}`;"
+                f" {did_you_mean(each.value, known[each.key])}",
             )
 
 
@@ -64,19 +75,26 @@ def _nearest_id(case_id: str, evals: Sequence[Eval]) -> str:
     return did_you_mean(case_id, ids) if ids else "leave the filter out to see which there are"
 
 
-def select_evals(filters: Sequence[Filter], evals: Sequence[Eval], problems: Problems) -> tuple[Eval, ...]:
+def select_evals(
+    filters: Sequence[Filter], evals: Sequence[Eval], problems: Problems
+) -> tuple[Eval, ...]:
     """The evals with the prompts that pass the filters, without evals that have no prompt or
     case left.
     """
     kept = []
     for each in evals:
         prompts = tuple(
-            prompt for prompt in each.prompts if all(one.allows(prompt.id) for one in filters if one.key == "prompt")
+            prompt
+            for prompt in each.prompts
+            if all(one.allows(prompt.id) for one in filters if one.key == "prompt")
         )
         if prompts and len(each.cases):
             kept.append(each.model_copy(update={"prompts": prompts}))
     if evals and not kept and not problems:
-        problems.add(Place("--filter"), "nothing is left to run: no case and prompt pass all filters; loosen one")
+        problems.add(
+            Place("--filter"),
+            "nothing is left to run: no case and prompt pass all filters; loosen one",
+        )
     return tuple(kept)
 
 
@@ -98,11 +116,15 @@ class GateReader:
             name = next(iter(item))
             if name in gate_syntax.UNSUPPORTED:
                 self._problems.add(
-                    place, f"the gate `{name}:` is not supported by this version; {gate_syntax.UNSUPPORTED[name]}"
+                    place,
+                    f"the gate `{name}:` is not supported by this version;"
+                    f" {gate_syntax.UNSUPPORTED[name]}",
                 )
                 return None
         if not isinstance(item, str):
-            self._problems.add(place, f"a gate is one line such as `pass_rate >= 0.9`, not {quote_value(item)}")
+            self._problems.add(
+                place, f"a gate is one line such as `pass_rate >= 0.9`, not {quote_value(item)}"
+            )
             return None
         try:
             return gate_syntax.parse_gate(item, place.line, place.column)
@@ -127,12 +149,20 @@ class GateReader:
             for name, value in gate.slice.items():
                 if name == "case":
                     if not any(str(value) in selection.ids for selection in selections.values()):
-                        self._note_problem(gate, f"no case has the id `{value}`; correct or remove the slice")
+                        self._note_problem(
+                            gate, f"no case has the id `{value}`; correct or remove the slice"
+                        )
                 elif name in known:
                     if value not in known[name]:
-                        self._note_problem(gate, f"no {name} is called `{value}`; {did_you_mean(str(value), known[name])}")
+                        self._note_problem(
+                            gate,
+                            f"no {name} is called `{value}`;"
+                            f" {did_you_mean(str(value), known[name])}",
+                        )
                 else:
-                    self._check_parameter(gate, name, value, [setting.get(name) for setting in settings])
+                    self._check_parameter(
+                        gate, name, value, [setting.get(name) for setting in settings]
+                    )
 
     def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
         """Note gates on measures that a run of this kind does not have: they would be judged
@@ -141,10 +171,15 @@ class GateReader:
         for gate in found:
             metric = METRICS[gate.metric]
             if metric.needs and run.mode == "batch":
-                self._note_problem(gate, "answers in batches have no latency; leave the gate, or `mode: batch`, out")
+                self._note_problem(
+                    gate,
+                    "answers in batches have no latency; leave the gate, or `mode: batch`, out",
+                )
             elif metric.needs == "streaming" and not run.stream:
                 self._note_problem(
-                    gate, f"answers that are not streamed have no {metric.title}; leave it, or `stream: false`, out"
+                    gate,
+                    f"answers that are not streamed have no {metric.title}; leave it, or `stream:"
+                    " false`, out",
                 )
 
     def _check_parameter(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
@@ -153,30 +188,51 @@ class GateReader:
             self._note_problem(gate, f"`{name}` is not swept, so it cannot slice; remove it")
         elif value not in values:
             self._note_problem(
-                gate, f"`{name}` is never {quote_value(value)}; {did_you_mean(str(value), {str(each) for each in values})}"
+                gate,
+                f"`{name}` is never {quote_value(value)};"
+                f" {did_you_mean(str(value), {str(each) for each in values})}",
             )
 
     def _note_problem(self, gate: GateSpec, message: str) -> None:
-        self._problems.add(Place(self._document.path, gate.line, gate.column), f"the gate `{gate.text}`: {message}")
+        self._problems.add(
+            Place(self._document.path, gate.line, gate.column), f"the gate `{gate.text}`: {message}"
+        )
 
 
 def suite_warnings(
-    evals: Sequence[Eval], targets: Sequence[TargetSpec], sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int
+    evals: Sequence[Eval],
+    targets: Sequence[TargetSpec],
+    sampling: Mapping[str, Any],
+    settings: Sequence[Setting],
+    repeats: int,
 ) -> list[str]:
     """Warnings about what is allowed, but probably a mistake."""
     found = [
-        f"the target `{each.name}` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`"
+        f"the target `{each.name}` has `functions:`, which Workers AI has deprecated: what replaces"
+        " them is `tools:`"
         for each in targets
         if each.functions is not None
     ]
-    found += [f"the eval `{each.name}` has no graders: its answers get no verdict" for each in evals if not _has_graders(each)]
+    found += [
+        f"the eval `{each.name}` has no graders: its answers get no verdict"
+        for each in evals
+        if not _has_graders(each)
+    ]
     for each in evals:
-        found += [f"the eval `{each.name}`: {sentence}" for sentence in find_unknown_calls(each.toolset, each.graders)]
+        found += [
+            f"the eval `{each.name}`: {sentence}"
+            for sentence in find_unknown_calls(each.toolset, each.graders)
+        ]
     fixed = any(isinstance(point.get("seed"), dict) for point in (sampling, *settings))
     if fixed and repeats > 1:
-        found.append(f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write `seed: s` to vary it")
+        found.append(
+            f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write"
+            " `seed: s` to vary it"
+        )
     return found
 
 
 def _has_graders(each: Eval) -> bool:
-    return bool(each.graders) or any(turn.graders for prompt in each.prompts for turn in prompt.later_turns)
+    return bool(each.graders) or any(
+        turn.graders for prompt in each.prompts for turn in prompt.later_turns
+    )

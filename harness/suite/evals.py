@@ -25,7 +25,10 @@ from harness.suite.tools import ToolReader, Toolset
 
 EVAL_FILE = "eval.yaml"
 
-_PLACEHOLDERS = {"prompts": [{"user": ""}], "cases": [{}]}  # so that an eval with a wrong key is checked to its end
+_PLACEHOLDERS = {
+    "prompts": [{"user": ""}],
+    "cases": [{}],
+}  # so that an eval with a wrong key is checked to its end
 
 
 class EvalReader:
@@ -33,7 +36,9 @@ class EvalReader:
     or not.
     """
 
-    def __init__(self, suite: SuiteFile, source: Source, overrides: Overrides, filters: Sequence[Filter]) -> None:
+    def __init__(
+        self, suite: SuiteFile, source: Source, overrides: Overrides, filters: Sequence[Filter]
+    ) -> None:
         self._suite = suite
         self._source = source
         self._problems = source.problems
@@ -49,13 +54,24 @@ class EvalReader:
             return (self._read_inline(),)
         for key in INLINE_ONLY:
             if key in self._source.document.value:
-                self._source.add_problem((key,), f"`{key}:` cannot stand beside `evals:`; put it in the eval", key=True)
-        return tuple(each for index, item in enumerate(self._suite.evals) if item for each in self._read_folder(index, item))
+                self._source.add_problem(
+                    (key,), f"`{key}:` cannot stand beside `evals:`; put it in the eval", key=True
+                )
+        return tuple(
+            each
+            for index, item in enumerate(self._suite.evals)
+            if item
+            for each in self._read_folder(index, item)
+        )
 
     def _read_inline(self) -> Eval:
         for key in ("prompts", "cases"):
-            if getattr(self._suite, key) is None and self._source.document.value.get(key) is None:  # else it is noted as wrong
-                self._source.add_problem((key,), f"`{key}:` is missing; give prompts and cases, or name `evals:`")
+            if (
+                getattr(self._suite, key) is None and self._source.document.value.get(key) is None
+            ):  # else it is noted as wrong
+                self._source.add_problem(
+                    (key,), f"`{key}:` is missing; give prompts and cases, or name `evals:`"
+                )
         return self._build_eval(self._suite.suite, self._suite, self._source)
 
     def _read_folder(self, index: int, reference: str) -> Iterator[Eval]:
@@ -67,7 +83,9 @@ class EvalReader:
         if not isinstance(source.document.value, dict):
             source.add_problem((), "an eval is a mapping with `prompts:`, `cases:` and `graders:`")
             return
-        written = read_partial_model(EvalFile, source.document.value, source.document, source.problems, _PLACEHOLDERS)
+        written = read_partial_model(
+            EvalFile, source.document.value, source.document, source.problems, _PLACEHOLDERS
+        )
         if written is not None:
             yield self._build_eval(self._eval_name(path, place), written, source)
 
@@ -93,18 +111,24 @@ class EvalReader:
         toolset = self._read_toolset(written, source, prompts)
         persona = self._read_persona(written, source, prompts)
         selection = self._build_selection(name, prompts, graders, toolset, persona)
-        selection.note_roles((*roles, *(one for prompt in prompts for one in turn_roles(prompt.later_turns))))
+        selection.note_roles(
+            (*roles, *(one for prompt in prompts for one in turn_roles(prompt.later_turns)))
+        )
         selection.note_roles(() if persona is None else (persona.role,))
         self.selections[name] = selection
         return Eval(
             name=name,
-            written=written.model_copy(update={"cases": None}),  # they are read, and there may be many
+            written=written.model_copy(
+                update={"cases": None}
+            ),  # they are read, and there may be many
             prompts=prompts,
             cases=CaseReader(source, selection).read(written.cases or (), ("cases",)),
             graders=graders,
             response_format=_read_format(written.response_format, source),
             image_inventory=selection.image_inventory,
-            format_place=source.place_of(("response_format",), key=True) if written.response_format else None,
+            format_place=source.place_of(("response_format",), key=True)
+            if written.response_format
+            else None,
             toolset=toolset,
             persona=persona,
             longest_case=selection.longest_case,
@@ -116,27 +140,49 @@ class EvalReader:
             written, source = self._suite, self._source
         return PromptReader(source).read(written.prompts or (), ("prompts",))
 
-    def _read_graders(self, written: EvalFields, source: Source) -> tuple[tuple[GraderSpec, ...], tuple[RoleReference, ...]]:
+    def _read_graders(
+        self, written: EvalFields, source: Source
+    ) -> tuple[tuple[GraderSpec, ...], tuple[RoleReference, ...]]:
         """The eval's graders followed by those the suite adds, and the targets that they ask."""
         reader, suite_reader = GraderReader(source), GraderReader(self._source)
-        added = [] if written is self._suite else suite_reader.read(self._suite.graders, ("graders",))
-        graders = reader.assign_ids([*reader.read(written.graders, ("graders",)), *added], ("graders",))
+        added = (
+            [] if written is self._suite else suite_reader.read(self._suite.graders, ("graders",))
+        )
+        graders = reader.assign_ids(
+            [*reader.read(written.graders, ("graders",)), *added], ("graders",)
+        )
         return graders, (*reader.roles, *suite_reader.roles)
 
-    def _read_persona(self, written: EvalFields, source: Source, prompts: tuple[Prompt, ...]) -> Persona | None:
+    def _read_persona(
+        self, written: EvalFields, source: Source, prompts: tuple[Prompt, ...]
+    ) -> Persona | None:
         for prompt in prompts:
             if written.simulated_user is not None and prompt.text is not None:
-                self._problems.add(prompt.place, "plain text is no conversation that a simulated user could go on with")
+                self._problems.add(
+                    prompt.place,
+                    "plain text is no conversation that a simulated user could go on with",
+                )
         return read_persona(written.simulated_user, source)
 
-    def _read_toolset(self, written: EvalFields, source: Source, prompts: tuple[Prompt, ...]) -> Toolset | None:
-        for key in ("tool_choice", "max_turns", "parallel_tool_calls") if written.tools is None else ():
+    def _read_toolset(
+        self, written: EvalFields, source: Source, prompts: tuple[Prompt, ...]
+    ) -> Toolset | None:
+        for key in (
+            ("tool_choice", "max_turns", "parallel_tool_calls") if written.tools is None else ()
+        ):
             if key in source.document.value:
-                source.add_problem((key,), f"`{key}:` says how `tools:` are called; there are none", key=True)
+                source.add_problem(
+                    (key,), f"`{key}:` says how `tools:` are called; there are none", key=True
+                )
         for prompt in prompts:
             if written.tools is not None and prompt.text is not None:
-                self._problems.add(prompt.place, "plain text calls no tools; write it as {user: …}, or leave `tools:` out")
-        return ToolReader(source).read(written.tools, written.tool_choice, written.max_turns, written.parallel_tool_calls)
+                self._problems.add(
+                    prompt.place,
+                    "plain text calls no tools; write it as {user: …}, or leave `tools:` out",
+                )
+        return ToolReader(source).read(
+            written.tools, written.tool_choice, written.max_turns, written.parallel_tool_calls
+        )
 
     def _build_selection(
         self,
@@ -148,7 +194,9 @@ class EvalReader:
     ) -> Selection:
         wanted = all(each.allows(name) for each in self._filters if each.key == "eval")
         return Selection(
-            keep=(lambda case: matches_filters(self._filters, case)) if wanted else (lambda case: False),
+            keep=(lambda case: matches_filters(self._filters, case))
+            if wanted
+            else (lambda case: False),
             limit=self._overrides.limit,
             needs={
                 variable: f"the prompt `{prompt.id}`"
@@ -162,7 +210,9 @@ class EvalReader:
             later_needs={
                 variable: who
                 for prompt in prompts
-                for variable, who in turn_variables(prompt.later_turns, f"the prompt `{prompt.id}`").items()
+                for variable, who in turn_variables(
+                    prompt.later_turns, f"the prompt `{prompt.id}`"
+                ).items()
             },
             toolset=toolset,
             plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),

@@ -37,7 +37,12 @@ CACHED_CHARACTERS = 64 * 2**20
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
-_BEGINNINGS = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF"}
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+}
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
@@ -72,18 +77,24 @@ class WorkspaceFiles:
         try:
             path = (base / reference).resolve()
             exists = path.exists()
-        except (OSError, ValueError, RuntimeError) as refused:  # a NUL, a name too long, a loop of links
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+        ) as refused:  # a NUL, a name too long, a loop of links
             self._problems.add(place, f"{quote_value(reference)} names no file: {refused}")
             return None
         if Path(reference).is_absolute() or not path.is_relative_to(self.workspace):
             self._problems.add(
                 place,
-                f"{quote_value(reference)} leaves the workspace ({self.workspace}); put the file inside it and "
-                "name it relative to this file",
+                f"{quote_value(reference)} leaves the workspace ({self.workspace}); put the file"
+                " inside it and name it relative to this file",
             )
             return None
         if not exists:
-            self._problems.add(place, f"there is no file {quote_value(reference)}{self._suggest_similar(path)}")
+            self._problems.add(
+                place, f"there is no file {quote_value(reference)}{self._suggest_similar(path)}"
+            )
             return None
         return path
 
@@ -91,7 +102,9 @@ class WorkspaceFiles:
         """As `resolve`, for a regular file."""
         path = self.resolve(reference, base, place)
         if path is not None and not path.is_file():
-            self._problems.add(place, f"{quote_value(reference)} is no plain file; name a file in it")
+            self._problems.add(
+                place, f"{quote_value(reference)} is no plain file; name a file in it"
+            )
             return None
         return path
 
@@ -102,21 +115,30 @@ class WorkspaceFiles:
         try:
             if path.stat().st_size > MAX_BYTES:
                 self._problems.add(
-                    place, f"{display_path(path)} is larger than {MAX_BYTES // 2**20} MiB; use a .jsonl file for cases"
+                    place,
+                    f"{display_path(path)} is larger than {MAX_BYTES // 2**20} MiB; use a .jsonl"
+                    " file for cases",
                 )
                 return None
             return path.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as invalid:
-            self._problems.add(place, f"{display_path(path)} is not UTF-8 at byte {invalid.start}; save it as UTF-8")
+            self._problems.add(
+                place,
+                f"{display_path(path)} is not UTF-8 at byte {invalid.start}; save it as UTF-8",
+            )
         except OSError as refused:
-            self._problems.add(place, f"{display_path(path)} cannot be read: {refused.strerror or refused}")
+            self._problems.add(
+                place, f"{display_path(path)} cannot be read: {refused.strerror or refused}"
+            )
         return None
 
     def read_document(self, path: Path, place: Place) -> Document | None:
         """The YAML file at `path`, parsed once."""
         if path not in self._documents:
             text = self.read_text(path, place)
-            self._documents[path] = None if text is None else parse_yaml(text, display_path(path), self._problems)
+            self._documents[path] = (
+                None if text is None else parse_yaml(text, display_path(path), self._problems)
+            )
         return self._documents[path]
 
     def read_json(self, reference: str, base: Path, place: Place) -> Any:
@@ -128,7 +150,9 @@ class WorkspaceFiles:
         try:
             return json.loads(text)
         except json.JSONDecodeError as invalid:
-            self._problems.add(Place(display_path(path), invalid.lineno, invalid.colno), f"not JSON: {invalid.msg}")
+            self._problems.add(
+                Place(display_path(path), invalid.lineno, invalid.colno), f"not JSON: {invalid.msg}"
+            )
         except (ValueError, RecursionError) as invalid:
             self._problems.add(Place(display_path(path)), f"not JSON: {invalid}")
         return None
@@ -137,7 +161,9 @@ class WorkspaceFiles:
         """Note where the value of `key` is not a JSON Schema, or not one that answers can be
         checked against safely.
         """
-        from harness.config.json_validation import check_schema  # noqa: PLC0415 - loads jsonschema, which few suites need
+        from harness.config.json_validation import (  # noqa: PLC0415
+            check_schema,
+        )
 
         if not isinstance(schema, Mapping):
             self._problems.add(place, f"a JSON Schema is an object, not {quote_value(schema)}")
@@ -188,10 +214,13 @@ class ImageFiles:
             path = self._resolve_path(reference, folder)
             unchanged = _file_stamp(path) in self._checked
         except ImageError as gone:
-            raise InfrastructureError(f"an image could be read when the suite was checked and cannot be now: {gone}") from gone
+            raise InfrastructureError(
+                f"an image could be read when the suite was checked and cannot be now: {gone}"
+            ) from gone
         if not unchanged:
             raise InfrastructureError(
-                f"{display_path(path)} was changed while it was in use; leave the images as they are until the run has ended"
+                f"{display_path(path)} was changed while it was in use; leave the images as they"
+                " are until the run has ended"
             )
         return self._load_file(path)
 
@@ -202,7 +231,9 @@ class ImageFiles:
                 "save the image as a file beside the case and name that"
             )
         problems = Problems()
-        path = WorkspaceFiles(self._workspace, problems).find_file(reference, folder, Place("image"))
+        path = WorkspaceFiles(self._workspace, problems).find_file(
+            reference, folder, Place("image")
+        )
         if path is not None:
             return path
         try:
@@ -214,7 +245,9 @@ class ImageFiles:
     def _load_file(self, path: Path) -> Image:
         name = _file_stamp(path)
         found = self._cached_image(name)
-        return found or self._cache_image(name, _inspect_image(_read_content(path), display_path(path)))
+        return found or self._cache_image(
+            name, _inspect_image(_read_content(path), display_path(path))
+        )
 
     def _load_uri(self, uri: str) -> Image:
         found = self._cached_image(uri)
@@ -242,7 +275,9 @@ def _file_stamp(path: Path) -> str:
     try:
         status = path.stat()
     except OSError as refused:
-        raise ImageError(f"{display_path(path)} cannot be read: {refused.strerror or refused}") from refused
+        raise ImageError(
+            f"{display_path(path)} cannot be read: {refused.strerror or refused}"
+        ) from refused
     return f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
 
 
@@ -250,28 +285,38 @@ def _read_content(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_IMAGE_BYTES:
-            raise ImageError(f"{display_path(path)} has {size / 2**20:.1f} MiB; an image may have {MAX_IMAGE_BYTES // 2**20}")
+            raise ImageError(
+                f"{display_path(path)} has {size / 2**20:.1f} MiB; an image may have"
+                f" {MAX_IMAGE_BYTES // 2**20}"
+            )
         return path.read_bytes()
     except OSError as refused:
-        raise ImageError(f"{display_path(path)} cannot be read: {refused.strerror or refused}") from refused
+        raise ImageError(
+            f"{display_path(path)} cannot be read: {refused.strerror or refused}"
+        ) from refused
 
 
 def _parse_data_uri(uri: str) -> Image:
     match = _DATA_URI.fullmatch(uri)
     if match is None:
         raise ImageError(
-            f"{quote_value(uri)} is no data URI of an image; write data:image/png;base64,… with its bytes in base64"
+            f"{quote_value(uri)} is no data URI of an image; write data:image/png;base64,… with its"
+            " bytes in base64"
         )
     try:
         content = b64decode(match[2], validate=True)
     except (binascii.Error, ValueError) as invalid:
         raise ImageError(f"{quote_value(uri)} is not valid base64: {invalid}") from invalid
     if len(content) > MAX_IMAGE_BYTES:
-        raise ImageError(f"{quote_value(uri)} has {len(content) / 2**20:.1f} MiB; an image may have {MAX_IMAGE_BYTES // 2**20}")
+        raise ImageError(
+            f"{quote_value(uri)} has {len(content) / 2**20:.1f} MiB; an image may have"
+            f" {MAX_IMAGE_BYTES // 2**20}"
+        )
     image = _inspect_image(content, quote_value(uri))
     if image.media_type != match[1].lower():
         raise ImageError(
-            f"{quote_value(uri)} says {match[1]}, but its bytes are {image.media_type}; correct the one or the other"
+            f"{quote_value(uri)} says {match[1]}, but its bytes are {image.media_type}; correct the"
+            " one or the other"
         )
     return image
 
@@ -280,20 +325,29 @@ def _inspect_image(content: bytes, name: str) -> Image:
     """The image in `content`. Raises ImageError, with a message that begins with `name`."""
     kind = _image_kind(content)
     if kind is None:
-        raise ImageError(f"{name} is no png, jpeg, webp or gif, whatever it is called; convert it to one of them")
+        raise ImageError(
+            f"{name} is no png, jpeg, webp or gif, whatever it is called; convert it to one of them"
+        )
     width, height = _image_size(content, kind, name)
     if width * height > MAX_PIXELS:
-        raise ImageError(f"{name} has {width:,} × {height:,} pixels; an image may have {MAX_PIXELS:,}: make it smaller")
+        raise ImageError(
+            f"{name} has {width:,} × {height:,} pixels; an image may have {MAX_PIXELS:,}: make it"
+            " smaller"
+        )
     media_type = f"image/{kind.lower()}"
     if media_type not in MEDIA_TYPES:
         raise AssertionError(f"{media_type} is looked into, but cannot be sent")
-    return Image(media_type, b64encode(content).decode(), width, height, sha256(content).hexdigest())
+    return Image(
+        media_type, b64encode(content).decode(), width, height, sha256(content).hexdigest()
+    )
 
 
 def _image_kind(content: bytes) -> str | None:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "WEBP"
-    return next((kind for beginning, kind in _BEGINNINGS.items() if content.startswith(beginning)), None)
+    return next(
+        (kind for beginning, kind in _BEGINNINGS.items() if content.startswith(beginning)), None
+    )
 
 
 def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
@@ -308,13 +362,17 @@ def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
             size, moves = picture.size, bool(getattr(picture, "is_animated", False))
             picture.verify()
     except Pillow.DecompressionBombError:
-        raise ImageError(f"{name} has far too many pixels; an image may have {MAX_PIXELS:,}: make it smaller") from None
+        raise ImageError(
+            f"{name} has far too many pixels; an image may have {MAX_PIXELS:,}: make it smaller"
+        ) from None
     except Exception as broken:  # a file can break a reader in any way
         raise ImageError(f"{name} is no whole {kind} file ({broken}); save it again") from broken
     if _is_truncated(content, kind):
         raise ImageError(f"{name} is no whole {kind} file: its end is missing; save it again")
     if moves:
-        raise ImageError(f"{name} is animated; models see one frame of it or none: save that frame by itself")
+        raise ImageError(
+            f"{name} is animated; models see one frame of it or none: save that frame by itself"
+        )
     return size
 
 

@@ -1,9 +1,12 @@
-"""A loaded suite as plain data: described for its manifest, and hashed axis by axis for what resuming compares.
+"""A loaded suite as plain data: described for its manifest, and hashed axis by axis for what
+resuming compares.
 
-Both are the same on every machine: a path is given relative to the workspace, and a grader's own file by what it holds.
+Both are the same on every machine: a path is given relative to the workspace, and a grader's own
+file by what it holds.
 
-No key of the language can be forgotten here. A key that is listed in `COMPARED` has a form of its own below, one in
-`NOT_COMPARED` has none, and any other that is given a value is described and compared as it is written.
+No key of the language can be forgotten here. A key that is listed in `COMPARED` has a form of its
+own below, one in `NOT_COMPARED` has none, and any other that is given a value is described and
+compared as it is written.
 """
 
 from __future__ import annotations
@@ -41,15 +44,30 @@ COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
             "simulated_user",
         }
     ),
-    TargetSpec: frozenset({"provider", "model", "base_url", "extra_body", "functions", "sampling", "simulator"}),
+    TargetSpec: frozenset(
+        {"provider", "model", "base_url", "extra_body", "functions", "sampling", "simulator"}
+    ),
     RunSpec: frozenset({"mode", "stream"}),
 }
-"""Keys that are compared in a form of their own: as files and references resolve, and as stored runs have them."""
+"""Keys that are compared in a form of their own: as files and references resolve, and as stored
+runs have them."""
 
 NOT_COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
     SuiteFile: frozenset({"suite", "description", "gates", "strict"}),
     EvalFields: frozenset({"description"}),
-    TargetSpec: frozenset({"name", "api_key", "api_version", "context", "env", "headers", "limits", "price", "unsupported"}),
+    TargetSpec: frozenset(
+        {
+            "name",
+            "api_key",
+            "api_version",
+            "context",
+            "env",
+            "headers",
+            "limits",
+            "price",
+            "unsupported",
+        }
+    ),
     RunSpec: frozenset(
         {
             "concurrency",
@@ -65,20 +83,28 @@ NOT_COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
         }
     ),
 }
-"""Keys that may change while a run is resumed: they say how it is driven, paid, judged or named, not what is asked."""
+"""Keys that may change while a run is resumed: they say how it is driven, paid, judged or named,
+not what is asked."""
 
 _OF_SUITE_ONLY = SuiteFile.model_fields.keys() - EvalFields.model_fields.keys()
 
 
 def describe_suite(suite: Suite) -> dict[str, Any]:
-    """Prompts' sources, graders, sampling, settings, targets, run limits and gates, as JSON has them."""
+    """Prompts' sources, graders, sampling, settings, targets, run limits and gates, as JSON has
+    them."""
     return _to_plain(
         {
             "suite": suite.name,
             "description": suite.description,
             "evals": [_describe_eval(each, suite.workspace) for each in suite.evals],
-            "targets": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.targets],
-            "helpers": [target.model_dump(mode="json", exclude_none=True, by_alias=True) for target in suite.role_targets],
+            "targets": [
+                target.model_dump(mode="json", exclude_none=True, by_alias=True)
+                for target in suite.targets
+            ],
+            "helpers": [
+                target.model_dump(mode="json", exclude_none=True, by_alias=True)
+                for target in suite.role_targets
+            ],
             "sampling": suite.sampling,
             "settings": suite.settings,
             "excluded": suite.excluded,
@@ -95,15 +121,21 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
 def fingerprint_suite(suite: Suite) -> dict[str, Any]:
     """Each axis of the plan, as resuming compares it.
 
-    Hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of `targets` by name; `settings`,
-    `repeats`, `sampling` and `stream` themselves. Where there are any: `mode` unless live, hashes of `helpers` (targets that
-    graders ask) by name, and the keys of evals, the run and the suite that are in neither list above.
+    Hashes of `prompts` by "eval/prompt", of `cases` (with their count) and `graders` by eval, of
+    `targets` by name; `settings`, `repeats`, `sampling` and `stream` themselves. Where there are
+    any: `mode` unless live, hashes of `helpers` (targets that graders ask) by name, and the keys of
+    evals, the run and the suite that are in neither list above.
     """
     folder = suite.path.parent
     optional = {
         "mode": None if suite.run.mode == "live" else suite.run.mode,
-        "helpers": {target.name: hash_json(_describe_target(target, folder)) for target in suite.role_targets},
-        "evals": {each.name: hash_json(other) for each in suite.evals if (other := _other_eval_keys(each))},
+        "helpers": {
+            target.name: hash_json(_describe_target(target, folder))
+            for target in suite.role_targets
+        },
+        "evals": {
+            each.name: hash_json(other) for each in suite.evals if (other := _other_eval_keys(each))
+        },
         "run": _other_keys(suite.run, RunSpec),
         "suite": _other_suite_keys(suite),
     }
@@ -111,14 +143,26 @@ def fingerprint_suite(suite: Suite) -> dict[str, Any]:
         {
             "prompts": {
                 f"{each.name}/{prompt.id}": hash_json(
-                    [_describe_turns(prompt), _describe_format(each), *_describe_conversation(each, prompt)]
+                    [
+                        _describe_turns(prompt),
+                        _describe_format(each),
+                        *_describe_conversation(each, prompt),
+                    ]
                 )
                 for each in suite.evals
                 for prompt in each.prompts
             },
-            "cases": {each.name: {"count": len(each.cases), "digest": each.cases.digest} for each in suite.evals},
-            "graders": {each.name: hash_json(_describe_graders(each, suite.workspace)) for each in suite.evals},
-            "targets": {target.name: hash_json(_describe_target(target, folder)) for target in suite.targets},
+            "cases": {
+                each.name: {"count": len(each.cases), "digest": each.cases.digest}
+                for each in suite.evals
+            },
+            "graders": {
+                each.name: hash_json(_describe_graders(each, suite.workspace))
+                for each in suite.evals
+            },
+            "targets": {
+                target.name: hash_json(_describe_target(target, folder)) for target in suite.targets
+            },
             "settings": suite.settings,
             "repeats": suite.repeats,
             "sampling": suite.sampling,
@@ -128,7 +172,9 @@ def fingerprint_suite(suite: Suite) -> dict[str, Any]:
     )
 
 
-def _other_keys(spec: SuiteModel, kind: type[SuiteModel], elsewhere: Collection[str] = ()) -> dict[str, Any]:
+def _other_keys(
+    spec: SuiteModel, kind: type[SuiteModel], elsewhere: Collection[str] = ()
+) -> dict[str, Any]:
     """The keys of `spec` that are in no list and differ from their defaults, as written."""
     listed = {*COMPARED[kind], *NOT_COMPARED[kind], *elsewhere}
     return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=listed)
@@ -151,14 +197,23 @@ def _describe_eval(each: Eval, workspace: Path) -> dict[str, Any]:
         "graders": [_describe_grader(spec, workspace) for spec in each.graders],
         "response_format": _describe_format(each),
         **({"tools": _describe_tools(each.toolset)} if each.toolset is not None else {}),
-        **({"images": True} if each.image_inventory is not None and each.image_inventory.most is not None else {}),
+        **(
+            {"images": True}
+            if each.image_inventory is not None and each.image_inventory.most is not None
+            else {}
+        ),
         **({"simulated_user": each.persona.to_plain()} if each.persona is not None else {}),
         **_other_eval_keys(each),
     }
 
 
 def _describe_prompt(prompt: Prompt, workspace: Path) -> dict[str, Any]:
-    return {"id": prompt.id, "turns": _describe_turns(prompt), **_later_texts(prompt), **_turn_graders(prompt, workspace)}
+    return {
+        "id": prompt.id,
+        "turns": _describe_turns(prompt),
+        **_later_texts(prompt),
+        **_turn_graders(prompt, workspace),
+    }
 
 
 def _describe_turns(prompt: Prompt) -> list[dict[str, Any]]:
@@ -173,7 +228,9 @@ def _later_texts(prompt: Prompt) -> dict[str, Any]:
 
 
 def _turn_graders(prompt: Prompt, workspace: Path) -> dict[str, Any]:
-    graders = [[_describe_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later_turns]
+    graders = [
+        [_describe_grader(spec, workspace) for spec in turn.graders] for turn in prompt.later_turns
+    ]
     return {"turn_graders": graders} if any(graders) else {}
 
 
@@ -181,8 +238,13 @@ def _describe_graders(each: Eval, workspace: Path) -> list[Any]:
     """The eval's graders, and those of its prompts' turns where there are any; a case's graders
     are in its digest.
     """
-    of_turns = {prompt.id: turns for prompt in each.prompts if (turns := _turn_graders(prompt, workspace))}
-    return [*(_describe_grader(spec, workspace) for spec in each.graders), *([of_turns] if of_turns else [])]
+    of_turns = {
+        prompt.id: turns for prompt in each.prompts if (turns := _turn_graders(prompt, workspace))
+    }
+    return [
+        *(_describe_grader(spec, workspace) for spec in each.graders),
+        *([of_turns] if of_turns else []),
+    ]
 
 
 def _describe_conversation(each: Eval, prompt: Prompt) -> list[Any]:
@@ -200,7 +262,9 @@ def _describe_tools(toolset: Toolset) -> dict[str, Any]:
         "choice": toolset.choice,
         "parallel": toolset.parallel,
         "max_turns": toolset.conversation.max_turns,
-        "actions": {name: describe_action(action) for name, action in toolset.conversation.actions.items()},
+        "actions": {
+            name: describe_action(action) for name, action in toolset.conversation.actions.items()
+        },
     }
 
 
@@ -218,7 +282,9 @@ def _describe_grader(spec: GraderSpec, workspace: Path) -> dict[str, Any]:
 
 def _relative_to_workspace(value: Any, workspace: Path, sources: dict[str, str]) -> Any:
     if isinstance(value, Mapping):
-        return {key: _relative_to_workspace(item, workspace, sources) for key, item in value.items()}
+        return {
+            key: _relative_to_workspace(item, workspace, sources) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_relative_to_workspace(item, workspace, sources) for item in value]
     if isinstance(value, str) and value.startswith(f"{workspace}/") and ".py:" in value:
@@ -234,7 +300,14 @@ def _describe_target(target: TargetSpec, folder: Path) -> list[Any]:
     contents of its files.
     """
     simulator = None if target.simulator is None else target.simulator.model_dump(mode="json")
-    sent: list[Any] = [target.provider, target.model, target.base_url, target.extra_body, target.sampling, simulator]
+    sent: list[Any] = [
+        target.provider,
+        target.model,
+        target.base_url,
+        target.extra_body,
+        target.sampling,
+        simulator,
+    ]
     if target.provider in CALLABLES:
         sent.append(hash_code_files(target, folder))
     if target.functions is not None:

@@ -1,8 +1,11 @@
 """The threshold-gate mini-language: `pass_rate{tag=money} >= 90%`, `ttft.p95 <= 1.5s`,
 `case.pass_rate >= 0.8`.
 
-    gate   = ["case."] metric ["." stat] ["." bound] ["{" name "=" value {"," name "=" value} "}"] op value
-    stat   = p50 | p90 | p95 | p99 | mean | max          bound = low | high          op = >= | <= | > | < | ==
+    gate  = ["case."] metric ["." stat] ["." bound] ["{" slice {"," slice} "}"] op value
+    slice = name "=" value
+    stat  = p50 | p90 | p95 | p99 | mean | max
+    bound = low | high
+    op    = >= | <= | > | < | ==
 
 A gate only says what must hold; `analysis` decides whether it does.
 """
@@ -91,7 +94,10 @@ def parse_gate(text: str, line: int | None = None, column: int | None = None) ->
     """The gate in `text`. Raises ValueError, saying what would be right."""
     match = _GATE.fullmatch(text)
     if not match:
-        raise ValueError(f"{text!r} is no gate; write it like `pass_rate >= 0.9` or `ttft.p95{{tag=money}} <= 1.5s`")
+        raise ValueError(
+            f"{text!r} is no gate; write it like `pass_rate >= 0.9` or `ttft.p95{{tag=money}} <="
+            " 1.5s`"
+        )
     name = match["metric"]
     if name not in GATED:
         hint = UNSUPPORTED.get(name)
@@ -120,7 +126,10 @@ def _parse_suffixes(metric: Metric, suffixes: str) -> tuple[Any, Any]:
             raise ValueError(f"`{metric.name}` has no `.{suffix}`; {did_you_mean(suffix, choices)}")
     if metric.statistics and stat is None:
         *others, last = (f"`.{statistic}`" for statistic in metric.statistics[1:])
-        raise ValueError(f"say which {metric.name}: `{metric.name}.{metric.statistics[0]}`, {', '.join(others)} or {last}")
+        raise ValueError(
+            f"say which {metric.name}: `{metric.name}.{metric.statistics[0]}`, {', '.join(others)}"
+            f" or {last}"
+        )
     return stat, bound
 
 
@@ -129,7 +138,10 @@ def _parse_slice(text: str | None) -> dict[str, Any]:
     for part in _split_slice(text):
         match = _PAIR.fullmatch(part)
         if not match:
-            raise ValueError(f"`{part.strip()}` is no part of a slice; write {{tag=money}} or {{target=scout, temperature=0}}")
+            raise ValueError(
+                f"`{part.strip()}` is no part of a slice; write {{tag=money}} or {{target=scout,"
+                " temperature=0}"
+            )
         name, quoted, plain = match.groups()
         if name in pairs:
             raise ValueError(f"the slice names `{name}` twice; use one gate for each value")
@@ -146,7 +158,9 @@ def _parse_slice_value(name: str, text: str) -> Any:
     if name in AXES:
         return text
     if name not in Sampling.model_fields:
-        raise ValueError(f"no slice by `{name}`; {did_you_mean(name, [*AXES, *Sampling.model_fields])}")
+        raise ValueError(
+            f"no slice by `{name}`; {did_you_mean(name, [*AXES, *Sampling.model_fields])}"
+        )
     if text in ("true", "false"):
         return text == "true"
     try:

@@ -67,14 +67,18 @@ class GraderReader:
         taken = [spec.id for spec in specs if spec.id]
         for name in sorted({name for name in taken if taken.count(name) > 1}):
             self._source.add_problem(at, f"two graders have the id `{name}`; give each its own")
-        return tuple(spec if spec.id else _with_id(spec, _free_name(spec.type, taken)) for spec in specs)
+        return tuple(
+            spec if spec.id else _with_id(spec, _free_name(spec.type, taken)) for spec in specs
+        )
 
     def _read_spec(self, item: Any, at: KeyPath) -> GraderSpec | None:
         written = self._read_written(item, at)
         if written is None:
             return None
         arguments = self._read_arguments(written)
-        options = {name: self._read_option(name, value, at) for name, value in written.options.items()}
+        options = {
+            name: self._read_option(name, value, at) for name, value in written.options.items()
+        }
         return GraderSpec(
             type=written.name,
             arguments=arguments,
@@ -89,14 +93,18 @@ class GraderReader:
             return self._check_known(_Written(item, None, {}, at))
         if not isinstance(item, dict):
             self._source.add_problem(
-                at, f"a grader is its name, or its name and arguments such as {{contains: sorry}}, not {quote_value(item)}"
+                at,
+                "a grader is its name, or its name and arguments such as {contains: sorry}, not"
+                f" {quote_value(item)}",
             )
             return None
         names = [key for key in item if key not in OPTIONS]
         if len(names) != 1:
             listed = ", ".join(f"`{name}`" for name in names) or "none"
             self._source.add_problem(
-                at, f"an item has exactly one grader beside `id`, `weight` and `threshold`; here: {listed}"
+                at,
+                "an item has exactly one grader beside `id`, `weight` and `threshold`; here:"
+                f" {listed}",
             )
             return None
         options = {key: value for key, value in item.items() if key in OPTIONS}
@@ -108,10 +116,14 @@ class GraderReader:
             return written
         place = self._source.place_of((*written.at, name), key=True)
         if name in UNSUPPORTED:
-            self._problems.add(place, f"the grader `{name}` is not supported by this version; {UNSUPPORTED[name]}")
+            self._problems.add(
+                place, f"the grader `{name}` is not supported by this version; {UNSUPPORTED[name]}"
+            )
         else:
             self._problems.add(
-                place, f"there is no grader `{name}`; {did_you_mean(name, registry.registered_names('graders'))}"
+                place,
+                f"there is no grader `{name}`;"
+                f" {did_you_mean(name, registry.registered_names('graders'))}",
             )
         return None
 
@@ -134,17 +146,25 @@ class GraderReader:
         if written.name in COMBINATORS:
             arguments = self._read_combinator(arguments, at)
         elif kind.file in arguments:
-            arguments[kind.file] = self._resolve_file(written.name, arguments[kind.file], (*at, kind.file))
+            arguments[kind.file] = self._resolve_file(
+                written.name, arguments[kind.file], (*at, kind.file)
+            )
         if len(self._problems) == before:  # else the whole would repeat the problems of its parts
             checked = self._check_arguments(kind, arguments, at)
             if kind.asks is not None and checked is not None:
-                self._note_role(arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks))
+                self._note_role(
+                    arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks)
+                )
         return arguments
 
     def _note_role(self, target: Any, sampling: Mapping[str, Any], at: KeyPath) -> None:
         place = self._source.place_of(at)
         if not isinstance(target, str) or templates.is_template(target):
-            self._problems.add(place, "a target cannot be a template: a case's data must not choose who is asked; name it")
+            self._problems.add(
+                place,
+                "a target cannot be a template: a case's data must not choose who is asked;"
+                " name it",
+            )
         else:
             self.roles.append(RoleReference(target, sampling, place))
 
@@ -158,20 +178,29 @@ class GraderReader:
         if isinstance(parts, list):
             return {
                 **arguments,
-                "graders": [self._read_part(part, (*at, "graders", index)) for index, part in enumerate(parts)],
+                "graders": [
+                    self._read_part(part, (*at, "graders", index))
+                    for index, part in enumerate(parts)
+                ],
             }
         return arguments
 
     def _read_part(self, item: Any, at: KeyPath) -> Any:
         if isinstance(item, dict) and "weight" in item:
-            self._source.add_problem((*at, "weight"), "a part of a grader has no weight; weigh the whole", key=True)
+            self._source.add_problem(
+                (*at, "weight"), "a part of a grader has no weight; weigh the whole", key=True
+            )
         written = self._read_written(item, at)
         if written is None:
             return None
-        options = {name: self._read_option(name, value, at) for name, value in written.options.items()}
+        options = {
+            name: self._read_option(name, value, at) for name, value in written.options.items()
+        }
         return {written.name: self._read_arguments(written) or None, **options}
 
-    def _check_arguments(self, kind: GraderType[Arguments], arguments: dict[str, Any], at: KeyPath) -> BaseModel | None:
+    def _check_arguments(
+        self, kind: GraderType[Arguments], arguments: dict[str, Any], at: KeyPath
+    ) -> BaseModel | None:
         """Validates arguments with the grader's own model; None, with problems noted, where they
         are invalid.
 
@@ -186,7 +215,9 @@ class GraderReader:
         except ValidationError as invalid:
             for error in invalid.errors(include_url=False):
                 if not _waits_for_rendering(error, arguments):
-                    self._problems.add(*explain_error(error, arguments, self._source.document, at, readers))
+                    self._problems.add(
+                        *explain_error(error, arguments, self._source.document, at, readers)
+                    )
             return None
 
     def _resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:
@@ -203,7 +234,13 @@ class GraderReader:
         if templates.is_template(value):
             return value
         loaded = self._source.read_named_json(value, place)
-        return templates.Verbatim(loaded) if isinstance(loaded, dict) else loaded if loaded is not None else {}
+        return (
+            templates.Verbatim(loaded)
+            if isinstance(loaded, dict)
+            else loaded
+            if loaded is not None
+            else {}
+        )
 
     def _read_rubric(self, value: str, place: Place) -> str:
         """A rubric: the text itself, or the content of the file it names (.md, .markdown, .txt),
@@ -221,7 +258,9 @@ class GraderReader:
     def _resolve_function(self, value: str, place: Place) -> str:
         if templates.is_template(value):
             self._problems.add(
-                place, "a grader's file cannot hold a template: a case's data must not choose what runs; name it"
+                place,
+                "a grader's file cannot hold a template: a case's data must not choose what runs;"
+                " name it",
             )
         match = FUNCTION_REFERENCE.fullmatch(value)
         if templates.is_template(value) or not match:
@@ -253,12 +292,20 @@ def grader_variables(graders: Sequence[GraderSpec]) -> dict[str, str]:
 
 
 def _parse_weight(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value < float("inf")
+    ):
         raise ValueError(f"should be a number from 0 on (0 only reports), not {quote_value(value)}")
     return float(value)
 
 
-_OPTION_READERS: Mapping[str, Callable[[Any], Any]] = {"id": check_name, "weight": _parse_weight, "threshold": parse_share}
+_OPTION_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "id": check_name,
+    "weight": _parse_weight,
+    "threshold": parse_share,
+}
 
 
 def _free_name(base: str, taken: list[str]) -> str:

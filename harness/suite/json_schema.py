@@ -17,8 +17,15 @@ from harness.suite.schema import INLINE_ONLY, SuiteFile
 
 _TITLE = "evalharness suite"
 _OPTION_SCHEMAS: dict[str, dict[str, Any]] = {
-    "id": {"type": "string", "description": "Names the grade in results; default: the grader's name."},
-    "weight": {"type": "number", "minimum": 0, "description": "How much its verdict counts in the score; 0 only reports."},
+    "id": {
+        "type": "string",
+        "description": "Names the grade in results; default: the grader's name.",
+    },
+    "weight": {
+        "type": "number",
+        "minimum": 0,
+        "description": "How much its verdict counts in the score; 0 only reports.",
+    },
     "threshold": {
         "type": ["number", "string"],
         "description": "The score from which it passes, for graders that give a number.",
@@ -40,7 +47,10 @@ def schema_json() -> str:
     for key in INLINE_ONLY:
         schema["properties"][key]["description"] += " Not beside `evals:`."
     schema["properties"] = {"suite": schema["properties"].pop("suite"), **schema["properties"]}
-    complete = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": _TITLE} | _without_titles(schema)
+    complete = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": _TITLE,
+    } | _without_titles(schema)
     return json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -48,8 +58,14 @@ def _grader_schema(definitions: dict[str, Any]) -> dict[str, Any]:
     """Either a grader's name, or a mapping with the name as a key and the options as others."""
     names = registry.registered_names("graders", installed=False)
     properties = {name: _arguments_schema(name, definitions) for name in names}
-    one = {"properties": {**properties, **_OPTION_SCHEMAS}, "additionalProperties": False, "minProperties": 1}
-    return {"anyOf": [{"enum": names}, {"type": "object", **one, "maxProperties": len(OPTIONS) + 1}]}
+    one = {
+        "properties": {**properties, **_OPTION_SCHEMAS},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    return {
+        "anyOf": [{"enum": names}, {"type": "object", **one, "maxProperties": len(OPTIONS) + 1}]
+    }
 
 
 def _arguments_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -59,15 +75,24 @@ def _arguments_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     kind: GraderType[Arguments] = registry.load_plugin("graders", name)
     schema = kind.arguments.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions.update(schema.pop("$defs", {}))
-    options = ", ".join(f"{key} ({field.get('description', '')})" for key, field in schema.get("properties", {}).items())
-    return {"description": f"The {name} grader. Arguments: {options or 'none'}", "anyOf": [_completion_schema(schema), {}]}
+    options = ", ".join(
+        f"{key} ({field.get('description', '')})"
+        for key, field in schema.get("properties", {}).items()
+    )
+    return {
+        "description": f"The {name} grader. Arguments: {options or 'none'}",
+        "anyOf": [_completion_schema(schema), {}],
+    }
 
 
 def _completion_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """The arguments' schema for completion only: any may be a template, so types are left to
     `harness validate`.
     """
-    properties = {key: {"description": field.get("description", "")} for key, field in schema.get("properties", {}).items()}
+    properties = {
+        key: {"description": field.get("description", "")}
+        for key, field in schema.get("properties", {}).items()
+    }
     return {"type": "object", "properties": properties}
 
 
@@ -82,7 +107,9 @@ def _unwrap_lists(properties: dict[str, Any]) -> None:
     """Allow a list of one to be written without its brackets, as the loader does."""
     for name in ("prompts", "cases", "graders", "evals", "targets", "gates"):
         field = properties[name]
-        lists = [branch for branch in (field, *field.get("anyOf", ())) if branch.get("type") == "array"]
+        lists = [
+            branch for branch in (field, *field.get("anyOf", ())) if branch.get("type") == "array"
+        ]
         branches = [branch for each in lists for branch in (_list_schema(each), each["items"])]
         kept = {key: value for key, value in field.items() if key in ("description", "default")}
         field.clear()
@@ -96,5 +123,9 @@ def _list_schema(field: dict[str, Any]) -> dict[str, Any]:
 def _without_titles(schema: Any) -> Any:
     """The schema without pydantic's titles, which only repeat each field's name."""
     if isinstance(schema, dict):
-        return {key: _without_titles(value) for key, value in schema.items() if key != "title" or not isinstance(value, str)}
+        return {
+            key: _without_titles(value)
+            for key, value in schema.items()
+            if key != "title" or not isinstance(value, str)
+        }
     return [_without_titles(item) for item in schema] if isinstance(schema, list) else schema

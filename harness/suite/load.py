@@ -27,7 +27,10 @@ from harness.suite.targets.target_reader import TargetSpec, TargetTable, check_t
 
 TARGETS_FILE = "targets.yaml"
 
-_PLACEHOLDERS = {"suite": "unnamed", "targets": "scout-sim"}  # so that a suite with a wrong key is checked to its end
+_PLACEHOLDERS = {
+    "suite": "unnamed",
+    "targets": "scout-sim",
+}  # so that a suite with a wrong key is checked to its end
 
 
 def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
@@ -63,7 +66,9 @@ def _open_suite(path: Path, problems: Problems) -> Source | None:
             problems.add(place, "is a folder; name a suite file in it")
             return None
         if not path.exists():
-            problems.add(place, "there is no such file; name a suite, or make one with `harness init`")
+            problems.add(
+                place, "there is no such file; name a suite, or make one with `harness init`"
+            )
             return None
         resolved = path.resolve()
     except (OSError, ValueError, RuntimeError) as refused:
@@ -97,7 +102,9 @@ class _Loader:
         if not isinstance(self._document.value, dict):
             self._source.add_problem((), "a suite is a mapping that begins with `suite: its-name`")
             return None
-        written = read_partial_model(SuiteFile, self._document.value, self._document, self._problems, _PLACEHOLDERS)
+        written = read_partial_model(
+            SuiteFile, self._document.value, self._document, self._problems, _PLACEHOLDERS
+        )
         return None if written is None else self._resolve_suite(written)
 
     def _resolve_suite(self, written: SuiteFile) -> Suite:
@@ -106,7 +113,9 @@ class _Loader:
         filters = consistency.read_filters(overrides, problems)
         targets = self._read_targets(written)
         fixed = self._fixed_sampling()
-        settings = sweep.expand_sweep(written.sweep, fixed, lambda at, why: self._source.add_problem(("sweep", *at), why))
+        settings = sweep.expand_sweep(
+            written.sweep, fixed, lambda at, why: self._source.add_problem(("sweep", *at), why)
+        )
         reader = EvalReader(written, self._source, overrides, filters)
         before = len(problems)
         evals = reader.read()
@@ -122,7 +131,9 @@ class _Loader:
         evals = consistency.select_evals(filters, evals, problems)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
-        sampled = tuple(each for selection in reader.selections.values() for each in selection.sampled.values())
+        sampled = tuple(
+            each for selection in reader.selections.values() for each in selection.sampled.values()
+        )
         return Suite(
             written=written.model_copy(update={"cases": None}),
             name=written.suite,
@@ -144,7 +155,9 @@ class _Loader:
             strict=written.strict,
             mode_place=self._document.place_of(("run", "mode")),
             capability_overrides=read_capability_overrides(self._source),
-            warnings=tuple(consistency.suite_warnings(evals, targets, sampling, settings.points, repeats)),
+            warnings=tuple(
+                consistency.suite_warnings(evals, targets, sampling, settings.points, repeats)
+            ),
         )
 
     @cached_property
@@ -164,7 +177,9 @@ class _Loader:
             if spec is not None:
                 check_code_target(spec, self._source, place)
             if spec is not None and any(spec.name == other.name for other in found):
-                self._problems.add(place, f"two targets are called `{spec.name}`; give each its own name")
+                self._problems.add(
+                    place, f"two targets are called `{spec.name}`; give each its own name"
+                )
             elif spec is not None:
                 found.append(spec)
         return found
@@ -175,10 +190,15 @@ class _Loader:
         """Who graders and simulated users ask, and those targets: the suite's own of that name,
         else a named one.
         """
-        roles = tuple(each for selection in reader.selections.values() for each in selection.roles.values())
+        roles = tuple(
+            each for selection in reader.selections.values() for each in selection.roles.values()
+        )
         own = {target.name: target for target in targets}
         places = {each.target: each.place for each in reversed(roles)}
-        found = [own.get(name) or self._target_table.find(name, place) for name, place in sorted(places.items())]
+        found = [
+            own.get(name) or self._target_table.find(name, place)
+            for name, place in sorted(places.items())
+        ]
         role_targets = tuple(spec for spec in found if spec is not None)
         for spec in role_targets:
             check_code_target(spec, self._source, places[spec.name])
@@ -188,16 +208,29 @@ class _Loader:
         names = [target.name for target in targets]
         for name in self._overrides.targets:
             if name not in names:
-                self._problems.add(Place("--target"), f"the suite has no target `{name}`; {did_you_mean(name, names)}")
-        kept = [target for target in targets if not self._overrides.targets or target.name in self._overrides.targets]
-        return tuple(kept if self._overrides.concurrency is None else map(_without_concurrency, kept))
+                self._problems.add(
+                    Place("--target"),
+                    f"the suite has no target `{name}`; {did_you_mean(name, names)}",
+                )
+        kept = [
+            target
+            for target in targets
+            if not self._overrides.targets or target.name in self._overrides.targets
+        ]
+        return tuple(
+            kept if self._overrides.concurrency is None else map(_without_concurrency, kept)
+        )
 
     def _fixed_sampling(self) -> dict[str, Any]:
         given = dict(self._overrides.sampling)
-        sampling = read_model(Sampling, given, Document.at_place(given, Place("--set sampling")), self._problems)
+        sampling = read_model(
+            Sampling, given, Document.at_place(given, Place("--set sampling")), self._problems
+        )
         return sampling.parameters() if sampling else given
 
-    def _collect_places(self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]) -> dict[str, Place]:
+    def _collect_places(
+        self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]
+    ) -> dict[str, Place]:
         """Where each sampling parameter and each target is written; of several places, the one
         that takes effect.
         """
@@ -208,7 +241,9 @@ class _Loader:
             places[name] = self._document.place_of(at)
         places |= {name: Place("--set sampling") for name in fixed}
         at_command_line = self._overrides.budget is not None
-        places["budget"] = Place("--budget") if at_command_line else self._document.place_of(("run", "budget"))
+        places["budget"] = (
+            Place("--budget") if at_command_line else self._document.place_of(("run", "budget"))
+        )
         for index, item in enumerate(written.targets):
             if item is not None:
                 name = item if isinstance(item, str) else item.name
@@ -217,7 +252,9 @@ class _Loader:
 
     def _override_run(self, run: RunSpec) -> RunSpec:
         changes = {"concurrency": self._overrides.concurrency, "budget": self._overrides.budget}
-        return run.model_copy(update={name: value for name, value in changes.items() if value is not None})
+        return run.model_copy(
+            update={name: value for name, value in changes.items() if value is not None}
+        )
 
 
 def _has_wrong_items(written: SuiteFile) -> bool:
@@ -228,4 +265,6 @@ def _has_wrong_items(written: SuiteFile) -> bool:
 
 def _without_concurrency(target: TargetSpec) -> TargetSpec:
     """The target without a concurrency of its own, so that the command line's applies."""
-    return target.model_copy(update={"limits": target.limits.model_copy(update={"concurrency": None})})
+    return target.model_copy(
+        update={"limits": target.limits.model_copy(update={"concurrency": None})}
+    )

@@ -33,7 +33,9 @@ class ImageTemplate:
     template: Template
     folder: Path
 
-    def iter_references(self, variables: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, Path]]:
+    def iter_references(
+        self, variables: Mapping[str, Any], folder: Path | None
+    ) -> Iterator[tuple[str, Path]]:
         """Yields each path or data URI, with the folder a path is relative to. Raises
         TemplateError.
         """
@@ -42,7 +44,8 @@ class ImageTemplate:
         for each in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(each, str) or not each.strip():
                 raise TemplateError(
-                    f"an image is named by a path or a data URI, not by {quote_value(each)}", self.template.place
+                    f"an image is named by a path or a data URI, not by {quote_value(each)}",
+                    self.template.place,
                 )
             yield each, (folder or self.folder) if of_case else self.folder
 
@@ -56,7 +59,9 @@ class MultimodalTemplate:
     parts: tuple[Template | ImageTemplate, ...]
     files: ImageFiles
 
-    def content(self, variables: Mapping[str, Any], folder: Path | None) -> tuple[Text | Image, ...]:
+    def content(
+        self, variables: Mapping[str, Any], folder: Path | None
+    ) -> tuple[Text | Image, ...]:
         """The parts of the message. Raises TemplateError, or InfrastructureError where a file
         has changed.
         """
@@ -87,10 +92,13 @@ class MultimodalTemplate:
     def source(self) -> str:
         """The turn as a Markdown prompt writes it."""
         return "\n".join(
-            f"![]({part.template.source})" if isinstance(part, ImageTemplate) else part.source for part in self.parts
+            f"![]({part.template.source})" if isinstance(part, ImageTemplate) else part.source
+            for part in self.parts
         )
 
-    def _load_images(self, picture: ImageTemplate, variables: Mapping[str, Any], folder: Path | None) -> Iterator[Image]:
+    def _load_images(
+        self, picture: ImageTemplate, variables: Mapping[str, Any], folder: Path | None
+    ) -> Iterator[Image]:
         for reference, base in picture.iter_references(variables, folder):
             try:
                 yield self.files.image(reference, base)
@@ -115,13 +123,19 @@ class LaterTurn:
         """The variables that every case must have for this turn's message."""
         return frozenset() if self.text is None else self.text.variables
 
-    def content(self, variables: Mapping[str, Any], folder: Path | None) -> str | tuple[Text | Image, ...] | None:
+    def content(
+        self, variables: Mapping[str, Any], folder: Path | None
+    ) -> str | tuple[Text | Image, ...] | None:
         """The message for one case, None where there is none; `folder` is the case's file's.
         Raises TemplateError.
         """
         if self.text is None:
             return None
-        return self.text.render(variables) if isinstance(self.text, Template) else self.text.content(variables, folder)
+        return (
+            self.text.render(variables)
+            if isinstance(self.text, Template)
+            else self.text.content(variables, folder)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +153,21 @@ class Prompt:
     raw: bool = False
     later_turns: tuple[LaterTurn, ...] = ()
 
-    def render(self, variables: Mapping[str, Any], folder: Path | None = None) -> tuple[Message, ...]:
+    def render(
+        self, variables: Mapping[str, Any], folder: Path | None = None
+    ) -> tuple[Message, ...]:
         """The messages for one case; `folder` is the case's file's. Raises TemplateError, naming
         the prompt.
         """
         try:
             return tuple(
                 [
-                    Message(role, turn.render(variables) if isinstance(turn, Template) else turn.content(variables, folder))
+                    Message(
+                        role,
+                        turn.render(variables)
+                        if isinstance(turn, Template)
+                        else turn.content(variables, folder),
+                    )
                     for role, turn in self.turns
                 ]
             )
@@ -173,7 +194,10 @@ class Prompt:
     @property
     def variables(self) -> frozenset[str]:
         """The variables that every case must have, those of later turns apart."""
-        templates = (*(template for _, template in self.turns), *((self.text,) if self.text else ()))
+        templates = (
+            *(template for _, template in self.turns),
+            *((self.text,) if self.text else ()),
+        )
         return frozenset[str]().union(*(template.variables for template in templates))
 
 

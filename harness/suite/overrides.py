@@ -34,7 +34,11 @@ class Overrides:
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, which `from_json` reads back."""
-        plain = asdict(self) | {"targets": list(self.targets), "filters": list(self.filters), "sampling": dict(self.sampling)}
+        plain = asdict(self) | {
+            "targets": list(self.targets),
+            "filters": list(self.filters),
+            "sampling": dict(self.sampling),
+        }
         return plain | {"budget": None if self.budget is None else str(self.budget)}
 
     @classmethod
@@ -68,4 +72,8 @@ def parse_filter(text: str) -> Filter:
 
 def matches_filters(filters: tuple[Filter, ...], case: Case) -> bool:
     """Whether the case passes the filters on tags and ids."""
-    return all(each.allows(*(case.tags if each.key == "tag" else (case.id,))) for each in filters if each.key in ("tag", "id"))
+    return all(
+        each.allows(*(case.tags if each.key == "tag" else (case.id,)))
+        for each in filters
+        if each.key in ("tag", "id")
+    )

@@ -53,9 +53,13 @@ def read_persona(spec: SimulatedUserSpec | None, source: Source) -> Persona | No
     if spec is None:
         return None
     try:
-        template = source.compile_for_model(spec.prompt, source.text_place_of((KEY, "prompt")), "a simulated user")
+        template = source.compile_for_model(
+            spec.prompt, source.text_place_of((KEY, "prompt")), "a simulated user"
+        )
     except TemplateError as unreadable:
         source.problems.add(unreadable.place, unreadable.message)
         return None
     sampling = role_sampling(spec.sampling, DEFAULT_SAMPLING)
-    return Persona(spec, template, RoleReference(spec.target, sampling, source.place_of((KEY, "target"))))
+    return Persona(
+        spec, template, RoleReference(spec.target, sampling, source.place_of((KEY, "target")))
+    )

@@ -21,7 +21,14 @@ from harness.config.diagnostics import KeyPath, Place, Problems, display_path, q
 from harness.config.fields import check_name
 from harness.config.templates import Template
 from harness.suite.grader_specs import GraderReader, grader_variables
-from harness.suite.model import ImageTemplate, LaterTurn, MultimodalTemplate, Prompt, RoleReference, TurnRole
+from harness.suite.model import (
+    ImageTemplate,
+    LaterTurn,
+    MultimodalTemplate,
+    Prompt,
+    RoleReference,
+    TurnRole,
+)
 from harness.suite.schema import LaterTurnSpec as Written
 from harness.suite.schema import PromptSpec
 from harness.suite.source import Source
@@ -58,12 +65,19 @@ class PromptReader:
 
     def read(self, items: Sequence[str | PromptSpec | None], at: KeyPath) -> tuple[Prompt, ...]:
         """The prompts of the list at `at`, with unique ids; problems are noted."""
-        found = [self._read_prompt(item, index, (*at, index)) for index, item in enumerate(items) if item is not None]
+        found = [
+            self._read_prompt(item, index, (*at, index))
+            for index, item in enumerate(items)
+            if item is not None
+        ]
         prompts = tuple(prompt for prompt in found if prompt is not None)
         taken: set[str] = set()
         for prompt in prompts:
             if prompt.id in taken:
-                self._problems.add(prompt.place, f"two prompts have the id `{prompt.id}`; give each its own with `id:`")
+                self._problems.add(
+                    prompt.place,
+                    f"two prompts have the id `{prompt.id}`; give each its own with `id:`",
+                )
             taken.add(prompt.id)
         return prompts
 
@@ -74,8 +88,18 @@ class PromptReader:
                 self._problems.add(place, "a bare text names a file; write the prompt as {user: …}")
                 return None
             item = PromptSpec(file=item)
-        default = self._name_from_file(item.file, place) if item.file else "prompt" if index == 0 else f"prompt-{index + 1}"
-        turns = tuple(turn for each in self._read_turns(item, at) if (turn := self._compile_turn(each)) is not None)
+        default = (
+            self._name_from_file(item.file, place)
+            if item.file
+            else "prompt"
+            if index == 0
+            else f"prompt-{index + 1}"
+        )
+        turns = tuple(
+            turn
+            for each in self._read_turns(item, at)
+            if (turn := self._compile_turn(each)) is not None
+        )
         if item.prompt is not None:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
@@ -98,7 +122,12 @@ class PromptReader:
             for index, message in enumerate(spec.messages):
                 here = (*at, "messages", index)
                 place = self._source.text_place_of((*here, "content"))
-                yield _Turn(message.role, message.content, place, self._image_references(message.images, here))
+                yield _Turn(
+                    message.role,
+                    message.content,
+                    place,
+                    self._image_references(message.images, here),
+                )
         else:
             for role in ROLES:
                 text: str | None = getattr(spec, role)
@@ -106,12 +135,20 @@ class PromptReader:
                     images = self._image_references(spec.images, at) if role == "user" else ()
                     yield _Turn(role, text, self._source.text_place_of((*at, role)), images)
 
-    def _image_references(self, images: Sequence[str], at: KeyPath) -> tuple[tuple[str, Place], ...]:
-        return tuple((image, self._source.place_of((*at, "images", index))) for index, image in enumerate(images))
+    def _image_references(
+        self, images: Sequence[str], at: KeyPath
+    ) -> tuple[tuple[str, Place], ...]:
+        return tuple(
+            (image, self._source.place_of((*at, "images", index)))
+            for index, image in enumerate(images)
+        )
 
     def _read_file(self, reference: str, place: Place) -> Iterator[_Turn]:
         if _WORDS.fullmatch(reference):
-            self._problems.add(place, f"{quote_value(reference)} is no file's name; write a prompt's text as {{user: …}}")
+            self._problems.add(
+                place,
+                f"{quote_value(reference)} is no file's name; write a prompt's text as {{user: …}}",
+            )
             return
         found = self._source.read_named_text(reference, place)
         if found is not None:
@@ -120,7 +157,10 @@ class PromptReader:
                 yield turn._replace(folder=path.parent, marked=True)
 
     def _compile_turn(self, turn: _Turn) -> tuple[TurnRole, Template | MultimodalTemplate] | None:
-        pieces = [*((text, place, True) for text, place in turn.images), *_split_images(turn, self._problems)]
+        pieces = [
+            *((text, place, True) for text, place in turn.images),
+            *_split_images(turn, self._problems),
+        ]
         folder = turn.folder or self._source.folder
         parts: list[Template | ImageTemplate] = []
         try:
@@ -156,7 +196,9 @@ def _split_images(turn: _Turn, problems: Problems) -> Iterator[tuple[str, Place,
         begin = index + 1
 
 
-def _image_lines(lines: Sequence[str], place: Place, problems: Problems) -> Iterator[tuple[int, str]]:
+def _image_lines(
+    lines: Sequence[str], place: Place, problems: Problems
+) -> Iterator[tuple[int, str]]:
     """Yields (index, reference) of each line that is an image."""
     for index, line in _unfenced_lines(lines):
         match = _IMAGE.fullmatch(line)
@@ -165,7 +207,8 @@ def _image_lines(lines: Sequence[str], place: Place, problems: Problems) -> Iter
         if match["alternative"]:
             problems.add(
                 _line_place(place, index),
-                f"the text in `![{match['alternative']}]` would not be sent; leave it empty, or put the line in a fenced block",
+                f"the text in `![{match['alternative']}]` would not be sent; leave it empty, or put"
+                " the line in a fenced block",
             )
         yield index, match["source"].strip()
 
@@ -179,7 +222,13 @@ def _unfenced_lines(lines: Sequence[str]) -> Iterator[tuple[int, str]]:
     fence = None
     for index, line in enumerate(lines):
         if marker := _FENCE.match(line):
-            fence = marker[1][:3] if fence is None else None if line.lstrip().startswith(fence) else fence
+            fence = (
+                marker[1][:3]
+                if fence is None
+                else None
+                if line.lstrip().startswith(fence)
+                else fence
+            )
         if fence is None:
             yield index, line
 
@@ -192,27 +241,40 @@ def parse_markdown_turns(text: str, path: str, problems: Problems) -> Iterator[_
         yield from _parse_turn("user", lines, 0, path, problems)
         return
     if "".join(lines[: headings[0][0]]).strip():
-        problems.add(Place(path, 1), "text before the first heading belongs to no turn; begin with `# system` or `# user`")
+        problems.add(
+            Place(path, 1),
+            "text before the first heading belongs to no turn; begin with `# system` or `# user`",
+        )
     ends = [index for index, _ in headings[1:]] + [len(lines)]
     for (index, role), end in zip(headings, ends, strict=True):
         yield from _parse_turn(role, lines[index + 1 : end], index + 1, path, problems)
 
 
-def _find_headings(lines: Sequence[str], path: str, problems: Problems) -> Iterator[tuple[int, TurnRole]]:
+def _find_headings(
+    lines: Sequence[str], path: str, problems: Problems
+) -> Iterator[tuple[int, TurnRole]]:
     """Yields (index of the line, role) of each line that opens a turn."""
     for index, line in _unfenced_lines(lines):
         match = _HEADING.fullmatch(line)
         if match and match[1] in ROLES:
             yield index, cast("TurnRole", match[1])
         elif match and match[1].lower() in (*ROLES, "tool", "developer"):
-            problems.add(Place(path, index + 1), f"`# {match[1]}` opens no turn; write `# system`, `# user` or `# assistant`")
+            problems.add(
+                Place(path, index + 1),
+                f"`# {match[1]}` opens no turn; write `# system`, `# user` or `# assistant`",
+            )
 
 
-def _parse_turn(role: TurnRole, lines: Sequence[str], before: int, path: str, problems: Problems) -> Iterator[_Turn]:
+def _parse_turn(
+    role: TurnRole, lines: Sequence[str], before: int, path: str, problems: Problems
+) -> Iterator[_Turn]:
     """The turn in `lines`, which begin `before` lines into the file."""
     filled = [index for index, line in enumerate(lines) if line.strip()]
     if not filled:
-        problems.add(Place(path, max(before, 1)), f"the {role} turn is empty; say something or remove its heading")
+        problems.add(
+            Place(path, max(before, 1)),
+            f"the {role} turn is empty; say something or remove its heading",
+        )
         return
     text = "".join(lines[filled[0] : filled[-1] + 1]).removesuffix("\n").removesuffix("\r")
     yield _Turn(role, text, Place(path, before + filled[0] + 1, 1))
@@ -241,7 +303,9 @@ class LaterTurnReader:
         self._source = source
         self._problems = source.problems
 
-    def read(self, items: Sequence[str | Written | None] | None, at: KeyPath) -> tuple[LaterTurn, ...] | None:
+    def read(
+        self, items: Sequence[str | Written | None] | None, at: KeyPath
+    ) -> tuple[LaterTurn, ...] | None:
         """The turns at `at`, None where there are none. Graders are named after their turn:
         `turn-2: contains`.
 
@@ -251,7 +315,11 @@ class LaterTurnReader:
         if items is None:
             return None
         first = 1 if _has_no_message(items[0]) else 2
-        found = [self._read_turn(item, (*at, index), index + first) for index, item in enumerate(items) if item is not None]
+        found = [
+            self._read_turn(item, (*at, index), index + first)
+            for index, item in enumerate(items)
+            if item is not None
+        ]
         return tuple(turn for turn in found if turn is not None)
 
     def _read_turn(self, item: str | Written, at: KeyPath, number: int) -> LaterTurn | None:
@@ -265,25 +333,41 @@ class LaterTurnReader:
             return None
         return self._build_turn(None, item, (*at, "graders"), number)
 
-    def _read_message(self, text: str, where: KeyPath, item: Written, at: KeyPath, number: int) -> LaterTurn | None:
+    def _read_message(
+        self, text: str, where: KeyPath, item: Written, at: KeyPath, number: int
+    ) -> LaterTurn | None:
         try:
-            template = self._source.compile_for_model(text, self._source.text_place_of(where), "a turn")
-            images = [self._compile_image(image, (*at, "images", index)) for index, image in enumerate(item.images)]
+            template = self._source.compile_for_model(
+                text, self._source.text_place_of(where), "a turn"
+            )
+            images = [
+                self._compile_image(image, (*at, "images", index))
+                for index, image in enumerate(item.images)
+            ]
         except templates.TemplateError as error:
             self._problems.add(error.place, error.message)
             return None
-        message = MultimodalTemplate((*images, template), self._source.files.images) if images else template
+        message = (
+            MultimodalTemplate((*images, template), self._source.files.images)
+            if images
+            else template
+        )
         return self._build_turn(message, item, (*at, "graders"), number)
 
     def _compile_image(self, text: str, at: KeyPath) -> ImageTemplate:
         return ImageTemplate(
-            self._source.compile_for_model(text, self._source.text_place_of(at), "a turn"), self._source.folder
+            self._source.compile_for_model(text, self._source.text_place_of(at), "a turn"),
+            self._source.folder,
         )
 
-    def _build_turn(self, text: Template | MultimodalTemplate | None, item: Written, at: KeyPath, number: int) -> LaterTurn:
+    def _build_turn(
+        self, text: Template | MultimodalTemplate | None, item: Written, at: KeyPath, number: int
+    ) -> LaterTurn:
         reader = GraderReader(self._source)
         specs = reader.assign_ids(reader.read(item.graders, at), at)
-        graders = tuple(spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs)
+        graders = tuple(
+            spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs
+        )
         return LaterTurn(text, graders, tuple(reader.roles))
 
 
@@ -296,12 +380,18 @@ def _missing_message_error(item: Written, number: int) -> str | None:
     first answer.
     """
     if item.images:
-        return "the item shows `images` and says nothing; give it `user:`, what the user says with them"
+        return (
+            "the item shows `images` and says nothing; give it `user:`, what the user says with"
+            " them"
+        )
     if number > 1:
         return (
-            "the item has no `user`: only the first of `turns` may be without, and judges the first answer; "
-            "give it `user:`, what the user says before the answer it judges"
+            "the item has no `user`: only the first of `turns` may be without, and judges the first"
+            " answer; give it `user:`, what the user says before the answer it judges"
         )
     if not item.graders:
-        return "the item has no `user` and no `graders`; give it `user:`, what the user says, or `graders` of the first answer"
+        return (
+            "the item has no `user` and no `graders`; give it `user:`, what the user says, or"
+            " `graders` of the first answer"
+        )
     return None

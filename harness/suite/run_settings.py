@@ -22,7 +22,9 @@ class TimeoutSpec(SuiteModel):
     """How long to wait; a bare duration is the total."""
 
     connect: Duration | None = Field(None, description="To connect (default 10s).")
-    first: Duration | None = Field(None, description="From sending to the first content (default 60s).")
+    first: Duration | None = Field(
+        None, description="From sending to the first content (default 60s)."
+    )
     idle: Duration | None = Field(None, description="Between two pieces of content (default 30s).")
     total: Duration | None = Field(None, description="For a whole attempt (default 300s).")
 
@@ -32,14 +34,18 @@ class TimeoutSpec(SuiteModel):
         return {"total": value} if isinstance(value, str | int | float) else value
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         """The mapping, or the bare duration."""
         return {"anyOf": [DURATION_SCHEMA, handler(schema)]}
 
     def with_defaults(self, base: Timeouts) -> Timeouts:
         """These timeouts in seconds, with those of `base` where none is given."""
         given = self.model_dump(exclude_none=True)
-        return Timeouts(**{name: given.get(name, getattr(base, name)) for name in type(self).model_fields})
+        return Timeouts(
+            **{name: given.get(name, getattr(base, name)) for name in type(self).model_fields}
+        )
 
 
 class _Complete:
@@ -59,8 +65,12 @@ class LimitsSpec(SuiteModel):
     concurrency: Concurrency | None = Field(None, description="Attempts in flight at once.")
     rpm: Count | None = Field(None, description="Requests started in any minute.")
     tpm: Count | None = Field(None, description="Tokens asked for in any minute.")
-    timeout: TimeoutSpec | None = Field(None, description="How long to wait for this target; a bare duration is the total.")
-    retries: Retries | None = Field(None, description="Tries after the first, of what can be retried.")
+    timeout: TimeoutSpec | None = Field(
+        None, description="How long to wait for this target; a bare duration is the total."
+    )
+    retries: Retries | None = Field(
+        None, description="Tries after the first, of what can be retried."
+    )
 
 
 class RunSpec(SuiteModel):
@@ -70,23 +80,44 @@ class RunSpec(SuiteModel):
     rpm: Count | None = Field(None, description="Requests started in any minute, for each target.")
     tpm: Count | None = Field(None, description="Tokens asked for in any minute, for each target.")
     timeout: Annotated[Timeouts, _Complete()] = Field(
-        default_factory=Timeouts, description="How long to wait: {connect, first, idle, total}; a bare duration is the total."
+        default_factory=Timeouts,
+        description=(
+            "How long to wait: {connect, first, idle, total}; a bare duration is the total."
+        ),
     )
     retries: Retries = Field(4, description="Tries after the first, of what can be retried.")
-    budget: Money | None = Field(None, description="US dollars the run may spend; it stops before it would spend more.")
-    mode: Literal["live", "batch"] = Field(
-        "live", description="Ask each question by itself, or many at once in batches that are answered later, without latency."
+    budget: Money | None = Field(
+        None, description="US dollars the run may spend; it stops before it would spend more."
     )
-    stream: Flag = Field(True, description="Ask for streamed answers, which is what makes time to first token measurable.")
+    mode: Literal["live", "batch"] = Field(
+        "live",
+        description=(
+            "Ask each question by itself, or many at once in batches that are answered later,"
+            " without latency."
+        ),
+    )
+    stream: Flag = Field(
+        True,
+        description="Ask for streamed answers, which is what makes time to first token measurable.",
+    )
     unsupported: Unsupported = Field(
-        "refuse", description="What to do with a parameter that a target cannot take: refuse to run, or drop it and say so."
+        "refuse",
+        description=(
+            "What to do with a parameter that a target cannot take: refuse to run, or drop it and"
+            " say so."
+        ),
     )
     model_mismatch: Literal["warn", "error"] = Field(
-        "warn", description="What to do where a server says it served another model: warn, or make its answers errors."
+        "warn",
+        description=(
+            "What to do where a server says it served another model: warn, or make its answers"
+            " errors."
+        ),
     )
     seed: Whole = Field(0, description="Fixes the order in which questions are asked.")
     max_error_rate: Share = Field(
-        0.05, description="The share of errors above which the run counts as an infrastructure failure."
+        0.05,
+        description="The share of errors above which the run counts as an infrastructure failure.",
     )
 
     @property

@@ -23,7 +23,9 @@ _SUITE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 def _check_suite_name(value: Any) -> Any:
     if isinstance(value, str) and not _SUITE_NAME.fullmatch(value):
-        raise ValueError(f"names folders, so it may hold only letters, digits, `.`, `_` and `-`, not {value!r}")
+        raise ValueError(
+            f"names folders, so it may hold only letters, digits, `.`, `_` and `-`, not {value!r}"
+        )
     return value
 
 
@@ -37,26 +39,49 @@ ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 class ToolSpec(SuiteModel):
     """A tool the model may call, and what calling it does."""
 
-    name: ToolName | None = Field(None, description="What the model calls it; default: the function's name.")
-    description: Text | None = Field(None, description="What it is for, for the model; default: the function's docstring.")
-    parameters: Text | dict[str, Any] | None = Field(
-        None, description="A JSON Schema of its parameters, or the file that holds it; default: from the function's type hints."
+    name: ToolName | None = Field(
+        None, description="What the model calls it; default: the function's name."
     )
-    function: Text | None = Field(None, description="The file and the function in it: `tools.py:lookup`.")
-    returns: Any = Field(None, description="The value it always has; a template sees the case's variables and the `arguments`.")
+    description: Text | None = Field(
+        None, description="What it is for, for the model; default: the function's docstring."
+    )
+    parameters: Text | dict[str, Any] | None = Field(
+        None,
+        description=(
+            "A JSON Schema of its parameters, or the file that holds it; default: from the"
+            " function's type hints."
+        ),
+    )
+    function: Text | None = Field(
+        None, description="The file and the function in it: `tools.py:lookup`."
+    )
+    returns: Any = Field(
+        None,
+        description=(
+            "The value it always has; a template sees the case's variables and the `arguments`."
+        ),
+    )
     raises: Text | None = Field(None, description="The message it always fails with.")
-    timeout: Duration = Field(10.0, description="The longest a call of the function may take, such as 2s.")
-    trusted: Flag = Field(False, description="Run the function in this process, not in a child that can be killed.")
+    timeout: Duration = Field(
+        10.0, description="The longest a call of the function may take, such as 2s."
+    )
+    trusted: Flag = Field(
+        False, description="Run the function in this process, not in a child that can be killed."
+    )
 
     @model_validator(mode="after")
     def _one_outcome(self) -> ToolSpec:
         given = [key for key in OUTCOMES if key in self.model_fields_set]
         if len(given) > 1:
-            raise ValueError(f"a tool has one outcome, not {' and '.join(f'`{key}`' for key in given)}; keep one")
+            raise ValueError(
+                f"a tool has one outcome, not {' and '.join(f'`{key}`' for key in given)}; keep one"
+            )
         if self.function is None and self.name is None:
             raise ValueError("a tool without a `function` needs a `name`")
         if self.function is None and self.parameters is None:
-            raise ValueError("a tool without a `function` needs `parameters`, a JSON Schema (of type object)")
+            raise ValueError(
+                "a tool without a `function` needs `parameters`, a JSON Schema (of type object)"
+            )
         if self.function is None and self.model_fields_set & {"timeout", "trusted"}:
             raise ValueError("`timeout` and `trusted` are for a `function`; remove them")
         return self
@@ -66,60 +91,103 @@ class LaterTurnSpec(SuiteModel):
     """A later user turn and its graders; the first item may only grade the first answer."""
 
     user: Text | None = Field(
-        None, description="What the user says; a template. Without it, the first item's graders judge the first answer."
+        None,
+        description=(
+            "What the user says; a template. Without it, the first item's graders judge the first"
+            " answer."
+        ),
     )
     images: Annotated[list[Text], OneOrMore] = Field(
         default_factory=list, description="Images shown before it: paths or data URIs; templates."
     )
-    graders: Annotated[list[Any], OneOrMore] = Field(default_factory=list, description="What judges the answer to this turn.")
+    graders: Annotated[list[Any], OneOrMore] = Field(
+        default_factory=list, description="What judges the answer to this turn."
+    )
 
 
-ToolItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[ToolSpec, Tag(MAPPING)], Discriminator(shape_tag)]
+ToolItem = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[ToolSpec, Tag(MAPPING)], Discriminator(shape_tag)
+]
 Tools = Annotated[list[ToolItem], Field(min_length=1), OneOrMore]
-TurnItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[LaterTurnSpec, Tag(MAPPING)], Discriminator(shape_tag)]
+TurnItem = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[LaterTurnSpec, Tag(MAPPING)], Discriminator(shape_tag)
+]
 Turns = Annotated[list[TurnItem], Field(min_length=1), OneOrMore]
 
 
 class TurnSpec(SuiteModel):
     """One message of a prompt."""
 
-    role: Literal["system", "user", "assistant"] = Field(description="Who says it: system, user or assistant.")
-    content: Text = Field(description="What is said; a template filled in from the case's variables.")
-    images: Images = Field(default_factory=list, description="Images shown before it: paths or data URIs; templates.")
+    role: Literal["system", "user", "assistant"] = Field(
+        description="Who says it: system, user or assistant."
+    )
+    content: Text = Field(
+        description="What is said; a template filled in from the case's variables."
+    )
+    images: Images = Field(
+        default_factory=list, description="Images shown before it: paths or data URIs; templates."
+    )
 
 
 class PromptSpec(SuiteModel):
-    """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be completed."""
+    """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be
+    completed."""
 
     misplaced_keys: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
 
-    id: Name | None = Field(None, description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …")
+    id: Name | None = Field(
+        None,
+        description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …",
+    )
     system: Text | None = Field(None, description="The system message; a template.")
     user: Text | None = Field(None, description="The user's message; a template.")
-    assistant: Text | None = Field(None, description="The start of the answer, which the model continues; a template.")
+    assistant: Text | None = Field(
+        None, description="The start of the answer, which the model continues; a template."
+    )
     images: Images = Field(
-        default_factory=list, description="Images shown before the user's message: paths or data URIs; templates."
+        default_factory=list,
+        description="Images shown before the user's message: paths or data URIs; templates.",
     )
     messages: Annotated[list[TurnSpec], Field(min_length=1)] | None = Field(
         None, description="Any conversation, instead of system, user and assistant."
     )
-    file: Text | None = Field(None, description="A Markdown file with `# system`, `# user` and `# assistant` headings.")
-    turns: Turns | None = Field(None, description="What the user says after each answer; every item is one more turn.")
-    prompt: Annotated[Text, Field(min_length=1)] | None = Field(
-        None, description="Plain text to be completed, without any turns; a template. Few providers take it."
+    file: Text | None = Field(
+        None, description="A Markdown file with `# system`, `# user` and `# assistant` headings."
     )
-    raw: Flag = Field(False, description="Whether `prompt` holds the chat template's special tokens itself.")
+    turns: Turns | None = Field(
+        None, description="What the user says after each answer; every item is one more turn."
+    )
+    prompt: Annotated[Text, Field(min_length=1)] | None = Field(
+        None,
+        description=(
+            "Plain text to be completed, without any turns; a template. Few providers take it."
+        ),
+    )
+    raw: Flag = Field(
+        False, description="Whether `prompt` holds the chat template's special tokens itself."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> PromptSpec:
         inline = any(text is not None for text in (self.system, self.user, self.assistant))
-        if [inline, self.messages is not None, self.file is not None, self.prompt is not None].count(True) != 1:
-            raise ValueError("has exactly one form: system / user / assistant, or messages, or file, or prompt")
+        if [
+            inline,
+            self.messages is not None,
+            self.file is not None,
+            self.prompt is not None,
+        ].count(True) != 1:
+            raise ValueError(
+                "has exactly one form: system / user / assistant, or messages, or file, or prompt"
+            )
         if self.prompt is not None and self.turns is not None:
-            raise ValueError("is text to be completed, which has no `turns`; write it as {user: …}, or leave them out")
+            raise ValueError(
+                "is text to be completed, which has no `turns`; write it as {user: …}, or leave"
+                " them out"
+            )
         if self.images and self.user is None:
             raise ValueError(
-                "shows `images` with the user's message; beside messages, give each message its own, in a file `![](…)`"
+                "shows `images` with the user's message; beside messages, give each message its"
+                " own, in a file `![](…)`"
             )
         if self.raw and self.prompt is None:
             raise ValueError("has `raw`, which only a `prompt` can be")
@@ -131,25 +199,42 @@ class CaseSpec(SuiteModel):
 
     unknown_key_hint: ClassVar[str] = "a variable of the prompts goes under `vars:`"
 
-    id: Name | None = Field(None, description="Names the case in results; default: derived from its variables.")
-    vars: dict[str, Any] = Field(default_factory=dict, description="The variables its prompts are filled in from.")
+    id: Name | None = Field(
+        None, description="Names the case in results; default: derived from its variables."
+    )
+    vars: dict[str, Any] = Field(
+        default_factory=dict, description="The variables its prompts are filled in from."
+    )
     expected: Any = Field(None, description="What the answer should be; only graders see it.")
     tags: list[Name] = Field(default_factory=list, description="Labels to filter and slice by.")
     metadata: dict[str, Any] = Field(
         default_factory=dict, description="Anything worth keeping with the case; nothing reads it."
     )
-    threshold: Share | None = Field(None, description="The case passes where its score is at least this.")
+    threshold: Share | None = Field(
+        None, description="The case passes where its score is at least this."
+    )
     sampling: Parameters | None = Field(None, description="Sampling parameters of this case alone.")
-    graders: list[Any] | None = Field(None, description="Graders of this case alone, instead of its eval's.")
-    turns: Turns | None = Field(None, description="What the user says after each answer, instead of the prompt's turns.")
+    graders: list[Any] | None = Field(
+        None, description="Graders of this case alone, instead of its eval's."
+    )
+    turns: Turns | None = Field(
+        None, description="What the user says after each answer, instead of the prompt's turns."
+    )
     tools: dict[str, Any] | None = Field(
-        None, description="What calling a tool returns in this case, by the tool's name; {raises: message} makes it fail."
+        None,
+        description=(
+            "What calling a tool returns in this case, by the tool's name; {raises: message} makes"
+            " it fail."
+        ),
     )
 
     @model_validator(mode="after")
     def _expected_is_no_variable(self) -> CaseSpec:
         if "expected" in self.vars:
-            raise ValueError("gives `expected` in `vars`; write it beside them, because prompts must not see the answer")
+            raise ValueError(
+                "gives `expected` in `vars`; write it beside them, because prompts must not see the"
+                " answer"
+            )
         return self
 
 
@@ -157,9 +242,14 @@ class FormatSpec(SuiteModel):
     """The form the answer must have."""
 
     type: Literal["json_object", "json_schema", "guided_json"] = Field(
-        description="Any JSON object, or JSON that fits `schema`; guided_json is Workers AI's own field for that."
+        description=(
+            "Any JSON object, or JSON that fits `schema`; guided_json is Workers AI's own field for"
+            " that."
+        )
     )
-    schema_: Text | dict[str, Any] | None = Field(None, alias="schema", description="A JSON Schema, or the file that holds it.")
+    schema_: Text | dict[str, Any] | None = Field(
+        None, alias="schema", description="A JSON Schema, or the file that holds it."
+    )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
         "answer", description="What providers call the schema."
     )
@@ -167,7 +257,9 @@ class FormatSpec(SuiteModel):
     @model_validator(mode="after")
     def _schema_where_needed(self) -> FormatSpec:
         if (self.type != "json_object") != (self.schema_ is not None):
-            raise ValueError("needs `schema` with the types json_schema and guided_json, and only there")
+            raise ValueError(
+                "needs `schema` with the types json_schema and guided_json, and only there"
+            )
         return self
 
 
@@ -178,48 +270,86 @@ def _format_type(value: Any) -> Any:
 class SimulatedUserSpec(SuiteModel):
     """A model that plays the user: after each answer it says the next message, until it is done."""
 
-    target: Annotated[Text, Field(min_length=1)] = Field(description="The target that plays the user, by its name.")
-    prompt: Annotated[Text, Field(min_length=1)] = Field(
-        description="Who the user is and what they want; a template filled in from the case's variables."
+    target: Annotated[Text, Field(min_length=1)] = Field(
+        description="The target that plays the user, by its name."
     )
-    max_turns: Annotated[Whole, Field(ge=1, le=100)] = Field(4, description="The most messages it says after the prompt's own.")
-    stop: Annotated[Text, Field(pattern=r"^\S{1,40}$")] = Field("DONE", description="The word it says when it is done.")
+    prompt: Annotated[Text, Field(min_length=1)] = Field(
+        description=(
+            "Who the user is and what they want; a template filled in from the case's variables."
+        )
+    )
+    max_turns: Annotated[Whole, Field(ge=1, le=100)] = Field(
+        4, description="The most messages it says after the prompt's own."
+    )
+    stop: Annotated[Text, Field(pattern=r"^\S{1,40}$")] = Field(
+        "DONE", description="The word it says when it is done."
+    )
     sampling: Parameters = Field(
         default_factory=dict,
-        description="How its words are drawn; temperature 0 and max_tokens 256 where these are not given.",
+        description=(
+            "How its words are drawn; temperature 0 and max_tokens 256 where these are not given."
+        ),
     )
 
 
-PromptItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(shape_tag)]
-CaseItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(shape_tag)]
-TargetItem = Annotated[Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(shape_tag)]
+PromptItem = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(shape_tag)
+]
+CaseItem = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(shape_tag)
+]
+TargetItem = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(shape_tag)
+]
 Prompts = Annotated[list[PromptItem], Field(min_length=1), OneOrMore]
 CaseItems = Annotated[list[CaseItem], Field(min_length=1), OneOrMore]
 Graders = Annotated[list[Any], OneOrMore]
-Format = Annotated[FormatSpec, BeforeValidator(_format_type, json_schema_input_type=Literal["json_object"] | FormatSpec)]
+Format = Annotated[
+    FormatSpec,
+    BeforeValidator(_format_type, json_schema_input_type=Literal["json_object"] | FormatSpec),
+]
 
 MaxTurns = Annotated[Whole, Field(ge=1, le=1000)]
 
 
 class EvalFields(SuiteModel):
-    """What is asked and what good is: the keys of an eval, in a file of its own or inline in a suite.
+    """What is asked and what good is: the keys of an eval, in a file of its own or inline in a
+    suite.
 
-    A key added here may stand in both, is compared when a run is resumed, and is kept in the manifest (`fingerprint`).
+    A key added here may stand in both, is compared when a run is resumed, and is kept in the
+    manifest (`fingerprint`).
     """
 
     description: Text = Field("", description="What the eval measures, for people.")
     prompts: Prompts | None = Field(None, description="The prompts, each asked with every case.")
-    cases: CaseItems | None = Field(None, description="The cases: inline, or .jsonl, .csv and .yaml files.")
-    graders: Graders = Field(default_factory=list, description="What judges each answer.")
-    response_format: Format | None = Field(None, description="The form the answer must have: JSON, or JSON that fits a schema.")
-    tools: Tools | None = Field(None, description="What the model may call: Python functions, or tools with canned results.")
-    tool_choice: Text | None = Field(
-        None, description="Whether it must: auto, none, required, or a tool's name; holds for the first request."
+    cases: CaseItems | None = Field(
+        None, description="The cases: inline, or .jsonl, .csv and .yaml files."
     )
-    max_turns: MaxTurns = Field(10, description="How often the model is asked in one turn of the user, at most.")
-    parallel_tool_calls: Flag | None = Field(None, description="Whether one answer may call several tools.")
+    graders: Graders = Field(default_factory=list, description="What judges each answer.")
+    response_format: Format | None = Field(
+        None, description="The form the answer must have: JSON, or JSON that fits a schema."
+    )
+    tools: Tools | None = Field(
+        None, description="What the model may call: Python functions, or tools with canned results."
+    )
+    tool_choice: Text | None = Field(
+        None,
+        description=(
+            "Whether it must: auto, none, required, or a tool's name; holds for the first request."
+        ),
+    )
+    max_turns: MaxTurns = Field(
+        10, description="How often the model is asked in one turn of the user, at most."
+    )
+    parallel_tool_calls: Flag | None = Field(
+        None, description="Whether one answer may call several tools."
+    )
     simulated_user: SimulatedUserSpec | None = Field(
-        None, description="A model that plays the user: after each answer it says the next message, until it is done."
+        None,
+        description=(
+            "A model that plays the user: after each answer it says the next message, until it is"
+            " done."
+        ),
     )
 
 
@@ -239,7 +369,9 @@ class SuiteFile(EvalFields):
         "baseline": "remove it, and compare runs with `harness report RUN RUN`",
     }
     misplaced_keys: ClassVar[Mapping[str, str]] = {
-        "judge": "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`",
+        "judge": (
+            "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`"
+        ),
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
     }
 
@@ -247,21 +379,47 @@ class SuiteFile(EvalFields):
         description="The suite's name; its runs are kept under it."
     )
     description: Text = Field("", description="What the suite is for, for people.")
-    prompts: Prompts | None = Field(None, description="The prompts of an inline eval; beside `evals:`, they replace theirs.")
-    graders: Graders = Field(default_factory=list, description="What judges each answer; beside `evals:`, added to theirs.")
+    prompts: Prompts | None = Field(
+        None, description="The prompts of an inline eval; beside `evals:`, they replace theirs."
+    )
+    graders: Graders = Field(
+        default_factory=list,
+        description="What judges each answer; beside `evals:`, added to theirs.",
+    )
     evals: Annotated[list[Text], Field(min_length=1), OneOrMore] | None = Field(
-        None, description="Folders that hold an eval.yaml, or such files, instead of inline prompts and cases."
+        None,
+        description=(
+            "Folders that hold an eval.yaml, or such files, instead of inline prompts and cases."
+        ),
     )
     targets: Annotated[list[TargetItem], Field(min_length=1), OneOrMore] = Field(
-        description="What is tested: names from targets.yaml beside the suite, built-in names, or targets written out."
+        description=(
+            "What is tested: names from targets.yaml beside the suite, built-in names, or targets"
+            " written out."
+        )
     )
-    sampling: Parameters = Field(default_factory=dict, description="Sampling parameters of every request.")
-    sweep: Sweep = Field(default_factory=Sweep, description="Sampling parameters to vary: every combination is run.")
-    repeats: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(1, description="How often each question is asked.")
-    run: RunSpec = Field(default_factory=RunSpec, description="How the run is driven, and what it may cost.")
-    gates: Annotated[list[Any], OneOrMore] = Field(default_factory=list, description="What must hold for the run to pass.")
-    strict: Flag = Field(False, description="Exit with 3, not 0, where the data do not suffice for a verdict.")
+    sampling: Parameters = Field(
+        default_factory=dict, description="Sampling parameters of every request."
+    )
+    sweep: Sweep = Field(
+        default_factory=Sweep, description="Sampling parameters to vary: every combination is run."
+    )
+    repeats: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(
+        1, description="How often each question is asked."
+    )
+    run: RunSpec = Field(
+        default_factory=RunSpec, description="How the run is driven, and what it may cost."
+    )
+    gates: Annotated[list[Any], OneOrMore] = Field(
+        default_factory=list, description="What must hold for the run to pass."
+    )
+    strict: Flag = Field(
+        False, description="Exit with 3, not 0, where the data do not suffice for a verdict."
+    )
 
 
-INLINE_ONLY = tuple(name for name in EvalFields.model_fields if name not in ("description", "prompts", "graders"))
-"""Keys of an eval that a suite may have only where its eval is inline: beside `evals:` they stand in those."""
+INLINE_ONLY = tuple(
+    name for name in EvalFields.model_fields if name not in ("description", "prompts", "graders")
+)
+"""Keys of an eval that a suite may have only where its eval is inline: beside `evals:` they stand
+in those."""

@@ -83,7 +83,9 @@ class Source:
         """
         template = compile_template(text, place)
         if "expected" in template.variables | template.optional:
-            self.problems.add(place, f"{user} cannot use `expected`: the model would see the answer; remove it")
+            self.problems.add(
+                place, f"{user} cannot use `expected`: the model would see the answer; remove it"
+            )
         return template
 
     def check_template(self, text: str, place: Place, user: str | None = None) -> None:
@@ -91,6 +93,8 @@ class Source:
         expected answer.
         """
         try:
-            compile_template(text, place) if user is None else self.compile_for_model(text, place, user)
+            compile_template(text, place) if user is None else self.compile_for_model(
+                text, place, user
+            )
         except TemplateError as unreadable:
             self.problems.add(unreadable.place, unreadable.message)

@@ -30,7 +30,9 @@ class Eval(BaseModel):
     read from there.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
 
     name: str
     written: InstanceOf[EvalFields]
@@ -58,7 +60,9 @@ class Suite(BaseModel):
     own capability table. `workspace` is the folder that no reference may lead out of.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
+    )
 
     name: str
     written: InstanceOf[SuiteFile]

@@ -36,7 +36,10 @@ def expand_sweep(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Sett
     for axis in axes:
         size *= len(axis)
     if size > MAX_SETTINGS:
-        report((), f"has {size:,} settings; {MAX_SETTINGS:,} are the most there can be, so sweep in parts")
+        report(
+            (),
+            f"has {size:,} settings; {MAX_SETTINGS:,} are the most there can be, so sweep in parts",
+        )
         return Settings(({},), 0)
     points = [_merge_settings(choice) for choice in product(*axes)] if axes else []
     kept = [point for point in points if not _is_excluded({**point, **fixed}, sweep)]
@@ -89,22 +92,34 @@ def _matches_pattern(point: Setting, pattern: Mapping[str, Any]) -> bool:
     return all(name in point and point[name] == value for name, value in pattern.items())
 
 
-def _check_excludes(sweep: Sweep, fixed: Mapping[str, Any], points: list[Setting], report: Report) -> None:
+def _check_excludes(
+    sweep: Sweep, fixed: Mapping[str, Any], points: list[Setting], report: Report
+) -> None:
     for index, pattern in enumerate(sweep.exclude):
         if not pattern:
             report(("exclude", index), "excludes everything; name the values to exclude")
-        elif fixed.keys().isdisjoint(pattern) and not any(_matches_pattern(point, pattern) for point in points):
-            report(("exclude", index), f"excludes nothing: no setting has {quote_value(pattern)}; correct or remove it")
+        elif fixed.keys().isdisjoint(pattern) and not any(
+            _matches_pattern(point, pattern) for point in points
+        ):
+            report(
+                ("exclude", index),
+                f"excludes nothing: no setting has {quote_value(pattern)}; correct or remove it",
+            )
 
 
-def _included_settings(sweep: Sweep, fixed: Mapping[str, Any], kept: list[Setting], report: Report) -> list[Setting]:
+def _included_settings(
+    sweep: Sweep, fixed: Mapping[str, Any], kept: list[Setting], report: Report
+) -> list[Setting]:
     added: list[Setting] = []
     for index, entry in enumerate(sweep.include):
         point = {name: value for name, value in entry.items() if name not in fixed}
         if point not in kept and point not in added:
             added.append(point)
         elif len(point) == len(entry):
-            report(("include", index), f"includes {quote_value(point)}, which is a setting already; remove it")
+            report(
+                ("include", index),
+                f"includes {quote_value(point)}, which is a setting already; remove it",
+            )
     return added
 
 

@@ -20,7 +20,12 @@ from harness.graders.base import GraderSpec
 from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
 from harness.model.images import without_image_data
-from harness.suite.code_references import Signature, SignatureError, describe_function, parse_functions
+from harness.suite.code_references import (
+    Signature,
+    SignatureError,
+    describe_function,
+    parse_functions,
+)
 from harness.suite.model import Case, LaterTurn, Prompt
 from harness.suite.schema import ToolSpec
 from harness.suite.source import Source
@@ -66,7 +71,11 @@ def build_conversation(
         whole = replace(whole, user=user)
     if case.tools:
         whole = replace(
-            whole, actions={**whole.actions, **{name: _parse_case_result(value) for name, value in case.tools.items()}}
+            whole,
+            actions={
+                **whole.actions,
+                **{name: _parse_case_result(value) for name, value in case.tools.items()},
+            },
         )
     return replace(whole, turns=turns) if turns else whole
 
@@ -78,7 +87,9 @@ def later_turns(prompt: Prompt, case: Case) -> tuple[LaterTurn, ...]:
     return prompt.later_turns if case.later_turns is None else case.later_turns
 
 
-def conversation_identity(toolset: Toolset | None, conversation: Conversation, variables: Mapping[str, Any]) -> list[Any]:
+def conversation_identity(
+    toolset: Toolset | None, conversation: Conversation, variables: Mapping[str, Any]
+) -> list[Any]:
     """Everything that decides how a conversation goes, as plain data that is the same on every
     machine.
     """
@@ -98,8 +109,8 @@ def find_tool_errors(toolset: Toolset | None, case: Case) -> Iterator[str]:
         yield f"the case `{case.id}`: no tool is called `{name}`; {did_you_mean(name, known)}"
     for name in sorted((toolset.by_case if toolset is not None else frozenset()) - results.keys()):
         yield (
-            f"the case `{case.id}` does not say what the tool `{name}` returns; give it `tools: {{{name}: …}}`, "
-            "or give the tool a `function` or `returns`"
+            f"the case `{case.id}` does not say what the tool `{name}` returns; give it `tools:"
+            f" {{{name}: …}}`, or give the tool a `function` or `returns`"
         )
 
 
@@ -110,7 +121,10 @@ def find_unknown_calls(toolset: Toolset | None, graders: Iterable[GraderSpec]) -
     known = toolset.names if toolset is not None else frozenset[str]()
     for spec in graders if known else ():
         for name in sorted(set(_called_tools({spec.type: spec.arguments})) - known):
-            yield f"the grader `{spec.id}` names `{name}`, and no tool is called so; {did_you_mean(name, known)}"
+            yield (
+                f"the grader `{spec.id}` names `{name}`, and no tool is called so;"
+                f" {did_you_mean(name, known)}"
+            )
 
 
 def _called_tools(grader: Any) -> Iterator[str]:
@@ -122,7 +136,11 @@ def _called_tools(grader: Any) -> Iterator[str]:
             continue
         if kind == "tool_calls":
             calls = arguments.get("calls")
-            named = [name for call in (calls if isinstance(calls, list) else [calls]) for name in _call_names(call)]
+            named = [
+                name
+                for call in (calls if isinstance(calls, list) else [calls])
+                for name in _call_names(call)
+            ]
             yield from (name for name in named if name != "none" and "{" not in name)
         parts = arguments.get("graders")
         for part in (arguments.get("grader"), *(parts if isinstance(parts, list) else ())):
@@ -171,7 +189,8 @@ class _ToolFunction(NamedTuple):
 
 
 class ToolReader:
-    """Reads the `tools:` of one source: names, schemas and functions, all checked before anything runs."""
+    """Reads the `tools:` of one source: names, schemas and functions, all checked before anything
+    runs."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -179,7 +198,11 @@ class ToolReader:
         self._taken: dict[str, Place] = {}
 
     def read(
-        self, items: Sequence[str | ToolSpec | None] | None, choice: str | None, max_turns: int, parallel: bool | None
+        self,
+        items: Sequence[str | ToolSpec | None] | None,
+        choice: str | None,
+        max_turns: int,
+        parallel: bool | None,
     ) -> Toolset | None:
         """The tools, with unique names; None where there are none. Problems are noted."""
         if items is None:
@@ -189,7 +212,9 @@ class ToolReader:
             for index, item in enumerate(items)
             if item is not None
         ]
-        found = [(spec, *read) for spec, at in specs if (read := self._read_tool(spec, at)) is not None]
+        found = [
+            (spec, *read) for spec, at in specs if (read := self._read_tool(spec, at)) is not None
+        ]
         tools = tuple(tool for _, tool, _ in found)
         actions = {tool.name: action for _, tool, action in found if action is not None}
         self._check_choice(choice, [tool.name for tool in tools])
@@ -208,14 +233,18 @@ class ToolReader:
         name = spec.name or (spec.function or "").rpartition(":")[2]
         if not _NAME.fullmatch(name):
             self._source.add_problem(
-                at, f"{quote_value(name)} cannot name a tool; give it a `name:` of letters, digits, `_` and `-`"
+                at,
+                f"{quote_value(name)} cannot name a tool; give it a `name:` of letters, digits, `_`"
+                " and `-`",
             )
             return None
         if not self._is_new(name, at):
             return None
         signature = found.signature if found and found.signature else Signature("", dict(_ANYTHING))
         parameters = (
-            signature.parameters if spec.parameters is None else self._read_parameters(spec.parameters, (*at, "parameters"))
+            signature.parameters
+            if spec.parameters is None
+            else self._read_parameters(spec.parameters, (*at, "parameters"))
         )
         description = signature.description if spec.description is None else spec.description
         return Tool(name, description, parameters), self._build_action(spec, found, at)
@@ -223,24 +252,34 @@ class ToolReader:
     def _is_new(self, name: str, at: KeyPath) -> bool:
         if name in self._taken:
             self._source.add_problem(
-                at, f"two tools are called `{name}` (the other is at {self._taken[name]}); rename one with `name:`"
+                at,
+                f"two tools are called `{name}` (the other is at {self._taken[name]}); rename one"
+                " with `name:`",
             )
             return False
         self._taken[name] = self._source.place_of(at)
         return True
 
-    def _build_action(self, spec: ToolSpec, found: _ToolFunction | None, at: KeyPath) -> Action | None:
+    def _build_action(
+        self, spec: ToolSpec, found: _ToolFunction | None, at: KeyPath
+    ) -> Action | None:
         """What calling the tool does; None where each case sets the result."""
         if spec.function is not None:
             address, source = (found.address, found.source) if found else ("", "")
-            return Action(function=address, source=source, timeout=spec.timeout, trusted=spec.trusted)
+            return Action(
+                function=address, source=source, timeout=spec.timeout, trusted=spec.trusted
+            )
         if spec.raises is not None:
             return Action(raises=spec.raises)
         if "returns" not in spec.model_fields_set:
             return None
         for location, text in templates.templates_in(spec.returns):
-            self._source.check_template(text, self._source.place_of((*at, "returns", *location)), "a tool")
-        return Action(returns=spec.returns, templated=any(True for _ in templates.templates_in(spec.returns)))
+            self._source.check_template(
+                text, self._source.place_of((*at, "returns", *location)), "a tool"
+            )
+        return Action(
+            returns=spec.returns, templated=any(True for _ in templates.templates_in(spec.returns))
+        )
 
     def _needed_variables(self, specs: Sequence[tuple[ToolSpec, KeyPath]]) -> dict[str, str]:
         """The variables that canned results use, each with its tool for messages."""
@@ -251,7 +290,11 @@ class ToolReader:
                     names = templates.compile_template(text).variables
                 except templates.TemplateError:
                     continue  # noted where it is written
-                needs.update(dict.fromkeys(sorted(names - {ARGUMENTS, "expected"}), f"the tool `{spec.name}`"))
+                needs.update(
+                    dict.fromkeys(
+                        sorted(names - {ARGUMENTS, "expected"}), f"the tool `{spec.name}`"
+                    )
+                )
         return needs
 
     def _read_parameters(self, written: Any, at: KeyPath) -> Mapping[str, Any]:
@@ -260,21 +303,30 @@ class ToolReader:
         """
         place = self._source.place_of(at)
         before = len(self._problems)
-        schema = self._source.read_named_json(written, place) if isinstance(written, str) else written
+        schema = (
+            self._source.read_named_json(written, place) if isinstance(written, str) else written
+        )
         if len(self._problems) > before:
             return _ANYTHING
         if not isinstance(schema, dict) or schema.get("type", "object") != "object":
-            self._problems.add(place, f"a tool's parameters are a JSON Schema of type object, not {quote_value(schema)}")
+            self._problems.add(
+                place,
+                f"a tool's parameters are a JSON Schema of type object, not {quote_value(schema)}",
+            )
             return _ANYTHING
         self._source.files.check_json_schema(schema, "parameters", place)
-        return {"type": "object"} | {key: value for key, value in schema.items() if key != "$schema"}
+        return {"type": "object"} | {
+            key: value for key, value in schema.items() if key != "$schema"
+        }
 
     def _find_function(self, reference: str, spec: ToolSpec, at: KeyPath) -> _ToolFunction | None:
         place = self._source.place_of((*at, "function"))
         match = _FUNCTION.fullmatch(reference)
         if match is None:
             self._problems.add(
-                place, f"a tool's function is a file and a name, such as tools.py:lookup, not {quote_value(reference)}"
+                place,
+                "a tool's function is a file and a name, such as tools.py:lookup, not"
+                f" {quote_value(reference)}",
             )
             return None
         named = self._source.read_named_text(match["file"], place)
@@ -285,19 +337,27 @@ class ToolReader:
             defined = parse_functions(text)
             if match["name"] not in defined:
                 self._problems.add(
-                    place, f"{display_path(path)} has no function `{match['name']}`; {did_you_mean(match['name'], defined)}"
+                    place,
+                    f"{display_path(path)} has no function `{match['name']}`;"
+                    f" {did_you_mean(match['name'], defined)}",
                 )
                 return None
-            signature = describe_function(defined[match["name"]]) if spec.parameters is None else None
+            signature = (
+                describe_function(defined[match["name"]]) if spec.parameters is None else None
+            )
         except SignatureError as wrong:
             self._problems.add(Place(display_path(path), wrong.line), str(wrong))
             return None
         relative = f"{path.relative_to(self._source.files.workspace).as_posix()}:{match['name']}"
-        return _ToolFunction(f"{path}:{match['name']}", f"{relative}@{hash_bytes(path.read_bytes())}", signature)
+        return _ToolFunction(
+            f"{path}:{match['name']}", f"{relative}@{hash_bytes(path.read_bytes())}", signature
+        )
 
     def _check_choice(self, choice: str | None, names: Sequence[str]) -> None:
         if choice is not None and choice not in (*CHOICES, *names):
             place = self._source.place_of(("tool_choice",))
             self._problems.add(
-                place, f"`tool_choice`: {quote_value(choice)} is no tool; {did_you_mean(choice, (*CHOICES, *names))}"
+                place,
+                f"`tool_choice`: {quote_value(choice)} is no tool;"
+                f" {did_you_mean(choice, (*CHOICES, *names))}",
             )

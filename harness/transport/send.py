@@ -1,7 +1,8 @@
 """The one seam to the world: `Send`, and the clock of its middleware.
 
-Layers of middleware wrap it, composed in `harness.transport.stack`: `replay(retry(budget(limit(http))))`.
-Only cancellation and bugs raise; every other outcome is a Response whose `error` says what broke.
+Layers of middleware wrap it, composed in `harness.transport.stack`:
+`replay(retry(budget(limit(http))))`. Only cancellation and bugs raise; every other outcome is a
+Response whose `error` says what broke.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ Send: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time as a layer sees it: `now_ns` (monotonic, the clock of all marks) and `sleep` (seconds)."""
+    """Time as a layer sees it: `now_ns` (monotonic, the clock of all marks)
+    and `sleep` (seconds)."""
 
     now_ns: Callable[[], int] = perf_counter_ns
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -28,6 +30,8 @@ class Clock:
 REAL_CLOCK = Clock()
 
 
-def build_refusal(boundary: Boundary, kind: str, message: str, *, retryable: bool = False) -> Response:
+def build_refusal(
+    boundary: Boundary, kind: str, message: str, *, retryable: bool = False
+) -> Response:
     """The Response to a call that was never sent."""
     return Response(error=Error(boundary, kind, message, retryable))

@@ -1,8 +1,8 @@
 """The Send stack, composed: the one place that names all its layers.
 
-What it takes is plain data but for the open connections and the end of the run, so that another process can build the same
-stack from JSON (`StackConfig`, targets, exchanges) and the same API keys. `divide_limits` divides what one process may do among
-several.
+What it takes is plain data but for the open connections and the end of the run, so that another
+process can build the same stack from JSON (`StackConfig`, targets, exchanges) and the same API
+keys. `divide_limits` divides what one process may do among several.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ T = TypeVar("T")
 class StackConfig(Struct, frozen=True):
     """What a stack is held to, in addition to its targets' own limits.
 
-    `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so far, and `held` what each
-    batch that is still to be answered may cost, by its key; `seed` draws the jitter of waits.
+    `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so
+    far, and `held` what each batch that is still to be answered may cost, by its key; `seed` draws
+    the jitter of waits.
     """
 
     seed: int = 0
@@ -59,22 +60,35 @@ def build_send_stack(
     Without a limit on spending, nothing need be reserved: the budget only answers for `batches`.
     """
     cap = math.inf if config.budget is None else config.budget
-    budget = Budget(cap, upper_bound=cost_bound, price=_last_attempt_cost, spent=config.spent, held=config.held)
+    budget = Budget(
+        cap, upper_bound=cost_bound, price=_last_attempt_cost, spent=config.spent, held=config.held
+    )
     before_the_slot: list[Callable[[Send], Send] | None] = [
         replay.around if replay else None,  # answers from stored exchanges
-        (lambda inner: batches(inner, budget)) if batches else None,  # gathers what can wait, to submit it together
-        partial(Retry, seed=config.seed, clock=Clock(sleep=stop.sleep_or_stop)),  # tries again what can succeed later
+        (
+            (lambda inner: batches(inner, budget)) if batches else None
+        ),  # gathers what can wait, to submit it together
+        partial(
+            Retry, seed=config.seed, clock=Clock(sleep=stop.sleep_or_stop)
+        ),  # tries again what can succeed later
         stop.catch_abandoned,  # makes a Response of a call that is abandoned below
-        budget.around if config.budget is not None else None,  # reserves the most that an attempt can cost
+        (
+            budget.around if config.budget is not None else None
+        ),  # reserves the most that an attempt can cost
     ]
     on_the_slot: list[Callable[[SendOnSlot], SendOnSlot] | None] = [
         stop.abandon_unsent,  # the last moment to abandon a call
         partial(count_in_flight, tallies) if tallies else None,  # counts the requests in flight
-        model_check.around if model_check else None,  # finds that another model answered than the one asked for
+        (
+            model_check.around if model_check else None
+        ),  # finds that another model answered than the one asked for
         local_targets.around if local_targets else None,  # runs the user's own code
     ]
     limit: Send = Limit(  # waits for a slot, for the rate and for backpressure
-        compose_layers(on_the_slot, http), tokens=_reserved_tokens, seed=config.seed, clock=Clock(sleep=stop.sleep)
+        compose_layers(on_the_slot, http),
+        tokens=_reserved_tokens,
+        seed=config.seed,
+        clock=Clock(sleep=stop.sleep),
     )
     return compose_layers(before_the_slot, limit)
 
@@ -87,11 +101,13 @@ def compose_layers(layers: Sequence[Callable[[T], T] | None], innermost: T) -> T
     return innermost
 
 
-def divide_limits(config: StackConfig, targets: Iterable[Target], shares: int) -> list[tuple[StackConfig, tuple[Target, ...]]]:
+def divide_limits(
+    config: StackConfig, targets: Iterable[Target], shares: int
+) -> list[tuple[StackConfig, tuple[Target, ...]]]:
     """What each of `shares` processes may do, so that together they keep every limit.
 
-    Slots, requests and tokens a minute are divided among them, and so is what is left of the budget. Raises ValueError where a
-    limit is too small to give each of them one.
+    Slots, requests and tokens a minute are divided among them, and so is what is left of the
+    budget. Raises ValueError where a limit is too small to give each of them one.
     """
     left = None if config.budget is None else max(0.0, config.budget - config.spent) / shares
     own = tuple(targets)
@@ -113,22 +129,29 @@ def _divide_target_limits(target: Target, share: int, shares: int) -> Limits:
     }
     for name, part in parts.items():
         if not part:
-            raise ValueError(f"target {target.name!r}: a {name} of {getattr(limits, name)} cannot be divided by {shares}")
+            raise ValueError(
+                f"target {target.name!r}: a {name} of {getattr(limits, name)} cannot be divided by"
+                f" {shares}"
+            )
     return replace(limits, **parts)
 
 
 def _reserved_tokens(call: Call) -> int:
-    """What a call reserves of its tokens per minute: its input, estimated, and all the output it may have.
+    """What a call reserves of its tokens per minute: its input, estimated, and all the output it
+    may have.
 
     A batch reserves nothing: when its requests run is the service's affair.
     """
     if call.batch is not None:
         return 0
-    return estimate_request(call.request) + (output_bound(call.request, call.target.context, call.target.extra_body) or 0)
+    return estimate_request(call.request) + (
+        output_bound(call.request, call.target.context, call.target.extra_body) or 0
+    )
 
 
 def cost_bound(call: Call) -> float | None:
-    """The most US dollars a call can cost, with a batch all of its requests together; None where nothing says."""
+    """The most US dollars a call can cost, with a batch all of its requests together; None where
+    nothing says."""
     if call.batch is None:
         return request_bound(call.request, call.target)
     bounds = [request_bound(request, call.target) for request in call.batch.requests]

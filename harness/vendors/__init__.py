@@ -1,8 +1,10 @@
-"""What is stated about each built-in provider: address, API key, prices, versions, simulator, and what its models take.
+"""What is stated about each built-in provider: address, API key, prices, versions, simulator, and
+what its models take.
 
-One entry a provider. The registry, the suite schema, the preflight checks, the price lookup and the tables in the
-documentation are derived from it. It is plain data and imports no provider, so that naming one in a suite loads no code; and
-it stands below all who read it, since the suite language needs the names and may not import providers.
+One entry a provider. The registry, the suite schema, the preflight checks, the price lookup and the
+tables in the documentation are derived from it. It is plain data and imports no provider, so that
+naming one in a suite loads no code; and it stands below all who read it, since the suite language
+needs the names and may not import providers.
 """
 
 from __future__ import annotations
@@ -31,19 +33,24 @@ PROVIDERS: Mapping[str, ProviderFacts] = {
 }
 """By the name that a suite gives as `provider:`."""
 
-_VENDORS_BY_HOST = {host: facts.price_vendor or facts.name for facts in PROVIDERS.values() for host in facts.hosts}
+_VENDORS_BY_HOST = {
+    host: facts.price_vendor or facts.name for facts in PROVIDERS.values() for host in facts.hosts
+}
 
 
 def price_vendor(provider: str) -> str:
-    """Whose prices the models of `provider` have at its own address; for a plug-in's, those under its name."""
+    """Whose prices the models of `provider` have at its own address; for a plug-in's, those under
+    its name."""
     facts = PROVIDERS.get(provider)
     return facts.price_vendor or facts.name if facts else provider
 
 
 def price_vendor_at(provider: str, address: str) -> str | None:
-    """Whose prices a target of `provider` at `address` has: a known host's vendor's, whatever the format.
+    """Whose prices a target of `provider` at `address` has: a known host's vendor's, whatever the
+    format.
 
-    None for an unknown server of a format that many speak: a local model called `gpt-4o` has no price instead of a wrong one.
+    None for an unknown server of a format that many speak: a local model called `gpt-4o` has no
+    price instead of a wrong one.
     """
     facts = PROVIDERS.get(provider)
     if facts is None or not facts.hosts:

@@ -16,16 +16,28 @@ from harness.vendors.facts import (
 )
 
 DEFAULT_MAX_TOKENS = 4096
-"""Sent where a suite sets none: the API has no default, and this is the most that its oldest models can write."""
+"""Sent where a suite sets none: the API has no default, and this is the most that its oldest models
+can write."""
 
 _SOURCE = "docs.anthropic.com/en/api/messages (version 2023-06-01)"
-_IMAGES = ImageLimits(("image/png", "image/jpeg", "image/gif", "image/webp"), max_bytes=5_242_880, max_side=8000, max_count=100)
+_IMAGES = ImageLimits(
+    ("image/png", "image/jpeg", "image/gif", "image/webp"),
+    max_bytes=5_242_880,
+    max_side=8000,
+    max_count=100,
+)
 
 _MAX_TOKENS = integer(1)
 _STOP = strings(field="stop_sequences", blank=False)
 _EFFORT = words("low", "medium", "high", "xhigh", "max", "none", field="output_config.effort")
 
-_SAMPLING = parameters(temperature=number(0, 1), top_p=number(0, 1), top_k=integer(0), max_tokens=_MAX_TOKENS, stop=_STOP)
+_SAMPLING = parameters(
+    temperature=number(0, 1),
+    top_p=number(0, 1),
+    top_k=integer(0),
+    max_tokens=_MAX_TOKENS,
+    stop=_STOP,
+)
 
 # Models with a thinking budget instead of an effort take
 # `extra_body: {thinking: {type: enabled, budget_tokens: …}}`.
@@ -67,7 +79,10 @@ PROVIDERS = (
             replace(
                 _CLAUDE_3,
                 models=("claude-*-4-1*", "claude-*-4-5*"),
-                parameters={**_SAMPLING, **parameters(temperature=number(0, 1, not_with=("top_p",)))},
+                parameters={
+                    **_SAMPLING,
+                    **parameters(temperature=number(0, 1, not_with=("top_p",))),
+                },
             ),
             replace(
                 _CLAUDE_3,
@@ -86,7 +101,12 @@ PROVIDERS = (
             replace(
                 _CLAUDE_3,
                 models=("claude-*",),
-                parameters=parameters(temperature=number(1, 1), max_tokens=_MAX_TOKENS, stop=_STOP, reasoning_effort=_EFFORT),
+                parameters=parameters(
+                    temperature=number(1, 1),
+                    max_tokens=_MAX_TOKENS,
+                    stop=_STOP,
+                    reasoning_effort=_EFFORT,
+                ),
                 json_schema=True,
             ),
             # Other models behind a server that speaks the format.

@@ -116,7 +116,8 @@ PROVIDERS = (
             Capabilities(
                 ("@cf/google/gemma-4-26b-a4b-it", "@cf/qwen/qwen3-30b-a3b-fp8"),
                 _OPENAI_SHAPED,
-                "developers.cloudflare.com/workers-ai/models (both are listed as supporting batches)",
+                "developers.cloudflare.com/workers-ai/models (both are listed as supporting"
+                " batches)",
                 streaming=True,
                 tools=True,
                 json_schema=True,
@@ -124,9 +125,13 @@ PROVIDERS = (
             ),
             _OPENAI_SHAPED_ENTRY,
             Capabilities(
-                ("@cf/meta/llama-3.3-70b-instruct-fp8-fast", "@cf/aisingapore/gemma-sea-lion-v4-27b-it"),
+                (
+                    "@cf/meta/llama-3.3-70b-instruct-fp8-fast",
+                    "@cf/aisingapore/gemma-sea-lion-v4-27b-it",
+                ),
                 _NATIVE,
-                "developers.cloudflare.com/workers-ai/models (both are listed as supporting batches)",
+                "developers.cloudflare.com/workers-ai/models (both are listed as supporting"
+                " batches)",
                 streaming=True,
                 prompt=True,
                 guided_json=True,

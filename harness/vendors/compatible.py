@@ -1,8 +1,9 @@
-"""Vendors and servers of OpenAI's chat completions. Adding one is one entry here (and its row in the table of proofs).
+"""Vendors and servers of OpenAI's chat completions. Adding one is one entry here (and its row in
+the table of proofs).
 
-What a request says differently is derived from the `field`s of the parameters; other deviations are a dialect in
-`harness.providers.openai.dialects`. Vendors' own fields in answers (Groq's and DeepSeek's usage, OpenRouter's cost, Mistral's
-thinking) are decoded whoever sends them.
+What a request says differently is derived from the `field`s of the parameters; other deviations are
+a dialect in `harness.providers.openai.dialects`. Vendors' own fields in answers (Groq's and
+DeepSeek's usage, OpenRouter's cost, Mistral's thinking) are decoded whoever sends them.
 """
 
 from __future__ import annotations
@@ -26,13 +27,19 @@ PROVIDERS = (
         address="http://127.0.0.1:8000/v1",
         simulator_path="/vllm/v1",
         notes="`guided_json` is sent as `structured_outputs: {json}`",
-        models=(Capabilities(("*",), COMPATIBLE, VLLM_SOURCE, streaming=True, json_schema=True, guided_json=True),),
+        models=(
+            Capabilities(
+                ("*",), COMPATIBLE, VLLM_SOURCE, streaming=True, json_schema=True, guided_json=True
+            ),
+        ),
     ),
     ProviderFacts(
         name="llamacpp",
         address="http://127.0.0.1:8080/v1",
-        notes="`cache_prompt: false`, so that repeats take as long as the first; a schema without OpenAI's envelope; "
-        "`guided_json` is sent as `json_schema`",
+        notes=(
+            "`cache_prompt: false`, so that repeats take as long as the first; a schema without"
+            " OpenAI's envelope; `guided_json` is sent as `json_schema`"
+        ),
         models=(
             Capabilities(
                 ("*",),
@@ -110,8 +117,10 @@ PROVIDERS = (
         api_key_env="MISTRAL_API_KEY",
         hosts=("api.mistral.ai",),
         simulator_path="/mistral/v1",
-        notes="`tool_choice: any` for required; call ids of nine letters and digits; no `stream_options`; its chunks of "
-        "thinking are the reasoning",
+        notes=(
+            "`tool_choice: any` for required; call ids of nine letters and digits; no"
+            " `stream_options`; its chunks of thinking are the reasoning"
+        ),
         models=(
             Capabilities(
                 ("*",),
@@ -127,7 +136,9 @@ PROVIDERS = (
                     repetition_penalty=number(above=0),
                     n=integer(1),
                     logprobs=flag_or_count(0),
-                    reasoning_effort=words("none", "minimal", "low", "medium", "high", "xhigh", "max"),
+                    reasoning_effort=words(
+                        "none", "minimal", "low", "medium", "high", "xhigh", "max"
+                    ),
                 ),
                 "mistralai 3.7 SDK, ChatCompletionRequest",
                 streaming=True,
@@ -141,7 +152,10 @@ PROVIDERS = (
         address="https://api.deepseek.com",
         api_key_env="DEEPSEEK_API_KEY",
         hosts=("api.deepseek.com",),
-        notes="a turn that called tools is sent back with its `reasoning_content`, as the API demands; no JSON Schema",
+        notes=(
+            "a turn that called tools is sent back with its `reasoning_content`, as the API"
+            " demands; no JSON Schema"
+        ),
         models=(
             Capabilities(
                 ("*",),
@@ -185,7 +199,14 @@ PROVIDERS = (
                     repetition_penalty=number(above=0, maximum=2),
                     logprobs=flag_or_count(0, 20),
                     reasoning_effort=words(
-                        "none", "minimal", "low", "medium", "high", "xhigh", "max", field="reasoning.effort"
+                        "none",
+                        "minimal",
+                        "low",
+                        "medium",
+                        "high",
+                        "xhigh",
+                        "max",
+                        field="reasoning.effort",
                     ),
                 ),
                 "openrouter.ai/docs/api_reference/parameters",
@@ -199,7 +220,8 @@ PROVIDERS = (
         api_key_env="TOGETHER_API_KEY",
         hosts=("api.together.xyz",),
         models=(
-            # Its log probabilities are requested as a number and come in a form of their own: not supported.
+            # Its log probabilities are requested as a number and come in a form of their own: not
+            # supported.
             Capabilities(
                 ("*",),
                 parameters(

@@ -1,7 +1,7 @@
 """The facts about one provider, and what its models can do; plain data.
 
-A fact that is not known is None. The helpers at the end write a model's sampling parameters concisely:
-`parameters(temperature=number(0, 2), seed=integer(field="random_seed"))`.
+A fact that is not known is None. The helpers at the end write a model's sampling parameters
+concisely: `parameters(temperature=number(0, 2), seed=integer(field="random_seed"))`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ ParameterType = Literal["number", "integer", "flag_or_count", "word", "strings"]
 class Parameter(Struct, frozen=True):
     """The values that one sampling parameter may have: its type and, where it has any, its bounds.
 
-    `min` and `max` are inclusive, `above` and `below` exclusive. `field` is its name on the wire (dotted: nested).
-    `not_with` are parameters that the model refuses in combination with it; `blank`: strings may be whitespace only.
+    `min` and `max` are inclusive, `above` and `below` exclusive. `field` is its name on the wire
+    (dotted: nested). `not_with` are parameters that the model refuses in combination with it;
+    `blank`: strings may be whitespace only.
     """
 
     name: str
@@ -37,7 +38,8 @@ class Parameter(Struct, frozen=True):
 
 
 class ImageLimits(Struct, frozen=True):
-    """Limits of images: media types (empty: all four), bytes of a file, pixels a side, images a request; None: no limit."""
+    """Limits of images: media types (empty: all four), bytes of a file, pixels a side, images a
+    request; None: no limit."""
 
     types: tuple[str, ...] = ()
     max_bytes: int | None = None
@@ -48,9 +50,9 @@ class ImageLimits(Struct, frozen=True):
 class Capabilities(Struct, frozen=True):
     """What the models that match a pattern can do. A parameter that is not listed is not supported.
 
-    `api_versions` are patterns of the versions of the provider's API that this holds for; empty: all. Rare features are
-    False by default (a plain prompt to complete, Workers AI's `guided_json`, batches), common ones True (JSON without a
-    schema, system messages after the first turn).
+    `api_versions` are patterns of the versions of the provider's API that this holds for; empty:
+    all. Rare features are False by default (a plain prompt to complete, Workers AI's `guided_json`,
+    batches), common ones True (JSON without a schema, system messages after the first turn).
     """
 
     models: tuple[str, ...]
@@ -73,29 +75,36 @@ class Capabilities(Struct, frozen=True):
     def matches(self, model: str, api_version: str | None = None) -> bool:
         """Whether this is about `model` in that version of the API."""
         return any(fnmatchcase(model, pattern) for pattern in self.models) and (
-            not self.api_versions or any(fnmatchcase(api_version or "", pattern) for pattern in self.api_versions)
+            not self.api_versions
+            or any(fnmatchcase(api_version or "", pattern) for pattern in self.api_versions)
         )
 
 
 class ProviderFacts(Struct, frozen=True, kw_only=True):
-    """Everything that is stated about a built-in provider; its format is the code at `implementation`."""
+    """Everything that is stated about a built-in provider; its format is the code at
+    `implementation`."""
 
     name: str
     implementation: str = "harness.providers.openai.dialects:ChatVendor"
-    """`module:class`, made with these facts when the provider is first used; by default, plain chat completions."""
+    """`module:class`, made with these facts when the provider is first used; by default, plain chat
+    completions."""
     address: str | None = None
-    """Base URL of a target that declares none; may hold `${VARIABLE}`. None: the target must declare one."""
+    """Base URL of a target that declares none; may hold `${VARIABLE}`. None: the target must
+    declare one."""
     api_key_env: str | None = None
-    """The environment variable of the API key, for a target that uses `address` and names no variable."""
+    """The environment variable of the API key, for a target that uses `address` and names no
+    variable."""
     default_max_tokens: int | None = None
-    """The service's silent default for an unset `max_tokens`; it is sent, so that it is on record."""
+    """The service's silent default for an unset `max_tokens`; it is sent,
+    so that it is on record."""
     api_versions: tuple[str, ...] = ()
     """Supported versions of the API, or patterns of them; empty: there is only one."""
     default_api_version: str | None = None
     price_vendor: str | None = None
     """Whose prices its models have; None: those under its own name."""
     hosts: tuple[str, ...] = ()
-    """The vendor's hosts. Other servers speak its format too: only at a known host does a target have its vendor's prices.
+    """The vendor's hosts. Other servers speak its format too: only at a known host does a target
+    have its vendor's prices.
 
     Empty: only the vendor speaks this format, so its prices hold at any address.
     """
@@ -116,8 +125,11 @@ INT64 = (-(2**63), 2**63 - 1)
 
 
 def parameters(**given: Parameter) -> Mapping[str, Parameter]:
-    """Sampling parameters by canonical name, each under that name on the wire unless it has a `field`."""
-    return {name: replace(each, name=name, field=each.field or name) for name, each in given.items()}
+    """Sampling parameters by canonical name, each under that name on the wire unless it has a
+    `field`."""
+    return {
+        name: replace(each, name=name, field=each.field or name) for name, each in given.items()
+    }
 
 
 def number(
@@ -134,7 +146,11 @@ def number(
 
 
 def integer(
-    minimum: int | None = None, maximum: int | None = None, *, field: str = "", not_with: tuple[str, ...] = ()
+    minimum: int | None = None,
+    maximum: int | None = None,
+    *,
+    field: str = "",
+    not_with: tuple[str, ...] = (),
 ) -> Parameter:
     """A whole number from `minimum` to `maximum`."""
     return Parameter("", "integer", field, minimum, maximum, not_with=not_with)

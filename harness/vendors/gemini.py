@@ -38,7 +38,9 @@ def _thinking(effort: Parameter) -> dict[str, Parameter]:
     return {**_SAMPLING, **parameters(reasoning_effort=effort)}
 
 
-_LEVELS = _thinking(words("minimal", "low", "medium", "high", "xhigh", field=f"{_THINKING}.thinkingLevel"))
+_LEVELS = _thinking(
+    words("minimal", "low", "medium", "high", "xhigh", field=f"{_THINKING}.thinkingLevel")
+)
 
 _GEMINI = Capabilities(
     ("gemini-*",),
@@ -64,17 +66,22 @@ PROVIDERS = (
         simulator_path="",
         notes="`api_version` (`v1beta` by default, or `v1`) follows the address",
         models=(
-            # Thinking has a budget here, and a level from Gemini 3 on; this model's budget cannot be 0.
+            # Thinking has a budget here, and a level from Gemini 3 on; this model's budget cannot
+            # be 0.
             replace(
                 _GEMINI,
                 models=("gemini-2.5-pro*",),
-                parameters=_thinking(words("low", "medium", "high", field=f"{_THINKING}.thinkingBudget")),
+                parameters=_thinking(
+                    words("low", "medium", "high", field=f"{_THINKING}.thinkingBudget")
+                ),
                 context=1_048_576,
             ),
             replace(
                 _GEMINI,
                 models=("gemini-2.5*",),
-                parameters=_thinking(words("none", "low", "medium", "high", field=f"{_THINKING}.thinkingBudget")),
+                parameters=_thinking(
+                    words("none", "low", "medium", "high", field=f"{_THINKING}.thinkingBudget")
+                ),
                 context=1_048_576,
             ),
             replace(

@@ -134,7 +134,10 @@ PROVIDERS = (
             # Another server of the format, or an unknown model.
             Capabilities(
                 ("*",),
-                {**_RESPONSES_PARAMETERS, **parameters(reasoning_effort=words(field="reasoning.effort"))},
+                {
+                    **_RESPONSES_PARAMETERS,
+                    **parameters(reasoning_effort=words(field="reasoning.effort")),
+                },
                 _RESPONSES_SOURCE,
                 streaming=True,
             ),
@@ -147,12 +150,22 @@ PROVIDERS = (
         api_key_env="AZURE_OPENAI_API_KEY",
         api_versions=("v1", "20??-??-??", "20??-??-??-preview"),
         default_api_version="2024-10-21",
-        notes="the key goes in the header `api-key`; the model is the deployment's name; `api_version` is a query "
-        "(2024-10-21 by default; `v1` for the API without one)",
+        notes=(
+            "the key goes in the header `api-key`; the model is the deployment's name;"
+            " `api_version` is a query (2024-10-21 by default; `v1` for the API without one)"
+        ),
         models=(
-            # A model is a deployment, and only its owner knows of what: a name that says so is believed.
+            # A model is a deployment, and only its owner knows of what: a name that says so is
+            # believed.
             replace(_REASONING, source=_AZURE_SOURCE),
-            replace(_PLAIN, models=("*",), source=_AZURE_SOURCE, vision=None, tools=None, json_schema=None),
+            replace(
+                _PLAIN,
+                models=("*",),
+                source=_AZURE_SOURCE,
+                vision=None,
+                tools=None,
+                json_schema=None,
+            ),
         ),
     ),
 )

@@ -1,4 +1,5 @@
-"""docs/measures.md lists the columns that the frames really have; run this file to write the tables there."""
+"""docs/measures.md lists the columns that the frames really have; run this file to write the tables
+there."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ FRAMES: Mapping[str, Sequence[Column[Any]]] = {
 
 
 def columns(frame: str) -> str:
-    rows = [(f"`{column.name}`", column.pandas_dtype, column.description) for column in FRAMES[frame]]
+    rows = [
+        (f"`{column.name}`", column.pandas_dtype, column.description) for column in FRAMES[frame]
+    ]
     return markdown_table(("column", "dtype", "holds"), rows)
 
 

@@ -18,8 +18,14 @@ from harness.model import Attempt, Manifest, Record, Usage
 from harness.suite.gate_syntax import GateSpec, parse_gate
 
 
-def judged(build: ModuleType, records: list[Record], *texts: str, **facts: object) -> tuple[Report, Manifest]:
-    manifest = build.manifest(planned=len(records), gates=[parse_gate(text).model_dump(mode="json") for text in texts], **facts)
+def judged(
+    build: ModuleType, records: list[Record], *texts: str, **facts: object
+) -> tuple[Report, Manifest]:
+    manifest = build.manifest(
+        planned=len(records),
+        gates=[parse_gate(text).model_dump(mode="json") for text in texts],
+        **facts,
+    )
     return build_report(build_frames([(manifest, records)]), [manifest]), manifest
 
 
@@ -29,7 +35,9 @@ def verdict(build: ModuleType, records: list[Record], text: str) -> GateResult:
 
 def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> list[Record]:
     records = [build.record(f"p{i}", tags=("money",)) for i in range(passed)]
-    records += [build.record(f"f{i}", passed=False, setting={"temperature": 1}) for i in range(failed)]
+    records += [
+        build.record(f"f{i}", passed=False, setting={"temperature": 1}) for i in range(failed)
+    ]
     return records + [build.errored(f"e{i}") for i in range(broken)]
 
 
@@ -64,16 +72,22 @@ def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> lis
         ("tokens <= 11100", "pass"),
     ],
 )
-def test_a_threshold_compares_the_estimate_and_a_bound_the_interval(build: ModuleType, text: str, expected: str) -> None:
+def test_a_threshold_compares_the_estimate_and_a_bound_the_interval(
+    build: ModuleType, text: str, expected: str
+) -> None:
     assert verdict(build, answers(build, 90, 10, 10), text).verdict == expected
 
 
 @pytest.mark.parametrize("metric", RESPONSE_METRICS, ids=lambda metric: metric.name)
 def test_every_measure_of_a_response_can_be_gated(build: ModuleType, metric: Metric) -> None:
     marks = replace(build.marks(), first_answer=build.marks().first_token + 10**8)
-    answer = build.response(attempts=(Attempt(marks, 200),), usage=Usage(input=9, output=11, reasoning=4))
+    answer = build.response(
+        attempts=(Attempt(marks, 200),), usage=Usage(input=9, output=11, reasoning=4)
+    )
     least = "0s" if metric.unit == "seconds" else "0"
-    found = verdict(build, [build.record(exchanges=(build.exchange(answer),))], f"{metric.name}.max > {least}")
+    found = verdict(
+        build, [build.record(exchanges=(build.exchange(answer),))], f"{metric.name}.max > {least}"
+    )
     assert metric.read is not None
     assert (found.verdict, found.estimate) == ("pass", metric.read(Timing(answer)))
 
@@ -88,7 +102,9 @@ def test_every_measure_of_a_response_can_be_gated(build: ModuleType, metric: Met
         ("pass_rate{tag=money, temperature=1} >= 0", "no trial of the slice has temperature 1.0"),
     ],
 )
-def test_a_slice_that_matches_nothing_is_never_a_pass(build: ModuleType, text: str, says: str) -> None:
+def test_a_slice_that_matches_nothing_is_never_a_pass(
+    build: ModuleType, text: str, says: str
+) -> None:
     """G03."""
     found, manifest = judged(build, answers(build, 3, 1), text)
     assert found.gates[0].verdict == "unknown"
@@ -98,11 +114,15 @@ def test_a_slice_that_matches_nothing_is_never_a_pass(build: ModuleType, text: s
 
 def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
     found = build_frames([(build.manifest(), [build.record()])])
-    (result,) = gates.evaluate_gates([GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], found, "run-1")
+    (result,) = gates.evaluate_gates(
+        [GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], found, "run-1"
+    )
     assert (result.verdict, "no measure called 'speed'" in result.detail) == ("unknown", True)
 
 
-@pytest.mark.parametrize("text", ["pass_rate >= 0", "score >= 0", "latency.p50 <= 9s", "case.pass_rate >= 0"])
+@pytest.mark.parametrize(
+    "text", ["pass_rate >= 0", "score >= 0", "latency.p50 <= 9s", "case.pass_rate >= 0"]
+)
 def test_nothing_but_errors_is_no_figure(build: ModuleType, text: str) -> None:
     found, manifest = judged(build, [build.errored("a"), build.errored("b")], text)
     assert (found.gates[0].verdict, found.gates[0].estimate) == ("unknown", None)
@@ -110,7 +130,11 @@ def test_nothing_but_errors_is_no_figure(build: ModuleType, text: str) -> None:
 
 
 def test_the_cost_of_an_unpriced_target_is_unknown_and_not_cheap(build: ModuleType) -> None:
-    found = verdict(build, [build.record("a"), build.record("b", exchanges=(build.exchange(cost=None),))], "cost <= $100")
+    found = verdict(
+        build,
+        [build.record("a"), build.record("b", exchanges=(build.exchange(cost=None),))],
+        "cost <= $100",
+    )
     assert found.verdict == "unknown"
     assert "give their targets a price" in found.detail
 
@@ -132,7 +156,14 @@ def test_a_bound_that_n_does_not_give_is_inconclusive(build: ModuleType) -> None
 
 
 def test_an_estimate_already_beyond_fails_its_bound_whatever_n_is(build: ModuleType) -> None:
-    assert verdict(build, [build.record("a", 0, passed=False), build.record("a", 1)], "pass_rate.low >= 0.9").verdict == "fail"
+    assert (
+        verdict(
+            build,
+            [build.record("a", 0, passed=False), build.record("a", 1)],
+            "pass_rate.low >= 0.9",
+        ).verdict
+        == "fail"
+    )
 
 
 def test_an_interval_that_straddles_the_threshold_is_a_caution(build: ModuleType) -> None:
@@ -147,7 +178,9 @@ def test_the_sentence_has_estimate_interval_n_and_method(build: ModuleType) -> N
 
 def test_a_per_case_gate_names_the_cases_that_fail_it(build: ModuleType) -> None:
     records = [
-        build.record(case, repeat, passed=repeat < good) for case, good in (("ok", 3), ("bad", 1)) for repeat in range(3)
+        build.record(case, repeat, passed=repeat < good)
+        for case, good in (("ok", 3), ("bad", 1))
+        for repeat in range(3)
     ]
     found = verdict(build, records, "case.pass_rate >= 0.6")
     assert (found.verdict, found.estimate) == ("fail", pytest.approx(1 / 3))
@@ -156,15 +189,24 @@ def test_a_per_case_gate_names_the_cases_that_fail_it(build: ModuleType) -> None
 
 
 def test_a_broken_case_leaves_a_per_case_gate_inconclusive(build: ModuleType) -> None:
-    assert verdict(build, [build.record("a"), build.errored("b")], "case.pass_rate >= 0.3").verdict == "inconclusive"
+    assert (
+        verdict(build, [build.record("a"), build.errored("b")], "case.pass_rate >= 0.3").verdict
+        == "inconclusive"
+    )
 
 
 def test_exit_codes(build: ModuleType) -> None:
-    def code(records: list[Record], *texts: str, stopped: tuple[ExitCode, ...] = (), **facts: object) -> ExitCode:
+    def code(
+        records: list[Record], *texts: str, stopped: tuple[ExitCode, ...] = (), **facts: object
+    ) -> ExitCode:
         found, manifest = judged(build, records, *texts, **facts)
         return gates.choose_exit_code(found, manifest, stopped)
 
-    good, few_errors, many_errors = answers(build, 99, 1), answers(build, 99, 0, 1), answers(build, 50, 0, 50)
+    good, few_errors, many_errors = (
+        answers(build, 99, 1),
+        answers(build, 99, 0, 1),
+        answers(build, 50, 0, 50),
+    )
     assert code(good, "pass_rate >= 0.9") == ExitCode.OK
     assert code(good, "pass_rate >= 0.999") == ExitCode.GATE_FAILED
     assert code(good) == ExitCode.OK
@@ -184,22 +226,32 @@ def test_no_gates_is_not_a_verdict(build: ModuleType) -> None:
     assert (found.verdict, found.headline) == ("no gates", "no gates: not a verdict")
 
 
-def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(build: ModuleType) -> None:
+def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(
+    build: ModuleType,
+) -> None:
     broke, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9")
     assert (broke.verdict, broke.headline) == ("errors", "50 of 100 trials broke; the gate holds")
     tolerated, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9", max_error_rate=0.5)
     assert tolerated.verdict == "pass"
     manifest = build.manifest(planned=9)
     stopped = build_report(build_frames([(manifest, [build.record()])]), [manifest])
-    assert (stopped.verdict, stopped.headline) == ("unfinished", "1 of 9 trials recorded; no gates: not a verdict")
+    assert (stopped.verdict, stopped.headline) == (
+        "unfinished",
+        "1 of 9 trials recorded; no gates: not a verdict",
+    )
 
 
 def test_each_run_is_judged_by_its_own_gates(build: ModuleType) -> None:
     gate = [parse_gate("pass_rate >= 1").model_dump(mode="json")]
     manifests = [build.manifest("old", gates=gate), build.manifest("new", gates=gate)]
-    found = build_report(build_frames([(m, [build.record(passed=m.id == "new")]) for m in manifests]), manifests)
+    found = build_report(
+        build_frames([(m, [build.record(passed=m.id == "new")]) for m in manifests]), manifests
+    )
     assert [(gate.run, gate.verdict) for gate in found.gates] == [("old", "fail"), ("new", "pass")]
-    assert [gates.choose_exit_code(found, manifest) for manifest in manifests] == [ExitCode.GATE_FAILED, ExitCode.OK]
+    assert [gates.choose_exit_code(found, manifest) for manifest in manifests] == [
+        ExitCode.GATE_FAILED,
+        ExitCode.OK,
+    ]
 
 
 def test_latency_gates_are_on_the_final_attempt(build: ModuleType) -> None:

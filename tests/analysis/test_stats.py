@@ -13,7 +13,12 @@ from harness.analysis import stats
 
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
 def test_wilson_is_newcombes_method_3(successes: int, n: int, low: float, high: float) -> None:
     """Newcombe, Statistics in Medicine 17 (1998), table I."""
@@ -23,13 +28,17 @@ def test_wilson_is_newcombes_method_3(successes: int, n: int, low: float, high: 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_is_scipys(observed: tuple[int, int]) -> None:
     expected = binomtest(*observed).proportion_ci(method="wilson")
-    assert stats.wilson_interval(*observed) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert stats.wilson_interval(*observed) == pytest.approx(
+        (expected.low, expected.high), abs=1e-9
+    )
 
 
 @given(st.integers(1, 3_000), st.sampled_from([0.01, 0.25, 0.5, 0.9, 0.95, 0.99]), st.data())
 def test_the_binomial_distribution_is_scipys(n: int, share: float, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, n + 1))
-    assert stats.binomial_below(count, n, share) == pytest.approx(binom.cdf(count - 1, n, share), abs=1e-12)
+    assert stats.binomial_below(count, n, share) == pytest.approx(
+        binom.cdf(count - 1, n, share), abs=1e-12
+    )
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.5, 0.9, 0.95, 0.99])
@@ -48,7 +57,8 @@ def test_cases_asked_once_have_a_wilson_interval() -> None:
 
 
 def test_repeats_that_always_agree_are_worth_one_case_each() -> None:
-    """100 cases × 10 identical repeats tell no more than 100 cases: the interval is about that of n = 100, not 1,000."""
+    """100 cases × 10 identical repeats tell no more than 100 cases: the interval is about that of n
+    = 100, not 1,000."""
     hits = np.repeat(np.arange(100) < 70, 10)
     low, high = stats.wilson_interval(70, 100)
     estimate = stats.estimate_rate(hits, np.repeat(np.arange(100), 10))
@@ -74,7 +84,9 @@ def test_one_case_has_no_interval_however_often_it_is_asked() -> None:
 
 def test_the_clustered_error_of_unclustered_values_is_the_textbook_one() -> None:
     values = np.array([3.1, 2.7, 4.4, 5.0, 1.9])
-    assert stats.clustered_error(values, np.arange(5)) == pytest.approx(values.std(ddof=1) / np.sqrt(5))
+    assert stats.clustered_error(values, np.arange(5)) == pytest.approx(
+        values.std(ddof=1) / np.sqrt(5)
+    )
 
 
 def test_equal_repeats_give_the_t_interval_of_the_case_means() -> None:
@@ -82,7 +94,9 @@ def test_equal_repeats_give_the_t_interval_of_the_case_means() -> None:
     means = values.mean(axis=1)
     half = t.ppf(0.975, 11) * means.std(ddof=1) / np.sqrt(12)
     estimate = stats.estimate_mean(values.ravel(), np.repeat(np.arange(12), 4))
-    assert (estimate.low, estimate.high) == pytest.approx((means.mean() - half, means.mean() + half))
+    assert (estimate.low, estimate.high) == pytest.approx(
+        (means.mean() - half, means.mean() + half)
+    )
 
 
 def test_a_bounded_mean_stays_inside_its_bounds_and_is_never_falsely_sure() -> None:
@@ -91,9 +105,14 @@ def test_a_bounded_mean_stays_inside_its_bounds_and_is_never_falsely_sure() -> N
     assert stats.estimate_mean([0.0, 0.0, 0.0, 1.0], np.arange(4), bounded=True).low == 0.0
 
 
-@pytest.mark.parametrize(("n", "share", "ranks"), [(10, 0.5, (2, 9)), (100, 0.5, (40, 61)), (20, 0.5, (6, 15))])
-def test_order_statistics_for_the_median_are_the_tabled_ones(n: int, share: float, ranks: tuple[int, int]) -> None:
-    """Conover, Practical Nonparametric Statistics (1999), §3.2; Hahn and Meeker (1991), table A.15."""
+@pytest.mark.parametrize(
+    ("n", "share", "ranks"), [(10, 0.5, (2, 9)), (100, 0.5, (40, 61)), (20, 0.5, (6, 15))]
+)
+def test_order_statistics_for_the_median_are_the_tabled_ones(
+    n: int, share: float, ranks: tuple[int, int]
+) -> None:
+    """Conover, Practical Nonparametric Statistics (1999), §3.2; Hahn and Meeker (1991),
+    table A.15."""
     assert stats.order_ranks(n, share) == ranks
 
 
@@ -106,8 +125,13 @@ def test_order_ranks_are_the_tightest_that_keep_both_tails(n: int, share: float)
     assert stats.order_ranks(n, share) == (max(low, default=None), min(high, default=None))
 
 
-@pytest.mark.parametrize(("n", "low", "high"), [(298, False, False), (299, False, True), (367, False, True), (368, True, True)])
-def test_a_p99_has_no_upper_bound_below_299_and_no_interval_below_368(n: int, low: bool, high: bool) -> None:
+@pytest.mark.parametrize(
+    ("n", "low", "high"),
+    [(298, False, False), (299, False, True), (367, False, True), (368, True, True)],
+)
+def test_a_p99_has_no_upper_bound_below_299_and_no_interval_below_368(
+    n: int, low: bool, high: bool
+) -> None:
     estimate = stats.estimate_percentile(np.arange(n), np.arange(n), 0.99)
     assert (estimate.low is not None, estimate.high is not None) == (low, high)
 
@@ -117,8 +141,12 @@ def test_the_sizes_a_p99_needs() -> None:
     assert stats.samples_for_upper_bound(0.99, two_sided=True) == 368
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
-def test_a_percentile_is_an_observed_value_with_its_share_at_or_below(values: list[float], share: float) -> None:
+@given(
+    st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.sampled_from([0.5, 0.9, 0.95, 0.99])
+)
+def test_a_percentile_is_an_observed_value_with_its_share_at_or_below(
+    values: list[float], share: float
+) -> None:
     estimate = stats.estimate_percentile(values, np.arange(len(values)), share)
     ordered = np.asarray(values)
     assert estimate.value in values
@@ -128,12 +156,15 @@ def test_a_percentile_is_an_observed_value_with_its_share_at_or_below(values: li
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    """Clustered rates, 400 simulated data sets of 40 cases × 4 repeats: the truth lies inside in about 95 of 100."""
+    """Clustered rates, 400 simulated data sets of 40 cases × 4 repeats: the truth lies inside in
+    about 95 of 100."""
     dice = np.random.default_rng(11)
     inside = 0
     for _ in range(400):
         chance = dice.beta(3, 1, size=40)
-        estimate = stats.estimate_rate((dice.random((40, 4)) < chance[:, None]).ravel(), np.repeat(np.arange(40), 4))
+        estimate = stats.estimate_rate(
+            (dice.random((40, 4)) < chance[:, None]).ravel(), np.repeat(np.arange(40), 4)
+        )
         inside += estimate.low <= 0.75 <= estimate.high
     assert 0.92 <= inside / 400 <= 0.985
 

@@ -21,7 +21,9 @@ def comparison(manifest: Manifest, records: object) -> object:
 
 def test_errors_are_counted_apart_and_never_wrong_answers(build: ModuleType) -> None:
     """G01: 80 right, 10 wrong and 10 broken are 80/90, not 80/100, and say so."""
-    records = [build.record(f"r{i}") for i in range(80)] + [build.record(f"w{i}", passed=False) for i in range(10)]
+    records = [build.record(f"r{i}") for i in range(80)] + [
+        build.record(f"w{i}", passed=False) for i in range(10)
+    ]
     records += [build.errored(f"e{i}") for i in range(10)]
     row = comparison(build.manifest(planned=100), records).configurations[0]
     assert (row.n, row.passed, row.failed, row.errors) == (100, 80, 10, 10)
@@ -41,8 +43,14 @@ def test_instant_errors_do_not_lower_the_latency(build: ModuleType) -> None:
 
 
 def test_money_and_tokens_of_a_configuration(build: ModuleType) -> None:
-    row = comparison(build.manifest(planned=4), [build.record(str(i)) for i in range(4)]).configurations[0]
-    assert [row[name].value for name in ("input_tokens", "output_tokens", "cost")] == [400, 44, pytest.approx(0.004)]
+    row = comparison(
+        build.manifest(planned=4), [build.record(str(i)) for i in range(4)]
+    ).configurations[0]
+    assert [row[name].value for name in ("input_tokens", "output_tokens", "cost")] == [
+        400,
+        44,
+        pytest.approx(0.004),
+    ]
     assert row["cost_per_1000"].value == pytest.approx(1.0)
     assert row["price_per_mtok"].value == pytest.approx(0.004 / 444 * 1e6)
     assert row["output_tokens_per_s"].value == pytest.approx(11)
@@ -50,7 +58,12 @@ def test_money_and_tokens_of_a_configuration(build: ModuleType) -> None:
 
 def test_an_unpriced_target_has_no_cost_and_a_warning(build: ModuleType) -> None:
     found = comparison(build.manifest(), [build.record(exchanges=(build.exchange(cost=None),))])
-    assert found.configurations[0]["cost"].value is found.configurations[0]["cost_per_1000"].value is found.totals.spent is None
+    assert (
+        found.configurations[0]["cost"].value
+        is found.configurations[0]["cost_per_1000"].value
+        is found.totals.spent
+        is None
+    )
     assert (found.configurations[0].unpriced, found.totals.unpriced) == (1, 1)
     assert any("Unpriced target: scout" in warning for warning in found.warnings)
 
@@ -69,9 +82,14 @@ def test_a_run_without_records_is_a_comparison_too(build: ModuleType) -> None:
 
 def test_several_runs_stand_side_by_side(build: ModuleType) -> None:
     manifests = [build.manifest("b"), build.manifest("a")]
-    found = build_report(build_frames([(m, [build.record(passed=m.id == "a")]) for m in manifests]), manifests)
+    found = build_report(
+        build_frames([(m, [build.record(passed=m.id == "a")]) for m in manifests]), manifests
+    )
     assert [(c.run, c["pass_rate"].value) for c in found.configurations] == [("b", 0), ("a", 1)]
-    assert [(cell.configuration, cell.passed, cell.failed) for cell in found.cases[0].cells] == [(0, 0, 1), (1, 1, 0)]
+    assert [(cell.configuration, cell.passed, cell.failed) for cell in found.cases[0].cells] == [
+        (0, 0, 1),
+        (1, 1, 0),
+    ]
 
 
 def test_settings_are_ordered_by_size_and_not_by_spelling(build: ModuleType) -> None:
@@ -80,8 +98,13 @@ def test_settings_are_ordered_by_size_and_not_by_spelling(build: ModuleType) -> 
     assert [c.setting["temperature"] for c in found.configurations] == [0, 0.3, 1.0, 10]
 
 
-def test_failing_cases_come_first_and_failing_answers_before_passing_ones(build: ModuleType) -> None:
-    records = [build.record("fine", i) for i in range(3)] + [build.record("mixed", 0), build.record("mixed", 1, passed=False)]
+def test_failing_cases_come_first_and_failing_answers_before_passing_ones(
+    build: ModuleType,
+) -> None:
+    records = [build.record("fine", i) for i in range(3)] + [
+        build.record("mixed", 0),
+        build.record("mixed", 1, passed=False),
+    ]
     found = comparison(build.manifest(), records)
     assert [case.case for case in found.cases] == ["mixed", "fine"]
     assert [answer.outcome for answer in found.cases[0].cells[0].answers] == ["fail", "pass"]
@@ -89,15 +112,24 @@ def test_failing_cases_come_first_and_failing_answers_before_passing_ones(build:
 
 
 def test_cases_shown_are_capped_and_counted(build: ModuleType) -> None:
-    found = comparison(build.manifest(), [build.record(f"c{i}", passed=i > 2) for i in range(CASE_LIMIT + 50)])
-    assert (len(found.cases), found.case_count, len(found.cells)) == (CASE_LIMIT, CASE_LIMIT + 50, CASE_LIMIT + 50)
+    found = comparison(
+        build.manifest(), [build.record(f"c{i}", passed=i > 2) for i in range(CASE_LIMIT + 50)]
+    )
+    assert (len(found.cases), found.case_count, len(found.cells)) == (
+        CASE_LIMIT,
+        CASE_LIMIT + 50,
+        CASE_LIMIT + 50,
+    )
     assert [case.bad for case in found.cases[:4]] == [1, 1, 1, 0]
 
 
 def test_long_answers_are_previews(build: ModuleType) -> None:
     """M02: the full text stays on disk."""
     answer = (
-        comparison(build.manifest(), [build.record(exchanges=(build.exchange(build.response("x" * 9_999)),))])
+        comparison(
+            build.manifest(),
+            [build.record(exchanges=(build.exchange(build.response("x" * 9_999)),))],
+        )
         .cases[0]
         .cells[0]
         .answers[0]
@@ -106,8 +138,15 @@ def test_long_answers_are_previews(build: ModuleType) -> None:
 
 
 def test_tags_have_rates_of_their_own(build: ModuleType) -> None:
-    records = [build.record("a", tags=("money",)), build.record("b", tags=("money", "vip"), passed=False), build.record("c")]
-    assert [(rate.tag, rate.pass_rate.value, rate.pass_rate.n) for rate in comparison(build.manifest(), records).tags] == [
+    records = [
+        build.record("a", tags=("money",)),
+        build.record("b", tags=("money", "vip"), passed=False),
+        build.record("c"),
+    ]
+    assert [
+        (rate.tag, rate.pass_rate.value, rate.pass_rate.n)
+        for rate in comparison(build.manifest(), records).tags
+    ] == [
         ("money", 0.5, 2),
         ("vip", 0, 1),
     ]
@@ -124,29 +163,56 @@ def test_errors_are_grouped_by_where_and_how_they_broke(build: ModuleType) -> No
 
 def test_totals_tell_new_spending_from_saved_and_judges_from_answers(build: ModuleType) -> None:
     stored = build.exchange(build.response(replayed="run-0"), cost=0.5)
-    judged = Grade("judge", True, exchanges=(build.exchange(cost=0.25, position="g0.0", role="judge"),))
-    totals = comparison(build.manifest(), [build.record("a", exchanges=(stored,)), build.record("b", grades=(judged,))]).totals
+    judged = Grade(
+        "judge", True, exchanges=(build.exchange(cost=0.25, position="g0.0", role="judge"),)
+    )
+    totals = comparison(
+        build.manifest(),
+        [build.record("a", exchanges=(stored,)), build.record("b", grades=(judged,))],
+    ).totals
     assert (totals.spent, totals.graded, totals.saved, totals.replayed) == (0.001, 0.25, 0.5, 1)
 
 
 def test_helpers_have_figures_of_their_own_and_are_in_no_other(build: ModuleType) -> None:
     def asked(role: str, position: str, **fields: Any) -> Exchange:
         usage = Usage(input=1_000, output=50)
-        response = build.response(usage=usage, attempts=(Attempt(build.marks(latency=4.0), 200, usage=usage),), **fields)
-        return replace(build.exchange(response, cost=0.25, position=position, role=role), target="referee")
+        response = build.response(
+            usage=usage, attempts=(Attempt(build.marks(latency=4.0), 200, usage=usage),), **fields
+        )
+        return replace(
+            build.exchange(response, cost=0.25, position=position, role=role), target="referee"
+        )
 
-    grades = (Grade("judge", True, exchanges=(asked("judge", "g0.0"), asked("judge", "g0.1", replayed="run-0"))),)
+    grades = (
+        Grade(
+            "judge",
+            True,
+            exchanges=(asked("judge", "g0.0"), asked("judge", "g0.1", replayed="run-0")),
+        ),
+    )
     talk = (build.exchange(), asked("user", "t1"))
     helpers = {"referee": {"model": "large", "simulated": True}}
-    found = comparison(build.manifest(helpers=helpers), [build.record("a", exchanges=talk, grades=grades), build.record("b")])
+    found = comparison(
+        build.manifest(helpers=helpers),
+        [build.record("a", exchanges=talk, grades=grades), build.record("b")],
+    )
     judge, user = found.helpers
-    assert (judge.role, judge.name, judge.model, judge.simulated) == ("judge", "referee", "large", True)
+    assert (judge.role, judge.name, judge.model, judge.simulated) == (
+        "judge",
+        "referee",
+        "large",
+        True,
+    )
     assert (judge.requests, judge.replayed, judge.errors, judge.latency) == (1, 1, 0, 4.0)
     assert (judge.input_tokens, judge.output_tokens, judge.cost) == (1_000, 50, 0.25)
     assert (user.role, user.requests, user.cost) == ("user", 1, 0.25)
     totals, (configuration,) = found.totals, found.configurations
     assert (totals.spent, totals.graded, totals.users, totals.saved) == (0.002, 0.25, 0.25, 0.25)
-    assert (totals.input_tokens, configuration["input_tokens"].value, configuration["cost"].value) == (200, 200, 0.002)
+    assert (
+        totals.input_tokens,
+        configuration["input_tokens"].value,
+        configuration["cost"].value,
+    ) == (200, 200, 0.002)
     assert configuration["latency.p50"].value == 1.0, "the answer's, though the user spoke last"
     assert found.runs[0].simulated == ("scout", "referee")
 
@@ -156,10 +222,18 @@ def test_why_most_answers_could_not_be_graded_is_said(build: ModuleType) -> None
         return Grade("judge", None, error=Error("grader", "unparseable", why))
 
     records = [
-        build.record(case, passed=None, grades=(ungraded(why),)) for case, why in (("a", "junk"), ("b", "cut"), ("c", "junk"))
+        build.record(case, passed=None, grades=(ungraded(why),))
+        for case, why in (("a", "junk"), ("b", "cut"), ("c", "junk"))
     ]
-    (said,) = [warning for warning in comparison(build.manifest(), records).warnings if "could not be graded" in warning]
-    assert said == "3 answers could not be graded: neither passed nor failed, and counted apart. Most often: junk"
+    (said,) = [
+        warning
+        for warning in comparison(build.manifest(), records).warnings
+        if "could not be graded" in warning
+    ]
+    assert (
+        said
+        == "3 answers could not be graded: neither passed nor failed, and counted apart. Most often: junk"
+    )
 
 
 def test_a_simulated_target_is_said_to_be_one(build: ModuleType) -> None:
@@ -179,27 +253,44 @@ def test_another_model_than_was_asked_for_is_said_once(build: ModuleType) -> Non
     """B07."""
     other = build.exchange(build.response(model="llama-3-8b@main"))
     records = [build.record("a"), *(build.record(f"r{i}", exchanges=(other,)) for i in range(3))]
-    said = [warning for warning in comparison(build.manifest(planned=4), records).warnings if "was asked for" in warning]
+    said = [
+        warning
+        for warning in comparison(build.manifest(planned=4), records).warnings
+        if "was asked for" in warning
+    ]
     assert len(said) == 1
-    assert said[0].startswith("scout was asked for the model llama-4-scout and says it is llama-3-8b@main:")
+    assert said[0].startswith(
+        "scout was asked for the model llama-4-scout and says it is llama-3-8b@main:"
+    )
 
 
 def test_another_name_of_the_model_and_ones_own_code_are_no_other_model(build: ModuleType) -> None:
     alias = build.exchange(build.response(model="meta/llama-4-scout@main"))
     assert not any(
-        "was asked for" in warning for warning in comparison(build.manifest(), [build.record(exchanges=(alias,))]).warnings
+        "was asked for" in warning
+        for warning in comparison(build.manifest(), [build.record(exchanges=(alias,))]).warnings
     )
     mine = build.record(exchanges=(build.exchange(build.response(model="mine-1")),))
     for provider, model in (("python", "app.py:answer"), ("azure", "my-deployment")):
         own = {"scout": {"provider": provider, "model": model, "simulated": False}}
-        assert not any("was asked for" in warning for warning in comparison(build.manifest(targets=own), [mine]).warnings)
+        assert not any(
+            "was asked for" in warning
+            for warning in comparison(build.manifest(targets=own), [mine]).warnings
+        )
 
 
 def test_a_backend_that_changes_during_the_run_is_said(build: ModuleType) -> None:
-    records = [build.record(f"r{i}", exchanges=(build.exchange(build.response(fingerprint=f"fp_{i % 2}")),)) for i in range(4)]
+    records = [
+        build.record(
+            f"r{i}", exchanges=(build.exchange(build.response(fingerprint=f"fp_{i % 2}")),)
+        )
+        for i in range(4)
+    ]
     said = "scout answered with 2 system fingerprints (fp_0, fp_1): its backend changed during the run."
     assert said in comparison(build.manifest(planned=4), records).warnings
-    assert not any("fingerprint" in warning for warning in comparison(build.manifest(), records[:1]).warnings)
+    assert not any(
+        "fingerprint" in warning for warning in comparison(build.manifest(), records[:1]).warnings
+    )
 
 
 def test_an_ignored_parameter_is_said_with_its_count(build: ModuleType) -> None:
@@ -212,9 +303,16 @@ def test_an_ignored_parameter_is_said_with_its_count(build: ModuleType) -> None:
 
 def test_p99_is_given_without_an_interval_where_none_exists(build: ModuleType) -> None:
     records = [
-        build.record(f"c{i}", exchanges=(build.exchange(build.response(attempts=(Attempt(build.marks(i, 1 + i)),))),))
+        build.record(
+            f"c{i}",
+            exchanges=(build.exchange(build.response(attempts=(Attempt(build.marks(i, 1 + i)),))),),
+        )
         for i in range(100)
     ]
     row = comparison(build.manifest(), records).configurations[0]
     assert (row["latency.p99"].value, row["latency.p99"].high) == (99, None)
-    assert (row["latency.p50"].value, row["latency.p50"].low, row["latency.p50"].high) == (50, 40, 61)
+    assert (row["latency.p50"].value, row["latency.p50"].low, row["latency.p50"].high) == (
+        50,
+        40,
+        61,
+    )

@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.app.background import BackgroundProcess, ChildBug, ImportGate, available_cores, start_background_process
+from harness.app.background import (
+    BackgroundProcess,
+    ChildBug,
+    ImportGate,
+    available_cores,
+    start_background_process,
+)
 from harness.errors import ExitCode, HarnessError, InfrastructureError
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +32,9 @@ def worker(name: str) -> BackgroundProcess:
 
 def is_running(pid: int) -> bool:
     """Whether there is such a process, and it is no zombie that waits to be reaped."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    state = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
     return bool(state.strip()) and not state.startswith("Z")
 
 
@@ -75,12 +83,18 @@ def test_a_bug_is_raised_with_the_childs_traceback() -> None:
     with worker("Buggy") as child:
         parts = child.perform(["the table"])
         assert next(parts) == "the table"
-        with pytest.raises(ChildBug, match=r"(?s)Traceback.*app.background_workers\.py.*ZeroDivisionError: a bug of ours"):
+        with pytest.raises(
+            ChildBug,
+            match=r"(?s)Traceback.*app.background_workers\.py.*ZeroDivisionError: a bug of ours",
+        ):
             next(parts)
 
 
 def test_a_bug_in_loading_is_raised_too() -> None:
-    with worker("Unloadable") as child, pytest.raises(ChildBug, match="ImportError: no such library"):
+    with (
+        worker("Unloadable") as child,
+        pytest.raises(ChildBug, match="ImportError: no such library"),
+    ):
         next(child.perform([]))
 
 
@@ -88,7 +102,9 @@ def test_who_ends_the_child_in_the_middle_is_named() -> None:
     with worker("Endless") as child:
         parts = child.perform(None)
         os.kill(next(parts), signal.SIGKILL)
-        with pytest.raises(InfrastructureError, match=r"ended by the signal SIGKILL.*`harness report` makes it"):
+        with pytest.raises(
+            InfrastructureError, match=r"ended by the signal SIGKILL.*`harness report` makes it"
+        ):
             next(parts)
 
 
@@ -115,7 +131,9 @@ def test_the_child_ends_when_its_parent_is_killed(name: str) -> None:
         f"{'next(child.perform(None))' if name == 'Endless' else ''}\n"
         "print(child.pid, flush=True); time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert is_running(pid)
@@ -130,11 +148,15 @@ def test_nothing_is_begun_where_there_is_no_core_to_spare() -> None:
         "from harness.app.background import available_cores, start_background_process\n"
         "print(available_cores(), start_background_process('tests.app.background_workers:Echo'))"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["1", "None"]
 
 
 @pytest.mark.skipif(available_cores() < 2, reason="there is no core to spare")
 def test_where_there_is_one_a_process_is_begun() -> None:
-    with start_background_process("tests.app.background_workers:Echo") or pytest.fail("none was begun") as child:
+    with start_background_process("tests.app.background_workers:Echo") or pytest.fail(
+        "none was begun"
+    ) as child:
         assert list(child.perform([1])) == [1]

@@ -45,9 +45,12 @@ def test_it_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("content", "line"), [("A=1\n\n\nno assignment\n", 4), ("A\n", 1), ("A=1\n1B=2", 2), ('A="open\n', 1), ("=x", 1)]
+    ("content", "line"),
+    [("A=1\n\n\nno assignment\n", 4), ("A\n", 1), ("A=1\n1B=2", 2), ('A="open\n', 1), ("=x", 1)],
 )
-def test_a_wrong_line_is_named_without_what_it_holds(tmp_path: Path, content: str, line: int) -> None:
+def test_a_wrong_line_is_named_without_what_it_holds(
+    tmp_path: Path, content: str, line: int
+) -> None:
     path = written(tmp_path, content)
     with pytest.raises(UsageError) as caught:
         read_env_file(path)

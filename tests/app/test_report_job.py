@@ -20,7 +20,9 @@ from tests.end_to_end.suites import write_sums
 from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated
 
-pytestmark = pytest.mark.skipif(available_cores() < 2, reason="no process is begun where no core is to spare")
+pytestmark = pytest.mark.skipif(
+    available_cores() < 2, reason="no process is begun where no core is to spare"
+)
 
 ROOT = Path(__file__).parents[2]
 FILES = {*REPORTS.values(), PARQUET, "plots/pass_rate.svg", "plots/latency.svg"}
@@ -33,14 +35,20 @@ def files(run: Path) -> set[str]:
 def child_of(pid: int) -> int:
     """The process id of the one child, once there is one."""
     deadline = time.monotonic() + 60
-    while not (found := subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()):
+    while not (
+        found := subprocess.run(
+            ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     (child,) = found
     return int(child)
 
 
-def test_the_report_of_a_run_is_that_of_harness_report(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_the_report_of_a_run_is_that_of_harness_report(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     process = cli.begin("run", suite, "--out", "run")
     child = child_of(process.pid)
@@ -62,12 +70,16 @@ def test_who_ends_the_process_that_makes_the_report_is_told_and_nothing_is_lost(
     subprocess.run(["kill", "-KILL", str(child_of(process.pid))], check=True)
     _, err = process.communicate(timeout=90)
     assert process.returncode == ExitCode.INFRASTRUCTURE
-    assert err.endswith("was ended by the signal SIGKILL; every record is kept: `harness report` makes it\n")
+    assert err.endswith(
+        "was ended by the signal SIGKILL; every record is kept: `harness report` makes it\n"
+    )
     assert cli("report", "run").code == ExitCode.OK
     assert files(tmp_path / "run") >= FILES
 
 
-def test_a_file_that_cannot_be_written_is_told_after_the_table(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_told_after_the_table(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     simulator.faults({"kind": "slow", "seconds": 0.5})
     process = cli.begin("run", suite, "--out", "run")
@@ -120,12 +132,15 @@ def test_a_mistake_in_the_suite_leaves_nobody_behind(cli: Command, tmp_path: Pat
     ("worker", "forbidden"),
     [
         ("ReportMaker", {"scipy.stats", "matplotlib", "httpx", "anyio", "harness.app.run"}),
-        ("PlotMaker", {"pandas", "scipy", "duckdb", "pydantic", "harness.suite", "harness.analysis.frame"}),
+        (
+            "PlotMaker",
+            {"pandas", "scipy", "duckdb", "pydantic", "harness.suite", "harness.analysis.frame"},
+        ),
     ],
 )
 def test_each_process_imports_only_what_it_needs(worker: str, forbidden: set[str]) -> None:
-    program = (
-        f"import sys; from harness.app import report_job\nfor _ in report_job.{worker}().load(): pass\nprint(*sys.modules)"
+    program = f"import sys; from harness.app import report_job\nfor _ in report_job.{worker}().load(): pass\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & forbidden

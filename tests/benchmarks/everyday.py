@@ -1,9 +1,11 @@
-"""What someone waits for who edits a prompt and runs its 20 cases again: `python tests/benchmarks/everyday.py`.
+"""What someone waits for who edits a prompt and runs its 20 cases again: `python
+tests/benchmarks/everyday.py`.
 
-The commands, each a process of its own as a user starts it, against a server that answers at once; beside them, in the same
-round, a bare import of the libraries that a report cannot do without. Rounds are interleaved, and a ratio is the median of the
-rounds' own ratios. Then the clocks: how late the client runs with the process that makes the report, and without. How to read
-it is in README.md.
+The commands, each a process of its own as a user starts it, against a server that answers at once;
+beside them, in the same round, a bare import of the libraries that a report cannot do without.
+Rounds are interleaved, and a ratio is the median of the rounds' own ratios. Then the clocks: how
+late the client runs with the process that makes the report, and without. How to read it is in
+README.md.
 
 `--runs N` is the number of rounds; `--tiny` is for the test that keeps this program working.
 """
@@ -32,9 +34,12 @@ REFERENCE = "import pandas, matplotlib.figure, scipy.special"
 ALONE = "import sys; from harness.app import run; run.run_requests(sys.argv[1], out=sys.argv[2])"
 CONCURRENCY = 8
 DELAY = 0.02
-"""Seconds in which the server answers where clocks are looked at: requests are in flight all the time then."""
+"""Seconds in which the server answers where clocks are looked at: requests are in flight all the
+time then."""
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 """As a user's: modules are compiled once, not by every process."""
 
 NAMES = {
@@ -49,7 +54,8 @@ TARGETS = {"run": "1.5", "report": "1.3", "validate": "0.4"}
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many rounds, cases of the everyday suite, and cases of the suite whose clocks are looked at."""
+    """How many rounds, cases of the everyday suite, and cases of the suite whose clocks are looked
+    at."""
 
     rounds: int
     cases: int = 20
@@ -58,7 +64,8 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Timed:
-    """One process: when it began, said its first word on standard output and ended, in nanoseconds of the system's clock."""
+    """One process: when it began, said its first word on standard output and ended, in nanoseconds
+    of the system's clock."""
 
     began: int
     first_word: int
@@ -72,7 +79,8 @@ class Timed:
 
 @dataclass
 class Found:
-    """What all rounds found: seconds of each command and of a run's phases, and the clocks' lateness in milliseconds."""
+    """What all rounds found: seconds of each command and of a run's phases, and the clocks'
+    lateness in milliseconds."""
 
     commands: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in NAMES})
     phases: list[tuple[float, ...]] = field(default_factory=list)
@@ -91,14 +99,20 @@ def main() -> None:
 
 
 def _sizes() -> Sizes:
-    parser = argparse.ArgumentParser(description="What a run of 20 cases takes, beside importing what a report needs.")
-    parser.add_argument("--runs", type=int, default=5, help="the number of rounds, of which medians are taken")
-    parser.add_argument("--tiny", action="store_true", help="one round of a few cases, to see that all of it works")
+    parser = argparse.ArgumentParser(
+        description="What a run of 20 cases takes, beside importing what a report needs."
+    )
+    parser.add_argument(
+        "--runs", type=int, default=5, help="the number of rounds, of which medians are taken"
+    )
+    parser.add_argument(
+        "--tiny", action="store_true", help="one round of a few cases, to see that all of it works"
+    )
     given = parser.parse_args()
     return Sizes(1, 3, 8) if given.tiny else Sizes(given.runs)
 
 
-# ── Measuring ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Measuring ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _everyday(folder: Path, cases: int, found: Found) -> None:
@@ -124,7 +138,9 @@ def _everyday(folder: Path, cases: int, found: Found) -> None:
 def _timed(words: Sequence[str]) -> Timed:
     """Run Python with these words to its end. Raises RuntimeError where that is no success."""
     began = perf_counter_ns()
-    with subprocess.Popen([sys.executable, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -137,7 +153,8 @@ def _timed(words: Sequence[str]) -> Timed:
 
 
 def _phases(timed: Timed, run: Path) -> tuple[float, ...]:
-    """Seconds from the start to the first request, to the last answer, to the table, to the end. The clock is the system's."""
+    """Seconds from the start to the first request, to the last answer, to the table, to the end.
+    The clock is the system's."""
     marks = [record.exchanges[0].response.attempts[0].marks for record in read_records(run)]
     sent, done = (min(mark.sent or 0 for mark in marks), max(mark.done or 0 for mark in marks))
     moments = (timed.began, sent, done, timed.first_word, timed.ended)
@@ -160,14 +177,15 @@ def _clocks(folder: Path, cases: int, found: Found) -> None:
 
 
 def _lateness(run: Path) -> tuple[float, float, float]:
-    """Milliseconds: how late the event loop was (p99), then p50 and p95 of the latency above the server's delay."""
+    """Milliseconds: how late the event loop was (p99), then p50 and p95 of the latency above the
+    server's delay."""
     lag = read_manifest(run).sessions[-1].lag_p99 or 0.0
     marks = [record.exchanges[0].response.attempts[0].marks for record in read_records(run)]
     above = sorted(((mark.done or 0) - (mark.sent or 0)) / 1e6 - DELAY * 1e3 for mark in marks)
     return lag * 1e3, above[len(above) // 2], above[int(len(above) * 0.95)]
 
 
-# ── Saying it ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Saying it ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _report(sizes: Sizes, found: Found) -> str:
@@ -181,12 +199,25 @@ def _report(sizes: Sizes, found: Found) -> str:
         ]
         for name, seconds in found.commands.items()
     ]
-    commands = table([f"{sizes.cases} cases, medians of {sizes.rounds}", "s", "of the import", "asked for"], rows)
-    names = ("start to first request", "first request to last answer", "last answer to table", "table to end")
+    commands = table(
+        [f"{sizes.cases} cases, medians of {sizes.rounds}", "s", "of the import", "asked for"], rows
+    )
+    names = (
+        "start to first request",
+        "first request to last answer",
+        "last answer to table",
+        "table to end",
+    )
     asked = ("", "", "≤ 0.5 s", "")
     figures = [median(phase) for phase in zip(*found.phases, strict=True)]
-    lines = [[name, f"{seconds:.2f}", target] for name, seconds, target in zip(names, figures, asked, strict=True)]
-    late = [[name, *(f"{median(figure):.2f}" for figure in zip(*rounds, strict=True))] for name, rounds in found.clocks.items()]
+    lines = [
+        [name, f"{seconds:.2f}", target]
+        for name, seconds, target in zip(names, figures, asked, strict=True)
+    ]
+    late = [
+        [name, *(f"{median(figure):.2f}" for figure in zip(*rounds, strict=True))]
+        for name, rounds in found.clocks.items()
+    ]
     heads = [f"ms, {sizes.clock_cases} cases", "loop late, p99", "latency too long, p50", "p95"]
     return "\n\n".join(
         [

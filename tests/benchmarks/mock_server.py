@@ -1,13 +1,16 @@
 """The benchmark's server: OpenAI-compatible, and so plain that what is measured is the client.
 
-One asyncio Protocol on uvloop that parses no JSON: the answer's bytes are ready-made, and only the eight digits behind the `#`
-of a prompt are put in, so that every answer differs and can be graded. `POST …/chat/completions` answers whole, or as 20
-content events, each written in a turn of the event loop of its own, as a server with many streams does. With `lockstep`,
-streams keep time instead: the first event 200 ms after the request and then one every 5 ms, all streams at the same ticks;
-when each first event was really written is kept. With a delay, whole answers come so many seconds after their request. `GET
-/stats` tells these moments, the CPU time used and the most requests ever under way at once.
+One asyncio Protocol on uvloop that parses no JSON: the answer's bytes are ready-made, and only the
+eight digits behind the `#` of a prompt are put in, so that every answer differs and can be graded.
+`POST …/chat/completions` answers whole, or as 20 content events, each written in a turn of the
+event loop of its own, as a server with many streams does. With `lockstep`, streams keep time
+instead: the first event 200 ms after the request and then one every 5 ms, all streams at the same
+ticks; when each first event was really written is kept. With a delay, whole answers come so many
+seconds after their request. `GET /stats` tells these moments, the CPU time used and the most
+requests ever under way at once.
 
-A server is a process of its own and ends with the one that started it. Run by itself, this file prints how fast the server is.
+A server is a process of its own and ends with the one that started it. Run by itself, this file
+prints how fast the server is.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ from urllib.request import urlopen
 
 import uvloop
 
-WORDS = tuple("Let me work through this one step at a time before I say that the answer to it is".split())  # noqa: SIM905
+WORDS = tuple(
+    "Let me work through this one step at a time before I say that the answer to it is".split()  # noqa: SIM905
+)
 EVENTS = len(WORDS) + 1
 """Content events of a stream: the words, then the number."""
 DIGITS = 8
@@ -41,24 +46,32 @@ _USAGE = {"prompt_tokens": 60, "completion_tokens": EVENTS, "total_tokens": 60 +
 _PLACE = "#" * DIGITS
 
 
-# ── What it says ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What it says ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _whole() -> tuple[bytes, bytes]:
     """An answer that is not streamed, before and behind the digits."""
     message = {"role": "assistant", "content": f"{' '.join(WORDS)} {_PLACE}"}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    body = json.dumps({**_envelope("chat.completion"), "choices": [choice], "usage": _USAGE}).encode()
-    before, _, behind = (_head("application/json", f"Content-Length: {len(body)}") + body).partition(_PLACE.encode())
+    body = json.dumps(
+        {**_envelope("chat.completion"), "choices": [choice], "usage": _USAGE}
+    ).encode()
+    before, _, behind = (
+        _head("application/json", f"Content-Length: {len(body)}") + body
+    ).partition(_PLACE.encode())
     return before, behind
 
 
 def _pieces() -> list[bytes]:
     """A stream's writes: head and role, the words, the number (with its place to fill), the end."""
-    pieces = [_event({"content": word if place == 0 else f" {word}"}) for place, word in enumerate(WORDS)]
+    pieces = [
+        _event({"content": word if place == 0 else f" {word}"}) for place, word in enumerate(WORDS)
+    ]
     usage = {**_envelope("chat.completion.chunk"), "choices": [], "usage": _USAGE}
     end = _event({}, "stop") + _chunk(_data(usage)) + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
-    opening = _head("text/event-stream", "Transfer-Encoding: chunked") + _event({"role": "assistant", "content": ""})
+    opening = _head("text/event-stream", "Transfer-Encoding: chunked") + _event(
+        {"role": "assistant", "content": ""}
+    )
     return [opening, *pieces, _event({"content": f" {_PLACE}"}), end]
 
 
@@ -68,7 +81,12 @@ def _event(delta: dict[str, str], finish: str | None = None) -> bytes:
 
 
 def _envelope(kind: str) -> dict[str, Any]:
-    return {"id": "chatcmpl-0123456789abcdef", "object": kind, "created": 1700000000, "model": "mock"}
+    return {
+        "id": "chatcmpl-0123456789abcdef",
+        "object": kind,
+        "created": 1700000000,
+        "model": "mock",
+    }
 
 
 def _data(value: dict[str, Any]) -> bytes:
@@ -88,7 +106,7 @@ PIECES = _pieces()
 NUMBER = EVENTS  # the index of the piece with the digits: the opening is piece 0
 
 
-# ── The server ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The server ────────────────────────────────────────────────────────────────────────────────────
 
 
 class Mock:
@@ -124,7 +142,12 @@ class Mock:
         """Counts so far; `sent` is `perf_counter_ns` of each first event by its digits."""
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = used.ru_utime + used.ru_stime
-        return {"requests": self.requests, "cpu": cpu, "most_open": self.most_open, "sent": self.sent}
+        return {
+            "requests": self.requests,
+            "cpu": cpu,
+            "most_open": self.most_open,
+            "sent": self.sent,
+        }
 
 
 class Stream:
@@ -225,7 +248,8 @@ def _json(value: Any) -> bytes:
 
 
 async def _serve(*, lockstep: bool, delay: float) -> None:
-    """Serve until standard input closes, as it does when the parent ends; the port is the first line of output."""
+    """Serve until standard input closes, as it does when the parent ends; the port is the first
+    line of output."""
     loop = asyncio.get_running_loop()
     mock = Mock(lockstep=lockstep, delay=delay)
     server = await loop.create_server(lambda: Connection(mock), "127.0.0.1", 0, backlog=4096)
@@ -235,7 +259,7 @@ async def _serve(*, lockstep: bool, delay: float) -> None:
     await over.wait()
 
 
-# ── From outside ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── From outside ──────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass
@@ -255,8 +279,16 @@ class Running:
 @contextmanager
 def start(*, lockstep: bool = False, delay: float = 0.0) -> Iterator[Running]:
     """A server in a process of its own, for as long as the block lasts; `delay` is in seconds."""
-    command = [sys.executable, str(Path(__file__)), "serve", str(delay), *(["lockstep"] if lockstep else [])]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [
+        sys.executable,
+        str(Path(__file__)),
+        "serve",
+        str(delay),
+        *(["lockstep"] if lockstep else []),
+    ]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -266,7 +298,8 @@ def start(*, lockstep: bool = False, delay: float = 0.0) -> Iterator[Running]:
 
 
 def raise_file_limit() -> None:
-    """Allow as many sockets as the system does: a thousand in flight need more than the usual soft limit."""
+    """Allow as many sockets as the system does: a thousand in flight need more than the usual soft
+    limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

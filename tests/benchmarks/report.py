@@ -1,10 +1,13 @@
-"""What a report costs in time and memory, by the number of records: `python tests/benchmarks/report.py`.
+"""What a report costs in time and memory, by the number of records: `python
+tests/benchmarks/report.py`.
 
-`harness report` on made-up run folders of two sizes, each in a process of its own; beside it, in the same run, the least that
-reading such a file can cost: `orjson.loads` of every line, keeping nothing. The slope between the sizes is what a record costs,
-start-up apart. How to read it is in README.md.
+`harness report` on made-up run folders of two sizes, each in a process of its own; beside it, in
+the same run, the least that reading such a file can cost: `orjson.loads` of every line, keeping
+nothing. The slope between the sizes is what a record costs, start-up apart. How to read it is in
+README.md.
 
-`--full` goes up to 1,000,000 records, which are 2 GB on disk; `--tiny` is for the test that keeps this program working.
+`--full` goes up to 1,000,000 records, which are 2 GB on disk; `--tiny` is for the test that keeps
+this program working.
 """
 
 from __future__ import annotations
@@ -46,9 +49,13 @@ def main() -> None:
 
 
 def _sizes() -> tuple[int, int]:
-    parser = argparse.ArgumentParser(description="A report's time and memory, beside reading the same lines.")
+    parser = argparse.ArgumentParser(
+        description="A report's time and memory, beside reading the same lines."
+    )
     parser.add_argument("--full", action="store_true", help="100,000 and 1,000,000 records")
-    parser.add_argument("--tiny", action="store_true", help="a few thousand records, to see that it works")
+    parser.add_argument(
+        "--tiny", action="store_true", help="a few thousand records, to see that it works"
+    )
     given = parser.parse_args()
     return FULL if given.full else TINY if given.tiny else SIZES
 
@@ -56,7 +63,9 @@ def _sizes() -> tuple[int, int]:
 def _measure(folder: Path, count: int) -> tuple[Cost, Cost]:
     """The report's cost and the reference's, on a folder of `count` records."""
     recorded.write(folder, count)
-    report = _run([sys.executable, "-m", "harness", "report", str(folder), "--out", str(folder / "report")])
+    report = _run(
+        [sys.executable, "-m", "harness", "report", str(folder), "--out", str(folder / "report")]
+    )
     return report, _run([sys.executable, "-c", REFERENCE, str(folder / RECORDS)])
 
 
@@ -91,7 +100,9 @@ def _table(sizes: Sequence[int], found: Sequence[tuple[Cost, Cost]]) -> str:
 def _slope(sizes: Sequence[int], found: Sequence[tuple[Cost, Cost]]) -> str:
     (small, read_small), (large, read_large) = found
     more = sizes[1] - sizes[0]
-    each, reading = ((b.cpu - a.cpu) / more * 1e6 for a, b in ((small, large), (read_small, read_large)))
+    each, reading = (
+        (b.cpu - a.cpu) / more * 1e6 for a, b in ((small, large), (read_small, read_large))
+    )
     held = (large.peak - small.peak) / more
     beside = f"{each / reading:.1f} times what reading it with orjson.loads does ({reading:.1f} µs)"
     return f"A record costs {each:.1f} µs of CPU, {beside}, and {held:,.0f} bytes of memory."

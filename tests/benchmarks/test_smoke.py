@@ -1,4 +1,5 @@
-"""The benchmarks run to their end: no time is judged here, only that each figure is there, and that memory stays in bounds."""
+"""The benchmarks run to their end: no time is judged here, only that each figure is there, and that
+memory stays in bounds."""
 
 from __future__ import annotations
 
@@ -11,9 +12,14 @@ from pathlib import Path
 def run(program: str) -> str:
     """What one of the programs prints about a handful of requests or records."""
     command = [sys.executable, str(Path(__file__).parent / program), "--tiny"]
-    # A process's peak begins with that of whoever forked it: a small shell, and not the process of these tests.
+    # A process's peak begins with that of whoever forked it: a small shell, and not the process of
+    # these tests.
     ended = subprocess.run(
-        ["sh", "-c", '"$0" "$@"; exit $?', *command], capture_output=True, text=True, timeout=280, check=False
+        ["sh", "-c", '"$0" "$@"; exit $?', *command],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -21,7 +27,11 @@ def run(program: str) -> str:
 
 def test_the_benchmark_of_the_engine_still_works() -> None:
     printed = run("engine.py")
-    for part in ("| evalharness, whole job |", "| 4, evalharness, whole job |", "| all but the transport "):
+    for part in (
+        "| evalharness, whole job |",
+        "| 4, evalharness, whole job |",
+        "| all but the transport ",
+    ):
         assert part in printed
 
 

@@ -1,10 +1,12 @@
-"""What one attempt costs in the transport, beside the least an asyncio Protocol can do: `python tests/benchmarks/transport.py`.
+"""What one attempt costs in the transport, beside the least an asyncio Protocol can do: `python
+tests/benchmarks/transport.py`.
 
-The same requests to the same server, one client after the other in turns, so that a busy machine disturbs all alike: a bare
-Protocol that writes ready-made bytes and waits for the last byte of the answer (it reads no header, no JSON and no clock); then
-`HttpClient` over our own connection, with everything a Response holds; then the whole Send stack above it. Streams keep
-lockstep, so that every event is a read of its own. Each figure is the median over the rounds of this process's CPU time, system
-time included; the ratios to the bare Protocol are what can be compared.
+The same requests to the same server, one client after the other in turns, so that a busy machine
+disturbs all alike: a bare Protocol that writes ready-made bytes and waits for the last byte of the
+answer (it reads no header, no JSON and no clock); then `HttpClient` over our own connection, with
+everything a Response holds; then the whole Send stack above it. Streams keep lockstep, so that
+every event is a read of its own. Each figure is the median over the rounds of this process's CPU
+time, system time included; the ratios to the bare Protocol are what can be compared.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class Client:
         return (process_time() - began) / count * 1e6
 
 
-# ── The floor ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The floor ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class Bare(asyncio.Protocol):
@@ -89,13 +91,15 @@ async def bare(call: Call) -> Client:
     end = b"\r\n0\r\n\r\n" if call.request.stream else mock_server.BEHIND
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: Bare(head.encode() + body, end), address.hostname, address.port)
+        await loop.create_connection(
+            lambda: Bare(head.encode() + body, end), address.hostname, address.port
+        )
         for _ in range(CONCURRENCY)
     ]
     return Client("bare Protocol", [protocol.attempt for _, protocol in made])
 
 
-# ── Ours ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Ours ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def transport(http: HttpClient, call: Call) -> Client:
@@ -112,7 +116,9 @@ def transport(http: HttpClient, call: Call) -> Client:
 
 def stack(http: HttpClient, call: Call) -> Client:
     """The layers of a run that has a budget, a price and no rate limit."""
-    budget = Budget(1e6, upper_bound=lambda _: 1e-6, price=lambda *_: 1e-6).around(Limit(http, tokens=lambda _: 0))
+    budget = Budget(1e6, upper_bound=lambda _: 1e-6, price=lambda *_: 1e-6).around(
+        Limit(http, tokens=lambda _: 0)
+    )
     send = Replay().around(Retry(budget))
 
     async def attempt() -> None:
@@ -130,10 +136,15 @@ def question(url: str, *, stream: bool) -> Call:
     """A Call the server answers."""
     target = Target("mock", "openai", "mock", url, url, limits=Limits(concurrency=CONCURRENCY))
     request = Request(messages=(Message("user", "What is the number? #00000042"),), stream=stream)
-    return Call(target, request, registry.load_plugin("providers", "openai").encode(target, request), key="0123456789abcdef")
+    return Call(
+        target,
+        request,
+        registry.load_plugin("providers", "openai").encode(target, request),
+        key="0123456789abcdef",
+    )
 
 
-# ── The table ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The table ─────────────────────────────────────────────────────────────────────────────────────
 
 
 async def measure(url: str, *, stream: bool, rounds: int) -> dict[str, float]:
@@ -158,10 +169,14 @@ def main() -> None:
     for stream in (False, True):
         with mock_server.start(lockstep=stream) as server:
             figures.append(uvloop.run(measure(server.url, stream=stream, rounds=rounds)))
-    print(f"CPU µs an attempt, median of {rounds} rounds of {REQUESTS}, {CONCURRENCY} in flight (× the bare Protocol)")
+    print(
+        f"CPU µs an attempt, median of {rounds} rounds of {REQUESTS}, {CONCURRENCY} in flight (× the bare Protocol)"
+    )
     print(f"{'':16}{'whole answer':>20}{f'{mock_server.EVENTS} events streamed':>24}")
     for name in figures[0]:
-        cells = [f"{costs[name]:.0f} ({costs[name] / costs['bare Protocol']:.2f} ×)" for costs in figures]
+        cells = [
+            f"{costs[name]:.0f} ({costs[name] / costs['bare Protocol']:.2f} ×)" for costs in figures
+        ]
         print(f"{name:16}{cells[0]:>20}{cells[1]:>24}")
 
 

@@ -1,4 +1,5 @@
-"""Measures the structure of the code: names, sizes, repetitions, import circles, and what one trial enters.
+"""Measures the structure of the code: names, sizes, repetitions, import circles, and what one trial
+enters.
 
 `python -m tests.checks.structure` prints the table; `test_structure.py` asserts what must hold.
 """
@@ -42,14 +43,17 @@ def modules() -> list[Module]:
     paths = sorted(PACKAGE.rglob("*.py"))
     texts = [path.read_text("utf-8") for path in paths]
     return [
-        Module(path.relative_to(PACKAGE), ast.parse(text), text.count("\n")) for path, text in zip(paths, texts, strict=True)
+        Module(path.relative_to(PACKAGE), ast.parse(text), text.count("\n"))
+        for path, text in zip(paths, texts, strict=True)
     ]
 
 
 def functions(module: Module) -> Iterator[FunctionNode]:
     """Its functions and methods, without dunders."""
     for node in ast.walk(module.tree):
-        if isinstance(node, FunctionNode) and not (node.name.startswith("__") and node.name.endswith("__")):
+        if isinstance(node, FunctionNode) and not (
+            node.name.startswith("__") and node.name.endswith("__")
+        ):
             yield node
 
 
@@ -66,7 +70,9 @@ def one_word_share(every: list[Module]) -> float:
 
 def function_lengths(every: list[Module]) -> tuple[float, float, int]:
     """Median, 90th percentile and maximum of the lines of a function."""
-    lengths = [(node.end_lineno or 0) - node.lineno + 1 for module in every for node in functions(module)]
+    lengths = [
+        (node.end_lineno or 0) - node.lineno + 1 for module in every for node in functions(module)
+    ]
     return median(lengths), quantiles(lengths, n=10)[-1], max(lengths)
 
 
@@ -105,10 +111,16 @@ def packages_without_docstring(every: list[Module]) -> list[str]:
 
 
 def import_circles() -> list[list[str]]:
-    """Modules that import one another, annotations' imports included: the strongly connected components."""
+    """Modules that import one another, annotations' imports included: the strongly connected
+    components."""
     graph = grimp.build_graph("harness", exclude_type_checking_imports=False, cache_dir=None)
     names = sorted(graph.modules)
-    edges = np.array([[graph.direct_import_exists(importer=one, imported=other) for other in names] for one in names])
+    edges = np.array(
+        [
+            [graph.direct_import_exists(importer=one, imported=other) for other in names]
+            for one in names
+        ]
+    )
     _, labels = connected_components(edges, connection="strong")
     circles = defaultdict(list)
     for name, label in zip(names, labels, strict=True):
@@ -127,8 +139,14 @@ def main() -> None:
         ("files / lines", f"{len(every)} / {sum(module.lines for module in every):,}"),
         ("functions: median / p90 / longest (lines)", f"{middle:g} / {ninth:g} / {longest}"),
         ("one-word function names", f"{one_word_share(every):.1%}"),
-        ("file names that repeat in another folder", f"{len(repeated_basenames(every))}: {sorted(repeated_basenames(every))}"),
-        ("class names that repeat", f"{len(repeated_class_names(every))}: {sorted(repeated_class_names(every))}"),
+        (
+            "file names that repeat in another folder",
+            f"{len(repeated_basenames(every))}: {sorted(repeated_basenames(every))}",
+        ),
+        (
+            "class names that repeat",
+            f"{len(repeated_class_names(every))}: {sorted(repeated_class_names(every))}",
+        ),
         ("most files in one folder", f"{folders[fullest]} ({fullest})"),
         ("loose files in harness/", str(folders["."])),
         ("packages without a docstring", str(packages_without_docstring(every))),

@@ -11,7 +11,8 @@ from tests.checks import structure
 from tests.checks.structure import ROOT, Module
 
 PARALLEL = {"base.py", "errors.py", "anthropic.py"}
-"""File names that play the same part in parallel packages; of a vendor, what is stated of it and its wire format."""
+"""File names that play the same part in parallel packages; of a vendor, what is stated of it and
+its wire format."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,15 @@ def test_no_modules_import_one_another() -> None:
 
 def test_the_architecture_page_has_the_layers_that_are_enforced() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    (layers,) = [each["layers"] for each in configuration["tool"]["importlinter"]["contracts"] if each["name"] == "Layers"]
+    (layers,) = [
+        each["layers"]
+        for each in configuration["tool"]["importlinter"]["contracts"]
+        if each["name"] == "Layers"
+    ]
     enforced = [set(layer.split(" | ")) for layer in layers]
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
-    described = [set(re.findall(r"`(\w+)`", row)) for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)]
+    described = [
+        set(re.findall(r"`(\w+)`", row))
+        for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)
+    ]
     assert described == [layer for layer in enforced if layer != {"__main__"}]

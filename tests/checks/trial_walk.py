@@ -1,8 +1,10 @@
-"""Counts the files and functions of the package that one trial enters, against a real server on loopback.
+"""Counts the files and functions of the package that one trial enters, against a real server on
+loopback.
 
-Measured on the smallest useful suite: one prompt, one `equals` grader, a price, one request at a time. The *first* trial of a
-run opens the connection and builds what later ones share; a *warm* trial comes in the middle of the run. Trials are prepared
-eight at a time, so the warm walk spans eight of them: planning is included, and what any of them entered counts.
+Measured on the smallest useful suite: one prompt, one `equals` grader, a price, one request at a
+time. The *first* trial of a run opens the connection and builds what later ones share; a *warm*
+trial comes in the middle of the run. Trials are prepared eight at a time, so the warm walk spans
+eight of them: planning is included, and what any of them entered counts.
 """
 
 from __future__ import annotations
@@ -95,12 +97,18 @@ class _Recorder(Silent):
 
     def _finish_walk(self) -> None:
         sys.setprofile(None)
-        self.walks.append(Walk({file: sorted(names) for file, names in sorted(self._functions.items())}))
+        self.walks.append(
+            Walk({file: sorted(names) for file, names in sorted(self._functions.items())})
+        )
         self._functions.clear()
 
     def _profile(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(str(PACKAGE)) or code.co_name.startswith("<"):
+        if (
+            event != "call"
+            or not code.co_filename.startswith(str(PACKAGE))
+            or code.co_name.startswith("<")
+        ):
             return
         if code.co_filename == __file__ or _is_background():
             return
@@ -131,7 +139,10 @@ def walk_trials() -> tuple[Walk, Walk]:
     """What the first trial of a run enters, and what a warm one does."""
     recorder = _Recorder()
     with tempfile.TemporaryDirectory() as folder, _server() as port:
-        cases = "".join(f"  - {{id: c{index}, vars: {{x: {index}}}, expected: '4'}}\n" for index in range(_CASES))
+        cases = "".join(
+            f"  - {{id: c{index}, vars: {{x: {index}}}, expected: '4'}}\n"
+            for index in range(_CASES)
+        )
         path = Path(folder, "suites", "one.yaml")
         path.parent.mkdir()
         path.write_text(

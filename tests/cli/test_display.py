@@ -1,4 +1,5 @@
-"""The live panel and the plain lines: what they say, that they fit, and that a name is only ever text."""
+"""The live panel and the plain lines: what they say, that they fit, and that a name is only ever
+text."""
 
 from __future__ import annotations
 
@@ -31,16 +32,32 @@ class Clock:
 
 def half_done(**different: int | float | str) -> Tally:
     """450 trials, of which 100 were answered: 80 right, 16 wrong, 4 with an error."""
-    facts = {"planned": 450, "done": 100, "passed": 80, "failed": 16, "errors": 4, "retries": 7, "in_flight": 8, "cost": 0.0125}
+    facts = {
+        "planned": 450,
+        "done": 100,
+        "passed": 80,
+        "failed": 16,
+        "errors": 4,
+        "retries": 7,
+        "in_flight": 8,
+        "cost": 0.0125,
+    }
     return Tally(**{**facts, **different})  # type: ignore[arg-type]
 
 
 def panel(
-    targets: dict[str, Tally], *, width: int = 110, height: int = 24, budget: float | None = None, since: float = 0
+    targets: dict[str, Tally],
+    *,
+    width: int = 110,
+    height: int = 24,
+    budget: float | None = None,
+    since: float = 0,
 ) -> str:
     """The last frame, 10 s after the start and `since` seconds after the last record."""
     clock, out = Clock(), StringIO()
-    with LiveDisplay(Console(file=out, force_terminal=True, width=width, height=height), now=clock) as display:
+    with LiveDisplay(
+        Console(file=out, force_terminal=True, width=width, height=height), now=clock
+    ) as display:
         display.begin(Progress(targets), budget)
         clock.time = 10 - since
         display.tick()
@@ -60,14 +77,39 @@ def lines(targets: dict[str, Tally], *moments: float, budget: float | None = Non
     return out.getvalue().splitlines()
 
 
-# ── The panel ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The panel ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_figure_is_shown_for_every_target_and_for_all() -> None:
-    shown = panel({"scout": half_done(), "other": half_done(done=50, passed=50, failed=0, errors=0)}, width=120, budget=0.5)
+    shown = panel(
+        {"scout": half_done(), "other": half_done(done=50, passed=50, failed=0, errors=0)},
+        width=120,
+        budget=0.5,
+    )
     titles, scout, other, together, foot = shown.splitlines()
-    assert titles.split() == ["target", "done", "rate", "passing", "errors", "retries", "in", "flight", "spent", "ETA"]
-    assert re.sub("[━╸╺]+", "", scout).split() == ["scout", "100/450", "10.0/s", "83.3%", "4", "7", "8", "$0.0125", "35s"]
+    assert titles.split() == [
+        "target",
+        "done",
+        "rate",
+        "passing",
+        "errors",
+        "retries",
+        "in",
+        "flight",
+        "spent",
+        "ETA",
+    ]
+    assert re.sub("[━╸╺]+", "", scout).split() == [
+        "scout",
+        "100/450",
+        "10.0/s",
+        "83.3%",
+        "4",
+        "7",
+        "8",
+        "$0.0125",
+        "35s",
+    ]
     assert other.split()[0] == "other"
     assert other.endswith("1m 20s")
     assert re.sub("[━╸╺]+", "", together).split()[:4] == ["all", "targets", "150/900", "15.0/s"]
@@ -76,9 +118,13 @@ def test_every_figure_is_shown_for_every_target_and_for_all() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 110, 200])
-@pytest.mark.parametrize("name", ["scout", "a-very-long-name-of-a-target-that-goes-on-and-on-and-on", "日本語" * 20])
+@pytest.mark.parametrize(
+    "name", ["scout", "a-very-long-name-of-a-target-that-goes-on-and-on-and-on", "日本語" * 20]
+)
 def test_it_fits_whatever_the_terminal_and_the_name(width: int, name: str) -> None:
-    shown = panel({name: half_done(), "b": half_done(planned=1_000_000)}, width=width, budget=1.0).splitlines()
+    shown = panel(
+        {name: half_done(), "b": half_done(planned=1_000_000)}, width=width, budget=1.0
+    ).splitlines()
     assert len(shown) == 5
     assert max(cell_len(line) for line in shown) <= width
     assert shown[1].startswith(name[:3])
@@ -99,8 +145,12 @@ def test_many_targets_leave_the_totals_in_sight() -> None:
 
 
 def test_nothing_moves_as_figures_grow() -> None:
-    few = panel({"scout": half_done(done=9, passed=9, failed=0, errors=0, retries=0, cost=0)}).splitlines()[0]
-    many = panel({"scout": half_done(done=449, passed=400, failed=40, errors=9, cost=9.9)}).splitlines()[0]
+    few = panel(
+        {"scout": half_done(done=9, passed=9, failed=0, errors=0, retries=0, cost=0)}
+    ).splitlines()[0]
+    many = panel(
+        {"scout": half_done(done=449, passed=400, failed=40, errors=9, cost=9.9)}
+    ).splitlines()[0]
     assert few == many
 
 
@@ -115,7 +165,9 @@ def test_a_pause_is_said_instead_of_a_wrong_forecast() -> None:
 
 
 def test_why_a_target_stopped_is_shown() -> None:
-    shown = panel({"scout": half_done(stopped="the API key was refused\x1b[2J"), "other": half_done()})
+    shown = panel(
+        {"scout": half_done(stopped="the API key was refused\x1b[2J"), "other": half_done()}
+    )
     assert "scout: the API key was refused␛[2J" in shown
 
 
@@ -124,7 +176,7 @@ def test_without_a_record_there_is_no_forecast() -> None:
     assert shown.endswith("10s elapsed · $0.0000 · ETA –")
 
 
-# ── Plain lines ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Plain lines ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_plain_lines_come_at_the_start_every_five_seconds_and_at_the_end() -> None:
@@ -140,21 +192,34 @@ def test_plain_lines_come_at_the_start_every_five_seconds_and_at_the_end() -> No
 
 
 def test_the_first_line_says_how_much_and_what_is_done_already() -> None:
-    assert lines({"a": Tally(planned=9, already=3), "b": Tally(planned=9)}) == ["18 requests to 2 targets, 3 done before"]
+    assert lines({"a": Tally(planned=9, already=3), "b": Tally(planned=9)}) == [
+        "18 requests to 2 targets, 3 done before"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("budget", "written"), [(0.5, "$0.50"), (0.001, "$0.001"), (1e-8, "$0.00000001"), (20, "$20.00"), (1500.0, "$1,500.00")]
+    ("budget", "written"),
+    [
+        (0.5, "$0.50"),
+        (0.001, "$0.001"),
+        (1e-8, "$0.00000001"),
+        (20, "$20.00"),
+        (1500.0, "$1,500.00"),
+    ],
 )
 def test_a_budget_is_written_as_it_was_given(budget: float, written: str) -> None:
     assert f"$0.0125 of {written}" in lines({"scout": half_done()}, 5, budget=budget)[1]
 
 
 def test_a_budget_that_will_not_do_is_foretold() -> None:
-    assert "$0.0125 of $0.02, heading for $0.0563 · ETA" in panel({"scout": half_done()}, budget=0.02)
+    assert "$0.0125 of $0.02, heading for $0.0563 · ETA" in panel(
+        {"scout": half_done()}, budget=0.02
+    )
 
 
-def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_of_messages_who_leaves_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed, monkeypatch.context() as patched:
@@ -167,7 +232,15 @@ def test_a_reader_of_messages_who_leaves_does_not_end_the_run(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0, "0s"), (59.4, "59s"), (59.6, "1m 00s"), (200, "3m 20s"), (3600, "1h 00m"), (7500, "2h 05m")]
+    ("seconds", "said"),
+    [
+        (0, "0s"),
+        (59.4, "59s"),
+        (59.6, "1m 00s"),
+        (200, "3m 20s"),
+        (3600, "1h 00m"),
+        (7500, "2h 05m"),
+    ],
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert format_duration(seconds) == said
@@ -175,7 +248,9 @@ def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> Non
 
 def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() -> None:
     clock, out = Clock(), StringIO()
-    progress = Progress({"scout": half_done()}, {"referee": Tally(done=90, errors=2, in_flight=3, cost=0.5)})
+    progress = Progress(
+        {"scout": half_done()}, {"referee": Tally(done=90, errors=2, in_flight=3, cost=0.5)}
+    )
     with LiveDisplay(Console(file=out, force_terminal=True, width=110), now=clock) as display:
         display.begin(progress, None)
         clock.time = 10
@@ -203,7 +278,9 @@ def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> Non
 
 def test_a_resumed_run_shows_what_all_of_it_spent_of_its_budget() -> None:
     with LiveDisplay(Console(file=StringIO(), width=60), now=Clock()) as display:
-        display.begin(Progress({"scout": half_done(already=50, cost=0.01)}, spent_before=0.0204691456), 0.05)
+        display.begin(
+            Progress({"scout": half_done(already=50, cost=0.01)}, spent_before=0.0204691456), 0.05
+        )
         assert "$0.0305 of $0.05, heading for $0.0605 ·" in display.line()
 
 

@@ -1,4 +1,5 @@
-"""The command line as its users meet it: help, exit codes, what is printed and to whom, and what happens when they leave."""
+"""The command line as its users meet it: help, exit codes, what is printed and to whom, and what
+happens when they leave."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def without_reader(cli: Command, *words: str | Path, stream: str = "stdout") -> tuple[int, str, str]:
+def without_reader(
+    cli: Command, *words: str | Path, stream: str = "stdout"
+) -> tuple[int, str, str]:
     """Exit code and the other stream's text of a command whose reader has left."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -64,7 +67,7 @@ def without_reader(cli: Command, *words: str | Path, stream: str = "stdout") -> 
     return process.returncode, out or "", err or ""
 
 
-# ── Help ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Help ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -86,7 +89,7 @@ def test_the_first_help_tells_every_command_whole_and_the_exit_codes(cli: Comman
     assert all(f"\n    {code.value} " in ended.out for code in ExitCode)
 
 
-# ── Exit codes and messages ───────────────────────────────────────────────────────────────────────────────────────────
+# ── Exit codes and messages ───────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,9 @@ def test_the_first_help_tells_every_command_whole_and_the_exit_codes(cli: Comman
         ["simulate", "--port", "99999"],
     ],
 )
-def test_wrong_usage_is_2_and_says_so_on_standard_error(cli: Command, suite: Path, words: list[str]) -> None:
+def test_wrong_usage_is_2_and_says_so_on_standard_error(
+    cli: Command, suite: Path, words: list[str]
+) -> None:
     ended = cli(*words)
     assert ended.code == ExitCode.USAGE
     assert ended.out == ""
@@ -141,7 +146,7 @@ def test_a_spent_budget_is_5_and_tells_how_to_go_on(cli: Command, suite: Path) -
     assert cli("resume", "a run", "--budget", "1").code == ExitCode.OK
 
 
-# ── Those who leave ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Those who leave ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_reader_who_leaves_is_no_failure(cli: Command, ran: Path) -> None:
@@ -166,7 +171,9 @@ def test_an_interrupt_while_a_run_starts_is_130(cli: Command, suite: Path, tmp_p
     os.mkfifo(tmp_path / "variables")
     process = cli.begin("run", suite, "--env-file", "variables")
     with open(_writer_once_it_waits(tmp_path / "variables", process), "w"):
-        process.send_signal(signal.SIGINT)  # pending from now on, whether it reads already or is about to
+        process.send_signal(
+            signal.SIGINT
+        )  # pending from now on, whether it reads already or is about to
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (ExitCode.INTERRUPTED, "")
     assert err.startswith("interrupted")
@@ -174,7 +181,8 @@ def test_an_interrupt_while_a_run_starts_is_130(cli: Command, suite: Path, tmp_p
 
 
 def _writer_once_it_waits(fifo: Path, process: subprocess.Popen[str]) -> int:
-    """The writing end of the pipe that the process has begun to read: a write-only open is refused until then."""
+    """The writing end of the pipe that the process has begun to read: a write-only open is refused
+    until then."""
     while True:
         assert process.poll() is None, process.communicate()
         try:
@@ -198,11 +206,15 @@ def test_an_interrupt_that_a_compiled_module_turned_into_an_import_error_is_130(
     assert "bug" not in ended.err
 
 
-# ── The commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The commands ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_dry_run_prints_prompts_and_requests_as_text_and_sends_nothing(cli: Command, suite: Path, tmp_path: Path) -> None:
-    ended = cli("run", suite, "--dry-run", "--filter", "id=hidden", "--set", "sampling.temperature=0.5")
+def test_a_dry_run_prints_prompts_and_requests_as_text_and_sends_nothing(
+    cli: Command, suite: Path, tmp_path: Path
+) -> None:
+    ended = cli(
+        "run", suite, "--dry-run", "--filter", "id=hidden", "--set", "sampling.temperature=0.5"
+    )
     assert ended.code == ExitCode.OK
     assert ended.out.startswith("2 prompts × 1 target × 1 case")
     assert "␛[2J5 + 5" in ended.out
@@ -243,17 +255,33 @@ def test_show_prints_a_cases_trials_in_the_suites_terms(cli: Command, ran: Path)
     ended = cli("show", ran, "sum")
     assert ended.code == ExitCode.OK
     headings = [line for line in ended.out.splitlines() if line.startswith("━━")]
-    assert headings == ["━━ sums/sum · terse · fast · repeat 0", "━━ sums/sum · words · fast · repeat 0"]
+    assert headings == [
+        "━━ sums/sum · terse · fast · repeat 0",
+        "━━ sums/sum · words · fast · repeat 0",
+    ]
     assert "── user\nWhat is 1 + 1?\n── fast answered (stop, " in ended.out
     assert cli("show", ran, "sum", "--prompt", "terse").out.count("━━") == 1
     assert "\x1b" not in cli("show", ran, "hidden").out
 
 
-def test_show_says_where_there_was_no_answer(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_show_says_where_there_was_no_answer(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     simulator.faults({"kind": "status", "status": 400})
     path = write_sums(tmp_path, simulator.openai, cases=1)
-    cli("run", path, "--out", "broken", "--set", "sampling.temperature=0", "--filter", "prompt=terse")
-    assert "── local gave no answer (1 attempt)\nerror at provider" in cli("show", "broken", "c0").out
+    cli(
+        "run",
+        path,
+        "--out",
+        "broken",
+        "--set",
+        "sampling.temperature=0",
+        "--filter",
+        "prompt=terse",
+    )
+    assert (
+        "── local gave no answer (1 attempt)\nerror at provider" in cli("show", "broken", "c0").out
+    )
 
 
 def test_show_says_which_case_was_meant(cli: Command, ran: Path) -> None:
@@ -265,14 +293,19 @@ def test_show_says_which_case_was_meant(cli: Command, ran: Path) -> None:
 
 def test_two_runs_are_reported_side_by_side(cli: Command, ran: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
-    assert cli("run", ran.parent / "sums.yaml", "--out", other, "--replay-only", ran).code == ExitCode.OK
+    assert (
+        cli("run", ran.parent / "sums.yaml", "--out", other, "--replay-only", ran).code
+        == ExitCode.OK
+    )
     ended = cli("report", ran, other, "--out", "both")
     assert ended.code == ExitCode.OK
     assert "report: both/report.html\n" in ended.out
     assert cli("report", ran, ran).code == ExitCode.USAGE
 
 
-def test_init_writes_a_workspace_that_runs_and_overwrites_nothing(cli: Command, tmp_path: Path) -> None:
+def test_init_writes_a_workspace_that_runs_and_overwrites_nothing(
+    cli: Command, tmp_path: Path
+) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / ".gitignore").write_bytes(b"node_modules\n.env")
     ended = cli("init", "new")
@@ -301,5 +334,12 @@ def test_simulate_tells_a_script_its_address_and_a_person_what_is_there(cli: Com
 def test_completion_knows_the_commands(cli: Command) -> None:
     asked = {"_HARNESS_COMPLETE": "complete_bash", "COMP_WORDS": "harness re", "COMP_CWORD": "1"}
     script = Path(sys.executable).with_name("harness")
-    completed = subprocess.run([script], env=cli.environment | asked, capture_output=True, text=True, timeout=60, check=False)
+    completed = subprocess.run(
+        [script],
+        env=cli.environment | asked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert completed.stdout.split() == ["resume", "report"]

@@ -1,4 +1,5 @@
-"""Templates: text in, text out; values stay values; and nothing a template says costs more than a render may."""
+"""Templates: text in, text out; values stay values; and nothing a template says costs more than a
+render may."""
 
 from typing import Any
 
@@ -19,21 +20,31 @@ def test_plain_text_is_itself() -> None:
 
 
 def test_if_for_and_filters_work() -> None:
-    template = compile_template("{% for x in items if x > 1 %}{{ loop.index }}:{{ x }} {% endfor %}{{ name | upper }}")
+    template = compile_template(
+        "{% for x in items if x > 1 %}{{ loop.index }}:{{ x }} {% endfor %}{{ name | upper }}"
+    )
     assert template.render({"items": [1, 2, 3], "name": "ann"}) == "1:2 2:3 ANN"
 
 
 def test_tojson_writes_json_a_model_can_read() -> None:
-    assert compile_template("{{ order | tojson }}").render({"order": {"name": "Bär & <Söhne>"}}) == '{"name": "Bär & <Söhne>"}'
+    assert (
+        compile_template("{{ order | tojson }}").render({"order": {"name": "Bär & <Söhne>"}})
+        == '{"name": "Bär & <Söhne>"}'
+    )
 
 
 @given(st.text())
 def test_data_is_never_read_as_a_template(text: str) -> None:
     assert compile_template("{{ x }}").render({"x": text}) == text
-    assert compile_template("{{ x }}|{{ y | default('') }}").render({"x": text, "y": text}) == f"{text}|{text}"
+    assert (
+        compile_template("{{ x }}|{{ y | default('') }}").render({"x": text, "y": text})
+        == f"{text}|{text}"
+    )
 
 
-@pytest.mark.parametrize("hostile", ["{{ 7 * 7 }}", "{0.__class__}", "{% for x in y %}", "{# #}", "%s"])
+@pytest.mark.parametrize(
+    "hostile", ["{{ 7 * 7 }}", "{0.__class__}", "{% for x in y %}", "{# #}", "%s"]
+)
 def test_template_syntax_in_data_stays_text(hostile: str) -> None:
     assert compile_template("{{ answer }}").render({"answer": hostile}) == hostile
     assert render_arguments({"value": "{{ expected }}"}, {}, hostile) == {"value": hostile}
@@ -42,7 +53,10 @@ def test_template_syntax_in_data_stays_text(hostile: str) -> None:
 @pytest.mark.parametrize("value", [None, True, 3, 2.5, "text", ["a", 1], {"k": [1, {"x": None}]}])
 def test_an_argument_that_is_one_expression_passes_the_value_itself(value: Any) -> None:
     assert render_arguments({"value": "{{ expected }}"}, {}, value)["value"] == value
-    assert render_arguments({"value": "{{ order['x'] }}"}, {"order": {"x": value}}, None)["value"] == value
+    assert (
+        render_arguments({"value": "{{ order['x'] }}"}, {"order": {"x": value}}, None)["value"]
+        == value
+    )
 
 
 def test_an_argument_with_more_than_the_expression_is_text() -> None:
@@ -51,7 +65,10 @@ def test_an_argument_with_more_than_the_expression_is_text() -> None:
 
 def test_arguments_are_filled_in_at_any_depth_but_not_in_what_came_from_a_file() -> None:
     arguments = {"list": [{"deep": "{{ n }}"}], "schema": Verbatim({"pattern": "{{ n }}"})}
-    assert render_arguments(arguments, {"n": 1}, None) == {"list": [{"deep": 1}], "schema": {"pattern": "{{ n }}"}}
+    assert render_arguments(arguments, {"n": 1}, None) == {
+        "list": [{"deep": 1}],
+        "schema": {"pattern": "{{ n }}"},
+    }
 
 
 def test_a_template_knows_its_variables_and_which_may_be_missing() -> None:
@@ -67,7 +84,10 @@ def test_an_undefined_variable_is_a_sentence_with_its_line() -> None:
     template = compile_template("one\ntwo {{ tickt }}\n", Place("prompt.md", 10))
     with pytest.raises(TemplateError) as caught:
         template.render({"ticket": "x"})
-    assert str(caught.value) == "prompt.md:11: in the template: 'tickt' is undefined; the variables are `ticket`"
+    assert (
+        str(caught.value)
+        == "prompt.md:11: in the template: 'tickt' is undefined; the variables are `ticket`"
+    )
 
 
 def test_an_undefined_attribute_is_a_sentence_too() -> None:
@@ -157,10 +177,24 @@ def test_nesting_without_end_is_refused() -> None:
 
 def test_honest_work_fits_the_budget() -> None:
     document = "word " * 100_000
-    assert len(compile_template("{{ document }}\n{{ document | upper }}").render({"document": document})) == 1_000_001
+    assert (
+        len(
+            compile_template("{{ document }}\n{{ document | upper }}").render(
+                {"document": document}
+            )
+        )
+        == 1_000_001
+    )
     rows = [{"n": n} for n in range(5_000)]
-    assert compile_template("{% for row in rows %}{{ row.n }},{% endfor %}").render({"rows": rows}).startswith("0,1,2,")
-    assert compile_template("{{ names | map('upper') | join(', ') }}").render({"names": ["a", "b"]}) == "A, B"
+    assert (
+        compile_template("{% for row in rows %}{{ row.n }},{% endfor %}")
+        .render({"rows": rows})
+        .startswith("0,1,2,")
+    )
+    assert (
+        compile_template("{{ names | map('upper') | join(', ') }}").render({"names": ["a", "b"]})
+        == "A, B"
+    )
 
 
 def test_each_render_has_an_account_of_its_own() -> None:

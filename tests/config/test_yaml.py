@@ -1,4 +1,5 @@
-"""YAML without its traps: what a plain scalar means, where everything stands, and what is refused before it costs anything."""
+"""YAML without its traps: what a plain scalar means, where everything stands, and what is refused
+before it costs anything."""
 
 import json
 from typing import Any
@@ -32,7 +33,22 @@ def document_of(text: str) -> Document:
 
 
 @pytest.mark.parametrize(
-    "text", ["no", "yes", "on", "off", "y", "n", "012", "0o14", "0x1F", "12:30:45", "2024-01-01", "1_000", "+1"]
+    "text",
+    [
+        "no",
+        "yes",
+        "on",
+        "off",
+        "y",
+        "n",
+        "012",
+        "0o14",
+        "0x1F",
+        "12:30:45",
+        "2024-01-01",
+        "1_000",
+        "+1",
+    ],
 )
 def test_what_yaml_1_1_would_convert_stays_text(text: str) -> None:
     assert read(f"key: {text}") == {"key": text}
@@ -63,13 +79,26 @@ def test_keys_are_always_text() -> None:
 
 
 def test_quoted_text_is_never_converted() -> None:
-    assert read("""['1', "true", 'null', |-\n  5\n]""".replace("|-\n  5\n", '"5"')) == ["1", "true", "null", "5"]
+    assert read("""['1', "true", 'null', |-\n  5\n]""".replace("|-\n  5\n", '"5"')) == [
+        "1",
+        "true",
+        "null",
+        "5",
+    ]
 
 
-texts = st.text(st.characters(exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD))  # what JSON and YAML escape alike
-keys = st.text(st.characters(exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD), max_size=160)  # YAML's end at 1,024 signs
+texts = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD)
+)  # what JSON and YAML escape alike
+keys = st.text(
+    st.characters(exclude_categories=["Cc", "Cs"], max_codepoint=0xFFFD), max_size=160
+)  # YAML's end at 1,024 signs
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
     max_leaves=12,
 )
@@ -84,7 +113,9 @@ def test_every_value_and_key_knows_its_line_and_column() -> None:
     document = document_of("a: 1\nlist:\n  - x\n  - {b: [2, 3]}\n")
     assert document.place_of(("list",), key=True) == Place("a.yaml", 2, 1)
     assert document.place_of(("list", 1, "b", 1)) == Place("a.yaml", 4, 13)
-    assert document.place_of(("list", 1, "b", 9)) == Place("a.yaml", 4, 9), "what is not there stands where its parent does"
+    assert document.place_of(("list", 1, "b", 9)) == Place("a.yaml", 4, 9), (
+        "what is not there stands where its parent does"
+    )
 
 
 def test_a_block_text_begins_on_the_line_below_its_mark() -> None:
@@ -127,7 +158,9 @@ def test_an_alias_bomb_is_counted_not_expanded() -> None:
 
 
 def test_a_merge_bomb_is_refused_at_its_first_key() -> None:
-    levels = ["l0: &l0 {a: 1}"] + [f"l{n}: &l{n}\n  <<: [*l{n - 1}, *l{n - 1}]" for n in range(1, 9)]
+    levels = ["l0: &l0 {a: 1}"] + [
+        f"l{n}: &l{n}\n  <<: [*l{n - 1}, *l{n - 1}]" for n in range(1, 9)
+    ]
     assert all("merge keys" in problem for problem in refused("\n".join(levels)))
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "evals/README.md")]
+PAGES = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "evals/README.md")
+]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -53,13 +55,20 @@ class Fence:
 
 def fences() -> list[Fence]:
     """Every fenced block, in the order of pages and of blocks on them."""
-    return [Fence(page, *found) for page in PAGES for found in _FENCE.findall(page.read_text("utf-8"))]
+    return [
+        Fence(page, *found) for page in PAGES for found in _FENCE.findall(page.read_text("utf-8"))
+    ]
 
 
 def mentioned() -> list[str]:
     """Every `harness …` that the text of a page or a CI file mentions."""
     spans = [span for page in PAGES for span in _SPAN.findall(page.read_text("utf-8"))]
-    steps = [found for each in fences() if each.file for found in re.findall(r"- (?:run: )?(harness .*)", each.text)]
+    steps = [
+        found
+        for each in fences()
+        if each.file
+        for found in re.findall(r"- (?:run: )?(harness .*)", each.text)
+    ]
     return sorted({" ".join(text.split()) for text in (*spans, *steps)})
 
 

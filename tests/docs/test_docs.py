@@ -1,4 +1,5 @@
-"""What the pages say is true: suites load, commands run and print what is shown, links lead somewhere."""
+"""What the pages say is true: suites load, commands run and print what is shown, links lead
+somewhere."""
 
 from __future__ import annotations
 
@@ -74,8 +75,15 @@ def test_nothing_is_listed_as_not_run_in_vain() -> None:
 
 
 def test_the_targets_of_make_exist() -> None:
-    shown = {command.split()[1] for fence in CONSOLES for command, _ in fence.commands if command.startswith("make ")}
-    assert shown <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    shown = {
+        command.split()[1]
+        for fence in CONSOLES
+        for command, _ in fence.commands
+        if command.startswith("make ")
+    }
+    assert shown <= set(
+        re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize(("page", "link"), links(), ids=name)
@@ -84,7 +92,9 @@ def test_a_link_leads_somewhere(page: Path, link: str) -> None:
     assert (page.parent / path).exists()
 
 
-@pytest.mark.parametrize("fence", [fence for fence in fences() if fence.language == "yaml"], ids=name)
+@pytest.mark.parametrize(
+    "fence", [fence for fence in fences() if fence.language == "yaml"], ids=name
+)
 def test_yaml_can_be_read(fence: Fence) -> None:
     assert yaml.safe_load(fence.text)
 
@@ -100,7 +110,9 @@ def test_a_ci_file_runs_a_suite_of_its_page_and_keeps_what_that_wrote(fence: Fen
 
 def test_the_simulator_answers_as_its_page_shows(simulator: Simulated) -> None:
     page = (ROOT / "docs/simulator.md").read_text("utf-8")
-    found = re.search(r"^\$ curl -s http://127\.0\.0\.1:8787(\S+) \\\n\s+-d '(.*)'\n(.*) …$", page, re.MULTILINE)
+    found = re.search(
+        r"^\$ curl -s http://127\.0\.0\.1:8787(\S+) \\\n\s+-d '(.*)'\n(.*) …$", page, re.MULTILINE
+    )
     assert found is not None
     path, body, answer = found.groups()
     with urlopen(Request(simulator.base_url + path, data=body.encode()), timeout=30) as response:
@@ -108,7 +120,9 @@ def test_the_simulator_answers_as_its_page_shows(simulator: Simulated) -> None:
 
 
 def test_every_page_of_the_docs_is_in_the_readme() -> None:
-    linked = {(page.parent / link).resolve() for page, link in links() if page == ROOT / "README.md"}
+    linked = {
+        (page.parent / link).resolve() for page, link in links() if page == ROOT / "README.md"
+    }
     assert set(PAGES) - {ROOT / "README.md"} <= linked
 
 
@@ -123,14 +137,17 @@ def written(workspace: Path, fence: Fence) -> Path:
 
 
 def run(command: Command, fence: Fence) -> None:
-    """Run the `harness` commands of a console; what is shown under one must be in its output, but for what changes."""
+    """Run the `harness` commands of a console; what is shown under one must be in its output, but
+    for what changes."""
     for text, output in fence.commands:
         if text.startswith("harness ") and text not in NOT_RUN:
             ended = command(*words(text))
             assert ended.code == 0, ended.err
             printed = squeezed(ended.out)
             for line in output.splitlines():
-                assert squeezed(CHANGING.split(line)[0]) in printed, "run: python docs/images/build.py"
+                assert squeezed(CHANGING.split(line)[0]) in printed, (
+                    "run: python docs/images/build.py"
+                )
 
 
 def squeezed(text: str) -> str:

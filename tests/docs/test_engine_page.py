@@ -17,7 +17,9 @@ def test_a_named_test_exists(name: str) -> None:
     assert f"def {name}(" in SOURCES
 
 
-@pytest.mark.parametrize(("file", "name"), sorted(set(re.findall(r"`(test_\w+)\.(test_\w+)`", PAGE))))
+@pytest.mark.parametrize(
+    ("file", "name"), sorted(set(re.findall(r"`(test_\w+)\.(test_\w+)`", PAGE)))
+)
 def test_a_named_fault_has_its_test(file: str, name: str) -> None:
     assert f"def {name}(" in (ROOT / "tests" / "faults" / f"{file}.py").read_text("utf-8")
 

@@ -49,7 +49,9 @@ def xml_structure(path: Path) -> Any:
 
 def files(folder: Path) -> set[str]:
     """What a run folder holds, without the lock of its writer."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"lock"}
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {
+        "lock"
+    }
 
 
 STRUCTURES: dict[str, Callable[[Path], Any]] = {
@@ -85,7 +87,10 @@ def test_the_examples_report_has_todays_structure(rebuilt: Path, name: str) -> N
 def test_the_example_was_recorded_in_todays_form(cli: Command, tmp_path: Path) -> None:
     ended = cli("run", ROOT / "suites" / "quickstart.yaml", "--limit", "2", "--out", "run")
     assert ended.code in (ExitCode.OK, ExitCode.GATE_FAILED), ended.err
-    found, kept = (json.loads((folder / "manifest.json").read_text("utf-8")) for folder in (tmp_path / "run", EXAMPLE))
+    found, kept = (
+        json.loads((folder / "manifest.json").read_text("utf-8"))
+        for folder in (tmp_path / "run", EXAMPLE)
+    )
     assert found.keys() == kept.keys(), REBUILD
     assert found["plan"].keys() == kept["plan"].keys(), REBUILD
     assert found["plan"]["prompts"] == kept["plan"]["prompts"], REBUILD
@@ -98,6 +103,8 @@ def test_the_example_was_recorded_in_todays_form(cli: Command, tmp_path: Path) -
 
 def test_the_example_knows_no_machine() -> None:
     texts = [
-        path.read_text("utf-8") for path in EXAMPLE.rglob("*") if path.suffix in {".json", ".jsonl", ".html", ".md", ".xml"}
+        path.read_text("utf-8")
+        for path in EXAMPLE.rglob("*")
+        if path.suffix in {".json", ".jsonl", ".html", ".md", ".xml"}
     ]
     assert not [text for text in texts if str(Path.home()) in text or str(ROOT) in text]

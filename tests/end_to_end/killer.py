@@ -1,4 +1,5 @@
-"""A server that kills its client at an event it is told, and remembers what it was asked and what it answered."""
+"""A server that kills its client at an event it is told, and remembers what it was asked and what
+it answered."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from typing import Any
 class Killer(ThreadingHTTPServer):
     """Speaks OpenAI's chat completions, streamed; subclass `Handler` to say what it answers.
 
-    `received` are the ids of the requests in the order they came, `answered` those whose answer left whole with its usage.
+    `received` are the ids of the requests in the order they came, `answered` those whose answer
+    left whole with its usage.
     """
 
     daemon_threads = True
@@ -30,12 +32,14 @@ class Killer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
     def arm(self, victim: subprocess.Popen[str], events: int) -> None:
-        """Kill `victim` at the `events`-th event from now: a request received, or a piece of an answer sent."""
+        """Kill `victim` at the `events`-th event from now: a request received, or a piece of an
+        answer sent."""
         with self._guard:
             self._victim, self._left = victim, events
 
     def handle_error(self, *_: object) -> None:
-        """Clients that were killed leave broken connections: expected here, and said by the test itself where not."""
+        """Clients that were killed leave broken connections: expected here, and said by the test
+        itself where not."""
 
     def event(self) -> None:
         """Count one event, and kill if it is the one."""
@@ -70,7 +74,9 @@ class Handler(BaseHTTPRequestHandler):
         finish = "tool_calls" if "tool_calls" in deltas[-1] else "stop"
         asked = len(body["messages"][-1]["content"] or "")
         usage = {"prompt_tokens": asked, "completion_tokens": len(deltas)}
-        self._send({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": usage})
+        self._send(
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": finish}], "usage": usage}
+        )
         self.server.answered.append((identifier, asked, len(deltas)))
         self._chunk(b"data: [DONE]\n\n")
         self._chunk(b"")

@@ -22,10 +22,14 @@ sweep: {{temperature: [0, 1]}}
 
 
 def write_sums(folder: Path, address: str, more: str = "", cases: int = 10) -> Path:
-    """A suite of `cases` × 2 prompts × 2 temperatures, in a workspace of its own; returns its path."""
+    """A suite of `cases` × 2 prompts × 2 temperatures, in a workspace of its own; returns
+    its path."""
     suites = folder / "suites"
     suites.mkdir(exist_ok=True)
-    rows = [f"c{number},{number} + {number * 3},{number * 4},{'even' if number % 2 == 0 else 'odd'}" for number in range(cases)]
+    rows = [
+        f"c{number},{number} + {number * 3},{number * 4},{'even' if number % 2 == 0 else 'odd'}"
+        for number in range(cases)
+    ]
     (suites / "cases.csv").write_text("\n".join(["id,question,expected,tags", *rows]) + "\n")
     (suites / "sums.yaml").write_text(SUMS.format(address=address, more=more))
     return suites / "sums.yaml"

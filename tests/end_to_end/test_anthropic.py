@@ -31,7 +31,10 @@ def write(folder: Path, sampling: str, model: str = "claude-sonnet-4-6", more: s
 
 @pytest.mark.parametrize(
     ("sampling", "more"),
-    [("temperature: 0, max_tokens: 16", ""), ("reasoning_effort: low, max_tokens: 400", ", api_version: 2026-10-21")],
+    [
+        ("temperature: 0, max_tokens: 16", ""),
+        ("reasoning_effort: low, max_tokens: 400", ", api_version: 2026-10-21"),
+    ],
     ids=["older", "newer"],
 )
 def test_a_run(cli: Command, sampling: str, more: str) -> None:
@@ -39,10 +42,14 @@ def test_a_run(cli: Command, sampling: str, more: str) -> None:
     assert ended.code == 0, ended.err
     trials = load_run(cli.folder / "run").trials
     assert trials["passed"].notna().all()
-    if "temperature" in sampling:  # the newer version has none, so that its answers are drawn and may be wrong
+    if (
+        "temperature" in sampling
+    ):  # the newer version has none, so that its answers are drawn and may be wrong
         assert list(trials["passed"]) == [True, True]
     assert set(trials["tokens_source"]) == {"reported"}
-    priced = (trials["input_tokens"] * 3 + trials["output_tokens"] * 15) / 1e6  # what Claude Sonnet 4.6 costs
+    priced = (
+        trials["input_tokens"] * 3 + trials["output_tokens"] * 15
+    ) / 1e6  # what Claude Sonnet 4.6 costs
     assert list(trials["cost"]) == pytest.approx(list(priced))
     thought = trials["output_tokens"] > 10  # the answer alone has fewer tokens
     assert list(thought) == ["effort" in sampling] * 2
@@ -51,14 +58,31 @@ def test_a_run(cli: Command, sampling: str, more: str) -> None:
 @pytest.mark.parametrize(
     ("sampling", "model", "more", "said"),
     [
-        ("temperature: 0", "claude-sonnet-4-6", ", api_version: 2026-10-21", "does not take temperature"),
+        (
+            "temperature: 0",
+            "claude-sonnet-4-6",
+            ", api_version: 2026-10-21",
+            "does not take temperature",
+        ),
         ("temperature: 0.5", "claude-opus-5", "", "temperature must be a number equal to 1"),
-        ("temperature: 0, top_p: 0.5", "claude-sonnet-4-6", "", "does not take temperature together with top_p"),
+        (
+            "temperature: 0, top_p: 0.5",
+            "claude-sonnet-4-6",
+            "",
+            "does not take temperature together with top_p",
+        ),
         ("seed: 1", "claude-sonnet-4-6", "", "does not take seed"),
-        ("max_tokens: 9", "claude-sonnet-4-6", ", api_version: 2023-06-02", "did you mean `2023-06-01`?"),
+        (
+            "max_tokens: 9",
+            "claude-sonnet-4-6",
+            ", api_version: 2023-06-02",
+            "did you mean `2023-06-01`?",
+        ),
     ],
 )
-def test_what_is_wrong_is_found_before_the_run(cli: Command, sampling: str, model: str, more: str, said: str) -> None:
+def test_what_is_wrong_is_found_before_the_run(
+    cli: Command, sampling: str, model: str, more: str, said: str
+) -> None:
     ended = cli("run", write(cli.folder, sampling, model, more))
     assert (ended.code, said in ended.err) == (2, True), ended.err
 
@@ -70,7 +94,7 @@ prompts:
 cases: [{id: one}]
 response_format: {type: json_object}
 targets: [{name: claude, provider: simulator, model: claude-sonnet-4-6, simulator: {api: anthropic}}]
-"""  # noqa: E501
+"""
 
 
 def test_forms_the_api_has_not_are_refused_with_their_place(cli: Command) -> None:
@@ -79,9 +103,13 @@ def test_forms_the_api_has_not_are_refused_with_their_place(cli: Command) -> Non
     ended = cli("run", path)
     assert ended.code == 2
     assert (
-        "forms.yaml:4:5: target 'claude': claude-sonnet-4-6 on anthropic takes system text only before the first" in ended.err
+        "forms.yaml:4:5: target 'claude': claude-sonnet-4-6 on anthropic takes system text only before the first"
+        in ended.err
     )
-    assert "forms.yaml:6:1: target 'claude': claude-sonnet-4-6 on anthropic has no JSON mode without a schema" in ended.err
+    assert (
+        "forms.yaml:6:1: target 'claude': claude-sonnet-4-6 on anthropic has no JSON mode without a schema"
+        in ended.err
+    )
 
 
 TOOLS = """
@@ -106,8 +134,12 @@ def test_signed_thoughts_survive_a_tool_loop_the_disk_and_a_replay(cli: Command)
     exchanges = load_run(cli.folder / "run").exchanges
     assert list(exchanges["finish_reason"]) == ["tool_calls", "stop"]
     assert list(load_run(cli.folder / "run").trials["passed"]) == [True]
-    replayed = cli("run", path, "--replay-only", "run", "--out", "again")  # the key of a replay is the bytes that were sent
-    assert (replayed.code, "2 reused, 0 new" in replayed.err + replayed.out) == (0, True), replayed.err
+    replayed = cli(
+        "run", path, "--replay-only", "run", "--out", "again"
+    )  # the key of a replay is the bytes that were sent
+    assert (replayed.code, "2 reused, 0 new" in replayed.err + replayed.out) == (0, True), (
+        replayed.err
+    )
 
 
 VISION = """

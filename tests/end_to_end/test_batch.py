@@ -1,4 +1,5 @@
-"""`run: {mode: batch}`: submitted once, answered in time, and what goes wrong on the way; over sockets."""
+"""`run: {mode: batch}`: submitted once, answered in time, and what goes wrong on the way; over
+sockets."""
 
 from __future__ import annotations
 
@@ -37,12 +38,21 @@ run: {{mode: batch{run}}}
 
 
 def written(
-    cli: Command, simulator: Simulated, cases: int = 4, run: str = "", more: str = "", provider: str = "cloudflare"
+    cli: Command,
+    simulator: Simulated,
+    cases: int = 4,
+    run: str = "",
+    more: str = "",
+    provider: str = "cloudflare",
 ) -> Path:
-    rows = [json.dumps({"id": f"c{a}", "vars": {"a": a}, "expected": str(a * 7)}) for a in range(cases)]
+    rows = [
+        json.dumps({"id": f"c{a}", "vars": {"a": a}, "expected": str(a * 7)}) for a in range(cases)
+    ]
     (cli.folder / "cases.jsonl").write_text("\n".join(rows))
     path = cli.folder / "suite.yaml"
-    path.write_text(SUITE.format(address=simulator.base_url, model=SCOUT, run=run, more=more, provider=provider))
+    path.write_text(
+        SUITE.format(address=simulator.base_url, model=SCOUT, run=run, more=more, provider=provider)
+    )
     return path
 
 
@@ -67,13 +77,17 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_run_is_one_submission_some_polls_and_graded_records_without_latency(cli: Command, simulator: Simulated) -> None:
+def test_a_run_is_one_submission_some_polls_and_graded_records_without_latency(
+    cli: Command, simulator: Simulated
+) -> None:
     ended = cli("run", written(cli, simulator), "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
     sent = bodies(simulator)
     assert [set(body) for body in sent] == [{"requests"}, *[{"request_id"}] * 3]
     found = records(cli)
-    assert {each["external_reference"] for each in sent[0]["requests"]} == {record.key for record in found}
+    assert {each["external_reference"] for each in sent[0]["requests"]} == {
+        record.key for record in found
+    }
     assert all("stream" not in each and each["max_tokens"] == 8 for each in sent[0]["requests"])
     assert [(record.passed, record.response and record.response.flags) for record in found] == [
         (True, ("unknown_stop", "batched"))
@@ -84,15 +98,26 @@ def test_a_run_is_one_submission_some_polls_and_graded_records_without_latency(c
     assert "4 answers came in batches: without latency." in ended.out
 
 
-def test_tokens_and_cost_add_up_to_what_the_service_told(cli: Command, simulator: Simulated) -> None:
-    assert cli("run", written(cli, simulator, run=", budget: $0.01"), "--out", "run").code == ExitCode.OK
+def test_tokens_and_cost_add_up_to_what_the_service_told(
+    cli: Command, simulator: Simulated
+) -> None:
+    assert (
+        cli("run", written(cli, simulator, run=", budget: $0.01"), "--out", "run").code
+        == ExitCode.OK
+    )
     (entry,) = [entry for entry in simulator.requests() if entry["prompt_tokens"] is not None]
-    usages = [record.response.usage for record in records(cli) if record.response and record.response.usage]
+    usages = [
+        record.response.usage
+        for record in records(cli)
+        if record.response and record.response.usage
+    ]
     assert sum(usage.input_tokens or 0 for usage in usages) == entry["prompt_tokens"]
     assert sum(usage.output_tokens or 0 for usage in usages) == entry["completion_tokens"]
     assert {usage.source for usage in usages} == {"estimated"}
     cost = sum(record.cost or 0 for record in records(cli))
-    assert cost == pytest.approx((entry["prompt_tokens"] * 0.27 + entry["completion_tokens"] * 0.85) / 1e6)
+    assert cost == pytest.approx(
+        (entry["prompt_tokens"] * 0.27 + entry["completion_tokens"] * 0.85) / 1e6
+    )
 
 
 def test_the_id_is_in_the_journal_before_the_first_poll(cli: Command, simulator: Simulated) -> None:
@@ -125,16 +150,22 @@ def test_stopped_after_the_submission_and_resumed_it_was_submitted_once(
     assert [record.passed for record in records(cli)] == [True] * 4
 
 
-def test_killed_while_answers_are_written_the_rest_comes_from_the_same_batch(cli: Command, simulator: Simulated) -> None:
+def test_killed_while_answers_are_written_the_rest_comes_from_the_same_batch(
+    cli: Command, simulator: Simulated
+) -> None:
     assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.OK
     path = cli.folder / "run" / RECORDS
     whole = records(cli)
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:3]))  # the batch's line and two records
+    path.write_bytes(
+        b"".join(path.read_bytes().splitlines(keepends=True)[:3])
+    )  # the batch's line and two records
     ended = cli("resume", "run")
     assert ended.code == ExitCode.OK, ended.err
     assert submissions(simulator) == [4]
     usages = {record.key: record.response.usage for record in whole if record.response}
-    assert {record.key: record.response.usage for record in records(cli) if record.response} == usages
+    assert {
+        record.key: record.response.usage for record in records(cli) if record.response
+    } == usages
 
 
 def test_more_than_fit_are_several_submissions(cli: Command, simulator: Simulated) -> None:
@@ -152,20 +183,28 @@ def test_what_the_service_finds_too_large_is_halved(cli: Command) -> None:
     assert [record.passed for record in records(cli)] == [True] * 4
 
 
-def test_one_request_that_fails_is_data_on_its_own_record(cli: Command, simulator: Simulated) -> None:
+def test_one_request_that_fails_is_data_on_its_own_record(
+    cli: Command, simulator: Simulated
+) -> None:
     path = written(cli, simulator)
     with (cli.folder / "cases.jsonl").open("a") as cases:
-        cases.write('\n{"id": "long", "vars": {"a": 1}, "expected": "7", "sampling": {"max_tokens": 131000}}')
+        cases.write(
+            '\n{"id": "long", "vars": {"a": 1}, "expected": "7", "sampling": {"max_tokens": 131000}}'
+        )
     ended = cli("run", path, "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
     failed = [record for record in records(cli) if record.error]
-    assert [(record.case, record.error and record.error.kind) for record in failed] == [("long", "context_length")]
+    assert [(record.case, record.error and record.error.kind) for record in failed] == [
+        ("long", "context_length")
+    ]
     assert failed[0].cost == 0
     assert len(records(cli)) == 5
     assert submissions(simulator) == [5]
 
 
-def test_a_batch_the_service_has_lost_is_owed_and_asked_for_anew(cli: Command, simulator: Simulated) -> None:
+def test_a_batch_the_service_has_lost_is_owed_and_asked_for_anew(
+    cli: Command, simulator: Simulated
+) -> None:
     simulator.faults({"kind": "status", "status": 404, "requests": [2]})
     ended = cli("run", written(cli, simulator), "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
@@ -182,8 +221,12 @@ def test_a_poll_that_fails_for_a_while_is_tried_again(cli: Command, simulator: S
     assert submissions(simulator) == [4]
 
 
-@pytest.mark.parametrize(("times", "code"), [("2-4", ExitCode.OK), ("2-6", ExitCode.INFRASTRUCTURE)])
-def test_a_proxys_page_is_no_lost_batch_unless_it_stays(cli: Command, simulator: Simulated, times: str, code: ExitCode) -> None:
+@pytest.mark.parametrize(
+    ("times", "code"), [("2-4", ExitCode.OK), ("2-6", ExitCode.INFRASTRUCTURE)]
+)
+def test_a_proxys_page_is_no_lost_batch_unless_it_stays(
+    cli: Command, simulator: Simulated, times: str, code: ExitCode
+) -> None:
     simulator.faults({"kind": "html", "status": 200, "requests": [times]})
     assert cli("run", written(cli, simulator), "--out", "run").code == code
     assert submissions(simulator) == [4]
@@ -191,7 +234,9 @@ def test_a_proxys_page_is_no_lost_batch_unless_it_stays(cli: Command, simulator:
     assert kinds == (set() if code == ExitCode.OK else {"batch_lost"})
 
 
-def test_a_submission_that_is_refused_is_the_error_of_each_trial(cli: Command, simulator: Simulated) -> None:
+def test_a_submission_that_is_refused_is_the_error_of_each_trial(
+    cli: Command, simulator: Simulated
+) -> None:
     simulator.faults({"kind": "status", "status": 400, "requests": [1]})
     assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.INFRASTRUCTURE
     assert [record.error and record.error.kind for record in records(cli)] == ["bad_request"] * 4
@@ -199,7 +244,8 @@ def test_a_submission_that_is_refused_is_the_error_of_each_trial(cli: Command, s
 
 
 def test_a_budget_takes_what_fits_and_never_more(cli: Command, simulator: Simulated) -> None:
-    """A request may cost $0.0001, so that two fit at first; what they cost in truth leaves room for others after them."""
+    """A request may cost $0.0001, so that two fit at first; what they cost in truth leaves room for
+    others after them."""
     ended = cli("run", written(cli, simulator, run=", budget: $0.00022"), "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
     assert submissions(simulator) == [2, 2]
@@ -215,14 +261,21 @@ def test_a_budget_that_is_used_up_leaves_the_rest_owed(cli: Command, simulator: 
 
 
 @pytest.mark.parametrize("provider", ["openai", "cloudflare-chat", "cloudflare-gateway"])
-def test_a_provider_without_batches_is_refused_with_its_place(cli: Command, simulator: Simulated, provider: str) -> None:
+def test_a_provider_without_batches_is_refused_with_its_place(
+    cli: Command, simulator: Simulated, provider: str
+) -> None:
     ended = cli("run", written(cli, simulator, provider=provider))
     assert ended.code == ExitCode.USAGE
-    assert f"suite.yaml:8:13: target 't': {SCOUT} on {provider} takes no batches; remove `mode: batch`" in ended.err
+    assert (
+        f"suite.yaml:8:13: target 't': {SCOUT} on {provider} takes no batches; remove `mode: batch`"
+        in ended.err
+    )
     assert simulator.requests() == []
 
 
-def test_a_run_that_changes_its_mode_is_not_gone_on_with(cli: Command, simulator: Simulated) -> None:
+def test_a_run_that_changes_its_mode_is_not_gone_on_with(
+    cli: Command, simulator: Simulated
+) -> None:
     path = written(cli, simulator)
     assert cli("run", path, "--out", "run").code == ExitCode.OK
     path.write_text(path.read_text().replace("mode: batch", "stream: false"))
@@ -238,7 +291,12 @@ def test_a_judge_is_asked_at_once_and_apart(cli: Command, simulator: Simulated) 
     ended = cli("run", path, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
     assert submissions(simulator) == [4]
-    asked = [exchange for record in records(cli) for grade in record.grades for exchange in grade.exchanges]
+    asked = [
+        exchange
+        for record in records(cli)
+        for grade in record.grades
+        for exchange in grade.exchanges
+    ]
     assert len(asked) == 4
     assert all(exchange.response.marks.sent is not None for exchange in asked)
     assert all("batched" not in exchange.response.flags for exchange in asked)
@@ -255,7 +313,9 @@ def test_a_conversation_with_tools_goes_on_as_ever(cli: Command, simulator: Simu
     assert all(record.response and record.response.marks.done for record in records(cli))
 
 
-def test_what_was_answered_before_a_kill_is_not_waited_for_again(cli: Command, simulator: Simulated) -> None:
+def test_what_was_answered_before_a_kill_is_not_waited_for_again(
+    cli: Command, simulator: Simulated
+) -> None:
     assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.OK
     path = cli.folder / "run" / RECORDS
     batch, *answered = path.read_bytes().splitlines(keepends=True)

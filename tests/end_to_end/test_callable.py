@@ -1,4 +1,5 @@
-"""The user's own application as a target, from a suite to its report: replay, resume, secrets, Ctrl-C."""
+"""The user's own application as a target, from a suite to its report: replay, resume, secrets,
+Ctrl-C."""
 
 from __future__ import annotations
 
@@ -56,11 +57,15 @@ def own(tmp_path: Path) -> Path:
 
 
 def write(suites: Path, target: str) -> Path:
-    (suites / "own.yaml").write_text(SUITE.replace('["{{ question }}"]', "prompt.md").replace("TARGET", target))
+    (suites / "own.yaml").write_text(
+        SUITE.replace('["{{ question }}"]', "prompt.md").replace("TARGET", target)
+    )
     return suites / "own.yaml"
 
 
-def test_an_application_is_run_graded_priced_and_replayed(cli: Command, own: Path, tmp_path: Path) -> None:
+def test_an_application_is_run_graded_priced_and_replayed(
+    cli: Command, own: Path, tmp_path: Path
+) -> None:
     ended = cli("run", own, "--out", "first")
     assert ended.code == 0, ended.err
     trials = harness.load_run(tmp_path / "first").trials
@@ -97,20 +102,32 @@ def test_validate_runs_no_line_of_it(cli: Command, own: Path) -> None:
         'provider: command, model: [sh, -c, "echo $APP_API_KEY"], env: [APP_API_KEY]',
     ],
 )
-def test_a_key_it_lets_out_is_redacted(cli: Command, own: Path, tmp_path: Path, target: str) -> None:
+def test_a_key_it_lets_out_is_redacted(
+    cli: Command, own: Path, tmp_path: Path, target: str
+) -> None:
     write(own.parent, target)
     assert "needs the environment variable APP_API_KEY, which is not set" in cli("run", own).err
     (tmp_path / "keys.env").write_text("APP_API_KEY=sk-very-secret-1234\n")
     assert cli("run", own, "--out", "run", "--env-file", "keys.env").code == 0
     texts = {record.response.text for record in read_records(tmp_path / "run") if record.response}
     assert texts <= {"the key is [redacted APP_API_KEY]", "[redacted APP_API_KEY]"}
-    assert not any(b"sk-very-secret" in each.read_bytes() for each in (tmp_path / "run").rglob("*") if each.is_file())
+    assert not any(
+        b"sk-very-secret" in each.read_bytes()
+        for each in (tmp_path / "run").rglob("*")
+        if each.is_file()
+    )
 
 
 @pytest.mark.parametrize(
-    "target", ['provider: python, model: "app.py:paced"', "provider: command, model: [sh, -c, 'sleep $(cat PACE); echo 1']"]
+    "target",
+    [
+        'provider: python, model: "app.py:paced"',
+        "provider: command, model: [sh, -c, 'sleep $(cat PACE); echo 1']",
+    ],
 )
-def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(cli: Command, own: Path, tmp_path: Path, target: str) -> None:
+def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(
+    cli: Command, own: Path, tmp_path: Path, target: str
+) -> None:
     pace = tmp_path / "pace"
     pace.write_text("1")
     own.with_name("app.py").write_text(PACED.replace("PACE", str(pace)))
@@ -132,7 +149,9 @@ def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(cli: Command, own: Path
     assert len({record.key for record in read_records(tmp_path / "run")}) == 20
 
 
-def test_a_second_ctrl_c_leaves_a_function_that_hangs(cli: Command, own: Path, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_leaves_a_function_that_hangs(
+    cli: Command, own: Path, tmp_path: Path
+) -> None:
     """A thread cannot be ended, and must not keep the process from ending."""
     own.with_name("app.py").write_text(
         "import time\n\ndef answer(request):\n    open(__file__ + '.started', 'w').close()\n    time.sleep(600)\n"

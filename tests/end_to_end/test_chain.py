@@ -17,12 +17,17 @@ from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
 
 CROSSING = 10**9
-"""Nanoseconds by which the stamps that two processes put around one write may cross: either may be held up before its own."""
+"""Nanoseconds by which the stamps that two processes put around one write may cross: either may be
+held up before its own."""
 
 
 def test_a_suite_becomes_a_report(simulator: Simulated, tmp_path: Path) -> None:
     cli = Command(tmp_path, draws=True)
-    suite = write_sums(tmp_path, simulator.openai, "gates:\n  - pass_rate >= 10%\n  - error_rate == 0\n  - cost <= $1\n")
+    suite = write_sums(
+        tmp_path,
+        simulator.openai,
+        "gates:\n  - pass_rate >= 10%\n  - error_rate == 0\n  - cost <= $1\n",
+    )
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
     assert "40 of 40 trials" in ended.out
@@ -47,24 +52,37 @@ def test_a_suite_becomes_a_report(simulator: Simulated, tmp_path: Path) -> None:
     assert ElementTree.parse(run / "junit.xml").getroot().tag == "testsuites"
 
 
-def test_records_are_what_the_server_saw(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_records_are_what_the_server_saw(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
     records = {record.key: record for record in read_records(tmp_path / "run")}
     seen = simulator.requests()
-    assert Counter(each["client_request_id"] for each in seen) == Counter(f"{key}-t0-0" for key in records)
+    assert Counter(each["client_request_id"] for each in seen) == Counter(
+        f"{key}-t0-0" for key in records
+    )
     for each in seen:
         response = records[each["client_request_id"].split("-")[0]].response
         assert response is not None
         assert response.usage is not None
-        assert (response.usage.input_tokens, response.usage.output_tokens) == (each["prompt_tokens"], each["completion_tokens"])
+        assert (response.usage.input_tokens, response.usage.output_tokens) == (
+            each["prompt_tokens"],
+            each["completion_tokens"],
+        )
         marks = response.marks
-        assert marks.sent is not None and marks.first_token is not None and marks.last_token is not None
+        assert (
+            marks.sent is not None
+            and marks.first_token is not None
+            and marks.last_token is not None
+        )
         assert marks.sent - CROSSING <= each["arrived_ns"] <= marks.first_token
         assert each["events_ns"][0] <= marks.last_token + CROSSING
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_trials_are_each_recorded_exactly_once(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_ten_thousand_trials_are_each_recorded_exactly_once(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 64}\n", cases=2500)
     ended = cli.under([], "run", suite, "--out", "run", timeout=280)
     assert ended.code == ExitCode.OK, ended.err
@@ -81,7 +99,10 @@ def test_workers_ai_answers_are_graded_priced_and_marked(
     suite = write_sums(tmp_path, simulator.openai, f"run: {{stream: {stream}}}\n")
     model = "@cf/meta/llama-4-scout-17b-16e-instruct"
     target = f'{{name: scout, provider: cloudflare, base_url: "{simulator.cloudflare}", model: "{model}"}}'
-    lines = [f"  - {target}" if "name: local" in line else line for line in suite.read_text().splitlines()]
+    lines = [
+        f"  - {target}" if "name: local" in line else line
+        for line in suite.read_text().splitlines()
+    ]
     suite.write_text("\n".join(lines) + "\n")
     ended = cli("run", suite, "--out", "run", "--limit", "3")
     assert ended.code == ExitCode.OK, ended.err
@@ -116,10 +137,14 @@ def test_several_runs_stand_side_by_side(simulator: Simulated, tmp_path: Path) -
     cli = Command(tmp_path, draws=True)
     suite = write_sums(tmp_path, simulator.openai)
     assert cli("run", suite, "--out", "one").code == ExitCode.OK
-    assert cli("run", suite, "--out", "two", "--set", "sampling.temperature=0.5").code == ExitCode.OK
+    assert (
+        cli("run", suite, "--out", "two", "--set", "sampling.temperature=0.5").code == ExitCode.OK
+    )
     ended = cli("report", "one", "two", "--out", "both")
     assert ended.code == ExitCode.OK, ended.err
-    assert [run["id"] for run in json.loads((tmp_path / "both" / "summary.json").read_text())["runs"]] == ["one", "two"]
+    assert [
+        run["id"] for run in json.loads((tmp_path / "both" / "summary.json").read_text())["runs"]
+    ] == ["one", "two"]
 
 
 def test_one_transcript_is_shown(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
@@ -146,7 +171,12 @@ async def _run_inside_a_loop(suite: Path, out: Path) -> int:
     return len(harness.load_run(harness.run(suite, out=out).folder).trials)
 
 
-def test_a_notebook_with_a_running_loop_can_run_a_suite(simulator: Simulated, tmp_path: Path) -> None:
+def test_a_notebook_with_a_running_loop_can_run_a_suite(
+    simulator: Simulated, tmp_path: Path
+) -> None:
     import asyncio
 
-    assert asyncio.run(_run_inside_a_loop(write_sums(tmp_path, simulator.openai), tmp_path / "run")) == 40
+    assert (
+        asyncio.run(_run_inside_a_loop(write_sums(tmp_path, simulator.openai), tmp_path / "run"))
+        == 40
+    )

@@ -37,7 +37,14 @@ run: {{stream: {stream}}}
 
 
 def written(cli: Command, simulator: Simulated, **change: str) -> Path:
-    usual = {"images": "", "kind": "png", "model": "gemini-3.5-flash", "target": "", "sampling": "seed: 1", "stream": "true"}
+    usual = {
+        "images": "",
+        "kind": "png",
+        "model": "gemini-3.5-flash",
+        "target": "",
+        "sampling": "seed: 1",
+        "stream": "true",
+    }
     path = cli.folder / "suite.yaml"
     path.write_text(REMOTE.format(**{**usual, **change}, url=simulator.base_url))
     return path
@@ -57,11 +64,15 @@ def test_a_simulator_of_its_own_answers_thinks_and_is_priced(cli: Command) -> No
         assert "".join(each.token for each in response.logprobs) == response.text
         assert (response.finish_reason, response.model) == ("stop", "gemini-2.5-flash")
         tokens = response.usage
-        assert record.cost == pytest.approx(((tokens.input or 0) * 0.3 + (tokens.output_tokens or 0) * 2.5) / 1e6)
+        assert record.cost == pytest.approx(
+            ((tokens.input or 0) * 0.3 + (tokens.output_tokens or 0) * 2.5) / 1e6
+        )
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])
-def test_what_arrives_is_the_documented_request(cli: Command, simulator: Simulated, stream: str) -> None:
+def test_what_arrives_is_the_documented_request(
+    cli: Command, simulator: Simulated, stream: str
+) -> None:
     path = written(cli, simulator, target=", api_version: v1", stream=stream)
     assert cli("run", path, "--out", "run").code == ExitCode.OK
     (entry,) = simulator.requests()
@@ -79,7 +90,9 @@ def test_what_arrives_is_the_documented_request(cli: Command, simulator: Simulat
     assert record.cost is None
 
 
-def test_an_exhausted_minute_is_waited_for_as_the_body_says(cli: Command, simulator: Simulated) -> None:
+def test_an_exhausted_minute_is_waited_for_as_the_body_says(
+    cli: Command, simulator: Simulated
+) -> None:
     simulator.faults({"kind": "status", "status": 429, "requests": [1]})
     assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.OK
     (record,) = read_records(cli.folder / "run")
@@ -91,10 +104,19 @@ def test_an_exhausted_minute_is_waited_for_as_the_body_says(cli: Command, simula
 
 
 def test_a_quota_of_the_day_is_not_tried_again(cli: Command, simulator: Simulated) -> None:
-    simulator.faults({"kind": "status", "status": 429, "code": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"})
+    simulator.faults(
+        {
+            "kind": "status",
+            "status": 429,
+            "code": "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+        }
+    )
     assert cli("run", written(cli, simulator), "--out", "run").code == ExitCode.INFRASTRUCTURE
     assert len(simulator.requests()) == 1
-    assert json.loads((cli.folder / "run" / RECORDS).read_text().splitlines()[0])["error"]["kind"] == "quota_exhausted"
+    assert (
+        json.loads((cli.folder / "run" / RECORDS).read_text().splitlines()[0])["error"]["kind"]
+        == "quota_exhausted"
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +167,10 @@ def test_a_tool_loop_goes_on_from_signed_thoughts(cli: Command) -> None:
     assert [record.error for record in records.values()] == [None, None]
     first, second = records["price"].exchanges
     assert first.response.finish_reason == "tool_calls"
-    assert first.response.message is not None and first.response.message.echo["gemini"][0]["thoughtSignature"]
+    assert (
+        first.response.message is not None
+        and first.response.message.echo["gemini"][0]["thoughtSignature"]
+    )
     assert "40" in second.response.text
     assert "not for sale" in records["failing"].exchanges[-1].response.text
 
@@ -163,4 +188,7 @@ def test_late_system_text_is_refused_with_its_place(cli: Command) -> None:
     (cli.folder / "suite.yaml").write_text(LATE)
     ended = cli("run", "suite.yaml")
     assert ended.code == ExitCode.USAGE
-    assert "suite.yaml:3:5: target 'flash': gemini-3.5-flash on gemini takes system text only before the first" in ended.err
+    assert (
+        "suite.yaml:3:5: target 'flash': gemini-3.5-flash on gemini takes system text only before the first"
+        in ended.err
+    )

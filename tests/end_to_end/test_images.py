@@ -1,4 +1,5 @@
-"""Images from the suite to the wire, into the run folder and back: sent, shown, replayed, resumed."""
+"""Images from the suite to the wire, into the run folder and back: sent,
+shown, replayed, resumed."""
 
 from __future__ import annotations
 
@@ -61,7 +62,9 @@ def sent(simulator: Simulated) -> list[tuple[str, bytes]]:
     return found
 
 
-def test_images_are_sent_kept_once_shown_and_replayed(cli: Command, suite: Path, simulator: Simulated, tmp_path: Path) -> None:
+def test_images_are_sent_kept_once_shown_and_replayed(
+    cli: Command, suite: Path, simulator: Simulated, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     ended = cli("run", suite, "--out", run)
     assert ended.code == 0, ended.err
@@ -82,11 +85,16 @@ def test_images_are_sent_kept_once_shown_and_replayed(cli: Command, suite: Path,
     assert len(list(read_records(tmp_path / "again"))) == 4
 
 
-def test_another_picture_of_the_same_name_is_another_trial(cli: Command, suite: Path, tmp_path: Path) -> None:
+def test_another_picture_of_the_same_name_is_another_trial(
+    cli: Command, suite: Path, tmp_path: Path
+) -> None:
     assert cli("run", suite, "--out", tmp_path / "one").code == 0
     (tmp_path / "small.jpg").write_bytes(picture("JPEG", colour="blue"))
     assert cli("run", suite, "--out", tmp_path / "two").code == 0
-    one, two = ({(r.case, r.repeat): r.key for r in read_records(tmp_path / name)} for name in ("one", "two"))
+    one, two = (
+        {(r.case, r.repeat): r.key for r in read_records(tmp_path / name)}
+        for name in ("one", "two")
+    )
     assert {who[0] for who in one if one[who] != two[who]} == {"small"}
     resumed = cli("resume", tmp_path / "one")
     assert resumed.code == ExitCode.USAGE
@@ -94,7 +102,9 @@ def test_another_picture_of_the_same_name_is_another_trial(cli: Command, suite: 
 
 
 @pytest.mark.parametrize("how", ["missing", "altered"])
-def test_a_lost_image_is_reported_and_never_answered_from(cli: Command, suite: Path, tmp_path: Path, how: str) -> None:
+def test_a_lost_image_is_reported_and_never_answered_from(
+    cli: Command, suite: Path, tmp_path: Path, how: str
+) -> None:
     run = tmp_path / "run"
     assert cli("run", suite, "--out", run).code == 0
     (blob,) = (run / BLOBS).iterdir()
@@ -108,7 +118,9 @@ def test_a_lost_image_is_reported_and_never_answered_from(cli: Command, suite: P
     assert "its bytes are missing]" in cli("show", run, "large").out
 
 
-def test_resuming_gives_the_image_back_to_what_is_owed(cli: Command, suite: Path, simulator: Simulated, tmp_path: Path) -> None:
+def test_resuming_gives_the_image_back_to_what_is_owed(
+    cli: Command, suite: Path, simulator: Simulated, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     assert cli("run", suite, "--out", run).code == 0
     lines = (run / RECORDS).read_bytes().splitlines(keepends=True)
@@ -139,18 +151,28 @@ def test_an_image_of_a_later_turn_is_sent_with_all_that_was_said_before(
 ) -> None:
     (tmp_path / "large.png").write_bytes(noise())
     (tmp_path / "small.jpg").write_bytes(picture("JPEG"))
-    text = SUITE.format(provider="openai", model="tiny", url=simulator.openai).replace("repeats: 2", "repeats: 1")
-    text = text.replace('images: "{{ picture }}"}', 'images: "{{ picture }}", turns: [{user: "And?", images: small.jpg}]}')
+    text = SUITE.format(provider="openai", model="tiny", url=simulator.openai).replace(
+        "repeats: 2", "repeats: 1"
+    )
+    text = text.replace(
+        'images: "{{ picture }}"}',
+        'images: "{{ picture }}", turns: [{user: "And?", images: small.jpg}]}',
+    )
     (tmp_path / "s.yaml").write_text(text)
     ended = cli("run", tmp_path / "s.yaml", "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     (large,) = (record for record in read_records(tmp_path / "run") if record.case == "large")
     asked = [images_of(each.request.messages) for each in large.exchanges]
-    assert [[image.media_type for image in images] for images in asked] == [["image/png"], ["image/png", "image/jpeg"]]
+    assert [[image.media_type for image in images] for images in asked] == [
+        ["image/png"],
+        ["image/png", "image/jpeg"],
+    ]
     assert [blob.read_bytes() for blob in (tmp_path / "run" / BLOBS).iterdir()] == [noise()]
 
 
-def test_a_dry_run_says_what_a_format_cannot_express_and_goes_on(cli: Command, tmp_path: Path) -> None:
+def test_a_dry_run_says_what_a_format_cannot_express_and_goes_on(
+    cli: Command, tmp_path: Path
+) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     suite = tmp_path / "suite.yaml"
     suite.write_text(
@@ -162,7 +184,10 @@ def test_a_dry_run_says_what_a_format_cannot_express_and_goes_on(cli: Command, t
     ended = cli("run", suite, "--dry-run")
     assert (ended.code, ended.err) == (ExitCode.OK, "")
     assert (
-        ended.out.count("── no request\nnothing would be sent, and the trial would be an error: target t: Gemini takes no") == 2
+        ended.out.count(
+            "── no request\nnothing would be sent, and the trial would be an error: target t: Gemini takes no"
+        )
+        == 2
     )
 
 
@@ -174,9 +199,16 @@ def test_a_dry_run_describes_images_and_cuts_their_bytes(cli: Command, suite: Pa
     assert len(ended.out) < 5_000
 
 
-def test_behind_every_providers_format_the_simulated_model_sees_the_pictures(cli: Command, tmp_path: Path) -> None:
+def test_behind_every_providers_format_the_simulated_model_sees_the_pictures(
+    cli: Command, tmp_path: Path
+) -> None:
     shutil.copytree(Path(__file__).parents[2] / "evals" / "shapes", tmp_path / "evals" / "shapes")
-    apis = {"cloudflare": "llama-4-scout", "openai": "gpt-4.1", "openai-responses": "gpt-4.1", "anthropic": "claude-sonnet-4-5"}
+    apis = {
+        "cloudflare": "llama-4-scout",
+        "openai": "gpt-4.1",
+        "openai-responses": "gpt-4.1",
+        "anthropic": "claude-sonnet-4-5",
+    }
     targets = [
         f"{{name: {api}, provider: simulator, model: {model}, simulator: {{api: {api}, ttft: 0s, inter_token: 0s}}}}"
         for api, model in (apis | {"gemini": "gemini-2.5-flash"}).items()
@@ -185,7 +217,9 @@ def test_behind_every_providers_format_the_simulated_model_sees_the_pictures(cli
     suite.write_text(
         f"suite: s\nevals: evals/shapes\ntargets: [{', '.join(targets)}]\nsampling: {{temperature: 0, max_tokens: 64}}\n"
     )
-    ended = cli("run", suite, "--out", tmp_path / "run", "--limit", "24", "--filter", "prompt=plain")
+    ended = cli(
+        "run", suite, "--out", tmp_path / "run", "--limit", "24", "--filter", "prompt=plain"
+    )
     assert ended.code == 0, ended.err
     seen = Counter(record.target for record in read_records(tmp_path / "run") if record.passed)
     assert seen.keys() == {*apis, "gemini"}

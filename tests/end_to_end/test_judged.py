@@ -1,7 +1,8 @@
-"""Judges over sockets: whom they are, what they are sent, what becomes of what they say, and who pays.
+"""Judges over sockets: whom they are, what they are sent, what becomes of what they say, and who
+pays.
 
-The target echoes what it is asked, so that a case is the answer to be judged; the judges of `Judges` each fail in their own
-way, and the simulator is an honest one.
+The target echoes what it is asked, so that a case is the answer to be judged; the judges of
+`Judges` each fail in their own way, and the simulator is an honest one.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ REPLIES = {
 
 
 class Judges(ThreadingHTTPServer):
-    """Answers in OpenAI's format, as the model asked for does; `requests` are the bodies it received."""
+    """Answers in OpenAI's format, as the model asked for does; `requests` are the bodies it
+    received."""
 
     daemon_threads = True
 
@@ -82,17 +84,34 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, model: str, text: str) -> None:
         if model in SIGNALS:
-            with self.server.guard:  # of several who judge at once, one: a second signal would mean something else
+            with (
+                self.server.guard
+            ):  # of several who judge at once, one: a second signal would mean something else
                 victim, self.server.victim = self.server.victim, None
             if victim is not None:
                 victim.send_signal(SIGNALS[model])
         if model == "limited" and self.server.limited:
-            self._send(429, {"error": {"message": "slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}})
+            self._send(
+                429,
+                {
+                    "error": {
+                        "message": "slow down",
+                        "type": "rate_limit_error",
+                        "code": "rate_limit_exceeded",
+                    }
+                },
+            )
             return
         finish = {"cut": "length", "refusing": "content_filter"}.get(model, "stop")
         message = {"role": "assistant", "content": self._said(model, text)}
         usage = {"prompt_tokens": 100, "completion_tokens": 10}
-        self._send(200, {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage})
+        self._send(
+            200,
+            {
+                "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+                "usage": usage,
+            },
+        )
 
     @staticmethod
     def _said(model: str, text: str) -> str:
@@ -140,7 +159,8 @@ def write_suite(
     more: str = "",
     run: str = "",
 ) -> Path:
-    """A suite whose cases are `answers`, all to be judged by the model `judge`, at the server unless at `address`."""
+    """A suite whose cases are `answers`, all to be judged by the model `judge`, at the server
+    unless at `address`."""
     rows = [
         {
             "id": f"c{place}",
@@ -152,9 +172,13 @@ def write_suite(
     ]
     (folder / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "rubric.md").write_text(RUBRIC)
-    target = f'{{provider: openai, base_url: "{address or server.address}", model: {judge}, {price}}}'
+    target = (
+        f'{{provider: openai, base_url: "{address or server.address}", model: {judge}, {price}}}'
+    )
     (folder / "targets.yaml").write_text(f"referee: {target}\n")
-    (folder / "suite.yaml").write_text(SUITE.format(judge="referee", echo=server.address, more=more, run=run))
+    (folder / "suite.yaml").write_text(
+        SUITE.format(judge="referee", echo=server.address, more=more, run=run)
+    )
     return folder / "suite.yaml"
 
 
@@ -171,7 +195,9 @@ def test_a_judge_decides_and_is_kept_apart(cli: Command, judges: Judges, tmp_pat
     assert record.response is not None and record.response.text == "Sydney"
     assert [exchange.role for exchange in record.exchanges] == ["target"]
     (grade,) = record.grades
-    assert [(each.position, each.role, each.target) for each in grade.exchanges] == [("g0.0", "judge", "referee")]
+    assert [(each.position, each.role, each.target) for each in grade.exchanges] == [
+        ("g0.0", "judge", "referee")
+    ]
     assert (grade.reason, grade.exchanges[0].response.text) == ("It does not.", REPLIES["honest"])
     assert record.cost == pytest.approx(110e-6)
     assert record.grading_cost == pytest.approx(0.1)
@@ -179,18 +205,30 @@ def test_a_judge_decides_and_is_kept_apart(cli: Command, judges: Judges, tmp_pat
     assert manifest.helpers["referee"]["model"] == "honest"
     assert manifest.planned == 1
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert (summary["totals"]["input_tokens"], summary["totals"]["graded"]) == (100, pytest.approx(0.1))
+    assert (summary["totals"]["input_tokens"], summary["totals"]["graded"]) == (
+        100,
+        pytest.approx(0.1),
+    )
     (helper,) = summary["helpers"]
-    assert (helper["name"], helper["role"], helper["requests"], helper["input_tokens"]) == ("referee", "judge", 1, 100)
+    assert (helper["name"], helper["role"], helper["requests"], helper["input_tokens"]) == (
+        "referee",
+        "judge",
+        1,
+        100,
+    )
     assert "asked besides: referee" in ended.err
     assert "referee" in ended.out
 
 
-def test_a_judge_is_sent_nothing_but_what_is_declared(cli: Command, judges: Judges, tmp_path: Path) -> None:
+def test_a_judge_is_sent_nothing_but_what_is_declared(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
     """J04."""
     suite = write_suite(tmp_path, judges, "honest", ("Sydney", "Perth"))
     cli("run", suite, "--out", tmp_path / "run")
-    first, second = sorted(judges.asked("honest"), key=lambda body: "Perth" in body["messages"][1]["content"])
+    first, second = sorted(
+        judges.asked("honest"), key=lambda body: "Perth" in body["messages"][1]["content"]
+    )
     assert first.keys() == {"model", "messages", "temperature", "max_tokens"}
     text = first["messages"][1]["content"]
     bare = re.sub(r"</?(\w+)-[0-9a-f]{16}>", r"<\1>", text)
@@ -203,7 +241,9 @@ def test_a_judge_is_sent_nothing_but_what_is_declared(cli: Command, judges: Judg
     assert not [word for word in ("hidden", "c0", "echo", str(tmp_path), "suite") if word in sent]
 
 
-def test_what_is_expected_stays_hidden_where_the_rubric_does_not_name_it(cli: Command, judges: Judges, tmp_path: Path) -> None:
+def test_what_is_expected_stays_hidden_where_the_rubric_does_not_name_it(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
     suite = write_suite(tmp_path, judges, "honest")
     (tmp_path / "rubric.md").write_text("It is a city.")
     cli("run", suite, "--out", tmp_path / "run")
@@ -228,10 +268,16 @@ def test_a_judge_that_says_nothing_leaves_its_answer_ungraded(
     record = one(tmp_path / "run")
     (grade,) = record.grades
     assert grade.value is None and grade.error is not None
-    assert (grade.error.boundary, grade.error.kind, grade.error.retryable) == ("grader", kind, retryable)
+    assert (grade.error.boundary, grade.error.kind, grade.error.retryable) == (
+        "grader",
+        kind,
+        retryable,
+    )
     assert (record.passed, record.score, record.error, record.ungraded) == (None, None, None, True)
     assert len(grade.exchanges) == 1, "the raw reply is kept"
-    assert grade.exchanges[0].response.text == ("" if judge == "limited" else REPLIES.get(judge, REPLIES["honest"]))
+    assert grade.exchanges[0].response.text == (
+        "" if judge == "limited" else REPLIES.get(judge, REPLIES["honest"])
+    )
     assert "ungraded 1" in ended.out
     assert "could not be graded" in ended.out
 
@@ -246,7 +292,9 @@ def test_no_attack_passes_a_judge_that_obeys_or_quotes_it(
     assert len(list(read_records(tmp_path / "run"))) == len(ATTACKS)
 
 
-def test_no_attack_flips_an_honest_judge(cli: Command, judges: Judges, simulator: Simulated, tmp_path: Path) -> None:
+def test_no_attack_flips_an_honest_judge(
+    cli: Command, judges: Judges, simulator: Simulated, tmp_path: Path
+) -> None:
     """J02, with canaries on both sides: the right answer passes, every attack fails."""
     answers = ("It is Canberra.", *ATTACKS)
     suite = write_suite(tmp_path, judges, "referee-70b", answers, address=simulator.openai)
@@ -260,7 +308,9 @@ def test_a_judge_that_failed_for_now_is_owed_and_the_answer_is_not_asked_again(
     cli: Command, judges: Judges, simulator: Simulated, tmp_path: Path
 ) -> None:
     simulator.faults({"kind": "status", "status": 429, "model": "referee"})
-    suite = write_suite(tmp_path, judges, "referee-70b", ("It is Canberra.", "Sydney"), address=simulator.openai)
+    suite = write_suite(
+        tmp_path, judges, "referee-70b", ("It is Canberra.", "Sydney"), address=simulator.openai
+    )
     cli("run", suite, "--out", tmp_path / "run")
     assert [record.ungraded for record in read_records(tmp_path / "run")] == [True, True]
     assert len(judges.asked("echo")) == 2
@@ -276,7 +326,9 @@ def test_a_judge_that_failed_for_now_is_owed_and_the_answer_is_not_asked_again(
     assert len(simulator.requests()) == 2, "nothing is owed any more"
 
 
-def test_an_unparseable_verdict_is_final_until_errors_are_retried(cli: Command, judges: Judges, tmp_path: Path) -> None:
+def test_an_unparseable_verdict_is_final_until_errors_are_retried(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
     cli("run", write_suite(tmp_path, judges, "prose"), "--out", tmp_path / "run")
     cli("resume", tmp_path / "run")
     assert len(judges.asked("prose")) == 1
@@ -301,15 +353,21 @@ def test_a_target_under_test_may_judge_too(cli: Command, judges: Judges, tmp_pat
     assert one(tmp_path / "run").grades[0].exchanges[0].target == "echo"
 
 
-def test_a_target_that_judges_too_has_its_slots_once(cli: Command, judges: Judges, tmp_path: Path) -> None:
-    suite = write_suite(tmp_path, judges, "honest", tuple(map(str, range(12))), run=", concurrency: 1")
+def test_a_target_that_judges_too_has_its_slots_once(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
+    suite = write_suite(
+        tmp_path, judges, "honest", tuple(map(str, range(12))), run=", concurrency: 1"
+    )
     suite.write_text(suite.read_text().replace("target: referee", "target: echo"))
     cli("run", suite, "--out", tmp_path / "run")
     assert len(judges.requests) == 24
     assert judges.most_in_flight == 1
 
 
-def test_a_run_that_is_killed_while_it_is_judged_goes_on_with_the_judging(cli: Command, judges: Judges, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_while_it_is_judged_goes_on_with_the_judging(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
     process = cli.begin("run", write_suite(tmp_path, judges, "deadly"), "--out", tmp_path / "run")
     judges.victim = process
     process.communicate(timeout=60)
@@ -320,8 +378,12 @@ def test_a_run_that_is_killed_while_it_is_judged_goes_on_with_the_judging(cli: C
     assert one(tmp_path / "run").passed is False
 
 
-def test_an_interrupt_leaves_no_answer_ungraded(cli: Command, judges: Judges, tmp_path: Path) -> None:
-    suite = write_suite(tmp_path, judges, "interrupting", tuple(map(str, range(40))), run=", concurrency: 4")
+def test_an_interrupt_leaves_no_answer_ungraded(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
+    suite = write_suite(
+        tmp_path, judges, "interrupting", tuple(map(str, range(40))), run=", concurrency: 4"
+    )
     process = cli.begin("run", suite, "--out", tmp_path / "run")
     judges.victim = process
     _, err = process.communicate(timeout=60)
@@ -331,18 +393,28 @@ def test_an_interrupt_leaves_no_answer_ungraded(cli: Command, judges: Judges, tm
     assert ended.code == ExitCode.OK, ended.err
     assert {record.passed for record in read_records(tmp_path / "run")} == {False}
     assert len(list(read_records(tmp_path / "run"))) == 40
-    assert set(Counter(body["messages"][0]["content"] for body in judges.asked("echo")).values()) == {1}
+    assert set(
+        Counter(body["messages"][0]["content"] for body in judges.asked("echo")).values()
+    ) == {1}
 
 
-def test_a_judge_has_an_api_key_of_its_own_that_is_nowhere_on_disk(judges: Judges, tmp_path: Path) -> None:
+def test_a_judge_has_an_api_key_of_its_own_that_is_nowhere_on_disk(
+    judges: Judges, tmp_path: Path
+) -> None:
     suite = write_suite(tmp_path, judges, "honest", price="api_key: REFEREE_KEY")
     unset = Command(tmp_path)("run", suite)
     assert unset.code == ExitCode.USAGE
     assert "'referee' needs the environment variable REFEREE_KEY" in unset.err
-    ended = Command(tmp_path, {"REFEREE_KEY": "sk-canary-0123456789"})("run", suite, "--out", tmp_path / "run")
+    ended = Command(tmp_path, {"REFEREE_KEY": "sk-canary-0123456789"})(
+        "run", suite, "--out", tmp_path / "run"
+    )
     assert ended.code == ExitCode.OK, ended.err
     assert judges.keys == [None, "Bearer sk-canary-0123456789"]
-    assert not [path for path in (tmp_path / "run").rglob("*") if path.is_file() and b"sk-canary" in path.read_bytes()]
+    assert not [
+        path
+        for path in (tmp_path / "run").rglob("*")
+        if path.is_file() and b"sk-canary" in path.read_bytes()
+    ]
 
 
 def test_what_is_asked_besides_is_said_before_the_run_and_what_was_said_after_it(
@@ -356,19 +428,31 @@ def test_what_is_asked_besides_is_said_before_the_run_and_what_was_said_after_it
     assert judges.requests == []
     cli("run", suite, "--out", tmp_path / "run")
     shown = cli("show", tmp_path / "run", "c0").out
-    assert f"grade  judge: FAIL (false) It does not.\n       referee, the judge: {REPLIES['honest']}\n" in shown
+    assert (
+        f"grade  judge: FAIL (false) It does not.\n       referee, the judge: {REPLIES['honest']}\n"
+        in shown
+    )
     assert "· judges $0.100" in shown
 
 
-def test_a_judge_that_is_not_there_is_found_before_anything_is_sent(cli: Command, judges: Judges, tmp_path: Path) -> None:
-    ended = cli("run", write_suite(tmp_path, judges, "honest", address="http://127.0.0.1:9/v1"), "--out", tmp_path / "run")
+def test_a_judge_that_is_not_there_is_found_before_anything_is_sent(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
+    ended = cli(
+        "run",
+        write_suite(tmp_path, judges, "honest", address="http://127.0.0.1:9/v1"),
+        "--out",
+        tmp_path / "run",
+    )
     assert ended.code == ExitCode.INFRASTRUCTURE
     assert "target 'referee'" in ended.err
     assert judges.requests == []
 
 
 def test_a_budget_needs_the_price_of_a_judge(cli: Command, judges: Judges, tmp_path: Path) -> None:
-    ended = cli("run", write_suite(tmp_path, judges, "honest", price="context: 9000", run=", budget: $1"))
+    ended = cli(
+        "run", write_suite(tmp_path, judges, "honest", price="context: 9000", run=", budget: $1")
+    )
     assert ended.code == ExitCode.USAGE
     assert "'referee' has none" in ended.err
     assert judges.requests == []
@@ -381,17 +465,25 @@ def test_a_judge_spends_the_budget(cli: Command, judges: Judges, tmp_path: Path)
     ended = cli("run", suite, "--out", tmp_path / "run")
     assert ended.code == ExitCode.BUDGET, ended.err
     assert "the judge 'referee': the budget of $1.5 is exhausted" in ended.out
-    spent = sum((record.cost or 0) + (record.grading_cost or 0) for record in read_records(tmp_path / "run"))
+    spent = sum(
+        (record.cost or 0) + (record.grading_cost or 0) for record in read_records(tmp_path / "run")
+    )
     assert spent <= 1.5
-    assert not [record for record in read_records(tmp_path / "run") if record.ungraded], "an answer not judged yet is owed"
+    assert not [record for record in read_records(tmp_path / "run") if record.ungraded], (
+        "an answer not judged yet is owed"
+    )
     assert 1 <= len(judges.asked("honest")) < 20
 
 
-def test_a_parameter_the_judge_cannot_take_is_refused_where_it_is_said(cli: Command, judges: Judges, tmp_path: Path) -> None:
+def test_a_parameter_the_judge_cannot_take_is_refused_where_it_is_said(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
     suite = write_suite(tmp_path, judges, "honest", more=", sampling: {temperature: 7}")
     ended = cli("run", suite)
     assert ended.code == ExitCode.USAGE
-    assert re.search(r"suite\.yaml:6:\d+: target 'referee', as it is asked here: temperature must be", ended.err)
+    assert re.search(
+        r"suite\.yaml:6:\d+: target 'referee', as it is asked here: temperature must be", ended.err
+    )
     assert judges.requests == []
 
 

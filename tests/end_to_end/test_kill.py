@@ -1,8 +1,10 @@
-"""SIGKILL again and again in one run, anywhere: nothing acknowledged is lost, and only what was in flight is asked again.
+"""SIGKILL again and again in one run, anywhere: nothing acknowledged is lost, and only what was in
+flight is asked again.
 
-The server kills the client at its k-th event (a request received, a piece of an answer sent), the grader kills it while it
-grades, and the rest of the kills fall into the report. By default each kind of instant has its turn; `--full` kills fifty
-times, and draws k and the moments of the report from a seed.
+The server kills the client at its k-th event (a request received, a piece of an answer sent), the
+grader kills it while it grades, and the rest of the kills fall into the report. By default each
+kind of instant has its turn; `--full` kills fifty times, and draws k and the moments of the report
+from a seed.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ Moment = str | float
 
 @dataclass(frozen=True)
 class Sweep:
-    """How many trials, and the kills: `asking` at an event of the server, `grading` so often while a grader runs.
+    """How many trials, and the kills: `asking` at an event of the server, `grading` so often while
+    a grader runs.
 
     `reporting` are moments after the last record: when a file of the report appears, or seconds.
     """
@@ -51,7 +54,8 @@ class Sweep:
         return len(self.asking) + self.grading + len(self.reporting)
 
 
-# The first request; all slots taken; the first piece of an answer; amid answers; when most slots have been used several times.
+# The first request; all slots taken; the first piece of an answer; amid answers; when most slots
+# have been used several times.
 CHOSEN = Sweep(240, (1, CONCURRENCY, CONCURRENCY + 1, 30, 77, 140), 2, (0, "report.html", "plots"))
 
 
@@ -95,7 +99,10 @@ class Handler(killer.Handler):
 
     def deltas(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         question = body["messages"][-1]["content"]
-        return [{"content": f"{question[:-1]} is "}, *({"content": str(number)} for number in range(PIECES - 1))]
+        return [
+            {"content": f"{question[:-1]} is "},
+            *({"content": str(number)} for number in range(PIECES - 1)),
+        ]
 
 
 @pytest.fixture
@@ -107,10 +114,15 @@ def server() -> Iterator[Killer]:
 
 
 def write_suite(folder: Path, server: Killer, trials: int) -> Path:
-    cases = [json.dumps({"id": f"c{number}", "vars": {"x": f"{number} + {number}"}}) for number in range(trials)]
+    cases = [
+        json.dumps({"id": f"c{number}", "vars": {"x": f"{number} + {number}"}})
+        for number in range(trials)
+    ]
     (folder / "cases.jsonl").write_text("\n".join(cases) + "\n")
     (folder / "chance.py").write_text(GRADER)
-    (folder / "suite.yaml").write_text(SUITE.format(address=server.address, concurrency=CONCURRENCY))
+    (folder / "suite.yaml").write_text(
+        SUITE.format(address=server.address, concurrency=CONCURRENCY)
+    )
     return folder / "suite.yaml"
 
 
@@ -121,7 +133,9 @@ def acknowledged(run: Path) -> dict[str, Record]:
 def results(run: Path) -> dict[str, float]:
     """The grader's results that were journalled, by trial."""
     lines = read_lines(run / RECORDS)
-    return {line.key: json.loads(line.result.content) for line in lines if isinstance(line, ToolLine)}
+    return {
+        line.key: json.loads(line.result.content) for line in lines if isinstance(line, ToolLine)
+    }
 
 
 def killed_while_reporting(process: subprocess.Popen[str], run: Path, moment: Moment) -> None:
@@ -140,7 +154,9 @@ def _written(path: Path) -> int | None:
 
 
 @pytest.mark.timeout(900)
-def test_kills_anywhere_lose_nothing_acknowledged(cli: Command, server: Killer, tmp_path: Path, full: bool) -> None:
+def test_kills_anywhere_lose_nothing_acknowledged(
+    cli: Command, server: Killer, tmp_path: Path, full: bool
+) -> None:
     sweep = fifty() if full else CHOSEN
     suite, run = write_suite(tmp_path, server, sweep.trials), tmp_path / "run"
     kills: list[int | None] = [*sweep.asking, *[None] * sweep.grading]
@@ -164,7 +180,9 @@ def test_kills_anywhere_lose_nothing_acknowledged(cli: Command, server: Killer, 
         else:
             server.arm(process, event)
         died(process)
-        begin = ["resume", run] if (run / "manifest.json").exists() else ["run", suite, "--out", run]
+        begin = (
+            ["resume", run] if (run / "manifest.json").exists() else ["run", suite, "--out", run]
+        )
     server.arm(process, 0)
     for moment in sweep.reporting:
         process = cli.begin("resume", run)
@@ -189,5 +207,9 @@ def test_kills_anywhere_lose_nothing_acknowledged(cli: Command, server: Killer, 
         assert record.response.usage.input_tokens == len(question)
         assert record.grades[1].value == known.get(record.key, record.grades[1].value)
     calls = (tmp_path / "calls.log").read_text().count("called")
-    assert calls <= sweep.trials + sweep.kills * 2, "more grading was lost than the pool's two children had under way"
-    print(f"{sweep.kills} kills, {len(server.received)} requests for {sweep.trials} trials, {calls} grader calls")
+    assert calls <= sweep.trials + sweep.kills * 2, (
+        "more grading was lost than the pool's two children had under way"
+    )
+    print(
+        f"{sweep.kills} kills, {len(server.received)} requests for {sweep.trials} trials, {calls} grader calls"
+    )

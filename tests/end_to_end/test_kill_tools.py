@@ -1,8 +1,10 @@
-"""SIGKILL, often, in a run whose trials take two answers and a tool: no completed exchange and no tool's result is lost.
+"""SIGKILL, often, in a run whose trials take two answers and a tool: no completed exchange and no
+tool's result is lost.
 
-The tool draws its result at random, so a call that was made again would show; the second answer repeats it, so one that was
-lost on the way would show too. What the run says it used and cost is held against what the server says it answered.
-By default each kind of instant has its turn; `--full` kills twenty times, at events drawn from a seed.
+The tool draws its result at random, so a call that was made again would show; the second answer
+repeats it, so one that was lost on the way would show too. What the run says it used and cost is
+held against what the server says it answered. By default each kind of instant has its turn;
+`--full` kills twenty times, at events drawn from a seed.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from tests.support import Command
 
 CONCURRENCY = 6
 
-# The first request; a call's only piece; all slots at their tools; a tool or a second answer under way; amid all that.
+# The first request; a call's only piece; all slots at their tools; a tool or a second answer under
+# way; amid all that.
 CHOSEN = (80, (1, 2, 2 * CONCURRENCY, 2 * CONCURRENCY + 2, 23, 41))
 
 
@@ -73,7 +76,13 @@ class Handler(killer.Handler):
             return [{"content": "drawn: "}, {"content": last["content"]}]
         name = last["content"].split()[-1].rstrip(".")
         function = {"name": "draw", "arguments": json.dumps({"name": name})}
-        return [{"tool_calls": [{"index": 0, "id": f"call_{name}", "type": "function", "function": function}]}]
+        return [
+            {
+                "tool_calls": [
+                    {"index": 0, "id": f"call_{name}", "type": "function", "function": function}
+                ]
+            }
+        ]
 
 
 @pytest.fixture
@@ -85,10 +94,14 @@ def server() -> Iterator[Killer]:
 
 
 def write_suite(folder: Path, server: Killer, trials: int) -> Path:
-    cases = [json.dumps({"id": f"c{number}", "vars": {"name": f"n{number}"}}) for number in range(trials)]
+    cases = [
+        json.dumps({"id": f"c{number}", "vars": {"name": f"n{number}"}}) for number in range(trials)
+    ]
     (folder / "cases.jsonl").write_text("\n".join(cases) + "\n")
     (folder / "draw.py").write_text(TOOL)
-    (folder / "suite.yaml").write_text(SUITE.format(address=server.address, concurrency=CONCURRENCY))
+    (folder / "suite.yaml").write_text(
+        SUITE.format(address=server.address, concurrency=CONCURRENCY)
+    )
     return folder / "suite.yaml"
 
 
@@ -96,14 +109,24 @@ def completed(run: Path) -> dict[str, Exchange]:
     """Every completed exchange on file, journalled or in a record, by trial and position."""
     found: dict[str, Exchange] = {}
     for line in read_lines(run / RECORDS):
-        several = line.exchanges if isinstance(line, Record) else (line.exchange,) if isinstance(line, ExchangeLine) else ()
+        several = (
+            line.exchanges
+            if isinstance(line, Record)
+            else (line.exchange,)
+            if isinstance(line, ExchangeLine)
+            else ()
+        )
         found |= {f"{line.key}-{each.position}": each for each in several}
     return found
 
 
 def drawn(run: Path) -> dict[str, str]:
     """Every tool's result on file, by trial."""
-    return {line.key: line.result.content for line in read_lines(run / RECORDS) if isinstance(line, ToolLine)}
+    return {
+        line.key: line.result.content
+        for line in read_lines(run / RECORDS)
+        if isinstance(line, ToolLine)
+    }
 
 
 def texts(steps: dict[str, Exchange]) -> dict[str, str]:
@@ -111,7 +134,9 @@ def texts(steps: dict[str, Exchange]) -> dict[str, str]:
 
 
 @pytest.mark.timeout(600)
-def test_kills_between_the_steps_lose_none_that_was_completed(cli: Command, server: Killer, tmp_path: Path, full: bool) -> None:
+def test_kills_between_the_steps_lose_none_that_was_completed(
+    cli: Command, server: Killer, tmp_path: Path, full: bool
+) -> None:
     trials, kills = twenty() if full else CHOSEN
     suite, run = write_suite(tmp_path, server, trials), tmp_path / "run"
     steps: dict[str, Exchange] = {}
@@ -136,14 +161,25 @@ def test_kills_between_the_steps_lose_none_that_was_completed(cli: Command, serv
         first, second = record.exchanges
         told = second.request.messages[-1]
         assert (told.role, second.response.text) == ("tool", f"drawn: {told.text}")
-        assert results.get(record.key, told.text) == told.text, "a tool's result was lost and drawn again"
-        assert steps.get(f"{record.key}-{first.position}", first).response.message == first.response.message
+        assert results.get(record.key, told.text) == told.text, (
+            "a tool's result was lost and drawn again"
+        )
+        assert (
+            steps.get(f"{record.key}-{first.position}", first).response.message
+            == first.response.message
+        )
     asked = Counter(server.received)
-    assert {name.rsplit("-", 1)[0] for name in asked} == {f"{each.key}-{at}" for each in records for at in ("t0", "t2")}
-    assert sum(asked.values()) <= 2 * trials + len(kills) * CONCURRENCY, "more was asked again than was in flight"
+    assert {name.rsplit("-", 1)[0] for name in asked} == {
+        f"{each.key}-{at}" for each in records for at in ("t0", "t2")
+    }
+    assert sum(asked.values()) <= 2 * trials + len(kills) * CONCURRENCY, (
+        "more was asked again than was in flight"
+    )
     calls = (tmp_path / "calls.log").read_text().split()
     assert set(calls) == {f"n{number}" for number in range(trials)}
-    assert len(calls) <= trials + len(kills) * 2, "more calls were repeated than the pool's two children had under way"
+    assert len(calls) <= trials + len(kills) * 2, (
+        "more calls were repeated than the pool's two children had under way"
+    )
     _hold_against(server, records)
     print(
         f"{len(kills)} kills, {sum(asked.values())} requests for {2 * trials} exchanges, {len(calls)} tool calls for {trials}"
@@ -152,7 +188,10 @@ def test_kills_between_the_steps_lose_none_that_was_completed(cli: Command, serv
 
 def _hold_against(server: Killer, records: list[Record]) -> None:
     """Usage and cost of every exchange as the server counted them."""
-    billed = {identifier.rsplit("-", 1)[0]: (read, written) for identifier, read, written in server.answered}
+    billed = {
+        identifier.rsplit("-", 1)[0]: (read, written)
+        for identifier, read, written in server.answered
+    }
     for record in records:
         expected = [billed[f"{record.key}-{position}"] for position in ("t0", "t2")]
         used = [
@@ -161,4 +200,6 @@ def _hold_against(server: Killer, records: list[Record]) -> None:
             if each.response.usage
         ]
         assert used == expected
-        assert record.cost == pytest.approx(sum(read + 2 * written for read, written in expected) / 1e6)
+        assert record.cost == pytest.approx(
+            sum(read + 2 * written for read, written in expected) / 1e6
+        )

@@ -1,7 +1,8 @@
-"""The disk fails once, at every place it can: what was acknowledged stays readable, and a resume completes the run.
+"""The disk fails once, at every place it can: what was acknowledged stays readable, and a resume
+completes the run.
 
-A place is a line of the program that calls the disk, with what called it: the first call and the last of each are failed.
-`--full` fails every call there is.
+A place is a line of the program that calls the disk, with what called it: the first call and the
+last of each are failed. `--full` fails every call there is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Place = tuple[tuple[str, int], ...]
 
 
 class FailingDisk:
-    """Lets the `nth` call of one function of `os` on a file of `folder` fail; counts the lines that were acknowledged.
+    """Lets the `nth` call of one function of `os` on a file of `folder` fail; counts the lines that
+    were acknowledged.
 
     `places` has for each call so far where it came from.
     """
@@ -74,7 +76,8 @@ class FailingDisk:
 
 
 def _place() -> Place:
-    """The lines of the program, innermost first, that led to this call; what runs them (an event loop) is left out."""
+    """The lines of the program, innermost first, that led to this call; what runs them (an event
+    loop) is left out."""
     found, frame = [], sys._getframe(2)
     while frame:
         if frame.f_globals.get("__name__", "").startswith("harness."):
@@ -87,14 +90,21 @@ def _chosen(places: list[Place]) -> list[int]:
     """The first and the last call of each place, counted from 1."""
     calls = range(1, len(places) + 1)
     return sorted(
-        {*dict(zip(reversed(places), reversed(calls), strict=True)).values(), *dict(zip(places, calls, strict=True)).values()}
+        {
+            *dict(zip(reversed(places), reversed(calls), strict=True)).values(),
+            *dict(zip(places, calls, strict=True)).values(),
+        }
     )
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the file of a descriptor in /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="finds the file of a descriptor in /proc"
+)
 @pytest.mark.parametrize("function", ["write", "fsync", "replace", "open"])
-def test_every_failure_of_the_disk(cli: Command, simulator: Simulated, tmp_path: Path, function: str, full: bool) -> None:
+def test_every_failure_of_the_disk(
+    cli: Command, simulator: Simulated, tmp_path: Path, function: str, full: bool
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, cases=1)
     with FailingDisk(function, 0, tmp_path / "well") as disk:
         assert cli("run", suite, "--out", tmp_path / "well").code == ExitCode.OK

@@ -1,4 +1,5 @@
-"""Llama 4 Scout by its three doors, from a suite to the bytes that arrived and back to the record."""
+"""Llama 4 Scout by its three doors, from a suite to the bytes that arrived
+and back to the record."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ CHAT = "provider: cloudflare-chat, base_url: '{address}/client/v4/accounts/a'"
 GATEWAY = "provider: cloudflare-gateway, base_url: '{address}/v1/a/g/workers-ai'"
 
 
-def written(cli: Command, simulator: Simulated, target: str, more: str = "", prompt: str = 'user: "{{ x }}"') -> Path:
+def written(
+    cli: Command, simulator: Simulated, target: str, more: str = "", prompt: str = 'user: "{{ x }}"'
+) -> Path:
     path = cli.folder / "suite.yaml"
     address = target.format(address=simulator.base_url)
     path.write_text(SUITE.format(prompt=prompt, target=address, model=SCOUT, more=more))
@@ -58,8 +61,12 @@ def arrived(simulator: Simulated) -> list[dict[str, Any]]:
         return [entry["body"] for entry in json.loads(answer.read())["entries"]]
 
 
-def test_every_sampling_parameter_arrives_and_is_recorded_as_sent(cli: Command, simulator: Simulated) -> None:
-    path = written(cli, simulator, NATIVE, f"sampling: {json.dumps(SAMPLING)}\nrun: {{stream: false}}")
+def test_every_sampling_parameter_arrives_and_is_recorded_as_sent(
+    cli: Command, simulator: Simulated
+) -> None:
+    path = written(
+        cli, simulator, NATIVE, f"sampling: {json.dumps(SAMPLING)}\nrun: {{stream: false}}"
+    )
     _, (record,) = run(cli, path)
     (body,) = arrived(simulator)
     assert body == {"messages": [{"role": "user", "content": "Mail ada@example.org."}], **SAMPLING}
@@ -86,7 +93,9 @@ def test_every_sampling_parameter_arrives_and_is_recorded_as_sent(cli: Command, 
 def test_a_parameter_out_of_range_is_refused_before_the_run(
     cli: Command, simulator: Simulated, target: str, parameter: str, value: float | str, said: str
 ) -> None:
-    ended = cli("run", written(cli, simulator, target, f"sampling: {json.dumps({parameter: value})}"))
+    ended = cli(
+        "run", written(cli, simulator, target, f"sampling: {json.dumps({parameter: value})}")
+    )
     assert (ended.code, simulator.requests()) == (ExitCode.USAGE, [])
     assert said in ended.err
 
@@ -127,16 +136,25 @@ def test_each_parameter_out_of_range_is_told_where_it_is_written(cli: Command) -
 @pytest.mark.parametrize("raw", [True, False])
 def test_a_plain_prompt_is_completed(cli: Command, simulator: Simulated, raw: bool) -> None:
     text = "<|header_start|>user<|header_end|>\\n\\n{{ x }}<|eot|>" if raw else "{{ x }}"
-    _, (record,) = run(cli, written(cli, simulator, NATIVE, prompt=f'prompt: "{text}", raw: {str(raw).lower()}'))
+    _, (record,) = run(
+        cli, written(cli, simulator, NATIVE, prompt=f'prompt: "{text}", raw: {str(raw).lower()}')
+    )
     (body,) = arrived(simulator)
     sent = text.replace("\\n", "\n").replace("{{ x }}", "Mail ada@example.org.")
-    assert body == {"prompt": sent, "max_tokens": 256, "stream": True, **({"raw": True} if raw else {})}
+    assert body == {
+        "prompt": sent,
+        "max_tokens": 256,
+        "stream": True,
+        **({"raw": True} if raw else {}),
+    }
     assert (record.exchanges[0].request.prompt, record.exchanges[0].request.raw) == (sent, raw)
     assert record.error is None
     assert f"── prompt\n{sent}" in cli("show", "run", "c").out
 
 
-def test_guided_json_arrives_beside_the_messages_and_the_answer_fits(cli: Command, simulator: Simulated) -> None:
+def test_guided_json_arrives_beside_the_messages_and_the_answer_fits(
+    cli: Command, simulator: Simulated
+) -> None:
     schema = {"type": "object", "properties": {"email": {"type": "string"}}, "required": ["email"]}
     form = f"response_format: {{type: guided_json, schema: {json.dumps(schema)}}}"
     _, (record,) = run(cli, written(cli, simulator, NATIVE, form))
@@ -146,7 +164,9 @@ def test_guided_json_arrives_beside_the_messages_and_the_answer_fits(cli: Comman
 
 
 @pytest.mark.parametrize("target", [CHAT, "provider: openai, base_url: '{address}/v1'"])
-def test_forms_a_provider_has_not_are_refused_with_their_place(cli: Command, simulator: Simulated, target: str) -> None:
+def test_forms_a_provider_has_not_are_refused_with_their_place(
+    cli: Command, simulator: Simulated, target: str
+) -> None:
     form = "response_format: {type: guided_json, schema: {type: object}}"
     ended = cli("run", written(cli, simulator, target, form, prompt='prompt: "{{ x }}"'))
     assert (ended.code, simulator.requests()) == (ExitCode.USAGE, [])
@@ -156,19 +176,25 @@ def test_forms_a_provider_has_not_are_refused_with_their_place(cli: Command, sim
     assert "has no guided_json; ask for `type: json_schema`" in ended.err
 
 
-def test_the_deprecated_functions_are_sent_with_a_warning_that_names_tools(cli: Command, simulator: Simulated) -> None:
+def test_the_deprecated_functions_are_sent_with_a_warning_that_names_tools(
+    cli: Command, simulator: Simulated
+) -> None:
     target = NATIVE + ", functions: [{{name: f, code: return 1}}]"
     ended, _ = run(cli, written(cli, simulator, target))
     assert arrived(simulator)[0]["functions"] == [{"name": "f", "code": "return 1"}]
     assert (
-        "warning: the target `t` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`" in ended.err
+        "warning: the target `t` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`"
+        in ended.err
     )
 
 
 def test_functions_are_no_other_providers(cli: Command, simulator: Simulated) -> None:
     ended = cli("run", written(cli, simulator, CHAT + ", functions: [{{name: f, code: return 1}}]"))
     assert ended.code == ExitCode.USAGE
-    assert "suite.yaml:5:5: the target `t` has `functions:`, which cloudflare-chat has not; give `tools:` instead" in ended.err
+    assert (
+        "suite.yaml:5:5: the target `t` has `functions:`, which cloudflare-chat has not; give `tools:` instead"
+        in ended.err
+    )
 
 
 @pytest.mark.parametrize("target", [NATIVE, CHAT, GATEWAY])
@@ -182,17 +208,27 @@ def test_each_endpoint_answers_with_tokens_neurons_and_a_price(
     assert record.response is not None
     assert record.response.usage is not None
     usage = record.response.usage
-    assert (usage.input_tokens, usage.output_tokens) == (entry["prompt_tokens"], entry["completion_tokens"])
-    assert usage.neurons == pytest.approx((usage.input_tokens * 24_545 + usage.output_tokens * 77_273) / 1e6, abs=1e-4)
+    assert (usage.input_tokens, usage.output_tokens) == (
+        entry["prompt_tokens"],
+        entry["completion_tokens"],
+    )
+    assert usage.neurons == pytest.approx(
+        (usage.input_tokens * 24_545 + usage.output_tokens * 77_273) / 1e6, abs=1e-4
+    )
     cost = record.exchanges[0].cost
     assert cost.reported == pytest.approx(cost.priced, rel=0.001)
     assert record.response.headers["cf-ai-req-id"]
 
 
-def test_a_gateways_cache_is_passed_by_unless_asked_for_and_is_no_latency(cli: Command, simulator: Simulated) -> None:
+def test_a_gateways_cache_is_passed_by_unless_asked_for_and_is_no_latency(
+    cli: Command, simulator: Simulated
+) -> None:
     path = written(cli, simulator, GATEWAY, "repeats: 2\nrun: {concurrency: 1}")
     _, fresh = run(cli, path)
-    assert [each.response.headers["cf-aig-cache-status"] for each in fresh if each.response] == ["MISS", "MISS"]
+    assert [each.response.headers["cf-aig-cache-status"] for each in fresh if each.response] == [
+        "MISS",
+        "MISS",
+    ]
     wanted = GATEWAY + ", headers: {{cf-aig-skip-cache: 'false'}}, limits: {{concurrency: 1}}"
     written(cli, simulator, wanted, "repeats: 3")
     ended = cli("run", path, "--out", "cached")
@@ -205,13 +241,16 @@ def test_a_gateways_cache_is_passed_by_unless_asked_for_and_is_no_latency(cli: C
 
 def test_an_account_that_is_not_named_is_found_before_anything_is_sent(cli: Command) -> None:
     path = cli.folder / "suite.yaml"
-    path.write_text(SUITE.format(prompt="user: hi", target="provider: cloudflare-gateway", model=SCOUT, more=""))
+    path.write_text(
+        SUITE.format(prompt="user: hi", target="provider: cloudflare-gateway", model=SCOUT, more="")
+    )
     cli.environment["CLOUDFLARE_AUTH_TOKEN"] = "a-token-of-nobody"
     cli.environment["CLOUDFLARE_ACCOUNT_ID"] = "0123"
     ended = cli("run", path)
     assert ended.code == ExitCode.USAGE
     assert (
-        "suite.yaml:5:5: target 't' needs the environment variable CLOUDFLARE_GATEWAY_ID, which is not set; export" in ended.err
+        "suite.yaml:5:5: target 't' needs the environment variable CLOUDFLARE_GATEWAY_ID, which is not set; export"
+        in ended.err
     )
     assert not (cli.folder / "reports").exists()
 
@@ -220,7 +259,11 @@ def test_an_account_that_is_not_named_is_found_before_anything_is_sent(cli: Comm
 def test_each_door_can_be_simulated(cli: Command, api: str) -> None:
     path = cli.folder / "suite.yaml"
     target = f"provider: simulator, simulator: {{api: {api}, ttft: 0, inter_token: 0}}"
-    path.write_text(SUITE.format(prompt="user: hi", target=target, model="llama-4-scout", more="run: {budget: $1}"))
+    path.write_text(
+        SUITE.format(
+            prompt="user: hi", target=target, model="llama-4-scout", more="run: {budget: $1}"
+        )
+    )
     _, (record,) = run(cli, path)
     assert record.cost is not None
     assert (cli.folder / "run" / RECORDS).exists()

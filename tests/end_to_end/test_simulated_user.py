@@ -1,4 +1,5 @@
-"""A simulated user over sockets: it carries the conversation on, is paid apart, and is owed like anything else that failed."""
+"""A simulated user over sockets: it carries the conversation on, is paid apart, and is owed like
+anything else that failed."""
 
 from __future__ import annotations
 
@@ -33,7 +34,15 @@ run: {{retries: 0{run}}}
 PRICED = "price: {input: 1000, output: 0}"
 
 
-def run(cli: Command, folder: Path, simulator: Simulated, more: str = "", *, price: str = PRICED, run: str = "") -> Ended:
+def run(
+    cli: Command,
+    folder: Path,
+    simulator: Simulated,
+    more: str = "",
+    *,
+    price: str = PRICED,
+    run: str = "",
+) -> Ended:
     """Run the suite with the simulator as both the desk and its customer."""
     (folder / "suite.yaml").write_text(SUITE.format(address=simulator.openai, more=more, run=run))
     actor = f'{{provider: openai, base_url: "{simulator.openai}", model: actor, {price}}}'
@@ -50,7 +59,9 @@ def one(folder: Path) -> Record:
     return list(read_records(folder / "run"))[-1]
 
 
-def test_it_speaks_until_it_is_done_and_is_kept_apart(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_it_speaks_until_it_is_done_and_is_kept_apart(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     ended = run(cli, tmp_path, simulator)
     assert ended.code == ExitCode.OK, ended.err
     record = one(tmp_path)
@@ -62,9 +73,20 @@ def test_it_speaks_until_it_is_done_and_is_kept_apart(cli: Command, simulator: S
         ("t4", "target", "desk"),
         ("t5", "user", "actor"),
     ]
-    assert [each.response.text for each in record.exchanges[1::2]] == ["My order is A-12.", "I want my money back.", "DONE"]
+    assert [each.response.text for each in record.exchanges[1::2]] == [
+        "My order is A-12.",
+        "I want my money back.",
+        "DONE",
+    ]
     last = record.exchanges[4].request.messages
-    assert [message.role for message in last] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [message.role for message in last] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
     assert [message.text for message in last[1::2]] == [
         "Hello, my lamp is broken.",
         "My order is A-12.",
@@ -73,31 +95,44 @@ def test_it_speaks_until_it_is_done_and_is_kept_apart(cli: Command, simulator: S
     assert record.response == record.exchanges[4].response
     assert record.flags == ()
     usage = [each.response.usage for each in record.exchanges[::2]]
-    assert record.cost == pytest.approx(sum(each.input + each.output for each in usage if each) / 1e6)
+    assert record.cost == pytest.approx(
+        sum(each.input + each.output for each in usage if each) / 1e6
+    )
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     (helper,) = summary["helpers"]
     assert (helper["name"], helper["role"], helper["requests"]) == ("actor", "user", 3)
     assert summary["totals"]["users"] == pytest.approx(helper["input_tokens"] / 1_000)
     assert summary["totals"]["spent"] == pytest.approx(record.cost)
-    assert summary["totals"]["output_tokens"] == sum(each.output for each in usage if each and each.output)
+    assert summary["totals"]["output_tokens"] == sum(
+        each.output for each in usage if each and each.output
+    )
     assert list(read_manifest(tmp_path / "run").helpers) == ["actor"]
     shown = cli("show", tmp_path / "run", "lamp").out
-    assert "── actor, the user: My order is A-12.\n── user\nMy order is A-12.\n── desk answered" in shown
+    assert (
+        "── actor, the user: My order is A-12.\n── user\nMy order is A-12.\n── desk answered"
+        in shown
+    )
 
 
-def test_it_says_no_more_than_its_turns_and_that_is_flagged(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_it_says_no_more_than_its_turns_and_that_is_flagged(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     run(cli, tmp_path, simulator, "  max_turns: 1")
     record = one(tmp_path)
     assert [each.role for each in record.exchanges] == ["target", "user", "target"]
     assert record.flags == ("user_not_done",)
 
 
-def test_its_word_for_done_can_be_another(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_its_word_for_done_can_be_another(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     run(cli, tmp_path, simulator, "  stop: GOODBYE")
     assert one(tmp_path).exchanges[-1].response.text == "GOODBYE"
 
 
-def test_what_was_said_before_it_failed_is_not_asked_again(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_what_was_said_before_it_failed_is_not_asked_again(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     simulator.faults({"kind": "status", "status": 429, "requests": [4], "model": "actor"})
     run(cli, tmp_path, simulator)
     record = one(tmp_path)

@@ -46,7 +46,9 @@ def test_one_interrupt_drains_and_resume_goes_on(
     cli: Command, simulator: Simulated, tmp_path: Path, sign: signal.Signals
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
-    simulator.faults({"kind": "slow", "seconds": 2, "requests": ["6-"]})  # ample time to interrupt what is in flight
+    simulator.faults(
+        {"kind": "slow", "seconds": 2, "requests": ["6-"]}
+    )  # ample time to interrupt what is in flight
     process = cli.begin("run", suite, "--out", "run")
     wait_for_records(tmp_path / "run", 5, process)
     process.send_signal(sign)
@@ -83,7 +85,9 @@ def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
     assert sum(asked(simulator).values()) <= 40 + CONCURRENCY
 
 
-def test_a_killed_run_resends_at_most_what_was_in_flight(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_a_killed_run_resends_at_most_what_was_in_flight(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
     run, kills, written = tmp_path / "run", (3, 8, 9), 0
     for answered in kills:  # so many, and then it hangs until it is killed
@@ -101,7 +105,9 @@ def test_a_killed_run_resends_at_most_what_was_in_flight(cli: Command, simulator
     assert sum(asked(simulator).values()) <= 40 + CONCURRENCY * len(kills)
 
 
-def test_a_half_finished_run_can_be_reported_on(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_a_half_finished_run_can_be_reported_on(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     simulator.faults({"kind": "slow", "seconds": 0.02})
     process = cli.begin("run", suite, "--out", "run")
@@ -117,7 +123,8 @@ def test_a_half_finished_run_can_be_reported_on(cli: Command, simulator: Simulat
 def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
     cli: Command, simulator: Simulated, tmp_path: Path, concurrency: int, budget: float, cases: int
 ) -> None:
-    # At $1 and $2 per MTok a request reserves some $0.0004 and costs some $0.00004, which is known only after its answer.
+    # At $1 and $2 per MTok a request reserves some $0.0004 and costs some $0.00004, which is known
+    # only after its answer.
     trials = 4 * cases
     run = f"run: {{concurrency: {concurrency}, budget: ${budget}}}\n"
     suite = write_sums(tmp_path, simulator.openai, run, cases)
@@ -128,11 +135,16 @@ def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
     records = list(read_records(tmp_path / "run"))
     assert 0 < len(records) < trials
     assert f"{len(records):,} of {trials:,} trials" in ended.out
-    spent = sum((each["prompt_tokens"] * 1 + each["completion_tokens"] * 2) / 1e6 for each in simulator.requests())
+    spent = sum(
+        (each["prompt_tokens"] * 1 + each["completion_tokens"] * 2) / 1e6
+        for each in simulator.requests()
+    )
     assert sum(record.cost or 0 for record in records) == pytest.approx(spent)
     assert spent <= budget
     in_flight = read_manifest(tmp_path / "run").sessions[0].in_flight
-    assert in_flight is not None and in_flight >= concurrency / 2, "the budget was not met by many at once"
+    assert in_flight is not None and in_flight >= concurrency / 2, (
+        "the budget was not met by many at once"
+    )
     again = cli("resume", "run")
     assert again.code == ExitCode.BUDGET, again.err
     assert cli("resume", "run", "--budget", "$1").code == ExitCode.OK
@@ -158,7 +170,8 @@ def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
 def test_what_answers_of_unknown_cost_may_have_cost_is_gone_from_a_resumed_budget(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
-    """Streams that break off tell no usage: each counts as its reservation, in the next session as in this one."""
+    """Streams that break off tell no usage: each counts as its reservation, in the next session as
+    in this one."""
     simulator.faults({"kind": "cut", "how": "clean", "after": 2})
     suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 1, budget: $0.002}\n")
     first = cli("run", suite, "--out", "run")
@@ -180,7 +193,9 @@ def test_answers_of_another_format_at_the_same_address_are_not_reused(
     assert (replayed.code, "0 reused, 40 new" in replayed.err) == (ExitCode.OK, True), replayed.err
 
 
-def test_offline_ci_answers_from_a_run_and_names_what_is_missing(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_offline_ci_answers_from_a_run_and_names_what_is_missing(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     simulator.forget()
@@ -204,8 +219,14 @@ def test_a_wrong_api_key_stops_the_target_at_once(tmp_path: Path, simulator: Sim
     assert cli("resume", "run").code == ExitCode.OK
 
 
-def test_errors_are_counted_apart_and_never_as_zero(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 50%}\ngates: [error_rate <= 50%]\n")
+def test_errors_are_counted_apart_and_never_as_zero(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(
+        tmp_path,
+        simulator.openai,
+        "run: {retries: 0, max_error_rate: 50%}\ngates: [error_rate <= 50%]\n",
+    )
     simulator.faults({"kind": "status", "status": 400, "requests": ["1-10"]})
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
@@ -222,9 +243,13 @@ def test_the_error_budget_fails_the_run(cli: Command, simulator: Simulated, tmp_
     assert cli("run", suite, "--out", "run").code == ExitCode.INFRASTRUCTURE
 
 
-def test_what_can_be_retried_is_and_every_attempt_is_recorded(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_what_can_be_retried_is_and_every_attempt_is_recorded(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
-    simulator.faults({"kind": "status", "status": 429, "headers": {"retry-after": "0"}, "requests": [1, 2, 3]})
+    simulator.faults(
+        {"kind": "status", "status": 429, "headers": {"retry-after": "0"}, "requests": [1, 2, 3]}
+    )
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     attempts = [record.exchanges[0].response.attempts for record in read_records(tmp_path / "run")]
     assert sum(len(each) for each in attempts) == len(simulator.requests()) == 43

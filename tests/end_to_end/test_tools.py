@@ -1,4 +1,5 @@
-"""Tools and later turns from a suite to its records, on the simulated model, over sockets; and through a kill."""
+"""Tools and later turns from a suite to its records, on the simulated model, over sockets; and
+through a kill."""
 
 from __future__ import annotations
 
@@ -94,14 +95,19 @@ def said(record: Record) -> Sequence[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_canned_tool_is_called_and_its_result_used(cli: Command, tmp_path: Path, api: str) -> None:
+def test_a_canned_tool_is_called_and_its_result_used(
+    cli: Command, tmp_path: Path, api: str
+) -> None:
     tool = WEATHER.replace("OUTCOME", 'returns: {temperature: "{{ t[arguments.city] }}"}')
     suite = write(
         tmp_path,
         SUITE.replace("TOOLS", tool).replace("api: openai", f"api: {api}"),
         {
             "id": "both",
-            "vars": {"q": "What's the weather in Paris and London?", "t": {"Paris": 21, "London": 9}},
+            "vars": {
+                "q": "What's the weather in Paris and London?",
+                "t": {"Paris": 21, "London": 9},
+            },
             "expected": "9",
         },
     )
@@ -117,7 +123,9 @@ def test_a_canned_tool_is_called_and_its_result_used(cli: Command, tmp_path: Pat
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("api", APIS)
-def test_a_schema_is_for_the_answer_after_the_calls(cli: Command, tmp_path: Path, api: str, stream: bool) -> None:
+def test_a_schema_is_for_the_answer_after_the_calls(
+    cli: Command, tmp_path: Path, api: str, stream: bool
+) -> None:
     text = SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "returns: {temperature: 21}")) + FORM
     suite = write(
         tmp_path,
@@ -125,19 +133,36 @@ def test_a_schema_is_for_the_answer_after_the_calls(cli: Command, tmp_path: Path
         {"id": "paris", "vars": {"q": "What's the weather in Paris?"}, "expected": '"temperature"'},
     )
     (record,) = ran(cli, suite)
-    assert [dict(json.loads(call.arguments)) for call in record.exchanges[-1].request.messages[1].tool_calls] == [
-        {"city": "Paris"}
-    ]
-    assert record.exchanges[0].request.response_format == record.exchanges[-1].request.response_format
-    assert (record.parsed, record.flags, record.passed, len(record.exchanges)) == ({"temperature": 21}, (), True, 2)
+    assert [
+        dict(json.loads(call.arguments))
+        for call in record.exchanges[-1].request.messages[1].tool_calls
+    ] == [{"city": "Paris"}]
+    assert (
+        record.exchanges[0].request.response_format == record.exchanges[-1].request.response_format
+    )
+    assert (record.parsed, record.flags, record.passed, len(record.exchanges)) == (
+        {"temperature": 21},
+        (),
+        True,
+        2,
+    )
 
 
 def test_a_failing_tool_is_told_to_the_model_and_flagged(cli: Command, tmp_path: Path) -> None:
     suite = write(
         tmp_path,
         SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "raises: the station is down")),
-        {"id": "down", "vars": {"q": "What is the weather in Paris?"}, "expected": "the station is down"},
-        {"id": "up", "vars": {"q": "What is the weather in Paris?!"}, "expected": "7", "tools": {"get_weather": 7}},
+        {
+            "id": "down",
+            "vars": {"q": "What is the weather in Paris?"},
+            "expected": "the station is down",
+        },
+        {
+            "id": "up",
+            "vars": {"q": "What is the weather in Paris?!"},
+            "expected": "7",
+            "tools": {"get_weather": 7},
+        },
     )
     down, up = ran(cli, suite)
     assert (down.passed, down.error, down.flags) == (True, None, ("failed_tool_calls",))
@@ -155,7 +180,10 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
             "expected": "42",
             "turns": [
                 {"graders": [{"equals": "5"}, {"equals": "10"}]},
-                {"user": "What is 2 + 8? Answer with the number only.", "graders": [{"equals": "10"}, {"equals": "5"}]},
+                {
+                    "user": "What is 2 + 8? Answer with the number only.",
+                    "graders": [{"equals": "10"}, {"equals": "5"}],
+                },
                 "What is 7 * 6? Answer with the number only.",
             ],
         },
@@ -172,39 +200,62 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
     }
     assert len(record.exchanges) == 3
     validated = cli("validate", suite, "--references")
-    assert (validated.code, "1 expected answers pass their own graders" in validated.out) == (ExitCode.OK, True), validated.err
+    assert (validated.code, "1 expected answers pass their own graders" in validated.out) == (
+        ExitCode.OK,
+        True,
+    ), validated.err
 
 
 def test_a_turn_that_is_not_reached_has_failed(cli: Command, tmp_path: Path) -> None:
     text = SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "returns: 7")) + "max_turns: 1\n"
     later = [{"user": "And now?", "graders": [{"contains": "7"}]}]
     (record,) = ran(
-        cli, write(tmp_path, text, {"id": "c", "vars": {"q": "What is the weather in Oslo?"}, "expected": "", "turns": later})
+        cli,
+        write(
+            tmp_path,
+            text,
+            {
+                "id": "c",
+                "vars": {"q": "What is the weather in Oslo?"},
+                "expected": "",
+                "turns": later,
+            },
+        ),
     )
     assert (record.flags, len(record.exchanges)) == (("max_turns",), 1)
     assert (record.grades[0].name, record.grades[0].value) == ("turn-2: contains", False)
     assert record.grades[0].reason == "the conversation ended before this turn"
 
 
-def test_a_kill_between_two_parallel_calls_repeats_only_the_one_under_way(cli: Command, tmp_path: Path) -> None:
+def test_a_kill_between_two_parallel_calls_repeats_only_the_one_under_way(
+    cli: Command, tmp_path: Path
+) -> None:
     (tmp_path / "tools.py").write_text(SHOP)
     (tmp_path / "kill").touch()
     question = "What is the price of the desk lamp, and what is the weather in Oslo?"
     suite = write(
         tmp_path,
-        SUITE.replace("TOOLS", "tools.py:get_price, {function: tools.py:get_weather, timeout: 60s}"),
+        SUITE.replace(
+            "TOOLS", "tools.py:get_price, {function: tools.py:get_weather, timeout: 60s}"
+        ),
         {"id": "both", "vars": {"q": question}, "expected": "7"},
     )
     process = cli.begin("run", suite, "--out", tmp_path / "run")
     _, err = process.communicate(timeout=90)
     assert process.returncode == -signal.SIGKILL, err
-    (kept,) = [line.result for line in read_lines(tmp_path / "run" / RECORDS) if isinstance(line, ToolLine)]
+    (kept,) = [
+        line.result for line in read_lines(tmp_path / "run" / RECORDS) if isinstance(line, ToolLine)
+    ]
 
     ended = cli("resume", tmp_path / "run")
     assert ended.code == ExitCode.OK, ended.err
     (record,) = read_records(tmp_path / "run")
     assert said(record)[2:] == [("tool", kept.content), ("tool", '{"temperature": 7}')]
-    assert sorted((tmp_path / "calls.log").read_text().split()) == ["get_price", "get_weather", "get_weather"]
+    assert sorted((tmp_path / "calls.log").read_text().split()) == [
+        "get_price",
+        "get_weather",
+        "get_weather",
+    ]
     assert record.passed
 
 
@@ -229,15 +280,27 @@ def test_a_tool_that_was_changed_makes_other_trials(cli: Command, tmp_path: Path
 @pytest.mark.parametrize("api", ["anthropic", "openai", "openai-responses"])
 def test_one_call_at_a_time_where_that_is_asked_for(cli: Command, tmp_path: Path, api: str) -> None:
     tool = WEATHER.replace("OUTCOME", "returns: 7")
-    text = SUITE.replace("TOOLS", tool).replace("api: openai", f"api: {api}") + "parallel_tool_calls: false\n"
+    text = (
+        SUITE.replace("TOOLS", tool).replace("api: openai", f"api: {api}")
+        + "parallel_tool_calls: false\n"
+    )
     question = {"q": "What's the weather in Paris and London?"}
     (record,) = ran(cli, write(tmp_path, text, {"id": "both", "vars": question, "expected": "7"}))
-    assert [len(message.tool_calls) for message in record.exchanges[-1].request.messages if message.tool_calls] == [1, 1]
+    assert [
+        len(message.tool_calls)
+        for message in record.exchanges[-1].request.messages
+        if message.tool_calls
+    ] == [1, 1]
 
 
-def test_a_provider_without_a_word_for_it_is_told_before_the_run(cli: Command, tmp_path: Path) -> None:
+def test_a_provider_without_a_word_for_it_is_told_before_the_run(
+    cli: Command, tmp_path: Path
+) -> None:
     tool = WEATHER.replace("OUTCOME", "returns: 7")
-    text = SUITE.replace("TOOLS", tool).replace("api: openai", "api: gemini") + "parallel_tool_calls: false\n"
+    text = (
+        SUITE.replace("TOOLS", tool).replace("api: openai", "api: gemini")
+        + "parallel_tool_calls: false\n"
+    )
     refused = cli("run", write(tmp_path, text, {"id": "c", "vars": {"q": "hi"}, "expected": ""}))
     assert refused.code == ExitCode.USAGE
     assert "suite.yaml:5:1: target 'sim': gemini has no `parallel_tool_calls`" in refused.err

@@ -1,4 +1,5 @@
-"""Whole runs against the simulator, in the formats of OpenAI and its kin: what was sent, and what the records say."""
+"""Whole runs against the simulator, in the formats of OpenAI and its kin: what was sent, and what
+the records say."""
 
 from __future__ import annotations
 
@@ -38,10 +39,15 @@ def run(cli: Command, target: str, sampling: str, *, stream: bool = True) -> Any
         ("openai", "{temperature: 0, seed: 3, logprobs: 2}"),
         ("openai-responses", "{temperature: 0, max_tokens: 64, logprobs: 2}"),
         ("mistral", "{temperature: 0, seed: 3, logprobs: 2}"),
-        ("vllm", "{temperature: 0, seed: 3, logprobs: 2, top_k: 5, min_p: 0.1, repetition_penalty: 1.1}"),
+        (
+            "vllm",
+            "{temperature: 0, seed: 3, logprobs: 2, top_k: 5, min_p: 0.1, repetition_penalty: 1.1}",
+        ),
     ],
 )
-def test_each_format_from_suite_to_record(cli: Command, api: str, sampling: str, stream: bool) -> None:
+def test_each_format_from_suite_to_record(
+    cli: Command, api: str, sampling: str, stream: bool
+) -> None:
     target = f"{{name: t, provider: simulator, model: 17b, simulator: {{api: {api}, ttft: 0, inter_token: 0}}}}"
     record = run(cli, target, sampling, stream=stream)
     response = record["exchanges"][0]["response"]
@@ -51,7 +57,9 @@ def test_each_format_from_suite_to_record(cli: Command, api: str, sampling: str,
     assert response["usage"]["source"] == "reported"
 
 
-def test_a_vendor_at_its_own_address_is_sent_its_own_words(cli: Command, simulator: Simulated) -> None:
+def test_a_vendor_at_its_own_address_is_sent_its_own_words(
+    cli: Command, simulator: Simulated
+) -> None:
     target = f"{{name: t, provider: mistral, model: mistral-large-4, base_url: '{simulator.base_url}/mistral/v1'}}"
     record = run(cli, target, "{temperature: 0, seed: 3, max_tokens: 20}")
     assert simulator.bodies()[-1] == {
@@ -75,10 +83,17 @@ def test_a_vendor_at_its_own_address_is_sent_its_own_words(cli: Command, simulat
         ("{name: t, provider: groc, model: m}", "{}", "did you mean `groq`"),
     ],
 )  # fmt: skip
-def test_what_a_vendor_cannot_take_is_found_before_the_run(cli: Command, target: str, sampling: str, words: str) -> None:
+def test_what_a_vendor_cannot_take_is_found_before_the_run(
+    cli: Command, target: str, sampling: str, words: str
+) -> None:
     path = cli.folder / "suite.yaml"
     path.write_text(SUITE.format(target=target, sampling=sampling, stream="true"))
-    cli.environment.update(GROQ_API_KEY="x" * 9, MISTRAL_API_KEY="x" * 9, OPENAI_API_KEY="x" * 9, AZURE_OPENAI_API_KEY="x" * 9)
+    cli.environment.update(
+        GROQ_API_KEY="x" * 9,
+        MISTRAL_API_KEY="x" * 9,
+        OPENAI_API_KEY="x" * 9,
+        AZURE_OPENAI_API_KEY="x" * 9,
+    )
     cli.environment["AZURE_OPENAI_ENDPOINT"] = "http://127.0.0.1:9"
     ended = cli("run", path)
     assert ended.code == ExitCode.USAGE
@@ -88,7 +103,10 @@ def test_what_a_vendor_cannot_take_is_found_before_the_run(cli: Command, target:
 def test_a_schema_for_who_follows_none_is_found_before_the_run(cli: Command) -> None:
     path = cli.folder / "suite.yaml"
     form = "response_format: {type: json_schema, schema: {type: object, properties: {a: {type: string}}}}\n"
-    path.write_text(SUITE.format(target="{name: t, provider: deepseek, model: m}", sampling="{}", stream="true") + form)
+    path.write_text(
+        SUITE.format(target="{name: t, provider: deepseek, model: m}", sampling="{}", stream="true")
+        + form
+    )
     cli.environment["DEEPSEEK_API_KEY"] = "x" * 9
     ended = cli("run", path)
     assert ended.code == ExitCode.USAGE
@@ -121,9 +139,15 @@ def test_a_loop_of_tools_with_thoughts_in_each_format(cli: Command, api: str, st
     path.write_text(TOOLS.format(api=api, stream=stream))
     ended = cli("run", path, "--out", "run")
     assert ended.code == 0, ended.err
-    lines = [json.loads(line) for line in (cli.folder / "run" / "records.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (cli.folder / "run" / "records.jsonl").read_text().splitlines()
+    ]
     record = next(line for line in lines if line["kind"] == "record")
     called, answered = [exchange["response"] for exchange in record["exchanges"]]
     (call,) = called["message"]["tool_calls"]
     assert (call["name"], json.loads(call["arguments"])) == ("get_weather", {"city": "Oslo"})
-    assert [called["finish_reason"], answered["finish_reason"], record["passed"]] == ["tool_calls", "stop", True]
+    assert [called["finish_reason"], answered["finish_reason"], record["passed"]] == [
+        "tool_calls",
+        "stop",
+        True,
+    ]

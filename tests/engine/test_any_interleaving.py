@@ -41,7 +41,9 @@ from harness.transport.send import Clock
 
 provider = registry.load_plugin("providers", "openai")
 
-TARGET = Target("m", "openai", "tiny", "http://h/v1", "http://h/v1", limits=Limits(concurrency=2, retries=1))
+TARGET = Target(
+    "m", "openai", "tiny", "http://h/v1", "http://h/v1", limits=Limits(concurrency=2, retries=1)
+)
 RETRYABLE = Error("provider", "overloaded", "later", retryable=True)
 PERMANENT = Error("provider", "bad_request", "never")
 
@@ -51,7 +53,8 @@ class Killed(BaseException):
 
 
 class Script:
-    """The world's side: how often each trial fails before it ends, and how; and at which steps the process dies."""
+    """The world's side: how often each trial fails before it ends, and how; and at which steps the
+    process dies."""
 
     def __init__(self, failures: list[int], permanent: list[bool], kills: list[int]) -> None:
         self.failures, self.permanent = failures, permanent
@@ -110,14 +113,26 @@ async def session(folder: Path, planned: list[Trial], script: Script) -> None:
         if line.exchange.response.error is None
         and (found := encode_stored("run", line.key, line.repeat, TARGET, line.exchange))
     ]
-    answered = {line.key: script.asked[line.key] for line in owed.exchanges if line.exchange.response.error is None}
+    answered = {
+        line.key: script.asked[line.key]
+        for line in owed.exchanges
+        if line.exchange.response.error is None
+    }
     try:
         await perform(folder, planned, script, owed, kept)
     finally:
-        assert answered == {key: script.asked[key] for key in answered}, "a completed exchange was asked again"
+        assert answered == {key: script.asked[key] for key in answered}, (
+            "a completed exchange was asked again"
+        )
 
 
-async def perform(folder: Path, planned: list[Trial], script: Script, owed: ResumeState, kept: list[StoredExchange]) -> None:
+async def perform(
+    folder: Path,
+    planned: list[Trial],
+    script: Script,
+    owed: ResumeState,
+    kept: list[StoredExchange],
+) -> None:
     """Send what is owed, through the layers that matter here."""
     async with RunWriter(folder, Redactor({})) as store:
         world = TrialContext(
@@ -133,7 +148,9 @@ async def perform(folder: Path, planned: list[Trial], script: Script, owed: Resu
         await run_trials(world, [TARGET], lambda _: iter(planned), owed.final.__contains__)
 
 
-def finished(folder: Path, planned: list[Trial], script: Script) -> dict[str, tuple[str, str | None, bool | None]]:
+def finished(
+    folder: Path, planned: list[Trial], script: Script
+) -> dict[str, tuple[str, str | None, bool | None]]:
     """Resume until nothing is owed; what each trial came to."""
     for _ in range(200):
         try:
@@ -145,7 +162,11 @@ def finished(folder: Path, planned: list[Trial], script: Script) -> dict[str, tu
         if len(ResumeState.read(folder).final) == len(planned):
             break
     return {
-        record.key: (record.response.text if record.response else "", record.error and record.error.kind, record.passed)
+        record.key: (
+            record.response.text if record.response else "",
+            record.error and record.error.kind,
+            record.passed,
+        )
         for record in read_records(folder)
     }
 
@@ -163,7 +184,9 @@ SPECS = (
     plan=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=5),
     kills=st.lists(st.integers(1, 60), max_size=6),
 )
-def test_the_finished_run_equals_the_undisturbed_one(plan: list[tuple[int, bool]], kills: list[int]) -> None:
+def test_the_finished_run_equals_the_undisturbed_one(
+    plan: list[tuple[int, bool]], kills: list[int]
+) -> None:
     failures, permanent = [each[0] for each in plan], [each[1] for each in plan]
     planned = trials(len(plan), SPECS)
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
@@ -174,5 +197,7 @@ def test_the_finished_run_equals_the_undisturbed_one(plan: list[tuple[int, bool]
         assert len(disturbed) == len(planned)
         for number, trial in enumerate(planned):
             lost = script.asked[trial.key] - (failures[number] + 1)
-            assert 0 <= lost <= len(kills), "beyond what fails and what was in flight at a kill, nothing is asked again"
+            assert 0 <= lost <= len(kills), (
+                "beyond what fails and what was in flight at a kill, nothing is asked again"
+            )
         assert all(line.key in disturbed for line in read_lines(Path(other) / RECORDS))

@@ -39,7 +39,10 @@ class Service:
             self.submitted = body["requests"]
             return answered({"status": "queued", "request_id": "uuid-1"})
         if "request_id" in body:
-            entries = [{"id": place, "result": {"response": f"answer {place}"}} for place in range(len(self.submitted))]
+            entries = [
+                {"id": place, "result": {"response": f"answer {place}"}}
+                for place in range(len(self.submitted))
+            ]
             return answered({"responses": entries})
         return Response(message=Message("assistant", "at once"), attempts=SENT)
 
@@ -80,8 +83,12 @@ class Bench:
     known: dict[str, BatchLine] = field(default_factory=dict)
 
     def layer(self) -> Batches:
-        books = BatchAccounting("s", self.lines.append, lambda _: 1.0, lambda *_: Cost(priced=0.25), self.known)
-        return Batches(self.service, books, self.purse, self.stop, Progress({"t": self.tally, "chat": Tally()}))
+        books = BatchAccounting(
+            "s", self.lines.append, lambda _: 1.0, lambda *_: Cost(priced=0.25), self.known
+        )
+        return Batches(
+            self.service, books, self.purse, self.stop, Progress({"t": self.tally, "chat": Tally()})
+        )
 
     def send(self, *calls: Call) -> list[Response]:
         return simulate(_sent(self.layer(), calls))
@@ -114,7 +121,9 @@ def test_a_batch_of_an_earlier_session_is_asked_after_not_submitted() -> None:
     bench.service.submitted = [{}, {}]
     found = bench.send(call("b"), call("a"))
     assert [response.text for response in found] == ["answer 1", "answer 0"]
-    assert [json.loads(each.wire.body) for each in bench.service.calls] == [{"request_id": "uuid-1"}]
+    assert [json.loads(each.wire.body) for each in bench.service.calls] == [
+        {"request_id": "uuid-1"}
+    ]
     assert bench.purse.settlements == [("batch", 0.5)]
 
 
@@ -127,21 +136,31 @@ def test_an_answer_nobody_has_asked_for_yet_is_kept_until_somebody_does() -> Non
         layer = bench.layer()
         return [await layer(call("a")), await layer(call("b"))]
 
-    assert [response.text for response in simulate(one_after_the_other())] == ["answer 0", "answer 1"]
+    assert [response.text for response in simulate(one_after_the_other())] == [
+        "answer 0",
+        "answer 1",
+    ]
     assert len(bench.service.calls) == 1
 
 
 def test_a_service_that_cannot_be_reached_leaves_the_batch_to_be_had() -> None:
     line = BatchLine("batch", "earlier", "t", "uuid-1", ("a",), (5,), 1.0)
-    bench = Bench(known={"a": line}, service=Service(refuse=Error("provider", "unauthorized", "no", status=401)))
+    bench = Bench(
+        known={"a": line},
+        service=Service(refuse=Error("provider", "unauthorized", "no", status=401)),
+    )
     (response,) = bench.send(call("a"))
     assert (response.error and response.error.kind, response.attempts) == ("unauthorized", ())
     assert bench.purse.settlements == []
 
 
 def test_a_key_that_is_refused_leaves_all_batches_of_its_target() -> None:
-    """Nothing else asks after them: what waits for the budget that they hold would wait for ever."""
-    lines = [BatchLine(name, "earlier", target, name, (name,), (5,), 1.0) for name, target in zip("abc", "ttx", strict=True)]
+    """Nothing else asks after them: what waits for the budget that they
+    hold would wait for ever."""
+    lines = [
+        BatchLine(name, "earlier", target, name, (name,), (5,), 1.0)
+        for name, target in zip("abc", "ttx", strict=True)
+    ]
     bench = Bench(known={line.key: line for line in lines})
     bench.service.refuse = Error("provider", "unauthorized", "no", status=401)
     bench.send(call("a"))

@@ -20,7 +20,9 @@ from harness.runs.records import BatchLine, decode_line, encode_line
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 TARGET = Target("t", "cloudflare", SCOUT, "https://api.test", "https://api.test")
 BATCHES = registry.load_plugin("providers", "cloudflare").batch_api
-LINE = BatchLine("b", "s", "t", "uuid-1", trials=("k0", "k1", "k2"), inputs=(10, 20, 30), most=0.001)
+LINE = BatchLine(
+    "b", "s", "t", "uuid-1", trials=("k0", "k1", "k2"), inputs=(10, 20, 30), most=0.001
+)
 FETCHED = Response(attempts=(Attempt(Marks(sent=5, done=9), 200),), headers={"cf-ray": "r"})
 HI = Request(messages=(Message("user", "Hi"),), stream=False)
 
@@ -36,25 +38,39 @@ def report(*entries: dict[str, Any], usage: dict[str, int] | None = None) -> Bat
 
 
 def answered(*entries: dict[str, Any], usage: dict[str, int] | None = None) -> dict[str, Response]:
-    return batch_responses(BATCHES, TARGET, LINE, {"k0": HI}, report(*entries, usage=usage), FETCHED)
+    return batch_responses(
+        BATCHES, TARGET, LINE, {"k0": HI}, report(*entries, usage=usage), FETCHED
+    )
 
 
 def texts(found: dict[str, Response]) -> dict[str, str | None]:
-    return {key: response.text if response.error is None else None for key, response in found.items()}
+    return {
+        key: response.text if response.error is None else None for key, response in found.items()
+    }
 
 
 def test_answers_are_matched_by_reference_whatever_their_order() -> None:
-    found = answered(entry("c", id=0, external_reference="k2"), entry("a", id=1, external_reference="k0"))
+    found = answered(
+        entry("c", id=0, external_reference="k2"), entry("a", id=1, external_reference="k0")
+    )
     assert texts(found) == {"k0": "a", "k1": None, "k2": "c"}
 
 
 def test_without_references_by_place_and_else_by_order() -> None:
-    assert texts(answered(entry("b", id=1), entry("a", id=0), entry("c", id=2))) == {"k0": "a", "k1": "b", "k2": "c"}
+    assert texts(answered(entry("b", id=1), entry("a", id=0), entry("c", id=2))) == {
+        "k0": "a",
+        "k1": "b",
+        "k2": "c",
+    }
     assert texts(answered(entry("a"), entry("b"), entry("c"))) == {"k0": "a", "k1": "b", "k2": "c"}
 
 
 def test_an_answer_too_many_is_nobodys() -> None:
-    found = answered(entry("a", external_reference="k0"), entry("x", external_reference="other"), entry("y", id=17))
+    found = answered(
+        entry("a", external_reference="k0"),
+        entry("x", external_reference="other"),
+        entry("y", id=17),
+    )
     assert texts(found) == {"k0": "a", "k1": None, "k2": None}
     again = answered(entry("a", external_reference="k0"), entry("b", external_reference="k0"))
     assert again["k0"].text == "a"
@@ -69,7 +85,10 @@ def test_a_request_without_an_answer_may_have_one_when_it_is_asked_again() -> No
 
 def test_tokens_of_the_whole_are_divided_and_add_up() -> None:
     found = answered(
-        entry("yes"), entry("no"), entry("perhaps, some day"), usage={"prompt_tokens": 61, "completion_tokens": 11}
+        entry("yes"),
+        entry("no"),
+        entry("perhaps, some day"),
+        usage={"prompt_tokens": 61, "completion_tokens": 11},
     )
     usages = [found[key].usage for key in LINE.trials]
     assert [usage and usage.source for usage in usages] == ["estimated"] * 3
@@ -80,7 +99,12 @@ def test_tokens_of_the_whole_are_divided_and_add_up() -> None:
 
 def test_what_an_answer_tells_of_itself_is_its_own() -> None:
     told = {"usage": {"prompt_tokens": 12, "completion_tokens": 2}}
-    found = answered(entry("a", result=told), entry("b"), entry("c"), usage={"prompt_tokens": 62, "completion_tokens": 6})
+    found = answered(
+        entry("a", result=told),
+        entry("b"),
+        entry("c"),
+        usage={"prompt_tokens": 62, "completion_tokens": 6},
+    )
     assert found["k0"].usage == Usage(12, 2)
     assert [found[key].usage for key in ("k1", "k2")] == [
         Usage(20, 2, source="estimated"),
@@ -103,10 +127,15 @@ def test_an_answer_has_no_latency_of_any_kind() -> None:
 
 
 def test_a_lost_batch_may_have_been_billed_and_is_owed() -> None:
-    response = lost_response(LINE, Error("provider", "not_found", "HTTP 404: gone", status=404), FETCHED)
+    response = lost_response(
+        LINE, Error("provider", "not_found", "HTTP 404: gone", status=404), FETCHED
+    )
     assert response.error is not None
     assert (response.error.kind, response.error.retryable) == ("batch_lost", True)
-    assert response.error.message == "the batch uuid-1 cannot be fetched: HTTP 404: gone; a resumed run asks again"
+    assert (
+        response.error.message
+        == "the batch uuid-1 cannot be fetched: HTTP 404: gone; a resumed run asks again"
+    )
     assert exchange_cost(response.attempts, None).usd is None
 
 

@@ -23,26 +23,38 @@ def single_turn(asked: Request) -> Flow[Response]:
 
 
 class Model:
-    """Answers every request with its own text, upper-cased, notes what it was asked, and refuses one text."""
+    """Answers every request with its own text, upper-cased, notes what it was asked, and refuses
+    one text."""
 
     def __init__(self, refuse: str = "") -> None:
         self.asked: list[tuple[str, str, str]] = []
         self._refuse = refuse
 
-    async def ask(self, role: str, request: Request, position: str, helper: str | None = None) -> Exchange:
+    async def ask(
+        self, role: str, request: Request, position: str, helper: str | None = None
+    ) -> Exchange:
         text = request.messages[-1].text
         self.asked.append((role, position, text))
         await asyncio.sleep(0)
         error = Error("provider", "bad_request", "no") if text == self._refuse else None
-        return Exchange(position, role, "m", request, Response(Message("assistant", text.upper()), error=error))
+        return Exchange(
+            position, role, "m", request, Response(Message("assistant", text.upper()), error=error)
+        )
 
 
 async def count_calls(call: ToolCall) -> ToolResult:
     return ToolResult(call.id, call.arguments)
 
 
-def driven(flow: Flow[object], model: Model, lines: list[Line], known: Mapping[str, ToolResult] | None = None) -> object:
-    return asyncio.run(drive(flow, model.ask, count_calls, Journal("k" * 32, 0, "s1", lines.append, known)))
+def driven(
+    flow: Flow[object],
+    model: Model,
+    lines: list[Line],
+    known: Mapping[str, ToolResult] | None = None,
+) -> object:
+    return asyncio.run(
+        drive(flow, model.ask, count_calls, Journal("k" * 32, 0, "s1", lines.append, known))
+    )
 
 
 def test_a_single_turn_returns_the_answer_and_leaves_the_exchange_to_the_record() -> None:
@@ -112,4 +124,6 @@ def test_a_tool_result_of_an_earlier_session_is_not_performed_again() -> None:
         result = yield ToolCall("call00001", "count", "3")
         return result.content
 
-    assert driven(tool(), Model(), [], {"t0": ToolResult("call00001", "from before")}) == "from before"
+    assert (
+        driven(tool(), Model(), [], {"t0": ToolResult("call00001", "from before")}) == "from before"
+    )

@@ -1,4 +1,5 @@
-"""Grading a transcript: the Answer a grader sees, from exchanges as the engine records them, and the grades of a whole one."""
+"""Grading a transcript: the Answer a grader sees, from exchanges as the engine records them, and
+the grades of a whole one."""
 
 from __future__ import annotations
 
@@ -7,7 +8,14 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from harness.engine.grading import GraderSets, Transcript, build_answer, build_record, build_turn_answers, grade_transcript
+from harness.engine.grading import (
+    GraderSets,
+    Transcript,
+    build_answer,
+    build_record,
+    build_turn_answers,
+    grade_transcript,
+)
 from harness.flows.base import Ask, Flow
 from harness.graders import GraderSpec
 from harness.model import (
@@ -28,19 +36,25 @@ from harness.model import (
 )
 
 QUESTION = Request(messages=(Message("user", "6 × 7?"),))
-TRIAL = Trial(Identity("e", "c", "p", "t", {}, 0), "k", QUESTION, expected=42, variables={"q": "6 × 7"})
+TRIAL = Trial(
+    Identity("e", "c", "p", "t", {}, 0), "k", QUESTION, expected=42, variables={"q": "6 × 7"}
+)
 MS = 1_000_000
 PAID = Cost(priced=0.001)
 
 
-def exchange(response: Response, cost: Cost = PAID, role: str = "target", request: Request = QUESTION) -> Exchange:
+def exchange(
+    response: Response, cost: Cost = PAID, role: str = "target", request: Request = QUESTION
+) -> Exchange:
     return Exchange("t0", role, "t", request, response, cost)
 
 
 def answered(*marks: Marks) -> Response:
     call = ToolCall("1", "add", "{}")
     message = Message("assistant", "42", tool_calls=(call,))
-    return Response(message, Usage(input=5, output=1), "stop", tuple(Attempt(each) for each in marks))
+    return Response(
+        message, Usage(input=5, output=1), "stop", tuple(Attempt(each) for each in marks)
+    )
 
 
 def test_a_streamed_answer_is_timed_to_its_last_token_in_the_final_attempt() -> None:
@@ -57,7 +71,9 @@ def test_a_streamed_answer_is_timed_to_its_last_token_in_the_final_attempt() -> 
 
 
 def test_an_answer_that_was_not_streamed_is_timed_to_its_end_and_has_no_ttft() -> None:
-    answer = build_answer(TRIAL, [exchange(answered(Marks(sent=100 * MS, first_byte=120 * MS, done=450 * MS)))])
+    answer = build_answer(
+        TRIAL, [exchange(answered(Marks(sent=100 * MS, first_byte=120 * MS, done=450 * MS)))]
+    )
     assert (answer.latency, answer.ttft) == (0.35, None)
 
 
@@ -68,7 +84,13 @@ def test_marks_nobody_stamped_are_unknown() -> None:
 
 def test_of_a_conversation_the_last_answer_counts_and_the_cost_of_all() -> None:
     first = exchange(Response(Message("assistant", "Let me think.")), Cost(priced=0.002))
-    longer = Request(messages=(*QUESTION.messages, Message("assistant", "Let me think."), Message("user", "Go on.")))
+    longer = Request(
+        messages=(
+            *QUESTION.messages,
+            Message("assistant", "Let me think."),
+            Message("user", "Go on."),
+        )
+    )
     judge = exchange(Response(Message("assistant", "fine")), Cost(priced=5.0), role="judge")
     answer = build_answer(TRIAL, [first, exchange(answered(), request=longer), judge])
     assert answer.text == "42"
@@ -86,15 +108,22 @@ def test_without_an_answer_there_is_nothing_to_grade() -> None:
 
 
 def conversation(*texts: str) -> list[Exchange]:
-    """Exchanges in which the user says each text, and the model first calls a tool that fails, then answers."""
+    """Exchanges in which the user says each text, and the model first calls a tool that fails, then
+    answers."""
     exchanges, messages = [], ()
     for number, text in enumerate(texts):
         messages = (*messages, Message("user", text))
         call = ToolCall(f"c{number}", "look", "{}")
         asking = Message("assistant", tool_calls=(call,))
         exchanges.append(exchange(Response(asking), request=Request(messages)))
-        messages = (*messages, asking, Message("tool", "Error: no", tool_call_id=call.id, failed=True))
-        exchanges.append(exchange(Response(Message("assistant", text.upper())), request=Request(messages)))
+        messages = (
+            *messages,
+            asking,
+            Message("tool", "Error: no", tool_call_id=call.id, failed=True),
+        )
+        exchanges.append(
+            exchange(Response(Message("assistant", text.upper())), request=Request(messages))
+        )
         messages = (*messages, Message("assistant", text.upper()))
     return exchanges
 
@@ -106,7 +135,9 @@ def test_of_a_conversation_all_calls_are_seen() -> None:
 
 
 def test_each_turn_has_an_answer_of_its_own() -> None:
-    trial = replace(TRIAL, request=Request((Message("user", "a"),)), conversation=Conversation(turns=("b", "c")))
+    trial = replace(
+        TRIAL, request=Request((Message("user", "a"),)), conversation=Conversation(turns=("b", "c"))
+    )
     first, second, third = build_turn_answers(trial, conversation("a", "b"))
     assert first is not None
     assert (first.text, first.turns, [call.id for call in first.tool_calls]) == ("A", 2, ["c0"])
@@ -121,17 +152,23 @@ def test_without_a_conversation_the_first_answer_is_the_only_one() -> None:
     assert first == build_answer(TRIAL, [exchange(answered())])
 
 
-# ── Grading without asking ────────────────────────────────────────────────────────────────────────────────────────────
+# ── Grading without asking ────────────────────────────────────────────────────────────────────────
 
-EQUALS = GraderSpec(type="equals", arguments={"value": "{{ expected }}"}, id="equals", templated=True)
-JUDGE = GraderSpec(type="judge", arguments={"target": "other", "rubric": "Is it right?"}, id="judge")
+EQUALS = GraderSpec(
+    type="equals", arguments={"value": "{{ expected }}"}, id="equals", templated=True
+)
+JUDGE = GraderSpec(
+    type="judge", arguments={"target": "other", "rubric": "Is it right?"}, id="judge"
+)
 
 
 async def judge_approves(flow: Flow[Grade], prefix: str) -> tuple[Grade, tuple[Exchange, ...]]:
     """Drives a judge's flow without an engine: it is answered as it wishes."""
     ask = next(flow)
     assert isinstance(ask, Ask)
-    response = Response(Message("assistant", '{"reason": "it is", "pass": true}'), finish_reason="stop")
+    response = Response(
+        Message("assistant", '{"reason": "it is", "pass": true}'), finish_reason="stop"
+    )
     own = Exchange(f"{prefix}0", ask.role, "other", ask.request, response, PAID)
     try:
         flow.send(response)
@@ -148,7 +185,12 @@ def test_a_transcript_is_graded_from_its_exchanges_alone() -> None:
     assert [(grade.name, grade.value) for grade in grades] == [("equals", True), ("judge", True)]
     assert [each.position for each in grades[1].exchanges] == ["g1.0"]
     record = build_record(trial, "s", transcript, grades)
-    assert (record.score, record.passed, record.cost, record.grading_cost) == (1.0, True, 0.001, 0.001)
+    assert (record.score, record.passed, record.cost, record.grading_cost) == (
+        1.0,
+        True,
+        0.001,
+        0.001,
+    )
     assert record.exchanges == transcript.exchanges
 
 

@@ -1,4 +1,5 @@
-"""The door to many processes: a plan's trials, and the stack that sends them, go to others as JSON and run there."""
+"""The door to many processes: a plan's trials, and the stack that sends them, go to others as JSON
+and run there."""
 
 from __future__ import annotations
 
@@ -37,9 +38,14 @@ SHARES = 3
 
 @pytest.fixture
 def trials(tmp_path: Path, target: Target) -> list[Trial]:
-    rows = [{"id": f"s{place}", "vars": {"a": place, "b": 7}, "expected": place + 7} for place in range(30)]
+    rows = [
+        {"id": f"s{place}", "vars": {"a": place, "b": 7}, "expected": place + 7}
+        for place in range(30)
+    ]
     (tmp_path / "sums.jsonl").write_bytes(b"\n".join(map(orjson.dumps, rows)))
-    (tmp_path / "schema.json").write_text('{"type": "object", "description": "not a template: {{ 7 * 7 }}"}', "utf-8")
+    (tmp_path / "schema.json").write_text(
+        '{"type": "object", "description": "not a template: {{ 7 * 7 }}"}', "utf-8"
+    )
     (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
     return list(plan.Plan(load_suite(tmp_path / "suite.yaml"), (target,)).trials(target))
 
@@ -47,10 +53,21 @@ def trials(tmp_path: Path, target: Target) -> list[Trial]:
 @pytest.fixture
 def target(simulator: Simulated) -> Target:
     price, limits = Price(Decimal(1), Decimal(2)), Limits(concurrency=7, rpm=60_000)
-    return Target("scout-sim", "openai", "tiny", simulator.openai, simulator.openai, limits=limits, price=price, context=1000)
+    return Target(
+        "scout-sim",
+        "openai",
+        "tiny",
+        simulator.openai,
+        simulator.openai,
+        limits=limits,
+        price=price,
+        context=1000,
+    )
 
 
-def run_share(terms: StackConfig, targets: Sequence[Target], trials: Sequence[Trial]) -> subprocess.Popen[bytes]:
+def run_share(
+    terms: StackConfig, targets: Sequence[Target], trials: Sequence[Trial]
+) -> subprocess.Popen[bytes]:
     """Begin a share in a process of its own."""
     share = {
         "terms": msgspec.to_builtins(terms),
@@ -58,7 +75,10 @@ def run_share(terms: StackConfig, targets: Sequence[Target], trials: Sequence[Tr
         "trials": [orjson.loads(plan.encode_trial(trial)) for trial in trials],
     }
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("worker.py")], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, Path(__file__).with_name("worker.py")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdin
     process.stdin.write(orjson.dumps(share))
@@ -79,10 +99,14 @@ def test_a_trial_survives_the_way_through_json(trials: list[Trial]) -> None:
         assert plan.decode_trial(plan.encode_trial(trial)) == trial
 
 
-def test_several_processes_run_one_plan_and_keep_its_limits(simulator: Simulated, target: Target, trials: list[Trial]) -> None:
+def test_several_processes_run_one_plan_and_keep_its_limits(
+    simulator: Simulated, target: Target, trials: list[Trial]
+) -> None:
     shares = divide_limits(StackConfig(budget=0.5), (target,), SHARES)
     begun = [
-        run_share(terms, targets, [trial for trial in trials if int(trial.key[:16], 16) % SHARES == share])
+        run_share(
+            terms, targets, [trial for trial in trials if int(trial.key[:16], 16) % SHARES == share]
+        )
         for share, (terms, targets) in enumerate(shares)
     ]
     found = [record for process in begun for record in finished(process)]
@@ -98,7 +122,9 @@ def test_shares_add_up_to_the_whole(target: Target) -> None:
     for count in (1, 2, 3, 7, 8):
         shares = divide_limits(StackConfig(budget=1.0, spent=0.25), [whole], count)
         for name in ("concurrency", "rpm", "tpm"):
-            assert sum(getattr(targets[0].limits, name) for _, targets in shares) == getattr(whole.limits, name)
+            assert sum(getattr(targets[0].limits, name) for _, targets in shares) == getattr(
+                whole.limits, name
+            )
         assert sum(terms.budget or 0 for terms, _ in shares) == pytest.approx(0.75)
         assert len({terms.seed for terms, _ in shares}) == count
 

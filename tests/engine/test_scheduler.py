@@ -1,4 +1,5 @@
-"""Trials are released so that the event loop gets to everything else, whatever they do and however many are passed over."""
+"""Trials are released so that the event loop gets to everything else, whatever they do and however
+many are passed over."""
 
 from __future__ import annotations
 
@@ -25,8 +26,11 @@ def trials(count: int = COUNT, prepared: list[str] | None = None) -> Iterator[Tr
         yield Trial(Identity("e", str(number), "p", "m", {}, 0), str(number), Request())
 
 
-def per_turn(source: Iterator[Trial], skip: Callable[[str], bool], owed: int) -> tuple[list[str], int]:
-    """The keys of the trials performed, none of which waits; and the most of them in one turn of the event loop."""
+def per_turn(
+    source: Iterator[Trial], skip: Callable[[str], bool], owed: int
+) -> tuple[list[str], int]:
+    """The keys of the trials performed, none of which waits; and the most of them in one turn of
+    the event loop."""
 
     async def work() -> tuple[list[str], int]:
         loop, performed, seen, most = asyncio.get_running_loop(), [], 0, 0
@@ -71,7 +75,9 @@ def test_trials_that_are_passed_over_do_so_too_however_many_workers_there_are() 
             return
 
         beat = [loop.call_soon(turn)]
-        await run_closed_loop(TARGET, trials(40_000, prepared), skip, perform, Tally(planned=200), Stop())
+        await run_closed_loop(
+            TARGET, trials(40_000, prepared), skip, perform, Tally(planned=200), Stop()
+        )
         beat[-1].cancel()
 
     asyncio.run(work())
@@ -90,7 +96,11 @@ def test_a_trial_that_cannot_be_prepared_takes_no_other_with_it() -> None:
         performed.append(trial.key)
 
     with pytest.raises(ExceptionGroup) as raised:
-        asyncio.run(run_closed_loop(TARGET, broken(), lambda key: False, perform, Tally(planned=COUNT), Stop()))
+        asyncio.run(
+            run_closed_loop(
+                TARGET, broken(), lambda key: False, perform, Tally(planned=COUNT), Stop()
+            )
+        )
     assert raised.group_contains(ValueError, match="no such image")
     assert performed == [str(number) for number in range(PREPARED_AT_ONCE + 3)]
 
@@ -103,5 +113,14 @@ def test_what_takes_long_to_prepare_is_prepared_one_by_one(monkeypatch: pytest.M
     async def perform(trial: Trial) -> None:
         ahead.append(len(prepared) - int(trial.key))
 
-    asyncio.run(run_closed_loop(TARGET, trials(COUNT, prepared), lambda key: False, perform, Tally(planned=COUNT), Stop()))
+    asyncio.run(
+        run_closed_loop(
+            TARGET,
+            trials(COUNT, prepared),
+            lambda key: False,
+            perform,
+            Tally(planned=COUNT),
+            Stop(),
+        )
+    )
     assert set(ahead) == {1}

@@ -14,8 +14,12 @@ from harness.model import Error, Grade
 FAILED = Error("grader", "raised", "it broke")
 
 
-def g(value: bool | float | str | None, weight: float = 1.0, threshold: float | None = None) -> Grade:
-    return Grade("g", value, weight=weight, threshold=threshold, error=FAILED if value is None else None)
+def g(
+    value: bool | float | str | None, weight: float = 1.0, threshold: float | None = None
+) -> Grade:
+    return Grade(
+        "g", value, weight=weight, threshold=threshold, error=FAILED if value is None else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,29 +57,41 @@ def g(value: bool | float | str | None, weight: float = 1.0, threshold: float | 
         ([g(0.7), g(0.7), g(0.7)], 0.7, 0.7, True),
     ],
 )
-def test_table(grades: list[Grade], threshold: float | None, score: float | None, passed: bool | None) -> None:
+def test_table(
+    grades: list[Grade], threshold: float | None, score: float | None, passed: bool | None
+) -> None:
     assert score_grades(grades, threshold) == (score, passed)
 
 
 values = st.booleans() | st.floats(0, 1) | st.sampled_from(["a", "b"]) | st.none()
 weights = st.just(0.0) | st.floats(0.01, 100)
-grades_of_any_kind = st.lists(st.builds(g, values, weights, st.none() | st.floats(0, 1)), max_size=8)
+grades_of_any_kind = st.lists(
+    st.builds(g, values, weights, st.none() | st.floats(0, 1)), max_size=8
+)
 thresholds = st.none() | st.floats(0, 1)
 
 
 @given(grades_of_any_kind, thresholds)
-def test_the_score_is_the_exact_weighted_mean_as_far_as_floats_go(grades: list[Grade], threshold: float | None) -> None:
+def test_the_score_is_the_exact_weighted_mean_as_far_as_floats_go(
+    grades: list[Grade], threshold: float | None
+) -> None:
     score, _ = score_grades(grades, threshold)
     counted = [grade for grade in grades if grade.weight > 0 and not isinstance(grade.value, str)]
     assume(counted and all(grade.value is not None for grade in counted))
     total = sum(Fraction(grade.weight) for grade in counted)
     exact = sum(Fraction(grade.value) * Fraction(grade.weight) for grade in counted) / total  # type: ignore[arg-type]
     assert score == pytest.approx(float(exact), rel=1e-12, abs=1e-300)
-    assert min(float(grade.value) for grade in counted) <= score <= max(float(grade.value) for grade in counted)  # type: ignore[arg-type]
+    assert (
+        min(float(grade.value) for grade in counted)
+        <= score
+        <= max(float(grade.value) for grade in counted)
+    )  # type: ignore[arg-type]
 
 
 @given(grades_of_any_kind, thresholds, st.permutations(range(8)))
-def test_the_order_of_grades_means_nothing(grades: list[Grade], threshold: float | None, order: list[int]) -> None:
+def test_the_order_of_grades_means_nothing(
+    grades: list[Grade], threshold: float | None, order: list[int]
+) -> None:
     shuffled = [grades[index] for index in order if index < len(grades)]
     assert score_grades(shuffled, threshold) == score_grades(grades, threshold)
 

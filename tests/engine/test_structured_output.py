@@ -1,4 +1,5 @@
-"""What a record says of an answer that was asked to have a form, from literal answers and from a run over sockets."""
+"""What a record says of an answer that was asked to have a form, from literal answers and from a
+run over sockets."""
 
 from __future__ import annotations
 
@@ -16,21 +17,32 @@ from harness.runs.folder import read_records
 from tests.support import Command, Simulated
 
 OBJECT = ResponseFormat("json_object")
-LISTS = ResponseFormat("json_schema", {"items": {"allOf": [{"anyOf": [{"oneOf": [{"$ref": "#"}]}]}]}})
+LISTS = ResponseFormat(
+    "json_schema", {"items": {"allOf": [{"anyOf": [{"oneOf": [{"$ref": "#"}]}]}]}}
+)
 PRICE = ResponseFormat("json_schema", {"multipleOf": 0.01})
-ORDER = ResponseFormat("json_schema", {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+ORDER = ResponseFormat(
+    "json_schema", {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+)
 
 
 def answered(text: str, wanted: ResponseFormat | None = ORDER, **response: Any) -> Exchange:
     said = Message("assistant", text, tool_calls=response.pop("calls", ()))
-    return Exchange("t0", TARGET, "tiny", Request(response_format=wanted), Response(message=said, **response))
+    return Exchange(
+        "t0", TARGET, "tiny", Request(response_format=wanted), Response(message=said, **response)
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "wanted", "value", "flags"),
     [
         ('{"n": 3}', ORDER, {"n": 3}, ()),
-        ('{"n": 121932631112635269121932631112635269}', ORDER, {"n": 121932631112635269121932631112635269}, ()),
+        (
+            '{"n": 121932631112635269121932631112635269}',
+            ORDER,
+            {"n": 121932631112635269121932631112635269},
+            (),
+        ),
         ('{"n": "3"}', ORDER, {"n": "3"}, ("schema_mismatch",)),
         ("[1, 2]", ORDER, [1, 2], ("schema_mismatch",)),
         ("[1, 2]", OBJECT, [1, 2], ()),
@@ -54,8 +66,13 @@ def test_the_value_and_what_is_wrong_with_it(
 
 
 def test_the_last_answer_of_the_target_counts() -> None:
-    judge = Exchange("g0.0", "judge", "other", Request(), Response(message=Message("assistant", "fine")))
-    assert parse_structured_output([answered('{"n": 1}'), answered('{"n": 2}'), judge]) == ({"n": 2}, ())
+    judge = Exchange(
+        "g0.0", "judge", "other", Request(), Response(message=Message("assistant", "fine"))
+    )
+    assert parse_structured_output([answered('{"n": 1}'), answered('{"n": 2}'), judge]) == (
+        {"n": 2},
+        (),
+    )
 
 
 def test_tool_calls_and_errors_were_not_asked_to_have_a_form() -> None:
@@ -81,7 +98,9 @@ def test_the_value_stands_on_the_record_the_frame_and_in_show(
     cli: Command, simulator: Simulated, tmp_path: Path, form: str
 ) -> None:
     (tmp_path / "suites").mkdir()
-    (tmp_path / "suites" / "orders.yaml").write_text(SUITE.format(address=simulator.openai, form=form))
+    (tmp_path / "suites" / "orders.yaml").write_text(
+        SUITE.format(address=simulator.openai, form=form)
+    )
     ended = cli("run", "suites/orders.yaml", "--out", "run")
     assert ended.code == 0, ended.err
     (record,) = read_records(tmp_path / "run")
@@ -97,7 +116,9 @@ def test_the_value_stands_on_the_record_the_frame_and_in_show(
         assert "parsed" not in shown
 
 
-def test_an_answer_that_is_no_json_is_data(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_an_answer_that_is_no_json_is_data(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "orders.yaml").write_text(
         SUITE.format(address=simulator.openai, form="response_format: json_object")
@@ -108,4 +129,7 @@ def test_an_answer_that_is_no_json_is_data(cli: Command, simulator: Simulated, t
     assert record.response is not None
     assert (record.parsed, record.flags, record.error) == (None, ("invalid_json",), None)
     assert record.response.text
-    assert "1 answer is no JSON, though that was asked for" in (tmp_path / "run" / "report.md").read_text()
+    assert (
+        "1 answer is no JSON, though that was asked for"
+        in (tmp_path / "run" / "report.md").read_text()
+    )

@@ -1,4 +1,5 @@
-"""A process that runs a share of a plan: its stack, its targets and its trials come as JSON on standard input.
+"""A process that runs a share of a plan: its stack, its targets and its trials come as JSON on
+standard input.
 
 It knows nothing of a suite and prints one record a line; its trials are graded as anywhere else.
 """
@@ -29,14 +30,18 @@ async def main() -> None:
     targets = msgspec.convert(given["targets"], tuple[Target, ...])
     trials = [plan.decode_trial(orjson.dumps(trial)) for trial in given["trials"]]
     async with HttpClient({}) as http:
-        await run_trials(_world(http, terms, targets, trials), targets, lambda target: _of(target, trials))
+        await run_trials(
+            _world(http, terms, targets, trials), targets, lambda target: _of(target, trials)
+        )
 
 
 def _of(target: Target, trials: list[Trial]) -> Any:
     return iter([trial for trial in trials if trial.identity.target == target.name])
 
 
-def _world(http: HttpClient, terms: StackConfig, targets: tuple[Target, ...], trials: list[Trial]) -> TrialContext:
+def _world(
+    http: HttpClient, terms: StackConfig, targets: tuple[Target, ...], trials: list[Trial]
+) -> TrialContext:
     stop = Stop()
     return TrialContext(
         session="worker",

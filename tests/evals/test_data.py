@@ -1,6 +1,8 @@
-"""The shipped evals hold what they claim: every expected answer is derived a second time, from the question alone.
+"""The shipped evals hold what they claim: every expected answer is derived a second time, from the
+question alone.
 
-Reads the files itself, without the suite loader, so that a fault in the loader cannot hide one in the data.
+Reads the files itself, without the suite loader, so that a fault in the loader cannot hide one in
+the data.
 """
 
 import ast
@@ -39,7 +41,9 @@ def texts(case: Case) -> list[str]:
 
 
 def every_case(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in load_cases(name)])
+    return pytest.mark.parametrize(
+        "case", [pytest.param(case, id=case["id"]) for case in load_cases(name)]
+    )
 
 
 # Every eval
@@ -55,7 +59,9 @@ def test_every_file_an_eval_names_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_an_eval_has_its_number_of_cases_each_with_its_own_id_and_its_own_question(name: str) -> None:
+def test_an_eval_has_its_number_of_cases_each_with_its_own_id_and_its_own_question(
+    name: str,
+) -> None:
     cases = load_cases(name)
     assert len(cases) == COUNTS[name]
     assert len({case["id"] for case in cases}) == len(cases)
@@ -65,7 +71,11 @@ def test_an_eval_has_its_number_of_cases_each_with_its_own_id_and_its_own_questi
 @pytest.mark.parametrize("name", COUNTS)
 def test_a_case_has_only_the_known_keys_and_at_least_one_tag(name: str) -> None:
     for case in load_cases(name):
-        assert {"id", "vars", "expected", "tags"} <= case.keys() <= {"id", "vars", "expected", "tags", "metadata"}
+        assert (
+            {"id", "vars", "expected", "tags"}
+            <= case.keys()
+            <= {"id", "vars", "expected", "tags", "metadata"}
+        )
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", case["id"])
         assert case["tags"]
         assert len(set(case["tags"])) == len(case["tags"]), case["id"]
@@ -108,7 +118,9 @@ def test_a_prompt_ends_in_the_one_user_turn_and_no_case_could_open_another(name:
 
 # arithmetic
 
-BARE_EXPRESSION = re.compile(r"(?:(?:What is|Compute|Calculate|Evaluate|Work out) )?([-+×÷*/().,\d\s]+?)[?.=\s]*")
+BARE_EXPRESSION = re.compile(
+    r"(?:(?:What is|Compute|Calculate|Evaluate|Work out) )?([-+×÷*/().,\d\s]+?)[?.=\s]*"
+)
 # Numbers that a question gives in words, or takes for granted.
 WORDS = {
     "dozen": 12,
@@ -122,7 +134,8 @@ WORDS = {
 
 
 def evaluate(expression: str) -> Fraction:
-    """The exact value of an expression of numbers, + - * / × ÷ and parentheses, by Python's own precedence."""
+    """The exact value of an expression of numbers, + - * / × ÷ and parentheses, by Python's own
+    precedence."""
     plain = expression.replace("×", "*").replace("÷", "/").replace(",", "")
     return value_of(ast.parse(plain.strip(), mode="eval").body)
 
@@ -166,10 +179,18 @@ def test_an_arithmetic_answer_is_what_its_question_or_its_working_comes_to(case:
     assert Fraction(repr(case["expected"])) == evaluate(expression)
 
 
-@pytest.mark.parametrize("case", [c for c in load_cases("arithmetic") if not is_bare_expression(c)], ids=lambda c: c["id"])
-def test_the_working_of_a_question_in_words_uses_only_numbers_the_question_gives(case: Case) -> None:
+@pytest.mark.parametrize(
+    "case",
+    [c for c in load_cases("arithmetic") if not is_bare_expression(c)],
+    ids=lambda c: c["id"],
+)
+def test_the_working_of_a_question_in_words_uses_only_numbers_the_question_gives(
+    case: Case,
+) -> None:
     question, working = case["vars"]["question"], case["metadata"]["working"]
-    given = numbers_in(question) | {Fraction(value) for word, value in WORDS.items() if word in question}
+    given = numbers_in(question) | {
+        Fraction(value) for word, value in WORDS.items() if word in question
+    }
     whole = {Fraction(1)}  # as in 1 + 20 / 100, "increased by 20%"
     assert numbers_in(working) <= given | whole
 
@@ -197,7 +218,9 @@ def test_an_arithmetic_tag_tells_the_truth(case: Case) -> None:
 def test_every_queue_has_ten_tickets_two_of_them_hard() -> None:
     cases = load_cases("triage")
     assert Counter(case["expected"] for case in cases) == dict.fromkeys(QUEUES, 10)
-    assert Counter(case["expected"] for case in cases if "hard" in case["tags"]) == dict.fromkeys(QUEUES, 2)
+    assert Counter(case["expected"] for case in cases if "hard" in case["tags"]) == dict.fromkeys(
+        QUEUES, 2
+    )
 
 
 @every_case("triage")
@@ -213,7 +236,9 @@ def test_a_triage_prompt_names_every_queue(prompt: str) -> None:
 
 
 def test_the_graders_queues_are_the_datas_queues() -> None:
-    named = [set(grader["one_of"]) for grader in load_eval("triage")["graders"] if "one_of" in grader]
+    named = [
+        set(grader["one_of"]) for grader in load_eval("triage")["graders"] if "one_of" in grader
+    ]
     assert named == [QUEUES]
 
 
@@ -231,7 +256,8 @@ CURRENCY_SIGNS = {
 
 
 def date_forms(day: date) -> set[str]:
-    """The ways our texts write a date, in lower case: 2025-03-09, 09.03.2025, 9 March 2025, Mar 9, 2025 and the like."""
+    """The ways our texts write a date, in lower case: 2025-03-09, 09.03.2025, 9 March 2025, Mar 9,
+    2025 and the like."""
     forms = {day.isoformat(), f"{day:%Y/%m/%d}", f"{day:%d.%m.%Y}", f"{day:%d/%m/%Y}"}
     months = [f"{day:%B}", f"{day:%b}", {7: "juillet"}.get(day.month, f"{day:%B}")]
     for month in months:
@@ -241,7 +267,8 @@ def date_forms(day: date) -> set[str]:
 
 
 def amount_forms(amount: float) -> set[str]:
-    """The ways our texts write an amount: 1,349.00, 1349.00 and 1.349,00, and 1,349 where there are no cents."""
+    """The ways our texts write an amount: 1,349.00, 1349.00 and 1.349,00, and 1,349 where there are
+    no cents."""
     grouped = f"{amount:,.2f}"
     forms = {grouped, grouped.replace(",", ""), grouped.translate(str.maketrans(",.", ".,"))}
     return forms | {form[:-3] for form in forms if form.endswith("00")}
@@ -249,7 +276,11 @@ def amount_forms(amount: float) -> set[str]:
 
 def currencies_in(text: str) -> set[str]:
     """Every currency a text has a sign of; the dollar of C$ is not a US dollar."""
-    found = {code for code, signs in CURRENCY_SIGNS.items() if code != "USD" and any(sign in text for sign in signs)}
+    found = {
+        code
+        for code, signs in CURRENCY_SIGNS.items()
+        if code != "USD" and any(sign in text for sign in signs)
+    }
     without_canadian = text.replace("C$", "")
     return found | {"USD" for sign in CURRENCY_SIGNS["USD"] if sign in without_canadian}
 
@@ -322,4 +353,6 @@ def test_the_texts_are_of_three_kinds_and_cover_every_currency() -> None:
     cases = load_cases("extraction")
     kinds = [{"email", "receipt", "chat"} & set(case["tags"]) for case in cases]
     assert all(len(kind) == 1 for kind in kinds)
-    assert {case["expected"]["currency"] for case in cases} == set(SCHEMA["properties"]["currency"]["enum"])
+    assert {case["expected"]["currency"] for case in cases} == set(
+        SCHEMA["properties"]["currency"]["enum"]
+    )

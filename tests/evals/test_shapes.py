@@ -1,4 +1,5 @@
-"""The pictures of the eval `shapes`: drawn again they are the same, and what they show is what their cases expect."""
+"""The pictures of the eval `shapes`: drawn again they are the same, and what they show is what
+their cases expect."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from harness.simulator.model.images import detect_shapes
 from harness.simulator.model.skills.vision import read_scene
 
 SHAPES = Path(__file__).parents[2] / "evals" / "shapes"
-CASES: list[dict[str, Any]] = [json.loads(line) for line in (SHAPES / "cases.jsonl").read_text("utf-8").splitlines()]
+CASES: list[dict[str, Any]] = [
+    json.loads(line) for line in (SHAPES / "cases.jsonl").read_text("utf-8").splitlines()
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,9 @@ def test_the_pictures_are_small() -> None:
     assert sum(path.stat().st_size for path in (SHAPES / "pictures").iterdir()) < 300_000
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if "pair" not in case["tags"]])
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case["id"]) for case in CASES if "pair" not in case["tags"]]
+)
 def test_whoever_looks_at_the_pixels_finds_what_is_expected(case: dict[str, Any]) -> None:
     scene = detect_shapes((SHAPES / case["vars"]["picture"]).read_bytes())
     assert scene is not None
@@ -46,8 +51,12 @@ def test_whoever_looks_at_the_pixels_finds_what_is_expected(case: dict[str, Any]
     assert case["expected"] not in reading.wrong
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES if "pair" in case["tags"]])
-def test_a_pair_asks_about_one_of_its_pictures_what_that_ones_own_case_asks(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case["id"]) for case in CASES if "pair" in case["tags"]]
+)
+def test_a_pair_asks_about_one_of_its_pictures_what_that_ones_own_case_asks(
+    case: dict[str, Any],
+) -> None:
     place, question = case["vars"]["question"].removeprefix("In the ").split(" picture: ")
     picture = case["vars"]["picture"][{"first": 0, "second": 1}[place]]
     (alone,) = [each for each in CASES if each["vars"]["picture"] == picture]

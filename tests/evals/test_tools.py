@@ -1,4 +1,5 @@
-"""The eval `tools`: performing the calls a case expects, on the shop's own data, brings what its answer has to say."""
+"""The eval `tools`: performing the calls a case expects, on the shop's own data, brings what its
+answer has to say."""
 
 from __future__ import annotations
 
@@ -20,10 +21,14 @@ from tests.support import Command
 
 REPOSITORY = Path(__file__).parents[2]
 TOOLS = REPOSITORY / "evals" / "tools"
-CASES: list[dict[str, Any]] = [json.loads(line) for line in (TOOLS / "cases.jsonl").read_text("utf-8").splitlines()]
+CASES: list[dict[str, Any]] = [
+    json.loads(line) for line in (TOOLS / "cases.jsonl").read_text("utf-8").splitlines()
+]
 SPEC: dict[str, Any] = yaml.safe_load((TOOLS / "eval.yaml").read_text("utf-8"))
 FUNCTIONS = runpy.run_path(str(TOOLS / "tools.py"))
-CANNED: dict[str, dict[str, Any]] = {tool["name"]: tool for tool in SPEC["tools"] if isinstance(tool, dict)}
+CANNED: dict[str, dict[str, Any]] = {
+    tool["name"]: tool for tool in SPEC["tools"] if isinstance(tool, dict)
+}
 
 every_case = pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
 
@@ -41,15 +46,24 @@ def result(case: dict[str, Any], name: str, arguments: dict[str, Any]) -> str:
         except LookupError as failed:
             return str(failed)
         return json.dumps(asyncio.run(value) if inspect.iscoroutine(value) else value)
-    tool = {**CANNED[name], **({"returns": case["tools"][name]} if name in case.get("tools", {}) else {})}
-    return str(tool.get("raises") or json.dumps(tool["returns"]).replace("{{ arguments.city }}", arguments.get("city", "")))
+    tool = {
+        **CANNED[name],
+        **({"returns": case["tools"][name]} if name in case.get("tools", {}) else {}),
+    }
+    return str(
+        tool.get("raises")
+        or json.dumps(tool["returns"]).replace("{{ arguments.city }}", arguments.get("city", ""))
+    )
 
 
 def depth(case: dict[str, Any]) -> int:
-    """How many steps it takes: a call with an argument that only a result holds comes after that result."""
+    """How many steps it takes: a call with an argument that only a result holds comes after that
+    result."""
     steps: list[tuple[int, str]] = []
     for name, arguments in expected_calls(case):
-        fetched = [str(value) for value in arguments.values() if str(value) not in case["vars"]["question"]]
+        fetched = [
+            str(value) for value in arguments.values() if str(value) not in case["vars"]["question"]
+        ]
         before = [step for step, text in steps if any(value in text for value in fetched)]
         steps.append((max(before, default=0) + 1, result(case, name, arguments)))
     return max((step for step, _ in steps), default=0)
@@ -77,7 +91,9 @@ def test_the_cases_take_one_to_four_steps_and_some_fail() -> None:
 
 
 def test_the_readme_states_every_tag_and_how_many_cases_carry_it() -> None:
-    section = (TOOLS.parent / "README.md").read_text("utf-8").split("\n## tools\n")[1].split("\n## ")[0]
+    section = (
+        (TOOLS.parent / "README.md").read_text("utf-8").split("\n## tools\n")[1].split("\n## ")[0]
+    )
     stated = {tag: int(number) for tag, number in re.findall(r"`([a-z0-9-]+)` (\d+)", section)}
     assert stated == Counter(tag for case in CASES for tag in case["tags"])
 
@@ -88,7 +104,11 @@ def test_every_expected_call_fits_its_tools_schema() -> None:
     schemas = {tool.name: tool.parameters for tool in loaded.toolset.tools}
     for case in CASES:
         for name, arguments in expected_calls(case):
-            assert set(schemas[name]["required"]) <= arguments.keys() <= schemas[name]["properties"].keys()
+            assert (
+                set(schemas[name]["required"])
+                <= arguments.keys()
+                <= schemas[name]["properties"].keys()
+            )
 
 
 def test_the_suite_runs_on_the_simulator_and_passes_its_gates(cli: Command) -> None:

@@ -1,4 +1,5 @@
-"""A client in a process of its own, so that its memory is its own: `python -m tests.faults.glutton stream|whole URL`.
+"""A client in a process of its own, so that its memory is its own: `python -m tests.faults.glutton
+stream|whole URL`.
 
 Asks once, and prints a JSON array: the error's kind, and the most memory in MiB before and after.
 """

@@ -1,6 +1,8 @@
-"""A table of faults and one `harness run` through all of it: each row is a case, the server does to it what the row says.
+"""A table of faults and one `harness run` through all of it: each row is a case, the server does to
+it what the row says.
 
-So every row is proved by what was sent, recorded, read back and reported by the whole program, and costs no run of its own.
+So every row is proved by what was sent, recorded, read back and reported by the whole program, and
+costs no run of its own.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ GOOD = sends(*GOOD_STREAM, then="keep")
 
 
 def row(*ids: str) -> pytest.MarkDecorator:
-    """Says which rows of the fault table a test proves: its id in the test report, `pytest -k N01`."""
+    """Says which rows of the fault table a test proves: its id in the test report, `pytest
+    -k N01`."""
     return pytest.mark.parametrize("row", ids, indirect=True)
 
 
@@ -35,8 +38,9 @@ def row(*ids: str) -> pytest.MarkDecorator:
 class Row:
     """A fault and what must become of the trial that meets it.
 
-    `answers` are given to its first, second, … try, the last one to all further ones. `tries` is the error kind of each
-    attempt, None for success; `says` is in the last one's message; `text` is what is kept of the answer.
+    `answers` are given to its first, second, … try, the last one to all further ones. `tries` is
+    the error kind of each attempt, None for success; `says` is in the last one's message; `text` is
+    what is kept of the answer.
     """
 
     id: str
@@ -64,7 +68,10 @@ class Proof:
         record = self.records[row.id]
         response = record.response
         assert response is not None
-        assert tuple(attempt.error and attempt.error.kind for attempt in response.attempts) == row.tries
+        assert (
+            tuple(attempt.error and attempt.error.kind for attempt in response.attempts)
+            == row.tries
+        )
         assert self.asked[row.id] == len(row.tries)
         assert row.text in (None, response.text)
         assert {*response.flags} - {STALLED} == {*row.flags}
@@ -80,8 +87,12 @@ class Proof:
 
 @contextmanager
 def background(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server as `serving` makes it, in a thread of its own: for a command that occupies this one."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(serving(answer, context)) as server:
+    """A server as `serving` makes it, in a thread of its own: for a command that occupies
+    this one."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serving(answer, context)) as server,
+    ):
         yield server
 
 
@@ -101,12 +112,14 @@ run: {{max_error_rate: 100%, {run}}}
 
 
 def write_suite(folder: Path, cases: Iterable[str], run: str, **urls: str) -> Path:
-    """A suite with a case of each name, for each target (name = base URL; its model is called as it is); returns its path."""
+    """A suite with a case of each name, for each target (name = base URL; its model is called as it
+    is); returns its path."""
     path = folder / "suite.yaml"
     rows = "\n".join(f'  - {{id: "{name}", vars: {{row: "{name}"}}}}' for name in cases)
     price = "price: {input: 1, output: 2}"
     targets = "\n".join(
-        f'  - {{name: {name}, provider: openai, base_url: "{url}", model: {name}, {price}}}' for name, url in urls.items()
+        f'  - {{name: {name}, provider: openai, base_url: "{url}", model: {name}, {price}}}'
+        for name, url in urls.items()
     )
     path.write_text(SUITE.format(cases=rows, targets=targets, run=run))
     return path
@@ -130,7 +143,9 @@ def run_rows(folder: Path, rows: Sequence[Row], *, stream: bool, timeout: str) -
 
     settings = f"concurrency: 32, retries: 1, stream: {str(stream).lower()}, timeout: {timeout}"
     with background(answer) as server:
-        ended = Command(folder)("run", write_suite(folder, by_id, settings, tiny=server.url), "--out", "run")
+        ended = Command(folder)(
+            "run", write_suite(folder, by_id, settings, tiny=server.url), "--out", "run"
+        )
     assert ended.code == ExitCode.OK, ended.err
     records = {record.case: record for record in read_records(folder / "run")}
     return Proof(folder / "run", records, asked, server.received, ended.out)

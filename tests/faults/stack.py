@@ -34,13 +34,18 @@ async def stack(
     """`replay(retry(budget(limit(http))))` over real sockets."""
     async with HttpClient(secrets or {}, open) as http:
         limit = Limit(http, tokens=lambda call: 0, clock=clock)
-        budget = Budget(upper_bound=lambda call: 0.0, price=lambda call, response: 0.0).around(limit)
+        budget = Budget(upper_bound=lambda call: 0.0, price=lambda call, response: 0.0).around(
+            limit
+        )
         yield Replay().around(Retry(budget, clock=clock))
 
 
 def faster(times: float) -> Clock:
-    """A clock on which minutes of waiting take a moment; sockets and the transport's own timeouts stay in real time."""
-    return Clock(lambda: round(perf_counter_ns() * times), lambda seconds: asyncio.sleep(seconds / times))
+    """A clock on which minutes of waiting take a moment; sockets and the transport's own timeouts
+    stay in real time."""
+    return Clock(
+        lambda: round(perf_counter_ns() * times), lambda seconds: asyncio.sleep(seconds / times)
+    )
 
 
 def asking(
@@ -64,7 +69,9 @@ def asking(
         limits=Limits(timeouts=PATIENT, **limits),
     )
     request = request or Request(messages=(Message("user", "Hi"),), stream=stream)
-    return Call(target, request, registry.load_plugin("providers", provider).encode(target, request), key)
+    return Call(
+        target, request, registry.load_plugin("providers", provider).encode(target, request), key
+    )
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

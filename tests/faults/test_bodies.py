@@ -1,7 +1,7 @@
-"""B01–B08: answers that are empty, odd, enormous, damaged or not what was asked for; most of them cases of one run."""
+"""B01–B08: answers that are empty, odd, enormous, damaged or not what was asked for; most of them
+cases of one run."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def answers(body: bytes | str, *more: str, kind: str = "application/json") -> tu
 
 def completion(message: str, finish: str | None = "stop", model: str = "tiny", **more: Any) -> str:
     """A completion whose message is this JSON."""
-    rest = json.dumps({"model": model, "usage": {"prompt_tokens": 3, "completion_tokens": 2}, **more})[1:]
+    rest = json.dumps(
+        {"model": model, "usage": {"prompt_tokens": 3, "completion_tokens": 2}, **more}
+    )[1:]
     return f'{{"choices":[{{"index":0,"message":{message},"finish_reason":{json.dumps(finish)}}}],{rest}'
 
 
@@ -105,7 +107,10 @@ BOMB = bomb(160)
 
 
 GZIP = "Content-Encoding: gzip"
-LOGIN = "<!doctype html><html><title>Log in</title>\x1b[31m<script>alert(1)</script>" + "<p>please</p>" * 200
+LOGIN = (
+    "<!doctype html><html><title>Log in</title>\x1b[31m<script>alert(1)</script>"
+    + "<p>please</p>" * 200
+)
 
 ROWS = [
     Row("B01-no-choices", "choices: []", answers('{"choices":[]}'), "", ("empty",)),
@@ -151,7 +156,7 @@ def test_only_encodings_that_can_be_read_are_asked_for(proof: Proof) -> None:
     assert {request.headers["accept-encoding"] for request in proof.requests} == {"gzip"}
 
 
-# ── B06: every place the text is written to ───────────────────────────────────────────────────────────────────────────
+# ── B06: every place the text is written to ───────────────────────────────────────────────────────
 
 
 class _Text(HTMLParser):
@@ -194,7 +199,7 @@ def test_the_terminal_is_shown_controls_and_obeys_none(proof: Proof) -> None:
     assert not CONTROLS & set(proof.out)
 
 
-# ── B04: what cannot fit ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── B04: what cannot fit ──────────────────────────────────────────────────────────────────────────
 
 
 def pours(start: bytes, *, times: int, piece: bytes) -> Answer:
@@ -224,16 +229,19 @@ INFLATED = sends(whole(BOMB, *JSON, GZIP), then="close")
     ],
 )
 def test_memory_is_bounded(how: str, poured: Answer, most: int) -> None:
-    """64 MiB of headers, of a line, 1 GiB of body, 160 MiB inside 700 KiB: refused, and never held; `most` is in MiB."""
+    """64 MiB of headers, of a line, 1 GiB of body, 160 MiB inside 700 KiB: refused, and never held;
+    `most` is in MiB."""
     with background(poured) as server:
         command = [sys.executable, "-m", "tests.faults.glutton", how, server.url]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        )
     kind, before, after = json.loads(done.stdout)
     assert kind == "too_large"
     assert after - before < most
 
 
-# ── B07, B08: not what was asked for ──────────────────────────────────────────────────────────────────────────────────
+# ── B07, B08: not what was asked for ──────────────────────────────────────────────────────────────
 
 
 @row("B07-said")
@@ -251,18 +259,32 @@ WEATHER = Tool("weather", "Tells the weather", {"type": "object", "properties": 
     [
         pytest.param({"sampling": {"n": 3}}, ("ignored_n",), id="B08-n"),
         pytest.param({"sampling": {"logprobs": True}}, ("ignored_logprobs",), id="B08-logprobs"),
-        pytest.param({"response_format": ResponseFormat("json_object")}, ("ignored_response_format",), id="B08-schema"),
-        pytest.param({"tools": (WEATHER,), "tool_choice": "required"}, ("ignored_tool_choice",), id="B08-tools"),
-        pytest.param({"tools": (WEATHER,), "tool_choice": "auto"}, (), id="B08-tools-need-not-be-called"),
+        pytest.param(
+            {"response_format": ResponseFormat("json_object")},
+            ("ignored_response_format",),
+            id="B08-schema",
+        ),
+        pytest.param(
+            {"tools": (WEATHER,), "tool_choice": "required"},
+            ("ignored_tool_choice",),
+            id="B08-tools",
+        ),
+        pytest.param(
+            {"tools": (WEATHER,), "tool_choice": "auto"}, (), id="B08-tools-need-not-be-called"
+        ),
     ],
 )
-def test_a_parameter_that_is_ignored_is_noticed(asked: dict[str, Any], flags: tuple[str, ...], stream: bool) -> None:
+def test_a_parameter_that_is_ignored_is_noticed(
+    asked: dict[str, Any], flags: tuple[str, ...], stream: bool
+) -> None:
     """The server answers as if it had not been asked for anything but text."""
 
     async def work() -> Response:
         body = GOOD_STREAM if stream else (whole(COMPLETION),)
         async with serving(sends(*body, then="keep")) as server, stack() as send:
-            return await send(asking(server.url, Request((Message("user", "Hi"),), stream=stream, **asked)))
+            return await send(
+                asking(server.url, Request((Message("user", "Hi"),), stream=stream, **asked))
+            )
 
     response = run(work())
     assert (response.text, response.error, response.flags) == ("Hello", None, flags)
@@ -270,7 +292,9 @@ def test_a_parameter_that_is_ignored_is_noticed(asked: dict[str, Any], flags: tu
 
 HEEDED = (
     EVENTS,
-    chunk(b'data: {"choices":[{"index":0,"delta":{"content":"{}"},"logprobs":{"content":[]}}]}\n\n'),
+    chunk(
+        b'data: {"choices":[{"index":0,"delta":{"content":"{}"},"logprobs":{"content":[]}}]}\n\n'
+    ),
     chunk(b'data: {"choices":[{"index":1,"delta":{"content":"{}"},"finish_reason":"stop"}]}\n\n'),
     STOP,
     DONE + END,
@@ -279,7 +303,11 @@ HEEDED = (
 
 @row("B08-heeded")
 def test_a_parameter_that_shows_is_not_flagged() -> None:
-    asked = Request((Message("user", "Hi"),), {"n": 2, "logprobs": 5}, response_format=ResponseFormat("json_object"))
+    asked = Request(
+        (Message("user", "Hi"),),
+        {"n": 2, "logprobs": 5},
+        response_format=ResponseFormat("json_object"),
+    )
 
     async def work() -> Response:
         async with serving(sends(*HEEDED)) as server, stack() as send:

@@ -1,4 +1,5 @@
-"""N01–N15: throttling, refusals, hosts that are not there, TLS, proxies, and connections that die at the wrong moment."""
+"""N01–N15: throttling, refusals, hosts that are not there, TLS, proxies, and connections that die
+at the wrong moment."""
 
 from __future__ import annotations
 
@@ -66,12 +67,13 @@ def asked_once(answer: Answer, *, speed: float = 1, **changes: Any) -> tuple[Res
     return run(work())
 
 
-# ── Being told to wait ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Being told to wait ────────────────────────────────────────────────────────────────────────────
 
 
 @row("N01")
 def test_a_storm_slows_all_slots_of_its_target_together_and_no_other() -> None:
-    """Five seconds (a tenth of that in real time) in which four of five requests to one of two targets get a 429."""
+    """Five seconds (a tenth of that in real time) in which four of five requests to one of two
+    targets get a 429."""
     speed, slots, trials = 10, 64, 400
     draw = random.Random(1)
 
@@ -82,9 +84,19 @@ def test_a_storm_slows_all_slots_of_its_target_together_and_no_other() -> None:
         await peer.send(refusal() if seconds() < 5 and draw.random() < 0.8 else OK)
 
     async def work() -> tuple[list[Response], list[Response], float]:
-        async with serving(stormy) as storm, serving(in_turn(OK)) as calm, stack(clock=faster(speed)) as send:
-            stressed = [asking(storm.url, key=f"s{n}", stream=False, concurrency=slots, retries=50) for n in range(trials)]
-            spared = [asking(calm.url, key=f"c{n}", stream=False, concurrency=4, retries=0) for n in range(trials)]
+        async with (
+            serving(stormy) as storm,
+            serving(in_turn(OK)) as calm,
+            stack(clock=faster(speed)) as send,
+        ):
+            stressed = [
+                asking(storm.url, key=f"s{n}", stream=False, concurrency=slots, retries=50)
+                for n in range(trials)
+            ]
+            spared = [
+                asking(calm.url, key=f"c{n}", stream=False, concurrency=4, retries=0)
+                for n in range(trials)
+            ]
 
             async def beside() -> tuple[list[Response], float]:
                 return await send_all(send, spared), seconds()
@@ -99,16 +111,27 @@ def test_a_storm_slows_all_slots_of_its_target_together_and_no_other() -> None:
     assert [kinds(response) for response in others] == [[None]] * trials
     assert others_over < ended
 
-    starts = sorted(attempt.marks.started or 0 for response in throttled for attempt in response.attempts)
-    later = [(start - starts[0]) / 1e9 for start in starts[slots:]]  # the first of each slot could not know
-    assert most_within(1, [at for at in later if 3 <= at < 5]) < slots / 2, "all slots asked on as before"
-    assert most_within(0.1, [at for at in later if at < 5]) <= slots / 4, "those who waited came back as a herd"
+    starts = sorted(
+        attempt.marks.started or 0 for response in throttled for attempt in response.attempts
+    )
+    later = [
+        (start - starts[0]) / 1e9 for start in starts[slots:]
+    ]  # the first of each slot could not know
+    assert most_within(1, [at for at in later if 3 <= at < 5]) < slots / 2, (
+        "all slots asked on as before"
+    )
+    assert most_within(0.1, [at for at in later if at < 5]) <= slots / 4, (
+        "those who waited came back as a herd"
+    )
     assert ended < 40, "the target was not driven harder again after the storm"
 
 
 def most_within(seconds: float, moments: list[float]) -> int:
     """The most of `moments` (ascending) that any window of this length holds."""
-    return max((bisect_left(moments, start + seconds) - place for place, start in enumerate(moments)), default=0)
+    return max(
+        (bisect_left(moments, start + seconds) - place for place, start in enumerate(moments)),
+        default=0,
+    )
 
 
 NOW = "Date: Sun, 22 Nov 2026 12:00:00 GMT"
@@ -120,7 +143,9 @@ NOW = "Date: Sun, 22 Nov 2026 12:00:00 GMT"
         pytest.param(("Retry-After: 7",), 7, 8.75, id="N02-seconds"),
         pytest.param(("Retry-After: 1.5",), 1.5, 1.9, id="N02-float"),
         pytest.param(("Retry-After-Ms: 1500", "Retry-After: 60"), 1.5, 1.9, id="N02-ms"),
-        pytest.param(("Retry-After: Sun, 22 Nov 2026 12:00:20 GMT", NOW), 20, 25, id="N02-http-date"),
+        pytest.param(
+            ("Retry-After: Sun, 22 Nov 2026 12:00:20 GMT", NOW), 20, 25, id="N02-http-date"
+        ),
         pytest.param(("Retry-After: Wed, 21 Oct 2015 07:28:00 GMT", NOW), 0, 0, id="N02-past-date"),
         pytest.param(("Retry-After: 120",), 120, 150, id="N02-cap"),
         pytest.param(("Retry-After: -1",), 0.37, 0.5, id="N02-negative"),
@@ -129,7 +154,9 @@ NOW = "Date: Sun, 22 Nov 2026 12:00:00 GMT"
         pytest.param((), 0.37, 0.5, id="N02-none"),
     ],
 )
-def test_every_form_of_retry_after(headers: tuple[str, ...], shortest: float, longest: float) -> None:
+def test_every_form_of_retry_after(
+    headers: tuple[str, ...], shortest: float, longest: float
+) -> None:
     moments: list[float] = []
 
     async def answer(request: Received, peer: Peer) -> None:
@@ -139,10 +166,14 @@ def test_every_form_of_retry_after(headers: tuple[str, ...], shortest: float, lo
     response, _ = asked_once(answer, speed=200)
     assert kinds(response) == ["rate_limited", None]
     assert shortest <= response.attempts[1].waited <= longest
-    assert moments[1] - moments[0] >= response.attempts[1].waited - 0.4  # a loop's clock has milliseconds, here 0.2 s each
+    assert (
+        moments[1] - moments[0] >= response.attempts[1].waited - 0.4
+    )  # a loop's clock has milliseconds, here 0.2 s each
 
 
-@pytest.mark.parametrize("value", [pytest.param("1000000000", id="N02-1e9"), pytest.param("121", id="N02-above-cap")])
+@pytest.mark.parametrize(
+    "value", [pytest.param("1000000000", id="N02-1e9"), pytest.param("121", id="N02-above-cap")]
+)
 def test_a_retry_after_beyond_the_cap_gives_the_item_up(value: str) -> None:
     response, requests = asked_once(in_turn(refusal(f"Retry-After: {value}")), speed=200)
     assert (kinds(response), requests) == (["rate_limited"], 1)
@@ -177,18 +208,24 @@ def test_throughput_recovers_after_a_long_retry_after() -> None:
     async def work() -> list[Response]:
         async with serving(answer) as server, stack(clock=faster(speed)) as send:
             return await send_all(
-                send, [asking(server.url, key=f"k{n}", stream=False, concurrency=16, retries=4) for n in range(trials)]
+                send,
+                [
+                    asking(server.url, key=f"k{n}", stream=False, concurrency=16, retries=4)
+                    for n in range(trials)
+                ],
             )
 
     began = perf_counter()
     responses = run(work())
     assert [response.error for response in responses] == [None] * trials
     silence, back = max((later - earlier, later) for earlier, later in pairwise(arrivals))
-    assert back - refused[-1] >= 89 and silence >= 80, "the whole target waits, not only the slots that were refused"
+    assert back - refused[-1] >= 89 and silence >= 80, (
+        "the whole target waits, not only the slots that were refused"
+    )
     assert arrivals[-1] - back < 120, "the target was not driven harder again after the wait"
 
 
-# ── Being refused ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Being refused ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -202,8 +239,12 @@ def test_throughput_recovers_after_a_long_retry_after() -> None:
         pytest.param(422, "bad_request", id="N05-422"),
     ],
 )
-def test_what_only_the_caller_can_mend_is_not_tried_again(simulator: Simulated, status: int, kind: str) -> None:
-    simulator.faults({"kind": "status", "status": status, "code": "odd", "message": "Not like this."})
+def test_what_only_the_caller_can_mend_is_not_tried_again(
+    simulator: Simulated, status: int, kind: str
+) -> None:
+    simulator.faults(
+        {"kind": "status", "status": status, "code": "odd", "message": "Not like this."}
+    )
     response = asked_of(simulator)
     assert (kinds(response), len(simulator.requests())) == ([kind], 1)
     assert response.error is not None
@@ -221,8 +262,12 @@ def asked_of(simulator: Simulated, **changes: Any) -> Response:
 
 
 @row("N05-stops-the-target")
-def test_a_refused_api_key_stops_its_target_and_no_other(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    suite = write_suite(tmp_path, CASES, "concurrency: 2", tiny=simulator.openai, large=simulator.openai)
+def test_a_refused_api_key_stops_its_target_and_no_other(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_suite(
+        tmp_path, CASES, "concurrency: 2", tiny=simulator.openai, large=simulator.openai
+    )
     simulator.faults({"kind": "status", "status": 401, "model": "tiny"})
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
@@ -234,40 +279,60 @@ def test_a_refused_api_key_stops_its_target_and_no_other(cli: Command, simulator
 
 @row("N06")
 def test_a_500_that_repeats_itself_is_permanent(simulator: Simulated) -> None:
-    simulator.faults({"kind": "status", "status": 500, "message": "'temperature' must be float, not str"})
+    simulator.faults(
+        {"kind": "status", "status": 500, "message": "'temperature' must be float, not str"}
+    )
     response = asked_of(simulator, retries=8)
     assert (kinds(response), len(simulator.requests())) == (["server_error"] * 2, 2)
     assert response.error is not None and not response.error.retryable
     assert "the same answer twice, so it is taken for permanent" in response.error.message
 
 
-@pytest.mark.parametrize("status", [pytest.param(status, id=f"N07-{status}") for status in (502, 503, 504, 529)])
+@pytest.mark.parametrize(
+    "status", [pytest.param(status, id=f"N07-{status}") for status in (502, 503, 504, 529)]
+)
 def test_a_proxys_error_page_is_tried_again(simulator: Simulated, status: int) -> None:
     simulator.faults({"kind": "html", "status": status, "requests": [1]})
     response = asked_of(simulator)
     assert response.error is None and response.text
     refused = response.attempts[0].error
     assert refused is not None
-    assert refused.message.startswith(f"HTTP {status}: a body that is not JSON: <html> <head><title>{status}</title>")
+    assert refused.message.startswith(
+        f"HTTP {status}: a body that is not JSON: <html> <head><title>{status}</title>"
+    )
 
 
 @row("N07-hostile-page")
 def test_an_error_page_cannot_speak_to_the_terminal() -> None:
-    page = whole(b"<html>\x1b]52;c;ZXZpbA==\x07\x1b[2J\r\n" + b"\xe2\x80\xae" + b"x" * 5000, "502 Bad Gateway", "text/html")
+    page = whole(
+        b"<html>\x1b]52;c;ZXZpbA==\x07\x1b[2J\r\n" + b"\xe2\x80\xae" + b"x" * 5000,
+        "502 Bad Gateway",
+        "text/html",
+    )
     response, _ = asked_once(in_turn(page), retries=0)
     assert response.error is not None
     assert response.error.message.isprintable()
     assert len(response.error.message) < 260
 
 
-@pytest.mark.parametrize("status", [pytest.param(status, id=f"N08-{status}") for status in (301, 302, 303, 307, 308)])
+@pytest.mark.parametrize(
+    "status", [pytest.param(status, id=f"N08-{status}") for status in (301, 302, 303, 307, 308)]
+)
 def test_a_redirect_takes_no_key_along(status: int) -> None:
     async def work() -> tuple[Response, int, str, str]:
         async with serving(in_turn(OK)) as elsewhere:
-            away = sends(whole(b"", f"{status} Moved", "text/plain", f"Location: {elsewhere.url}"), then="keep")
+            away = sends(
+                whole(b"", f"{status} Moved", "text/plain", f"Location: {elsewhere.url}"),
+                then="keep",
+            )
             async with serving(away) as server, stack(secrets={"TINY_KEY": "sk-canary-1"}) as send:
                 response = await send(asking(server.url, stream=False, api_key_env="TINY_KEY"))
-                return response, elsewhere.connections, server.received[0].headers["authorization"], elsewhere.url
+                return (
+                    response,
+                    elsewhere.connections,
+                    server.received[0].headers["authorization"],
+                    elsewhere.url,
+                )
 
     response, connections, sent, place = run(work())
     assert sent == "Bearer sk-canary-1"
@@ -277,13 +342,18 @@ def test_a_redirect_takes_no_key_along(status: int) -> None:
     assert f"redirects to {place!r}, which is not followed" in response.error.message
 
 
-# ── Not being reached ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Not being reached ─────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def blackhole() -> Iterator[str]:
-    """The address of a port that never answers: its queue of connections is full, so the kernel drops what comes."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as first, socket.socket() as second:
+    """The address of a port that never answers: its queue of connections is full, so the kernel
+    drops what comes."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
+        socket.socket() as first,
+        socket.socket() as second,
+    ):
         for each in (first, second):
             each.setblocking(False)
             each.connect_ex(listener.getsockname())
@@ -325,7 +395,8 @@ def test_a_host_that_is_not_there_is_named_before_anything_is_sent(
 
 
 class Forgetful(asyncio.SelectorEventLoop):
-    """Its resolver fails for a while, as glibc's does when a name server is busy; `fails` counts down."""
+    """Its resolver fails for a while, as glibc's does when a name server is busy; `fails` counts
+    down."""
 
     fails = 0
 
@@ -338,9 +409,14 @@ class Forgetful(asyncio.SelectorEventLoop):
 
 @pytest.mark.parametrize(
     ("worked_before", "expected"),
-    [pytest.param(True, ["dns", "dns", None], id="N09-eai-again"), pytest.param(False, ["dns"], id="N09-eai-again-at-first")],
+    [
+        pytest.param(True, ["dns", "dns", None], id="N09-eai-again"),
+        pytest.param(False, ["dns"], id="N09-eai-again-at-first"),
+    ],
 )
-def test_a_name_is_looked_up_again_only_if_it_was_ever_found(worked_before: bool, expected: list[str | None]) -> None:
+def test_a_name_is_looked_up_again_only_if_it_was_ever_found(
+    worked_before: bool, expected: list[str | None]
+) -> None:
     async def work() -> Response:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Forgetful)
@@ -356,12 +432,16 @@ def test_a_name_is_looked_up_again_only_if_it_was_ever_found(worked_before: bool
     assert kinds(response) == expected
     refused = response.attempts[0].error
     assert refused is not None
-    assert refused.message.startswith("the name of model.test:") and "Temporary failure in name resolution" in refused.message
+    assert (
+        refused.message.startswith("the name of model.test:")
+        and "Temporary failure in name resolution" in refused.message
+    )
 
 
 @pytest.fixture
 def _fresh_trust() -> Iterator[None]:
-    """Certificates are believed as the environment says now, not as it said when the process first looked."""
+    """Certificates are believed as the environment says now, not as it said when the process first
+    looked."""
     shared_ssl_context.cache_clear()
     yield
     shared_ssl_context.cache_clear()
@@ -371,19 +451,27 @@ def _fresh_trust() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("certified", "reason"),
     [
-        pytest.param({"expired": True, "trusted": True}, "certificate has expired", id="N10-expired"),
+        pytest.param(
+            {"expired": True, "trusted": True}, "certificate has expired", id="N10-expired"
+        ),
         pytest.param({"trusted": False}, "self-signed certificate", id="N10-self-signed"),
         pytest.param(
-            {"host": "DNS:elsewhere.example", "trusted": True}, "certificate is not valid for '127.0.0.1'", id="N10-wrong-host"
+            {"host": "DNS:elsewhere.example", "trusted": True},
+            "certificate is not valid for '127.0.0.1'",
+            id="N10-wrong-host",
         ),
     ],
 )
-def test_a_certificate_that_is_not_to_be_trusted_is_explained(tmp_path: Path, certified: dict[str, Any], reason: str) -> None:
+def test_a_certificate_that_is_not_to_be_trusted_is_explained(
+    tmp_path: Path, certified: dict[str, Any], reason: str
+) -> None:
     trusted = certified.pop("trusted")
     context = certificate(tmp_path, "server", **certified)
     cli = Command(tmp_path, {"SSL_CERT_FILE": str(tmp_path / "server.pem")} if trusted else {})
     with background(in_turn(OK), context) as server:
-        ended = cli("run", write_suite(tmp_path, CASES, "retries: 0", tiny=server.url), "--out", "run")
+        ended = cli(
+            "run", write_suite(tmp_path, CASES, "retries: 0", tiny=server.url), "--out", "run"
+        )
     assert ended.code == ExitCode.INFRASTRUCTURE
     assert "no secure connection to 127.0.0.1:" in ended.err and reason in ended.err
     assert "nothing was sent" in ended.err
@@ -392,8 +480,12 @@ def test_a_certificate_that_is_not_to_be_trusted_is_explained(tmp_path: Path, ce
 
 @row("N11")
 def test_proxy_variables_do_not_capture_loopback(simulator: Simulated, tmp_path: Path) -> None:
-    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    ended = Command(tmp_path, proxies)("run", write_suite(tmp_path, CASES, "retries: 0", tiny=simulator.openai), "--out", "run")
+    proxies = dict.fromkeys(
+        ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
+    )
+    ended = Command(tmp_path, proxies)(
+        "run", write_suite(tmp_path, CASES, "retries: 0", tiny=simulator.openai), "--out", "run"
+    )
     assert ended.code == ExitCode.OK, ended.err
     assert {record.error for record in read_records(tmp_path / "run")} == {None}
     assert len(simulator.requests()) == len(CASES)
@@ -404,7 +496,12 @@ def test_a_proxy_on_the_way_is_named_without_its_password(tmp_path: Path) -> Non
     with background(in_turn(OK)) as proxy:
         place = f"127.0.0.1:{proxy.port}"
         cli = Command(tmp_path, {"http_proxy": f"http://user:canary-7@{place}"})
-        ended = cli("run", write_suite(tmp_path, CASES[:1], "stream: false", tiny="http://model.invalid/v1"), "--out", "run")
+        ended = cli(
+            "run",
+            write_suite(tmp_path, CASES[:1], "stream: false", tiny="http://model.invalid/v1"),
+            "--out",
+            "run",
+        )
     assert ended.code == ExitCode.OK, ended.err
     assert f"target 'tiny' is reached through the proxy http://{place}\n" in ended.err
     assert "canary-7" not in ended.out + ended.err
@@ -412,13 +509,18 @@ def test_a_proxy_on_the_way_is_named_without_its_password(tmp_path: Path) -> Non
 
 
 @row("N12")
-def test_concurrency_is_clipped_to_the_open_file_limit(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_concurrency_is_clipped_to_the_open_file_limit(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     simulator.faults({"kind": "slow", "seconds": 0.1})
     cases = [f"c{number}" for number in range(100)]
     suite = write_suite(tmp_path, cases, "concurrency: 500, retries: 0", tiny=simulator.openai)
     ended = cli.under(["prlimit", "--nofile=64:64"], "run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
-    said = re.search(r"concurrency is clipped to (\d+) for each target: this process may have only 64 open files", ended.err)
+    said = re.search(
+        r"concurrency is clipped to (\d+) for each target: this process may have only 64 open files",
+        ended.err,
+    )
     assert said is not None, ended.err
     assert {record.error for record in read_records(tmp_path / "run")} == {None}
     (session,) = read_manifest(tmp_path / "run").sessions
@@ -426,16 +528,19 @@ def test_concurrency_is_clipped_to_the_open_file_limit(cli: Command, simulator: 
     assert session.in_flight <= int(said[1]) < 64
 
 
-# ── Connections that die ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── Connections that die ──────────────────────────────────────────────────────────────────────────
 
 
 @row("N13")
 def test_cancelled_requests_do_not_wedge_the_slots() -> None:
-    """300 requests over 10 slots, each given up at some point between its first step and its answer; then all is well."""
+    """300 requests over 10 slots, each given up at some point between its first step and its
+    answer; then all is well."""
     draw = random.Random(13)
 
     async def answer(request: Received, peer: Peer) -> None:
-        await peer.send(head("200 OK", "application/json", f"Content-Length: {len(COMPLETION)}"), pause=0.002)
+        await peer.send(
+            head("200 OK", "application/json", f"Content-Length: {len(COMPLETION)}"), pause=0.002
+        )
         await peer.send(COMPLETION)
 
     async def work() -> list[Response]:
@@ -446,7 +551,9 @@ def test_cancelled_requests_do_not_wedge_the_slots() -> None:
                 for each in doomed:
                     asyncio.get_running_loop().call_later(draw.uniform(0, 0.02), each.cancel)
                 await asyncio.gather(*doomed, return_exceptions=True)
-            return await asyncio.wait_for(send_all(send, [replace(one, key=f"k{n}") for n in range(100)]), 10)
+            return await asyncio.wait_for(
+                send_all(send, [replace(one, key=f"k{n}") for n in range(100)]), 10
+            )
 
     assert [kinds(response) for response in run(work())] == [[None]] * 100
 
@@ -470,7 +577,8 @@ def test_an_idle_connection_that_was_closed_costs_nothing() -> None:
 
 @asynccontextmanager
 async def second_request_meets(answer: Answer) -> AsyncIterator[tuple[Send, Any, list[Received]]]:
-    """A stack whose one kept connection meets `answer` with its second request; the third and later are answered."""
+    """A stack whose one kept connection meets `answer` with its second request; the third and later
+    are answered."""
     received: list[Received] = []
 
     async def each(request: Received, peer: Peer) -> None:
@@ -488,7 +596,9 @@ async def second_request_meets(answer: Answer) -> AsyncIterator[tuple[Send, Any,
     [
         pytest.param(sends(then="close"), [None], 3, id="N14-race-fin"),
         pytest.param(sends(then="reset"), [None], 3, id="N14-race-rst"),
-        pytest.param(sends(b"HTTP/1.1 2", then="close", pause=0.02), ["reset"], 2, id="N14-a-byte-had-come"),
+        pytest.param(
+            sends(b"HTTP/1.1 2", then="close", pause=0.02), ["reset"], 2, id="N14-a-byte-had-come"
+        ),
     ],
 )
 def test_a_request_is_sent_once_more_only_where_no_byte_had_come(
@@ -524,7 +634,9 @@ def test_a_server_that_freezes_for_a_while(cli: Command, tmp_path: Path) -> None
             time.sleep(1)
             os.kill(process.pid, signal.SIGCONT)
 
-        run_disturbed(cli, write_suite(tmp_path, CASES, HURRIED, tiny=process.base_url + "/v1"), disturb)
+        run_disturbed(
+            cli, write_suite(tmp_path, CASES, HURRIED, tiny=process.base_url + "/v1"), disturb
+        )
     assert_all_answered(tmp_path / "run", "timeout_first")
 
 
@@ -540,7 +652,9 @@ def test_a_server_that_dies_and_comes_back_on_its_port(cli: Command, tmp_path: P
             time.sleep(1)
             second.enter_context(simulator_at(port))
 
-        run_disturbed(cli, write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1"), disturb)
+        run_disturbed(
+            cli, write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1"), disturb
+        )
     assert_all_answered(tmp_path / "run", "connect")
 
 
@@ -583,7 +697,15 @@ def run_disturbed(cli: Command, suite: Path, disturb: Callable[[], None]) -> Non
 @contextmanager
 def simulator_at(port: str) -> Iterator[subprocess.Popen[bytes]]:
     """A simulator on this port, killed at the end."""
-    command = [sys.executable, "-m", "harness.simulator", "--port", port, "--config", STEADY.to_json()]
+    command = [
+        sys.executable,
+        "-m",
+        "harness.simulator",
+        "--port",
+        port,
+        "--config",
+        STEADY.to_json(),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline()

@@ -1,4 +1,5 @@
-"""What can go wrong with a run, its replayed answers and its clock, by the ids of docs/engine.md."""
+"""What can go wrong with a run, its replayed answers and its clock, by the
+ids of docs/engine.md."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated
 
 
-def test_R04_the_next_session_says_that_the_last_one_died(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_R04_the_next_session_says_that_the_last_one_died(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     simulator.faults({"kind": "slow", "seconds": 0.05})
     process = cli.begin("run", write_sums(tmp_path, simulator.openai), "--out", "run")
     wait_for_records(tmp_path / "run", 3, process)
@@ -37,10 +40,15 @@ def test_R04_the_next_session_says_that_the_last_one_died(cli: Command, simulato
     assert "the previous session of this run died" not in cli("resume", "run").err
 
 
-def test_R13_another_order_or_a_case_more_reuses_nothing_wrongly(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_R13_another_order_or_a_case_more_reuses_nothing_wrongly(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {seed: 1}\n")
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
-    answers = {(record.key, record.response and record.response.text) for record in read_records(tmp_path / "run")}
+    answers = {
+        (record.key, record.response and record.response.text)
+        for record in read_records(tmp_path / "run")
+    }
     simulator.forget()
     write_sums(tmp_path, simulator.openai, "run: {seed: 2}\n")
     assert cli("resume", "run").code == ExitCode.OK
@@ -51,10 +59,15 @@ def test_R13_another_order_or_a_case_more_reuses_nothing_wrongly(cli: Command, s
     assert "cases (sums)" in refused.err
     assert cli("run", suite, "--out", "more", "--replay", "run").code == ExitCode.OK
     assert len(simulator.requests()) == 4
-    assert answers < {(record.key, record.response and record.response.text) for record in read_records(tmp_path / "more")}
+    assert answers < {
+        (record.key, record.response and record.response.text)
+        for record in read_records(tmp_path / "more")
+    }
 
 
-def test_C02_repeats_are_asked_each_for_itself(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_C02_repeats_are_asked_each_for_itself(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, "repeats: 5\n", cases=1)
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     assert len(simulator.requests()) == 20
@@ -63,8 +76,12 @@ def test_C02_repeats_are_asked_each_for_itself(cli: Command, simulator: Simulate
     assert simulator.requests() == []
 
 
-def test_C03_an_error_or_a_cut_is_never_replayed(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 100%}\n", cases=1)
+def test_C03_an_error_or_a_cut_is_never_replayed(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(
+        tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 100%}\n", cases=1
+    )
     simulator.faults({"kind": "cut", "how": "clean"})
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     simulator.faults()
@@ -73,7 +90,9 @@ def test_C03_an_error_or_a_cut_is_never_replayed(cli: Command, simulator: Simula
     assert len(simulator.requests()) == 4
 
 
-def test_C06_a_replayed_answer_is_neither_latency_nor_spending(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_C06_a_replayed_answer_is_neither_latency_nor_spending(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     assert cli("run", suite, "--out", "again", "--replay", "run").code == ExitCode.OK
@@ -85,7 +104,9 @@ def test_C06_a_replayed_answer_is_neither_latency_nor_spending(cli: Command, sim
     assert second["cost"].sum() == pytest.approx(first["cost"].sum())
 
 
-def test_T01_a_jumping_wall_clock_moves_no_duration(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_T01_a_jumping_wall_clock_moves_no_duration(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     jumps = count()
     real = time.time
@@ -95,7 +116,9 @@ def test_T01_a_jumping_wall_clock_moves_no_duration(cli: Command, simulator: Sim
     assert ((latency > 0) & (latency < 60)).all()
 
 
-def test_T02_a_suspended_client_flags_what_it_slept_through(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_T02_a_suspended_client_flags_what_it_slept_through(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     simulator.faults({"kind": "slow", "seconds": 0.2})
     process = cli.begin("run", write_sums(tmp_path, simulator.openai), "--out", "run")
     wait_for_records(tmp_path / "run", 3, process)
@@ -104,7 +127,11 @@ def test_T02_a_suspended_client_flags_what_it_slept_through(cli: Command, simula
     process.send_signal(signal.SIGCONT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.OK, err
-    stalled = [record for record in read_records(tmp_path / "run") if record.response and STALLED in record.response.flags]
+    stalled = [
+        record
+        for record in read_records(tmp_path / "run")
+        if record.response and STALLED in record.response.flags
+    ]
     assert stalled
     assert f"The latency of {len(stalled)} answer" in out
     assert load_run(tmp_path / "run").trials["latency"].notna().sum() == 40 - len(stalled)
@@ -112,7 +139,13 @@ def test_T02_a_suspended_client_flags_what_it_slept_through(cli: Command, simula
 
 def test_T02_only_what_was_under_way_is_flagged() -> None:
     def exchange(sent: int, done: int) -> Exchange:
-        return Exchange("t0", "target", "m", Request(), Response(attempts=(Attempt(Marks(sent=sent, done=done)),)))
+        return Exchange(
+            "t0",
+            "target",
+            "m",
+            Request(),
+            Response(attempts=(Attempt(Marks(sent=sent, done=done)),)),
+        )
 
     async def blocked() -> tuple[Exchange, Exchange]:
         async with LoopMonitor() as lag:
@@ -122,14 +155,18 @@ def test_T02_only_what_was_under_way_is_flagged() -> None:
             after = time.perf_counter_ns()
             await asyncio.sleep(0.05)
             assert (lag.percentile(1.0) or 0) >= STALL
-            return lag.flag_stalled(exchange(before, after)), lag.flag_stalled(exchange(before - 10**9, before - 5 * 10**8))
+            return lag.flag_stalled(exchange(before, after)), lag.flag_stalled(
+                exchange(before - 10**9, before - 5 * 10**8)
+            )
 
     across, earlier = asyncio.run(blocked())
     assert across.response.flags == (STALLED,)
     assert earlier.response.flags == ()
 
 
-def test_T03_grading_keeps_off_the_event_loop(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_T03_grading_keeps_off_the_event_loop(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 32}\n")
     suite.write_text(suite.read_text().replace("  - number\n", "  - {python: slow.py:grade}\n"))
     (suite.parent / "slow.py").write_text(
@@ -138,22 +175,29 @@ def test_T03_grading_keeps_off_the_event_loop(cli: Command, simulator: Simulated
     )
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     (session,) = read_manifest(tmp_path / "run").sessions
-    # 40 trials × 50 ms of pure computing: on the loop, one slice of it would be a lag of 50 ms at the median.
+    # 40 trials × 50 ms of pure computing: on the loop, one slice of it would be a lag of 50 ms at
+    # the median.
     trials = load_run(tmp_path / "run").trials
     assert (trials["passed"] == True).all()  # noqa: E712 — a nullable column
     assert session.in_flight is not None and session.in_flight >= 2
 
 
-def test_T04_failed_requests_are_in_no_percentile(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_T04_failed_requests_are_in_no_percentile(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 100%}\n")
-    simulator.faults({"kind": "status", "status": 500, "requests": ["1-20"]}, {"kind": "slow", "seconds": 0.2})
+    simulator.faults(
+        {"kind": "status", "status": 500, "requests": ["1-20"]}, {"kind": "slow", "seconds": 0.2}
+    )
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     latency = load_run(tmp_path / "run").trials["latency"].dropna()
     assert len(latency) == 20
     assert latency.min() > 0.19
 
 
-def test_R10_a_run_that_is_being_written_is_left_as_it_is(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
+def test_R10_a_run_that_is_being_written_is_left_as_it_is(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
     assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
     simulator.forget()
     manifest = (tmp_path / "run" / "manifest.json").read_bytes()
@@ -165,8 +209,11 @@ def test_R10_a_run_that_is_being_written_is_left_as_it_is(cli: Command, simulato
     assert simulator.requests() == []
 
 
-def test_R10_what_another_process_did_meanwhile_is_not_done_again(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    """The other one went on with the run, and ended, between our reading of the folder and our lock."""
+def test_R10_what_another_process_did_meanwhile_is_not_done_again(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    """The other one went on with the run, and ended, between our reading of the folder and our
+    lock."""
     suite = write_sums(tmp_path, simulator.openai)
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     lines = (tmp_path / "run" / RECORDS).read_bytes()

@@ -1,7 +1,8 @@
-"""S01–S20: streams that stall, drip, break off, lie about their end, or come in pieces; each a case of one streamed run."""
+"""S01–S20: streams that stall, drip, break off, lie about their end, or come in pieces; each a case
+of one streamed run."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501, UP031
+# ruff: noqa: UP031
 
 from __future__ import annotations
 
@@ -121,20 +122,28 @@ SHORT = head("200 OK", "text/event-stream", "Content-Length: 999")
 UNFRAMED = head("200 OK", "text/event-stream", "Connection: close")
 HEL = b'data: {"choices":[{"delta":{"content":"Hel"}}]}\n\n'
 BROKEN_EVENT = event('{"error":{"message":"bad gateway","code":502}}')
-TOO_LONG = event('{"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}}')
-ANTHROPIC = event('{"type":"error","error":{"type":"invalid_request_error","message":"no"}}', "error")
+TOO_LONG = event(
+    '{"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}}'
+)
+ANTHROPIC = event(
+    '{"type":"error","error":{"type":"invalid_request_error","message":"no"}}', "error"
+)
 WHOLE_WRAPPED = b"data: " + COMPLETION + b"\n\n"
 FINISHED = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
 
 
 def sse(text: str) -> bytes:
-    """`text` as the content of an event whose JSON is not escaped, then its end; lines end with LF."""
+    """`text` as the content of an event whose JSON is not escaped, then its end; lines end
+    with LF."""
     return b'data: {"choices":[{"delta":{"content":"' + text.encode() + b'"}}]}\n\n' + FINISHED
 
 
 def choices(content: str, used: str, finish: str = "null") -> bytes:
     """A chunk with a usage of its own."""
-    return event('{"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":%s}],"usage":%s}' % (content, finish, used))
+    return event(
+        '{"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":%s}],"usage":%s}'
+        % (content, finish, used)
+    )
 
 
 UNUSED = (EVENTS, delta("Hello"), STOP)
@@ -281,7 +290,7 @@ def test_a_stream(proof: Proof, proved: Row) -> None:
     proof.check(proved)
 
 
-# ── What the report makes of them ─────────────────────────────────────────────────────────────────────────────────────
+# ── What the report makes of them ─────────────────────────────────────────────────────────────────
 
 
 @row("S05-percentiles")
@@ -308,7 +317,7 @@ def test_the_first_token_is_the_first_text(proof: Proof) -> None:
     assert trial["ttft"] == trial["ttfa"] >= 0.3
 
 
-# ── What one wire format or one kind alone shows ──────────────────────────────────────────────────────────────────────
+# ── What one wire format or one kind alone shows ──────────────────────────────────────────────────
 
 
 def streamed(answer: Answer, *asked: Request, provider: str = "openai") -> Response:
@@ -323,19 +332,29 @@ def streamed(answer: Answer, *asked: Request, provider: str = "openai") -> Respo
 
 @pytest.mark.parametrize(
     ("used", "limit", "reason"),
-    [pytest.param(3, 64, "stop", id="S08-native-stop"), pytest.param(64, 64, "length", id="S08-native-length")],
+    [
+        pytest.param(3, 64, "stop", id="S08-native-stop"),
+        pytest.param(64, 64, "length", id="S08-native-length"),
+    ],
 )
 def test_workers_ai_names_no_reason_so_it_is_inferred(used: int, limit: int, reason: str) -> None:
     total = f'{{"response":"","usage":{{"prompt_tokens":18,"completion_tokens":{used}}}}}'
     answer = keeps(EVENTS, event('{"response":"Hello","p":"abc"}'), event(total), DONE, END)
     asked = Request((Message("user", "Hi"),), {"max_tokens": limit})
     response = streamed(answer, asked, provider="cloudflare")
-    assert (response.text, response.finish_reason, response.error, response.flags) == ("Hello", reason, None, ())
+    assert (response.text, response.finish_reason, response.error, response.flags) == (
+        "Hello",
+        reason,
+        None,
+        (),
+    )
 
 
 @row("S11-overloaded")
 def test_an_overloaded_event_is_tried_again() -> None:
-    error = event('{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "error")
+    error = event(
+        '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "error"
+    )
     left = [keeps(EVENTS, error, END), GOOD]
 
     async def answer(request: Any, peer: Any) -> None:
@@ -344,11 +363,13 @@ def test_an_overloaded_event_is_tried_again() -> None:
     assert kinds(streamed(answer)) == ["overloaded", None]
 
 
-# ── S14: any split ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── S14: any split ────────────────────────────────────────────────────────────────────────────────
 
 TARGETS = {
     "openai": Target("t", "openai", "m", "http://h/v1", "http://h/v1"),
-    "cloudflare": Target("t", "cloudflare", "@cf/meta/llama-4-scout-17b-16e-instruct", "http://h", "http://h"),
+    "cloudflare": Target(
+        "t", "cloudflare", "@cf/meta/llama-4-scout-17b-16e-instruct", "http://h", "http://h"
+    ),
 }
 HI = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 64})
 MIXED = "".join((CHUNK + "\n") % ("a", usage(9, count)) for count in range(3))
@@ -366,7 +387,8 @@ RECORDED: list[tuple[str, Provider, bytes]] = [
 
 
 def replayed(provider: Provider, *packets: bytes) -> tuple[DecodedResponse, list[Any]]:
-    """What a stream means that came in these packets, and what each of its events was for the clock."""
+    """What a stream means that came in these packets, and what each of its events was for the
+    clock."""
     reader, decoder, signals = EventReader(), provider.make_decoder(TARGETS[provider.name], HI), []
     for events in (*map(reader.feed, packets), reader.close()):
         for name, data in events:
@@ -379,7 +401,9 @@ def replayed(provider: Provider, *packets: bytes) -> tuple[DecodedResponse, list
     ("provider", "recorded"),
     [pytest.param(provider, recorded, id=f"S14-{name}") for name, provider, recorded in RECORDED],
 )
-def test_a_recorded_stream_means_the_same_at_every_split(provider: Provider, recorded: bytes) -> None:
+def test_a_recorded_stream_means_the_same_at_every_split(
+    provider: Provider, recorded: bytes
+) -> None:
     undivided = replayed(provider, recorded)
     assert undivided[0].message is not None
     for at in range(len(recorded) + 1):

@@ -1,4 +1,5 @@
-"""The simulated user as a flow: what it is shown, when it is done, and whose failure its failure is."""
+"""The simulated user as a flow: what it is shown, when it is done, and whose failure its failure
+is."""
 
 from __future__ import annotations
 
@@ -37,8 +38,12 @@ def test_it_sees_what_was_said_and_neither_the_instructions_nor_the_tools() -> N
     system, shown = user_request(CUSTOMER, TALK).messages
     assert "A customer {with} a lamp.\n\nThe conversation" in system.text
     assert "reply with DONE alone" in system.text
-    assert "\n[user]\nMy lamp is broken.\n\n[assistant]\nWhich order?\n</conversation-" in shown.text
-    assert not [word for word in ("refund", "look_up", "secret") if word in system.text + shown.text]
+    assert (
+        "\n[user]\nMy lamp is broken.\n\n[assistant]\nWhich order?\n</conversation-" in shown.text
+    )
+    assert not [
+        word for word in ("refund", "look_up", "secret") if word in system.text + shown.text
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,4 +70,8 @@ def test_its_failure_is_the_trials_and_names_it() -> None:
         flow.throw(AskFailed(Response(error=error)))
     found = failed.value.response.error
     assert found is not None
-    assert (found.kind, found.retryable, found.message) == ("rate_limited", True, "the simulated user 'actor': HTTP 429")
+    assert (found.kind, found.retryable, found.message) == (
+        "rate_limited",
+        True,
+        "the simulated user 'actor': HTTP 429",
+    )

@@ -24,7 +24,9 @@ def test_an_answer_that_quotes_an_earlier_fence_gets_another(text: str) -> None:
 
 
 @given(st.one_of(st.text(max_size=80), marked, st.sampled_from(ATTACKS)), st.text(max_size=40))
-def test_every_fence_opens_and_closes_once_around_exactly_its_text(answer: str, rubric: str) -> None:
+def test_every_fence_opens_and_closes_once_around_exactly_its_text(
+    answer: str, rubric: str
+) -> None:
     parts = {"rubric": rubric, "conversation": "?", "answer": answer}
     text, mark = delimit_texts(parts), unguessable_marker(list(parts.values()))
     for name, held in parts.items():
@@ -37,4 +39,13 @@ def test_every_fence_opens_and_closes_once_around_exactly_its_text(answer: str, 
 
 def test_the_same_texts_have_the_same_nonce_and_others_another() -> None:
     assert unguessable_marker(["a", "b"]) == unguessable_marker(["a", "b"])
-    assert len({unguessable_marker(["a", "b"]), unguessable_marker(["ab", ""]), unguessable_marker(["b", "a"])}) == 3
+    assert (
+        len(
+            {
+                unguessable_marker(["a", "b"]),
+                unguessable_marker(["ab", ""]),
+                unguessable_marker(["b", "a"]),
+            }
+        )
+        == 3
+    )

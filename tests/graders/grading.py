@@ -14,7 +14,9 @@ Perform = Callable[[ToolCall], ToolResult]
 
 
 def spec(kind: str, arguments: Mapping[str, Any] | None = None, **options: Any) -> GraderSpec:
-    return GraderSpec(type=kind, arguments=dict(arguments or {}), id=options.pop("id", kind), **options)
+    return GraderSpec(
+        type=kind, arguments=dict(arguments or {}), id=options.pop("id", kind), **options
+    )
 
 
 def refuse(call: ToolCall) -> ToolResult:
@@ -31,7 +33,9 @@ def finish(flow: Flow[Any], perform: Perform = refuse) -> Any:
         return ended.value
 
 
-def grade(kind: str, arguments: Mapping[str, Any] | None, answer: Answer | str, perform: Perform = refuse) -> Grade:
+def grade(
+    kind: str, arguments: Mapping[str, Any] | None, answer: Answer | str, perform: Perform = refuse
+) -> Grade:
     """What one grader makes of one answer."""
     answer = Answer(answer) if isinstance(answer, str) else answer
     (grade,) = finish(grade_answer(build_graders([spec(kind, arguments)]), answer), perform)

@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.flows.base import Ask, AskFailed, Flow
-from harness.graders import Answer, Arguments, Grader, GraderError, GraderType, Verdict, build_graders, grade_answer, run_grader
+from harness.graders import (
+    Answer,
+    Arguments,
+    Grader,
+    GraderError,
+    GraderType,
+    Verdict,
+    build_graders,
+    grade_answer,
+    run_grader,
+)
 from harness.model import Error, Request, Response
 from harness.registry import load_plugin, registered_names
 from tests.graders.grading import error_of, finish, grade, spec
@@ -29,9 +39,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize(
-    "arguments", [{}, {"value": "{{ expected }}"}, {"value": "{{ answer }}"}, {"value": "{{ answer }}{{ '' }}"}]
+    "arguments",
+    [{}, {"value": "{{ expected }}"}, {"value": "{{ answer }}"}, {"value": "{{ answer }}{{ '' }}"}],
 )
-def test_an_answer_and_a_cases_values_are_never_templates(text: str, arguments: dict[str, Any]) -> None:
+def test_an_answer_and_a_cases_values_are_never_templates(
+    text: str, arguments: dict[str, Any]
+) -> None:
     answer = Answer(text, expected=text, variables={"answer": text})
     assert grade("equals", arguments, answer).value is True
     assert grade("contains", {"value": ["{{ answer }}"]}, answer).value is True
@@ -76,12 +89,17 @@ def test_values_that_are_equal_in_python_are_not_mixed_up(value: Any, text: str)
 def test_a_template_may_be_part_of_a_text_and_of_a_list() -> None:
     answer = Answer("Dear Ann, bye.", variables={"name": "Ann", "words": ["Dear", "bye"]})
     assert grade("starts_with", {"value": "Dear {{ name }},"}, answer).value is True
-    assert grade("contains", {"value": ["{{ name | upper }}", "bye"], "mode": "any"}, answer).value is True
+    assert (
+        grade("contains", {"value": ["{{ name | upper }}", "bye"], "mode": "any"}, answer).value
+        is True
+    )
     assert grade("contains", {"value": "{{ words }}"}, answer).value is True
 
 
 def test_an_undefined_variable_is_an_error_of_the_grade_that_names_it() -> None:
-    error = error_of(grade("equals", {"value": "{{ lable }}"}, Answer("x", variables={"label": "x"})))
+    error = error_of(
+        grade("equals", {"value": "{{ lable }}"}, Answer("x", variables={"label": "x"}))
+    )
     assert error.kind == "invalid_arguments"
     assert "lable" in error.message
 
@@ -93,7 +111,10 @@ def test_arguments_that_fit_no_grader_once_filled_in_are_an_error_of_the_grade()
 
 
 def test_grades_come_in_order_with_their_name_weight_and_threshold() -> None:
-    specs = [spec("equals", {"value": "a"}, id="first", weight=2), spec("contains", {"value": "b"}, weight=0, threshold=0.5)]
+    specs = [
+        spec("equals", {"value": "a"}, id="first", weight=2),
+        spec("contains", {"value": "b"}, weight=0, threshold=0.5),
+    ]
     grades = finish(grade_answer(build_graders(specs), Answer("a")))
     assert [(each.name, each.value, each.weight, each.threshold) for each in grades] == [
         ("first", True, 2, None),
@@ -109,7 +130,11 @@ def test_a_grader_that_raises_is_a_null_grade_and_its_neighbours_are_not_harmed(
     def broken(answer: Answer) -> Verdict:
         raise ZeroDivisionError("by zero")
 
-    bad, good = finish(grade_answer([grader_of(broken), *build_graders([spec("equals", {"value": "a"})])], Answer("a")))
+    bad, good = finish(
+        grade_answer(
+            [grader_of(broken), *build_graders([spec("equals", {"value": "a"})])], Answer("a")
+        )
+    )
     assert (error_of(bad).kind, error_of(bad).message) == ("raised", "ZeroDivisionError: by zero")
     assert good.value is True
 
@@ -122,7 +147,11 @@ def test_a_failed_ask_is_a_null_grade_that_may_be_tried_again() -> None:
     flow = run_grader(grader_of(judging), Answer("a"))
     next(flow)
     with pytest.raises(StopIteration) as ended:
-        flow.throw(AskFailed(Response(error=Error("transport", "timeout", "no answer in 60 s", retryable=True))))
+        flow.throw(
+            AskFailed(
+                Response(error=Error("transport", "timeout", "no answer in 60 s", retryable=True))
+            )
+        )
     error = error_of(ended.value.value)
     assert (error.kind, error.message, error.retryable) == ("timeout", "no answer in 60 s", True)
 
@@ -132,7 +161,12 @@ def test_a_grader_can_say_that_it_cannot_say() -> None:
         raise GraderError("unparseable", "the judge gave no verdict", retryable=True)
 
     assert error_of(finish(run_grader(grader_of(unsure), Answer("a")))).retryable is True
-    assert error_of(finish(run_grader(grader_of(lambda answer: Verdict(None, "no idea")), Answer("a")))).message == "no idea"
+    assert (
+        error_of(
+            finish(run_grader(grader_of(lambda answer: Verdict(None, "no idea")), Answer("a")))
+        ).message
+        == "no idea"
+    )
 
 
 def test_a_name_nobody_registered_is_a_key_error() -> None:
@@ -165,10 +199,18 @@ def test_every_built_in_grader_says_what_its_arguments_mean(name: str) -> None:
         ("json", None, {}),
         ("json", {}, {}),
         ("json_schema", {"type": "object"}, {"schema": {"type": "object"}}),
-        ("json_schema", {"schema": {"type": "object"}, "strict": True}, {"schema": {"type": "object"}, "strict": True}),
+        (
+            "json_schema",
+            {"schema": {"type": "object"}, "strict": True},
+            {"schema": {"type": "object"}, "strict": True},
+        ),
         ("json_schema", "schema.json", {"schema": "schema.json"}),
         ("not", {"contains": "x"}, {"grader": {"contains": {"value": "x"}}}),
-        ("any", ["json", {"number": None}], {"graders": [{"json": {}}, {"number": {"expected": "{{ expected }}"}}]}),
+        (
+            "any",
+            ["json", {"number": None}],
+            {"graders": [{"json": {}}, {"number": {"expected": "{{ expected }}"}}]},
+        ),
     ],
 )
 def test_short_forms(name: str, bare: Any, arguments: dict[str, Any]) -> None:

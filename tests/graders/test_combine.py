@@ -15,7 +15,11 @@ from tests.graders.grading import error_of, finish, grade, spec
 
 Truth = bool | None
 
-PARTS: dict[Truth, Any] = {True: {"contains": "a"}, False: {"contains": "b"}, None: {"latency": "1s"}}
+PARTS: dict[Truth, Any] = {
+    True: {"contains": "a"},
+    False: {"contains": "b"},
+    None: {"latency": "1s"},
+}
 """Parts that pass, fail and cannot say (its latency is not known) about the answer `a`."""
 
 NOT: dict[Truth, Truth] = {True: False, False: True, None: None}
@@ -43,7 +47,11 @@ def test_not(value: Truth) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [*itertools.product([True, False, None], repeat=2), *itertools.product([True, False, None], repeat=3)]
+    "values",
+    [
+        *itertools.product([True, False, None], repeat=2),
+        *itertools.product([True, False, None], repeat=3),
+    ],
 )
 def test_all_and_any(values: tuple[Truth, ...]) -> None:
     parts = {"graders": [PARTS[value] for value in values]}
@@ -55,7 +63,9 @@ def test_they_nest() -> None:
     unsure_or_wrong = {"any": [PARTS[None], PARTS[False]]}
     assert grade("not", {"grader": {"all": [PARTS[True], {"not": PARTS[True]}]}}, "a").value is True
     assert grade("all", {"graders": [unsure_or_wrong, PARTS[False]]}, "a").value is False
-    assert error_of(grade("all", {"graders": [unsure_or_wrong, PARTS[True]]}, "a")).kind == "unknown"
+    assert (
+        error_of(grade("all", {"graders": [unsure_or_wrong, PARTS[True]]}, "a")).kind == "unknown"
+    )
 
 
 def test_reasons_name_the_parts() -> None:
@@ -84,10 +94,15 @@ def test_a_score_needs_a_threshold_to_take_part() -> None:
     part = {"python": "/g.py:half"}
     assert grade("not", {"grader": {**part, "threshold": 0.6}}, "a", half).value is True
     assert grade("not", {"grader": {**part, "threshold": 0.5}}, "a", half).value is False
-    assert "a score needs a threshold" in error_of(grade("not", {"grader": part}, "a", half)).message
+    assert (
+        "a score needs a threshold" in error_of(grade("not", {"grader": part}, "a", half)).message
+    )
 
 
-@pytest.mark.parametrize("part", ["equals", {"equals": None}, {"equals": {"ignore_case": True}}, {"equals": "{{ expected }}"}])
+@pytest.mark.parametrize(
+    "part",
+    ["equals", {"equals": None}, {"equals": {"ignore_case": True}}, {"equals": "{{ expected }}"}],
+)
 def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
     for kind, arguments in (("any", {"graders": [part]}), ("not", {"grader": {"not": part}})):
         (grader,) = build_graders([spec(kind, arguments)])
@@ -104,11 +119,17 @@ def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
         ("not", {"grader": 3}, "a grader is its name and its arguments"),
         ("not", {"grader": {"equals": {"value": "y", "valu": "x"}}}, "valu"),
         ("not", {"grader": {"equals": "x", "weight": 2}}, "exactly one grader"),
-        ("not", {"grader": {"equals": "x", "threshold": 2}}, "threshold must be a number from 0 to 1"),
+        (
+            "not",
+            {"grader": {"equals": "x", "threshold": 2}},
+            "threshold must be a number from 0 to 1",
+        ),
         ("all", {"graders": []}, "at least 1"),
         ("any", {"graders": [{"regex": "("}]}, "not a regular expression"),
     ],
 )
-def test_parts_that_cannot_be_meant_are_refused_when_built(kind: str, arguments: dict[str, Any], words: str) -> None:
+def test_parts_that_cannot_be_meant_are_refused_when_built(
+    kind: str, arguments: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         build_graders([spec(kind, arguments)])

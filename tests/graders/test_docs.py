@@ -1,4 +1,5 @@
-"""docs/graders.md says what is true: its examples load, its Python example grades, and its tables name everything."""
+"""docs/graders.md says what is true: its examples load, its Python example grades, and its tables
+name everything."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def test_every_example_loads_and_builds(fragment: str, tmp_path: Path) -> None:
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites/schema.json").write_text(json.dumps({"type": "object"}))
     (tmp_path / "suites/rubric.md").write_text("It names {{ expected }}.")
-    (tmp_path / "suites/grader.py").write_text("def grade(answer): ...\ndef similarity(answer): ...")
+    (tmp_path / "suites/grader.py").write_text(
+        "def grade(answer): ...\ndef similarity(answer): ..."
+    )
     path = tmp_path / "suites/documented.yaml"
     path.write_text(SUITE + fragment)
     (evaluation,) = load_suite(path).evals
@@ -53,7 +56,10 @@ def test_the_python_example_grades() -> None:
     (source,) = fenced("python")
     scope: dict[str, Any] = {}
     exec(source, scope)
-    assert scope["grade"](SimpleNamespace(text="a b", expected="A c")) == {"value": 0.5, "reason": "missing: ['c']"}
+    assert scope["grade"](SimpleNamespace(text="a b", expected="A c")) == {
+        "value": 0.5,
+        "reason": "missing: ['c']",
+    }
 
 
 @pytest.mark.parametrize("name", registered_names("graders", installed=False))
@@ -66,12 +72,16 @@ def test_the_table_names_every_grader_and_argument(name: str) -> None:
 
 
 def number_rows() -> list[tuple[str, str]]:
-    """(written, read) of the table: one reading for all that is written, or as many as there are."""
+    """(written, read) of the table: one reading for all that is written, or as many as
+    there are."""
     pairs = []
     for line in section("Numbers"):
         cells = line.strip("| ").split(" | ")
         if line.startswith("| `"):
-            written, read = re.findall(r"`([^`]+)`", cells[0]), cells[1].replace("−", "-").split(", ")
+            written, read = (
+                re.findall(r"`([^`]+)`", cells[0]),
+                cells[1].replace("−", "-").split(", "),
+            )
             pairs += zip(written, read if len(read) > 1 else read * len(written), strict=True)
     return pairs
 

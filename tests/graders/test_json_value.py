@@ -75,7 +75,11 @@ def test_the_reason_names_the_first_difference(expected: Any, found: Any, senten
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -89,7 +93,8 @@ def test_two_values_differ_where_their_canonical_texts_do(one: Any, other: Any) 
 
 
 def canonical(value: Any) -> str:
-    """JSON text with sorted keys in which whole floats are integers: an independent definition of equality."""
+    """JSON text with sorted keys in which whole floats are integers: an independent definition of
+    equality."""
 
     def whole(item: Any) -> Any:
         if isinstance(item, float) and item.is_integer():
@@ -103,7 +108,10 @@ def canonical(value: Any) -> str:
 
 ORDER = {
     "type": "object",
-    "properties": {"id": {"type": "string", "pattern": "^[A-Z]-[0-9]+$"}, "items": {"type": "array", "uniqueItems": True}},
+    "properties": {
+        "id": {"type": "string", "pattern": "^[A-Z]-[0-9]+$"},
+        "items": {"type": "array", "uniqueItems": True},
+    },
     "required": ["id"],
     "additionalProperties": False,
 }
@@ -117,15 +125,34 @@ ORDER = {
         (ORDER, "{}", "$: 'id' is a required property"),
         (ORDER, '{"id": "A-x"}', "$.id: 'A-x' does not match"),
         (ORDER, '{"id": "A-1", "b": 1}', "$: the key 'b' is not allowed"),
-        (ORDER, '{"id": "A-1", "items": [{"a": 1}, {"a": 1.0}]}', "$.items: the list has an item twice"),
+        (
+            ORDER,
+            '{"id": "A-1", "items": [{"a": 1}, {"a": 1.0}]}',
+            "$.items: the list has an item twice",
+        ),
         (ORDER, "not JSON", "not JSON"),
         (True, "1", ""),
         (False, "1", "does not allow"),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, "1", ""),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, '"1"', "is not of type"),
-        ({"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False}, '{"x1": 1}', ""),
-        ({"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False}, '{"x1": "a"}', "$.x1:"),
-        ({"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": {"type": "null"}}, '{"y": 1}', "$.y:"),
+        (
+            {"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False},
+            '{"x1": 1}',
+            "",
+        ),
+        (
+            {"patternProperties": {"^x": {"type": "integer"}}, "additionalProperties": False},
+            '{"x1": "a"}',
+            "$.x1:",
+        ),
+        (
+            {
+                "patternProperties": {"^x": {"type": "integer"}},
+                "additionalProperties": {"type": "null"},
+            },
+            '{"y": 1}',
+            "$.y:",
+        ),
         ({"properties": {"pattern": {"enum": ["("]}}}, '{"pattern": "("}', ""),
     ],
 )
@@ -147,7 +174,10 @@ def test_schema_verdicts(schema: Any, text: str, reason: str) -> None:
         ({"patternProperties": {r"(a)\1": {}}}, "not in RE2 syntax"),
         ({"unevaluatedProperties": False}, "use additionalProperties"),
         ({"$ref": "#/nowhere"}, "'#/nowhere' points at nothing in the schema"),
-        ({"properties": {"a": {"items": {"$ref": "#/$defs/b"}}}}, "'#/$defs/b' points at nothing in the schema"),
+        (
+            {"properties": {"a": {"items": {"$ref": "#/$defs/b"}}}},
+            "'#/$defs/b' points at nothing in the schema",
+        ),
         ({"$ref": "#"}, "'#' leads back to itself without end"),
         (
             {"type": "object", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
@@ -155,7 +185,9 @@ def test_schema_verdicts(schema: Any, text: str, reason: str) -> None:
         ),
     ],
 )
-def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(schema: Any, words: str) -> None:
+def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(
+    schema: Any, words: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         build_graders([spec("json_schema", {"schema": schema})])
 
@@ -173,7 +205,8 @@ def test_a_schema_that_could_not_be_checked_safely_is_refused_when_built(schema:
     ],
 )
 def test_a_multiple_is_one_by_its_decimal_digits(divisor: float, text: str, fits: bool) -> None:
-    """In binary 19.99 / 0.01 is 1998.9999999999998; what is beyond a float must not break the grader."""
+    """In binary 19.99 / 0.01 is 1998.9999999999998; what is beyond a float must not break the
+    grader."""
     graded = grade("json_schema", {"schema": {"multipleOf": divisor}}, text)
     assert (graded.value, graded.error) == (fits, None)
 
@@ -189,13 +222,17 @@ def test_a_schema_may_refer_to_itself_where_the_value_ends() -> None:
     [
         ({"pattern": "^(a+)+$"}, "a" * 100_000 + "b"),
         ({"patternProperties": {"^(a|aa)+$": False}}, {"a" * 100_000 + "b": 1}),
-        ({"patternProperties": {"^(a|aa)+$": {}}, "additionalProperties": {}}, {"a" * 100_000 + "b": 1}),
+        (
+            {"patternProperties": {"^(a|aa)+$": {}}, "additionalProperties": {}},
+            {"a" * 100_000 + "b": 1},
+        ),
         ({"uniqueItems": True}, [[number] for number in range(30_000)]),
     ],
     ids=["pattern", "patternProperties", "additionalProperties", "uniqueItems"],
 )
 def test_no_answer_makes_a_schema_slow(schema: Any, value: Any) -> None:
-    """With `re`, or item by item, these take hours or minutes; the test's time limit is the only clock here."""
+    """With `re`, or item by item, these take hours or minutes; the test's time limit is the only
+    clock here."""
     assert grade("json_schema", {"schema": schema}, json.dumps(value)).error is None
 
 

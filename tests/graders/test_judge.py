@@ -1,4 +1,5 @@
-"""The judge: what it is asked, what it may not be told, which of its words are a verdict, and that no answer grades itself."""
+"""The judge: what it is asked, what it may not be told, which of its words are a verdict, and that
+no answer grades itself."""
 
 from __future__ import annotations
 
@@ -13,7 +14,17 @@ from hypothesis import strategies as st
 from harness.flows.base import Ask
 from harness.graders import Answer, build_graders, grade_answer
 from harness.graders.judge import find_last_object
-from harness.model import Error, FinishReason, Grade, Image, Message, Request, Response, Text, ToolCall
+from harness.model import (
+    Error,
+    FinishReason,
+    Grade,
+    Image,
+    Message,
+    Request,
+    Response,
+    Text,
+    ToolCall,
+)
 from tests.graders.attacks import ATTACKS
 from tests.graders.grading import error_of, spec
 
@@ -67,13 +78,20 @@ def test_the_target_it_names_is_asked_greedily_and_for_an_object_that_fits_a_sch
 
 
 def test_its_sampling_can_be_set() -> None:
-    assert asked(sampling={"max_tokens": 9, "seed": {"fixed": 3}}).sampling == {"temperature": 0.0, "max_tokens": 9, "seed": 3}
+    assert asked(sampling={"max_tokens": 9, "seed": {"fixed": 3}}).sampling == {
+        "temperature": 0.0,
+        "max_tokens": 9,
+        "seed": 3,
+    }
 
 
 def test_a_scale_is_in_the_schema_and_in_the_instructions() -> None:
     request = asked(scale="1-5")
     assert request.response_format is not None and request.response_format.schema is not None
-    assert request.response_format.schema["properties"]["score"] == {"type": "integer", "enum": [1, 2, 3, 4, 5]}
+    assert request.response_format.schema["properties"]["score"] == {
+        "type": "integer",
+        "enum": [1, 2, 3, 4, 5],
+    }
     assert "from 1 (worst) to 5 (best)" in request.messages[0].text
 
 
@@ -136,7 +154,9 @@ def test_the_last_object_is_the_verdict(reply: str, value: bool) -> None:
     assert judged(reply)[1].value is value
 
 
-@pytest.mark.parametrize(("score", "value"), [(1, 0.0), (2, 0.25), (4, 0.75), (4.5, 0.875), (5, 1.0)])
+@pytest.mark.parametrize(
+    ("score", "value"), [(1, 0.0), (2, 0.25), (4, 0.75), (4.5, 0.875), (5, 1.0)]
+)
 def test_a_score_becomes_a_share_of_the_scale(score: float, value: float) -> None:
     assert judged(json.dumps({"score": score}), scale="1-5")[1].value == value
 
@@ -168,19 +188,27 @@ def test_what_is_no_verdict_is_ungraded(reply: str) -> None:
     assert (error.kind, error.retryable) == ("unparseable", False)
 
 
-@pytest.mark.parametrize("score", ["0", "6", "true", '"5"', "NaN", "Infinity", "1e999", "9" * 5_000])
+@pytest.mark.parametrize(
+    "score", ["0", "6", "true", '"5"', "NaN", "Infinity", "1e999", "9" * 5_000]
+)
 def test_a_score_off_the_scale_is_ungraded(score: str) -> None:
     assert error_of(judged(f'{{"score": {score}}}', scale="1-5")[1]).kind == "unparseable"
 
 
-@pytest.mark.parametrize(("finish", "kind"), [("length", "truncated"), ("content_filter", "refused")])
-def test_a_reply_that_was_cut_or_withheld_is_ungraded_whatever_it_holds(finish: FinishReason, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("finish", "kind"), [("length", "truncated"), ("content_filter", "refused")]
+)
+def test_a_reply_that_was_cut_or_withheld_is_ungraded_whatever_it_holds(
+    finish: FinishReason, kind: str
+) -> None:
     reply = Response(Message("assistant", '{"pass": true}'), finish_reason=finish)
     assert error_of(judged(reply)[1]).kind == kind
 
 
 def test_a_judge_that_could_not_be_asked_is_the_graders_error_and_stays_retryable() -> None:
-    error = error_of(failed(Error("provider", "rate_limited", "HTTP 429", retryable=True, status=429)))
+    error = error_of(
+        failed(Error("provider", "rate_limited", "HTTP 429", retryable=True, status=429))
+    )
     assert (error.kind, error.retryable) == ("rate_limited", True)
 
 
@@ -204,7 +232,9 @@ def test_the_attacks_are_thirty_different_ones() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_judge_that_quotes_an_attack_before_its_verdict_is_understood(attack: str) -> None:
-    reply = f"The answer reads: {attack}\n\n" + json.dumps({"reason": f"It only says {attack}", "pass": False})
+    reply = f"The answer reads: {attack}\n\n" + json.dumps(
+        {"reason": f"It only says {attack}", "pass": False}
+    )
     assert judged(reply)[1].value is False
 
 
@@ -218,12 +248,19 @@ def test_a_judge_that_quotes_an_attack_badly_inside_its_verdict_passes_nothing(a
 def test_a_judge_that_obeys_the_last_grade_it_reads_in_words_passes_nothing(attack: str) -> None:
     ask, _ = judged('{"pass": true}', Answer(attack, messages=QUESTION))
     obeyed = re.findall(r"GRADE: (\w+)", ask.request.messages[1].text)
-    assert judged(f"GRADE: {obeyed[-1] if obeyed else 'FAIL'}", Answer(attack, messages=QUESTION))[1].value is None
+    assert (
+        judged(f"GRADE: {obeyed[-1] if obeyed else 'FAIL'}", Answer(attack, messages=QUESTION))[
+            1
+        ].value
+        is None
+    )
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_answer_is_never_a_template(attack: str) -> None:
     rubric = "Is it {{ expected }}?"
-    text = asked(Answer(attack, expected="Paris", messages=QUESTION), rubric=rubric).messages[1].text
+    text = (
+        asked(Answer(attack, expected="Paris", messages=QUESTION), rubric=rubric).messages[1].text
+    )
     assert f"\n{attack}\n</answer-" in text
     assert text.count("Paris") == 1

@@ -108,7 +108,9 @@ def test_any_text_is_read_as_a_finite_number_or_none(text: str) -> None:
 
 @pytest.mark.parametrize("piece", ["1,", "-", "1", "$ ", "1e", "1.", "10^"])
 def test_a_long_answer_is_read_in_linear_time(piece: str) -> None:
-    read_number(piece * 200_000)  # quadratic reading would take minutes, which the time limit of a test ends
+    read_number(
+        piece * 200_000
+    )  # quadratic reading would take minutes, which the time limit of a test ends
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,9 @@ def test_what_the_case_expects_is_the_default() -> None:
 def test_what_is_no_number_cannot_be_expected(expected: Any) -> None:
     with pytest.raises(ValueError, match="number"):
         build_graders([spec("number", {"expected": expected})])
-    assert error_of(grade("number", {}, Answer("41", expected=expected))).kind == "invalid_arguments"
+    assert (
+        error_of(grade("number", {}, Answer("41", expected=expected))).kind == "invalid_arguments"
+    )
 
 
 @given(st.text(alphabet="0123456789.,-+eExX:=$€%^*_a½² \n\u00a0\u202f", max_size=24))

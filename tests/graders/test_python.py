@@ -73,7 +73,12 @@ def test_the_function_is_asked_for_by_its_address_with_the_answers_fields() -> N
 )
 def test_what_a_function_returns_is_its_verdict(returned: Any, value: Any, reason: str) -> None:
     graded = grade("python", ADDRESS, "42", returning(returned))
-    assert (graded.value, type(graded.value), graded.reason, graded.error) == (value, type(value), reason, None)
+    assert (graded.value, type(graded.value), graded.reason, graded.error) == (
+        value,
+        type(value),
+        reason,
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,9 @@ def test_a_child_that_failed_is_a_grader_error() -> None:
     assert (error.kind, error.message) == (failed.kind, failed.message)
 
 
-@pytest.mark.parametrize("function", ["grader.py", "grader.py:", ":grade", "grader.py:not a name", "grader.py:a.b"])
+@pytest.mark.parametrize(
+    "function", ["grader.py", "grader.py:", ":grade", "grader.py:not a name", "grader.py:a.b"]
+)
 def test_what_names_no_function_is_refused_when_built(function: str) -> None:
     with pytest.raises(ValueError, match=r"a file and a function, such as grader\.py:grade"):
         build_graders([spec("python", {"function": function})])
@@ -109,5 +116,8 @@ def test_what_names_no_function_is_refused_when_built(function: str) -> None:
 
 def test_a_label_cannot_fail_and_a_score_only_under_its_threshold() -> None:
     (grader,) = build_graders([spec("python", ADDRESS, threshold=0.5)])
-    outcomes = [finish(run_grader(grader, Answer("")), returning(value)).passed for value in ("polite", 0.4, 0.5)]
+    outcomes = [
+        finish(run_grader(grader, Answer("")), returning(value)).passed
+        for value in ("polite", 0.4, 0.5)
+    ]
     assert outcomes == [None, False, True]

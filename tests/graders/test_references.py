@@ -11,7 +11,12 @@ from tests.graders.grading import finish, spec
 
 
 def failing(expected: Any, *specs: Any) -> list[str]:
-    return [grade.name for grade in finish(grade_reference_answer(build_graders(specs), expected, {"label": "billing"}))]
+    return [
+        grade.name
+        for grade in finish(
+            grade_reference_answer(build_graders(specs), expected, {"label": "billing"})
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,11 +48,17 @@ def test_a_right_answer_passes(expected: Any, kind: str, arguments: dict[str, An
 def test_an_answer_that_its_own_grader_fails_or_cannot_grade_is_named(
     expected: Any, kind: str, arguments: dict[str, Any]
 ) -> None:
-    assert failing(expected, spec("contains", {"value": "i"}, weight=0), spec(kind, arguments)) == [kind]
+    assert failing(expected, spec("contains", {"value": "i"}, weight=0), spec(kind, arguments)) == [
+        kind
+    ]
 
 
 def test_what_a_reference_answer_does_not_have_is_not_held_against_it() -> None:
-    measures = [spec("latency", {"max": "1s"}), spec("cost", {"max": 1}), spec("length", {"max": 9, "unit": "tokens"})]
+    measures = [
+        spec("latency", {"max": "1s"}),
+        spec("cost", {"max": 1}),
+        spec("length", {"max": 9, "unit": "tokens"}),
+    ]
     assert failing("billing", *measures, spec("finish_reason")) == []
 
 

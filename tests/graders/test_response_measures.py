@@ -11,7 +11,13 @@ from harness.graders import Answer, build_graders
 from harness.model import Usage
 from tests.graders.grading import error_of, grade, spec
 
-ANSWER = Answer("Grüße an alle", finish_reason="length", usage=Usage(input=9, output=6, reasoning=4), latency=1.5, cost=0.0004)
+ANSWER = Answer(
+    "Grüße an alle",
+    finish_reason="length",
+    usage=Usage(input=9, output=6, reasoning=4),
+    latency=1.5,
+    cost=0.0004,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +56,9 @@ def test_verdicts(kind: str, arguments: dict[str, Any], passes: bool) -> None:
         ("finish_reason", {}),
     ],
 )
-def test_a_measure_nobody_knows_is_ungraded_not_passed(kind: str, arguments: dict[str, Any]) -> None:
+def test_a_measure_nobody_knows_is_ungraded_not_passed(
+    kind: str, arguments: dict[str, Any]
+) -> None:
     assert error_of(grade(kind, arguments, "hello")).kind == "unknown"
 
 
@@ -68,6 +76,8 @@ def test_a_measure_nobody_knows_is_ungraded_not_passed(kind: str, arguments: dic
         ("finish_reason", {"value": []}, "value"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused_when_built(kind: str, arguments: dict[str, Any], words: str) -> None:
+def test_arguments_that_cannot_be_meant_are_refused_when_built(
+    kind: str, arguments: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         build_graders([spec(kind, arguments)])

@@ -1,4 +1,5 @@
-"""equals, contains, icontains, starts_with, ends_with, one_of, regex: what passes and what does not."""
+"""equals, contains, icontains, starts_with, ends_with, one_of, regex: what passes and what does
+not."""
 
 from __future__ import annotations
 
@@ -85,12 +86,15 @@ def test_what_the_case_expects_is_the_default(kind: str) -> None:
         ("regex", {"pattern": r"(?P<x>a)\2"}, "invalid group reference"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused_when_built(kind: str, arguments: dict[str, Any], words: str) -> None:
+def test_arguments_that_cannot_be_meant_are_refused_when_built(
+    kind: str, arguments: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
         build_graders([spec(kind, arguments)])
 
 
-# Patterns known to take backtracking engines exponential or high polynomial time, each with a text that makes them.
+# Patterns known to take backtracking engines exponential or high polynomial time, each with a text
+# that makes them.
 SLOW = [
     (r"(a|aa)+$", "a" * 50_000 + "b"),
     (r"(a+)+$", "a" * 50_000 + "b"),
@@ -107,7 +111,8 @@ SLOW = [
 
 @pytest.mark.parametrize(("pattern", "text"), SLOW, ids=[pattern for pattern, _ in SLOW])
 def test_no_answer_makes_a_pattern_slow(pattern: str, text: str) -> None:
-    """Python's `re` would still be at it when the test's time limit, the only clock here, ends it."""
+    """Python's `re` would still be at it when the test's time limit, the only clock here,
+    ends it."""
     assert grade("regex", {"pattern": pattern}, text).value is False
 
 
@@ -120,7 +125,11 @@ class Children:
     def __call__(self, call: ToolCall) -> ToolResult:
         self.calls.append(call)
         arguments = json.loads(call.arguments)
-        found = re.search(arguments["pattern"], arguments["text"], re.IGNORECASE if arguments["ignore_case"] else 0)
+        found = re.search(
+            arguments["pattern"],
+            arguments["text"],
+            re.IGNORECASE if arguments["ignore_case"] else 0,
+        )
         return ToolResult(call.id, json.dumps(found is not None))
 
 
@@ -134,5 +143,7 @@ def test_a_pattern_beyond_re2_is_matched_in_a_child_process(pattern: str) -> Non
 
 def test_a_pattern_that_had_to_be_ended_is_a_grader_error() -> None:
     ended = Error("tool", "timeout", "it took longer than 2 s and was ended")
-    graded = grade("regex", {"pattern": r"(?=a)(a|aa)+$"}, "aaaa", lambda call: ToolResult(call.id, "", ended))
+    graded = grade(
+        "regex", {"pattern": r"(?=a)(a|aa)+$"}, "aaaa", lambda call: ToolResult(call.id, "", ended)
+    )
     assert error_of(graded).kind == "timeout"

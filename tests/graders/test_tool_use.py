@@ -23,13 +23,19 @@ def graded(written: dict[str, Any], answer: Answer) -> Grade:
 
 def answer(*calls: tuple[str, Any], failed: int = 0, turns: int = 2) -> Answer:
     made = tuple(
-        ToolCall(str(number), name, arguments if isinstance(arguments, str) else json.dumps(arguments))
+        ToolCall(
+            str(number), name, arguments if isinstance(arguments, str) else json.dumps(arguments)
+        )
         for number, (name, arguments) in enumerate(calls)
     )
     return Answer("", tool_calls=made, failed_calls=failed, turns=turns)
 
 
-OSLO, ROME, PRICE = ("weather", {"city": "Oslo", "unit": "c"}), ("weather", {"city": "Rome"}), ("price", {"n": 2})
+OSLO, ROME, PRICE = (
+    ("weather", {"city": "Oslo", "unit": "c"}),
+    ("weather", {"city": "Rome"}),
+    ("price", {"n": 2}),
+)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +100,8 @@ def test_a_failure_says_what_was_called() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bare", "turns", "passed"), [(2, 2, True), (1, 2, False), ({"min": 3}, 2, False), ({"min": 1}, 2, True)]
+    ("bare", "turns", "passed"),
+    [(2, 2, True), (1, 2, False), ({"min": 3}, 2, False), ({"min": 1}, 2, True)],
 )
 def test_turns_are_counted(bare: Any, turns: int, passed: bool) -> None:
     assert graded({"turns": bare}, answer(turns=turns)).value is passed
@@ -107,7 +114,16 @@ def test_an_answer_without_a_conversation_is_not_known(bare: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "bare", [{}, 3, [3], [{"a": {}, "b": {}}], {"calls": ["a"], "match": "some"}, {"failed": -1}, {"weather": "Oslo"}]
+    "bare",
+    [
+        {},
+        3,
+        [3],
+        [{"a": {}, "b": {}}],
+        {"calls": ["a"], "match": "some"},
+        {"failed": -1},
+        {"weather": "Oslo"},
+    ],
 )
 def test_wrong_arguments_are_refused(bare: Any) -> None:
     with pytest.raises(ValueError, match="tool_calls"):

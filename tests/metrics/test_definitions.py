@@ -59,7 +59,9 @@ def test_what_was_not_streamed_ends_with_its_body() -> None:
 
 
 @pytest.mark.parametrize("metric", RESPONSE_METRICS, ids=lambda metric: metric.name)
-@pytest.mark.parametrize("response", [Response(), Response(attempts=(Attempt(),))], ids=["not sent", "no marks"])
+@pytest.mark.parametrize(
+    "response", [Response(), Response(attempts=(Attempt(),))], ids=["not sent", "no marks"]
+)
 def test_unknown_is_nan_and_never_0(metric: Metric, response: Response) -> None:
     assert metric.read is not None
     assert isnan(metric.read(Timing(response)))
@@ -74,29 +76,43 @@ def test_time_per_output_token_leaves_the_first_token_out() -> None:
     assert definitions.time_per_output_token(timed(Usage(output=4, reasoning=1))) == 2
     assert isnan(definitions.time_per_output_token(timed(Usage(output=5, source="estimated"))))
     assert isnan(definitions.time_per_output_token(timed(Usage(output=1))))
-    assert isnan(definitions.time_per_output_token(timed(Usage(output=5), last_token=MARKS.first_token)))
+    assert isnan(
+        definitions.time_per_output_token(timed(Usage(output=5), last_token=MARKS.first_token))
+    )
     assert isnan(definitions.time_per_output_token(timed()))
 
 
 def test_output_tokens_per_second_is_end_to_end() -> None:
     assert definitions.output_tokens_per_second(timed(Usage(output=50))) == 5
     assert isnan(definitions.output_tokens_per_second(timed(Usage())))
-    assert isnan(definitions.output_tokens_per_second(timed(Usage(output=5), sent=MARKS.last_token)))
+    assert isnan(
+        definitions.output_tokens_per_second(timed(Usage(output=5), sent=MARKS.last_token))
+    )
 
 
 def test_time_per_reasoning_token_is_that_of_streamed_reasoning() -> None:
     assert definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4))) == 0.5
-    assert isnan(definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4, source="estimated"))))
+    assert isnan(
+        definitions.time_per_reasoning_token(
+            timed(Usage(output=10, reasoning=4, source="estimated"))
+        )
+    )
     assert isnan(definitions.time_per_reasoning_token(timed(Usage(output=10))))
     at_once = timed(Usage(output=10, reasoning=4), first_answer=MARKS.first_token)
     assert isnan(definitions.time_per_reasoning_token(at_once))
-    assert isnan(definitions.time_per_reasoning_token(timed(Usage(output=10, reasoning=4), first_answer=None)))
+    assert isnan(
+        definitions.time_per_reasoning_token(
+            timed(Usage(output=10, reasoning=4), first_answer=None)
+        )
+    )
 
 
 def test_tokens_and_waits_add_up_over_attempts() -> None:
     first = Attempt(usage=Usage(input=10, output=1), waited=1)
     unknown, last = Attempt(waited=2), Attempt(usage=Usage(input=1, output=1))
-    response = Response(usage=Usage(input=20, output=2, cache_read=5), attempts=(first, unknown, last))
+    response = Response(
+        usage=Usage(input=20, output=2, cache_read=5), attempts=(first, unknown, last)
+    )
     assert definitions.token_totals(response) == (35, 3)
     assert definitions.waited(response) == 3
     assert definitions.token_totals(Response(usage=Usage(input=7))) == (7, None)
@@ -107,9 +123,17 @@ def test_what_was_refused_or_never_sent_is_free() -> None:
     sent = Attempt(MARKS, 200)
     for free in (Attempt(), Attempt(MARKS, 503), Attempt(MARKS, 429)):
         assert definitions.exchange_dollars(build.exchange(Response(attempts=(free,)), None)) == 0
-        assert definitions.exchange_dollars(build.exchange(Response(attempts=(free, sent)), None)) is None
+        assert (
+            definitions.exchange_dollars(build.exchange(Response(attempts=(free, sent)), None))
+            is None
+        )
     assert definitions.exchange_dollars(build.exchange(Response(attempts=(sent,)), 0.5)) == 0.5
-    assert definitions.exchange_dollars(build.exchange(Response(error=Error("budget", "budget", "spent")), None)) == 0
+    assert (
+        definitions.exchange_dollars(
+            build.exchange(Response(error=Error("budget", "budget", "spent")), None)
+        )
+        == 0
+    )
     assert definitions.exchange_dollars(build.exchange(Response(), None)) is None
 
 
@@ -122,9 +146,14 @@ def test_a_sum_of_money_is_unknown_where_one_part_is() -> None:
 def test_response_time_counts_failed_attempts_and_waits() -> None:
     first = Attempt(build.marks(0, latency=1, queue=0.5))
     last = Attempt(build.marks(10, latency=2, queue=0), waited=8)
-    assert definitions.response_time(Timing(Response(attempts=(first, last)))) == pytest.approx(12.01)
+    assert definitions.response_time(Timing(Response(attempts=(first, last)))) == pytest.approx(
+        12.01
+    )
 
 
 def test_a_latency_costs_no_import_of_pandas() -> None:
     code = "import sys, harness.metrics.table; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        == b"[]\n"
+    )

@@ -1,4 +1,5 @@
-"""The table of metrics, and the pages that are made from it; run this file to write the tables there."""
+"""The table of metrics, and the pages that are made from it; run this file to write the tables
+there."""
 
 from __future__ import annotations
 
@@ -8,7 +9,16 @@ from typing import get_args
 import pytest
 
 from harness.analysis import aggregate, formatting
-from harness.metrics.table import GATED, METRICS, RESPONSE_METRICS, Distribution, Mean, Metric, Rate, Unit
+from harness.metrics.table import (
+    GATED,
+    METRICS,
+    RESPONSE_METRICS,
+    Distribution,
+    Mean,
+    Metric,
+    Rate,
+    Unit,
+)
 from harness.suite.gate_syntax import parse_gate
 from harness.suite.json_schema import schema_json
 from tests.blocks import markdown_table, read_block, write_block
@@ -26,7 +36,9 @@ WRITTEN: Mapping[Unit, tuple[str, str]] = {
 
 def definitions() -> str:
     """docs/measures.md: what each measure of a response is."""
-    rows = [(f"`{metric.name}`", metric.title, metric.unit, metric.about) for metric in RESPONSE_METRICS]
+    rows = [
+        (f"`{metric.name}`", metric.title, metric.unit, metric.about) for metric in RESPONSE_METRICS
+    ]
     return markdown_table(("measure", "name", "unit", "definition"), rows)
 
 
@@ -41,8 +53,12 @@ def values() -> str:
 
     alike: dict[tuple[str, str], list[str]] = {}
     for metric in GATED.values():
-        alike.setdefault((WRITTEN[metric.unit][0], _suffixes(metric)), []).append(f"`{metric.name}`")
-    return markdown_table(("metric", "value", ""), [(", ".join(names), *written) for written, names in alike.items()])
+        alike.setdefault((WRITTEN[metric.unit][0], _suffixes(metric)), []).append(
+            f"`{metric.name}`"
+        )
+    return markdown_table(
+        ("metric", "value", ""), [(", ".join(names), *written) for written, names in alike.items()]
+    )
 
 
 def _figure(metric: Metric) -> str:
@@ -79,16 +95,24 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
 
 @pytest.mark.parametrize(("page", "name"), BLOCKS)
 def test_the_page_has_the_table(page: str, name: str) -> None:
-    assert read_block(page, name) == BLOCKS[page, name](), "run: python -m tests.metrics.test_tables"
+    assert read_block(page, name) == BLOCKS[page, name](), (
+        "run: python -m tests.metrics.test_tables"
+    )
 
 
 @pytest.mark.parametrize("metric", GATED.values(), ids=lambda metric: metric.name)
 def test_every_metric_that_can_gate_is_a_gate(metric: Metric) -> None:
-    gate = parse_gate(f"{metric.name}{'.p50' if metric.statistics else ''} <= {WRITTEN[metric.unit][1]}")
+    gate = parse_gate(
+        f"{metric.name}{'.p50' if metric.statistics else ''} <= {WRITTEN[metric.unit][1]}"
+    )
     assert (gate.metric, gate.stat) == (metric.name, "p50" if metric.statistics else None)
 
 
-@pytest.mark.parametrize("metric", [metric for metric in METRICS.values() if not metric.gates], ids=lambda metric: metric.name)
+@pytest.mark.parametrize(
+    "metric",
+    [metric for metric in METRICS.values() if not metric.gates],
+    ids=lambda metric: metric.name,
+)
 def test_no_other_is(metric: Metric) -> None:
     with pytest.raises(ValueError, match=f"no metric `{metric.name}`"):
         parse_gate(f"{metric.name} <= 1")

@@ -12,7 +12,14 @@ import pytest
 
 from harness.app.prepare import price_catalogue
 from harness.model import Price
-from harness.pricing.catalogue import DatedPrice, ListedModel, PriceCatalogue, PriceList, PriceOverride, parse_overrides
+from harness.pricing.catalogue import (
+    DatedPrice,
+    ListedModel,
+    PriceCatalogue,
+    PriceList,
+    PriceOverride,
+    parse_overrides,
+)
 from harness.pricing.cost import DOLLARS_PER_NEURON
 from harness.vendors import price_vendor_at
 
@@ -30,7 +37,11 @@ def test_scout_costs_what_the_pricing_page_says(catalogue: PriceCatalogue) -> No
     assert entry is not None
     assert entry.price is not None
     assert entry.price.source.startswith("genai-prices 0.")
-    assert (entry.price.input, entry.price.output, entry.context) == (Decimal("0.27"), Decimal("0.85"), 131_000)
+    assert (entry.price.input, entry.price.output, entry.context) == (
+        Decimal("0.27"),
+        Decimal("0.85"),
+        131_000,
+    )
     assert catalogue.find("cloudflare", "llama-4-scout", TODAY) == entry
 
 
@@ -48,15 +59,23 @@ def test_scout_costs_what_the_pricing_page_says(catalogue: PriceCatalogue) -> No
         ("mistral", "mistral-large-latest", ("0.5", "1.5", "0.05")),
         ("deepseek", "deepseek-v4-pro", ("1.32", "3.96", "0.044")),
         ("openrouter", "meta-llama/llama-4-scout", ("0.10", "0.30", None)),
-        ("fireworks", "accounts/fireworks/models/llama4-maverick-instruct-basic", ("0.22", "0.88", None)),
+        (
+            "fireworks",
+            "accounts/fireworks/models/llama4-maverick-instruct-basic",
+            ("0.22", "0.88", None),
+        ),
     ],
 )
-def test_published_prices(catalogue: PriceCatalogue, vendor: str, model: str, expected: tuple[str, str, str | None]) -> None:
+def test_published_prices(
+    catalogue: PriceCatalogue, vendor: str, model: str, expected: tuple[str, str, str | None]
+) -> None:
     entry = catalogue.find(vendor, model, TODAY)
     assert entry is not None
     price = entry.price
     assert price is not None
-    assert (price.input, price.output, price.cache_read) == tuple(None if each is None else Decimal(each) for each in expected)
+    assert (price.input, price.output, price.cache_read) == tuple(
+        None if each is None else Decimal(each) for each in expected
+    )
 
 
 def test_a_price_is_not_known_before_its_first_day(catalogue: PriceCatalogue) -> None:
@@ -84,14 +103,20 @@ def test_an_unknown_model_has_no_price(catalogue: PriceCatalogue) -> None:
         ("openai", "https://generativelanguage.googleapis.com/v1beta/openai", "gemini"),
         ("gemini", "https://generativelanguage.googleapis.com", "gemini"),
         ("gemini", "http://127.0.0.1:8000", None),
-        ("cloudflare", "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}", "cloudflare"),
+        (
+            "cloudflare",
+            "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}",
+            "cloudflare",
+        ),
     ],
 )
 def test_a_price_belongs_to_the_host(provider: str, address: str, vendor: str | None) -> None:
     assert price_vendor_at(provider, address) == vendor
 
 
-def test_neurons_are_the_exact_figures_behind_the_rounded_dollars(catalogue: PriceCatalogue) -> None:
+def test_neurons_are_the_exact_figures_behind_the_rounded_dollars(
+    catalogue: PriceCatalogue,
+) -> None:
     with_neurons = [each.entry for each in overrides() if each.entry.neurons]
     assert len(with_neurons) == 6
     for model in with_neurons:
@@ -99,7 +124,9 @@ def test_neurons_are_the_exact_figures_behind_the_rounded_dollars(catalogue: Pri
         assert entry is not None
         assert entry.price is not None
         assert entry.neurons is not None
-        exact = [count * DOLLARS_PER_NEURON for count in (entry.neurons.input, entry.neurons.output)]
+        exact = [
+            count * DOLLARS_PER_NEURON for count in (entry.neurons.input, entry.neurons.output)
+        ]
         rounded = [dollars.quantize(Decimal("0.001")) for dollars in exact]
         assert rounded == [entry.price.input, entry.price.output], entry.model
 
@@ -109,7 +136,11 @@ def overrides() -> list[PriceOverride]:
 
 
 def test_names_are_unique_on_any_one_day() -> None:
-    names = [(each.entry.vendor, name, each.valid_from) for each in overrides() for name in (each.entry.model, *each.aliases)]
+    names = [
+        (each.entry.vendor, name, each.valid_from)
+        for each in overrides()
+        for name in (each.entry.model, *each.aliases)
+    ]
     assert len(names) == len(set(names))
 
 
@@ -127,7 +158,11 @@ vendors:
 - {vendor: v, source: s, models: [{model: m, valid_from: 2026-06-01, input: "1", output: "4", valid_to: 2026-12-31}]}
 """)
     catalogue = PriceCatalogue(overrides, lambda vendor: None)
-    assert input_prices(catalogue, date(2026, 5, 31), date(2026, 6, 1), date(2027, 1, 1)) == ["2", "1", "2"]
+    assert input_prices(catalogue, date(2026, 5, 31), date(2026, 6, 1), date(2027, 1, 1)) == [
+        "2",
+        "1",
+        "2",
+    ]
     assert catalogue.find("v", "m", date(2025, 12, 31)) is None
 
 
@@ -137,13 +172,22 @@ def input_prices(catalogue: PriceCatalogue, *days: date) -> list[str | None]:
 
 
 def listed(*prices: DatedPrice, rule: dict[str, Any] | None = None) -> PriceCatalogue:
-    text = msgspec.json.encode(PriceList("s", (ListedModel("m", rule or {"equals": "m"}, prices, 9),)))
+    text = msgspec.json.encode(
+        PriceList("s", (ListedModel("m", rule or {"equals": "m"}, prices, 9),))
+    )
     return PriceCatalogue((), lambda vendor: text)
 
 
 def test_the_newest_listed_price_of_the_day_counts() -> None:
-    prices = (DatedPrice(Price(Decimal(2), Decimal(8))), DatedPrice(Price(Decimal(1), Decimal(4)), date(2026, 6, 1)))
-    assert input_prices(listed(*prices), date(2020, 1, 1), date(2026, 5, 31), date(2026, 6, 1)) == ["2", "2", "1"]
+    prices = (
+        DatedPrice(Price(Decimal(2), Decimal(8))),
+        DatedPrice(Price(Decimal(1), Decimal(4)), date(2026, 6, 1)),
+    )
+    assert input_prices(listed(*prices), date(2020, 1, 1), date(2026, 5, 31), date(2026, 6, 1)) == [
+        "2",
+        "2",
+        "1",
+    ]
 
 
 def test_a_listed_model_without_a_price_still_has_its_context() -> None:
@@ -181,11 +225,22 @@ def test_a_tier_keeps_the_ratio_of_cached_to_fresh(catalogue: PriceCatalogue) ->
     assert entry is not None
     assert entry.price is not None
     ((above, tier),) = entry.price.tiers
-    assert (above, tier.input, tier.output, tier.cache_read) == (272_000, Decimal(8), Decimal(30), Decimal("0.8"))
+    assert (above, tier.input, tier.output, tier.cache_read) == (
+        272_000,
+        Decimal(8),
+        Decimal(30),
+        Decimal("0.8"),
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", 'vendors: [{vendor: v, source: s, models: [{model: m, input: "1"}]}]', "a: [", "vendors: 3"]
+    "text",
+    [
+        "[]",
+        'vendors: [{vendor: v, source: s, models: [{model: m, input: "1"}]}]',
+        "a: [",
+        "vendors: 3",
+    ],
 )
 def test_what_is_no_catalogue_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match="price catalogue"):

@@ -26,7 +26,15 @@ from harness.model import (
     ToolCall,
     Usage,
 )
-from harness.pricing.cost import exchange_cost, input_bound, most_spent, reported_cost, request_bound, upper_bound, usage_cost
+from harness.pricing.cost import (
+    exchange_cost,
+    input_bound,
+    most_spent,
+    reported_cost,
+    request_bound,
+    upper_bound,
+    usage_cost,
+)
 
 SCOUT = Price(input=Decimal("0.27"), output=Decimal("0.85"))
 TIERED = Price(
@@ -55,7 +63,9 @@ def test_the_sum_is_exact() -> None:
 def test_recorded_neurons_agree_with_the_published_rates(
     rate: tuple[int, int], tokens: tuple[int, int], neurons: float
 ) -> None:
-    by_rate = Price(input=Decimal(rate[0]) * Decimal("0.000011"), output=Decimal(rate[1]) * Decimal("0.000011"))
+    by_rate = Price(
+        input=Decimal(rate[0]) * Decimal("0.000011"), output=Decimal(rate[1]) * Decimal("0.000011")
+    )
     usage = Usage(input=tokens[0], output=tokens[1], neurons=neurons)
     assert reported_cost(usage) == pytest.approx(usage_cost(usage, by_rate), rel=1e-4)
 
@@ -74,13 +84,18 @@ def test_unknown_tokens_cost_an_unknown_amount() -> None:
 
 
 def test_buckets_have_their_own_prices_and_reasoning_is_output() -> None:
-    usage = Usage(input=100, output=10, cache_read=1_000, cache_write=200, cache_write_1h=50, reasoning=5)
+    usage = Usage(
+        input=100, output=10, cache_read=1_000, cache_write=200, cache_write_1h=50, reasoning=5
+    )
     dollars = Decimal(100 * 4 + 200 * 5 + 50 * 5 + 15 * 20) + 1_000 * Decimal("0.4")
     assert usage_cost(usage, TIERED) == float(dollars / 1_000_000)
 
 
 def test_a_cache_price_that_is_not_listed_is_the_input_price() -> None:
-    assert usage_cost(Usage(input=0, output=0, cache_read=1_000_000, cache_write=1_000_000), SCOUT) == 0.54
+    assert (
+        usage_cost(Usage(input=0, output=0, cache_read=1_000_000, cache_write=1_000_000), SCOUT)
+        == 0.54
+    )
 
 
 def test_a_tier_prices_the_whole_request() -> None:
@@ -90,14 +105,23 @@ def test_a_tier_prices_the_whole_request() -> None:
     )
 
 
-def attempt(usage: Usage | None = None, *, status: int | None = 200, sent: int | None = 1) -> Attempt:
-    error = None if status == 200 else Error("provider", "rate_limited", "wait", retryable=True, status=status)
+def attempt(
+    usage: Usage | None = None, *, status: int | None = 200, sent: int | None = 1
+) -> Attempt:
+    error = (
+        None
+        if status == 200
+        else Error("provider", "rate_limited", "wait", retryable=True, status=status)
+    )
     return Attempt(marks=Marks(sent=sent), status=status, usage=usage, error=error)
 
 
 def test_retries_are_billed_and_refusals_are_not() -> None:
     used = Usage(input=1_000_000, output=0, neurons=1_000.0)
-    total = exchange_cost([attempt(status=429), attempt(used), attempt(None, status=None, sent=None), attempt(used)], SCOUT)
+    total = exchange_cost(
+        [attempt(status=429), attempt(used), attempt(None, status=None, sent=None), attempt(used)],
+        SCOUT,
+    )
     assert (total.priced, total.reported, total.usd) == (0.54, 0.022, 0.022)
 
 
@@ -110,11 +134,15 @@ def test_an_attempt_of_unknown_cost_counts_as_it_was_reserved() -> None:
     request = Request((Message("user", "Hi"),), {"max_tokens": 8})
     cut, whole = (Attempt(Marks(sent=1), 200, usage) for usage in (None, Usage(input=18, output=3)))
     response = Response(attempts=(cut, whole, cut))
-    exchange = Exchange("t0", "target", "t", request, response, exchange_cost(response.attempts, SCOUT))
+    exchange = Exchange(
+        "t0", "target", "t", request, response, exchange_cost(response.attempts, SCOUT)
+    )
     bound = request_bound(request, target)
     assert bound is not None and exchange.cost.usd is None
     assert most_spent(exchange, target) == pytest.approx(0.00000741 + 2 * bound)
-    known = replace(exchange, response=Response(attempts=(whole,)), cost=exchange_cost((whole,), SCOUT))
+    known = replace(
+        exchange, response=Response(attempts=(whole,)), cost=exchange_cost((whole,), SCOUT)
+    )
     assert most_spent(known, target) == 0.00000741
 
 
@@ -180,8 +208,12 @@ messages = st.builds(
 requests = st.builds(
     Request,
     messages=st.lists(messages, max_size=4).map(tuple),
-    sampling=st.fixed_dictionaries({"max_tokens": st.integers(1, 10**6)}, optional={"n": st.integers(1, 4)}),
-    tools=st.lists(st.builds(Tool, texts, texts, st.just({"type": "object", "properties": {}})), max_size=2).map(tuple),
+    sampling=st.fixed_dictionaries(
+        {"max_tokens": st.integers(1, 10**6)}, optional={"n": st.integers(1, 4)}
+    ),
+    tools=st.lists(
+        st.builds(Tool, texts, texts, st.just({"type": "object", "properties": {}})), max_size=2
+    ).map(tuple),
     response_format=st.none() | st.just(ResponseFormat("json_schema", {"type": "object"})),
 )
 fractions = st.floats(0, 1)
@@ -194,7 +226,10 @@ prices = st.builds(
     cache_write=st.none() | dollars,
     cache_write_1h=st.none() | dollars,
     per_request=dollars,
-    tiers=st.lists(st.tuples(st.integers(0, 2_000), st.builds(Price, input=dollars, output=dollars)), max_size=1).map(tuple),
+    tiers=st.lists(
+        st.tuples(st.integers(0, 2_000), st.builds(Price, input=dollars, output=dollars)),
+        max_size=1,
+    ).map(tuple),
 )
 
 

@@ -1,7 +1,8 @@
 """The price lists that ship are those of the installed genai-prices; run this module to write them.
 
-What is left out: models billed by units that are not counted here (images, audio, characters) have no price. A price that
-depends on the time of day is taken at its highest, all day: a run is priced by its day, and a budget must hold at any hour.
+What is left out: models billed by units that are not counted here (images, audio, characters) have
+no price. A price that depends on the time of day is taken at its highest, all day: a run is priced
+by its day, and a budget must hold at any hour.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ VENDORS = {
     "openrouter": "openrouter",
     "together": "together",
 }
-"""Our name of a vendor, and the package's. Not Azure: its models are deployments, whose names say nothing."""
+"""Our name of a vendor, and the package's. Not Azure: its models are deployments, whose names say
+nothing."""
 
 FIELDS = {
     "input_mtok": "input",
@@ -45,7 +47,13 @@ FIELDS = {
     "cache_write_mtok": "cache_write",
     "cache_write_1h_mtok": "cache_write_1h",
 }
-NOT_USED = {"requests_kcount", "web_searches_kcount", "storage_searches_kcount", "input_audio_mtok", "cache_audio_read_mtok"}
+NOT_USED = {
+    "requests_kcount",
+    "web_searches_kcount",
+    "storage_searches_kcount",
+    "input_audio_mtok",
+    "cache_audio_read_mtok",
+}
 """Units of what no request here has, or that are read apart."""
 
 
@@ -61,7 +69,12 @@ def price_list(vendor: str, source: str) -> PriceList:
 
 def listed_model(model: ModelInfo) -> ListedModel:
     prices = tuple(dated_prices(model))
-    return ListedModel(model.id, rule(model.match), () if None in prices else tuple(filter(None, prices)), model.context_window)
+    return ListedModel(
+        model.id,
+        rule(model.match),
+        () if None in prices else tuple(filter(None, prices)),
+        model.context_window,
+    )
 
 
 def rule(clause: Any) -> dict[str, Any]:
@@ -71,13 +84,16 @@ def rule(clause: Any) -> dict[str, Any]:
 
 
 def dated_prices(model: ModelInfo) -> Iterator[DatedPrice | None]:
-    """The model's prices from the oldest on; None among them where one has units that are not counted."""
+    """The model's prices from the oldest on; None among them where one has units that are not
+    counted."""
     from genai_prices.types import ModelPrice, TimeOfDateConstraint
 
     if isinstance(model.prices, ModelPrice):
         yield dated(model.prices, None)
         return
-    peaks = [each.prices for each in model.prices if isinstance(each.constraint, TimeOfDateConstraint)]
+    peaks = [
+        each.prices for each in model.prices if isinstance(each.constraint, TimeOfDateConstraint)
+    ]
     if peaks:
         yield dated(peaks[-1], None)
         return
@@ -89,10 +105,14 @@ def dated(prices: ModelPrice, valid_from: date | None) -> DatedPrice | None:
     given = {name: value for name, value in vars(prices).items() if value is not None}
     if not {"input_mtok", "output_mtok"} <= given.keys() <= FIELDS.keys() | NOT_USED:
         return None
-    starts = sorted({tier.start for value in given.values() for tier in getattr(value, "tiers", ())})
+    starts = sorted(
+        {tier.start for value in given.values() for tier in getattr(value, "tiers", ())}
+    )
     per_request = given.get("requests_kcount", Decimal(0)) / 1000
     tiers = tuple((start, Price(**at(given, start), source="")) for start in starts)
-    return DatedPrice(Price(**at(given, 0), per_request=per_request, source="", tiers=tiers), valid_from)
+    return DatedPrice(
+        Price(**at(given, 0), per_request=per_request, source="", tiers=tiers), valid_from
+    )
 
 
 def at(given: Mapping[str, Any], start: int) -> dict[str, Any]:
@@ -101,20 +121,34 @@ def at(given: Mapping[str, Any], start: int) -> dict[str, Any]:
     for name, field in FIELDS.items():
         if (value := given.get(name)) is not None:
             base = getattr(value, "base", value)
-            found[field] = next((tier.price for tier in reversed(getattr(value, "tiers", ())) if tier.start <= start), base)
+            found[field] = next(
+                (
+                    tier.price
+                    for tier in reversed(getattr(value, "tiers", ()))
+                    if tier.start <= start
+                ),
+                base,
+            )
     return found
 
 
 def encoded(listing: PriceList) -> bytes:
     """One model a line."""
-    models = b",\n".join(msgspec.json.encode(shortened(msgspec.to_builtins(model, str_keys=True))) for model in listing.models)
-    return b'{"source":' + msgspec.json.encode(listing.source) + b',"models":[\n' + models + b"\n]}\n"
+    models = b",\n".join(
+        msgspec.json.encode(shortened(msgspec.to_builtins(model, str_keys=True)))
+        for model in listing.models
+    )
+    return (
+        b'{"source":' + msgspec.json.encode(listing.source) + b',"models":[\n' + models + b"\n]}\n"
+    )
 
 
 def shortened(value: Any) -> Any:
     """Without what is the default anyway."""
     if isinstance(value, dict):
-        kept = {name: shortened(each) for name, each in value.items() if each not in (None, (), [], "")}
+        kept = {
+            name: shortened(each) for name, each in value.items() if each not in (None, (), [], "")
+        }
         return {name: each for name, each in kept.items() if (name, each) != ("per_request", "0")}
     return [shortened(each) for each in value] if isinstance(value, list | tuple) else value
 
@@ -123,8 +157,12 @@ def shortened(value: Any) -> Any:
 def test_the_list_is_the_packages(vendor: str) -> None:
     found = (FOLDER / f"{vendor}.json").read_bytes()
     source = msgspec.json.decode(found, type=PriceList).source
-    assert source.startswith(f"genai-prices {version('genai-prices')}, "), "run: python -m tests.pricing.test_snapshot"
-    assert found == encoded(price_list(vendor, source)), "run: python -m tests.pricing.test_snapshot"
+    assert source.startswith(f"genai-prices {version('genai-prices')}, "), (
+        "run: python -m tests.pricing.test_snapshot"
+    )
+    assert found == encoded(price_list(vendor, source)), (
+        "run: python -m tests.pricing.test_snapshot"
+    )
 
 
 def write() -> None:

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.model import Image, Message, Request, Text
-from harness.pricing.tiles import IMAGE_BOUND, LLAMA_4_MOST, TILE, image_bound, image_tokens, tile_grid
+from harness.pricing.tiles import (
+    IMAGE_BOUND,
+    LLAMA_4_MOST,
+    TILE,
+    image_bound,
+    image_tokens,
+    tile_grid,
+)
 from harness.pricing.tokens import estimate_request
 
 PIXELS = st.integers(1, 20_000)
@@ -30,7 +37,9 @@ PIXELS = st.integers(1, 20_000)
         (1600, 900, 3, 5),
     ],
 )
-def test_the_grid_is_the_best_fitting_canvas(width: int, height: int, rows: int, columns: int) -> None:
+def test_the_grid_is_the_best_fitting_canvas(
+    width: int, height: int, rows: int, columns: int
+) -> None:
     assert tile_grid(width, height) == (rows, columns)
 
 
@@ -41,7 +50,9 @@ def test_tokens_are_those_of_the_prompt_format() -> None:
 
 
 @given(PIXELS, PIXELS)
-def test_no_image_takes_more_than_the_bound_and_a_turned_one_takes_the_same(width: int, height: int) -> None:
+def test_no_image_takes_more_than_the_bound_and_a_turned_one_takes_the_same(
+    width: int, height: int
+) -> None:
     rows, columns = tile_grid(width, height)
     assert tile_grid(height, width) in {(columns, rows), (rows, columns)}
     assert 147 <= image_tokens(width, height) == image_tokens(height, width) <= LLAMA_4_MOST

@@ -22,11 +22,13 @@ def mean(values: list[float]) -> float:
         raise ValueError("mean of nothing")
     return sum(values) / len(values)
 '''
-CSV = "\n".join(f"{number * 37 % 1000 / 10:.2f},{number * 91 % 1000 / 10:.2f},{number}" for number in range(40))
+CSV = "\n".join(
+    f"{number * 37 % 1000 / 10:.2f},{number * 91 % 1000 / 10:.2f},{number}" for number in range(40)
+)
 
 
-# Prose and code: the Llama 4 tokenizer's characters per token, measured over 18 corpora. Rows of three decimals: every group of
-# digits, every mark and every line end is a token, ten or so a row.
+# Prose and code: the Llama 4 tokenizer's characters per token, measured over 18 corpora. Rows of
+# three decimals: every group of digits, every mark and every line end is a token, ten or so a row.
 @pytest.mark.parametrize(
     ("text", "tokens"),
     [(PROSE, len(PROSE) / 4.75), (PYTHON, len(PYTHON) / 4.43), (CSV, 40 * 10)],
@@ -38,7 +40,16 @@ def test_within_a_quarter_of_what_the_tokenizer_takes(text: str, tokens: float) 
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
-    [("", 0), ("Hello", 1), ("Hello, world!", 3), ("1234567", 4), ("Привет", 2), ("東京都", 2), ("안녕하세요", 3), (" ", 1)],
+    [
+        ("", 0),
+        ("Hello", 1),
+        ("Hello, world!", 3),
+        ("1234567", 4),
+        ("Привет", 2),
+        ("東京都", 2),
+        ("안녕하세요", 3),
+        (" ", 1),
+    ],
 )
 def test_small_texts(text: str, tokens: int) -> None:
     assert estimate_text(text) == tokens
@@ -52,13 +63,20 @@ def test_any_text_has_an_estimate_no_greater_than_its_bytes(text: str) -> None:
 
 def test_a_chat_adds_its_template() -> None:
     turns = (Message("system", "Be brief."), Message("user", "Hi"))
-    assert estimate_request(Request(messages=turns)) == 5 + 2 * 5 + estimate_text("Be brief.") + estimate_text("Hi")
+    assert estimate_request(Request(messages=turns)) == 5 + 2 * 5 + estimate_text(
+        "Be brief."
+    ) + estimate_text("Hi")
 
 
 def test_tools_and_images_count() -> None:
     plain = Request(messages=(Message("user", "Look."),))
-    seen = Request(messages=(Message("user", (Text("Look."), Image("image/png", "AAAA" * 10_000))),))
-    armed = Request(messages=plain.messages, tools=(Tool("f", "Does it.", {"type": "object", "properties": {}}),))
+    seen = Request(
+        messages=(Message("user", (Text("Look."), Image("image/png", "AAAA" * 10_000))),)
+    )
+    armed = Request(
+        messages=plain.messages,
+        tools=(Tool("f", "Does it.", {"type": "object", "properties": {}}),),
+    )
     assert estimate_request(seen) == estimate_request(plain) + UNKNOWN_SIZE
     assert estimate_request(armed) > estimate_request(plain) + 100
 
@@ -72,13 +90,27 @@ def test_a_raw_prompt_counts() -> None:
     st.integers(0, 10**6),
     st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=30),
 )
-def test_shares_of_a_total_add_up_to_it_and_keep_the_proportion(sent: int, got: int, guesses: list[tuple[int, int]]) -> None:
-    shares = apportion_usage(Usage(sent, got), [], [Usage(*guess, source="estimated") for guess in guesses])
-    assert (sum(each.input or 0 for each in shares), sum(each.output or 0 for each in shares)) == (sent, got)
+def test_shares_of_a_total_add_up_to_it_and_keep_the_proportion(
+    sent: int, got: int, guesses: list[tuple[int, int]]
+) -> None:
+    shares = apportion_usage(
+        Usage(sent, got), [], [Usage(*guess, source="estimated") for guess in guesses]
+    )
+    assert (sum(each.input or 0 for each in shares), sum(each.output or 0 for each in shares)) == (
+        sent,
+        got,
+    )
     if weight := sum(guess for guess, _ in guesses):
-        assert all(abs((each.input or 0) - sent * guess / weight) < 1 for each, (guess, _) in zip(shares, guesses, strict=True))
+        assert all(
+            abs((each.input or 0) - sent * guess / weight) < 1
+            for each, (guess, _) in zip(shares, guesses, strict=True)
+        )
 
 
 def test_a_share_of_what_is_not_known_is_not_known() -> None:
-    assert apportion_usage(Usage(10, None), [], [Usage(1, 1)]) == [Usage(10, None, source="estimated")]
-    assert apportion_usage(Usage(10, 10), [Usage(None, 4)], [Usage(1, 1)]) == [Usage(None, 6, source="estimated")]
+    assert apportion_usage(Usage(10, None), [], [Usage(1, 1)]) == [
+        Usage(10, None, source="estimated")
+    ]
+    assert apportion_usage(Usage(10, 10), [Usage(None, 4)], [Usage(1, 1)]) == [
+        Usage(None, 6, source="estimated")
+    ]

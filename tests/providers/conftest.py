@@ -40,7 +40,9 @@ class Reading:
         decoder.feed_body(body if isinstance(body, bytes) else body.encode())
         return decoder.finish(headers)
 
-    def refused(self, status: int, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> DecodedResponse:
+    def refused(
+        self, status: int, body: bytes, headers: Mapping[str, str] = NO_HEADERS
+    ) -> DecodedResponse:
         """What an answer whose status is not 2xx means."""
         decoder = self.make_decoder()
         decoder.feed_error(status, headers, body)

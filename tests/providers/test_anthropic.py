@@ -1,7 +1,6 @@
 """The Messages API, on the bytes of its reference."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -16,14 +15,27 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness import registry
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
+from harness.model import (
+    Auth,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from harness.providers.base import DecodedResponse, Signal
 from harness.transport.http.sse import EventReader
 
 provider = registry.load_plugin("providers", "anthropic")
 
 ADDRESS = "https://api.anthropic.com/v1"
-CLAUDE = Target("claude", "anthropic", "claude-sonnet-4-6", ADDRESS, ADDRESS, api_key_env="ANTHROPIC_API_KEY")
+CLAUDE = Target(
+    "claude", "anthropic", "claude-sonnet-4-6", ADDRESS, ADDRESS, api_key_env="ANTHROPIC_API_KEY"
+)
 HI = (Message("user", "Hi"),)
 
 
@@ -36,13 +48,19 @@ def claude(reading: Callable[..., Any]) -> Any:
     return reading(provider, CLAUDE)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_streamed_request() -> None:
     turns = (Message("system", "Be brief."), *HI)
-    wire = provider.encode(CLAUDE, Request(turns, {"max_tokens": 5, "temperature": 0, "stop": "\nQ:", "top_k": None}))
-    assert (wire.method, wire.path, wire.auth) == ("POST", "/messages", Auth("ANTHROPIC_API_KEY", "x-api-key", ""))
+    wire = provider.encode(
+        CLAUDE, Request(turns, {"max_tokens": 5, "temperature": 0, "stop": "\nQ:", "top_k": None})
+    )
+    assert (wire.method, wire.path, wire.auth) == (
+        "POST",
+        "/messages",
+        Auth("ANTHROPIC_API_KEY", "x-api-key", ""),
+    )
     assert dict(wire.headers) == {
         "anthropic-version": "2023-06-01",
         "content-type": "application/json",
@@ -114,10 +132,18 @@ def test_turns_with_images_and_tools() -> None:
 
 
 def test_calls_without_text_have_no_empty_block_and_an_empty_turn_is_left_out() -> None:
-    turns = (*HI, Message("assistant", ""), *HI, Message("assistant", tool_calls=(ToolCall("toolu_1", "f", "{}"),)))
+    turns = (
+        *HI,
+        Message("assistant", ""),
+        *HI,
+        Message("assistant", tool_calls=(ToolCall("toolu_1", "f", "{}"),)),
+    )
     assert sent(Request(turns))["messages"][1:] == [
         {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}],
+        },
     ]
 
 
@@ -133,14 +159,29 @@ def test_calls_without_text_have_no_empty_block_and_an_empty_turn_is_left_out() 
 def test_tools_and_which_must_be_called(choice: str, expected: dict[str, str]) -> None:
     tool = Tool("f", "Does it", {"type": "object", "properties": {}})
     body = sent(Request(HI, tools=(tool,), tool_choice=choice))
-    assert body["tools"] == [{"name": "f", "description": "Does it", "input_schema": {"type": "object", "properties": {}}}]
+    assert body["tools"] == [
+        {
+            "name": "f",
+            "description": "Does it",
+            "input_schema": {"type": "object", "properties": {}},
+        }
+    ]
     assert body["tool_choice"] == expected
 
 
 @pytest.mark.parametrize("kind", ["json_schema", "guided_json"])
 def test_a_schema_and_an_effort_share_their_field(kind: Any) -> None:
-    body = sent(Request(HI, {"reasoning_effort": "high"}, response_format=ResponseFormat(kind, {"type": "object"})))
-    assert body["output_config"] == {"effort": "high", "format": {"type": "json_schema", "schema": {"type": "object"}}}
+    body = sent(
+        Request(
+            HI,
+            {"reasoning_effort": "high"},
+            response_format=ResponseFormat(kind, {"type": "object"}),
+        )
+    )
+    assert body["output_config"] == {
+        "effort": "high",
+        "format": {"type": "json_schema", "schema": {"type": "object"}},
+    }
     assert body["thinking"] == {"type": "adaptive"}
 
 
@@ -151,7 +192,11 @@ def test_no_effort_is_no_thinking() -> None:
 
 def test_extra_body_comes_last() -> None:
     target = replace(
-        CLAUDE, extra_body={"thinking": {"type": "enabled", "budget_tokens": 1024}, "service_tier": "standard_only"}
+        CLAUDE,
+        extra_body={
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+            "service_tier": "standard_only",
+        },
     )
     body = sent(Request(HI, {"reasoning_effort": "low"}), target)
     assert (body["thinking"]["budget_tokens"], body["service_tier"]) == (1024, "standard_only")
@@ -162,9 +207,18 @@ def test_extra_body_comes_last() -> None:
     [
         (Request(prompt="Hi"), "takes messages; a raw prompt"),
         (Request(HI, raw=True), "takes messages; a raw prompt"),
-        (Request(HI, response_format=ResponseFormat("json_object")), "has no JSON mode without a schema"),
-        (Request((*HI, Message("system", "Be brief."))), "takes system text only before the first turn"),
-        (Request((Message("system", (Text("Look."), Image("image/png", "AAAA"))), *HI)), "takes no images in a system message"),
+        (
+            Request(HI, response_format=ResponseFormat("json_object")),
+            "has no JSON mode without a schema",
+        ),
+        (
+            Request((*HI, Message("system", "Be brief."))),
+            "takes system text only before the first turn",
+        ),
+        (
+            Request((Message("system", (Text("Look."), Image("image/png", "AAAA"))), *HI)),
+            "takes no images in a system message",
+        ),
     ],
 )
 def test_what_has_no_form_here(asked: Request, said: str) -> None:
@@ -172,7 +226,7 @@ def test_what_has_no_form_here(asked: Request, said: str) -> None:
         provider.encode(CLAUDE, asked)
 
 
-# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────
 
 WHOLE = """{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-5-5","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","stop_sequence":null,
  "usage":{"input_tokens":10,"output_tokens":2,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens_details":{"thinking_tokens":0},"service_tier":"standard"}}"""
@@ -188,7 +242,9 @@ def test_a_whole_answer(claude: Any) -> None:
 
 
 def whole(content: Any, stop: str | None = "end_turn", usage: Any = None, **more: Any) -> str:
-    return json.dumps({"type": "message", "content": content, "stop_reason": stop, "usage": usage, **more})
+    return json.dumps(
+        {"type": "message", "content": content, "stop_reason": stop, "usage": usage, **more}
+    )
 
 
 TEXT = {"type": "text", "text": "Hi"}
@@ -201,17 +257,23 @@ def test_usage_in_disjoint_buckets(claude: Any) -> None:
         "output_tokens_details": {"thinking_tokens": 40},
     }  # fmt: skip
     read = claude.whole(whole([TEXT], usage=usage)).usage
-    assert read == Usage(input=10, output=10, cache_read=2000, cache_write=100, cache_write_1h=200, reasoning=40)
+    assert read == Usage(
+        input=10, output=10, cache_read=2000, cache_write=100, cache_write_1h=200, reasoning=40
+    )
     assert (read.input_tokens, read.output_tokens) == (2310, 50)
 
 
 def test_a_cache_that_was_only_filled_is_billed(claude: Any) -> None:
     """`max_tokens: 0` warms the cache and answers nothing."""
     usage = {"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 300}
-    assert claude.whole(whole([], "max_tokens", usage)).usage == Usage(input=0, output=0, cache_write=300)
+    assert claude.whole(whole([], "max_tokens", usage)).usage == Usage(
+        input=0, output=0, cache_write=300
+    )
 
 
-@pytest.mark.parametrize("usage", [None, {}, [], {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "9"}])
+@pytest.mark.parametrize(
+    "usage", [None, {}, [], {"input_tokens": 0, "output_tokens": 0}, {"input_tokens": "9"}]
+)
 def test_usage_that_says_nothing_is_unknown(claude: Any, usage: Any) -> None:
     assert claude.whole(whole([TEXT], usage=usage)).usage is None
 
@@ -249,7 +311,9 @@ def test_tool_calls_of_a_whole_answer(claude: Any) -> None:
     ]
     message = claude.whole(whole(content, "tool_use")).message
     assert message == Message(
-        "assistant", "Hi", tool_calls=(ToolCall("toolu_1", "f", '{"a":[1]}'), ToolCall("toolu_2", "g", "{}"))
+        "assistant",
+        "Hi",
+        tool_calls=(ToolCall("toolu_1", "f", '{"a":[1]}'), ToolCall("toolu_2", "g", "{}")),
     )
 
 
@@ -270,10 +334,14 @@ def test_thinking_is_kept_apart_and_goes_back_unchanged(claude: Any) -> None:
 
 def test_thinking_cut_before_it_was_signed_and_empty_text_do_not_go_back(claude: Any) -> None:
     """The API refuses both: it takes no signature but its own, and no block of no text."""
-    cut = claude.whole(whole([{"type": "thinking", "thinking": "Hm", "signature": ""}], "max_tokens")).message
+    cut = claude.whole(
+        whole([{"type": "thinking", "thinking": "Hm", "signature": ""}], "max_tokens")
+    ).message
     assert cut.reasoning == "Hm"
     assert sent(Request((*HI, cut, *HI)))["messages"] == [{"role": "user", "content": "Hi"}] * 2
-    empty = claude.whole(whole([THOUGHT[0], {"type": "text", "text": ""}, THOUGHT[3]], "tool_use")).message
+    empty = claude.whole(
+        whole([THOUGHT[0], {"type": "text", "text": ""}, THOUGHT[3]], "tool_use")
+    ).message
     assert sent(Request((*HI, empty)))["messages"][1]["content"] == [THOUGHT[0], THOUGHT[3]]
 
 
@@ -283,7 +351,10 @@ def test_what_another_provider_wants_back_is_not_sent() -> None:
 
 
 def test_a_block_nobody_knows_is_kept_to_be_sent_back(claude: Any) -> None:
-    blocks = [{"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}, TEXT]
+    blocks = [
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+        TEXT,
+    ]
     message = claude.whole(whole(blocks, "pause_turn")).message
     assert (message.text, message.tool_calls, message.echo) == ("Hi", (), {"anthropic": blocks})
 
@@ -297,8 +368,14 @@ def test_a_block_nobody_knows_is_kept_to_be_sent_back(claude: Any) -> None:
         ('{"content":[null,{"type":[]},3],"usage":7}', "empty"),
         ("[]", "unreadable"),
         ("<html>", "unreadable"),
-        ('{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "overloaded"),
-        ('{"content":[{"type":"tool_use","input":' + "[" * 100_000 + "]" * 100_000 + "}]}", "unreadable"),
+        (
+            '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
+            "overloaded",
+        ),
+        (
+            '{"content":[{"type":"tool_use","input":' + "[" * 100_000 + "]" * 100_000 + "}]}",
+            "unreadable",
+        ),
     ],
 )
 def test_a_200_that_is_no_answer(claude: Any, body: str, kind: str) -> None:
@@ -310,7 +387,7 @@ def test_an_answer_of_no_words_with_a_stated_end(claude: Any) -> None:
     assert (decoded.finish_reason, decoded.flags, decoded.error) == ("stop", ("empty",), None)
 
 
-# ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Streams ───────────────────────────────────────────────────────────────────────────────────────
 
 STREAM = b"""event: message_start
 data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"m","stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":10,"output_tokens":1}}}
@@ -338,13 +415,19 @@ data: {"type":"message_stop"}
 
 def test_a_stream(claude: Any) -> None:
     assert claude.stream(STREAM) == DecodedResponse(
-        message=Message("assistant", "Hi"), usage=Usage(input=10, output=2), finish_reason="stop", model="m"
+        message=Message("assistant", "Hi"),
+        usage=Usage(input=10, output=2),
+        finish_reason="stop",
+        model="m",
     )
     assert claude.signals == [Signal.NOTHING] * 3 + [Signal.ANSWER] + [Signal.NOTHING] * 3
 
 
 def events(*chunks: dict[str, Any]) -> bytes:
-    return b"".join(f"event: {chunk['type']}\ndata: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode() for chunk in chunks)
+    return b"".join(
+        f"event: {chunk['type']}\ndata: {json.dumps(chunk, ensure_ascii=False)}\n\n".encode()
+        for chunk in chunks
+    )
 
 
 def begun(index: int, block: dict[str, Any]) -> dict[str, Any]:
@@ -444,18 +527,42 @@ def test_an_end_without_a_reason_is_flagged() -> None:
 
 def test_a_block_that_begins_with_what_is_no_text_ends_with_its_pieces(claude: Any) -> None:
     """A server may send anything for the empty text a block begins with."""
-    begun = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": [5], "signature": 5}}
-    piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "Hm"}}
-    signed = {"type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": "c2ln"}}
-    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}}
-    decoded = claude.stream("\n\n".join("data: " + json.dumps(event) for event in (begun, piece, signed, end)))
-    assert decoded.message.echo == {"anthropic": [{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}]}
+    begun = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "thinking", "thinking": [5], "signature": 5},
+    }
+    piece = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "thinking_delta", "thinking": "Hm"},
+    }
+    signed = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "signature_delta", "signature": "c2ln"},
+    }
+    end = {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 2},
+    }
+    decoded = claude.stream(
+        "\n\n".join("data: " + json.dumps(event) for event in (begun, piece, signed, end))
+    )
+    assert decoded.message.echo == {
+        "anthropic": [{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}]
+    }
 
 
 def test_an_error_event_after_200_keeps_the_text() -> None:
     error = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}\n\n'
     decoded = fed(STREAM[: STREAM.index(b"event: content_block_stop")] + error)
-    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == ("overloaded", True, "Hi")
+    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == (
+        "overloaded",
+        True,
+        "Hi",
+    )
 
 
 @pytest.mark.parametrize(
@@ -473,7 +580,7 @@ def test_odd_events_are_passed_over(chunk: dict[str, Any]) -> None:
     assert fed(STREAM[:start] + events(chunk) + STREAM[start:]).error is None
 
 
-# ── Errors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Errors ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -494,12 +601,22 @@ def test_odd_events_are_passed_over(chunk: dict[str, Any]) -> None:
 def test_every_error_with_its_status_and_inside_a_stream(
     claude: Any, status: int, type_: str, kind: str, retryable: bool
 ) -> None:
-    body = json.dumps({"type": "error", "error": {"type": type_, "message": "Told why"}, "request_id": "req_1"})
+    body = json.dumps(
+        {"type": "error", "error": {"type": type_, "message": "Told why"}, "request_id": "req_1"}
+    )
     error = claude.refused(status, body.encode(), {"retry-after": "3"}).error
-    assert (error.kind, error.retryable, error.code, error.retry_after) == (kind, retryable, type_, 3.0)
+    assert (error.kind, error.retryable, error.code, error.retry_after) == (
+        kind,
+        retryable,
+        type_,
+        3.0,
+    )
     assert error.message == f"HTTP {status}, code {type_}: Told why"
     if type_ != "invalid_request_error":  # says no more than its status
-        assert (claude.stream(f"data: {body}\n\n").error.kind, claude.stream(f"data: {body}").error.retryable) == (
+        assert (
+            claude.stream(f"data: {body}\n\n").error.kind,
+            claude.stream(f"data: {body}").error.retryable,
+        ) == (
             kind,
             retryable,
         )
@@ -513,7 +630,9 @@ def test_every_error_with_its_status_and_inside_a_stream(
         ("contract_spend_limit_reached", "quota_exhausted", False),
     ],
 )
-def test_details_say_whether_waiting_helps(claude: Any, code: str, kind: str, retryable: bool) -> None:
+def test_details_say_whether_waiting_helps(
+    claude: Any, code: str, kind: str, retryable: bool
+) -> None:
     details = {"type": "rate_limit_error", "message": "Told why", "details": {"error_code": code}}
     error = claude.refused(429, json.dumps({"type": "error", "error": details}).encode()).error
     assert (error.kind, error.retryable, error.code) == (kind, retryable, code)
@@ -524,10 +643,15 @@ def test_details_say_whether_waiting_helps(claude: Any, code: str, kind: str, re
     ("message", "kind"),
     [
         ("prompt is too long: 210000 tokens > 200000 maximum", "context_length"),
-        ("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000", "context_length"),
+        (
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000",
+            "context_length",
+        ),
         ("Your credit balance is too low to access the Anthropic API.", "quota_exhausted"),
     ],
 )
 def test_words_that_say_more_than_the_type(claude: Any, message: str, kind: str) -> None:
-    body = json.dumps({"type": "error", "error": {"type": "invalid_request_error", "message": message}})
+    body = json.dumps(
+        {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+    )
     assert claude.refused(400, body.encode()).error.kind == kind

@@ -1,4 +1,5 @@
-"""The provider against the simulator: what it sent arrived in the documented shape, and what it read is what was answered."""
+"""The provider against the simulator: what it sent arrived in the documented shape, and what it
+read is what was answered."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ HI = (Message("system", "Answer with the number only."), Message("user", "What i
 WEATHER = Tool(
     "get_weather",
     "Current weather in a city",
-    {"type": "object", "properties": {"city": {"type": "string", "description": "City"}}, "required": ["city"]},
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "City"}},
+        "required": ["city"],
+    },
 )
 
 
@@ -48,7 +53,12 @@ def test_a_plain_answer(claude: Target, simulator: Simulated, stream: bool) -> N
     assert headers["anthropic-version"] == "2023-06-01"
     assert headers["x-api-key"].startswith("blake2b:")
     assert "authorization" not in headers
-    assert (response.text, response.finish_reason, response.model, response.flags) == ("42", "stop", "claude-sonnet-4-6", ())
+    assert (response.text, response.finish_reason, response.model, response.flags) == (
+        "42",
+        "stop",
+        "claude-sonnet-4-6",
+        (),
+    )
     assert response.usage is not None
     assert (response.usage.input_tokens, response.usage.output_tokens) == counted(simulator)
     assert response.headers["request-id"].startswith("req_")
@@ -56,14 +66,22 @@ def test_a_plain_answer(claude: Target, simulator: Simulated, stream: bool) -> N
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_signed_thoughts_go_back_unchanged_with_the_tools_result(claude: Target, simulator: Simulated, stream: bool) -> None:
+def test_signed_thoughts_go_back_unchanged_with_the_tools_result(
+    claude: Target, simulator: Simulated, stream: bool
+) -> None:
     turns = (Message("user", "What is the current weather in the city Oslo?"),)
-    request = Request(turns, {"max_tokens": 500, "reasoning_effort": "low"}, stream=stream, tools=(WEATHER,))
+    request = Request(
+        turns, {"max_tokens": 500, "reasoning_effort": "low"}, stream=stream, tools=(WEATHER,)
+    )
     first = asked(claude, request)
     answer = first.message
     assert answer is not None
     (call,) = answer.tool_calls
-    assert (call.name, call.arguments.replace(" ", ""), first.finish_reason) == ("get_weather", '{"city":"Oslo"}', "tool_calls")
+    assert (call.name, call.arguments.replace(" ", ""), first.finish_reason) == (
+        "get_weather",
+        '{"city":"Oslo"}',
+        "tool_calls",
+    )
     assert answer.reasoning
     assert first.usage is not None
     assert (first.usage.input_tokens, first.usage.output_tokens) == counted(simulator)
@@ -72,7 +90,11 @@ def test_signed_thoughts_go_back_unchanged_with_the_tools_result(claude: Target,
     result = Message("tool", '{"temperature": 17, "unit": "C"}', tool_call_id=call.id)
     second = asked(claude, replace(request, messages=(*turns, answer, result)))
     thought, use = sent(simulator)["messages"][1]["content"]
-    assert (thought["type"], thought["thinking"], use["id"]) == ("thinking", answer.reasoning, call.id)
+    assert (thought["type"], thought["thinking"], use["id"]) == (
+        "thinking",
+        answer.reasoning,
+        call.id,
+    )
     assert "17" in second.text
 
     forged = replace(answer, echo={"anthropic": [thought | {"signature": "forged"}, use]})
@@ -94,7 +116,11 @@ def test_a_conversation_goes_on_after_thinking_that_was_cut(claude: Target, stre
 def test_a_schema_and_a_stop(claude: Target) -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}}
     turns = (Message("user", "The total was $12.50."),)
-    request = Request(turns, {"temperature": 0, "max_tokens": 50}, response_format=ResponseFormat("json_schema", schema))
+    request = Request(
+        turns,
+        {"temperature": 0, "max_tokens": 50},
+        response_format=ResponseFormat("json_schema", schema),
+    )
     assert asked(claude, request).text == '{"total": 12.5}'
     stopped = asked(claude, Request(HI[1:], {"temperature": 0, "stop": " is"}))
     assert (stopped.text, stopped.finish_reason) == ("The answer", "stop")
@@ -117,12 +143,19 @@ def test_the_newer_version_refuses_a_temperature(claude: Target) -> None:
         (504, "timeout", True), (529, "overloaded", True),
     ],
 )  # fmt: skip
-def test_every_error(claude: Target, simulator: Simulated, status: int, kind: str, retryable: bool) -> None:
+def test_every_error(
+    claude: Target, simulator: Simulated, status: int, kind: str, retryable: bool
+) -> None:
     simulator.faults({"kind": "status", "status": status, "headers": {"retry-after": "7"}})
     response = asked(claude, Request(HI))
     error = response.error
     assert error is not None
-    assert (error.kind, error.status, error.retryable, error.retry_after) == (kind, status, retryable, 7.0)
+    assert (error.kind, error.status, error.retryable, error.retry_after) == (
+        kind,
+        status,
+        retryable,
+        7.0,
+    )
     assert response.headers["request-id"].startswith("req_")
 
 
@@ -146,15 +179,23 @@ def test_a_stream_that_is_cut(claude: Target, simulator: Simulated, how: str) ->
     simulator.faults({"kind": "cut", "how": how, "after": 5})
     response = asked(claude, COLD)
     assert response.error is not None
-    assert (response.error.kind, response.error.retryable, response.usage) == ("truncated", True, None)
+    assert (response.error.kind, response.error.retryable, response.usage) == (
+        "truncated",
+        True,
+        None,
+    )
     assert response.text
     assert uncut.startswith(response.text)
 
 
-@pytest.mark.parametrize(("key", "kind"), [("the-right-key", None), ("a-wrong-key", "unauthorized")])
+@pytest.mark.parametrize(
+    ("key", "kind"), [("the-right-key", None), ("a-wrong-key", "unauthorized")]
+)
 def test_the_key_goes_into_its_header(key: str, kind: str | None) -> None:
     with start(Config(ttft_s=0, inter_token_s=0, api_key="the-right-key")) as guarded:
         address = f"{guarded.base_url}/v1"
-        target = Target("claude", "anthropic", "claude-sonnet-4-6", address, address, api_key_env="KEY")
+        target = Target(
+            "claude", "anthropic", "claude-sonnet-4-6", address, address, api_key_env="KEY"
+        )
         error = exchange(target, Request(HI), {"KEY": key}).error
     assert (error.kind if error else None) == kind

@@ -10,11 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
-from harness.model import Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall, Usage
+from harness.model import (
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from harness.providers.base import DecodedResponse, Signal
 from harness.providers.callable import FunctionDecoder, ProgramDecoder
 
-TARGET = Target("mine", "python", "app.py:answer", "python:0", "file:///suites", extra_body={"mode": "fast"})
+TARGET = Target(
+    "mine", "python", "app.py:answer", "python:0", "file:///suites", extra_body={"mode": "fast"}
+)
 
 
 def said(*pieces: Any) -> DecodedResponse:
@@ -37,12 +49,15 @@ def message(decoded: DecodedResponse) -> str:
     return decoded.error.message
 
 
-# ── What it is given ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What it is given ──────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_request_is_one_plain_object() -> None:
     request = Request(
-        messages=(Message("system", "Be brief."), Message("user", (Text("What?"), Image("image/png", "AAAA")))),
+        messages=(
+            Message("system", "Be brief."),
+            Message("user", (Text("What?"), Image("image/png", "AAAA"))),
+        ),
         sampling={"temperature": 0.0, "stop": None, "max_tokens": 5},
         tools=(Tool("add", "Adds.", {"type": "object"}),),
         tool_choice="required",
@@ -64,7 +79,16 @@ def test_the_request_is_one_plain_object() -> None:
         "prompt": None,
         "sampling": {"temperature": 0.0, "max_tokens": 5},
         "stream": True,
-        "tools": [{"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}}],
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "add",
+                    "description": "Adds.",
+                    "parameters": {"type": "object"},
+                },
+            }
+        ],
         "tool_choice": "required",
         "response_format": {"type": "json_object"},
         "mode": "fast",
@@ -73,16 +97,24 @@ def test_the_request_is_one_plain_object() -> None:
 
 def test_both_providers_say_the_same() -> None:
     request = Request(messages=(Message("user", "Hi"),))
-    bodies = {registry.load_plugin("providers", name).encode(TARGET, request).body for name in ("python", "command")}
+    bodies = {
+        registry.load_plugin("providers", name).encode(TARGET, request).body
+        for name in ("python", "command")
+    }
     assert len(bodies) == 1
 
 
-# ── What it answers ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What it answers ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_text_is_an_answer() -> None:
     found = said("Paris")
-    assert (found.message, found.finish_reason, found.usage, found.error) == (Message("assistant", "Paris"), "stop", None, None)
+    assert (found.message, found.finish_reason, found.usage, found.error) == (
+        Message("assistant", "Paris"),
+        "stop",
+        None,
+        None,
+    )
 
 
 def test_an_object_says_more() -> None:
@@ -102,7 +134,11 @@ def test_an_object_says_more() -> None:
 
 
 def test_openais_usage_is_understood() -> None:
-    told = {"prompt_tokens": 10, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 2}}
+    told = {
+        "prompt_tokens": 10,
+        "completion_tokens": 5,
+        "completion_tokens_details": {"reasoning_tokens": 2},
+    }
     assert said({"text": "x", "usage": told}).usage == Usage(input=10, output=3, reasoning=2)
 
 
@@ -122,7 +158,9 @@ def test_tool_calls_in_either_shape(call: dict[str, Any]) -> None:
 
 
 def test_pieces_are_joined_and_the_last_facts_count() -> None:
-    found = said({"reasoning": "Hm"}, {"reasoning": "m."}, "Par", {"text": "is", "cost": 1}, {"cost": 2})
+    found = said(
+        {"reasoning": "Hm"}, {"reasoning": "m."}, "Par", {"text": "is", "cost": 1}, {"cost": 2}
+    )
     assert found.message == Message("assistant", "Paris", reasoning="Hmm.")
     assert found.usage == Usage(cost=2.0)
 
@@ -130,9 +168,16 @@ def test_pieces_are_joined_and_the_last_facts_count() -> None:
 def test_what_counts_as_a_token() -> None:
     heard = FunctionDecoder()
     signals = [
-        heard.feed_piece(piece) for piece in ({"model": "m"}, {"reasoning": "hm"}, "", "x", {"tool_calls": [{"name": "f"}]})
+        heard.feed_piece(piece)
+        for piece in ({"model": "m"}, {"reasoning": "hm"}, "", "x", {"tool_calls": [{"name": "f"}]})
     ]
-    assert signals == [Signal.NOTHING, Signal.REASONING, Signal.NOTHING, Signal.ANSWER, Signal.ANSWER]
+    assert signals == [
+        Signal.NOTHING,
+        Signal.REASONING,
+        Signal.NOTHING,
+        Signal.ANSWER,
+        Signal.ANSWER,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +212,7 @@ def test_partial_text_stays_beside_an_error() -> None:
     assert message(found)
 
 
-# ── What it prints ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What it prints ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,12 @@ import pytest
 
 from harness import registry
 from harness.model import Message, Request, Target
-from harness.providers.capabilities import CapabilityTable, built_in_table, check_sampling, seed_range
+from harness.providers.capabilities import (
+    CapabilityTable,
+    built_in_table,
+    check_sampling,
+    seed_range,
+)
 from harness.vendors import PROVIDERS
 from harness.vendors.facts import Capabilities, Parameter, integer, number, parameters
 
@@ -22,7 +27,17 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 @pytest.mark.parametrize(
     ("sampling", "wrong"),
     [
-        ({"temperature": 0, "top_p": 1, "top_k": 50, "seed": 1, "max_tokens": 64, "repetition_penalty": 1.1}, []),
+        (
+            {
+                "temperature": 0,
+                "top_p": 1,
+                "top_k": 50,
+                "seed": 1,
+                "max_tokens": 64,
+                "repetition_penalty": 1.1,
+            },
+            [],
+        ),
         ({"temperature": 5}, []),
         ({"temperature": 5.01}, ["temperature"]),
         ({"temperature": math.nan}, ["temperature"]),
@@ -35,7 +50,10 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
         ({"seed": 0}, ["seed"]),
         ({"seed": 9_999_999_999}, []),
         ({"seed": 10_000_000_000}, ["seed"]),
-        ({"frequency_penalty": -0.5, "presence_penalty": 2.5}, ["frequency_penalty", "presence_penalty"]),
+        (
+            {"frequency_penalty": -0.5, "presence_penalty": 2.5},
+            ["frequency_penalty", "presence_penalty"],
+        ),
         ({"max_tokens": 0}, ["max_tokens"]),
         ({"temperature": None, "stop": None}, []),
     ],
@@ -48,7 +66,10 @@ def test_scouts_schema(sampling: dict[str, Any], wrong: list[str]) -> None:
 
 def test_the_message_says_what_would_be_right() -> None:
     (violation,) = check_sampling(TABLE, "cloudflare", SCOUT, {"seed": 0})
-    assert violation.message == f"seed must be a whole number from 1 to 9999999999 for {SCOUT} on cloudflare, not 0"
+    assert (
+        violation.message
+        == f"seed must be a whole number from 1 to 9999999999 for {SCOUT} on cloudflare, not 0"
+    )
 
 
 def test_what_is_not_supported_at_all_may_be_dropped() -> None:
@@ -78,7 +99,11 @@ def test_what_is_not_supported_at_all_may_be_dropped() -> None:
         ),
         ("gpt-4.1", {"logprobs": 20}, []),
         ("tiny", {"top_k": 0, "min_p": 0.05, "repetition_penalty": 1.2, "top_p": 1}, []),
-        ("tiny", {"top_p": 0, "repetition_penalty": 0, "stop": []}, ["top_p", "repetition_penalty", "stop"]),
+        (
+            "tiny",
+            {"top_p": 0, "repetition_penalty": 0, "stop": []},
+            ["top_p", "repetition_penalty", "stop"],
+        ),
         ("openai/gpt-oss-20b", {"temperature": 0.5, "top_k": 40}, []),
     ],
 )
@@ -93,29 +118,60 @@ def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
 @pytest.mark.parametrize(
     ("model", "version", "sampling", "wrong"),
     [
-        ("claude-sonnet-4-6", "2023-06-01", {"temperature": 0, "top_k": 5, "stop": "x", "max_tokens": 9}, []),
+        (
+            "claude-sonnet-4-6",
+            "2023-06-01",
+            {"temperature": 0, "top_k": 5, "stop": "x", "max_tokens": 9},
+            [],
+        ),
         ("claude-sonnet-4-6", "2023-06-01", {"temperature": 1.1}, ["temperature"]),
         ("claude-sonnet-4-6", "2023-06-01", {"stop": ["x", "\n"]}, ["stop"]),
         ("claude-sonnet-4-6", "2023-06-01", {"temperature": 0, "top_p": 0.9}, ["temperature"]),
         ("claude-sonnet-4-6", "2023-06-01", {"top_k": 5, "reasoning_effort": "low"}, ["top_k"]),
-        ("claude-sonnet-4-6", "2026-10-21", {"temperature": 1, "top_p": 1, "top_k": 0}, ["temperature", "top_p", "top_k"]),
+        (
+            "claude-sonnet-4-6",
+            "2026-10-21",
+            {"temperature": 1, "top_p": 1, "top_k": 0},
+            ["temperature", "top_p", "top_k"],
+        ),
         ("claude-sonnet-4-6", "2026-10-21", {"reasoning_effort": "xhigh", "max_tokens": 9}, []),
-        ("claude-haiku-4-5-20251001", "2023-06-01", {"reasoning_effort": "low"}, ["reasoning_effort"]),
+        (
+            "claude-haiku-4-5-20251001",
+            "2023-06-01",
+            {"reasoning_effort": "low"},
+            ["reasoning_effort"],
+        ),
         ("claude-3-5-haiku-20241022", "2023-06-01", {"temperature": 0, "top_p": 0.9}, []),
         ("claude-sonnet-4-20250514", "2023-06-01", {"temperature": 0, "top_p": 0.9}, []),
-        ("claude-opus-4-1-20250805", "2023-06-01", {"temperature": 0, "top_p": 0.9}, ["temperature"]),
+        (
+            "claude-opus-4-1-20250805",
+            "2023-06-01",
+            {"temperature": 0, "top_p": 0.9},
+            ["temperature"],
+        ),
         ("claude-opus-5", "2023-06-01", {"temperature": 1}, []),
         ("claude-opus-5", "2023-06-01", {"temperature": 0, "top_p": 1}, ["temperature", "top_p"]),
-        ("claude-opus-5", "2023-06-01", {"seed": 1, "n": 2, "frequency_penalty": 0}, ["seed", "n", "frequency_penalty"]),
+        (
+            "claude-opus-5",
+            "2023-06-01",
+            {"seed": 1, "n": 2, "frequency_penalty": 0},
+            ["seed", "n", "frequency_penalty"],
+        ),
         ("mine", "2023-06-01", {"temperature": 0.5, "top_p": 0.9}, []),
     ],
 )
-def test_claude_by_the_version_of_its_api(model: str, version: str, sampling: dict[str, Any], wrong: list[str]) -> None:
-    assert [each.parameter for each in check_sampling(TABLE, "anthropic", model, sampling, version)] == wrong
+def test_claude_by_the_version_of_its_api(
+    model: str, version: str, sampling: dict[str, Any], wrong: list[str]
+) -> None:
+    assert [
+        each.parameter for each in check_sampling(TABLE, "anthropic", model, sampling, version)
+    ] == wrong
 
 
 def test_what_does_not_go_together_is_named() -> None:
-    (violation,) = check_sampling(TABLE, "anthropic", "claude-sonnet-4-6", {"temperature": 0, "top_p": 1}, "2023-06-01")
+    (violation,) = check_sampling(
+        TABLE, "anthropic", "claude-sonnet-4-6", {"temperature": 0, "top_p": 1}, "2023-06-01"
+    )
     said = "claude-sonnet-4-6 on anthropic does not take temperature together with top_p; remove one of them"
     assert (violation.message, violation.unsupported) == (said, False)
 
@@ -130,8 +186,12 @@ VERSIONED = CapabilityTable(
 )
 
 
-@pytest.mark.parametrize(("version", "wrong"), [("2026-10-21", ["temperature"]), ("2023-06-01", []), (None, [])])
-def test_an_entry_may_be_about_some_versions_of_the_api_only(version: str | None, wrong: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("version", "wrong"), [("2026-10-21", ["temperature"]), ("2023-06-01", []), (None, [])]
+)
+def test_an_entry_may_be_about_some_versions_of_the_api_only(
+    version: str | None, wrong: list[str]
+) -> None:
     violations = check_sampling(VERSIONED, "p", "m", {"temperature": 1}, version)
     assert [each.parameter for each in violations] == wrong
     assert all("p in its API version 2026-*" in each.message for each in violations)
@@ -141,7 +201,13 @@ def test_facts() -> None:
     scout = TABLE.find("cloudflare", SCOUT)
     assert scout is TABLE.find("cloudflare", "llama-4-scout")
     assert scout is not None
-    assert (scout.streaming, scout.vision, scout.tools, scout.json_schema, scout.context) == (True, True, True, True, 131_000)
+    assert (scout.streaming, scout.vision, scout.tools, scout.json_schema, scout.context) == (
+        True,
+        True,
+        True,
+        True,
+        131_000,
+    )
 
 
 def test_seed_ranges() -> None:
@@ -155,7 +221,9 @@ def example(parameter: Parameter) -> Any:
     if parameter.field == "top_logprobs":
         return 1  # the field of the count alone
     if parameter.type in ("flag_or_count", "word", "strings"):
-        return {"flag_or_count": True, "word": (*parameter.values, "word")[0], "strings": ["x"]}[parameter.type]
+        return {"flag_or_count": True, "word": (*parameter.values, "word")[0], "strings": ["x"]}[
+            parameter.type
+        ]
     return next(value for value in (1, 0.5, 16) if not check_one(parameter, value))
 
 
@@ -171,16 +239,30 @@ def at(body: Any, field: str) -> Any:
 
 @pytest.mark.parametrize(
     ("name", "entry"),
-    [pytest.param(name, entry, id=f"{name}-{entry.models[0]}") for name, facts in PROVIDERS.items() for entry in facts.models],
+    [
+        pytest.param(name, entry, id=f"{name}-{entry.models[0]}")
+        for name, facts in PROVIDERS.items()
+        for entry in facts.models
+    ],
 )
-def test_encoders_write_each_parameter_under_the_field_the_facts_name(name: str, entry: Capabilities) -> None:
+def test_encoders_write_each_parameter_under_the_field_the_facts_name(
+    name: str, entry: Capabilities
+) -> None:
     provider = registry.load_plugin("providers", name)
-    hosted = any(parameter.field == "max_completion_tokens" for parameter in entry.parameters.values())
+    hosted = any(
+        parameter.field == "max_completion_tokens" for parameter in entry.parameters.values()
+    )
     address = provider.default_address if hosted else "http://127.0.0.1:8000/v1"
     target = Target("t", name, entry.models[0], address, address)
     sampling = {each.name: example(each) for each in entry.parameters.values()}
-    body = json.loads(provider.encode(target, Request(messages=(Message("user", "Hi"),), sampling=sampling)).body)
-    fields = {each.name: each.field for each in entry.parameters.values() if "thinkingConfig" not in each.field}
+    body = json.loads(
+        provider.encode(target, Request(messages=(Message("user", "Hi"),), sampling=sampling)).body
+    )
+    fields = {
+        each.name: each.field
+        for each in entry.parameters.values()
+        if "thinkingConfig" not in each.field
+    }
     assert {field: at(body, field) for field in fields.values()} == {
         field: sampling[parameter] for parameter, field in fields.items()
     }

@@ -1,4 +1,5 @@
-"""The tables of docs/providers.md are derived from the facts about providers; run this file to write them there."""
+"""The tables of docs/providers.md are derived from the facts about providers; run this file to
+write them there."""
 
 from __future__ import annotations
 
@@ -26,8 +27,15 @@ def markdown(rows: Iterable[Iterable[str]]) -> str:
 def providers_table() -> str:
     """Where the providers with a format of their own are."""
     own = [each for each in PROVIDERS.values() if each.address and not is_chat_vendor(each)]
-    head = ["provider", "address, unless `base_url` says otherwise", "API key, unless `api_key` says otherwise"]
-    rows = [[f"`{each.name}`", "; ".join(filter(None, (f"`{each.address}`", each.notes))), key(each)] for each in own]
+    head = [
+        "provider",
+        "address, unless `base_url` says otherwise",
+        "API key, unless `api_key` says otherwise",
+    ]
+    rows = [
+        [f"`{each.name}`", "; ".join(filter(None, (f"`{each.address}`", each.notes))), key(each)]
+        for each in own
+    ]
     return markdown([head, ["---"] * len(head), *rows])
 
 
@@ -35,7 +43,10 @@ def vendors_table() -> str:
     """Where the vendors of chat completions are, and how they deviate from OpenAI."""
     vendors = [each for each in PROVIDERS.values() if is_chat_vendor(each)]
     head = ["provider", "address", "API key", "names of parameters", "besides"]
-    rows = [[f"`{each.name}`", f"`{each.address}`", key(each), renamed(each), each.notes] for each in vendors]
+    rows = [
+        [f"`{each.name}`", f"`{each.address}`", key(each), renamed(each), each.notes]
+        for each in vendors
+    ]
     return markdown([head, ["---"] * len(head), *rows])
 
 
@@ -57,10 +68,15 @@ def capabilities_table() -> str:
     """One row an entry, one column a parameter or feature."""
     entries = [(facts, entry) for facts in PROVIDERS.values() for entry in facts.models]
     names = list(dict.fromkeys(name for _, entry in entries for name in entry.parameters))
-    rows = [["provider: models", *(f"`{name}`" for name in names), *FEATURES], ["---"] * (1 + len(names) + len(FEATURES))]
+    rows = [
+        ["provider: models", *(f"`{name}`" for name in names), *FEATURES],
+        ["---"] * (1 + len(names) + len(FEATURES)),
+    ]
     for facts, entry in entries:
         parameters = [cell(entry.parameters.get(name)) for name in names]
-        rows.append([title(facts, entry), *parameters, *(shown(entry, feature) for feature in FEATURES)])
+        rows.append(
+            [title(facts, entry), *parameters, *(shown(entry, feature) for feature in FEATURES)]
+        )
     return markdown(rows)
 
 
@@ -105,11 +121,20 @@ def span(parameter: Parameter) -> str:
             else f"{figure(parameter.min)} to {figure(parameter.max)}"
         )
     bounds = {"≥": parameter.min, ">": parameter.above, "≤": parameter.max, "<": parameter.below}
-    return ", ".join(f"{sign} {figure(bound)}" for sign, bound in bounds.items() if bound is not None) or "any"
+    return (
+        ", ".join(f"{sign} {figure(bound)}" for sign, bound in bounds.items() if bound is not None)
+        or "any"
+    )
 
 
 def figure(bound: float) -> str:
-    named = {2**63 - 1: "2⁶³−1", -(2**63): "−2⁶³", 2**32 - 1: "2³²−1", 2**31 - 1: "2³¹−1", -(2**31): "−2³¹"}
+    named = {
+        2**63 - 1: "2⁶³−1",
+        -(2**63): "−2⁶³",
+        2**32 - 1: "2³²−1",
+        2**31 - 1: "2³¹−1",
+        -(2**31): "−2³¹",
+    }
     return named.get(int(bound)) or f"{bound}".replace("-", "−")
 
 
@@ -125,8 +150,14 @@ def test_the_page_has_the_table(name: str) -> None:
 
 
 def test_the_page_names_every_kind_of_error_and_whether_it_is_retried() -> None:
-    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| .* \| (yes|no) \|$", PAGE.read_text("utf-8"), re.MULTILINE)
-    documented = {kind: retried == "yes" for kinds, retried in rows for kind in re.findall(r"`([a-z_]+)`", kinds)}
+    rows = re.findall(
+        r"^\| (`[a-z_`, ]+`) \| .* \| (yes|no) \|$", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    documented = {
+        kind: retried == "yes"
+        for kinds, retried in rows
+        for kind in re.findall(r"`([a-z_]+)`", kinds)
+    }
     known = dict(errors.CODES.values()) | dict(errors.STATUSES.values())
     assert known.items() <= documented.items()
 

@@ -1,7 +1,6 @@
 """Refusals: which kind, retried or not, and how long to wait."""
 
 # Bodies stand here as they are on the wire.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -15,7 +14,10 @@ from harness.providers.errors import embedded_error, http_error, parse_retry_aft
 
 
 def envelope(code: int, message: str = "AiError: something") -> bytes:
-    return b'{"errors":[{"message":"%s","code":%d}],"success":false,"result":{},"messages":[]}' % (message.encode(), code)
+    return b'{"errors":[{"message":"%s","code":%d}],"success":false,"result":{},"messages":[]}' % (
+        message.encode(),
+        code,
+    )
 
 
 def openai(type_: str, code: str | None, message: str = "no") -> bytes:
@@ -62,7 +64,10 @@ def test_cloudflare_codes(status: int, code: int, kind: str, retryable: bool) ->
 
 def test_cloudflares_internal_code_decides_where_the_outer_one_says_nothing() -> None:
     body = b'{"errors":[{"message":"AiError: busy","code":3030}],"success":false,"result":{},"internalCode":3040}'
-    assert (http_error(500, {}, body).kind, http_error(500, {}, body).code) == ("overloaded", "3040")
+    assert (http_error(500, {}, body).kind, http_error(500, {}, body).code) == (
+        "overloaded",
+        "3040",
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,12 @@ def test_cloudflares_internal_code_decides_where_the_outer_one_says_nothing() ->
         (500, openai("server_error", None), "server_error", True),
         (503, b"<html><h1>503 Service Unavailable</h1></html>", "overloaded", True),
         (529, b"{}", "overloaded", True),
-        (400, b'{"object":"error","message":"maximum context length is 4096","code":400}', "context_length", False),
+        (
+            400,
+            b'{"object":"error","message":"maximum context length is 4096","code":400}',
+            "context_length",
+            False,
+        ),
         (307, b"", "unexpected_status", False),
     ],
 )
@@ -99,7 +109,9 @@ def test_json_mode_that_could_not_be_met_is_not_tried_again() -> None:
 
 def test_an_html_page_is_quoted_short_and_without_control_characters() -> None:
     error = http_error(502, {}, b"<html>\x1b]0;title\x07" + b"x" * 10_000)
-    assert error.message.startswith("HTTP 502: a body that is not JSON: <html>\\x1b]0;title\\x07xxx")
+    assert error.message.startswith(
+        "HTTP 502: a body that is not JSON: <html>\\x1b]0;title\\x07xxx"
+    )
     assert len(error.message) < 300
 
 
@@ -176,11 +188,17 @@ def info(reason: str) -> str:
 
 
 def quota(*identifiers: str) -> str:
-    violations = ",".join(f'{{"quotaMetric":"generativelanguage.googleapis.com/x","quotaId":"{each}"}}' for each in identifiers)
+    violations = ",".join(
+        f'{{"quotaMetric":"generativelanguage.googleapis.com/x","quotaId":"{each}"}}'
+        for each in identifiers
+    )
     return f'{{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[{violations}]}}'
 
 
-MINUTE, DAY = "GenerateRequestsPerMinutePerProjectPerModel", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+MINUTE, DAY = (
+    "GenerateRequestsPerMinutePerProjectPerModel",
+    "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+)
 RETRY = '{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.074824224s"}'
 QUOTA_WORDS = "You exceeded your current quota, please check your plan and billing details."
 TOO_LONG = "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."
@@ -208,18 +226,31 @@ def test_googles_statuses_reasons_and_waits(
     status: int, body: bytes, kind: str, retryable: bool, code: str, wait: float | None
 ) -> None:
     error = http_error(status, {}, body)
-    assert (error.kind, error.retryable, error.code, error.retry_after) == (kind, retryable, code, wait)
+    assert (error.kind, error.retryable, error.code, error.retry_after) == (
+        kind,
+        retryable,
+        code,
+        wait,
+    )
 
 
 @pytest.mark.parametrize("delay", ["34", "-1s", "1e999s", "s", ""])
 def test_a_wait_that_is_no_duration_is_none(delay: str) -> None:
     assert (
-        http_error(429, {}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY.replace("34.074824224s", delay))).retry_after is None
+        http_error(
+            429, {}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY.replace("34.074824224s", delay))
+        ).retry_after
+        is None
     )
 
 
 def test_the_header_outranks_the_body() -> None:
-    assert http_error(429, {"retry-after": "2"}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY)).retry_after == 2
+    assert (
+        http_error(
+            429, {"retry-after": "2"}, google(429, "RESOURCE_EXHAUSTED", "no", RETRY)
+        ).retry_after
+        == 2
+    )
 
 
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
@@ -251,9 +282,13 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
 
 @settings(deadline=None)
 @given(
-    st.integers(100, 999), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()), st.binary()
+    st.integers(100, 999),
+    st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()),
+    st.binary(),
 )
-def test_any_answer_is_an_error_and_never_an_exception(status: int, headers: dict[str, str], body: bytes) -> None:
+def test_any_answer_is_an_error_and_never_an_exception(
+    status: int, headers: dict[str, str], body: bytes
+) -> None:
     error = http_error(status, headers, body)
     assert error.message.isprintable()
     assert error.retry_after is None or error.retry_after >= 0

@@ -1,4 +1,5 @@
-"""The Gemini provider and the simulator: what is sent has the documented shape, what comes back is what the ledger says."""
+"""The Gemini provider and the simulator: what is sent has the documented shape, what comes back is
+what the ledger says."""
 
 from __future__ import annotations
 
@@ -19,14 +20,23 @@ provider = registry.load_plugin("providers", "gemini")
 WEATHER = Tool(
     "get_weather",
     "Current weather in a city",
-    {"type": "object", "properties": {"city": {"type": "string", "description": "City"}}, "required": ["city"]},
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "City"}},
+        "required": ["city"],
+    },
 )
 OSLO = (Message("user", "What is the current weather in the city Oslo?"),)
-QUESTION = (Message("system", "Be brief."), Message("user", "What is 6 * 7? Answer with the number only."))
+QUESTION = (
+    Message("system", "Be brief."),
+    Message("user", "What is 6 * 7? Answer with the number only."),
+)
 
 
 def simulated(simulator: Simulated, **changes: Any) -> Target:
-    return Target("flash", "gemini", "gemini-3.5-flash", simulator.base_url, simulator.base_url, **changes)
+    return Target(
+        "flash", "gemini", "gemini-3.5-flash", simulator.base_url, simulator.base_url, **changes
+    )
 
 
 def ledger_tokens(simulator: Simulated) -> tuple[int, int]:
@@ -42,9 +52,16 @@ def tokens(answer: Response) -> tuple[int | None, int | None]:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("version", ["v1beta", "v1"])
 def test_an_answer(simulator: Simulated, stream: bool, version: str) -> None:
-    request = Request(QUESTION, {"temperature": 0, "max_tokens": 64, "logprobs": 2, "stop": "END"}, stream)
+    request = Request(
+        QUESTION, {"temperature": 0, "max_tokens": 64, "logprobs": 2, "stop": "END"}, stream
+    )
     answer = exchange(simulated(simulator, api_version=version), request)
-    assert (answer.error, answer.text, answer.finish_reason, answer.flags) == (None, "42", "stop", ())
+    assert (answer.error, answer.text, answer.finish_reason, answer.flags) == (
+        None,
+        "42",
+        "stop",
+        (),
+    )
     assert (answer.model, tokens(answer)) == ("gemini-3.5-flash", ledger_tokens(simulator))
     assert "".join(each.token for each in answer.logprobs) == "42"
     entry = simulator.requests()[-1]
@@ -75,7 +92,15 @@ def test_a_tool_loop_while_thinking_keeps_the_signature(simulator: Simulated, st
     assert "17" in second.text
     model, result = sent(simulator)["contents"][1:]
     assert model["parts"][0]["thoughtSignature"]
-    assert result["parts"] == [{"functionResponse": {"id": call.id, "name": "get_weather", "response": {"temperature": 17}}}]
+    assert result["parts"] == [
+        {
+            "functionResponse": {
+                "id": call.id,
+                "name": "get_weather",
+                "response": {"temperature": 17},
+            }
+        }
+    ]
 
 
 def test_a_call_without_its_signature_is_refused(simulator: Simulated) -> None:
@@ -91,18 +116,26 @@ def test_a_call_without_its_signature_is_refused(simulator: Simulated) -> None:
 
 
 def test_a_schema_is_followed(simulator: Simulated) -> None:
-    form = ResponseFormat("json_schema", {"type": "object", "properties": {"total": {"type": "number"}}})
+    form = ResponseFormat(
+        "json_schema", {"type": "object", "properties": {"total": {"type": "number"}}}
+    )
     asked = (Message("user", "The total was $12.50."),)
-    answer = exchange(simulated(simulator), Request(asked, {"temperature": 0}, response_format=form))
+    answer = exchange(
+        simulated(simulator), Request(asked, {"temperature": 0}, response_format=form)
+    )
     assert json.loads(answer.text) == {"total": 12.5}
 
 
 def test_an_image_arrives(simulator: Simulated) -> None:
     data = b64encode(picture("PNG")).decode()
-    answer = exchange(simulated(simulator), Request((Message("user", (Text("Look"), Image("image/png", data))),)))
+    answer = exchange(
+        simulated(simulator), Request((Message("user", (Text("Look"), Image("image/png", data))),))
+    )
     assert answer.error is None
     assert tokens(answer) == ledger_tokens(simulator)
-    assert sent(simulator)["contents"][0]["parts"][1] == {"inlineData": {"mimeType": "image/png", "data": data}}
+    assert sent(simulator)["contents"][0]["parts"][1] == {
+        "inlineData": {"mimeType": "image/png", "data": data}
+    }
 
 
 def test_every_parameter_together_is_taken(simulator: Simulated) -> None:
@@ -110,7 +143,9 @@ def test_every_parameter_together_is_taken(simulator: Simulated) -> None:
         "temperature": 1, "top_p": 0.9, "top_k": 40, "max_tokens": 400, "seed": 7, "presence_penalty": 0.1,
         "frequency_penalty": 0.1, "n": 2, "stop": ["END"], "logprobs": 3, "reasoning_effort": "minimal",
     }  # fmt: skip
-    answer = exchange(simulated(simulator), Request((Message("user", "Tell me a story."),), sampling))
+    answer = exchange(
+        simulated(simulator), Request((Message("user", "Tell me a story."),), sampling)
+    )
     assert (answer.error, answer.flags) == (None, ())
     assert tokens(answer) == ledger_tokens(simulator)
 
@@ -119,7 +154,12 @@ def test_every_parameter_together_is_taken(simulator: Simulated) -> None:
     ("fault", "kind", "retryable", "wait"),
     [
         ({"kind": "status", "status": 429}, "rate_limited", True, 1.0),
-        ({"kind": "status", "status": 429, "code": "GenerateRequestsPerDayPerProject"}, "quota_exhausted", False, 1.0),
+        (
+            {"kind": "status", "status": 429, "code": "GenerateRequestsPerDayPerProject"},
+            "quota_exhausted",
+            False,
+            1.0,
+        ),
         ({"kind": "status", "status": 401}, "unauthorized", False, None),
         ({"kind": "status", "status": 403}, "forbidden", False, None),
         ({"kind": "status", "status": 404}, "not_found", False, None),
@@ -134,11 +174,20 @@ def test_every_parameter_together_is_taken(simulator: Simulated) -> None:
         ({"kind": "cut", "how": "half_event", "after": 2}, "truncated", True, None),
     ],
 )
-def test_what_goes_wrong(simulator: Simulated, fault: dict[str, Any], kind: str, retryable: bool, wait: float | None) -> None:
+def test_what_goes_wrong(
+    simulator: Simulated, fault: dict[str, Any], kind: str, retryable: bool, wait: float | None
+) -> None:
     simulator.faults(fault)
-    answer = exchange(simulated(simulator), Request((Message("user", "Tell me a long story."),), {"temperature": 0}))
+    answer = exchange(
+        simulated(simulator),
+        Request((Message("user", "Tell me a long story."),), {"temperature": 0}),
+    )
     assert answer.error is not None
-    assert (answer.error.kind, answer.error.retryable, answer.error.retry_after) == (kind, retryable, wait)
+    assert (answer.error.kind, answer.error.retryable, answer.error.retry_after) == (
+        kind,
+        retryable,
+        wait,
+    )
     assert bool(answer.text) == ("after" in fault)
 
 

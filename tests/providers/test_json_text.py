@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.providers.json_text import UnreadableJSONError, compact_json, dumps, join_surrogates, loads, snippet
+from harness.providers.json_text import (
+    UnreadableJSONError,
+    compact_json,
+    dumps,
+    join_surrogates,
+    loads,
+    snippet,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,9 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(), st.lists))
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(), st.lists)
+)
 def test_what_is_written_is_read_back(value: Any) -> None:
     assert loads(dumps(value)) == (value, False)
 

@@ -1,7 +1,6 @@
 """Streams of OpenAI's formats mean the same however the network cuts them."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -48,7 +47,9 @@ def fed(provider: str, *parts: bytes) -> DecodedResponse:
     """What a stream means that arrives in these parts."""
     target = Target("t", provider, "m", "http://127.0.0.1/v1", "http://127.0.0.1/v1")
     decoder, reader = (
-        registry.load_plugin("providers", provider).make_decoder(target, Request((Message("user", "Hi"),))),
+        registry.load_plugin("providers", provider).make_decoder(
+            target, Request((Message("user", "Hi"),))
+        ),
         EventReader(),
     )
     for found in (*map(reader.feed, parts), reader.close()):
@@ -87,13 +88,17 @@ def test_cut_in_two_anywhere_it_means_the_same(provider: str) -> None:
 def test_in_any_pieces_it_means_the_same(provider: str, cuts: list[int]) -> None:
     stream = STREAMS[provider]
     places = [0, *sorted(cuts), len(stream)]
-    assert fed(provider, *(stream[start:end] for start, end in pairwise(places))) == fed(provider, stream)
+    assert fed(provider, *(stream[start:end] for start, end in pairwise(places))) == fed(
+        provider, stream
+    )
 
 
 @pytest.mark.parametrize("provider", STREAMS)
 def test_ended_anywhere_it_is_never_taken_for_whole(provider: str) -> None:
     stream = STREAMS[provider]
-    last = stream.rindex(b'"finish_reason":"tool_calls"' if provider == "openai" else b"event: response.completed")
+    last = stream.rindex(
+        b'"finish_reason":"tool_calls"' if provider == "openai" else b"event: response.completed"
+    )
     for at in range(0, last, 7):
         error = fed(provider, stream[:at]).error
         assert error is not None

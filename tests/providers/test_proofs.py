@@ -1,4 +1,5 @@
-"""Each tick of the feature table in docs/providers.md is a test that exists; run this file to write the table there."""
+"""Each tick of the feature table in docs/providers.md is a test that exists; run this file to write
+the table there."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from tests.providers.test_docs import PAGE, ROOT
 
 BLOCK = re.compile(r"(?<=<!-- proofs -->\n).*?(?=<!-- /proofs -->)", re.DOTALL)
 PROOF = re.compile(r"(?:(?P<folder>[\w/]+)/)?(?P<file>test_\w+)\.(?P<test>test_\w+)")
-DATA: dict[str, dict[str, str]] = yaml.safe_load((Path(__file__).parent / "proofs.yaml").read_text("utf-8"))
+DATA: dict[str, dict[str, str]] = yaml.safe_load(
+    (Path(__file__).parent / "proofs.yaml").read_text("utf-8")
+)
 FEATURES = list(DATA["openai"])
 CELLS = [(provider, feature) for provider, cells in DATA.items() for feature in cells]
 
@@ -25,7 +28,10 @@ CELLS = [(provider, feature) for provider, cells in DATA.items() for feature in 
 def markdown() -> str:
     """One row a provider, one column a feature."""
     rows = [["provider", *FEATURES], ["---"] * (1 + len(FEATURES))]
-    rows += [[f"`{provider}`", *(cell(cells[feature]) for feature in FEATURES)] for provider, cells in DATA.items()]
+    rows += [
+        [f"`{provider}`", *(cell(cells[feature]) for feature in FEATURES)]
+        for provider, cells in DATA.items()
+    ]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
@@ -40,7 +46,11 @@ def path(proof: re.Match[str]) -> str:
 
 @cache
 def names_in(file: Path) -> set[str]:
-    return {node.name for node in ast.parse(file.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 def facts(provider: str, name: str) -> set[Any]:
@@ -56,7 +66,11 @@ def test_the_page_has_the_table() -> None:
 
 def test_every_provider_and_every_feature_has_a_cell() -> None:
     assert set(DATA) == set(registry.registered_names("providers", installed=False))
-    assert {provider: list(cells) for provider, cells in DATA.items() if sorted(cells) != sorted(FEATURES)} == {}
+    assert {
+        provider: list(cells)
+        for provider, cells in DATA.items()
+        if sorted(cells) != sorted(FEATURES)
+    } == {}
 
 
 @pytest.mark.parametrize(("provider", "feature"), CELLS)
@@ -65,13 +79,21 @@ def test_the_test_of_a_cell_exists(provider: str, feature: str) -> None:
     for proof in PROOF.finditer(text):
         assert proof["test"] in names_in(ROOT / path(proof))
     if found := re.fullmatch(r"as (\S+)", text):
-        assert not DATA[found[1]][feature].startswith("as "), "name the one that has a test, or a reason"
+        assert not DATA[found[1]][feature].startswith("as "), (
+            "name the one that has a test, or a reason"
+        )
 
 
 @pytest.mark.parametrize("provider", DATA)
 def test_the_table_says_no_more_than_what_models_can_do(provider: str) -> None:
-    """A feature that no model of the provider has cannot be proven; one that is checked before a batch run must be."""
-    for feature, name in (("vision", "vision"), ("tools", "tools"), ("JSON Schema", "json_schema"), ("batch", "batch")):
+    """A feature that no model of the provider has cannot be proven; one that is checked before a
+    batch run must be."""
+    for feature, name in (
+        ("vision", "vision"),
+        ("tools", "tools"),
+        ("JSON Schema", "json_schema"),
+        ("batch", "batch"),
+    ):
         if facts(provider, name) == {False}:
             assert not PROOF.fullmatch(DATA[provider][feature])
     if True in facts(provider, "batch"):

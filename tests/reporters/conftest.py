@@ -48,7 +48,12 @@ def compared(build: ModuleType) -> Callable[..., Report]:
 @pytest.fixture(scope="session")
 def typical(build: ModuleType, compared: Callable[..., Report]) -> Report:
     """A plausible run of 480 trials with four gates, one of which fails."""
-    gates = ("pass_rate >= 0.7", "latency.p95 <= 2s", "cost <= $0.40", "pass_rate{tag=money} >= 0.99")
+    gates = (
+        "pass_rate >= 0.7",
+        "latency.p95 <= 2s",
+        "cost <= $0.40",
+        "pass_rate{tag=money} >= 0.99",
+    )
     return compared(build.sample(), *gates)
 
 
@@ -59,20 +64,43 @@ def hostile(build: ModuleType, compared: Callable[..., Report]) -> Callable[[str
     def hostile(text: str) -> Report:
         name = text or "x"
         identity = {"eval": name, "prompt": name, "target": name, "tags": (name,)}
-        judge = replace(build.exchange(build.response(text), position="g2.0", role=name), target=name)
+        judge = replace(
+            build.exchange(build.response(text), position="g2.0", role=name), target=name
+        )
         unsure = Grade(name, None, exchanges=(judge,), error=Error("grader", name, text))
         grades = (Grade(name, False, text), Grade(name, text), unsure)
         answer = build.exchange(build.response(text, model=text))
         records = [
             build.record(
-                name, 0, setting={name: text}, expected=text, grades=grades[:2], passed=False, exchanges=(answer,), **identity
+                name,
+                0,
+                setting={name: text},
+                expected=text,
+                grades=grades[:2],
+                passed=False,
+                exchanges=(answer,),
+                **identity,
             ),
-            build.record(name, 1, setting={name: text}, grades=grades, exchanges=(answer,), **identity),
             build.record(
-                name, 0, setting={name: name + "2"}, error=Error("provider", name, text), exchanges=(), grades=(), **identity
+                name, 1, setting={name: text}, grades=grades, exchanges=(answer,), **identity
+            ),
+            build.record(
+                name,
+                0,
+                setting={name: name + "2"},
+                error=Error("provider", name, text),
+                exchanges=(),
+                grades=(),
+                **identity,
             ),
         ]
-        gate = {"text": text, "metric": "pass_rate", "slice": {"tag": text}, "op": ">=", "value": 0.5}
+        gate = {
+            "text": text,
+            "metric": "pass_rate",
+            "slice": {"tag": text},
+            "op": ">=",
+            "value": 0.5,
+        }
         facts = {
             "suite": name,
             "description": text,
@@ -82,7 +110,15 @@ def hostile(build: ModuleType, compared: Callable[..., Report]) -> Callable[[str
             "versions": {name: text},
         }
         targets = {name: {"provider": text, "model": text, "simulated": True}}
-        return compared(records, gates=[gate], id=name, arithmetic=text, targets=targets, helpers=targets, **facts)
+        return compared(
+            records,
+            gates=[gate],
+            id=name,
+            arithmetic=text,
+            targets=targets,
+            helpers=targets,
+            **facts,
+        )
 
     return hostile
 

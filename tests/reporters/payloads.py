@@ -1,4 +1,5 @@
-"""Sixty texts that have run scripts, broken out of attributes or fetched something in somebody's report."""
+"""Sixty texts that have run scripts, broken out of attributes or fetched something in somebody's
+report."""
 
 from __future__ import annotations
 

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.reporters.escape import CELL_LIMIT, Sink, escape_for, fence_code, make_visible, one_line
+from harness.reporters.escape import (
+    CELL_LIMIT,
+    Sink,
+    escape_for,
+    fence_code,
+    make_visible,
+    one_line,
+)
 
 TEXTS = st.text(st.characters(codec=None))
 SINKS: tuple[Sink, ...] = ("html", "terminal", "csv", "xml", "markdown", "plot")
@@ -18,7 +25,9 @@ SINKS: tuple[Sink, ...] = ("html", "terminal", "csv", "xml", "markdown", "plot")
 @given(TEXTS, st.sampled_from(SINKS))
 def test_no_control_and_no_invalid_unicode_survives_anywhere(text: str, sink: Sink) -> None:
     escaped = escape_for(sink)(text)
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", escaped)
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", escaped
+    )
     assert escaped.encode().decode() == escaped
 
 
@@ -34,7 +43,9 @@ def test_controls_are_shown_and_not_dropped() -> None:
     assert make_visible("two\r\nlines\tand a tab") == "two\nlines\tand a tab"
 
 
-@pytest.mark.parametrize("sequence", ["\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\", "\x1b[2J", "\x9b31m"])
+@pytest.mark.parametrize(
+    "sequence", ["\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\", "\x1b[2J", "\x9b31m"]
+)
 def test_terminal_sequences_are_harmless_however_they_are_cut(sequence: str) -> None:
     """X04: also when a stream splits them between two pieces."""
     safe = escape_for("terminal")
@@ -43,7 +54,14 @@ def test_terminal_sequences_are_harmless_however_they_are_cut(sequence: str) -> 
 
 
 @pytest.mark.parametrize(
-    "command", ["::error::x", " ::error file=a.py::x", "##vso[task.setvariable]x", "##[error]x", "a\n::add-mask::x"]
+    "command",
+    [
+        "::error::x",
+        " ::error file=a.py::x",
+        "##vso[task.setvariable]x",
+        "##[error]x",
+        "a\n::add-mask::x",
+    ],
 )
 @pytest.mark.parametrize("sink", ["terminal", "markdown"])
 def test_ci_commands_are_broken(command: str, sink: Sink) -> None:
@@ -60,7 +78,22 @@ def test_two_colons_in_ordinary_code_stay() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u200b=1", "\ufeff=1", "＝1", "\x00=1", "%00=", "|calc"],
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1",
+        "\u200b=1",
+        "\ufeff=1",
+        "＝1",
+        "\x00=1",
+        "%00=",
+        "|calc",
+    ],
 )
 def test_formulas_are_text_in_a_spreadsheet(text: str) -> None:
     """X02."""

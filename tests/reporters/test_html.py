@@ -100,13 +100,17 @@ def assert_inert(page: bytes) -> None:
             assert attributes[name].startswith("data:image/svg+xml;base64,"), (tag, attributes)
         if "style" in attributes:
             assert re.fullmatch(r"[a-z-]+:[\d.a-z%]+(;[a-z-]+:[\d.a-z%]+)*", attributes["style"])
-    assert [attributes["content"] for tag, attributes in elements if attributes.get("http-equiv")] == [
-        "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    ]
+    assert [
+        attributes["content"] for tag, attributes in elements if attributes.get("http-equiv")
+    ] == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
 
 
 def images(page: bytes) -> list[bytes]:
-    return [b64decode(attributes["src"].partition(",")[2]) for tag, attributes in Page(page).elements if tag == "img"]
+    return [
+        b64decode(attributes["src"].partition(",")[2])
+        for tag, attributes in Page(page).elements
+        if tag == "img"
+    ]
 
 
 def assert_inert_images(page: bytes) -> None:
@@ -116,11 +120,16 @@ def assert_inert_images(page: bytes) -> None:
             for name, value in element.attrib.items():
                 assert not name.startswith("on")
                 assert not name.endswith("href") or value.startswith("#")
-        assert not re.search(rb"url\((?!#)|@import|javascript:", re.sub(rb"<text.*?</text>", b"", image, flags=re.DOTALL))
+        assert not re.search(
+            rb"url\((?!#)|@import|javascript:",
+            re.sub(rb"<text.*?</text>", b"", image, flags=re.DOTALL),
+        )
 
 
 @pytest.mark.parametrize("share", range(6))
-def test_sixty_attacks_do_nothing(hostile: Callable[[str], Report], payloads: list[str], share: int) -> None:
+def test_sixty_attacks_do_nothing(
+    hostile: Callable[[str], Report], payloads: list[str], share: int
+) -> None:
     """X01, X20. In shares, because drawing them takes its time."""
     assert len(payloads) == 60
     for payload in payloads[share::6]:
@@ -158,12 +167,19 @@ def test_an_ordinary_page_is_inert_and_says_what_matters(typical: Report) -> Non
     assert len(images(page)) == 3
 
 
-def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Callable[..., Report]) -> None:
-    """M02, M03: what is shown is capped, and the page says so; escaping may make every character five."""
+def test_a_million_rows_would_not_make_it_larger(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    """M02, M03: what is shown is capped, and the page says so; escaping may make every character
+    five."""
     long = "<&>'\"" * 2_000
     records = [
         build.record(
-            f"c{case}", repeat, passed=False, setting={"temperature": point}, exchanges=(build.exchange(build.response(long)),)
+            f"c{case}",
+            repeat,
+            passed=False,
+            setting={"temperature": point},
+            exchanges=(build.exchange(build.response(long)),),
         )
         for case in range(300)
         for repeat in range(3)
@@ -176,7 +192,9 @@ def test_a_million_rows_would_not_make_it_larger(build: ModuleType, compared: Ca
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_a_page_of_next_to_nothing_is_a_page(build: ModuleType, compared: Callable[..., Report], count: int) -> None:
+def test_a_page_of_next_to_nothing_is_a_page(
+    build: ModuleType, compared: Callable[..., Report], count: int
+) -> None:
     assert_inert(html.render_html(compared([build.record()] * count, planned=9)))
 
 
@@ -187,7 +205,9 @@ def pictured(comparison: Report, *images: Image) -> str:
 
 def test_a_cases_pictures_stand_beside_its_answers(typical: Report) -> None:
     data = b64encode(picture()).decode()
-    page = pictured(typical, Image("image/png", data, 40, 30), Image("image/webp", "", 900, 600, "0" * 64))
+    page = pictured(
+        typical, Image("image/png", data, 40, 30), Image("image/webp", "", 900, 600, "0" * 64)
+    )
     assert f'<img alt="40 × 30 pixels" src="data:image/png;base64,{data}">' in page
     assert "[image webp 900×600, its bytes are missing]" in page
     assert page.count("<figcaption>[image") == 1

@@ -1,4 +1,5 @@
-"""Console, Markdown, CSV, JUnit and summary: what they say, and that hostile text stays text in each."""
+"""Console, Markdown, CSV, JUnit and summary: what they say, and that hostile text stays text in
+each."""
 
 from __future__ import annotations
 
@@ -25,7 +26,17 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 HOSTILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
-    ["::error::x", "##vso[task.complete]", "[bold red]x[/]", "\x1b[2J", "a|b\n|c", "```\n::error::", "=1+1", "NA", "]]>"]
+    [
+        "::error::x",
+        "##vso[task.complete]",
+        "[bold red]x[/]",
+        "\x1b[2J",
+        "a|b\n|c",
+        "```\n::error::",
+        "=1+1",
+        "NA",
+        "]]>",
+    ]
 )
 
 
@@ -58,18 +69,39 @@ def test_the_console_drops_columns_and_says_which(typical: Report, width: int) -
 
 
 @pytest.mark.parametrize("width", [40, 100])
-def test_what_a_model_wrote_never_begins_a_line(build: ModuleType, compared: Callable[..., Report], width: int) -> None:
+def test_what_a_model_wrote_never_begins_a_line(
+    build: ModuleType, compared: Callable[..., Report], width: int
+) -> None:
     wordy = build.exchange(build.response("wordy " * 100))
-    broken = {"error": Error("provider", "overloaded", "wordy " * 100), "exchanges": (), "grades": ()}
-    records = [build.record("long", 0, passed=False, exchanges=(wordy,)), build.record("broken", 0, **broken)]
+    broken = {
+        "error": Error("provider", "overloaded", "wordy " * 100),
+        "exchanges": (),
+        "grades": (),
+    }
+    records = [
+        build.record("long", 0, passed=False, exchanges=(wordy,)),
+        build.record("broken", 0, **broken),
+    ]
     lines = console.render_for_terminal(compared(records), width, color=False).splitlines()
     assert sum("wordy" in line for line in lines) >= 6
     assert not [line for line in lines if line.startswith("wordy")]
 
 
-def test_an_error_is_not_called_a_failure(build: ModuleType, compared: Callable[..., Report]) -> None:
-    broken = {"error": Error("provider", "overloaded", "busy"), "exchanges": (), "grades": (), "score": None, "passed": None}
-    records = [build.record("broken", 0, **broken), build.record("both", 0, passed=False), build.record("both", 1, **broken)]
+def test_an_error_is_not_called_a_failure(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    broken = {
+        "error": Error("provider", "overloaded", "busy"),
+        "exchanges": (),
+        "grades": (),
+        "score": None,
+        "passed": None,
+    }
+    records = [
+        build.record("broken", 0, **broken),
+        build.record("both", 0, passed=False),
+        build.record("both", 1, **broken),
+    ]
     text = console.render_console(compared(records))
     assert "1 of 1 trial ended in an error" in text
     assert "0/2 passed, 1 of 2 trials ended in an error" in text
@@ -82,7 +114,9 @@ def test_colour_is_only_there_when_asked_for(typical: Report) -> None:
 
 @HOSTILE
 @given(text=TEXTS)
-def test_the_console_shows_hostile_text_and_does_not_obey_it(hostile: Callable[[str], Report], text: str) -> None:
+def test_the_console_shows_hostile_text_and_does_not_obey_it(
+    hostile: Callable[[str], Report], text: str
+) -> None:
     shown = console.render_console(hostile(text))
     assert not CONTROLS.search(shown)
     assert shown.encode()
@@ -109,7 +143,9 @@ def test_markdown_tables_keep_their_columns(hostile: Callable[[str], Report], te
     shown = markdown.render_markdown(hostile(text))
     assert not CONTROLS.search(shown)
     blocks = re.findall(
-        r"(?:^\|.*\|$\n?)+", re.sub(r"^(`{3,})text$.*?^\1$", "", shown, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+        r"(?:^\|.*\|$\n?)+",
+        re.sub(r"^(`{3,})text$.*?^\1$", "", shown, flags=re.MULTILINE | re.DOTALL),
+        re.MULTILINE,
     )
     assert blocks
     for block in blocks:
@@ -136,10 +172,16 @@ def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Report], text:
     comparison = hostile(text)
     for row in csv_reader.reader(StringIO(written(csv.render_csv(comparison)), newline="")):
         assert len(row) == len(comparison.frames.trials.columns)
-        assert not any(re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell) for cell in row if not re.fullmatch(r"-?[\d.e-]+", cell))
+        assert not any(
+            re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell)
+            for cell in row
+            if not re.fullmatch(r"-?[\d.e-]+", cell)
+        )
 
 
-def test_csv_is_the_same_in_pieces_of_any_size(typical: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_csv_is_the_same_in_pieces_of_any_size(
+    typical: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = written(csv.render_csv(typical))
     monkeypatch.setattr(csv, "_CHUNK_ROWS", 7)
     pieces = list(csv.render_csv(typical))
@@ -147,18 +189,27 @@ def test_csv_is_the_same_in_pieces_of_any_size(typical: Report, monkeypatch: pyt
     assert len(pieces) == 1 + 69
 
 
-def test_csv_has_every_digit_and_says_what_is_unknown(build: ModuleType, compared: Callable[..., Report]) -> None:
+def test_csv_has_every_digit_and_says_what_is_unknown(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
     scores = [0.1 + 0.2, 1e-5, 1 / 3, 1.0, 0.0, 2e16, None]
     records = [build.record(str(number), score=score) for number, score in enumerate(scores)]
     comparison = compared([*records, build.errored("broken")])
     rows = list(csv_reader.DictReader(StringIO(written(csv.render_csv(comparison)), newline="")))
-    assert [row["score"] for row in rows] == ["" if score is None else repr(score) for score in [*scores, None]]
+    assert [row["score"] for row in rows] == [
+        "" if score is None else repr(score) for score in [*scores, None]
+    ]
     assert [row["passed"] for row in rows[-2:]] == ["True", ""]
     assert {row["started"] for row in rows} == {"2025-03-01 12:00:00.500000+00:00"}
 
 
-def test_csv_keeps_what_looks_like_something_else(build: ModuleType, compared: Callable[..., Report]) -> None:
-    records = [build.record(str(number), expected=text) for number, text in enumerate(["NA", "null", "001", "1e5"])]
+def test_csv_keeps_what_looks_like_something_else(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    records = [
+        build.record(str(number), expected=text)
+        for number, text in enumerate(["NA", "null", "001", "1e5"])
+    ]
     rows = csv_reader.DictReader(StringIO(written(csv.render_csv(compared(records))), newline=""))
     assert [row["expected"] for row in rows] == ["NA", "null", "001", "1e5"]
 
@@ -171,17 +222,32 @@ def test_junit_has_a_case_for_every_cell_and_gate(typical: Report) -> None:
     cases = suites["run-1 triage"]
     assert cases.get("tests") == str(len(typical.cells)) == "160"
     assert int(cases.get("failures", 0)) == len(cases.findall("testcase/failure")) > 0
-    assert {case.get("classname") for case in cases} == {f"triage.{c.label}" for c in typical.configurations}
+    assert {case.get("classname") for case in cases} == {
+        f"triage.{c.label}" for c in typical.configurations
+    }
 
 
 def test_junit_lists_what_failed_and_counts_the_rest(
-    typical: Report, build: ModuleType, compared: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+    typical: Report,
+    build: ModuleType,
+    compared: Callable[..., Report],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(junit, "LISTED_CASES", 2)
     records = [build.record(str(number), passed=number != 7) for number in range(9)]
-    (suite,) = ElementTree.fromstring(junit.render_junit(compared([*records, build.errored("broken")])))
-    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["10", "1", "1", "0"]
-    assert {(test.get("name"), test[0].tag) for test in suite.iter("testcase")} == {("7", "failure"), ("broken", "error")}
+    (suite,) = ElementTree.fromstring(
+        junit.render_junit(compared([*records, build.errored("broken")]))
+    )
+    assert [suite.get(name) for name in ("tests", "failures", "errors", "skipped")] == [
+        "10",
+        "1",
+        "1",
+        "0",
+    ]
+    assert {(test.get("name"), test[0].tag) for test in suite.iter("testcase")} == {
+        ("7", "failure"),
+        ("broken", "error"),
+    }
     assert suite.findtext("system-out") == (
         "2 of 10 test cases are listed, those that failed or broke first; results.csv has every trial."
     )
@@ -195,7 +261,11 @@ def test_junit_is_valid_xml_for_any_bytes(hostile: Callable[[str], Report], text
 
 def test_the_summary_is_strict_json_with_every_table(typical: Report) -> None:
     document = json.loads(summary.render_summary(typical), parse_constant=pytest.fail)
-    assert (document["verdict"], document["simulated"], document["totals"]["trials"]) == ("fail", True, 480)
+    assert (document["verdict"], document["simulated"], document["totals"]["trials"]) == (
+        "fail",
+        True,
+        480,
+    )
     assert document["configurations"][0]["pass_rate"]["method"] == "Wilson, clustered by case"
     assert [gate["verdict"] for gate in document["gates"]] == ["pass", "pass", "pass", "fail"]
     assert "frames" not in document
@@ -213,20 +283,29 @@ def test_nothing_recorded_is_reported_too(compared: Callable[..., Report], name:
 
 
 @pytest.mark.parametrize("name", ["console", "markdown", "html"])
-def test_helpers_have_a_table_of_their_own(build: ModuleType, compared: Callable[..., Report], name: str) -> None:
+def test_helpers_have_a_table_of_their_own(
+    build: ModuleType, compared: Callable[..., Report], name: str
+) -> None:
     asked = replace(build.exchange(cost=0.25, position="g0.0", role="judge"), target="referee")
     records = [build.record(grades=(Grade("judge", True, exchanges=(asked,)),))]
-    page = load_plugin("reporters", name)(compared(records, helpers={"referee": {"model": "large", "simulated": False}}))
+    page = load_plugin("reporters", name)(
+        compared(records, helpers={"referee": {"model": "large", "simulated": False}})
+    )
     text = re.sub(r"<[^>]+>", " ", page.decode() if isinstance(page, bytes) else page)
     assert re.search(r"referee\W+judge\W.*?\b1\b.*?\b100\b.*?\b11\b.*?\$0\.25", text, re.DOTALL)
     assert re.search(r"judges\W+\$0\.25", text)
 
 
 def test_without_helpers_nothing_is_said_of_them(typical: Report) -> None:
-    assert not any("helper" in str(load_plugin("reporters", name)(typical)).lower() for name in ("console", "markdown"))
+    assert not any(
+        "helper" in str(load_plugin("reporters", name)(typical)).lower()
+        for name in ("console", "markdown")
+    )
 
 
-def test_a_grade_that_decides_nothing_is_told_from_one_that_does(build: ModuleType, compared: Callable[..., Report]) -> None:
+def test_a_grade_that_decides_nothing_is_told_from_one_that_does(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
     grades = (Grade("tone", False, "rude", weight=0), Grade("number", False, "expected 4"))
     found = compared([build.record(grades=grades, passed=False)])
     for text in (console.render_console(found), html.render_html(found).decode()):

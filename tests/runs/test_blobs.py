@@ -1,4 +1,5 @@
-"""Images of a run folder: once each, in place before their line, given back as they were or told to be lost."""
+"""Images of a run folder: once each, in place before their line, given back as they were or told to
+be lost."""
 
 from __future__ import annotations
 
@@ -27,7 +28,11 @@ LARGE, SMALL = as_image(noise()), as_image(picture())
 
 def exchange(*images: Image) -> Exchange:
     return Exchange(
-        "t0", "target", "m", Request((Message("user", (*images, Text("What?"))),)), Response(Message("assistant", "a"))
+        "t0",
+        "target",
+        "m",
+        Request((Message("user", (*images, Text("What?"))),)),
+        Response(Message("assistant", "a")),
     )
 
 
@@ -52,14 +57,19 @@ def read(folder: Path) -> list[Line]:
 
 
 def test_a_large_image_is_stored_once_and_given_back(tmp_path: Path) -> None:
-    judged = replace(record(LARGE, SMALL), grades=(Grade("judge", True, exchanges=(exchange(LARGE),)),))
+    judged = replace(
+        record(LARGE, SMALL), grades=(Grade("judge", True, exchanges=(exchange(LARGE),)),)
+    )
     journal = ExchangeLine("0" * 32, 0, "s1", exchange(LARGE))
     written(tmp_path, journal, judged, record(SMALL))
     written(tmp_path, judged)
     (blob,) = (tmp_path / BLOBS).iterdir()
     assert blob.name == LARGE.sha256
     assert blob.read_bytes() == noise()
-    assert (blob.stat().st_mode & 0o777, (tmp_path / BLOBS).stat().st_mode & 0o777) == (0o600, 0o700)
+    assert (blob.stat().st_mode & 0o777, (tmp_path / BLOBS).stat().st_mode & 0o777) == (
+        0o600,
+        0o700,
+    )
     assert LARGE.data.encode() not in (tmp_path / RECORDS).read_bytes()
 
     first, second, third, fourth = read(tmp_path)
@@ -70,11 +80,15 @@ def test_a_large_image_is_stored_once_and_given_back(tmp_path: Path) -> None:
     blobs = Blobs(tmp_path)
     assert blobs.restore_images(first.exchange) == journal.exchange
     assert [blobs.restore_images(each) for each in second.exchanges] == list(judged.exchanges)
-    assert [blobs.restore_images(each) for each in second.grades[0].exchanges] == list(judged.grades[0].exchanges)
+    assert [blobs.restore_images(each) for each in second.grades[0].exchanges] == list(
+        judged.grades[0].exchanges
+    )
     assert blobs.lost == {}
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="finds the file of a descriptor in /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="finds the file of a descriptor in /proc"
+)
 def test_an_image_is_durable_before_the_line_that_names_it(tmp_path: Path) -> None:
     synced: list[str] = []
 
@@ -104,7 +118,9 @@ def test_a_kill_between_image_and_line_leaves_a_whole_image_and_no_line(tmp_path
         "asyncio.run(die())"
     )
     here = Path(__file__).parent
-    died = subprocess.run([sys.executable, "-c", script, str(tmp_path), str(here), str(here.parents[1])], check=False)
+    died = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), str(here), str(here.parents[1])], check=False
+    )
     assert died.returncode == -signal.SIGKILL
     assert [blob.read_bytes() for blob in (tmp_path / BLOBS).iterdir()] == [noise()]
     assert read(tmp_path) == []

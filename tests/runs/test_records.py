@@ -34,7 +34,10 @@ EXCHANGE = Exchange(
     role="target",
     target="scout",
     request=Request(
-        messages=(Message("system", "Be brief."), Message("user", (Text("What is this?"), Image("image/png", "iVBORw0KGgo=")))),
+        messages=(
+            Message("system", "Be brief."),
+            Message("user", (Text("What is this?"), Image("image/png", "iVBORw0KGgo="))),
+        ),
         sampling={"temperature": 0.2, "stop": ["\n"]},
     ),
     response=Response(
@@ -42,9 +45,25 @@ EXCHANGE = Exchange(
         usage=Usage(input=18, output=3, neurons=0.67),
         finish_reason="stop",
         attempts=(
-            Attempt(status=429, error=Error("provider", "rate_limited", "slow down", retryable=True, retry_after=1.5)),
             Attempt(
-                Marks(due=1, started=2, connected=3, sent=4, first_byte=5, events=(6, 7), reads=2, done=8), 200, waited=1.5
+                status=429,
+                error=Error(
+                    "provider", "rate_limited", "slow down", retryable=True, retry_after=1.5
+                ),
+            ),
+            Attempt(
+                Marks(
+                    due=1,
+                    started=2,
+                    connected=3,
+                    sent=4,
+                    first_byte=5,
+                    events=(6, 7),
+                    reads=2,
+                    done=8,
+                ),
+                200,
+                waited=1.5,
             ),
         ),
         headers={"cf-ray": "1"},
@@ -61,7 +80,10 @@ RECORD = Record(
     repeat=0,
     session="s1",
     exchanges=(EXCHANGE,),
-    grades=(Grade("contains", True, "has 'cat'"), Grade("judge", None, error=Error("grader", "raised", "boom"))),
+    grades=(
+        Grade("contains", True, "has 'cat'"),
+        Grade("judge", None, error=Error("grader", "raised", "boom")),
+    ),
     score=None,
     cost=7.4e-6,
     tags=("animal",),
@@ -83,7 +105,11 @@ def test_a_line_comes_back_as_it_was(line: records.Line) -> None:
     assert records.decode_line(records.encode_line(line)) == line
 
 
-@given(text=ANY_TEXT, number=st.integers() | st.floats(allow_nan=False, allow_infinity=False), depth=st.integers(0, 400))
+@given(
+    text=ANY_TEXT,
+    number=st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    depth=st.integers(0, 400),
+)
 def test_whatever_a_model_says_comes_back(text: str, number: float, depth: int) -> None:
     nested: object = text
     for _ in range(depth):
@@ -110,12 +136,16 @@ def test_a_torn_line_is_noticed(length: int) -> None:
 
 def test_a_line_of_a_later_kind_is_refused_by_name() -> None:
     with pytest.raises(CorruptLineError, match="surprise"):
-        records.decode_line(summed(records.encode_line(RECORD).replace(b'"kind":"record"', b'"kind":"surprise"')))
+        records.decode_line(
+            summed(records.encode_line(RECORD).replace(b'"kind":"record"', b'"kind":"surprise"'))
+        )
 
 
 def test_a_field_of_another_type_is_refused_by_name() -> None:
     with pytest.raises(CorruptLineError, match="repeat"):
-        records.decode_line(summed(records.encode_line(RECORD).replace(b'"repeat":', b'"repeat":"","was":')))
+        records.decode_line(
+            summed(records.encode_line(RECORD).replace(b'"repeat":', b'"repeat":"","was":'))
+        )
 
 
 def summed(line: bytes) -> bytes:

@@ -1,4 +1,5 @@
-"""Redaction: an API key is gone from whatever is written, in every form it takes, and nothing else changes."""
+"""Redaction: an API key is gone from whatever is written, in every form it takes, and nothing else
+changes."""
 
 from __future__ import annotations
 

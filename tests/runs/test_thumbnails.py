@@ -16,7 +16,14 @@ from harness.model.images import file_size
 from harness.runs.blobs import BLOBS
 from harness.runs.folder import RECORDS
 from harness.runs.redaction import Redactor
-from harness.runs.thumbnails import IMAGES_PER_CASE, MAX_ORIGINAL_SIZE, MAX_SIDE, CaseThumbnails, Thumbnails, make_thumbnail
+from harness.runs.thumbnails import (
+    IMAGES_PER_CASE,
+    MAX_ORIGINAL_SIZE,
+    MAX_SIDE,
+    CaseThumbnails,
+    Thumbnails,
+    make_thumbnail,
+)
 from harness.runs.writer import RunWriter
 from tests.pictures import as_image, bomb, noise, picture
 
@@ -47,7 +54,13 @@ def shown(folder: Path, *cases: str) -> Thumbnails:
 
 
 def test_the_pictures_of_the_wanted_cases_are_found(tmp_path: Path) -> None:
-    run = written(tmp_path, record("other", LARGE), record("none"), record('a\\"b', SMALL), record("large", LARGE, SMALL))
+    run = written(
+        tmp_path,
+        record("other", LARGE),
+        record("none"),
+        record('a\\"b', SMALL),
+        record("large", LARGE, SMALL),
+    )
     found = shown(run, 'a\\"b', "none", "large", "never asked").found
     assert found.keys() == {('e"é', 'a\\"b'), ('e"é', "large")}
     assert found['e"é', 'a\\"b'] == CaseThumbnails((SMALL,), "?")
@@ -66,7 +79,9 @@ def test_a_large_picture_is_shown_as_a_small_copy() -> None:
     assert make_thumbnail(SMALL) is SMALL
 
 
-@pytest.mark.parametrize("content", [bomb() + bytes(MAX_ORIGINAL_SIZE), noise((400, 200))[:30_000], b"?" * 30_000])
+@pytest.mark.parametrize(
+    "content", [bomb() + bytes(MAX_ORIGINAL_SIZE), noise((400, 200))[:30_000], b"?" * 30_000]
+)
 def test_what_cannot_be_decoded_is_not_shown(content: bytes) -> None:
     assert make_thumbnail(replace(LARGE, data=b64encode(content).decode())).data == ""
 
@@ -77,10 +92,15 @@ def test_the_second_run_shows_what_the_first_did_not(tmp_path: Path) -> None:
     pictures = Thumbnails([('e"é', "a"), ('e"é', "b")])
     for run in (one, two):
         pictures.collect_from(run)
-    assert pictures.found == {('e"é', "a"): CaseThumbnails((SMALL,), "?"), ('e"é', "b"): CaseThumbnails((SMALL,), "?")}
+    assert pictures.found == {
+        ('e"é', "a"): CaseThumbnails((SMALL,), "?"),
+        ('e"é', "b"): CaseThumbnails((SMALL,), "?"),
+    }
 
 
-def test_a_case_has_few_and_a_page_has_not_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_case_has_few_and_a_page_has_not_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.runs.thumbnails.MAX_TOTAL", 2 * len(SMALL.data))
     run = written(tmp_path, record("many", *[SMALL] * (IMAGES_PER_CASE + 3)))
     images = shown(run, "many").found['e"é', "many"].images

@@ -18,7 +18,14 @@ from msgspec.structs import replace
 from harness.errors import StoreError, UsageError
 from harness.model import Cost, Error, Exchange, Grade, Manifest, Message, Record, Request, Response
 from harness.runs import records
-from harness.runs.folder import RECORDS, Damage, create_folder, read_lines, read_manifest, write_manifest
+from harness.runs.folder import (
+    RECORDS,
+    Damage,
+    create_folder,
+    read_lines,
+    read_manifest,
+    write_manifest,
+)
 from harness.runs.records import ExchangeLine
 from harness.runs.redaction import Redactor
 from harness.runs.resume_state import FinalKeys, ResumeState, is_final, key_prefix
@@ -33,7 +40,13 @@ def key_of(number: int) -> str:
 
 def record(number: int, error: Error | None = None) -> Record:
     key = key_of(number)
-    exchange = Exchange("t0", "target", "m", Request((Message("user", f"q{number}"),)), Response(Message("assistant", "a")))
+    exchange = Exchange(
+        "t0",
+        "target",
+        "m",
+        Request((Message("user", f"q{number}"),)),
+        Response(Message("assistant", "a")),
+    )
     return Record(key, "e", f"c{number}", "p", "m", {}, 0, "s1", (exchange,), error=error)
 
 
@@ -104,7 +117,9 @@ def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
     assert read(tmp_path)[0] == [record(1)]
 
 
-def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledged(
+    tmp_path: Path,
+) -> None:
     line_bytes = len(records.encode_line(record(1)))
     script = (
         "import asyncio, resource, signal, sys; from pathlib import Path\n"
@@ -132,8 +147,11 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_keeps_what_was_acknowledge
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
-def test_a_fsync_under_way_ends_before_its_file_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The regular fsync runs in a thread: leaving the store in the middle of it must not pull the file from under it."""
+def test_a_fsync_under_way_ends_before_its_file_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The regular fsync runs in a thread: leaving the store in the middle of it must not pull the
+    file from under it."""
     begun, go_on, synced = threading.Event(), threading.Event(), []
     fsync = os.fsync
 
@@ -164,7 +182,9 @@ def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
 
     asyncio.run(write())
     assert b"canary" not in (tmp_path / RECORDS).read_bytes()
-    assert read(tmp_path)[0] == [replace(record(1), case="says [redacted MY_KEY]", flags=("redacted",))]
+    assert read(tmp_path)[0] == [
+        replace(record(1), case="says [redacted MY_KEY]", flags=("redacted",))
+    ]
 
 
 def test_files_and_folders_are_private(tmp_path: Path) -> None:
@@ -209,7 +229,9 @@ def test_the_manifest_comes_back(tmp_path: Path) -> None:
         ('{"id": 1}', "damaged"),
     ],
 )
-def test_a_manifest_that_is_none_is_refused_with_a_sentence(tmp_path: Path, content: str | None, says: str) -> None:
+def test_a_manifest_that_is_none_is_refused_with_a_sentence(
+    tmp_path: Path, content: str | None, says: str
+) -> None:
     if content is not None:
         (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(UsageError, match=says):
@@ -248,9 +270,15 @@ def test_what_a_run_owes_is_read_from_its_lines(tmp_path: Path) -> None:
     assert [line.key for line in owed.exchanges] == [key_of(2), key_of(4)]
 
 
-def test_an_exchange_that_stands_in_the_journal_and_in_its_record_was_paid_once(tmp_path: Path) -> None:
+def test_an_exchange_that_stands_in_the_journal_and_in_its_record_was_paid_once(
+    tmp_path: Path,
+) -> None:
     paid = replace(record(1).exchanges[0], cost=Cost(priced=0.25))
-    written(tmp_path, ExchangeLine(key_of(1), 0, "s1", paid), replace(record(1, TIMED_OUT), exchanges=(paid,)))
+    written(
+        tmp_path,
+        ExchangeLine(key_of(1), 0, "s1", paid),
+        replace(record(1, TIMED_OUT), exchanges=(paid,)),
+    )
     assert ResumeState.read(tmp_path).spent == 0.25
 
 

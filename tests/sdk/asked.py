@@ -1,4 +1,5 @@
-"""What the vendors' own clients ask the simulator, and what its ledger says they were billed for it."""
+"""What the vendors' own clients ask the simulator, and what its ledger says they were billed for
+it."""
 
 from __future__ import annotations
 

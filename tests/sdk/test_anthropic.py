@@ -1,4 +1,5 @@
-"""Anthropic's own Python SDK against the simulator: what it reads is what the ledger says was answered."""
+"""Anthropic's own Python SDK against the simulator: what it reads is what the ledger says was
+answered."""
 
 from __future__ import annotations
 
@@ -36,14 +37,18 @@ def sdk(simulator: Simulated) -> Iterator[Anthropic]:
 
 
 def test_an_answer_and_its_usage(sdk: Anthropic, simulator: Simulated) -> None:
-    answer = sdk.messages.create(model=MODEL, max_tokens=16, messages=QUESTION, extra_headers=OLDER, extra_body=GREEDY)
+    answer = sdk.messages.create(
+        model=MODEL, max_tokens=16, messages=QUESTION, extra_headers=OLDER, extra_body=GREEDY
+    )
     (block,) = answer.content
     assert (block.type, block.text, answer.stop_reason) == ("text", "42", "end_turn")
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == billed(simulator)
 
 
 def test_a_stream(sdk: Anthropic, simulator: Simulated) -> None:
-    asked = sdk.messages.stream(model=MODEL, max_tokens=16, messages=QUESTION, extra_headers=OLDER, extra_body=GREEDY)
+    asked = sdk.messages.stream(
+        model=MODEL, max_tokens=16, messages=QUESTION, extra_headers=OLDER, extra_body=GREEDY
+    )
     with asked as stream:
         text = "".join(stream.text_stream)
         answer = stream.get_final_message()
@@ -54,14 +59,21 @@ def test_a_stream(sdk: Anthropic, simulator: Simulated) -> None:
 def test_the_sdk_speaks_the_newer_version_by_itself(sdk: Anthropic, simulator: Simulated) -> None:
     sdk.messages.create(model=MODEL, max_tokens=16, messages=QUESTION)
     assert ["anthropic-version", "2026-10-21"] in simulator.requests()[-1]["headers"]
-    with pytest.raises(anthropic.BadRequestError, match="temperature: Extra inputs are not permitted"):
+    with pytest.raises(
+        anthropic.BadRequestError, match="temperature: Extra inputs are not permitted"
+    ):
         sdk.messages.create(model=MODEL, max_tokens=16, messages=QUESTION, extra_body=GREEDY)
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 def test_thoughts_and_a_loop_of_tools(sdk: Anthropic, simulator: Simulated, streamed: bool) -> None:
     turns: Any = [{"role": "user", "content": "What is the current weather in the city Oslo?"}]
-    asked: Any = {"model": MODEL, "max_tokens": 500, "tools": [WEATHER], "thinking": {"type": "adaptive"}}
+    asked: Any = {
+        "model": MODEL,
+        "max_tokens": 500,
+        "tools": [WEATHER],
+        "thinking": {"type": "adaptive"},
+    }
 
     def ask() -> Any:
         if not streamed:
@@ -76,8 +88,15 @@ def test_thoughts_and_a_loop_of_tools(sdk: Anthropic, simulator: Simulated, stre
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == billed(simulator)
     assert answer.usage.output_tokens_details.thinking_tokens > 0
 
-    result = {"type": "tool_result", "tool_use_id": call.id, "content": '{"temperature": 17, "unit": "C"}'}
-    turns += [{"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
+    result = {
+        "type": "tool_result",
+        "tool_use_id": call.id,
+        "content": '{"temperature": 17, "unit": "C"}',
+    }
+    turns += [
+        {"role": "assistant", "content": answer.content},
+        {"role": "user", "content": [result]},
+    ]
     last = ask().content[-1]
     assert (last.type, "17" in last.text) == ("text", True)
 
@@ -97,7 +116,9 @@ def test_a_schema(sdk: Anthropic) -> None:
         extra_body=GREEDY,
     )
     total = json.loads(answer.content[0].text)
-    assert list(total) == ["total"]  # which number is drawn: this version of the API takes no temperature
+    assert list(total) == [
+        "total"
+    ]  # which number is drawn: this version of the API takes no temperature
     assert isinstance(total["total"], int | float)
 
 

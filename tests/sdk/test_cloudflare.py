@@ -1,4 +1,5 @@
-"""Cloudflare's own Python SDK against the simulator: what it reads is what the ledger says was answered."""
+"""Cloudflare's own Python SDK against the simulator: what it reads is what the ledger says was
+answered."""
 
 from __future__ import annotations
 
@@ -17,14 +18,18 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
 @pytest.fixture
 def sdk(simulator: Simulated) -> Iterator[Cloudflare]:
-    with Cloudflare(api_token="any", base_url=f"{simulator.base_url}/client/v4", max_retries=0) as client:
+    with Cloudflare(
+        api_token="any", base_url=f"{simulator.base_url}/client/v4", max_retries=0
+    ) as client:
         yield client
 
 
 def test_an_answer_and_its_usage(sdk: Cloudflare, simulator: Simulated) -> None:
     answer: Any = sdk.ai.run(SCOUT, account_id="a", messages=QUESTION, temperature=0, max_tokens=16)
     assert answer["response"] == "42"
-    assert (answer["usage"]["prompt_tokens"], answer["usage"]["completion_tokens"]) == billed(simulator)
+    assert (answer["usage"]["prompt_tokens"], answer["usage"]["completion_tokens"]) == billed(
+        simulator
+    )
 
 
 def test_a_stream_as_far_as_the_sdk_reads_one(sdk: Cloudflare, simulator: Simulated) -> None:

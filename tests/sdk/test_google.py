@@ -1,4 +1,5 @@
-"""Google's own Python SDK against the simulator: what it reads is what the ledger says was answered."""
+"""Google's own Python SDK against the simulator: what it reads is what the ledger says was
+answered."""
 
 from __future__ import annotations
 
@@ -34,7 +35,11 @@ WEATHER = types.Tool(
         types.FunctionDeclaration(
             name="get_weather",
             description="Current weather in a city",
-            parameters_json_schema={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            parameters_json_schema={
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
         )
     ]
 )
@@ -51,7 +56,9 @@ def counted(answer: types.GenerateContentResponse) -> tuple[int | None, int]:
     """The tokens of an answer; those of thought are output."""
     usage = answer.usage_metadata
     assert usage is not None
-    return usage.prompt_token_count, (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
+    return usage.prompt_token_count, (usage.candidates_token_count or 0) + (
+        usage.thoughts_token_count or 0
+    )
 
 
 def config(**options: Any) -> types.GenerateContentConfig:
@@ -59,7 +66,9 @@ def config(**options: Any) -> types.GenerateContentConfig:
 
 
 def test_an_answer_and_its_usage(sdk: genai.Client, simulator: Simulated) -> None:
-    answer = sdk.models.generate_content(model=MODEL, contents=QUESTION, config=config(system_instruction="Be brief."))
+    answer = sdk.models.generate_content(
+        model=MODEL, contents=QUESTION, config=config(system_instruction="Be brief.")
+    )
     assert answer.text == "42"
     assert answer.model_version == MODEL
     assert answer.candidates is not None
@@ -76,7 +85,9 @@ def test_a_stream(sdk: genai.Client, simulator: Simulated) -> None:
 
 
 def test_thoughts(sdk: genai.Client, simulator: Simulated) -> None:
-    answer = sdk.models.generate_content(model=MODEL, contents=QUESTION, config=config(thinking_config=THINKING))
+    answer = sdk.models.generate_content(
+        model=MODEL, contents=QUESTION, config=config(thinking_config=THINKING)
+    )
     assert answer.parts is not None
     assert [bool(part.thought) for part in answer.parts] == [True, False]
     assert answer.text == "42"
@@ -84,7 +95,9 @@ def test_thoughts(sdk: genai.Client, simulator: Simulated) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_tool_loop_that_the_sdk_drives_by_hand(sdk: genai.Client, simulator: Simulated, streamed: bool) -> None:
+def test_a_tool_loop_that_the_sdk_drives_by_hand(
+    sdk: genai.Client, simulator: Simulated, streamed: bool
+) -> None:
     """A chat of the SDK's sends the model's turn back as it came, signature and all."""
     chat = sdk.chats.create(model=MODEL, config=config(tools=[WEATHER], thinking_config=THINKING))
     chunks = list(chat.send_message_stream(OSLO)) if streamed else [chat.send_message(OSLO)]
@@ -92,12 +105,18 @@ def test_a_tool_loop_that_the_sdk_drives_by_hand(sdk: genai.Client, simulator: S
     assert (call.name, call.args) == ("get_weather", {"city": "Oslo"})
     assert counted(chunks[-1]) == billed(simulator)
     assert call.name is not None
-    answer = chat.send_message(types.Part.from_function_response(name=call.name, response={"output": {"temperature": 17}}))
+    answer = chat.send_message(
+        types.Part.from_function_response(name=call.name, response={"output": {"temperature": 17}})
+    )
     assert "17" in (answer.text or "")
 
 
-def test_a_python_function_that_the_sdk_calls_by_itself(sdk: genai.Client, simulator: Simulated) -> None:
-    answer = sdk.models.generate_content(model=MODEL, contents=OSLO, config=config(tools=[get_weather]))
+def test_a_python_function_that_the_sdk_calls_by_itself(
+    sdk: genai.Client, simulator: Simulated
+) -> None:
+    answer = sdk.models.generate_content(
+        model=MODEL, contents=OSLO, config=config(tools=[get_weather])
+    )
     assert "17" in (answer.text or "")
     assert len(simulator.requests()) == 2
 
@@ -106,7 +125,9 @@ def test_a_schema(sdk: genai.Client) -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
     for given in ({"response_json_schema": schema}, {"response_schema": schema}):
         options = config(response_mime_type="application/json", **given)
-        answer = sdk.models.generate_content(model=MODEL, contents="The total was $12.50.", config=options)
+        answer = sdk.models.generate_content(
+            model=MODEL, contents="The total was $12.50.", config=options
+        )
         assert answer.parsed == {"total": 12.5}
 
 
@@ -115,7 +136,11 @@ def test_log_probabilities(sdk: genai.Client) -> None:
     answer = sdk.models.generate_content(model=MODEL, contents=QUESTION, config=options)
     assert answer.candidates is not None
     scored = answer.candidates[0].logprobs_result
-    assert scored is not None and scored.chosen_candidates is not None and scored.top_candidates is not None
+    assert (
+        scored is not None
+        and scored.chosen_candidates is not None
+        and scored.top_candidates is not None
+    )
     assert "".join(each.token or "" for each in scored.chosen_candidates) == answer.text
     assert len(scored.top_candidates) == len(scored.chosen_candidates)
 
@@ -130,7 +155,9 @@ def test_an_image(sdk: genai.Client, simulator: Simulated) -> None:
     ("fault", "code", "status"),
     [(429, 429, "RESOURCE_EXHAUSTED"), (503, 503, "UNAVAILABLE"), (404, 404, "NOT_FOUND")],
 )
-def test_errors(sdk: genai.Client, simulator: Simulated, fault: int, code: int, status: str) -> None:
+def test_errors(
+    sdk: genai.Client, simulator: Simulated, fault: int, code: int, status: str
+) -> None:
     simulator.faults({"kind": "status", "status": fault})
     with pytest.raises(errors.APIError) as refused:
         sdk.models.generate_content(model=MODEL, contents=QUESTION)
@@ -146,5 +173,7 @@ def test_an_error_in_the_middle_of_a_stream(sdk: genai.Client, simulator: Simula
 
 def test_a_parameter_out_of_range(sdk: genai.Client) -> None:
     with pytest.raises(errors.ClientError) as refused:
-        sdk.models.generate_content(model=MODEL, contents=QUESTION, config=types.GenerateContentConfig(temperature=3))
+        sdk.models.generate_content(
+            model=MODEL, contents=QUESTION, config=types.GenerateContentConfig(temperature=3)
+        )
     assert (refused.value.code, refused.value.status) == (400, "INVALID_ARGUMENT")

@@ -1,4 +1,5 @@
-"""Mistral's own Python SDK against the simulator: what it reads is what the ledger says was answered."""
+"""Mistral's own Python SDK against the simulator: what it reads is what the ledger says was
+answered."""
 
 from __future__ import annotations
 
@@ -45,10 +46,16 @@ def test_a_stream(sdk: Mistral, simulator: Simulated) -> None:
 
 
 def test_thinking(sdk: Mistral) -> None:
-    thinking, text = sdk.chat.complete(**ASKED, messages=QUESTION, reasoning_effort="high").choices[0].message.content
+    thinking, text = (
+        sdk.chat.complete(**ASKED, messages=QUESTION, reasoning_effort="high")
+        .choices[0]
+        .message.content
+    )
     assert (thinking.type, text.text) == ("thinking", "42")
     deltas, _ = streamed(sdk, messages=QUESTION, reasoning_effort="high")
-    pieces = [delta.content[0].thinking[0].text for delta in deltas if isinstance(delta.content, list)]
+    pieces = [
+        delta.content[0].thinking[0].text for delta in deltas if isinstance(delta.content, list)
+    ]
     assert "".join(pieces) == thinking.thinking[0].text != ""
 
 
@@ -63,13 +70,25 @@ def test_a_loop_of_tools(sdk: Mistral, stream: bool) -> None:
     else:
         (choice,) = sdk.chat.complete(**ASKED, **asked).choices
         (call,), finish = choice.message.tool_calls, choice.finish_reason
-    assert (call.function.name, json.loads(call.function.arguments), finish) == ("get_weather", {"city": "Oslo"}, "tool_calls")
+    assert (call.function.name, json.loads(call.function.arguments), finish) == (
+        "get_weather",
+        {"city": "Oslo"},
+        "tool_calls",
+    )
     assert len(call.id) == 9
     turns += [
         {"role": "assistant", "content": "", "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": call.id, "name": "get_weather", "content": '{"temperature": 17, "unit": "C"}'},
+        {
+            "role": "tool",
+            "tool_call_id": call.id,
+            "name": "get_weather",
+            "content": '{"temperature": 17, "unit": "C"}',
+        },
     ]
-    assert "17" in sdk.chat.complete(**ASKED, messages=turns, tools=[WEATHER]).choices[0].message.content
+    assert (
+        "17"
+        in sdk.chat.complete(**ASKED, messages=turns, tools=[WEATHER]).choices[0].message.content
+    )
 
 
 def test_a_schema(sdk: Mistral) -> None:

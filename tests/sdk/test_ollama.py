@@ -1,4 +1,5 @@
-"""Ollama's own Python SDK against the simulator: what it reads is what the ledger says was answered."""
+"""Ollama's own Python SDK against the simulator: what it reads is what the ledger says was
+answered."""
 
 from __future__ import annotations
 
@@ -52,23 +53,31 @@ def test_a_loop_of_tools(sdk: Client, streamed: bool) -> None:
         turns.append(answer.message)
     (call,) = calls
     assert (call.function.name, call.function.arguments) == ("get_weather", {"city": "Oslo"})
-    turns.append({"role": "tool", "tool_name": "get_weather", "content": '{"temperature": 17, "unit": "C"}'})
+    turns.append(
+        {"role": "tool", "tool_name": "get_weather", "content": '{"temperature": 17, "unit": "C"}'}
+    )
     assert "17" in (sdk.chat(MODEL, turns, tools=[WEATHER], options=GREEDY).message.content or "")
 
 
 def test_a_schema_and_a_limit(sdk: Client) -> None:
     schema = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
     told: Any = [{"role": "user", "content": "The total was $12.50."}]
-    assert json.loads(sdk.chat(MODEL, told, format=schema, options=GREEDY).message.content or "") == {"total": 12.5}
+    assert json.loads(
+        sdk.chat(MODEL, told, format=schema, options=GREEDY).message.content or ""
+    ) == {"total": 12.5}
     story: Any = [{"role": "user", "content": "Tell me a long story."}]
     assert sdk.chat(MODEL, story, options={"num_predict": 3}).done_reason == "length"
 
 
 def test_errors(sdk: Client, simulator: Simulated) -> None:
-    with pytest.raises(ollama.ResponseError, match='option "temperature" must be of type float32') as refused:
+    with pytest.raises(
+        ollama.ResponseError, match='option "temperature" must be of type float32'
+    ) as refused:
         sdk.chat(MODEL, QUESTION, options={"temperature": "warm"})
     assert refused.value.status_code == 400
-    simulator.faults({"kind": "error_event", "after": 1, "message": "model runner has unexpectedly stopped"})
+    simulator.faults(
+        {"kind": "error_event", "after": 1, "message": "model runner has unexpectedly stopped"}
+    )
     with pytest.raises(ollama.ResponseError, match="unexpectedly stopped"):
         list(sdk.chat(MODEL, QUESTION, stream=True))
 
@@ -76,4 +85,6 @@ def test_errors(sdk: Client, simulator: Simulated) -> None:
 def test_an_image_is_read_and_billed(sdk: Client) -> None:
     plain = sdk.chat(MODEL, QUESTION, options=GREEDY)
     shown: Any = [{**QUESTION[0], "images": [b"not looked into"]}]
-    assert (sdk.chat(MODEL, shown, options=GREEDY).prompt_eval_count or 0) > (plain.prompt_eval_count or 0)
+    assert (sdk.chat(MODEL, shown, options=GREEDY).prompt_eval_count or 0) > (
+        plain.prompt_eval_count or 0
+    )

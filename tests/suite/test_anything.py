@@ -1,4 +1,5 @@
-"""Any value in any place of a suite is taken or refused in a sentence; it is never a bug's traceback."""
+"""Any value in any place of a suite is taken or refused in a sentence; it is never a bug's
+traceback."""
 
 from __future__ import annotations
 
@@ -69,7 +70,13 @@ ODD: tuple[Any, ...] = (
 def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The way to every value in a document."""
     yield at
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    parts = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, part in parts:
         yield from places(part, (*at, key))
 
@@ -98,7 +105,9 @@ def test_the_whole_suite_is_right(path: Path) -> None:
         assert len(ready.targets) == 3
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(at=st.sampled_from(list(places(WHOLE))), odd=st.sampled_from(ODD))
 @example(at=("run",), odd=["x"])
 @example(at=("run",), odd=[])
@@ -107,7 +116,9 @@ def test_the_whole_suite_is_right(path: Path) -> None:
 @example(at=("strict",), odd=[None])
 @example(at=("graders", 4, "tool_calls"), odd=[1])
 @example(at=("graders", 4, "tool_calls", "calls", 0), odd=[{"x": 1}])
-def test_any_value_in_any_place_is_taken_or_refused_in_a_sentence(path: Path, at: tuple[Any, ...], odd: Any) -> None:
+def test_any_value_in_any_place_is_taken_or_refused_in_a_sentence(
+    path: Path, at: tuple[Any, ...], odd: Any
+) -> None:
     path.write_text(json.dumps(with_odd(at, odd)))
     try:
         with prepare(load_suite(path), {}, live=False) as ready:

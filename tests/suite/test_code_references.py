@@ -21,7 +21,10 @@ from harness.suite.code_references import describe_function, parse_functions
         ("str | None", {"type": ["string", "null"]}),
         ("Optional[int]", {"type": ["integer", "null"]}),
         ("typing.Union[int, str]", {"anyOf": [{"type": "integer"}, {"type": "string"}]}),
-        ("int | list[str]", {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "string"}}]}),
+        (
+            "int | list[str]",
+            {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "string"}}]},
+        ),
         ("Literal['a', 2]", {"enum": ["a", 2]}),
         ("Annotated[int, 'how many']", {"type": "integer", "description": "how many"}),
         ("Any", {}),
@@ -38,7 +41,14 @@ def test_what_has_a_default_is_not_required() -> None:
 
 
 def test_sphinx_docstrings_describe_parameters_too() -> None:
-    lines = ["Do it.", "", ":param a: The first,", "    really.", ":param int b: The second.", ":return: x"]
+    lines = [
+        "Do it.",
+        "",
+        ":param a: The first,",
+        "    really.",
+        ":param int b: The second.",
+        ":return: x",
+    ]
     docstring = "\n    ".join(lines)
     text = f'def f(a: str, b: int):\n    """{docstring}\n    """'
     said = describe_function(parse_functions(text)["f"])

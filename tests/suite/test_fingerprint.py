@@ -1,7 +1,9 @@
-"""What resuming compares stays what stored runs hold: literal fingerprints, manifests and trial keys of version 0.1.0.
+"""What resuming compares stays what stored runs hold: literal fingerprints, manifests and trial
+keys of version 0.1.0.
 
-`stored/` is a workspace; `stored/NAME.json` is what that version wrote for `stored/suites/NAME.yaml`. These files are never
-written anew: a run of that version must still resume.
+`stored/` is a workspace; `stored/NAME.json` is what that version wrote for
+`stored/suites/NAME.yaml`. These files are never written anew: a run of that version must still
+resume.
 """
 
 from __future__ import annotations
@@ -83,14 +85,23 @@ def of_later_version(suite: Suite, **keys: Any) -> Suite:
         update={
             "evals": (
                 evaluation.model_copy(
-                    update={"written": NewEvalFields.model_construct(**fields, shuffle=keys.get("shuffle", False))}
+                    update={
+                        "written": NewEvalFields.model_construct(
+                            **fields, shuffle=keys.get("shuffle", False)
+                        )
+                    }
                 ),
                 *others,
             ),
-            "written": NewSuiteFile.model_construct(**dict(suite.written), phases=keys.get("phases", "one")),
-            "run": NewRunSpec.model_construct(**dict(suite.run), warm_up=keys.get("warm_up", False)),
+            "written": NewSuiteFile.model_construct(
+                **dict(suite.written), phases=keys.get("phases", "one")
+            ),
+            "run": NewRunSpec.model_construct(
+                **dict(suite.run), warm_up=keys.get("warm_up", False)
+            ),
             "targets": tuple(
-                NewTargetSpec.model_construct(**dict(target), region=keys.get("region")) for target in suite.targets
+                NewTargetSpec.model_construct(**dict(target), region=keys.get("region"))
+                for target in suite.targets
             ),
         }
     )
@@ -105,18 +116,31 @@ def test_a_key_of_a_later_version_that_is_not_given_changes_nothing(name: str) -
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("key", "value", "axis"),
-    [("shuffle", True, "evals"), ("phases", "two", "suite"), ("warm_up", True, "run"), ("region", "eu", "targets")],
+    [
+        ("shuffle", True, "evals"),
+        ("phases", "two", "suite"),
+        ("warm_up", True, "run"),
+        ("region", "eu", "targets"),
+    ],
 )
-def test_a_key_of_a_later_version_is_compared_and_described(name: str, key: str, value: Any, axis: str) -> None:
+def test_a_key_of_a_later_version_is_compared_and_described(
+    name: str, key: str, value: Any, axis: str
+) -> None:
     suite, expected = stored(name)
     later = of_later_version(suite, **{key: value})
     now = fingerprint_suite(later)
-    assert {each for each in {*now, *expected["fingerprint"]} if now.get(each) != expected["fingerprint"].get(each)} == {axis}
+    assert {
+        each
+        for each in {*now, *expected["fingerprint"]}
+        if now.get(each) != expected["fingerprint"].get(each)
+    } == {axis}
     assert json.dumps(key) in json.dumps(describe_suite(later))
 
 
 @pytest.mark.parametrize("kind", [EvalFields, SuiteFile, RunSpec, TargetSpec])
 def test_the_lists_name_keys_there_are_and_each_once(kind: type[SuiteModel]) -> None:
-    own = kind.model_fields.keys() - (EvalFields.model_fields.keys() if kind is SuiteFile else set())
+    own = kind.model_fields.keys() - (
+        EvalFields.model_fields.keys() if kind is SuiteFile else set()
+    )
     assert COMPARED[kind] | NOT_COMPARED[kind] <= own | {"description"}
     assert not COMPARED[kind] & NOT_COMPARED[kind]

@@ -13,20 +13,38 @@ from harness.suite.gate_syntax import parse_gate
     [
         ("pass_rate >= 0.90", {"metric": "pass_rate", "op": ">=", "value": 0.9}),
         ("pass_rate.low >= 0.9", {"metric": "pass_rate", "bound": "low", "op": ">=", "value": 0.9}),
-        ("pass_rate{tag=money} >= 90%", {"metric": "pass_rate", "slice": {"tag": "money"}, "op": ">=", "value": 0.9}),
+        (
+            "pass_rate{tag=money} >= 90%",
+            {"metric": "pass_rate", "slice": {"tag": "money"}, "op": ">=", "value": 0.9},
+        ),
         ("score.high<0.5", {"metric": "score", "bound": "high", "op": "<", "value": 0.5}),
         ("ttft.p95 <= 1.5s", {"metric": "ttft", "stat": "p95", "op": "<=", "value": 1.5}),
-        ("latency.mean.high <= 200ms", {"metric": "latency", "stat": "mean", "bound": "high", "op": "<=", "value": 0.2}),
+        (
+            "latency.mean.high <= 200ms",
+            {"metric": "latency", "stat": "mean", "bound": "high", "op": "<=", "value": 0.2},
+        ),
         ("cost <= $0.40", {"metric": "cost", "op": "<=", "value": 0.4}),
         ("tpot.p95 <= 50ms", {"metric": "tpot", "stat": "p95", "op": "<=", "value": 0.05}),
         (
             "output_tokens_per_s.mean.low >= 50/s",
-            {"metric": "output_tokens_per_s", "stat": "mean", "bound": "low", "op": ">=", "value": 50},
+            {
+                "metric": "output_tokens_per_s",
+                "stat": "mean",
+                "bound": "low",
+                "op": ">=",
+                "value": 50,
+            },
         ),
-        ("cost_per_request.high <= $0.01", {"metric": "cost_per_request", "bound": "high", "op": "<=", "value": 0.01}),
+        (
+            "cost_per_request.high <= $0.01",
+            {"metric": "cost_per_request", "bound": "high", "op": "<=", "value": 0.01},
+        ),
         ("errors == 0", {"metric": "errors", "op": "==", "value": 0}),
         ("output_tokens < 200k", {"metric": "output_tokens", "op": "<", "value": 200_000}),
-        ("case.pass_rate >= 0.8", {"metric": "pass_rate", "per_case": True, "op": ">=", "value": 0.8}),
+        (
+            "case.pass_rate >= 0.8",
+            {"metric": "pass_rate", "per_case": True, "op": ">=", "value": 0.8},
+        ),
         (
             'pass_rate.low{prompt="a, b", temperature=0, target=x y} > 1%',
             {
@@ -39,7 +57,12 @@ from harness.suite.gate_syntax import parse_gate
         ),
         (
             "errors{case=001, logprobs=true} == 0",
-            {"metric": "errors", "slice": {"case": "001", "logprobs": True}, "op": "==", "value": 0},
+            {
+                "metric": "errors",
+                "slice": {"case": "001", "logprobs": True},
+                "op": "==",
+                "value": 0,
+            },
         ),
     ],
 )
@@ -86,7 +109,8 @@ def test_a_gate_survives_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("op", "passing", "failing"), [(">=", 0.5, 0.4), ("<=", 0.5, 0.6), (">", 0.6, 0.5), ("<", 0.4, 0.5), ("==", 0.5, 0.6)]
+    ("op", "passing", "failing"),
+    [(">=", 0.5, 0.4), ("<=", 0.5, 0.6), (">", 0.6, 0.5), ("<", 0.4, 0.5), ("==", 0.5, 0.6)],
 )
 def test_a_gate_compares_what_was_measured(op: str, passing: float, failing: float) -> None:
     gate = parse_gate(f"pass_rate {op} 0.5")

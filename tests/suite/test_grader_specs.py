@@ -37,22 +37,31 @@ def test_every_form_comes_out_in_the_long_one(suite: Callable[..., Suite]) -> No
         ("not", {"grader": {"contains": {"value": "sorry"}}}),
         ("all", {"graders": [{"json": None}, {"contains": {"value": "x"}, "id": "has-x"}]}),
     ]
-    assert [(grader.id, grader.weight, grader.threshold) for grader in found][3:] == [("not", 0, None), ("both", 2, 0.5)]
+    assert [(grader.id, grader.weight, grader.threshold) for grader in found][3:] == [
+        ("not", 0, None),
+        ("both", 2, 0.5),
+    ]
 
 
-def test_ids_default_to_the_type_and_are_numbered_from_the_second_on(suite: Callable[..., Suite]) -> None:
+def test_ids_default_to_the_type_and_are_numbered_from_the_second_on(
+    suite: Callable[..., Suite],
+) -> None:
     found = graders_of(suite, "contains: a", "{contains: b, id: contains-2}", "contains: c", "json")
     assert [grader.id for grader in found] == ["contains", "contains-2", "contains-3", "json"]
 
 
-def test_templates_stay_in_place_and_are_filled_in_for_each_case(suite: Callable[..., Suite]) -> None:
+def test_templates_stay_in_place_and_are_filled_in_for_each_case(
+    suite: Callable[..., Suite],
+) -> None:
     (grader,) = graders_of(suite, "number: {expected: '{{ expected }}', tolerance: 0.5}")
     assert grader.templated
     assert grader.arguments == {"expected": "{{ expected }}", "tolerance": 0.5}
     assert render_arguments(grader.arguments, {}, 41) == {"expected": 41, "tolerance": 0.5}
 
 
-def test_a_schema_file_is_read_and_no_template(suite: Callable[..., Suite], write: Callable) -> None:
+def test_a_schema_file_is_read_and_no_template(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     write("schema.json", '{"type": "object", "description": "{{ not a template }}"}')
     (grader,) = graders_of(suite, "json_schema: ../schema.json")
     assert grader.arguments == {"schema": {"type": "object", "description": "{{ not a template }}"}}
@@ -64,9 +73,14 @@ def test_a_python_grader_is_found_from_the_file_that_names_it(
     suite: Callable[..., Suite], write: Callable, tmp_path: Path
 ) -> None:
     write("evals/e/grader.py", "def grade(answer):\n    return True\n")
-    write("evals/e/eval.yaml", "prompts: [{user: hi}]\ncases: [{id: c}]\ngraders: [{python: 'grader.py:grade'}]\n")
+    write(
+        "evals/e/eval.yaml",
+        "prompts: [{user: hi}]\ncases: [{id: c}]\ngraders: [{python: 'grader.py:grade'}]\n",
+    )
     loaded = suite("suite: s\nevals: ../evals/e\ntargets: scout-sim\n")
-    assert loaded.evals[0].graders[0].arguments == {"function": f"{tmp_path.resolve()}/evals/e/grader.py:grade"}
+    assert loaded.evals[0].graders[0].arguments == {
+        "function": f"{tmp_path.resolve()}/evals/e/grader.py:grade"
+    }
 
 
 @pytest.mark.parametrize(
@@ -88,11 +102,16 @@ def test_a_python_grader_is_found_from_the_file_that_names_it(
         ("python: 'nope.py:f'", '6:13: there is no file "nope.py"'),
         ("python: '/etc/passwd.py:f'", "leaves the workspace"),
         ("contains: '{{ q '", "6:15: in the template"),
-        ("contains: '{{ other }}'", "the case `c` gives no value for `other`, which the grader `contains` uses"),
+        (
+            "contains: '{{ other }}'",
+            "the case `c` gives no value for `other`, which the grader `contains` uses",
+        ),
         ("{json: null, id: a}\n  - {contains: x, id: a}", "two graders have the id `a`"),
     ],
 )
-def test_a_mistake_is_told_where_it_stands(problems: Callable[..., list[str]], line: str, said: str) -> None:
+def test_a_mistake_is_told_where_it_stands(
+    problems: Callable[..., list[str]], line: str, said: str
+) -> None:
     (problem,) = problems(SUITE.format(graders=f"  - {line}"))
     assert said in problem
 
@@ -108,7 +127,9 @@ def test_what_a_grader_compares_with_must_be_there(
 
 
 def test_what_a_cases_own_graders_use_must_be_there(problems: Callable[..., list[str]]) -> None:
-    text = SUITE.format(graders="  - json").replace("{id: c", "{id: c, graders: [contains: '{{ gone }}']")
+    text = SUITE.format(graders="  - json").replace(
+        "{id: c", "{id: c, graders: [contains: '{{ gone }}']"
+    )
     (problem,) = problems(text)
     assert "the case `c` gives no value for `gone`, which the grader `contains` uses" in problem
 

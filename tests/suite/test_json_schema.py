@@ -43,7 +43,9 @@ def test_every_key_has_a_description() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SUITES.glob("*.yaml") if path.name != "targets.yaml"], ids=lambda path: path.name
+    "path",
+    [path for path in SUITES.glob("*.yaml") if path.name != "targets.yaml"],
+    ids=lambda path: path.name,
 )
 def test_the_shipped_suites_fit_it(path: Path) -> None:
     assert valid(path.read_text("utf-8"))

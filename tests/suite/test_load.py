@@ -1,4 +1,5 @@
-"""Loading: what a suite becomes, what the command line changes, and everything that is wrong at once."""
+"""Loading: what a suite becomes, what the command line changes, and everything that is wrong at
+once."""
 
 import json
 import subprocess
@@ -18,7 +19,11 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def test_the_shipped_suites_load() -> None:
-    paths = [path for path in sorted((REPOSITORY / "suites").glob("*.yaml")) if path.name != "targets.yaml"]
+    paths = [
+        path
+        for path in sorted((REPOSITORY / "suites").glob("*.yaml"))
+        if path.name != "targets.yaml"
+    ]
     assert paths
     for path in paths:
         loaded = load_suite(path)
@@ -26,13 +31,22 @@ def test_the_shipped_suites_load() -> None:
         assert all(len(each.cases) for each in loaded.evals)
 
 
-def test_an_inline_eval_is_called_after_its_suite(suite: Callable[..., Suite], tmp_path: Path) -> None:
+def test_an_inline_eval_is_called_after_its_suite(
+    suite: Callable[..., Suite], tmp_path: Path
+) -> None:
     loaded = suite()
     assert [each.name for each in loaded.evals] == ["small"]
-    assert (loaded.settings, loaded.excluded, loaded.repeats, loaded.workspace) == (({},), 0, 1, tmp_path.resolve())
+    assert (loaded.settings, loaded.excluded, loaded.repeats, loaded.workspace) == (
+        ({},),
+        0,
+        1,
+        tmp_path.resolve(),
+    )
 
 
-def test_a_suite_replaces_an_evals_prompts_and_adds_to_its_graders(suite: Callable[..., Suite], write: Callable) -> None:
+def test_a_suite_replaces_an_evals_prompts_and_adds_to_its_graders(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     write("evals/e/p.md", "# user\n{{ q }}\n")
     write(
         "evals/e/eval.yaml",
@@ -41,7 +55,11 @@ def test_a_suite_replaces_an_evals_prompts_and_adds_to_its_graders(suite: Callab
     write("evals/e/c.csv", "id,q\na,1\n")
     write("evals/e/s.json", '{"type": "object"}')
     alone = suite("suite: s\nevals: [../evals/e]\ntargets: scout-sim\n").evals[0]
-    assert (alone.name, [prompt.id for prompt in alone.prompts], [each.id for each in alone.graders]) == ("e", ["p"], ["json"])
+    assert (
+        alone.name,
+        [prompt.id for prompt in alone.prompts],
+        [each.id for each in alone.graders],
+    ) == ("e", ["p"], ["json"])
     assert alone.response_format == ResponseFormat("json_schema", {"type": "object"})
     changed = suite(
         "suite: s\nevals: [../evals/e/eval.yaml]\nprompts: {id: new, user: '{{ q }}'}\n"
@@ -63,16 +81,21 @@ def test_a_suite_replaces_an_evals_prompts_and_adds_to_its_graders(suite: Callab
         ({"filters": ("prompt=prompt", "eval=small")}, ["one", "two", "three"]),
     ],
 )
-def test_filters_and_limits_select_cases(suite: Callable[..., Suite], overrides: dict[str, Any], ids: list[str]) -> None:
+def test_filters_and_limits_select_cases(
+    suite: Callable[..., Suite], overrides: dict[str, Any], ids: list[str]
+) -> None:
     assert [case.id for case in suite(**overrides).evals[0].cases] == ids
 
 
-def test_an_eval_of_which_nothing_is_left_drops_out(suite: Callable[..., Suite], write: Callable) -> None:
+def test_an_eval_of_which_nothing_is_left_drops_out(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     for name, tag in (("a", "x"), ("b", "y")):
-        write(f"evals/{name}.yaml", f"prompts: [{{id: {name}p, user: hi}}]\ncases: [{{id: c, tags: [{tag}]}}]\n")
-    text = (
-        "suite: s\nevals: [../evals/a.yaml, ../evals/b.yaml]\ntargets: scout-sim\ngates: ['pass_rate{eval=a, tag=x} >= 0.5']\n"
-    )
+        write(
+            f"evals/{name}.yaml",
+            f"prompts: [{{id: {name}p, user: hi}}]\ncases: [{{id: c, tags: [{tag}]}}]\n",
+        )
+    text = "suite: s\nevals: [../evals/a.yaml, ../evals/b.yaml]\ntargets: scout-sim\ngates: ['pass_rate{eval=a, tag=x} >= 0.5']\n"
     assert [each.name for each in suite(text).evals] == ["a", "b"]
     assert [each.name for each in suite(text, filters=("tag=y",)).evals] == ["b"]
     assert [each.name for each in suite(text, filters=("prompt!=ap",)).evals] == ["b"]
@@ -85,8 +108,17 @@ def test_the_command_line_wins(suite: Callable[..., Suite]) -> None:
         "sweep: {temperature: [0, 1], seed: [1, 2]}\nrun: {concurrency: 2, budget: $1}\n"
         "targets: [scout, {name: t, provider: openai, model: m, limits: {concurrency: 3, rpm: 60}}]\n"
     )
-    loaded = suite(text, targets=("t",), repeats=1, concurrency=9, sampling={"temperature": 0.5}, budget=Decimal("0.1"))
-    assert [(target.name, target.limits.concurrency, target.limits.rpm) for target in loaded.targets] == [("t", None, 60)]
+    loaded = suite(
+        text,
+        targets=("t",),
+        repeats=1,
+        concurrency=9,
+        sampling={"temperature": 0.5},
+        budget=Decimal("0.1"),
+    )
+    assert [
+        (target.name, target.limits.concurrency, target.limits.rpm) for target in loaded.targets
+    ] == [("t", None, 60)]
     assert (loaded.repeats, loaded.run.concurrency, loaded.run.budget) == (1, 9, Decimal("0.1"))
     assert loaded.sampling == {"temperature": 0.5, "top_k": 5}
     assert loaded.settings == ({"seed": 1}, {"seed": 2})
@@ -101,22 +133,36 @@ def test_overrides_survive_json() -> None:
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"filters": ("tag=mony",)}, "--filter: no tag is called `mony`; choose from `easy`, `even`, `hard`"),
+        (
+            {"filters": ("tag=mony",)},
+            "--filter: no tag is called `mony`; choose from `easy`, `even`, `hard`",
+        ),
         ({"filters": ("tag=esy",)}, "--filter: no tag is called `esy`; did you mean `easy`?"),
         ({"filters": ("id=four",)}, "--filter: no case has the id `four`"),
         ({"filters": ("prompt=v2",)}, "--filter: no prompt is called `v2`"),
         ({"filters": ("tags=easy",)}, "--filter: is no filter: 'tags=easy'"),
         ({"filters": ("tag=easy", "tag=hard")}, "--filter: nothing is left to run"),
         ({"filters": ("prompt!=prompt",)}, "--filter: nothing is left to run"),
-        ({"targets": ("scout",)}, "--target: the suite has no target `scout`; did you mean `scout-sim`?"),
-        ({"sampling": {"temprature": 1}}, "--set sampling: unknown key `temprature`; did you mean `temperature`?"),
-        ({"sampling": {"temperature": "hot"}}, '--set sampling: `temperature` should be a number, not "hot"'),
+        (
+            {"targets": ("scout",)},
+            "--target: the suite has no target `scout`; did you mean `scout-sim`?",
+        ),
+        (
+            {"sampling": {"temprature": 1}},
+            "--set sampling: unknown key `temprature`; did you mean `temperature`?",
+        ),
+        (
+            {"sampling": {"temperature": "hot"}},
+            '--set sampling: `temperature` should be a number, not "hot"',
+        ),
         ({"limit": 0}, "--limit: should be 1 or more"),
         ({"repeats": 0}, "--repeats: should be 1 or more"),
         ({"concurrency": -1}, "--concurrency: should be 1 or more"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_told(write: Callable, small: str, overrides: dict[str, Any], said: str) -> None:
+def test_a_mistake_on_the_command_line_is_told(
+    write: Callable, small: str, overrides: dict[str, Any], said: str
+) -> None:
     with pytest.raises(SuiteError) as caught:
         load_suite(write("suites/s.yaml", small), Overrides(**overrides))
     (problem,) = caught.value.problems
@@ -178,32 +224,70 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
     [
         ("", "1:1: a suite is a mapping that begins with `suite: its-name`"),
         ("[]", "1:1: a suite is a mapping"),
-        ("suite: s\ntargets: scout-sim", "1:1: `prompts:` is missing; give prompts and cases, or name `evals:`"),
-        ("suite: s\ntargets: scout-sim\nprompts:\ncases: [{id: c}]", "3:9: `prompts:` is missing; give prompts and cases"),
-        ("suite: s\ntargets: scout-sim\nprompts: Say hello.\ncases: [{id: c}]", '3:10: "Say hello." is no file\'s name; write'),
-        ("suite: s\ntargets: scout-sim\nprompts: say hello.md\ncases: [{id: c}]", '3:10: there is no file "say hello.md"'),
-        ("suite: s\nprompts: {user: hi}\ncases: []\ntargets: scout-sim", "3:8: `cases` is empty; give at least one"),
+        (
+            "suite: s\ntargets: scout-sim",
+            "1:1: `prompts:` is missing; give prompts and cases, or name `evals:`",
+        ),
+        (
+            "suite: s\ntargets: scout-sim\nprompts:\ncases: [{id: c}]",
+            "3:9: `prompts:` is missing; give prompts and cases",
+        ),
+        (
+            "suite: s\ntargets: scout-sim\nprompts: Say hello.\ncases: [{id: c}]",
+            '3:10: "Say hello." is no file\'s name; write',
+        ),
+        (
+            "suite: s\ntargets: scout-sim\nprompts: say hello.md\ncases: [{id: c}]",
+            '3:10: there is no file "say hello.md"',
+        ),
+        (
+            "suite: s\nprompts: {user: hi}\ncases: []\ntargets: scout-sim",
+            "3:8: `cases` is empty; give at least one",
+        ),
         ("suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: []", "4:10: `targets` is empty"),
-        ("suite: s\nprompts: {user: hi}\ncases: {id: c}", "1:1: `targets` is missing; it is what is tested"),
-        ("suite: s\nevals: ../evals/nope\ntargets: scout-sim", '2:8: there is no file "../evals/nope"'),
+        (
+            "suite: s\nprompts: {user: hi}\ncases: {id: c}",
+            "1:1: `targets` is missing; it is what is tested",
+        ),
+        (
+            "suite: s\nevals: ../evals/nope\ntargets: scout-sim",
+            '2:8: there is no file "../evals/nope"',
+        ),
         ("suite: s\nevals: .\ntargets: scout-sim", '2:8: there is no file "eval.yaml"'),
         ("suite: s\nevals: ../..\ntargets: scout-sim", '2:8: "../.." leaves the workspace'),
         ("suite: s\nevals: /etc\ntargets: scout-sim", '2:8: "/etc" leaves the workspace'),
         ('suite: s\nevals: "a\\0b"\ntargets: scout-sim', "2:8: "),
-        ("suite: s\njudge: x\nevals: e\ntargets: scout-sim", "2:1: there is no key `judge` here; name the target"),
-        ("suite: s\nbaseline: x\nevals: e\ntargets: scout-sim", "2:1: `baseline:` is not supported by this version"),
-        ("suite: s\nslo: x\nevals: e\ntargets: scout-sim", "2:1: `slo:` is not supported by this version"),
+        (
+            "suite: s\njudge: x\nevals: e\ntargets: scout-sim",
+            "2:1: there is no key `judge` here; name the target",
+        ),
+        (
+            "suite: s\nbaseline: x\nevals: e\ntargets: scout-sim",
+            "2:1: `baseline:` is not supported by this version",
+        ),
+        (
+            "suite: s\nslo: x\nevals: e\ntargets: scout-sim",
+            "2:1: `slo:` is not supported by this version",
+        ),
     ],
 )
-def test_a_suite_that_is_none_is_told(problems: Callable[..., list[str]], text: str, said: str) -> None:
+def test_a_suite_that_is_none_is_told(
+    problems: Callable[..., list[str]], text: str, said: str
+) -> None:
     assert any(problem.startswith(said) for problem in problems(text)), problems(text)
 
 
-@pytest.mark.parametrize("key", ["cases: [{id: c}]", "response_format: json_object", "tools: t.py:f", "max_turns: 3"])
-def test_what_cannot_stand_beside_evals_is_refused(problems: Callable[..., list[str]], write: Callable, key: str) -> None:
+@pytest.mark.parametrize(
+    "key", ["cases: [{id: c}]", "response_format: json_object", "tools: t.py:f", "max_turns: 3"]
+)
+def test_what_cannot_stand_beside_evals_is_refused(
+    problems: Callable[..., list[str]], write: Callable, key: str
+) -> None:
     write("evals/e.yaml", "prompts: [{user: hi}]\ncases: [{id: c}]\n")
     (problem,) = problems(f"suite: s\nevals: ../evals/e.yaml\n{key}\ntargets: scout-sim\n")
-    assert problem.startswith(f"3:1: `{key.split(':', maxsplit=1)[0]}:` cannot stand beside `evals:`")
+    assert problem.startswith(
+        f"3:1: `{key.split(':', maxsplit=1)[0]}:` cannot stand beside `evals:`"
+    )
 
 
 def test_a_symbolic_link_cannot_lead_out_of_the_workspace(
@@ -212,19 +296,30 @@ def test_a_symbolic_link_cannot_lead_out_of_the_workspace(
     outside = tmp_path_factory.mktemp("outside")
     (outside / "c.csv").write_text("id\na\n")
     (tmp_path / "linked").symlink_to(outside)
-    (problem,) = problems("suite: s\nprompts: {user: hi}\ncases: ../linked/c.csv\ntargets: scout-sim\n")
+    (problem,) = problems(
+        "suite: s\nprompts: {user: hi}\ncases: ../linked/c.csv\ntargets: scout-sim\n"
+    )
     assert "leaves the workspace" in problem
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "suites", "x" * 5000, "a\0b"])
-def test_a_suite_that_cannot_be_opened_is_a_sentence(write: Callable, tmp_path: Path, name: str) -> None:
+def test_a_suite_that_cannot_be_opened_is_a_sentence(
+    write: Callable, tmp_path: Path, name: str
+) -> None:
     write("suites/s.yaml", "")
     with pytest.raises(SuiteError, match=r"there is no such file|is a folder|cannot be read"):
         load_suite(tmp_path / name)
 
 
 def test_gates_name_only_what_there_is(problems: Callable[..., list[str]], small: str) -> None:
-    gates = ["{tag=esy}", "{target=scout}", "{prompt=v2}", "{eval=smal}", "{case=four}", "{temperature=0}"]
+    gates = [
+        "{tag=esy}",
+        "{target=scout}",
+        "{prompt=v2}",
+        "{eval=smal}",
+        "{case=four}",
+        "{temperature=0}",
+    ]
     listed = "".join(f'  - "pass_rate{each} >= 0.5"\n' for each in gates)
     said = [problem.split("`: ")[1] for problem in problems(f"{small}gates:\n{listed}")]
     assert [each.split(";")[0] for each in said] == [
@@ -242,13 +337,22 @@ def test_gates_name_only_what_there_is(problems: Callable[..., list[str]], small
     [
         ("mode: batch", "latency.p95 <= 2s", "answers in batches have no latency"),
         ("mode: batch", "ttft.p50 <= 2s", "answers in batches have no latency"),
-        ("stream: false", "ttft.p50 <= 2s", "answers that are not streamed have no time to first token"),
+        (
+            "stream: false",
+            "ttft.p50 <= 2s",
+            "answers that are not streamed have no time to first token",
+        ),
         ("stream: false", "latency.p95 <= 2s", ""),
         ("mode: batch", "cost <= $1", ""),
     ],
 )
 def test_a_gate_on_what_such_a_run_never_measures_is_refused(
-    suite: Callable[..., Suite], problems: Callable[..., list[str]], small: str, run: str, gate: str, said: str
+    suite: Callable[..., Suite],
+    problems: Callable[..., list[str]],
+    small: str,
+    run: str,
+    gate: str,
+    said: str,
 ) -> None:
     text = f"{small}run: {{{run}}}\ngates: ['{gate}']\n"
     if said:
@@ -259,7 +363,10 @@ def test_a_gate_on_what_such_a_run_never_measures_is_refused(
 
 
 def test_gates_keep_their_place(suite: Callable[..., Suite], small: str) -> None:
-    (gate,) = suite(small + "sweep: {temperature: [0, 1]}\ngates:\n  - pass_rate{temperature=1, tag=easy} >= 0.5\n").gates
+    (gate,) = suite(
+        small
+        + "sweep: {temperature: [0, 1]}\ngates:\n  - pass_rate{temperature=1, tag=easy} >= 0.5\n"
+    ).gates
     assert (gate.line, gate.column) == (13, 5)
 
 
@@ -291,7 +398,11 @@ def changed(before: Suite, after: Suite) -> set[str]:
         ("targets: scout-sim", "targets: scout-sim\nsweep: {top_k: [3, 4]}", {"settings"}),
         ("targets: scout-sim", "targets: scout-sim\nresponse_format: json_object", {"prompts"}),
         ("suite: small", "suite: small\ndescription: other", set()),
-        ("targets: scout-sim", "targets: scout-sim\nrun: {concurrency: 3}\ngates: [errors == 0]", set()),
+        (
+            "targets: scout-sim",
+            "targets: scout-sim\nrun: {concurrency: 3}\ngates: [errors == 0]",
+            set(),
+        ),
     ],
 )
 def test_a_fingerprint_changes_on_the_axis_that_was_edited(
@@ -314,10 +425,14 @@ def test_a_fingerprint_does_not_depend_on_where_the_workspace_is(tmp_path: Path)
     assert changed(suites[0], load_suite(tmp_path / "there" / "s.yaml")) == {"graders"}
 
 
-def test_a_resolved_suite_is_plain_json_without_the_cases_bodies(suite: Callable[..., Suite]) -> None:
+def test_a_resolved_suite_is_plain_json_without_the_cases_bodies(
+    suite: Callable[..., Suite],
+) -> None:
     plain = describe_suite(suite())
     assert json.loads(json.dumps(plain)) == plain
-    assert plain["evals"][0]["prompts"] == [{"id": "prompt", "turns": [{"role": "user", "content": "{{ question }}"}]}]
+    assert plain["evals"][0]["prompts"] == [
+        {"id": "prompt", "turns": [{"role": "user", "content": "{{ question }}"}]}
+    ]
     assert "3 * 17" not in json.dumps(plain)
 
 
@@ -335,9 +450,15 @@ def test_loading_a_suite_imports_nothing_heavy() -> None:
     ("schema", "why"),
     [
         ("{type: objekt}", "`schema`: not a JSON Schema: $.type: 'objekt' is not valid"),
-        ("{properties: [a]}", "`schema`: not a JSON Schema: $.properties: ['a'] is not of type 'object'"),
+        (
+            "{properties: [a]}",
+            "`schema`: not a JSON Schema: $.properties: ['a'] is not of type 'object'",
+        ),
         ("{type: string, pattern: '(?=x)'}", "`schema`: the pattern '(?=x)' is not in RE2 syntax"),
-        ("{$ref: 'https://example.com/s.json'}", "`schema`: $ref 'https://example.com/s.json' is outside the schema"),
+        (
+            "{$ref: 'https://example.com/s.json'}",
+            "`schema`: $ref 'https://example.com/s.json' is outside the schema",
+        ),
     ],
 )
 def test_a_response_format_needs_a_schema_that_is_one(
@@ -347,7 +468,9 @@ def test_a_response_format_needs_a_schema_that_is_one(
     assert found.startswith(f"11:46: {why}")
 
 
-def test_a_schema_in_a_file_is_checked_too(write: Callable[..., Path], problems: Callable[..., list[str]], small: str) -> None:
+def test_a_schema_in_a_file_is_checked_too(
+    write: Callable[..., Path], problems: Callable[..., list[str]], small: str
+) -> None:
     write("suites/s.json", '{"type": 3}')
     (found,) = problems(small + "response_format: {type: json_schema, schema: s.json}\n")
     assert found.startswith("11:46: `schema`: not a JSON Schema: $.type")

@@ -1,4 +1,5 @@
-"""Images of cases: how a prompt shows them, where their files are, and what is refused before the run."""
+"""Images of cases: how a prompt shows them, where their files are, and what is refused before the
+run."""
 
 from __future__ import annotations
 
@@ -47,7 +48,14 @@ def sentences(text: str, write: Write) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("PNG", "a.png"), ("JPEG", "a.jpg"), ("WEBP", "a.webp"), ("GIF", "a.gif"), ("JPEG", "misnamed.png")]
+    ("kind", "name"),
+    [
+        ("PNG", "a.png"),
+        ("JPEG", "a.jpg"),
+        ("WEBP", "a.webp"),
+        ("GIF", "a.gif"),
+        ("JPEG", "misnamed.png"),
+    ],
 )
 def test_a_file_is_what_its_bytes_say(write: Write, kind: str, name: str) -> None:
     content = picture(kind)
@@ -69,9 +77,15 @@ def test_a_data_uri_is_an_image_too(write: Write) -> None:
 
 def test_a_path_is_relative_to_the_file_that_wrote_it(write: Write) -> None:
     write("evals/e/pictures/of-case.png", picture(colour="blue"))
-    write("evals/e/cases.jsonl", '{"id": "one", "vars": {"picture": "pictures/of-case.png", "colour": "red"}}\n')
+    write(
+        "evals/e/cases.jsonl",
+        '{"id": "one", "vars": {"picture": "pictures/of-case.png", "colour": "red"}}\n',
+    )
     write("evals/prompts/red.png", picture(colour="red"))
-    write("evals/prompts/p.md", "# user\n![]({{ picture }})\n![](red.png)\n![]({{ colour }}.png)\nCompare.\n")
+    write(
+        "evals/prompts/p.md",
+        "# user\n![]({{ picture }})\n![](red.png)\n![]({{ colour }}.png)\nCompare.\n",
+    )
     text = "suite: s\nprompts: [../evals/prompts/p.md]\ncases: [../evals/e/cases.jsonl]\ntargets: scout-sim\n"
     found = images(rendered(load_suite(write("suites/s.yaml", text)))[0])
     blue, red = picture(colour="blue"), picture(colour="red")
@@ -128,9 +142,23 @@ targets: scout-sim
         (picture(size=(10_000, 5_001)), "has 10,000 × 5,001 pixels; an image may have 50,000,000"),
         (b"\x89PNG\r\n\x1a\n" + bytes(MAX_IMAGE_BYTES), "has 20.0 MiB; an image may have 20"),
     ],
-    ids=["text", "svg", "cut-png", "cut-jpeg", "cut-webp", "gif", "apng", "moving-webp", "bomb", "large", "heavy"],
+    ids=[
+        "text",
+        "svg",
+        "cut-png",
+        "cut-jpeg",
+        "cut-webp",
+        "gif",
+        "apng",
+        "moving-webp",
+        "bomb",
+        "large",
+        "heavy",
+    ],
 )
-def test_what_is_no_image_that_can_be_sent_is_refused_where_the_case_stands(write: Write, content: bytes, said: str) -> None:
+def test_what_is_no_image_that_can_be_sent_is_refused_where_the_case_stands(
+    write: Write, content: bytes, said: str
+) -> None:
     write("suites/a.png", content)
     (sentence,) = sentences(SUITE.replace("PICTURE", "a.png"), write)
     assert sentence.startswith("5: the case `one`: ")
@@ -148,11 +176,16 @@ def test_what_is_no_image_that_can_be_sent_is_refused_where_the_case_stands(writ
         ("data:image/png,abc", "is no data URI of an image"),
         ("data:image/png;base64,%%%", "is not valid base64"),
         ("data:image/png;base64,aGVsbG8=", "is no png, jpeg, webp or gif"),
-        ("data:image/jpeg;base64," + b64encode(picture()).decode(), "says image/jpeg, but its bytes are image/png"),
+        (
+            "data:image/jpeg;base64," + b64encode(picture()).decode(),
+            "says image/jpeg, but its bytes are image/png",
+        ),
         (" ", "an image is named by a path or a data URI"),
     ],
 )
-def test_what_names_no_image_is_refused_where_the_case_stands(write: Write, reference: str, said: str) -> None:
+def test_what_names_no_image_is_refused_where_the_case_stands(
+    write: Write, reference: str, said: str
+) -> None:
     (sentence,) = sentences(SUITE.replace("PICTURE", reference), write)
     assert sentence.startswith("5: the case `one`: ")
     assert said in sentence
@@ -166,7 +199,12 @@ def test_a_link_that_leads_out_of_the_workspace_is_refused(write: Write, tmp_pat
 def test_a_wrong_image_of_the_prompt_itself_is_said_at_the_prompt(write: Write) -> None:
     write("suites/p.md", "# user\nLook:\n![](gone.png)\n")
     with pytest.raises(SuiteError) as wrong:
-        load_suite(write("suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}, {id: b}]\ntargets: scout-sim\n"))
+        load_suite(
+            write(
+                "suites/s.yaml",
+                "suite: s\nprompts: [p.md]\ncases: [{id: a}, {id: b}]\ntargets: scout-sim\n",
+            )
+        )
     (problem,) = wrong.value.problems
     assert (Path(problem.path).name, problem.line) == ("p.md", 3)
     assert problem.message == 'there is no file "gone.png"'
@@ -176,7 +214,10 @@ def test_a_wrong_image_of_the_prompt_itself_is_said_at_the_prompt(write: Write) 
     ("prompt", "said"),
     [
         ('{system: "x", images: [a.png]}', "shows `images` with the user's message"),
-        ("{messages: [{role: user, content: x}], images: [a.png]}", "shows `images` with the user's message"),
+        (
+            "{messages: [{role: user, content: x}], images: [a.png]}",
+            "shows `images` with the user's message",
+        ),
         ('{user: "x", images: ["{{ expected }}"]}', "a prompt cannot use `expected`"),
         ('{user: "x", images: ["{{ missing }}"]}', "the case `one` gives no value for `missing`"),
         ('{user: "x", images: [3]}', "should be text"),
@@ -189,7 +230,9 @@ def test_images_in_the_wrong_place_are_refused(write: Write, prompt: str, said: 
 
 
 def test_a_missing_variable_hides_no_wrong_image_beside_it(write: Write) -> None:
-    text = SUITE.replace('["{{ picture }}"]', '["{{ picture }}", "{{ missing }}", gone.png]').replace("PICTURE", "absent.png")
+    text = SUITE.replace(
+        '["{{ picture }}"]', '["{{ picture }}", "{{ missing }}", gone.png]'
+    ).replace("PICTURE", "absent.png")
     said = sentences(text, write)
     assert said == [
         '3: there is no file "gone.png"',
@@ -201,8 +244,14 @@ def test_a_missing_variable_hides_no_wrong_image_beside_it(write: Write) -> None
 def test_words_that_would_not_be_sent_are_refused(write: Write) -> None:
     write("suites/a.png", picture())
     write("suites/p.md", "# user\n\n![a red square](a.png)\n")
-    with pytest.raises(SuiteError, match=r"p.md:3:1: the text in `!\[a red square\]` would not be sent"):
-        load_suite(write("suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}]\ntargets: scout-sim\n"))
+    with pytest.raises(
+        SuiteError, match=r"p.md:3:1: the text in `!\[a red square\]` would not be sent"
+    ):
+        load_suite(
+            write(
+                "suites/s.yaml", "suite: s\nprompts: [p.md]\ncases: [{id: a}]\ntargets: scout-sim\n"
+            )
+        )
 
 
 def test_what_an_image_holds_is_part_of_what_resuming_compares(write: Write) -> None:
@@ -226,14 +275,20 @@ def test_a_file_that_changes_or_goes_while_it_is_in_use_ends_the_run(write: Writ
         rendered(suite)
 
 
-def test_few_images_are_kept_in_memory_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_are_kept_in_memory_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.suite.files.CACHED_CHARACTERS", 2_000)
     files = ImageFiles(tmp_path)
     for number in range(40):
         (tmp_path / f"{number}.png").write_bytes(picture(size=(8, 8 + number)))
         assert files.check(f"{number}.png", tmp_path).height == 8 + number
     assert len(files._kept) < 20
-    assert files._size == sum(len(name) + len(image.data) for name, image in files._kept.items()) <= 2_000
+    assert (
+        files._size
+        == sum(len(name) + len(image.data) for name, image in files._kept.items())
+        <= 2_000
+    )
     assert files.image("0.png", tmp_path).height == 8
 
 

@@ -1,4 +1,5 @@
-"""A simulated user as a suite writes it: what is filled in, what is asked, and what is wrong with it."""
+"""A simulated user as a suite writes it: what is filled in, what is asked, and what is wrong with
+it."""
 
 from __future__ import annotations
 
@@ -23,7 +24,10 @@ WHOLE = "  target: scout\n  prompt: You are {{ who }}.\n"
 def test_the_target_that_plays_is_a_helper(suite: Callable[..., Suite]) -> None:
     loaded = suite(TALK + WHOLE + "  sampling: {seed: {fixed: 3}}\n")
     (asking,) = loaded.roles
-    assert (asking.target, asking.sampling) == ("scout", {"temperature": 0.0, "max_tokens": 256, "seed": 3})
+    assert (asking.target, asking.sampling) == (
+        "scout",
+        {"temperature": 0.0, "max_tokens": 256, "seed": 3},
+    )
     assert [spec.name for spec in loaded.role_targets] == ["scout"]
 
 
@@ -34,8 +38,12 @@ def test_it_may_stand_in_an_eval(suite: Callable[..., Suite], write: Callable[..
     assert loaded.evals[0].persona.build_user({"who": "Ann"}).persona == "You are Ann."
 
 
-@pytest.mark.parametrize("change", ["  max_turns: 5\n", "  stop: BYE\n", "  sampling: {temperature: 1}\n"])
-def test_whatever_changes_what_it_says_changes_the_plan(suite: Callable[..., Suite], change: str) -> None:
+@pytest.mark.parametrize(
+    "change", ["  max_turns: 5\n", "  stop: BYE\n", "  sampling: {temperature: 1}\n"]
+)
+def test_whatever_changes_what_it_says_changes_the_plan(
+    suite: Callable[..., Suite], change: str
+) -> None:
     one, other = suite(TALK + WHOLE), suite(TALK + WHOLE + change)
     assert fingerprint_suite(one)["prompts"] != fingerprint_suite(other)["prompts"]
     assert describe_suite(one)["evals"][0]["simulated_user"]["prompt"] == "You are {{ who }}."
@@ -47,7 +55,10 @@ def test_whatever_changes_what_it_says_changes_the_plan(suite: Callable[..., Sui
         ("  target: scout\n", "7:3: `prompt` is missing"),
         ("  prompt: p\n", "7:3: `target` is missing"),
         ("  target: scuot\n  prompt: p\n", "7:11: there is no target `scuot`"),
-        ("  target: scout\n  prompt: '{{ expected }}'\n", "8:11: a simulated user cannot use `expected`"),
+        (
+            "  target: scout\n  prompt: '{{ expected }}'\n",
+            "8:11: a simulated user cannot use `expected`",
+        ),
         ("  target: scout\n  prompt: '{{ who'\n", "8:11: in the template"),
         (
             "  target: scout\n  prompt: '{{ age }}'\n",
@@ -58,14 +69,20 @@ def test_whatever_changes_what_it_says_changes_the_plan(suite: Callable[..., Sui
         ("  target: scout\n  prompt: p\n  persona: x\n", "9:3: unknown key `persona`"),
     ],
 )
-def test_a_mistake_is_told_where_it_stands(problems: Callable[..., list[str]], lines: str, message: str) -> None:
+def test_a_mistake_is_told_where_it_stands(
+    problems: Callable[..., list[str]], lines: str, message: str
+) -> None:
     found = problems(TALK + lines)
     assert [problem for problem in found if problem.startswith(message)], found
 
 
-def test_beside_evals_it_belongs_into_the_eval(problems: Callable[..., list[str]], write: Callable[..., Path]) -> None:
+def test_beside_evals_it_belongs_into_the_eval(
+    problems: Callable[..., list[str]], write: Callable[..., Path]
+) -> None:
     write("evals/e/eval.yaml", TALK.partition("\n")[2].replace("targets: scout-sim\n", "") + WHOLE)
-    found = problems("suite: s\nevals: ../evals/e\ntargets: scout-sim\nsimulated_user: {target: scout, prompt: p}\n")
+    found = problems(
+        "suite: s\nevals: ../evals/e\ntargets: scout-sim\nsimulated_user: {target: scout, prompt: p}\n"
+    )
     assert found == ["4:1: `simulated_user:` cannot stand beside `evals:`; put it in the eval"]
 
 

@@ -20,14 +20,21 @@ targets: scout-sim
 
 def turns(text: str) -> list[tuple[str, str, int | None]]:
     problems = Problems()
-    found = [(turn.role, turn.text, turn.place.line) for turn in parse_markdown_turns(text, "p.md", problems)]
+    found = [
+        (turn.role, turn.text, turn.place.line)
+        for turn in parse_markdown_turns(text, "p.md", problems)
+    ]
     problems.raise_any()
     return found
 
 
 def test_headings_open_turns_and_blank_lines_around_them_are_layout() -> None:
     text = "# system\n\nBe brief.\n\nVery.\n\n# user\n\n{{ x }}\n\n# assistant\nOK:\n"
-    assert turns(text) == [("system", "Be brief.\n\nVery.", 3), ("user", "{{ x }}", 9), ("assistant", "OK:", 12)]
+    assert turns(text) == [
+        ("system", "Be brief.\n\nVery.", 3),
+        ("user", "{{ x }}", 9),
+        ("assistant", "OK:", 12),
+    ]
 
 
 def test_a_file_without_headings_is_one_user_turn() -> None:
@@ -42,13 +49,18 @@ def test_a_heading_inside_a_fenced_block_is_text() -> None:
 
 
 def test_other_headings_are_text() -> None:
-    assert turns("# user\n# Background\n## user\ntext") == [("user", "# Background\n## user\ntext", 2)]
+    assert turns("# user\n# Background\n## user\ntext") == [
+        ("user", "# Background\n## user\ntext", 2)
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("# User\nhi", "p.md:1: `# User` opens no turn; write `# system`, `# user` or `# assistant`"),
+        (
+            "# User\nhi",
+            "p.md:1: `# User` opens no turn; write `# system`, `# user` or `# assistant`",
+        ),
         ("hello\n# user\nhi", "p.md:1: text before the first heading"),
         ("# system\n\n# user\nhi", "p.md:1: the system turn is empty"),
         ("", "p.md:1: the user turn is empty"),
@@ -61,7 +73,11 @@ def test_a_file_that_is_no_prompt_is_refused(text: str, said: str) -> None:
 
 
 def test_inline_turns_render_in_conversation_order(suite: Callable[..., Suite]) -> None:
-    loaded = suite(SUITE.format(prompts="  - {id: p, user: 'Say {{ x }}', system: Be brief., assistant: 'I say:'}"))
+    loaded = suite(
+        SUITE.format(
+            prompts="  - {id: p, user: 'Say {{ x }}', system: Be brief., assistant: 'I say:'}"
+        )
+    )
     (prompt,) = loaded.evals[0].prompts
     assert prompt.render({"x": "hello"}) == (
         Message("system", "Be brief."),
@@ -73,18 +89,28 @@ def test_inline_turns_render_in_conversation_order(suite: Callable[..., Suite]) 
 def test_messages_are_any_conversation(suite: Callable[..., Suite]) -> None:
     prompts = "  - messages: [{role: user, content: hi}, {role: assistant, content: ho}, {role: user, content: '{{ x }}'}]"
     messages = suite(SUITE.format(prompts=prompts)).evals[0].prompts[0].render({"x": "3"})
-    assert [(message.role, message.content) for message in messages] == [("user", "hi"), ("assistant", "ho"), ("user", "3")]
+    assert [(message.role, message.content) for message in messages] == [
+        ("user", "hi"),
+        ("assistant", "ho"),
+        ("user", "3"),
+    ]
 
 
-def test_a_file_prompt_is_named_for_its_file_and_inline_ones_are_numbered(suite: Callable[..., Suite], write: Callable) -> None:
+def test_a_file_prompt_is_named_for_its_file_and_inline_ones_are_numbered(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     write("prompts/v2.md", "# user\n{{ x }}\n")
     loaded = suite(
-        SUITE.format(prompts="  - {user: a}\n  - ../prompts/v2.md\n  - {user: b}\n  - {id: own, file: ../prompts/v2.md}")
+        SUITE.format(
+            prompts="  - {user: a}\n  - ../prompts/v2.md\n  - {user: b}\n  - {id: own, file: ../prompts/v2.md}"
+        )
     )
     assert [prompt.id for prompt in loaded.evals[0].prompts] == ["prompt", "v2", "prompt-3", "own"]
 
 
-def test_what_a_prompt_cannot_be_is_told_where_it_stands(problems: Callable[..., list[str]], write: Callable) -> None:
+def test_what_a_prompt_cannot_be_is_told_where_it_stands(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
     write("prompts/broken.md", "# system\nok\n\n# user\n\nline one\n{% if %}\n")
     found = problems(
         SUITE.format(
@@ -111,10 +137,10 @@ def test_what_a_prompt_cannot_be_is_told_where_it_stands(problems: Callable[...,
         assert any(problem.startswith(said) for problem in found), said
 
 
-def test_a_plain_prompt_is_no_conversation_that_a_cases_turns_could_go_on_with(problems: Callable[..., list[str]]) -> None:
-    text = (
-        "suite: s\nprompts: [{prompt: '{{ x }}'}]\ncases: [{id: c, vars: {x: 1}, turns: [{user: more}]}]\ntargets: scout-sim\n"
-    )
+def test_a_plain_prompt_is_no_conversation_that_a_cases_turns_could_go_on_with(
+    problems: Callable[..., list[str]],
+) -> None:
+    text = "suite: s\nprompts: [{prompt: '{{ x }}'}]\ncases: [{id: c, vars: {x: 1}, turns: [{user: more}]}]\ntargets: scout-sim\n"
     assert problems(text) == [
         "3:9: the case `c` has `turns`, but the prompt `prompt` is text to be completed; "
         "write that as {user: …}, or leave the turns out"
@@ -122,6 +148,12 @@ def test_a_plain_prompt_is_no_conversation_that_a_cases_turns_could_go_on_with(p
 
 
 def test_a_plain_prompt_renders_to_text_and_no_messages(suite: Callable[..., Suite]) -> None:
-    (prompt,) = suite(SUITE.format(prompts="  - {prompt: 'Say {{ x }}', raw: true}")).evals[0].prompts
-    assert (prompt.render({"x": "hello"}), prompt.render_text({"x": "hello"}), prompt.raw) == ((), "Say hello", True)
+    (prompt,) = (
+        suite(SUITE.format(prompts="  - {prompt: 'Say {{ x }}', raw: true}")).evals[0].prompts
+    )
+    assert (prompt.render({"x": "hello"}), prompt.render_text({"x": "hello"}), prompt.raw) == (
+        (),
+        "Say hello",
+        True,
+    )
     assert prompt.variables == {"x"}

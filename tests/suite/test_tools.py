@@ -12,7 +12,9 @@ from harness.suite.tools import Toolset, build_conversation, conversation_identi
 
 Write = Callable[..., object]
 
-HEAD = 'suite: s\nprompts: [{user: "{{ q }}"}]\ncases: [{id: c, vars: {q: hi}}]\ntargets: scout-sim\n'
+HEAD = (
+    'suite: s\nprompts: [{user: "{{ q }}"}]\ncases: [{id: c, vars: {q: hi}}]\ntargets: scout-sim\n'
+)
 FUNCTIONS = '''
 from typing import Literal
 
@@ -40,7 +42,9 @@ def toolset(loaded: Suite) -> Toolset:
     return found
 
 
-def test_a_functions_hints_and_docstring_make_its_schema(suite: Callable[..., Suite], write: Write) -> None:
+def test_a_functions_hints_and_docstring_make_its_schema(
+    suite: Callable[..., Suite], write: Write
+) -> None:
     write("suites/tools.py", FUNCTIONS)
     tools = toolset(suite(HEAD + "tools: tools.py:lookup"))
     assert tools.tools == (
@@ -65,9 +69,14 @@ def test_a_functions_hints_and_docstring_make_its_schema(suite: Callable[..., Su
     assert action.source.startswith("suites/tools.py:lookup@")
 
 
-def test_what_is_written_wins_over_what_the_function_says(suite: Callable[..., Suite], write: Write) -> None:
+def test_what_is_written_wins_over_what_the_function_says(
+    suite: Callable[..., Suite], write: Write
+) -> None:
     write("suites/tools.py", FUNCTIONS)
-    write("suites/p.json", '{"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"name": {}}}')
+    write(
+        "suites/p.json",
+        '{"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"name": {}}}',
+    )
     written = "tools: [{function: tools.py:lookup, name: find, description: d, parameters: p.json, timeout: 2s, trusted: true}]"
     tools = toolset(suite(HEAD + written))
     assert tools.tools == (Tool("find", "d", {"type": "object", "properties": {"name": {}}}),)
@@ -78,7 +87,8 @@ def test_what_is_written_wins_over_what_the_function_says(suite: Callable[..., S
 def test_how_tools_are_called(suite: Callable[..., Suite]) -> None:
     tools = toolset(
         suite(
-            HEAD + "tools: [{name: f, parameters: {type: object}, returns: null}, {name: g, parameters: {}, raises: no}]\n"
+            HEAD
+            + "tools: [{name: f, parameters: {type: object}, returns: null}, {name: g, parameters: {}, raises: no}]\n"
             "tool_choice: g\nmax_turns: 4\nparallel_tool_calls: false\n"
         )
     )
@@ -110,8 +120,15 @@ def test_turns_are_the_cases_own_else_the_prompts(suite: Callable[..., Suite]) -
         "cases: [{id: a, vars: {x: 1}}, {id: b, vars: {x: 2}, turns: ['no, {{ x }}']}]\ntargets: scout-sim\n"
     )
     (each,) = loaded.evals
-    found = [build_conversation(None, prompt, case) for prompt in each.prompts for case in each.cases]
-    assert [one.turns if one else None for one in found] == [("and 1?", "bye"), ("no, 2",), None, ("no, 2",)]
+    found = [
+        build_conversation(None, prompt, case) for prompt in each.prompts for case in each.cases
+    ]
+    assert [one.turns if one else None for one in found] == [
+        ("and 1?", "bye"),
+        ("no, 2",),
+        None,
+        ("no, 2",),
+    ]
     assert [spec.id for spec in each.prompts[0].later_turns[1].graders] == ["turn-3: json"]
 
 
@@ -133,11 +150,16 @@ def test_the_first_item_of_turns_may_judge_the_first_answer(suite: Callable[...,
 
 def test_a_run_is_not_resumed_with_other_graders_of_a_turn(suite: Callable[..., Suite]) -> None:
     text = "suite: s\nprompts: {user: hi, turns: [{graders: json}, 'and?']}\ncases: {id: a}\ntargets: scout-sim\n"
-    one, other = fingerprint_suite(suite(text)), fingerprint_suite(suite(text.replace("json", "{turns: 1}")))
+    one, other = (
+        fingerprint_suite(suite(text)),
+        fingerprint_suite(suite(text.replace("json", "{turns: 1}"))),
+    )
     assert {axis for axis in one if one[axis] != other[axis]} == {"graders"}
 
 
-def test_an_identity_is_the_same_wherever_the_workspace_lies(suite: Callable[..., Suite], write: Write) -> None:
+def test_an_identity_is_the_same_wherever_the_workspace_lies(
+    suite: Callable[..., Suite], write: Write
+) -> None:
     write("suites/tools.py", FUNCTIONS)
     text = HEAD + "tools: [tools.py:lookup, {name: f, parameters: {}, returns: '{{ q }}'}]"
     tools = toolset(suite(text))
@@ -161,12 +183,27 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(suite: Callable[...
             "5:31: `parameters`: not a JSON Schema: $.properties.a.type: 'strin'",
         ),
         ("tools: [{name: f, parameters: [1], returns: 1}]", "5:31: "),
-        ("tools: [{name: f, parameters: gone.json, returns: 1}]", '5:31: there is no file "gone.json"'),
-        ("tools: [{name: f, parameters: {}, returns: 1, raises: x}]", "5:9: the item: a tool has one outcome"),
+        (
+            "tools: [{name: f, parameters: gone.json, returns: 1}]",
+            '5:31: there is no file "gone.json"',
+        ),
+        (
+            "tools: [{name: f, parameters: {}, returns: 1, raises: x}]",
+            "5:9: the item: a tool has one outcome",
+        ),
         ("tools: [{name: f g, parameters: {}, returns: 1}]", "5:16: `name`"),
-        ("tools: [{parameters: {}, returns: 1}]", "5:9: the item: a tool without a `function` needs a `name`"),
-        ("tools: [{name: f, returns: 1}]", "5:9: the item: a tool without a `function` needs `parameters`"),
-        ("tools: [{name: f, parameters: {}, returns: 1, timeout: 2s}]", "5:9: the item: `timeout` and `trusted` are for"),
+        (
+            "tools: [{parameters: {}, returns: 1}]",
+            "5:9: the item: a tool without a `function` needs a `name`",
+        ),
+        (
+            "tools: [{name: f, returns: 1}]",
+            "5:9: the item: a tool without a `function` needs `parameters`",
+        ),
+        (
+            "tools: [{name: f, parameters: {}, returns: 1, timeout: 2s}]",
+            "5:9: the item: `timeout` and `trusted` are for",
+        ),
         (
             "tools:\n  - {name: f, parameters: {}, returns: 1}\n  - {name: f, parameters: {}, returns: 2}",
             "7:5: two tools are called `f`",
@@ -175,29 +212,48 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(suite: Callable[...
         ("tools: tools.py:lokup", "5:8: tools.py has no function `lokup`; did you mean `lookup`?"),
         ("tools: tools.py", "5:8: a tool's function is a file and a name"),
         ("tools: ../../x.py:f", '5:8: "../../x.py" leaves the workspace'),
-        ("tools: [{name: f, parameters: {}, returns: '{{ expected }}'}]", "5:44: a tool cannot use `expected`"),
-        ("tools: [{name: f, parameters: {}, returns: '{{ gone }}'}]", "3:9: the case `c` gives no value for `gone`"),
+        (
+            "tools: [{name: f, parameters: {}, returns: '{{ expected }}'}]",
+            "5:44: a tool cannot use `expected`",
+        ),
+        (
+            "tools: [{name: f, parameters: {}, returns: '{{ gone }}'}]",
+            "3:9: the case `c` gives no value for `gone`",
+        ),
         ("tools: [{name: f, parameters: {}, returns: '{{'}]", "5:44: in the template"),
-        ("tools: [{name: f, parameters: {}}]", "3:9: the case `c` does not say what the tool `f` returns"),
-        ("tools: [{name: f, parameters: {}, returns: 1}]\ntool_choice: g", '6:14: `tool_choice`: "g" is no tool'),
+        (
+            "tools: [{name: f, parameters: {}}]",
+            "3:9: the case `c` does not say what the tool `f` returns",
+        ),
+        (
+            "tools: [{name: f, parameters: {}, returns: 1}]\ntool_choice: g",
+            '6:14: `tool_choice`: "g" is no tool',
+        ),
         ("tool_choice: auto", "5:1: `tool_choice:` says how `tools:` are called; there are none"),
         ("max_turns: 3", "5:1: `max_turns:` says how `tools:` are called; there are none"),
         ("tools: [{name: f, parameters: {}, returns: 1}]\nmax_turns: 0", "6:12: `max_turns`"),
         ("tools: []", "5:8: `tools` is empty"),
     ],
 )
-def test_wrong_tools_are_told_with_their_place(problems: Callable[..., list[str]], write: Write, tail: str, said: str) -> None:
+def test_wrong_tools_are_told_with_their_place(
+    problems: Callable[..., list[str]], write: Write, tail: str, said: str
+) -> None:
     write("suites/tools.py", FUNCTIONS)
     place, _, text = said.partition(" ")
     found = problems(HEAD + tail)
     assert any(problem.startswith(place) and text in problem for problem in found), found
 
 
-@pytest.mark.parametrize("grader", ["tool_calls: [f, loookup]", "any: [json, tool_calls: [{loookup: {a: 1}}]]"])
+@pytest.mark.parametrize(
+    "grader", ["tool_calls: [f, loookup]", "any: [json, tool_calls: [{loookup: {a: 1}}]]"]
+)
 def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], grader: str) -> None:
     tools = "tools: [{name: f, parameters: {}, returns: 1}, {name: lookup, parameters: {}, returns: 1}]\n"
     (warning,) = suite(f"{HEAD}{tools}graders: [{{{grader}, id: g}}]\n").warnings
-    assert warning == "the eval `s`: the grader `g` names `loookup`, and no tool is called so; did you mean `lookup`?"
+    assert (
+        warning
+        == "the eval `s`: the grader `g` names `loookup`, and no tool is called so; did you mean `lookup`?"
+    )
     right = grader.replace("loookup", "lookup")
     assert not suite(f"{HEAD}{tools}graders: [{{{right}}}, tool_calls: none]\n").warnings
 
@@ -215,19 +271,36 @@ def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], g
             "3:9: the case `c` gives no value for `gone`, which the grader `turn-2: contains` uses",
         ),
         ("{id: c, vars: {q: hi}, turns: ['{{ expected }}']}", "3:40: a turn cannot use `expected`"),
-        ("{id: c, vars: {q: hi}, turns: [{user: hi, graders: [gone]}]}", "there is no grader `gone`"),
+        (
+            "{id: c, vars: {q: hi}, turns: [{user: hi, graders: [gone]}]}",
+            "there is no grader `gone`",
+        ),
         ("{id: c, vars: {q: hi}, turns: []}", "3:39: `turns` is empty"),
-        ("{id: c, vars: {q: hi}, turns: [hi, {graders: json}]}", "3:44: the item has no `user`: only the first of `turns`"),
-        ("{id: c, vars: {q: hi}, turns: [{graders: json}, {graders: json}]}", "3:57: the item has no `user`: only the first"),
-        ("{id: c, vars: {q: hi}, turns: [{graders: []}]}", "3:40: the item has no `user` and no `graders`; give it `user:`"),
-        ("{id: c, vars: {q: hi}, turns: [{images: a.png, graders: json}]}", "3:40: the item shows `images` and says nothing"),
+        (
+            "{id: c, vars: {q: hi}, turns: [hi, {graders: json}]}",
+            "3:44: the item has no `user`: only the first of `turns`",
+        ),
+        (
+            "{id: c, vars: {q: hi}, turns: [{graders: json}, {graders: json}]}",
+            "3:57: the item has no `user`: only the first",
+        ),
+        (
+            "{id: c, vars: {q: hi}, turns: [{graders: []}]}",
+            "3:40: the item has no `user` and no `graders`; give it `user:`",
+        ),
+        (
+            "{id: c, vars: {q: hi}, turns: [{images: a.png, graders: json}]}",
+            "3:40: the item shows `images` and says nothing",
+        ),
         (
             "{id: c, vars: {q: hi}, turns: [{graders: [{contains: '{{ gone }}'}]}]}",
             "3:9: the case `c` gives no value for `gone`, which the grader `turn-1: contains` uses",
         ),
     ],
 )
-def test_wrong_cases_are_told_with_their_place(problems: Callable[..., list[str]], case: str, said: str) -> None:
+def test_wrong_cases_are_told_with_their_place(
+    problems: Callable[..., list[str]], case: str, said: str
+) -> None:
     found = problems(HEAD.replace("{id: c, vars: {q: hi}}", case))
     assert any(said in problem for problem in found), found
 

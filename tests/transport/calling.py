@@ -39,7 +39,9 @@ class Kind:
 
 def open_httpx(target: Target) -> Connection:
     one = httpx.Limits(max_connections=1, max_keepalive_connections=1)
-    return HttpxConnection(lambda: httpx.AsyncHTTPTransport(verify=shared_ssl_context(), limits=one))
+    return HttpxConnection(
+        lambda: httpx.AsyncHTTPTransport(verify=shared_ssl_context(), limits=one)
+    )
 
 
 KINDS = [
@@ -49,16 +51,25 @@ KINDS = [
 ]
 
 
-def call(base_url: str, *, stream: bool = True, timeouts: Timeouts = PATIENT, **changes: Any) -> Call:
+def call(
+    base_url: str, *, stream: bool = True, timeouts: Timeouts = PATIENT, **changes: Any
+) -> Call:
     """A Call to an OpenAI-compatible server."""
-    target = Target("tiny", "openai", "tiny-1", "${TINY}", base_url, limits=Limits(timeouts=timeouts))
+    target = Target(
+        "tiny", "openai", "tiny-1", "${TINY}", base_url, limits=Limits(timeouts=timeouts)
+    )
     request = Request(messages=(Message("user", "Hi"),), stream=stream)
-    target = replace(target, **{name: changes.pop(name) for name in ("api_key_env", "headers") if name in changes})
+    target = replace(
+        target,
+        **{name: changes.pop(name) for name in ("api_key_env", "headers") if name in changes},
+    )
     wire = registry.load_plugin("providers", "openai").encode(target, request)
     return replace(Call(target, request, wire, key="k1"), **changes)
 
 
-def ask(kind: Kind, answer: Answer, *, stream: bool = True, timeouts: Timeouts = PATIENT) -> tuple[Response, Server]:
+def ask(
+    kind: Kind, answer: Answer, *, stream: bool = True, timeouts: Timeouts = PATIENT
+) -> tuple[Response, Server]:
     """One attempt at a server that gives `answer`."""
 
     async def attempt() -> tuple[Response, Server]:

@@ -1,4 +1,5 @@
-"""What the transport's tests share: both transports under one name, both event loops, and a simulated clock."""
+"""What the transport's tests share: both transports under one name, both event loops, and a
+simulated clock."""
 
 from __future__ import annotations
 

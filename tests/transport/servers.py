@@ -1,4 +1,5 @@
-"""Loopback servers that misbehave on purpose: an `Answer` is written byte by byte as a test wants it."""
+"""Loopback servers that misbehave on purpose: an `Answer` is written byte by byte as a test wants
+it."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it arrived; `connection` counts the sockets from 0, header names are lower case."""
+    """A request as it arrived; `connection` counts the sockets from 0, header names are
+    lower case."""
 
     line: str
     headers: dict[str, str]
@@ -82,7 +84,9 @@ async def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Asyn
         tasks.add(task)
         number = server.connections
         server.connections += 1
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        with contextlib.suppress(
+            ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError
+        ):
             while not writer.is_closing():
                 request = await _request(reader, number)
                 server.received.append(request)
@@ -109,12 +113,14 @@ async def _request(reader: asyncio.StreamReader, connection: int) -> Received:
     return Received(line, headers, body, connection)
 
 
-# ── Literal bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Literal bytes ─────────────────────────────────────────────────────────────────────────────────
 
 
 def head(status: str = "200 OK", kind: str = "application/json", *more: str) -> bytes:
     """A status line and headers."""
-    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", *more, "", ""]).encode("latin-1")
+    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", *more, "", ""]).encode(
+        "latin-1"
+    )
 
 
 def whole(body: bytes, status: str = "200 OK", kind: str = "application/json", *more: str) -> bytes:
@@ -131,7 +137,9 @@ EVENTS = head("200 OK", "text/event-stream", "Transfer-Encoding: chunked")
 END = b"0\r\n\r\n"
 ROLE = chunk(b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n')
 STOP = chunk(b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n')
-USAGE = chunk(b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n')
+USAGE = chunk(
+    b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}\n\n'
+)
 DONE = chunk(b"data: [DONE]\n\n")
 PING = chunk(b": ping\n\n")
 
@@ -150,7 +158,8 @@ GOOD_STREAM = (EVENTS, ROLE, delta("Hel"), delta("lo"), STOP, USAGE, DONE, END)
 
 
 def sends(*pieces: bytes, then: str = "hang", pause: float = 0.002) -> Answer:
-    """An answer in these packets; then the connection hangs, is closed or reset, or is kept for the next request."""
+    """An answer in these packets; then the connection hangs, is closed or reset, or is kept for the
+    next request."""
 
     async def answer(request: Received, peer: Peer) -> None:
         await peer.send(*pieces, pause=pause)

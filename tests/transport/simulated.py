@@ -1,4 +1,5 @@
-"""Simulated time: an event loop whose clock jumps to the next timer instead of waiting for it, and a scripted inner layer."""
+"""Simulated time: an event loop whose clock jumps to the next timer instead of waiting for it, and
+a scripted inner layer."""
 
 from __future__ import annotations
 
@@ -55,11 +56,18 @@ CLOCK = Clock(now_ns, asyncio.sleep)
 def ok(text: str = "yes") -> Response:
     """A complete answer."""
     marks = Marks(sent=1, done=2)
-    return Response(message=Message("assistant", text), finish_reason="stop", attempts=(Attempt(marks, 200),))
+    return Response(
+        message=Message("assistant", text), finish_reason="stop", attempts=(Attempt(marks, 200),)
+    )
 
 
 def broken(
-    status: int | None = 503, kind: str = "overloaded", *, retryable: bool = True, retry_after: float | None = None, **more: Any
+    status: int | None = 503,
+    kind: str = "overloaded",
+    *,
+    retryable: bool = True,
+    retry_after: float | None = None,
+    **more: Any,
 ) -> Response:
     """A refusal."""
     error = Error("provider", kind, "no", retryable, status, retry_after=retry_after)
@@ -68,7 +76,8 @@ def broken(
 
 @dataclass
 class Server:
-    """The bottom of a stack in simulated time: answers after `seconds`, and remembers when each attempt came."""
+    """The bottom of a stack in simulated time: answers after `seconds`, and remembers when each
+    attempt came."""
 
     answer: Callable[[Call, int], Response] = lambda call, number: ok()
     seconds: float = 0.0
@@ -96,5 +105,7 @@ class Server:
 def calling(name: str = "tiny", **limits: Any) -> Call:
     """A Call to a target of this name with these limits."""
     one = call("http://127.0.0.1:1/v1")
-    target = Target(name, "openai", "tiny-1", "${TINY}", "http://127.0.0.1:1/v1", limits=Limits(**limits))
+    target = Target(
+        name, "openai", "tiny-1", "${TINY}", "http://127.0.0.1:1/v1", limits=Limits(**limits)
+    )
     return Call(target, one.request, one.wire, key="k")

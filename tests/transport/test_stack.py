@@ -20,7 +20,8 @@ from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
 
 
 def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
-    """Every eighth request is told to wait; all are answered in the end, within slots and budget, and replay for nothing."""
+    """Every eighth request is told to wait; all are answered in the end, within slots and budget,
+    and replay for nothing."""
 
     async def answer(request: Received, peer: Peer) -> None:
         nonlocal received, in_flight, most
@@ -30,7 +31,14 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
         await asyncio.sleep(0.005)
         in_flight -= 1
         if refused:
-            await peer.send(whole(b'{"error":"busy"}', "429 Too Many Requests", "application/json", "Retry-After-Ms: 10"))
+            await peer.send(
+                whole(
+                    b'{"error":"busy"}',
+                    "429 Too Many Requests",
+                    "application/json",
+                    "Retry-After-Ms: 10",
+                )
+            )
         else:
             await peer.send(whole(COMPLETION))
 
@@ -39,13 +47,23 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
     async def work() -> tuple[list[Response], Budget, list[Response], int]:
         async with serving(answer) as server, HttpClient({}, kind.open) as http:
             one = call(server.url, stream=False)
-            one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=4, retries=20)))
+            one = replace(
+                one,
+                target=replace(
+                    one.target, limits=replace(one.target.limits, concurrency=4, retries=20)
+                ),
+            )
             calls = [replace(one, key=f"k{place}", repeat=place) for place in range(24)]
 
-            budget = Budget(0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01).around(Limit(http, tokens=lambda call: 9))
+            budget = Budget(0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01).around(
+                Limit(http, tokens=lambda call: 9)
+            )
             responses = await sending(Replay().around(Retry(budget)), *calls)
             sent = len(server.received)
-            stored = [StoredExchange("run-1", made, response) for made, response in zip(calls, responses, strict=True)]
+            stored = [
+                StoredExchange("run-1", made, response)
+                for made, response in zip(calls, responses, strict=True)
+            ]
             replayed = await sending(Replay(stored, mode="only").around(Retry(budget)), *calls)
             return responses, budget, replayed, len(server.received) - sent
 
@@ -64,16 +82,23 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
 
 
 def test_a_server_that_says_it_has_no_request_left_is_not_asked_before_it_has(kind: Kind) -> None:
-    """Its rate-limit headers, over sockets: the second request comes once the limit is whole again."""
+    """Its rate-limit headers, over sockets: the second request comes once the limit is
+    whole again."""
 
     async def answer(request: Received, peer: Peer) -> None:
-        told = ("X-RateLimit-Limit-Requests: 1", "X-RateLimit-Remaining-Requests: 0", "X-RateLimit-Reset-Requests: 300ms")
+        told = (
+            "X-RateLimit-Limit-Requests: 1",
+            "X-RateLimit-Remaining-Requests: 0",
+            "X-RateLimit-Reset-Requests: 300ms",
+        )
         await peer.send(whole(COMPLETION, "200 OK", "application/json", *told))
 
     async def work() -> list[Response]:
         async with serving(answer) as server, HttpClient({}, kind.open) as http:
             one = call(server.url, stream=False)
-            one = replace(one, target=replace(one.target, limits=replace(one.target.limits, concurrency=1)))
+            one = replace(
+                one, target=replace(one.target, limits=replace(one.target.limits, concurrency=1))
+            )
             return await sending(Limit(http, tokens=lambda call: 9), one, one)
 
     responses = kind.run(work())

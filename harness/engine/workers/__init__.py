@@ -1,1 +1,2 @@
-"""Runs untrusted Python (graders, tools, regular expressions) in child processes that can be killed."""
+"""Runs untrusted Python (graders, tools, regular expressions) in child processes that can be
+killed."""

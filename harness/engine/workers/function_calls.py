@@ -1,7 +1,8 @@
-"""Performs the calls that flows ask for: in the pool of children, or in this process for a function the suite trusts.
+"""Performs the calls that flows ask for: in the pool of children, or in this process for a function
+the suite trusts.
 
-A trusted function can read this process's memory, API keys included, and cannot be killed: one that overruns its time is given
-up, and its thread is left to end by itself.
+A trusted function can read this process's memory, API keys included, and cannot be killed: one that
+overruns its time is given up, and its thread is left to end by itself.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ async def _call_inline(call: FunctionCall) -> ToolResult:
         return _failed_result(call, "raised", describe_error(cancelled))
     except (Exception, SystemExit) as raised:  # noqa: BLE001 - the tool's error is the model's to know, not the end of the run
         if isinstance(raised, TimeoutError) and clock.expired():
-            return _failed_result(call, "timeout", f"it took longer than {call.timeout:g} s and was given up")
+            return _failed_result(
+                call, "timeout", f"it took longer than {call.timeout:g} s and was given up"
+            )
         return _failed_result(call, "raised", describe_error(raised))
 
 
@@ -57,9 +60,15 @@ def _failed_result(call: FunctionCall, kind: str, message: str) -> ToolResult:
 
 
 async def _await_value(call: FunctionCall) -> Any:
-    value, raised = await run_in_thread(lambda: _load_function(call.function)(**json.loads(call.arguments)))
+    value, raised = await run_in_thread(
+        lambda: _load_function(call.function)(**json.loads(call.arguments))
+    )
     if raised is not None:
-        raise raised if isinstance(raised, Exception | SystemExit) else RuntimeError(describe_error(raised))
+        raise (
+            raised
+            if isinstance(raised, Exception | SystemExit)
+            else RuntimeError(describe_error(raised))
+        )
     return await value if inspect.isawaitable(value) else value
 
 

@@ -1,9 +1,12 @@
-"""Runs functions that must not run in this process: in a small pool of child processes that can be killed.
+"""Runs functions that must not run in this process: in a small pool of child processes that can be
+killed.
 
-For a user's Python graders and tools, and for patterns that need Python's `re`. A child has a stripped environment (no API
-keys), an empty temporary folder as its home, limits on memory, CPU time and file size, and a session of its own, so that one
-signal ends it with all it started. It is started at the first call that needs it and kept; one that overruns its time, dies, or
-speaks out of turn is killed, and the next call gets a fresh one. docs/graders.md says what this does not protect from.
+For a user's Python graders and tools, and for patterns that need Python's `re`. A child has a
+stripped environment (no API keys), an empty temporary folder as its home, limits on memory, CPU
+time and file size, and a session of its own, so that one signal ends it with all it started. It is
+started at the first call that needs it and kept; one that overruns its time, dies, or speaks out of
+turn is killed, and the next call gets a fresh one. docs/graders.md says what this does not protect
+from.
 """
 
 from __future__ import annotations
@@ -36,7 +39,13 @@ _START_SECONDS = 30.0
 _REGEX_SECONDS = 2.0
 _FRAME_LIMIT = 2 * MAX_RESULT + 32_768
 _OUT_OF_TURN = "something other than its result came from its process"
-_GONE = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+_GONE = (
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    OSError,
+)
 
 
 class _WorkerFailed(Exception):
@@ -48,8 +57,8 @@ class _WorkerFailed(Exception):
 
 
 class WorkerPool:
-    """Up to `size` children; a call may take `timeout` seconds (a tool's says its own), a child `memory` bytes of address
-    space.
+    """Up to `size` children; a call may take `timeout` seconds (a tool's says its own), a child
+    `memory` bytes of address space.
 
     Use as an async context manager: leaving it kills every child.
     """
@@ -70,9 +79,11 @@ class WorkerPool:
             await self._end_worker(child)
 
     async def call(self, call: ToolCall | FunctionCall, boundary: Boundary = "tool") -> ToolResult:
-        """Run `call` in a child: `python:<absolute path>:<function>`, `regex`, or a tool's; every outcome is a ToolResult.
+        """Run `call` in a child: `python:<absolute path>:<function>`, `regex`, or a tool's; every
+        outcome is a ToolResult.
 
-        Its error is of `boundary` and one of the kinds `raised` (the function did), `timeout`, `crashed` (the child died).
+        Its error is of `boundary` and one of the kinds `raised` (the function did), `timeout`,
+        `crashed` (the child died).
         """
         if self._closed:
             raise RuntimeError("the pool is closed")
@@ -86,7 +97,8 @@ class WorkerPool:
         return ToolResult(call.id, str(reply["content"]))
 
     async def _ask_worker(self, call: ToolCall | FunctionCall) -> dict[str, Any]:
-        """The child's reply. A child that failed, or was interrupted in the middle, is killed: what it does next is unknown."""
+        """The child's reply. A child that failed, or was interrupted in the middle, is killed: what
+        it does next is unknown."""
         child = await self._idle_or_new_worker()
         try:
             reply = await child.ask(call, self._timeout_of(call))
@@ -155,7 +167,8 @@ class _Worker:
         return cls(process, home)
 
     async def wait_until_ready(self) -> None:
-        """Wait until its interpreter has started: that is not the function's time. Raises _ChildFailed."""
+        """Wait until its interpreter has started: that is not the function's time. Raises
+        _ChildFailed."""
         await self._request_reply("ready", _START_SECONDS)
 
     @property
@@ -166,14 +179,22 @@ class _Worker:
     async def ask(self, call: ToolCall | FunctionCall, seconds: float) -> dict[str, Any]:
         """The reply to one call. Raises _ChildFailed."""
         token = secrets.token_hex(16)
-        frame = _encode_frame({"token": token, "name": call.name, "arguments": call.arguments, "seconds": ceil(seconds)})
+        frame = _encode_frame(
+            {
+                "token": token,
+                "name": call.name,
+                "arguments": call.arguments,
+                "seconds": ceil(seconds),
+            }
+        )
         reply = await self._request_reply("token", seconds, frame)
         if reply["token"] != token or not reply.keys() & {"content", "error"}:
             raise _WorkerFailed("crashed", _OUT_OF_TURN)
         return reply
 
     def kill(self) -> None:
-        """End it, and all it started that stayed in its session. (macOS refuses the signal to a group of zombies.)"""
+        """End it, and all it started that stayed in its session. (macOS refuses the signal to a
+        group of zombies.)"""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -182,15 +203,20 @@ class _Worker:
         await self._process.aclose()
         await anyio.to_thread.run_sync(partial(shutil.rmtree, self._home, ignore_errors=True))
 
-    async def _request_reply(self, proof: str, seconds: float, frame: bytes = b"") -> dict[str, Any]:
-        """Send `frame`, if any, and receive a reply that has the member `proof`. Raises _ChildFailed."""
+    async def _request_reply(
+        self, proof: str, seconds: float, frame: bytes = b""
+    ) -> dict[str, Any]:
+        """Send `frame`, if any, and receive a reply that has the member `proof`. Raises
+        _ChildFailed."""
         try:
             with anyio.fail_after(seconds):
                 if frame:
                     await self._requests.send(frame)
                 reply = await self._receive_frame()
         except TimeoutError:
-            raise _WorkerFailed("timeout", f"it took longer than {seconds:g} s and was ended") from None
+            raise _WorkerFailed(
+                "timeout", f"it took longer than {seconds:g} s and was ended"
+            ) from None
         except _GONE:
             raise _WorkerFailed("crashed", await self._cause_of_death()) from None
         if not isinstance(reply, dict) or proof not in reply:
@@ -214,12 +240,15 @@ class _Worker:
         if code is None:
             return "it closed the pipe its result should have come through"
         return (
-            f"its process ended with status {code}" if code >= 0 else f"its process was ended by {signal.Signals(-code).name}"
+            f"its process ended with status {code}"
+            if code >= 0
+            else f"its process was ended by {signal.Signals(-code).name}"
         )
 
 
 def _worker_environment(home: str) -> dict[str, str]:
-    """All a child is told of ours; one thread each for numerical libraries, since several children run at once."""
+    """All a child is told of ours; one thread each for numerical libraries, since several children
+    run at once."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": os.environ.get("LANG", "C.UTF-8"),

@@ -1,9 +1,12 @@
-"""The program of a pool's child process: runs one call after another until its parent's pipe closes.
+"""The program of a pool's child process: runs one call after another until its parent's pipe
+closes.
 
-Only the standard library is imported, and the file is run by its path, so that a child starts in a few hundredths of a second.
-A frame is four bytes of length (big endian) and that much JSON. Requests come on a duplicate of stdin, results leave on one of
-stdout, which itself is turned to stderr: nothing a function prints can pass for a result, and a result must repeat the call's
-secret token. A thread reads the requests, so that the child ends with its parent even in the middle of a call.
+Only the standard library is imported, and the file is run by its path, so that a child starts in a
+few hundredths of a second. A frame is four bytes of length (big endian) and that much JSON.
+Requests come on a duplicate of stdin, results leave on one of stdout, which itself is turned to
+stderr: nothing a function prints can pass for a result, and a result must repeat the call's secret
+token. A thread reads the requests, so that the child ends with its parent even in the middle of a
+call.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ _modules: dict[tuple[str, int], ModuleType] = {}
 
 
 def main() -> None:
-    """Serve calls, each with the CPU seconds it may use. Arguments: the address space in bytes, and the temporary folder."""
+    """Serve calls, each with the CPU seconds it may use. Arguments: the address space in bytes, and
+    the temporary folder."""
     memory, folder = int(sys.argv[1]), sys.argv[2]
     incoming, results = _claim_pipes()
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
@@ -46,11 +50,14 @@ def main() -> None:
     while True:
         request = json.loads(requests.get())
         _set_cpu_limit(request["seconds"])
-        _send_frame(results, {"token": request["token"], **_run_call(request["name"], request["arguments"])})
+        _send_frame(
+            results, {"token": request["token"], **_run_call(request["name"], request["arguments"])}
+        )
 
 
 def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Our own ends of stdin and stdout; in their places a function finds nothing to read, and stderr to print to."""
+    """Our own ends of stdin and stdout; in their places a function finds nothing to read, and
+    stderr to print to."""
     incoming, results = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -72,7 +79,7 @@ def _send_frame(results: BinaryIO, result: dict[str, Any]) -> None:
     results.flush()
 
 
-# ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Limits ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _set_limits(memory: int) -> None:
@@ -85,7 +92,8 @@ def _set_limits(memory: int) -> None:
 
 
 def _set_cpu_limit(seconds: int) -> None:
-    """Allow this call that much CPU time on top of what was used: it bounds a call whose parent was killed, too."""
+    """Allow this call that much CPU time on top of what was used: it bounds a call whose parent was
+    killed, too."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     _set_rlimit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + seconds + 1, hard)
@@ -97,14 +105,15 @@ def _set_rlimit(limit: int, soft: int, hard: int | None = None) -> None:
 
 
 def _count_tasks() -> int | None:
-    """How many threads the system runs; the process limit counts all of a user's, so ours must lie above that."""
+    """How many threads the system runs; the process limit counts all of a user's, so ours must lie
+    above that."""
     try:
         return int(Path("/proc/loadavg").read_text().split()[3].split("/")[1])
     except (OSError, IndexError, ValueError):
         return None
 
 
-# ── Calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Calls ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _run_call(name: str, arguments: str) -> dict[str, Any]:
@@ -132,7 +141,11 @@ def _call_function(name: str, arguments: Any) -> Any:
     path, _, function = rest.rpartition(":")
     with _neighbour_imports(Path(path)):
         called = _find_function(path, function)
-        return called(GradedAnswer(**arguments)) if kind == "python" else _await_if_coroutine(called(**arguments))
+        return (
+            called(GradedAnswer(**arguments))
+            if kind == "python"
+            else _await_if_coroutine(called(**arguments))
+        )
 
 
 def _await_if_coroutine(value: Any) -> Any:
@@ -176,7 +189,8 @@ def _import_file(path: str, name: str) -> ModuleType:
 
 @contextmanager
 def _neighbour_imports(path: Path) -> Iterator[None]:
-    """Let the file import its neighbours, without their names staying behind for another folder's file to find."""
+    """Let the file import its neighbours, without their names staying behind for another folder's
+    file to find."""
     before, folder = set(sys.modules), str(path.parent)
     sys.path.append(folder)
     try:
@@ -184,13 +198,18 @@ def _neighbour_imports(path: Path) -> Iterator[None]:
     finally:
         sys.path.remove(folder)
         for name in set(sys.modules) - before:
-            if str(getattr(sys.modules[name], "__file__", None)).startswith(folder) and not name.startswith("_user_"):
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(
+                folder
+            ) and not name.startswith("_user_"):
                 del sys.modules[name]
 
 
 def _describe_error(raised: BaseException) -> str:
-    """`ValueError: no such queue (grader.py:12)`: what was raised, and the last line of the user's code it passed through."""
-    frames = [frame for frame in traceback.extract_tb(raised.__traceback__) if frame.filename != __file__]
+    """`ValueError: no such queue (grader.py:12)`: what was raised, and the last line of the user's
+    code it passed through."""
+    frames = [
+        frame for frame in traceback.extract_tb(raised.__traceback__) if frame.filename != __file__
+    ]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(raised).__name__}: {_error_message(raised)}"[:MAX_MESSAGE] + place
 

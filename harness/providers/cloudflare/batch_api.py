@@ -1,8 +1,10 @@
-"""Workers AI's batches: `POST /ai/run/{model}?queueRequest=true`, with `requests` to submit and a `request_id` to poll.
+"""Workers AI's batches: `POST /ai/run/{model}?queueRequest=true`, with `requests` to submit and a
+`request_id` to poll.
 
-What surprises: both are POSTs to one address and differ in their bodies; a poll of an unfinished batch is a success with a
-status; and tokens are reported for the whole batch, so that truncation by the output limit cannot be inferred. An entry
-names its request by `external_reference` or, where the service keeps none, by its position.
+What surprises: both are POSTs to one address and differ in their bodies; a poll of an unfinished
+batch is a success with a status; and tokens are reported for the whole batch, so that truncation by
+the output limit cannot be inferred. An entry names its request by `external_reference` or, where
+the service keeps none, by its position.
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ PENDING = ("queued", "running")
 
 
 class CloudflareBatches:
-    """The batch API of the provider `cloudflare`; `make_answer_decoder` makes the decoder of one entry."""
+    """The batch API of the provider `cloudflare`; `make_answer_decoder` makes the decoder of one
+    entry."""
 
     max_bytes = 9_500_000
-    """Of a submission. The documented limit is 10 MB; the margin is for overhead around the body."""
+    """Of a submission. The documented limit is 10 MB; the margin is for
+    overhead around the body."""
     max_requests = 1_000
     """In a submission. No limit is documented; this one bounds what a lost batch loses."""
 
@@ -37,25 +41,36 @@ class CloudflareBatches:
         """One request with all of them, each with its reference."""
         bodies = [_with_reference(wire.body, reference) for reference, wire in requests]
         first = requests[0][1]
-        return replace(first, path=first.path + QUERY, body=b'{"requests":[' + b",".join(bodies) + b"]}")
+        return replace(
+            first, path=first.path + QUERY, body=b'{"requests":[' + b",".join(bodies) + b"]}"
+        )
 
     def encode_poll(self, wire: EncodedRequest, batch: str) -> EncodedRequest:
-        """The request for a batch's status; `wire` is one of its requests, with the same address and headers."""
+        """The request for a batch's status; `wire` is one of its requests, with the same address
+        and headers."""
         return replace(wire, path=wire.path + QUERY, body=dumps({"request_id": batch}))
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
-        """Decodes the response to a submission or a poll: `decode_status` takes the text of its message."""
+        """Decodes the response to a submission or a poll: `decode_status` takes the text of its
+        message."""
         return _BatchResultDecoder(request)
 
     def decode_status(self, text: str) -> BatchStatus:
-        """The result of a submission or a poll. Raises ValueError for what is neither an id, a status nor answers."""
+        """The result of a submission or a poll. Raises ValueError for what is neither an id, a
+        status nor answers."""
         result = loads_text(text)
         entries = result.get("responses")
         if isinstance(entries, list):
-            found = tuple(_read_entry(each, place) for place, each in enumerate(entries) if isinstance(each, dict))
+            found = tuple(
+                _read_entry(each, place)
+                for place, each in enumerate(entries)
+                if isinstance(each, dict)
+            )
             return BatchStatus(entries=found, usage=usage.read_usage(result.get("usage")))
         batch = result.get("request_id")
-        if result.get("status") not in PENDING and not (isinstance(batch, str) and "status" not in result):
+        if result.get("status") not in PENDING and not (
+            isinstance(batch, str) and "status" not in result
+        ):
             raise ValueError(f"an answer that is no batch's: {snippet(text)}")
         return BatchStatus(id=batch if isinstance(batch, str) else None)
 
@@ -103,7 +118,9 @@ def _with_reference(body: bytes, reference: str) -> bytes:
 
 def _read_entry(fields: dict[str, Any], place: int) -> BatchEntry:
     reference, number = fields.get("external_reference"), fields.get("id")
-    body = {name: value for name, value in fields.items() if name not in ("id", "external_reference")}
+    body = {
+        name: value for name, value in fields.items() if name not in ("id", "external_reference")
+    }
     return BatchEntry(
         reference=reference if isinstance(reference, str) else None,
         place=number if type(number) is int else place,

@@ -1,8 +1,8 @@
 """Workers AI's endpoints, each a provider: native, in OpenAI's format, and behind an AI Gateway.
 
-The OpenAI-compatible endpoint answers in OpenAI's format, but an error may come in Cloudflare's envelope, the bill is in
-neurons, and a stream may end with a frame of the native format. So all three are decoded by the native decoder, which knows
-both formats.
+The OpenAI-compatible endpoint answers in OpenAI's format, but an error may come in Cloudflare's
+envelope, the bill is in neurons, and a stream may end with a frame of the native format. So all
+three are decoded by the native decoder, which knows both formats.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from harness.providers.openai.chat_completions import encode_chat_completion
 from harness.vendors.facts import ProviderFacts
 
 SKIP_CACHE = ("cf-aig-skip-cache", "true")
-"""Tells a gateway not to answer from its cache, which repeats word for word what it answered before to the same body."""
+"""Tells a gateway not to answer from its cache, which repeats word for word what it answered before
+to the same body."""
 
 
 class Cloudflare(BuiltInProvider):
@@ -28,7 +29,8 @@ class Cloudflare(BuiltInProvider):
         self.batch_api = CloudflareBatches(native.make_decoder)
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together: the schema takes one."""
+        """`POST /ai/run/{model}`. Raises ValueError where a prompt and messages are given together:
+        the schema takes one."""
         return native.encode_native(target, request, native.model_path("/ai/run/", target.model))
 
     def make_decoder(self, target: Target, request: Request) -> Decoder:
@@ -52,8 +54,9 @@ class CloudflareChat(BuiltInProvider):
 class CloudflareGateway(BuiltInProvider):
     """The provider `cloudflare-gateway`: the native format at an AI Gateway's own host.
 
-    Cached answers are no measurement of the model, so the gateway is told not to use its cache, unless the target's headers
-    say otherwise; one that came from the cache all the same is flagged (`decoder.CACHE_STATUS`).
+    Cached answers are no measurement of the model, so the gateway is told not to use its cache,
+    unless the target's headers say otherwise; one that came from the cache all the same is flagged
+    (`decoder.CACHE_STATUS`).
     """
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:

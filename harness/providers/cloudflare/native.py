@@ -1,8 +1,9 @@
 """Workers AI's native format: `POST /ai/run/{model}`, the API that serves Llama 4 Scout.
 
-What surprises: the default output limit is 256 tokens, so the limit is always sent; the native answer has no finish reason,
-so that is inferred; an answer comes in one of two families, native (`response`) or OpenAI-shaped (`choices`), whatever the
-model; a stream of the second family ends with a frame of the first; and a 200 may be empty.
+What surprises: the default output limit is 256 tokens, so the limit is always sent; the native
+answer has no finish reason, so that is inferred; an answer comes in one of two families, native
+(`response`) or OpenAI-shaped (`choices`), whatever the model; a stream of the second family ends
+with a frame of the first; and a 200 may be empty.
 """
 
 from __future__ import annotations
@@ -22,15 +23,28 @@ from harness.vendors.cloudflare import DEFAULT_MAX_TOKENS, OPENAI_SHAPED_MODELS
 
 _OPENAI_SHAPED = tuple(pattern.removesuffix("*") for pattern in OPENAI_SHAPED_MODELS)
 
-_JSON_TYPES = {str: "string", bool: "boolean", int: "integer", float: "number", dict: "object", list: "array"}
+_JSON_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    dict: "object",
+    list: "array",
+}
 
 
 def encode_native(target: Target, request: Request, path: str) -> EncodedRequest:
-    """`request` in the native format at `path`. Raises ValueError for what the schema does not take together."""
+    """`request` in the native format at `path`. Raises ValueError for what the schema does not take
+    together."""
     if request.prompt is not None and request.messages:
-        raise ValueError(f"target {target.name}: Workers AI takes either a prompt or messages, not both")
+        raise ValueError(
+            f"target {target.name}: Workers AI takes either a prompt or messages, not both"
+        )
     if request.prompt is not None and request.tools:
-        raise ValueError(f"target {target.name}: Workers AI takes tools only with messages, not with a plain prompt")
+        raise ValueError(
+            f"target {target.name}: Workers AI takes tools only with messages, not with a plain"
+            " prompt"
+        )
     return EncodedRequest(
         path=path,
         headers=chat_format.json_headers(target, request),
@@ -40,7 +54,8 @@ def encode_native(target: Target, request: Request, path: str) -> EncodedRequest
 
 
 def make_decoder(target: Target, request: Request) -> CloudflareDecoder:
-    """A decoder for `request`, which was sent with its own output limit, the target's, or the default."""
+    """A decoder for `request`, which was sent with its own output limit, the target's, or the
+    default."""
     limit = target.extra_body.get("max_tokens", effective_max_tokens(request))
     return CloudflareDecoder(request, limit if isinstance(limit, int) else None)
 
@@ -64,7 +79,9 @@ class CloudflareDecoder(ChatDecoder):
         choices = chunk.get("choices")
         reported = chunk.get("usage")
         if reported and type(reported) is dict:
-            self._reported_usage.append((reported, "total" if choices is None else "chunk" if choices else "closing"))
+            self._reported_usage.append(
+                (reported, "total" if choices is None else "chunk" if choices else "closing")
+            )
         if choices is None:
             return self._read_native(chunk)
         if self._model is None:
@@ -98,14 +115,18 @@ class CloudflareDecoder(ChatDecoder):
         return signal
 
     def _token_usage(self, headers: Mapping[str, str]) -> Usage | None:
-        return usage.add_neurons(usage.read_usage(usage.select_chunk_usage(self._reported_usage)), headers)
+        return usage.add_neurons(
+            usage.read_usage(usage.select_chunk_usage(self._reported_usage)), headers
+        )
 
     def _is_missing(self) -> bool:
-        """The native format has no finish reason: there an empty `response` is an answer, and only a missing one is none."""
+        """The native format has no finish reason: there an empty `response` is an answer, and only
+        a missing one is none."""
         return self._answer.is_blank and not self._answer.has_content
 
     def _finish_reason(self) -> FinishReason:
-        """As reported, else inferred: the native format reports none (§ *Responses* of docs/providers.md)."""
+        """As reported, else inferred: the native format reports none (§ *Responses* of
+        docs/providers.md)."""
         if self._stop_reason is not None:
             return super()._finish_reason()
         used = usage.read_usage(usage.select_chunk_usage(self._reported_usage))
@@ -123,7 +144,12 @@ def effective_max_tokens(request: Request) -> Any:
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
     body: dict[str, Any] = (
-        {"messages": [chat_format.encode_message(turn, chat_format.nine_character_id) for turn in request.messages]}
+        {
+            "messages": [
+                chat_format.encode_message(turn, chat_format.nine_character_id)
+                for turn in request.messages
+            ]
+        }
         if request.prompt is None
         else {"prompt": request.prompt}
     )
@@ -144,7 +170,8 @@ def _build_body(target: Target, request: Request) -> dict[str, Any]:
 
 
 def _response_format_field(model: str, wanted: ResponseFormat) -> dict[str, Any]:
-    """The field for structured output; `guided_json` is a field of its own, with the bare schema."""
+    """The field for structured output; `guided_json` is a field of its own,
+    with the bare schema."""
     if wanted.type == "guided_json":
         return {"guided_json": wanted.schema or {}}
     if wanted.type == "json_object" or model.startswith(_OPENAI_SHAPED):
@@ -153,29 +180,45 @@ def _response_format_field(model: str, wanted: ResponseFormat) -> dict[str, Any]
 
 
 def _encode_tool(tool: Tool) -> dict[str, Any]:
-    """`tool` with what Workers AI requires of its parameters: a type, and of each property a type and a description.
+    """`tool` with what Workers AI requires of its parameters: a type, and of each property a type
+    and a description.
 
     What is filled in is a hint to the model: nothing checks its calls against it.
     """
     encoded = chat_format.encode_tool(tool)
     # `$schema` inside a tool's parameters made Scout answer nothing at all.
     parameters = _without_schema_uri(tool.parameters)
-    properties = {name: _complete_property(name, each) for name, each in (parameters.get("properties") or {}).items()}
+    properties = {
+        name: _complete_property(name, each)
+        for name, each in (parameters.get("properties") or {}).items()
+    }
     encoded["function"]["parameters"] = {"type": "object", **parameters, "properties": properties}
     return encoded
 
 
 def _complete_property(name: str, schema: Any) -> dict[str, Any]:
     given = schema if isinstance(schema, dict) else {}
-    return {**given, "type": given.get("type") or _infer_type(given), "description": given.get("description") or name}
+    return {
+        **given,
+        "type": given.get("type") or _infer_type(given),
+        "description": given.get("description") or name,
+    }
 
 
 def _infer_type(schema: Mapping[str, Any]) -> Any:
-    """The type that a schema without one implies: that of its values or branches, where they agree; else a string."""
+    """The type that a schema without one implies: that of its values or branches, where they agree;
+    else a string."""
     values = [schema["const"]] if "const" in schema else schema.get("enum") or []
-    branches = [branch for key in ("anyOf", "oneOf", "allOf") for branch in schema.get(key) or () if isinstance(branch, dict)]
+    branches = [
+        branch
+        for key in ("anyOf", "oneOf", "allOf")
+        for branch in schema.get(key) or ()
+        if isinstance(branch, dict)
+    ]
     kinds = {_JSON_TYPES.get(type(value), "string") for value in values}
-    kinds |= {branch["type"] for branch in branches if isinstance(branch.get("type"), str)} - {"null"}
+    kinds |= {branch["type"] for branch in branches if isinstance(branch.get("type"), str)} - {
+        "null"
+    }
     if len(kinds) == 1:
         return kinds.pop()
     return "object" if "properties" in schema else "array" if "items" in schema else "string"
@@ -183,9 +226,17 @@ def _infer_type(schema: Mapping[str, Any]) -> Any:
 
 def _without_schema_uri(schema: Any) -> Any:
     if isinstance(schema, Mapping):
-        kept = {key: value for key, value in schema.items() if not (key == "$schema" and isinstance(value, str))}
+        kept = {
+            key: value
+            for key, value in schema.items()
+            if not (key == "$schema" and isinstance(value, str))
+        }
         return {key: _without_schema_uri(value) for key, value in kept.items()}
-    return [_without_schema_uri(item) for item in schema] if isinstance(schema, list | tuple) else schema
+    return (
+        [_without_schema_uri(item) for item in schema]
+        if isinstance(schema, list | tuple)
+        else schema
+    )
 
 
 @lru_cache

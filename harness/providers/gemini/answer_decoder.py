@@ -1,7 +1,8 @@
 """Decodes answers of the Gemini API: whole, as a stream, or as a stream in one JSON array.
 
-What surprises: a stream has no terminal event (it is complete if a `finishReason` came); zeros, empty texts and the first
-index are left out, as in protocol buffers; a blocked prompt has no candidate at all; and thoughts are parts like any other.
+What surprises: a stream has no terminal event (it is complete if a `finishReason` came); zeros,
+empty texts and the first index are left out, as in protocol buffers; a blocked prompt has no
+candidate at all; and thoughts are parts like any other.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ MODEL_FAILURES = frozenset(
         "MISSING_THOUGHT_SIGNATURE",
     }
 )
-"""Stop reasons that are the model's own failure: an answer to be graded, flagged with the reason."""
+"""Stop reasons that are the model's own failure: an answer to be graded,
+flagged with the reason."""
 
 _NOTHING = Signal.NOTHING  # looked up once: an enum's member costs more than a name
 _PLAIN_KEYS = {"text", "thought"}
@@ -75,7 +77,9 @@ class GeminiDecoder(AnswerDecoder):
 
     def _dispatch_chunk(self, chunk: Any, name: str, data: bytes) -> Signal:
         # Some errors come in an array of one.
-        return super()._dispatch_chunk(chunk[0] if type(chunk) is list and len(chunk) == 1 else chunk, name, data)
+        return super()._dispatch_chunk(
+            chunk[0] if type(chunk) is list and len(chunk) == 1 else chunk, name, data
+        )
 
     def _read_chunk(self, chunk: dict[str, Any]) -> Signal:
         served = chunk.get("modelVersion")
@@ -100,7 +104,10 @@ class GeminiDecoder(AnswerDecoder):
             self._ignored.observe_choices([_as_choice(candidate) for candidate in candidates])
         first = candidates[0]
         if type(first) is not dict or first.get("index"):
-            first = next((other for other in candidates if type(other) is dict and not other.get("index")), None)
+            first = next(
+                (other for other in candidates if type(other) is dict and not other.get("index")),
+                None,
+            )
         return _NOTHING if first is None else self._read_candidate(first)
 
     def _read_candidate(self, candidate: dict[str, Any]) -> Signal:
@@ -118,7 +125,11 @@ class GeminiDecoder(AnswerDecoder):
             return _NOTHING
         if len(parts) == 1 and type(parts[0]) is dict:
             return self._read_part(parts[0])
-        return max([self._read_part(part) for part in parts if type(part) is dict], key=_weight, default=_NOTHING)
+        return max(
+            [self._read_part(part) for part in parts if type(part) is dict],
+            key=_weight,
+            default=_NOTHING,
+        )
 
     def _read_part(self, part: dict[str, Any]) -> Signal:
         if len(part) == 1 and "text" in part:  # the common case, without another call
@@ -133,7 +144,11 @@ class GeminiDecoder(AnswerDecoder):
         if thought:
             return self._answer.add_delta({"reasoning": part.get("text")})
         called = part.get("functionCall")
-        return self._read_call(called) if type(called) is dict else self._answer.add_text(part.get("text"))
+        return (
+            self._read_call(called)
+            if type(called) is dict
+            else self._answer.add_text(part.get("text"))
+        )
 
     def _read_call(self, called: dict[str, Any]) -> Signal:
         whole = {
@@ -147,7 +162,11 @@ class GeminiDecoder(AnswerDecoder):
 
     def _build_message(self) -> Message:
         message = super()._build_message()
-        return replace(message, echo={ECHO: _join_text_parts(self._parts)}) if self._signed else message
+        return (
+            replace(message, echo={ECHO: _join_text_parts(self._parts)})
+            if self._signed
+            else message
+        )
 
     def _finish_reason(self) -> FinishReason:
         reason = super()._finish_reason()
@@ -169,7 +188,8 @@ def _weight(signal: Signal) -> int:
 
 
 def _join_text_parts(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A stream's parts as one turn: adjacent plain text joined; everything else, above all signed parts, unchanged."""
+    """A stream's parts as one turn: adjacent plain text joined; everything else, above all signed
+    parts, unchanged."""
     joined: list[dict[str, Any]] = []
     for is_text, group in groupby(parts, _is_plain_text):
         same = list(group)
@@ -182,16 +202,21 @@ def _is_plain_text(part: dict[str, Any]) -> bool:
 
 
 def _read_usage(raw: Any, *, silent: bool) -> Usage | None:
-    """The counts of `usageMetadata`, in disjoint buckets; None where there are none. `silent`: the answer is empty.
+    """The counts of `usageMetadata`, in disjoint buckets; None where there are none. `silent`: the
+    answer is empty.
 
-    The prompt's includes what was read from the cache, the candidates' does not include the thoughts. A count of zero is left
-    out, so one that is missing is zero where it can be.
+    The prompt's includes what was read from the cache, the candidates' does not include the
+    thoughts. A count of zero is left out, so one that is missing is zero where it can be.
     """
     if not isinstance(raw, dict):
         return None
-    prompt, candidates = token_count(raw.get("promptTokenCount")), token_count(raw.get("candidatesTokenCount"))
+    prompt, candidates = (
+        token_count(raw.get("promptTokenCount")),
+        token_count(raw.get("candidatesTokenCount")),
+    )
     tools, cached, thoughts = (
-        token_count(raw.get(name)) or 0 for name in ("toolUsePromptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")
+        token_count(raw.get(name)) or 0
+        for name in ("toolUsePromptTokenCount", "cachedContentTokenCount", "thoughtsTokenCount")
     )
     if not prompt and not candidates and not thoughts:
         return None
@@ -208,11 +233,14 @@ def _read_logprobs(scored: Mapping[str, Any]) -> Iterator[TokenLogprob]:
     for entry, others in zip_longest(_dicts_in(scored.get("chosenCandidates")), tops):
         if entry is not None and (chosen := _read_token_logprob(entry)) is not None:
             likeliest = map(_read_token_logprob, others or ())
-            yield TokenLogprob(*chosen, top=tuple(other for other in likeliest if other is not None))
+            yield TokenLogprob(
+                *chosen, top=tuple(other for other in likeliest if other is not None)
+            )
 
 
 def _read_token_logprob(entry: Mapping[str, Any]) -> tuple[str, float] | None:
-    """A token and its log probability; an empty token and a probability of one are omitted on the wire."""
+    """A token and its log probability; an empty token and a probability of one are omitted on the
+    wire."""
     return token_logprob(entry.get("token", ""), entry.get("logProbability", 0.0))
 
 

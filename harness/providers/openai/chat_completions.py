@@ -1,8 +1,9 @@
 """OpenAI chat completions, and every server that speaks them; vendors with deviations are in
 `harness.providers.openai.dialects`.
 
-OpenAI itself expects the output limit as `max_completion_tokens` and refuses unknown parameters; other servers know
-`max_tokens`. For the provider `openai`, the target's declared address decides which of the two is sent.
+OpenAI itself expects the output limit as `max_completion_tokens` and refuses unknown parameters;
+other servers know `max_tokens`. For the provider `openai`, the target's declared address decides
+which of the two is sent.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ GATEWAY_HOST = "gateway.ai.cloudflare.com"
 class ChatDialect:
     """How a server's requests deviate from OpenAI's.
 
-    `parameter_names` are its names for sampling parameters (dotted: nested), `encode_guided_json` the fields of a guided
-    schema (None: not supported), `extra_fields` go into every body.
+    `parameter_names` are its names for sampling parameters (dotted: nested), `encode_guided_json`
+    the fields of a guided schema (None: not supported), `extra_fields` go into every body.
     """
 
     parameter_names: Mapping[str, str] = field(default_factory=dict)
     required_tool_choice: str = "required"
     encode_tool_call_id: Callable[[str], str] = chat_format.keep_identifier
-    encode_response_format: Callable[[ResponseFormat], dict[str, Any]] = chat_format.encode_response_format
+    encode_response_format: Callable[[ResponseFormat], dict[str, Any]] = (
+        chat_format.encode_response_format
+    )
     encode_guided_json: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
     stream_options: bool = True
@@ -51,9 +54,12 @@ class OpenAI(BuiltInProvider):
     """The provider `openai`."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot carry."""
+        """`POST /chat/completions`. Raises ValueError for a raw prompt, which this format cannot
+        carry."""
         dialect = OPENAI_DIALECT if is_openai_address(target.address) else DEFAULT_DIALECT
-        return encode_chat_completion(target, request, "/chat/completions", request.sampling, dialect)
+        return encode_chat_completion(
+            target, request, "/chat/completions", request.sampling, dialect
+        )
 
     def make_decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A new decoder for one attempt at `request`."""
@@ -61,9 +67,14 @@ class OpenAI(BuiltInProvider):
 
 
 def encode_chat_completion(
-    target: Target, request: Request, path: str, sampling: Mapping[str, Any], dialect: ChatDialect = DEFAULT_DIALECT
+    target: Target,
+    request: Request,
+    path: str,
+    sampling: Mapping[str, Any],
+    dialect: ChatDialect = DEFAULT_DIALECT,
 ) -> EncodedRequest:
-    """`request` as a chat completion at `path`, with `sampling`. Raises ValueError for what this format cannot carry."""
+    """`request` as a chat completion at `path`, with `sampling`. Raises ValueError for what this
+    format cannot carry."""
     if request.prompt is not None or request.raw:
         reject_raw_prompt(target, request, "the format of chat completions")
     return EncodedRequest(
@@ -74,7 +85,9 @@ def encode_chat_completion(
     )
 
 
-def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], dialect: ChatDialect) -> dict[str, Any]:
+def _build_body(
+    target: Target, request: Request, sampling: Mapping[str, Any], dialect: ChatDialect
+) -> dict[str, Any]:
     encode_id = dialect.encode_tool_call_id
     messages = [chat_format.encode_message(turn, encode_id) for turn in request.messages]
     if dialect.echo_reasoning:
@@ -83,7 +96,9 @@ def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], d
                 message["reasoning_content"] = turn.reasoning or ""
     body: dict[str, Any] = {"model": target.model, "messages": messages}
     sent = chat_format.encode_sampling(sampling)
-    body.update(_rename_parameters(sent, dialect.parameter_names) if dialect.parameter_names else sent)
+    body.update(
+        _rename_parameters(sent, dialect.parameter_names) if dialect.parameter_names else sent
+    )
     if request.stream:
         body["stream"] = True
         if dialect.stream_options:
@@ -106,7 +121,8 @@ def _build_body(target: Target, request: Request, sampling: Mapping[str, Any], d
 
 @lru_cache
 def is_openai_address(address: str) -> bool:
-    """Whether OpenAI itself is at `address`: its host, one of its regions' (`eu.…`), or behind Cloudflare's AI Gateway."""
+    """Whether OpenAI itself is at `address`: its host, one of its regions' (`eu.…`), or behind
+    Cloudflare's AI Gateway."""
     place = urlsplit(address)
     host = place.hostname or ""
     if host == GATEWAY_HOST:
@@ -123,11 +139,16 @@ def _rename_parameters(sent: Mapping[str, Any], names: Mapping[str, str]) -> dic
     return body
 
 
-def _response_format_fields(target: Target, wanted: ResponseFormat, dialect: ChatDialect) -> dict[str, Any]:
+def _response_format_fields(
+    target: Target, wanted: ResponseFormat, dialect: ChatDialect
+) -> dict[str, Any]:
     if wanted.type != "guided_json":
         return {"response_format": dialect.encode_response_format(wanted)}
     if dialect.encode_guided_json is None:
-        raise ValueError(f"target {target.name}: chat completions have no guided_json; ask for the type json_schema")
+        raise ValueError(
+            f"target {target.name}: chat completions have no guided_json; ask for the type"
+            " json_schema"
+        )
     return dialect.encode_guided_json(wanted.schema or {})
 
 

@@ -1,7 +1,9 @@
-"""What the chat formats have in common: encoding OpenAI-shaped messages, and assembling an answer from its pieces.
+"""What the chat formats have in common: encoding OpenAI-shaped messages, and assembling an answer
+from its pieces.
 
-Reasoning is not sent back (it would be billed, or refused), except where a vendor requires it with tool calls
-(`ChatDialect.echo_reasoning`). Images travel as data URIs, so that a request is complete in itself and nothing is fetched.
+Reasoning is not sent back (it would be billed, or refused), except where a vendor requires it with
+tool calls (`ChatDialect.echo_reasoning`). Images travel as data URIs, so that a request is complete
+in itself and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -11,9 +13,25 @@ from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from harness.model import Auth, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
+from harness.model import (
+    Auth,
+    FinishReason,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    Tool,
+    ToolCall,
+)
 from harness.providers.base import Signal
-from harness.providers.json_text import UnreadableJSONError, compact_json, join_surrogates, loads_text
+from harness.providers.json_text import (
+    UnreadableJSONError,
+    compact_json,
+    join_surrogates,
+    loads_text,
+)
 
 _HEADERS = {
     stream: (("content-type", "application/json"), ("accept", accept))
@@ -34,7 +52,10 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
 
 _NINE_ALPHANUMERICS = re.compile(r"[a-zA-Z0-9]{9}")
 
-_NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
+_NOTHING, _ANSWER = (
+    Signal.NOTHING,
+    Signal.ANSWER,
+)  # looked up once: an enum's members cost more than a name
 
 
 # ── Requests ──────────────────────────────────────────────────────────────────────────────
@@ -46,14 +67,16 @@ def keep_identifier(tool_call_id: str) -> str:
 
 
 def nine_character_id(tool_call_id: str) -> str:
-    """A tool call id as Workers AI and Mistral accept it, nine letters and digits; deterministic."""
+    """A tool call id as Workers AI and Mistral accept it, nine letters and
+    digits; deterministic."""
     if _NINE_ALPHANUMERICS.fullmatch(tool_call_id):
         return tool_call_id
     return blake2b(tool_call_id.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
 
 
 def parse_arguments(text: str) -> dict[str, Any]:
-    """A call's arguments as the object some formats require; anything else that a model wrote is wrapped in one."""
+    """A call's arguments as the object some formats require; anything else that a model wrote is
+    wrapped in one."""
     try:
         value = loads_text(text)
     except UnreadableJSONError:
@@ -61,12 +84,16 @@ def parse_arguments(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"arguments": value}
 
 
-def encode_message(turn: Message, encode_id: Callable[[str], str] = keep_identifier) -> dict[str, Any]:
+def encode_message(
+    turn: Message, encode_id: Callable[[str], str] = keep_identifier
+) -> dict[str, Any]:
     """`turn` in OpenAI's chat format; `encode_id` maps tool call ids to what the server accepts."""
     content = turn.content
     encoded: dict[str, Any] = {
         "role": turn.role,
-        "content": content if isinstance(content, str) else [_encode_part(part) for part in content],
+        "content": content
+        if isinstance(content, str)
+        else [_encode_part(part) for part in content],
     }
     if turn.tool_calls:
         encoded["tool_calls"] = [
@@ -99,7 +126,8 @@ def encode_tool(tool: Tool) -> dict[str, Any]:
 def encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Sampling parameters as the format has them. A null one is not sent.
 
-    Log probabilities are requested as a flag, or as a number of alternatives; the format has a field for each.
+    Log probabilities are requested as a flag, or as a number of alternatives; the format has a
+    field for each.
     """
     sent = {name: value for name, value in parameters.items() if value is not None}
     if type(sent.get("logprobs")) is int:
@@ -109,7 +137,8 @@ def encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode_tool_choice(choice: str) -> str | dict[str, Any]:
-    """`auto`, `none` or `required` unchanged; any other word is the name of the function that must be called."""
+    """`auto`, `none` or `required` unchanged; any other word is the name of the function that must
+    be called."""
     if choice in ("auto", "none", "required"):
         return choice
     return {"type": "function", "function": {"name": choice}}
@@ -121,13 +150,18 @@ def encode_response_format(wanted: ResponseFormat) -> dict[str, Any]:
         return {"type": "json_object"}
     schema = wanted.schema or {}
     strict = is_strict_schema(schema)
-    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": schema, "strict": strict}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": wanted.name, "schema": schema, "strict": strict},
+    }
 
 
 def is_strict_schema(schema: Any) -> bool:
-    """Whether OpenAI accepts `schema` as strict; a request with a strict schema that is not is refused.
+    """Whether OpenAI accepts `schema` as strict; a request with a strict schema that is not is
+    refused.
 
-    It must be an object's, and every object in it must require all of its properties and allow no others.
+    It must be an object's, and every object in it must require all of its properties and allow no
+    others.
     """
     return isinstance(schema, Mapping) and schema.get("type") == "object" and _is_closed(schema)
 
@@ -136,11 +170,18 @@ def _is_closed(schema: Any) -> bool:
     if not isinstance(schema, Mapping):
         return True
     properties = schema.get("properties") or {}
-    closed = schema.get("additionalProperties") is False and set(properties) == set(schema.get("required") or ())
+    closed = schema.get("additionalProperties") is False and set(properties) == set(
+        schema.get("required") or ()
+    )
     if (properties or schema.get("type") == "object") and not closed:
         return False
     definitions, branches = schema.get("$defs") or {}, schema.get("anyOf") or ()
-    return all(map(_is_closed, [*properties.values(), *definitions.values(), *branches, schema.get("items")]))
+    return all(
+        map(
+            _is_closed,
+            [*properties.values(), *definitions.values(), *branches, schema.get("items")],
+        )
+    )
 
 
 def json_headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:
@@ -152,7 +193,9 @@ def json_headers(target: Target, request: Request) -> tuple[tuple[str, str], ...
     return tuple((dict(ours) | own).items())
 
 
-def api_key_auth(target: Target, header: str = "Authorization", prefix: str = "Bearer ") -> Auth | None:
+def api_key_auth(
+    target: Target, header: str = "Authorization", prefix: str = "Bearer "
+) -> Auth | None:
     """Where the target's API key goes; None where it has none."""
     return Auth(target.api_key_env, header, prefix) if target.api_key_env else None
 
@@ -161,7 +204,8 @@ def api_key_auth(target: Target, header: str = "Authorization", prefix: str = "B
 
 
 class MessageAccumulator:
-    """An answer under construction: pieces of text, reasoning, refusal and tool calls, in order of arrival."""
+    """An answer under construction: pieces of text, reasoning, refusal and tool calls, in order of
+    arrival."""
 
     __slots__ = ("_calls", "_last_call", "_reasoning", "_refusal", "_text", "has_content")
 
@@ -172,7 +216,8 @@ class MessageAccumulator:
         self._calls: dict[int, _PartialCall] = {}
         self._last_call = -1
         self.has_content = False
-        """Whether the server sent any content, even an empty one: that tells an empty answer from a missing one."""
+        """Whether the server sent any content, even an empty one: that tells an empty answer from a
+        missing one."""
 
     def add_delta(self, delta: Mapping[str, Any]) -> Signal:
         """Take a stream's delta or a whole message: they have the same fields.
@@ -192,7 +237,9 @@ class MessageAccumulator:
             return _NOTHING
         self.has_content = True
         if type(content) is list and (thinking := [part for part in content if _is_thinking(part)]):
-            return self._add_thinking(thinking, [part for part in content if not _is_thinking(part)])
+            return self._add_thinking(
+                thinking, [part for part in content if not _is_thinking(part)]
+            )
         text = content if type(content) is str else content_text(content)
         if not text:
             return _NOTHING
@@ -217,7 +264,9 @@ class MessageAccumulator:
         """Take tool calls, whole or in fragments."""
         if not isinstance(fragments, list):
             return _NOTHING
-        added = [self._add_fragment(fragment) for fragment in fragments if isinstance(fragment, dict)]
+        added = [
+            self._add_fragment(fragment) for fragment in fragments if isinstance(fragment, dict)
+        ]
         return _ANSWER if any(added) else _NOTHING
 
     @property
@@ -246,7 +295,9 @@ class MessageAccumulator:
             role="assistant",
             content=join_surrogates("".join(self._text or self._refusal)),
             reasoning=join_surrogates("".join(self._reasoning)) if self._reasoning else None,
-            tool_calls=tuple([call.to_tool_call(index) for index, call in enumerate(self._calls.values())])
+            tool_calls=tuple(
+                [call.to_tool_call(index) for index, call in enumerate(self._calls.values())]
+            )
             if self._calls
             else (),
         )
@@ -281,14 +332,18 @@ class MessageAccumulator:
         return True
 
     def _find_call(self, index: Any, identifier: Any, name: Any) -> _PartialCall:
-        """The call a fragment belongs to: the one at its index, else the last; a new id or a whole new call opens another.
+        """The call a fragment belongs to: the one at its index, else the last; a new id or a whole
+        new call opens another.
 
-        Some servers give every parallel call the index 0, and the oldest form has neither index nor id.
+        Some servers give every parallel call the index 0, and the oldest form has neither index nor
+        id.
         """
         is_indexed = type(index) is int
         key = index if is_indexed else max(self._last_call, 0)
         call = self._calls.get(key)
-        if call is not None and (call.is_other_call(identifier) or (name and not is_indexed and not identifier)):
+        if call is not None and (
+            call.is_other_call(identifier) or (name and not is_indexed and not identifier)
+        ):
             key = max(self._calls) + 1
         self._last_call = key
         return self._calls.setdefault(key, _PartialCall())
@@ -307,11 +362,14 @@ class _PartialCall:
         return bool(identifier and self.identifier and identifier != self.identifier)
 
     def append(self, identifier: Any, name: Any, arguments: Any) -> None:
-        """Id and name come once (some servers repeat them); arguments are strings to join, or one whole object."""
+        """Id and name come once (some servers repeat them); arguments are strings to join, or one
+        whole object."""
         self.identifier = self.identifier or (identifier if isinstance(identifier, str) else "")
         self.name = self.name or (name if isinstance(name, str) else "")
         if arguments is not None:
-            self.arguments.append(arguments if isinstance(arguments, str) else compact_json(arguments))
+            self.arguments.append(
+                arguments if isinstance(arguments, str) else compact_json(arguments)
+            )
 
     def to_tool_call(self, index: int) -> ToolCall:
         arguments = join_surrogates("".join(self.arguments))
@@ -323,9 +381,14 @@ def _is_thinking(part: Any) -> bool:
 
 
 def content_text(value: Any) -> str:
-    """Content that is not a string, as text: text parts joined; a JSON mode object, or a number, as compact JSON."""
+    """Content that is not a string, as text: text parts joined; a JSON mode object, or a number, as
+    compact JSON."""
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):
+    if (
+        isinstance(value, list)
+        and value
+        and all(isinstance(part, dict) and part.get("type") == "text" for part in value)
+    ):
         return "".join(part["text"] for part in value if isinstance(part.get("text"), str))
     return compact_json(value)

@@ -1,7 +1,9 @@
-"""Vendors of chat completions, each a provider of its own name: how their requests deviate from OpenAI's.
+"""Vendors of chat completions, each a provider of its own name: how their requests deviate from
+OpenAI's.
 
-Where they are and what they take are facts (`harness.vendors`); the names of their parameters are derived from these. Here
-is only what needs code. Vendors' own fields in answers are decoded by `OpenAIDecoder`, whoever sends them.
+Where they are and what they take are facts (`harness.vendors`); the names of their parameters are
+derived from these. Here is only what needs code. Vendors' own fields in answers are decoded by
+`OpenAIDecoder`, whoever sends them.
 """
 
 from __future__ import annotations
@@ -35,8 +37,11 @@ class ChatVendor(BuiltInProvider):
         self._dialect = replace(_DIALECTS.get(facts.name, DEFAULT_DIALECT), parameter_names=names)
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /chat/completions`. Raises ValueError for what this vendor's format cannot carry."""
-        return encode_chat_completion(target, request, "/chat/completions", request.sampling, self._dialect)
+        """`POST /chat/completions`. Raises ValueError for what this
+        vendor's format cannot carry."""
+        return encode_chat_completion(
+            target, request, "/chat/completions", request.sampling, self._dialect
+        )
 
     def make_decoder(self, target: Target, request: Request) -> OpenAIDecoder:
         """A new decoder for one attempt at `request`."""
@@ -44,9 +49,11 @@ class ChatVendor(BuiltInProvider):
 
 
 class AzureVendor(ChatVendor):
-    """OpenAI's models at Azure: a model is a deployment in the path, the key has its own header, the version is a query.
+    """OpenAI's models at Azure: a model is a deployment in the path, the key has its own header,
+    the version is a query.
 
-    The version `v1` is the newer API without a query, where the deployment is the `model` of the body.
+    The version `v1` is the newer API without a query, where the deployment is the `model` of the
+    body.
     """
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
@@ -61,7 +68,11 @@ class AzureVendor(ChatVendor):
 
 def _llamacpp_response_format(wanted: ResponseFormat) -> dict[str, Any]:
     """The schema next to the type, without OpenAI's envelope."""
-    return {"type": wanted.type} if wanted.schema is None else {"type": wanted.type, "schema": wanted.schema}
+    return (
+        {"type": wanted.type}
+        if wanted.schema is None
+        else {"type": wanted.type, "schema": wanted.schema}
+    )
 
 
 def _vllm_guided_json(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +89,9 @@ _DIALECTS: Mapping[str, ChatDialect] = {
     "llamacpp": ChatDialect(
         encode_response_format=_llamacpp_response_format,
         encode_guided_json=_llamacpp_guided_json,
-        extra_fields={"cache_prompt": False},  # a prompt in the server's cache makes every repeat faster than the first
+        extra_fields={
+            "cache_prompt": False
+        },  # a prompt in the server's cache makes every repeat faster than the first
     ),
     "mistral": ChatDialect(
         required_tool_choice="any",

@@ -1,8 +1,10 @@
-"""OpenAI's Responses API: a conversation is a list of typed items, and a stream a list of typed events.
+"""OpenAI's Responses API: a conversation is a list of typed items, and a stream a list of typed
+events.
 
-Nothing is stored at the provider (`store: false`), so the model's reasoning is returned encrypted. An answer with reasoning
-keeps all its items in `Message.echo`, and they are sent back unchanged, so that a tool loop continues the reasoning. A schema
-is strict only where it may be (`chat_format.is_strict_schema`): a strict one with an optional property is refused.
+Nothing is stored at the provider (`store: false`), so the model's reasoning is returned encrypted.
+An answer with reasoning keeps all its items in `Message.echo`, and they are sent back unchanged, so
+that a tool loop continues the reasoning. A schema is strict only where it may be
+(`chat_format.is_strict_schema`): a strict one with an optional property is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +14,18 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from harness.model import EncodedRequest, FinishReason, Image, Message, Request, ResponseFormat, Target, Text, Tool, Usage
+from harness.model import (
+    EncodedRequest,
+    FinishReason,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    Tool,
+    Usage,
+)
 from harness.providers import errors, usage
 from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt, split_system_messages
 from harness.providers.decoder import AnswerDecoder, contains_error, read_logprobs
@@ -30,7 +43,8 @@ class OpenAIResponses(BuiltInProvider):
     """The provider `openai-responses`."""
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
-        """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening system text."""
+        """`POST /responses`. Raises ValueError for a raw prompt, and for an image in the opening
+        system text."""
         reject_raw_prompt(target, request, SERVICE)
         return EncodedRequest(
             path="/responses",
@@ -44,7 +58,7 @@ class OpenAIResponses(BuiltInProvider):
         return ResponsesDecoder(request)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
@@ -73,12 +87,27 @@ def _encode_turn(turn: Message) -> list[dict[str, Any]]:
     if isinstance(turn.echo, Mapping) and isinstance(turn.echo.get("output"), list | tuple):
         return list(turn.echo["output"])
     if turn.role == "tool":
-        return [{"type": "function_call_output", "call_id": turn.tool_call_id, "output": _encode_content(turn.content)}]
+        return [
+            {
+                "type": "function_call_output",
+                "call_id": turn.tool_call_id,
+                "output": _encode_content(turn.content),
+            }
+        ]
     calls = [
-        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments}
+        {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": call.name,
+            "arguments": call.arguments,
+        }
         for call in turn.tool_calls
     ]
-    message = [] if calls and not turn.text else [{"role": turn.role, "content": _encode_content(turn.content)}]
+    message = (
+        []
+        if calls and not turn.text
+        else [{"role": turn.role, "content": _encode_content(turn.content)}]
+    )
     return [*message, *calls]
 
 
@@ -89,7 +118,11 @@ def _encode_content(content: str | tuple[Text | Image, ...]) -> str | list[dict[
 def _encode_part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "input_text", "text": part.text}
-    return {"type": "input_image", "image_url": f"data:{part.media_type};base64,{part.data}", "detail": "auto"}
+    return {
+        "type": "input_image",
+        "image_url": f"data:{part.media_type};base64,{part.data}",
+        "detail": "auto",
+    }
 
 
 def _encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,17 +149,24 @@ def _encode_tool(function: Tool) -> dict[str, Any]:
 
 
 def _encode_tool_choice(choice: str) -> str | dict[str, Any]:
-    return choice if choice in ("auto", "none", "required") else {"type": "function", "name": choice}
+    return (
+        choice if choice in ("auto", "none", "required") else {"type": "function", "name": choice}
+    )
 
 
 def _text_format(wanted: ResponseFormat) -> dict[str, Any]:
     if wanted.type == "json_object":
         return {"type": "json_object"}
     schema = wanted.schema or {}
-    return {"type": "json_schema", "name": wanted.name, "schema": schema, "strict": chat_format.is_strict_schema(schema)}
+    return {
+        "type": "json_schema",
+        "name": wanted.name,
+        "schema": schema,
+        "strict": chat_format.is_strict_schema(schema),
+    }
 
 
-# ── Responses ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Responses ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class ResponsesDecoder(AnswerDecoder):
@@ -154,7 +194,9 @@ class ResponsesDecoder(AnswerDecoder):
             case "response.refusal.delta":
                 return self._answer.add_delta({"refusal": delta})
             case "response.function_call_arguments.delta":
-                return self._answer.add_tool_calls([{"index": chunk.get("output_index"), "function": {"arguments": delta}}])
+                return self._answer.add_tool_calls(
+                    [{"index": chunk.get("output_index"), "function": {"arguments": delta}}]
+                )
             case "response.output_item.added":
                 return self._begin_item(chunk.get("item"), chunk.get("output_index"))
             case "response.reasoning_summary_part.added" if chunk.get("summary_index"):
@@ -162,14 +204,22 @@ class ResponsesDecoder(AnswerDecoder):
             case "error":
                 return self._fail(errors.embedded_error(chunk))
         response = chunk.get("response")
-        return self._read_response(response, ended=kind in _ENDS) if isinstance(response, dict) else _NOTHING
+        return (
+            self._read_response(response, ended=kind in _ENDS)
+            if isinstance(response, dict)
+            else _NOTHING
+        )
 
     def _read_body(self, body: dict[str, Any]) -> None:
         self._read_response(body, ended=True)
 
     def _build_message(self) -> Message:
         message, output = super()._build_message(), _without_trailing_reasoning(self._output)
-        return replace(message, echo={"output": output}) if any(map(_is_reasoning, output)) else message
+        return (
+            replace(message, echo={"output": output})
+            if any(map(_is_reasoning, output))
+            else message
+        )
 
     def _finish_reason(self) -> FinishReason:
         reason = super()._finish_reason()
@@ -183,7 +233,9 @@ class ResponsesDecoder(AnswerDecoder):
         if not isinstance(item, dict) or item.get("type") != "function_call":
             return _NOTHING
         function = {"name": item.get("name"), "arguments": item.get("arguments") or None}
-        return self._answer.add_tool_calls([{"index": place, "id": item.get("call_id"), "function": function}])
+        return self._answer.add_tool_calls(
+            [{"index": place, "id": item.get("call_id"), "function": function}]
+        )
 
     def _read_response(self, response: dict[str, Any], *, ended: bool) -> Signal:
         """Take a whole response object, which opens a stream and ends it."""
@@ -214,8 +266,12 @@ class ResponsesDecoder(AnswerDecoder):
             if part.get("type") == "reasoning_text":
                 self._answer.add_delta({"reasoning": part.get("text")})
             else:
-                self._answer.add_delta({"content": part.get("text"), "refusal": part.get("refusal")})
-        thoughts = [text for part in _dicts_in(item, "summary") if isinstance(text := part.get("text"), str)]
+                self._answer.add_delta(
+                    {"content": part.get("text"), "refusal": part.get("refusal")}
+                )
+        thoughts = [
+            text for part in _dicts_in(item, "summary") if isinstance(text := part.get("text"), str)
+        ]
         self._answer.add_delta({"reasoning": "\n\n".join(thoughts)})
 
     def _read_logprobs(self, entries: Any) -> None:
@@ -225,7 +281,8 @@ class ResponsesDecoder(AnswerDecoder):
 
 
 def _without_trailing_reasoning(items: list[Any]) -> list[Any]:
-    """The items up to the last that is no reasoning: the API refuses reasoning that was cut off before its result."""
+    """The items up to the last that is no reasoning: the API refuses reasoning that was cut off
+    before its result."""
     while items and _is_reasoning(items[-1]):
         items = items[:-1]
     return items
@@ -237,7 +294,9 @@ def _is_reasoning(item: Any) -> bool:
 
 def _dicts_in(item: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
     parts = item.get(key)
-    return (part for part in parts if isinstance(part, dict)) if isinstance(parts, list) else iter(())
+    return (
+        (part for part in parts if isinstance(part, dict)) if isinstance(parts, list) else iter(())
+    )
 
 
 def _end_reason(response: Mapping[str, Any]) -> Any:

@@ -49,7 +49,9 @@ class ApiAdapter(Protocol):
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         """An error response."""
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         """The error that the API sends with a status if nothing more specific is known."""
 
     def render_empty(self) -> bytes:
@@ -65,7 +67,9 @@ class OpenAiChat:
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return openai.render_error(api_error, request_id)
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return openai.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
@@ -73,7 +77,9 @@ class OpenAiChat:
 
     @staticmethod
     def _with_renderer(request: openai.Request) -> ParsedRequest:
-        render = openai_rendering.render_stream if request.stream else openai_rendering.render_response
+        render = (
+            openai_rendering.render_stream if request.stream else openai_rendering.render_response
+        )
         return ParsedRequest(request.prompt, request.choices, partial(render, request))
 
 
@@ -85,12 +91,18 @@ class VllmChat(OpenAiChat):
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         kind = "BadRequestError" if api_error.status < 500 else "InternalServerError"
-        error = {"message": api_error.message, "type": kind, "param": api_error.param, "code": api_error.status}
+        error = {
+            "message": api_error.message,
+            "type": kind,
+            "param": api_error.param,
+            "code": api_error.status,
+        }
         return ApiResponse(api_error.status, (), orjson.dumps({"error": error}))
 
 
 class CloudflareChat(OpenAiChat):
-    """Workers AI with OpenAI's bodies; errors of routing and authentication come in Cloudflare's envelope."""
+    """Workers AI with OpenAI's bodies; errors of routing and authentication come in Cloudflare's
+    envelope."""
 
     def parse_request(self, request: ApiRequest) -> ParsedRequest:
         parsed = self._with_renderer(openai.parse_request(request.body, strict=False))
@@ -102,12 +114,16 @@ class CloudflareChat(OpenAiChat):
         response = openai.render_error(api_error, request_id)
         return replace(response, headers=cloudflare.edge_headers(request_id))
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return cloudflare.error_for_status(status, code, message)
 
     @staticmethod
     def _render_reply(parsed: ParsedRequest, reply: Reply) -> ApiResponse:
-        return replace(parsed.render(reply), headers=cloudflare.response_headers(parsed.prompt.model, reply))
+        return replace(
+            parsed.render(reply), headers=cloudflare.response_headers(parsed.prompt.model, reply)
+        )
 
 
 class WorkersAi:
@@ -124,7 +140,9 @@ class WorkersAi:
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return cloudflare.render_error(api_error, request_id)
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return cloudflare.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
@@ -137,13 +155,22 @@ class OpenAiResponses(OpenAiChat):
     def parse_request(self, request: ApiRequest) -> ParsedRequest:
         parsed = openai_responses.parse_request(request.body)
         streams = parsed.stream
-        render = responses_rendering.render_stream if streams else responses_rendering.render_response
+        render = (
+            responses_rendering.render_stream if streams else responses_rendering.render_response
+        )
         return ParsedRequest(parsed.prompt, 1, partial(render, parsed))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
-        event = {"type": "error", "code": api_error.code, "message": api_error.message, "param": api_error.param}
+        event = {
+            "type": "error",
+            "code": api_error.code,
+            "message": api_error.message,
+            "param": api_error.param,
+        }
         response = openai.render_error(api_error, request_id)
-        return replace(response, event_prefix=b"event: error\ndata: ", event_data=orjson.dumps(event))
+        return replace(
+            response, event_prefix=b"event: error\ndata: ", event_data=orjson.dumps(event)
+        )
 
     def render_empty(self) -> bytes:
         return orjson.dumps({"object": "response", "output": []})
@@ -154,17 +181,25 @@ class AnthropicMessages:
 
     def parse_request(self, request: ApiRequest) -> ParsedRequest:
         parsed = anthropic.parse_request(request.body, request.get_header(b"anthropic-version"))
-        render = anthropic_rendering.render_stream if parsed.stream else anthropic_rendering.render_response
+        render = (
+            anthropic_rendering.render_stream
+            if parsed.stream
+            else anthropic_rendering.render_response
+        )
         return ParsedRequest(parsed.prompt, 1, partial(render, parsed.prompt.model))
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return anthropic_rendering.render_error(api_error, request_id)
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return anthropic_rendering.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
-        return orjson.dumps({"type": "message", "role": "assistant", "content": [], "stop_reason": None})
+        return orjson.dumps(
+            {"type": "message", "role": "assistant", "content": [], "stop_reason": None}
+        )
 
 
 class Gemini:
@@ -179,12 +214,16 @@ class Gemini:
         if self._streams:
             form = "events" if "sse" in parse_qs(request.query).get("alt", ()) else "array"
         parsed = gemini.parse_request(request.body, self._model, form)
-        return ParsedRequest(parsed.prompt, parsed.choices, partial(gemini_rendering.RENDERERS[form], parsed))
+        return ParsedRequest(
+            parsed.prompt, parsed.choices, partial(gemini_rendering.RENDERERS[form], parsed)
+        )
 
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return gemini_checks.render_error(api_error)
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return gemini_checks.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
@@ -202,7 +241,9 @@ class MistralChat:
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return mistral.render_error(api_error)
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return mistral.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
@@ -220,7 +261,9 @@ class OllamaChat:
     def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
         return ollama.render_error(api_error)
 
-    def error_for_status(self, status: int, code: str | None = None, message: str | None = None) -> ApiError:
+    def error_for_status(
+        self, status: int, code: str | None = None, message: str | None = None
+    ) -> ApiError:
         return ollama.error_for_status(status, code, message)
 
     def render_empty(self) -> bytes:
@@ -228,7 +271,8 @@ class OllamaChat:
 
 
 class Route(NamedTuple):
-    """The paths of an API, as a regular expression whose named groups are the adapter's arguments."""
+    """The paths of an API, as a regular expression whose named groups are
+    the adapter's arguments."""
 
     path: re.Pattern[str]
     adapter: Callable[..., ApiAdapter]
@@ -245,7 +289,10 @@ class Served(NamedTuple):
 
 _WORKERS_AI = "/client/v4/accounts/[^/]+/ai"
 _GATEWAY = "/v1/[^/]+/[^/]+/workers-ai"
-_GEMINI = "/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^:]+):(?P<method>generateContent|streamGenerateContent)"
+_GEMINI = (
+    "/v1(?:beta)?/(?:models|tunedModels)/(?P<model>[^:]+)"
+    ":(?P<method>generateContent|streamGenerateContent)"
+)
 
 ROUTES: tuple[Route, ...] = tuple(
     Route(re.compile(path, re.DOTALL), adapter, behind_gateway)

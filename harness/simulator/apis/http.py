@@ -20,7 +20,8 @@ class ApiRequest(NamedTuple):
 
 
 class StreamFrame(NamedTuple):
-    """One event of a stream and the decoding step it is sent after: 0 = at once, n = with the n-th token."""
+    """One event of a stream and the decoding step it is sent after: 0 = at once, n = with the n-th
+    token."""
 
     step: int
     data: bytes
@@ -30,8 +31,8 @@ class StreamFrame(NamedTuple):
 class ApiResponse:
     """A response before faults and latency: `frames` when streamed, else `content`.
 
-    An error can also break off a stream that has begun: `event_prefix` comes before it, and `event_data` replaces its
-    `content` where the API words it otherwise there.
+    An error can also break off a stream that has begun: `event_prefix` comes before it, and
+    `event_data` replaces its `content` where the API words it otherwise there.
     """
 
     status: int
@@ -44,16 +45,23 @@ class ApiResponse:
     @property
     def error_event(self) -> bytes:
         """An error as the event that breaks off a stream."""
-        return self.event_prefix + (self.content if self.event_data is None else self.event_data) + b"\n\n"
+        return (
+            self.event_prefix
+            + (self.content if self.event_data is None else self.event_data)
+            + b"\n\n"
+        )
 
 
 class ApiError(Exception):
     """The request breaks the API's contract; the adapter renders it as its API does.
 
-    `code` is Cloudflare's integer or OpenAI's string; `param` names the offending field, where the API does.
+    `code` is Cloudflare's integer or OpenAI's string; `param` names the offending field, where the
+    API does.
     """
 
-    def __init__(self, status: int, code: int | str | None, message: str, param: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: int | str | None, message: str, param: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code

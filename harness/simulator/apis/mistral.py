@@ -22,9 +22,12 @@ from harness.simulator.model.rng import stable_digest
 from harness.simulator.model.types import Completion, Reply, TokenEvent
 
 KNOWN = frozenset({
-    "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "metadata", "response_format",
-    "tools", "tool_choice", "presence_penalty", "frequency_penalty", "min_tokens", "repetition_penalty", "top_k", "logprobs",
-    "top_logprobs", "prompt_logprobs", "top_prompt_logprobs", "n", "prediction", "parallel_tool_calls", "reasoning_effort",
+    "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed",
+    "metadata", "response_format",
+    "tools", "tool_choice", "presence_penalty", "frequency_penalty", "min_tokens",
+    "repetition_penalty", "top_k", "logprobs",
+    "top_logprobs", "prompt_logprobs", "top_prompt_logprobs", "n", "prediction",
+    "parallel_tool_calls", "reasoning_effort",
     "prompt_mode", "guardrails", "prompt_cache_key", "service_tier", "safe_prompt",
 })  # fmt: skip
 MAX_TEMPERATURE = 1.5
@@ -38,7 +41,10 @@ def parse_request(content: bytes) -> requests.Request:
     unknown = sorted(set(body) - KNOWN)
     if unknown:
         raise ApiError(422, "extra_forbidden", "Extra inputs are not permitted", unknown[0])
-    if isinstance(temperature := body.get("temperature"), int | float) and temperature > MAX_TEMPERATURE:
+    if (
+        isinstance(temperature := body.get("temperature"), int | float)
+        and temperature > MAX_TEMPERATURE
+    ):
         message = f"Input should be less than or equal to {MAX_TEMPERATURE}"
         raise ApiError(422, "less_than_equal", message, "temperature")
     _check_call_ids(body.get("messages"))
@@ -55,22 +61,37 @@ def parse_request(content: bytes) -> requests.Request:
 def _check_call_ids(messages: Any) -> None:
     for message in messages if isinstance(messages, list) else ():
         calls = message.get("tool_calls") if isinstance(message, dict) else None
-        ids = [call.get("id") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        ids = (
+            [call.get("id") for call in calls if isinstance(call, dict)]
+            if isinstance(calls, list)
+            else []
+        )
         if isinstance(message, dict) and message.get("role") == "tool":
             ids.append(message.get("tool_call_id"))
         for identifier in ids:
             if not isinstance(identifier, str) or not IDENTIFIER.fullmatch(identifier):
-                text = f"Tool call id was {identifier} but must be a-z, A-Z, 0-9, with a length of 9."
+                text = (
+                    f"Tool call id was {identifier} but must be a-z, A-Z, 0-9, with a length of 9."
+                )
                 raise ApiError(400, "invalid_request_message_order", text)
 
 
 def render_response(request: requests.Request, reply: Reply) -> ApiResponse:
     """The answer as one JSON object."""
-    choices = [_choice_fields(request, reply, index, completion) for index, completion in enumerate(reply.completions)]
+    choices = [
+        _choice_fields(request, reply, index, completion)
+        for index, completion in enumerate(reply.completions)
+    ]
     return ApiResponse(
         200,
         (),
-        orjson.dumps(_common_fields(request, reply, "chat.completion") | {"choices": choices, "usage": _usage_fields(reply)}),
+        orjson.dumps(
+            _common_fields(request, reply, "chat.completion")
+            | {
+                "choices": choices,
+                "usage": _usage_fields(reply),
+            }
+        ),
     )
 
 
@@ -79,23 +100,33 @@ def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
     usage, `[DONE]`."""
     count = len(reply.completions)
     frames = [
-        _stream_chunk(request, reply, 0, _delta_choice(index, {"role": "assistant", "content": ""})) for index in range(count)
+        _stream_chunk(request, reply, 0, _delta_choice(index, {"role": "assistant", "content": ""}))
+        for index in range(count)
     ]
     for index, event in interleave_choices(reply):
         completion = reply.completions[index]
         if (delta := _token_delta(reply, index, event)) is not None:
             logprobs = (
-                _logprob_fields(request, completion, range(event.place, event.place + 1)) if event.kind == "text" else None
+                _logprob_fields(request, completion, range(event.place, event.place + 1))
+                if event.kind == "text"
+                else None
             )
             frames.append(
                 _stream_chunk(
-                    request, reply, event.step, _delta_choice(index, delta) | ({"logprobs": logprobs} if logprobs else {})
+                    request,
+                    reply,
+                    event.step,
+                    _delta_choice(index, delta) | ({"logprobs": logprobs} if logprobs else {}),
                 )
             )
     for index, completion in enumerate(reply.completions):
         frames.append(
             _stream_chunk(
-                request, reply, reply.steps, _delta_choice(index, {"content": ""}, completion.finish), _usage_fields(reply)
+                request,
+                reply,
+                reply.steps,
+                _delta_choice(index, {"content": ""}, completion.finish),
+                _usage_fields(reply),
             )
         )
     return ApiResponse(200, (), frames=(*frames, StreamFrame(reply.steps, DONE)))
@@ -103,7 +134,13 @@ def render_stream(request: requests.Request, reply: Reply) -> ApiResponse:
 
 def render_error(api_error: ApiError) -> ApiResponse:
     """Mistral's error object; for an invalid body a list of what is wrong where."""
-    detail = [{"type": api_error.code, "loc": ["body", *(api_error.param or "").split(".")], "msg": api_error.message}]
+    detail = [
+        {
+            "type": api_error.code,
+            "loc": ["body", *(api_error.param or "").split(".")],
+            "msg": api_error.message,
+        }
+    ]
     error = {
         "object": "error",
         "message": {"detail": detail} if api_error.status == 422 else api_error.message,
@@ -116,13 +153,22 @@ def render_error(api_error: ApiError) -> ApiResponse:
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error of an injected status."""
-    known = {401: ("1000", "Unauthorized"), 429: ("1300", "Rate limit exceeded"), 503: ("3505", "Service unavailable.")}
+    known = {
+        401: ("1000", "Unauthorized"),
+        429: ("1300", "Rate limit exceeded"),
+        503: ("3505", "Service unavailable."),
+    }
     number, text = known.get(status, ("3000", "The request failed."))
     return ApiError(status, code or number, message or text)
 
 
 def _common_fields(request: requests.Request, reply: Reply, kind: str) -> dict[str, Any]:
-    return {"id": reply.request_id.replace("-", ""), "object": kind, "created": reply.created, "model": request.prompt.model}
+    return {
+        "id": reply.request_id.replace("-", ""),
+        "object": kind,
+        "created": reply.created,
+        "model": request.prompt.model,
+    }
 
 
 def _usage_fields(reply: Reply) -> dict[str, Any]:
@@ -130,10 +176,15 @@ def _usage_fields(reply: Reply) -> dict[str, Any]:
     return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
 
 
-def _choice_fields(request: requests.Request, reply: Reply, index: int, completion: Completion) -> dict[str, Any]:
+def _choice_fields(
+    request: requests.Request, reply: Reply, index: int, completion: Completion
+) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": completion.text, "tool_calls": None}
     if completion.thoughts:
-        message["content"] = [_thinking_part(completion.thought), {"type": "text", "text": completion.text}]
+        message["content"] = [
+            _thinking_part(completion.thought),
+            {"type": "text", "text": completion.text},
+        ]
     if completion.calls:
         message["tool_calls"] = list(_tool_calls(reply, index, completion))
     logprobs = _logprob_fields(request, completion, range(len(completion.pieces)))
@@ -169,14 +220,28 @@ def _thinking_part(text: str) -> dict[str, Any]:
 
 def _tool_calls(reply: Reply, choice: int, completion: Completion) -> Iterator[dict[str, Any]]:
     for place, call in enumerate(completion.calls):
-        identifier = "".join(ALPHABET[octet % len(ALPHABET)] for octet in stable_digest(reply.request_id, choice, place)[:9])
-        yield {"id": identifier, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        identifier = "".join(
+            ALPHABET[octet % len(ALPHABET)]
+            for octet in stable_digest(reply.request_id, choice, place)[:9]
+        )
+        yield {
+            "id": identifier,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
 
 
-def _logprob_fields(request: requests.Request, completion: Completion, places: range) -> dict[str, Any] | None:
+def _logprob_fields(
+    request: requests.Request, completion: Completion, places: range
+) -> dict[str, Any] | None:
     if request.prompt.logprobs is None or not completion.logprobs:
         return None
-    return {"content": [logprob_fields(completion.pieces[place], *completion.logprobs[place]) for place in places]}
+    return {
+        "content": [
+            logprob_fields(completion.pieces[place], *completion.logprobs[place])
+            for place in places
+        ]
+    }
 
 
 def _delta_choice(index: int, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
@@ -184,7 +249,15 @@ def _delta_choice(index: int, delta: dict[str, Any], finish: str | None = None) 
 
 
 def _stream_chunk(
-    request: requests.Request, reply: Reply, step: int, choice: dict[str, Any], total: dict[str, Any] | None = None
+    request: requests.Request,
+    reply: Reply,
+    step: int,
+    choice: dict[str, Any],
+    total: dict[str, Any] | None = None,
 ) -> StreamFrame:
-    data = _common_fields(request, reply, "chat.completion.chunk") | {"choices": [choice]} | ({"usage": total} if total else {})
+    data = (
+        _common_fields(request, reply, "chat.completion.chunk")
+        | {"choices": [choice]}
+        | ({"usage": total} if total else {})
+    )
     return StreamFrame(step, b"data: " + orjson.dumps(data) + b"\n\n")

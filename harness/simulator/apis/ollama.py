@@ -17,7 +17,17 @@ import orjson
 from harness.simulator.apis.http import ApiError, ApiResponse, StreamFrame
 from harness.simulator.model.images import decode_base64
 from harness.simulator.model.tokenizer import tokenize
-from harness.simulator.model.types import Call, Completion, Function, Prompt, Reply, Sampling, TokenEvent, Turn, token_events
+from harness.simulator.model.types import (
+    Call,
+    Completion,
+    Function,
+    Prompt,
+    Reply,
+    Sampling,
+    TokenEvent,
+    Turn,
+    token_events,
+)
 
 NDJSON = (("content-type", "application/x-ndjson"),)
 ROLES = ("system", "user", "assistant", "tool")
@@ -75,10 +85,16 @@ def render_response(request: Request, reply: Reply) -> ApiResponse:
     if calls := [_tool_call(call) for call in _complete_calls(completion)]:
         message["tool_calls"] = calls
     logprobs = (
-        {"logprobs": _logprob_fields(completion, range(len(completion.pieces)))} if request.prompt.logprobs is not None else {}
+        {"logprobs": _logprob_fields(completion, range(len(completion.pieces)))}
+        if request.prompt.logprobs is not None
+        else {}
     )
     return ApiResponse(
-        200, (), _json_line(request, reply, {"message": message, **logprobs, **_final_fields(reply, completion)})
+        200,
+        (),
+        _json_line(
+            request, reply, {"message": message, **logprobs, **_final_fields(reply, completion)}
+        ),
     )
 
 
@@ -86,15 +102,20 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer in lines: one per token, one per call, and a last one with the figures."""
     completion = reply.completions[0]
     frames = [
-        StreamFrame(event.step, _json_line(request, reply, fields)) for event, fields in _stream_messages(request, completion)
+        StreamFrame(event.step, _json_line(request, reply, fields))
+        for event, fields in _stream_messages(request, completion)
     ]
     closing = {"message": {"role": "assistant", "content": ""}, **_final_fields(reply, completion)}
-    return ApiResponse(200, NDJSON, frames=(*frames, StreamFrame(reply.steps, _json_line(request, reply, closing))))
+    return ApiResponse(
+        200, NDJSON, frames=(*frames, StreamFrame(reply.steps, _json_line(request, reply, closing)))
+    )
 
 
 def render_error(api_error: ApiError) -> ApiResponse:
     """Ollama's error object: a text."""
-    return ApiResponse(api_error.status, (), orjson.dumps({"error": api_error.message}), event_prefix=b"")
+    return ApiResponse(
+        api_error.status, (), orjson.dumps({"error": api_error.message}), event_prefix=b""
+    )
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
@@ -110,7 +131,7 @@ FAILURES = {
 }
 
 
-# ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Reading ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def _get_typed(fields: dict[str, Any], name: str, kind: type[Value], otherwise: Value) -> Value:
@@ -118,7 +139,9 @@ def _get_typed(fields: dict[str, Any], name: str, kind: type[Value], otherwise: 
     type."""
     value = fields.get(name)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise ApiError(400, None, f"json: cannot unmarshal {name} into a value of type {kind.__name__}")
+        raise ApiError(
+            400, None, f"json: cannot unmarshal {name} into a value of type {kind.__name__}"
+        )
     return otherwise if value is None else value
 
 
@@ -128,15 +151,24 @@ def _parse_messages(messages: list[Any]) -> tuple[Turn, ...]:
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if role not in ROLES:
-            raise ApiError(400, None, f"invalid role: {role!r} (must be one of system, user, assistant, tool)")
+            raise ApiError(
+                400, None, f"invalid role: {role!r} (must be one of system, user, assistant, tool)"
+            )
         if role == "tool":
             text = _get_typed(message, "content", str, "")
-            turns.append(Turn("tool", text, call_id=_match_tool_result(waiting, message.get("tool_name"))))
+            turns.append(
+                Turn("tool", text, call_id=_match_tool_result(waiting, message.get("tool_name")))
+            )
             continue
         called = _get_typed(message, "tool_calls", list, [])
-        calls = tuple(_parse_tool_call(call, f"call_{index}_{place}") for place, call in enumerate(called))
+        calls = tuple(
+            _parse_tool_call(call, f"call_{index}_{place}") for place, call in enumerate(called)
+        )
         waiting = list(calls) or waiting
-        images = tuple(decode_base64(image) for image in _parse_strings(_get_typed(message, "images", list, []), "images"))
+        images = tuple(
+            decode_base64(image)
+            for image in _parse_strings(_get_typed(message, "images", list, []), "images")
+        )
         turns.append(Turn(role, _get_typed(message, "content", str, ""), images, calls))
     return tuple(turns)
 
@@ -144,8 +176,14 @@ def _parse_messages(messages: list[Any]) -> tuple[Turn, ...]:
 def _parse_tool_call(call: Any, identifier: str) -> Call:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("arguments"), dict):
-        raise ApiError(400, None, "json: cannot unmarshal tool_calls.function.arguments into an object")
-    return Call(str(function.get("name")), tuple(tokenize(json.dumps(function["arguments"], ensure_ascii=False))), identifier)
+        raise ApiError(
+            400, None, "json: cannot unmarshal tool_calls.function.arguments into an object"
+        )
+    return Call(
+        str(function.get("name")),
+        tuple(tokenize(json.dumps(function["arguments"], ensure_ascii=False))),
+        identifier,
+    )
 
 
 def _match_tool_result(waiting: list[Call], name: Any) -> str | None:
@@ -161,7 +199,11 @@ def _parse_options(options: dict[str, Any]) -> Sampling:
     for name, kinds in OPTIONS.items():
         value = options.get(name)
         if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
-            raise ApiError(400, None, f'option "{name}" must be of type {"integer" if kinds == (int,) else "float32"}')
+            raise ApiError(
+                400,
+                None,
+                f'option "{name}" must be of type {"integer" if kinds == (int,) else "float32"}',
+            )
     limit = options.get("num_predict")
     stop = options.get("stop") or []
     temperature = options.get("temperature")
@@ -180,7 +222,9 @@ def _parse_options(options: dict[str, Any]) -> Sampling:
 
 
 def _parse_strings(values: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
+    if not isinstance(values, list) or not all(
+        isinstance(value, str) and value for value in values
+    ):
         raise ApiError(400, None, f'option "{name}" must be an array of strings')
     return tuple(values)
 
@@ -191,7 +235,11 @@ def _response_schema(response_format: Any) -> dict[str, Any] | None:
     if response_format == "json":
         return {}
     if not isinstance(response_format, dict):
-        raise ApiError(400, None, f'invalid format: {response_format!r}; expected "json" or a valid JSON Schema object')
+        raise ApiError(
+            400,
+            None,
+            f'invalid format: {response_format!r}; expected "json" or a valid JSON Schema object',
+        )
     return response_format
 
 
@@ -200,13 +248,17 @@ def _parse_function(tool: Any) -> Function:
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         raise ApiError(400, None, "json: cannot unmarshal tools.function into a function")
     schema = _get_typed(inner, "parameters", dict, {})
-    return Function(inner["name"], _get_typed(inner, "description", str, ""), schema or {"type": "object"})
+    return Function(
+        inner["name"], _get_typed(inner, "description", str, ""), schema or {"type": "object"}
+    )
 
 
-# ── Answering ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answering ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _stream_messages(request: Request, completion: Completion) -> Iterator[tuple[TokenEvent, dict[str, Any]]]:
+def _stream_messages(
+    request: Request, completion: Completion
+) -> Iterator[tuple[TokenEvent, dict[str, Any]]]:
     readable = _complete_calls(completion)
     for event in token_events(completion):
         message: dict[str, Any] = {"role": "assistant", "content": ""}
@@ -216,7 +268,9 @@ def _stream_messages(request: Request, completion: Completion) -> Iterator[tuple
         elif event.kind == "text":
             message["content"] = event.piece
             if request.prompt.logprobs is not None:
-                logprobs = {"logprobs": _logprob_fields(completion, range(event.place, event.place + 1))}
+                logprobs = {
+                    "logprobs": _logprob_fields(completion, range(event.place, event.place + 1))
+                }
         elif event.kind == "call" and event.place < len(readable):
             message["tool_calls"] = [_tool_call(readable[event.place])]
         else:
@@ -235,7 +289,10 @@ def _tool_call(call: Call) -> dict[str, Any]:
 
 def _logprob_fields(completion: Completion, places: range) -> list[dict[str, Any]]:
     return [
-        {**_token_logprob(completion.pieces[place], own), "top_logprobs": [_token_logprob(*other) for other in top]}
+        {
+            **_token_logprob(completion.pieces[place], own),
+            "top_logprobs": [_token_logprob(*other) for other in top],
+        }
         for place in places
         for own, top in (completion.logprobs[place],)
     ]

@@ -43,7 +43,8 @@ THIN = 4
 
 
 class Shape(NamedTuple):
-    """An area of one colour: its number of pixels and its bounding box (right and bottom excluded)."""
+    """An area of one colour: its number of pixels and its bounding box
+    (right and bottom excluded)."""
 
     colour: str
     area: int
@@ -107,9 +108,15 @@ def detect_shapes(file: bytes) -> Scene | None:
     border = Counter([*rows[0], *rows[-1], *(row[0] for row in rows), *(row[-1] for row in rows)])
     background = border.most_common(1)[0][0]
     names = list(COLOURS)
-    shapes = [_bounding_shape(names[runs[0].colour], runs) for runs in _connected_areas(rows) if runs[0].colour != background]
+    shapes = [
+        _bounding_shape(names[runs[0].colour], runs)
+        for runs in _connected_areas(rows)
+        if runs[0].colour != background
+    ]
     least = max(12, width * height // 3000)
-    seen = [shape for shape in shapes if shape.area >= least and min(shape.width, shape.height) >= THIN]
+    seen = [
+        shape for shape in shapes if shape.area >= least and min(shape.width, shape.height) >= THIN
+    ]
     return Scene(names[background], tuple(sorted(seen, key=lambda shape: (shape.left, shape.top))))
 
 
@@ -125,7 +132,13 @@ def _open_image(file: bytes) -> Image | None:
 
     try:
         picture = Pillow.open(BytesIO(file), formats=["PNG", "JPEG", "WEBP", "GIF"])
-    except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError, Pillow.DecompressionBombWarning):
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Pillow.DecompressionBombError,
+        Pillow.DecompressionBombWarning,
+    ):
         return None
     return picture if picture.width * picture.height <= MOST_PIXELS else None
 
@@ -150,7 +163,8 @@ def _quantize_colours(file: bytes) -> tuple[int, int, bytes] | None:
 
 
 def _connected_areas(rows: Sequence[bytes]) -> list[list[_Run]]:
-    """The runs of each area: a run joins the areas of its colour that it touches in the row above."""
+    """The runs of each area: a run joins the areas of its colour that it
+    touches in the row above."""
     areas: dict[int, list[_Run]] = {}
     owner: dict[_Run, int] = {}
     above: list[_Run] = []
@@ -174,7 +188,9 @@ def _row_runs(number: int, row: bytes) -> Iterator[_Run]:
         left = right
 
 
-def _touching_runs(runs: Sequence[_Run], above: Sequence[_Run]) -> Iterator[tuple[_Run, list[_Run]]]:
+def _touching_runs(
+    runs: Sequence[_Run], above: Sequence[_Run]
+) -> Iterator[tuple[_Run, list[_Run]]]:
     """Each run with the runs of its colour that touch it from above; both rows are walked once."""
     first = 0
     for run in runs:

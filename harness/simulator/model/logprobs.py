@@ -33,14 +33,19 @@ class Draw(NamedTuple):
 
 
 def token_logprobs(pieces: Sequence[str], draws: Sequence[Draw], most: int) -> tuple[Logprob, ...]:
-    """For each token its log probability, and the `most` likeliest tokens in its place with theirs."""
+    """For each token its log probability, and the `most` likeliest tokens
+    in its place with theirs."""
     decided: list[list[Probabilities]] = [[] for _ in pieces]
     for place, chances in _decided_places(pieces, draws):
         decided[place].append(chances)
-    return tuple(_combine_draws(piece, several, most) for piece, several in zip(pieces, decided, strict=True))
+    return tuple(
+        _combine_draws(piece, several, most) for piece, several in zip(pieces, decided, strict=True)
+    )
 
 
-def _decided_places(pieces: Sequence[str], draws: Sequence[Draw]) -> Iterator[tuple[int, Probabilities]]:
+def _decided_places(
+    pieces: Sequence[str], draws: Sequence[Draw]
+) -> Iterator[tuple[int, Probabilities]]:
     """Each token position that a draw decided, with the probabilities of the alternatives there."""
     text = "".join(pieces)
     starts = [0, *accumulate(len(piece) for piece in pieces)]
@@ -59,7 +64,10 @@ def _piece_probabilities(pieces: Sequence[str], lead: str, draw: Draw) -> Iterat
     """The probabilities at each token of the drawn text, until one candidate is left or the tokens
     diverge."""
     top = max(candidate.logit for candidate in draw.candidates)
-    alive = [(tokenize(lead + candidate.text), math.exp(candidate.logit - top)) for candidate in draw.candidates]
+    alive = [
+        (tokenize(lead + candidate.text), math.exp(candidate.logit - top))
+        for candidate in draw.candidates
+    ]
     for place, piece in enumerate(pieces):
         chances: defaultdict[str, float] = defaultdict(float)
         for candidate, weight in alive:
@@ -68,7 +76,11 @@ def _piece_probabilities(pieces: Sequence[str], lead: str, draw: Draw) -> Iterat
             return
         total = sum(chances.values())
         yield {text: weight / total for text, weight in chances.items()}
-        alive = [(candidate, weight) for candidate, weight in alive if candidate[place : place + 1] == [piece]]
+        alive = [
+            (candidate, weight)
+            for candidate, weight in alive
+            if candidate[place : place + 1] == [piece]
+        ]
 
 
 def _combine_draws(piece: str, several: Sequence[Probabilities], most: int) -> Logprob:
@@ -78,8 +90,13 @@ def _combine_draws(piece: str, several: Sequence[Probabilities], most: int) -> L
     together = math.prod(own)
     widest = min(several, key=lambda chances: chances[piece], default={piece: 1.0})
     rest = together / widest[piece] if widest[piece] else 0.0
-    likeliest = sorted(((text, chance * rest) for text, chance in widest.items() if text), key=lambda item: -item[1])
-    return _clamped_log(together), tuple((text, _clamped_log(chance)) for text, chance in likeliest[:most])
+    likeliest = sorted(
+        ((text, chance * rest) for text, chance in widest.items() if text),
+        key=lambda item: -item[1],
+    )
+    return _clamped_log(together), tuple(
+        (text, _clamped_log(chance)) for text, chance in likeliest[:most]
+    )
 
 
 def _clamped_log(chance: float) -> float:

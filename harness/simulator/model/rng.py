@@ -33,7 +33,9 @@ def hashed_logistic(*parts: object) -> float:
 def random_octets(*key: object) -> Iterator[int]:
     """An endless sequence of numbers from 0 to 255, a function of `key`; cheap, for padding."""
     for block in count():
-        yield from blake2b(block.to_bytes(8, "big"), digest_size=64, key=stable_digest(*key)).digest()
+        yield from blake2b(
+            block.to_bytes(8, "big"), digest_size=64, key=stable_digest(*key)
+        ).digest()
 
 
 class RandomStream:

@@ -27,7 +27,10 @@ class Candidate(NamedTuple):
 
 
 def sample_candidate(
-    candidates: Sequence[Candidate], sampling: Sampling, rng: RandomStream, drawn: Mapping[str, int] = NEVER
+    candidates: Sequence[Candidate],
+    sampling: Sampling,
+    rng: RandomStream,
+    drawn: Mapping[str, int] = NEVER,
 ) -> str:
     """The text of one candidate; at temperature 0 the highest logit's (the first of equals).
     `drawn` counts what was sampled before."""
@@ -45,10 +48,14 @@ def sample_candidate(
 
 def has_penalties(sampling: Sampling) -> bool:
     """Whether any penalty applies."""
-    return bool(sampling.frequency_penalty or sampling.presence_penalty or sampling.repetition_penalty != 1)
+    return bool(
+        sampling.frequency_penalty or sampling.presence_penalty or sampling.repetition_penalty != 1
+    )
 
 
-def apply_penalties(candidates: Sequence[Candidate], sampling: Sampling, drawn: Mapping[str, int]) -> Sequence[Candidate]:
+def apply_penalties(
+    candidates: Sequence[Candidate], sampling: Sampling, drawn: Mapping[str, int]
+) -> Sequence[Candidate]:
     """The candidates with the logits of those that were sampled before lowered.
 
     The repetition penalty divides a positive logit and multiplies a negative one (Keskar et al.,
@@ -57,7 +64,10 @@ def apply_penalties(candidates: Sequence[Candidate], sampling: Sampling, drawn: 
     """
     if not drawn or not has_penalties(sampling):
         return candidates
-    return [Candidate(text, _penalized_logit(logit, sampling, drawn.get(text, 0))) for text, logit in candidates]
+    return [
+        Candidate(text, _penalized_logit(logit, sampling, drawn.get(text, 0)))
+        for text, logit in candidates
+    ]
 
 
 def _penalized_logit(logit: float, sampling: Sampling, times: int) -> float:
@@ -68,15 +78,22 @@ def _penalized_logit(logit: float, sampling: Sampling, times: int) -> float:
     return logit - sampling.frequency_penalty * times - sampling.presence_penalty
 
 
-def filter_candidates(candidates: Sequence[Candidate], sampling: Sampling) -> list[tuple[str, float]]:
+def filter_candidates(
+    candidates: Sequence[Candidate], sampling: Sampling
+) -> list[tuple[str, float]]:
     """The candidates that survive min-p, top-k and top-p with their probabilities before
     renormalising, likeliest first."""
     ranked = sorted(candidates, key=lambda candidate: -candidate.logit)[: sampling.top_k]
     top = ranked[0].logit
     weights = [math.exp((candidate.logit - top) / sampling.temperature) for candidate in ranked]
-    kept_weights = [weight for weight in weights if weight >= (sampling.min_p or 0.0)]  # the likeliest has weight 1
+    kept_weights = [
+        weight for weight in weights if weight >= (sampling.min_p or 0.0)
+    ]  # the likeliest has weight 1
     total = sum(kept_weights)
-    kept = [(candidate.text, weight / total) for candidate, weight in zip(ranked, kept_weights, strict=False)]
+    kept = [
+        (candidate.text, weight / total)
+        for candidate, weight in zip(ranked, kept_weights, strict=False)
+    ]
     return kept if sampling.top_p is None else kept[: _top_p_count(kept, sampling.top_p)]
 
 

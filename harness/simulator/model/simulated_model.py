@@ -42,14 +42,20 @@ class SimulatedModel:
         self._seen[content] += 1
         return stable_digest(self._seed, content, self._seen[content])
 
-    def generate_completions(self, prompt: Prompt, key: bytes, choices: int) -> tuple[Completion, ...]:
+    def generate_completions(
+        self, prompt: Prompt, key: bytes, choices: int
+    ) -> tuple[Completion, ...]:
         """Independent completions, one for each choice."""
         return tuple(_generate_completion(prompt, key, choice) for choice in range(choices))
 
 
 def _generate_completion(prompt: Prompt, key: bytes, choice: int) -> Completion:
     draws: list[Draw] | None = None if prompt.logprobs is None else []
-    thoughts = tokenizer.tokenize(generate_thoughts(prompt, RandomStream("thoughts", key, choice))) if prompt.reasoning else []
+    thoughts = (
+        tokenizer.tokenize(generate_thoughts(prompt, RandomStream("thoughts", key, choice)))
+        if prompt.reasoning
+        else []
+    )
     calls = generate_calls(prompt, RandomStream("calls", key, choice)) if prompt.functions else ()
     if calls:
         return _truncate_calls(thoughts, calls, prompt.sampling)
@@ -57,7 +63,12 @@ def _generate_completion(prompt: Prompt, key: bytes, choice: int) -> Completion:
     answer = _truncate_text(thoughts, text, prompt.sampling)
     if draws is None or prompt.logprobs is None:
         return answer
-    return replace(answer, logprobs=token_logprobs(tokenizer.tokenize(text), draws, prompt.logprobs)[: len(answer.pieces)])
+    return replace(
+        answer,
+        logprobs=token_logprobs(tokenizer.tokenize(text), draws, prompt.logprobs)[
+            : len(answer.pieces)
+        ],
+    )
 
 
 def _normalize_prompt(prompt: Prompt) -> Prompt:
@@ -90,11 +101,13 @@ def _non_default_fields(value: Any) -> Any:
 
 @cache
 def _field_defaults(noun: Any) -> tuple[tuple[str, Any], ...]:
-    """The name and default of each field of a dataclass or named tuple; MISSING for a required one."""
+    """The name and default of each field of a dataclass or named tuple; MISSING for a
+    required one."""
     if not is_dataclass(noun):
         return tuple((name, noun._field_defaults.get(name, MISSING)) for name in noun._fields)
     return tuple(
-        (each.name, each.default if each.default_factory is MISSING else each.default_factory()) for each in fields(noun)
+        (each.name, each.default if each.default_factory is MISSING else each.default_factory())
+        for each in fields(noun)
     )
 
 
@@ -109,7 +122,9 @@ def _truncate_text(thoughts: list[str], text: str, sampling: Sampling) -> Comple
     if sampling.max_tokens is None or len(thoughts) + len(pieces) <= sampling.max_tokens:
         return Completion(tuple(pieces), "stop", tuple(thoughts), stopped_by=stopped_by)
     most = max(sampling.max_tokens, 0)
-    return Completion(tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most]))
+    return Completion(
+        tuple(pieces[: max(most - len(thoughts), 0)]), "length", tuple(thoughts[:most])
+    )
 
 
 def _truncate_calls(thoughts: list[str], calls: tuple[Call, ...], sampling: Sampling) -> Completion:

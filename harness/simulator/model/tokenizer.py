@@ -39,10 +39,18 @@ def count_prompt(turns: Sequence[Turn], functions: Sequence[Function] = ()) -> i
     """Tokens of a chat in Llama 4's template: 1 + 5 per message + 4 (the header of the answer) +
     text, images, calls and functions."""
     body = sum(
-        _count_text(turn.text) + sum(map(count_image, turn.images)) + sum(1 + len(call.pieces) for call in turn.calls)
+        _count_text(turn.text)
+        + sum(map(count_image, turn.images))
+        + sum(1 + len(call.pieces) for call in turn.calls)
         for turn in turns
     )
-    return 1 + 5 * len(turns) + 4 + body + sum(_count_text(orjson.dumps(tuple(function)).decode()) for function in functions)
+    return (
+        1
+        + 5 * len(turns)
+        + 4
+        + body
+        + sum(_count_text(orjson.dumps(tuple(function)).decode()) for function in functions)
+    )
 
 
 def count_image(file: bytes) -> int:
@@ -60,7 +68,9 @@ def _tile_grid(size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of tiles: the smallest upscaling, else the smallest downscaling; of equal
     ones the fewest tiles."""
     width, height = size
-    grids = [(rows, columns) for rows in range(1, MOST_TILES + 1) for columns in range(1, MOST_TILES + 1)]
+    grids = [
+        (rows, columns) for rows in range(1, MOST_TILES + 1) for columns in range(1, MOST_TILES + 1)
+    ]
     scales = {
         (rows, columns): min(columns * TILE / width, rows * TILE / height)
         for rows, columns in grids
@@ -68,4 +78,7 @@ def _tile_grid(size: tuple[int, int]) -> tuple[int, int]:
     }
     enlarging = [scale for scale in scales.values() if scale >= 1]
     best = min(enlarging) if enlarging else max(scales.values())
-    return min((grid for grid, scale in scales.items() if scale == best), key=lambda grid: grid[0] * grid[1])
+    return min(
+        (grid for grid, scale in scales.items() if scale == best),
+        key=lambda grid: grid[0] * grid[1],
+    )

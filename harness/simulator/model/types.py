@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 
 class Call(NamedTuple):
-    """A function call; `pieces` are the tokens of its arguments, a JSON object; `id` is the API's."""
+    """A function call; `pieces` are the tokens of its arguments, a JSON
+    object; `id` is the API's."""
 
     name: str
     pieces: tuple[str, ...]
@@ -127,12 +128,15 @@ class Completion:
     @property
     def tokens(self) -> int:
         """Tokens generated: thoughts, text, and for each call its name and arguments."""
-        return len(self.thoughts) + len(self.pieces) + sum(1 + len(call.pieces) for call in self.calls)
+        return (
+            len(self.thoughts) + len(self.pieces) + sum(1 + len(call.pieces) for call in self.calls)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """All completions of one request, one for each choice, and the figures that every API reports."""
+    """All completions of one request, one for each choice, and the figures
+    that every API reports."""
 
     request_id: str
     created: int

@@ -1,7 +1,8 @@
 """The simulator as an ASGI application: one request from its arrival to its ledger entry.
 
-`apis.adapters.ROUTES` has the addresses of the simulated APIs. The simulator's own addresses need no key and are not entered
-in the ledger: `GET /health`, `GET` and `DELETE /ledger`, `GET` and `PUT /faults`; nor is `GET /v1/models`.
+`apis.adapters.ROUTES` has the addresses of the simulated APIs. The simulator's own addresses need
+no key and are not entered in the ledger: `GET /health`, `GET` and `DELETE /ledger`, `GET` and `PUT
+/faults`; nor is `GET /v1/models`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,15 @@ from harness.simulator.model.simulated_model import SimulatedModel
 from harness.simulator.model.tokenizer import count_prompt
 from harness.simulator.model.types import Prompt, Reply
 from harness.simulator.server.config import Config, faults_from_data
-from harness.simulator.server.delivery import SIMULATED_HEADER, Latency, Receive, ResponseWriter, Scope, Send, send_response
+from harness.simulator.server.delivery import (
+    SIMULATED_HEADER,
+    Latency,
+    Receive,
+    ResponseWriter,
+    Scope,
+    Send,
+    send_response,
+)
 from harness.simulator.server.fault_injection import Replacements, inject_fault
 from harness.simulator.server.fault_rules import Fault, pick_fault
 from harness.simulator.server.gateway import GatewayCache
@@ -60,7 +69,12 @@ class SimulatorApp:
         if control is not None:
             await _send_json(send, *control(scope, await _read_body(receive)))
             return
-        entry = self._ledger.open(scope["method"], scope["path"], scope["headers"], scope["query_string"].decode("latin-1"))
+        entry = self._ledger.open(
+            scope["method"],
+            scope["path"],
+            scope["headers"],
+            scope["query_string"].decode("latin-1"),
+        )
         entry.body = await _read_body(receive)
         writer = ResponseWriter(scope, receive, send, entry)
         served = find_adapter(entry.path)
@@ -68,7 +82,9 @@ class SimulatorApp:
             outcome = await self._answer_request(writer, entry, served)
         except ApiError as api_error:
             outcome = "refused"
-            await send_response(writer, served.adapter.render_error(api_error, self._request_id(entry)), (0.0,))
+            await send_response(
+                writer, served.adapter.render_error(api_error, self._request_id(entry)), (0.0,)
+            )
         self._ledger.close(entry, outcome)
 
     async def _answer_request(self, writer: ResponseWriter, entry: Entry, served: Served) -> str:
@@ -77,7 +93,9 @@ class SimulatorApp:
         if route is None:
             raise adapter.error_for_status(404)
         if entry.method != "POST":
-            raise adapter.error_for_status(405, message=f"Method {entry.method} is not allowed here; use POST.")
+            raise adapter.error_for_status(
+                405, message=f"Method {entry.method} is not allowed here; use POST."
+            )
         if self._config.api_key is not None and not entry.has_api_key(self._config.api_key):
             raise adapter.error_for_status(401)
         if isinstance(adapter, WorkersAi) and "queueRequest=true" in entry.query:
@@ -85,7 +103,9 @@ class SimulatorApp:
         if route.behind_gateway and (cached := self._gateway.find_response(entry)):
             entry.model, entry.usage = cached.model, cached.usage
             frames = cached.response.frames or ()
-            return await self._send_answer(writer, entry, adapter, cached.response, (0.0,) * (1 + len(frames)), None)
+            return await self._send_answer(
+                writer, entry, adapter, cached.response, (0.0,) * (1 + len(frames)), None
+            )
         parsed = adapter.parse_request(ApiRequest(entry.body, entry.query, entry.get_header))
         entry.model = parsed.prompt.model
         key = self._model.random_key(parsed.prompt)
@@ -109,7 +129,9 @@ class SimulatorApp:
                 entry.body,
                 entry.model,
                 self._request_id(entry),
-                lambda prompt: self._generate_reply(entry, prompt, self._model.random_key(prompt), 1),
+                lambda prompt: self._generate_reply(
+                    entry, prompt, self._model.random_key(prompt), 1
+                ),
             )
             entry.usage, response = result.usage, result.response
         return await self._send_answer(writer, entry, adapter, response, (0.0,), fault)
@@ -128,7 +150,9 @@ class SimulatorApp:
             await send_response(writer, response, offsets)
         else:
             error = adapter.error_for_status(fault.status, fault.code, fault.message)
-            replacements = Replacements(adapter.render_error(error, self._request_id(entry)), adapter.render_empty())
+            replacements = Replacements(
+                adapter.render_error(error, self._request_id(entry)), adapter.render_empty()
+            )
             await inject_fault(writer, fault, response, offsets, replacements)
             if fault.kind != "slow":
                 entry.fault = fault.kind
@@ -144,13 +168,21 @@ class SimulatorApp:
         )
 
     def _pick_fault(self, entry: Entry) -> Fault | None:
-        return pick_fault(self._faults, self._config.seed, entry.number - self._faults_from, entry.model)
+        return pick_fault(
+            self._faults, self._config.seed, entry.number - self._faults_from, entry.model
+        )
 
     def _request_id(self, entry: Entry) -> str:
-        return str(uuid.UUID(bytes=stable_digest(self._config.seed, entry.number, entry.arrived_ns), version=4))
+        return str(
+            uuid.UUID(
+                bytes=stable_digest(self._config.seed, entry.number, entry.arrived_ns), version=4
+            )
+        )
 
     def _get_health(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
-        return 200, orjson.dumps({"status": "ok", "simulated": True, "now_ns": time.perf_counter_ns()})
+        return 200, orjson.dumps(
+            {"status": "ok", "simulated": True, "now_ns": time.perf_counter_ns()}
+        )
 
     def _get_ledger(self, scope: Scope, content: bytes) -> tuple[int, bytes]:
         return 200, self._ledger.to_json(bodies=b"bodies=0" not in scope["query_string"])
@@ -187,7 +219,11 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 async def _send_json(send: Send, status: int, content: bytes) -> None:
-    headers = [("content-type", "application/json"), ("content-length", str(len(content))), SIMULATED_HEADER]
+    headers = [
+        ("content-type", "application/json"),
+        ("content-length", str(len(content))),
+        SIMULATED_HEADER,
+    ]
     encoded = [(name.encode(), value.encode()) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": content, "more_body": False})

@@ -51,7 +51,9 @@ class Config:
         names = [item.name for item in fields(cls)]
         unknown = sorted(set(data) - set(names))
         if unknown:
-            raise UsageError(f"the simulator has no setting {unknown[0]!r}; its settings are {', '.join(names)}")
+            raise UsageError(
+                f"the simulator has no setting {unknown[0]!r}; its settings are {', '.join(names)}"
+            )
         config = cls(**{**data, "faults": faults_from_data(data.get("faults", []))})
         config.check()
         return config
@@ -60,11 +62,17 @@ class Config:
         """Raise `UsageError` for a value out of range."""
         for name in ("ttft_s", "inter_token_s", "jitter", "ledger", "batch_polls", "batch_bytes"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 <= value < math.inf
+            ):
                 raise UsageError(f"the simulator's {name} is a number from 0, not {value!r}")
         for name in ("seed", "ledger", "batch_polls", "batch_bytes"):
             if not isinstance(getattr(self, name), int):
-                raise UsageError(f"the simulator's {name} is a whole number, not {getattr(self, name)!r}")
+                raise UsageError(
+                    f"the simulator's {name} is a whole number, not {getattr(self, name)!r}"
+                )
 
 
 def faults_from_data(data: Any) -> tuple[Fault, ...]:

@@ -58,11 +58,16 @@ class ResponseWriter:
         if remaining > 0:
             await asyncio.sleep(remaining)
 
-    async def start(self, status: int, headers: Iterable[tuple[str, str]], length: int | None = None) -> None:
+    async def start(
+        self, status: int, headers: Iterable[tuple[str, str]], length: int | None = None
+    ) -> None:
         """Send status and headers; without a length the body is chunked."""
         self._entry.status = status
         sized = [] if length is None else [("content-length", str(length))]
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in [*headers, *sized, SIMULATED_HEADER]]
+        encoded = [
+            (name.encode("latin-1"), value.encode("latin-1"))
+            for name, value in [*headers, *sized, SIMULATED_HEADER]
+        ]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def write(self, data: bytes, events: int = 1) -> None:
@@ -106,10 +111,15 @@ def http_headers(body: ApiResponse) -> tuple[tuple[str, str], ...]:
     """The headers of a response, with the content type of events or JSON unless it has its own."""
     usual = (JSON,) if body.frames is None else STREAM
     has_content_type = any(name == "content-type" for name, _ in body.headers)
-    return (*(pair for pair in usual if not has_content_type or pair[0] != "content-type"), *body.headers)
+    return (
+        *(pair for pair in usual if not has_content_type or pair[0] != "content-type"),
+        *body.headers,
+    )
 
 
-async def send_response(writer: ResponseWriter, body: ApiResponse, offsets: Sequence[float]) -> None:
+async def send_response(
+    writer: ResponseWriter, body: ApiResponse, offsets: Sequence[float]
+) -> None:
     """Send the whole response; `offsets` are the seconds after arrival at which each decoding step
     is done."""
     if body.frames is None:
@@ -122,7 +132,9 @@ async def send_response(writer: ResponseWriter, body: ApiResponse, offsets: Sequ
     await writer.finish()
 
 
-async def send_frames(writer: ResponseWriter, frames: Sequence[StreamFrame], offsets: Sequence[float]) -> None:
+async def send_frames(
+    writer: ResponseWriter, frames: Sequence[StreamFrame], offsets: Sequence[float]
+) -> None:
     """Send each frame when it is due, until the client leaves."""
     sent = 0
     while sent < len(frames) and not writer.client_gone:

@@ -32,7 +32,11 @@ CUTS: dict[str, str] = {
     "reset": "the connection is reset (RST)",
 }
 
-LIMITS: dict[str, tuple[float, float]] = {"rate": (0, 1), "status": (200, 599), "seconds": (0, 3600)}
+LIMITS: dict[str, tuple[float, float]] = {
+    "rate": (0, 1),
+    "status": (200, 599),
+    "seconds": (0, 3600),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,24 @@ class Fault:
         """A rule from plain data; raises `UsageError` for an unknown key or kind, or a value out of
         range."""
         if not isinstance(data, dict):
-            raise UsageError(f"a fault is an object such as {{'kind': 'status', 'status': 429}}, not {data!r}")
+            raise UsageError(
+                f"a fault is an object such as {{'kind': 'status', 'status': 429}}, not {data!r}"
+            )
         names = [item.name for item in fields(cls)]
         unknown = sorted(set(data) - set(names))
         if unknown:
             raise UsageError(f"a fault has no key {unknown[0]!r}; its keys are {', '.join(names)}")
         if "kind" not in data:
-            raise UsageError(f"a fault has a `kind`, which {data!r} lacks; the kinds are {', '.join(KINDS)}")
+            raise UsageError(
+                f"a fault has a `kind`, which {data!r} lacks; the kinds are {', '.join(KINDS)}"
+            )
         requests = data.get("requests", ())
-        fault = cls(**{**data, "requests": tuple(requests if isinstance(requests, list | tuple) else [requests])})
+        fault = cls(
+            **{
+                **data,
+                "requests": tuple(requests if isinstance(requests, list | tuple) else [requests]),
+            }
+        )
         fault.check()
         return fault
 
@@ -82,8 +95,14 @@ class Fault:
             raise UsageError(f"there is no cut {self.how!r}; the ways are {', '.join(CUTS)}")
         for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise UsageError(f"a fault's {name} is a number from {low} to {high}, not {value!r}")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not low <= value <= high
+            ):
+                raise UsageError(
+                    f"a fault's {name} is a number from {low} to {high}, not {value!r}"
+                )
         if not isinstance(self.status, int):
             raise UsageError(f"a fault's status is a whole number, not {self.status!r}")
         for name, kind in {"model": str, "code": str | None, "message": str | None}.items():
@@ -99,8 +118,14 @@ class Fault:
     def _check_headers(self) -> None:
         headers: Any = self.headers
         pairs = headers.items() if isinstance(headers, Mapping) else [(None, None)]
-        if not all(isinstance(part, str) and part.isascii() and part.isprintable() for pair in pairs for part in pair):
-            raise UsageError(f"a fault's headers are an object of printable names and values, not {headers!r}")
+        if not all(
+            isinstance(part, str) and part.isascii() and part.isprintable()
+            for pair in pairs
+            for part in pair
+        ):
+            raise UsageError(
+                f"a fault's headers are an object of printable names and values, not {headers!r}"
+            )
 
     def to_data(self) -> dict[str, Any]:
         """Plain data that `from_data` reads."""

@@ -39,7 +39,11 @@ class GatewayCache:
     def find_response(self, entry: Entry) -> CachedResponse | None:
         """The cached response to a request, marked as a hit; None if there is none."""
         cached = None if _skips_cache(entry) else self._cache.get((entry.path, entry.body))
-        return None if cached is None else cached._replace(response=_mark(cached.response, entry, cached.model, "HIT"))
+        return (
+            None
+            if cached is None
+            else cached._replace(response=_mark(cached.response, entry, cached.model, "HIT"))
+        )
 
     def add_response(self, entry: Entry, response: ApiResponse, *, keep: bool) -> ApiResponse:
         """Keep the model's response for the next equal request, and mark it as a miss."""
@@ -51,11 +55,22 @@ class GatewayCache:
 
 
 def _skips_cache(entry: Entry) -> bool:
-    return any(name == b"cf-aig-skip-cache" and value.lower() == b"true" for name, value in entry.headers)
+    return any(
+        name == b"cf-aig-skip-cache" and value.lower() == b"true" for name, value in entry.headers
+    )
 
 
 def _mark(response: ApiResponse, entry: Entry, model: str, status: str) -> ApiResponse:
     """The response with the gateway's headers."""
     log_id = stable_digest("gateway", entry.number, entry.arrived_ns).hex()[:26].upper()
-    values = {"cache-status": status, "log-id": log_id, "step": "0", "model": model, "provider": "workers-ai"}
-    return replace(response, headers=(*response.headers, *((f"cf-aig-{name}", value) for name, value in values.items())))
+    values = {
+        "cache-status": status,
+        "log-id": log_id,
+        "step": "0",
+        "model": model,
+        "provider": "workers-ai",
+    }
+    return replace(
+        response,
+        headers=(*response.headers, *((f"cf-aig-{name}", value) for name, value in values.items())),
+    )

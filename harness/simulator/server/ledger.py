@@ -19,7 +19,15 @@ from typing import Any
 import orjson
 
 SECRET_HEADERS = frozenset(
-    {b"authorization", b"cf-aig-authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"cookie"}
+    {
+        b"authorization",
+        b"cf-aig-authorization",
+        b"proxy-authorization",
+        b"x-api-key",
+        b"api-key",
+        b"x-goog-api-key",
+        b"cookie",
+    }
 )
 
 KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key")
@@ -53,7 +61,9 @@ class Entry:
             "method": self.method,
             "path": self.path,
             "query": self.query,
-            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
+            "headers": [
+                [name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers
+            ],
             "client_request_id": self.get_header(b"x-client-request-id"),
             "arrived_ns": self.arrived_ns,
             "arrived_unix": self.arrived_unix,
@@ -71,14 +81,20 @@ class Entry:
     def has_api_key(self, api_key: str) -> bool:
         """Whether the request has this API key: in a header of its own, which takes precedence, or
         as a bearer token."""
-        own = next((given for name in KEY_HEADERS if (given := self.get_header(name)) is not None), None)
+        own = next(
+            (given for name in KEY_HEADERS if (given := self.get_header(name)) is not None), None
+        )
         if own is not None:
             return own == hash_secret(api_key.encode()).decode()
-        return self.get_header(b"authorization") == hash_secret(f"Bearer {api_key}".encode()).decode()
+        return (
+            self.get_header(b"authorization") == hash_secret(f"Bearer {api_key}".encode()).decode()
+        )
 
     def get_header(self, wanted: bytes) -> str | None:
         """The value of a header by its name in lower case; of a secret one its hash."""
-        return next((value.decode("latin-1") for name, value in self.headers if name == wanted), None)
+        return next(
+            (value.decode("latin-1") for name, value in self.headers if name == wanted), None
+        )
 
 
 class Ledger:
@@ -96,11 +112,18 @@ class Ledger:
         """The number of requests that have arrived."""
         return self._received
 
-    def open(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], query: str = "") -> Entry:
+    def open(
+        self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]], query: str = ""
+    ) -> Entry:
         """Enter a request as it arrives."""
         self._received += 1
-        kept = tuple((name, hash_secret(value) if name in SECRET_HEADERS else value) for name, value in headers)
-        entry = Entry(self._received, method, path, kept, time.perf_counter_ns(), time.time(), query=query)
+        kept = tuple(
+            (name, hash_secret(value) if name in SECRET_HEADERS else value)
+            for name, value in headers
+        )
+        entry = Entry(
+            self._received, method, path, kept, time.perf_counter_ns(), time.time(), query=query
+        )
         self._entries.append(entry)
         return entry
 

@@ -40,7 +40,12 @@ class SimulatorProcess:
     def __enter__(self) -> SimulatorProcess:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
@@ -52,7 +57,12 @@ def start(config: Config | None = None) -> SimulatorProcess:
     """
     command = [sys.executable, "-m", "harness.simulator", "--stdin"]
     child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
     )
     try:
         return SimulatorProcess(child, _await_base_url(child, config or Config()))
@@ -72,8 +82,14 @@ def _await_base_url(child: subprocess.Popen[str], config: Config) -> str:
     ready, _, _ = select.select([child.stdout], [], [], READY_WITHIN_S)
     url = child.stdout.readline().strip() if ready else ""
     if not url:
-        state = "ended with exit code " + str(child.wait()) if ready else f"wrote nothing within {READY_WITHIN_S:g} s"
-        raise InfrastructureError(f"the simulator did not start: it {state}; its own message is above")
+        state = (
+            "ended with exit code " + str(child.wait())
+            if ready
+            else f"wrote nothing within {READY_WITHIN_S:g} s"
+        )
+        raise InfrastructureError(
+            f"the simulator did not start: it {state}; its own message is above"
+        )
     return url
 
 

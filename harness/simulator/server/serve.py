@@ -1,4 +1,5 @@
-"""Runs the application under uvicorn: its event loop and HTTP parser, without logging and lifespan."""
+"""Runs the application under uvicorn: its event loop and HTTP parser,
+without logging and lifespan."""
 
 from __future__ import annotations
 
@@ -64,7 +65,9 @@ def serve(
         )
     )
     if until_eof:
-        threading.Thread(target=_exit_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True).start()
+        threading.Thread(
+            target=_exit_with_parent, args=(os.getppid(),), name="parent-watch", daemon=True
+        ).start()
     announce(base_url(listener))
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
@@ -81,7 +84,10 @@ def _open_listener(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        raise UsageError(f"the simulator cannot listen on {host} port {port}: {error}; choose another with --port") from error
+        raise UsageError(
+            f"the simulator cannot listen on {host} port {port}: {error}; choose another with"
+            " --port"
+        ) from error
 
 
 def _exit_with_parent(parent: int) -> None:

@@ -85,7 +85,8 @@ class JsonlCases:
         if self._file_stamp() != self._checked:
             name = display_path(self._path)
             raise InfrastructureError(
-                f"{name} was changed while it was in use; leave the cases as they are until the run has ended"
+                f"{name} was changed while it was in use; leave the cases as they are until the run"
+                " has ended"
             )
         return self._parse(row)
 

@@ -18,7 +18,13 @@ from harness.config.yaml import Document
 from harness.errors import InfrastructureError
 from harness.graders.base import GraderSpec
 from harness.hashing import hash_text
-from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, derive_case_id, iter_jsonl_rows
+from harness.suite.cases.case_index import (
+    Cases,
+    CaseSource,
+    JsonlCases,
+    derive_case_id,
+    iter_jsonl_rows,
+)
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Row, Selection
 from harness.suite.grader_specs import GraderReader, grader_variables
@@ -49,7 +55,11 @@ class CaseReader:
 
     def read(self, items: Sequence[str | CaseSpec | None], at: KeyPath) -> Cases:
         """The selected cases of the list at `at`; problems in any case are noted."""
-        sources = [self._open_source(item, (*at, index)) for index, item in enumerate(items) if item is not None]
+        sources = [
+            self._open_source(item, (*at, index))
+            for index, item in enumerate(items)
+            if item is not None
+        ]
         self._check_unique()
         return Cases([source for source in sources if source is not None], self._selection.digest)
 
@@ -68,7 +78,9 @@ class CaseReader:
             case ".yaml" | ".yml":
                 return self._load_listed(lambda: self._read_yaml(path, place), place)
         self._problems.add(
-            place, f"cases are in .jsonl, .csv or .yaml files, not in {path.suffix or 'a file without a suffix'}"
+            place,
+            "cases are in .jsonl, .csv or .yaml files, not in"
+            f" {path.suffix or 'a file without a suffix'}",
         )
         return None
 
@@ -82,8 +94,14 @@ class CaseReader:
 
     def _index_jsonl(self, path: Path, place: Place) -> JsonlCases:
         before = self._progress_mark()
-        offsets: array[int] = array("I" if path.stat().st_size < 1 << 32 else "Q")  # four bytes a row do for most files
-        offsets.extend(row.offset for row in self._scan_rows(lambda: self._read_jsonl(path)) if self._selection.take_row(row))
+        offsets: array[int] = array(
+            "I" if path.stat().st_size < 1 << 32 else "Q"
+        )  # four bytes a row do for most files
+        offsets.extend(
+            row.offset
+            for row in self._scan_rows(lambda: self._read_jsonl(path))
+            if self._selection.take_row(row)
+        )
         self._check_not_empty(before, place)
         return JsonlCases(path, offsets, self._trusted_row_parser(path))
 
@@ -92,7 +110,11 @@ class CaseReader:
         start, inventory = len(self._problems), self._selection.image_inventory
         for row in scan():
             self._check_row(row)
-            yield self._with_image_hash(row, inventory) if inventory.may_have_images(row.case) else row
+            yield (
+                self._with_image_hash(row, inventory)
+                if inventory.may_have_images(row.case)
+                else row
+            )
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 
@@ -122,12 +144,17 @@ class CaseReader:
             except (ValueError, RecursionError) as invalid:
                 self._problems.add(place, f"not JSON: {invalid}")
             else:
-                case = _parse_plain_row(raw, folder) or self._read_case(raw, self._row_source(raw, place, folder))
+                case = _parse_plain_row(raw, folder) or self._read_case(
+                    raw, self._row_source(raw, place, folder)
+                )
                 if case is not None:
                     yield Row(place, raw, case, offset)
                     continue
             if len(self._problems) - start >= MAX_PROBLEMS:
-                self._problems.add(Place(name), f"has {MAX_PROBLEMS} problems or more; the rows after them were not read")
+                self._problems.add(
+                    Place(name),
+                    f"has {MAX_PROBLEMS} problems or more; the rows after them were not read",
+                )
                 return
 
     def _read_csv(self, path: Path) -> Iterator[Row]:
@@ -140,16 +167,24 @@ class CaseReader:
                 if not self._check_columns(columns, Place(name, 1)):
                     return
                 for cells in reader:
-                    yield from self._read_csv_row(columns, cells, Place(name, reader.line_num), path.parent)
+                    yield from self._read_csv_row(
+                        columns, cells, Place(name, reader.line_num), path.parent
+                    )
             except (csv.Error, UnicodeDecodeError) as invalid:
-                self._problems.add(Place(name, reader.line_num or None), f"not CSV in UTF-8: {invalid}")
+                self._problems.add(
+                    Place(name, reader.line_num or None), f"not CSV in UTF-8: {invalid}"
+                )
 
-    def _read_csv_row(self, columns: list[str], cells: list[str], place: Place, folder: Path) -> Iterator[Row]:
+    def _read_csv_row(
+        self, columns: list[str], cells: list[str], place: Place, folder: Path
+    ) -> Iterator[Row]:
         if not cells:
             return
         if len(cells) != len(columns):
             self._problems.add(
-                place, f"has {len(cells)} cells where the first line has {len(columns)}; quote cells that hold commas"
+                place,
+                f"has {len(cells)} cells where the first line has {len(columns)}; quote cells that"
+                " hold commas",
             )
             return
         raw = _csv_row_to_json(dict(zip(columns, cells, strict=True)))
@@ -160,7 +195,10 @@ class CaseReader:
     def _check_columns(self, columns: list[str], place: Place) -> bool:
         wrong = sorted({name for name in columns if columns.count(name) > 1 or not name.strip()})
         if wrong:
-            self._problems.add(place, f"the column name {wrong[0]!r} is empty or there twice; give each column its own")
+            self._problems.add(
+                place,
+                f"the column name {wrong[0]!r} is empty or there twice; give each column its own",
+            )
         return not wrong
 
     # What makes a row a case
@@ -189,13 +227,19 @@ class CaseReader:
             metadata=spec.metadata,
             threshold=spec.threshold,
             sampling=spec.sampling,
-            graders=None if spec.graders is None else self._read_graders(spec.graders, source, (*at, "graders")),
+            graders=(
+                None
+                if spec.graders is None
+                else self._read_graders(spec.graders, source, (*at, "graders"))
+            ),
             folder=source.folder,
             later_turns=later,
             tools=spec.tools,
         )
 
-    def _read_graders(self, items: Sequence[Any], source: Source, at: KeyPath) -> tuple[GraderSpec, ...]:
+    def _read_graders(
+        self, items: Sequence[Any], source: Source, at: KeyPath
+    ) -> tuple[GraderSpec, ...]:
         reader = GraderReader(source)
         graders = reader.assign_ids(reader.read(items, at), at)
         self._selection.note_roles(reader.roles)
@@ -205,13 +249,18 @@ class CaseReader:
         """A parser for rows of the file that were found valid before."""
         name = display_path(path)
         row_source = replace(
-            self._source, document=Document.at_place(None, Place(name)), folder=path.parent, problems=Problems()
+            self._source,
+            document=Document.at_place(None, Place(name)),
+            folder=path.parent,
+            problems=Problems(),
         )
 
         def parse_again(row: bytes) -> Case:
             case = self._read_case(_parse_json_row(row), row_source)
             if case is None:
-                raise InfrastructureError(f"{name}: a row is not what it was when it was checked; run again")
+                raise InfrastructureError(
+                    f"{name}: a row is not what it was when it was checked; run again"
+                )
             return case
 
         return parse_again
@@ -228,7 +277,9 @@ class CaseReader:
     def _check_row(self, row: Row) -> None:
         case, selection = row.case, self._selection
         self._check_variables(row, selection.needs)
-        self._check_variables(row, selection.grader_needs if case.graders is None else grader_variables(case.graders))
+        self._check_variables(
+            row, selection.grader_needs if case.graders is None else grader_variables(case.graders)
+        )
         if case.later_turns is None:
             self._check_variables(row, selection.later_needs)
         else:
@@ -244,17 +295,29 @@ class CaseReader:
     def _check_variables(self, row: Row, needs: Mapping[str, str]) -> None:
         for name in sorted(needs.keys() - row.case.vars.keys()):
             if name != "expected":
-                self._problems.add(row.place, f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]} uses")
+                self._problems.add(
+                    row.place,
+                    f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]}"
+                    " uses",
+                )
             elif name not in row.raw:
-                self._problems.add(row.place, f"the case `{row.case.id}` has no `expected`, which {needs[name]} uses")
+                self._problems.add(
+                    row.place,
+                    f"the case `{row.case.id}` has no `expected`, which {needs[name]} uses",
+                )
 
     def _check_conversation(self, row: Row) -> None:
         """Note a case's turns where one of the prompts is a plain completion, which cannot be
         multi-turn.
         """
         if self._selection.plain is not None:
-            problem = f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is text to be completed"
-            self._problems.add(row.place, f"{problem}; write that as {{user: …}}, or leave the turns out")
+            problem = (
+                f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is"
+                " text to be completed"
+            )
+            self._problems.add(
+                row.place, f"{problem}; write that as {{user: …}}, or leave the turns out"
+            )
 
     def _check_unique(self) -> None:
         """Note every id that two cases share, naming both. Only a mistake costs the second
@@ -279,7 +342,10 @@ class CaseReader:
 def _duplicate_message(row: Row, earlier: Row) -> str:
     if "id" in row.raw or "id" in earlier.raw:
         return f"the case id `{row.case.id}` is already at {earlier.place}; give each case its own"
-    return f"the case has the same variables as the one at {earlier.place}, and neither has an id; remove one, or give both ids"
+    return (
+        f"the case has the same variables as the one at {earlier.place}, and neither has an id;"
+        " remove one, or give both ids"
+    )
 
 
 def _parse_plain_row(raw: Any, folder: Path) -> Case | None:
@@ -289,23 +355,37 @@ def _parse_plain_row(raw: Any, folder: Path) -> Case | None:
     if type(raw) is not dict or not raw.keys() <= _PLAIN_KEYS:
         return None
     variables, tags, metadata = raw.get("vars", {}), raw.get("tags", []), raw.get("metadata", {})
-    if type(variables) is not dict or type(metadata) is not dict or type(tags) is not list or "expected" in variables:
+    if (
+        type(variables) is not dict
+        or type(metadata) is not dict
+        or type(tags) is not list
+        or "expected" in variables
+    ):
         return None
     if tags and not all(map(_is_plain_name, tags)):
         return None
     case_id = raw["id"] if "id" in raw else derive_case_id(variables)
     if not _is_plain_name(case_id):
         return None
-    return Case(case_id, variables, raw.get("expected"), tuple(tags), metadata, None, None, None, folder)
+    return Case(
+        case_id, variables, raw.get("expected"), tuple(tags), metadata, None, None, None, folder
+    )
 
 
 def _is_plain_name(value: Any) -> bool:
-    return type(value) is str and 0 < len(value) <= 200 and value.isprintable() and value[0] != " " != value[-1]
+    return (
+        type(value) is str
+        and 0 < len(value) <= 200
+        and value.isprintable()
+        and value[0] != " " != value[-1]
+    )
 
 
 def _csv_row_to_json(cells: dict[str, str]) -> dict[str, Any]:
     """A .csv row as a .jsonl row: every cell is text, nothing is guessed."""
-    raw: dict[str, Any] = {"vars": {name: cell for name, cell in cells.items() if name not in _SPECIAL_COLUMNS}}
+    raw: dict[str, Any] = {
+        "vars": {name: cell for name, cell in cells.items() if name not in _SPECIAL_COLUMNS}
+    }
     if "expected" in cells:
         raw["expected"] = cells["expected"]
     if "tags" in cells:

@@ -39,7 +39,9 @@ class ImageInventory:
         self.heaviest: dict[str, CaseImage] = {}
         self.widest: dict[str, CaseImage] = {}
         self.most: tuple[int, str, Place] | None = None
-        self._turns = [(prompt.multimodal_turns, _multimodal_turns(prompt.later_turns)) for prompt in prompts]
+        self._turns = [
+            (prompt.multimodal_turns, _multimodal_turns(prompt.later_turns)) for prompt in prompts
+        ]
         self._any = any(first or later for first, later in self._turns)
 
     def may_have_images(self, case: Case) -> bool:
@@ -56,27 +58,43 @@ class ImageInventory:
         hashes = []
         for first, later in self._turns:
             turns = (*first, *(later if own is None else own))
-            shown = [each for turn in turns for each in self._check_turn(turn, case, place, problems)]
+            shown = [
+                each for turn in turns for each in self._check_turn(turn, case, place, problems)
+            ]
             if len(shown) > (self.most[0] if self.most else 0):
                 self.most = (len(shown), case.id, place)
             hashes.append(shown)
         return hash64(canonical_json([case.id, hashes])) if any(hashes) else 0
 
-    def _check_turn(self, turn: MultimodalTemplate, case: Case, place: Place, problems: Problems) -> Iterator[str | None]:
+    def _check_turn(
+        self, turn: MultimodalTemplate, case: Case, place: Place, problems: Problems
+    ) -> Iterator[str | None]:
         """Checks the images of one turn and yields the hash of each."""
         for picture in turn.images:
-            if not picture.template.variables <= case.vars.keys():  # noted already: the case has no value for one
+            if (
+                not picture.template.variables <= case.vars.keys()
+            ):  # noted already: the case has no value for one
                 continue
             named_at = place if picture.template.is_expression else picture.template.place
             try:
                 for reference, base in picture.iter_references(case.vars, case.folder):
                     image = turn.files.check(reference, base)
-                    self._note_image(CaseImage(named_at, case.id, image.media_type, file_size(image), longest_side(image)))
+                    self._note_image(
+                        CaseImage(
+                            named_at,
+                            case.id,
+                            image.media_type,
+                            file_size(image),
+                            longest_side(image),
+                        )
+                    )
                     yield image.sha256
             except TemplateError as wrong:
                 problems.add(named_at, f"the case `{case.id}`: {wrong.message}")
             except ImageError as wrong:
-                problems.add(named_at, f"the case `{case.id}`: {wrong}" if named_at is place else str(wrong))
+                problems.add(
+                    named_at, f"the case `{case.id}`: {wrong}" if named_at is place else str(wrong)
+                )
 
     def _note_image(self, seen: CaseImage) -> None:
         for largest, measure in ((self.heaviest, seen.size), (self.widest, seen.side)):

@@ -45,11 +45,13 @@ class LongestCase:
 
 @dataclass
 class Selection:
-    """Which cases of an eval are selected, the variables each must have, and facts collected while they are read.
+    """Which cases of an eval are selected, the variables each must have, and facts collected while
+    they are read.
 
-    `needs` and `grader_needs` map each variable to who uses it; the latter apply where a case has no graders of its own, and
-    `later_needs`, those of the prompts' later turns, where it has no turns of its own. `roles` are the targets that graders
-    ask, `sampled` the sampling parameters of single cases, `plain` the id of a completion prompt.
+    `needs` and `grader_needs` map each variable to who uses it; the latter apply where a case has
+    no graders of its own, and `later_needs`, those of the prompts' later turns, where it has no
+    turns of its own. `roles` are the targets that graders ask, `sampled` the sampling parameters of
+    single cases, `plain` the id of a completion prompt.
     """
 
     keep: Callable[[Case], bool]
@@ -85,6 +87,8 @@ class Selection:
         self.kept += 1
         self.longest_case.note(row.case, row.place)
         if row.case.sampling:
-            self.sampled.setdefault(canonical_json(row.case.sampling), CaseSampling(row.case.sampling, row.place))
+            self.sampled.setdefault(
+                canonical_json(row.case.sampling), CaseSampling(row.case.sampling, row.place)
+            )
         self.digest += hash64(canonical_json(row.raw)) + row.images
         return True

@@ -26,21 +26,27 @@ _Texts = Annotated[list[Text], Field(min_length=1), OneOrMore]
 class ParameterSpec(SuiteModel):
     """What one sampling parameter may be."""
 
-    type: Literal["number", "integer", "flag_or_count", "word", "strings"] = Field(description="What kind of value it is.")
+    type: Literal["number", "integer", "flag_or_count", "word", "strings"] = Field(
+        description="What kind of value it is."
+    )
     min: Number | None = Field(None, description="The least it may be.")
     max: Number | None = Field(None, description="The most it may be.")
     above: Number | None = Field(None, description="What it must be above.")
     below: Number | None = Field(None, description="What it must be below.")
     values: list[Text] = Field(default_factory=list, description="The words it may be.")
     max_items: Whole | None = Field(None, description="How many strings there may be.")
-    not_with: list[Text] = Field(default_factory=list, description="Parameters that are refused beside it.")
+    not_with: list[Text] = Field(
+        default_factory=list, description="Parameters that are refused beside it."
+    )
     blank: Flag = Field(True, description="Whether strings may be white space only.")
 
 
 class ImagesSpec(SuiteModel):
     """What images may be."""
 
-    types: list[Text] = Field(default_factory=list, description="Media types, such as image/png; left out: all four.")
+    types: list[Text] = Field(
+        default_factory=list, description="Media types, such as image/png; left out: all four."
+    )
     max_bytes: Count | None = Field(None, description="Bytes of a file.")
     max_side: Count | None = Field(None, description="Pixels a side.")
     max_count: Count | None = Field(None, description="How many there may be in a request.")
@@ -51,7 +57,9 @@ class CapabilitySpec(SuiteModel):
 
     provider: Text = Field(description="The provider the models are reached by.")
     models: _Texts = Field(description="Patterns of the models' ids, such as `my-*`.")
-    api_versions: _Texts | None = Field(None, description="Patterns of the API versions this is about; left out: all.")
+    api_versions: _Texts | None = Field(
+        None, description="Patterns of the API versions this is about; left out: all."
+    )
     source: Text = Field(CAPABILITIES_FILE, description="Where this is known from.")
     streaming: Flag | None = Field(None, description="Whether answers can be streamed.")
     vision: Flag | None = Field(None, description="Whether it sees images.")
@@ -61,8 +69,12 @@ class CapabilitySpec(SuiteModel):
     guided_json: Flag = Field(False, description="Whether it takes Workers AI's guided_json.")
     prompt: Flag = Field(False, description="Whether it completes a plain prompt.")
     batch: Flag = Field(False, description="Whether requests can be sent as a batch.")
-    late_system: Flag = Field(True, description="Whether system text may come after the first turn.")
-    context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
+    late_system: Flag = Field(
+        True, description="Whether system text may come after the first turn."
+    )
+    context: Count | None = Field(
+        None, description="The most tokens a request and its answer may have together."
+    )
     max_output: Count | None = Field(None, description="The most tokens an answer may have.")
     images: ImagesSpec | None = Field(None, description="What images may be.")
     parameters: dict[str, ParameterSpec | None] = Field(
@@ -74,7 +86,8 @@ class CapabilitySpec(SuiteModel):
     def _known_provider(cls, name: str) -> str:
         if not registry.is_registered("providers", name):
             raise ValueError(
-                f"should name a provider, not {name!r}; {did_you_mean(name, registry.registered_names('providers'))}"
+                f"should name a provider, not {name!r};"
+                f" {did_you_mean(name, registry.registered_names('providers'))}"
             )
         return name
 
@@ -83,7 +96,10 @@ class CapabilitySpec(SuiteModel):
     def _known_parameters(cls, given: dict[str, Any]) -> dict[str, Any]:
         for name in given:
             if name not in Sampling.model_fields:
-                raise ValueError(f"there is no sampling parameter `{name}`; {did_you_mean(name, Sampling.model_fields)}")
+                raise ValueError(
+                    f"there is no sampling parameter `{name}`;"
+                    f" {did_you_mean(name, Sampling.model_fields)}"
+                )
         return given
 
 
@@ -96,7 +112,12 @@ def read_capability_overrides(suite: Source) -> tuple[dict[str, Any], ...]:
         return ()
     entries = table.document.value
     if not isinstance(entries, list):
-        table.add_problem((), "a capability table is a list of entries; begin each with `- provider: …`")
+        table.add_problem(
+            (), "a capability table is a list of entries; begin each with `- provider: …`"
+        )
         return ()
-    specs = [read_model(CapabilitySpec, item, table.document, table.problems, (at,)) for at, item in enumerate(entries)]
+    specs = [
+        read_model(CapabilitySpec, item, table.document, table.problems, (at,))
+        for at, item in enumerate(entries)
+    ]
     return tuple(spec.model_dump(exclude_unset=True) for spec in specs if spec is not None)

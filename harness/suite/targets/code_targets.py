@@ -31,18 +31,24 @@ def check_code_target(spec: TargetSpec, source: Source, place: Place) -> None:
     if spec.provider not in CALLABLES:
         if spec.env:
             source.problems.add(
-                place, f"the target `{spec.name}` has `env:`, which is for the providers python and command; remove it"
+                place,
+                f"the target `{spec.name}` has `env:`, which is for the providers python and"
+                " command; remove it",
             )
         return
     for key in _REMOTE_KEYS:
         if getattr(spec, key):
             source.problems.add(
-                place, f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in `env:`"
+                place,
+                f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in"
+                " `env:`",
             )
     timeout = spec.limits.timeout
     if timeout is not None and (timeout.model_fields_set - {"total"}):
         source.problems.add(
-            place, f"the target `{spec.name}` runs here: of its timeouts there is only `total`; remove the others"
+            place,
+            f"the target `{spec.name}` runs here: of its timeouts there is only `total`; remove the"
+            " others",
         )
     if spec.provider == PYTHON:
         _check_function(spec, source, place)
@@ -54,7 +60,9 @@ def _check_function(spec: TargetSpec, source: Source, place: Place) -> None:
     match = FUNCTION_REFERENCE.fullmatch(spec.model)
     if match is None:
         source.problems.add(
-            place, f"`model` of the python target `{spec.name}` names a file and a function, such as app.py:answer"
+            place,
+            f"`model` of the python target `{spec.name}` names a file and a function, such as"
+            " app.py:answer",
         )
         return
     find_function_file(match["file"], match["name"], source, place)
@@ -65,12 +73,17 @@ def _check_program(spec: TargetSpec, source: Source, place: Place) -> None:
         words = shlex.split(spec.model)
     except ValueError as wrong:
         source.problems.add(
-            place, f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a list of words"
+            place,
+            f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a"
+            " list of words",
         )
         return
     if find_program(words, source.folder) is None:
         where = "there is no such program" if "/" in words[0] else "it is not on the PATH"
-        source.problems.add(place, f"the target `{spec.name}` cannot run `{words[0]}`: {where}, or it is not executable")
+        source.problems.add(
+            place,
+            f"the target `{spec.name}` cannot run `{words[0]}`: {where}, or it is not executable",
+        )
 
 
 def find_program(words: list[str], base: Path) -> str | None:
@@ -91,6 +104,8 @@ def _iter_code_files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]
     """
     words = [spec.model.rpartition(":")[0]] if spec.provider == PYTHON else shlex.split(spec.model)
     for word in (each for each in words if each and not each.startswith("/")):
-        with suppress(OSError, ValueError):  # no file, or none that can be read: then it is a word like any other
+        with suppress(
+            OSError, ValueError
+        ):  # no file, or none that can be read: then it is a word like any other
             if (base / word).is_file():
                 yield word, (base / word).read_bytes()

@@ -30,17 +30,28 @@ SIMULATOR = "simulator"
 if TYPE_CHECKING:
     SimulatedApi: TypeAlias = str
 else:
-    SimulatedApi = Literal[tuple(name for name, facts in PROVIDERS.items() if facts.simulator_path is not None)]
+    SimulatedApi = Literal[
+        tuple(name for name, facts in PROVIDERS.items() if facts.simulator_path is not None)
+    ]
 
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_SECRET_HEADERS = {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
+_SECRET_HEADERS = {
+    "authorization",
+    "proxy-authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "cookie",
+}
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
 def _check_variable_name(value: str) -> str:
     if not _VARIABLE_NAME.fullmatch(value):  # the value may be a secret: it is not shown
-        raise ValueError("is the name of an environment variable, such as OPENAI_API_KEY, never the key itself")
+        raise ValueError(
+            "is the name of an environment variable, such as OPENAI_API_KEY, never the key itself"
+        )
     return value
 
 
@@ -48,12 +59,18 @@ def _check_model(value: Any, info: ValidationInfo) -> Any:
     """Joins a command's list of words as a shell would quote them, though no shell runs it."""
     if isinstance(value, list):
         if info.data.get("provider") != "command":
-            raise ValueError("is a list only where the provider is command: the program and its arguments")
+            raise ValueError(
+                "is a list only where the provider is command: the program and its arguments"
+            )
         if not value or not all(isinstance(word, str) and word for word in value):
-            raise ValueError("should be the program and its arguments, each as text (quote numbers)")
+            raise ValueError(
+                "should be the program and its arguments, each as text (quote numbers)"
+            )
         value = shlex.join(value)
     if isinstance(value, str) and "${" in value:
-        raise ValueError("cannot read the environment; `${NAME}` works only in base_url and headers")
+        raise ValueError(
+            "cannot read the environment; `${NAME}` works only in base_url and headers"
+        )
     return value
 
 
@@ -75,9 +92,14 @@ def _check_address(value: str) -> str:
 def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
-            raise ValueError(f"holds `{name}`, which no HTTP header can be: one line of printable characters")
+            raise ValueError(
+                f"holds `{name}`, which no HTTP header can be: one line of printable characters"
+            )
         if name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
-            raise ValueError(f"gives a secret for `{name}` itself; name an environment variable, as in ${{MY_TOKEN}}")
+            raise ValueError(
+                f"gives a secret for `{name}` itself; name an environment variable, as in"
+                " ${MY_TOKEN}"
+            )
         _check_references(value)
     return headers
 
@@ -94,21 +116,35 @@ class PriceSpec(SuiteModel):
 
     input: Money = Field(description="Per million input tokens.")
     output: Money = Field(description="Per million output tokens.")
-    cache_read: Money | None = Field(None, description="Per million input tokens read from the provider's cache.")
-    cache_write: Money | None = Field(None, description="Per million input tokens written to the provider's cache.")
-    cache_write_1h: Money | None = Field(None, description="Per million input tokens written to the cache for an hour.")
-    per_request: Money = Field(Decimal(0), description="US dollars for each request, whatever its tokens.")
+    cache_read: Money | None = Field(
+        None, description="Per million input tokens read from the provider's cache."
+    )
+    cache_write: Money | None = Field(
+        None, description="Per million input tokens written to the provider's cache."
+    )
+    cache_write_1h: Money | None = Field(
+        None, description="Per million input tokens written to the cache for an hour."
+    )
+    per_request: Money = Field(
+        Decimal(0), description="US dollars for each request, whatever its tokens."
+    )
 
 
 class SimulatorSpec(SuiteModel):
     """How the simulator behaves for this target."""
 
     api: SimulatedApi = Field("cloudflare", description="Which provider's wire format it speaks.")
-    seed: Whole = Field(0, description="Fixes what it answers to requests without a seed, and its latency.")
+    seed: Whole = Field(
+        0, description="Fixes what it answers to requests without a seed, and its latency."
+    )
     ttft: Delay | None = Field(None, description="Mean time to the first token.")
     inter_token: Delay | None = Field(None, description="Mean time between tokens.")
-    jitter: Annotated[Number, Field(ge=0)] | None = Field(None, description="Spread of both: the sigma of a log-normal factor.")
-    faults: list[dict[str, Any]] = Field(default_factory=list, description="Faults to inject (`harness simulate --help`).")
+    jitter: Annotated[Number, Field(ge=0)] | None = Field(
+        None, description="Spread of both: the sigma of a log-normal factor."
+    )
+    faults: list[dict[str, Any]] = Field(
+        default_factory=list, description="Faults to inject (`harness simulate --help`)."
+    )
 
 
 class FunctionSpec(SuiteModel):
@@ -128,41 +164,77 @@ class TargetSpec(SuiteModel):
 
     name: Name = Field(description="Its name in results.")
     provider: Annotated[Text, AfterValidator(_check_provider)] = Field(
-        description="The wire format it speaks: anthropic, cloudflare, openai, …, simulator; or python, command: your code."
+        description=(
+            "The wire format it speaks: anthropic, cloudflare, openai, …, simulator; or python,"
+            " command: your code."
+        )
     )
-    model: Annotated[Text, Field(min_length=1), BeforeValidator(_check_model, json_schema_input_type=str | list[str])] = Field(
-        description="The model's id, as its provider spells it; app.py:function (python), or a program and its words (command)."
+    model: Annotated[
+        Text,
+        Field(min_length=1),
+        BeforeValidator(_check_model, json_schema_input_type=str | list[str]),
+    ] = Field(
+        description=(
+            "The model's id, as its provider spells it; app.py:function (python), or a program and"
+            " its words (command)."
+        )
     )
     base_url: Annotated[Text, AfterValidator(_check_address)] | None = Field(
         None, description="Where it is; default: the provider's own address. May hold ${VARIABLE}."
     )
     api_key: Annotated[Text, AfterValidator(_check_variable_name)] | None = Field(
-        None, description="The name of the environment variable that holds the API key; never the key itself."
+        None,
+        description=(
+            "The name of the environment variable that holds the API key; never the key itself."
+        ),
     )
     api_version: Text | None = Field(
-        None, description="Which version of the provider's API to speak, where it has several; default: the provider's choice."
+        None,
+        description=(
+            "Which version of the provider's API to speak, where it has several; default: the"
+            " provider's choice."
+        ),
     )
     env: list[Annotated[Text, AfterValidator(_check_variable_name)]] = Field(
-        default_factory=list, description="Names of the variables its code needs (providers python and command only)."
+        default_factory=list,
+        description="Names of the variables its code needs (providers python and command only).",
     )
     headers: Annotated[dict[str, Text], AfterValidator(_check_headers)] = Field(
-        default_factory=dict, description="Headers to send with each request; values may hold ${VARIABLE}."
+        default_factory=dict,
+        description="Headers to send with each request; values may hold ${VARIABLE}.",
     )
-    extra_body: dict[str, Any] = Field(default_factory=dict, description="Fields to add to each request's body, as they are.")
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="Fields to add to each request's body, as they are."
+    )
     functions: Annotated[list[FunctionSpec], Field(min_length=1)] | None = Field(
-        None, description="Deprecated by Workers AI (provider cloudflare only): give `tools:` instead."
+        None,
+        description="Deprecated by Workers AI (provider cloudflare only): give `tools:` instead.",
     )
-    sampling: Parameters = Field(default_factory=dict, description="Sampling parameters of this target; the suite's win.")
-    limits: LimitsSpec = Field(default_factory=LimitsSpec, description="How hard this target may be driven.")
-    price: PriceSpec | None = Field(None, description="What it costs, instead of the price catalogue's figure.")
-    context: Count | None = Field(None, description="The most tokens a request and its answer may have together.")
-    unsupported: Unsupported | None = Field(None, description="For this target, instead of the run's `unsupported:`.")
-    simulator: SimulatorSpec | None = Field(None, description="How the simulator behaves (provider simulator only).")
+    sampling: Parameters = Field(
+        default_factory=dict, description="Sampling parameters of this target; the suite's win."
+    )
+    limits: LimitsSpec = Field(
+        default_factory=LimitsSpec, description="How hard this target may be driven."
+    )
+    price: PriceSpec | None = Field(
+        None, description="What it costs, instead of the price catalogue's figure."
+    )
+    context: Count | None = Field(
+        None, description="The most tokens a request and its answer may have together."
+    )
+    unsupported: Unsupported | None = Field(
+        None, description="For this target, instead of the run's `unsupported:`."
+    )
+    simulator: SimulatorSpec | None = Field(
+        None, description="How the simulator behaves (provider simulator only)."
+    )
 
     @property
     def format(self) -> str:
         """The provider whose wire format is used: for a simulated target, the one it simulates."""
-        return (self.simulator or SimulatorSpec()).api if self.provider == SIMULATOR else self.provider
+        return (
+            (self.simulator or SimulatorSpec()).api if self.provider == SIMULATOR else self.provider
+        )
 
     def functions_sent(self) -> list[dict[str, str]]:
         """The deprecated functions as a request body has them."""
@@ -177,14 +249,23 @@ class TargetTable:
     """
 
     def __init__(self, own: Document | None, problems: Problems) -> None:
-        self._documents = [document for document in (own, _built_in_targets()) if document is not None]
+        self._documents = [
+            document for document in (own, _built_in_targets()) if document is not None
+        ]
         self._problems = problems
         if own is not None and not isinstance(own.value, dict):
             problems.add(own.place_of(), "should map each target's name to what it is")
 
     def names(self) -> list[str]:
         """All names, sorted."""
-        return sorted({name for document in self._documents if isinstance(document.value, dict) for name in document.value})
+        return sorted(
+            {
+                name
+                for document in self._documents
+                if isinstance(document.value, dict)
+                for name in document.value
+            }
+        )
 
     def find(self, name: str, place: Place) -> TargetSpec | None:
         """The target called `name`; None, with a problem at `place`, where there is none or it
@@ -194,14 +275,19 @@ class TargetTable:
             if isinstance(document.value, dict) and name in document.value:
                 return self._read_target(name, document)
         self._problems.add(
-            place, f"there is no target `{name}` in targets.yaml or built in; {did_you_mean(name, self.names())}"
+            place,
+            f"there is no target `{name}` in targets.yaml or built in;"
+            f" {did_you_mean(name, self.names())}",
         )
         return None
 
     def _read_target(self, name: str, document: Document) -> TargetSpec | None:
         spec = document.value[name]
         if not isinstance(spec, dict):
-            self._problems.add(document.place_of((name,)), f"the target `{name}` should be a mapping of keys to values")
+            self._problems.add(
+                document.place_of((name,)),
+                f"the target `{name}` should be a mapping of keys to values",
+            )
             return None
         found = read_model(TargetSpec, {"name": name, **spec}, document, self._problems, (name,))
         if found is not None:
@@ -214,22 +300,39 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
     simulated = spec.provider == SIMULATOR
     if spec.simulator is not None and not simulated:
         problems.add(
-            place, f"the target `{spec.name}` has `simulator:` but its provider is {spec.provider}; use one or the other"
+            place,
+            f"the target `{spec.name}` has `simulator:` but its provider is {spec.provider}; use"
+            " one or the other",
         )
     if simulated and (spec.base_url or spec.api_key):
-        problems.add(place, f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove them")
+        problems.add(
+            place,
+            f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove"
+            " them",
+        )
     facts = PROVIDERS.get(spec.format)
     if spec.functions is not None and not (facts and facts.takes_functions):
-        problems.add(place, f"the target `{spec.name}` has `functions:`, which {spec.format} has not; give `tools:` instead")
+        problems.add(
+            place,
+            f"the target `{spec.name}` has `functions:`, which {spec.format} has not; give `tools:`"
+            " instead",
+        )
     if spec.api_version is not None:
         _check_api_version(spec, spec.api_version, place, problems)
 
 
 def _check_api_version(spec: TargetSpec, asked: str, place: Place, problems: Problems) -> None:
-    provider = (spec.simulator or SimulatorSpec()).api if spec.provider == SIMULATOR else spec.provider
-    known: tuple[str, ...] = getattr(registry.load_plugin("providers", provider), "api_versions", ())
+    provider = (
+        (spec.simulator or SimulatorSpec()).api if spec.provider == SIMULATOR else spec.provider
+    )
+    known: tuple[str, ...] = getattr(
+        registry.load_plugin("providers", provider), "api_versions", ()
+    )
     if not known:
-        problems.add(place, f"the target `{spec.name}` has `api_version:`, but {provider} has only one; remove it")
+        problems.add(
+            place,
+            f"the target `{spec.name}` has `api_version:`, but {provider} has only one; remove it",
+        )
     elif not any(fnmatchcase(asked, pattern) for pattern in known):
         problems.add(
             place,
@@ -242,7 +345,9 @@ def _check_api_version(spec: TargetSpec, asked: str, place: Place, problems: Pro
 def _built_in_targets() -> Document:
     problems = Problems()
     document = parse_yaml(
-        files("harness.suite.targets").joinpath("targets.yaml").read_text("utf-8"), "built-in targets", problems
+        files("harness.suite.targets").joinpath("targets.yaml").read_text("utf-8"),
+        "built-in targets",
+        problems,
     )
     problems.raise_any()
     if document is None:

@@ -1,1 +1,2 @@
-"""One attempt over HTTP: keep-alive connections, server-sent events, deadlines, clock marks, errors."""
+"""One attempt over HTTP: keep-alive connections, server-sent events, deadlines, clock marks,
+errors."""

@@ -1,7 +1,9 @@
-"""One attempt over HTTP: sends what the provider encoded over the slot's connection, and lets the provider decode the answer.
+"""One attempt over HTTP: sends what the provider encoded over the slot's connection, and lets the
+provider decode the answer.
 
-The end of the Send stack; `limit` calls it with the slot it took. Only here are API keys joined to requests. Redirects are
-never followed, so that a key goes nowhere but where the target says; compressed answers are decoded under a cap.
+The end of the Send stack; `limit` calls it with the slot it took. Only here are API keys joined to
+requests. Redirects are never followed, so that a key goes nowhere but where the target says;
+compressed answers are decoded under a cap.
 """
 
 from __future__ import annotations
@@ -46,14 +48,19 @@ _DEFAULT_HEADERS = (
 class HttpClient:
     """`await http(call, slot)` is one attempt at `call`.
 
-    `secrets` maps the name of an API key's variable to its value. `open` makes the connection of one slot of a target.
-    Raises UsageError for a key that no header can carry.
+    `secrets` maps the name of an API key's variable to its value. `open` makes the connection of
+    one slot of a target. Raises UsageError for a key that no header can carry.
     """
 
-    def __init__(self, secrets: Mapping[str, str], open: Callable[[Target], Connection] | None = None) -> None:
+    def __init__(
+        self, secrets: Mapping[str, str], open: Callable[[Target], Connection] | None = None
+    ) -> None:
         for name, value in secrets.items():
             if not value.isprintable() or not value.isascii():
-                raise UsageError(f"the value of {name} holds a line break or a character that no HTTP header can carry")
+                raise UsageError(
+                    f"the value of {name} holds a line break or a character that no HTTP header can"
+                    " carry"
+                )
         self._secrets = dict(secrets)
         self._open = open or partial(open_slot_connection, turns=FairQueue())
         self._opened: list[Connection] = []
@@ -65,7 +72,11 @@ class HttpClient:
         """The Response, with exactly one Attempt where anything was tried."""
         target, auth = call.target, call.wire.auth
         if auth is not None and auth.env not in self._secrets:
-            return build_refusal("transport", "no_api_key", f"the target {target.name!r} needs an API key: set {auth.env}")
+            return build_refusal(
+                "transport",
+                "no_api_key",
+                f"the target {target.name!r} needs an API key: set {auth.env}",
+            )
         provider = registry.load_plugin("providers", target.provider)
         api = provider if call.batch is None else provider.batch_api
         reader = ResponseReader(call, api.make_decoder(target, call.request))
@@ -76,24 +87,36 @@ class HttpClient:
         return response
 
     async def _make_attempt(self, call: Call, slot: Slot, reader: ResponseReader) -> Error | None:
-        """Send the call, and read what comes; the error that the transport or a deadline ended it with."""
+        """Send the call, and read what comes; the error that the transport or a deadline ended it
+        with."""
         target, encoded = call.target, call.wire
         timeouts = target.limits.timeouts
         deadline = AttemptDeadline(self._deadlines, reader.next_deadline)
         try:
             with deadline:
-                template = self._template(encoded.method, target.base_url, encoded.path, encoded.headers, encoded.auth)
-                request = OutgoingRequest(template, f"{call.key}-{call.position}-{call.attempt}", encoded.body)
+                template = self._template(
+                    encoded.method, target.base_url, encoded.path, encoded.headers, encoded.auth
+                )
+                request = OutgoingRequest(
+                    template, f"{call.key}-{call.position}-{call.attempt}", encoded.body
+                )
                 connection = slot.connection or self._open_connection(slot, target)
                 first = timeouts.first if call.request.stream else None
-                answer = await connection.exchange(request, reader.arrivals, connect=timeouts.connect, first=first)
+                answer = await connection.exchange(
+                    request, reader.arrivals, connect=timeouts.connect, first=first
+                )
                 if target.base_url not in self._reachability.answering:
                     self._reachability.mark_answered(target.base_url)
                 try:
                     await reader.read_response(answer, deadline)
                 finally:
                     await connection.release()
-        except (httpx.TransportError, EventTooLargeError, BodyTooLargeError, BadEncodingError) as broken:
+        except (
+            httpx.TransportError,
+            EventTooLargeError,
+            BodyTooLargeError,
+            BadEncodingError,
+        ) as broken:
             error = transport_error(broken, self._failure_context(target, reader))
             return self._reachability.give_up_if_gone(error, target.base_url, monotonic())
         except TimeoutError:
@@ -108,15 +131,21 @@ class HttpClient:
         return FailureContext(host, target.limits.timeouts, reached, reader.status is not None)
 
     def _make_template(
-        self, method: str, base_url: str, path: str, headers: tuple[tuple[str, str], ...], auth: Auth | None
+        self,
+        method: str,
+        base_url: str,
+        path: str,
+        headers: tuple[tuple[str, str], ...],
+        auth: Auth | None,
     ) -> RequestTemplate:
-        """What all requests of a target share; made once, because that is most of a request's cost."""
+        """What all requests of a target share; made once, because that is most of a
+        request's cost."""
         named = {name.lower(): (name, value) for name, value in (*_DEFAULT_HEADERS, *headers)}
         if auth is not None:
             named[auth.header.lower()] = (auth.header, auth.prefix + self._secrets[auth.env])
         return RequestTemplate(method, httpx.URL(base_url.rstrip("/") + path), named.values())
 
-    # ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Connections ───────────────────────────────────────────────────────────────────────────────
 
     def _open_connection(self, slot: Slot, target: Target) -> Connection:
         slot.connection = self._open(target)
@@ -124,7 +153,8 @@ class HttpClient:
         return slot.connection
 
     async def probe_target(self, target: Target) -> Error | None:
-        """Open and close a connection to `target`: None where that worked, else why not (for before money is spent)."""
+        """Open and close a connection to `target`: None where that worked, else why not (for before
+        money is spent)."""
         if proxy_for(target.base_url) is not None:
             return None  # only the proxy could be probed
         url = httpx.URL(target.base_url)
@@ -132,7 +162,13 @@ class HttpClient:
             connection = await open_connection(url, None, target.limits.timeouts.connect)
         except httpx.TransportError as broken:
             return transport_error(
-                broken, FailureContext(url.netloc.decode("ascii"), target.limits.timeouts, reached=False, answering=False)
+                broken,
+                FailureContext(
+                    url.netloc.decode("ascii"),
+                    target.limits.timeouts,
+                    reached=False,
+                    answering=False,
+                ),
             )
         connection.abort()
         self._reachability.mark_answered(target.base_url)
@@ -147,19 +183,29 @@ class HttpClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
 
 
 def _explain_not_found(response: Response, error: Error, call: Call) -> Response:
-    """The response, its 404 with the address as the suite declares it: that, or the model's name, is what is wrong."""
+    """The response, its 404 with the address as the suite declares it: that, or the model's name,
+    is what is wrong."""
     asked = f"{call.wire.method} {call.target.address.rstrip('/')}{call.wire.path}"
-    return replace(response, error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"))
+    return replace(
+        response,
+        error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"),
+    )
 
 
 def _redirect_error(url: httpx.URL, reader: ResponseReader) -> Error:
     place = snippet(reader.headers.get("location", ""))
     host = url.netloc.decode("ascii")
-    message = f"{host} redirects to {place!r}, which is not followed: give the final address as the target's base_url"
+    message = (
+        f"{host} redirects to {place!r}, which is not followed: give the final address as the"
+        " target's base_url"
+    )
     return Error("transport", "redirect", message, status=reader.status)

@@ -1,7 +1,9 @@
-"""What `HttpClient` needs of a connection: one exchange at a time, its body pushed into a sink read by read.
+"""What `HttpClient` needs of a connection: one exchange at a time, its body pushed into a sink read
+by read.
 
-`Http1Client` is a Connection; `HttpxConnection` makes one of any httpx transport. The body is pushed, not pulled: waking a task
-through all the layers above it would cost as much as everything else that is done for one event of a stream.
+`Http1Client` is a Connection; `HttpxConnection` makes one of any httpx transport. The body is
+pushed, not pulled: waking a task through all the layers above it would cost as much as everything
+else that is done for one event of a stream.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from typing import Protocol, TypeAlias
 from harness.transport.http.http1 import Arrivals, OutgoingRequest
 
 Sink: TypeAlias = Callable[[int, bytes], bool]
-"""Takes one read: its arrival (`perf_counter_ns`) and its body bytes, still encoded. True: nothing more is wanted."""
+"""Takes one read: its arrival (`perf_counter_ns`) and its body bytes, still encoded. True: nothing
+more is wanted."""
 
 
 class IncomingResponse(Protocol):
@@ -29,7 +32,8 @@ class IncomingResponse(Protocol):
     async def read_into(self, sink: Sink) -> None:
         """Give each read to `sink` until the body ends or no more is wanted.
 
-        Raises httpx.TransportError, after everything that came before it was given, and whatever `sink` raises.
+        Raises httpx.TransportError, after everything that came before it was given, and whatever
+        `sink` raises.
         """
 
 
@@ -41,7 +45,8 @@ class Connection(Protocol):
     ) -> IncomingResponse:
         """Send, and wait for the headers: `connect` seconds for a connection. Stamps `arrivals`.
 
-        Whoever calls minds the time since `arrivals.sent`; `first` is what a transport that cannot stamp it gives the headers.
+        Whoever calls minds the time since `arrivals.sent`; `first` is what a transport that cannot
+        stamp it gives the headers.
 
         Raises httpx.TransportError; then there is nothing to release.
         """

@@ -1,12 +1,15 @@
-"""From an exception of the transport to the Error a person reads: a kind, a sentence with host and cause, retryable or not.
+"""From an exception of the transport to the Error a person reads: a kind, a sentence with host and
+cause, retryable or not.
 
-The kinds: `connect` `dns` `tls` `timeout_connect` `timeout_first` `timeout_idle` `timeout_total` `reset` (gone before an
-answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`, `no_api_key`, `unreachable`.
+The kinds: `connect` `dns` `tls` `timeout_connect` `timeout_first` `timeout_idle` `timeout_total`
+`reset` (gone before an answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`,
+`no_api_key`, `unreachable`.
 
-What a failed connection means depends on whether the address ever answered (`Reachability`). One that never did is taken for
-wrong, and not tried again: a wrong address does not heal. One that did may come back, and is waited for; but not for ever:
-after a minute without a connection the error becomes `unreachable`, which ends the target, so that what is left of its trials
-stays pending for a later session and is not spent as errors.
+What a failed connection means depends on whether the address ever answered (`Reachability`). One
+that never did is taken for wrong, and not tried again: a wrong address does not heal. One that did
+may come back, and is waited for; but not for ever: after a minute without a connection the error
+becomes `unreachable`, which ends the target, so that what is left of its trials stays pending for a
+later session and is not spent as errors.
 """
 
 from __future__ import annotations
@@ -73,7 +76,9 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
     match error:
         case httpx.ConnectTimeout():
             return _build_error(
-                "timeout_connect", f"no connection to {host} within {scene.timeouts.connect:g} s", retryable=True
+                "timeout_connect",
+                f"no connection to {host} within {scene.timeouts.connect:g} s",
+                retryable=True,
             )
         case httpx.TimeoutException():
             return timeout_error("first", scene)
@@ -82,13 +87,18 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
         case HeadTooLargeError() | BodyTooLargeError() | EventTooLargeError():
             return _build_error("too_large", f"{host} sent more than is accepted: {error}")
         case httpx.RemoteProtocolError() if str(error).startswith(_TOO_LONG):
-            return _build_error("too_large", f"{host} sent more than is accepted: headers without end")
+            return _build_error(
+                "too_large", f"{host} sent more than is accepted: headers without end"
+            )
         case httpx.RemoteProtocolError() if str(error).startswith(_GONE):
             return _disconnected_error("it closed the connection", scene)
         case httpx.NetworkError():
             return _disconnected_error(_deepest_reason(error), scene)
         case _:
-            return _build_error("protocol", f"{host} did not answer in HTTP as expected: {str(error) or type(error).__name__}")
+            return _build_error(
+                "protocol",
+                f"{host} did not answer in HTTP as expected: {str(error) or type(error).__name__}",
+            )
 
 
 def _build_error(kind: str, message: str, *, retryable: bool = False) -> Error:
@@ -97,19 +107,33 @@ def _build_error(kind: str, message: str, *, retryable: bool = False) -> Error:
 
 def _disconnected_error(cause: str, scene: FailureContext) -> Error:
     if scene.answering:
-        return _build_error("truncated", f"{scene.host} broke off in the middle of its answer: {cause}", retryable=True)
-    return _build_error("reset", f"{scene.host} broke off without an answer: {cause}", retryable=True)
+        return _build_error(
+            "truncated",
+            f"{scene.host} broke off in the middle of its answer: {cause}",
+            retryable=True,
+        )
+    return _build_error(
+        "reset", f"{scene.host} broke off without an answer: {cause}", retryable=True
+    )
 
 
 def _connect_error(error: Exception, scene: FailureContext) -> Error:
     for cause in _cause_chain(error):
         if isinstance(cause, ssl.SSLError):
-            return _build_error("tls", f"no secure connection to {scene.host}: {_deepest_reason(cause)}")
+            return _build_error(
+                "tls", f"no secure connection to {scene.host}: {_deepest_reason(cause)}"
+            )
         if isinstance(cause, socket.gaierror):
             return _build_error(
-                "dns", f"the name of {scene.host} could not be resolved: {_deepest_reason(cause)}", retryable=scene.reached
+                "dns",
+                f"the name of {scene.host} could not be resolved: {_deepest_reason(cause)}",
+                retryable=scene.reached,
             )
-    return _build_error("connect", f"could not connect to {scene.host}: {_deepest_reason(error)}", retryable=scene.reached)
+    return _build_error(
+        "connect",
+        f"could not connect to {scene.host}: {_deepest_reason(error)}",
+        retryable=scene.reached,
+    )
 
 
 def _deepest_reason(error: BaseException) -> str:
@@ -140,7 +164,8 @@ def _cause_chain(error: BaseException) -> list[BaseException]:
 
 
 class Reachability:
-    """What one process knows of its targets' addresses; times are seconds of any monotonic clock."""
+    """What one process knows of its targets' addresses; times are seconds
+    of any monotonic clock."""
 
     def __init__(self) -> None:
         self.answering: set[str] = set()

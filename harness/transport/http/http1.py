@@ -1,14 +1,17 @@
-"""The HTTP/1.1 client: one keep-alive connection for each slot, written and parsed here, stamped as its bytes arrive.
+"""The HTTP/1.1 client: one keep-alive connection for each slot, written and parsed here, stamped as
+its bytes arrive.
 
-A connection pool shared by many tasks costs milliseconds a request (it is rescanned on each) and can wedge after cancellations;
-a slot that owns its one connection has neither trouble. It carries one exchange at a time: `Http1Client.exchange` writes a
-request and waits for the headers, then the body is poured into a sink (`read_into`). The connection is an asyncio Protocol
-around httptools that stamps each read before any task is scheduled, and gives it to the sink when it is its turn (`FairQueue`).
-Errors are httpx's exceptions and surface only after everything that arrived before them has been taken. Reading from the socket
-is paused while more than `HIGH_WATER` bytes wait to be taken, so that a fast server cannot fill memory.
+A connection pool shared by many tasks costs milliseconds a request (it is rescanned on each) and
+can wedge after cancellations; a slot that owns its one connection has neither trouble. It carries
+one exchange at a time: `Http1Client.exchange` writes a request and waits for the headers, then the
+body is poured into a sink (`read_into`). The connection is an asyncio Protocol around httptools
+that stamps each read before any task is scheduled, and gives it to the sink when it is its turn
+(`FairQueue`). Errors are httpx's exceptions and surface only after everything that arrived before
+them has been taken. Reading from the socket is paused while more than `HIGH_WATER` bytes wait to be
+taken, so that a fast server cannot fill memory.
 
-A server may close an idle connection at the very moment a request is sent on it. Such a request is sent once more, on a fresh
-connection, but only where not one byte of an answer had come.
+A server may close an idle connection at the very moment a request is sent on it. Such a request is
+sent once more, on a fresh connection, but only where not one byte of an answer had come.
 """
 
 from __future__ import annotations
@@ -44,7 +47,8 @@ class HeadTooLargeError(httpx.RemoteProtocolError):
 class Arrivals:
     """When things happened to one exchange, in `perf_counter_ns`; filled while it goes on.
 
-    `protocol` says that the stamps were taken as the bytes arrived, not when a task came round to read them.
+    `protocol` says that the stamps were taken as the bytes arrived, not when a task came round to
+    read them.
     """
 
     connected: int | None = None
@@ -65,17 +69,28 @@ class RequestTemplate:
     def __init__(self, method: str, url: httpx.URL, headers: Iterable[tuple[str, str]]) -> None:
         self.method = method
         self.url = url
-        self.headers = [(b"Host", url.netloc), *((name.encode("ascii"), value.encode("latin-1")) for name, value in headers)]
-        lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), url.raw_path), *(b"%b: %b" % each for each in self.headers)]
+        self.headers = [
+            (b"Host", url.netloc),
+            *((name.encode("ascii"), value.encode("latin-1")) for name, value in headers),
+        ]
+        lines = [
+            b"%b %b HTTP/1.1" % (method.encode("ascii"), url.raw_path),
+            *(b"%b: %b" % each for each in self.headers),
+        ]
         self.head = b"\r\n".join(lines)
         breaks = len(lines) - 1
-        if self.head.count(b"\n") != breaks or self.head.count(b"\r") != breaks or b"\0" in self.head:
+        if (
+            self.head.count(b"\n") != breaks
+            or self.head.count(b"\r") != breaks
+            or b"\0" in self.head
+        ):
             raise httpx.LocalProtocolError("a header of the request holds a line break or a NUL")
 
 
 @dataclass(slots=True)
 class OutgoingRequest:
-    """One request; `identifier` becomes its X-Client-Request-Id and must be ASCII without line breaks."""
+    """One request; `identifier` becomes its X-Client-Request-Id and must be ASCII without line
+    breaks."""
 
     template: RequestTemplate
     identifier: str
@@ -88,7 +103,9 @@ class Http1Client:
     `turns` are those of all slots: in which order what has arrived is gone through.
     """
 
-    def __init__(self, context: ssl.SSLContext | None = None, turns: FairQueue | None = None) -> None:
+    def __init__(
+        self, context: ssl.SSLContext | None = None, turns: FairQueue | None = None
+    ) -> None:
         self._context = context
         self._turns = turns
         self._connection: Http1Connection | None = None
@@ -99,12 +116,19 @@ class Http1Client:
     ) -> Http1Connection:
         """Send, and wait for the headers. Raises httpx.TransportError.
 
-        `arrivals.sent` is stamped at once, so that whoever minds the time has nothing to leave to `first`.
+        `arrivals.sent` is stamped at once, so that whoever minds the time has nothing to leave to
+        `first`.
         """
         if self._busy:
-            raise RuntimeError("this client carries one exchange at a time: release it before the next request")
+            raise RuntimeError(
+                "this client carries one exchange at a time: release it before the next request"
+            )
         self._busy = True
-        template, identifier, body = request.template, request.identifier.encode("ascii"), request.body
+        template, identifier, body = (
+            request.template,
+            request.identifier.encode("ascii"),
+            request.body,
+        )
         message = b"%b\r\nContent-Length: %d\r\nX-Client-Request-Id: %b\r\n\r\n%b" % (
             template.head,
             len(body),
@@ -121,7 +145,9 @@ class Http1Client:
                         raise
                 arrivals.sent = arrivals.connected = None
             await self.aclose()
-            self._connection = await open_connection(template.url, self._context, connect, self._turns)
+            self._connection = await open_connection(
+                template.url, self._context, connect, self._turns
+            )
             return await self._connection.send_request(message, arrivals)
         except BaseException:
             self._busy = False
@@ -142,7 +168,8 @@ class Http1Client:
 
 
 class Http1Connection(asyncio.Protocol):
-    """One socket; an `IncomingResponse` once the headers have come. `reusable` says whether another exchange may follow."""
+    """One socket; an `IncomingResponse` once the headers have come. `reusable` says whether another
+    exchange may follow."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, turns: FairQueue) -> None:
         self.arrivals = Arrivals()
@@ -171,10 +198,11 @@ class Http1Connection(asyncio.Protocol):
         """Whether a new exchange may begin here."""
         return self.complete and self.reusable and not self.lost and not self._reading_paused
 
-    # ── The exchange ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── The exchange ──────────────────────────────────────────────────────────────────────────────
 
     async def send_request(self, message: bytes, arrivals: Arrivals) -> Http1Connection:
-        """Write the whole request, stamp `sent`, and wait for `status` and `headers`. Raises ReadError, RemoteProtocolError."""
+        """Write the whole request, stamp `sent`, and wait for `status` and `headers`. Raises
+        ReadError, RemoteProtocolError."""
         self.arrivals = arrivals
         self.status = 0
         self.headers = []
@@ -199,10 +227,11 @@ class Http1Connection(asyncio.Protocol):
         return self
 
     async def read_into(self, sink: Callable[[int, bytes], bool]) -> None:
-        """Give each read (arrival, body bytes) to `sink` until the body ends or it returns True: nothing more is wanted.
+        """Give each read (arrival, body bytes) to `sink` until the body ends or it returns True:
+        nothing more is wanted.
 
-        The task sleeps meanwhile; reads are given when it is their turn, so that no stamp waits for a sink. Raises as
-        `send_request` does, and what `sink` raises.
+        The task sleeps meanwhile; reads are given when it is their turn, so that no stamp waits for
+        a sink. Raises as `send_request` does, and what `sink` raises.
         """
         if self._give_chunks(sink):  # the usual whole answer came with its headers
             return
@@ -248,7 +277,7 @@ class Http1Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -265,19 +294,27 @@ class Http1Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._abort_with(httpx.RemoteProtocolError("the server switched protocols, which nobody asked for"))
+            self._abort_with(
+                httpx.RemoteProtocolError("the server switched protocols, which nobody asked for")
+            )
         except httptools.HttpParserError as malformed:
             if self.complete:  # bytes after the answer: it stands, the connection does not
                 self.reusable = False
             else:
-                self._abort_with(httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {malformed}"))
+                self._abort_with(
+                    httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {malformed}")
+                )
         pieces = self._pieces
         if pieces:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
             self._chunks.append((arrival, body))
             self._waiting_bytes += len(body)
-            if self._waiting_bytes > HIGH_WATER and not self._reading_paused and self._transport is not None:
+            if (
+                self._waiting_bytes > HIGH_WATER
+                and not self._reading_paused
+                and self._transport is not None
+            ):
                 self._reading_paused = True
                 self._transport.pause_reading()
         if self.complete:
@@ -294,7 +331,8 @@ class Http1Connection(asyncio.Protocol):
         self._notify_waiter()
 
     def _notify_waiter(self) -> None:
-        """Something has come: the sink gets it, or the task that waits for headers goes on, each when it is its turn."""
+        """Something has come: the sink gets it, or the task that waits for headers goes on, each
+        when it is its turn."""
         if self._sink is not None:
             if not self._read_scheduled:
                 self._read_scheduled = True
@@ -311,9 +349,13 @@ class Http1Connection(asyncio.Protocol):
             self.error = httpx.ReadError(str(cause))
             self.error.__cause__ = cause
         elif not self.status:
-            self.error = httpx.RemoteProtocolError("Server disconnected without sending a response.")
+            self.error = httpx.RemoteProtocolError(
+                "Server disconnected without sending a response."
+            )
         elif {name.lower() for name, _ in self.headers} & {b"content-length", b"transfer-encoding"}:
-            self.error = httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+            self.error = httpx.RemoteProtocolError(
+                "peer closed connection without sending complete message body"
+            )
         else:  # the connection's end is the body's
             self.complete = True
             self.arrivals.done = perf_counter_ns()
@@ -322,7 +364,7 @@ class Http1Connection(asyncio.Protocol):
         self.error = error
         self.abort()
 
-    # ── httptools ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── httptools ─────────────────────────────────────────────────────────────────────────────────
 
     def on_message_begin(self) -> None:
         if self.complete:  # a second answer to one question
@@ -354,7 +396,7 @@ class Http1Connection(asyncio.Protocol):
             self.reusable = self._parser.should_keep_alive()
 
 
-# ── Connecting ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Connecting ────────────────────────────────────────────────────────────────────────────────────
 
 
 @lru_cache(maxsize=1)
@@ -366,7 +408,10 @@ def shared_ssl_context() -> ssl.SSLContext:
 
 
 async def open_connection(
-    url: httpx.URL, context: ssl.SSLContext | None, seconds: float | None, turns: FairQueue | None = None
+    url: httpx.URL,
+    context: ssl.SSLContext | None,
+    seconds: float | None,
+    turns: FairQueue | None = None,
 ) -> Http1Connection:
     """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
 
@@ -386,15 +431,22 @@ async def open_connection(
         raise httpx.ConnectError(str(refused)) from refused
 
 
-async def _connect(url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue | None) -> Http1Connection:
-    """Look the name up, and connect to the first address that answers, each with a head start over the next."""
+async def _connect(
+    url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue | None
+) -> Http1Connection:
+    """Look the name up, and connect to the first address that answers, each with a head start over
+    the next."""
     loop = asyncio.get_running_loop()
     host = url.raw_host.decode("ascii")
-    found = await loop.getaddrinfo(host, url.port or (443 if url.scheme == "https" else 80), type=socket.SOCK_STREAM)
+    found = await loop.getaddrinfo(
+        host, url.port or (443 if url.scheme == "https" else 80), type=socket.SOCK_STREAM
+    )
     if len(found) == 1:
         connected = await _connect_address(loop, found[0])
     else:
-        winner, _, failures = await staggered_race([partial(_connect_address, loop, each) for each in found], HEAD_START)
+        winner, _, failures = await staggered_race(
+            [partial(_connect_address, loop, each) for each in found], HEAD_START
+        )
         if winner is None:
             raise next(failure for failure in failures if failure is not None)
         connected = winner
@@ -402,7 +454,9 @@ async def _connect(url: httpx.URL, context: ssl.SSLContext | None, turns: FairQu
     if url.scheme == "https":
         tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
     try:
-        _, connection = await loop.create_connection(lambda: Http1Connection(loop, turns or FairQueue()), sock=connected, **tls)
+        _, connection = await loop.create_connection(
+            lambda: Http1Connection(loop, turns or FairQueue()), sock=connected, **tls
+        )
     except BaseException:
         connected.close()
         raise

@@ -1,8 +1,10 @@
-"""Any httpx transport as a `Connection`: marks from its `trace` events, arrivals from the moment of reading.
+"""Any httpx transport as a `Connection`: marks from its `trace` events, arrivals from the moment of
+reading.
 
-Used for proxies, HTTP/2 and test doubles; the record then says `clock: reader`. The transport is opened anew after anything
-but a clean end, because a pool whose request was cancelled may never recover (httpcore issue 1093). As in `Http1Client`, a
-request that fails on a kept connection before any answer is sent once more.
+Used for proxies, HTTP/2 and test doubles; the record then says `clock: reader`. The transport is
+opened anew after anything but a clean end, because a pool whose request was cancelled may never
+recover (httpcore issue 1093). As in `Http1Client`, a request that fails on a kept connection before
+any answer is sent once more.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_h
 
 
 class HttpxConnection:
-    """A `Connection` over what `open_transport` makes, which is asked again where that had to be closed."""
+    """A `Connection` over what `open_transport` makes, which is asked again where that had to be
+    closed."""
 
     def __init__(self, open_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
         self._open_transport = open_transport
@@ -36,7 +39,10 @@ class HttpxConnection:
         trace = _Trace(arrivals)
         waits = {"connect": connect, "read": first, "write": first, "pool": None}
         template, length = request.template, b"%d" % len(request.body)
-        own = [(b"Content-Length", length), (b"X-Client-Request-Id", request.identifier.encode("ascii"))]
+        own = [
+            (b"Content-Length", length),
+            (b"X-Client-Request-Id", request.identifier.encode("ascii")),
+        ]
         sent = httpx.Request(
             template.method,
             template.url,
@@ -54,7 +60,9 @@ class HttpxConnection:
         self._answer = HttpxResponse(response, arrivals)
         return self._answer
 
-    async def _send_once(self, request: httpx.Request, arrivals: Arrivals, trace: _Trace) -> httpx.Response:
+    async def _send_once(
+        self, request: httpx.Request, arrivals: Arrivals, trace: _Trace
+    ) -> httpx.Response:
         if self._inner is None:
             self._inner = self._open_transport()
         arrivals.connected = begun = perf_counter_ns()

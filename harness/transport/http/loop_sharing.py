@@ -1,12 +1,14 @@
-"""How the attempts of a run share one event loop: deadlines on a single timer, and a fair queue for work that can wait.
+"""How the attempts of a run share one event loop: deadlines on a single timer, and a fair queue for
+work that can wait.
 
 Deadlines move with every event of a stream and cost nothing when they do.
 
-An answer's bytes are stamped as they arrive; what is done with them can wait. Each read of a stream has its events to be
-decoded, and a task whose answer is in has its own work left: decoding, grading, recording, and preparing the next trial. Where
-hundreds of either come in the same moment, all of that in one turn of the loop would stamp other answers late, so a little of
-it is done in each turn. No time is lost: while something waits here, the loop does not. A waiting task keeps its slot,
-so that no more requests than slots are ever without a record.
+An answer's bytes are stamped as they arrive; what is done with them can wait. Each read of a stream
+has its events to be decoded, and a task whose answer is in has its own work left: decoding,
+grading, recording, and preparing the next trial. Where hundreds of either come in the same moment,
+all of that in one turn of the loop would stamp other answers late, so a little of it is done in
+each turn. No time is lost: while something waits here, the loop does not. A waiting task keeps its
+slot, so that no more requests than slots are ever without a record.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ _TICK = 0.001
 
 
 class DeadlineScheduler:
-    """All deadlines of an event loop, kept by one timer: one for each would cost a twentieth of a request.
+    """All deadlines of an event loop, kept by one timer: one for each would cost a twentieth of a
+    request.
 
-    The timer stands at the earliest deadline it knows of. Where that one has ended or moved away meanwhile, it is set again for
-    the earliest of those that are open then.
+    The timer stands at the earliest deadline it knows of. Where that one has ended or moved away
+    meanwhile, it is set again for the earliest of those that are open then.
     """
 
     def __init__(self) -> None:
@@ -67,10 +70,11 @@ class DeadlineScheduler:
 
 
 class AttemptDeadline:
-    """`with AttemptDeadline(scheduler, due):` ends its block by TimeoutError at `due()`, as `asyncio.timeout_at` does.
+    """`with AttemptDeadline(scheduler, due):` ends its block by TimeoutError at `due()`, as
+    `asyncio.timeout_at` does.
 
-    `due` (the loop's time) is asked when the timer rings: a deadline that moves away needs no call. One that comes nearer does:
-    `check_deadline`. `expired` says that it ended the block.
+    `due` (the loop's time) is asked when the timer rings: a deadline that moves away needs no call.
+    One that comes nearer does: `check_deadline`. `expired` says that it ended the block.
     """
 
     __slots__ = ("_cancelling", "_loop", "_scheduler", "_task", "due", "expired")
@@ -95,9 +99,18 @@ class AttemptDeadline:
             scheduler.set_timer(due, self._loop)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._scheduler.open.discard(self)
-        if self.expired and self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+        if (
+            self.expired
+            and self._task.uncancel() <= self._cancelling
+            and isinstance(error, asyncio.CancelledError)
+        ):
             raise TimeoutError from error
 
     def check_deadline(self) -> None:
@@ -114,7 +127,8 @@ class AttemptDeadline:
 
 
 class FairQueue:
-    """Lets `at_once` tasks go on in each turn of the loop, and goes through `reads`, in the order they came."""
+    """Lets `at_once` tasks go on in each turn of the loop, and goes through `reads`, in the order
+    they came."""
 
     def __init__(self, at_once: int = AT_ONCE, reads: int = READS) -> None:
         self._at_once = self._left = at_once

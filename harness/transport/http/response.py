@@ -1,9 +1,11 @@
-"""Reads one attempt's answer: whether it is a stream, when its content came, when it is over, and what it means.
+"""Reads one attempt's answer: whether it is a stream, when its content came, when it is over, and
+what it means.
 
-A stream is complete at its terminal signal, though the connection stay open. The clock for the first content and the one
-between contents are moved by content, not by bytes: pings and empty events keep no answer alive. A request that is not
-streamed has all its content at the very end, so there only the total applies. A body's Content-Encoding is undone under a cap:
-a megabyte of gzip can hold a gigabyte.
+A stream is complete at its terminal signal, though the connection stay open. The clock for the
+first content and the one between contents are moved by content, not by bytes: pings and empty
+events keep no answer alive. A request that is not streamed has all its content at the very end, so
+there only the total applies. A body's Content-Encoding is undone under a cap: a megabyte of gzip
+can hold a gigabyte.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from harness.transport.http.sse import Event, EventReader
 from harness.transport.middleware.limit import Slot
 
 GRACE = 0.1
-"""Seconds the end of the body may lag behind the terminal signal before the connection is given up for it."""
+"""Seconds the end of the body may lag behind the terminal signal before the connection is given up
+for it."""
 MAX_TURN_WAIT = 10.0
 """Seconds beyond its time in which an answer that is here must have had its turn to be read."""
 MAX_BODY = 64 * 2**20
@@ -42,7 +45,10 @@ _KEPT = frozenset(
 )
 _KEPT_PREFIXES = ("anthropic-", "cf-", "openai-", "x-ratelimit-", "x-simulated")
 
-_NOTHING, _ANSWER = Signal.NOTHING, Signal.ANSWER  # looked up once: an enum's members cost more than a name
+_NOTHING, _ANSWER = (
+    Signal.NOTHING,
+    Signal.ANSWER,
+)  # looked up once: an enum's members cost more than a name
 
 
 class ResponseReader:
@@ -71,7 +77,8 @@ class ResponseReader:
         self._kept: dict[str, str] = {}
         self._body: list[bytes] = []
         self._awaits_content = call.request.stream
-        """Whether the clocks for content apply: the answer is a stream, or may still turn out to be one."""
+        """Whether the clocks for content apply: the answer is a stream, or may still turn out to be
+        one."""
         self._events: list[int] = []
 
     def next_deadline(self) -> float:
@@ -81,7 +88,9 @@ class ResponseReader:
         """
         if self.arrivals.done is not None:
             return self._over_at + MAX_TURN_WAIT
-        return min(self._over_at, self._content_deadline()) if self._awaits_content else self._over_at
+        return (
+            min(self._over_at, self._content_deadline()) if self._awaits_content else self._over_at
+        )
 
     @property
     def waiting_for(self) -> Waiting:
@@ -119,7 +128,9 @@ class ResponseReader:
             self._decompressor = _open_decompressor(encoding)
         # Whether events follow is told by Content-Type; where that says nothing, by what was asked.
         kind = _media_type(headers.get("content-type", ""))
-        is_stream = kind == "text/event-stream" or (self._call.request.stream and not kind.endswith(("json", "html")))
+        is_stream = kind == "text/event-stream" or (
+            self._call.request.stream and not kind.endswith(("json", "html"))
+        )
         self._awaits_content = self._streamed = self.succeeded and is_stream
         if self._streamed:
             await self._read_stream(answer, deadline)
@@ -171,10 +182,11 @@ class ResponseReader:
             if not before:
                 self._deadline.check_deadline()
 
-    # ── What it means ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── What it means ─────────────────────────────────────────────────────────────────────────────
 
     def build_response(self, slot: Slot, failure: Error | None) -> Response:
-        """The Response with its one Attempt; `failure` is the error of the transport or of a deadline."""
+        """The Response with its one Attempt; `failure` is the error of the transport or of a
+        deadline."""
         if self.status is None or self.redirected:
             decoded = DecodedResponse()
         else:
@@ -182,7 +194,9 @@ class ResponseReader:
                 self._decoder.feed_error(self.status, self.headers, b"".join(self._body))
             decoded = self._decoder.finish(self.headers)
         error = decoded.error
-        if failure is not None:  # what the server reports of itself outranks how the connection ended
+        if (
+            failure is not None
+        ):  # what the server reports of itself outranks how the connection ended
             reported = self._streamed and (self._decoder.complete or error is None)
             refused = self.status is not None and self.status >= 400 and error is not None
             error = error if reported or refused else failure
@@ -212,7 +226,11 @@ class ResponseReader:
 
     def _clock_marks(self, slot: Slot) -> Marks:
         arrivals, events = self.arrivals, self._events
-        over = arrivals.done if arrivals.done is not None or not self._decoder.complete else self._last_read
+        over = (
+            arrivals.done
+            if arrivals.done is not None or not self._decoder.complete
+            else self._last_read
+        )
         return Marks(
             due=slot.due,
             started=slot.started,
@@ -252,14 +270,18 @@ class Decompressor:
         """The decoded bytes of `data`. Raises BodyTooLargeError, BadEncodingError."""
         pieces: list[bytes] = []
         try:
-            while data or (pieces and len(pieces[-1]) == _PIECE):  # a full piece may have more behind it
+            while data or (
+                pieces and len(pieces[-1]) == _PIECE
+            ):  # a full piece may have more behind it
                 pieces.append(self._zlib.decompress(data, _PIECE))
                 self._size += len(pieces[-1])
                 if self._size > MAX_BODY:
                     raise BodyTooLargeError(f"the answer is longer than {MAX_BODY} bytes")
                 data = self._zlib.unconsumed_tail
         except zlib.error as damaged:
-            raise BadEncodingError(f"the body is not the {self._encoding} its header names: {damaged}") from damaged
+            raise BadEncodingError(
+                f"the body is not the {self._encoding} its header names: {damaged}"
+            ) from damaged
         return b"".join(pieces)
 
 
@@ -269,4 +291,6 @@ def _open_decompressor(encoding: str) -> Decompressor | None:
         return None
     if encoding in {"gzip", "x-gzip", "deflate"}:
         return Decompressor(encoding)
-    raise BadEncodingError(f"the answer is in the encoding {encoding[:40]!r}, which was not asked for")
+    raise BadEncodingError(
+        f"the answer is in the encoding {encoding[:40]!r}, which was not asked for"
+    )

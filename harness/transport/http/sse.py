@@ -1,9 +1,10 @@
 """Reads server-sent events from bytes, as they come: `Reader.feed(chunk) -> [(event name, data)]`.
 
-Lines end at CR, LF or CRLF and nowhere else: U+2028 and U+0085 are ordinary text inside JSON (splitting there is what breaks
-text-based readers). The result is the same however the stream is cut into chunks. Beyond the standard it takes what real
-servers send: a bare `[DONE]` line, and a JSON object without `data:` in front (an error, usually), on one line or several, or
-in an array of one.
+Lines end at CR, LF or CRLF and nowhere else: U+2028 and U+0085 are ordinary text inside JSON
+(splitting there is what breaks text-based readers). The result is the same however the stream is
+cut into chunks. Beyond the standard it takes what real servers send: a bare `[DONE]` line, and a
+JSON object without `data:` in front (an error, usually), on one line or several, or in an array of
+one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ MAX_EVENT = 16 * 2**20
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
 _BARE = (b"{", b"[{")
-_ENDS = {b"}": b"{", b"]": b"[", b"}]": b"["}  # a line that ends a bare object or array -> how that began
+_ENDS = {
+    b"}": b"{",
+    b"]": b"[",
+    b"}]": b"[",
+}  # a line that ends a bare object or array -> how that began
 
 
 class EventTooLargeError(ValueError):
@@ -52,7 +57,8 @@ class EventReader:
         return events
 
     def close(self) -> list[Event]:
-        """The last event, where the stream ended before its blank line; half an event is dropped."""
+        """The last event, where the stream ended before its blank line;
+        half an event is dropped."""
         events: list[Event] = []
         if self._pending:
             self._read_line(b"".join(self._pending), events)
@@ -80,7 +86,8 @@ class EventReader:
         return events
 
     def _strip_start(self, chunk: bytes) -> bytes:
-        """`chunk` without a byte order mark at the very start, and without the LF of a CRLF that was cut in two."""
+        """`chunk` without a byte order mark at the very start, and without the LF of a CRLF that
+        was cut in two."""
         if self._skip_newline and chunk:
             self._skip_newline = False
             chunk = chunk.removeprefix(b"\n")
@@ -115,7 +122,8 @@ class EventReader:
             self._read_field(line)
 
     def _read_bare_line(self, line: bytes, events: list[Event]) -> None:
-        """A line of JSON without `data:`; it ends with its own line, or at its closing bracket in the first column."""
+        """A line of JSON without `data:`; it ends with its own line, or at its closing bracket in
+        the first column."""
         first = not self._bare
         self._bare = True
         self._add_data(line)
@@ -138,14 +146,17 @@ class EventReader:
 
     def _check_size(self, size: int) -> None:
         if size > self._max_event:
-            raise EventTooLargeError(f"an event of the stream is longer than {self._max_event} bytes")
+            raise EventTooLargeError(
+                f"an event of the stream is longer than {self._max_event} bytes"
+            )
 
     def _reset(self) -> None:
         self._name, self._data, self._data_size, self._bare = "", [], 0, False
 
 
 def _one_line_events(chunk: bytes) -> list[Event] | None:
-    """The usual case, fast: whole events, each one `data: …` line. None where `chunk` is anything else.
+    """The usual case, fast: whole events, each one `data: …` line. None where `chunk` is anything
+    else.
 
     `find`, because `in` first takes the bytes it looks for for a number, and fails, on every call.
     """

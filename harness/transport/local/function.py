@@ -1,8 +1,9 @@
-"""A function of the user's own, performed in this process: as a target it is trusted like any other code that is run.
+"""A function of the user's own, performed in this process: as a target it is trusted like any other
+code that is run.
 
-A coroutine or an asynchronous generator runs on the loop; anything else in a thread of its own, made for the call, so that as
-many run at once as there are slots. What a generator yields is a piece of the answer; it is not asked for more once its time
-is over.
+A coroutine or an asynchronous generator runs on the loop; anything else in a thread of its own,
+made for the call, so that as many run at once as there are slots. What a generator yields is a
+piece of the answer; it is not asked for more once its time is over.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Function:
         self._asynchronous = _is_asynchronous(self._function)
 
     async def perform(self, call: Call, listener: ResultListener) -> Error | None:
-        """Call the function with the request, and tell `listener` what comes of it; the error it ended with, if any."""
+        """Call the function with the request, and tell `listener` what comes of it; the error it
+        ended with, if any."""
         request = orjson.loads(call.wire.body)
         seconds = call.target.limits.timeouts.total
         clock = asyncio.timeout(seconds)
@@ -54,17 +56,23 @@ class Function:
         except TimeoutError:
             if not clock.expired():
                 raise
-            return Error("target", "timeout_total", f"{self._name} had not answered after {seconds:g} s")
+            return Error(
+                "target", "timeout_total", f"{self._name} had not answered after {seconds:g} s"
+            )
 
     async def _call_function(self, request: Any, listener: ResultListener) -> Error | None:
         if self._asynchronous:
             return await self._await_result(lambda: self._function(request), listener)
-        left, raised = await run_in_thread(lambda: _call_in_thread(self._function, request, listener))
+        left, raised = await run_in_thread(
+            lambda: _call_in_thread(self._function, request, listener)
+        )
         if raised is not None:
             return self._error(raised)
         return None if left is None else await self._await_result(lambda: left, listener)
 
-    async def _await_result(self, made: Callable[[], Any], listener: ResultListener) -> Error | None:
+    async def _await_result(
+        self, made: Callable[[], Any], listener: ResultListener
+    ) -> Error | None:
         task = asyncio.current_task()
         try:
             value = made()
@@ -119,7 +127,7 @@ def _is_asynchronous(function: Any) -> bool:
     )
 
 
-# ── Importing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Importing ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def folder_of(target: Target) -> Path:
@@ -133,7 +141,9 @@ def _import_function(target: Target) -> Callable[[Any], Any]:
     try:
         function = getattr(import_file(path), name, None)
     except (Exception, SystemExit) as raised:
-        raise UsageError(f"target {target.name!r}: {path} cannot be imported: {describe_error(raised)}") from raised
+        raise UsageError(
+            f"target {target.name!r}: {path} cannot be imported: {describe_error(raised)}"
+        ) from raised
     if not callable(function):
         raise UsageError(f"target {target.name!r}: {path} has no function {name!r}")
     return function  # type: ignore[no-any-return]

@@ -1,6 +1,8 @@
-"""Runs the user's Python code in this process: imports its file, runs it in a thread, describes what it raises.
+"""Runs the user's Python code in this process: imports its file, runs it in a thread, describes
+what it raises.
 
-A thread cannot be ended from outside: one that overruns its time is left alone, and does not keep the process from ending.
+A thread cannot be ended from outside: one that overruns its time is left alone, and does not keep
+the process from ending.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _names = (f"_harness_own_{number}" for number in count())
 
 
 def import_file(path: Path) -> ModuleType:
-    """The file as a module of its own; its folder stays on the path, so that it finds its neighbours whenever it looks.
+    """The file as a module of its own; its folder stays on the path, so that it finds its
+    neighbours whenever it looks.
 
     Raises whatever the file does.
     """
@@ -44,7 +47,8 @@ def import_file(path: Path) -> ModuleType:
 
 
 async def run_in_thread(work: Callable[[], T]) -> tuple[T | None, BaseException | None]:
-    """What `work` returns or raises, run in a thread that neither waits for others nor is waited for when the process ends."""
+    """What `work` returns or raises, run in a thread that neither waits for others nor is waited
+    for when the process ends."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[T | None, BaseException | None]] = loop.create_future()
 
@@ -65,8 +69,13 @@ async def run_in_thread(work: Callable[[], T]) -> tuple[T | None, BaseException 
 
 
 def describe_error(raised: BaseException) -> str:
-    """`ValueError: no such order (app.py:12)`: what was raised, and the last line it passed through outside this package."""
-    frames = [frame for frame in traceback.extract_tb(raised.__traceback__) if not frame.filename.startswith((_PACKAGE, "<"))]
+    """`ValueError: no such order (app.py:12)`: what was raised, and the last line it passed through
+    outside this package."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(raised.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, "<"))
+    ]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     try:
         message = str(raised)

@@ -1,8 +1,9 @@
-"""A program of the user's own as a target: the request as JSON on its standard input, the answer on its standard output.
+"""A program of the user's own as a target: the request as JSON on its standard input, the answer on
+its standard output.
 
-No shell is involved. It runs in the suite's folder, in a session of its own, so that Ctrl-C in the terminal is ours alone and
-one signal ends it with all it started. Its environment is small: no API key gets there unless the target names its variable
-in `env:`.
+No shell is involved. It runs in the suite's folder, in a session of its own, so that Ctrl-C in the
+terminal is ours alone and one signal ends it with all it started. Its environment is small: no API
+key gets there unless the target names its variable in `env:`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from typing import Any, Protocol, cast
 from harness.model import Call, Error, Target
 from harness.transport.local.function import folder_of
 
-PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV")
+PASSED = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+)
 """Variables every program gets."""
 MAX_OUTPUT = 16 * 1024 * 1024
 KEPT_OF_STDERR = 2000
@@ -41,10 +53,13 @@ class Program:
     def __init__(self, target: Target, variables: Mapping[str, str]) -> None:
         self._words = shlex.split(target.model)
         self._folder = folder_of(target)
-        self._environment = {name: os.environ[name] for name in PASSED if name in os.environ} | dict(variables)
+        self._environment = {
+            name: os.environ[name] for name in PASSED if name in os.environ
+        } | dict(variables)
 
     async def perform(self, call: Call, listener: OutputListener) -> Error | None:
-        """Run the program once, and tell `listener` what it prints; why it gave no answer, if it gave none."""
+        """Run the program once, and tell `listener` what it prints; why it gave no answer, if it
+        gave none."""
         talk, seconds = _ProgramProtocol(listener), call.target.limits.timeouts.total
         try:
             async with asyncio.timeout(seconds):
@@ -52,13 +67,19 @@ class Program:
                 talk.write_request(call.wire.body)
                 await talk.over
         except TimeoutError:
-            return self._error("timeout_total", f"had not ended after {seconds:g} s, and was killed", talk)
+            return self._error(
+                "timeout_total", f"had not ended after {seconds:g} s, and was killed", talk
+            )
         except OSError as refused:
-            return self._error("not_started", f"could not be started: {refused.strerror or refused}", talk)
+            return self._error(
+                "not_started", f"could not be started: {refused.strerror or refused}", talk
+            )
         finally:
             await talk.end_process()
         if talk.flooded:
-            return self._error("too_large", f"printed more than {MAX_OUTPUT:,} bytes, and was killed", talk)
+            return self._error(
+                "too_large", f"printed more than {MAX_OUTPUT:,} bytes, and was killed", talk
+            )
         return None if talk.code == 0 else self._error("exited", _describe_exit(talk.code), talk)
 
     async def _start(self, talk: _ProgramProtocol) -> None:
@@ -79,11 +100,14 @@ class Program:
 
     def _error(self, kind: str, message: str, talk: _ProgramProtocol) -> Error:
         said = talk.stderr.decode("utf-8", "replace").strip()
-        return Error("target", kind, f"{shlex.join(self._words)} {message}" + (f": {said}" if said else ""))
+        return Error(
+            "target", kind, f"{shlex.join(self._words)} {message}" + (f": {said}" if said else "")
+        )
 
 
 class _ProgramProtocol(asyncio.SubprocessProtocol):
-    """One program under way: what it prints is passed on in the moment it arrives, until it has ended and closed its output."""
+    """One program under way: what it prints is passed on in the moment it arrives, until it has
+    ended and closed its output."""
 
     def __init__(self, listener: OutputListener) -> None:
         loop = asyncio.get_running_loop()
@@ -116,7 +140,7 @@ class _ProgramProtocol(asyncio.SubprocessProtocol):
             await asyncio.wait([self._exited], timeout=GRACE)
             self._process.close()
 
-    # ── What the loop tells ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── What the loop tells ───────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It runs."""

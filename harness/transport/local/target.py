@@ -1,9 +1,10 @@
-"""One attempt at a target that is the user's own code, in place of `http`: the providers `python` and `command`.
+"""One attempt at a target that is the user's own code, in place of `http`: the providers `python`
+and `command`.
 
-Everything else of a run is the same for it: limits, budget, replay, records. Its clock is the reader's: what is stamped is
-when a piece was yielded, or read from the program's output. Only the total timeout applies: nobody can tell code that streams
-from code that thinks. Its errors are of the boundary `target` and are not retried: the user's code knows best what is worth a
-retry.
+Everything else of a run is the same for it: limits, budget, replay, records. Its clock is the
+reader's: what is stamped is when a piece was yielded, or read from the program's output. Only the
+total timeout applies: nobody can tell code that streams from code that thinks. Its errors are of
+the boundary `target` and are not retried: the user's code knows best what is worth a retry.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ LOCAL_PROVIDERS = frozenset({"python", "command"})
 class LocalTargets:
     """The layer of targets that are the user's own code; a call to any other goes on.
 
-    `secrets` are the values of the variables they name. Functions are imported now: raises UsageError where one cannot be.
+    `secrets` are the values of the variables they name. Functions are imported now: raises
+    UsageError where one cannot be.
     """
 
     def __init__(self, targets: Sequence[Target], secrets: Mapping[str, str]) -> None:
         self._performers = {
-            target.name: _build_performer(target, secrets) for target in targets if target.provider in LOCAL_PROVIDERS
+            target.name: _build_performer(target, secrets)
+            for target in targets
+            if target.provider in LOCAL_PROVIDERS
         }
 
     def around(self, inner: SendOnSlot) -> SendOnSlot:
@@ -102,7 +106,8 @@ class LocalResponse:
                 self._first_answer = now
 
     def build_response(self, call: Call, slot: Slot, failure: Error | None) -> Response:
-        """The Response with its one Attempt; `failure` is why there is no answer, or only a part of one."""
+        """The Response with its one Attempt; `failure` is why there is no answer, or only a part of
+        one."""
         self.over = True
         decoded = self._decoder.finish({})
         error = failure or decoded.error
@@ -134,8 +139,11 @@ class LocalResponse:
 
 
 def _complete_usage(call: Call, decoded: DecodedResponse) -> Usage | None:
-    """The usage that was told; where it has no tokens they are estimated, and only its cost is kept."""
+    """The usage that was told; where it has no tokens they are estimated, and only its cost is
+    kept."""
     told = decoded.usage
-    if decoded.message is None or (told is not None and told.input is not None and told.output is not None):
+    if decoded.message is None or (
+        told is not None and told.input is not None and told.output is not None
+    ):
         return told
     return replace(estimate_usage(call.request, decoded.message), cost=told.cost if told else None)

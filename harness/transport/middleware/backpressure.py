@@ -1,11 +1,14 @@
-"""Backpressure: a target's slots slow down together when the server asks for it (429, 503, 529) or cannot be reached.
+"""Backpressure: a target's slots slow down together when the server asks for it (429, 503, 529) or
+cannot be reached.
 
-A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the starts out, to a little
-more than what the server has lately accepted (the client-side throttling of Google's SRE book, chapter 21, as a rate): a
-server that refuses one request in twenty at random slows nothing, one that refuses most is asked ever more rarely. One that
-says in its rate-limit headers that too little is left for the next request is given the time to fill up, before it refuses.
-After the pause the space halves with every `RECOVERY` seconds without a refusal, so throughput comes back by itself. Starts
-are jittered, so that nothing that waited together starts together.
+A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the
+starts out, to a little more than what the server has lately accepted (the client-side throttling of
+Google's SRE book, chapter 21, as a rate): a server that refuses one request in twenty at random
+slows nothing, one that refuses most is asked ever more rarely. One that says in its rate-limit
+headers that too little is left for the next request is given the time to fill up, before it
+refuses. After the pause the space halves with every `RECOVERY` seconds without a refusal, so
+throughput comes back by itself. Starts are jittered, so that nothing that waited together starts
+together.
 """
 
 from __future__ import annotations
@@ -25,13 +28,16 @@ RECOVERY = 2.0
 MEMORY = 5.0
 """Half-life, in seconds, of what is remembered of accepted requests."""
 HEADROOM = 1.25
-"""Starts per accepted request that are tried under refusals: enough to notice that the server takes more again."""
+"""Starts per accepted request that are tried under refusals: enough to notice that the server takes
+more again."""
 LONGEST_PAUSE = 120.0
-"""Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its own call up."""
+"""Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its
+own call up."""
 LONGEST_GAP = 1.0
 THROTTLED_STATUSES = frozenset({429, 503, 529})
 THROTTLED_KINDS = frozenset({"rate_limited", "overloaded", "connect", "dns", "timeout_connect"})
-"""A server that cannot be reached is asked as rarely as one that refuses all: a try a second tells when it is back."""
+"""A server that cannot be reached is asked as rarely as one that refuses all: a try a second tells
+when it is back."""
 
 _NEGLIGIBLE = 0.001
 
@@ -80,7 +86,9 @@ class Backpressure:
     def observe(self, response: Response, now: int) -> None:
         """Learn from the outcome of an attempt that ended at `now`."""
         error = response.error
-        if error is not None and (error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS):
+        if error is not None and (
+            error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS
+        ):
             self._slow_down(error.retry_after, now)
         elif response.attempts and response.attempts[-1].status is not None:
             self._accepted = self._recently_accepted(now) + 1
@@ -98,14 +106,17 @@ class Backpressure:
         self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
 
     def _pause_until_refilled(self, seconds: float, now: int) -> None:
-        """The server says that the next request will not fit for so long: nor will the one after it, for as long again."""
+        """The server says that the next request will not fit for so long: nor will the one after
+        it, for as long again."""
         self._paused_until = max(self._paused_until, now + round(min(seconds, LONGEST_PAUSE) * 1e9))
         self._gap, self._refused_at = max(self.start_spacing(now), min(seconds, LONGEST_GAP)), now
 
     def _sustainable_spacing(self, now: int) -> float:
         """The seconds between two starts that the server's recent acceptance supports."""
         known_for = (now - (self._first_start or 0)) / 1e9
-        window = MEMORY / math.log(2) * (1 - 0.5 ** (known_for / MEMORY))  # seconds that the fading count stands for
+        window = (
+            MEMORY / math.log(2) * (1 - 0.5 ** (known_for / MEMORY))
+        )  # seconds that the fading count stands for
         starts = HEADROOM * self._recently_accepted(now)
         return min(window / starts, LONGEST_GAP) if starts else LONGEST_GAP
 
@@ -114,11 +125,12 @@ class Backpressure:
         return faded
 
 
-# ── Rate-limit headers ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Rate-limit headers ────────────────────────────────────────────────────────────────────────────
 
 
 class RateLimitState(NamedTuple):
-    """One limit: how much it is, how much of it is left, and in how many seconds it is whole again."""
+    """One limit: how much it is, how much of it is left, and in how many seconds it is
+    whole again."""
 
     limit: float
     remaining: float
@@ -133,20 +145,36 @@ class RateLimitState(NamedTuple):
 def wait_for_tokens(headers: Mapping[str, str], tokens: int) -> float:
     """Seconds until one more request of `tokens` fits; 0 where it does or the headers do not say.
 
-    Two families of headers say what is left: OpenAI's `x-ratelimit-remaining-requests`, whose reset is a duration (`6m0s`), and
-    Anthropic's `anthropic-ratelimit-requests-remaining`, whose reset is a time (RFC 3339, measured from the response's own
-    `date`). Either reset is when the limit is whole again, and it fills all along: what is missing comes back in its share of
-    that time.
+    Two families of headers say what is left: OpenAI's `x-ratelimit-remaining-requests`, whose reset
+    is a duration (`6m0s`), and Anthropic's `anthropic-ratelimit-requests-remaining`, whose reset is
+    a time (RFC 3339, measured from the response's own `date`). Either reset is when the limit is
+    whole again, and it fills all along: what is missing comes back in its share of that time.
     """
-    return max((limit.wait(1 if counts_requests else tokens) for limit, counts_requests in _read_limits(headers)), default=0.0)
+    return max(
+        (
+            limit.wait(1 if counts_requests else tokens)
+            for limit, counts_requests in _read_limits(headers)
+        ),
+        default=0.0,
+    )
 
 
 def _read_limits(headers: Mapping[str, str]) -> Iterator[tuple[RateLimitState, bool]]:
     """Each limit, and whether it counts requests."""
-    pattern = "anthropic-ratelimit-{kind}-{fact}" if _ANTHROPIC in headers else "x-ratelimit-{fact}-{kind}"
+    pattern = (
+        "anthropic-ratelimit-{kind}-{fact}"
+        if _ANTHROPIC in headers
+        else "x-ratelimit-{fact}-{kind}"
+    )
     for kind in ("requests", "tokens", "input-tokens", "output-tokens"):
-        limit, remaining, reset = (headers.get(pattern.format(kind=kind, fact=fact), "") for fact in _FACTS)
-        seconds = _seconds_until(reset, headers.get("date", "")) if _ANTHROPIC in headers else _parse_duration(reset)
+        limit, remaining, reset = (
+            headers.get(pattern.format(kind=kind, fact=fact), "") for fact in _FACTS
+        )
+        seconds = (
+            _seconds_until(reset, headers.get("date", ""))
+            if _ANTHROPIC in headers
+            else _parse_duration(reset)
+        )
         if limit.isdecimal() and remaining.isdecimal() and seconds is not None:
             yield RateLimitState(float(limit), float(remaining), seconds), kind == "requests"
 
@@ -156,7 +184,9 @@ def _parse_duration(text: str) -> float | None:
     found = _DURATION.fullmatch(text)
     if not text or found is None:
         return None
-    return sum(float(part or 0) * seconds for part, seconds in zip(found.groups(), _SECONDS, strict=True))
+    return sum(
+        float(part or 0) * seconds for part, seconds in zip(found.groups(), _SECONDS, strict=True)
+    )
 
 
 def _seconds_until(reset: str, now: str) -> float | None:

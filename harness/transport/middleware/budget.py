@@ -1,11 +1,14 @@
-"""A hard limit on spending: each attempt reserves the most it can cost before it is sent, and settles on what it did cost.
+"""A hard limit on spending: each attempt reserves the most it can cost before it is sent, and
+settles on what it did cost.
 
-Because the reservation comes first, concurrency cannot overshoot. What was never sent, or refused before anything was
-generated (a status of 3xx or 4xx), costs nothing; where the usage is unknown, the reservation stands. An attempt that does not
-fit waits while other reservations are open, since their settling may make room, and is refused when none is.
+Because the reservation comes first, concurrency cannot overshoot. What was never sent, or refused
+before anything was generated (a status of 3xx or 4xx), costs nothing; where the usage is unknown,
+the reservation stands. An attempt that does not fit waits while other reservations are open, since
+their settling may make room, and is refused when none is.
 
-A batch that was submitted keeps its reservation until its answers are in (`settled`), in a later session, too; asking after it
-costs nothing. Where this session cannot have its answers (`left`), nothing waits for them.
+A batch that was submitted keeps its reservation until its answers are in (`settled`), in a later
+session, too; asking after it costs nothing. Where this session cannot have its answers (`left`),
+nothing waits for them.
 """
 
 from __future__ import annotations
@@ -26,9 +29,9 @@ _ROUNDING = 1e-9
 class Budget:
     """The layer above `limit`, put there by `around`; amounts are US dollars.
 
-    `upper_bound(call)` is the most an attempt can cost, None where the target has no price; `price(call, response)` what it
-    did cost, None where unknown. `spent` is what earlier sessions of the run have cost, `held` what is reserved for each batch
-    they submitted, by its key.
+    `upper_bound(call)` is the most an attempt can cost, None where the target has no price;
+    `price(call, response)` what it did cost, None where unknown. `spent` is what earlier sessions
+    of the run have cost, `held` what is reserved for each batch they submitted, by its key.
     """
 
     def __init__(
@@ -60,25 +63,36 @@ class Budget:
         return self
 
     async def __call__(self, call: Call) -> Response:
-        """The inner Response; or one without attempts whose error is `exhausted`, or `unpriced` under a finite limit."""
+        """The inner Response; or one without attempts whose error is `exhausted`, or `unpriced`
+        under a finite limit."""
         if call.batch is not None and call.batch.id is not None:
             return await self._inner(call)
         bound = self._upper_bound(call)
         if bound is None and self.limit < math.inf:
             name = call.target.name
             return build_refusal(
-                "budget", "unpriced", f"the target {name!r} has no price, so no budget can hold for it: give it one"
+                "budget",
+                "unpriced",
+                f"the target {name!r} has no price, so no budget can hold for it: give it one",
             )
         amount = bound or 0.0
         if not self._waiting and self._has_room(amount):  # the usual case, without a lock
             self._reserve(amount)
         elif not await self._wait_for(amount):
             self.exhausted = True
-            return build_refusal("budget", "exhausted", self._refusal_message(amount), retryable=True)
-        cost: float | None = amount  # what stands if the attempt is cancelled: it may have been sent
+            return build_refusal(
+                "budget", "exhausted", self._refusal_message(amount), retryable=True
+            )
+        cost: float | None = (
+            amount  # what stands if the attempt is cancelled: it may have been sent
+        )
         try:
             response = await self._inner(call)
-            cost = None if call.batch is not None and response.error is None else self._attempt_cost(call, response, amount)
+            cost = (
+                None
+                if call.batch is not None and response.error is None
+                else self._attempt_cost(call, response, amount)
+            )
             return response
         finally:
             self._open -= 1
@@ -89,14 +103,16 @@ class Budget:
                 self._settle_amount(amount, cost)
 
     def settle_batch(self, key: str, cost: float | None) -> None:
-        """The batch `key` is over and did cost so much; where that is unknown, its reservation stands."""
+        """The batch `key` is over and did cost so much; where that is unknown, its reservation
+        stands."""
         amount = self._held.pop(key, None)
         if amount is not None:
             self._await_result.discard(key)
             self._settle_amount(amount, amount if cost is None else cost)
 
     def leave_batch(self, key: str) -> None:
-        """Nobody asks after the batch `key` any more in this session: its reservation stands, and nothing waits for it."""
+        """Nobody asks after the batch `key` any more in this session: its reservation stands, and
+        nothing waits for it."""
         self._await_result.discard(key)
         self._wake_waiter()
 
@@ -111,7 +127,9 @@ class Budget:
         """Reserve `amount` once it fits; whether it ever will."""
         self._waiting += 1
         try:
-            async with self._turn:  # in the order they came: a large attempt is not starved by small ones
+            async with (
+                self._turn
+            ):  # in the order they came: a large attempt is not starved by small ones
                 while not self._has_room(amount):
                     if not self._open and not self._await_result:
                         return False
@@ -145,7 +163,9 @@ class Budget:
     def _refusal_message(self, amount: float) -> str:
         left = max(self.limit - self.spent, 0.0)
         budget, rest, cost = map(_format_dollars, (self.limit, left, amount))
-        return f"the budget of {budget} is exhausted: {rest} is left, and this request may cost {cost}"
+        return (
+            f"the budget of {budget} is exhausted: {rest} is left, and this request may cost {cost}"
+        )
 
 
 def _format_dollars(amount: float) -> str:

@@ -1,9 +1,10 @@
 """Concurrency and rate limits: how hard a target is driven, and when each attempt starts.
 
-The slot comes first, then the rate: in this order waiting for a slot cannot bunch starts. Slots belong to a target; requests
-and tokens per minute to an API key at a host, so targets that share the key share them, at the tightest limit any of them
-declares; the backpressure after a 429 belongs to the target again. Time spent here is queue time: the slot carries `due` and
-`started`, and `http` puts them on the marks.
+The slot comes first, then the rate: in this order waiting for a slot cannot bunch starts. Slots
+belong to a target; requests and tokens per minute to an API key at a host, so targets that share
+the key share them, at the tightest limit any of them declares; the backpressure after a 429 belongs
+to the target again. Time spent here is queue time: the slot carries `due` and `started`, and `http`
+puts them on the marks.
 """
 
 from __future__ import annotations
@@ -30,9 +31,17 @@ SendOnSlot: TypeAlias = Callable[[Call, "Slot"], Awaitable[Response]]
 
 
 class Limit:
-    """The layer above `http`; `tokens(call)` is what a call reserves of tpm, `seed` draws the jitter of slow-downs."""
+    """The layer above `http`; `tokens(call)` is what a call reserves of tpm, `seed` draws the
+    jitter of slow-downs."""
 
-    def __init__(self, inner: SendOnSlot, *, tokens: Callable[[Call], int], seed: int = 0, clock: Clock = REAL_CLOCK) -> None:
+    def __init__(
+        self,
+        inner: SendOnSlot,
+        *,
+        tokens: Callable[[Call], int],
+        seed: int = 0,
+        clock: Clock = REAL_CLOCK,
+    ) -> None:
         self._inner = inner
         self._tokens = tokens
         self._seed = seed
@@ -63,7 +72,12 @@ class Limit:
         account = (key, host) if key else (target.name, "")
         quota = self._quotas.setdefault(account, _Quota(self._clock))
         quota.add_limits(target.limits)
-        lane = _Lane(target.limits.concurrency, quota, Backpressure(self._seed + len(self._lanes)), self._clock)
+        lane = _Lane(
+            target.limits.concurrency,
+            quota,
+            Backpressure(self._seed + len(self._lanes)),
+            self._clock,
+        )
         self._lanes[target.name] = lane
         return lane
 
@@ -104,9 +118,12 @@ class _Quota:
 
 
 class _Lane:
-    """One target's slots and slow-down, and the quota it draws on; who waits is let go in the order they came."""
+    """One target's slots and slow-down, and the quota it draws on; who waits is let go in the order
+    they came."""
 
-    def __init__(self, concurrency: int, quota: _Quota, slowdown: Backpressure, clock: Clock) -> None:
+    def __init__(
+        self, concurrency: int, quota: _Quota, slowdown: Backpressure, clock: Clock
+    ) -> None:
         self.slots = Slots(concurrency)
         self.quota = quota
         self.slowdown = slowdown
@@ -115,7 +132,11 @@ class _Lane:
 
     def may_start(self, now: int) -> bool:
         """Whether a request may start `now`, and takes nothing from anybody."""
-        return self.quota.unlimited and not self._turn.locked() and self.slowdown.earliest_start(now) <= now
+        return (
+            self.quota.unlimited
+            and not self._turn.locked()
+            and self.slowdown.earliest_start(now) <= now
+        )
 
     async def admit(self, tokens: int) -> None:
         """Wait until a request of `tokens` may start, and take it from the quota."""
@@ -149,7 +170,8 @@ class InFlight(Protocol):
 
 
 def count_in_flight(tallies: Mapping[str, InFlight], inner: SendOnSlot) -> SendOnSlot:
-    """The layer that keeps count of the requests in flight; `tallies` has one for each target's name."""
+    """The layer that keeps count of the requests in flight; `tallies` has one for each target's
+    name."""
 
     async def send(call: Call, slot: Slot) -> Response:
         tally = tallies[call.target.name]
@@ -180,8 +202,8 @@ class Slot:
 class Slots:
     """`size` slots of one target; they are made when first needed.
 
-    The slot that was freed last is taken first, so that few connections are kept warm rather than all of them lukewarm; those
-    who wait are served in the order they came.
+    The slot that was freed last is taken first, so that few connections are kept warm rather than
+    all of them lukewarm; those who wait are served in the order they came.
     """
 
     def __init__(self, size: int) -> None:
@@ -201,7 +223,9 @@ class Slots:
         try:
             return await promise
         except asyncio.CancelledError:
-            if promise.done() and not promise.cancelled():  # handed over in the moment of the cancellation
+            if (
+                promise.done() and not promise.cancelled()
+            ):  # handed over in the moment of the cancellation
                 self.release(promise.result())
             raise
 
@@ -216,17 +240,21 @@ class Slots:
 
 
 class RateLimiter:
-    """At most `limit` units in *every* 60 s window, not on average, spread out, in bursts of at most 1 %; times are ns.
+    """At most `limit` units in *every* 60 s window, not on average, spread out, in bursts of at
+    most 1 %; times are ns.
 
-    Two rules together. GCRA (the leaky bucket of ITU-T I.371, kept as one theoretical arrival time) spaces the units out; a log
-    of the last 60 s guarantees the sum where units come in lumps of unequal size, as tokens do. A lump larger than the whole
-    limit can never fit: it is let through alone, in an otherwise empty window, and the server decides.
+    Two rules together. GCRA (the leaky bucket of ITU-T I.371, kept as one theoretical arrival time)
+    spaces the units out; a log of the last 60 s guarantees the sum where units come in lumps of
+    unequal size, as tokens do. A lump larger than the whole limit can never fit: it is let through
+    alone, in an otherwise empty window, and the server decides.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         burst = max(1, limit // 100)
-        self._interval = -(-WINDOW // (limit - burst + 1))  # ns a unit, rounded up: burst + what refills fits any window
+        self._interval = -(
+            -WINDOW // (limit - burst + 1)
+        )  # ns a unit, rounded up: burst + what refills fits any window
         self._tolerance = (burst - 1) * self._interval
         self._arrival = 0  # when the units taken so far would all have been due
         self._log: deque[tuple[int, int]] = deque()
@@ -234,7 +262,9 @@ class RateLimiter:
 
     def ready(self, units: int, now: int) -> int:
         """The earliest time, `now` or later, at which `units` may be taken."""
-        return max(now, self._arrival - self._tolerance, self._window_room_at(min(units, self.limit), now))
+        return max(
+            now, self._arrival - self._tolerance, self._window_room_at(min(units, self.limit), now)
+        )
 
     def take(self, units: int, now: int) -> None:
         """Take `units` at `now`, which `ready` allowed."""

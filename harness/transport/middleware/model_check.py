@@ -1,8 +1,10 @@
-"""Checks that the model which answered is the one asked for: warns once for each target, or refuses the answer.
+"""Checks that the model which answered is the one asked for: warns once for each target, or refuses
+the answer.
 
-A server that does not know a model may serve its default instead, and many echo any name. Both names are on the record: the
-asked one with the target, the served one with the response. An answer that came in a batch is no attempt's own:
-`ModelCheck.check_response` gets it from whoever takes the batch apart.
+A server that does not know a model may serve its default instead, and many echo any name. Both
+names are on the record: the asked one with the target, the served one with the response. An answer
+that came in a batch is no attempt's own: `ModelCheck.check_response` gets it from whoever takes the
+batch apart.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from harness.transport.middleware.limit import SendOnSlot, Slot
 
 
 class ModelCheck:
-    """A layer that compares the served model with the target's; `say` warns, `refuse` makes a mismatch an error."""
+    """A layer that compares the served model with the target's; `say` warns, `refuse` makes a
+    mismatch an error."""
 
     def __init__(self, say: Callable[[str], None], *, refuse: bool) -> None:
         self._say, self._refuse = say, refuse
@@ -34,7 +37,11 @@ class ModelCheck:
         """The inner Response, checked."""
         response = await self._inner(call, slot)
         served = response.model
-        return response if served is None or served == call.target.model else self.check_response(call.target, response)
+        return (
+            response
+            if served is None or served == call.target.model
+            else self.check_response(call.target, response)
+        )
 
     def check_response(self, target: Target, response: Response) -> Response:
         """The response as it is, or refused."""
@@ -46,7 +53,10 @@ class ModelCheck:
             or target.provider in PROVIDERS_WITH_OWN_NAMES
         ):
             return response
-        message = f"target {target.name!r} was asked for the model {target.model} and answered as {served}"
+        message = (
+            f"target {target.name!r} was asked for the model {target.model} and answered as"
+            f" {served}"
+        )
         if self._refuse:
             return _refuse_response(response, message)
         if target.name not in self._warned:
@@ -59,6 +69,11 @@ def _refuse_response(response: Response, message: str) -> Response:
     """The response as an error, unless it is one: its text, marks and cost are kept."""
     if response.error is not None:
         return response
-    error = Error("provider", MODEL_MISMATCH, f"{message} (refused by `run: {{model_mismatch: error}}`)")
-    attempts = (*response.attempts[:-1], *(replace(each, error=error) for each in response.attempts[-1:]))
+    error = Error(
+        "provider", MODEL_MISMATCH, f"{message} (refused by `run: {{model_mismatch: error}}`)"
+    )
+    attempts = (
+        *response.attempts[:-1],
+        *(replace(each, error=error) for each in response.attempts[-1:]),
+    )
     return replace(response, error=error, attempts=attempts, finish_reason=None)

@@ -1,9 +1,10 @@
 """Answers from the exchanges of earlier runs; the only cache there is.
 
-An exchange answers a call whose provider, declared address, request bytes, headers without secrets, and repeat are the same:
-`replay_key`. Each is used once, the same trial's first and in order, so that three votes stay three. Only complete answers
-are used. What is taken from another run is flagged with it (`Response.replayed`) and keeps its cost and marks; a run's own
-exchanges, on resume, go back to the very trial they belong to, unflagged.
+An exchange answers a call whose provider, declared address, request bytes, headers without secrets,
+and repeat are the same: `replay_key`. Each is used once, the same trial's first and in order, so
+that three votes stay three. Only complete answers are used. What is taken from another run is
+flagged with it (`Response.replayed`) and keeps its cost and marks; a run's own exchanges, on
+resume, go back to the very trial they belong to, unflagged.
 """
 
 from __future__ import annotations
@@ -30,8 +31,17 @@ _SECRET_HEADER = re.compile(r"auth|api-?key|token|secret|password|cookie|credent
 def replay_key(call: Call) -> bytes:
     """16 bytes that two calls share exactly when one's answer may stand for the other's."""
     wire = call.wire
-    headers = sorted((name.lower(), value) for name, value in wire.headers if not _SECRET_HEADER.search(name))
-    parts = [str(SCHEMA_VERSION), call.target.provider, call.target.address, str(call.repeat), wire.method, wire.path]
+    headers = sorted(
+        (name.lower(), value) for name, value in wire.headers if not _SECRET_HEADER.search(name)
+    )
+    parts = [
+        str(SCHEMA_VERSION),
+        call.target.provider,
+        call.target.address,
+        str(call.repeat),
+        wire.method,
+        wire.path,
+    ]
     parts += [part for header in headers for part in header]
     digest = blake2b(digest_size=16)
     for part in (*(part.encode("utf-8", "surrogatepass") for part in parts), wire.body):
@@ -49,28 +59,44 @@ class StoredExchange:
     response: Response
 
 
-def encode_stored(run: str, key: str, repeat: int, target: Target, exchange: Exchange) -> StoredExchange | None:
-    """An exchange as read from `run`'s records, its request encoded again; `key` and `repeat` are its trial's.
+def encode_stored(
+    run: str, key: str, repeat: int, target: Target, exchange: Exchange
+) -> StoredExchange | None:
+    """An exchange as read from `run`'s records, its request encoded again; `key` and `repeat` are
+    its trial's.
 
-    `target` is the one the exchange was sent to, with the provider and address of that run. None where today's encoding cannot
-    express the request: then nobody can ask it either.
+    `target` is the one the exchange was sent to, with the provider and address of that run. None
+    where today's encoding cannot express the request: then nobody can ask it either.
     """
     try:
         wire = registry.load_plugin("providers", target.provider).encode(target, exchange.request)
     except ValueError:
         return None
-    return StoredExchange(run, Call(target, exchange.request, wire, key, repeat, exchange.position), exchange.response)
+    return StoredExchange(
+        run, Call(target, exchange.request, wire, key, repeat, exchange.position), exchange.response
+    )
 
 
 class Replay:
-    """The outermost layer, put there by `around`; `own` is the run being resumed. `reused` and `sent` count calls."""
+    """The outermost layer, put there by `around`; `own` is the run being resumed. `reused` and
+    `sent` count calls."""
 
-    def __init__(self, exchanges: Iterable[StoredExchange] = (), *, mode: Mode = "reuse", own: str | None = None) -> None:
+    def __init__(
+        self,
+        exchanges: Iterable[StoredExchange] = (),
+        *,
+        mode: Mode = "reuse",
+        own: str | None = None,
+    ) -> None:
         self._mode = mode
         self.reused = 0
         self.sent = 0
-        self._own: dict[tuple[bytes, str], deque[Response]] = defaultdict(deque)  # by request and trial
-        self._others: dict[bytes, dict[str, deque[Response]]] = defaultdict(dict)  # by request, then trial
+        self._own: dict[tuple[bytes, str], deque[Response]] = defaultdict(
+            deque
+        )  # by request and trial
+        self._others: dict[bytes, dict[str, deque[Response]]] = defaultdict(
+            dict
+        )  # by request, then trial
         for exchange in exchanges:
             self._store_exchange(exchange, own)
 
@@ -85,8 +111,11 @@ class Replay:
         return self
 
     async def __call__(self, call: Call) -> Response:
-        """A stored Response, else the inner one; in mode `only`, a miss is an error that names the call."""
-        if (self._own or self._others) and (found := self._take_stored(replay_key(call), call.key)) is not None:
+        """A stored Response, else the inner one; in mode `only`, a miss is an error that names the
+        call."""
+        if (self._own or self._others) and (
+            found := self._take_stored(replay_key(call), call.key)
+        ) is not None:
             self.reused += 1
             return found
         if self._mode == "only":
@@ -118,9 +147,14 @@ class Replay:
 
 def _is_complete(response: Response) -> bool:
     message = response.message
-    return response.error is None and message is not None and bool(message.text or message.tool_calls)
+    return (
+        response.error is None and message is not None and bool(message.text or message.tool_calls)
+    )
 
 
 def _miss_message(call: Call) -> str:
-    what = f"request {call.position} of trial {call.key} (repeat {call.repeat}) to the target {call.target.name!r}"
+    what = (
+        f"request {call.position} of trial {call.key} (repeat {call.repeat}) to the target"
+        f" {call.target.name!r}"
+    )
     return f"no replayed run holds an answer to {what}: run it once without --replay-only"

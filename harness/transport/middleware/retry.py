@@ -1,9 +1,12 @@
-"""Retries with exponential backoff what can succeed later; waits outside the slot and the limits, and records each attempt.
+"""Retries with exponential backoff what can succeed later; waits outside the slot and the limits,
+and records each attempt.
 
-Only a retryable error is tried again, and only while nothing of an answer was generated: every attempt is billed, and an
-answer that broke off would be a different one the second time. A Retry-After is honoured up to a cap, above which the call is
-given up at once; else the wait is 0.5 · 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a
-run repeats itself. The same HTTP 500 with the same words twice is permanent: some servers answer a bad parameter so.
+Only a retryable error is tried again, and only while nothing of an answer was generated: every
+attempt is billed, and an answer that broke off would be a different one the second time. A
+Retry-After is honoured up to a cap, above which the call is given up at once; else the wait is 0.5
+· 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a run repeats
+itself. The same HTTP 500 with the same words twice is permanent: some servers answer a bad
+parameter so.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ class Retry:
         self._clock = clock
 
     async def __call__(self, call: Call) -> Response:
-        """The last attempt's Response, with all attempts; its error says why it was given up, where a wait was too long."""
+        """The last attempt's Response, with all attempts; its error says why it was given up, where
+        a wait was too long."""
         response = await self._inner(call)
         if response.error is None or not response.error.retryable:
             return response
@@ -39,13 +43,19 @@ class Retry:
         while (error := _retryable_error(call, attempts, response)) is not None:
             wait = self._backoff_seconds(call, error, call.attempt)
             if (reason := _reason_to_give_up(error, wait, waited)) is not None:
-                return replace(response, attempts=tuple(attempts), error=replace(error, message=f"{error.message} ({reason})"))
+                return replace(
+                    response,
+                    attempts=tuple(attempts),
+                    error=replace(error, message=f"{error.message} ({reason})"),
+                )
             await self._clock.sleep(wait)
             waited += wait
             call = replace(call, attempt=call.attempt + 1, due=attempts[0].marks.due)
             response = await self._inner(call)
             attempts += [replace(attempt, waited=wait) for attempt in response.attempts]
-        return replace(response, attempts=tuple(attempts), error=_final_error(response.error, attempts))
+        return replace(
+            response, attempts=tuple(attempts), error=_final_error(response.error, attempts)
+        )
 
     def _backoff_seconds(self, call: Call, error: Error, attempt: int) -> float:
         """Seconds until the next attempt: never less than the server asked for."""
@@ -70,7 +80,10 @@ def _reason_to_give_up(error: Error, wait: float, waited: float) -> str | None:
         asked = f"the server asks to wait {error.retry_after:.6g} s"
         return f"given up: {asked}, more than the {MAX_RETRY_AFTER:g} s that are waited at most"
     if waited + wait > MAX_TOTAL_WAIT:
-        return f"given up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit of {MAX_TOTAL_WAIT:g} s"
+        return (
+            f"given up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit"
+            f" of {MAX_TOTAL_WAIT:g} s"
+        )
     return None
 
 
@@ -84,7 +97,9 @@ def _has_content(response: Response) -> bool:
 def _repeats_itself(attempts: list[Attempt]) -> bool:
     """Whether the last two attempts got the same HTTP 500 with the same words."""
     last = [attempt.error for attempt in attempts[-2:]]
-    return len(last) == 2 and attempts[-1].status == 500 and last[0] is not None and last[0] == last[1]
+    return (
+        len(last) == 2 and attempts[-1].status == 500 and last[0] is not None and last[0] == last[1]
+    )
 
 
 def _final_error(error: Error | None, attempts: list[Attempt]) -> Error | None:

@@ -1,7 +1,7 @@
 """Stopping a run: nothing new is sent, what is in flight may finish.
 
-A call that waits for a slot, for the rate or for its next attempt comes back at once, as a Response whose error is
-`interrupted`; the attempts it already made stay on it.
+A call that waits for a slot, for the rate or for its next attempt comes back at once, as a Response
+whose error is `interrupted`; the attempts it already made stay on it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Stop:
             return
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep; where the run ends meanwhile, the call is abandoned: for waits below `catch_abandoned` (`Limit`)."""
+        """Sleep; where the run ends meanwhile, the call is abandoned: for waits below
+        `catch_abandoned` (`Limit`)."""
         await self.sleep_or_stop(seconds)
         if self.requested:
             raise _Interrupted

@@ -1,7 +1,8 @@
 """The references: the same questions in a bare loop that keeps nothing, over three clients.
 
-Each client is what its users would write: encode, send, read, decode, look at the answer. `Ask` takes the digits of a question
-and returns the answer's text and the moment its first content was seen.
+Each client is what its users would write: encode, send, read, decode, look at the answer. `Ask`
+takes the digits of a question and returns the answer's text and the moment its first content was
+seen.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ Ask: TypeAlias = Callable[[str], Awaitable[Answered]]
 _DATA, _DONE = b"data: ", b"[DONE]"
 
 
-async def run(client: str, url: str, count: int, concurrency: int, *, stream: bool) -> dict[str, int]:
-    """Ask `count` questions; returns when the first content of each came (`perf_counter_ns`), by its digits."""
+async def run(
+    client: str, url: str, count: int, concurrency: int, *, stream: bool
+) -> dict[str, int]:
+    """Ask `count` questions; returns when the first content of each came (`perf_counter_ns`), by
+    its digits."""
     seen: dict[str, int] = {}
     numbers = iter(range(count))
 
@@ -66,7 +70,8 @@ class _Text:
         self.seen = 0
 
     def add(self, line: bytes, at: int | None = None) -> bool:
-        """Take one line; whether it was the last. `at` is when it came, if that is known better than now."""
+        """Take one line; whether it was the last. `at` is when it came, if that is known better
+        than now."""
         if not line.startswith(_DATA):
             return False
         data = line[len(_DATA) :]
@@ -85,14 +90,16 @@ class _Text:
         return "".join(self._pieces), self.seen
 
 
-# ── httpx ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── httpx ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @asynccontextmanager
 async def _httpx(url: str, concurrency: int, stream: bool) -> AsyncIterator[Ask]:
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     headers = {"Content-Type": "application/json"}
-    async with httpx.AsyncClient(limits=limits, headers=headers, timeout=60, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        limits=limits, headers=headers, timeout=60, trust_env=False
+    ) as client:
 
         async def whole(asked: str) -> Answered:
             return _whole((await client.post(url, content=_body(asked, stream))).content)
@@ -107,13 +114,15 @@ async def _httpx(url: str, concurrency: int, stream: bool) -> AsyncIterator[Ask]
         yield streamed if stream else whole
 
 
-# ── aiohttp ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── aiohttp ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @asynccontextmanager
 async def _aiohttp(url: str, concurrency: int, stream: bool) -> AsyncIterator[Ask]:
     headers = {"Content-Type": "application/json"}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency), headers=headers) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=concurrency), headers=headers
+    ) as session:
 
         async def whole(asked: str) -> Answered:
             async with session.post(url, data=_body(asked, stream)) as response:
@@ -129,11 +138,12 @@ async def _aiohttp(url: str, concurrency: int, stream: bool) -> AsyncIterator[As
         yield streamed if stream else whole
 
 
-# ── By hand ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── By hand ───────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Hand(asyncio.Protocol):
-    """The least that works, for this server alone: one connection, one answer at a time, framing taken on trust."""
+    """The least that works, for this server alone: one connection, one answer at a time, framing
+    taken on trust."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -178,12 +188,17 @@ async def _by_hand(url: str, concurrency: int, stream: bool) -> AsyncIterator[As
     address = urlsplit(url)
     head = f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n".encode()
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(_Hand, address.hostname, address.port) for _ in range(concurrency)]
+    made = [
+        await loop.create_connection(_Hand, address.hostname, address.port)
+        for _ in range(concurrency)
+    ]
     free = [protocol for _, protocol in made]
 
     async def ask(asked: str) -> Answered:
         connection, body = free.pop(), _body(asked, stream)
-        answered = await connection.ask(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body), stream)
+        answered = await connection.ask(
+            b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body), stream
+        )
         free.append(connection)
         return answered
 

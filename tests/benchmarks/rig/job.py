@@ -1,7 +1,8 @@
 """One measured job, in a process of its own: `python -m rig.job JSON` prints what it cost as JSON.
 
-The cost is this process's CPU time and peak memory from its very start; whoever compares two sizes of the same job is rid of
-the start-up. Our own job is `harness.app.run.run`, measured until its last record is written: the report is another matter.
+The cost is this process's CPU time and peak memory from its very start; whoever compares two sizes
+of the same job is rid of the start-up. Our own job is `harness.app.run.run`, measured until its
+last record is written: the report is another matter.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Cost:
-    """What it cost: CPU and wall seconds, peak memory in bytes; `seen` is when first contents were seen, by digits."""
+    """What it cost: CPU and wall seconds, peak memory in bytes; `seen` is when first contents were
+    seen, by digits."""
 
     cpu: float
     wall: float
@@ -66,7 +68,9 @@ def _bare(job: Job) -> Cost:
 
     began = perf_counter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        seen = runner.run(bare.run(job.client, job.url, job.count, job.concurrency, stream=job.stream))
+        seen = runner.run(
+            bare.run(job.client, job.url, job.count, job.concurrency, stream=job.stream)
+        )
     return Cost(_cpu(), perf_counter() - began, _peak(), seen)
 
 
@@ -81,7 +85,8 @@ def _ours(job: Job) -> None:
 
 
 class _Meter:
-    """A display that reads the meters at the last record, says what it cost, and ends the process there."""
+    """A display that reads the meters at the last record, says what it cost, and ends the process
+    there."""
 
     def __init__(self, job: Job, folder: Path) -> None:
         self._job, self._folder = job, folder
@@ -99,8 +104,18 @@ class _Meter:
         if self._left == 0:
             cost = Cost(_cpu(), perf_counter() - self._began, _peak(), parts={"load": self._loaded})
             passed = self._progress.total.passed
-            assert passed == self._job.count, f"{passed:,} of {self._job.count:,} answers were right"
-            _say(Cost(cost.cpu, cost.wall, cost.peak, _seen(self._folder) if self._job.stream else {}, cost.parts))
+            assert passed == self._job.count, (
+                f"{passed:,} of {self._job.count:,} answers were right"
+            )
+            _say(
+                Cost(
+                    cost.cpu,
+                    cost.wall,
+                    cost.peak,
+                    _seen(self._folder) if self._job.stream else {},
+                    cost.parts,
+                )
+            )
             os._exit(0)
 
 
@@ -113,7 +128,9 @@ def _seen(folder: Path) -> dict[str, int]:
 
 
 def _first_token(record: dict[str, Any]) -> tuple[str, int]:
-    return record["case"], record["exchanges"][0]["response"]["attempts"][-1]["marks"]["first_token"]
+    return record["case"], record["exchanges"][0]["response"]["attempts"][-1]["marks"][
+        "first_token"
+    ]
 
 
 def _cpu() -> float:

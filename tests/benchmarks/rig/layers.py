@@ -1,7 +1,8 @@
 """What each layer of a request costs: the pure ones alone, the others by what they add.
 
-Each is run over the same trials, several times, and the fastest time counts: others on the machine can only slow it down. The
-transport's share is not here: it is the whole job's slope less the sum of these.
+Each is run over the same trials, several times, and the fastest time counts: others on the machine
+can only slow it down. The transport's share is not here: it is the whole job's slope less the sum
+of these.
 """
 
 from __future__ import annotations
@@ -25,7 +26,19 @@ from harness.engine.grading import GraderSets, build_answer
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import TrialContext, run_trials
 from harness.graders import grade_answer
-from harness.model import Attempt, Call, Exchange, Grade, Marks, Record, Response, Target, ToolCall, ToolResult, Trial
+from harness.model import (
+    Attempt,
+    Call,
+    Exchange,
+    Grade,
+    Marks,
+    Record,
+    Response,
+    Target,
+    ToolCall,
+    ToolResult,
+    Trial,
+)
 from harness.plan import Plan
 from harness.pricing.cost import exchange_cost, upper_bound
 from harness.runs.records import encode_line
@@ -45,7 +58,8 @@ Work: TypeAlias = Callable[[], Awaitable[None] | None]
 
 @dataclass(frozen=True)
 class Ready:
-    """What the layers are run over: trials, what is sent for each and what comes back, made once."""
+    """What the layers are run over: trials, what is sent for each and what
+    comes back, made once."""
 
     plan: Plan
     trials: list[Trial]
@@ -85,7 +99,8 @@ def layers(count: int, *, stream: bool) -> Mapping[str, float]:
 
 
 def _fastest(works: Mapping[str, Work]) -> dict[str, float]:
-    """CPU seconds of each work's fastest round; they take turns, so that a busy moment disturbs all alike."""
+    """CPU seconds of each work's fastest round; they take turns, so that a busy moment disturbs all
+    alike."""
     seconds = dict.fromkeys(works, float("inf"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for _ in range(ROUNDS):
@@ -101,7 +116,7 @@ async def _timed(work: Work) -> float:
     return process_time() - began
 
 
-# ── The layers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The layers ────────────────────────────────────────────────────────────────────────────────────
 
 
 def _plan(ready: Ready) -> None:
@@ -152,9 +167,13 @@ async def _write(ready: Ready, folder: Path) -> None:
 
 
 async def _run(ready: Ready, folder: Path, *, stack: bool) -> None:
-    """The whole engine with an answer that is there at once, below the Send stack or in its place."""
+    """The whole engine with an answer that is there at once, below the Send
+    stack or in its place."""
     target, stop = ready.target, Stop()
-    answers = {trial.key: exchange.response for trial, exchange in zip(ready.trials, ready.exchanges, strict=True)}
+    answers = {
+        trial.key: exchange.response
+        for trial, exchange in zip(ready.trials, ready.exchanges, strict=True)
+    }
 
     async def at_once(call: Call, _: Slot | None = None) -> Response:
         return answers[call.key]
@@ -180,20 +199,25 @@ async def _no_tool(call: ToolCall) -> ToolResult:
     raise AssertionError(f"nobody calls {call.name} here")
 
 
-# ── What they are run over ────────────────────────────────────────────────────────────────────────────────────────────
+# ── What they are run over ────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def _ready(count: int, *, stream: bool) -> Iterator[Ready]:
     with tempfile.TemporaryDirectory() as folder:
-        suite = load_suite(write_suite(Path(folder), "http://127.0.0.1:1/v1", count, 64, stream=stream))
+        suite = load_suite(
+            write_suite(Path(folder), "http://127.0.0.1:1/v1", count, 64, stream=stream)
+        )
         with prepare(suite, {}, live=True) as prepared_suite:
             plan = prepared_suite.plan
             target = plan.targets[0]
             trials = list(plan.trials(target))
             exchanges = [_exchange(target, trial) for trial in trials]
             graders = GraderSets()
-            graded = [_graded(graders, trial, exchange) for trial, exchange in zip(trials, exchanges, strict=True)]
+            graded = [
+                _graded(graders, trial, exchange)
+                for trial, exchange in zip(trials, exchanges, strict=True)
+            ]
             yield Ready(plan, trials, exchanges, graded)
 
 
@@ -212,9 +236,19 @@ def _answer(target: Target, trial: Trial) -> Response:
         decoder.feed_body(_BODY[0] + trial.identity.case.encode() + _BODY[1])
     found = decoder.finish({})
     at = tuple(range(10**9, 10**9 + 20)) if trial.request.stream else ()
-    marks = Marks(1, 2, 3, 4, 5, *(at[:1] * 2 or (None, None)), at[-1] if at else None, 10**9, at, len(at))
+    marks = Marks(
+        1, 2, 3, 4, 5, *(at[:1] * 2 or (None, None)), at[-1] if at else None, 10**9, at, len(at)
+    )
     attempts = (Attempt(marks, 200, found.usage, None, clock="protocol"),)
-    return Response(found.message, found.usage, found.finish_reason, attempts, None, found.model, found.fingerprint)
+    return Response(
+        found.message,
+        found.usage,
+        found.finish_reason,
+        attempts,
+        None,
+        found.model,
+        found.fingerprint,
+    )
 
 
 _BODY = (BEFORE.partition(b"\r\n\r\n")[2], BEHIND)

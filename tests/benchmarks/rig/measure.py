@@ -57,9 +57,11 @@ class Slope:
 
 
 def done(job: Job, *, lockstep: bool = False, delay: float = 0.0) -> Done:
-    """Do one job in a process of its own against a server of its own. Raises RuntimeError where it fails."""
+    """Do one job in a process of its own against a server of its own. Raises RuntimeError where it
+    fails."""
     with mock_server.start(lockstep=lockstep, delay=delay) as server:
-        # A process's peak memory begins with that of whoever forked it: a small shell, and not this program.
+        # A process's peak memory begins with that of whoever forked it: a small shell, and not this
+        # program.
         command = [
             "sh",
             "-c",
@@ -82,7 +84,8 @@ def slope(job: Job, small: int, large: int, *, delay: float = 0.0) -> Slope:
 
 
 def ceiling(count: int = 20_000) -> str:
-    """How many requests a second the server could answer if it had a core to itself, as a sentence."""
+    """How many requests a second the server could answer if it had a core
+    to itself, as a sentence."""
     costs = [done(Job("hand", count, stream=stream)).server_us for stream in (False, True)]
     whole, streamed = (f"{cost:.0f} µs a request, so {1e6 / cost:,.0f}/s" for cost in costs)
     return f"The server's ceiling: {whole}; streamed: {streamed}."

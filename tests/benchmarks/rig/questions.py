@@ -32,10 +32,15 @@ def question(asked: str) -> str:
 
 
 def write_suite(folder: Path, url: str, count: int, concurrency: int, *, stream: bool) -> Path:
-    """A suite in `folder` that asks `count` questions of the server at `url`, grades and prices them."""
+    """A suite in `folder` that asks `count` questions of the server at `url`, grades and prices
+    them."""
     with (folder / "cases.jsonl").open("w") as cases:
         for number in range(count):
-            case = {"id": digits(number), "vars": {"question": question(digits(number))}, "expected": number}
+            case = {
+                "id": digits(number),
+                "vars": {"question": question(digits(number))},
+                "expected": number,
+            }
             cases.write(json.dumps(case) + "\n")
     suite = folder / "suite.yaml"
     text = _SUITE.format(

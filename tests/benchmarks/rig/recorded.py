@@ -1,7 +1,8 @@
 """A run folder as a run would have left it, of any size: what reports are measured on.
 
-Eight configurations (two prompts, four temperatures) of as many cases as it takes; of fifty trials about forty pass and one
-breaks. A record is about two kilobytes. The same size gives the same folder.
+Eight configurations (two prompts, four temperatures) of as many cases as it takes; of fifty trials
+about forty pass and one breaks. A record is about two kilobytes. The same size gives the same
+folder.
 """
 
 from __future__ import annotations
@@ -42,7 +43,14 @@ def write(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     session = Session("s1", STARTED, 0, "2026-01-01T01:00:00+00:00", 0.001, 0.01, 64)
     manifest = Manifest(
-        folder.name, "many", STARTED, "suite.yaml", count, f"{count} requests", targets=TARGETS, sessions=(session,)
+        folder.name,
+        "many",
+        STARTED,
+        "suite.yaml",
+        count,
+        f"{count} requests",
+        targets=TARGETS,
+        sessions=(session,),
     )
     write_manifest(folder, manifest, Redactor({}))
     with (folder / RECORDS).open("wb") as file:
@@ -65,11 +73,17 @@ def _records(count: int) -> Iterator[Record]:
             repeat=0,
             session="s1",
             exchanges=(exchange,),
-            grades=() if broken else (Grade("number", right, "" if right else f"expected {number // 8}, got another"),),
+            grades=()
+            if broken
+            else (Grade("number", right, "" if right else f"expected {number // 8}, got another"),),
             score=None if broken else float(right),
             passed=None if broken else right,
             cost=exchange.cost.usd,
-            error=Error("provider", "server_error", "The server answered 500: overloaded", True, 500) if broken else None,
+            error=Error(
+                "provider", "server_error", "The server answered 500: overloaded", True, 500
+            )
+            if broken
+            else None,
             tags=(f"t{number // 8 % 5}",),
             expected=number // 8,
         )
@@ -79,7 +93,12 @@ def _exchange(number: int, temperature: float, chance: random.Random) -> Exchang
     question = f"Which number is on entry #{number // 8}? {'Look it up in the register. ' * 12}"
     messages = (Message("system", "You are a careful assistant."), Message("user", question))
     request = Request(messages, {"temperature": temperature, "max_tokens": 64, "seed": 7})
-    attempt = Attempt(_marks(number * 1_000_000, int(chance.lognormvariate(0, 0.4) * 5e8)), 200, USAGE, clock="protocol")
+    attempt = Attempt(
+        _marks(number * 1_000_000, int(chance.lognormvariate(0, 0.4) * 5e8)),
+        200,
+        USAGE,
+        clock="protocol",
+    )
     answer = Message("assistant", f"The number on that entry is {number // 8}.")
     response = Response(answer, USAGE, "stop", (attempt,), model="tiny")
     return Exchange("t0", "target", "scout", request, response, Cost(None, 0.0000843))
@@ -89,4 +108,6 @@ def _marks(due: int, latency: int) -> Marks:
     sent = due + 150_000
     first, last = sent + latency // 3, sent + latency
     events = tuple(first + (last - first) * event // 11 for event in range(12))
-    return Marks(due, due + 40_000, due + 90_000, sent, first, first, first, last, last + 30_000, events, 12)
+    return Marks(
+        due, due + 40_000, due + 90_000, sent, first, first, first, last, last + 30_000, events, 12
+    )

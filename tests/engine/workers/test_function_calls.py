@@ -1,4 +1,5 @@
-"""Tools' functions, really called: in a child that is killed when it overruns, or in this process where it is trusted."""
+"""Tools' functions, really called: in a child that is killed when it overruns, or in this process
+where it is trusted."""
 
 from __future__ import annotations
 
@@ -62,13 +63,19 @@ TOOLS = """
 """
 
 
-def called(folder: Path, name: str, seconds: float = 20.0, /, *, trusted: bool = False, **arguments: Any) -> ToolResult:
+def called(
+    folder: Path, name: str, seconds: float = 20.0, /, *, trusted: bool = False, **arguments: Any
+) -> ToolResult:
     path = folder / "tools.py"
     path.write_text(textwrap.dedent(TOOLS))
 
     async def call() -> ToolResult:
-        async with WorkerPool(size=1, timeout=0.001) as pool:  # a tool's own time counts, not the pool's
-            return await build_tool_caller(pool)(FunctionCall("c", f"{path}:{name}", json.dumps(arguments), seconds, trusted))
+        async with WorkerPool(
+            size=1, timeout=0.001
+        ) as pool:  # a tool's own time counts, not the pool's
+            return await build_tool_caller(pool)(
+                FunctionCall("c", f"{path}:{name}", json.dumps(arguments), seconds, trusted)
+            )
 
     return asyncio.run(call())
 
@@ -110,14 +117,18 @@ def test_what_a_function_raises_is_its_result(tmp_path: Path, trusted: bool) -> 
         ("interrupts", "KeyboardInterrupt"),
     ],
 )
-def test_no_way_out_of_a_function_is_a_way_out_of_the_run(tmp_path: Path, name: str, words: str, trusted: bool) -> None:
+def test_no_way_out_of_a_function_is_a_way_out_of_the_run(
+    tmp_path: Path, name: str, words: str, trusted: bool
+) -> None:
     error = called(tmp_path, name, trusted=trusted).error
     assert error is not None
     assert error.kind == "raised"
     assert words in error.message
 
 
-def test_a_trusted_function_that_never_ends_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
+def test_a_trusted_function_that_never_ends_does_not_keep_the_process_from_ending(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "tools.py").write_text(textwrap.dedent(TOOLS))
     program = f"""
         import asyncio
@@ -129,7 +140,11 @@ def test_a_trusted_function_that_never_ends_does_not_keep_the_process_from_endin
         print(asyncio.run(build_tool_caller(WorkerPool())(call)).error.kind)
     """
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, "timeout\n"), ended.stderr
 
@@ -148,7 +163,10 @@ def test_a_result_is_written_down_before_its_sibling_is_done() -> None:
 
     def flow() -> Flow[tuple[ToolResult, ...]]:
         yield Ask("target", Request())
-        results: tuple[ToolResult, ...] = yield (FunctionCall("1", "quick", "{}", 9), FunctionCall("2", "slow", "{}", 9))
+        results: tuple[ToolResult, ...] = yield (
+            FunctionCall("1", "quick", "{}", 9),
+            FunctionCall("2", "slow", "{}", 9),
+        )
         return results
 
     async def ask(role: str, request: Request, position: str, target: str | None) -> Exchange:
@@ -180,7 +198,10 @@ def test_a_failed_result_comes_back_from_the_journal_as_it_was() -> None:
     async def never(*_: Any) -> Any:
         raise AssertionError("it was performed again")
 
-    assert asyncio.run(drive(flow(), never, never, Journal("k" * 32, 0, "s", print, {"t0": failed}))) == failed
+    assert (
+        asyncio.run(drive(flow(), never, never, Journal("k" * 32, 0, "s", print, {"t0": failed})))
+        == failed
+    )
 
 
 def test_a_known_result_of_another_call_is_not_taken_for_this_ones() -> None:
@@ -198,5 +219,7 @@ def test_a_known_result_of_another_call_is_not_taken_for_this_ones() -> None:
     async def call(need: Any) -> ToolResult:
         return ToolResult(need.id, '"new"')
 
-    result = asyncio.run(drive(flow(), ask, call, Journal("k" * 32, 0, "s", lambda line: None, known)))
+    result = asyncio.run(
+        drive(flow(), ask, call, Journal("k" * 32, 0, "s", lambda line: None, known))
+    )
     assert result.content == '"new"'

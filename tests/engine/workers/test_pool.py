@@ -23,7 +23,8 @@ from harness.graders.base import GraderSpec
 from harness.model import Grade, Message, ToolCall, ToolResult
 
 SECONDS = 3.0
-"""What a call may take here: much longer than any of these functions needs, and short enough to wait for the ones that hang."""
+"""What a call may take here: much longer than any of these functions needs, and short enough to
+wait for the ones that hang."""
 
 
 def run(test: Callable[[], Awaitable[Any]], *, loop: Any = None) -> Any:
@@ -37,12 +38,17 @@ def grader(folder: Path, source: str, name: str = "grader.py") -> str:
     return f"python:{path}:grade"
 
 
-def outcomes(*names: str, arguments: dict[str, Any] | None = None, **options: Any) -> list[ToolResult]:
+def outcomes(
+    *names: str, arguments: dict[str, Any] | None = None, **options: Any
+) -> list[ToolResult]:
     """What each call comes to, one after the other in one pool of one child."""
 
     async def all_of_them() -> list[ToolResult]:
         async with WorkerPool(**{"size": 1, "timeout": SECONDS, **options}) as pool:
-            return [await pool.call(ToolCall("c", name, json.dumps(arguments or {"text": "42"}))) for name in names]
+            return [
+                await pool.call(ToolCall("c", name, json.dumps(arguments or {"text": "42"})))
+                for name in names
+            ]
 
     return run(all_of_them)
 
@@ -62,8 +68,13 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def test_a_function_is_given_its_arguments_as_attributes_and_its_value_comes_back_as_json(tmp_path: Path, loop: Any) -> None:
-    name = grader(tmp_path, "def grade(answer): return {'value': answer.text == str(answer.expected), 'reason': 'ü\\ud800'}")
+def test_a_function_is_given_its_arguments_as_attributes_and_its_value_comes_back_as_json(
+    tmp_path: Path, loop: Any
+) -> None:
+    name = grader(
+        tmp_path,
+        "def grade(answer): return {'value': answer.text == str(answer.expected), 'reason': 'ü\\ud800'}",
+    )
     arguments = json.dumps({"text": "42", "expected": 42})
 
     async def once() -> ToolResult:
@@ -76,7 +87,9 @@ def test_a_function_is_given_its_arguments_as_attributes_and_its_value_comes_bac
 
 
 def test_a_child_is_kept_and_imports_a_file_once_for_each_version_of_it(tmp_path: Path) -> None:
-    source = "import os\nseen = []\ndef grade(answer): seen.append(1); return [os.getpid(), len(seen)]"
+    source = (
+        "import os\nseen = []\ndef grade(answer): seen.append(1); return [os.getpid(), len(seen)]"
+    )
     name = grader(tmp_path, source)
     first, second = (json.loads(result.content) for result in outcomes(name, name))
     assert first[0] == second[0]
@@ -100,7 +113,9 @@ def test_neighbours_of_one_file_are_not_found_by_another_folders_file(tmp_path: 
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "helpers.py").write_text(f"NAME = {folder!r}")
-        names.append(grader(tmp_path / folder, "import helpers\ndef grade(answer): return helpers.NAME"))
+        names.append(
+            grader(tmp_path / folder, "import helpers\ndef grade(answer): return helpers.NAME")
+        )
     assert [result.content for result in outcomes(*names)] == ['"one"', '"two"']
 
 
@@ -125,7 +140,9 @@ def test_calls_run_side_by_side_up_to_the_pools_size(tmp_path: Path) -> None:
         async with WorkerPool(size=2, timeout=30) as pool:
 
             async def one(mine: str, other: str) -> None:
-                results.append(await pool.call(ToolCall("c", name, json.dumps({"mine": mine, "other": other}))))
+                results.append(
+                    await pool.call(ToolCall("c", name, json.dumps({"mine": mine, "other": other})))
+                )
 
             async with anyio.create_task_group() as group:
                 group.start_soon(one, a, b)
@@ -135,13 +152,26 @@ def test_calls_run_side_by_side_up_to_the_pools_size(tmp_path: Path) -> None:
     assert [result.content for result in results] == ["true", "true"]
 
 
-def test_a_child_has_no_environment_but_where_to_find_programs_and_an_empty_home(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_child_has_no_environment_but_where_to_find_programs_and_an_empty_home(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("CANARY_API_KEY", "sk-canary-0123456789")
-    name = grader(tmp_path, "import os\ndef grade(answer): return [dict(os.environ), os.getcwd(), os.listdir()]")
+    name = grader(
+        tmp_path,
+        "import os\ndef grade(answer): return [dict(os.environ), os.getcwd(), os.listdir()]",
+    )
     (result,) = outcomes(name)
     environment, folder, listing = json.loads(result.content)
     assert "sk-canary-0123456789" not in result.content
-    assert set(environment) <= {"PATH", "LANG", "HOME", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LC_CTYPE"}
+    assert set(environment) <= {
+        "PATH",
+        "LANG",
+        "HOME",
+        "TMPDIR",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "LC_CTYPE",
+    }
     assert environment["HOME"] == folder
     assert listing == []
     assert not Path(folder).exists(), "the folder goes with the child"
@@ -191,7 +221,11 @@ HOSTILE = {
         "raised",
         "could not be read",
     ),
-    "does not import": ("import nothing_of_this_name\ndef grade(answer): pass", "raised", "ModuleNotFoundError"),
+    "does not import": (
+        "import nothing_of_this_name\ndef grade(answer): pass",
+        "raised",
+        "ModuleNotFoundError",
+    ),
     "is not Python": ("def grade(answer) return", "raised", "SyntaxError"),
     "is missing": ("def other(answer): pass", "raised", "has no function 'grade'"),
     "leaves": ("import sys\ndef grade(answer): sys.exit(0)", "raised", "SystemExit"),
@@ -207,14 +241,24 @@ HOSTILE = {
     "returns too much": ("def grade(answer): return 'x' * 2_000_000", "raised", "2,000,002 bytes"),
     "returns an object": ("def grade(answer): return object()", "raised", "not JSON serializable"),
     "returns NaN": ("def grade(answer): return float('nan')", "raised", "not JSON compliant"),
-    "takes all memory": ("def grade(answer): return len(bytearray(4 << 30))", "raised", "MemoryError"),
-    "fills the disk": ("def grade(answer): open('big', 'wb').write(b'0' * (80 << 20))", "raised", "File too large"),
+    "takes all memory": (
+        "def grade(answer): return len(bytearray(4 << 30))",
+        "raised",
+        "MemoryError",
+    ),
+    "fills the disk": (
+        "def grade(answer): open('big', 'wb').write(b'0' * (80 << 20))",
+        "raised",
+        "File too large",
+    ),
     "closes every file": ("import os\ndef grade(answer): os.closerange(0, 64)", "crashed", ""),
 }
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_a_function_that_does_its_worst_is_an_error_and_the_next_call_is_served(tmp_path: Path, what: str) -> None:
+def test_a_function_that_does_its_worst_is_an_error_and_the_next_call_is_served(
+    tmp_path: Path, what: str
+) -> None:
     source, kind, words = HOSTILE[what]
     good = grader(tmp_path, "def grade(answer): return 'next'", "good.py")
     bad, then = outcomes(grader(tmp_path, source), good)
@@ -225,7 +269,9 @@ def test_a_function_that_does_its_worst_is_an_error_and_the_next_call_is_served(
 
 
 def test_huge_output_is_thrown_away(tmp_path: Path) -> None:
-    (result,) = outcomes(grader(tmp_path, "def grade(answer):\n    print('x' * 50_000_000)\n    return True"))
+    (result,) = outcomes(
+        grader(tmp_path, "def grade(answer):\n    print('x' * 50_000_000)\n    return True")
+    )
     assert result.content == "true"
 
 
@@ -324,7 +370,11 @@ def test_closing_the_pool_ends_its_idle_children_and_starts_no_more(tmp_path: Pa
 
 def test_no_process_is_started_before_the_first_call() -> None:
     def children() -> set[str]:
-        return {pid for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
+        return {
+            pid
+            for task in Path("/proc/self/task").glob("*/children")
+            for pid in task.read_text().split()
+        }
 
     async def open_and_close() -> set[str]:
         async with WorkerPool():
@@ -345,13 +395,24 @@ def test_no_process_is_started_before_the_first_call() -> None:
     ],
 )
 def test_pythons_regular_expressions(pattern: str, options: dict[str, bool], found: str) -> None:
-    arguments = {"pattern": pattern, "text": "answer: 42", "ignore_case": False, "full": False, **options}
+    arguments = {
+        "pattern": pattern,
+        "text": "answer: 42",
+        "ignore_case": False,
+        "full": False,
+        **options,
+    }
     (result,) = outcomes("regex", arguments=arguments)
     assert result.content == found
 
 
 def test_a_regular_expression_that_never_ends_is_ended() -> None:
-    arguments = {"pattern": r"(?=a)(a|aa)+$", "text": "a" * 60 + "b", "ignore_case": False, "full": False}
+    arguments = {
+        "pattern": r"(?=a)(a|aa)+$",
+        "text": "a" * 60 + "b",
+        "ignore_case": False,
+        "full": False,
+    }
     (result,) = outcomes("regex", arguments=arguments, timeout=0.5)
     assert result.error is not None
     assert result.error.kind == "timeout"
@@ -362,7 +423,9 @@ def graded(kind: str, arguments: dict[str, Any], answer: Answer) -> Grade:
 
     async def drive() -> Grade:
         async with WorkerPool() as pool:
-            flow = run_grader(build_graders([GraderSpec(type=kind, arguments=arguments, id=kind)])[0], answer)
+            flow = run_grader(
+                build_graders([GraderSpec(type=kind, arguments=arguments, id=kind)])[0], answer
+            )
             try:
                 need: Any = next(flow)
                 while True:
@@ -382,8 +445,12 @@ def test_a_python_grader_from_suite_to_grade(tmp_path: Path) -> None:
         return {"value": 1 if near else 0.5, "reason": f"{len(answer.text)} characters, {answer.messages[0]['role']}"}
     """
     address = grader(tmp_path, source).removeprefix("python:")
-    answer = Answer("hello", {"length": 6}, {"slack": 1}, messages=(Message("user", "Say something short."),))
-    assert graded("python", {"function": address}, answer) == Grade("python", 1.0, "5 characters, user")
+    answer = Answer(
+        "hello", {"length": 6}, {"slack": 1}, messages=(Message("user", "Say something short."),)
+    )
+    assert graded("python", {"function": address}, answer) == Grade(
+        "python", 1.0, "5 characters, user"
+    )
 
 
 def test_a_regex_grader_beyond_re2_from_suite_to_grade() -> None:

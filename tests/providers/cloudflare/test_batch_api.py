@@ -12,7 +12,14 @@ from harness.model import Message, Request, Target, Usage
 from harness.providers.base import BatchEntry, BatchStatus, DecodedResponse, SupportsBatches
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
-TARGET = Target("scout", "cloudflare", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
+TARGET = Target(
+    "scout",
+    "cloudflare",
+    SCOUT,
+    "https://api.test",
+    "https://api.test",
+    api_key_env="CLOUDFLARE_AUTH_TOKEN",
+)
 HI = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 64}, stream=False)
 PROVIDER = registry.load_plugin("providers", "cloudflare")
 BATCHES = PROVIDER.batch_api
@@ -25,7 +32,9 @@ DONE = (
 )
 
 
-def decoded(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> DecodedResponse:
+def decoded(
+    body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> DecodedResponse:
     decoder = BATCHES.make_decoder(TARGET, HI)
     if status == 200:
         decoder.feed_body(body)
@@ -54,7 +63,11 @@ def test_a_submission_carries_each_request_with_its_reference() -> None:
     assert wire.auth == wires[0].auth
     assert json.loads(wire.body) == {
         "requests": [
-            {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 64, "external_reference": "row-17"},
+            {
+                "messages": [{"role": "user", "content": "Hi"}],
+                "max_tokens": 64,
+                "external_reference": "row-17",
+            },
             {"prompt": "Once upon", "max_tokens": 256, "external_reference": "row-18"},
         ]
     }
@@ -71,14 +84,20 @@ def test_what_a_batch_is_told() -> None:
     assert report(RUNNING) == BatchStatus()
     done = report(DONE)
     assert done.usage == Usage(12, 4)
-    assert done.entries == (BatchEntry("row-17", 0, b'{"result":{"response":"Hello"},"success":true}'),)
+    assert done.entries == (
+        BatchEntry("row-17", 0, b'{"result":{"response":"Hello"},"success":true}'),
+    )
 
 
 def test_an_answer_whose_tokens_are_not_told_may_have_been_cut() -> None:
     (entry,) = report(DONE).entries or ()
     answer = BATCHES.decode_entry(TARGET, HI, entry)
     assert answer.message is not None
-    assert (answer.message.text, answer.finish_reason, answer.flags) == ("Hello", "unknown", ("unknown_stop",))
+    assert (answer.message.text, answer.finish_reason, answer.flags) == (
+        "Hello",
+        "unknown",
+        ("unknown_stop",),
+    )
 
 
 @pytest.mark.parametrize(("tokens", "reason"), [(3, "stop"), (64, "length")])
@@ -89,15 +108,22 @@ def test_one_that_tells_its_own_is_read_as_ever(tokens: int, reason: str) -> Non
 
 
 def test_an_entry_that_failed_is_an_error_of_its_own() -> None:
-    body = b'{"result":null,"success":false,"errors":[{"code":5006,"message":"AiError: Bad input"}]}'
+    body = (
+        b'{"result":null,"success":false,"errors":[{"code":5006,"message":"AiError: Bad input"}]}'
+    )
     error = BATCHES.decode_entry(TARGET, HI, BatchEntry("a", 0, body)).error
     assert error is not None
     assert (error.kind, error.code) == ("bad_request", "5006")
 
 
 def test_an_entry_without_reference_or_number_has_its_place() -> None:
-    done = report(b'{"result":{"responses":[{"result":{"response":"a"},"success":true},{"id":7,"result":{}}]},"success":true}')
-    assert [(entry.reference, entry.place) for entry in done.entries or ()] == [(None, 0), (None, 7)]
+    done = report(
+        b'{"result":{"responses":[{"result":{"response":"a"},"success":true},{"id":7,"result":{}}]},"success":true}'
+    )
+    assert [(entry.reference, entry.place) for entry in done.entries or ()] == [
+        (None, 0),
+        (None, 7),
+    ]
 
 
 def test_what_is_no_batch_is_told_in_a_sentence() -> None:
@@ -106,9 +132,7 @@ def test_what_is_no_batch_is_told_in_a_sentence() -> None:
 
 
 def test_errors_are_read_as_everywhere() -> None:
-    too_large = (
-        b'{"errors":[{"message":"AiError: Request is too large","code":3006}],"success":false,"result":{},"messages":[]}'
-    )
+    too_large = b'{"errors":[{"message":"AiError: Request is too large","code":3006}],"success":false,"result":{},"messages":[]}'
     error = decoded(too_large, 413).error
     assert error is not None
     assert (error.kind, error.retryable) == ("too_large", False)

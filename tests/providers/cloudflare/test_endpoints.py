@@ -17,7 +17,14 @@ gateway_endpoint = registry.load_plugin("providers", "cloudflare-gateway")
 chat_endpoint = registry.load_plugin("providers", "cloudflare-chat")
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
-CHAT = Target("chat", "cloudflare-chat", SCOUT, "https://api.test", "https://api.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
+CHAT = Target(
+    "chat",
+    "cloudflare-chat",
+    SCOUT,
+    "https://api.test",
+    "https://api.test",
+    api_key_env="CLOUDFLARE_AUTH_TOKEN",
+)
 GATEWAY = replace(CHAT, name="gateway", provider="cloudflare-gateway")
 HI = Request(messages=(Message("user", "Hi"),), sampling={"temperature": 0}, stream=False)
 
@@ -37,12 +44,16 @@ def test_each_endpoint_is_a_provider_of_its_own_name(name: str) -> None:
     assert registry.load_plugin("providers", name).name == name
 
 
-# ── OpenAI's format ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── OpenAI's format ───────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_chat_request_has_the_model_in_its_body_and_always_a_limit() -> None:
     wire = chat_endpoint.encode(CHAT, HI)
-    assert (wire.method, wire.path, wire.auth) == ("POST", "/ai/v1/chat/completions", Auth("CLOUDFLARE_AUTH_TOKEN"))
+    assert (wire.method, wire.path, wire.auth) == (
+        "POST",
+        "/ai/v1/chat/completions",
+        Auth("CLOUDFLARE_AUTH_TOKEN"),
+    )
     assert json.loads(wire.body) == {
         "model": SCOUT,
         "messages": [{"role": "user", "content": "Hi"}],
@@ -63,7 +74,10 @@ def test_a_schema_goes_in_openais_envelope() -> None:
     ("asked", "said"),
     [
         (Request(prompt="Once upon"), "the format of chat completions takes messages"),
-        (replace(HI, response_format=ResponseFormat("guided_json", {})), "chat completions have no guided_json"),
+        (
+            replace(HI, response_format=ResponseFormat("guided_json", {})),
+            "chat completions have no guided_json",
+        ),
     ],
 )
 def test_what_only_the_native_format_has_is_not_sent(asked: Request, said: str) -> None:
@@ -85,15 +99,21 @@ def test_a_chat_answer_has_no_envelope_and_its_neurons_in_a_header(chat: Any) ->
 def test_a_chat_error_may_come_in_cloudflares_envelope_or_openais(chat: Any) -> None:
     envelope = b'{"result":null,"success":false,"errors":[{"code":7003,"message":"Could not route"}],"messages":[]}'
     error = chat.refused(404, envelope).error
-    assert (error.kind, error.code, error.message) == ("not_found", "7003", "HTTP 404, code 7003: Could not route")
-    error = chat.refused(429, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}').error
+    assert (error.kind, error.code, error.message) == (
+        "not_found",
+        "7003",
+        "HTTP 404, code 7003: Could not route",
+    )
+    error = chat.refused(
+        429, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}'
+    ).error
     assert (error.kind, error.retryable) == ("rate_limited", True)
 
 
 def test_a_chat_stream_may_end_with_a_native_frame_that_has_the_total(chat: Any) -> None:
     decoded = chat.stream(
-        'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"Hel"}}],"usage":{"prompt_tokens":18,"completion_tokens":0}}\n\n'  # noqa: E501
-        'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":1}}\n\n'  # noqa: E501
+        'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"Hel"}}],"usage":{"prompt_tokens":18,"completion_tokens":0}}\n\n'
+        'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}],"usage":{"prompt_tokens":0,"completion_tokens":1}}\n\n'
         'data: {"choices":[],"usage":{"prompt_tokens":18,"completion_tokens":2}}\n\n'
         'data: {"response":"","usage":{"prompt_tokens":18,"completion_tokens":3,"total_tokens":21,"neurons":0.67}}\n\n'
         "data: [DONE]\n\n"
@@ -103,14 +123,18 @@ def test_a_chat_stream_may_end_with_a_native_frame_that_has_the_total(chat: Any)
     assert decoded.error is None
 
 
-# ── A gateway ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── A gateway ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_gateway_is_asked_natively_and_told_not_to_answer_from_its_cache() -> None:
     wire = gateway_endpoint.encode(GATEWAY, HI)
     assert wire.path == f"/{SCOUT}"
     assert dict(wire.headers)["cf-aig-skip-cache"] == "true"
-    assert json.loads(wire.body) == {"messages": [{"role": "user", "content": "Hi"}], "temperature": 0, "max_tokens": 256}
+    assert json.loads(wire.body) == {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "temperature": 0,
+        "max_tokens": 256,
+    }
 
 
 def test_the_targets_own_headers_say_otherwise() -> None:
@@ -120,8 +144,12 @@ def test_the_targets_own_headers_say_otherwise() -> None:
     assert ("cf-aig-cache-ttl", "3600") in sent
 
 
-@pytest.mark.parametrize(("status", "flags"), [("HIT", ("cached",)), ("hit", ("cached",)), ("MISS", ()), ("", ())])
-def test_an_answer_from_the_cache_is_flagged(gateway: Any, chat: Any, status: str, flags: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("status", "flags"), [("HIT", ("cached",)), ("hit", ("cached",)), ("MISS", ()), ("", ())]
+)
+def test_an_answer_from_the_cache_is_flagged(
+    gateway: Any, chat: Any, status: str, flags: tuple[str, ...]
+) -> None:
     native = '{"result":{"response":"Hi","usage":{"prompt_tokens":9,"completion_tokens":1}},"success":true,"errors":[]}'
     for endpoint in (gateway, chat):
         assert endpoint.whole(native, {"cf-aig-cache-status": status}).flags == flags
@@ -133,5 +161,11 @@ def test_a_gateways_tool_calls_are_the_native_ones(gateway: Any) -> None:
         '{"name":"get_weather","arguments":"{\\"city\\": \\"Oslo\\"}"}}],"usage":{"prompt_tokens":160,"completion_tokens":17,'
         '"total_tokens":177}},"success":true,"errors":[],"messages":[]}'
     )
-    call = ToolCall("chatcmpl-tool-0f0e0d0c0b0a09080706050403020100", "get_weather", '{"city": "Oslo"}')
-    assert (decoded.message.tool_calls, decoded.message.text, decoded.finish_reason) == ((call,), "", "tool_calls")
+    call = ToolCall(
+        "chatcmpl-tool-0f0e0d0c0b0a09080706050403020100", "get_weather", '{"city": "Oslo"}'
+    )
+    assert (decoded.message.tool_calls, decoded.message.text, decoded.finish_reason) == (
+        (call,),
+        "",
+        "tool_calls",
+    )

@@ -1,7 +1,7 @@
 """Workers AI's native format, on the bytes its documentation and recordings show."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501, UP031
+# ruff: noqa: UP031
 
 from __future__ import annotations
 
@@ -14,14 +14,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import registry
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, Tool, ToolCall
+from harness.model import (
+    Auth,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    Tool,
+    ToolCall,
+)
 from harness.providers.base import DecodedResponse, Signal
 
 provider = registry.load_plugin("providers", "cloudflare")
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 ADDRESS = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
-TARGET = Target("scout", "cloudflare", SCOUT, ADDRESS, "https://example.test", api_key_env="CLOUDFLARE_AUTH_TOKEN")
+TARGET = Target(
+    "scout",
+    "cloudflare",
+    SCOUT,
+    ADDRESS,
+    "https://example.test",
+    api_key_env="CLOUDFLARE_AUTH_TOKEN",
+)
 HI = (Message("user", "Hi"),)
 
 
@@ -34,11 +51,13 @@ def scout(reading: Callable[..., Any]) -> Any:
     return reading(provider, TARGET)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_minimal_body() -> None:
-    request = Request(messages=HI, sampling={"max_tokens": 64, "temperature": 0, "seed": 7}, stream=False)
+    request = Request(
+        messages=HI, sampling={"max_tokens": 64, "temperature": 0, "seed": 7}, stream=False
+    )
     wire = provider.encode(TARGET, request)
     assert wire.path == "/ai/run/@cf/meta/llama-4-scout-17b-16e-instruct"
     assert wire.method == "POST"
@@ -51,7 +70,9 @@ def test_the_minimal_body() -> None:
 
 def test_an_image_is_a_data_uri() -> None:
     picture = Message("user", (Text("What is this?"), Image("image/png", "iVBORw0KGgo=")))
-    assert sent(Request(messages=(picture,), sampling={"max_tokens": 128}, stream=False)) == json.loads(
+    assert sent(
+        Request(messages=(picture,), sampling={"max_tokens": 128}, stream=False)
+    ) == json.loads(
         '{"messages":[{"role":"user","content":[{"type":"text","text":"What is this?"},{"type":"image_url","image_url":'
         '{"url":"data:image/png;base64,iVBORw0KGgo="}}]}],"max_tokens":128}'
     )
@@ -60,7 +81,11 @@ def test_an_image_is_a_data_uri() -> None:
 WEATHER = Tool(
     "get_weather",
     "Current weather",
-    {"type": "object", "properties": {"city": {"type": "string", "description": "City"}}, "required": ["city"]},
+    {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "City"}},
+        "required": ["city"],
+    },
 )
 
 
@@ -70,7 +95,9 @@ def test_a_tool_round_trip() -> None:
         Message("assistant", tool_calls=(ToolCall("abcdef123", "get_weather", '{"city":"Oslo"}'),)),
         Message("tool", '{"c":4}', tool_call_id="abcdef123", name="get_weather"),
     )
-    assert sent(Request(messages=turns, tools=(WEATHER,), sampling={"max_tokens": 128}, stream=False)) == json.loads(
+    assert sent(
+        Request(messages=turns, tools=(WEATHER,), sampling={"max_tokens": 128}, stream=False)
+    ) == json.loads(
         r"""{"messages":[
   {"role":"user","content":"Weather in Oslo?"},
   {"role":"assistant","content":"","tool_calls":[{"id":"abcdef123","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Oslo\"}"}}]},
@@ -109,18 +136,38 @@ def test_a_raw_prompt_takes_the_place_of_messages() -> None:
     ("model", "expected"),
     [
         (SCOUT, {"type": "object"}),
-        ("@cf/zai-org/glm-4.7-flash", {"name": "answer", "schema": {"type": "object"}, "strict": False}),
+        (
+            "@cf/zai-org/glm-4.7-flash",
+            {"name": "answer", "schema": {"type": "object"}, "strict": False},
+        ),
     ],
 )
-def test_a_schema_goes_bare_to_native_models_and_in_an_envelope_to_the_others(model: str, expected: Any) -> None:
-    request = Request(messages=HI, response_format=ResponseFormat("json_schema", {"type": "object"}))
+def test_a_schema_goes_bare_to_native_models_and_in_an_envelope_to_the_others(
+    model: str, expected: Any
+) -> None:
+    request = Request(
+        messages=HI, response_format=ResponseFormat("json_schema", {"type": "object"})
+    )
     target = Target("t", "cloudflare", model, ADDRESS, "https://example.test")
-    assert sent(request, target)["response_format"] == {"type": "json_schema", "json_schema": expected}
+    assert sent(request, target)["response_format"] == {
+        "type": "json_schema",
+        "json_schema": expected,
+    }
 
 
 def test_guided_json_is_a_field_of_its_own_with_nothing_around_the_schema() -> None:
-    body = sent(Request(messages=HI, response_format=ResponseFormat("guided_json", {"type": "object"}), stream=False))
-    assert body == {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 256, "guided_json": {"type": "object"}}
+    body = sent(
+        Request(
+            messages=HI,
+            response_format=ResponseFormat("guided_json", {"type": "object"}),
+            stream=False,
+        )
+    )
+    assert body == {
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 256,
+        "guided_json": {"type": "object"},
+    }
 
 
 def test_a_plain_prompt_takes_no_tools() -> None:
@@ -129,9 +176,9 @@ def test_a_plain_prompt_takes_no_tools() -> None:
 
 
 def test_any_json() -> None:
-    assert sent(Request(messages=HI, response_format=ResponseFormat("json_object")))["response_format"] == {
-        "type": "json_object"
-    }
+    assert sent(Request(messages=HI, response_format=ResponseFormat("json_object")))[
+        "response_format"
+    ] == {"type": "json_object"}
 
 
 def test_the_schema_dialect_is_taken_out_of_tools_but_not_a_property_of_that_name() -> None:
@@ -157,12 +204,22 @@ def test_the_schema_dialect_is_taken_out_of_tools_but_not_a_property_of_that_nam
         ({"items": {}}, {"items": {}, "type": "array", "description": "x"}),
         (
             {"anyOf": [{"type": "integer"}, {"type": "null"}]},
-            {"anyOf": [{"type": "integer"}, {"type": "null"}], "type": "integer", "description": "x"},
+            {
+                "anyOf": [{"type": "integer"}, {"type": "null"}],
+                "type": "integer",
+                "description": "x",
+            },
         ),
     ],
 )
-def test_each_property_of_a_tool_has_the_type_and_description_the_schema_requires(schema: Any, expected: Any) -> None:
-    (tool,) = sent(Request(messages=HI, tools=(Tool("f", "d", {"type": "object", "properties": {"x": schema}}),)))["tools"]
+def test_each_property_of_a_tool_has_the_type_and_description_the_schema_requires(
+    schema: Any, expected: Any
+) -> None:
+    (tool,) = sent(
+        Request(
+            messages=HI, tools=(Tool("f", "d", {"type": "object", "properties": {"x": schema}}),)
+        )
+    )["tools"]
     assert tool["function"]["parameters"]["properties"] == {"x": expected}
 
 
@@ -173,7 +230,9 @@ def test_a_tool_without_parameters_has_an_empty_object_of_them() -> None:
 
 def test_a_foreign_call_id_becomes_nine_alphanumerics_the_same_on_both_sides() -> None:
     turns = (
-        Message("assistant", tool_calls=(ToolCall("call_1", "f", "{}"), ToolCall("call_2", "f", "{}"))),
+        Message(
+            "assistant", tool_calls=(ToolCall("call_1", "f", "{}"), ToolCall("call_2", "f", "{}"))
+        ),
         Message("tool", "1", tool_call_id="call_1"),
         Message("tool", "2", tool_call_id="call_2"),
     )
@@ -184,9 +243,14 @@ def test_a_foreign_call_id_becomes_nine_alphanumerics_the_same_on_both_sides() -
     assert all(len(each) == 9 and each.isalnum() and each.isascii() for each in ids)
 
 
-@pytest.mark.parametrize(("choice", "expected"), [("auto", "auto"), ("f", {"type": "function", "function": {"name": "f"}})])
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [("auto", "auto"), ("f", {"type": "function", "function": {"name": "f"}})],
+)
 def test_tool_choice(choice: str, expected: Any) -> None:
-    assert sent(Request(messages=HI, tools=(WEATHER,), tool_choice=choice))["tool_choice"] == expected
+    assert (
+        sent(Request(messages=HI, tools=(WEATHER,), tool_choice=choice))["tool_choice"] == expected
+    )
 
 
 def test_extra_body_comes_last_and_own_headers_win() -> None:
@@ -196,7 +260,11 @@ def test_extra_body_comes_last_and_own_headers_win() -> None:
         extra_body={"options": {"rejectIfBusy": True}, "guided_json": {"type": "object"}, "max_tokens": 9, "functions": []},
     )  # fmt: skip
     wire = provider.encode(target, Request(messages=HI, sampling={"max_tokens": 5}))
-    assert dict(wire.headers) == {"content-type": "application/json", "accept": "*/*", "x-session-affinity": "a"}
+    assert dict(wire.headers) == {
+        "content-type": "application/json",
+        "accept": "*/*",
+        "x-session-affinity": "a",
+    }
     assert wire.auth is None
     assert json.loads(wire.body) == {
         "messages": [{"role": "user", "content": "Hi"}], "stream": True, "max_tokens": 9,
@@ -205,10 +273,12 @@ def test_extra_body_comes_last_and_own_headers_win() -> None:
 
 
 def test_text_that_no_utf_8_can_hold_is_sent_escaped() -> None:
-    assert b"\\ud83d" in provider.encode(TARGET, Request(messages=(Message("user", "\ud83d"),))).body
+    assert (
+        b"\\ud83d" in provider.encode(TARGET, Request(messages=(Message("user", "\ud83d"),))).body
+    )
 
 
-# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_whole_answer(scout: Any) -> None:
@@ -229,7 +299,9 @@ def test_a_tool_call_whose_response_is_missing(scout: Any) -> None:
     )
     assert decoded.finish_reason == "tool_calls"
     assert decoded.message.tool_calls == (
-        ToolCall("chatcmpl-tool-0f0e0d0c0b0a09080706050403020100", "get_weather", '{"city": "Oslo"}'),
+        ToolCall(
+            "chatcmpl-tool-0f0e0d0c0b0a09080706050403020100", "get_weather", '{"city": "Oslo"}'
+        ),
     )
 
 
@@ -243,7 +315,9 @@ def test_a_tool_call_whose_response_is_missing(scout: Any) -> None:
     ],
     ids=["oldest", "typed", "no arguments"],
 )  # fmt: skip
-def test_every_shape_of_a_tool_call(scout: Any, calls: str, expected: list[tuple[str, str, str]]) -> None:
+def test_every_shape_of_a_tool_call(
+    scout: Any, calls: str, expected: list[tuple[str, str, str]]
+) -> None:
     decoded = scout.whole('{"result":{"response":null,"tool_calls":' + calls + '},"success":true}')
     assert [(call.id, call.name, call.arguments) for call in decoded.message.tool_calls] == expected
 
@@ -257,8 +331,12 @@ def test_every_shape_of_a_tool_call(scout: Any, calls: str, expected: list[tuple
         ("[1, 2]", "[1,2]"),
     ],
 )
-def test_a_response_that_is_no_string_becomes_compact_json(scout: Any, response: str, text: str) -> None:
-    assert scout.whole('{"result":{"response":' + response + '},"success":true}').message.text == text
+def test_a_response_that_is_no_string_becomes_compact_json(
+    scout: Any, response: str, text: str
+) -> None:
+    assert (
+        scout.whole('{"result":{"response":' + response + '},"success":true}').message.text == text
+    )
 
 
 def test_the_openai_shaped_family(scout: Any) -> None:
@@ -277,7 +355,10 @@ def test_the_openai_shaped_family(scout: Any) -> None:
 
 @pytest.mark.parametrize(("output", "reason"), [(63, "stop"), (64, "length"), (65, "length")])
 def test_an_answer_that_used_up_its_limit_was_cut(scout: Any, output: int, reason: str) -> None:
-    body = '{"result":{"response":"a","usage":{"prompt_tokens":1,"completion_tokens":%d}},"success":true}' % output
+    body = (
+        '{"result":{"response":"a","usage":{"prompt_tokens":1,"completion_tokens":%d}},"success":true}'
+        % output
+    )
     assert scout.whole(body).finish_reason == reason
 
 
@@ -290,7 +371,10 @@ def test_the_limit_is_256_where_none_was_asked_for(scout: Any) -> None:
 def test_neurons_from_the_header_where_the_body_has_none(scout: Any) -> None:
     decoded = scout.whole('{"result":{"response":"a"},"success":true}', {"cf-ai-neurons": "12.5"})
     assert (decoded.usage.neurons, decoded.usage.input) == (12.5, None)
-    assert scout.whole('{"result":{"response":"a"},"success":true}', {"cf-ai-neurons": "many"}).usage is None
+    assert (
+        scout.whole('{"result":{"response":"a"},"success":true}', {"cf-ai-neurons": "many"}).usage
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -323,11 +407,19 @@ def test_an_answer_of_no_words_is_an_answer(scout: Any) -> None:
 def test_the_schemas_refusal(scout: Any) -> None:
     body = b"""{"errors":[{"message":"AiError: Bad input: Error: '/temperature' must be <= 5","code":5006}],"success":false,"result":{},"messages":[]}"""
     error = scout.refused(400, body, {"cf-ray": "1"}).error
-    assert (error.kind, error.status, error.code, error.retryable) == ("bad_request", 400, "5006", False)
-    assert error.message == "HTTP 400, code 5006: AiError: Bad input: Error: '/temperature' must be <= 5"
+    assert (error.kind, error.status, error.code, error.retryable) == (
+        "bad_request",
+        400,
+        "5006",
+        False,
+    )
+    assert (
+        error.message
+        == "HTTP 400, code 5006: AiError: Bad input: Error: '/temperature' must be <= 5"
+    )
 
 
-# ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Streams ───────────────────────────────────────────────────────────────────────────────────────
 
 NATIVE = """\
 data: {"response":"","tool_calls":[],"p":"abdefghijklmnop"}
@@ -365,8 +457,14 @@ def test_nothing_counts_after_done(scout: Any) -> None:
 @pytest.mark.parametrize("kept", range(1, 5))
 def test_a_stream_without_its_end_is_cut_and_keeps_its_text(scout: Any, kept: int) -> None:
     decoded = scout.stream("\n\n".join(NATIVE.split("\n\n")[:kept]))
-    assert (decoded.error.kind, decoded.error.retryable, decoded.finish_reason) == ("truncated", True, None)
-    assert (decoded.message.text if decoded.message else "") == ("", "Hel", "Hello", "Hello")[kept - 1]
+    assert (decoded.error.kind, decoded.error.retryable, decoded.finish_reason) == (
+        "truncated",
+        True,
+        None,
+    )
+    assert (decoded.message.text if decoded.message else "") == ("", "Hel", "Hello", "Hello")[
+        kept - 1
+    ]
 
 
 def test_a_stream_of_no_events_is_no_answer(scout: Any) -> None:
@@ -383,13 +481,21 @@ data: {"tool_calls":[{"index":0,"id":null,"function":{"name":null,"arguments":nu
 data: {"finish_reason":"tool_calls"}
 data: [DONE]
 """)
-    assert decoded.message.tool_calls == (ToolCall("a1", "f", '{"x": 1}'), ToolCall("b2", "g", "{}"))
+    assert decoded.message.tool_calls == (
+        ToolCall("a1", "f", '{"x": 1}'),
+        ToolCall("b2", "g", "{}"),
+    )
     assert decoded.finish_reason == "tool_calls"
     assert scout.signals == [Signal.ANSWER] * 3 + [Signal.NOTHING] * 3
 
 
 def test_numbers_and_missing_responses_in_a_stream(scout: Any) -> None:
-    assert scout.stream('data: {"response":4}\ndata: {"response":2}\ndata: {}\ndata: [DONE]').message.text == "42"
+    assert (
+        scout.stream(
+            'data: {"response":4}\ndata: {"response":2}\ndata: {}\ndata: [DONE]'
+        ).message.text
+        == "42"
+    )
 
 
 CHUNK = 'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"%s"}}],"usage":%s,"p":"ab"}\n'
@@ -409,7 +515,9 @@ def usage(prompt: int, completion: int) -> str:
     ],
     ids=["empty choices", "native total", "cumulative", "increments"],
 )
-def test_which_usage_counts(scout: Any, chunks: list[tuple[int, int]], rest: str | None, expected: tuple[int, int]) -> None:
+def test_which_usage_counts(
+    scout: Any, chunks: list[tuple[int, int]], rest: str | None, expected: tuple[int, int]
+) -> None:
     stream = "".join(CHUNK % ("a", usage(*chunk)) for chunk in chunks)
     if rest:
         stream += "data: " + rest % usage(9, 2) + "\n"
@@ -425,7 +533,9 @@ def test_the_native_total_beats_every_chunk(scout: Any) -> None:
 
 
 def test_a_whole_answer_inside_a_stream(scout: Any) -> None:
-    decoded = scout.stream('data: {"result":{"response":"Hi"},"success":true,"errors":[],"messages":[]}')
+    decoded = scout.stream(
+        'data: {"result":{"response":"Hi"},"success":true,"errors":[],"messages":[]}'
+    )
     assert (decoded.message.text, decoded.finish_reason, decoded.error) == ("Hi", "stop", None)
 
 
@@ -433,7 +543,11 @@ def test_an_error_inside_a_stream_keeps_what_came_before(scout: Any) -> None:
     decoded = scout.stream(
         'data: {"response":"Hel"}\ndata: {"errors":[{"code":3040,"message":"busy"}],"success":false}\ndata: [DONE]'
     )
-    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == ("overloaded", True, "Hel")
+    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == (
+        "overloaded",
+        True,
+        "Hel",
+    )
 
 
 def test_damaged_text_is_kept_and_flagged(scout: Any) -> None:
@@ -442,17 +556,23 @@ def test_damaged_text_is_kept_and_flagged(scout: Any) -> None:
 
 
 def test_surrogate_halves_of_two_events_make_one_character(scout: Any) -> None:
-    stream = r'data: {"response":"\ud83d"}' "\n" r'data: {"response":"\ude00 \ud83d"}' "\ndata: [DONE]"
+    stream = (
+        r'data: {"response":"\ud83d"}' "\n" r'data: {"response":"\ude00 \ud83d"}' "\ndata: [DONE]"
+    )
     assert scout.stream(stream).message.text == "😀 \ud83d"
 
 
-@pytest.mark.parametrize("event", [b"[" * 100_000, b'{"response":NaN}', b"9" * 5_000, b"null", b'{"response":"a'])
-def test_an_event_that_cannot_be_read_ends_the_stream_with_an_error(scout: Any, event: bytes) -> None:
+@pytest.mark.parametrize(
+    "event", [b"[" * 100_000, b'{"response":NaN}', b"9" * 5_000, b"null", b'{"response":"a']
+)
+def test_an_event_that_cannot_be_read_ends_the_stream_with_an_error(
+    scout: Any, event: bytes
+) -> None:
     decoded = scout.stream(b'data: {"response":"Hel"}\ndata: ' + event + b"\ndata: [DONE]")
     assert (decoded.error.kind, decoded.message.text) == ("unreadable", "Hel")
 
 
-# ── Anything at all ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Anything at all ───────────────────────────────────────────────────────────────────────────────
 
 KEYS = (
     "response", "choices", "usage", "tool_calls", "delta", "message", "content", "reasoning", "refusal", "index", "id",
@@ -461,14 +581,20 @@ KEYS = (
 )  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
     max_leaves=20,
 )
 DATA = st.binary() | VALUES.map(lambda value: json.dumps(value).encode())
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5
+    )
+)
 def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     decoder = provider.make_decoder(TARGET, Request())
     for name, data in events:

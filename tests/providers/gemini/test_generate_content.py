@@ -1,7 +1,6 @@
 """The Gemini API, on its bytes."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -34,7 +33,9 @@ from harness.transport.http.sse import EventReader
 provider = registry.load_plugin("providers", "gemini")
 
 ADDRESS = "https://generativelanguage.googleapis.com"
-FLASH = Target("flash", "gemini", "gemini-3.5-flash", ADDRESS, ADDRESS, api_key_env="GEMINI_API_KEY")
+FLASH = Target(
+    "flash", "gemini", "gemini-3.5-flash", ADDRESS, ADDRESS, api_key_env="GEMINI_API_KEY"
+)
 OLDER = replace(FLASH, model="gemini-2.5-flash")
 HI = (Message("user", "Hi"),)
 
@@ -53,12 +54,17 @@ def gemini(reading: Callable[..., Any]) -> Any:
     return reading(provider, FLASH)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_streamed_request() -> None:
-    wire = provider.encode(FLASH, Request(messages=(Message("system", "Be brief"), *HI), sampling={"temperature": 0}))
-    assert (wire.method, wire.path) == ("POST", "/v1beta/models/gemini-3.5-flash:streamGenerateContent?alt=sse")
+    wire = provider.encode(
+        FLASH, Request(messages=(Message("system", "Be brief"), *HI), sampling={"temperature": 0})
+    )
+    assert (wire.method, wire.path) == (
+        "POST",
+        "/v1beta/models/gemini-3.5-flash:streamGenerateContent?alt=sse",
+    )
     assert wire.auth == Auth("GEMINI_API_KEY", header="x-goog-api-key", prefix="")
     assert dict(wire.headers) == {"content-type": "application/json", "accept": "text/event-stream"}
     assert json.loads(wire.body) == {
@@ -101,11 +107,15 @@ def test_each_parameter_under_its_name(sampling: dict[str, Any], expected: dict[
 
 def test_models_without_levels_of_thought_get_a_budget() -> None:
     def thinking(effort: str) -> Any:
-        return sent(Request(messages=HI, sampling={"reasoning_effort": effort}), OLDER)["generationConfig"]["thinkingConfig"]
+        return sent(Request(messages=HI, sampling={"reasoning_effort": effort}), OLDER)[
+            "generationConfig"
+        ]["thinkingConfig"]
 
     assert thinking("none") == {"thinkingBudget": 0, "includeThoughts": False}
     assert thinking("medium") == {"thinkingBudget": 8192, "includeThoughts": True}
-    with pytest.raises(ValueError, match="takes a reasoning_effort of none, low, medium, high, not 'xhigh'"):
+    with pytest.raises(
+        ValueError, match="takes a reasoning_effort of none, low, medium, high, not 'xhigh'"
+    ):
         thinking("xhigh")
 
 
@@ -118,12 +128,21 @@ def test_images_tools_and_a_schema() -> None:
     )
     body = sent(request)
     assert body["contents"] == [
-        {"role": "user", "parts": [{"text": "Look"}, {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}]}
+        {
+            "role": "user",
+            "parts": [
+                {"text": "Look"},
+                {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}},
+            ],
+        }
     ]
     assert body["tools"] == [{"functionDeclarations": [
         {"name": "f", "description": "Does it", "parametersJsonSchema": {"type": "object", "properties": {"a": {"type": "string"}}}}]}]  # fmt: skip
     assert body["toolConfig"] == {"functionCallingConfig": {"mode": "AUTO"}}
-    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": {"type": "object"}}
+    assert body["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {"type": "object"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -135,7 +154,9 @@ def test_images_tools_and_a_schema() -> None:
     ],
 )
 def test_how_tools_may_be_chosen(choice: str, expected: dict[str, Any]) -> None:
-    assert sent(Request(messages=HI, tool_choice=choice))["toolConfig"] == {"functionCallingConfig": expected}
+    assert sent(Request(messages=HI, tool_choice=choice))["toolConfig"] == {
+        "functionCallingConfig": expected
+    }
 
 
 def test_json_without_a_schema() -> None:
@@ -177,11 +198,26 @@ def test_extra_body_joins_the_generation_config_and_wins_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(prompt="Hi"), "target flash: Gemini takes messages; a raw prompt needs another provider"),
-        (Request(messages=(*HI, Message("system", "Be brief"))), "system text only before the first turn"),
-        (Request(messages=(Message("system", (Image("image/png", "AAAA"),)), *HI)), "takes no images in a system message"),
-        (Request(messages=(Message("tool", "3", tool_call_id="x"),)), "answers the unknown call 'x'"),
-        (Request(messages=(Message("tool", (Image("image/png", "AAAA"),), name="f"),)), "the result of f holds an image"),
+        (
+            Request(prompt="Hi"),
+            "target flash: Gemini takes messages; a raw prompt needs another provider",
+        ),
+        (
+            Request(messages=(*HI, Message("system", "Be brief"))),
+            "system text only before the first turn",
+        ),
+        (
+            Request(messages=(Message("system", (Image("image/png", "AAAA"),)), *HI)),
+            "takes no images in a system message",
+        ),
+        (
+            Request(messages=(Message("tool", "3", tool_call_id="x"),)),
+            "answers the unknown call 'x'",
+        ),
+        (
+            Request(messages=(Message("tool", (Image("image/png", "AAAA"),), name="f"),)),
+            "the result of f holds an image",
+        ),
     ],
 )
 def test_what_has_no_form_here(request_: Request, message: str) -> None:
@@ -189,7 +225,7 @@ def test_what_has_no_form_here(request_: Request, message: str) -> None:
         provider.encode(FLASH, request_)
 
 
-# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────
 
 USAGE = '"usageMetadata":{"promptTokenCount":30,"cachedContentTokenCount":10,"candidatesTokenCount":5,"thoughtsTokenCount":20,"toolUsePromptTokenCount":4,"totalTokenCount":59}'
 WHOLE = (
@@ -224,7 +260,10 @@ CALLS = '{"functionCall":{"id":"k3","name":"weather","args":{"city":"Ulm","days"
 def test_calls_end_with_stop_and_are_tool_calls(gemini: Any) -> None:
     decoded = gemini.whole(candidate(CALLS))
     assert decoded.finish_reason == "tool_calls"
-    assert decoded.message.tool_calls == (ToolCall("k3", "weather", '{"city":"Ulm","days":2}'), ToolCall("call_1", "now", "{}"))
+    assert decoded.message.tool_calls == (
+        ToolCall("k3", "weather", '{"city":"Ulm","days":2}'),
+        ToolCall("call_1", "now", "{}"),
+    )
 
 
 def test_a_signed_turn_goes_back_as_it_came(gemini: Any) -> None:
@@ -234,7 +273,12 @@ def test_a_signed_turn_goes_back_as_it_came(gemini: Any) -> None:
         + ',{"text":"","thoughtSignature":"bGFzdA=="}'
     )
     answer = gemini.whole(candidate(parts)).message
-    turns = (*HI, answer, Message("tool", "sun", tool_call_id="k3"), Message("tool", "noon", tool_call_id="call_1"))
+    turns = (
+        *HI,
+        answer,
+        Message("tool", "sun", tool_call_id="k3"),
+        Message("tool", "noon", tool_call_id="call_1"),
+    )
     contents = sent(Request(messages=turns))["contents"]
     assert contents[1] == {"role": "model", "parts": [
         {"text": "Two calls"},
@@ -246,7 +290,10 @@ def test_a_signed_turn_goes_back_as_it_came(gemini: Any) -> None:
 
 def test_what_another_provider_wants_back_is_not_sent() -> None:
     foreign = Message("assistant", "Hello", echo={"anthropic": [{"type": "thinking"}]})
-    assert sent(Request(messages=(*HI, foreign)))["contents"][1] == {"role": "model", "parts": [{"text": "Hello"}]}
+    assert sent(Request(messages=(*HI, foreign)))["contents"][1] == {
+        "role": "model",
+        "parts": [{"text": "Hello"}],
+    }
 
 
 @pytest.mark.parametrize(
@@ -269,13 +316,17 @@ def test_what_another_provider_wants_back_is_not_sent() -> None:
         ("INVENTED_LATER", "unknown", ("unknown_stop",)),
     ],
 )
-def test_why_an_answer_ended(gemini: Any, reason: str, expected: str, flags: tuple[str, ...]) -> None:
+def test_why_an_answer_ended(
+    gemini: Any, reason: str, expected: str, flags: tuple[str, ...]
+) -> None:
     decoded = gemini.whole(candidate('{"text":"Hello"}', reason))
     assert (decoded.finish_reason, decoded.flags, decoded.error) == (expected, flags, None)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_blocked_prompt_is_an_answer_of_no_words_with_a_typed_end(gemini: Any, streamed: bool) -> None:
+def test_a_blocked_prompt_is_an_answer_of_no_words_with_a_typed_end(
+    gemini: Any, streamed: bool
+) -> None:
     body = '{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":8,"totalTokenCount":8},"modelVersion":"gemini-3.5-flash"}'
     decoded = gemini.stream(f"data: {body}\n") if streamed else gemini.whole(body)
     assert decoded == DecodedResponse(
@@ -307,23 +358,39 @@ def test_a_whole_body_that_is_no_answer(gemini: Any, body: str, kind: str) -> No
 
 def test_a_candidate_that_stopped_without_a_word_is_an_empty_answer(gemini: Any) -> None:
     decoded = gemini.whole('{"candidates":[{"content":{"role":"model"},"finishReason":"STOP"}]}')
-    assert (decoded.message, decoded.finish_reason, decoded.flags) == (Message("assistant", ""), "stop", ("empty",))
+    assert (decoded.message, decoded.finish_reason, decoded.flags) == (
+        Message("assistant", ""),
+        "stop",
+        ("empty",),
+    )
 
 
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        ('{"promptTokenCount":9,"candidatesTokenCount":3,"totalTokenCount":12}', Usage(input=9, output=3)),
+        (
+            '{"promptTokenCount":9,"candidatesTokenCount":3,"totalTokenCount":12}',
+            Usage(input=9, output=3),
+        ),
         ('{"promptTokenCount":9,"totalTokenCount":9}', Usage(input=9, output=None)),
-        ('{"promptTokenCount":9,"cachedContentTokenCount":9,"candidatesTokenCount":1}', Usage(input=0, output=1, cache_read=9)),
-        ('{"promptTokenCount":9,"thoughtsTokenCount":7,"candidatesTokenCount":1}', Usage(input=9, output=1, reasoning=7)),
+        (
+            '{"promptTokenCount":9,"cachedContentTokenCount":9,"candidatesTokenCount":1}',
+            Usage(input=0, output=1, cache_read=9),
+        ),
+        (
+            '{"promptTokenCount":9,"thoughtsTokenCount":7,"candidatesTokenCount":1}',
+            Usage(input=9, output=1, reasoning=7),
+        ),
         ('{"promptTokenCount":-1,"candidatesTokenCount":"3"}', None),
         ("{}", None),
         ("[]", None),
     ],
 )
 def test_tokens_in_disjoint_buckets(gemini: Any, counts: str, expected: Usage | None) -> None:
-    assert gemini.whole(candidate('{"text":"Hello"}')[:-1] + f',"usageMetadata":{counts}}}').usage == expected
+    assert (
+        gemini.whole(candidate('{"text":"Hello"}')[:-1] + f',"usageMetadata":{counts}}}').usage
+        == expected
+    )
 
 
 SCORED = (
@@ -337,7 +404,10 @@ def test_log_probabilities(reading: Callable[..., Any]) -> None:
     gemini = reading(provider, FLASH)
     gemini.request = Request(messages=HI, sampling={"logprobs": 2})
     decoded = gemini.whole(SCORED)
-    assert decoded.logprobs == (TokenLogprob("H", -0.1, (("H", -0.1), ("Y", -2.5))), TokenLogprob("i", 0.0))
+    assert decoded.logprobs == (
+        TokenLogprob("H", -0.1, (("H", -0.1), ("Y", -2.5))),
+        TokenLogprob("i", 0.0),
+    )
     assert decoded.flags == ()
     assert gemini.whole(candidate('{"text":"Hi"}')).flags == ("ignored_logprobs",)
 
@@ -356,7 +426,7 @@ def test_of_several_candidates_the_first_is_the_answer(reading: Callable[..., An
     assert gemini.whole(candidate('{"text":"A"}')).flags == ("ignored_n",)
 
 
-# ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Streams ───────────────────────────────────────────────────────────────────────────────────────
 
 STREAM = (
     'data: {"candidates":[{"content":{"parts":[{"text":"**Greeting**","thought":true}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":2,"totalTokenCount":2},"modelVersion":"gemini-3.5-flash","responseId":"r"}\r\n\r\n'
@@ -432,12 +502,18 @@ BARE = b"""{
 """
 
 
-@pytest.mark.parametrize("error", [BARE, b"[" + BARE.rstrip() + b"\n]\n", b"data: [%s]\n\n" % b" ".join(BARE.split())])
+@pytest.mark.parametrize(
+    "error", [BARE, b"[" + BARE.rstrip() + b"\n]\n", b"data: [%s]\n\n" % b" ".join(BARE.split())]
+)
 def test_an_error_in_the_middle_of_a_stream(error: bytes) -> None:
     first = STREAM[: STREAM.index(b"data: ", 300)]
     for chunks in ([first + error], [bytes([octet]) for octet in first + error]):
         decoded = fed(*chunks)
-        assert (decoded.error.kind, decoded.error.code, decoded.error.retryable) == ("overloaded", "UNAVAILABLE", True)
+        assert (decoded.error.kind, decoded.error.code, decoded.error.retryable) == (
+            "overloaded",
+            "UNAVAILABLE",
+            True,
+        )
         assert "The model is overloaded." in decoded.error.message
         assert decoded.message.reasoning == "**Greeting**"
 
@@ -452,8 +528,12 @@ DEEP = '{"a":' * 100_000 + "1" + "}" * 100_000
     "part",
     [
         pytest.param(f'{{"functionCall":{{"name":"f","args":{DEEP}}}}}', id="arguments too deep"),
-        pytest.param(f'{{"text":"a","thoughtSignature":"c2ln","other":{DEEP}}}', id="a signed part too deep"),
-        pytest.param('{"functionCall":{"name":"f","args":{"n":' + "9" * 5000 + "}}}", id="5,000 digits"),
+        pytest.param(
+            f'{{"text":"a","thoughtSignature":"c2ln","other":{DEEP}}}', id="a signed part too deep"
+        ),
+        pytest.param(
+            '{"functionCall":{"name":"f","args":{"n":' + "9" * 5000 + "}}}", id="5,000 digits"
+        ),
         pytest.param('{"text":NaN}', id="NaN"),
     ],
 )

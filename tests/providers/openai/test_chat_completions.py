@@ -1,7 +1,7 @@
 """Chat completions, on the bytes of OpenAI and of the servers that speak its format."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501, UP031
+# ruff: noqa: UP031
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness import registry
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
+from harness.model import (
+    Auth,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from harness.providers.base import DecodedResponse, Signal
 
 provider = registry.load_plugin("providers", "openai")
@@ -35,12 +47,18 @@ def gpt(reading: Callable[..., Any]) -> Any:
     return reading(provider, HOSTED)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_streamed_request() -> None:
-    wire = provider.encode(HOSTED, Request(messages=HI, sampling={"max_tokens": 5, "temperature": 0, "seed": None}))
-    assert (wire.method, wire.path, wire.auth) == ("POST", "/chat/completions", Auth("OPENAI_API_KEY"))
+    wire = provider.encode(
+        HOSTED, Request(messages=HI, sampling={"max_tokens": 5, "temperature": 0, "seed": None})
+    )
+    assert (wire.method, wire.path, wire.auth) == (
+        "POST",
+        "/chat/completions",
+        Auth("OPENAI_API_KEY"),
+    )
     assert dict(wire.headers) == {"content-type": "application/json", "accept": "text/event-stream"}
     assert json.loads(wire.body) == {
         "model": "gpt-4.1",
@@ -53,7 +71,10 @@ def test_a_streamed_request() -> None:
 
 
 def test_other_servers_know_max_tokens_and_need_no_key() -> None:
-    wire = provider.encode(LOCAL, Request(messages=HI, sampling={"max_tokens": 5, "top_k": 40, "stop": ["\n"]}, stream=False))
+    wire = provider.encode(
+        LOCAL,
+        Request(messages=HI, sampling={"max_tokens": 5, "top_k": 40, "stop": ["\n"]}, stream=False),
+    )
     assert wire.auth is None
     assert json.loads(wire.body) == {
         "model": "tiny",
@@ -66,9 +87,15 @@ def test_other_servers_know_max_tokens_and_need_no_key() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "expected"),
-    [(True, {"logprobs": True}), (False, {"logprobs": False}), (3, {"logprobs": True, "top_logprobs": 3})],
+    [
+        (True, {"logprobs": True}),
+        (False, {"logprobs": False}),
+        (3, {"logprobs": True, "top_logprobs": 3}),
+    ],
 )
-def test_log_probabilities_as_a_flag_or_a_count(asked: bool | int, expected: dict[str, Any]) -> None:
+def test_log_probabilities_as_a_flag_or_a_count(
+    asked: bool | int, expected: dict[str, Any]
+) -> None:
     body = sent(Request(messages=HI, sampling={"logprobs": asked}))
     assert {name: value for name, value in body.items() if "logprobs" in name} == expected
 
@@ -78,7 +105,10 @@ def test_log_probabilities_as_a_flag_or_a_count(asked: bool | int, expected: dic
     [
         ("https://api.openai.com/v1/", "max_completion_tokens"),
         ("https://eu.api.openai.com/v1", "max_completion_tokens"),
-        ("https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/mine/openai", "max_completion_tokens"),
+        (
+            "https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/mine/openai",
+            "max_completion_tokens",
+        ),
         ("https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/mine/groq", "max_tokens"),
         ("https://notapi.openai.com.example/v1", "max_tokens"),
     ],
@@ -97,7 +127,9 @@ def test_the_declared_address_decides_not_where_it_was_found() -> None:
 def test_tools_schemas_and_images() -> None:
     turns = (
         Message("user", (Text("Look"), Image("image/jpeg", "AAAA"))),
-        Message("assistant", reasoning="never sent back", tool_calls=(ToolCall("call_1", "f", "{}"),)),
+        Message(
+            "assistant", reasoning="never sent back", tool_calls=(ToolCall("call_1", "f", "{}"),)
+        ),
         Message("tool", "3", tool_call_id="call_1"),
     )
     tool = Tool("f", "Does it", {"type": "object", "properties": {}})
@@ -128,13 +160,17 @@ def test_extra_body_comes_last() -> None:
     assert (body["provider"], body["stream_options"]) == ({"only": ["a"]}, None)
 
 
-@pytest.mark.parametrize("request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"])
+@pytest.mark.parametrize(
+    "request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"]
+)
 def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
-    with pytest.raises(ValueError, match="target gpt: the format of chat completions takes messages"):
+    with pytest.raises(
+        ValueError, match="target gpt: the format of chat completions takes messages"
+    ):
         provider.encode(HOSTED, request_)
 
 
-# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────
 
 WHOLE = """{"id":"chatcmpl-1","object":"chat.completion","created":1790000000,"model":"gpt-4.1-2025-04-14",
  "choices":[{"index":0,"message":{"role":"assistant","content":"Hi","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],
@@ -147,7 +183,11 @@ WHOLE = """{"id":"chatcmpl-1","object":"chat.completion","created":1790000000,"m
 def test_a_whole_answer(gpt: Any) -> None:
     decoded = gpt.whole(WHOLE)
     assert decoded.message == Message("assistant", "Hi")
-    assert (decoded.finish_reason, decoded.model, decoded.fingerprint) == ("stop", "gpt-4.1-2025-04-14", "fp_x")
+    assert (decoded.finish_reason, decoded.model, decoded.fingerprint) == (
+        "stop",
+        "gpt-4.1-2025-04-14",
+        "fp_x",
+    )
     assert (decoded.usage.input, decoded.usage.output, decoded.usage.source) == (9, 1, "reported")
     assert (decoded.error, decoded.flags) == (None, ())
 
@@ -162,7 +202,10 @@ def test_log_probabilities_of_a_whole_answer(gpt: Any) -> None:
 
 
 def test_log_probabilities_of_a_stream_are_those_of_its_chunks(gpt: Any) -> None:
-    chunk = 'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":%s,"finish_reason":null}]}' % LIKELY
+    chunk = (
+        'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":%s,"finish_reason":null}]}'
+        % LIKELY
+    )
     end = 'data: {"choices":[{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}]}'
     assert gpt.stream("\n\n".join([chunk, chunk, end, "data: [DONE]"])).logprobs == HI_LIKELY * 2
 
@@ -189,7 +232,12 @@ def choice(message: str, finish: str = '"stop"') -> str:
 @pytest.mark.parametrize(
     ("body", "text", "reason", "flags"),
     [
-        (choice('{"content":null,"refusal":"I cannot help with that."}'), "I cannot help with that.", "stop", ("refusal",)),
+        (
+            choice('{"content":null,"refusal":"I cannot help with that."}'),
+            "I cannot help with that.",
+            "stop",
+            ("refusal",),
+        ),
         (choice('{"content":null}'), "", "stop", ("empty",)),
         (choice('{"content":""}', '"length"'), "", "length", ("empty",)),
         (choice('{"content":null,"reasoning":"hm"}', '"length"'), "", "length", ("empty",)),
@@ -197,12 +245,24 @@ def choice(message: str, finish: str = '"stop"') -> str:
         (choice('{"content":"a"}', '"model_length"'), "a", "length", ()),
         (choice('{"content":"a"}', '"novel"'), "a", "unknown", ("unknown_stop",)),
         (choice('{"content":"a"}', "null"), "a", "unknown", ("unknown_stop",)),
-        (choice('{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}'), "ab", "stop", ()),
+        (
+            choice('{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}'),
+            "ab",
+            "stop",
+            (),
+        ),
     ],
 )
-def test_every_kind_of_answer(gpt: Any, body: str, text: str, reason: str, flags: tuple[str, ...]) -> None:
+def test_every_kind_of_answer(
+    gpt: Any, body: str, text: str, reason: str, flags: tuple[str, ...]
+) -> None:
     decoded = gpt.whole(body)
-    assert (decoded.message.text, decoded.finish_reason, decoded.flags, decoded.error) == (text, reason, flags, None)
+    assert (decoded.message.text, decoded.finish_reason, decoded.flags, decoded.error) == (
+        text,
+        reason,
+        flags,
+        None,
+    )
 
 
 def test_tool_calls_only(gpt: Any) -> None:
@@ -230,11 +290,17 @@ def test_reasoning_is_kept_apart(gpt: Any, field: str) -> None:
             '{"error":{"message":"Rate limit reached","type":"requests","param":null,"code":"rate_limit_exceeded"}}',
             "rate_limited",
         ),
-        ('{"error":{"message":"The server had an error","type":"server_error","code":null}}', "server_error"),
+        (
+            '{"error":{"message":"The server had an error","type":"server_error","code":null}}',
+            "server_error",
+        ),
         ('{"error":"model not loaded"}', "server_error"),
         ('{"error":{"code":502,"message":"bad provider"}}', "server_error"),
         ('{"object":"error","message":"no","code":404}', "not_found"),
-        ('{"result":{},"success":false,"errors":[{"code":7003,"message":"could not route"}],"messages":[]}', "not_found"),
+        (
+            '{"result":{},"success":false,"errors":[{"code":7003,"message":"could not route"}],"messages":[]}',
+            "not_found",
+        ),
     ],
 )
 def test_a_200_that_is_no_answer(gpt: Any, body: str, kind: str) -> None:
@@ -262,25 +328,47 @@ def test_buckets_are_disjoint(gpt: Any, usage: str, buckets: tuple[int, ...]) ->
 
 @pytest.mark.parametrize(
     ("total", "expected"),
-    [(331, Usage(12, 2, reasoning=317)), (14, Usage(12, 0, reasoning=317)), (None, Usage(12, 0, reasoning=317))],
+    [
+        (331, Usage(12, 2, reasoning=317)),
+        (14, Usage(12, 0, reasoning=317)),
+        (None, Usage(12, 0, reasoning=317)),
+    ],
 )
-def test_reasoning_outside_of_the_completion_shows_in_the_total(gpt: Any, total: int | None, expected: Usage) -> None:
+def test_reasoning_outside_of_the_completion_shows_in_the_total(
+    gpt: Any, total: int | None, expected: Usage
+) -> None:
     """As xAI counts; where the total does not say so, reasoning is part of the completion."""
     details = {"completion_tokens_details": {"reasoning_tokens": 317}}
-    usage = json.dumps({"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": total, **details})
-    assert gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage == expected
+    usage = json.dumps(
+        {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": total, **details}
+    )
+    assert (
+        gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
     "usage",
-    ["null", "0", "[]", "{}", '{"prompt_tokens":0,"completion_tokens":0}', '{"prompt_tokens":-1,"completion_tokens":"4"}'],
+    [
+        "null",
+        "0",
+        "[]",
+        "{}",
+        '{"prompt_tokens":0,"completion_tokens":0}',
+        '{"prompt_tokens":-1,"completion_tokens":"4"}',
+    ],
 )
 def test_usage_that_says_nothing_is_unknown(gpt: Any, usage: str) -> None:
-    assert gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage is None
+    assert (
+        gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage is None
+    )
 
 
 def test_what_openrouter_charged(gpt: Any) -> None:
-    used = gpt.whole('{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"cost":0.00025}}').usage
+    used = gpt.whole(
+        '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"cost":0.00025}}'
+    ).usage
     assert used.cost == 0.00025
 
 
@@ -297,7 +385,7 @@ def test_a_refusal_of_the_wallet_is_not_retried(gpt: Any) -> None:
     assert (error.kind, error.retryable, error.retry_after) == ("quota_exhausted", False, 5.0)
 
 
-# ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Streams ───────────────────────────────────────────────────────────────────────────────────────
 
 STREAM = r"""data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","system_fingerprint":"fp","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null,"obfuscation":"Zk"}
 
@@ -320,7 +408,9 @@ data: [DONE]
 
 def test_a_stream(gpt: Any) -> None:
     decoded = gpt.stream(STREAM)
-    assert decoded.message == Message("assistant", "Hi", tool_calls=(ToolCall("call_1", "f", '{"a":1}'),))
+    assert decoded.message == Message(
+        "assistant", "Hi", tool_calls=(ToolCall("call_1", "f", '{"a":1}'),)
+    )
     assert (decoded.finish_reason, decoded.model, decoded.fingerprint) == ("tool_calls", "m", "fp")
     assert (decoded.usage.input, decoded.usage.output, decoded.error) == (9, 1, None)
     nothing, answer = Signal.NOTHING, Signal.ANSWER
@@ -328,7 +418,11 @@ def test_a_stream(gpt: Any) -> None:
 
 
 def delta(content: str, finish: str = "null", index: int = 0) -> str:
-    return 'data: {"choices":[{"index":%d,"delta":%s,"finish_reason":%s}]}\n' % (index, content, finish)
+    return 'data: {"choices":[{"index":%d,"delta":%s,"finish_reason":%s}]}\n' % (
+        index,
+        content,
+        finish,
+    )
 
 
 def test_a_finish_reason_is_enough(gpt: Any) -> None:
@@ -338,7 +432,11 @@ def test_a_finish_reason_is_enough(gpt: Any) -> None:
 
 def test_done_alone_is_a_success_of_unknown_end(gpt: Any) -> None:
     decoded = gpt.stream(delta('{"content":"a"}') + "data: [DONE]")
-    assert (decoded.message.text, decoded.finish_reason, decoded.flags) == ("a", "unknown", ("unknown_stop",))
+    assert (decoded.message.text, decoded.finish_reason, decoded.flags) == (
+        "a",
+        "unknown",
+        ("unknown_stop",),
+    )
 
 
 def test_done_alone_with_nothing_said_is_no_answer(gpt: Any) -> None:
@@ -348,7 +446,11 @@ def test_done_alone_with_nothing_said_is_no_answer(gpt: Any) -> None:
 
 def test_neither_is_cut(gpt: Any) -> None:
     decoded = gpt.stream(delta('{"content":"a"}'))
-    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == ("truncated", True, "a")
+    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == (
+        "truncated",
+        True,
+        "a",
+    )
 
 
 def test_no_events_is_no_answer(gpt: Any) -> None:
@@ -356,19 +458,30 @@ def test_no_events_is_no_answer(gpt: Any) -> None:
 
 
 def test_only_the_first_sample_is_taken(gpt: Any) -> None:
-    stream = delta('{"content":"b"}', index=1) + delta('{"content":"a"}') + delta("{}", '"length"', 1) + delta("{}", '"stop"')
+    stream = (
+        delta('{"content":"b"}', index=1)
+        + delta('{"content":"a"}')
+        + delta("{}", '"length"', 1)
+        + delta("{}", '"stop"')
+    )
     decoded = gpt.stream(stream + "data: [DONE]")
     assert (decoded.message.text, decoded.finish_reason) == ("a", "stop")
 
 
 def test_reasoning_comes_before_the_answer(gpt: Any) -> None:
-    decoded = gpt.stream(delta('{"reasoning":"2+2","content":null}') + delta('{"content":"4"}') + delta("{}", '"stop"'))
+    decoded = gpt.stream(
+        delta('{"reasoning":"2+2","content":null}')
+        + delta('{"content":"4"}')
+        + delta("{}", '"stop"')
+    )
     assert gpt.signals == [Signal.REASONING, Signal.ANSWER, Signal.NOTHING]
     assert decoded.message == Message("assistant", "4", reasoning="2+2")
 
 
 def test_a_streamed_refusal(gpt: Any) -> None:
-    decoded = gpt.stream(delta('{"refusal":"I "}') + delta('{"refusal":"cannot."}') + delta("{}", '"stop"'))
+    decoded = gpt.stream(
+        delta('{"refusal":"I "}') + delta('{"refusal":"cannot."}') + delta("{}", '"stop"')
+    )
     assert (decoded.message.text, decoded.flags) == ("I cannot.", ("refusal",))
 
 
@@ -381,19 +494,31 @@ def test_parallel_calls_that_all_claim_index_0(gpt: Any) -> None:
 @pytest.mark.parametrize(
     ("frame", "kind", "retryable"),
     [
-        ('{"error":{"message":"overloaded","type":"server_error","code":null}}', "server_error", True),
+        (
+            '{"error":{"message":"overloaded","type":"server_error","code":null}}',
+            "server_error",
+            True,
+        ),
         (
             '{"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}}',
             "context_length",
             False,
         ),
-        ('{"error":{"code":429,"message":"slow down"},"choices":[{"delta":{},"finish_reason":"error"}]}', "rate_limited", True),
+        (
+            '{"error":{"code":429,"message":"slow down"},"choices":[{"delta":{},"finish_reason":"error"}]}',
+            "rate_limited",
+            True,
+        ),
         ('{"choices":[{"index":0,"delta":{},"finish_reason":"error"}]}', "server_error", True),
     ],
 )
 def test_an_error_inside_a_stream(gpt: Any, frame: str, kind: str, retryable: bool) -> None:
     decoded = gpt.stream(delta('{"content":"a"}') + "data: " + frame + "\ndata: [DONE]")
-    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == (kind, retryable, "a")
+    assert (decoded.error.kind, decoded.error.retryable, decoded.message.text) == (
+        kind,
+        retryable,
+        "a",
+    )
 
 
 def test_an_event_named_error(gpt: Any) -> None:
@@ -406,7 +531,9 @@ def test_an_event_named_error(gpt: Any) -> None:
 @pytest.mark.parametrize(
     "stream",
     [
-        delta('{"content":"a"}', '"stop"').replace("]}\n", '],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n'),
+        delta('{"content":"a"}', '"stop"').replace(
+            "]}\n", '],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n'
+        ),
         'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}\n'
         'data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2}}\n'
         'data: {"choices":[],"usage":null}\n',
@@ -425,13 +552,16 @@ def test_no_usage_is_unknown(gpt: Any) -> None:
 
 
 def test_cloudflares_closing_native_frame_is_taken_for_its_usage(gpt: Any) -> None:
-    stream = delta('{"content":"a"}', '"stop"') + 'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}\n'
+    stream = (
+        delta('{"content":"a"}', '"stop"')
+        + 'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}\n'
+    )
     stream += 'data: {"response":"","usage":{"prompt_tokens":9,"completion_tokens":2,"neurons":0.5}}\ndata: [DONE]'
     used = gpt.stream(stream).usage
     assert (used.output, used.neurons) == (2, 0.5)
 
 
-# ── Anything at all ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Anything at all ───────────────────────────────────────────────────────────────────────────────
 
 KEYS = (
     "choices", "usage", "tool_calls", "delta", "message", "content", "reasoning", "reasoning_content", "refusal", "index", "id",
@@ -440,16 +570,28 @@ KEYS = (
 )  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6)
+    ),
     max_leaves=20,
 )
-CHOICES = st.lists(st.fixed_dictionaries({"delta": st.dictionaries(st.sampled_from(KEYS), VALUES)}, optional={"index": VALUES}))
-FRAMES = VALUES | st.fixed_dictionaries({"choices": CHOICES}, optional={"usage": VALUES, "x_groq": VALUES})
+CHOICES = st.lists(
+    st.fixed_dictionaries(
+        {"delta": st.dictionaries(st.sampled_from(KEYS), VALUES)}, optional={"index": VALUES}
+    )
+)
+FRAMES = VALUES | st.fixed_dictionaries(
+    {"choices": CHOICES}, optional={"usage": VALUES, "x_groq": VALUES}
+)
 DATA = st.binary() | FRAMES.map(lambda value: json.dumps(value).encode())
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5
+    )
+)
 def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     decoder = provider.make_decoder(HOSTED, Request())
     for name, data in events:

@@ -1,7 +1,7 @@
 """What each vendor of chat completions is sent, and what its answers have of their own."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501, UP031
+# ruff: noqa: UP031
 
 from __future__ import annotations
 
@@ -12,26 +12,56 @@ from typing import Any
 import pytest
 
 from harness import registry
-from harness.model import Auth, EncodedRequest, Message, Request, ResponseFormat, Target, Tool, ToolCall, Usage
+from harness.model import (
+    Auth,
+    EncodedRequest,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from harness.providers.base import Signal, SupportsVersions
 from harness.providers.openai.chat_format import nine_character_id
 from harness.providers.openai.dialects import ChatVendor
 from harness.vendors import PROVIDERS
 
-SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
-ENVELOPE = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+ENVELOPE = {
+    "type": "json_schema",
+    "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
+}
 HI = (Message("user", "Hi"),)
-VENDORS = [name for name in PROVIDERS if isinstance(registry.load_plugin("providers", name), ChatVendor)]
+VENDORS = [
+    name for name in PROVIDERS if isinstance(registry.load_plugin("providers", name), ChatVendor)
+]
 
 
 def target(vendor: str, api_version: str | None = None) -> Target:
     provider = registry.load_plugin("providers", vendor)
     address = provider.default_address
-    return Target("t", vendor, "m/1", address, address, api_key_env=provider.default_api_key_env, api_version=api_version)
+    return Target(
+        "t",
+        vendor,
+        "m/1",
+        address,
+        address,
+        api_key_env=provider.default_api_key_env,
+        api_version=api_version,
+    )
 
 
 def wire(vendor: str, request: Request, api_version: str | None = None) -> EncodedRequest:
-    encoded: EncodedRequest = registry.load_plugin("providers", vendor).encode(target(vendor, api_version), request)
+    encoded: EncodedRequest = registry.load_plugin("providers", vendor).encode(
+        target(vendor, api_version), request
+    )
     return encoded
 
 
@@ -54,9 +84,15 @@ def sent(vendor: str, **asked: Any) -> Any:
         ("vllm", "http://127.0.0.1:8000/v1", None, "max_tokens"),
     ],
 )
-def test_where_each_is_and_what_it_calls_the_output_limit(vendor: str, address: str, variable: str | None, limit: str) -> None:
+def test_where_each_is_and_what_it_calls_the_output_limit(
+    vendor: str, address: str, variable: str | None, limit: str
+) -> None:
     provider = registry.load_plugin("providers", vendor)
-    assert (provider.name, provider.default_address, provider.default_api_key_env) == (vendor, address, variable)
+    assert (provider.name, provider.default_address, provider.default_api_key_env) == (
+        vendor,
+        address,
+        variable,
+    )
     assert sent(vendor, sampling={"max_tokens": 5})[limit] == 5
     auth = wire(vendor, Request(HI)).auth
     assert (auth.env if auth else None) == variable
@@ -82,25 +118,43 @@ def test_a_request_has_the_vendors_key_and_its_names_for_parameters(vendor: str)
         ("openrouter", {"usage": {"include": True}}),
     ],
 )
-def test_a_plain_request_and_what_a_vendor_adds_to_it(vendor: str, expected: dict[str, Any]) -> None:
+def test_a_plain_request_and_what_a_vendor_adds_to_it(
+    vendor: str, expected: dict[str, Any]
+) -> None:
     plain = {"model": "m/1", "messages": [{"role": "user", "content": "Hi"}]}
     assert sent(vendor) == plain | expected
-    assert sent(vendor, stream=True) == plain | {"stream": True, "stream_options": {"include_usage": True}} | expected
+    assert (
+        sent(vendor, stream=True)
+        == plain | {"stream": True, "stream_options": {"include_usage": True}} | expected
+    )
 
 
 def test_mistral_has_names_of_its_own_and_refuses_stream_options() -> None:
     tool = Tool("f", "Does it", {"type": "object", "properties": {}})
     turns = (
         *HI,
-        Message("assistant", tool_calls=(ToolCall("call_1", "f", "{}"), ToolCall("D681PevKs", "f", "{}"))),
+        Message(
+            "assistant",
+            tool_calls=(ToolCall("call_1", "f", "{}"), ToolCall("D681PevKs", "f", "{}")),
+        ),
         Message("tool", "3", tool_call_id="call_1"),
         Message("tool", "4", tool_call_id="D681PevKs"),
     )
-    body = sent("mistral", messages=turns, sampling={"seed": 7}, tools=(tool,), tool_choice="required", stream=True)
+    body = sent(
+        "mistral",
+        messages=turns,
+        sampling={"seed": 7},
+        tools=(tool,),
+        tool_choice="required",
+        stream=True,
+    )
     assert (body["random_seed"], body["tool_choice"], body["stream"]) == (7, "any", True)
     assert not {"seed", "stream_options"} & body.keys()
     called, first, second = body["messages"][1:]
-    assert [call["id"] for call in called["tool_calls"]] == [first["tool_call_id"], second["tool_call_id"]]
+    assert [call["id"] for call in called["tool_calls"]] == [
+        first["tool_call_id"],
+        second["tool_call_id"],
+    ]
     assert second["tool_call_id"] == "D681PevKs"
     assert first["tool_call_id"] == nine_character_id("call_1") != "call_1"
     assert len(first["tool_call_id"]) == 9
@@ -114,7 +168,9 @@ def test_deepseek_wants_back_what_was_thought_before_calls_and_only_that() -> No
         Message("assistant", reasoning="Look it up.", tool_calls=call),
         Message("assistant", tool_calls=call),
     )
-    assert [turn.get("reasoning_content") for turn in sent("deepseek", messages=turns)["messages"]] == [
+    assert [
+        turn.get("reasoning_content") for turn in sent("deepseek", messages=turns)["messages"]
+    ] == [
         None,
         None,
         "Look it up.",
@@ -123,8 +179,12 @@ def test_deepseek_wants_back_what_was_thought_before_calls_and_only_that() -> No
 
 
 def test_parameters_under_other_names() -> None:
-    assert sent("llamacpp", sampling={"repetition_penalty": 1.1, "top_k": 5})["repeat_penalty"] == 1.1
-    assert sent("openrouter", sampling={"reasoning_effort": "low"})["reasoning"] == {"effort": "low"}
+    assert (
+        sent("llamacpp", sampling={"repetition_penalty": 1.1, "top_k": 5})["repeat_penalty"] == 1.1
+    )
+    assert sent("openrouter", sampling={"reasoning_effort": "low"})["reasoning"] == {
+        "effort": "low"
+    }
 
 
 @pytest.mark.parametrize(
@@ -141,7 +201,9 @@ def test_parameters_under_other_names() -> None:
 def test_schemas(vendor: str, kind: Any, expected: dict[str, Any]) -> None:
     body = sent(vendor, response_format=ResponseFormat(kind, SCHEMA))
     assert expected.items() <= body.items()
-    assert sent(vendor, response_format=ResponseFormat("json_object"))["response_format"] == {"type": "json_object"}
+    assert sent(vendor, response_format=ResponseFormat("json_object"))["response_format"] == {
+        "type": "json_object"
+    }
 
 
 def test_a_guided_schema_where_there_is_no_such_thing() -> None:
@@ -149,17 +211,21 @@ def test_a_guided_schema_where_there_is_no_such_thing() -> None:
         sent("groq", response_format=ResponseFormat("guided_json", SCHEMA))
 
 
-def test_azure_has_the_deployment_in_the_path_the_version_in_the_query_and_the_key_in_a_header() -> None:
+def test_azure_has_the_deployment_in_the_path_the_version_in_the_query_and_the_key_in_a_header() -> (
+    None
+):
     provider = registry.load_plugin("providers", "azure")
     assert isinstance(provider, SupportsVersions)
     encoded = wire("azure", Request(HI), "2025-01-01-preview")
-    assert encoded.path == "/openai/deployments/m%2F1/chat/completions?api-version=2025-01-01-preview"
+    assert (
+        encoded.path == "/openai/deployments/m%2F1/chat/completions?api-version=2025-01-01-preview"
+    )
     assert encoded.auth == Auth("AZURE_OPENAI_API_KEY", "api-key", "")
     assert wire("azure", Request(HI)).path.endswith(f"?api-version={provider.default_api_version}")
     assert wire("azure", Request(HI), "v1").path == "/openai/v1/chat/completions"
 
 
-# ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -170,7 +236,8 @@ def mistral(reading: Callable[..., Any]) -> Any:
 def test_mistrals_thinking_is_reasoning_whole_and_streamed(mistral: Any) -> None:
     content = '[{"type":"thinking","thinking":[{"type":"text","text":"Add "},{"type":"text","text":"them."}]},{"type":"text","text":"4"}]'
     whole = mistral.whole(
-        '{"choices":[{"index":0,"message":{"role":"assistant","content":%s},"finish_reason":"stop"}]}' % content
+        '{"choices":[{"index":0,"message":{"role":"assistant","content":%s},"finish_reason":"stop"}]}'
+        % content
     )
     assert (whole.message.reasoning, whole.message.text) == ("Add them.", "4")
     streamed = mistral.stream(
@@ -182,7 +249,13 @@ def test_mistrals_thinking_is_reasoning_whole_and_streamed(mistral: Any) -> None
     )
     assert streamed.message == whole.message
     assert (streamed.usage, streamed.finish_reason) == (Usage(7, 4), "stop")
-    assert mistral.signals == [Signal.REASONING, Signal.REASONING, Signal.ANSWER, Signal.NOTHING, Signal.NOTHING]
+    assert mistral.signals == [
+        Signal.REASONING,
+        Signal.REASONING,
+        Signal.ANSWER,
+        Signal.NOTHING,
+        Signal.NOTHING,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -210,9 +283,14 @@ def test_mistrals_thinking_is_reasoning_whole_and_streamed(mistral: Any) -> None
         ),
     ],
 )
-def test_usage_in_each_vendors_words(reading: Callable[..., Any], vendor: str, usage: str, expected: Usage) -> None:
+def test_usage_in_each_vendors_words(
+    reading: Callable[..., Any], vendor: str, usage: str, expected: Usage
+) -> None:
     read = reading(registry.load_plugin("providers", vendor), target(vendor))
-    whole = '{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":%s}' % usage
+    whole = (
+        '{"choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":%s}'
+        % usage
+    )
     assert read.whole(whole).usage == expected
 
 
@@ -233,5 +311,9 @@ def test_usage_in_each_vendors_words(reading: Callable[..., Any], vendor: str, u
 def test_errors_in_each_vendors_words(
     reading: Callable[..., Any], vendor: str, status: int, body: bytes, kind: str, words: str
 ) -> None:
-    error = reading(registry.load_plugin("providers", vendor), target(vendor)).refused(status, body).error
+    error = (
+        reading(registry.load_plugin("providers", vendor), target(vendor))
+        .refused(status, body)
+        .error
+    )
     assert (error.kind, words in error.message) == (kind, True)

@@ -1,7 +1,7 @@
 """The Responses API, on the bytes it documents and over a socket to the simulator."""
 
 # Wire bytes stand here as they are on the wire.
-# ruff: noqa: E501, UP031
+# ruff: noqa: UP031
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ import pytest
 from msgspec.structs import replace
 
 from harness import registry
-from harness.model import Auth, Image, Message, Request, ResponseFormat, Target, Text, TokenLogprob, Tool, ToolCall, Usage
+from harness.model import (
+    Auth,
+    Image,
+    Message,
+    Request,
+    ResponseFormat,
+    Target,
+    Text,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    Usage,
+)
 from harness.providers.base import DecodedResponse, Signal
 from tests.pictures import as_image, picture
 from tests.providers.over_sockets import exchange, sent
@@ -22,9 +34,16 @@ from tests.support import Simulated
 provider = registry.load_plugin("providers", "openai-responses")
 
 ADDRESS = "https://api.openai.com/v1"
-HOSTED = Target("gpt", "openai-responses", "gpt-6-sol", ADDRESS, ADDRESS, api_key_env="OPENAI_API_KEY")
+HOSTED = Target(
+    "gpt", "openai-responses", "gpt-6-sol", ADDRESS, ADDRESS, api_key_env="OPENAI_API_KEY"
+)
 HI = (Message("user", "Hi"),)
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 WEATHER = Tool("get_weather", "Current weather", CITY)
 
 
@@ -37,13 +56,16 @@ def gpt(reading: Callable[..., Any]) -> Any:
     return reading(provider, HOSTED)
 
 
-# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_streamed_request() -> None:
     turns = (Message("system", "Be brief."), *HI)
     wire = provider.encode(
-        HOSTED, Request(messages=turns, sampling={"max_tokens": 64, "reasoning_effort": "low", "top_p": None})
+        HOSTED,
+        Request(
+            messages=turns, sampling={"max_tokens": 64, "reasoning_effort": "low", "top_p": None}
+        ),
     )
     assert (wire.method, wire.path, wire.auth) == ("POST", "/responses", Auth("OPENAI_API_KEY"))
     assert dict(wire.headers)["accept"] == "text/event-stream"
@@ -66,21 +88,33 @@ def test_a_streamed_request() -> None:
         (False, {}),
     ],
 )
-def test_log_probabilities_are_included_when_asked_for(asked: bool | int, expected: dict[str, Any]) -> None:
+def test_log_probabilities_are_included_when_asked_for(
+    asked: bool | int, expected: dict[str, Any]
+) -> None:
     found = body(Request(messages=HI, sampling={"logprobs": asked}))
-    assert {name: value for name, value in found.items() if name in ("include", "top_logprobs", "logprobs")} == expected
+    assert {
+        name: value
+        for name, value in found.items()
+        if name in ("include", "top_logprobs", "logprobs")
+    } == expected
 
 
 def test_tools_schemas_images_and_turns_become_items() -> None:
     turns = (
         Message("user", (Text("Look"), Image("image/jpeg", "AAAA"))),
-        Message("assistant", "Let me see.", tool_calls=(ToolCall("call_1", "get_weather", '{"city":"Oslo"}'),)),
+        Message(
+            "assistant",
+            "Let me see.",
+            tool_calls=(ToolCall("call_1", "get_weather", '{"city":"Oslo"}'),),
+        ),
         Message("tool", '{"c":4}', tool_call_id="call_1"),
         Message("system", "Answer now."),
     )
     open_tool = Tool("f", "Does it", {"type": "object", "properties": {"a": {"type": "string"}}})
     form = ResponseFormat("json_schema", CITY, "place")
-    found = body(Request(messages=turns, tools=(WEATHER, open_tool), tool_choice="f", response_format=form))
+    found = body(
+        Request(messages=turns, tools=(WEATHER, open_tool), tool_choice="f", response_format=form)
+    )
     assert "instructions" not in found
     assert found["input"] == [
         {"role": "user", "content": [
@@ -92,14 +126,30 @@ def test_tools_schemas_images_and_turns_become_items() -> None:
         {"role": "system", "content": "Answer now."},
     ]  # fmt: skip
     assert found["tools"] == [
-        {"type": "function", "name": "get_weather", "description": "Current weather", "parameters": CITY, "strict": True},
-        {"type": "function", "name": "f", "description": "Does it", "parameters": open_tool.parameters, "strict": False},
+        {
+            "type": "function",
+            "name": "get_weather",
+            "description": "Current weather",
+            "parameters": CITY,
+            "strict": True,
+        },
+        {
+            "type": "function",
+            "name": "f",
+            "description": "Does it",
+            "parameters": open_tool.parameters,
+            "strict": False,
+        },
     ]
     assert found["tool_choice"] == {"type": "function", "name": "f"}
-    assert found["text"] == {"format": {"type": "json_schema", "name": "place", "schema": CITY, "strict": True}}
+    assert found["text"] == {
+        "format": {"type": "json_schema", "name": "place", "schema": CITY, "strict": True}
+    }
 
 
-@pytest.mark.parametrize("request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"])
+@pytest.mark.parametrize(
+    "request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"]
+)
 def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
     with pytest.raises(ValueError, match="target gpt: the Responses API takes messages"):
         provider.encode(HOSTED, request_)
@@ -107,7 +157,9 @@ def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
 
 def test_an_image_in_the_instructions_is_refused_and_one_in_a_tools_result_is_sent() -> None:
     seen = (Text("Look."), Image("image/png", "AAAA"))
-    with pytest.raises(ValueError, match="target gpt: the Responses API takes no images in a system message"):
+    with pytest.raises(
+        ValueError, match="target gpt: the Responses API takes no images in a system message"
+    ):
         provider.encode(HOSTED, Request((Message("system", seen), *HI)))
     called = Message("assistant", tool_calls=(ToolCall("call_1", "f", "{}"),))
     item = body(Request((*HI, called, Message("tool", seen, tool_call_id="call_1"))))["input"][-1]
@@ -115,7 +167,7 @@ def test_an_image_in_the_instructions_is_refused_and_one_in_a_tools_result_is_se
     assert [part["type"] for part in item["output"]] == ["input_text", "input_image"]
 
 
-# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Whole answers ─────────────────────────────────────────────────────────────────────────────────
 
 USAGE = '"usage":{"input_tokens":20,"input_tokens_details":{"cached_tokens":8,"cache_write_tokens":2},"output_tokens":9,"output_tokens_details":{"reasoning_tokens":6},"total_tokens":29}'
 REASONING = '{"id":"rs_1","type":"reasoning","summary":[{"type":"summary_text","text":"Look."},{"type":"summary_text","text":"Answer."}],"encrypted_content":"gAAA"}'
@@ -123,10 +175,13 @@ SAID = '{"id":"msg_1","type":"message","role":"assistant","status":"completed","
 CALLED = '{"id":"fc_1","type":"function_call","status":"completed","call_id":"call_1","name":"get_weather","arguments":"{\\"city\\":\\"Oslo\\"}"}'
 
 
-def response(*items: str, status: str = "completed", details: str = "null", error: str = "null") -> str:
+def response(
+    *items: str, status: str = "completed", details: str = "null", error: str = "null"
+) -> str:
     return (
         '{"id":"resp_1","object":"response","created_at":1790000000,"status":"%s","error":%s,"incomplete_details":%s,'
-        '"model":"gpt-6-sol-2026-09-01","output":[%s],%s}' % (status, error, details, ",".join(items), USAGE)
+        '"model":"gpt-6-sol-2026-09-01","output":[%s],%s}'
+        % (status, error, details, ",".join(items), USAGE)
     )
 
 
@@ -136,7 +191,12 @@ def test_a_whole_answer(gpt: Any) -> None:
     assert decoded.message.reasoning == "Look.\n\nAnswer."
     assert decoded.message.echo == {"output": [json.loads(REASONING), json.loads(SAID)]}
     assert decoded.usage == Usage(input=10, output=3, cache_read=8, cache_write=2, reasoning=6)
-    assert (decoded.finish_reason, decoded.model, decoded.error, decoded.flags) == ("stop", "gpt-6-sol-2026-09-01", None, ())
+    assert (decoded.finish_reason, decoded.model, decoded.error, decoded.flags) == (
+        "stop",
+        "gpt-6-sol-2026-09-01",
+        None,
+        (),
+    )
 
 
 def test_what_was_thought_goes_back_as_it_came_with_the_calls_it_led_to(gpt: Any) -> None:
@@ -159,19 +219,43 @@ def test_an_answer_without_thought_needs_no_echo(gpt: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "said", "reason", "flags"),
     [
-        (response(SAID, status="incomplete", details='{"reason":"max_output_tokens"}'), "Hi", "length", ()),
-        (response(SAID, status="incomplete", details='{"reason":"content_filter"}'), "Hi", "content_filter", ()),
-        (response(SAID, status="incomplete", details='{"reason":"steered"}'), "Hi", "unknown", ("unknown_stop",)),
-        (response(status="incomplete", details='{"reason":"max_output_tokens"}'), "", "length", ("empty",)),
         (
-            response('{"type":"message","role":"assistant","content":[{"type":"refusal","refusal":"No."}]}'),
+            response(SAID, status="incomplete", details='{"reason":"max_output_tokens"}'),
+            "Hi",
+            "length",
+            (),
+        ),
+        (
+            response(SAID, status="incomplete", details='{"reason":"content_filter"}'),
+            "Hi",
+            "content_filter",
+            (),
+        ),
+        (
+            response(SAID, status="incomplete", details='{"reason":"steered"}'),
+            "Hi",
+            "unknown",
+            ("unknown_stop",),
+        ),
+        (
+            response(status="incomplete", details='{"reason":"max_output_tokens"}'),
+            "",
+            "length",
+            ("empty",),
+        ),
+        (
+            response(
+                '{"type":"message","role":"assistant","content":[{"type":"refusal","refusal":"No."}]}'
+            ),
             "No.",
             "stop",
             ("refusal",),
         ),
     ],
 )
-def test_how_an_answer_ends(gpt: Any, text: str, said: str, reason: str, flags: tuple[str, ...]) -> None:
+def test_how_an_answer_ends(
+    gpt: Any, text: str, said: str, reason: str, flags: tuple[str, ...]
+) -> None:
     decoded = gpt.whole(text)
     assert (decoded.message.text, decoded.finish_reason, decoded.flags) == (said, reason, flags)
 
@@ -184,8 +268,20 @@ def test_raw_thoughts_of_open_servers(gpt: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "retryable"),
     [
-        (response(status="failed", error='{"code":"server_error","message":"The model failed."}'), "server_error", True),
-        (response(status="failed", error='{"code":"rate_limit_exceeded","message":"Slow down."}'), "rate_limited", True),
+        (
+            response(
+                status="failed", error='{"code":"server_error","message":"The model failed."}'
+            ),
+            "server_error",
+            True,
+        ),
+        (
+            response(
+                status="failed", error='{"code":"rate_limit_exceeded","message":"Slow down."}'
+            ),
+            "rate_limited",
+            True,
+        ),
         (response(status="cancelled"), "server_error", True),
         ("[]", "unreadable", False),
         ("", "empty", False),
@@ -208,7 +304,7 @@ def test_log_probabilities_of_a_whole_answer(gpt: Any) -> None:
     assert gpt.whole(response(SAID)).flags == ("ignored_logprobs",)
 
 
-# ── Streams ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Streams ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def event(kind: str, rest: str) -> str:
@@ -312,12 +408,13 @@ def test_log_probabilities_of_a_stream() -> None:
         '"output_index":0,"delta":"Hi","logprobs":[{"token":"Hi","logprob":-0.5,"top_logprobs":[{"token":"Ho","logprob":-1.5},{"token":null}]}]',
     )
     decoded, _ = streamed(
-        OPENING + delta + event("response.completed", f'"response":{response(SAID)}'), Request(HI, {"logprobs": 2})
+        OPENING + delta + event("response.completed", f'"response":{response(SAID)}'),
+        Request(HI, {"logprobs": 2}),
     )
     assert (decoded.logprobs, decoded.flags) == ((TokenLogprob("Hi", -0.5, (("Ho", -1.5),)),), ())
 
 
-# ── Over a socket ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Over a socket ─────────────────────────────────────────────────────────────────────────────────
 
 
 def simulated(simulator: Simulated) -> Target:
@@ -327,7 +424,9 @@ def simulated(simulator: Simulated) -> Target:
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_answer_of_the_simulator(simulator: Simulated, stream: bool) -> None:
     request = Request(
-        (Message("system", "Be brief."), Message("user", "What is 6 * 7?")), {"temperature": 0, "logprobs": 2}, stream
+        (Message("system", "Be brief."), Message("user", "What is 6 * 7?")),
+        {"temperature": 0, "logprobs": 2},
+        stream,
     )
     answer = exchange(simulated(simulator), request)
     assert (answer.error, answer.finish_reason, answer.flags) == (None, "stop", ())
@@ -335,7 +434,10 @@ def test_an_answer_of_the_simulator(simulator: Simulated, stream: bool) -> None:
     assert "".join(each.token for each in answer.logprobs) == answer.text
     (entry,) = simulator.requests()
     assert answer.usage is not None
-    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (entry["prompt_tokens"], entry["completion_tokens"])
+    assert (answer.usage.input_tokens, answer.usage.output_tokens) == (
+        entry["prompt_tokens"],
+        entry["completion_tokens"],
+    )
     assert entry["path"] == "/v1/responses"
     assert sent(simulator) == body(request, simulated(simulator))
 
@@ -344,7 +446,10 @@ def test_an_answer_of_the_simulator(simulator: Simulated, stream: bool) -> None:
 def test_a_tool_loop_with_thoughts(simulator: Simulated, stream: bool) -> None:
     asked = (Message("user", "What is the weather in Oslo?"),)
     thinking = {"reasoning_effort": "low", "max_tokens": 400}
-    first = exchange(simulated(simulator), Request(asked, thinking, stream, tools=(WEATHER,), tool_choice="required"))
+    first = exchange(
+        simulated(simulator),
+        Request(asked, thinking, stream, tools=(WEATHER,), tool_choice="required"),
+    )
     assert (first.error, first.finish_reason) == (None, "tool_calls")
     assert first.usage is not None and first.usage.reasoning > 0
     assert first.message is not None
@@ -353,30 +458,49 @@ def test_a_tool_loop_with_thoughts(simulator: Simulated, stream: bool) -> None:
     turns = (*asked, first.message, Message("tool", '{"celsius": 4}', tool_call_id=call.id))
     second = exchange(simulated(simulator), Request(turns, thinking, stream, tools=(WEATHER,)))
     assert (second.error, second.finish_reason) == (None, "stop")
-    assert [item["type"] for item in sent(simulator)["input"][1:]] == ["reasoning", "function_call", "function_call_output"]
+    assert [item["type"] for item in sent(simulator)["input"][1:]] == [
+        "reasoning",
+        "function_call",
+        "function_call_output",
+    ]
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_conversation_goes_on_after_thoughts_that_were_cut(simulator: Simulated, stream: bool) -> None:
+def test_a_conversation_goes_on_after_thoughts_that_were_cut(
+    simulator: Simulated, stream: bool
+) -> None:
     asked = (Message("user", "What is the weather in Oslo?" * 3),)
     thinking = {"reasoning_effort": "low", "max_tokens": 16}
     cut = exchange(simulated(simulator), Request(asked, thinking, stream))
     assert (cut.error, cut.finish_reason, cut.text) == (None, "length", "")
     assert cut.message is not None
-    assert exchange(simulated(simulator), Request((*asked, cut.message, *asked), thinking, stream)).error is None
+    assert (
+        exchange(
+            simulated(simulator), Request((*asked, cut.message, *asked), thinking, stream)
+        ).error
+        is None
+    )
 
 
 def test_a_schema_is_followed(simulator: Simulated) -> None:
-    form = ResponseFormat("json_schema", {"type": "object", "properties": {"total": {"type": "number"}}})
+    form = ResponseFormat(
+        "json_schema", {"type": "object", "properties": {"total": {"type": "number"}}}
+    )
     answer = exchange(
-        simulated(simulator), Request((Message("user", "The total was $12.50."),), {"temperature": 0}, response_format=form)
+        simulated(simulator),
+        Request(
+            (Message("user", "The total was $12.50."),), {"temperature": 0}, response_format=form
+        ),
     )
     assert json.loads(answer.text) == {"total": 12.5}
 
 
 @pytest.mark.parametrize("provider_name", ["openai", "openai-responses"])
 def test_an_image_is_seen(simulator: Simulated, provider_name: str) -> None:
-    shown = (Text("What colour is the background? Answer with one word."), as_image(picture(colour="blue")))
+    shown = (
+        Text("What colour is the background? Answer with one word."),
+        as_image(picture(colour="blue")),
+    )
     target = replace(simulated(simulator), provider=provider_name)
     answer = exchange(target, Request((Message("user", shown),), {"temperature": 0}))
     assert (answer.error, "blue" in answer.text) == (None, True)
@@ -390,7 +514,10 @@ def test_an_error_in_the_middle_of_a_stream(simulator: Simulated) -> None:
 
 
 def test_a_token_limit_ends_in_length(simulator: Simulated) -> None:
-    answer = exchange(simulated(simulator), Request((Message("user", "Tell me a long story."),), {"max_tokens": 16}))
+    answer = exchange(
+        simulated(simulator),
+        Request((Message("user", "Tell me a long story."),), {"max_tokens": 16}),
+    )
     assert answer.finish_reason == "length"
     assert answer.usage is not None
     assert answer.usage.output == 16
@@ -399,4 +526,8 @@ def test_a_token_limit_ends_in_length(simulator: Simulated) -> None:
 def test_what_the_api_does_not_know_is_refused_by_it(simulator: Simulated) -> None:
     answer = exchange(simulated(simulator), Request(HI, {"seed": 1}))
     assert answer.error is not None
-    assert (answer.error.kind, answer.error.status, answer.error.code) == ("bad_request", 400, "unknown_parameter")
+    assert (answer.error.kind, answer.error.status, answer.error.code) == (
+        "bad_request",
+        400,
+        "unknown_parameter",
+    )

@@ -8,7 +8,12 @@ import pytest
 
 from harness.providers.openai.chat_format import is_strict_schema
 
-CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False}
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
 
 
 @pytest.mark.parametrize(
@@ -21,10 +26,20 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
         ({"type": "object", "properties": {}}, False),
         ({**CITY, "required": []}, False),
         ({**CITY, "properties": {"city": {"type": "object", "properties": {}}}}, False),
-        ({**CITY, "properties": {"city": {"type": "array", "items": {"type": "object", "properties": {}}}}}, False),
+        (
+            {
+                **CITY,
+                "properties": {
+                    "city": {"type": "array", "items": {"type": "object", "properties": {}}}
+                },
+            },
+            False,
+        ),
         ({**CITY, "properties": {"city": {"anyOf": [CITY, {"type": "null"}]}}}, True),
         ({**CITY, "$defs": {"a": {"type": "object"}}}, False),
     ],
 )
-def test_a_schema_is_strict_where_every_object_is_closed_and_whole(schema: dict[str, Any], strict: bool) -> None:
+def test_a_schema_is_strict_where_every_object_is_closed_and_whole(
+    schema: dict[str, Any], strict: bool
+) -> None:
     assert is_strict_schema(schema) is strict

@@ -1,4 +1,5 @@
-"""Whatever stands in a body's fields, every API adapter parses the body or refuses it with an error of its API."""
+"""Whatever stands in a body's fields, every API adapter parses the body or refuses it with an error
+of its API."""
 
 from __future__ import annotations
 
@@ -19,12 +20,26 @@ from tests.pictures import picture
 
 PICTURE = base64.b64encode(picture()).decode()
 URI = {"url": f"data:image/png;base64,{PICTURE}"}
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string", "description": "City"}}, "required": ["city"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "description": "City"}},
+    "required": ["city"],
+}
 FUNCTION = {"name": "get_weather", "description": "Current weather", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": FUNCTION}
-CALL = {"id": "abcdef123", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'}}
+CALL = {
+    "id": "abcdef123",
+    "type": "function",
+    "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+}
 MESSAGES = [
-    {"role": "user", "content": [{"type": "text", "text": "Weather in Oslo?"}, {"type": "image_url", "image_url": URI}]},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Weather in Oslo?"},
+            {"type": "image_url", "image_url": URI},
+        ],
+    },
     {"role": "assistant", "content": "", "tool_calls": [CALL]},
     {"role": "tool", "tool_call_id": "abcdef123", "name": "get_weather", "content": "4"},
 ]
@@ -34,8 +49,17 @@ CHAT = {
     "seed": 1, "logprobs": True, "top_logprobs": 2, "stream_options": {"include_usage": True}, "reasoning_effort": "low",
     "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}},
 }  # fmt: skip
-NATIVE = {**SAMPLING, "messages": MESSAGES, "tools": [TOOL, FUNCTION], "seed": 1, "top_k": 2, "guided_json": SCHEMA}
-MISTRAL = {key: value for key, value in CHAT.items() if key not in ("seed", "stream_options")} | {"random_seed": 1}
+NATIVE = {
+    **SAMPLING,
+    "messages": MESSAGES,
+    "tools": [TOOL, FUNCTION],
+    "seed": 1,
+    "top_k": 2,
+    "guided_json": SCHEMA,
+}
+MISTRAL = {key: value for key, value in CHAT.items() if key not in ("seed", "stream_options")} | {
+    "random_seed": 1
+}
 RESPONSES = {
     "model": "gpt-4.1", "instructions": "Be brief.", "max_output_tokens": 20, "stream": True, "reasoning": {"summary": "auto"},
     "input": [
@@ -93,7 +117,10 @@ ADAPTERS: dict[str, tuple[adapters.ApiAdapter, Any]] = {
     "native": (adapters.WorkersAi("@cf/meta/llama-4-scout-17b-16e-instruct"), NATIVE),
     "cloudflare-chat": (adapters.CloudflareChat(), CHAT),
     "chat": (adapters.OpenAiChat(), CHAT),
-    "vllm": (adapters.VllmChat(), {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2}),
+    "vllm": (
+        adapters.VllmChat(),
+        {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2},
+    ),
     "mistral": (adapters.MistralChat(), MISTRAL),
     "ollama": (adapters.OllamaChat(), OLLAMA),
     "responses": (adapters.OpenAiResponses(), RESPONSES),
@@ -105,7 +132,9 @@ ADAPTERS: dict[str, tuple[adapters.ApiAdapter, Any]] = {
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_the_bodies_themselves_are_read(name: str) -> None:
     adapter, body = ADAPTERS[name]
-    assert adapter.parse_request(ApiRequest(orjson.dumps(body), get_header=anthropic_version)).prompt.turns
+    assert adapter.parse_request(
+        ApiRequest(orjson.dumps(body), get_header=anthropic_version)
+    ).prompt.turns
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -114,7 +143,9 @@ def test_the_bodies_themselves_are_read(name: str) -> None:
 def test_what_stands_in_their_fields_is_read_or_refused(name: str, data: st.DataObject) -> None:
     adapter, body = ADAPTERS[name]
     try:
-        asked = adapter.parse_request(ApiRequest(data.draw(damaged(body, most=2)), get_header=anthropic_version))
+        asked = adapter.parse_request(
+            ApiRequest(data.draw(damaged(body, most=2)), get_header=anthropic_version)
+        )
     except ApiError as api_error:
         refused = adapter.render_error(api_error, "00000000-0000-4000-8000-000000000000")
         assert 400 <= refused.status < 500
@@ -154,14 +185,23 @@ def test_a_path_leads_to_its_api(path: str, adapter: type[adapters.ApiAdapter]) 
         ("/v1/account/mine/workers-ai/", adapters.OpenAiChat),
     ],
 )
-def test_a_path_that_is_not_served_has_the_errors_of_the_api_it_resembles(path: str, adapter: type) -> None:
+def test_a_path_that_is_not_served_has_the_errors_of_the_api_it_resembles(
+    path: str, adapter: type
+) -> None:
     served = adapters.find_adapter(path)
     assert (type(served.adapter), served.route) == (adapter, None)
 
 
 def test_the_docs_list_every_path_that_is_served() -> None:
     page = (Path(__file__).parents[3] / "docs/simulator.md").read_text("utf-8")
-    paths = [re.sub(r"\{\w+\}", "x", path) for path in re.findall(r"^\| `POST (\S+)`", page, re.MULTILINE)]
-    examples = [path.replace("…", inside) for path in paths for inside in ("v1/chat/completions", "run/x", "@cf/x")]
+    paths = [
+        re.sub(r"\{\w+\}", "x", path)
+        for path in re.findall(r"^\| `POST (\S+)`", page, re.MULTILINE)
+    ]
+    examples = [
+        path.replace("…", inside)
+        for path in paths
+        for inside in ("v1/chat/completions", "run/x", "@cf/x")
+    ]
     served = {adapters.find_adapter(path).route for path in examples}
     assert served == set(adapters.ROUTES)

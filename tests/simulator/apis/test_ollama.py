@@ -12,7 +12,10 @@ USER = {"role": "user", "content": "What is 6 * 7?"}
 
 
 def ask(client: httpx.Client, **change: Any) -> httpx.Response:
-    return client.post("/api/chat", json={"model": "70b", "messages": [USER], "options": {"temperature": 0}, **change})
+    return client.post(
+        "/api/chat",
+        json={"model": "70b", "messages": [USER], "options": {"temperature": 0}, **change},
+    )
 
 
 def test_it_streams_one_json_object_per_line_by_default(client: httpx.Client) -> None:
@@ -22,7 +25,9 @@ def test_it_streams_one_json_object_per_line_by_default(client: httpx.Client) ->
     whole = ask(client, stream=False).json()
     assert "".join(piece["message"]["content"] for piece in pieces) == whole["message"]["content"]
     assert all(piece["done"] is False for piece in pieces)
-    assert {name: last[name] for name in ("done", "done_reason", "prompt_eval_count", "eval_count")} == {
+    assert {
+        name: last[name] for name in ("done", "done_reason", "prompt_eval_count", "eval_count")
+    } == {
         "done": True,
         "done_reason": "stop",
         "prompt_eval_count": whole["prompt_eval_count"],
@@ -47,7 +52,14 @@ def test_a_result_belongs_to_the_first_open_call_of_its_function(client: httpx.C
         ({"format": "xml"}, "invalid format: 'xml'"),
         ({"tools": [{"type": "function"}]}, "cannot unmarshal tools.function"),
         (
-            {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}]},
+            {
+                "messages": [
+                    {
+                        "role": "assistant",
+                        "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}],
+                    }
+                ]
+            },
             "into an object",
         ),
     ],

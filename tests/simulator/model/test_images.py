@@ -1,4 +1,5 @@
-"""Shapes in images drawn otherwise than the eval's: smoothed, compressed, large, transparent, broken."""
+"""Shapes in images drawn otherwise than the eval's: smoothed, compressed, large, transparent,
+broken."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ def seen(image: Image.Image, kind: str = "PNG") -> Scene:
     return scene
 
 
-def scene(size: tuple[int, int] = (200, 150), background: str = "white") -> tuple[Image.Image, ImageDraw.ImageDraw]:
+def scene(
+    size: tuple[int, int] = (200, 150), background: str = "white"
+) -> tuple[Image.Image, ImageDraw.ImageDraw]:
     image = Image.new("RGB", size, background)
     return image, ImageDraw.Draw(image)
 
@@ -77,20 +80,34 @@ def test_bars_stand_on_one_line_and_lines_are_none() -> None:
     pen.line((10, 130, 190, 130), fill="black")
     for left, height, colour in ((20, 50, "red"), (60, 90, "blue"), (100, 70, "green")):
         pen.rectangle((left, 130 - height, left + 20, 129), fill=colour)
-    assert [(bar.colour, bar.height) for bar in seen(image).bars] == [("red", 50), ("blue", 90), ("green", 70)]
+    assert [(bar.colour, bar.height) for bar in seen(image).bars] == [
+        ("red", 50),
+        ("blue", 90),
+        ("green", 70),
+    ]
     assert seen(three()).bars == ()
 
 
 def test_transparent_pixels_are_white_and_any_background_is_recognised() -> None:
     clear = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
     ImageDraw.Draw(clear).rectangle((10, 10, 39, 39), fill="red")
-    assert (seen(clear).background, [shape.colour for shape in seen(clear).shapes]) == ("white", ["red"])
+    assert (seen(clear).background, [shape.colour for shape in seen(clear).shapes]) == (
+        "white",
+        ["red"],
+    )
     image, pen = scene(background="black")
     pen.rectangle((10, 10, 39, 39), fill="yellow")
-    assert (seen(image).background, [shape.colour for shape in seen(image).shapes]) == ("black", ["yellow"])
+    assert (seen(image).background, [shape.colour for shape in seen(image).shapes]) == (
+        "black",
+        ["yellow"],
+    )
 
 
-@pytest.mark.parametrize("file", [b"", b"text", picture()[:50], b"\x89PNG\r\n\x1a\n"], ids=["nothing", "text", "cut", "magic"])
+@pytest.mark.parametrize(
+    "file",
+    [b"", b"text", picture()[:50], b"\x89PNG\r\n\x1a\n"],
+    ids=["nothing", "text", "cut", "magic"],
+)
 def test_an_undecodable_image_has_no_scene(file: bytes) -> None:
     assert detect_shapes(file) is None
 

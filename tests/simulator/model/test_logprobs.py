@@ -18,7 +18,11 @@ def candidates(**weights: float) -> list[Candidate]:
 def chances(text: str, *draws: Draw, most: int = 9) -> list[tuple[str, float, dict[str, float]]]:
     pieces = tokenize(text)
     return [
-        (piece, round(math.exp(own), 6), {other: round(math.exp(chance), 6) for other, chance in top})
+        (
+            piece,
+            round(math.exp(own), 6),
+            {other: round(math.exp(chance), 6) for other, chance in top},
+        )
         for piece, (own, top) in zip(pieces, token_logprobs(pieces, draws, most), strict=True)
     ]
 

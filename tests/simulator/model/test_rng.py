@@ -38,5 +38,10 @@ def test_octets_go_on_past_a_block() -> None:
 
 def test_another_process_draws_the_same() -> None:
     code = "from harness.simulator.model.rng import hashed_uniform; print(hashed_uniform('a', 1, ('b', None)))"
-    said = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
     assert said == {f"{hashed_uniform('a', 1, ('b', None))}\n"}

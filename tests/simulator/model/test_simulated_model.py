@@ -51,7 +51,12 @@ def later(turn: Any = None, typical_p: float = 1.0, **more: Any) -> bytes:
 
 def test_a_new_optional_field_changes_no_answer_until_it_is_set() -> None:
     assert later() == key(PLAIN)
-    changed = {later(effort="high"), later(hints={"a": 1}), later(typical_p=0.5), later(LaterTurn("user", "hi", mood="calm"))}
+    changed = {
+        later(effort="high"),
+        later(hints={"a": 1}),
+        later(typical_p=0.5),
+        later(LaterTurn("user", "hi", mood="calm")),
+    }
     assert len(changed | {key(PLAIN)}) == 5
 
 

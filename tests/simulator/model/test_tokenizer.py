@@ -24,17 +24,26 @@ def test_words_take_the_blank_before_them_and_long_ones_are_split() -> None:
 
 
 def test_a_chat_costs_one_and_four_tokens_and_five_a_message() -> None:
-    assert count_prompt([Turn("system", "Be brief."), Turn("user", "Hi")]) == 1 + 5 * 2 + 4 + len(tokenize("Be brief.")) + 1
+    assert (
+        count_prompt([Turn("system", "Be brief."), Turn("user", "Hi")])
+        == 1 + 5 * 2 + 4 + len(tokenize("Be brief.")) + 1
+    )
 
 
 def test_an_image_that_cannot_be_read_is_one_tile() -> None:
-    assert count_prompt([Turn("user", "", images=(b"", b""))]) - count_prompt([Turn("user", "")]) == 2 * 147
+    assert (
+        count_prompt([Turn("user", "", images=(b"", b""))]) - count_prompt([Turn("user", "")])
+        == 2 * 147
+    )
 
 
 @pytest.mark.parametrize(
-    ("size", "tiles"), [((64, 64), 1), ((400, 300), 2), ((672, 672), 4), ((1000, 1000), 9), ((5000, 4900), 16)]
+    ("size", "tiles"),
+    [((64, 64), 1), ((400, 300), 2), ((672, 672), 4), ((1000, 1000), 9), ((5000, 4900), 16)],
 )
-def test_a_larger_image_is_cut_up_and_shown_whole_besides(size: tuple[int, int], tiles: int) -> None:
+def test_a_larger_image_is_cut_up_and_shown_whole_besides(
+    size: tuple[int, int], tiles: int
+) -> None:
     assert count_image(picture(size=size)) == (147 if tiles == 1 else 147 + 145 * tiles)
 
 

@@ -15,13 +15,21 @@ CHAT = "/v1/chat/completions"
 
 
 def story(client: httpx.Client, **sampling: Any) -> str:
-    body = {"messages": [{"role": "user", "content": "Tell me something."}], "temperature": 1.2, **sampling}
+    body = {
+        "messages": [{"role": "user", "content": "Tell me something."}],
+        "temperature": 1.2,
+        **sampling,
+    }
     return str(client.post(RUN, json=body).json()["result"]["response"])
 
 
 def test_the_ledger_has_what_was_sent_and_what_was_answered(client: httpx.Client) -> None:
     body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
-    response = client.post(RUN, json=body, headers={"x-client-request-id": "trial-7", "authorization": "Bearer s3cret-key"})
+    response = client.post(
+        RUN,
+        json=body,
+        headers={"x-client-request-id": "trial-7", "authorization": "Bearer s3cret-key"},
+    )
     ledger = client.get("/ledger").json()
     entry = ledger["entries"][0]
     headers = dict(entry["headers"])
@@ -29,7 +37,9 @@ def test_the_ledger_has_what_was_sent_and_what_was_answered(client: httpx.Client
     assert entry["client_request_id"] == "trial-7"
     assert entry["outcome"] == "completed"
     assert len(entry["events_ns"]) == response.text.count("data: ")
-    assert [entry["arrived_ns"], *entry["events_ns"]] == sorted([entry["arrived_ns"], *entry["events_ns"]])
+    assert [entry["arrived_ns"], *entry["events_ns"]] == sorted(
+        [entry["arrived_ns"], *entry["events_ns"]]
+    )
     assert headers["authorization"] == hash_secret(b"Bearer s3cret-key").decode()
     assert "s3cret" not in client.get("/ledger").text
     assert ledger["totals"]["completion_tokens"] == entry["completion_tokens"]
@@ -76,7 +86,9 @@ def test_a_required_key_is_required(client: httpx.Client) -> None:
         wrong = {"authorization": "Bearer wrong"}
         native = its.post(RUN, json={"prompt": "Hi"}, headers=wrong)
         chat = its.post(CHAT, json={"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
-        right = its.post(RUN, json={"prompt": "Hi"}, headers={"authorization": "Bearer the-right-key"})
+        right = its.post(
+            RUN, json={"prompt": "Hi"}, headers={"authorization": "Bearer the-right-key"}
+        )
     assert native.status_code == chat.status_code == 401
     assert native.json() == {
         "errors": [{"message": "Authentication error", "code": 10000}],
@@ -117,7 +129,11 @@ def test_many_at_once_are_each_answered_once(client: httpx.Client, simulator: An
     def worker(name: int) -> None:
         with httpx.Client(base_url=simulator.base_url, trust_env=False, timeout=60) as own:
             for number in range(20):
-                own.post(RUN, json={"prompt": "Hi", "seed": 1}, headers={"x-client-request-id": f"{name}-{number}"})
+                own.post(
+                    RUN,
+                    json={"prompt": "Hi", "seed": 1},
+                    headers={"x-client-request-id": f"{name}-{number}"},
+                )
 
     threads = [threading.Thread(target=worker, args=(name,)) for name in range(10)]
     for thread in threads:
@@ -131,5 +147,7 @@ def test_many_at_once_are_each_answered_once(client: httpx.Client, simulator: An
 def test_invalid_rules_are_refused_and_change_nothing(client: httpx.Client) -> None:
     refused = client.put("/faults", json=[{"kind": "hang"}, {"status": 500}])
     assert refused.status_code == 400
-    assert refused.json()["error"].startswith("a fault has a `kind`, which {'status': 500} lacks; the kinds are status, html")
+    assert refused.json()["error"].startswith(
+        "a fault has a `kind`, which {'status': 500} lacks; the kinds are status, html"
+    )
     assert client.get("/faults").json() == []

@@ -7,7 +7,13 @@ from harness.simulator import Config, Fault
 
 
 def test_a_configuration_survives_json() -> None:
-    config = Config(seed=3, ttft_s=0, faults=(Fault("cut", how="reset", requests=("2-4",)),), ledger=5, api_key="k" * 20)
+    config = Config(
+        seed=3,
+        ttft_s=0,
+        faults=(Fault("cut", how="reset", requests=("2-4",)),),
+        ledger=5,
+        api_key="k" * 20,
+    )
     assert Config.from_json(config.to_json()) == config
 
 

@@ -11,7 +11,9 @@ from harness.simulator.server.delivery import Latency
 
 
 def test_without_jitter_tokens_are_evenly_spaced() -> None:
-    assert Latency(0.5, 0.1, 0).token_offsets(3, RandomStream("k")) == pytest.approx((0, 0.5, 0.6, 0.7))
+    assert Latency(0.5, 0.1, 0).token_offsets(3, RandomStream("k")) == pytest.approx(
+        (0, 0.5, 0.6, 0.7)
+    )
 
 
 def test_no_latency_is_no_wait() -> None:
@@ -23,7 +25,10 @@ def test_an_empty_answer_takes_the_time_to_first_token() -> None:
 
 
 def test_jitter_keeps_the_mean() -> None:
-    firsts = [Latency(1.0, 0, 0.5).token_offsets(1, RandomStream("k", number))[1] for number in range(5_000)]
+    firsts = [
+        Latency(1.0, 0, 0.5).token_offsets(1, RandomStream("k", number))[1]
+        for number in range(5_000)
+    ]
     assert fmean(firsts) == pytest.approx(1.0, abs=0.04)
 
 

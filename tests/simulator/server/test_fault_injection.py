@@ -17,14 +17,18 @@ def set_fault(client: httpx.Client, **rule: Any) -> None:
 
 
 def ask(client: httpx.Client, stream: bool = False, path: str = RUN) -> httpx.Response:
-    return client.post(path, json={"model": "m", "messages": MESSAGES, "temperature": 0, "stream": stream})
+    return client.post(
+        path, json={"model": "m", "messages": MESSAGES, "temperature": 0, "stream": stream}
+    )
 
 
 def received(client: httpx.Client, stream: bool) -> tuple[bytes, type[Exception] | None]:
     """What arrives of an answer, and how it ends."""
     got = b""
     try:
-        with client.stream("POST", RUN, json={"messages": MESSAGES, "temperature": 0, "stream": stream}) as response:
+        with client.stream(
+            "POST", RUN, json={"messages": MESSAGES, "temperature": 0, "stream": stream}
+        ) as response:
             for part in response.iter_raw():
                 got += part
     except httpx.HTTPError as error:
@@ -47,12 +51,20 @@ def test_errors_are_worded_by_the_format(client: httpx.Client) -> None:
     set_fault(client, kind="status", status=429)
     native, chat = ask(client).json(), ask(client, path=CHAT).json()
     assert native["errors"][0]["code"] == native["internalCode"] == 3040
-    assert native["errors"][0]["message"].startswith("AiError: Capacity temporarily exceeded, please try again.")
+    assert native["errors"][0]["message"].startswith(
+        "AiError: Capacity temporarily exceeded, please try again."
+    )
     assert chat["error"]["code"] == "rate_limit_exceeded"
 
 
 def test_a_code_and_a_message_can_be_chosen(client: httpx.Client) -> None:
-    set_fault(client, kind="status", status=429, code="insufficient_quota", message="You exceeded your current quota.")
+    set_fault(
+        client,
+        kind="status",
+        status=429,
+        code="insufficient_quota",
+        message="You exceeded your current quota.",
+    )
     assert ask(client, path=CHAT).json()["error"] == {
         "message": "You exceeded your current quota.",
         "type": "insufficient_quota",
@@ -64,7 +76,9 @@ def test_a_code_and_a_message_can_be_chosen(client: httpx.Client) -> None:
 
 
 def test_a_redirect_points_where_it_is_told(client: httpx.Client) -> None:
-    set_fault(client, kind="status", status=307, headers={"location": "http://127.0.0.1:9/elsewhere"})
+    set_fault(
+        client, kind="status", status=307, headers={"location": "http://127.0.0.1:9/elsewhere"}
+    )
     assert ask(client).headers["location"] == "http://127.0.0.1:9/elsewhere"
 
 
@@ -100,7 +114,9 @@ def test_a_slow_answer_is_still_the_answer(client: httpx.Client) -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_cut_keeps_what_came_before(client: httpx.Client, how: str, error: type[Exception] | None, stream: bool) -> None:
+def test_a_cut_keeps_what_came_before(
+    client: httpx.Client, how: str, error: type[Exception] | None, stream: bool
+) -> None:
     set_fault(client, kind="cut", how=how, after=3)
     got, ended = received(client, stream)
     assert ended == error
@@ -112,7 +128,9 @@ def test_a_cut_keeps_what_came_before(client: httpx.Client, how: str, error: typ
 
 
 @pytest.mark.parametrize(("after", "events"), [(None, 0), (2, 2)])
-def test_a_hang_ends_when_the_client_leaves(client: httpx.Client, after: int | None, events: int) -> None:
+def test_a_hang_ends_when_the_client_leaves(
+    client: httpx.Client, after: int | None, events: int
+) -> None:
     set_fault(client, kind="hang", after=after)
     client.timeout = httpx.Timeout(0.3)
     got, ended = received(client, stream=True)
@@ -133,7 +151,9 @@ def ask_until(client: httpx.Client, wanted: str) -> None:
 def test_a_drip_comes_byte_by_byte_and_is_whole_in_the_end(client: httpx.Client) -> None:
     usual = ask(client, stream=True).text
     set_fault(client, kind="drip", seconds=0)
-    with client.stream("POST", RUN, json={"messages": MESSAGES, "temperature": 0, "stream": True}) as response:
+    with client.stream(
+        "POST", RUN, json={"messages": MESSAGES, "temperature": 0, "stream": True}
+    ) as response:
         got = "".join(response.iter_text())
     assert got.count("data:") == usual.count("data:")
 

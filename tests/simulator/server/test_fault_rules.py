@@ -52,8 +52,14 @@ def test_a_rule_can_be_for_some_models_only() -> None:
         ({"kind": "cut", "how": "softly"}, "there is no cut 'softly'"),
         ({"kind": "status", "rate": 2}, "rate is a number from 0 to 1, not 2"),
         ({"kind": "status", "status": "429"}, "status is a number from 200 to 599, not '429'"),
-        ({"kind": "status", "headers": {"retry-after": 7}}, "headers are an object of printable names and values"),
-        ({"kind": "status", "headers": {"x": "a\nb"}}, "headers are an object of printable names and values"),
+        (
+            {"kind": "status", "headers": {"retry-after": 7}},
+            "headers are an object of printable names and values",
+        ),
+        (
+            {"kind": "status", "headers": {"x": "a\nb"}},
+            "headers are an object of printable names and values",
+        ),
         ({"kind": "cut", "after": -1}, "after is a number of events from 0"),
         ({"kind": "status", "requests": ["5-x"]}, "'5-x' is no request number or range"),
         ({"kind": "status", "stauts": 500}, "no key 'stauts'"),
@@ -66,5 +72,10 @@ def test_an_invalid_rule_is_refused(data: object, words: str) -> None:
 
 
 def test_a_rule_survives_json() -> None:
-    rule = Fault("status", requests=(1, "3-"), status=429, headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})
+    rule = Fault(
+        "status",
+        requests=(1, "3-"),
+        status=429,
+        headers={"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
+    )
     assert Fault.from_data(json.loads(json.dumps(rule.to_data()))) == rule

@@ -12,19 +12,28 @@ GATEWAY = "/v1/account/mine/workers-ai"
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "Tell me about the harbour."}]}
 
 
-def ask(client: httpx.Client, path: str = f"{GATEWAY}/{SCOUT}", skip: bool = False, **extra: Any) -> httpx.Response:
-    return client.post(path, json=BODY | extra, headers={"cf-aig-skip-cache": "true"} if skip else {})
+def ask(
+    client: httpx.Client, path: str = f"{GATEWAY}/{SCOUT}", skip: bool = False, **extra: Any
+) -> httpx.Response:
+    return client.post(
+        path, json=BODY | extra, headers={"cf-aig-skip-cache": "true"} if skip else {}
+    )
 
 
 def test_an_answer_is_marked_a_miss_and_names_the_model(client: httpx.Client) -> None:
     response = ask(client)
-    marks = {name: response.headers[f"cf-aig-{name}"] for name in ("cache-status", "step", "model", "provider")}
+    marks = {
+        name: response.headers[f"cf-aig-{name}"]
+        for name in ("cache-status", "step", "model", "provider")
+    }
     assert marks == {"cache-status": "MISS", "step": "0", "model": SCOUT, "provider": "workers-ai"}
     assert response.json()["success"] is True
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_equal_body_is_answered_from_the_cache_word_for_word(client: httpx.Client, stream: bool) -> None:
+def test_an_equal_body_is_answered_from_the_cache_word_for_word(
+    client: httpx.Client, stream: bool
+) -> None:
     first, second = ask(client, stream=stream), ask(client, stream=stream)
     assert [each.headers["cf-aig-cache-status"] for each in (first, second)] == ["MISS", "HIT"]
     assert second.content == first.content

@@ -76,7 +76,9 @@ def test_an_interrupt_of_the_parents_terminal_does_not_reach_it() -> None:
         assert os.getpgid(running.pid) != os.getpgid(os.getpid())
 
 
-def test_a_configuration_it_cannot_use_is_an_error_with_a_reason(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_it_cannot_use_is_an_error_with_a_reason(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(InfrastructureError, match="ended with exit code 2"):
         start(Config(ttft_s=-1))
     assert "ttft_s is a number from 0, not -1" in capfd.readouterr().err
@@ -86,7 +88,11 @@ def test_a_taken_port_is_a_usage_error() -> None:
     with start() as running:
         port = str(urlsplit(running.base_url).port)
         second = subprocess.run(
-            [sys.executable, "-m", "harness.simulator", "--port", port], check=False, capture_output=True, text=True, timeout=60
+            [sys.executable, "-m", "harness.simulator", "--port", port],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
     assert second.returncode == 2
     assert second.stderr.startswith(f"error: the simulator cannot listen on 127.0.0.1 port {port}")
@@ -94,7 +100,10 @@ def test_a_taken_port_is_a_usage_error() -> None:
 
 def test_ctrl_c_ends_it_quietly() -> None:
     served = subprocess.Popen(
-        [sys.executable, "-m", "harness.simulator"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "harness.simulator"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert served.stdout is not None
     url = served.stdout.readline().strip()

@@ -1,4 +1,5 @@
-"""Cases from every kind of source: nothing guessed, every id unique, and a large file read row by row."""
+"""Cases from every kind of source: nothing guessed, every id unique, and a large file read row by
+row."""
 
 import json
 import os
@@ -31,7 +32,12 @@ def cases_of(suite: Suite) -> list[Case]:
 
 
 def test_a_jsonl_file_is_read_row_by_row(suite: Callable[..., Suite], write: Callable) -> None:
-    file = write("c.jsonl", rows(*({"id": f"c{n}", "vars": {"q": n}, "expected": n, "tags": ["t"]} for n in range(1000))))
+    file = write(
+        "c.jsonl",
+        rows(
+            *({"id": f"c{n}", "vars": {"q": n}, "expected": n, "tags": ["t"]} for n in range(1000))
+        ),
+    )
     cases = suite(SUITE.format(cases="  - ../c.jsonl")).evals[0].cases
     assert len(cases) == 1000
     assert cases[0] == Case("c0", {"q": 0}, 0, ("t",), folder=file.parent)
@@ -41,20 +47,38 @@ def test_a_jsonl_file_is_read_row_by_row(suite: Callable[..., Suite], write: Cal
         cases[1000]
 
 
-def test_rows_of_any_length_and_line_ending_come_back(suite: Callable[..., Suite], write: Callable) -> None:
+def test_rows_of_any_length_and_line_ending_come_back(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     texts = ["x" * 10, "y" * 100_000, "é\u2028\u0085z", "z" * 4096]
-    lines = [json.dumps({"id": f"c{n}", "vars": {"q": text}}, ensure_ascii=False) for n, text in enumerate(texts)]
+    lines = [
+        json.dumps({"id": f"c{n}", "vars": {"q": text}}, ensure_ascii=False)
+        for n, text in enumerate(texts)
+    ]
     write("c.jsonl", "\ufeff" + "\r\n\r\n".join(lines))
-    assert [case.vars["q"] for case in cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))] == texts
+    assert [
+        case.vars["q"] for case in cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))
+    ] == texts
 
 
-def test_integers_past_64_bits_keep_their_digits(suite: Callable[..., Suite], write: Callable) -> None:
-    write("c.jsonl", '{"id": "big", "vars": {"q": 1}, "expected": 123456789012345678901234567890}\n')
-    assert cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))[0].expected == 123456789012345678901234567890
+def test_integers_past_64_bits_keep_their_digits(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
+    write(
+        "c.jsonl", '{"id": "big", "vars": {"q": 1}, "expected": 123456789012345678901234567890}\n'
+    )
+    assert (
+        cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))[0].expected
+        == 123456789012345678901234567890
+    )
 
 
-def test_a_csv_cell_is_text_whatever_it_looks_like(suite: Callable[..., Suite], write: Callable) -> None:
-    folder = write("c.csv", '\ufeffid,q,expected,tags\n001,NA,1e5,a;b\n1,null,None,\n2,"a, ""b""\nc",,"x y"\n').parent
+def test_a_csv_cell_is_text_whatever_it_looks_like(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
+    folder = write(
+        "c.csv", '\ufeffid,q,expected,tags\n001,NA,1e5,a;b\n1,null,None,\n2,"a, ""b""\nc",,"x y"\n'
+    ).parent
     assert cases_of(suite(SUITE.format(cases="  - ../c.csv"))) == [
         Case("001", {"q": "NA"}, "1e5", ("a", "b"), folder=folder),
         Case("1", {"q": "null"}, "None", folder=folder),
@@ -63,52 +87,100 @@ def test_a_csv_cell_is_text_whatever_it_looks_like(suite: Callable[..., Suite], 
 
 
 def test_a_yaml_file_is_a_list_of_cases(suite: Callable[..., Suite], write: Callable) -> None:
-    folder = write("c.yaml", "- {id: a, vars: {q: no}, expected: 012}\n- {id: 7, vars: {q: 1}, threshold: 50%}\n").parent
+    folder = write(
+        "c.yaml",
+        "- {id: a, vars: {q: no}, expected: 012}\n- {id: 7, vars: {q: 1}, threshold: 50%}\n",
+    ).parent
     assert cases_of(suite(SUITE.format(cases="  - ../c.yaml"))) == [
         Case("a", {"q": "no"}, "012", folder=folder),
         Case("7", {"q": 1}, threshold=0.5, folder=folder),
     ]
 
 
-def test_sources_are_concatenated_in_the_order_written(suite: Callable[..., Suite], write: Callable) -> None:
+def test_sources_are_concatenated_in_the_order_written(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     write("a.jsonl", rows({"id": "a", "vars": {"q": 1}}))
     write("b.csv", "id,q\nb,1\n")
-    loaded = suite(SUITE.format(cases="  - {id: one, vars: {q: 1}}\n  - ../a.jsonl\n  - ../b.csv\n  - {id: two, vars: {q: 1}}"))
+    loaded = suite(
+        SUITE.format(
+            cases="  - {id: one, vars: {q: 1}}\n  - ../a.jsonl\n  - ../b.csv\n  - {id: two, vars: {q: 1}}"
+        )
+    )
     assert [case.id for case in loaded.evals[0].cases] == ["one", "a", "b", "two"]
     assert [loaded.evals[0].cases[n].id for n in (3, 1, -2)] == ["two", "a", "b"]
 
 
-def test_a_case_without_an_id_gets_one_that_stays(suite: Callable[..., Suite], write: Callable) -> None:
+def test_a_case_without_an_id_gets_one_that_stays(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     write("c.jsonl", rows({"vars": {"q": 1}, "expected": 1}, {"vars": {"q": 2}}))
     first = [case.id for case in cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))]
-    write("c.jsonl", rows({"vars": {"q": 0}}, {"vars": {"q": 2}, "tags": ["x"]}, {"vars": {"q": 1}, "expected": 99}))
-    assert [case.id for case in cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))][1:] == first[::-1]
-
-
-def test_a_case_can_override_sampling_and_graders(suite: Callable[..., Suite], write: Callable) -> None:
     write(
-        "c.jsonl", rows({"id": "a", "vars": {"q": 1}, "sampling": {"temperature": 0}, "graders": [{"contains": "x"}, "json"]})
+        "c.jsonl",
+        rows(
+            {"vars": {"q": 0}},
+            {"vars": {"q": 2}, "tags": ["x"]},
+            {"vars": {"q": 1}, "expected": 99},
+        ),
     )
-    case = cases_of(suite(SUITE.format(cases="  - ../c.jsonl\n  - {id: b, vars: {q: 1}, graders: []}")))
+    assert [case.id for case in cases_of(suite(SUITE.format(cases="  - ../c.jsonl")))][1:] == first[
+        ::-1
+    ]
+
+
+def test_a_case_can_override_sampling_and_graders(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
+    write(
+        "c.jsonl",
+        rows(
+            {
+                "id": "a",
+                "vars": {"q": 1},
+                "sampling": {"temperature": 0},
+                "graders": [{"contains": "x"}, "json"],
+            }
+        ),
+    )
+    case = cases_of(
+        suite(SUITE.format(cases="  - ../c.jsonl\n  - {id: b, vars: {q: 1}, graders: []}"))
+    )
     assert case[0].sampling == {"temperature": 0.0}
-    assert [(grader.id, grader.arguments) for grader in case[0].graders or ()] == [("contains", {"value": "x"}), ("json", {})]
+    assert [(grader.id, grader.arguments) for grader in case[0].graders or ()] == [
+        ("contains", {"value": "x"}),
+        ("json", {}),
+    ]
     assert case[1].graders == ()
 
 
-def test_two_rows_with_one_id_are_named_both(problems: Callable[..., list[str]], write: Callable) -> None:
-    write("c.jsonl", rows({"id": "a", "vars": {"q": 1}}, {"id": "b", "vars": {"q": 2}}, {"id": "a", "vars": {"q": 3}}))
+def test_two_rows_with_one_id_are_named_both(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
+    write(
+        "c.jsonl",
+        rows(
+            {"id": "a", "vars": {"q": 1}},
+            {"id": "b", "vars": {"q": 2}},
+            {"id": "a", "vars": {"q": 3}},
+        ),
+    )
     (problem,) = problems(SUITE.format(cases="  - ../c.jsonl"))
     assert "c.jsonl:3: the case id `a` is already at " in problem
     assert problem.endswith("c.jsonl:1; give each case its own")
 
 
-def test_an_id_is_unique_across_sources(problems: Callable[..., list[str]], write: Callable) -> None:
+def test_an_id_is_unique_across_sources(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
     write("c.csv", "id,q\na,1\n")
     (problem,) = problems(SUITE.format(cases="  - ../c.csv\n  - {id: a, vars: {q: 2}}"))
     assert problem.startswith("5:5: the case id `a` is already at")
 
 
-def test_the_same_case_twice_without_ids_is_a_problem(problems: Callable[..., list[str]], write: Callable) -> None:
+def test_the_same_case_twice_without_ids_is_a_problem(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
     write("c.jsonl", rows({"vars": {"q": 1}}, {"vars": {"q": 1}}))
     (problem,) = problems(SUITE.format(cases="  - ../c.jsonl"))
     assert "c.jsonl:2: the case has the same variables as the one at" in problem
@@ -119,19 +191,35 @@ def test_the_same_case_twice_without_ids_is_a_problem(problems: Callable[..., li
     [
         ("c.jsonl", '{"id": "a", "vars": {"q": 1}}\n{"id": ', "c.jsonl:2: not JSON"),
         ("c.jsonl", "[" * 100_000, "c.jsonl:1: not JSON"),
-        ("c.jsonl", '{"id": "a", "var": {"q": 1}}', "c.jsonl:1: unknown key `var`; did you mean `vars`?"),
-        ("c.jsonl", '{"id": "a", "colour": 1}', "unknown key `colour`; a variable of the prompts goes under `vars:`"),
+        (
+            "c.jsonl",
+            '{"id": "a", "var": {"q": 1}}',
+            "c.jsonl:1: unknown key `var`; did you mean `vars`?",
+        ),
+        (
+            "c.jsonl",
+            '{"id": "a", "colour": 1}',
+            "unknown key `colour`; a variable of the prompts goes under `vars:`",
+        ),
         ("c.jsonl", '{"id": "a", "vars": {"q": NaN}}', "c.jsonl:1: not JSON"),
         ("c.jsonl", '["a"]', "c.jsonl:1: the value should be a mapping"),
         ("c.jsonl", '{"id": "a", "vars": {}}', "c.jsonl:1: the case `a` gives no value for `q`"),
-        ("c.jsonl", '{"vars": {"q": 1}, "threshold": 7}', "c.jsonl:1: `threshold`: should be a share between 0 and 1"),
+        (
+            "c.jsonl",
+            '{"vars": {"q": 1}, "threshold": 7}',
+            "c.jsonl:1: `threshold`: should be a share between 0 and 1",
+        ),
         ("c.jsonl", "\n\n", "4:5: holds no cases"),
         ("c.csv", "", "4:5: holds no cases"),
         ("c.csv", "id,q,q\n1,2,3\n", "c.csv:1: the column name 'q' is empty or there twice"),
         ("c.csv", "id,q\n1\n", "c.csv:2: has 1 cells where the first line has 2"),
         ("c.csv", b"id,q\n1,\xff\n", "c.csv: not CSV in UTF-8"),
         ("c.yaml", "id: a", "c.yaml:1:1: a file of cases is a list of them"),
-        ("c.yaml", "- {id: a, vars: {q: 1}}\n- {id: b, vars: {q: 1}, expectd: 2}", "c.yaml:2:25: unknown key `expectd`"),
+        (
+            "c.yaml",
+            "- {id: a, vars: {q: 1}}\n- {id: b, vars: {q: 1}, expectd: 2}",
+            "c.yaml:2:25: unknown key `expectd`",
+        ),
         ("c.txt", "hello", "4:5: cases are in .jsonl, .csv or .yaml files, not in .txt"),
     ],
 )
@@ -142,12 +230,16 @@ def test_a_bad_row_is_told_with_its_line(
     assert any(said in problem for problem in problems(SUITE.format(cases=f"  - ../{name}")))
 
 
-def test_a_file_of_nothing_but_mistakes_is_not_read_to_its_end(problems: Callable[..., list[str]], write: Callable) -> None:
+def test_a_file_of_nothing_but_mistakes_is_not_read_to_its_end(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
     write("c.jsonl", "nonsense\n" * 10_000)
     assert len(problems(SUITE.format(cases="  - ../c.jsonl"))) < 30
 
 
-def test_a_file_that_changes_under_a_run_is_an_error_not_a_wrong_case(suite: Callable[..., Suite], write: Callable) -> None:
+def test_a_file_that_changes_under_a_run_is_an_error_not_a_wrong_case(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     path = write("c.jsonl", rows({"id": "a", "vars": {"q": 1}}, {"id": "b", "vars": {"q": 2}}))
     cases = suite(SUITE.format(cases="  - ../c.jsonl")).evals[0].cases
     with path.open("r+") as file:
@@ -157,7 +249,9 @@ def test_a_file_that_changes_under_a_run_is_an_error_not_a_wrong_case(suite: Cal
         cases[1]
 
 
-def test_a_file_that_is_replaced_is_still_read_as_it_was(suite: Callable[..., Suite], write: Callable) -> None:
+def test_a_file_that_is_replaced_is_still_read_as_it_was(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
     path = write("c.jsonl", rows({"id": "a", "vars": {"q": 1}}))
     cases = suite(SUITE.format(cases="  - ../c.jsonl")).evals[0].cases
     path.unlink()
@@ -178,7 +272,10 @@ def test_the_digest_knows_content_not_order(suite: Callable[..., Suite], write: 
 @pytest.mark.process
 def test_a_large_jsonl_file_takes_sixteen_bytes_a_case(write: Callable, tmp_path: Path) -> None:
     count = 200_000
-    text = "".join(f'{{"id":"case-{n}","vars":{{"q":"What is {n} + {n}?"}},"expected":{2 * n}}}\n' for n in range(count))
+    text = "".join(
+        f'{{"id":"case-{n}","vars":{{"q":"What is {n} + {n}?"}},"expected":{2 * n}}}\n'
+        for n in range(count)
+    )
     write("c.jsonl", text)
     path = write("suites/s.yaml", SUITE.format(cases="  - ../c.jsonl"))
     program = (

@@ -1,4 +1,5 @@
-"""Targets of the user's own code, as a suite writes them: what is wrong is said with its place, before anything runs."""
+"""Targets of the user's own code, as a suite writes them: what is wrong is said with its place,
+before anything runs."""
 
 from __future__ import annotations
 
@@ -20,25 +21,54 @@ def with_target(small: str, target: str) -> str:
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("provider: python, model: answer", "`model` of the python target `mine` names a file and a function"),
+        (
+            "provider: python, model: answer",
+            "`model` of the python target `mine` names a file and a function",
+        ),
         ("provider: python, model: 'no.py:answer'", 'there is no file "no.py"'),
-        ("provider: python, model: 'app.py:anser'", "the file has no function `anser`; did you mean `answer`?"),
+        (
+            "provider: python, model: 'app.py:anser'",
+            "the file has no function `anser`; did you mean `answer`?",
+        ),
         ("provider: python, model: 'bad.py:answer'", "not Python (line 1)"),
         ("provider: python, model: '../../app.py:answer'", '"../../app.py" leaves the workspace'),
-        ("provider: command, model: no-such-program", "the target `mine` cannot run `no-such-program`: it is not on the PATH"),
+        (
+            "provider: command, model: no-such-program",
+            "the target `mine` cannot run `no-such-program`: it is not on the PATH",
+        ),
         (
             "provider: command, model: ./app.py",
             "the target `mine` cannot run `./app.py`: there is no such program",
         ),
-        ("provider: command, model: 'sh -c \"'", "`model` of the command target `mine` is no command: No closing quotation"),
-        ("provider: command, model: [sh], base_url: 'http://x'", "the target `mine` runs here: it has no `base_url`"),
-        ("provider: command, model: [sh], api_key: MY_KEY", "the target `mine` runs here: it has no `api_key`"),
-        ("provider: command, model: [sh], headers: {x: y}", "the target `mine` runs here: it has no `headers`"),
-        ("provider: command, model: [sh], limits: {timeout: {idle: 5s}}", "of its timeouts there is only `total`"),
-        ("provider: openai, model: m, env: [MY_KEY]", "the target `mine` has `env:`, which is for the providers python and"),
+        (
+            "provider: command, model: 'sh -c \"'",
+            "`model` of the command target `mine` is no command: No closing quotation",
+        ),
+        (
+            "provider: command, model: [sh], base_url: 'http://x'",
+            "the target `mine` runs here: it has no `base_url`",
+        ),
+        (
+            "provider: command, model: [sh], api_key: MY_KEY",
+            "the target `mine` runs here: it has no `api_key`",
+        ),
+        (
+            "provider: command, model: [sh], headers: {x: y}",
+            "the target `mine` runs here: it has no `headers`",
+        ),
+        (
+            "provider: command, model: [sh], limits: {timeout: {idle: 5s}}",
+            "of its timeouts there is only `total`",
+        ),
+        (
+            "provider: openai, model: m, env: [MY_KEY]",
+            "the target `mine` has `env:`, which is for the providers python and",
+        ),
     ],
 )
-def test_what_is_wrong_with_a_target(write: Write, problems: Problems, small: str, target: str, why: str) -> None:
+def test_what_is_wrong_with_a_target(
+    write: Write, problems: Problems, small: str, target: str, why: str
+) -> None:
     write("suites/app.py", "async def answer(request):\n    return 'x'\n")
     write("suites/bad.py", "def answer(:\n")
     (found,) = problems(with_target(small, target))
@@ -48,9 +78,18 @@ def test_what_is_wrong_with_a_target(write: Write, problems: Problems, small: st
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ("provider: openai, model: [a, b]", "`model`: is a list only where the provider is command"),
-        ("provider: command, model: [sleep, 3]", "`model`: should be the program and its arguments, each as text"),
-        ("provider: command, model: []", "`model`: should be the program and its arguments, each as text"),
+        (
+            "provider: openai, model: [a, b]",
+            "`model`: is a list only where the provider is command",
+        ),
+        (
+            "provider: command, model: [sleep, 3]",
+            "`model`: should be the program and its arguments, each as text",
+        ),
+        (
+            "provider: command, model: []",
+            "`model`: should be the program and its arguments, each as text",
+        ),
         ("provider: command, model: sh, env: [sk-12345]", "is the name of an environment variable"),
     ],
 )
@@ -59,13 +98,18 @@ def test_what_is_wrong_with_a_key(problems: Problems, small: str, target: str, w
 
 
 def test_a_list_of_words_is_kept_as_one_command(suite: Callable[..., Suite], small: str) -> None:
-    (target,) = suite(with_target(small, "provider: command, model: [sh, -c, 'echo $HOME; exit 0']")).targets
+    (target,) = suite(
+        with_target(small, "provider: command, model: [sh, -c, 'echo $HOME; exit 0']")
+    ).targets
     assert target.model == "sh -c 'echo $HOME; exit 0'"
 
 
 @pytest.mark.parametrize(
     ("target", "file"),
-    [("provider: python, model: 'app.py:answer'", "app.py"), ("provider: command, model: [sh, agent.sh]", "agent.sh")],
+    [
+        ("provider: python, model: 'app.py:answer'", "app.py"),
+        ("provider: command, model: [sh, agent.sh]", "agent.sh"),
+    ],
 )
 def test_an_edited_file_is_another_target(
     write: Write, suite: Callable[..., Suite], small: str, target: str, file: str
@@ -78,9 +122,13 @@ def test_an_edited_file_is_another_target(
     assert fingerprint(first) == fingerprint(first) != fingerprint(first.replace("'a'", "'b'"))
 
 
-def test_a_word_that_could_be_no_files_name_is_a_word(suite: Callable[..., Suite], small: str) -> None:
+def test_a_word_that_could_be_no_files_name_is_a_word(
+    suite: Callable[..., Suite], small: str
+) -> None:
     script = "echo " + "x" * 5000
-    assert fingerprint_suite(suite(with_target(small, f"provider: command, model: [sh, -c, '{script}']")))["targets"]
+    assert fingerprint_suite(
+        suite(with_target(small, f"provider: command, model: [sh, -c, '{script}']"))
+    )["targets"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +145,8 @@ def test_a_word_that_could_be_no_files_name_is_a_word(suite: Callable[..., Suite
         "if True:\n    pass\nelse:\n    answer = print",
     ],
 )
-def test_a_function_is_found_however_it_is_defined(write: Write, suite: Callable[..., Suite], small: str, source: str) -> None:
+def test_a_function_is_found_however_it_is_defined(
+    write: Write, suite: Callable[..., Suite], small: str, source: str
+) -> None:
     write("suites/app.py", source + "\n")
     assert suite(with_target(small, "provider: python, model: 'app.py:answer'")).targets

@@ -30,7 +30,11 @@ def test_a_target_written_out(suite: Callable[..., Suite]) -> None:
     assert target.limits.timeout.with_defaults(Timeouts()) == Timeouts(total=5.0)
     assert target.price is not None
     assert (target.price.input, target.price.output) == (Decimal("0.27"), Decimal("0.85"))
-    assert (target.api_key, target.context, target.sampling) == ("MY_KEY", 131_000, {"temperature": 0.0})
+    assert (target.api_key, target.context, target.sampling) == (
+        "MY_KEY",
+        131_000,
+        {"temperature": 0.0},
+    )
 
 
 def test_a_simulated_target(suite: Callable[..., Suite]) -> None:
@@ -41,16 +45,26 @@ def test_a_simulated_target(suite: Callable[..., Suite]) -> None:
         )
     ).targets
     assert target.simulator is not None
-    assert (target.simulator.ttft, target.simulator.inter_token, target.simulator.jitter) == (0.05, 0.0, None)
+    assert (target.simulator.ttft, target.simulator.inter_token, target.simulator.jitter) == (
+        0.05,
+        0.0,
+        None,
+    )
     assert target.simulator.faults == [{"kind": "status", "rate": 0.1}]
 
 
 def test_a_name_is_looked_up_beside_the_suite_then_among_the_built_in_ones(
     suite: Callable[..., Suite], write: Callable
 ) -> None:
-    write("suites/targets.yaml", "scout: {provider: openai, model: mine}\nbroken: {provider: nobody}\n")
+    write(
+        "suites/targets.yaml",
+        "scout: {provider: openai, model: mine}\nbroken: {provider: nobody}\n",
+    )
     targets = suite(SUITE.format(targets="  - scout\n  - scout-sim")).targets
-    assert [(target.name, target.provider) for target in targets] == [("scout", "openai"), ("scout-sim", "simulator")]
+    assert [(target.name, target.provider) for target in targets] == [
+        ("scout", "openai"),
+        ("scout-sim", "simulator"),
+    ]
 
 
 def test_the_names_there_are(write: Callable) -> None:
@@ -58,11 +72,18 @@ def test_the_names_there_are(write: Callable) -> None:
     assert target_names(path.parent) == ["mine", "scout", "scout-sim"]
 
 
-def test_a_mistake_in_targets_yaml_is_told_in_that_file(problems: Callable[..., list[str]], write: Callable) -> None:
+def test_a_mistake_in_targets_yaml_is_told_in_that_file(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
     write("suites/targets.yaml", "mine:\n  provider: openai\n  modle: x\n")
     found = problems(SUITE.format(targets="  - mine"))
-    assert any("targets.yaml:3:3: unknown key `modle`; did you mean `model`?" in problem for problem in found)
-    assert any("targets.yaml:2:3: `model` is missing; it is the model's id" in problem for problem in found)
+    assert any(
+        "targets.yaml:3:3: unknown key `modle`; did you mean `model`?" in problem
+        for problem in found
+    )
+    assert any(
+        "targets.yaml:2:3: `model` is missing; it is the model's id" in problem for problem in found
+    )
 
 
 BASE = "name: t, provider: openai, model: m"
@@ -79,18 +100,36 @@ BASE = "name: t, provider: openai, model: m"
         (f"{{{BASE}, base_url: 'ftp://host'}}", "should start with http:// or https://"),
         (f"{{{BASE}, base_url: 'http://me:pw@host/v1'}}", "holds a user name or password"),
         (f"{{{BASE}, base_url: 'http://host/$ACCOUNT'}}", "holds a `$` that is no `${NAME}`"),
-        (f"{{{BASE}, headers: {{Authorization: Bearer abc}}}}", "gives a secret for `Authorization` itself"),
+        (
+            f"{{{BASE}, headers: {{Authorization: Bearer abc}}}}",
+            "gives a secret for `Authorization` itself",
+        ),
         (f'{{{BASE}, headers: {{X: "a\\nb"}}}}', "which no HTTP header can be"),
         ("{name: t, provider: openai, model: '${MODEL}'}", "cannot read the environment"),
         (f"{{{BASE}, limits: {{rpm: 0}}}}", "`rpm` should be greater than or equal to 1, not 0"),
-        (f"{{{BASE}, limits: {{concurrency: 1.5}}}}", "`concurrency` should be a whole number, not 1.5"),
+        (
+            f"{{{BASE}, limits: {{concurrency: 1.5}}}}",
+            "`concurrency` should be a whole number, not 1.5",
+        ),
         (f"{{{BASE}, price: {{input: -1, output: 0}}}}", "`input`: should be US dollars"),
         (f"{{{BASE}, price: {{input: 1}}}}", "`output` is missing"),
         (f"{{{BASE}, simulator: {{seed: 1}}}}", "has `simulator:` but its provider is openai"),
-        ("{name: t, provider: simulator, model: m, api_key: KEY}", "is simulated: it has no `base_url` and no `api_key`"),
-        (f"{{{BASE}, api_version: 2026-10-21}}", "has `api_version:`, but openai has only one; remove it"),
-        ("{name: t, provider: simulator, model: m, api_version: 2026-10-21}", "but cloudflare has only one"),
-        ("{name: t, provider: anthropic, model: m, api_version: 2026-10-22}", "does not know; did you mean `2026-10-21`?"),
+        (
+            "{name: t, provider: simulator, model: m, api_key: KEY}",
+            "is simulated: it has no `base_url` and no `api_key`",
+        ),
+        (
+            f"{{{BASE}, api_version: 2026-10-21}}",
+            "has `api_version:`, but openai has only one; remove it",
+        ),
+        (
+            "{name: t, provider: simulator, model: m, api_version: 2026-10-21}",
+            "but cloudflare has only one",
+        ),
+        (
+            "{name: t, provider: anthropic, model: m, api_version: 2026-10-22}",
+            "does not know; did you mean `2026-10-21`?",
+        ),
         (f"{{{BASE}}}\n  - {{{BASE}}}", "two targets are called `t`"),
     ],
 )
@@ -106,9 +145,17 @@ def test_a_literal_api_key_is_not_repeated(problems: Callable[..., list[str]], s
 
 def test_the_runs_limits_are_complete(write: Callable) -> None:
     path = write(
-        "suites/s.yaml", SUITE.format(targets="  - scout-sim") + "run: {timeout: {first: 1.5m}, budget: $0.50, tpm: 200k}\n"
+        "suites/s.yaml",
+        SUITE.format(targets="  - scout-sim")
+        + "run: {timeout: {first: 1.5m}, budget: $0.50, tpm: 200k}\n",
     )
     run = load_suite(path).run
     assert run.timeout == Timeouts(first=90.0)
-    assert (run.concurrency, run.rpm, run.tpm, run.retries, run.budget) == (8, None, 200_000, 4, Decimal("0.50"))
+    assert (run.concurrency, run.rpm, run.tpm, run.retries, run.budget) == (
+        8,
+        None,
+        200_000,
+        4,
+        Decimal("0.50"),
+    )
     assert (run.stream, run.unsupported, run.seed, run.max_error_rate) == (True, "refuse", 0, 0.05)

@@ -1,4 +1,5 @@
-"""One attempt against servers that misbehave at every byte: the same outcome over our transport and over httpx's."""
+"""One attempt against servers that misbehave at every byte: the same outcome over our transport and
+over httpx's."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def outcome(response: Response) -> tuple[Any, ...]:
     return response.text, error and error.kind, error and error.retryable
 
 
-# ── Answers that are complete ─────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers that are complete ─────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -54,21 +55,41 @@ def outcome(response: Response) -> tuple[Any, ...]:
         pytest.param(True, sends(*GOOD_STREAM), id="stream"),
         pytest.param(True, sends(b"".join(GOOD_STREAM)), id="stream in one packet"),
         pytest.param(True, sends(*GOOD_STREAM[:-1]), id="S09 left open after [DONE]"),
-        pytest.param(True, sends(*GOOD_STREAM[:-1], delta("junk"), delta("junk")), id="S09 data after [DONE]"),
+        pytest.param(
+            True, sends(*GOOD_STREAM[:-1], delta("junk"), delta("junk")), id="S09 data after [DONE]"
+        ),
         pytest.param(True, sends(*GOOD_STREAM[:-1], then="reset"), id="reset after [DONE]"),
-        pytest.param(True, sends(EVENTS, delta("Hello"), STOP, USAGE, END), id="S07 finish_reason without [DONE]"),
-        pytest.param(True, sends(EVENTS, delta("Hello"), STOP, USAGE, then="reset"), id="reset after finish_reason"),
         pytest.param(
             True,
-            sends(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", *GOOD_STREAM),
+            sends(EVENTS, delta("Hello"), STOP, USAGE, END),
+            id="S07 finish_reason without [DONE]",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, delta("Hello"), STOP, USAGE, then="reset"),
+            id="reset after finish_reason",
+        ),
+        pytest.param(
+            True,
+            sends(
+                b"HTTP/1.1 100 Continue\r\n\r\n",
+                b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+                *GOOD_STREAM,
+            ),
             id="1xx first",
         ),
         pytest.param(True, sends(whole(COMPLETION)), id="S12 stream asked, JSON answered"),
         pytest.param(False, sends(whole(COMPLETION)), id="JSON with its length"),
-        pytest.param(False, sends(*(bytes([byte]) for byte in whole(COMPLETION)), pause=0), id="JSON byte by byte"),
         pytest.param(
             False,
-            sends(head("200 OK", "application/json", "Connection: close"), COMPLETION, then="close"),
+            sends(*(bytes([byte]) for byte in whole(COMPLETION)), pause=0),
+            id="JSON byte by byte",
+        ),
+        pytest.param(
+            False,
+            sends(
+                head("200 OK", "application/json", "Connection: close"), COMPLETION, then="close"
+            ),
             id="JSON until the close",
         ),
         pytest.param(
@@ -82,11 +103,25 @@ def outcome(response: Response) -> tuple[Any, ...]:
             id="JSON in chunks, with a trailer",
         ),
         pytest.param(
-            False, sends(whole(gzip.compress(COMPLETION), "200 OK", "application/json", "Content-Encoding: gzip")), id="gzip"
+            False,
+            sends(
+                whole(
+                    gzip.compress(COMPLETION),
+                    "200 OK",
+                    "application/json",
+                    "Content-Encoding: gzip",
+                )
+            ),
+            id="gzip",
         ),
         pytest.param(False, sends(b"".join(GOOD_STREAM)), id="S12 JSON asked, stream answered"),
         pytest.param(
-            False, sends(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + COMPLETION, then="close"), id="HTTP/1.0"
+            False,
+            sends(
+                b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + COMPLETION,
+                then="close",
+            ),
+            id="HTTP/1.0",
         ),
     ],
 )
@@ -104,7 +139,7 @@ def test_stop_without_an_end_is_waited_for_but_no_error(kind: Kind) -> None:
     assert outcome(response) == ("Hello", None, None)
 
 
-# ── Answers that are not ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers that are not ──────────────────────────────────────────────────────────────────────────
 
 HALF = chunk(b'data: {"choices":[{"index":0,"delta":{"con')
 BOMB = gzip.compress(b"\0" * (80 * 2**20))
@@ -113,8 +148,15 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
 @pytest.mark.parametrize(
     ("stream", "answer", "expected"),
     [
-        pytest.param(True, sends(EVENTS, delta("Hel"), END), ("Hel", "truncated", True), id="S05 clean end"),
-        pytest.param(True, sends(EVENTS, delta("Hel"), HALF, END), ("Hel", "truncated", True), id="S05 half an event"),
+        pytest.param(
+            True, sends(EVENTS, delta("Hel"), END), ("Hel", "truncated", True), id="S05 clean end"
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, delta("Hel"), HALF, END),
+            ("Hel", "truncated", True),
+            id="S05 half an event",
+        ),
         pytest.param(
             True,
             sends(
@@ -131,14 +173,39 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
             ("Hel", "truncated", True),
             id="S05 inside a chunk",
         ),
-        pytest.param(True, sends(EVENTS, delta("Hel"), pause=0.1, then="reset"), ("Hel", "truncated", True), id="S06 reset"),
-        pytest.param(True, sends(EVENTS, delta("Hel"), b"zz\r\n"), ("Hel", "protocol", False), id="broken chunk"),
-        pytest.param(True, sends(EVENTS, delta("Hel")), ("Hel", "timeout_idle", True), id="S02 hang in the middle"),
         pytest.param(
-            True, sends(EVENTS, delta("Hel"), *[PING] * 60, pause=0.05), ("Hel", "timeout_idle", True), id="S04 pings only"
+            True,
+            sends(EVENTS, delta("Hel"), pause=0.1, then="reset"),
+            ("Hel", "truncated", True),
+            id="S06 reset",
         ),
-        pytest.param(True, sends(EVENTS, *[ROLE] * 60, pause=0.05), ("", "timeout_first", True), id="S04 empty deltas only"),
-        pytest.param(True, sends(EVENTS), ("", "timeout_first", True), id="S02 hang after the headers"),
+        pytest.param(
+            True,
+            sends(EVENTS, delta("Hel"), b"zz\r\n"),
+            ("Hel", "protocol", False),
+            id="broken chunk",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, delta("Hel")),
+            ("Hel", "timeout_idle", True),
+            id="S02 hang in the middle",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, delta("Hel"), *[PING] * 60, pause=0.05),
+            ("Hel", "timeout_idle", True),
+            id="S04 pings only",
+        ),
+        pytest.param(
+            True,
+            sends(EVENTS, *[ROLE] * 60, pause=0.05),
+            ("", "timeout_first", True),
+            id="S04 empty deltas only",
+        ),
+        pytest.param(
+            True, sends(EVENTS), ("", "timeout_first", True), id="S02 hang after the headers"
+        ),
         pytest.param(True, sends(), ("", "timeout_first", True), id="S01 hang before the headers"),
         pytest.param(True, sends(EVENTS, END), ("", "empty", False), id="S10 no events"),
         pytest.param(
@@ -153,13 +220,28 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
             ("", "server_error", True),
             id="S11 bare error line",
         ),
-        pytest.param(False, sends(then="close"), ("", "reset", True), id="closed without an answer"),
+        pytest.param(
+            False, sends(then="close"), ("", "reset", True), id="closed without an answer"
+        ),
         pytest.param(False, sends(then="reset"), ("", "reset", True), id="reset without an answer"),
         pytest.param(
-            False, sends(b"HTTP/1.1 200 OK\r\nContent-", then="close"), ("", "reset", True), id="closed in the headers"
+            False,
+            sends(b"HTTP/1.1 200 OK\r\nContent-", then="close"),
+            ("", "reset", True),
+            id="closed in the headers",
         ),
-        pytest.param(False, sends(whole(COMPLETION)[:-9], then="close"), ("", "truncated", True), id="short JSON"),
-        pytest.param(False, sends(b"220 smtp.example.org ESMTP\r\n\r\n"), ("", "protocol", False), id="not HTTP"),
+        pytest.param(
+            False,
+            sends(whole(COMPLETION)[:-9], then="close"),
+            ("", "truncated", True),
+            id="short JSON",
+        ),
+        pytest.param(
+            False,
+            sends(b"220 smtp.example.org ESMTP\r\n\r\n"),
+            ("", "protocol", False),
+            id="not HTTP",
+        ),
         pytest.param(
             False,
             sends(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2_000_000, pause=0),
@@ -192,7 +274,10 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
         ),
         pytest.param(False, sends(whole(b"", "200 OK")), ("", "empty", False), id="B02 empty body"),
         pytest.param(
-            False, sends(whole(b"<html>Log in</html>", "200 OK", "text/html")), ("", "unreadable", False), id="B02 login page"
+            False,
+            sends(whole(b"<html>Log in</html>", "200 OK", "text/html")),
+            ("", "unreadable", False),
+            id="B02 login page",
         ),
         pytest.param(
             False,
@@ -208,25 +293,42 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
         ),
         pytest.param(
             True,
-            sends(head("503 Service Unavailable", "text/html", "Content-Length: 99"), b"<html>", then="close"),
+            sends(
+                head("503 Service Unavailable", "text/html", "Content-Length: 99"),
+                b"<html>",
+                then="close",
+            ),
             ("", "overloaded", True),
             id="503, cut",
         ),
         pytest.param(
             True,
-            sends(head("400 Bad Request", "application/json"), b'{"error":{"message":"no"}}', then="close"),
+            sends(
+                head("400 Bad Request", "application/json"),
+                b'{"error":{"message":"no"}}',
+                then="close",
+            ),
             ("", "bad_request", False),
             id="400",
         ),
         pytest.param(
             False,
-            sends(whole(b"", "307 Temporary Redirect", "text/plain", "Location: http://elsewhere.example/")),
+            sends(
+                whole(
+                    b"",
+                    "307 Temporary Redirect",
+                    "text/plain",
+                    "Location: http://elsewhere.example/",
+                )
+            ),
             ("", "redirect", False),
             id="N08 redirect",
         ),
     ],
 )
-def test_an_answer_that_is_none(kind: Kind, stream: bool, answer: Answer, expected: tuple[Any, ...]) -> None:
+def test_an_answer_that_is_none(
+    kind: Kind, stream: bool, answer: Answer, expected: tuple[Any, ...]
+) -> None:
     hurried = str(expected[1]).startswith("timeout")
     response, server = ask(kind, answer, stream=stream, timeouts=HURRIED if hurried else UNHURRIED)
     assert outcome(response) == expected
@@ -260,7 +362,9 @@ def test_an_answer_that_is_none(kind: Kind, stream: bool, answer: Answer, expect
         ),
     ],
 )
-def test_the_cause_is_named_in_the_same_words(kind: Kind, stream: bool, answer: Answer, words: str) -> None:
+def test_the_cause_is_named_in_the_same_words(
+    kind: Kind, stream: bool, answer: Answer, words: str
+) -> None:
     response, _ = ask(kind, answer, stream=stream, timeouts=HURRIED)
     assert response.error is not None
     assert words in response.error.message
@@ -285,13 +389,22 @@ def test_a_request_that_is_not_streamed_only_has_a_total(kind: Kind) -> None:
     assert response.error is None
 
 
-# ── What is sent ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is sent ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_request_on_the_wire(kind: Kind) -> None:
     async def attempt() -> Received:
-        async with serving(sends(whole(COMPLETION))) as server, HttpClient({"TINY_KEY": "sk-12345678"}, kind.open) as http:
-            one = call(server.url + "/", api_key_env="TINY_KEY", headers={"X-Team": "evals"}, position="g1.0", attempt=2)
+        async with (
+            serving(sends(whole(COMPLETION))) as server,
+            HttpClient({"TINY_KEY": "sk-12345678"}, kind.open) as http,
+        ):
+            one = call(
+                server.url + "/",
+                api_key_env="TINY_KEY",
+                headers={"X-Team": "evals"},
+                position="g1.0",
+                attempt=2,
+            )
             await http(one, Slot())
             return server.received[0]
 
@@ -332,31 +445,66 @@ def test_a_key_no_header_can_carry_is_refused(value: str) -> None:
 def test_a_header_cannot_smuggle_another(kind: Kind) -> None:
     async def attempt() -> tuple[Response, int]:
         async with serving(sends(whole(COMPLETION))) as server, HttpClient({}, kind.open) as http:
-            return await http(call(server.url, headers={"X": "1\r\nX-Evil: 1"}), Slot()), len(server.received)
+            return await http(call(server.url, headers={"X": "1\r\nX-Evil: 1"}), Slot()), len(
+                server.received
+            )
 
     response, received = kind.run(attempt())
     assert response.error is not None and response.error.kind == "protocol"
     assert received == 0
 
 
-# ── What is kept ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is kept ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_marks_are_in_order_and_count_content_only(kind: Kind) -> None:
-    response, _ = ask(kind, sends(EVENTS, ROLE, delta("a"), PING, delta("b") + delta("c"), STOP, USAGE, DONE + END, pause=0.01))
+    response, _ = ask(
+        kind,
+        sends(
+            EVENTS,
+            ROLE,
+            delta("a"),
+            PING,
+            delta("b") + delta("c"),
+            STOP,
+            USAGE,
+            DONE + END,
+            pause=0.01,
+        ),
+    )
     marks = response.marks
-    assert marks.connected and marks.sent and marks.first_byte and marks.first_token and marks.last_token and marks.done
-    assert marks.connected <= marks.sent <= marks.first_byte < marks.first_token < marks.last_token < marks.done
+    assert (
+        marks.connected
+        and marks.sent
+        and marks.first_byte
+        and marks.first_token
+        and marks.last_token
+        and marks.done
+    )
+    assert (
+        marks.connected
+        <= marks.sent
+        <= marks.first_byte
+        < marks.first_token
+        < marks.last_token
+        < marks.done
+    )
     assert marks.first_answer == marks.first_token == marks.events[0]
     assert len(marks.events) == 3
-    assert marks.reads == (3 if kind.name == "httpx" else 2)  # httpx hands out a body chunk by chunk
+    assert marks.reads == (
+        3 if kind.name == "httpx" else 2
+    )  # httpx hands out a body chunk by chunk
     assert response.attempts[0].clock == ("reader" if kind.name == "httpx" else "protocol")
 
 
 def test_an_answer_that_was_not_streamed_has_no_token_marks(kind: Kind) -> None:
     response, _ = ask(kind, sends(whole(COMPLETION)), stream=False)
     assert response.marks.done and response.marks.first_byte
-    assert (response.marks.first_token, response.marks.last_token, response.marks.events) == (None, None, ())
+    assert (response.marks.first_token, response.marks.last_token, response.marks.events) == (
+        None,
+        None,
+        (),
+    )
 
 
 def test_a_failed_attempt_keeps_the_marks_it_reached(kind: Kind) -> None:
@@ -366,8 +514,18 @@ def test_a_failed_attempt_keeps_the_marks_it_reached(kind: Kind) -> None:
 
 
 def test_telling_headers_are_kept_and_secret_ones_are_not(kind: Kind) -> None:
-    more = ("X-Request-Id: r1", "CF-Ray: 8f", "X-RateLimit-Remaining-Requests: 9", "Set-Cookie: session=s", "X-Simulated: yes")
-    response, _ = ask(kind, sends(whole(COMPLETION, "200 OK", "application/json", *more, "X-Noise: 1")), stream=False)
+    more = (
+        "X-Request-Id: r1",
+        "CF-Ray: 8f",
+        "X-RateLimit-Remaining-Requests: 9",
+        "Set-Cookie: session=s",
+        "X-Simulated: yes",
+    )
+    response, _ = ask(
+        kind,
+        sends(whole(COMPLETION, "200 OK", "application/json", *more, "X-Noise: 1")),
+        stream=False,
+    )
     assert response.headers == {
         "content-type": "application/json",
         "x-request-id": "r1",
@@ -377,7 +535,7 @@ def test_telling_headers_are_kept_and_secret_ones_are_not(kind: Kind) -> None:
     }
 
 
-# ── Connections ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Connections ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_slot_keeps_its_connection(kind: Kind) -> None:
@@ -396,7 +554,8 @@ def test_a_slot_keeps_its_connection(kind: Kind) -> None:
 
 
 def test_an_idle_connection_the_server_closed_is_replaced(kind: Kind) -> None:
-    """N14: the server closes after each answer and does not say so; no request may be lost or doubled by that."""
+    """N14: the server closes after each answer and does not say so; no request may be lost or
+    doubled by that."""
 
     async def attempts() -> tuple[list[Response], int]:
         async def answer(request: Received, peer: Peer) -> None:
@@ -405,7 +564,9 @@ def test_an_idle_connection_the_server_closed_is_replaced(kind: Kind) -> None:
 
         async with serving(answer) as server, HttpClient({}, kind.open) as http:
             slot = Slot()
-            return [await http(call(server.url, stream=False), slot) for _ in range(20)], len(server.received)
+            return [await http(call(server.url, stream=False), slot) for _ in range(20)], len(
+                server.received
+            )
 
     responses, received = kind.run(attempts())
     assert [response.error for response in responses] == [None] * 20
@@ -454,7 +615,7 @@ def test_cancelling_closes_the_connection_and_leaves_the_slot_usable(kind: Kind)
     assert connections == 2
 
 
-# ── Hosts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Hosts ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _unreachable(kind: Kind, url: str) -> Response:
@@ -496,7 +657,9 @@ def test_a_host_that_answered_before_is_tried_again(kind: Kind) -> None:
 def test_the_probe_tells_a_server_from_a_closed_port(kind: Kind) -> None:
     async def probes() -> list[Any]:
         async with HttpClient({}, kind.open) as http, serving(sends()) as server:
-            up, down = (Target("t", "openai", "m", url, url) for url in (server.url, "http://127.0.0.1:9"))
+            up, down = (
+                Target("t", "openai", "m", url, url) for url in (server.url, "http://127.0.0.1:9")
+            )
             return [await http.probe_target(up), await http.probe_target(down)]
 
     up, down = kind.run(probes())

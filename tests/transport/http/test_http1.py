@@ -1,4 +1,5 @@
-"""The HTTP/1.1 client: one connection a slot, addresses, backpressure, and httpx's TLS verification."""
+"""The HTTP/1.1 client: one connection a slot, addresses, backpressure, and httpx's TLS
+verification."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ from tests.transport.servers import COMPLETION, Peer, Received, chunk, head, ser
 
 
 async def echo(request: Received, peer: Peer) -> None:
-    await peer.send(whole(request.body or b"nothing", "200 OK", "text/plain", "X-Line: " + request.line))
+    await peer.send(
+        whole(request.body or b"nothing", "200 OK", "text/plain", "X-Line: " + request.line)
+    )
 
 
 def request(url: str, body: bytes = b"") -> OutgoingRequest:
@@ -91,7 +94,8 @@ def test_a_header_with_a_line_break_is_refused() -> None:
 
 
 def test_a_server_faster_than_its_reader_is_held_back(kind: Kind) -> None:
-    """100 MiB offered to a reader that takes nothing: the server gets stuck on full buffers, and memory stays small."""
+    """100 MiB offered to a reader that takes nothing: the server gets stuck on full buffers, and
+    memory stays small."""
     offered = 100
 
     async def flooded() -> tuple[int, int]:
@@ -128,7 +132,7 @@ def test_a_server_faster_than_its_reader_is_held_back(kind: Kind) -> None:
     assert size == offered * HIGH_WATER
 
 
-# ── TLS ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── TLS ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def over_tls(kind: Kind, server_context: ssl.SSLContext, trusted: Path | None) -> Response:
@@ -144,7 +148,10 @@ def over_tls(kind: Kind, server_context: ssl.SSLContext, trusted: Path | None) -
         await peer.send(whole(COMPLETION))
 
     async def attempt() -> Response:
-        async with serving(answer, server_context) as server, HttpClient({}, open_slot_connection) as http:
+        async with (
+            serving(answer, server_context) as server,
+            HttpClient({}, open_slot_connection) as http,
+        ):
             return await http(call(server.url, stream=False), Slot())
 
     return kind.run(attempt())
@@ -163,7 +170,11 @@ def test_certificates_that_are_not_to_be_trusted(kind: Kind, tmp_path: Path) -> 
     for context, trusted, reason in (
         (expired, tmp_path / "expired.pem", "certificate has expired"),
         (self_signed, None, "self-signed certificate"),
-        (other_host, tmp_path / "other.pem", "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+        (
+            other_host,
+            tmp_path / "other.pem",
+            "IP address mismatch, certificate is not valid for '127.0.0.1'",
+        ),
     ):
         error = over_tls(kind, context, trusted).error
         assert error is not None
@@ -181,9 +192,13 @@ def test_a_connection_that_was_told_to_stop_reading_carries_no_further_exchange(
         size = HIGH_WATER + 1
         async with serving(silent) as server:
             connection = await open_connection(httpx.URL(server.url), None, 5)
-            sending = asyncio.ensure_future(connection.send_request(b"GET / HTTP/1.1\r\n\r\n", Arrivals()))
+            sending = asyncio.ensure_future(
+                connection.send_request(b"GET / HTTP/1.1\r\n\r\n", Arrivals())
+            )
             await asyncio.sleep(0)
-            connection.data_received(head("500 Oops", "text/html", f"Content-Length: {size}") + b"x" * size)
+            connection.data_received(
+                head("500 Oops", "text/html", f"Content-Length: {size}") + b"x" * size
+            )
             await sending
             await connection.read_into(lambda arrival, data: True)
             usable = connection.is_usable

@@ -1,4 +1,5 @@
-"""Deadlines that move, in simulated time; and tasks whose answers came together, which go on a few at a time."""
+"""Deadlines that move, in simulated time; and tasks whose answers came together, which go on a few
+at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class Deadline:
 
 
 async def outlasted(deadline: Deadline, move_to: float, *, at: float, look: bool) -> float:
-    """The second at which a block ends that would last for ever, its deadline being moved at second `at`."""
+    """The second at which a block ends that would last for ever, its deadline being moved at second
+    `at`."""
     watch = AttemptDeadline(DeadlineScheduler(), deadline)
 
     def move() -> None:
@@ -79,7 +81,9 @@ def test_many_blocks_each_end_at_their_own_deadline() -> None:
     async def work() -> list[tuple[float, float]]:
         watches = DeadlineScheduler()
         tasks = [asyncio.ensure_future(outlast(watches, seconds)) for seconds in (7, 3, 11, 3, 5)]
-        await asyncio.sleep(4)  # a nearer one than the timer stands at, and one that is over before it rings
+        await asyncio.sleep(
+            4
+        )  # a nearer one than the timer stands at, and one that is over before it rings
         tasks.append(asyncio.ensure_future(outlast(watches, 4.5)))
         with AttemptDeadline(watches, Deadline(4.25)):
             await asyncio.sleep(0.125)
@@ -105,7 +109,7 @@ def test_deadlines_of_a_second_loop_are_kept_as_well() -> None:
     assert simulate(outlasted()) == pytest.approx(5)
 
 
-# ── The fair queue ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The fair queue ────────────────────────────────────────────────────────────────────────────────
 
 
 async def turns_taken(count: int, at_once: int) -> list[int]:

@@ -38,14 +38,22 @@ def test_the_proxy_for_an_address(url: str, proxy: str | None) -> None:
 
 
 def test_all_proxy_is_for_everything_that_has_none_of_its_own() -> None:
-    assert proxy_for("https://a.example/v1", {"all": "http://proxy:3", "http": "http://proxy:1"}) == "http://proxy:3"
+    assert (
+        proxy_for("https://a.example/v1", {"all": "http://proxy:3", "http": "http://proxy:1"})
+        == "http://proxy:3"
+    )
     assert proxy_for("https://a.example/v1", {"all": "http://proxy:3", "no": "*"}) is None
 
 
-def test_loopback_goes_direct_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loopback_goes_direct_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """N11: the proxy named here does not exist."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert isinstance(open_slot_connection(Target("t", "openai", "m", "a", "http://127.0.0.1:8000/v1")), Http1Client)
+    assert isinstance(
+        open_slot_connection(Target("t", "openai", "m", "a", "http://127.0.0.1:8000/v1")),
+        Http1Client,
+    )
 
 
 def test_another_host_is_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +63,9 @@ def test_another_host_is_reached_through_the_proxy(monkeypatch: pytest.MonkeyPat
     async def attempt() -> tuple[Response, Received]:
         async with serving(proxy) as server, HttpClient({}) as http:
             monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
-            return await http(call("http://nosuch.invalid/v1", stream=False), Slot()), server.received[0]
+            return await http(
+                call("http://nosuch.invalid/v1", stream=False), Slot()
+            ), server.received[0]
 
     response, request = asyncio.run(attempt())
     assert response.text == "Hello"

@@ -105,7 +105,13 @@ def ask(tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]) -> Callab
     """One attempt at a target of `provider` and `model` in a folder that holds `app.py`."""
     (tmp_path / "app.py").write_text(APP)
 
-    def ask(provider: str, model: str, text: str = "Hi there", secrets: dict[str, str] | None = None, **more: Any) -> Response:
+    def ask(
+        provider: str,
+        model: str,
+        text: str = "Hi there",
+        secrets: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Response:
         one = calling(tmp_path, provider, model, text, env=tuple(secrets or ()), **more)
 
         async def attempt() -> Response:
@@ -134,9 +140,16 @@ def calling(
     **more: Any,
 ) -> Call:
     limits = Limits(concurrency=concurrency, timeouts=Timeouts(total=total))
-    target = Target("mine", provider, model, f"{provider}:0", folder.as_uri(), limits=limits, **more)
+    target = Target(
+        "mine", provider, model, f"{provider}:0", folder.as_uri(), limits=limits, **more
+    )
     request = Request(messages=(Message("user", text),), stream=stream)
-    return Call(target, request, registry.load_plugin("providers", provider).encode(target, request), key="k")
+    return Call(
+        target,
+        request,
+        registry.load_plugin("providers", provider).encode(target, request),
+        key="k",
+    )
 
 
 def error(response: Response) -> Error:
@@ -145,7 +158,7 @@ def error(response: Response) -> Error:
     return response.error
 
 
-# ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Functions ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_function_answers(ask: Callable[..., Response]) -> None:
@@ -186,7 +199,9 @@ def test_an_asynchronous_generator_thinks_first(ask: Callable[..., Response]) ->
     assert marks.first_token < marks.first_answer
 
 
-@pytest.mark.parametrize(("model", "text"), [("app.py:wrapped", "later"), ("app.py:agent", "an agent")])
+@pytest.mark.parametrize(
+    ("model", "text"), [("app.py:wrapped", "later"), ("app.py:agent", "an agent")]
+)
 def test_anything_that_can_be_called(ask: Callable[..., Response], model: str, text: str) -> None:
     assert ask("python", model).text == text
 
@@ -194,15 +209,25 @@ def test_anything_that_can_be_called(ask: Callable[..., Response], model: str, t
 @pytest.mark.parametrize(
     ("model", "kind", "message"),
     [
-        ("app.py:broken", "raised", r"app.py:broken raised LookupError: no such order \(app.py:\d+\)"),
-        ("app.py:broken_later", "raised", r"app.py:broken_later raised LookupError: no such order \(app.py:\d+\)"),
+        (
+            "app.py:broken",
+            "raised",
+            r"app.py:broken raised LookupError: no such order \(app.py:\d+\)",
+        ),
+        (
+            "app.py:broken_later",
+            "raised",
+            r"app.py:broken_later raised LookupError: no such order \(app.py:\d+\)",
+        ),
         ("app.py:leave", "raised", r"app.py:leave raised SystemExit: 3 \(app.py:\d+\)"),
         ("app.py:cancelled", "raised", r"app.py:cancelled raised CancelledError: "),
         ("app.py:late", "raised", r"app.py:late raised TimeoutError: the database \(app.py:\d+\)"),
         ("app.py:nothing", "bad_answer", "None is no answer"),
     ],
 )
-def test_what_it_raises_is_data(ask: Callable[..., Response], model: str, kind: str, message: str) -> None:
+def test_what_it_raises_is_data(
+    ask: Callable[..., Response], model: str, kind: str, message: str
+) -> None:
     found = error(ask("python", model))
     assert (found.boundary, found.kind, found.retryable) == ("target", kind, False)
     assert re.match(message, found.message), found.message
@@ -238,13 +263,18 @@ def test_as_many_at_once_as_there_are_slots(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("import no_such_module_anywhere\n", r"cannot be imported: ModuleNotFoundError: .*\(app.py:1\)"),
+        (
+            "import no_such_module_anywhere\n",
+            r"cannot be imported: ModuleNotFoundError: .*\(app.py:1\)",
+        ),
         ("1/0\n", r"cannot be imported: ZeroDivisionError: division by zero \(app.py:1\)"),
         ("raise SystemExit\n", "cannot be imported: SystemExit"),
         ("answer = 3\n", "has no function 'answer'"),
     ],
 )
-def test_a_file_that_cannot_be_imported_stops_before_anything_is_asked(tmp_path: Path, source: str, message: str) -> None:
+def test_a_file_that_cannot_be_imported_stops_before_anything_is_asked(
+    tmp_path: Path, source: str, message: str
+) -> None:
     (tmp_path / "app.py").write_text(source)
     with pytest.raises(UsageError, match=message):
         LocalTargets([calling(tmp_path, "python", "app.py:answer").target], {})
@@ -252,19 +282,28 @@ def test_a_file_that_cannot_be_imported_stops_before_anything_is_asked(tmp_path:
 
 def test_a_file_finds_its_neighbours(tmp_path: Path, ask: Callable[..., Response]) -> None:
     (tmp_path / "neighbour_of_app.py").write_text("WORD = 'found'\n")
-    (tmp_path / "other.py").write_text("def answer(request):\n    import neighbour_of_app\n    return neighbour_of_app.WORD\n")
+    (tmp_path / "other.py").write_text(
+        "def answer(request):\n    import neighbour_of_app\n    return neighbour_of_app.WORD\n"
+    )
     assert ask("python", "other.py:answer").text == "found"
 
 
-def test_a_function_reads_the_variables_it_names(tmp_path: Path, ask: Callable[..., Response]) -> None:
-    (tmp_path / "keyed.py").write_text("import os\n\ndef answer(request):\n    return os.environ['APP_KEY_OF_TEST']\n")
+def test_a_function_reads_the_variables_it_names(
+    tmp_path: Path, ask: Callable[..., Response]
+) -> None:
+    (tmp_path / "keyed.py").write_text(
+        "import os\n\ndef answer(request):\n    return os.environ['APP_KEY_OF_TEST']\n"
+    )
     try:
-        assert ask("python", "keyed.py:answer", secrets={"APP_KEY_OF_TEST": "from a file"}).text == "from a file"
+        assert (
+            ask("python", "keyed.py:answer", secrets={"APP_KEY_OF_TEST": "from a file"}).text
+            == "from a file"
+        )
     finally:
         os.environ.pop("APP_KEY_OF_TEST", None)
 
 
-# ── Programs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Programs ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def running(source: str) -> str:
@@ -281,19 +320,31 @@ def test_a_program_reads_the_request_and_prints_the_answer(ask: Callable[..., Re
     assert marks.sent < marks.first_token <= marks.done
 
 
-def test_what_a_program_prints_is_stamped_as_it_comes(tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """The program says its second word once its first was heard: it would hang if what it prints waited for its end."""
-    one = calling(tmp_path, "command", "sh -c 'printf one; while [ ! -e heard ]; do sleep 0.01; done; printf two'")
+def test_what_a_program_prints_is_stamped_as_it_comes(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """The program says its second word once its first was heard: it would hang if what it prints
+    waited for its end."""
+    one = calling(
+        tmp_path,
+        "command",
+        "sh -c 'printf one; while [ ! -e heard ]; do sleep 0.01; done; printf two'",
+    )
 
     class RecordingReader(LocalResponse):
         def add_output(self, data: bytes) -> None:
             super().add_output(data)
             (tmp_path / "heard").touch()
 
-    reader = RecordingReader(registry.load_plugin("providers", "command").make_decoder(one.target, one.request), stream=True)
+    reader = RecordingReader(
+        registry.load_plugin("providers", "command").make_decoder(one.target, one.request),
+        stream=True,
+    )
 
     async def attempt() -> Response:
-        return reader.build_response(one, Slot(), await Program(one.target, {}).perform(one, reader))
+        return reader.build_response(
+            one, Slot(), await Program(one.target, {}).perform(one, reader)
+        )
 
     with asyncio.Runner(loop_factory=loop) as runner:
         response = runner.run(attempt())
@@ -303,31 +354,46 @@ def test_what_a_program_prints_is_stamped_as_it_comes(tmp_path: Path, loop: Call
     assert first < last
 
 
-def test_a_program_that_is_not_asked_to_stream_has_no_first_token(ask: Callable[..., Response]) -> None:
+def test_a_program_that_is_not_asked_to_stream_has_no_first_token(
+    ask: Callable[..., Response],
+) -> None:
     response = ask("command", "echo Paris", stream=False)
     assert (response.text, response.marks.first_token, response.marks.events) == ("Paris", None, ())
     assert response.marks.done is not None
 
 
 def test_a_program_may_print_an_object(ask: Callable[..., Response]) -> None:
-    said = {"text": "4", "usage": {"input": 7, "output": 1}, "cost": 0.01, "tool_calls": [{"name": "f", "arguments": {}}]}
+    said = {
+        "text": "4",
+        "usage": {"input": 7, "output": 1},
+        "cost": 0.01,
+        "tool_calls": [{"name": "f", "arguments": {}}],
+    }
     response = ask("command", running(f"print({json.dumps(json.dumps(said))})"))
     assert response.message is not None and response.usage is not None
-    assert (response.text, response.usage.cost, response.message.tool_calls[0].name) == ("4", 0.01, "f")
+    assert (response.text, response.usage.cost, response.message.tool_calls[0].name) == (
+        "4",
+        0.01,
+        "f",
+    )
 
 
 def test_a_program_need_not_read(ask: Callable[..., Response]) -> None:
     assert ask("command", "echo Paris", text="x" * 1_000_000).text == "Paris"
 
 
-def test_it_runs_beside_the_suite_without_a_shell(tmp_path: Path, ask: Callable[..., Response]) -> None:
+def test_it_runs_beside_the_suite_without_a_shell(
+    tmp_path: Path, ask: Callable[..., Response]
+) -> None:
     script = tmp_path / "agent.sh"
     script.write_text('#!/bin/sh\ncat app.py >/dev/null && echo "$1"\n')
     script.chmod(0o755)
     assert ask("command", "./agent.sh '$HOME; echo *'").text == "$HOME; echo *"
 
 
-def test_its_environment_holds_no_key_that_was_not_named(ask: Callable[..., Response], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_environment_holds_no_key_that_was_not_named(
+    ask: Callable[..., Response], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OTHER_API_KEY", "secret-other")
     found = ask("command", "env", secrets={"MY_API_KEY": "secret-mine"}).text
     assert "MY_API_KEY=secret-mine" in found and "PATH=" in found
@@ -337,16 +403,31 @@ def test_its_environment_holds_no_key_that_was_not_named(ask: Callable[..., Resp
 @pytest.mark.parametrize(
     ("model", "kind", "message"),
     [
-        ("sh -c 'echo oops >&2; exit 3'", "exited", "sh -c 'echo oops >&2; exit 3' ended with exit code 3: oops"),
+        (
+            "sh -c 'echo oops >&2; exit 3'",
+            "exited",
+            "sh -c 'echo oops >&2; exit 3' ended with exit code 3: oops",
+        ),
         ("sh -c 'kill -9 $$'", "exited", "sh -c 'kill -9 $$' was ended by SIGKILL"),
-        ("./no-such-program", "not_started", "./no-such-program could not be started: No such file or directory"),
+        (
+            "./no-such-program",
+            "not_started",
+            "./no-such-program could not be started: No such file or directory",
+        ),
         ("./app.py", "not_started", "./app.py could not be started: Permission denied"),
         ("true", "empty", "it answered with neither text nor a tool call"),
     ],
 )
-def test_a_program_that_fails_is_data(ask: Callable[..., Response], model: str, kind: str, message: str) -> None:
+def test_a_program_that_fails_is_data(
+    ask: Callable[..., Response], model: str, kind: str, message: str
+) -> None:
     found = error(ask("command", model))
-    assert (found.boundary, found.kind, found.retryable, found.message) == ("target", kind, False, message)
+    assert (found.boundary, found.kind, found.retryable, found.message) == (
+        "target",
+        kind,
+        False,
+        message,
+    )
 
 
 def test_only_the_end_of_what_it_complains_isrunning(ask: Callable[..., Response]) -> None:
@@ -355,7 +436,9 @@ def test_only_the_end_of_what_it_complains_isrunning(ask: Callable[..., Response
     assert found.endswith("xthe cause") and len(found) < 2500
 
 
-def test_a_program_that_hangs_is_killed_with_all_it_started(tmp_path: Path, ask: Callable[..., Response]) -> None:
+def test_a_program_that_hangs_is_killed_with_all_it_started(
+    tmp_path: Path, ask: Callable[..., Response]
+) -> None:
     source = "sleep 60 & echo $! > child; echo $$ > parent; printf partly; sleep 60"
     response = ask("command", f"sh -c '{source}'", total=0.5)
     assert error(response).kind == "timeout_total"
@@ -365,7 +448,9 @@ def test_a_program_that_hangs_is_killed_with_all_it_started(tmp_path: Path, ask:
         assert gone(int((tmp_path / name).read_text()))
 
 
-def test_what_a_program_leaves_behind_holds_nothing_up(tmp_path: Path, ask: Callable[..., Response]) -> None:
+def test_what_a_program_leaves_behind_holds_nothing_up(
+    tmp_path: Path, ask: Callable[..., Response]
+) -> None:
     """The child keeps the output open: without an end of its own the answer would wait for it."""
     response = ask("command", "sh -c 'sleep 60 & echo $! > child; echo Paris'")
     assert (response.text, response.error) == ("Paris", None)
@@ -374,10 +459,15 @@ def test_what_a_program_leaves_behind_holds_nothing_up(tmp_path: Path, ask: Call
 
 def test_a_program_that_prints_without_end_is_stopped(ask: Callable[..., Response]) -> None:
     found = error(ask("command", "yes"))
-    assert (found.kind, found.message) == ("too_large", "yes printed more than 16,777,216 bytes, and was killed")
+    assert (found.kind, found.message) == (
+        "too_large",
+        "yes printed more than 16,777,216 bytes, and was killed",
+    )
 
 
-def test_a_cancelled_attempt_leaves_no_program(tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+def test_a_cancelled_attempt_leaves_no_program(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     one = calling(tmp_path, "command", "sh -c 'echo $$ > parent; exec sleep 60'")
 
     async def work() -> int:

@@ -9,7 +9,9 @@ from harness.transport.middleware.backpressure import wait_for_tokens
 NOW = "Sun, 22 Nov 2026 12:00:00 GMT"
 
 
-def openai(requests: str, tokens: str, requests_reset: str = "1m0s", tokens_reset: str = "30s") -> dict[str, str]:
+def openai(
+    requests: str, tokens: str, requests_reset: str = "1m0s", tokens_reset: str = "30s"
+) -> dict[str, str]:
     return {
         "x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": requests,
         "x-ratelimit-reset-requests": requests_reset, "x-ratelimit-limit-tokens": "30000",
@@ -18,7 +20,11 @@ def openai(requests: str, tokens: str, requests_reset: str = "1m0s", tokens_rese
 
 
 def anthropic(requests: str, tokens: str, reset: str = "2026-11-22T12:01:00Z") -> dict[str, str]:
-    named = {"requests": ("60", requests), "tokens": ("30000", tokens), "input-tokens": ("20000", "20000")}
+    named = {
+        "requests": ("60", requests),
+        "tokens": ("30000", tokens),
+        "input-tokens": ("20000", "20000"),
+    }
     told = {"date": NOW}
     for kind, (limit, remaining) in named.items():
         told |= {f"anthropic-ratelimit-{kind}-{fact}": value
@@ -43,7 +49,9 @@ def anthropic(requests: str, tokens: str, reset: str = "2026-11-22T12:01:00Z") -
         ({}, 0),
     ],
 )
-def test_what_is_missing_comes_back_in_its_share_of_the_reset(headers: dict[str, str], seconds: float) -> None:
+def test_what_is_missing_comes_back_in_its_share_of_the_reset(
+    headers: dict[str, str], seconds: float
+) -> None:
     assert wait_for_tokens(headers, 500) == pytest.approx(seconds)
 
 

@@ -58,7 +58,10 @@ def test_what_cannot_fit_is_refused_and_never_sent() -> None:
     error = responses[-1].error
     assert error is not None
     assert (error.boundary, error.kind, error.retryable) == ("budget", "exhausted", True)
-    assert error.message == "the budget of $1.6 is exhausted: $0.85 is left, and this request may cost $1"
+    assert (
+        error.message
+        == "the budget of $1.6 is exhausted: $0.85 is left, and this request may cost $1"
+    )
     assert responses[-1].attempts == ()
     assert layer.exhausted
 
@@ -116,13 +119,22 @@ def test_a_target_without_a_price_is_refused_under_a_limit_and_free_without() ->
 
 
 def test_what_earlier_sessions_spent_counts() -> None:
-    layer = Budget(2, upper_bound=lambda call: 1.0, price=lambda call, response: 1.0, spent=1.5).around(Server())
+    layer = Budget(
+        2, upper_bound=lambda call: 1.0, price=lambda call, response: 1.0, spent=1.5
+    ).around(Server())
     assert simulate(send(layer, 1))[0].error is not None
 
 
 @settings(max_examples=50)
-@given(st.lists(st.tuples(st.floats(0.01, 3), st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=40), st.floats(0.5, 20))
-def test_concurrency_never_overshoots(attempts: list[tuple[float, float, int]], limit: float) -> None:
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 3), st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=40
+    ),
+    st.floats(0.5, 20),
+)
+def test_concurrency_never_overshoots(
+    attempts: list[tuple[float, float, int]], limit: float
+) -> None:
     """Any bounds, any actual costs up to them, any durations, all at once."""
     plan = {str(place): attempt for place, attempt in enumerate(attempts)}
 
@@ -147,7 +159,7 @@ def test_concurrency_never_overshoots(attempts: list[tuple[float, float, int]], 
         assert all(response.error is None for response in responses)
 
 
-# ── Batches ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Batches ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def submission(key: str = "batch") -> Call:
@@ -175,7 +187,9 @@ def test_a_batch_whose_cost_is_unknown_did_cost_its_reservation() -> None:
     assert (layer.spent, layer.reserved) == (1.0, 0.0)
 
 
-def test_what_does_not_fit_beside_a_batch_waits_for_it_and_the_poll_does_not_wait_for_that() -> None:
+def test_what_does_not_fit_beside_a_batch_waits_for_it_and_the_poll_does_not_wait_for_that() -> (
+    None
+):
     server = Server()
     layer = budget(server, 1.5)
 
@@ -210,7 +224,9 @@ def test_nothing_waits_for_a_batch_that_is_out_of_reach_and_its_reservation_stan
 
 
 def test_a_batch_of_an_earlier_session_is_reserved_from_the_start() -> None:
-    layer = Budget(1.5, upper_bound=lambda _: 1.0, price=quarter, held={"batch": 1.0}).around(Server())
+    layer = Budget(1.5, upper_bound=lambda _: 1.0, price=quarter, held={"batch": 1.0}).around(
+        Server()
+    )
     assert layer.reserved == 1.0
 
     async def work() -> list[Response]:

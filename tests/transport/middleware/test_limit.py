@@ -1,4 +1,5 @@
-"""Slots and rates in simulated time: never more than allowed, never less than possible, and slow together after a 429."""
+"""Slots and rates in simulated time: never more than allowed, never less than possible, and slow
+together after a 429."""
 
 from __future__ import annotations
 
@@ -52,7 +53,10 @@ def test_tokens_per_minute_count_what_is_reserved() -> None:
 
 def test_targets_with_one_key_at_one_host_share_the_tightest_rate() -> None:
     one, two = (
-        replace(calling(name, concurrency=8, rpm=rpm), target=replace(calling(name, rpm=rpm).target, api_key_env="KEY"))
+        replace(
+            calling(name, concurrency=8, rpm=rpm),
+            target=replace(calling(name, rpm=rpm).target, api_key_env="KEY"),
+        )
         for name, rpm in (("a", 120), ("b", 60))
     )
     server = Server()
@@ -61,7 +65,8 @@ def test_targets_with_one_key_at_one_host_share_the_tightest_rate() -> None:
 
 
 def test_the_slot_comes_first_so_that_waiting_for_it_cannot_bunch_starts() -> None:
-    """With the rate first, the three that wait for the slot would all start together when it is free."""
+    """With the rate first, the three that wait for the slot would all start together when it is
+    free."""
     server = Server(lambda call, number: ok(), seconds=5)
     limited(server, *[calling(concurrency=2, rpm=60)] * 6)
     gaps = [later - earlier for earlier, later in pairwise(server.starts)]
@@ -70,7 +75,12 @@ def test_the_slot_comes_first_so_that_waiting_for_it_cannot_bunch_starts() -> No
 
 def test_due_is_the_moment_of_the_slot_unless_the_schedule_said_otherwise() -> None:
     server = Server(seconds=1)
-    limited(server, calling(concurrency=1, rpm=6), calling(concurrency=1, rpm=6), replace(calling(), due=-7))
+    limited(
+        server,
+        calling(concurrency=1, rpm=6),
+        calling(concurrency=1, rpm=6),
+        replace(calling(), due=-7),
+    )
     assert server.slots == [(0, 0), (SECOND, 10 * SECOND), (-7, 20 * SECOND)]
 
 
@@ -81,7 +91,9 @@ def test_cancelling_those_who_wait_loses_no_slot() -> None:
     async def work() -> int:
         for _ in range(20):
             tasks = [asyncio.ensure_future(limit(calling(concurrency=2))) for _ in range(6)]
-            await asyncio.sleep(1)  # two are done and hand their slots over; in this very moment all are cancelled
+            await asyncio.sleep(
+                1
+            )  # two are done and hand their slots over; in this very moment all are cancelled
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -93,7 +105,8 @@ def test_cancelling_those_who_wait_loses_no_slot() -> None:
 
 
 def test_a_retry_after_stops_the_whole_target_then_starts_it_gently() -> None:
-    """N01, N04: 16 slots, one 429 that asks for 30 s; nobody starts before, then one by one, then at full speed again."""
+    """N01, N04: 16 slots, one 429 that asks for 30 s; nobody starts before, then one by one, then
+    at full speed again."""
 
     def answer(call: Call, number: int) -> Response:
         return broken(429, "rate_limited", retry_after=30) if number == 16 else ok()
@@ -112,14 +125,17 @@ def test_a_retry_after_stops_the_whole_target_then_starts_it_gently() -> None:
 def test_the_newest_retry_after_counts() -> None:
     """N03."""
     asked = {1: 1.0, 2: 5.0, 3: 30.0}
-    server = Server(lambda call, number: broken(429, retry_after=asked[number]) if number in asked else ok())
+    server = Server(
+        lambda call, number: broken(429, retry_after=asked[number]) if number in asked else ok()
+    )
     limited(server, *[calling(concurrency=1)] * 4)
     gaps = [later - earlier for earlier, later in pairwise(server.starts)]
     assert [gap // SECOND for gap in gaps] == [1, 5, 30]
 
 
 def test_a_storm_of_refusals_thins_out_the_starts() -> None:
-    """N01: a server that takes 10 requests a second and refuses the rest, against 64 slots that would send thousands."""
+    """N01: a server that takes 10 requests a second and refuses the rest, against 64 slots that
+    would send thousands."""
     taken: list[int] = []
 
     def answer(call: Call, number: int) -> Response:
@@ -139,20 +155,29 @@ def test_a_storm_of_refusals_thins_out_the_starts() -> None:
 
 
 def test_one_targets_slow_down_is_not_anothers() -> None:
-    server = Server(lambda call, number: broken(429, retry_after=60) if call.target.name == "a" else ok())
+    server = Server(
+        lambda call, number: broken(429, retry_after=60) if call.target.name == "a" else ok()
+    )
     limited(server, *[calling("a", concurrency=1)] * 2, *[calling("b", concurrency=1)] * 2)
     assert sorted(server.starts) == [0, 0, 0, pytest.approx(60 * SECOND, rel=0.01)]
 
 
 def test_a_few_refusals_at_random_slow_nothing() -> None:
-    """One in twenty, whatever the rate: capacity errors of a shared service, not a limit of ours."""
-    server = Server(lambda call, number: broken(429, "rate_limited") if number % 20 == 7 else ok(), seconds=0.1)
+    """One in twenty, whatever the rate: capacity errors of a shared
+    service, not a limit of ours."""
+    server = Server(
+        lambda call, number: broken(429, "rate_limited") if number % 20 == 7 else ok(), seconds=0.1
+    )
     limited(server, *[calling(concurrency=32)] * 3200)
     assert server.starts[-1] / SECOND < 1.5 * 3200 / 32 * 0.1
 
 
 def test_a_server_that_says_nothing_is_left_is_given_time_before_it_refuses() -> None:
-    spent = {"x-ratelimit-limit-requests": "60", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1m0s"}
+    spent = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "1m0s",
+    }
     server = Server(answer=lambda call, number: replace(ok(), headers=spent if number >= 3 else {}))
     limited(server, *[calling(concurrency=1)] * 6)
     gaps = [later - earlier for earlier, later in pairwise(server.starts)]

@@ -1,4 +1,5 @@
-"""A rate holds in every window of 60 s, however the load comes, and is nearly used up when it can be."""
+"""A rate holds in every window of 60 s, however the load comes, and is nearly used up when it can
+be."""
 
 from __future__ import annotations
 
@@ -28,7 +29,11 @@ def worst_window(taken: list[tuple[int, int]]) -> int:
 
 @given(
     st.integers(1, 500),
-    st.lists(st.tuples(st.integers(0, 30 * 10**9) | st.just(0), st.integers(1, 50)), min_size=1, max_size=60),
+    st.lists(
+        st.tuples(st.integers(0, 30 * 10**9) | st.just(0), st.integers(1, 50)),
+        min_size=1,
+        max_size=60,
+    ),
 )
 def test_no_window_holds_more_than_the_limit(limit: int, load: list[tuple[int, int]]) -> None:
     fitting = [(gap, min(units, limit)) for gap, units in load]

@@ -22,7 +22,8 @@ from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
 
 
 def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Response], list[str]]:
-    """The answers of a server that says it is `model` to questions for `tiny-1`, and what was said."""
+    """The answers of a server that says it is `model` to questions for `tiny-1`, and what
+    was said."""
     said: list[str] = []
 
     async def answer(request: Received, peer: Peer) -> None:
@@ -30,7 +31,9 @@ def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Respo
 
     async def work() -> list[Response]:
         async with serving(answer) as server, HttpClient({}) as http:
-            limit = Limit(ModelCheck(said.append, refuse=refuse).around(http), tokens=lambda call: 1)
+            limit = Limit(
+                ModelCheck(said.append, refuse=refuse).around(http), tokens=lambda call: 1
+            )
             return await sending(limit, *[call(server.url, stream=False)] * times)
 
     return asyncio.run(work()), said
@@ -38,7 +41,9 @@ def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Respo
 
 def test_it_is_said_once_for_each_target() -> None:
     responses, said = served_by(b"huge-9", refuse=False)
-    assert [(response.text, response.model, response.error) for response in responses] == [("Hello", "huge-9", None)] * 3
+    assert [(response.text, response.model, response.error) for response in responses] == [
+        ("Hello", "huge-9", None)
+    ] * 3
     assert said == [
         "warning: target 'tiny' was asked for the model tiny-1 and answered as huge-9: what is measured may be another model"
     ]
@@ -54,9 +59,14 @@ def test_another_name_of_the_same_model_is_none(model: bytes) -> None:
 def test_a_deployments_name_says_nothing() -> None:
     async def work() -> tuple[Response, list[str]]:
         said: list[str] = []
-        async with serving(lambda request, peer: peer.send(whole(COMPLETION))) as server, HttpClient({}) as http:
+        async with (
+            serving(lambda request, peer: peer.send(whole(COMPLETION))) as server,
+            HttpClient({}) as http,
+        ):
             one = call(server.url, stream=False)
-            azure = replace(one, target=replace(one.target, provider="azure", model="my-deployment"))
+            azure = replace(
+                one, target=replace(one.target, provider="azure", model="my-deployment")
+            )
             return await ModelCheck(said.append, refuse=True).around(http)(azure, Slot()), said
 
     response, said = asyncio.run(work())
@@ -66,20 +76,34 @@ def test_a_deployments_name_says_nothing() -> None:
 def test_it_may_be_refused() -> None:
     (response,), said = served_by(b"huge-9", refuse=True, times=1)
     assert response.error is not None
-    assert (response.error.boundary, response.error.kind, response.error.retryable) == ("provider", "model_mismatch", False)
+    assert (response.error.boundary, response.error.kind, response.error.retryable) == (
+        "provider",
+        "model_mismatch",
+        False,
+    )
     assert "asked for the model tiny-1 and answered as huge-9" in response.error.message
-    assert (response.text, response.model, response.attempts[0].error) == ("Hello", "huge-9", response.error)
+    assert (response.text, response.model, response.attempts[0].error) == (
+        "Hello",
+        "huge-9",
+        response.error,
+    )
     assert said == []
 
 
-@pytest.mark.parametrize(("run", "code"), [("", ExitCode.OK), ("model_mismatch: error", ExitCode.INFRASTRUCTURE)])
-def test_a_run_warns_or_ends_the_target(cli: Command, tmp_path: Path, run: str, code: ExitCode) -> None:
+@pytest.mark.parametrize(
+    ("run", "code"), [("", ExitCode.OK), ("model_mismatch: error", ExitCode.INFRASTRUCTURE)]
+)
+def test_a_run_warns_or_ends_the_target(
+    cli: Command, tmp_path: Path, run: str, code: ExitCode
+) -> None:
     async def answer(request: Received, peer: Peer) -> None:
         await peer.send(whole(COMPLETION))
 
     options = ", ".join(["concurrency: 2, stream: false", *([run] if run else [])])
     with background(answer) as server:
-        suite = write_suite(tmp_path, [f"c{number}" for number in range(12)], options, other=server.url)
+        suite = write_suite(
+            tmp_path, [f"c{number}" for number in range(12)], options, other=server.url
+        )
         ended = cli("run", suite, "--out", "run")
     assert ended.code == code, ended.err
     records = list(read_records(tmp_path / "run"))
@@ -89,7 +113,10 @@ def test_a_run_warns_or_ends_the_target(cli: Command, tmp_path: Path, run: str, 
         assert len(records) < 12 and message in " ".join(ended.out.split())
     else:
         assert ended.err.count(message) == 1
-        assert "other was asked for the model other and says it is tiny-1" in (tmp_path / "run" / "report.md").read_text()
+        assert (
+            "other was asked for the model other and says it is tiny-1"
+            in (tmp_path / "run" / "report.md").read_text()
+        )
 
 
 BATCHED = """\
@@ -103,17 +130,28 @@ run: {{mode: batch, max_error_rate: 100%{run}}}
 
 
 async def batches(request: Received, peer: Peer) -> None:
-    """Takes every batch, and answers it at the first poll, from another model than the one asked for."""
+    """Takes every batch, and answers it at the first poll, from another model than the one asked
+    for."""
     served = json.loads(COMPLETION.replace(b"tiny-1", b"huge-9"))
     if "requests" in json.loads(request.body):
         result: object = {"status": "queued", "request_id": "batch-1"}
     else:
-        result = {"responses": [{"id": place, "success": True, "result": served} for place in range(2)]}
-    await peer.send(whole(json.dumps({"result": result, "success": True, "errors": [], "messages": []}).encode()))
+        result = {
+            "responses": [{"id": place, "success": True, "result": served} for place in range(2)]
+        }
+    await peer.send(
+        whole(
+            json.dumps({"result": result, "success": True, "errors": [], "messages": []}).encode()
+        )
+    )
 
 
-@pytest.mark.parametrize(("run", "code"), [("", ExitCode.OK), (", model_mismatch: error", ExitCode.INFRASTRUCTURE)])
-def test_answers_that_came_in_a_batch_are_compared_too(cli: Command, tmp_path: Path, run: str, code: ExitCode) -> None:
+@pytest.mark.parametrize(
+    ("run", "code"), [("", ExitCode.OK), (", model_mismatch: error", ExitCode.INFRASTRUCTURE)]
+)
+def test_answers_that_came_in_a_batch_are_compared_too(
+    cli: Command, tmp_path: Path, run: str, code: ExitCode
+) -> None:
     with background(batches) as server:
         (tmp_path / "suite.yaml").write_text(BATCHED.format(url=server.url, run=run))
         ended = cli("run", tmp_path / "suite.yaml", "--out", "run")

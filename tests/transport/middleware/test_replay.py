@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.model import Attempt, Call, Cost, EncodedRequest, Error, Exchange, Marks, Message, Response, Target, ToolCall
+from harness.model import (
+    Attempt,
+    Call,
+    Cost,
+    EncodedRequest,
+    Error,
+    Exchange,
+    Marks,
+    Message,
+    Response,
+    Target,
+    ToolCall,
+)
 from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored, replay_key
 from tests.transport.simulated import calling, ok
 
@@ -28,7 +40,9 @@ class Live:
         return ok("live")
 
 
-def replaying(exchanges: list[StoredExchange], *calls: Call, **options: Any) -> tuple[list[str], Replay]:
+def replaying(
+    exchanges: list[StoredExchange], *calls: Call, **options: Any
+) -> tuple[list[str], Replay]:
     """The texts of the answers to `calls`, one after the other."""
     layer = Replay(exchanges, **options).around(Live())
 
@@ -38,7 +52,7 @@ def replaying(exchanges: list[StoredExchange], *calls: Call, **options: Any) -> 
     return asyncio.run(work()), layer
 
 
-# ── The key ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The key ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def with_target(call: Call, **changes: Any) -> Call:
@@ -87,7 +101,17 @@ def test_any_changed_byte_of_the_body_is_another_key(data: st.DataObject) -> Non
         with_wire(CALL, headers=(*CALL.wire.headers, ("cf-aig-authorization", "Bearer sk-1"))),
         with_wire(CALL, headers=CALL.wire.headers[::-1]),
     ],
-    ids=["trial", "position", "time", "name", "resolved port", "API key's name", "API key", "gateway key", "header order"],
+    ids=[
+        "trial",
+        "position",
+        "time",
+        "name",
+        "resolved port",
+        "API key's name",
+        "API key",
+        "gateway key",
+        "header order",
+    ],
 )
 def test_what_does_not_change_the_answer_does_not_change_the_key(changed: Call) -> None:
     assert replay_key(changed) == replay_key(CALL)
@@ -97,15 +121,19 @@ words = st.text(max_size=4)
 
 
 @given(st.tuples(words, words, words), st.tuples(words, words, words))
-def test_neighbouring_fields_do_not_run_together(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+def test_neighbouring_fields_do_not_run_together(
+    one: tuple[str, str, str], other: tuple[str, str, str]
+) -> None:
     def key(fields: tuple[str, str, str]) -> bytes:
         provider, address, path = fields
-        return replay_key(with_wire(with_target(CALL, provider=provider, address=address), path=path))
+        return replay_key(
+            with_wire(with_target(CALL, provider=provider, address=address), path=path)
+        )
 
     assert (key(one) == key(other)) == (one == other)
 
 
-# ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_stored_answer_is_used_once_and_flagged() -> None:
@@ -122,24 +150,34 @@ def test_a_stored_answer_is_used_once_and_flagged() -> None:
 
 
 def test_three_votes_stay_three() -> None:
-    votes = [StoredExchange("run-1", replace(CALL, position=f"g0.{place}"), ok(f"vote {place}")) for place in range(3)]
+    votes = [
+        StoredExchange("run-1", replace(CALL, position=f"g0.{place}"), ok(f"vote {place}"))
+        for place in range(3)
+    ]
     texts, _ = replaying(votes, *[replace(CALL, position=f"g0.{place}") for place in range(3)])
     assert texts == ["vote 0", "vote 1", "vote 2"]
 
 
 def test_the_same_trials_answer_is_used_first() -> None:
-    exchanges = [StoredExchange("run-1", replace(CALL, key=key), ok(key)) for key in ("a", "b", "c")]
+    exchanges = [
+        StoredExchange("run-1", replace(CALL, key=key), ok(key)) for key in ("a", "b", "c")
+    ]
     texts, _ = replaying(exchanges, *[replace(CALL, key=key) for key in ("c", "a", "x", "y")])
     assert texts == ["c", "a", "b", "live"]
 
 
 def test_repeats_do_not_share_an_answer() -> None:
     """C02."""
-    texts, _ = replaying([StoredExchange("run-1", CALL, ok("stored"))], *[replace(CALL, repeat=repeat) for repeat in (1, 2, 0)])
+    texts, _ = replaying(
+        [StoredExchange("run-1", CALL, ok("stored"))],
+        *[replace(CALL, repeat=repeat) for repeat in (1, 2, 0)],
+    )
     assert texts == ["live", "live", "stored"]
 
 
-TOOL_CALL = Response(Message("assistant", tool_calls=(ToolCall("1", "f", "{}"),)), finish_reason="tool_calls")
+TOOL_CALL = Response(
+    Message("assistant", tool_calls=(ToolCall("1", "f", "{}"),)), finish_reason="tool_calls"
+)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +207,7 @@ async def _one(layer: Replay, call: Call) -> Response:
     return await layer(call)
 
 
-# ── A run that is resumed ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── A run that is resumed ─────────────────────────────────────────────────────────────────────────
 
 
 def test_a_resumed_run_takes_its_own_back_as_it_is() -> None:
@@ -186,16 +224,20 @@ def test_what_a_resumed_run_owes_is_sent_again() -> None:
 
 
 def test_a_resumed_runs_answer_belongs_to_its_own_trial() -> None:
-    texts, _ = replaying([StoredExchange("run-1", CALL, ok("mine"))], replace(CALL, key="other"), CALL, own="run-1")
+    texts, _ = replaying(
+        [StoredExchange("run-1", CALL, ok("mine"))], replace(CALL, key="other"), CALL, own="run-1"
+    )
     assert texts == ["live", "mine"]
 
 
-# ── Without a network ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Without a network ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_miss_is_an_error_that_names_the_call_and_sends_nothing() -> None:
     live = Live()
-    response = asyncio.run(_one(Replay(mode="only").around(live), replace(CALL, key="k7", repeat=2, position="g0.1")))
+    response = asyncio.run(
+        _one(Replay(mode="only").around(live), replace(CALL, key="k7", repeat=2, position="g0.1"))
+    )
     assert response.error is not None
     assert (response.error.boundary, response.error.kind) == ("transport", "replay_miss")
     assert "g0.1 of trial k7 (repeat 2) to the target 'tiny'" in response.error.message
@@ -208,17 +250,29 @@ def test_an_exchange_from_disk_answers_the_call_it_came_from() -> None:
     kept = encode_stored("run-1", "k", 0, target, exchange)
     assert kept and replay_key(kept.call) == replay_key(CALL)
     edited = encode_stored(
-        "run-1", "k", 0, target, replace(exchange, request=replace(CALL.request, messages=(Message("user", "Ho"),)))
+        "run-1",
+        "k",
+        0,
+        target,
+        replace(exchange, request=replace(CALL.request, messages=(Message("user", "Ho"),))),
     )
     assert edited and replay_key(edited.call) != replay_key(CALL)
 
 
 def test_an_exchange_nobody_could_send_today_answers_nothing() -> None:
-    raw = Exchange("t0", "target", CALL.target.name, replace(CALL.request, messages=(), prompt="Hi", raw=True), ok("stored"))
+    raw = Exchange(
+        "t0",
+        "target",
+        CALL.target.name,
+        replace(CALL.request, messages=(), prompt="Hi", raw=True),
+        ok("stored"),
+    )
     assert encode_stored("run-1", "k", 0, replace(CALL.target, provider="anthropic"), raw) is None
 
 
 def test_marks_and_wire_are_what_they_were() -> None:
     kept = Response(Message("assistant", "x"), attempts=(Attempt(Marks(sent=5, done=9), 200),))
     assert isinstance(CALL.wire, EncodedRequest)
-    assert asyncio.run(_one(Replay([StoredExchange("r", CALL, kept)]).around(Live()), CALL)).marks == Marks(sent=5, done=9)
+    assert asyncio.run(
+        _one(Replay([StoredExchange("r", CALL, kept)]).around(Live()), CALL)
+    ).marks == Marks(sent=5, done=9)

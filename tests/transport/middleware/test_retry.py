@@ -14,7 +14,9 @@ from harness.transport.middleware.retry import Retry
 from tests.transport.simulated import CLOCK, SECOND, Server, broken, calling, ok, simulate
 
 
-def retried(*answers: Response, retries: int = 4, seed: int = 0, key: str = "k", **changes: Any) -> tuple[Response, Server]:
+def retried(
+    *answers: Response, retries: int = 4, seed: int = 0, key: str = "k", **changes: Any
+) -> tuple[Response, Server]:
     """The response after a server gave `answers` in turn, the last one for ever."""
     server = Server(lambda call, number: answers[min(number, len(answers)) - 1])
     call = replace(calling(retries=retries), key=key, **changes)
@@ -73,7 +75,9 @@ def test_an_answer_that_had_begun_is_not_asked_for_again() -> None:
     ]
     for response in begun:
         assert len(retried(response)[1].starts) == 1
-    nothing = Response(Message("assistant", ""), error=error, attempts=(Attempt(Marks(sent=1), 200),))
+    nothing = Response(
+        Message("assistant", ""), error=error, attempts=(Attempt(Marks(sent=1), 200),)
+    )
     assert len(retried(nothing, ok())[1].starts) == 2
 
 
@@ -89,7 +93,9 @@ def test_an_answer_that_had_begun_is_not_asked_for_again() -> None:
         (math.nan, 0.37, 0.5),
     ],
 )
-def test_retry_after_is_honoured_and_never_undercut(retry_after: float | None, shortest: float, longest: float) -> None:
+def test_retry_after_is_honoured_and_never_undercut(
+    retry_after: float | None, shortest: float, longest: float
+) -> None:
     """N02: whatever cannot be a time means the usual backoff."""
     _, server = retried(broken(429, "rate_limited", retry_after=retry_after), ok())
     assert shortest <= seconds(server)[0] <= longest

@@ -18,7 +18,12 @@ from harness.simulator.model import tokenizer
 from harness.simulator.model.images import decode_base64
 from harness.simulator.model.types import Call, Turn
 
-MAGIC = {"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8\xff", "image/gif": b"GIF8", "image/webp": b"RIFF"}
+MAGIC = {
+    "image/png": b"\x89PNG",
+    "image/jpeg": b"\xff\xd8\xff",
+    "image/gif": b"GIF8",
+    "image/webp": b"RIFF",
+}
 MAX_MESSAGES = 100_000
 USER_BLOCKS = ("text", "image", "document", "tool_result")
 ASSISTANT_BLOCKS = ("text", "thinking", "redacted_thinking", "tool_use", "document")
@@ -37,7 +42,12 @@ def read_system(system: Any) -> tuple[Turn, ...]:
         return (Turn("system", system),)
     if not isinstance(system, list):
         raise invalid_request("system: Input should be a valid string or list")
-    return (Turn("system", "\n".join(_block_text(block, f"system.{index}") for index, block in enumerate(system))),)
+    return (
+        Turn(
+            "system",
+            "\n".join(_block_text(block, f"system.{index}") for index, block in enumerate(system)),
+        ),
+    )
 
 
 def read_turns(messages: Any, newer: bool) -> tuple[Turn, ...]:
@@ -48,7 +58,9 @@ def read_turns(messages: Any, newer: bool) -> tuple[Turn, ...]:
         raise invalid_request("messages: at least one message is required")
     if len(messages) > MAX_MESSAGES:
         raise invalid_request(f"messages: at most {MAX_MESSAGES} messages are allowed")
-    separate = [_message_blocks(message, f"messages.{index}") for index, message in enumerate(messages)]
+    separate = [
+        _message_blocks(message, f"messages.{index}") for index, message in enumerate(messages)
+    ]
     merged = [
         (role, [block for _, blocks in group for block in blocks])
         for role, group in groupby(separate, lambda message: message[0])
@@ -56,7 +68,11 @@ def read_turns(messages: Any, newer: bool) -> tuple[Turn, ...]:
     if merged[0][0] != "user":
         raise invalid_request('messages: first message must use the "user" role')
     _check_results(merged)
-    return tuple(turn for index, (role, blocks) in enumerate(merged) for turn in _parse_blocks(role, blocks, index, newer))
+    return tuple(
+        turn
+        for index, (role, blocks) in enumerate(merged)
+        for turn in _parse_blocks(role, blocks, index, newer)
+    )
 
 
 def _message_blocks(message: Any, place: str) -> tuple[str, list[Any]]:
@@ -66,8 +82,8 @@ def _message_blocks(message: Any, place: str) -> tuple[str, list[Any]]:
     role, content = message.get("role"), message.get("content")
     if role == "system":
         raise invalid_request(
-            'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as an '
-            "input message role."
+            'messages: Unexpected role "system". The Messages API accepts a top-level `system`'
+            ' parameter, not "system" as an input message role.'
         )
     if role not in ("user", "assistant"):
         raise invalid_request(f"{place}.role: Input should be 'user' or 'assistant'")
@@ -86,17 +102,20 @@ def _check_results(turns: list[tuple[str, list[Any]]]) -> None:
     """Require every call's result in the next turn, and every result's call in the turn before."""
     called: list[str] = []
     for index, (_, blocks) in enumerate([*turns, ("user", [])]):
-        answered = [str(block.get("tool_use_id")) for block in blocks if _has_type(block, "tool_result")]
+        answered = [
+            str(block.get("tool_use_id")) for block in blocks if _has_type(block, "tool_result")
+        ]
         if stray := [each for each in answered if each not in called]:
             raise invalid_request(
-                f"messages.{index}.content.0: unexpected `tool_use_id` found in `tool_result` blocks: {stray[0]}. Each "
-                "`tool_result` block must have a corresponding `tool_use` block in the previous message."
+                f"messages.{index}.content.0: unexpected `tool_use_id` found in `tool_result`"
+                f" blocks: {stray[0]}. Each `tool_result` block must have a corresponding"
+                " `tool_use` block in the previous message."
             )
         if missing := [each for each in called if each not in answered]:
             raise invalid_request(
-                f"messages.{index - 1}: `tool_use` ids were found without `tool_result` blocks immediately after: "
-                f"{', '.join(missing)}. Each `tool_use` block must have a corresponding `tool_result` block in the next "
-                "message."
+                f"messages.{index - 1}: `tool_use` ids were found without `tool_result` blocks"
+                f" immediately after: {', '.join(missing)}. Each `tool_use` block must have a"
+                " corresponding `tool_result` block in the next message."
             )
         called = [str(block.get("id")) for block in blocks if _has_type(block, "tool_use")]
 
@@ -113,7 +132,11 @@ def _parse_blocks(role: str, blocks: list[Any], index: int, newer: bool) -> Iter
     for number, block in enumerate(blocks):
         if block["type"] == "tool_result":
             yield _tool_result_turn(block, f"{place}.{number}")
-    rest = [(block, f"{place}.{number}") for number, block in enumerate(blocks) if block["type"] != "tool_result"]
+    rest = [
+        (block, f"{place}.{number}")
+        for number, block in enumerate(blocks)
+        if block["type"] != "tool_result"
+    ]
     if rest:
         yield Turn(
             role,
@@ -128,7 +151,10 @@ def _check_block(block: Any, place: str, role: str, newer: bool) -> None:
     known = USER_BLOCKS if role == "user" else ASSISTANT_BLOCKS
     if kind not in known or (newer and role == "assistant" and kind == "document"):
         tags = ", ".join(f"'{tag}'" for tag in known)
-        raise invalid_request(f"{place}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}")
+        raise invalid_request(
+            f"{place}: Input tag '{kind}' found using 'type' does not match any of the expected"
+            f" tags: {tags}"
+        )
     if newer and role == "user" and kind == "text" and "citations" in block:
         raise invalid_request(f"{place}.text.citations: Extra inputs are not permitted")
     if kind == "thinking" and block.get("signature") != sign_thinking(str(block.get("thinking"))):
@@ -149,7 +175,9 @@ def _tool_result_turn(block: dict[str, Any], place: str) -> Turn:
     if isinstance(content, str):
         return Turn("tool", content, call_id=str(block["tool_use_id"]))
     if not isinstance(content, list):
-        raise invalid_request(f"{place}.tool_result.content: Input should be a valid string or list")
+        raise invalid_request(
+            f"{place}.tool_result.content: Input should be a valid string or list"
+        )
     parts = [(part, f"{place}.tool_result.content.{number}") for number, part in enumerate(content)]
     text = "\n".join(_block_text(*part) for part in parts if _has_type(part[0], "text"))
     images = tuple(_block_image(*part) for part in parts if _has_type(part[0], "image"))
@@ -171,19 +199,23 @@ def _block_image(block: dict[str, Any], place: str) -> bytes:
     kind = source.get("type") if isinstance(source, dict) else None
     if not isinstance(source, dict) or kind not in ("base64", "url", "file"):
         raise invalid_request(
-            f"{place}.image.source: Input tag '{kind}' found using 'type' does not match any of the expected tags"
+            f"{place}.image.source: Input tag '{kind}' found using 'type' does not match any of the"
+            " expected tags"
         )
     if kind != "base64":
         return b""
     declared = source.get("media_type")
     if not isinstance(declared, str) or declared not in MAGIC:
         allowed = ", ".join(f"'{each}'" for each in MAGIC)
-        raise invalid_request(f"{place}.image.source.base64.media_type: Input should be one of {allowed}")
+        raise invalid_request(
+            f"{place}.image.source.base64.media_type: Input should be one of {allowed}"
+        )
     file = decode_base64(source["data"]) if isinstance(source.get("data"), str) else b""
     if not file.startswith(tuple(MAGIC.values())):
         raise invalid_request("Could not process image")
     if not file.startswith(MAGIC[declared]):
         raise invalid_request(
-            f"{place}.image.source.base64: The image was specified using the {declared} media type, but is another"
+            f"{place}.image.source.base64: The image was specified using the {declared} media type,"
+            " but is another"
         )
     return file

@@ -19,9 +19,11 @@ from harness.simulator.model.types import Function, Prompt, Sampling, Turn
 OLDER, NEWER = "2023-06-01", "2026-10-21"
 SAMPLING_KEYS = ("temperature", "top_p", "top_k")
 KNOWN = frozenset({
-    "model", "max_tokens", "messages", "system", "stop_sequences", "stream", "tools", "tool_choice", "thinking",
+    "model", "max_tokens", "messages", "system", "stop_sequences", "stream", "tools", "tool_choice",
+    "thinking",
     "output_config", "metadata",
-    "service_tier", "speed", "cache_control", "container", "inference_geo", "diagnostics", *SAMPLING_KEYS,
+    "service_tier", "speed", "cache_control", "container", "inference_geo", "diagnostics",
+    *SAMPLING_KEYS,
 })  # fmt: skip
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 THINKING = ("adaptive", "enabled", "disabled", "between_tools")
@@ -41,7 +43,8 @@ def parse_request(content: bytes, version: str | None) -> Request:
     """Validate a body; `version` is the header `anthropic-version`. Raises `ApiError`."""
     if version not in (OLDER, NEWER):
         raise invalid_request(
-            f"anthropic-version: {'header is required' if version is None else f'{version!r} is not a valid version'}"
+            "anthropic-version:"
+            f" {'header is required' if version is None else f'{version!r} is not a valid version'}"
         )
     body = _parse_json_object(content)
     _check_keys(body, version)
@@ -119,12 +122,16 @@ def _check_ranges(body: dict[str, Any]) -> None:
         raise invalid_request("stop_sequences: each stop sequence must contain non-whitespace")
 
 
-def _check_number(body: dict[str, Any], key: str, kind: type, low: float, high: float | None) -> None:
+def _check_number(
+    body: dict[str, Any], key: str, kind: type, low: float, high: float | None
+) -> None:
     if key not in body:
         return
     value = body[key]
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
-        raise invalid_request(f"{key}: Input should be a valid {'integer' if kind is int else 'number'}")
+        raise invalid_request(
+            f"{key}: Input should be a valid {'integer' if kind is int else 'number'}"
+        )
     if value < low:
         raise invalid_request(f"{key}: Input should be greater than or equal to {low:g}")
     if high is not None and value > high:
@@ -138,32 +145,44 @@ def _wants_thinking(body: dict[str, Any]) -> bool:
         return False
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     if kind not in THINKING:
-        raise invalid_request(f"thinking: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+        raise invalid_request(
+            f"thinking: Input tag '{kind}' found using 'type' does not match any of the expected"
+            " tags"
+        )
     if kind == "adaptive" and _is_before(body["model"], (4, 6)):
         raise invalid_request("adaptive thinking is not supported on this model")
     if kind == "enabled":
         budget = thinking.get("budget_tokens")
         if type(budget) is not int or budget < LEAST_BUDGET:
-            raise invalid_request(f"thinking.enabled.budget_tokens: Input should be greater than or equal to {LEAST_BUDGET}")
+            raise invalid_request(
+                "thinking.enabled.budget_tokens: Input should be greater than or equal to"
+                f" {LEAST_BUDGET}"
+            )
         if budget >= body["max_tokens"]:
             raise invalid_request("`max_tokens` must be greater than `thinking.budget_tokens`.")
     return bool(kind != "disabled")
 
 
 def _check_sampling(body: dict[str, Any], thinks: bool) -> None:
-    """Refuse sampling parameters that do not go with the model, with thinking, or with one another."""
+    """Refuse sampling parameters that do not go with the model, with
+    thinking, or with one another."""
     if _is_after(body["model"], (4, 6)):
         for key in SAMPLING_KEYS:
             if key in body and (key == "top_k" or body[key] != 1):
                 raise invalid_request(f"`{key}` may only have its default value for this model.")
     if _is_after(body["model"], (4, 0)) and "temperature" in body and "top_p" in body:
-        raise invalid_request("`temperature` and `top_p` cannot both be specified for this model. Please use only one.")
+        raise invalid_request(
+            "`temperature` and `top_p` cannot both be specified for this model. Please use only"
+            " one."
+        )
     if thinks and body.get("temperature", 1) != 1:
         raise invalid_request("`temperature` may only be set to 1 when thinking is enabled.")
     if thinks and "top_k" in body:
         raise invalid_request("`top_k` must be unset when thinking is enabled.")
     if thinks and body.get("top_p", 1) < 0.95:
-        raise invalid_request("`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled.")
+        raise invalid_request(
+            "`top_p` must be greater than or equal to 0.95 or unset when thinking is enabled."
+        )
 
 
 def _parse_functions(tools: Any) -> tuple[Function, ...]:
@@ -171,7 +190,9 @@ def _parse_functions(tools: Any) -> tuple[Function, ...]:
         return ()
     if not isinstance(tools, list):
         raise invalid_request("tools: Input should be a valid list")
-    functions = tuple(_parse_function(tool, f"tools.{index}.custom") for index, tool in enumerate(tools))
+    functions = tuple(
+        _parse_function(tool, f"tools.{index}.custom") for index, tool in enumerate(tools)
+    )
     if len({function.name for function in functions}) < len(functions):
         raise invalid_request("tools: Tool names must be unique.")
     return functions
@@ -182,7 +203,9 @@ def _parse_function(tool: Any, place: str) -> Function:
         raise invalid_request(f"{place}: only tools of the caller's own are simulated")
     name, schema = tool.get("name"), tool.get("input_schema")
     if not isinstance(name, str) or not _TOOL_NAME.fullmatch(name):
-        raise invalid_request(f"{place}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+        raise invalid_request(
+            f"{place}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
+        )
     if not isinstance(schema, dict):
         raise invalid_request(f"{place}.input_schema: Field required")
     if schema.get("type") != "object":
@@ -196,7 +219,10 @@ def _parse_tool_choice(body: dict[str, Any], functions: tuple[Function, ...], th
         return "auto"
     kind = choice.get("type") if isinstance(choice, dict) else None
     if kind not in ("auto", "any", "none", "tool"):
-        raise invalid_request(f"tool_choice: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+        raise invalid_request(
+            f"tool_choice: Input tag '{kind}' found using 'type' does not match any of the expected"
+            " tags"
+        )
     if not functions:
         raise invalid_request("tool_choice may only be specified while providing tools.")
     if thinks and kind in ("any", "tool"):
@@ -226,7 +252,9 @@ def _response_schema(body: dict[str, Any]) -> dict[str, Any] | None:
         or response_format.get("type") != "json_schema"
         or not isinstance(response_format.get("schema"), dict)
     ):
-        raise invalid_request("output_config.format: Input should be {'type': 'json_schema', 'schema': …}")
+        raise invalid_request(
+            "output_config.format: Input should be {'type': 'json_schema', 'schema': …}"
+        )
     return dict(response_format["schema"])
 
 
@@ -251,7 +279,8 @@ def _check_prefill(model: str, turns: tuple[Turn, ...], thinks: bool) -> None:
     """Only older models without thinking continue an assistant's message."""
     if turns[-1].role == "assistant" and (thinks or _is_after(model, (4, 6))):
         raise invalid_request(
-            "This model does not support assistant message prefill. The conversation must end with a user message."
+            "This model does not support assistant message prefill. The conversation must end with"
+            " a user message."
         )
 
 
@@ -262,6 +291,6 @@ def _check_context(prompt: Prompt) -> None:
         raise invalid_request(f"prompt is too long: {counted} tokens > {most} maximum")
     if counted + wanted > most:
         raise invalid_request(
-            f"input length and `max_tokens` exceed context limit: {counted} + {wanted} > {most}, decrease input length or "
-            "`max_tokens` and try again"
+            f"input length and `max_tokens` exceed context limit: {counted} + {wanted} > {most},"
+            " decrease input length or `max_tokens` and try again"
         )

@@ -26,11 +26,17 @@ FAILURES: dict[int, tuple[str, str]] = {
     400: ("invalid_request_error", "The request was refused (injected)."),
     401: ("authentication_error", "invalid x-api-key"),
     402: ("billing_error", "Your account's balance does not cover this request."),
-    403: ("permission_error", "Your API key does not have permission to use the specified resource."),
+    403: (
+        "permission_error",
+        "Your API key does not have permission to use the specified resource.",
+    ),
     404: ("not_found_error", "Not found"),
     405: ("invalid_request_error", "Method Not Allowed"),
     413: ("request_too_large", "Request exceeds the maximum size"),
-    429: ("rate_limit_error", "This request would exceed your organization's rate limit. Please try again later."),
+    429: (
+        "rate_limit_error",
+        "This request would exceed your organization's rate limit. Please try again later.",
+    ),
     500: ("api_error", "Internal server error"),
     504: ("timeout_error", "The request timed out while processing."),
     529: ("overloaded_error", "Overloaded"),
@@ -52,13 +58,24 @@ def render_stream(model: str, reply: Reply) -> ApiResponse:
     """The answer as events: its blocks one after the other, each opened, streamed by token, and
     closed."""
     (completion,) = reply.completions
-    opening = _message_fields(model, reply) | {"content": [], "stop_reason": None, "stop_sequence": None}
-    opening["usage"] = usage_fields(reply) | {"output_tokens": min(1, reply.completion_tokens), "output_tokens_details": None}
+    opening = _message_fields(model, reply) | {
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+    }
+    opening["usage"] = usage_fields(reply) | {
+        "output_tokens": min(1, reply.completion_tokens),
+        "output_tokens_details": None,
+    }
     frames = [_stream_event(0, "message_start", message=opening)]
     blocks = _block_events(reply, completion)
     ping = _stream_event(0, "ping")
     frames += [*blocks[:1], ping, *blocks[1:]]
-    frames.append(_stream_event(reply.steps, "message_delta", delta=_stop_fields(completion), usage=usage_fields(reply)))
+    frames.append(
+        _stream_event(
+            reply.steps, "message_delta", delta=_stop_fields(completion), usage=usage_fields(reply)
+        )
+    )
     frames.append(_stream_event(reply.steps, "message_stop"))
     return ApiResponse(200, response_headers(reply), frames=tuple(frames))
 
@@ -89,8 +106,16 @@ def response_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
     for what, limit in LIMITS.items():
         left = limit - spent[what] if what == "requests" else round(limit - spent[what], -3)
         name = f"anthropic-ratelimit-{what}"
-        limits += [(f"{name}-limit", str(limit)), (f"{name}-remaining", str(left)), (f"{name}-reset", reset)]
-    return (("request-id", format_request_id(reply.request_id)), ("anthropic-organization-id", ORGANIZATION), *limits)
+        limits += [
+            (f"{name}-limit", str(limit)),
+            (f"{name}-remaining", str(left)),
+            (f"{name}-reset", reset),
+        ]
+    return (
+        ("request-id", format_request_id(reply.request_id)),
+        ("anthropic-organization-id", ORGANIZATION),
+        *limits,
+    )
 
 
 def format_request_id(request_id: str) -> str:
@@ -101,15 +126,32 @@ def format_request_id(request_id: str) -> str:
 def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     """Anthropic's error object; within a stream it is the event `error`."""
     name = format_request_id(request_id)
-    kind = api_error.code if isinstance(api_error.code, str) else error_for_status(api_error.status, None, None).code
-    body = {"type": "error", "error": {"type": kind, "message": api_error.message}, "request_id": name}
-    return ApiResponse(api_error.status, (("request-id", name),), orjson.dumps(body), event_prefix=b"event: error\ndata: ")
+    kind = (
+        api_error.code
+        if isinstance(api_error.code, str)
+        else error_for_status(api_error.status, None, None).code
+    )
+    body = {
+        "type": "error",
+        "error": {"type": kind, "message": api_error.message},
+        "request_id": name,
+    }
+    return ApiResponse(
+        api_error.status,
+        (("request-id", name),),
+        orjson.dumps(body),
+        event_prefix=b"event: error\ndata: ",
+    )
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error of an injected status."""
     kind, text = FAILURES.get(
-        status, ("api_error" if status >= 500 else "invalid_request_error", "The request failed (injected).")
+        status,
+        (
+            "api_error" if status >= 500 else "invalid_request_error",
+            "The request failed (injected).",
+        ),
     )
     return ApiError(status, code or kind, message or text)
 
@@ -125,7 +167,7 @@ def sign_thinking(thought: str) -> str:
     return b64encode(stable_digest("thinking", thought)).decode()
 
 
-# ── A message ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── A message ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _message_fields(model: str, reply: Reply) -> dict[str, Any]:
@@ -134,18 +176,27 @@ def _message_fields(model: str, reply: Reply) -> dict[str, Any]:
 
 
 def _stop_fields(completion: Completion) -> dict[str, Any]:
-    reason = "stop_sequence" if completion.stopped_by is not None else STOP_REASONS[completion.finish]
+    reason = (
+        "stop_sequence" if completion.stopped_by is not None else STOP_REASONS[completion.finish]
+    )
     return {"stop_reason": reason, "stop_sequence": completion.stopped_by}
 
 
 def _content_blocks(reply: Reply, completion: Completion) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     if completion.thoughts:
-        blocks.append({"type": "thinking", "thinking": completion.thought, "signature": _thinking_signature(completion)})
+        blocks.append(
+            {
+                "type": "thinking",
+                "thinking": completion.thought,
+                "signature": _thinking_signature(completion),
+            }
+        )
     if completion.pieces:
         blocks.append({"type": "text", "text": completion.text})
     return blocks + [
-        _tool_use_block(reply, place, call) | {"input": _tool_input(call)} for place, call in enumerate(completion.calls)
+        _tool_use_block(reply, place, call) | {"input": _tool_input(call)}
+        for place, call in enumerate(completion.calls)
     ]
 
 
@@ -162,7 +213,7 @@ def _tool_input(call: Call) -> Any:
         return {}
 
 
-# ── Its events ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Its events ────────────────────────────────────────────────────────────────────────────────────
 
 
 def _block_events(reply: Reply, completion: Completion) -> list[StreamFrame]:
@@ -178,8 +229,14 @@ def _block_events(reply: Reply, completion: Completion) -> list[StreamFrame]:
                 if event.kind == "call"
                 else _EMPTY_BLOCKS[event.kind]
             )
-            frames.append(_stream_event(event.step - 1, "content_block_start", index=index, content_block=opening))
-        frames.append(_stream_event(event.step, "content_block_delta", index=index, delta=_block_delta(event)))
+            frames.append(
+                _stream_event(
+                    event.step - 1, "content_block_start", index=index, content_block=opening
+                )
+            )
+        frames.append(
+            _stream_event(event.step, "content_block_delta", index=index, delta=_block_delta(event))
+        )
     return frames + _close_block(completion, index, current, reply.steps)
 
 
@@ -197,16 +254,30 @@ def _block_delta(event: TokenEvent) -> dict[str, str]:
             return {"type": "text_delta", "text": event.piece}
         case "arguments":
             return {"type": "input_json_delta", "partial_json": event.piece}
-    return {"type": "input_json_delta", "partial_json": ""}  # the name of a call is in its opening block
+    return {
+        "type": "input_json_delta",
+        "partial_json": "",
+    }  # the name of a call is in its opening block
 
 
-def _close_block(completion: Completion, index: int, block: tuple[str, int], step: int) -> list[StreamFrame]:
+def _close_block(
+    completion: Completion, index: int, block: tuple[str, int], step: int
+) -> list[StreamFrame]:
     if index < 0:
         return []
-    signed = {"type": "signature_delta", "signature": _thinking_signature(completion) if block[0] == "thought" else ""}
-    last = [_stream_event(step, "content_block_delta", index=index, delta=signed)] if signed["signature"] else []
+    signed = {
+        "type": "signature_delta",
+        "signature": _thinking_signature(completion) if block[0] == "thought" else "",
+    }
+    last = (
+        [_stream_event(step, "content_block_delta", index=index, delta=signed)]
+        if signed["signature"]
+        else []
+    )
     return [*last, _stream_event(step, "content_block_stop", index=index)]
 
 
 def _stream_event(step: int, kind: str, **fields: Any) -> StreamFrame:
-    return StreamFrame(step, b"event: %s\ndata: %s\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields})))
+    return StreamFrame(
+        step, b"event: %s\ndata: %s\n\n" % (kind.encode(), orjson.dumps({"type": kind, **fields}))
+    )

@@ -50,7 +50,9 @@ class Batches:
         """Drop every batch."""
         self._known.clear()
 
-    def handle_request(self, content: bytes, model: str, request_id: str, generate_reply: ReplyGenerator) -> BatchResponse:
+    def handle_request(
+        self, content: bytes, model: str, request_id: str, generate_reply: ReplyGenerator
+    ) -> BatchResponse:
         """Answer a submission or a poll; raises `ApiError`."""
         if len(content) > self._most_bytes:
             raise ApiError(413, 3006, "AiError: Request is too large")
@@ -58,11 +60,15 @@ class Batches:
         if "request_id" in body:
             return BatchResponse(self._build_response(request_id, self._poll(body["request_id"])))
         if "requests" not in body:
-            raise bad_input("oneOf at '/' not met, 0 matches: required properties at '/' are 'requests'")
+            raise bad_input(
+                "oneOf at '/' not met, 0 matches: required properties at '/' are 'requests'"
+            )
         check_type(body["requests"], "/requests", "array")
         return self._submit(body["requests"], model, request_id, generate_reply)
 
-    def _submit(self, requests: list[Any], model: str, request_id: str, generate_reply: ReplyGenerator) -> BatchResponse:
+    def _submit(
+        self, requests: list[Any], model: str, request_id: str, generate_reply: ReplyGenerator
+    ) -> BatchResponse:
         answered = [_run_request(asked, model, generate_reply) for asked in requests]
         replies = [reply for _, reply in answered if reply is not None]
         everything = tuple(each for reply in replies for each in reply.completions)
@@ -71,7 +77,9 @@ class Batches:
         result = {"responses": entries, "usage": native.usage_fields(model, total)}
         self._known[request_id] = _Batch(model, result, self._polls)
         queued = {"status": "queued", "request_id": request_id, "model": model}
-        return BatchResponse(self._build_response(request_id, queued), (total.prompt_tokens, total.completion_tokens))
+        return BatchResponse(
+            self._build_response(request_id, queued), (total.prompt_tokens, total.completion_tokens)
+        )
 
     def _poll(self, request_id: Any) -> dict[str, Any]:
         batch = self._known.get(request_id) if isinstance(request_id, str) else None
@@ -89,7 +97,9 @@ class Batches:
         return ApiResponse(200, headers, native.wrap_result(result))
 
 
-def _run_request(asked: Any, model: str, generate_reply: ReplyGenerator) -> tuple[dict[str, Any], Reply | None]:
+def _run_request(
+    asked: Any, model: str, generate_reply: ReplyGenerator
+) -> tuple[dict[str, Any], Reply | None]:
     """The result of one request, and its reply; None for a failed one, which uses no tokens."""
     named = isinstance(asked, dict) and "external_reference" in asked
     reference = {"external_reference": asked["external_reference"]} if named else {}

@@ -18,15 +18,23 @@ from harness.simulator.model.tokenizer import tokenize
 from harness.simulator.model.types import Call, Function, Turn
 
 ID_CHARACTERS = 9
-HEADER = re.compile(r"<\|header_start\|>(\w+)<\|header_end\|>\n\n(.*?)(?=<\|eot\|>|<\|header_start\|>|\Z)", re.DOTALL)
+HEADER = re.compile(
+    r"<\|header_start\|>(\w+)<\|header_end\|>\n\n(.*?)(?=<\|eot\|>|<\|header_start\|>|\Z)",
+    re.DOTALL,
+)
 
 
 def parse_turns(body: dict[str, Any]) -> tuple[Turn, ...]:
     """The turns of a body; raises `ApiError`. A raw prompt is split at the tokens of the chat
     template, if it has any."""
     if "prompt" in body:
-        return (body.get("raw") is True and _parse_chat_template(body["prompt"])) or (Turn("user", body["prompt"]),)
-    return tuple(_parse_message(message, f"/messages/{index}") for index, message in enumerate(body["messages"]))
+        return (body.get("raw") is True and _parse_chat_template(body["prompt"])) or (
+            Turn("user", body["prompt"]),
+        )
+    return tuple(
+        _parse_message(message, f"/messages/{index}")
+        for index, message in enumerate(body["messages"])
+    )
 
 
 def _parse_message(message: Any, place: str) -> Turn:
@@ -36,7 +44,8 @@ def _parse_message(message: Any, place: str) -> Turn:
     _check_call_id(message.get("tool_call_id"), place)
     turn = _parse_content(role, message.get("content", ""), place)
     return turn._replace(
-        calls=_parse_tool_calls(message.get("tool_calls"), f"{place}/tool_calls"), call_id=message.get("tool_call_id")
+        calls=_parse_tool_calls(message.get("tool_calls"), f"{place}/tool_calls"),
+        call_id=message.get("tool_call_id"),
     )
 
 
@@ -46,7 +55,9 @@ def _parse_content(role: str, content: Any, place: str) -> Turn:
     if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
-        raise bad_input(f"Type mismatch of '{place}/content', '{json_type_name(content)}' not in 'string'")
+        raise bad_input(
+            f"Type mismatch of '{place}/content', '{json_type_name(content)}' not in 'string'"
+        )
     return _parse_parts(role, content, f"{place}/content")
 
 
@@ -70,7 +81,9 @@ def _check_call_id(call_id: Any, place: str) -> None:
     if call_id is None:
         return
     check_type(call_id, f"{place}/tool_call_id", "string")
-    runs = "".join(character if character.isascii() and character.isalnum() else " " for character in call_id).split()
+    runs = "".join(
+        character if character.isascii() and character.isalnum() else " " for character in call_id
+    ).split()
     if max(map(len, runs), default=0) < ID_CHARACTERS:
         raise bad_input(f"'{place}/tool_call_id' does not match pattern '[a-zA-Z0-9]{{9}}'")
 
@@ -78,7 +91,9 @@ def _check_call_id(call_id: Any, place: str) -> None:
 def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
     """The functions of a validated body, in either of the two formats of tools."""
     described = [tool.get("function", tool) for tool in body.get("tools", [])]
-    return tuple(Function(each["name"], each["description"], each["parameters"]) for each in described)
+    return tuple(
+        Function(each["name"], each["description"], each["parameters"]) for each in described
+    )
 
 
 def parse_tool_choice(body: dict[str, Any]) -> str:
@@ -92,7 +107,9 @@ def parse_tool_choice(body: dict[str, Any]) -> str:
 
 def _parse_chat_template(prompt: str) -> tuple[Turn, ...]:
     """The turns of a prompt in Llama 4's template, without the header that opens the answer."""
-    found = [Turn("tool" if role == "ipython" else role, text) for role, text in HEADER.findall(prompt)]
+    found = [
+        Turn("tool" if role == "ipython" else role, text) for role, text in HEADER.findall(prompt)
+    ]
     return tuple(found[:-1] if found and found[-1] == Turn("assistant", "") else found)
 
 

@@ -49,7 +49,14 @@ def parse_body(body: dict[str, Any], model: str) -> Request:
     """Validate one request, alone or of a batch; raises `ApiError`."""
     check_body(body)
     turns, offered = body_messages.parse_turns(body), body_messages.parse_functions(body)
-    prompt = Prompt(model, turns, _parse_sampling(body), _response_schema(body), offered, body_messages.parse_tool_choice(body))
+    prompt = Prompt(
+        model,
+        turns,
+        _parse_sampling(body),
+        _response_schema(body),
+        offered,
+        body_messages.parse_tool_choice(body),
+    )
     _check_context(prompt)
     return Request(prompt, body.get("stream") is True, "guided_json" in body)
 
@@ -67,7 +74,10 @@ def render_result(request: Request, reply: Reply) -> dict[str, Any]:
     completion = reply.completions[0]
     if completion.calls:
         return {
-            "tool_calls": [_tool_call(reply, place, call.name, call.arguments) for place, call in enumerate(completion.calls)]
+            "tool_calls": [
+                _tool_call(reply, place, call.name, call.arguments)
+                for place, call in enumerate(completion.calls)
+            ]
         }
     if request.prompt.schema is None:
         return {"response": completion.text, "tool_calls": []}
@@ -82,8 +92,16 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as frames: an empty one, one per token, the usage, `[DONE]`."""
     pads = map(padding_text, random_octets("padding", reply.request_id))
     tokens = [(0, {"response": "", "tool_calls": []}), *_token_chunks(reply, reply.completions[0])]
-    frames = [StreamFrame(step, _stream_event(data | {"p": pad})) for (step, data), pad in zip(tokens, pads, strict=False)]
-    frames.append(StreamFrame(reply.steps, _stream_event({"response": "", "usage": usage_fields(request.prompt.model, reply)})))
+    frames = [
+        StreamFrame(step, _stream_event(data | {"p": pad}))
+        for (step, data), pad in zip(tokens, pads, strict=False)
+    ]
+    frames.append(
+        StreamFrame(
+            reply.steps,
+            _stream_event({"response": "", "usage": usage_fields(request.prompt.model, reply)}),
+        )
+    )
     frames.append(StreamFrame(reply.steps, DONE))
     return ApiResponse(200, response_headers(request.prompt.model, reply), frames=tuple(frames))
 
@@ -97,16 +115,29 @@ def _token_chunks(reply: Reply, completion: Completion) -> Iterator[tuple[int, d
             call = _tool_call(reply, event.place, event.piece, "") | {"index": event.place}
             yield event.step, {"tool_calls": [call]}
         else:
-            piece = {"index": event.place, "type": "function", "function": {"arguments": event.piece}}
+            piece = {
+                "index": event.place,
+                "type": "function",
+                "function": {"arguments": event.piece},
+            }
             yield event.step, {"tool_calls": [piece]}
     if completion.calls:
-        nothing = {"id": None, "type": "function", "index": 0, "function": {"name": None, "arguments": None}}
+        nothing = {
+            "id": None,
+            "type": "function",
+            "index": 0,
+            "function": {"name": None, "arguments": None},
+        }
         yield reply.steps, {"tool_calls": [nothing]}
 
 
 def _tool_call(reply: Reply, place: int, name: str, arguments: str) -> dict[str, Any]:
     identifier = f"chatcmpl-tool-{stable_digest('call', reply.request_id, place).hex()[:32]}"
-    return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {
+        "id": identifier,
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    }
 
 
 def usage_fields(model: str, reply: Reply) -> dict[str, Any]:
@@ -130,7 +161,10 @@ def response_headers(model: str, reply: Reply) -> tuple[tuple[str, str], ...]:
 
 def edge_headers(request_id: str) -> tuple[tuple[str, str], ...]:
     """The headers of every response, also of one that never reached a model."""
-    return (("cf-ray", f"{stable_digest('ray', request_id).hex()[:16]}-SIM"), ("server", "cloudflare"))
+    return (
+        ("cf-ray", f"{stable_digest('ray', request_id).hex()[:16]}-SIM"),
+        ("server", "cloudflare"),
+    )
 
 
 def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
@@ -147,7 +181,9 @@ def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     if api_error.code == 3040:
         body["internalCode"] = 3040
     reached_headers = (("cf-ai-req-id", request_id),) if reached else ()
-    return ApiResponse(api_error.status, (*edge_headers(request_id), *reached_headers), orjson.dumps(body))
+    return ApiResponse(
+        api_error.status, (*edge_headers(request_id), *reached_headers), orjson.dumps(body)
+    )
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
@@ -203,8 +239,8 @@ def _response_schema(body: dict[str, Any]) -> dict[str, Any] | None:
     if response_format is None:
         return None
     schema = response_format.get("json_schema") or {}
-    # OpenAI's envelope {name, schema} is accepted too: some clients send it, and the service's schema
-    # does not constrain the key.
+    # OpenAI's envelope {name, schema} is accepted too: some clients send it, and the service's
+    # schema does not constrain the key.
     inner = schema.get("schema", schema) if isinstance(schema, dict) else {}
     return dict(inner) if isinstance(inner, dict) else {}
 
@@ -215,14 +251,16 @@ def _check_context(prompt: Prompt) -> None:
         raise ApiError(
             413,
             5021,
-            f"AiError: The estimated number of input and maximum output tokens ({wanted}) exceeded this model context"
-            f" window limit ({CONTEXT}).",
+            f"AiError: The estimated number of input and maximum output tokens ({wanted}) exceeded"
+            f" this model context window limit ({CONTEXT}).",
         )
 
 
 USD_PER_NEURON = 0.000011
 
-NEURONS_PER_MTOK: dict[str, tuple[float, float]] = {"@cf/meta/llama-4-scout-17b-16e-instruct": (24_545, 77_273)}
+NEURONS_PER_MTOK: dict[str, tuple[float, float]] = {
+    "@cf/meta/llama-4-scout-17b-16e-instruct": (24_545, 77_273)
+}
 
 USD_PER_MTOK: dict[str, tuple[float, float]] = {
     "@cf/meta/llama-3.3-70b-instruct-fp8-fast": (0.293, 2.253),

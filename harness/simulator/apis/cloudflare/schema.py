@@ -88,7 +88,14 @@ def bad_input(text: str) -> ApiError:
 
 def json_type_name(value: Any) -> str:
     """JSON's name for the type of a value."""
-    names = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+    names = {
+        dict: "object",
+        list: "array",
+        str: "string",
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+    }
     return names.get(type(value), "null")
 
 
@@ -137,11 +144,15 @@ def _check_tool(tool: Any, place: str) -> None:
     check_type(described, f"{place}/function", "object")
     if any(key not in described for key in TOOL) or ("function" in tool and "type" not in tool):
         raise bad_input(
-            f"oneOf at '{place}' not met, 0 matches: required properties at '{place}' are 'name,description,parameters',"
-            f" required properties at '{place}' are 'type,function'"
+            f"oneOf at '{place}' not met, 0 matches: required properties at '{place}' are"
+            f" 'name,description,parameters', required properties at '{place}' are 'type,function'"
         )
     for key in ("name", "description"):
-        check_type(described[key], f"{place}/function/{key}" if "function" in tool else f"{place}/{key}", "string")
+        check_type(
+            described[key],
+            f"{place}/function/{key}" if "function" in tool else f"{place}/{key}",
+            "string",
+        )
     inside = f"{place}/function/parameters" if "function" in tool else f"{place}/parameters"
     parameters = described["parameters"]
     check_type(parameters, inside, "object")

@@ -62,7 +62,9 @@ class Range(NamedTuple):
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error of an injected status; `code` is the quota of a 429, else the reason."""
     if status == 401 and code is None:
-        return ApiError(400, KEY_INVALID, message or "API key not valid. Please pass a valid API key.")
+        return ApiError(
+            400, KEY_INVALID, message or "API key not valid. Please pass a valid API key."
+        )
     return ApiError(status, code, message or MESSAGES.get(status, "The request failed."))
 
 
@@ -112,7 +114,10 @@ def parse_message(value: Any, known: Collection[str], place: str) -> dict[str, A
         camel = _JOINT.sub(lambda joint: joint[1].upper(), name)
         if camel not in known:
             at = f" at '{place}'" if place else ""
-            raise invalid_request(f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.', place)
+            raise invalid_request(
+                f'Invalid JSON payload received. Unknown name "{name}"{at}: Cannot find field.',
+                place,
+            )
         if inner is not None:
             fields[camel] = inner
     return fields
@@ -149,19 +154,30 @@ def check_ranges(fields: Mapping[str, Any], ranges: Mapping[str, Range], place: 
             continue
         where = f"{place}.{snake_case(name)}"
         is_whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        if isinstance(value, bool) or not (is_whole or (allowed.type == "TYPE_FLOAT" and isinstance(value, float))):
+        if isinstance(value, bool) or not (
+            is_whole or (allowed.type == "TYPE_FLOAT" and isinstance(value, float))
+        ):
             raise wrong_type(where, allowed.type, value)
-        if value < allowed.low or value > allowed.high or (allowed.open_end and value == allowed.high):
+        if (
+            value < allowed.low
+            or value > allowed.high
+            or (allowed.open_end and value == allowed.high)
+        ):
             end = ")" if allowed.open_end else "]"
             bounds = f"must be in the range [{allowed.low:g}, {allowed.high:g}{end}."
-            raise invalid_value(where, f"{snake_case(name)} {'must be positive.' if allowed.high == math.inf else bounds}")
+            raise invalid_value(
+                where,
+                f"{snake_case(name)} {'must be positive.' if allowed.high == math.inf else bounds}",
+            )
 
 
 def check_enum(value: Any, allowed: Collection[str], place: str, enum: str) -> str:
     """`value` if it is among `allowed`; raises `ApiError`."""
     if isinstance(value, str) and value in allowed:
         return value
-    raise wrong_type(place, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{enum}", value)
+    raise wrong_type(
+        place, f"type.googleapis.com/google.ai.generativelanguage.v1beta.{enum}", value
+    )
 
 
 def wrong_type(place: str, expected: str, value: Any) -> ApiError:
@@ -185,8 +201,17 @@ def _error_details(api_error: ApiError) -> list[dict[str, Any]]:
         ]
     if api_error.code is not None:
         metadata = {"service": "generativelanguage.googleapis.com"}
-        return [{"@type": f"{_DETAIL}ErrorInfo", "reason": api_error.code, "domain": "googleapis.com", "metadata": metadata}]
+        return [
+            {
+                "@type": f"{_DETAIL}ErrorInfo",
+                "reason": api_error.code,
+                "domain": "googleapis.com",
+                "metadata": metadata,
+            }
+        ]
     if api_error.param is not None:
-        violation = {"description": api_error.message} | ({"field": api_error.param} if api_error.param else {})
+        violation = {"description": api_error.message} | (
+            {"field": api_error.param} if api_error.param else {}
+        )
         return [{"@type": f"{_DETAIL}BadRequest", "fieldViolations": [violation]}]
     return []

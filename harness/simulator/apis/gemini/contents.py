@@ -31,14 +31,36 @@ IMAGES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 ALPHABET = str.maketrans("-_", "+/")
 """Bytes come in either alphabet of base64, padded or not."""
 UNSIGNED = (
-    "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, and"
-    " missing thought_signature may lead to degraded model performance. Additional data, function call `default_api:%s` ,"
-    " position %d."
+    "Function call is missing a thought_signature in functionCall parts. This is required for tools"
+    " to work correctly, and missing thought_signature may lead to degraded model performance."
+    " Additional data, function call `default_api:%s` , position %d."
 )
-MODES = {"MODE_UNSPECIFIED": "auto", "AUTO": "auto", "VALIDATED": "auto", "ANY": "required", "NONE": "none"}
-DECLARATION = ("name", "description", "parameters", "parametersJsonSchema", "response", "responseJsonSchema", "behavior")
+MODES = {
+    "MODE_UNSPECIFIED": "auto",
+    "AUTO": "auto",
+    "VALIDATED": "auto",
+    "ANY": "required",
+    "NONE": "none",
+}
+DECLARATION = (
+    "name",
+    "description",
+    "parameters",
+    "parametersJsonSchema",
+    "response",
+    "responseJsonSchema",
+    "behavior",
+)
 PART = (
-    *("text", "thought", "thoughtSignature", "inlineData", "fileData", "functionCall", "functionResponse"),
+    *(
+        "text",
+        "thought",
+        "thoughtSignature",
+        "inlineData",
+        "fileData",
+        "functionCall",
+        "functionResponse",
+    ),
     *("executableCode", "codeExecutionResult", "videoMetadata", "mediaResolution", "partMetadata"),
 )
 
@@ -82,7 +104,9 @@ def parse_turns(body: dict[str, Any], *, thinking: bool) -> tuple[Turn, ...]:
 
 def sign_call(name: str, arguments: Any) -> str:
     """The thought signature of a function call."""
-    return base64.b64encode(stable_digest("signature", name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))).decode()
+    return base64.b64encode(
+        stable_digest("signature", name, orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS))
+    ).decode()
 
 
 def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
@@ -103,15 +127,26 @@ def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
 def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
     """`auto`, `none`, `required` or the name of the only allowed function; raises `ApiError`."""
     config = body.get("toolConfig")
-    fields = {} if config is None else parse_message(config, ("functionCallingConfig", "retrievalConfig"), "tool_config")
+    fields = (
+        {}
+        if config is None
+        else parse_message(config, ("functionCallingConfig", "retrievalConfig"), "tool_config")
+    )
     place = "tool_config.function_calling_config"
-    calling = parse_message(fields.get("functionCallingConfig", {}), ("mode", "allowedFunctionNames"), place)
+    calling = parse_message(
+        fields.get("functionCallingConfig", {}), ("mode", "allowedFunctionNames"), place
+    )
     mode = calling.get("mode", "AUTO")
     if not isinstance(mode, str) or mode not in MODES:
-        raise wrong_type(f"{place}.mode", "type.googleapis.com/google.ai.generativelanguage.v1beta.Mode", mode)
+        raise wrong_type(
+            f"{place}.mode", "type.googleapis.com/google.ai.generativelanguage.v1beta.Mode", mode
+        )
     allowed = parse_list(calling.get("allowedFunctionNames"), f"{place}.allowed_function_names")
     if allowed and mode not in ("ANY", "VALIDATED"):
-        raise invalid_request("Allowed function names should only be set when function calling mode is ANY or VALIDATED.")
+        raise invalid_request(
+            "Allowed function names should only be set when function calling mode is ANY or"
+            " VALIDATED."
+        )
     unknown = [name for name in allowed if name not in [function.name for function in offered]]
     if unknown:
         raise invalid_request(f"{unknown[0]} is not a function declared in tools.")
@@ -126,7 +161,7 @@ def parse_json_schema(schema: Any, place: str) -> dict[str, Any]:
     return lowered
 
 
-# ── Contents ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Contents ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _parse_content(value: Any, place: str) -> _Content:
@@ -144,13 +179,19 @@ def _parse_content(value: Any, place: str) -> _Content:
 def _parse_part(value: Any, place: str) -> _Part | None:
     """A part; None for a thought, which the model does not read again."""
     fields = parse_message(value, PART, place)
-    signed = parse_text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET) or None
+    signed = (
+        parse_text(fields.get("thoughtSignature"), f"{place}.thought_signature").translate(ALPHABET)
+        or None
+    )
     if parse_flag(fields.get("thought"), f"{place}.thought"):
         return None
     if "inlineData" in fields:
         return _Part(image=_parse_image(fields["inlineData"], f"{place}.inline_data"))
     if "functionCall" in fields:
-        return _Part(call=_parse_function_call(fields["functionCall"], f"{place}.function_call"), signature=signed)
+        return _Part(
+            call=_parse_function_call(fields["functionCall"], f"{place}.function_call"),
+            signature=signed,
+        )
     if "functionResponse" in fields:
         return _parse_function_response(fields["functionResponse"], f"{place}.function_response")
     if "text" not in fields:
@@ -160,14 +201,19 @@ def _parse_part(value: Any, place: str) -> _Part | None:
 
 def _parse_image(value: Any, place: str) -> bytes:
     fields = parse_message(value, ("mimeType", "data", "displayName"), place)
-    kind, data = parse_text(fields.get("mimeType"), f"{place}.mime_type"), parse_text(fields.get("data"), f"{place}.data")
+    kind, data = (
+        parse_text(fields.get("mimeType"), f"{place}.mime_type"),
+        parse_text(fields.get("data"), f"{place}.data"),
+    )
     if kind not in IMAGES:
         raise invalid_request(f"Unsupported MIME type: {kind}")
     bare = data.translate(ALPHABET).rstrip("=")
     image = decode_base64(bare + "=" * (-len(bare) % 4))
     if not image:
         raise invalid_request(
-            f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed for {data[:40]!r}", f"{place}.data"
+            f"Invalid value at '{place}.data' (TYPE_BYTES), Base64 decoding failed for"
+            f" {data[:40]!r}",
+            f"{place}.data",
         )
     return image
 
@@ -180,15 +226,23 @@ def _parse_function_call(value: Any, place: str) -> Call:
     name = parse_text(fields.get("name"), f"{place}.name")
     if not name:
         raise invalid_value(f"{place}.name", "Name cannot be empty.")
-    return Call(name, tuple(tokenize(orjson.dumps(arguments).decode())), parse_text(fields.get("id"), f"{place}.id"))
+    return Call(
+        name,
+        tuple(tokenize(orjson.dumps(arguments).decode())),
+        parse_text(fields.get("id"), f"{place}.id"),
+    )
 
 
 def _parse_function_response(value: Any, place: str) -> _Part:
     """A function response as the model reads it: only the `output` if there is nothing else."""
-    fields = parse_message(value, ("id", "name", "response", "parts", "willContinue", "scheduling"), place)
+    fields = parse_message(
+        value, ("id", "name", "response", "parts", "willContinue", "scheduling"), place
+    )
     response = fields.get("response")
     if not isinstance(response, dict):
-        raise wrong_type(f"{place}.response", "type.googleapis.com/google.protobuf.Struct", response)
+        raise wrong_type(
+            f"{place}.response", "type.googleapis.com/google.protobuf.Struct", response
+        )
     name = parse_text(fields.get("name"), f"{place}.name")
     if not name:
         raise invalid_value(f"{place}.name", "Name cannot be empty.")
@@ -206,7 +260,9 @@ def _content_turns(content: _Content) -> Iterator[Turn]:
         texts = [part.text for part in rest if part.text is not None]
         images = tuple(part.image for part in rest if part.image is not None)
         calls = tuple(part.call for part in rest if part.call is not None)
-        yield Turn("assistant" if content.role == "model" else "user", "\n".join(texts), images, calls)
+        yield Turn(
+            "assistant" if content.role == "model" else "user", "\n".join(texts), images, calls
+        )
 
 
 def _merge_model_contents(contents: Sequence[_Content]) -> list[_Content]:
@@ -227,14 +283,20 @@ def _check_order(contents: Sequence[_Content]) -> None:
     for content in contents:
         answered = [part.name for part in content.parts if part.name]
         if answered and not called:
-            raise invalid_request("Please ensure that function response turn comes immediately after a function call turn.")
+            raise invalid_request(
+                "Please ensure that function response turn comes immediately after a function call"
+                " turn."
+            )
         if len(answered) != len(called):
             raise invalid_request(
-                "Please ensure that the number of function response parts is equal to the number of function call parts of the "
-                "function call turn."
+                "Please ensure that the number of function response parts is equal to the number of"
+                " function call parts of the function call turn."
             )
         if sorted(answered) != sorted(called):
-            raise invalid_request("Please ensure that each function response has the name of a function that was called.")
+            raise invalid_request(
+                "Please ensure that each function response has the name of a function that was"
+                " called."
+            )
         called = [part.call.name for part in content.parts if part.call]
 
 
@@ -256,19 +318,25 @@ def _check_signatures(contents: Sequence[_Content]) -> None:
                 raise invalid_request("Thought signature is not valid.")
 
 
-# ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Functions ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def _parse_function(value: Any, place: str) -> Function:
     fields = parse_message(value, DECLARATION, place)
     name = parse_text(fields.get("name"), f"{place}.name")
     if not name:
-        raise invalid_value(f"{place}.name", "Invalid function name. Must start with a letter or an underscore.")
+        raise invalid_value(
+            f"{place}.name", "Invalid function name. Must start with a letter or an underscore."
+        )
     if "parameters" in fields and "parametersJsonSchema" in fields:
         raise invalid_request("Only one of parameters and parameters_json_schema may be set.")
-    schema = fields.get("parametersJsonSchema", fields.get("parameters", {"type": "object", "properties": {}}))
+    schema = fields.get(
+        "parametersJsonSchema", fields.get("parameters", {"type": "object", "properties": {}})
+    )
     return Function(
-        name, parse_text(fields.get("description"), f"{place}.description"), parse_json_schema(schema, f"{place}.parameters")
+        name,
+        parse_text(fields.get("description"), f"{place}.description"),
+        parse_json_schema(schema, f"{place}.parameters"),
     )
 
 
@@ -278,6 +346,10 @@ def _lower_case_types(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        key: value.lower() if key == "type" and isinstance(value, str) and value.isupper() else _lower_case_types(value)
+        key: (
+            value.lower()
+            if key == "type" and isinstance(value, str) and value.isupper()
+            else _lower_case_types(value)
+        )
         for key, value in schema.items()
     }

@@ -21,7 +21,12 @@ from harness.simulator.apis.gemini.checks import (
     parse_message,
     parse_text,
 )
-from harness.simulator.apis.gemini.contents import parse_functions, parse_json_schema, parse_tool_choice, parse_turns
+from harness.simulator.apis.gemini.contents import (
+    parse_functions,
+    parse_json_schema,
+    parse_tool_choice,
+    parse_turns,
+)
 from harness.simulator.model.tokenizer import count_prompt
 from harness.simulator.model.types import Prompt, Sampling
 
@@ -32,7 +37,16 @@ MAX_STOPS = 5
 ResponseForm = Literal["whole", "events", "array"]
 
 TOP = (
-    *("contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "safetySettings", "cachedContent", "labels"),
+    *(
+        "contents",
+        "systemInstruction",
+        "tools",
+        "toolConfig",
+        "generationConfig",
+        "safetySettings",
+        "cachedContent",
+        "labels",
+    ),
     *("serviceTier", "store", "model"),
 )
 RANGES: dict[str, Range] = {
@@ -48,7 +62,14 @@ RANGES: dict[str, Range] = {
 }
 GENERATION = (
     *RANGES,
-    *("stopSequences", "responseLogprobs", "responseMimeType", "responseSchema", "responseJsonSchema", "thinkingConfig"),
+    *(
+        "stopSequences",
+        "responseLogprobs",
+        "responseMimeType",
+        "responseSchema",
+        "responseJsonSchema",
+        "thinkingConfig",
+    ),
     *("responseModalities", "mediaResolution"),
 )
 MIME_TYPES = ("text/plain", "application/json")
@@ -83,14 +104,20 @@ def parse_request(content: bytes, model: str, form: ResponseForm) -> Request:
     )
     count = count_prompt(prompt.turns, prompt.functions)
     if count > CONTEXT:
-        raise invalid_request(f"The input token count ({count}) exceeds the maximum number of tokens allowed ({CONTEXT}).")
+        raise invalid_request(
+            f"The input token count ({count}) exceeds the maximum number of tokens allowed"
+            f" ({CONTEXT})."
+        )
     return Request(prompt, int(config.get("candidateCount", 1)), form, shown)
 
 
 def _parse_sampling(config: dict[str, Any]) -> Sampling:
     stops = parse_list(config.get("stopSequences"), "generation_config.stop_sequences")
     if len(stops) > MAX_STOPS:
-        raise invalid_value("generation_config.stop_sequences", f"the number of stop sequences must not exceed {MAX_STOPS}.")
+        raise invalid_value(
+            "generation_config.stop_sequences",
+            f"the number of stop sequences must not exceed {MAX_STOPS}.",
+        )
     if not all(stops):
         raise invalid_value("generation_config.stop_sequences", "stop sequences must not be empty.")
     return Sampling(
@@ -110,14 +137,25 @@ def _to_integer(value: float | None) -> int | None:
 
 
 def _response_schema(config: dict[str, Any]) -> dict[str, Any] | None:
-    mime = parse_text(config.get("responseMimeType"), "generation_config.response_mime_type") or MIME_TYPES[0]
+    mime = (
+        parse_text(config.get("responseMimeType"), "generation_config.response_mime_type")
+        or MIME_TYPES[0]
+    )
     if mime not in MIME_TYPES:
-        raise invalid_value("generation_config.response_mime_type", f"allowed mimetypes are {', '.join(MIME_TYPES)}.")
-    given = [(name, config[name]) for name in ("responseSchema", "responseJsonSchema") if name in config]
+        raise invalid_value(
+            "generation_config.response_mime_type",
+            f"allowed mimetypes are {', '.join(MIME_TYPES)}.",
+        )
+    given = [
+        (name, config[name]) for name in ("responseSchema", "responseJsonSchema") if name in config
+    ]
     if len(given) > 1:
         raise invalid_request("Only one of response_schema and response_json_schema may be set.")
     if given and mime != "application/json":
-        raise invalid_value("generation_config.response_schema", "only allowed when response_mime_type is `application/json`.")
+        raise invalid_value(
+            "generation_config.response_schema",
+            "only allowed when response_mime_type is `application/json`.",
+        )
     if mime != "application/json":
         return None
     return parse_json_schema(given[0][1], "generation_config.response_schema") if given else {}
@@ -126,16 +164,27 @@ def _response_schema(config: dict[str, Any]) -> dict[str, Any] | None:
 def _parse_thinking(config: dict[str, Any]) -> tuple[bool, bool]:
     """Whether to think, and whether to include the thoughts."""
     place = "generation_config.thinking_config"
-    fields = parse_message(config.get("thinkingConfig", {}), ("includeThoughts", "thinkingBudget", "thinkingLevel"), place)
+    fields = parse_message(
+        config.get("thinkingConfig", {}),
+        ("includeThoughts", "thinkingBudget", "thinkingLevel"),
+        place,
+    )
     check_ranges(fields, {"thinkingBudget": Range("TYPE_INT32", -1, 32768)}, place)
     if "thinkingBudget" in fields and "thinkingLevel" in fields:
         raise invalid_request("You can only set one of thinking budget and thinking level.")
     if "thinkingLevel" in fields:
-        check_enum(fields["thinkingLevel"], LEVELS, f"{place}.thinking_level", "ThinkingConfig.ThinkingLevel")
+        check_enum(
+            fields["thinkingLevel"],
+            LEVELS,
+            f"{place}.thinking_level",
+            "ThinkingConfig.ThinkingLevel",
+        )
     thinks = bool(fields) and fields.get("thinkingBudget") != 0
     shown = parse_flag(fields.get("includeThoughts"), f"{place}.include_thoughts")
     if shown and not thinks:
-        raise invalid_request("Thinking_config.include_thoughts is only enabled when thinking is enabled.")
+        raise invalid_request(
+            "Thinking_config.include_thoughts is only enabled when thinking is enabled."
+        )
     return thinks, shown
 
 
@@ -143,5 +192,7 @@ def _parse_logprobs(config: dict[str, Any]) -> int | None:
     """How many alternatives to report for each token; None without log probabilities."""
     asked = parse_flag(config.get("responseLogprobs"), "generation_config.response_logprobs")
     if "logprobs" in config and not asked:
-        raise invalid_value("generation_config.logprobs", "only allowed when response_logprobs is true.")
+        raise invalid_value(
+            "generation_config.logprobs", "only allowed when response_logprobs is true."
+        )
     return int(config.get("logprobs", 0)) if asked else None

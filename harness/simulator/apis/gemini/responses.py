@@ -40,14 +40,19 @@ class Piece(NamedTuple):
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer as one JSON object."""
-    candidates = [_candidate_fields(request, reply, piece) for piece in _whole_pieces(request, reply)]
-    return ApiResponse(200, (), orjson.dumps(_response_fields(request, reply, candidates, reply.steps)))
+    candidates = [
+        _candidate_fields(request, reply, piece) for piece in _whole_pieces(request, reply)
+    ]
+    return ApiResponse(
+        200, (), orjson.dumps(_response_fields(request, reply, candidates, reply.steps))
+    )
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as server-sent events."""
     frames = (
-        StreamFrame(step, b"data: " + orjson.dumps(chunk) + b"\r\n\r\n") for step, chunk in _response_chunks(request, reply)
+        StreamFrame(step, b"data: " + orjson.dumps(chunk) + b"\r\n\r\n")
+        for step, chunk in _response_chunks(request, reply)
     )
     return ApiResponse(200, (), frames=tuple(frames))
 
@@ -55,7 +60,11 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
 def render_array(request: Request, reply: Reply) -> ApiResponse:
     """The same chunks in one JSON array."""
     return ApiResponse(
-        200, (), b"[" + b"\n,\r\n".join(orjson.dumps(chunk) for _, chunk in _response_chunks(request, reply)) + b"\n]\n"
+        200,
+        (),
+        b"["
+        + b"\n,\r\n".join(orjson.dumps(chunk) for _, chunk in _response_chunks(request, reply))
+        + b"\n]\n",
     )
 
 
@@ -70,17 +79,26 @@ def _response_chunks(request: Request, reply: Reply) -> list[tuple[int, dict[str
     ]
     pieces.sort(key=lambda piece: (piece.step, piece.choice, piece.closing))
     return [
-        (piece.step, _response_fields(request, reply, [_candidate_fields(request, reply, piece)], piece.step))
+        (
+            piece.step,
+            _response_fields(
+                request, reply, [_candidate_fields(request, reply, piece)], piece.step
+            ),
+        )
         for piece in pieces
     ]
 
 
-def _response_fields(request: Request, reply: Reply, candidates: list[dict[str, Any]], step: int) -> dict[str, Any]:
+def _response_fields(
+    request: Request, reply: Reply, candidates: list[dict[str, Any]], step: int
+) -> dict[str, Any]:
     return {
         "candidates": candidates,
         "usageMetadata": usage_fields(reply, step),
         "modelVersion": request.prompt.model,
-        "responseId": base64.urlsafe_b64encode(uuid.UUID(reply.request_id).bytes).decode().rstrip("="),
+        "responseId": base64.urlsafe_b64encode(uuid.UUID(reply.request_id).bytes)
+        .decode()
+        .rstrip("="),
     }
 
 
@@ -95,12 +113,17 @@ def usage_fields(reply: Reply, step: int) -> dict[str, Any]:
         "thoughtsTokenCount": thoughts,
     }
     details = [{"modality": "TEXT", "tokenCount": reply.prompt_tokens}]
-    return {name: count for name, count in counts.items() if count} | {"promptTokensDetails": details}
+    return {name: count for name, count in counts.items() if count} | {
+        "promptTokensDetails": details
+    }
 
 
 def _candidate_fields(request: Request, reply: Reply, piece: Piece) -> dict[str, Any]:
     completion = reply.completions[piece.choice]
-    candidate: dict[str, Any] = {"content": {"parts": piece.parts, "role": "model"}, "index": piece.choice}
+    candidate: dict[str, Any] = {
+        "content": {"parts": piece.parts, "role": "model"},
+        "index": piece.choice,
+    }
     if piece.closing:
         candidate["finishReason"] = FINISHES[completion.finish]
     if request.prompt.logprobs is not None and completion.logprobs and piece.places:
@@ -114,9 +137,12 @@ def _logprob_fields(completion: Completion, places: range) -> dict[str, Any]:
         "avgLogprobs": sum(chance for chance, _ in chances) / len(chances),
         "logprobsResult": {
             "chosenCandidates": [
-                _token_logprob(completion.pieces[place], chance) for place, (chance, _) in zip(places, chances, strict=True)
+                _token_logprob(completion.pieces[place], chance)
+                for place, (chance, _) in zip(places, chances, strict=True)
             ],
-            "topCandidates": [{"candidates": [_token_logprob(*other) for other in top]} for _, top in chances],
+            "topCandidates": [
+                {"candidates": [_token_logprob(*other) for other in top]} for _, top in chances
+            ],
         },
     }
 
@@ -134,12 +160,17 @@ def _whole_pieces(request: Request, reply: Reply) -> Iterator[Piece]:
             parts.append({"text": completion.thought, "thought": True})
         if completion.pieces or not completion.calls:
             parts.append(_add_signature({"text": completion.text}, completion))
-        calls = [_function_call_part(reply, completion, index, place) for place in range(len(completion.calls))]
+        calls = [
+            _function_call_part(reply, completion, index, place)
+            for place in range(len(completion.calls))
+        ]
         parts += [call for call in calls if call is not None]
         yield Piece(reply.steps, index, parts, range(len(completion.pieces)), closing=True)
 
 
-def _stream_pieces(request: Request, reply: Reply, index: int, completion: Completion) -> Iterator[Piece]:
+def _stream_pieces(
+    request: Request, reply: Reply, index: int, completion: Completion
+) -> Iterator[Piece]:
     """A candidate's chunks: a few tokens of one kind at a time, each call whole, and the end."""
     for (kind, _), group in groupby(token_events(completion), _chunk_key):
         tokens = list(group)
@@ -156,7 +187,9 @@ def _chunk_key(event: TokenEvent) -> tuple[str, int]:
     return event.kind, event.place // CHUNK
 
 
-def _build_piece(kind: str, tokens: list[TokenEvent], request: Request, reply: Reply, index: int) -> Piece | None:
+def _build_piece(
+    kind: str, tokens: list[TokenEvent], request: Request, reply: Reply, index: int
+) -> Piece | None:
     text, last = "".join(event.piece for event in tokens), tokens[-1].step
     if kind == "call":
         call = _function_call_part(reply, reply.completions[index], index, tokens[0].place)
@@ -166,7 +199,9 @@ def _build_piece(kind: str, tokens: list[TokenEvent], request: Request, reply: R
     return Piece(last, index, [{"text": text}], range(tokens[0].place, tokens[-1].place + 1))
 
 
-def _function_call_part(reply: Reply, completion: Completion, index: int, place: int) -> dict[str, Any] | None:
+def _function_call_part(
+    reply: Reply, completion: Completion, index: int, place: int
+) -> dict[str, Any] | None:
     """A function call, the first after thoughts with its signature; None if it was truncated."""
     call = completion.calls[place]
     try:
@@ -175,9 +210,17 @@ def _function_call_part(reply: Reply, completion: Completion, index: int, place:
         return None
     identifier = stable_digest(reply.request_id, index, place).hex()[:8]
     part = {"functionCall": {"id": identifier, "name": call.name, "args": arguments}}
-    return part | {"thoughtSignature": sign_call(call.name, arguments)} if completion.thoughts and place == 0 else part
+    return (
+        part | {"thoughtSignature": sign_call(call.name, arguments)}
+        if completion.thoughts and place == 0
+        else part
+    )
 
 
 def _add_signature(part: dict[str, Any], completion: Completion) -> dict[str, Any]:
     """Add a signature to the last text of an answer that has thoughts and no calls."""
-    return part | {"thoughtSignature": sign_call("", completion.text)} if completion.thoughts and not completion.calls else part
+    return (
+        part | {"thoughtSignature": sign_call("", completion.text)}
+        if completion.thoughts and not completion.calls
+        else part
+    )

@@ -38,7 +38,9 @@ def invalid_request(message: str, param: str | None, code: str | None) -> ApiErr
 
 def missing_parameter(place: str) -> ApiError:
     """The error for a required parameter that is missing."""
-    return invalid_request(f"Missing required parameter: '{place}'.", place, "missing_required_parameter")
+    return invalid_request(
+        f"Missing required parameter: '{place}'.", place, "missing_required_parameter"
+    )
 
 
 def unsupported_parameter(name: str, instead: str = "") -> ApiError:
@@ -52,23 +54,31 @@ def parse_json_object(content: bytes) -> dict[str, Any]:
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise invalid_request(f"We could not parse the JSON body of your request: {error}.", None, None) from error
+        raise invalid_request(
+            f"We could not parse the JSON body of your request: {error}.", None, None
+        ) from error
     if not isinstance(body, dict):
         raise invalid_request("We expected a JSON object in the body of your request.", None, None)
     return body
 
 
-def check_keys(body: Mapping[str, Any], required: Collection[str], known: Collection[str] | None) -> None:
+def check_keys(
+    body: Mapping[str, Any], required: Collection[str], known: Collection[str] | None
+) -> None:
     """Refuse missing keys and, if the known ones are given, unknown keys."""
     for key in required:
         if body.get(key) is None:
             raise missing_parameter(key)
     unknown = sorted(set(body) - set(known)) if known is not None else []
     if unknown:
-        raise invalid_request(f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter")
+        raise invalid_request(
+            f"Unknown parameter: '{unknown[0]}'.", unknown[0], "unknown_parameter"
+        )
     if body.get("stream_options") is not None and body.get("stream") is not True:
         raise invalid_request(
-            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options", "invalid_value"
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            "stream_options",
+            "invalid_value",
         )
 
 
@@ -86,7 +96,8 @@ def check_ranges(body: Mapping[str, Any], ranges: Mapping[str, Range]) -> None:
 
 
 def optional_object(fields: Mapping[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
-    """The object at `key`, empty if it is missing; raises `ApiError` that names `prefix` and `key`."""
+    """The object at `key`, empty if it is missing; raises `ApiError` that names `prefix`
+    and `key`."""
     value = fields.get(key)
     if value is None:
         return {}
@@ -111,14 +122,20 @@ def check_enum(value: Any, allowed: Collection[str], place: str) -> str:
     if isinstance(value, str) and value in allowed:
         return value
     *others, last = [f"'{name}'" for name in allowed]
-    supported = f"{', '.join(others)}, and {last}" if len(others) > 1 else " and ".join([*others, last])
-    raise invalid_request(f"Invalid value: '{value}'. Supported values are: {supported}.", place, "invalid_value")
+    supported = (
+        f"{', '.join(others)}, and {last}" if len(others) > 1 else " and ".join([*others, last])
+    )
+    raise invalid_request(
+        f"Invalid value: '{value}'. Supported values are: {supported}.", place, "invalid_value"
+    )
 
 
 def wrong_type(place: str, expected: str, value: Any) -> ApiError:
     """The error for a value of the wrong type."""
     return invalid_request(
-        f"Invalid type for '{place}': expected {expected}, but got {_type_name(value)} instead.", place, "invalid_type"
+        f"Invalid type for '{place}': expected {expected}, but got {_type_name(value)} instead.",
+        place,
+        "invalid_type",
     )
 
 
@@ -126,14 +143,18 @@ def check_context(wanted: int, param: str) -> None:
     """Refuse more tokens than the context window holds."""
     if wanted > CONTEXT:
         raise invalid_request(
-            f"This model's maximum context length is {CONTEXT} tokens. However, you requested {wanted} tokens.",
+            f"This model's maximum context length is {CONTEXT} tokens. However, you requested"
+            f" {wanted} tokens.",
             param,
             "context_length_exceeded",
         )
 
 
-def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[str, ...] = ()) -> None:
-    """Refuse a strict schema with an open object, or one that does not require all its properties."""
+def check_strict(
+    schema: Any, what: str, place: str, code: str, context: tuple[str, ...] = ()
+) -> None:
+    """Refuse a strict schema with an open object, or one that does not
+    require all its properties."""
     if not isinstance(schema, dict):
         return
     properties = schema.get("properties") or {}
@@ -144,7 +165,10 @@ def check_strict(schema: Any, what: str, place: str, code: str, context: tuple[s
             raise invalid_request(message, place, code)
         missing = sorted(set(properties) - set(schema.get("required") or ()))
         if missing:
-            message += "'required' is required to be supplied and to be an array including every key in properties."
+            message += (
+                "'required' is required to be supplied and to be an array including every key in"
+                " properties."
+            )
             raise invalid_request(f"{message} Missing '{missing[0]}'.", place, code)
     for key, inner in properties.items():
         check_strict(inner, what, place, code, (*context, "properties", key))
@@ -160,7 +184,8 @@ def _check_bounds(key: str, value: float, allowed: Range) -> None:
         return
     words = side.replace("_", " ").replace("min", "minimum").replace("max", "maximum")
     raise invalid_request(
-        f"Invalid '{key}': {allowed.kind} {words} value. Expected a value {sign} {bound:g}, but got {value} instead.",
+        f"Invalid '{key}': {allowed.kind} {words} value. Expected a value {sign} {bound:g}, but got"
+        f" {value} instead.",
         key,
         f"{allowed.kind}_{side}_value",
     )
@@ -168,8 +193,13 @@ def _check_bounds(key: str, value: float, allowed: Range) -> None:
 
 def _type_name(value: Any) -> str:
     names = {
-        dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "an integer", float: "a decimal"
-    }  # fmt: skip
+        dict: "an object",
+        list: "an array",
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal",
+    }
     return names.get(type(value), "null")
 
 
@@ -182,7 +212,9 @@ def check_chat_request(model: str, body: Mapping[str, Any]) -> None:
     _check_temperature(body)
     if body.get("top_p") not in (None, 1):
         raise unsupported_parameter("top_p")
-    _check_absent(body, ("stop",) if body.get("reasoning_effort") == "none" else ("stop", *WHILE_REASONING))
+    _check_absent(
+        body, ("stop",) if body.get("reasoning_effort") == "none" else ("stop", *WHILE_REASONING)
+    )
     check_ranges(body, {"n": Range("integer", 1, 8)})
 
 
@@ -197,8 +229,8 @@ def _check_temperature(body: Mapping[str, Any]) -> None:
     temperature = body.get("temperature")
     if temperature not in (None, 1):
         raise invalid_request(
-            f"Unsupported value: 'temperature' does not support {temperature} with this model. Only the default (1) value is"
-            " supported.",
+            f"Unsupported value: 'temperature' does not support {temperature} with this model. Only"
+            " the default (1) value is supported.",
             "temperature",
             "unsupported_value",
         )

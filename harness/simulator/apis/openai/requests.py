@@ -58,9 +58,12 @@ EXTENSIONS: dict[str, Range] = {
 """Parameters of vLLM; an API that refuses unknown keys never gets to them."""
 
 KNOWN = frozenset(RANGES) | {
-    "model", "messages", "stream", "stream_options", "stop", "response_format", "tools", "tool_choice", "parallel_tool_calls",
-    "reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "safety_identifier", "metadata", "store", "prediction",
-    "modalities", "user", "logprobs", "logit_bias", "prompt_cache_options", "audio", "web_search_options", "moderation",
+    "model", "messages", "stream", "stream_options", "stop", "response_format", "tools",
+    "tool_choice", "parallel_tool_calls",
+    "reasoning_effort", "verbosity", "service_tier", "prompt_cache_key", "safety_identifier",
+    "metadata", "store", "prediction",
+    "modalities", "user", "logprobs", "logit_bias", "prompt_cache_options", "audio",
+    "web_search_options", "moderation",
 }  # fmt: skip
 
 
@@ -84,8 +87,12 @@ def parse_request(content: bytes, *, strict: bool) -> Request:
         raise unsupported_parameter("logit_bias")
     messages = body["messages"]
     if not isinstance(messages, list) or not messages:
-        raise invalid_request("Invalid 'messages': expected a non-empty array.", "messages", "invalid_type")
-    turns = tuple(_parse_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+        raise invalid_request(
+            "Invalid 'messages': expected a non-empty array.", "messages", "invalid_type"
+        )
+    turns = tuple(
+        _parse_message(message, f"messages[{index}]") for index, message in enumerate(messages)
+    )
     if strict:
         tools.check_tool_results(turns)
     prompt = Prompt(
@@ -101,7 +108,9 @@ def parse_request(content: bytes, *, strict: bool) -> Request:
     )
     if strict:
         check_chat_request(prompt.model, body)
-    check_context(count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages")
+    check_context(
+        count_prompt(prompt.turns, prompt.functions) + (prompt.sampling.max_tokens or 0), "messages"
+    )
     options = optional_object(body, "stream_options")
     return Request(
         prompt,
@@ -113,15 +122,22 @@ def parse_request(content: bytes, *, strict: bool) -> Request:
 
 
 def parse_vllm_request(content: bytes) -> Request:
-    """Validate a body as vLLM does: unknown keys pass, and `structured_outputs` may hold a schema."""
+    """Validate a body as vLLM does: unknown keys pass, and
+    `structured_outputs` may hold a schema."""
     request = parse_request(content, strict=False)._replace(thought_field="reasoning")
     body = parse_json_object(content)
     if body.get("top_p") == 0:
         raise invalid_request("top_p must be in (0, 1], got 0.", "top_p", None)
     if body.get("repetition_penalty") == 0:
-        raise invalid_request("repetition_penalty must be greater than zero, got 0.", "repetition_penalty", None)
+        raise invalid_request(
+            "repetition_penalty must be greater than zero, got 0.", "repetition_penalty", None
+        )
     schema = optional_object(body, "structured_outputs").get("json")
-    return request if schema is None else request._replace(prompt=replace(request.prompt, schema=schema))
+    return (
+        request
+        if schema is None
+        else request._replace(prompt=replace(request.prompt, schema=schema))
+    )
 
 
 def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
@@ -133,13 +149,17 @@ def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
         "code": api_error.code,
     }
     return ApiResponse(
-        api_error.status, (("x-request-id", f"req_{request_id.replace('-', '')}"),), orjson.dumps({"error": error})
+        api_error.status,
+        (("x-request-id", f"req_{request_id.replace('-', '')}"),),
+        orjson.dumps({"error": error}),
     )
 
 
 def error_for_status(status: int, code: str | None, message: str | None) -> ApiError:
     """The error of an injected status."""
-    known_code, text = FAILURES.get(status, ("server_error" if status >= 500 else None, "The request failed."))
+    known_code, text = FAILURES.get(
+        status, ("server_error" if status >= 500 else None, "The request failed.")
+    )
     return ApiError(status, code or known_code, message or text)
 
 
@@ -150,7 +170,10 @@ FAILURES: dict[int, tuple[str | None, str]] = {
     404: ("model_not_found", "The model does not exist or you do not have access to it."),
     408: ("timeout", "The request timed out."),
     413: ("request_too_large", "The request is too large."),
-    429: ("rate_limit_exceeded", "Rate limit reached for requests per min (RPM). Please try again later."),
+    429: (
+        "rate_limit_exceeded",
+        "Rate limit reached for requests per min (RPM). Please try again later.",
+    ),
     500: ("server_error", "The server had an error while processing your request."),
     503: ("server_error", "The engine is currently overloaded, please try again later."),
 }
@@ -158,7 +181,10 @@ FAILURES: dict[int, tuple[str | None, str]] = {
 
 def render_models(ids: tuple[str, ...]) -> bytes:
     """The body of `GET /v1/models`."""
-    data = [{"id": model, "object": "model", "created": 1_743_811_200, "owned_by": "evalharness"} for model in ids]
+    data = [
+        {"id": model, "object": "model", "created": 1_743_811_200, "owned_by": "evalharness"}
+        for model in ids
+    ]
     return orjson.dumps({"object": "list", "data": data})
 
 
@@ -174,7 +200,9 @@ def _parse_message(message: Any, place: str) -> Turn:
     if not isinstance(message, dict):
         raise wrong_type(place, "an object", message)
     role = check_enum(message.get("role"), ROLES, f"{place}.role")
-    return _parse_content(message, role, place)._replace(**tools.parse_turn_tools(message, role, place))
+    return _parse_content(message, role, place)._replace(
+        **tools.parse_turn_tools(message, role, place)
+    )
 
 
 def _parse_content(message: dict[str, Any], role: str, place: str) -> Turn:
@@ -199,10 +227,14 @@ def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
             source = part.get("image_url")
             if not isinstance(source, dict):
                 raise wrong_type(f"{place}[{index}].image_url", "an object", source)
-            images.append(decode_data_uri(required_string(source, "url", f"{place}[{index}].image_url")))
+            images.append(
+                decode_data_uri(required_string(source, "url", f"{place}[{index}].image_url"))
+            )
         else:
             raise invalid_request(
-                f"Invalid value for '{place}[{index}].type': '{kind}'.", f"{place}[{index}].type", "invalid_value"
+                f"Invalid value for '{place}[{index}].type': '{kind}'.",
+                f"{place}[{index}].type",
+                "invalid_value",
             )
     return Turn(role, "\n".join(texts), tuple(images))
 
@@ -230,7 +262,11 @@ def _parse_logprobs(body: dict[str, Any]) -> int | None:
     if asked is not None and not isinstance(asked, bool):
         raise wrong_type("logprobs", "a boolean", asked)
     if most is not None and not asked:
-        raise invalid_request("'top_logprobs' is only allowed when 'logprobs' is enabled.", "top_logprobs", "invalid_value")
+        raise invalid_request(
+            "'top_logprobs' is only allowed when 'logprobs' is enabled.",
+            "top_logprobs",
+            "invalid_value",
+        )
     return (most or 0) if asked else None
 
 
@@ -244,13 +280,19 @@ def _parse_stops(stop: Any, most: int | None) -> tuple[str, ...]:
     known = isinstance(stops, list) and all(isinstance(item, str) and item for item in stops)
     if not known or (most is not None and len(stops) > most):
         bound = f"up to {most} " if most else ""
-        raise invalid_request(f"Invalid 'stop': expected a string or an array of {bound}strings.", "stop", "invalid_type")
+        raise invalid_request(
+            f"Invalid 'stop': expected a string or an array of {bound}strings.",
+            "stop",
+            "invalid_type",
+        )
     return tuple(stops)
 
 
 def _response_schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | None:
     response_format = body.get("response_format")
-    if response_format is None or (isinstance(response_format, dict) and response_format.get("type") == "text"):
+    if response_format is None or (
+        isinstance(response_format, dict) and response_format.get("type") == "text"
+    ):
         return None
     kind = response_format.get("type") if isinstance(response_format, dict) else None
     if kind == "json_object":
@@ -261,5 +303,10 @@ def _response_schema(body: dict[str, Any], strict: bool) -> dict[str, Any] | Non
         raise missing_parameter("response_format.json_schema.name")
     schema = optional_object(json_schema, "schema", "response_format.json_schema.")
     if strict and json_schema.get("strict"):
-        check_strict(schema, f"response_format '{json_schema['name']}'", "response_format", "invalid_json_schema")
+        check_strict(
+            schema,
+            f"response_format '{json_schema['name']}'",
+            "response_format",
+            "invalid_json_schema",
+        )
     return schema

@@ -23,7 +23,10 @@ PADDING = "9fX2kQ7mZr4LwTb8VsHd1NcYp6GjA3Ee"
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer as one JSON object."""
-    choices = [_choice_fields(request, reply, index, completion) for index, completion in enumerate(reply.completions)]
+    choices = [
+        _choice_fields(request, reply, index, completion)
+        for index, completion in enumerate(reply.completions)
+    ]
     body = _common_fields(request, reply, "chat.completion") | {
         "choices": choices,
         "usage": usage_fields(reply),
@@ -36,13 +39,31 @@ def render_stream(request: Request, reply: Reply) -> ApiResponse:
     """The answer as chunks: a role per choice, one per token, a finish per choice, usage on
     request, `[DONE]`."""
     frames: list[StreamFrame] = []
-    pads = map(padding_text, random_octets("obfuscation", reply.request_id)) if request.obfuscate else repeat(None)
+    pads = (
+        map(padding_text, random_octets("obfuscation", reply.request_id))
+        if request.obfuscate
+        else repeat(None)
+    )
 
-    def chunk(step: int, choices: list[dict[str, Any]], total: dict[str, Any] | None = None) -> None:
+    def chunk(
+        step: int, choices: list[dict[str, Any]], total: dict[str, Any] | None = None
+    ) -> None:
         frames.append(StreamFrame(step, _stream_chunk(request, reply, next(pads), choices, total)))
 
     for index, completion in enumerate(reply.completions):
-        chunk(0, [_delta_choice(index, {"role": "assistant", "content": None if completion.calls else "", "refusal": None})])
+        chunk(
+            0,
+            [
+                _delta_choice(
+                    index,
+                    {
+                        "role": "assistant",
+                        "content": None if completion.calls else "",
+                        "refusal": None,
+                    },
+                )
+            ],
+        )
     for index, event in interleave_choices(reply):
         chunk(event.step, [_token_choice(request, reply, index, event)])
     for index, completion in enumerate(reply.completions):
@@ -71,7 +92,10 @@ def usage_fields(reply: Reply) -> dict[str, Any]:
 
 def response_headers(reply: Reply) -> tuple[tuple[str, str], ...]:
     """The headers of every answer."""
-    return (("x-request-id", f"req_{reply.request_id.replace('-', '')}"), ("openai-version", "2020-10-01"))
+    return (
+        ("x-request-id", f"req_{reply.request_id.replace('-', '')}"),
+        ("openai-version", "2020-10-01"),
+    )
 
 
 def padding_text(octet: int) -> str:
@@ -81,7 +105,10 @@ def padding_text(octet: int) -> str:
 
 def logprob_fields(piece: str, chance: float, top: tuple[tuple[str, float], ...]) -> dict[str, Any]:
     """The log probability of a token, and those of its likeliest alternatives."""
-    return {**_token_logprob(piece, chance), "top_logprobs": [_token_logprob(*other) for other in top]}
+    return {
+        **_token_logprob(piece, chance),
+        "top_logprobs": [_token_logprob(*other) for other in top],
+    }
 
 
 def tool_call_id(reply: Reply, choice: int, place: int) -> str:
@@ -103,21 +130,42 @@ def _common_fields(request: Request, reply: Reply, kind: str) -> dict[str, Any]:
     }
 
 
-def _choice_fields(request: Request, reply: Reply, index: int, completion: Completion) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": completion.text, "refusal": None, "annotations": []}
+def _choice_fields(
+    request: Request, reply: Reply, index: int, completion: Completion
+) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": completion.text,
+        "refusal": None,
+        "annotations": [],
+    }
     if completion.thoughts:
         message[request.thought_field] = completion.thought
     if completion.calls:
         message["content"] = None
         message["tool_calls"] = [
-            _tool_call(call, tool_call_id(reply, index, place)) for place, call in enumerate(completion.calls)
+            _tool_call(call, tool_call_id(reply, index, place))
+            for place, call in enumerate(completion.calls)
         ]
-    logprobs = _choice_logprobs(completion, range(len(completion.pieces))) if _wants_logprobs(request, completion) else None
-    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": completion.finish}
+    logprobs = (
+        _choice_logprobs(completion, range(len(completion.pieces)))
+        if _wants_logprobs(request, completion)
+        else None
+    )
+    return {
+        "index": index,
+        "message": message,
+        "logprobs": logprobs,
+        "finish_reason": completion.finish,
+    }
 
 
 def _tool_call(call: Call, identifier: str) -> dict[str, Any]:
-    return {"id": identifier, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return {
+        "id": identifier,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
 
 
 def _wants_logprobs(request: Request, completion: Completion) -> bool:
@@ -125,7 +173,9 @@ def _wants_logprobs(request: Request, completion: Completion) -> bool:
 
 
 def _choice_logprobs(completion: Completion, places: range) -> dict[str, Any]:
-    content = [logprob_fields(completion.pieces[place], *completion.logprobs[place]) for place in places]
+    content = [
+        logprob_fields(completion.pieces[place], *completion.logprobs[place]) for place in places
+    ]
     return {"content": content, "refusal": None}
 
 
@@ -146,23 +196,37 @@ def _token_choice(request: Request, reply: Reply, index: int, event: TokenEvent)
             opening = _tool_call(Call(event.piece, ()), tool_call_id(reply, index, event.place))
             return _delta_choice(index, {"tool_calls": [{"index": event.place, **opening}]})
         case "arguments":
-            return _delta_choice(index, {"tool_calls": [{"index": event.place, "function": {"arguments": event.piece}}]})
+            return _delta_choice(
+                index,
+                {"tool_calls": [{"index": event.place, "function": {"arguments": event.piece}}]},
+            )
 
 
 def _delta_choice(
-    index: int, delta: dict[str, Any], logprobs: dict[str, Any] | None = None, finish: str | None = None
+    index: int,
+    delta: dict[str, Any],
+    logprobs: dict[str, Any] | None = None,
+    finish: str | None = None,
 ) -> dict[str, Any]:
     return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
 
 def interleave_choices(reply: Reply) -> list[tuple[int, TokenEvent]]:
     """The tokens of all choices in the order of parallel decoding."""
-    tokens = [(index, event) for index, completion in enumerate(reply.completions) for event in token_events(completion)]
+    tokens = [
+        (index, event)
+        for index, completion in enumerate(reply.completions)
+        for event in token_events(completion)
+    ]
     return sorted(tokens, key=lambda token: (token[1].step, token[0]))
 
 
 def _stream_chunk(
-    request: Request, reply: Reply, pad: str | None, choices: list[dict[str, Any]], total: dict[str, Any] | None
+    request: Request,
+    reply: Reply,
+    pad: str | None,
+    choices: list[dict[str, Any]],
+    total: dict[str, Any] | None,
 ) -> bytes:
     data = _common_fields(request, reply, "chat.completion.chunk") | {"choices": choices}
     if request.include_usage:

@@ -7,7 +7,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from harness.simulator.apis.openai.checks import invalid_request, missing_parameter, required_string, wrong_type
+from harness.simulator.apis.openai.checks import (
+    invalid_request,
+    missing_parameter,
+    required_string,
+    wrong_type,
+)
 from harness.simulator.model.tokenizer import tokenize
 from harness.simulator.model.types import Call, Function, Turn
 
@@ -21,7 +26,9 @@ def parse_functions(body: dict[str, Any]) -> tuple[Function, ...]:
     if tools is None:
         return ()
     if not isinstance(tools, list) or not tools:
-        raise invalid_request("Invalid 'tools': expected a non-empty array.", "tools", "invalid_type")
+        raise invalid_request(
+            "Invalid 'tools': expected a non-empty array.", "tools", "invalid_type"
+        )
     return tuple(_parse_function(tool, f"tools[{index}]") for index, tool in enumerate(tools))
 
 
@@ -32,13 +39,17 @@ def parse_tool_choice(body: dict[str, Any], offered: Sequence[Function]) -> str:
         return "auto"
     if not offered:
         raise invalid_request(
-            "Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.", "tool_choice", None
+            "Invalid value for 'tool_choice': it is only allowed when 'tools' are specified.",
+            "tool_choice",
+            None,
         )
     function = asked.get("function") if isinstance(asked, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
     if asked not in TOOL_CHOICES and name not in [function.name for function in offered]:
         raise invalid_request(
-            f"Invalid value for 'tool_choice': {name or asked!r} is not among 'tools'.", "tool_choice", "invalid_value"
+            f"Invalid value for 'tool_choice': {name or asked!r} is not among 'tools'.",
+            "tool_choice",
+            "invalid_value",
         )
     return name or str(asked)
 
@@ -52,9 +63,16 @@ def parse_turn_tools(message: dict[str, Any], role: str, place: str) -> dict[str
         return {}
     if not isinstance(calls, list) or not calls:
         raise invalid_request(
-            f"Invalid '{place}.tool_calls': expected a non-empty array.", f"{place}.tool_calls", "invalid_type"
+            f"Invalid '{place}.tool_calls': expected a non-empty array.",
+            f"{place}.tool_calls",
+            "invalid_type",
         )
-    return {"calls": tuple(_parse_tool_call(call, f"{place}.tool_calls[{index}]") for index, call in enumerate(calls))}
+    return {
+        "calls": tuple(
+            _parse_tool_call(call, f"{place}.tool_calls[{index}]")
+            for index, call in enumerate(calls)
+        )
+    }
 
 
 def check_tool_results(turns: Sequence[Turn]) -> None:
@@ -64,7 +82,8 @@ def check_tool_results(turns: Sequence[Turn]) -> None:
     for index, turn in enumerate(turns):
         if turn.role == "tool" and turn.call_id not in open_ids:
             message = (
-                "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
+                "Invalid parameter: messages with role 'tool' must be a response to a preceding"
+                " message with 'tool_calls'."
             )
             raise invalid_request(message, f"messages.[{index}].role", None)
         if turn.role == "tool":
@@ -78,8 +97,9 @@ def check_tool_results(turns: Sequence[Turn]) -> None:
 def _check_no_open_calls(unanswered: Sequence[str], index: int) -> None:
     if unanswered:
         raise invalid_request(
-            "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The"
-            f" following tool_call_ids did not have response messages: {', '.join(unanswered)}",
+            "An assistant message with 'tool_calls' must be followed by tool messages responding"
+            " to each 'tool_call_id'. The following tool_call_ids did not have response messages:"
+            f" {', '.join(unanswered)}",
             f"messages.[{index}].role",
             None,
         )
@@ -92,9 +112,17 @@ def _parse_function(tool: Any, place: str) -> Function:
     name = required_string(inner, "name", f"{place}.function")
     if not NAME.fullmatch(name):
         where = f"{place}.function.name"
-        raise invalid_request(f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.", where, "invalid_value")
+        raise invalid_request(
+            f"Invalid '{where}': string does not match pattern '^[a-zA-Z0-9_-]+$'.",
+            where,
+            "invalid_value",
+        )
     description = parse_description(inner, f"{place}.function")
-    return Function(name, description, parse_parameters(inner.get("parameters"), name, f"{place}.function.parameters"))
+    return Function(
+        name,
+        description,
+        parse_parameters(inner.get("parameters"), name, f"{place}.function.parameters"),
+    )
 
 
 def parse_description(fields: dict[str, Any], place: str) -> str:
@@ -112,7 +140,8 @@ def parse_parameters(schema: Any, name: str, place: str) -> dict[str, Any]:
     if not isinstance(schema, dict) or schema.get("type") != "object":
         kind = schema.get("type") if isinstance(schema, dict) else schema
         message = (
-            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'."
+            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type:"
+            f' "object"\', got \'type: "{kind}"\'.'
         )
         raise invalid_request(message, place, "invalid_function_parameters")
     return schema
@@ -125,5 +154,7 @@ def _parse_tool_call(call: Any, place: str) -> Call:
     inner = function if isinstance(function, dict) else {}
     arguments = required_string(inner, "arguments", f"{place}.function")
     return Call(
-        required_string(inner, "name", f"{place}.function"), tuple(tokenize(arguments)), required_string(call, "id", place)
+        required_string(inner, "name", f"{place}.function"),
+        tuple(tokenize(arguments)),
+        required_string(call, "id", place),
     )

@@ -11,7 +11,12 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
-from harness.simulator.apis.openai.checks import check_enum, invalid_request, required_string, wrong_type
+from harness.simulator.apis.openai.checks import (
+    check_enum,
+    invalid_request,
+    required_string,
+    wrong_type,
+)
 from harness.simulator.model.images import decode_data_uri
 from harness.simulator.model.tokenizer import tokenize
 from harness.simulator.model.types import Call, Turn
@@ -29,7 +34,9 @@ def seal_reasoning(thought: str) -> str:
 
 def parse_turns(given: Any, instructions: Any) -> tuple[Turn, ...]:
     """The turns of `input`, after the instructions; raises `ApiError`."""
-    opening = [Turn("system", instructions)] if isinstance(instructions, str) and instructions else []
+    opening = (
+        [Turn("system", instructions)] if isinstance(instructions, str) and instructions else []
+    )
     if isinstance(given, str):
         return (*opening, Turn("user", given))
     if not isinstance(given, list) or not given:
@@ -64,11 +71,17 @@ def _merge_items(items: list[Any], kinds: list[str]) -> Iterator[Turn]:
 
 def _parse_item(item: dict[str, Any], kind: str, place: str) -> Turn:
     if kind == "function_call":
-        name, arguments, call = (required_string(item, key, place) for key in ("name", "arguments", "call_id"))
+        name, arguments, call = (
+            required_string(item, key, place) for key in ("name", "arguments", "call_id")
+        )
         return Turn("assistant", "", calls=(Call(name, tuple(tokenize(arguments)), call),))
     if kind == "function_call_output":
-        return _parse_content("tool", item, "output", place)._replace(call_id=required_string(item, "call_id", place))
-    return _parse_content(check_enum(item.get("role"), ROLES, f"{place}.role"), item, "content", place)
+        return _parse_content("tool", item, "output", place)._replace(
+            call_id=required_string(item, "call_id", place)
+        )
+    return _parse_content(
+        check_enum(item.get("role"), ROLES, f"{place}.role"), item, "content", place
+    )
 
 
 def _parse_content(role: str, item: dict[str, Any], key: str, place: str) -> Turn:
@@ -87,7 +100,9 @@ def _parse_parts(role: str, parts: list[Any], place: str) -> Turn:
     images: list[bytes] = []
     for index, part in enumerate(parts):
         where = f"{place}[{index}]"
-        kind = check_enum(part.get("type") if isinstance(part, dict) else None, allowed, f"{where}.type")
+        kind = check_enum(
+            part.get("type") if isinstance(part, dict) else None, allowed, f"{where}.type"
+        )
         if kind == "input_image":
             images.append(decode_data_uri(required_string(part, "image_url", where)))
         else:
@@ -104,15 +119,18 @@ def _check_reasoning(items: list[Any], kinds: list[str]) -> None:
         following = kinds[index + 1] if index + 1 < len(kinds) else None
         is_answer = following == "message" and items[index + 1].get("role") == "assistant"
         if following not in ("function_call", "reasoning") and not is_answer:
-            message = f"Item '{identifier}' of type 'reasoning' was provided without its required following item."
+            message = (
+                f"Item '{identifier}' of type 'reasoning' was provided without its required"
+                " following item."
+            )
             raise invalid_request(message, "input", None)
 
 
 def _check_seal(content: Any, identifier: str) -> None:
     if content is None:
         raise invalid_request(
-            f"Item with id '{identifier}' not found. Items are not persisted when `store` is set to false. Try again with"
-            " `store` set to true, or remove this item from your input.",
+            f"Item with id '{identifier}' not found. Items are not persisted when `store` is set to"
+            " false. Try again with `store` set to true, or remove this item from your input.",
             "input",
             None,
         )
@@ -137,6 +155,10 @@ def _check_tool_results(items: list[Any], kinds: list[str]) -> None:
         elif call in waiting:
             waiting.remove(call)
         else:
-            raise invalid_request(f"No tool call found for function call output with call_id {call}.", "input", None)
+            raise invalid_request(
+                f"No tool call found for function call output with call_id {call}.", "input", None
+            )
     if waiting:
-        raise invalid_request(f"No tool output found for function call {waiting[0]}.", "input", None)
+        raise invalid_request(
+            f"No tool output found for function call {waiting[0]}.", "input", None
+        )

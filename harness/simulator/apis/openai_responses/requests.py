@@ -39,8 +39,10 @@ RANGES: dict[str, Range] = {
     "top_logprobs": Range("integer", 0, 20),
 }
 KNOWN = frozenset(RANGES) | {
-    "model", "input", "instructions", "tools", "tool_choice", "text", "reasoning", "include", "previous_response_id",
-    "conversation", "store", "background", "truncation", "parallel_tool_calls", "stream", "stream_options", "metadata", "user",
+    "model", "input", "instructions", "tools", "tool_choice", "text", "reasoning", "include",
+    "previous_response_id",
+    "conversation", "store", "background", "truncation", "parallel_tool_calls", "stream",
+    "stream_options", "metadata", "user",
     "service_tier", "prompt_cache_key", "safety_identifier",
 }  # fmt: skip
 INCLUDABLE = (
@@ -75,7 +77,10 @@ def parse_request(content: bytes) -> Request:
         message = f"Previous response with id '{response_id}' not found."
         raise invalid_request(message, "previous_response_id", "previous_response_not_found")
     offered = _parse_functions(body.get("tools"))
-    reasoning, response_format = optional_object(body, "reasoning"), optional_object(body, "text").get("format")
+    reasoning, response_format = (
+        optional_object(body, "reasoning"),
+        optional_object(body, "text").get("format"),
+    )
     effort, summary = reasoning.get("effort"), reasoning.get("summary")
     prompt = Prompt(
         required_string(body, "model", ""),
@@ -90,7 +95,11 @@ def parse_request(content: bytes) -> Request:
         tool_choice=_parse_tool_choice(body.get("tool_choice"), offered),
         parallel=body.get("parallel_tool_calls") is not False,
         reasoning=effort is not None and check_enum(effort, EFFORTS, "reasoning.effort") != "none",
-        logprobs=(body.get("top_logprobs") or 0) if "message.output_text.logprobs" in _parse_include(body) else None,
+        logprobs=(
+            (body.get("top_logprobs") or 0)
+            if "message.output_text.logprobs" in _parse_include(body)
+            else None
+        ),
     )
     check_responses_request(prompt.model, body)
     check_context(count_prompt(prompt.turns, offered) + (prompt.sampling.max_tokens or 0), "input")
@@ -125,7 +134,9 @@ def _parse_function(tool: Any, place: str) -> Function:
     name = required_string(tool, "name", place)
     schema = parse_parameters(tool.get("parameters"), name, f"{place}.parameters")
     if tool.get("strict") is not False:
-        check_strict(schema, f"function '{name}'", f"{place}.parameters", "invalid_function_parameters")
+        check_strict(
+            schema, f"function '{name}'", f"{place}.parameters", "invalid_function_parameters"
+        )
     return Function(name, parse_description(tool, place), schema)
 
 
@@ -135,11 +146,15 @@ def _parse_tool_choice(asked: Any, offered: Sequence[Function]) -> str:
     if isinstance(asked, dict):
         name = required_string(asked, "name", "tool_choice")
         if name not in [function.name for function in offered]:
-            raise invalid_request(f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice", None)
+            raise invalid_request(
+                f"Tool choice '{name}' not found in 'tools' parameter.", "tool_choice", None
+            )
         return name
     choice = check_enum(asked, ("none", "auto", "required"), "tool_choice")
     if choice == "required" and not offered:
-        raise invalid_request("Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice", None)
+        raise invalid_request(
+            "Tool choice 'required' must be specified with 'tools' parameter.", "tool_choice", None
+        )
     return choice
 
 
@@ -148,7 +163,9 @@ def _response_schema(response_format: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(response_format, dict):
         raise wrong_type("text.format", "an object", response_format)
-    kind = check_enum(response_format.get("type"), ("text", "json_object", "json_schema"), "text.format.type")
+    kind = check_enum(
+        response_format.get("type"), ("text", "json_object", "json_schema"), "text.format.type"
+    )
     if kind != "json_schema":
         return {} if kind == "json_object" else None
     required_string(response_format, "name", "text.format")

@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from harness.simulator.apis.http import ApiResponse, StreamFrame
-from harness.simulator.apis.openai.responses import logprob_fields, padding_text, response_headers, tool_call_id
+from harness.simulator.apis.openai.responses import (
+    logprob_fields,
+    padding_text,
+    response_headers,
+    tool_call_id,
+)
 from harness.simulator.apis.openai_responses.items import seal_reasoning
 from harness.simulator.apis.openai_responses.requests import Request
 from harness.simulator.model.rng import random_octets, stable_digest
@@ -26,7 +31,9 @@ ResponseEvent = tuple[int, str, Fields]
 
 def render_response(request: Request, reply: Reply) -> ApiResponse:
     """The answer as one JSON object."""
-    return ApiResponse(200, response_headers(reply), orjson.dumps(_response_fields(request, reply, finished=True)))
+    return ApiResponse(
+        200, response_headers(reply), orjson.dumps(_response_fields(request, reply, finished=True))
+    )
 
 
 def render_stream(request: Request, reply: Reply) -> ApiResponse:
@@ -44,10 +51,12 @@ def _render_event(number: int, event: ResponseEvent, pad: str | None) -> StreamF
     data = {"type": kind, "sequence_number": number, **fields}
     if pad is not None and kind.endswith(".delta"):
         data["obfuscation"] = pad
-    return StreamFrame(step, b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n")
+    return StreamFrame(
+        step, b"event: " + kind.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+    )
 
 
-# ── The response ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The response ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _response_fields(request: Request, reply: Reply, *, finished: bool) -> Fields:
@@ -66,7 +75,9 @@ def _response_fields(request: Request, reply: Reply, *, finished: bool) -> Field
         "max_output_tokens": body.get("max_output_tokens"),
         "max_tool_calls": body.get("max_tool_calls"),
         "model": request.prompt.model,
-        "output": [part.done for part in _output_items(request, reply, completion)] if finished else [],
+        "output": [part.done for part in _output_items(request, reply, completion)]
+        if finished
+        else [],
         "parallel_tool_calls": request.prompt.parallel,
         "previous_response_id": None,
         "reasoning": {"effort": None, "summary": None} | (body.get("reasoning") or {}),
@@ -75,7 +86,9 @@ def _response_fields(request: Request, reply: Reply, *, finished: bool) -> Field
         "temperature": request.prompt.sampling.temperature,
         "text": {"format": {"type": "text"}, "verbosity": "medium"} | (body.get("text") or {}),
         "tool_choice": body.get("tool_choice") or "auto",
-        "tools": [{"description": None, "strict": True, **tool} for tool in body.get("tools") or []],
+        "tools": [
+            {"description": None, "strict": True, **tool} for tool in body.get("tools") or []
+        ],
         "top_logprobs": body.get("top_logprobs") or 0,
         "top_p": 1.0 if body.get("top_p") is None else body["top_p"],
         "truncation": body.get("truncation") or "disabled",
@@ -99,7 +112,7 @@ def _item_status(completion: Completion) -> str:
     return "incomplete" if completion.finish == "length" else "completed"
 
 
-# ── Its items ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Its items ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class OutputItem(NamedTuple):
@@ -152,20 +165,36 @@ def _message_item(request: Request, reply: Reply, completion: Completion) -> Out
         "content": [],
     }
     logprobs = _message_logprobs(request, completion)
-    text: Fields = {"type": "output_text", "text": completion.text, "annotations": [], "logprobs": logprobs}
+    text: Fields = {
+        "type": "output_text",
+        "text": completion.text,
+        "annotations": [],
+        "logprobs": logprobs,
+    }
 
     def between(step: int, place: Fields) -> Iterator[ResponseEvent]:
         at = {**place, "content_index": 0}
-        yield step + 1, "response.content_part.added", {**at, "part": {**text, "text": "", "logprobs": []}}
+        yield (
+            step + 1,
+            "response.content_part.added",
+            {**at, "part": {**text, "text": "", "logprobs": []}},
+        )
         for index, piece in enumerate(completion.pieces):
             delta = {"delta": piece, "logprobs": logprobs[index : index + 1]}
             yield step + 1 + index, "response.output_text.delta", {**at, **delta}
         step += len(completion.pieces)
-        yield step, "response.output_text.done", {**at, "text": completion.text, "logprobs": logprobs}
+        yield (
+            step,
+            "response.output_text.done",
+            {**at, "text": completion.text, "logprobs": logprobs},
+        )
         yield step, "response.content_part.done", {**at, "part": text}
 
     return OutputItem(
-        opened, {**opened, "status": _item_status(completion), "content": [text]}, between, len(completion.pieces)
+        opened,
+        {**opened, "status": _item_status(completion), "content": [text]},
+        between,
+        len(completion.pieces),
     )
 
 
@@ -185,23 +214,33 @@ def _call_item(reply: Reply, call: Call, place: int, status: str) -> OutputItem:
             yield number, f"{kind}.delta", {**at, "delta": piece}
         yield step + 1 + len(call.pieces), f"{kind}.done", {**at, "arguments": call.arguments}
 
-    return OutputItem(opened, {**opened, "status": status, "arguments": call.arguments}, between, 1 + len(call.pieces))
+    return OutputItem(
+        opened,
+        {**opened, "status": status, "arguments": call.arguments},
+        between,
+        1 + len(call.pieces),
+    )
 
 
 def _message_logprobs(request: Request, completion: Completion) -> list[Fields]:
     if request.prompt.logprobs is None:
         return []
-    return [logprob_fields(piece, *chances) for piece, chances in zip(completion.pieces, completion.logprobs, strict=True)]
+    return [
+        logprob_fields(piece, *chances)
+        for piece, chances in zip(completion.pieces, completion.logprobs, strict=True)
+    ]
 
 
 def _item_id(kind: str, reply: Reply, place: int) -> str:
     return f"{kind}_{stable_digest(reply.request_id, kind, place).hex()}"
 
 
-# ── Its stream ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Its stream ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _stream_events(request: Request, reply: Reply, completion: Completion) -> Iterator[ResponseEvent]:
+def _stream_events(
+    request: Request, reply: Reply, completion: Completion
+) -> Iterator[ResponseEvent]:
     begun = _response_fields(request, reply, finished=False)
     yield 0, "response.created", {"response": begun}
     yield 0, "response.in_progress", {"response": begun}
@@ -212,4 +251,8 @@ def _stream_events(request: Request, reply: Reply, completion: Completion) -> It
         yield from part.between(step, {"item_id": part.opened["id"], "output_index": index})
         step += part.tokens
         yield step, "response.output_item.done", {"output_index": index, "item": part.done}
-    yield reply.steps, f"response.{_item_status(completion)}", {"response": _response_fields(request, reply, finished=True)}
+    yield (
+        reply.steps,
+        f"response.{_item_status(completion)}",
+        {"response": _response_fields(request, reply, finished=True)},
+    )

@@ -8,6 +8,10 @@ itself.
 
 from __future__ import annotations
 
-from harness.simulator.model.skills.generation import generate_calls, generate_text, generate_thoughts
+from harness.simulator.model.skills.generation import (
+    generate_calls,
+    generate_text,
+    generate_thoughts,
+)
 
 __all__ = ["generate_calls", "generate_text", "generate_thoughts"]

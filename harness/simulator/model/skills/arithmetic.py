@@ -12,7 +12,11 @@ import re
 from fractions import Fraction
 
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.skills.difficulty import (
+    TextGenerator,
+    answer_margin,
+    competing_candidates,
+)
 from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
 from harness.simulator.model.skills.word_problems import parse_word_problem
 from harness.simulator.model.types import Prompt
@@ -33,14 +37,16 @@ EXPRESSION = re.compile(r"[-(\s]*\d[\d.%]*(?:[\s()]*[-+*/][\s()-]*\d[\d.%]*)+[\s
 DATE_OR_PHONE = re.compile(r"\s*\d+(?:[-/]\d+){2,}\s*")
 """Digits joined twice or more without blanks: 2024-03-01, 555-0100-22."""
 ASKS = re.compile(
-    r"\bhow (?:many|much|far|long|old)\b|\bwhat (?:is|was|are|percentage|will)\b|\b(?:calculate|compute|evaluate|add|subtract"
+    r"\bhow (?:many|much|far|long|old)\b|\bwhat"
+    r" (?:is|was|are|percentage|will)\b|\b(?:calculate|compute|evaluate|add|subtract"
     r"|take|multiply|divide|increase|decrease|work out|find|solve|sum)\b|=|% of\b",
     re.IGNORECASE,
 )
 
 
 class NotAnExpression(Exception):
-    """Not an expression this model can evaluate: unbalanced, divided by zero, or nested too deeply."""
+    """Not an expression this model can evaluate: unbalanced, divided by
+    zero, or nested too deeply."""
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator | None:
@@ -66,7 +72,9 @@ def normalize_question(text: str) -> str:
 
 def find_expression(question: str) -> str | None:
     """The longest written expression, else the one that the words describe."""
-    found = [match[0] for match in EXPRESSION.finditer(question) if not DATE_OR_PHONE.fullmatch(match[0])]
+    found = [
+        match[0] for match in EXPRESSION.finditer(question) if not DATE_OR_PHONE.fullmatch(match[0])
+    ]
     if found:
         return _balance_brackets(max(found, key=len).strip())
     return parse_word_problem(question) if ASKS.search(question) else None
@@ -83,7 +91,9 @@ def _balance_brackets(expression: str) -> str:
 
 def _answer_sum(prompt: Prompt, expression: str, value: Fraction) -> TextGenerator:
     logit = answer_margin(prompt, expression, penalty=sum_difficulty(expression))
-    result = yield competing_candidates(format_number(value), logit, likely_mistakes(expression, value))
+    result = yield competing_candidates(
+        format_number(value), logit, likely_mistakes(expression, value)
+    )
     return (yield phrase_result(result, expression, find_features(prompt)))
 
 
@@ -112,16 +122,28 @@ def phrase_result(result: str, expression: str, asked: PromptFeatures) -> list[C
     it."""
     sentence = f"The answer is {result}."
     if asked.marker:
-        return [Candidate(f"{expression} = {result}.\n\n{asked.marker}: {result}", 3.0), Candidate(sentence, 0.0)]
+        return [
+            Candidate(f"{expression} = {result}.\n\n{asked.marker}: {result}", 3.0),
+            Candidate(sentence, 0.0),
+        ]
     if asked.steps:
         return [Candidate(f"{expression} = {result}. {sentence}", 2.0), Candidate(sentence, 0.5)]
     if asked.terse:
-        return [Candidate(result, 4.5), Candidate(sentence, 0.0), Candidate(f"Answer: {result}", -0.5)]
-    return [Candidate(sentence, 2.0), Candidate(f"It is {result}.", 0.8), Candidate(f"That makes {result}.", 0.5)]
+        return [
+            Candidate(result, 4.5),
+            Candidate(sentence, 0.0),
+            Candidate(f"Answer: {result}", -0.5),
+        ]
+    return [
+        Candidate(sentence, 2.0),
+        Candidate(f"It is {result}.", 0.8),
+        Candidate(f"That makes {result}.", 0.5),
+    ]
 
 
 def evaluate_expression(expression: str) -> Fraction:
-    """The value of an expression in + - * / ( ) and %, with the usual precedence; raises `NotAnExpression`."""
+    """The value of an expression in + - * / ( ) and %, with the usual precedence; raises
+    `NotAnExpression`."""
     tokens = SYMBOL.findall(expression)
     parser = _Parser(tokens)
     value = parser.sum(0)

@@ -70,7 +70,8 @@ def _plan_calls(prompt: Prompt) -> CallGenerator:
         for arguments in (yield from _draw_arguments(prompt, function, text)):
             call = Call(function.name, tuple(tokenize(json.dumps(arguments, ensure_ascii=False))))
             if all(
-                (call.name, call.arguments) != (each.name, each.arguments) for each in (*calls, *(one.call for one in made))
+                (call.name, call.arguments) != (each.name, each.arguments)
+                for each in (*calls, *(one.call for one in made))
             ):
                 calls.append(call)
     return tuple(calls[: MOST_CALLS if prompt.parallel else 1])
@@ -88,10 +89,16 @@ def _draw_intents(prompt: Prompt) -> Generator[Sequence[Candidate], str, list[In
     intents: list[Intent] = []
     for text in split_clauses(prompt.question, prompt.functions):
         name = yield _function_candidates(prompt, text, optional=True)
-        intents += [Intent(function, text) for function in prompt.functions if function.name == name]
+        intents += [
+            Intent(function, text) for function in prompt.functions if function.name == name
+        ]
     if not intents and prompt.tool_choice == "required":
         name = yield _function_candidates(prompt, prompt.question, optional=False)
-        intents = [Intent(function, prompt.question) for function in prompt.functions if function.name == name]
+        intents = [
+            Intent(function, prompt.question)
+            for function in prompt.functions
+            if function.name == name
+        ]
     return intents
 
 
@@ -100,7 +107,10 @@ def split_clauses(question: str, functions: Sequence[Function]) -> list[str]:
     the one before it."""
     parts: list[tuple[int, int]] = []
     start = 0
-    for end, after in [*(match.span() for match in CLAUSE.finditer(question)), (len(question), len(question))]:
+    for end, after in [
+        *(match.span() for match in CLAUSE.finditer(question)),
+        (len(question), len(question)),
+    ]:
         speaks = any(_name_stems(function) & stems(question[start:end]) for function in functions)
         if parts and (not speaks or not _mentions_function(question[slice(*parts[-1])], functions)):
             parts[-1] = (parts[-1][0], end)
@@ -129,7 +139,9 @@ def _function_candidates(prompt: Prompt, text: str, *, optional: bool) -> list[C
     offered = [(label, _describe_function(function)) for label, function in by_label.items()]
     judged = [
         Candidate(by_label[each.text].name, each.logit)
-        for each in classification.label_candidates(text, offered, prompt.model, SURENESS + find_features(prompt).bonus)
+        for each in classification.label_candidates(
+            text, offered, prompt.model, SURENESS + find_features(prompt).bonus
+        )
     ]
     return [*judged, Candidate(NO_CALL, NO_CALL_LOGIT)] if optional else judged
 
@@ -149,7 +161,9 @@ def _describe_function(function: Function) -> str:
 # Which of them to call now
 
 
-def _next_steps(prompt: Prompt, intents: Sequence[Intent], made: Sequence[Result]) -> Iterator[Intent]:
+def _next_steps(
+    prompt: Prompt, intents: Sequence[Intent], made: Sequence[Result]
+) -> Iterator[Intent]:
     """The open intents, each replaced by what has to be called before it."""
     called = Counter(each.call.name for each in made)
     wanted = Counter[str]()
@@ -185,16 +199,32 @@ def _resolve_intent(
         return intent
     for function in _supplying_functions(prompt, intent.function, missing, prompt.question):
         if function.name not in called and depth < len(prompt.functions):
-            step = _resolve_intent(prompt, Intent(function, prompt.question), called | {intent.function.name}, made, depth + 1)
-            if step is not None and not fill_parameters(step.function, _argument_sources(prompt, step.text))[1]:
+            step = _resolve_intent(
+                prompt,
+                Intent(function, prompt.question),
+                called | {intent.function.name},
+                made,
+                depth + 1,
+            )
+            if (
+                step is not None
+                and not fill_parameters(step.function, _argument_sources(prompt, step.text))[1]
+            ):
                 return step
     return intent if not made and depth == 0 else None
 
 
-def _supplying_functions(prompt: Prompt, function: Function, missing: Sequence[str], question: str) -> list[Function]:
+def _supplying_functions(
+    prompt: Prompt, function: Function, missing: Sequence[str], question: str
+) -> list[Function]:
     """The functions that could supply the missing arguments, the likeliest first."""
     schemas = parameter_schemas(function)
-    wanted = stems(" ".join(f"{_split_identifier(name)} {schemas.get(name, {}).get('description', '')}" for name in missing))
+    wanted = stems(
+        " ".join(
+            f"{_split_identifier(name)} {schemas.get(name, {}).get('description', '')}"
+            for name in missing
+        )
+    )
     asked = stems(question)
     scored = [
         (
@@ -213,11 +243,17 @@ def _supplying_functions(prompt: Prompt, function: Function, missing: Sequence[s
 
 
 def _argument_sources(prompt: Prompt, text: str) -> ArgumentSources:
-    returned = [fact for each in reversed(results.tool_results(prompt, last_user=False)) for fact in each.facts]
+    returned = [
+        fact
+        for each in reversed(results.tool_results(prompt, last_user=False))
+        for fact in each.facts
+    ]
     return ArgumentSources(text, returned, identifier_nouns(prompt.functions))
 
 
-def _draw_arguments(prompt: Prompt, function: Function, text: str) -> Generator[Sequence[Candidate], str, list[dict[str, Any]]]:
+def _draw_arguments(
+    prompt: Prompt, function: Function, text: str
+) -> Generator[Sequence[Candidate], str, list[dict[str, Any]]]:
     """The arguments of each call of the function that the text asks for, sampled value by value."""
     found, missing = fill_parameters(function, _argument_sources(prompt, text))
     if missing:
@@ -228,14 +264,29 @@ def _draw_arguments(prompt: Prompt, function: Function, text: str) -> Generator[
         for name, options in values.items():
             right, *others = [json.dumps(option, ensure_ascii=False) for option in options]
             logit = answer_margin(prompt, f"{function.name}.{name}\n{text}", penalty=EASE)
-            drawn[name] = json.loads((yield competing_candidates(right, logit, [*others[:2], *_likely_mistakes(options[0])])))
+            drawn[name] = json.loads(
+                (
+                    yield competing_candidates(
+                        right, logit, [*others[:2], *_likely_mistakes(options[0])]
+                    )
+                )
+            )
         sets.append(drawn)
     return sets
 
 
-def _split_by_call(function: Function, found: Mapping[str, list[Any]], text: str) -> Iterator[dict[str, list[Any]]]:
+def _split_by_call(
+    function: Function, found: Mapping[str, list[Any]], text: str
+) -> Iterator[dict[str, list[Any]]]:
     """The arguments once, or once for each item of a list (`in Oslo and Rome`, `of each order`)."""
-    main = next((name for name in required_parameters(function) if name in found and isinstance(found[name][0], str)), None)
+    main = next(
+        (
+            name
+            for name in required_parameters(function)
+            if name in found and isinstance(found[name][0], str)
+        ),
+        None,
+    )
     if main is None:
         yield dict(found)
         return
@@ -245,14 +296,22 @@ def _split_by_call(function: Function, found: Mapping[str, list[Any]], text: str
     else:
         several = _listed_values(values, text)
     if not several:
-        several = [values[-1] if len(values) > 1 and LAST.search(text) and values[-1] not in text else values[0]]
+        several = [
+            values[-1]
+            if len(values) > 1 and LAST.search(text) and values[-1] not in text
+            else values[0]
+        ]
     for value in several:
         yield {**found, main: [value, *(other for other in values if other != value)]}
 
 
 def _listed_values(values: Sequence[str], text: str) -> list[str]:
     """The values that the text lists, in its order; empty where it lists none."""
-    places = sorted((text.find(value), value) for value in {*values, *quoted_texts(text), *proper_names(text)} if value in text)
+    places = sorted(
+        (text.find(value), value)
+        for value in {*values, *quoted_texts(text), *proper_names(text)}
+        if value in text
+    )
     run: list[str] = []
     end = -1
     for place, value in places:

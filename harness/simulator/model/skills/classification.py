@@ -17,24 +17,35 @@ from functools import lru_cache
 
 from harness.simulator.model.rng import hashed_logistic
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import OWN_NOISE, SHARED_NOISE, TextGenerator, model_strength
+from harness.simulator.model.skills.difficulty import (
+    OWN_NOISE,
+    SHARED_NOISE,
+    TextGenerator,
+    model_strength,
+)
 from harness.simulator.model.skills.lexicon import label_stems, stems
 from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
 from harness.simulator.model.types import Prompt
 
 CUE = re.compile(
-    r"\b(?:one of|queues?|labels?|categor|classif|class\b|classes\b|intents?\b|topics?\b|sentiments?\b|choose|pick|either"
+    r"\b(?:one of|queues?|labels?|categor|classif|class\b|classes\b|intents?\b|topics?\b"
+    r"|sentiments?\b|choose|pick|either"
     r"|options?\b|departments?\b|teams?\b|yes or no)",
     re.IGNORECASE,
 )
 NAME = r"[`\"'*_]{0,2}([A-Za-z][\w/-]*(?: [\w/-]+){0,2}?)[`\"'*_]{0,2}"
-DESCRIBED = re.compile(rf"^[ \t]*(?:[-*•]|\d+[.)])[ \t]*{NAME}[ \t]*(?::|–|—| -)[ \t]*(.+(?:\n[ \t]+\S.*)*)", re.MULTILINE)
+DESCRIBED = re.compile(
+    rf"^[ \t]*(?:[-*•]|\d+[.)])[ \t]*{NAME}[ \t]*(?::|–|—| -)[ \t]*(.+(?:\n[ \t]+\S.*)*)",
+    re.MULTILINE,
+)
 BULLET = re.compile(rf"^[ \t]*(?:[-*•]|\d+[.)])[ \t]*{NAME}[ \t]*[.,;]?$", re.MULTILINE)
 ITEM = r"[`\"'*]{0,2}[A-Za-z][\w/-]*(?: [\w/-]+){0,2}[`\"'*]{0,2}"
 LISTED = re.compile(rf"{ITEM}(?:\s*[,|/]\s*{ITEM})+(?:\s*,?\s+(?:and|or)\s+{ITEM})?")
 AFTER = re.compile(r"[:(]\s*$|\b(?:of|as|either|from|with|say|are)\s+$", re.IGNORECASE)
 PAIR = re.compile(
-    r"\b(?:either |answer |with |say |reply |:\s*)[`\"']?([A-Za-z]+)[`\"']? or [`\"']?([A-Za-z]+)[`\"']?", re.IGNORECASE
+    r"\b(?:either |answer |with |say |reply |:\s*)[`\"']?([A-Za-z]+)[`\"']? or"
+    r" [`\"']?([A-Za-z]+)[`\"']?",
+    re.IGNORECASE,
 )
 INSIDE = re.compile(r"^(?:\w+ ){0,2}(?:of|as|either|from|with|say|are) ", re.IGNORECASE)
 ANNOUNCEMENT = 20
@@ -51,7 +62,8 @@ NOISE = 0.45
 
 @lru_cache(maxsize=256)
 def find_labels(text: str) -> tuple[tuple[str, str], ...]:
-    """The labels as written, each with its description (or ""); empty if the text offers no choice."""
+    """The labels as written, each with its description (or ""); empty if
+    the text offers no choice."""
     text = text[:MAX_CHARACTERS]
     if not CUE.search(text):
         return ()
@@ -69,7 +81,9 @@ def _listed_labels(text: str) -> list[str]:
     a word like "of"."""
     for match in LISTED.finditer(text):
         listed = INSIDE.sub("", match[0])
-        announced = listed != match[0] or AFTER.search(text[max(match.start() - ANNOUNCEMENT, 0) : match.start()])
+        announced = listed != match[0] or AFTER.search(
+            text[max(match.start() - ANNOUNCEMENT, 0) : match.start()]
+        )
         names = [item.strip("`\"'*") for item in SEPARATOR.split(listed)]
         if announced and (len(names) > 2 or "|" in listed):
             return names
@@ -92,11 +106,17 @@ def _answer_label(prompt: Prompt, offered: Sequence[Label]) -> TextGenerator:
 def text_to_classify(question: str, offered: Sequence[Label]) -> str:
     """The question without the paragraphs that list the labels."""
     paragraphs = question.split("\n\n")
-    kept = [part for part in paragraphs if sum(name.lower() in part.lower() for name, _ in offered) < len(offered)]
+    kept = [
+        part
+        for part in paragraphs
+        if sum(name.lower() in part.lower() for name, _ in offered) < len(offered)
+    ]
     return "\n\n".join(kept) or question
 
 
-def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: float) -> list[Candidate]:
+def label_candidates(
+    text: str, offered: Sequence[Label], model: str, bonus: float
+) -> list[Candidate]:
     """One candidate per label. Noise hashed from (text, label) makes some texts hard; a helpful
     prompt reduces it."""
     sharpness = max(BASE_SHARPNESS + SHARPNESS_PER_BONUS * bonus + 0.5 * model_strength(model), 0.2)
@@ -104,7 +124,10 @@ def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: flo
     words = stems(text)
     candidates = []
     for name, weights in _label_weights(tuple(offered)).items():
-        shared, own = hashed_logistic("label", text, name), hashed_logistic("model", model, text, name)
+        shared, own = (
+            hashed_logistic("label", text, name),
+            hashed_logistic("model", model, text, name),
+        )
         ease = noise * (SHARED_NOISE * shared + OWN_NOISE * own)
         candidates.append(Candidate(name, sharpness * (_matching_weight(words, weights) + ease)))
     return candidates
@@ -113,7 +136,8 @@ def label_candidates(text: str, offered: Sequence[Label], model: str, bonus: flo
 def _matching_weight(words: set[str], weights: dict[str, float]) -> float:
     """The square root of the matching words' weights: the fifth word adds less than the first.
 
-    `fsum`, because the order of a set differs between processes, and with it the last digit of a sum.
+    `fsum`, because the order of a set differs between processes, and with it the last digit of a
+    sum.
     """
     return math.sqrt(math.fsum(weights[word] for word in weights.keys() & words))
 
@@ -124,7 +148,10 @@ def _label_weights(offered: tuple[Label, ...]) -> dict[str, dict[str, float]]:
     indicates."""
     vocabulary = {name: label_stems(name) | stems(description) for name, description in offered}
     sharing = Counter(word for words in vocabulary.values() for word in words)
-    return {name: {word: _word_weight(word, name) / sharing[word] for word in words} for name, words in vocabulary.items()}
+    return {
+        name: {word: _word_weight(word, name) / sharing[word] for word in words}
+        for name, words in vocabulary.items()
+    }
 
 
 def _word_weight(word: str, name: str) -> float:
@@ -140,5 +167,13 @@ def phrase_label(label: str, asked: PromptFeatures) -> list[Candidate]:
     if asked.marker:
         return [Candidate(f"{asked.marker}: {label}", 3.0), Candidate(sentence, 0.0)]
     if asked.terse:
-        return [Candidate(label, 4.5), Candidate(f"{label.capitalize()}.", 0.5), Candidate(sentence, 0.0)]
-    return [Candidate(sentence, 2.0), Candidate(f"I would put this under {label}.", 1.0), Candidate(f"Label: {label}", 0.5)]
+        return [
+            Candidate(label, 4.5),
+            Candidate(f"{label.capitalize()}.", 0.5),
+            Candidate(sentence, 0.0),
+        ]
+    return [
+        Candidate(sentence, 2.0),
+        Candidate(f"I would put this under {label}.", 1.0),
+        Candidate(f"Label: {label}", 0.5),
+    ]

@@ -32,7 +32,9 @@ SMALL = re.compile(r"\b(?:nano|tiny|mini|micro|small|lite)\b", re.IGNORECASE)
 def answer_margin(prompt: Prompt, question: str, penalty: float = 0.0) -> float:
     """The logit of the right answer where the best wrong one has about 0; below 0 even greedy
     decoding is wrong."""
-    ease = SHARED_NOISE * hashed_logistic("question", question) + OWN_NOISE * hashed_logistic("model", prompt.model, question)
+    ease = SHARED_NOISE * hashed_logistic("question", question) + OWN_NOISE * hashed_logistic(
+        "model", prompt.model, question
+    )
     return BASE + find_features(prompt).bonus + model_strength(prompt.model) + ease - penalty
 
 
@@ -51,5 +53,7 @@ def competing_candidates(right: str, logit: float, wrong: Sequence[str]) -> list
     plausible."""
     candidates = [Candidate(right, logit)]
     for index, text in enumerate(dict.fromkeys(text for text in wrong if text != right)):
-        candidates.append(Candidate(text, -0.6 * index - 0.6 * hashed_uniform("rival", right, text)))
+        candidates.append(
+            Candidate(text, -0.6 * index - 0.6 * hashed_uniform("rival", right, text))
+        )
     return candidates

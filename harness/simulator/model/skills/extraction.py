@@ -14,7 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.simulator.model.skills import classification, entities
-from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.skills.difficulty import (
+    TextGenerator,
+    answer_margin,
+    competing_candidates,
+)
 from harness.simulator.model.types import Prompt
 
 Schema = Mapping[str, Any]
@@ -36,10 +40,13 @@ KINDS: tuple[tuple[str, entities.Finder], ...] = (
     (r"product|item|article|title", entities.find_products),
     (r"name|customer|person|author|who", entities.find_names),
 )
-INSTRUCTION = re.compile(r"\b(?:extract|json|keys?|schema|return|answer|fill|object)\b", re.IGNORECASE)
+INSTRUCTION = re.compile(
+    r"\b(?:extract|json|keys?|schema|return|answer|fill|object)\b", re.IGNORECASE
+)
 
 KEYS = re.compile(
-    r"\b(?:keys|fields)\b[:\s]+((?:[`\"']?\w+[`\"']?,\s*)*[`\"']?\w+[`\"']?,?\s+and\s+[`\"']?\w+[`\"']?)", re.IGNORECASE
+    r"\b(?:keys|fields)\b[:\s]+((?:[`\"']?\w+[`\"']?,\s*)*[`\"']?\w+[`\"']?,?\s+and\s+[`\"']?\w+[`\"']?)",
+    re.IGNORECASE,
 )
 
 
@@ -78,7 +85,11 @@ def _fill_value(prompt: Prompt, schema: Any, name: str, text: str, depth: int) -
         return (yield from _fill_array(prompt, schema, name, text, depth))
     found = candidate_values(schema, name, text, prompt.model)
     logit = answer_margin(prompt, f"{name}\n{text}", penalty=EASE)
-    return (yield competing_candidates(found[0], logit, [*found[1:4], *likely_mistakes(found[0], schema)]))
+    return (
+        yield competing_candidates(
+            found[0], logit, [*found[1:4], *likely_mistakes(found[0], schema)]
+        )
+    )
 
 
 def _fill_object(prompt: Prompt, schema: Schema, text: str, depth: int) -> TextGenerator:
@@ -152,21 +163,36 @@ def candidate_values(schema: Schema, name: str, text: str, model: str) -> list[s
 def _enum_values(options: Sequence[Any], text: str, model: str) -> list[str]:
     """Enum values: those that the text or its currency signs name, then by shared words."""
     named = [option for option in entities.find_currencies(text) if option in options]
-    judged = classification.label_candidates(text, [(str(option), "") for option in options], model, 0.0)
-    ranked = sorted(judged, key=lambda candidate: -candidate.logit - 10 * (candidate.text.lower() in text.lower()))
+    judged = classification.label_candidates(
+        text, [(str(option), "") for option in options], model, 0.0
+    )
+    ranked = sorted(
+        judged,
+        key=lambda candidate: -candidate.logit - 10 * (candidate.text.lower() in text.lower()),
+    )
     by_text = {str(option): option for option in options}
-    return list(dict.fromkeys(json.dumps(option) for option in [*named, *(by_text[item.text] for item in ranked)]))
+    return list(
+        dict.fromkeys(
+            json.dumps(option) for option in [*named, *(by_text[item.text] for item in ranked)]
+        )
+    )
 
 
 def _choose_finder(schema: Schema, name: str) -> entities.Finder:
-    by_format = {"email": entities.find_emails, "date": entities.find_dates}.get(str(schema.get("format")))
+    by_format = {"email": entities.find_emails, "date": entities.find_dates}.get(
+        str(schema.get("format"))
+    )
     if by_format:
         return by_format
     for hint in (name, str(schema.get("title", "")), str(schema.get("description", ""))):
         for pattern, finder in KINDS:
             if re.search(pattern, hint, re.IGNORECASE):
                 return finder
-    return entities.find_numbers if json_type(schema) in ("number", "integer") else entities.split_sentences
+    return (
+        entities.find_numbers
+        if json_type(schema) in ("number", "integer")
+        else entities.split_sentences
+    )
 
 
 def _encode_value(value: str, schema: Schema) -> str:
@@ -190,8 +216,14 @@ def likely_mistakes(value: str, schema: Schema) -> list[str]:
     if "enum" in schema or "const" in schema or value in ("true", "false", "null"):
         return []
     if json_type(schema) in ("number", "integer"):
-        return [f"{value}0".lstrip("0") or "1" if "." not in value else value.split(".", maxsplit=1)[0]]
+        return [
+            f"{value}0".lstrip("0") or "1" if "." not in value else value.split(".", maxsplit=1)[0]
+        ]
     if re.fullmatch(r'"\d{4}-\d\d-\d\d"', value):
-        return [f'"{value[1:5]}-{value[9:11]}-{value[6:8]}"' if value[9:11] <= "12" else f'{value[:9]}01"']
+        return [
+            f'"{value[1:5]}-{value[9:11]}-{value[6:8]}"'
+            if value[9:11] <= "12"
+            else f'{value[:9]}01"'
+        ]
     words = json.loads(value).split()
     return [json.dumps(" ".join(words[:-1]), ensure_ascii=False)] if len(words) > 1 else []

@@ -47,7 +47,8 @@ def generate_calls(prompt: Prompt, rng: RandomStream) -> tuple[Call, ...]:
 
 
 def generate_text(prompt: Prompt, rng: RandomStream, draws: list[Draw] | None = None) -> str:
-    """The model's answer, a function of the prompt and of `rng`'s key; draws are added to `draws`."""
+    """The model's answer, a function of the prompt and of `rng`'s key;
+    draws are added to `draws`."""
     return run_skill(_choose_skill(prompt), prompt, rng, draws)
 
 

@@ -26,12 +26,20 @@ ANSWER_NAMES = ("answer", "response", "submission", "output")
 VERDICT_NAMES = re.compile(r"pass|correct|verdict|score|rating|grade|accept", re.IGNORECASE)
 MAX_CHARACTERS = 20_000
 
-PART = re.compile(r"<(?P<name>[a-z]+)(?P<mark>[-_:. ]?[^<>]{0,80})>\n?(?P<text>.*?)\n?</(?P=name)(?P=mark)>", re.DOTALL)
+PART = re.compile(
+    r"<(?P<name>[a-z]+)(?P<mark>[-_:. ]?[^<>]{0,80})>\n?(?P<text>.*?)\n?</(?P=name)(?P=mark)>",
+    re.DOTALL,
+)
 QUOTED = re.compile(r"[\"“`]([^\"”`\n]{1,200})[\"”`]")
-EXPECTED = re.compile(r"\b(?:expected|reference|correct|right)(?: answer)?(?: is)?:[ \t]*(\S[^\n]*)", re.IGNORECASE)
+EXPECTED = re.compile(
+    r"\b(?:expected|reference|correct|right)(?: answer)?(?: is)?:[ \t]*(\S[^\n]*)", re.IGNORECASE
+)
 FORBIDS = re.compile(r"\b(?:not|never|no|without|avoids?|must not|n't)\b", re.IGNORECASE)
 SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
-SHOWN_SCALE = re.compile(r"\"(?P<name>\w+)\": (?:an? )?(?:whole )?(?:number|integer)s? from (?P<low>\d+)\D{1,20}?(?P<high>\d+)")
+SHOWN_SCALE = re.compile(
+    r"\"(?P<name>\w+)\": (?:an? )?(?:whole )?(?:number|integer)s? from"
+    r" (?P<low>\d+)\D{1,20}?(?P<high>\d+)"
+)
 SHOWN_FLAG = re.compile(r"\"(?P<name>\w+)\": (?:true|false)\b")
 SURE = 4.0
 
@@ -67,7 +75,9 @@ def _asked_scale(prompt: Prompt) -> VerdictScale | None:
     """The scale in the schema, else the one that the instructions show."""
     properties = (prompt.schema or {}).get("properties")
     if isinstance(properties, dict):
-        return next(filter(None, (_scale_of(name, member) for name, member in properties.items())), None)
+        return next(
+            filter(None, (_scale_of(name, member) for name, member in properties.items())), None
+        )
     if shown := SHOWN_SCALE.search(prompt.instructions):
         return VerdictScale(shown["name"], int(shown["low"]), int(shown["high"]))
     shown = SHOWN_FLAG.search(prompt.instructions)
@@ -108,10 +118,17 @@ def score_answer(rubric: str, answer: str) -> tuple[float, str]:
     words = _plain_words(answer)
     if not words:
         return 0.0, "The answer is empty."
-    demands = [*_quoted_demands(rubric), *((_plain_words(match[1]), False) for match in EXPECTED.finditer(rubric))]
+    demands = [
+        *_quoted_demands(rubric),
+        *((_plain_words(match[1]), False) for match in EXPECTED.finditer(rubric)),
+    ]
     if demands:
         missed = [text for text, forbidden in demands if (f" {text} " in f" {words} ") == forbidden]
-        reason = f"It does not meet what is asked of: {', '.join(missed)}." if missed else "It has what is asked for."
+        reason = (
+            f"It does not meet what is asked of: {', '.join(missed)}."
+            if missed
+            else "It has what is asked for."
+        )
         return 1 - len(missed) / len(demands), reason
     wanted = stems(rubric)
     share = min(1.0, 2 * len(wanted & stems(answer)) / max(len(wanted), 1))
@@ -122,7 +139,11 @@ def _quoted_demands(rubric: str) -> Iterator[tuple[str, bool]]:
     """(phrase, whether it must be missing) for every quotation."""
     for sentence in SENTENCE_END.split(rubric):
         forbidden = FORBIDS.search(QUOTED.sub("", sentence)) is not None
-        yield from ((_plain_words(match[1]), forbidden) for match in QUOTED.finditer(sentence) if _plain_words(match[1]))
+        yield from (
+            (_plain_words(match[1]), forbidden)
+            for match in QUOTED.finditer(sentence)
+            if _plain_words(match[1])
+        )
 
 
 def _plain_words(text: str) -> str:

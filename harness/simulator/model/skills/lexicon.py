@@ -9,20 +9,38 @@ import re
 from functools import lru_cache
 
 WORDS: dict[str, str] = {
-    "billing": "bill charge charged invoice payment pay paid refund card bank debit subscription receipt fee price money"
-    " credit discount amount vat tax cost monthly",
-    "shipping": "ship shipped delivery deliver delivered parcel package tracking courier carrier arrive arrived dispatch"
-    " customs warehouse driver address transit late order",
-    "returns": "return returned exchange replace replacement refund wrong broken damaged shattered label faulty"
-    " restocking original unused back",
-    "technical": "error crash bug app update install reset connect wifi firmware setting website login screen battery"
-    " loading slow fails blinks freeze pairing",
-    "account": "account password login sign email profile username delete personal data locked security name phone"
-    " merge verify",
-    "sales": "buy purchase plan quote discount stock price offer available recommend upgrade difference product order"
-    " reseller trial compatible",
-    "positive": "good great love loved excellent happy wonderful best perfect amazing enjoy pleased fantastic recommend",
-    "negative": "bad terrible hate awful poor worst disappointing broken sad angry boring waste never refund",
+    "billing": (
+        "bill charge charged invoice payment pay paid refund card bank debit subscription receipt"
+        " fee price money credit discount amount vat tax cost monthly"
+    ),
+    "shipping": (
+        "ship shipped delivery deliver delivered parcel package tracking courier carrier arrive"
+        " arrived dispatch customs warehouse driver address transit late order"
+    ),
+    "returns": (
+        "return returned exchange replace replacement refund wrong broken damaged shattered label"
+        " faulty restocking original unused back"
+    ),
+    "technical": (
+        "error crash bug app update install reset connect wifi firmware setting website login"
+        " screen battery loading slow fails blinks freeze pairing"
+    ),
+    "account": (
+        "account password login sign email profile username delete personal data locked security"
+        " name phone merge verify"
+    ),
+    "sales": (
+        "buy purchase plan quote discount stock price offer available recommend upgrade difference"
+        " product order reseller trial compatible"
+    ),
+    "positive": (
+        "good great love loved excellent happy wonderful best perfect amazing enjoy pleased"
+        " fantastic recommend"
+    ),
+    "negative": (
+        "bad terrible hate awful poor worst disappointing broken sad angry boring waste never"
+        " refund"
+    ),
     "neutral": "okay average fine normal neither standard expected ordinary",
     "sports": "game team match player win league score coach season cup goal",
     "business": "market company shares profit bank trade economy stock revenue firm",
@@ -33,10 +51,10 @@ WORDS: dict[str, str] = {
 }
 
 STOP_WORDS = (
-    "the and for with that this from have has had are was were will would can could not but you your our their his her its"
-    " they them what which when where who how why does did about into than then too very just all any been being there"
-    " here please hello thanks one two out get got more most some other as is it in on to of or an a be by we i me my so if"
-    " do at no up"
+    "the and for with that this from have has had are was were will would can could not but you"
+    " your our their his her its they them what which when where who how why does did about into"
+    " than then too very just all any been being there here please hello thanks one two out get got"
+    " more most some other as is it in on to of or an a be by we i me my so if do at no up"
 )
 STOP = frozenset(STOP_WORDS.split())
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")

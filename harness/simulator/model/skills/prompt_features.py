@@ -15,17 +15,24 @@ from harness.simulator.model.types import Prompt
 
 TERSE = re.compile(
     r"\b(?:numbers?|digits?|integers?|names?|labels?|queues?|categor(?:y|ies)|words?|values?|results?|answers?|json|object)"
-    r"(?:'s name)?(?: alone| only\b|,? (?:and )?nothing else)|\bonly (?:with )?(?:the|a|one)\b|\bjust the\b|\bnothing else\b"
+    r"(?:'s name)?(?: alone| only\b|,? (?:and )?nothing else)|\bonly (?:with"
+    r" )?(?:the|a|one)\b|\bjust the\b|\bnothing else\b"
     r"|\bno (?:other|extra|explanation|working|words)\b",
     re.IGNORECASE,
 )
-EXAMPLE = re.compile(r"\bexamples?\b|\be\.g\.|\bfor instance\b|\bquestion:.{1,200}\banswer:", re.IGNORECASE | re.DOTALL)
+EXAMPLE = re.compile(
+    r"\bexamples?\b|\be\.g\.|\bfor instance\b|\bquestion:.{1,200}\banswer:",
+    re.IGNORECASE | re.DOTALL,
+)
 STEPS = re.compile(
-    r"\bstep[- ]by[- ]step\b|\bthink (?:carefully|first)|\bshow your work|\bwork .{0,20}\bout before", re.IGNORECASE
+    r"\bstep[- ]by[- ]step\b|\bthink (?:carefully|first)|\bshow your work|\bwork .{0,20}\bout"
+    r" before",
+    re.IGNORECASE,
 )
 SHOWN_STEPS = re.compile(r"\bstep[- ]by[- ]step\b|\bshow your work|\bexplain\b", re.IGNORECASE)
 MARKER = re.compile(
-    r"\b(?:end|finish|last line|final line|conclude)\b.{0,60}?[\"'`*]*((?:final )?(?:answer|result)):",
+    r"\b(?:end|finish|last line|final line|conclude)\b.{0,60}?[\"'`*]*((?:final"
+    r" )?(?:answer|result)):",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -69,4 +76,6 @@ def _read_features(text: str) -> PromptFeatures:
         + terse * FORM_BONUS
     )
     marker = MARKER.search(text)
-    return PromptFeatures(bonus, terse, SHOWN_STEPS.search(text) is not None, marker[1] if marker else None)
+    return PromptFeatures(
+        bonus, terse, SHOWN_STEPS.search(text) is not None, marker[1] if marker else None
+    )

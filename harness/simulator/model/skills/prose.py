@@ -25,7 +25,9 @@ LONG_WORDS = 400
 MOST_WORDS = 20_000
 MOST_WORDS_IN_A_SENTENCE = 40
 WORDS_ASKED = re.compile(r"\b(\d{1,5})[- ]words?\b", re.IGNORECASE)
-LONG_ASKED = re.compile(r"\b(?:long|essay|story|detailed?|article|in depth|at length)\b", re.IGNORECASE)
+LONG_ASKED = re.compile(
+    r"\b(?:long|essay|story|detailed?|article|in depth|at length)\b", re.IGNORECASE
+)
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator:
@@ -59,8 +61,14 @@ def words_wanted(question: str) -> int:
 
 @cache
 def _word_chain() -> Chain:
-    """From two words to their possible successors with log counts; (START, START) opens a sentence."""
-    corpus = resources.files("harness.simulator.model.skills").joinpath("corpus.txt").read_text("utf-8").strip()
+    """From two words to their possible successors with log counts; (START,
+    START) opens a sentence."""
+    corpus = (
+        resources.files("harness.simulator.model.skills")
+        .joinpath("corpus.txt")
+        .read_text("utf-8")
+        .strip()
+    )
     followers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for sentence in corpus.split("\n"):
         before, last = START, START

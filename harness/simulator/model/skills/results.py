@@ -10,7 +10,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.skills.difficulty import (
+    TextGenerator,
+    answer_margin,
+    competing_candidates,
+)
 from harness.simulator.model.skills.lexicon import stems
 from harness.simulator.model.skills.prompt_features import find_features
 from harness.simulator.model.types import Call, Prompt, Turn
@@ -40,7 +44,11 @@ class Result(NamedTuple):
 
 def tool_results(prompt: Prompt, *, last_user: bool = True) -> tuple[Result, ...]:
     """The results in order: since the last user turn, or of the whole conversation."""
-    users = [index for index, turn in enumerate(prompt.turns) if turn.role == "user"] if last_user else []
+    users = (
+        [index for index, turn in enumerate(prompt.turns) if turn.role == "user"]
+        if last_user
+        else []
+    )
     return tuple(_match_results(prompt.turns[users[-1] + 1 if users else 0 :]))
 
 
@@ -114,7 +122,11 @@ def _argument_values(call: Call) -> list[str]:
 
 def _result_sentence(prompt: Prompt, result: Result) -> TextGenerator:
     if result.failed:
-        return (yield competing_candidates(f"That did not work: {result.text}", 3.0, ["I could not find that out."]))
+        return (
+            yield competing_candidates(
+                f"That did not work: {result.text}", 3.0, ["I could not find that out."]
+            )
+        )
     wanted, known = stems(prompt.question), set(_argument_values(result.call))
     news = [fact for fact in result.facts if fact.value not in known] or list(result.facts)
     asked = [fact for fact in news if stems(_spoken_name(fact.name)) & wanted] or news
@@ -122,7 +134,9 @@ def _result_sentence(prompt: Prompt, result: Result) -> TextGenerator:
     terse = find_features(prompt).terse
     right = _list_facts(asked, terse)
     logit = answer_margin(prompt, f"{result.call.name}\n{prompt.question}", penalty=EASE)
-    sentence = yield competing_candidates(right, logit, [_list_facts([fact], terse) for fact in (others or asked)[:3]])
+    sentence = yield competing_candidates(
+        right, logit, [_list_facts([fact], terse) for fact in (others or asked)[:3]]
+    )
     return sentence if terse or sentence.endswith(".") else f"{sentence}."
 
 
@@ -132,8 +146,12 @@ def _list_facts(facts: Sequence[Fact], terse: bool) -> str:
     if len(facts) == 1:
         name = _spoken_name(facts[0].name)
         plural = name.endswith("s") and not name.endswith(("ss", "us"))
-        return facts[0].value if terse else f"The {name} {'are' if plural else 'is'} {facts[0].value}"
-    return ", ".join(fact.value if terse else f"{_spoken_name(fact.name)} {fact.value}" for fact in facts)
+        return (
+            facts[0].value if terse else f"The {name} {'are' if plural else 'is'} {facts[0].value}"
+        )
+    return ", ".join(
+        fact.value if terse else f"{_spoken_name(fact.name)} {fact.value}" for fact in facts
+    )
 
 
 def _spoken_name(name: str) -> str:

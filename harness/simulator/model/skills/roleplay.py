@@ -16,21 +16,45 @@ from harness.simulator.model.skills.difficulty import TextGenerator
 from harness.simulator.model.skills.judging import MAX_CHARACTERS, PART, QUOTED
 from harness.simulator.model.types import Prompt
 
-STOP = re.compile(r"\breply with [\"'`*]*([^\s\"'`*]+)[\"'`*]* (?:alone|only|and nothing else)", re.IGNORECASE)
+STOP = re.compile(
+    r"\breply with [\"'`*]*([^\s\"'`*]+)[\"'`*]* (?:alone|only|and nothing else)", re.IGNORECASE
+)
 SPEAKER = re.compile(r"^\[(user|assistant)\]$", re.MULTILINE)
 PLAYS = re.compile(r"\b(?:you|to) (?:play|act as|simulate)\b", re.IGNORECASE)
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]")
-FIRST_PERSON = {"you": "I", "your": "my", "yours": "mine", "yourself": "myself", "you're": "I'm", "are": "am"}
+FIRST_PERSON = {
+    "you": "I",
+    "your": "my",
+    "yours": "mine",
+    "yourself": "myself",
+    "you're": "I'm",
+    "are": "am",
+}
 
 
 def propose_answer(prompt: Prompt) -> TextGenerator | None:
     """Answer with the next message; None unless the prompt asks to play a user in a conversation
     that it holds."""
     stop = STOP.search(prompt.instructions)
-    if stop is None or "<conversation" not in prompt.question or not PLAYS.search(prompt.instructions):
+    if (
+        stop is None
+        or "<conversation" not in prompt.question
+        or not PLAYS.search(prompt.instructions)
+    ):
         return None
-    held = next((match["text"] for match in PART.finditer(prompt.question) if match["name"] == "conversation"), None)
-    return None if held is None else _next_message(_scripted_lines(prompt.instructions[:MAX_CHARACTERS]), held, stop[1])
+    held = next(
+        (
+            match["text"]
+            for match in PART.finditer(prompt.question)
+            if match["name"] == "conversation"
+        ),
+        None,
+    )
+    return (
+        None
+        if held is None
+        else _next_message(_scripted_lines(prompt.instructions[:MAX_CHARACTERS]), held, stop[1])
+    )
 
 
 def _next_message(lines: list[str], held: str, stop: str) -> TextGenerator:
@@ -44,7 +68,12 @@ def _scripted_lines(instructions: str) -> list[str]:
     how to play."""
     paragraphs = instructions.split("\n\n")
     how = (STOP, PLAYS, re.compile("conversation", re.IGNORECASE))
-    described = "\n\n".join(part for part in paragraphs if not any(each.search(part) for each in how)) or instructions
+    described = (
+        "\n\n".join(part for part in paragraphs if not any(each.search(part) for each in how))
+        or instructions
+    )
     quoted = [match[1] for match in QUOTED.finditer(described)]
     words = [sentence.strip().split(" ") for sentence in SENTENCE.findall(described)]
-    return quoted or [" ".join(FIRST_PERSON.get(word.lower(), word) for word in sentence) for sentence in words]
+    return quoted or [
+        " ".join(FIRST_PERSON.get(word.lower(), word) for word in sentence) for sentence in words
+    ]

@@ -16,7 +16,11 @@ from typing import NamedTuple
 from harness.simulator.model.images import COLOURS, Scene, Shape, detect_shapes
 from harness.simulator.model.rng import stable_digest
 from harness.simulator.model.sampler import Candidate
-from harness.simulator.model.skills.difficulty import TextGenerator, answer_margin, competing_candidates
+from harness.simulator.model.skills.difficulty import (
+    TextGenerator,
+    answer_margin,
+    competing_candidates,
+)
 from harness.simulator.model.skills.prompt_features import PromptFeatures, find_features
 from harness.simulator.model.types import Prompt
 
@@ -26,7 +30,9 @@ BLIND = "I cannot make out the picture."
 
 COLOUR_NAMES = re.compile(rf"\b({'|'.join(COLOURS)}|gray|violet)\b", re.IGNORECASE)
 KIND_NAMES = re.compile(rf"\b({'|'.join(KINDS)})s?\b", re.IGNORECASE)
-ORDINAL = re.compile(r"\b(first|second|third|fourth|last) (?:picture|image|photo|chart)\b", re.IGNORECASE)
+ORDINAL = re.compile(
+    r"\b(first|second|third|fourth|last) (?:picture|image|photo|chart)\b", re.IGNORECASE
+)
 HOW_MANY = re.compile(r"\b(?:how many|count|number of)\b", re.IGNORECASE)
 COLOUR_ASKED = re.compile(r"\bcolou?rs?\b", re.IGNORECASE)
 MANY_COLOURS = re.compile(r"\bhow many (?:different )?colou?rs\b", re.IGNORECASE)
@@ -38,11 +44,15 @@ MOST = re.compile(r"\b(?:tall|high|long|larg|bigg)est\b", re.IGNORECASE)
 LEAST = re.compile(r"\b(?:short|low|small)est\b", re.IGNORECASE)
 POSITION = re.compile(r"\b(?:position|from the left|place)\b", re.IGNORECASE)
 LABELS = re.compile(r"\blabell?ed\b[^A-Z]*((?:\b[A-Z]\b(?:, | and |, and )?){2,})")
-DESCRIBE = re.compile(r"\b(?:describe|what (?:do|can) you see|what is (?:in|on|this|shown)|what does .* show)\b", re.IGNORECASE)
+DESCRIBE = re.compile(
+    r"\b(?:describe|what (?:do|can) you see|what is (?:in|on|this|shown)|what does .* show)\b",
+    re.IGNORECASE,
+)
 
 
 class Reading(NamedTuple):
-    """The right answer, the wrong ones (likeliest first), and the logits that the question costs."""
+    """The right answer, the wrong ones (likeliest first), and the logits
+    that the question costs."""
 
     right: str
     wrong: Sequence[str]
@@ -75,7 +85,11 @@ def read_scene(question: str, scene: Scene) -> Reading | None:
 def _choose_picture(files: Sequence[bytes], question: str) -> bytes:
     """The image that the question names by its position, else the last."""
     named = ORDINAL.search(question)
-    place = ("first", "second", "third", "fourth", "last").index(named[1].lower()) if named else len(files)
+    place = (
+        ("first", "second", "third", "fourth", "last").index(named[1].lower())
+        if named
+        else len(files)
+    )
     return files[place] if place < min(len(files), 4) else files[-1]
 
 
@@ -96,7 +110,11 @@ def phrase_result(result: str, asked: PromptFeatures) -> list[Candidate]:
         return [Candidate(f"{asked.marker}: {result}", 3.0), Candidate(sentence, 0.0)]
     if asked.terse:
         return [Candidate(result, 4.5), Candidate(f"{result}.", 0.5), Candidate(sentence, 0.0)]
-    return [Candidate(sentence, 1.5), Candidate(f"The answer is {result}.", 1.5), Candidate(f"It is {result}.", 0.5)]
+    return [
+        Candidate(sentence, 1.5),
+        Candidate(f"The answer is {result}.", 1.5),
+        Candidate(f"It is {result}.", 0.5),
+    ]
 
 
 # The questions, in the order they are tried
@@ -110,7 +128,9 @@ def _read_bar(question: str, scene: Scene) -> Reading | None:
         ranked = sorted(bars, key=lambda bar: bar.height, reverse=not LEAST.search(question))
         name = _bar_namer(question, bars)
         close = min(ranked[0].height, ranked[1].height) / max(ranked[0].height, ranked[1].height)
-        return Reading(name(ranked[0]), [name(bar) for bar in ranked[1:]], penalty=4 * max(close - 0.75, 0))
+        return Reading(
+            name(ranked[0]), [name(bar) for bar in ranked[1:]], penalty=4 * max(close - 0.75, 0)
+        )
     return _count_reading(len(bars)) if HOW_MANY.search(question) else None
 
 
@@ -129,11 +149,17 @@ def _bar_namer(question: str, bars: Sequence[Shape]) -> Callable[[Shape], str]:
 def _read_count(question: str, scene: Scene) -> Reading | None:
     if MANY_COLOURS.search(question):
         return _count_reading(len({shape.colour for shape in scene.shapes}))
-    return _count_reading(len(_matching_shapes(question, scene))) if HOW_MANY.search(question) else None
+    return (
+        _count_reading(len(_matching_shapes(question, scene)))
+        if HOW_MANY.search(question)
+        else None
+    )
 
 
 def _read_presence(question: str, scene: Scene) -> Reading | None:
-    if not IS_THERE.search(question) or not (COLOUR_NAMES.search(question) or KIND_NAMES.search(question)):
+    if not IS_THERE.search(question) or not (
+        COLOUR_NAMES.search(question) or KIND_NAMES.search(question)
+    ):
         return None
     found = bool(_matching_shapes(question, scene))
     return Reading("yes" if found else "no", ["no" if found else "yes"])
@@ -168,11 +194,13 @@ def _read_everything(question: str, scene: Scene) -> Reading | None:
         return None
     counted = Counter((shape.colour, shape.kind) for shape in scene.shapes)
     parts = [
-        f"{NUMBERS[count] if count < len(NUMBERS) else count} {colour} {kind}{'s' if count > 1 else ''}"
+        f"{NUMBERS[count] if count < len(NUMBERS) else count} {colour}"
+        f" {kind}{'s' if count > 1 else ''}"
         for (colour, kind), count in counted.items()
     ]
     return Reading(
-        f"{', '.join(parts) or 'nothing'} on {scene.background}", [f"a picture with a {scene.background} background"]
+        f"{', '.join(parts) or 'nothing'} on {scene.background}",
+        [f"a picture with a {scene.background} background"],
     )
 
 
@@ -191,9 +219,16 @@ _RULES: tuple[Callable[[str, Scene], Reading | None], ...] = (
 
 def _matching_shapes(question: str, scene: Scene) -> list[Shape]:
     """The shapes of the colours and kinds that the question names; all where it names none."""
-    colours = {{"gray": "grey", "violet": "purple"}.get(name.lower(), name.lower()) for name in COLOUR_NAMES.findall(question)}
+    colours = {
+        {"gray": "grey", "violet": "purple"}.get(name.lower(), name.lower())
+        for name in COLOUR_NAMES.findall(question)
+    }
     kinds = {name.lower() for name in KIND_NAMES.findall(question)}
-    return [shape for shape in scene.shapes if (not colours or shape.colour in colours) and (not kinds or shape.kind in kinds)]
+    return [
+        shape
+        for shape in scene.shapes
+        if (not colours or shape.colour in colours) and (not kinds or shape.kind in kinds)
+    ]
 
 
 def _extreme_shape(question: str, shapes: Sequence[Shape]) -> Shape:
@@ -216,4 +251,6 @@ def _other_colours(scene: Scene, right: str) -> list[str]:
 
 def _count_reading(count: int) -> Reading:
     near = [count + 1, count - 1, count + 2, count - 2]
-    return Reading(str(count), [str(number) for number in near if number >= 0], penalty=0.3 * max(count - 4, 0))
+    return Reading(
+        str(count), [str(number) for number in near if number >= 0], penalty=0.3 * max(count - 4, 0)
+    )

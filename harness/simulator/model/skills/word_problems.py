@@ -14,8 +14,19 @@ N = r"(-?\d+(?:\.\d+)?)"
 A = r"[$€£]?" + N
 
 UNITS = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-OTHER_WORDS = {"twenty": "20", "thirty": "30", "fifty": "50", "hundred": "100", "a dozen": "12", "dozen": "12"}
-WORDS = {name: str(value) for value, name in enumerate(UNITS.split(), 2)} | OTHER_WORDS | {"twice": "2 times"}
+OTHER_WORDS = {
+    "twenty": "20",
+    "thirty": "30",
+    "fifty": "50",
+    "hundred": "100",
+    "a dozen": "12",
+    "dozen": "12",
+}
+WORDS = (
+    {name: str(value) for value, name in enumerate(UNITS.split(), 2)}
+    | OTHER_WORDS
+    | {"twice": "2 times"}
+)
 WORD = re.compile(r"\b(?:" + "|".join(sorted(WORDS, key=len, reverse=True)) + r")\b", re.IGNORECASE)
 
 PHRASES: tuple[tuple[str, str], ...] = (
@@ -34,28 +45,41 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (rf"{N}% of {A}", "{0} / 100 * {1}"),
     (rf"\bfrom {A} to {A}\..*\bpercentage\b", "({1} - {0}) / {0} * 100"),
     (rf"\b{N} [a-z]+ in {N} [a-z]+\..* in {N} [a-z]+ at", "{0} / {1} * {2}"),
-    (rf"\b(?:costs?|price of) {A}.*\breduced by {N}%.*\banother {A}", "{0} * (1 - {1} / 100) - {2}"),
+    (
+        rf"\b(?:costs?|price of) {A}.*\breduced by {N}%.*\banother {A}",
+        "{0} * (1 - {1} / 100) - {2}",
+    ),
 )
-PATTERNS = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), form) for pattern, form in PHRASES)
+PATTERNS = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), form) for pattern, form in PHRASES
+)
 
 CLOCK = re.compile(r"\b(\d{1,2}):(\d{2})\b")
 PRICE = re.compile(rf"\b(?:a|an|each|one|per) (\w+) costs? {A}", re.IGNORECASE)
 COUNT = re.compile(rf"\b{N} (\w+)")
 CHANGE = re.compile(
-    rf"\b{N} (?:\w+ ){{1,3}}(?:at|for) {A}(?: \w+)? each\b.*?\b(?:with|from) (?:an? )?{A}", re.IGNORECASE | re.DOTALL
+    rf"\b{N} (?:\w+ ){{1,3}}(?:at|for) {A}(?: \w+)? each\b.*?\b(?:with|from) (?:an? )?{A}",
+    re.IGNORECASE | re.DOTALL,
 )
 TRAVEL = re.compile(rf"{N} km at {N} km/h", re.IGNORECASE)
 
 NUMBER = re.compile(rf"{N}(%?)")
-DIVIDES = re.compile(r"\b(?:shar|split|divid)\w*\b[^.]*\b(?:among|between|into|by)\b[^.\d]*$", re.IGNORECASE)
+DIVIDES = re.compile(
+    r"\b(?:shar|split|divid)\w*\b[^.]*\b(?:among|between|into|by)\b[^.\d]*$", re.IGNORECASE
+)
 SUBTRACTS = re.compile(
     r"\b(?:gives?|gave|sells?|sold|loses?|lost|eats?|ate|spends?|spent|uses?|used|removes?|removed|cooled|fell|drops?|dropped"
     r"|get off|leaves?|breaks?|broke|pays?)\b|\bget(?:s)? $|\baway\b",
     re.IGNORECASE,
 )
-OFF = re.compile(r"^\s*(?:\w+\s+){0,2}(?:get off|off|are sold|were sold|break|broke|leave|left|away)\b", re.IGNORECASE)
+OFF = re.compile(
+    r"^\s*(?:\w+\s+){0,2}(?:get off|off|are sold|were sold|break|broke|leave|left|away)\b",
+    re.IGNORECASE,
+)
 MULTIPLIES = re.compile(r"\b(?:each|every|per)\b|^\s*times\b", re.IGNORECASE)
-LOWERS = re.compile(r"\b(?:reduced|cut|lowered|falls|fell|drops|discounted|decreased?|less|off)\b", re.IGNORECASE)
+LOWERS = re.compile(
+    r"\b(?:reduced|cut|lowered|falls|fell|drops|discounted|decreased?|less|off)\b", re.IGNORECASE
+)
 CLAUSE = re.compile(r"[^.;?!,]+(?:[.,]\d+[^.;?!,]*)*")
 
 
@@ -87,7 +111,11 @@ def _clock_difference(text: str) -> str | None:
 
 def _shopping_total(text: str) -> str | None:
     prices = {noun.rstrip("s"): amount for noun, amount in PRICE.findall(text)}
-    terms = [f"{count} * {prices[noun.rstrip('s')]}" for count, noun in COUNT.findall(text) if noun.rstrip("s") in prices]
+    terms = [
+        f"{count} * {prices[noun.rstrip('s')]}"
+        for count, noun in COUNT.findall(text)
+        if noun.rstrip("s") in prices
+    ]
     return " + ".join(terms) or None
 
 
@@ -105,7 +133,9 @@ def _read_sequentially(text: str) -> str | None:
     expression = ""
     for clause in CLAUSE.findall(text):
         for match in NUMBER.finditer(clause):
-            expression = _extend_expression(expression, match[0], clause[: match.start()], clause[match.end() :])
+            expression = _extend_expression(
+                expression, match[0], clause[: match.start()], clause[match.end() :]
+            )
     return expression if NUMBER.sub("", expression).strip("( )") else None
 
 

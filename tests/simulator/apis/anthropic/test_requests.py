@@ -1,7 +1,6 @@
 """The simulated Messages API, in both of its versions."""
 
 # A request and what it is told stand on one line.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -21,13 +20,21 @@ PIXEL = b64encode(b"\x89PNG\r\n\x1a\n and more").decode()
 TOOL = {
     "name": "get_weather",
     "description": "Current weather in a city",
-    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "input_schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
 }
 WEATHER = [{"role": "user", "content": "What is the current weather in the city Oslo?"}]
 
 
 def body(**change: Any) -> dict[str, Any]:
-    asked = {"model": "claude-sonnet-4-6", "max_tokens": 100, "messages": [{"role": "user", "content": "What is 6 * 7?"}]}
+    asked = {
+        "model": "claude-sonnet-4-6",
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": "What is 6 * 7?"}],
+    }
     return {name: value for name, value in {**asked, **change}.items() if value is not None}
 
 
@@ -41,7 +48,7 @@ def events(response: httpx.Response) -> list[tuple[str, Any]]:
     return [(name.removeprefix("event: "), json.loads(data)) for name, _, data in parts]
 
 
-# ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_answer_is_a_message_of_blocks(client: httpx.Client) -> None:
@@ -51,7 +58,10 @@ def test_an_answer_is_a_message_of_blocks(client: httpx.Client) -> None:
         "type": "message", "role": "assistant", "model": "claude-sonnet-4-6", "stop_reason": "end_turn", "stop_sequence": None,
     }  # fmt: skip
     assert message["content"] == [{"type": "text", "text": "The answer is 42."}]
-    assert (message["usage"]["output_tokens"], message["usage"]["cache_read_input_tokens"]) == (6, 0)
+    assert (message["usage"]["output_tokens"], message["usage"]["cache_read_input_tokens"]) == (
+        6,
+        0,
+    )
     assert response.headers["request-id"].startswith("req_")
     assert response.headers["anthropic-ratelimit-requests-remaining"] == "3999"
     assert response.headers["anthropic-ratelimit-tokens-reset"].endswith("Z")
@@ -63,7 +73,10 @@ def test_a_stream_opens_and_closes_each_block_and_pings(client: httpx.Client) ->
     assert names[:3] == ["message_start", "content_block_start", "ping"]
     assert names[-3:] == ["content_block_stop", "message_delta", "message_stop"]
     assert all(name == data["type"] for name, data in told)
-    assert "".join(data["delta"]["text"] for name, data in told if name == "content_block_delta") == "The answer is 42."
+    assert (
+        "".join(data["delta"]["text"] for name, data in told if name == "content_block_delta")
+        == "The answer is 42."
+    )
     assert told[0][1]["message"]["usage"]["output_tokens"] == 1
     assert told[-2][1] == {
         "type": "message_delta",
@@ -85,7 +98,11 @@ def test_stop_reasons(client: httpx.Client) -> None:
 def test_calls_come_whole_or_in_pieces(client: httpx.Client) -> None:
     whole = ask(client, messages=WEATHER, tools=[TOOL], temperature=0).json()
     (call,) = whole["content"]
-    assert (whole["stop_reason"], call["name"], call["input"]) == ("tool_use", "get_weather", {"city": "Oslo"})
+    assert (whole["stop_reason"], call["name"], call["input"]) == (
+        "tool_use",
+        "get_weather",
+        {"city": "Oslo"},
+    )
     told = events(ask(client, messages=WEATHER, tools=[TOOL], temperature=0, stream=True))
     (opening,) = [data["content_block"] for name, data in told if name == "content_block_start"]
     assert opening["input"] == {}
@@ -98,8 +115,19 @@ def test_thoughts_are_signed_and_come_before_the_text(client: httpx.Client) -> N
     thought, text = ask(client, thinking={"type": "adaptive"}).json()["content"]
     assert (thought["type"], text["type"]) == ("thinking", "text")
     assert thought["signature"] == responses.sign_thinking(thought["thinking"])
-    told = events(ask(client, thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=2000, stream=True))
-    deltas = [data["delta"]["type"] for name, data in told if name == "content_block_delta" and data["index"] == 0]
+    told = events(
+        ask(
+            client,
+            thinking={"type": "enabled", "budget_tokens": 1024},
+            max_tokens=2000,
+            stream=True,
+        )
+    )
+    deltas = [
+        data["delta"]["type"]
+        for name, data in told
+        if name == "content_block_delta" and data["index"] == 0
+    ]
     assert set(deltas[:-1]) == {"thinking_delta"}
     assert deltas[-1] == "signature_delta"
     usage = told[-2][1]["usage"]
@@ -117,13 +145,21 @@ RICH = Completion(
 def test_everything_in_one_answer_whole_and_streamed() -> None:
     reply = Reply("1-2", 0, 10, (RICH,))
     message = json.loads(responses.render_response("m", reply).content)
-    assert [block["type"] for block in message["content"]] == ["thinking", "text", "tool_use", "tool_use"]
+    assert [block["type"] for block in message["content"]] == [
+        "thinking",
+        "text",
+        "tool_use",
+        "tool_use",
+    ]
     assert [block["input"] for block in message["content"][2:]] == [{"a": 1}, {}]
     frames = responses.render_stream("m", reply).frames or ()
     steps = [frame.step for frame in frames]
     assert steps == sorted(steps)
     assert steps[-1] == reply.steps
-    assert rebuilt([json.loads(frame.data.partition(b"data: ")[2]) for frame in frames]) == message["content"]
+    assert (
+        rebuilt([json.loads(frame.data.partition(b"data: ")[2]) for frame in frames])
+        == message["content"]
+    )
 
 
 def rebuilt(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -136,9 +172,11 @@ def rebuilt(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 assert data["index"] == len(blocks)
                 blocks.append(dict(data["content_block"]))
             case "content_block_delta":
-                name = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}.get(
-                    data["delta"]["type"]
-                )
+                name = {
+                    "text_delta": "text",
+                    "thinking_delta": "thinking",
+                    "signature_delta": "signature",
+                }.get(data["delta"]["type"])
                 if name:
                     blocks[-1][name] += data["delta"][name]
                 else:
@@ -149,15 +187,20 @@ def rebuilt(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_a_schema_is_followed(client: httpx.Client) -> None:
-    form = {"type": "json_schema", "schema": {"type": "object", "properties": {"total": {"type": "number"}}}}
+    form = {
+        "type": "json_schema",
+        "schema": {"type": "object", "properties": {"total": {"type": "number"}}},
+    }
     asked = {
         "messages": [{"role": "user", "content": "The total was $12.50."}],
         "output_config": {"format": form, "effort": "low"},
     }
-    assert json.loads(ask(client, temperature=0, **asked).json()["content"][0]["text"]) == {"total": 12.5}
+    assert json.loads(ask(client, temperature=0, **asked).json()["content"][0]["text"]) == {
+        "total": 12.5
+    }
 
 
-# ── What is read ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── What is read ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_turns_images_tools_and_results() -> None:
@@ -165,15 +208,28 @@ def test_turns_images_tools_and_results() -> None:
         {"type": "text", "text": "Let me see."},
         {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"city": "Oslo"}},
     ]
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "is_error": True, "content": [{"type": "text", "text": "no"}]}
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "toolu_1",
+        "is_error": True,
+        "content": [{"type": "text", "text": "no"}],
+    }
+    image = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": PIXEL},
+    }
     messages = [
         {"role": "user", "content": [{"type": "text", "text": "Look"}, image]},
         {"role": "assistant", "content": called},
         {"role": "user", "content": [result]},
         {"role": "user", "content": "Go on"},
     ]
-    asked = body(messages=messages, system=[{"type": "text", "text": "Be brief."}], tools=[TOOL], tool_choice={"type": "any"})
+    asked = body(
+        messages=messages,
+        system=[{"type": "text", "text": "Be brief."}],
+        tools=[TOOL],
+        tool_choice={"type": "any"},
+    )
     prompt = parse_request(json.dumps(asked).encode(), OLDER).prompt
     assert [(turn.role, turn.text, turn.call_id) for turn in prompt.turns] == [
         ("system", "Be brief.", None), ("user", "Look", None), ("assistant", "Let me see.", None),
@@ -183,7 +239,11 @@ def test_turns_images_tools_and_results() -> None:
     assert [(call.name, call.arguments, call.id) for call in prompt.turns[2].calls] == [
         ("get_weather", '{"city":"Oslo"}', "toolu_1")
     ]
-    assert (prompt.functions[0].name, prompt.tool_choice, prompt.parallel) == ("get_weather", "required", True)
+    assert (prompt.functions[0].name, prompt.tool_choice, prompt.parallel) == (
+        "get_weather",
+        "required",
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +252,9 @@ def test_turns_images_tools_and_results() -> None:
      ({"type": "auto", "disable_parallel_tool_use": True}, ("auto", False))],
 )  # fmt: skip
 def test_which_tool_must_be_called(choice: dict[str, Any], expected: tuple[str, bool]) -> None:
-    prompt = parse_request(json.dumps(body(tools=[TOOL], tool_choice=choice)).encode(), OLDER).prompt
+    prompt = parse_request(
+        json.dumps(body(tools=[TOOL], tool_choice=choice)).encode(), OLDER
+    ).prompt
     assert (prompt.tool_choice, prompt.parallel) == expected
 
 
@@ -204,7 +266,7 @@ def test_the_generation_of_a_model(model: str, expected: tuple[int, int] | None)
     assert model_generation(model) == expected
 
 
-# ── What breaks the contract ──────────────────────────────────────────────────────────────────────────────────────────
+# ── What breaks the contract ──────────────────────────────────────────────────────────────────────
 
 
 def user(*blocks: Any) -> list[dict[str, Any]]:
@@ -275,24 +337,41 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "said"), WRONG, ids=[said[:40] for _, said in WRONG])
-def test_what_breaks_the_contract_is_named(client: httpx.Client, change: dict[str, Any], said: str) -> None:
-    response = client.post("/v1/messages", json=body(**change), headers={"anthropic-version": OLDER})
+def test_what_breaks_the_contract_is_named(
+    client: httpx.Client, change: dict[str, Any], said: str
+) -> None:
+    response = client.post(
+        "/v1/messages", json=body(**change), headers={"anthropic-version": OLDER}
+    )
     told = response.json()
-    assert (response.status_code, told["type"], told["error"]["type"]) == (400, "error", "invalid_request_error")
+    assert (response.status_code, told["type"], told["error"]["type"]) == (
+        400,
+        "error",
+        "invalid_request_error",
+    )
     assert said in told["error"]["message"]
     assert told["request_id"] == response.headers["request-id"]
 
 
 @pytest.mark.parametrize("key", ["temperature", "top_p", "top_k"])
-def test_the_newer_version_knows_no_sampling_whatever_the_value(client: httpx.Client, key: str) -> None:
+def test_the_newer_version_knows_no_sampling_whatever_the_value(
+    client: httpx.Client, key: str
+) -> None:
     response = ask(client, NEWER, **{key: 1})
-    assert (response.status_code, response.json()["error"]["message"]) == (400, f"{key}: Extra inputs are not permitted")
+    assert (response.status_code, response.json()["error"]["message"]) == (
+        400,
+        f"{key}: Extra inputs are not permitted",
+    )
     assert ask(client, OLDER, **{key: 1}).status_code == 200
     assert ask(client, NEWER).status_code == 200
 
 
 def test_the_newer_version_refuses_documents_from_the_assistant(client: httpx.Client) -> None:
-    messages = [HI, {"role": "assistant", "content": [{"type": "text", "text": "x"}, {"type": "document"}]}, HI]
+    messages = [
+        HI,
+        {"role": "assistant", "content": [{"type": "text", "text": "x"}, {"type": "document"}]},
+        HI,
+    ]
     assert ask(client, OLDER, messages=messages).status_code == 200
     assert ask(client, NEWER, messages=messages).status_code == 400
 
@@ -303,7 +382,9 @@ def test_the_newer_version_refuses_citations_on_what_the_user_says(client: httpx
     assert ask(client, NEWER, messages=messages).status_code == 400
 
 
-@pytest.mark.parametrize(("version", "said"), [(None, "header is required"), ("2020-01-01", "is not a valid version")])
+@pytest.mark.parametrize(
+    ("version", "said"), [(None, "header is required"), ("2020-01-01", "is not a valid version")]
+)
 def test_a_version_must_be_named(client: httpx.Client, version: str | None, said: str) -> None:
     response = ask(client, version)
     assert (response.status_code, said in response.json()["error"]["message"]) == (400, True)
@@ -311,17 +392,22 @@ def test_a_version_must_be_named(client: httpx.Client, version: str | None, said
 
 def test_what_is_no_json_or_no_post(client: httpx.Client) -> None:
     headers = {"anthropic-version": OLDER}
-    assert "not valid JSON" in client.post("/v1/messages", content=b"{", headers=headers).json()["error"]["message"]
+    assert (
+        "not valid JSON"
+        in client.post("/v1/messages", content=b"{", headers=headers).json()["error"]["message"]
+    )
     assert client.post("/v1/messages", content=b"[]", headers=headers).status_code == 400
     assert client.get("/v1/messages").json()["error"]["type"] == "invalid_request_error"
 
 
 def test_a_prompt_that_is_too_long_has_an_error_of_its_own(client: httpx.Client) -> None:
-    message = ask(client, model="m", messages=[{"role": "user", "content": "a " * 200_001}]).json()["error"]["message"]
+    message = ask(client, model="m", messages=[{"role": "user", "content": "a " * 200_001}]).json()[
+        "error"
+    ]["message"]
     assert message.startswith("prompt is too long: ")
 
 
-# ── Faults ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Faults ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -330,7 +416,9 @@ def test_a_prompt_that_is_too_long_has_an_error_of_its_own(client: httpx.Client)
      (404, "not_found_error"), (413, "request_too_large"), (429, "rate_limit_error"), (500, "api_error"), (503, "api_error"),
      (504, "timeout_error"), (529, "overloaded_error")],
 )  # fmt: skip
-def test_errors_are_worded_as_anthropic_words_them(client: httpx.Client, status: int, kind: str) -> None:
+def test_errors_are_worded_as_anthropic_words_them(
+    client: httpx.Client, status: int, kind: str
+) -> None:
     client.put("/faults", json=[{"kind": "status", "status": status}]).raise_for_status()
     response = ask(client)
     assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
@@ -338,10 +426,17 @@ def test_errors_are_worded_as_anthropic_words_them(client: httpx.Client, status:
 
 
 def test_a_stream_breaks_off_with_an_event_of_its_own(client: httpx.Client) -> None:
-    client.put("/faults", json=[{"kind": "error_event", "status": 529, "after": 4}]).raise_for_status()
+    client.put(
+        "/faults", json=[{"kind": "error_event", "status": 529, "after": 4}]
+    ).raise_for_status()
     response = ask(client, stream=True)
     name, data = events(response)[-1]
-    assert (response.status_code, name, data["type"], data["error"]["type"]) == (200, "error", "error", "overloaded_error")
+    assert (response.status_code, name, data["type"], data["error"]["type"]) == (
+        200,
+        "error",
+        "error",
+        "overloaded_error",
+    )
     assert len(events(response)) == 5
 
 

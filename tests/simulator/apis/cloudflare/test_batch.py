@@ -12,14 +12,20 @@ from harness.simulator import Config, start
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
-QUESTION = {"messages": [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}], "temperature": 0}
+QUESTION = {
+    "messages": [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}],
+    "temperature": 0,
+}
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[httpx.Client]:
     """A simulator whose batches are done after one poll, and small."""
     config = Config(ttft_s=0, inter_token_s=0, batch_polls=1, batch_bytes=2_000)
-    with start(config) as running, httpx.Client(base_url=running.base_url, trust_env=False, timeout=20) as client:
+    with (
+        start(config) as running,
+        httpx.Client(base_url=running.base_url, trust_env=False, timeout=20) as client,
+    ):
         yield client
 
 
@@ -45,9 +51,18 @@ def test_a_batch_is_queued_then_running_then_done(client: httpx.Client) -> None:
 
 
 def test_each_answer_has_its_place_and_the_reference_of_its_request(client: httpx.Client) -> None:
-    result = finished(client, QUESTION | {"external_reference": "row-17"}, {"prompt": "What is 2 + 2?", "temperature": 0})
+    result = finished(
+        client,
+        QUESTION | {"external_reference": "row-17"},
+        {"prompt": "What is 2 + 2?", "temperature": 0},
+    )
     first, second = result["responses"]
-    assert first == {"id": 0, "result": {"response": "42", "tool_calls": []}, "success": True, "external_reference": "row-17"}
+    assert first == {
+        "id": 0,
+        "result": {"response": "42", "tool_calls": []},
+        "success": True,
+        "external_reference": "row-17",
+    }
     assert (second["id"], "external_reference" in second) == (1, False)
 
 

@@ -16,7 +16,11 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
 CITY = {"type": "string", "description": "City"}
 PARAMETERS = {"type": "object", "properties": {"city": CITY}, "required": ["city"]}
-FLAT: dict[str, Any] = {"name": "get_weather", "description": "Current weather", "parameters": PARAMETERS}
+FLAT: dict[str, Any] = {
+    "name": "get_weather",
+    "description": "Current weather",
+    "parameters": PARAMETERS,
+}
 TOOL: dict[str, Any] = {"type": "function", "function": FLAT}
 USER = {"role": "user", "content": "What is the current weather in the city Oslo?"}
 
@@ -32,9 +36,20 @@ def test_a_tool_is_flat_or_as_openai_has_it(tool: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("arguments", ['{"city":"Oslo"}', {"city": "Oslo"}])
 def test_calls_and_their_results_become_turns(arguments: Any) -> None:
-    call = {"id": "abcdef123", "type": "function", "function": {"name": "get_weather", "arguments": arguments}}
-    answered = {"role": "tool", "tool_call_id": "abcdef123", "name": "get_weather", "content": '{"c":4}'}
-    turns = read(messages=[USER, {"role": "assistant", "content": "", "tool_calls": [call]}, answered]).turns
+    call = {
+        "id": "abcdef123",
+        "type": "function",
+        "function": {"name": "get_weather", "arguments": arguments},
+    }
+    answered = {
+        "role": "tool",
+        "tool_call_id": "abcdef123",
+        "name": "get_weather",
+        "content": '{"c":4}',
+    }
+    turns = read(
+        messages=[USER, {"role": "assistant", "content": "", "tool_calls": [call]}, answered]
+    ).turns
     assert turns[1].calls[0].arguments == '{"city":"Oslo"}'
     assert turns[1].calls[0].id == turns[2].call_id == "abcdef123"
     assert turns[2].text == '{"c":4}'
@@ -50,26 +65,54 @@ def test_a_raw_prompt_is_read_by_its_template() -> None:
         Turn("system", "Be brief."),
         Turn("user", "Hi"),
     )
-    assert native.parse_request(json.dumps(body | {"raw": False}).encode(), SCOUT).prompt.turns == (Turn("user", text),)
+    assert native.parse_request(json.dumps(body | {"raw": False}).encode(), SCOUT).prompt.turns == (
+        Turn("user", text),
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"tools": [{**FLAT, "parameters": {"type": "object"}}]}, "required properties at '/tools/0/parameters' are"),
         (
-            {"tools": [{**FLAT, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]},
+            {"tools": [{**FLAT, "parameters": {"type": "object"}}]},
+            "required properties at '/tools/0/parameters' are",
+        ),
+        (
+            {
+                "tools": [
+                    {
+                        **FLAT,
+                        "parameters": {
+                            "type": "object",
+                            "properties": {"city": {"type": "string"}},
+                        },
+                    }
+                ]
+            },
             "required properties at '/tools/0/parameters/properties/city' are 'type,description'",
         ),
         (
-            {"tools": [{"type": "function", "function": {**FLAT, "parameters": {**PARAMETERS, "properties": {"a": {}}}}}]},
+            {
+                "tools": [
+                    {
+                        "type": "function",
+                        "function": {**FLAT, "parameters": {**PARAMETERS, "properties": {"a": {}}}},
+                    }
+                ]
+            },
             "required properties at '/tools/0/function/parameters/properties/a' are 'type,description'",
         ),
         ({"tools": [{"function": FLAT}]}, "oneOf at '/tools/0' not met, 0 matches"),
         ({"functions": [{"name": "f"}]}, "required properties at '/functions/0' are 'name,code'"),
         ({"guided_json": "{}"}, "Type mismatch of '/guided_json', 'string' not in 'object'"),
-        ({"options": {"rejectIfBusy": "yes"}}, "Type mismatch of '/options/rejectIfBusy', 'string' not in 'boolean'"),
-        ({"messages": [{"role": "assistant", "tool_calls": {}}]}, "Type mismatch of '/messages/0/tool_calls'"),
+        (
+            {"options": {"rejectIfBusy": "yes"}},
+            "Type mismatch of '/options/rejectIfBusy', 'string' not in 'boolean'",
+        ),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": {}}]},
+            "Type mismatch of '/messages/0/tool_calls'",
+        ),
     ],
 )
 def test_what_breaks_the_schema(change: dict[str, Any], text: str) -> None:
@@ -80,13 +123,20 @@ def test_what_breaks_the_schema(change: dict[str, Any], text: str) -> None:
 
 
 def test_deprecated_functions_and_options_are_taken() -> None:
-    assert read(functions=[{"name": "f", "code": "return 1"}], options={"rejectIfBusy": True}).functions == ()
+    assert (
+        read(
+            functions=[{"name": "f", "code": "return 1"}], options={"rejectIfBusy": True}
+        ).functions
+        == ()
+    )
 
 
 def test_a_call_comes_whole_with_its_arguments_as_text_and_without_a_response() -> None:
     called = Completion((), "tool_calls", calls=(Call("get_weather", ('{"city": ', '"Oslo"}')),))
     request = native.Request(read(tools=[TOOL]), stream=False, json_as_text=False)
-    result = json.loads(native.render_response(request, Reply("r", 0, 160, (called,))).content)["result"]
+    result = json.loads(native.render_response(request, Reply("r", 0, 160, (called,))).content)[
+        "result"
+    ]
     (call,) = result["tool_calls"]
     assert "response" not in result
     assert call["function"] == {"name": "get_weather", "arguments": '{"city": "Oslo"}'}
@@ -99,11 +149,21 @@ def test_a_streamed_call_comes_in_pieces_and_is_the_whole_one(client: httpx.Clie
     whole = client.post(RUN, json=body).json()["result"]
     lines = client.post(RUN, json={**body, "stream": True}).text.split("\n\n")[:-2]
     frames = [json.loads(line.removeprefix("data: ")) for line in lines]
-    fragments = [call for frame in frames for call in frame.get("tool_calls", ()) if call["function"].get("arguments")]
-    assert [frame["tool_calls"][0]["function"] for frame in frames if frame.get("tool_calls")][-1] == {
+    fragments = [
+        call
+        for frame in frames
+        for call in frame.get("tool_calls", ())
+        if call["function"].get("arguments")
+    ]
+    assert [frame["tool_calls"][0]["function"] for frame in frames if frame.get("tool_calls")][
+        -1
+    ] == {
         "name": None,
         "arguments": None,
     }
     assert len(fragments) > 1
-    assert "".join(each["function"]["arguments"] for each in fragments) == whole["tool_calls"][0]["function"]["arguments"]
+    assert (
+        "".join(each["function"]["arguments"] for each in fragments)
+        == whole["tool_calls"][0]["function"]["arguments"]
+    )
     assert frames[-1]["usage"] == whole["usage"]

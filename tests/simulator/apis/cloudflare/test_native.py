@@ -1,4 +1,5 @@
-"""The bytes of the native format, against literal ones from the service's documentation and recordings."""
+"""The bytes of the native format, against literal ones from the service's documentation and
+recordings."""
 
 from __future__ import annotations
 
@@ -16,8 +17,12 @@ SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 RUN = f"/client/v4/accounts/0123abcd/ai/run/{SCOUT}"
 
 
-def ask(client: httpx.Client, text: str = "What is 6 * 7? Answer with the number only.", **extra: Any) -> httpx.Response:
-    return client.post(RUN, json={"messages": [{"role": "user", "content": text}], "temperature": 0, **extra})
+def ask(
+    client: httpx.Client, text: str = "What is 6 * 7? Answer with the number only.", **extra: Any
+) -> httpx.Response:
+    return client.post(
+        RUN, json={"messages": [{"role": "user", "content": text}], "temperature": 0, **extra}
+    )
 
 
 def frames(response: httpx.Response) -> list[Any]:
@@ -32,7 +37,11 @@ def frames(response: httpx.Response) -> list[Any]:
 def test_an_answer_comes_in_the_envelope_without_a_finish_reason(client: httpx.Client) -> None:
     response = ask(client)
     body = response.json()
-    assert {key: body[key] for key in ("success", "errors", "messages")} == {"success": True, "errors": [], "messages": []}
+    assert {key: body[key] for key in ("success", "errors", "messages")} == {
+        "success": True,
+        "errors": [],
+        "messages": [],
+    }
     assert set(body["result"]) == {"response", "tool_calls", "usage"}
     assert body["result"]["response"] == "42"
 
@@ -64,7 +73,9 @@ def test_a_stream_opens_empty_is_padded_and_ends_with_usage(client: httpx.Client
 
 
 @pytest.mark.parametrize("sampling", [{"temperature": 0}, {"temperature": 1.5, "seed": 11}])
-def test_streamed_or_not_the_answer_is_the_same(client: httpx.Client, sampling: dict[str, Any]) -> None:
+def test_streamed_or_not_the_answer_is_the_same(
+    client: httpx.Client, sampling: dict[str, Any]
+) -> None:
     whole = ask(client, "Tell me about the harbour.", **sampling).json()["result"]
     streamed = frames(ask(client, "Tell me about the harbour.", stream=True, **sampling))
     assert "".join(frame["response"] for frame in streamed) == whole["response"]
@@ -74,7 +85,12 @@ def test_streamed_or_not_the_answer_is_the_same(client: httpx.Client, sampling: 
 def test_256_tokens_are_the_silent_limit(client: httpx.Client) -> None:
     result = ask(client, "Write a long story.").json()["result"]
     assert result["usage"]["completion_tokens"] == 256
-    assert ask(client, "Write a long story.", max_tokens=300).json()["result"]["usage"]["completion_tokens"] == 300
+    assert (
+        ask(client, "Write a long story.", max_tokens=300).json()["result"]["usage"][
+            "completion_tokens"
+        ]
+        == 300
+    )
 
 
 def test_the_last_piece_is_where_max_tokens_says(client: httpx.Client) -> None:
@@ -99,7 +115,10 @@ def test_the_last_piece_is_where_max_tokens_says(client: httpx.Client) -> None:
         ({"max_tokens": 5.5}, "Type mismatch of '/max_tokens', 'number' not in 'integer'"),
         ({"stream": 1}, "Type mismatch of '/stream', 'integer' not in 'boolean'"),
         ({"messages": "hi"}, "Type mismatch of '/messages', 'string' not in 'array'"),
-        ({"messages": [{"role": "user", "content": None}]}, "Type mismatch of '/messages/0/content', 'null' not in 'string'"),
+        (
+            {"messages": [{"role": "user", "content": None}]},
+            "Type mismatch of '/messages/0/content', 'null' not in 'string'",
+        ),
         ({"prompt": "both"}, "oneOf at '/' not met, 2 matches"),
         ({"tools": [{"name": "f"}]}, "oneOf at '/tools/0' not met, 0 matches"),
         (
@@ -107,12 +126,21 @@ def test_the_last_piece_is_where_max_tokens_says(client: httpx.Client) -> None:
             "'/messages/0/tool_call_id' does not match pattern '[a-zA-Z0-9]{9}'",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}]}]},
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "image_url", "image_url": {"url": "https://x/y.png"}}],
+                    }
+                ]
+            },
             "'/messages/0/content/0/image_url/url' does not match pattern '^data:*'",
         ),
     ],
 )
-def test_what_breaks_the_schema_is_5006(client: httpx.Client, change: dict[str, Any], text: str) -> None:
+def test_what_breaks_the_schema_is_5006(
+    client: httpx.Client, change: dict[str, Any], text: str
+) -> None:
     response = client.post(RUN, json={"messages": [{"role": "user", "content": "Hi"}], **change})
     error = response.json()["errors"][0]
     assert response.status_code == 400
@@ -131,13 +159,25 @@ def test_a_body_without_prompt_and_messages_gets_the_services_error(client: http
 
 
 def test_a_bare_prompt_is_answered(client: httpx.Client) -> None:
-    assert "42" in client.post(RUN, json={"prompt": "What is 6 * 7?", "temperature": 0}).json()["result"]["response"]
+    assert (
+        "42"
+        in client.post(RUN, json={"prompt": "What is 6 * 7?", "temperature": 0}).json()["result"][
+            "response"
+        ]
+    )
 
 
 def test_parts_and_data_images_are_taken_and_the_image_is_counted(client: httpx.Client) -> None:
-    parts = [{"type": "text", "text": "Hi"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]
-    with_image = client.post(RUN, json={"messages": [{"role": "user", "content": parts}]}).json()["result"]["usage"]
-    without = client.post(RUN, json={"messages": [{"role": "user", "content": parts[:1]}]}).json()["result"]["usage"]
+    parts = [
+        {"type": "text", "text": "Hi"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+    ]
+    with_image = client.post(RUN, json={"messages": [{"role": "user", "content": parts}]}).json()[
+        "result"
+    ]["usage"]
+    without = client.post(RUN, json={"messages": [{"role": "user", "content": parts[:1]}]}).json()[
+        "result"
+    ]["usage"]
     assert with_image["prompt_tokens"] - without["prompt_tokens"] == 147
 
 
@@ -152,7 +192,12 @@ def test_json_mode_answers_with_an_object_and_guided_json_with_text(client: http
 
 def test_json_that_does_not_fit_max_tokens_is_refused(client: httpx.Client) -> None:
     schema = {"type": "object", "properties": {"email": {"type": "string"}}}
-    response = ask(client, "ada@example.org", max_tokens=3, response_format={"type": "json_schema", "json_schema": schema})
+    response = ask(
+        client,
+        "ada@example.org",
+        max_tokens=3,
+        response_format={"type": "json_schema", "json_schema": schema},
+    )
     assert response.json()["errors"][0]["message"].startswith("AiError: JSON Mode couldn't be met")
 
 
@@ -170,7 +215,9 @@ def test_input_and_limit_together_have_to_fit_the_context(client: httpx.Client) 
         ("/client/v4/accounts//ai/run/@cf/x/y", 404, 7003),
     ],
 )
-def test_a_path_without_a_model_is_a_404(client: httpx.Client, path: str, status: int, code: int) -> None:
+def test_a_path_without_a_model_is_a_404(
+    client: httpx.Client, path: str, status: int, code: int
+) -> None:
     response = client.post(path, json={"prompt": "Hi"})
     assert (response.status_code, response.json()["errors"][0]["code"]) == (status, code)
 
@@ -183,7 +230,11 @@ def test_a_body_that_is_no_json_is_refused(client: httpx.Client) -> None:
 @pytest.mark.parametrize("penalty", ["frequency_penalty", "presence_penalty", "repetition_penalty"])
 def test_a_penalty_makes_a_story_say_fewer_words_twice(client: httpx.Client, penalty: str) -> None:
     def variety(**extra: Any) -> float:
-        words = ask(client, "Tell me a long story.", max_tokens=600, **extra).json()["result"]["response"].split()
+        words = (
+            ask(client, "Tell me a long story.", max_tokens=600, **extra)
+            .json()["result"]["response"]
+            .split()
+        )
         return len(set(words)) / len(words)
 
     assert variety(**{penalty: 2}) > variety() + 0.05
@@ -196,12 +247,17 @@ def test_every_model_is_billed_at_its_published_price(model: str) -> None:
     assert entry.price is not None
     neurons = compute_neurons(model, 1_000_000, 2_000_000)
     assert neurons is not None
-    assert neurons * USD_PER_NEURON == pytest.approx(float(entry.price.input + 2 * entry.price.output), rel=1e-4)
+    assert neurons * USD_PER_NEURON == pytest.approx(
+        float(entry.price.input + 2 * entry.price.output), rel=1e-4
+    )
 
 
 def test_an_observed_bill() -> None:
-    """Llama 3.3 70B: 388 tokens in and 63 out were billed as 23.2498 neurons; the page's dollars are rounded."""
-    assert compute_neurons("@cf/meta/llama-3.3-70b-instruct-fp8-fast", 388, 63) == pytest.approx(23.2498, rel=1e-3)
+    """Llama 3.3 70B: 388 tokens in and 63 out were billed as 23.2498 neurons; the page's dollars
+    are rounded."""
+    assert compute_neurons("@cf/meta/llama-3.3-70b-instruct-fp8-fast", 388, 63) == pytest.approx(
+        23.2498, rel=1e-3
+    )
 
 
 def test_a_model_without_a_price_has_no_neurons() -> None:

@@ -1,7 +1,6 @@
 """The simulated Gemini API."""
 
 # Requests stand here on one line.
-# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -25,15 +24,28 @@ QUESTION = {"role": "user", "parts": [{"text": "What is 6 * 7? Answer with the n
 WEATHER = {
     "name": "get_weather",
     "description": "Current weather in a city",
-    "parametersJsonSchema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "parametersJsonSchema": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
 }
 TOOLS = [{"functionDeclarations": [WEATHER]}]
 OSLO = {"role": "user", "parts": [{"text": "What is the current weather in the city Oslo?"}]}
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 
 
-def ask(client: httpx.Client, path: str = WHOLE, config: Any = None, **change: Any) -> httpx.Response:
-    return client.post(path, json={"contents": [QUESTION], "generationConfig": {"temperature": 0, **(config or {})}, **change})
+def ask(
+    client: httpx.Client, path: str = WHOLE, config: Any = None, **change: Any
+) -> httpx.Response:
+    return client.post(
+        path,
+        json={
+            "contents": [QUESTION],
+            "generationConfig": {"temperature": 0, **(config or {})},
+            **change,
+        },
+    )
 
 
 def chunks(response: httpx.Response) -> list[Any]:
@@ -50,13 +62,19 @@ def entry(client: httpx.Client) -> Any:
     return client.get("/ledger").json()["entries"][-1]
 
 
-# ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Answers ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_whole_answer(client: httpx.Client) -> None:
     body = ask(client).json()
     seen = entry(client)
-    assert body["candidates"] == [{"content": {"parts": [{"text": "42"}], "role": "model"}, "index": 0, "finishReason": "STOP"}]
+    assert body["candidates"] == [
+        {
+            "content": {"parts": [{"text": "42"}], "role": "model"},
+            "index": 0,
+            "finishReason": "STOP",
+        }
+    ]
     assert body["usageMetadata"] == {
         "promptTokenCount": seen["prompt_tokens"],
         "candidatesTokenCount": seen["completion_tokens"],
@@ -70,7 +88,9 @@ def test_a_whole_answer(client: httpx.Client) -> None:
 STORY = {"contents": [{"parts": [{"text": "Tell me a story in 30 words."}]}]}
 
 
-def test_a_stream_is_the_answer_in_chunks_of_several_tokens_each_with_a_usage(client: httpx.Client) -> None:
+def test_a_stream_is_the_answer_in_chunks_of_several_tokens_each_with_a_usage(
+    client: httpx.Client,
+) -> None:
     whole = ask(client, config={"seed": 1}, **STORY).json()
     *some, last = streamed = chunks(ask(client, EVENTS, {"seed": 1}, **STORY))
     assert "".join(parts(chunk)[0]["text"] for chunk in streamed) == parts(whole)[0]["text"]
@@ -78,7 +98,9 @@ def test_a_stream_is_the_answer_in_chunks_of_several_tokens_each_with_a_usage(cl
     assert counts == sorted(set(counts))
     assert any(later - earlier > 1 for earlier, later in pairwise(counts))
     assert last["usageMetadata"] == whole["usageMetadata"]
-    assert [chunk["candidates"][0].get("finishReason") for chunk in streamed] == [None] * len(some) + ["STOP"]
+    assert [chunk["candidates"][0].get("finishReason") for chunk in streamed] == [None] * len(
+        some
+    ) + ["STOP"]
     assert (entry(client)["path"], entry(client)["query"]) == tuple(EVENTS.split("?"))
 
 
@@ -90,21 +112,32 @@ def test_without_alt_sse_the_same_chunks_are_one_array(client: httpx.Client) -> 
 
 
 def test_thoughts_are_counted_apart_and_shown_where_asked_for(client: httpx.Client) -> None:
-    shown = ask(client, config={"thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": True}}).json()
+    shown = ask(
+        client, config={"thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": True}}
+    ).json()
     hidden = ask(client, config={"thinkingConfig": {"thinkingBudget": 1024}}).json()
     thought, said = parts(shown)
     assert thought["thought"] is True
     assert (said["text"], bool(said["thoughtSignature"])) == ("42", True)
     assert parts(hidden) == [said]
     usage = shown["usageMetadata"]
-    assert usage["totalTokenCount"] == usage["promptTokenCount"] + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
+    assert (
+        usage["totalTokenCount"]
+        == usage["promptTokenCount"] + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
+    )
     assert usage["thoughtsTokenCount"] > 0
     assert hidden["usageMetadata"] == usage
-    assert "thoughtsTokenCount" not in ask(client, config={"thinkingConfig": {"thinkingBudget": 0}}).json()["usageMetadata"]
+    assert (
+        "thoughtsTokenCount"
+        not in ask(client, config={"thinkingConfig": {"thinkingBudget": 0}}).json()["usageMetadata"]
+    )
 
 
 def test_the_limit_cuts_and_a_stop_sequence_ends(client: httpx.Client) -> None:
-    assert ask(client, config={"maxOutputTokens": 3}, **STORY).json()["candidates"][0]["finishReason"] == "MAX_TOKENS"
+    assert (
+        ask(client, config={"maxOutputTokens": 3}, **STORY).json()["candidates"][0]["finishReason"]
+        == "MAX_TOKENS"
+    )
     stopped = ask(client, config={"stopSequences": ["2"]}).json()
     assert (parts(stopped)[0]["text"], stopped["candidates"][0]["finishReason"]) == ("4", "STOP")
 
@@ -115,8 +148,15 @@ def test_several_candidates(client: httpx.Client) -> None:
     assert [candidate["index"] for candidate in whole] == [0, 1]
     streamed = chunks(ask(client, EVENTS, config, **STORY))
     for candidate in whole:
-        pieces = [chunk["candidates"][0] for chunk in streamed if chunk["candidates"][0]["index"] == candidate["index"]]
-        assert "".join(piece["content"]["parts"][0]["text"] for piece in pieces) == candidate["content"]["parts"][0]["text"]
+        pieces = [
+            chunk["candidates"][0]
+            for chunk in streamed
+            if chunk["candidates"][0]["index"] == candidate["index"]
+        ]
+        assert (
+            "".join(piece["content"]["parts"][0]["text"] for piece in pieces)
+            == candidate["content"]["parts"][0]["text"]
+        )
 
 
 def test_a_schema_in_either_of_its_kinds(client: httpx.Client) -> None:
@@ -135,17 +175,27 @@ def test_log_probabilities_in_a_whole_answer_and_over_the_chunks(client: httpx.C
     assert "".join(each["token"] for each in chosen) == "42"
     assert all(len(place["candidates"]) <= 2 for place in scored["logprobsResult"]["topCandidates"])
     assert scored["avgLogprobs"] <= 0
-    pieces = [chunk["candidates"][0].get("logprobsResult", {}) for chunk in chunks(ask(client, EVENTS, config))]
+    pieces = [
+        chunk["candidates"][0].get("logprobsResult", {})
+        for chunk in chunks(ask(client, EVENTS, config))
+    ]
     assert [each for piece in pieces for each in piece.get("chosenCandidates", [])] == chosen
 
 
 def test_an_image_counts(client: httpx.Client) -> None:
-    plain = ask(client, contents=[{"parts": [{"text": "Hi"}]}]).json()["usageMetadata"]["promptTokenCount"]
+    plain = ask(client, contents=[{"parts": [{"text": "Hi"}]}]).json()["usageMetadata"][
+        "promptTokenCount"
+    ]
     image = {"inlineData": {"mimeType": "image/png", "data": PIXEL}}
-    assert ask(client, contents=[{"parts": [{"text": "Hi"}, image]}]).json()["usageMetadata"]["promptTokenCount"] > plain + 100
+    assert (
+        ask(client, contents=[{"parts": [{"text": "Hi"}, image]}]).json()["usageMetadata"][
+            "promptTokenCount"
+        ]
+        > plain + 100
+    )
 
 
-# ── Functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Functions ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def called(client: httpx.Client, path: str = WHOLE, **config: Any) -> Any:
@@ -159,16 +209,28 @@ THINKING = {"thinkingConfig": {"thinkingLevel": "LOW"}}
 def test_a_call_is_an_object_and_ends_with_stop(client: httpx.Client) -> None:
     body = called(client)
     (part,) = parts(body)
-    assert (part["functionCall"]["name"], part["functionCall"]["args"]) == ("get_weather", {"city": "Oslo"})
+    assert (part["functionCall"]["name"], part["functionCall"]["args"]) == (
+        "get_weather",
+        {"city": "Oslo"},
+    )
     assert "thoughtSignature" not in part
     assert body["candidates"][0]["finishReason"] == "STOP"
     streamed = [part for chunk in called(client, EVENTS) for part in parts(chunk)]
-    assert [part["functionCall"]["args"] for part in streamed if "functionCall" in part] == [{"city": "Oslo"}]
+    assert [part["functionCall"]["args"] for part in streamed if "functionCall" in part] == [
+        {"city": "Oslo"}
+    ]
 
 
-def answered(client: httpx.Client, part: Any, config: Any = None, response: Any = None) -> httpx.Response:
+def answered(
+    client: httpx.Client, part: Any, config: Any = None, response: Any = None
+) -> httpx.Response:
     """What comes of the result of the call in `part`."""
-    result = {"functionResponse": {"name": "get_weather", "response": response or {"output": {"temperature": 17}}}}
+    result = {
+        "functionResponse": {
+            "name": "get_weather",
+            "response": response or {"output": {"temperature": 17}},
+        }
+    }
     contents = [OSLO, {"role": "model", "parts": [part]}, {"role": "user", "parts": [result]}]
     return ask(client, config=config, contents=contents, tools=TOOLS)
 
@@ -185,17 +247,30 @@ def test_while_thinking_a_call_needs_its_own_signature(client: httpx.Client) -> 
     refused = answered(client, bare, THINKING)
     assert refused.status_code == 400
     assert "missing a thought_signature in functionCall parts" in refused.json()["error"]["message"]
-    forged = {"functionCall": {"name": "get_weather", "args": {"city": "Bergen"}}, "thoughtSignature": part["thoughtSignature"]}
-    assert answered(client, forged, THINKING).json()["error"]["message"] == "Thought signature is not valid."
+    forged = {
+        "functionCall": {"name": "get_weather", "args": {"city": "Bergen"}},
+        "thoughtSignature": part["thoughtSignature"],
+    }
+    assert (
+        answered(client, forged, THINKING).json()["error"]["message"]
+        == "Thought signature is not valid."
+    )
     assert answered(client, bare).status_code == 200
 
 
 def test_the_modes_of_calling(client: httpx.Client) -> None:
     def mode(**calling: Any) -> Any:
-        body = ask(client, tools=TOOLS, contents=[OSLO], toolConfig={"functionCallingConfig": calling}).json()
+        body = ask(
+            client, tools=TOOLS, contents=[OSLO], toolConfig={"functionCallingConfig": calling}
+        ).json()
         return ["functionCall" in part for part in parts(body)]
 
-    assert mode(mode="ANY") == mode(mode="ANY", allowedFunctionNames=["get_weather"]) == mode(mode="AUTO") == [True]
+    assert (
+        mode(mode="ANY")
+        == mode(mode="ANY", allowedFunctionNames=["get_weather"])
+        == mode(mode="AUTO")
+        == [True]
+    )
     assert mode(mode="NONE") == [False]
 
 
@@ -219,12 +294,15 @@ def test_of_parallel_calls_the_first_is_signed_and_one_that_was_cut_does_not_com
 
 
 def test_chunks_leave_with_their_last_token() -> None:
-    answer = reply(Completion(tuple("abcdefghi"), "stop"), Completion((), "tool_calls", calls=(Call("f", ("{", "}")),)))
+    answer = reply(
+        Completion(tuple("abcdefghi"), "stop"),
+        Completion((), "tool_calls", calls=(Call("f", ("{", "}")),)),
+    )
     frames = RENDERERS["events"](REQUEST._replace(form="events"), answer).frames or ()
     assert [frame.step for frame in frames] == [3, 4, 8, 9, 9, 9]
 
 
-# ── Refusals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Refusals ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -265,7 +343,9 @@ def test_chunks_leave_with_their_last_token() -> None:
         ({"contents": [{"parts": [{"text": "word " * 1_100_000}]}]}, "exceeds the maximum number of tokens allowed (1048576)."),
     ],
 )  # fmt: skip
-def test_what_breaks_the_contract_is_refused_in_googles_words(client: httpx.Client, change: Any, message: str) -> None:
+def test_what_breaks_the_contract_is_refused_in_googles_words(
+    client: httpx.Client, change: Any, message: str
+) -> None:
     response = client.post(WHOLE, json={"contents": [QUESTION], **change})
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["status"]) == (400, 400, "INVALID_ARGUMENT")
@@ -279,7 +359,12 @@ def test_what_is_no_object_is_refused(client: httpx.Client, content: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1beta/models/gemini-3.5-flash:countTokens", "/v1beta/models", "/v1beta/models/:generateContent"]
+    "path",
+    [
+        "/v1beta/models/gemini-3.5-flash:countTokens",
+        "/v1beta/models",
+        "/v1beta/models/:generateContent",
+    ],
 )
 def test_a_path_that_is_not_served(client: httpx.Client, path: str) -> None:
     response = client.post(path, json={})
@@ -287,12 +372,18 @@ def test_a_path_that_is_not_served(client: httpx.Client, path: str) -> None:
 
 
 def test_both_versions_of_the_api_are_served(client: httpx.Client) -> None:
-    assert ask(client, WHOLE.replace("v1beta", "v1")).json()["candidates"] == ask(client).json()["candidates"]
+    assert (
+        ask(client, WHOLE.replace("v1beta", "v1")).json()["candidates"]
+        == ask(client).json()["candidates"]
+    )
 
 
 def test_a_wrong_key_is_a_400_with_a_reason() -> None:
     locked = Config(ttft_s=0, inter_token_s=0, api_key="right-one")
-    with start(locked) as running, httpx.Client(base_url=running.base_url, trust_env=False) as client:
+    with (
+        start(locked) as running,
+        httpx.Client(base_url=running.base_url, trust_env=False) as client,
+    ):
         client.headers["x-goog-api-key"] = "wrong-one"
         response = ask(client)
         assert response.status_code == 400
@@ -302,7 +393,7 @@ def test_a_wrong_key_is_a_400_with_a_reason() -> None:
         assert ask(client).status_code == 200
 
 
-# ── Faults ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Faults ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_429_says_how_long_to_wait_and_which_quota_it_was(client: httpx.Client) -> None:
@@ -310,11 +401,22 @@ def test_a_429_says_how_long_to_wait_and_which_quota_it_was(client: httpx.Client
     quota, wait = ask(client).json()["error"]["details"]
     assert quota["violations"][0]["quotaId"] == "GenerateRequestsPerMinutePerProjectPerModel"
     assert wait == {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}
-    client.put("/faults", json=[{"kind": "status", "status": 429, "code": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}])
+    client.put(
+        "/faults",
+        json=[
+            {
+                "kind": "status",
+                "status": 429,
+                "code": "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+            }
+        ],
+    )
     assert "PerDay" in ask(client).json()["error"]["details"][0]["violations"][0]["quotaId"]
 
 
-def test_an_error_in_the_middle_of_a_stream_is_bare_json_over_several_lines(client: httpx.Client) -> None:
+def test_an_error_in_the_middle_of_a_stream_is_bare_json_over_several_lines(
+    client: httpx.Client,
+) -> None:
     client.put("/faults", json=[{"kind": "error_event", "status": 503, "after": 1}])
     response = ask(client, EVENTS, **STORY)
     assert response.status_code == 200
@@ -332,7 +434,9 @@ def test_other_faults_happen_to_this_format_too(client: httpx.Client) -> None:
     assert len(chunks(ask(client, EVENTS, **STORY))) == 2
 
 
-def test_it_is_entered_in_the_ledger_without_the_key(client: httpx.Client, simulator: SimulatorProcess) -> None:
+def test_it_is_entered_in_the_ledger_without_the_key(
+    client: httpx.Client, simulator: SimulatorProcess
+) -> None:
     client.post(WHOLE, json={"contents": [QUESTION]}, headers={"x-goog-api-key": "a-secret-value"})
     assert entry(client)["model"] == "gemini-3.5-flash"
     assert "a-secret-value" not in client.get("/ledger").text

@@ -15,7 +15,12 @@ CLOUDFLARE_CHAT = "/client/v4/accounts/0123abcd/ai/v1/chat/completions"
 
 
 def ask(client: httpx.Client, path: str = CHAT, **change: Any) -> httpx.Response:
-    body = {"model": "tiny", "messages": [{"role": "user", "content": "What is 6 * 7?"}], "temperature": 0, **change}
+    body = {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "What is 6 * 7?"}],
+        "temperature": 0,
+        **change,
+    }
     return client.post(path, json=body)
 
 
@@ -32,7 +37,10 @@ def test_an_answer_has_a_choice_a_finish_reason_and_usage(client: httpx.Client) 
     assert (body["object"], body["model"]) == ("chat.completion", "tiny")
     assert body["choices"][0]["finish_reason"] == "stop"
     assert "42" in body["choices"][0]["message"]["content"]
-    assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]
+    assert (
+        body["usage"]["total_tokens"]
+        == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]
+    )
     assert response.headers["x-request-id"].startswith("req_")
     assert response.headers["x-simulated"] == "evalharness"
 
@@ -44,7 +52,12 @@ def test_a_stream_opens_with_a_role_and_closes_with_a_reason(client: httpx.Clien
         "".join(chunk["choices"][0]["delta"]["content"] for chunk in pieces)
         == (ask(client).json()["choices"][0]["message"]["content"])
     )
-    assert last["choices"][0] == {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
+    assert last["choices"][0] == {
+        "index": 0,
+        "delta": {},
+        "logprobs": None,
+        "finish_reason": "stop",
+    }
     assert all("usage" not in chunk for chunk in [first, *pieces, last])
 
 
@@ -63,7 +76,10 @@ def test_obfuscation_can_be_switched_off(client: httpx.Client) -> None:
 
 def test_a_token_limit_shows_in_the_finish_reason(client: httpx.Client) -> None:
     body = ask(client, max_completion_tokens=2).json()
-    assert (body["choices"][0]["finish_reason"], body["usage"]["completion_tokens"]) == ("length", 2)
+    assert (body["choices"][0]["finish_reason"], body["usage"]["completion_tokens"]) == (
+        "length",
+        2,
+    )
 
 
 def test_a_stop_sequence_is_left_out(client: httpx.Client) -> None:
@@ -72,7 +88,12 @@ def test_a_stop_sequence_is_left_out(client: httpx.Client) -> None:
 
 
 def test_choices_are_drawn_apart_and_stream_side_by_side(client: httpx.Client) -> None:
-    asked = {"n": 3, "temperature": 1.5, "seed": 4, "messages": [{"role": "user", "content": "Tell me something."}]}
+    asked = {
+        "n": 3,
+        "temperature": 1.5,
+        "seed": 4,
+        "messages": [{"role": "user", "content": "Tell me something."}],
+    }
     whole = [choice["message"]["content"] for choice in ask(client, **asked).json()["choices"]]
     streamed = ["", "", ""]
     for chunk in chunks(ask(client, stream=True, **asked)):
@@ -88,10 +109,22 @@ def test_thoughts_come_before_the_answer_and_are_billed_apart(client: httpx.Clie
     assert message["content"] == plain["content"]
     assert "reasoning_content" not in plain
     used = body["usage"]
-    assert used["completion_tokens_details"]["reasoning_tokens"] == len(tokenize(message["reasoning_content"])) > 10
-    assert used["completion_tokens"] == len(tokenize(message["reasoning_content"])) + len(tokenize(message["content"]))
-    deltas = [chunk["choices"][0]["delta"] for chunk in chunks(ask(client, reasoning_effort="low", stream=True))]
-    assert "".join(delta.get("reasoning_content", "") for delta in deltas) == message["reasoning_content"]
+    assert (
+        used["completion_tokens_details"]["reasoning_tokens"]
+        == len(tokenize(message["reasoning_content"]))
+        > 10
+    )
+    assert used["completion_tokens"] == len(tokenize(message["reasoning_content"])) + len(
+        tokenize(message["content"])
+    )
+    deltas = [
+        chunk["choices"][0]["delta"]
+        for chunk in chunks(ask(client, reasoning_effort="low", stream=True))
+    ]
+    assert (
+        "".join(delta.get("reasoning_content", "") for delta in deltas)
+        == message["reasoning_content"]
+    )
     assert "".join(delta.get("content", "") for delta in deltas) == message["content"]
 
 
@@ -101,7 +134,9 @@ def test_a_token_limit_cuts_thoughts_first(client: httpx.Client) -> None:
     assert len(tokenize(choice["message"]["reasoning_content"])) == 3
 
 
-def test_log_probabilities_stand_beside_their_tokens_whole_and_streamed(client: httpx.Client) -> None:
+def test_log_probabilities_stand_beside_their_tokens_whole_and_streamed(
+    client: httpx.Client,
+) -> None:
     whole = ask(client, logprobs=True, top_logprobs=2).json()["choices"][0]
     content = whole["logprobs"]["content"]
     assert "".join(entry["token"] for entry in content) == whole["message"]["content"]
@@ -153,15 +188,25 @@ def test_json_schema_is_followed(client: httpx.Client) -> None:
         ({"max_tokens": 131_000}, "context_length_exceeded", "messages"),
     ],
 )
-def test_what_breaks_the_contract_is_named(client: httpx.Client, change: dict[str, Any], code: str, param: str) -> None:
+def test_what_breaks_the_contract_is_named(
+    client: httpx.Client, change: dict[str, Any], code: str, param: str
+) -> None:
     response = ask(client, **change)
     error = response.json()["error"]
     assert (response.status_code, error["type"]) == (400, "invalid_request_error")
     assert (error["code"], error["param"]) == (code, param)
 
 
-def test_cloudflares_endpoint_takes_unknown_keys_and_answers_with_its_headers(client: httpx.Client) -> None:
-    response = ask(client, CLOUDFLARE_CHAT, model="@cf/meta/llama-4-scout-17b-16e-instruct", top_k=3, options={})
+def test_cloudflares_endpoint_takes_unknown_keys_and_answers_with_its_headers(
+    client: httpx.Client,
+) -> None:
+    response = ask(
+        client,
+        CLOUDFLARE_CHAT,
+        model="@cf/meta/llama-4-scout-17b-16e-instruct",
+        top_k=3,
+        options={},
+    )
     assert "42" in response.json()["choices"][0]["message"]["content"]
     assert "cf-ai-req-id" in response.headers
     assert "cf-ai-neurons" in response.headers
@@ -191,7 +236,9 @@ def test_min_p_is_an_extension_that_only_cloudflares_endpoint_takes(client: http
 
 def test_penalties_reach_the_sampler_by_either_endpoint(client: httpx.Client) -> None:
     def variety(path: str, **extra: Any) -> float:
-        answer = ask(client, path, messages=[{"role": "user", "content": "Tell me a long story."}], **extra)
+        answer = ask(
+            client, path, messages=[{"role": "user", "content": "Tell me a long story."}], **extra
+        )
         words = answer.json()["choices"][0]["message"]["content"].split()
         return len(set(words)) / len(words)
 

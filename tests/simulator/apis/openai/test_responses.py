@@ -15,7 +15,11 @@ REPLY = Reply("0f0e0d0c-0b0a-4908-8706-050403020100", 1_790_000_000, 12, (ANSWER
 
 
 def asked(**change: Any) -> requests.Request:
-    body = {"model": "tiny", "messages": [{"role": "user", "content": "Weather in Oslo?"}], **change}
+    body = {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "Weather in Oslo?"}],
+        **change,
+    }
     return requests.parse_request(json.dumps(body).encode(), strict=True)
 
 
@@ -37,7 +41,10 @@ def test_calls_of_a_stream_open_with_a_name_and_go_on_with_pieces_of_arguments()
     chunks = [json.loads(frame.data.removeprefix(b"data: ")) for frame in frames[:-1]]
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     identifiers = [
-        call["id"] for call in json.loads(render_response(asked(), REPLY).content)["choices"][0]["message"]["tool_calls"]
+        call["id"]
+        for call in json.loads(render_response(asked(), REPLY).content)["choices"][0]["message"][
+            "tool_calls"
+        ]
     ]
     assert deltas == [
         {"role": "assistant", "content": None, "refusal": None},

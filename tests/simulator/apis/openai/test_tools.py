@@ -12,12 +12,21 @@ from harness.simulator.apis.openai import requests
 from harness.simulator.model.types import Call, Function, Prompt, Turn
 
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-WEATHER = {"type": "function", "function": {"name": "get_weather", "description": "Now", "parameters": PARAMETERS}}
+WEATHER = {
+    "type": "function",
+    "function": {"name": "get_weather", "description": "Now", "parameters": PARAMETERS},
+}
 USER = {"role": "user", "content": "Weather in Oslo?"}
 CALLING = {
     "role": "assistant",
     "content": None,
-    "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'}}],
+    "tool_calls": [
+        {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'},
+        }
+    ],
 }
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": '{"c":4}'}
 
@@ -31,15 +40,24 @@ def test_functions_and_choices() -> None:
     assert read().functions == (Function("get_weather", "Now", PARAMETERS),)
     assert read().tool_choice == "auto"
     assert read(tool_choice="required").tool_choice == "required"
-    assert read(tool_choice={"type": "function", "function": {"name": "get_weather"}}).tool_choice == "get_weather"
+    assert (
+        read(tool_choice={"type": "function", "function": {"name": "get_weather"}}).tool_choice
+        == "get_weather"
+    )
     bare = {"type": "function", "function": {"name": "now"}}
-    assert read(tools=[bare]).functions == (Function("now", "", {"type": "object", "properties": {}}),)
+    assert read(tools=[bare]).functions == (
+        Function("now", "", {"type": "object", "properties": {}}),
+    )
 
 
 def test_calls_and_their_results_become_turns() -> None:
     assert read(messages=[USER, CALLING, RESULT]).turns == (
         Turn("user", "Weather in Oslo?"),
-        Turn("assistant", "", calls=(Call("get_weather", ('{"', "city", '":', '"', "Oslo", '"}'), "call_1"),)),
+        Turn(
+            "assistant",
+            "",
+            calls=(Call("get_weather", ('{"', "city", '":', '"', "Oslo", '"}'), "call_1"),),
+        ),
         Turn("tool", '{"c":4}', call_id="call_1"),
     )
 
@@ -49,18 +67,38 @@ def test_calls_and_their_results_become_turns() -> None:
     [
         ({"tools": []}, "tools", "non-empty array"),
         ({"tools": [{"type": "function"}]}, "tools[0].function", "Missing required parameter"),
-        ({"tools": [{"function": {"name": "a b"}}]}, "tools[0].function.name", "does not match pattern"),
+        (
+            {"tools": [{"function": {"name": "a b"}}]},
+            "tools[0].function.name",
+            "does not match pattern",
+        ),
         (
             {"tools": [{"function": {"name": "f", "parameters": {"type": "string"}}}]},
             "tools[0].function.parameters",
             "schema must be a JSON Schema of 'type: \"object\"', got 'type: \"string\"'",
         ),
-        ({"tools": None, "tool_choice": "auto"}, "tool_choice", "only allowed when 'tools' are specified"),
+        (
+            {"tools": None, "tool_choice": "auto"},
+            "tool_choice",
+            "only allowed when 'tools' are specified",
+        ),
         ({"tool_choice": "any"}, "tool_choice", "'any' is not among 'tools'"),
         ({"messages": [RESULT]}, "messages.[0].role", "must be a response to a preceding message"),
-        ({"messages": [USER, CALLING]}, "messages.[2].role", "did not have response messages: call_1"),
-        ({"messages": [USER, CALLING, USER, RESULT]}, "messages.[2].role", "did not have response messages: call_1"),
-        ({"messages": [USER, {"role": "tool", "content": "4"}]}, "messages[1].tool_call_id", "Missing required parameter"),
+        (
+            {"messages": [USER, CALLING]},
+            "messages.[2].role",
+            "did not have response messages: call_1",
+        ),
+        (
+            {"messages": [USER, CALLING, USER, RESULT]},
+            "messages.[2].role",
+            "did not have response messages: call_1",
+        ),
+        (
+            {"messages": [USER, {"role": "tool", "content": "4"}]},
+            "messages[1].tool_call_id",
+            "Missing required parameter",
+        ),
     ],
 )
 def test_what_openai_refuses(change: dict[str, Any], param: str, words: str) -> None:

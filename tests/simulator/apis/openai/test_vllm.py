@@ -10,12 +10,22 @@ import pytest
 
 
 def ask(client: httpx.Client, content: str, **change: Any) -> httpx.Response:
-    body = {"model": "70b", "messages": [{"role": "user", "content": content}], "temperature": 0, **change}
+    body = {
+        "model": "70b",
+        "messages": [{"role": "user", "content": content}],
+        "temperature": 0,
+        **change,
+    }
     return client.post("/vllm/v1/chat/completions", json=body)
 
 
 def test_unknown_keys_are_ignored(client: httpx.Client) -> None:
-    assert "42" in ask(client, "What is 6 * 7?", top_k=5, ignore_eos=False).json()["choices"][0]["message"]["content"]
+    assert (
+        "42"
+        in ask(client, "What is 6 * 7?", top_k=5, ignore_eos=False).json()["choices"][0]["message"][
+            "content"
+        ]
+    )
 
 
 def test_a_schema_may_stand_in_structured_outputs(client: httpx.Client) -> None:
@@ -30,7 +40,9 @@ def test_the_code_of_an_error_is_its_status(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("change", [{"top_p": 0}, {"repetition_penalty": 0}])
-def test_zero_is_no_valid_top_p_or_repetition_penalty(client: httpx.Client, change: dict[str, Any]) -> None:
+def test_zero_is_no_valid_top_p_or_repetition_penalty(
+    client: httpx.Client, change: dict[str, Any]
+) -> None:
     """Each is above 0."""
     assert ask(client, "Hi", **change).status_code == 400
 

@@ -1,4 +1,5 @@
-"""Tool calling: the right functions, in the right order, with arguments from the question and the results."""
+"""Tool calling: the right functions, in the right order, with arguments from the question and the
+results."""
 
 from __future__ import annotations
 
@@ -15,9 +16,13 @@ from harness.simulator.model.types import Call, Function, Prompt, Sampling, Turn
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
 
-def function(name: str, description: str, /, optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> Function:
+def function(
+    name: str, description: str, /, optional: tuple[str, ...] = (), **properties: dict[str, Any]
+) -> Function:
     required = [each for each in properties if each not in optional]
-    return Function(name, description, {"type": "object", "properties": properties, "required": required})
+    return Function(
+        name, description, {"type": "object", "properties": properties, "required": required}
+    )
 
 
 def text(description: str = "", **more: Any) -> dict[str, Any]:
@@ -32,9 +37,21 @@ FUNCTIONS = (
         city=text("The city"),
         unit=text(enum=["celsius", "fahrenheit"]),
     ),
-    function("find_customer", "Look a customer up by name; returns the customer's id.", name=text("The full name")),
-    function("list_orders", "The orders of a customer, the latest last.", customer_id=text("The customer's id")),
-    function("order_status", "Where an order is: its status and carrier.", order_id=text("The order's number")),
+    function(
+        "find_customer",
+        "Look a customer up by name; returns the customer's id.",
+        name=text("The full name"),
+    ),
+    function(
+        "list_orders",
+        "The orders of a customer, the latest last.",
+        customer_id=text("The customer's id"),
+    ),
+    function(
+        "order_status",
+        "Where an order is: its status and carrier.",
+        order_id=text("The order's number"),
+    ),
     function("get_price", "The price of a product.", product=text("The product's name")),
     function(
         "convert_currency",
@@ -56,10 +73,14 @@ RETURNS: dict[str, Any] = {
 
 def step(turns: list[Turn], **settings: Any) -> tuple[str, tuple[Call, ...]]:
     prompt = Prompt(SCOUT, tuple(turns), Sampling(0), functions=FUNCTIONS, **settings)
-    return generate_text(prompt, RandomStream("text", len(turns))), generate_calls(prompt, RandomStream("calls", len(turns)))
+    return generate_text(prompt, RandomStream("text", len(turns))), generate_calls(
+        prompt, RandomStream("calls", len(turns))
+    )
 
 
-def conversation(question: str, **settings: Any) -> tuple[list[list[tuple[str, dict[str, Any]]]], str]:
+def conversation(
+    question: str, **settings: Any
+) -> tuple[list[list[tuple[str, dict[str, Any]]]], str]:
     """Every step's calls, and the text at the end."""
     turns, steps = [Turn("user", question)], []
     for number in range(9):
@@ -69,7 +90,9 @@ def conversation(question: str, **settings: Any) -> tuple[list[list[tuple[str, d
         steps.append([(call.name, json.loads(call.arguments)) for call in calls])
         numbered = tuple(call._replace(id=f"{number}.{index}") for index, call in enumerate(calls))
         turns.append(Turn("assistant", "", calls=numbered))
-        turns += [Turn("tool", json.dumps(RETURNS[call.name]), call_id=call.id) for call in numbered]
+        turns += [
+            Turn("tool", json.dumps(RETURNS[call.name]), call_id=call.id) for call in numbered
+        ]
     raise AssertionError(f"it never stopped calling: {steps}")
 
 
@@ -113,12 +136,22 @@ def test_a_result_becomes_the_next_calls_argument() -> None:
 @pytest.mark.parametrize(
     ("question", "name", "arguments"),
     [
-        ("Convert 100 USD to EUR.", "convert_currency", {"amount": 100, "from_currency": "USD", "to_currency": "EUR"}),
-        ("Tell me the weather in Rome in fahrenheit.", "get_weather", {"city": "Rome", "unit": "fahrenheit"}),
+        (
+            "Convert 100 USD to EUR.",
+            "convert_currency",
+            {"amount": 100, "from_currency": "USD", "to_currency": "EUR"},
+        ),
+        (
+            "Tell me the weather in Rome in fahrenheit.",
+            "get_weather",
+            {"city": "Rome", "unit": "fahrenheit"},
+        ),
         ("List the orders of customer C-17.", "list_orders", {"customer_id": "C-17"}),
     ],
 )
-def test_arguments_have_the_schemas_types(question: str, name: str, arguments: dict[str, Any]) -> None:
+def test_arguments_have_the_schemas_types(
+    question: str, name: str, arguments: dict[str, Any]
+) -> None:
     assert conversation(question)[0] == [[(name, arguments)]]
 
 
@@ -130,7 +163,9 @@ def test_a_question_that_needs_no_function_is_answered_in_words(question: str) -
 def test_the_choice_of_tools_is_honoured() -> None:
     weather, hello = [Turn("user", "What is the weather in Paris?")], [Turn("user", "Hello there")]
     assert step(weather, tool_choice="none")[1] == ()
-    assert [call.name for call in step(weather, tool_choice="find_customer")[1]] == ["find_customer"]
+    assert [call.name for call in step(weather, tool_choice="find_customer")[1]] == [
+        "find_customer"
+    ]
     assert len(step(hello, tool_choice="required")[1]) == 1
 
 
@@ -154,11 +189,18 @@ def test_a_later_question_uses_an_earlier_result() -> None:
         Turn("assistant", "The id is C-17."),
         Turn("user", "Which orders has she placed?"),
     ]
-    assert [(each.name, json.loads(each.arguments)) for each in step(turns)[1]] == [("list_orders", {"customer_id": "C-17"})]
+    assert [(each.name, json.loads(each.arguments)) for each in step(turns)[1]] == [
+        ("list_orders", {"customer_id": "C-17"})
+    ]
 
 
 def test_the_token_limit_cuts_the_arguments() -> None:
-    prompt = Prompt(SCOUT, (Turn("user", "What is the weather in Paris?"),), Sampling(0, max_tokens=3), functions=FUNCTIONS)
+    prompt = Prompt(
+        SCOUT,
+        (Turn("user", "What is the weather in Paris?"),),
+        Sampling(0, max_tokens=3),
+        functions=FUNCTIONS,
+    )
     model = SimulatedModel(7)
     (cut,) = model.generate_completions(prompt, model.random_key(prompt), 1)
     assert cut.finish == "length" and cut.tokens == 3
@@ -173,14 +215,21 @@ def test_the_ids_of_calls_do_not_change_the_answer() -> None:
             Turn("assistant", "", calls=(Call("get_weather", ('{"city": "Paris"}',), call_id),)),
             Turn("tool", "14", call_id=call_id),
         )
-        return SimulatedModel(7).random_key(Prompt(SCOUT, turns, Sampling(1, seed=3), functions=FUNCTIONS))
+        return SimulatedModel(7).random_key(
+            Prompt(SCOUT, turns, Sampling(1, seed=3), functions=FUNCTIONS)
+        )
 
     assert key("call_1") == key("call_2")
 
 
 def test_wrong_calls_increase_with_temperature() -> None:
     def right(temperature: float) -> int:
-        prompt = Prompt(SCOUT, (Turn("user", "What is the weather in Oslo?"),), Sampling(temperature), functions=FUNCTIONS)
+        prompt = Prompt(
+            SCOUT,
+            (Turn("user", "What is the weather in Oslo?"),),
+            Sampling(temperature),
+            functions=FUNCTIONS,
+        )
         drawn = [generate_calls(prompt, RandomStream("draw", number)) for number in range(200)]
         return sum(bool(calls) and calls[0].name == "get_weather" for calls in drawn)
 

@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-from harness.simulator.model.skills.classification import find_labels, label_candidates, text_to_classify
+from harness.simulator.model.skills.classification import (
+    find_labels,
+    label_candidates,
+    text_to_classify,
+)
 
 QUEUES = ["billing", "shipping", "returns"]
 OFFERED = [(name, "") for name in QUEUES]
@@ -49,12 +53,20 @@ def test_yes_or_no_is_a_choice() -> None:
 
 
 def test_the_labels_words_decide() -> None:
-    text = "My parcel has not arrived; the tracking says the courier delivered it to another address."
-    assert max(label_candidates(text, OFFERED, "m", 0), key=lambda candidate: candidate.logit).text == "shipping"
+    text = (
+        "My parcel has not arrived; the tracking says the courier delivered it to another address."
+    )
+    assert (
+        max(label_candidates(text, OFFERED, "m", 0), key=lambda candidate: candidate.logit).text
+        == "shipping"
+    )
 
 
 def test_a_description_teaches_a_label_the_model_does_not_know() -> None:
-    offered = [("alpha", "weather, rain, clouds, wind and storms"), ("beta", "music, concerts, guitars and singing")]
+    offered = [
+        ("alpha", "weather, rain, clouds, wind and storms"),
+        ("beta", "music, concerts, guitars and singing"),
+    ]
     told = label_candidates("Clouds and wind bring a storm and rain.", offered, "m", 2.0)
     assert max(told, key=lambda candidate: candidate.logit).text == "alpha"
 
@@ -77,7 +89,10 @@ def test_a_labels_logit_is_the_same_in_every_process() -> None:
     )
     printed = {
         subprocess.run(
-            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in "123456"
     }

@@ -25,7 +25,13 @@ ORDER = {
     },
     "required": ["name", "email", "order_id", "date", "amount", "currency", "product", "items"],
     "additionalProperties": False,
-    "$defs": {"item": {"type": "object", "properties": {"quantity": {"type": "integer"}}, "required": ["quantity"]}},
+    "$defs": {
+        "item": {
+            "type": "object",
+            "properties": {"quantity": {"type": "integer"}},
+            "required": ["quantity"],
+        }
+    },
 }
 LETTER = """Dear shop,
 
@@ -59,14 +65,30 @@ def test_a_missing_value_is_null_where_allowed() -> None:
 
 @given(text=st.text(max_size=300), temperature=st.sampled_from([0, 1, 5]), key=st.integers())
 @settings(max_examples=100, deadline=None)
-def test_the_answer_fits_the_schema_whatever_the_text(text: str, temperature: float, key: int) -> None:
+def test_the_answer_fits_the_schema_whatever_the_text(
+    text: str, temperature: float, key: int
+) -> None:
     jsonschema.validate(filled(text, ORDER, temperature, key), ORDER)
 
 
-WORDS = ["type", "properties", "items", "enum", "anyOf", "$ref", "const", "name", "date", "object", "format"]
+WORDS = [
+    "type",
+    "properties",
+    "items",
+    "enum",
+    "anyOf",
+    "$ref",
+    "const",
+    "name",
+    "date",
+    "object",
+    "format",
+]
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -78,17 +100,31 @@ def test_nonsense_for_a_schema_is_still_answered_with_json(schema: dict[str, Any
 
 
 def test_a_schema_that_refers_to_itself_ends() -> None:
-    tree = {"type": "object", "properties": {"name": {"type": "string"}, "left": {"$ref": "#"}, "right": {"$ref": "#"}}}
+    tree = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "left": {"$ref": "#"}, "right": {"$ref": "#"}},
+    }
     assert "name" in filled(LETTER, tree)["left"]["right"]
 
 
 def test_any_object_has_the_keys_the_prompt_names() -> None:
-    assert set(filled("Reply in JSON with the keys name, email and amount.\n\n" + LETTER, {})) == {"name", "email", "amount"}
+    assert set(filled("Reply in JSON with the keys name, email and amount.\n\n" + LETTER, {})) == {
+        "name",
+        "email",
+        "amount",
+    }
     assert set(filled("Hello", {})) == {"answer"}
 
 
 def test_dates_of_many_forms_become_one() -> None:
-    for written in ("2025-05-03", "03.05.2025", "3 May 2025", "May 3rd, 2025", "2025/5/3", "the 3rd of May 2025"):
+    for written in (
+        "2025-05-03",
+        "03.05.2025",
+        "3 May 2025",
+        "May 3rd, 2025",
+        "2025/5/3",
+        "the 3rd of May 2025",
+    ):
         assert entities.find_dates(f"I ordered it on {written}.") == ["2025-05-03"], written
     assert entities.find_dates("32 May 2025, 2025-13-01") == []
 
@@ -100,4 +136,7 @@ def test_amounts_of_both_conventions_become_decimals() -> None:
 
 
 def test_a_total_beats_its_parts() -> None:
-    assert entities.find_amounts("Shipping 6.50 EUR\nTotal 148.50 EUR\nGift card 20.00 EUR")[0] == "148.5"
+    assert (
+        entities.find_amounts("Shipping 6.50 EUR\nTotal 148.50 EUR\nGift card 20.00 EUR")[0]
+        == "148.5"
+    )

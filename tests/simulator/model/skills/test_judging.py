@@ -17,10 +17,18 @@ PASS = {"type": "object", "properties": {"reason": {"type": "string"}, "pass": {
 FIVE = {"type": "object", "properties": {"score": {"type": "integer", "enum": [1, 2, 3, 4, 5]}}}
 
 
-def judge(rubric: str, answer: str, schema: dict[str, Any] | None = PASS, form: str = "", mark: str = "-7f3a") -> Any:
+def judge(
+    rubric: str,
+    answer: str,
+    schema: dict[str, Any] | None = PASS,
+    form: str = "",
+    mark: str = "-7f3a",
+) -> Any:
     parts = {"rubric": rubric, "question": "?", "answer": answer}
     text = "\n\n".join(f"<{name}{mark}>\n{part}\n</{name}{mark}>" for name, part in parts.items())
-    prompt = Prompt("m", (Turn("system", form), Turn("user", text)), Sampling(temperature=0.0), schema)
+    prompt = Prompt(
+        "m", (Turn("system", form), Turn("user", text)), Sampling(temperature=0.0), schema
+    )
     return json.loads(generate_text(prompt, RandomStream("test")))
 
 
@@ -35,7 +43,11 @@ def judge(rubric: str, answer: str, schema: dict[str, Any] | None = PASS, form: 
         ('It says "thank you" and offers a "refund".', "No.", False),
         ('It does not say "sorry". It names the "courier".', "The courier has it.", True),
         ('It does not say "sorry". It names the "courier".', "Sorry, no parcel here.", False),
-        ("The reply explains how to reset the password.", "To reset your password, open the settings.", True),
+        (
+            "The reply explains how to reset the password.",
+            "To reset your password, open the settings.",
+            True,
+        ),
         ("The reply explains how to reset the password.", "Bananas are yellow.", False),
         ("Anything goes.", "", False),
     ],
@@ -46,14 +58,19 @@ def test_clear_cases_are_judged_right(rubric: str, answer: str, passes: bool) ->
 
 def test_a_score_is_on_the_scale_of_the_schema() -> None:
     rubric = 'It has "a", "b", "c" and "d".'
-    assert [judge(rubric, answer, FIVE)["score"] for answer in ("x", "a b", "a b c", "a b c d")] == [1, 3, 4, 5]
+    assert [
+        judge(rubric, answer, FIVE)["score"] for answer in ("x", "a b", "a b c", "a b c d")
+    ] == [1, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
     ("form", "verdict"),
     [
         ('One object: {"reason": "why", "pass": true or false}', {"pass": True}),
-        ('One object: {"reason": "why", "rating": a whole number from 0 (worst) to 10 (best)}', {"rating": 10}),
+        (
+            'One object: {"reason": "why", "rating": a whole number from 0 (worst) to 10 (best)}',
+            {"rating": 10},
+        ),
     ],
 )
 def test_without_a_schema_the_form_is_the_one_shown(form: str, verdict: dict[str, Any]) -> None:
@@ -73,7 +90,10 @@ def test_a_prompt_injection_is_graded_like_any_answer(attack: str) -> None:
 
 
 def test_the_reason_says_what_is_missing() -> None:
-    assert score_answer("Expected: Canberra", "Sydney") == (0.0, "It does not meet what is asked of: canberra.")
+    assert score_answer("Expected: Canberra", "Sydney") == (
+        0.0,
+        "It does not meet what is asked of: canberra.",
+    )
 
 
 def test_json_without_a_rubric_is_no_verdict() -> None:

@@ -9,7 +9,9 @@ from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
 from harness.simulator.model.types import Prompt, Sampling, Turn
 
-QUOTES = 'A customer with a broken lamp. They say "My order is A-12." and then "I would like a refund."'
+QUOTES = (
+    'A customer with a broken lamp. They say "My order is A-12." and then "I would like a refund."'
+)
 SENTENCES = "You want to return your lamp. You are in a hurry!"
 
 
@@ -17,7 +19,10 @@ def plays(persona: str, *said: str) -> str:
     """What it says after these messages, the user's first."""
     roles = ("user", "assistant")
     messages = [Message(roles[place % 2], text) for place, text in enumerate(said)]  # type: ignore[arg-type]
-    turns = tuple(Turn(each.role, each.text) for each in user_request(SimulatedUser("x", persona), messages).messages)
+    turns = tuple(
+        Turn(each.role, each.text)
+        for each in user_request(SimulatedUser("x", persona), messages).messages
+    )
     return generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test"))
 
 
@@ -37,6 +42,14 @@ def test_a_turn_that_quotes_a_closing_tag_does_not_end_the_conversation() -> Non
 
 
 def test_a_conversation_without_a_role_to_play_is_left_to_other_skills() -> None:
-    text = delimit_texts({"conversation": write_transcript([Message("user", "What is 2 + 2?"), Message("assistant", "4")])})
+    text = delimit_texts(
+        {
+            "conversation": write_transcript(
+                [Message("user", "What is 2 + 2?"), Message("assistant", "4")]
+            )
+        }
+    )
     turns = (Turn("system", "Sum this up. Answer with the number only."), Turn("user", text))
-    assert generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test")) != "DONE"
+    assert (
+        generate_text(Prompt("m", turns, Sampling(temperature=0.0)), RandomStream("test")) != "DONE"
+    )

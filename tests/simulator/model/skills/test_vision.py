@@ -68,7 +68,10 @@ def asked(question: str, file: bytes) -> Reading | None:
         ("Is there a blue circle?", "yes"),
         ("Is there a blue square?", "no"),
         ("Are there any triangles?", "no"),
-        ("Describe the picture.", "one green square, two red circles, one blue circle, one red square on white"),
+        (
+            "Describe the picture.",
+            "one green square, two red circles, one blue circle, one red square on white",
+        ),
     ],
 )
 def test_questions_about_an_image(question: str, right: str) -> None:
@@ -115,15 +118,23 @@ def test_wrong_answers_increase_with_temperature() -> None:
     assert say(question, MIXED) == "3"
     assert say("What is 2 + 2? Answer with the number only.", MIXED) == "4"
     right = {
-        temperature: Counter(say(question, MIXED, temperature=temperature, draw=draw) for draw in range(300))["3"] / 300
+        temperature: Counter(
+            say(question, MIXED, temperature=temperature, draw=draw) for draw in range(300)
+        )["3"]
+        / 300
         for temperature in (0.3, 4)
     }
     assert right[0.3] > 0.7 > 0.5 > right[4]
 
 
 def test_an_image_is_chosen_by_its_position_else_the_last() -> None:
-    assert say("In the first picture, how many circles are there? The number only.", MIXED, CHART) == "3"
-    assert say("In the second picture, how many bars are there? The number only.", MIXED, CHART) == "4"
+    assert (
+        say("In the first picture, how many circles are there? The number only.", MIXED, CHART)
+        == "3"
+    )
+    assert (
+        say("In the second picture, how many bars are there? The number only.", MIXED, CHART) == "4"
+    )
     assert say("How many circles are there? The number only.", CHART, MIXED) == "3"
 
 
