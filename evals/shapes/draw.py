@@ -1,9 +1,7 @@
-"""Draws the pictures of this eval and writes its cases: `python evals/shapes/draw.py`. The same
-pixels every time.
+"""Draws the pictures of this eval and writes its cases: `python evals/shapes/draw.py`. The same pixels every time.
 
-Nothing is smoothed and no font is used, so that no version of a library changes a pixel. A case is
-known before it is drawn: what is expected comes from the plan of the picture, never from looking at
-it.
+Nothing is smoothed and no font is used, so that no version of a library changes a pixel. A case is known before it is drawn:
+what is expected comes from the plan of the picture, never from looking at it.
 """
 
 from __future__ import annotations
@@ -35,11 +33,7 @@ LETTERS = {
     "E": ("11111", "10000", "10000", "11110", "10000", "10000", "11111"),
 }
 SIZE = (192, 144)
-PAIRS = (
-    ("count-05", "count-06", "count-05"),
-    ("shape-01", "chart-03", "chart-03"),
-    ("colour-03", "colour-02", "colour-03"),
-)
+PAIRS = (("count-05", "count-06", "count-05"), ("shape-01", "chart-03", "chart-03"), ("colour-03", "colour-02", "colour-03"))
 """Two pictures, and which of them is asked about."""
 
 
@@ -64,12 +58,10 @@ Plan = list[Shape] | list[Bar]
 Drawn = tuple[str, Plan]
 
 
-# ── Planning ──────────────────────────────────────────────────────────────────────────────────────
+# ── Planning ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def scattered(
-    random: Random, wanted: list[tuple[str, str]], sizes: tuple[int, int] = (22, 34)
-) -> list[Shape]:
+def scattered(random: Random, wanted: list[tuple[str, str]], sizes: tuple[int, int] = (22, 34)) -> list[Shape]:
     """Shapes of these kinds and colours, each in a cell of its own of a grid of 4 × 3."""
     cells = [(column * 48, row * 48) for column in range(4) for row in range(3)]
     random.shuffle(cells)
@@ -77,15 +69,7 @@ def scattered(
     for (kind, colour), (left, top) in zip(wanted, cells, strict=False):
         size = random.randint(*sizes) // 2 * 2 + 1  # an odd size has a middle
         room = 46 - size
-        shapes.append(
-            Shape(
-                kind,
-                colour,
-                left + 1 + random.randint(0, room),
-                top + 1 + random.randint(0, room),
-                size,
-            )
-        )
+        shapes.append(Shape(kind, colour, left + 1 + random.randint(0, room), top + 1 + random.randint(0, room), size))
     return shapes
 
 
@@ -113,8 +97,7 @@ def counting(random: Random) -> Iterator[tuple[Drawn, dict[str, Any]]]:
 
 
 def naming(random: Random) -> Iterator[tuple[Drawn, dict[str, Any]]]:
-    """Which colour a shape has, and which shape a colour has: each kind and each colour once in a
-    picture."""
+    """Which colour a shape has, and which shape a colour has: each kind and each colour once in a picture."""
     for number in range(18):
         colours = random.sample(list(COLOURS), 3)
         wanted = list(zip(random.sample(KINDS, 3), colours, strict=True))[: 2 + number % 2]
@@ -136,10 +119,7 @@ def presence(random: Random) -> Iterator[tuple[Drawn, dict[str, Any]]]:
         wanted = [(kind, colour), (other, another)] if there else [(kind, another), (other, colour)]
         name = f"there-{number + 1:02d}"
         question = f"Is there a {colour} {kind}? Answer yes or no."
-        yield (
-            (name, scattered(random, wanted)),
-            case(name, question, "yes" if there else "no", ["presence"]),
-        )
+        yield (name, scattered(random, wanted)), case(name, question, "yes" if there else "no", ["presence"])
 
 
 def charts(random: Random) -> Iterator[tuple[Drawn, dict[str, Any]]]:
@@ -147,19 +127,10 @@ def charts(random: Random) -> Iterator[tuple[Drawn, dict[str, Any]]]:
     for number in range(12):
         letters = "ABCDE"[: 4 + number % 2]
         close = number >= 8
-        heights = [
-            40 + (6 if close else 12) * step + random.randint(0, 2) for step in range(len(letters))
-        ]
+        heights = [40 + (6 if close else 12) * step + random.randint(0, 2) for step in range(len(letters))]
         random.shuffle(heights)
-        bars = [
-            Bar(colour, height)
-            for colour, height in zip(
-                random.sample(list(COLOURS), len(letters)), heights, strict=True
-            )
-        ]
-        superlative, chosen = (
-            ("tallest", max(heights)) if number % 3 else ("shortest", min(heights))
-        )
+        bars = [Bar(colour, height) for colour, height in zip(random.sample(list(COLOURS), len(letters)), heights, strict=True)]
+        superlative, chosen = ("tallest", max(heights)) if number % 3 else ("shortest", min(heights))
         place = heights.index(chosen)
         listed = f"{', '.join(letters[:-1])} and {letters[-1]}"
         question, expected = (
@@ -181,20 +152,13 @@ def pairs(known: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield case(f"pair-{number:02d}", asked, known[which]["expected"], ["pair"], pictures)
 
 
-def case(
-    name: str, question: str, expected: str, tags: list[str], pictures: list[str] | None = None
-) -> dict[str, Any]:
+def case(name: str, question: str, expected: str, tags: list[str], pictures: list[str] | None = None) -> dict[str, Any]:
     """A line of `cases.jsonl`."""
     picture = pictures or f"pictures/{name}.png"
-    return {
-        "id": name,
-        "vars": {"picture": picture, "question": question},
-        "expected": expected,
-        "tags": tags,
-    }
+    return {"id": name, "vars": {"picture": picture, "question": question}, "expected": expected, "tags": tags}
 
 
-# ── Drawing ───────────────────────────────────────────────────────────────────────────────────────
+# ── Drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def draw(plan: Plan) -> Image.Image:
@@ -230,9 +194,7 @@ def _chart(pen: ImageDraw.ImageDraw, bars: list[Bar]) -> None:
     pen.rectangle((8, 8, 8, ground), fill=INK)
     for place, bar in enumerate(bars):
         left = 14 + place * (width + gap)
-        pen.rectangle(
-            (left, ground - bar.height, left + width - 1, ground - 1), fill=COLOURS[bar.colour]
-        )
+        pen.rectangle((left, ground - bar.height, left + width - 1, ground - 1), fill=COLOURS[bar.colour])
         _letter(pen, "ABCDE"[place], left + width // 2 - 2, ground + 6)
 
 
@@ -243,7 +205,7 @@ def _letter(pen: ImageDraw.ImageDraw, letter: str, x: int, y: int) -> None:
                 pen.point((x + column, y + row), fill=INK)
 
 
-# ── Writing ───────────────────────────────────────────────────────────────────────────────────────
+# ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def everything() -> tuple[dict[str, Image.Image], list[dict[str, Any]]]:
@@ -251,10 +213,7 @@ def everything() -> tuple[dict[str, Image.Image], list[dict[str, Any]]]:
     random = Random(2026)
     found = [*counting(random), *naming(random), *presence(random), *charts(random)]
     cases = [each for _, each in found]
-    return {name: draw(plan) for (name, plan), _ in found}, [
-        *cases,
-        *pairs({each["id"]: each for each in cases}),
-    ]
+    return {name: draw(plan) for (name, plan), _ in found}, [*cases, *pairs({each["id"]: each for each in cases})]
 
 
 def main() -> None:
@@ -262,9 +221,7 @@ def main() -> None:
     pictures, cases = everything()
     (HERE / "pictures").mkdir(exist_ok=True)
     for name, picture in pictures.items():
-        picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=16).save(
-            HERE / "pictures" / f"{name}.png", optimize=True
-        )
+        picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=16).save(HERE / "pictures" / f"{name}.png", optimize=True)
     lines = [json.dumps(each, ensure_ascii=False) for each in cases]
     (HERE / "cases.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
 

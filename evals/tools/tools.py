@@ -10,13 +10,7 @@ STATUS = {
     "A-205": ("shipped", "DHL-7044"),
     "A-240": ("shipped", "UPS-8190"),
 }
-PLACES = {
-    "DHL-7001": "Oslo",
-    "DHL-7002": "Malmo",
-    "DHL-7044": "Hamburg",
-    "UPS-8103": "Rotterdam",
-    "UPS-8190": "Lyon",
-}
+PLACES = {"DHL-7001": "Oslo", "DHL-7002": "Malmo", "DHL-7044": "Hamburg", "UPS-8103": "Rotterdam", "UPS-8190": "Lyon"}
 PRICES = {"desk lamp": 40, "door sensor": 25, "smart plug": 18, "thermostat": 120}
 IN_DOLLARS = {"USD": 1.0, "EUR": 1.25, "GBP": 1.5}
 
@@ -85,7 +79,4 @@ async def convert_currency(amount: float, from_currency: str, to_currency: str) 
         from_currency: The currency it is in: USD, EUR or GBP
         to_currency: The currency wanted: USD, EUR or GBP
     """
-    return {
-        "amount": round(amount * IN_DOLLARS[from_currency] / IN_DOLLARS[to_currency], 2),
-        "currency": to_currency,
-    }
+    return {"amount": round(amount * IN_DOLLARS[from_currency] / IN_DOLLARS[to_currency], 2), "currency": to_currency}

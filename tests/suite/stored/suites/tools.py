@@ -6,11 +6,7 @@ from typing import Annotated, Literal
 
 
 def lookup(
-    name: str,
-    limit: int = 3,
-    *,
-    unit: Literal["c", "f"] | None = None,
-    near: Annotated[list[float], "degrees"] = (),
+    name: str, limit: int = 3, *, unit: Literal["c", "f"] | None = None, near: Annotated[list[float], "degrees"] = ()
 ) -> dict:
     """Look a customer up by name.
 
