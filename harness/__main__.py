@@ -3,6 +3,7 @@ exit code."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 from typing import NoReturn
@@ -12,10 +13,10 @@ from harness.errors import ExitCode, HarnessError
 
 def main() -> None:
     """Entry point of the `harness` command; always ends in SystemExit."""
+    collect_less_often()
     try:
-        from harness.cli.main import (  # noqa: PLC0415
-            app,
-        )
+        # Here, so that an interrupt during import is caught.
+        from harness.cli.main import app  # noqa: PLC0415
 
         app()
     except HarnessError as error:
@@ -31,6 +32,11 @@ def main() -> None:
         traceback.print_exc()
         _print_error("this is a bug in evalharness; please report it with the lines above")
         sys.exit(ExitCode.BUG)
+
+
+def collect_less_often() -> None:
+    """Let the garbage collector look less often: imports create many objects and no garbage."""
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _exit_interrupted() -> NoReturn:

@@ -151,6 +151,7 @@ def test_response_time_counts_failed_attempts_and_waits() -> None:
     )
 
 
+@pytest.mark.process
 def test_a_latency_costs_no_import_of_pandas() -> None:
     code = "import sys, harness.metrics.table; print(sorted({'pandas', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)))"
     assert (
