@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 from urllib.request import Request, urlopen
 
+import pandas as pd  # noqa: F401 - where it is loaded, a run makes its report in this process
 import pytest
 
 from harness.__main__ import main
