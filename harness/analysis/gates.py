@@ -1,5 +1,5 @@
-"""Gates against figures, and the exit code a finished command ends with (design: docs/statistics.md
-has the table).
+"""Gates against figures, and the exit code a finished command ends with (docs/statistics.md has the
+table).
 
 A bare threshold compares the estimate and prints the interval; a bound (`pass_rate.low`) compares
 the interval's end. What has no figure is `unknown` and ends in exit code 2: a mistyped slice or an

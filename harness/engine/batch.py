@@ -71,13 +71,12 @@ _UNASKED = Request()
 
 @dataclass(frozen=True)
 class BatchAccounting:
-    """What a batch is entered in, and what it is priced with. Amounts are US dollars, None where
-    unknown.
+    """The journal and the prices of a run's batches. Amounts are US dollars, None where unknown.
 
     `append` writes a line, `bound` is the most that a call can cost, `cost` what a Response did
-    cost. `known` are the batches of earlier sessions, by the keys of the trials that are still to
-    be answered. `polled` is told of each poll. `vouch` warns of an answer of another model than the
-    one asked for, or makes it an error.
+    cost. `earlier` are the batches of earlier sessions, by the keys of the trials still to be
+    answered. `on_poll` is called at each poll. `check_model` warns of an answer of another model
+    than the one asked for, or makes it an error.
     """
 
     session: str
@@ -90,7 +89,7 @@ class BatchAccounting:
 
 
 class Reservations(Protocol):
-    """What the budget must be told of batches, by their keys (`Budget`)."""
+    """The part of `Budget` that batches use, by their keys."""
 
     def settle_batch(self, key: str, cost: float | None) -> None:
         """It is over and did cost so many US dollars, None where that is unknown."""

@@ -1,5 +1,4 @@
-"""Graders: from an answer to a verdict. `build` makes them ready, `grade_all` uses them, `verdict`
-sums them up."""
+"""Graders: from an answer to a verdict. `build_graders` prepares them, `run_grader` applies one."""
 
 from harness.graders.base import Answer, Arguments, GraderError, GraderSpec, GraderType, Verdict
 from harness.graders.build import Grader, build_graders, grade_answer, run_grader

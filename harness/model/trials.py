@@ -70,12 +70,12 @@ class Conversation(Struct, frozen=True):
 
 
 class Trial(Struct, frozen=True):
-    """One planned question. `key` hashes the identity and what will be sent (design: unit of work,
-    resume and sharding).
+    """One planned question. `key` hashes the identity and what will be sent: it is the unit of work
+    and of resume.
 
-    `variables` are the case's variables and `graders` the index of its grader set, for whoever
-    grades the answer. Without a `conversation` the first answer is the last; `turn_graders` are the
-    sets of its turns, the first answer's first.
+    `variables` are the case's variables and `graders` the specifications of its graders. Without a
+    `conversation` the first answer is the last; `turn_graders` are the sets of its turns, the first
+    answer's first.
     """
 
     identity: Identity

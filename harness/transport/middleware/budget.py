@@ -6,8 +6,8 @@ before anything was generated (a status of 3xx or 4xx), costs nothing; where the
 the reservation stands. An attempt that does not fit waits while other reservations are open, since
 their settling may make room, and is refused when none is.
 
-A batch that was submitted keeps its reservation until its answers are in (`settled`), in a later
-session, too; asking after it costs nothing. Where this session cannot have its answers (`left`),
+A batch that was submitted keeps its reservation until its answers are in (`settle_batch`), across
+sessions; polling it costs nothing. Where this session cannot have its answers (`leave_batch`),
 nothing waits for them.
 """
 
