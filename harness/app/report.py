@@ -208,7 +208,6 @@ def _write_parquet(path: Path, tables: Frames) -> None:
                 "COPY trials TO ? (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)",
                 [str(beside)],
             )
-        beside.chmod(0o600)
         beside.replace(path)
     except (duckdb.Error, OSError) as refused:
         raise StoreError(f"{path}: cannot be written: {refused}") from refused

@@ -67,7 +67,7 @@ class Blobs:
             content = b64decode(image.data)
             if sha256(content).hexdigest() != image.sha256:
                 return image  # whoever made it gave it a wrong name: then it stays where it is
-            self._folder.mkdir(mode=0o700, exist_ok=True)
+            self._folder.mkdir(exist_ok=True)
             _write_blob(path, content)
             self._unsynced.append(path)
         return replace(image, data="")
@@ -127,12 +127,11 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def _write_blob(path: Path, content: bytes) -> None:
-    """Put the file in place whole, readable by its owner alone; it is not durable yet. Raises
-    OSError."""
+    """Put the file in place whole; it is not durable yet. Raises OSError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(
-            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb"
         ) as file:
             file.write(content)
         beside.replace(path)

@@ -34,14 +34,14 @@ def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None
 
 
 def write_file(path: Path, content: bytes | Iterator[bytes]) -> None:
-    """Put a file in place whole, readable by its owner alone; a large one comes in pieces.
+    """Put a file in place whole; a large one comes in pieces. Its permissions are the umask's.
 
     Raises StoreError naming the path and the cause.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(
-            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb"
         ) as file:
             file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
@@ -75,8 +75,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def create_folder(folder: Path) -> None:
-    """Make the run folder, private to its owner. Raises StoreError where it cannot be, UsageError
-    where it holds anything."""
+    """Make the run folder. Raises StoreError where it cannot be, UsageError where it holds
+    anything."""
     if (folder / MANIFEST).exists():
         raise UsageError(
             f"{folder}: already holds a run; `harness resume {folder}` goes on with it, or name"
@@ -91,10 +91,9 @@ def create_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, private to their owner, where they are not there. Raises
-    StoreError."""
+    """Make a folder and those above it where they are not there. Raises StoreError."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as refused:
         raise StoreError(
             f"{folder}: cannot be made: {refused.strerror}; name another with --out"

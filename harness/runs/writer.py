@@ -164,7 +164,7 @@ def _has_images(line: Line) -> bool:
 
 def _open_for_append(path: Path) -> tuple[int, int]:
     """The file, ready to append to, and where it ends: behind its last whole line."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
         end = _end_of_whole_lines(file)
         os.ftruncate(file, end)
@@ -192,7 +192,7 @@ def _acquire_lock(path: Path) -> int:
     """The lock file, held. Raises UsageError where another process holds it, StoreError where it
     cannot be had."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except OSError as refused:
         raise StoreError(f"{path}: cannot be opened: {refused.strerror}") from refused
     try:

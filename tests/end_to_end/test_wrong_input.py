@@ -3,6 +3,7 @@ a traceback."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from base64 import b64encode
@@ -403,10 +404,19 @@ def _base64(text: str) -> str:
     return b64encode(text.encode()).decode()
 
 
-def test_outputs_are_private(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_what_is_written_has_the_permissions_of_the_umask(
+    cli: Command, simulator: Simulated, tmp_path: Path, umask: int
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    before = os.umask(umask)
+    try:
+        assert cli("run", suite, "--limit", "1", "--out", "run").code == ExitCode.OK
+    finally:
+        os.umask(before)
     for path in [tmp_path / "run", *(tmp_path / "run").rglob("*")]:
-        assert path.stat().st_mode & 0o077 == 0, path
+        most = 0o777 if path.is_dir() else 0o666
+        assert path.stat().st_mode & 0o777 == most & ~umask, path
 
 
 def test_loopback_is_never_sent_to_a_proxy(simulator: Simulated, tmp_path: Path) -> None:

@@ -187,19 +187,6 @@ def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
     ]
 
 
-def test_files_and_folders_are_private(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "run"
-    create_folder(folder)
-    write_manifest(folder, MANIFEST, Redactor({}))
-    written(folder, record(1))
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
-        "manifest.json": 0o600,
-        "records.jsonl": 0o600,
-        "lock": 0o600,
-    }
-
-
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="cannot be made"):
