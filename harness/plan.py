@@ -28,6 +28,7 @@ from harness.model import Conversation, Identity, Message, Request, Target, Tria
 from harness.model.images import without_image_data
 from harness.suite import Case, Eval, GraderSpec, Prompt, Suite
 from harness.suite.tools import Toolset, build_conversation, conversation_identity, later_turns
+from harness.wording import pluralize
 
 SeedRange = tuple[int, int]
 
@@ -90,19 +91,19 @@ class Plan:
 
     def _count_product(self, each: Eval) -> str:
         factors = [
-            _count_noun(len(each.prompts), "prompt"),
-            _count_noun(len(self.targets), "target"),
-            _count_noun(len(each.cases), "case"),
-            _count_noun(len(self.suite.settings), "setting"),
+            pluralize(len(each.prompts), "prompt"),
+            pluralize(len(self.targets), "target"),
+            pluralize(len(each.cases), "case"),
+            pluralize(len(self.suite.settings), "setting"),
         ]
         if self.suite.repeats > 1:
-            factors.append(_count_noun(self.suite.repeats, "repeat"))
+            factors.append(pluralize(self.suite.repeats, "repeat"))
         product = " × ".join(factors)
         return product if len(self.suite.evals) == 1 else f"({each.name}: {product})"
 
     def _count_total(self) -> str:
         left_out = len(self) // len(self.suite.settings) * self.suite.excluded
-        return f" = {_count_noun(len(self), 'request')}" + (
+        return f" = {pluralize(len(self), 'request')}" + (
             f", {left_out:,} excluded" if left_out else ""
         )
 
@@ -341,7 +342,3 @@ def _target_bytes(target: Target) -> bytes:
     return key_bytes(
         (target.provider, target.model, target.address, target.api_version, target.extra_body)
     )
-
-
-def _count_noun(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -25,6 +25,7 @@ from harness.metrics.table import (
     Ratio,
     Sum,
 )
+from harness.wording import pluralize
 
 NUMBERS = tuple(
     dict.fromkeys(column for metric in METRICS.values() for column in metric.aggregate.columns)
@@ -179,11 +180,13 @@ def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Est
     missing = np.isnan(values)
     answered = int((missing & ~rows["error"]).sum())
     if total.complete and statistic != "known" and answered:
-        unknown = f"{answered:,} answered trials have no known {total.columns[0]}"
+        unknown = f"{pluralize(answered, 'answered trial', 'has')} no known {total.columns[0]}"
         return Estimate(None, method=f"{unknown}: give their targets a price")
     if missing.all():
         return stats.NOTHING
-    broken = f", without {int(missing.sum()):,} broken trials of unknown {total.columns[0]}"
+    broken = (
+        f", without {pluralize(int(missing.sum()), 'broken trial')} of unknown {total.columns[0]}"
+    )
     note = broken if total.complete and missing.any() else ""
     return Estimate(fsum(values[~missing]), n=int((~missing).sum()), method=f"sum{note}")
 

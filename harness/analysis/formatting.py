@@ -82,11 +82,6 @@ def format_interval(estimate: Estimate, write: Formatter) -> str:
     return f"≤ {write(estimate.high)}" if estimate.high is not None else ""
 
 
-def pluralize(number: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def join_names(values: list[str], limit: int = 8) -> str:
     """A list in a sentence, cut after `limit`."""
     rest = f" and {len(values) - limit} more" if len(values) > limit else ""

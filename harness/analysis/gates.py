@@ -137,7 +137,7 @@ def _evaluate_every_case(
     unsure = sum(verdict in {"inconclusive", "unknown"} for verdict, _, _ in found)
     verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
     detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations hold"
-    detail += f", {unsure:,} have no figure that could be judged" if unsure else ""
+    detail += f", {unsure:,} could not be judged" if unsure else ""
     detail += f"; failing: {formatting.join_names(failed)}" if failed else ""
     return _gate_result(gate, run, worst_one[1], verdict, f"{detail}.", "")
 

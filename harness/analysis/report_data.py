@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from harness.analysis import formatting
 from harness.analysis.frame import Frames
 from harness.analysis.stats import NOTHING, Estimate
 from harness.model import Image
+from harness.wording import pluralize
 
 Outcome = Literal["pass", "fail", "inconclusive", "unknown"]
 Verdict = Literal[Outcome, "no gates", "unfinished", "errors"]
@@ -313,15 +313,10 @@ class Report:
             sum(run.planned for run in self.runs),
         )
         if self.verdict == "unfinished":
-            return (
-                f"{recorded:,} of {formatting.pluralize(planned, 'trial')} recorded;"
-                f" {self._gates_said}"
-            )
+            return f"{recorded:,} of {pluralize(planned, 'trial')} recorded; {self._gates_said}"
         if self.verdict == "errors":
             broke = sum(run.errors for run in self.runs)
-            return (
-                f"{broke:,} of {formatting.pluralize(recorded, 'trial')} broke; {self._gates_said}"
-            )
+            return f"{broke:,} of {pluralize(recorded, 'trial')} broke; {self._gates_said}"
         return self._gates_said
 
     @property
@@ -341,4 +336,4 @@ class Report:
         found = [
             f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]
         ]
-        return f"of {total} {'gate' if total == 1 else 'gates'}, {', '.join(found)}"
+        return f"of {pluralize(total, 'gate')}, {', '.join(found)}"

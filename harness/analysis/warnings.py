@@ -15,6 +15,7 @@ from harness.analysis.stats import samples_for_upper_bound
 from harness.analysis.typed_columns import SHORT_TEXT
 from harness.model import BATCHED, CACHED, STALLED
 from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
+from harness.wording import pluralize
 
 FlagCounts = Counter[tuple[str, str]]
 """How many answers of a target have a flag, by both."""
@@ -51,7 +52,7 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
         elif not run.finished:
             yield (
                 f"{name} is not finished: {run.recorded:,} of"
-                f" {formatting.pluralize(run.planned, 'trial')} recorded."
+                f" {pluralize(run.planned, 'trial')} recorded."
             )
         if run.error_rate is not None and run.has_too_many_errors:
             share, most = (
@@ -117,9 +118,9 @@ def _ignored_parameter_warnings(flagged: FlagCounts) -> Iterator[str]:
         if flag.startswith("ignored_"):
             parameter, answers = (
                 flag.removeprefix("ignored_"),
-                formatting.pluralize(count, "answer"),
+                pluralize(count, "answer", "shows"),
             )
-            yield f"{target} ignored {parameter} without saying so: {answers} show no trace of it."
+            yield f"{target} ignored {parameter} without saying so: {answers} no trace of it."
 
 
 def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
@@ -130,10 +131,7 @@ def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
     }
     for (target, flag), count in sorted(flagged.items()):
         if flag in wrong:
-            yield (
-                f"{target}: {formatting.pluralize(count, 'answer')} {'is' if count == 1 else 'are'}"
-                f" {wrong[flag]}."
-            )
+            yield (f"{target}: {pluralize(count, 'answer', 'is')} {wrong[flag]}.")
 
 
 def _conversation_warnings(flagged: FlagCounts) -> Iterator[str]:
@@ -144,7 +142,7 @@ def _conversation_warnings(flagged: FlagCounts) -> Iterator[str]:
     }
     for (target, flag), count in sorted(flagged.items()):
         if flag in said:
-            yield f"{target}: {formatting.pluralize(count, 'conversation')} {said[flag]}."
+            yield f"{target}: {pluralize(count, 'conversation')} {said[flag]}."
 
 
 def _count_flags(frames: Frames) -> FlagCounts:
@@ -165,7 +163,7 @@ def _grading_warnings(configurations: Sequence[Configuration], grades: Any) -> I
     if ungraded:
         reasons = grades.loc[(grades["weight"] > 0).to_numpy(), "error"].dropna()
         most = f" Most often: {reasons.mode().iloc[0]}" if len(reasons) else ""
-        answers = formatting.pluralize(ungraded, "answer")
+        answers = pluralize(ungraded, "answer")
         yield f"{answers} could not be graded: neither passed nor failed, and counted apart.{most}"
 
 
@@ -173,7 +171,7 @@ def _price_warnings(trials: Any) -> Iterator[str]:
     missing = trials[(trials["cost"].isna() & (trials["outcome"] != "error")).to_numpy()]
     targets = sorted(missing["target"].astype(object).unique())
     if targets:
-        answers = formatting.pluralize(len(missing), "answer")
+        answers = pluralize(len(missing), "answer")
         yield (
             f"Unpriced target: {formatting.join_names(targets)}; the cost of {answers} is unknown,"
             " not zero."
@@ -183,7 +181,7 @@ def _price_warnings(trials: Any) -> Iterator[str]:
 def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[str]:
     few = [c for c in configurations if 0 < c.cases < FEW_CASES]
     if few:
-        least = formatting.pluralize(min(c.cases for c in few), "case")
+        least = pluralize(min(c.cases for c in few), "case")
         yield (
             f"n is small: as few as {least} a configuration; intervals are wide, small differences"
             " are noise."
@@ -197,23 +195,23 @@ def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:
     estimated = int((trials["tokens_source"] == "estimated").sum())
     if estimated:
         yield (
-            f"The tokens of {formatting.pluralize(estimated, 'answer')} are estimated: the server"
+            f"The token counts of {pluralize(estimated, 'answer')} are estimated: the server"
             " did not report them."
         )
     if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
         slept = "this machine slept or starved while they were under way"
-        yield f"The latency of {formatting.pluralize(stalled, 'answer')} is left out: {slept}."
+        yield f"The latency of {pluralize(stalled, 'answer')} is left out: {slept}."
     if batched := sum(count for (_, flag), count in flagged.items() if flag == BATCHED):
-        yield f"{formatting.pluralize(batched, 'answer')} came in batches: without latency."
+        yield f"{pluralize(batched, 'answer')} came in batches: without latency."
     if cached := sum(count for (_, flag), count in flagged.items() if flag == CACHED):
         told = "send `cf-aig-skip-cache: true`, or vary the seed"
         yield (
-            f"{formatting.pluralize(cached, 'answer')} came from a gateway's cache: in no latency"
+            f"{pluralize(cached, 'answer')} came from a gateway's cache: in no latency"
             f" figure; {told}."
         )
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
-        answers = formatting.pluralize(replayed, "answer")
+        answers = pluralize(replayed, "answer")
         yield f"{answers} replayed from earlier runs: in no latency figure and in no new spending."
 
 
@@ -223,5 +221,5 @@ def _truncation_warnings(texts: int) -> Iterator[str]:
             "here, in results.csv and in records.parquet, to save memory; records.jsonl has them"
             " whole"
         )
-        cut = f"{formatting.pluralize(texts, 'long text')} {'is' if texts == 1 else 'are'} cut"
+        cut = pluralize(texts, "long text", "is") + " cut"
         yield f"{cut} at {SHORT_TEXT} characters {where}."

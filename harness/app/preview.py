@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from harness import registry
-from harness.analysis import formatting
 from harness.app.prepare import PreparedRun, prepare
 from harness.model import EncodedRequest, Message, Target, Trial
 from harness.model.images import readable_text
@@ -19,6 +18,7 @@ from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
 from harness.suite import Overrides, load_suite, target_names
 from harness.suite.targets.target_reader import SIMULATOR
+from harness.wording import pluralize
 
 DRY_TRIALS = 2
 """Trials of each target that a dry run prints."""
@@ -41,7 +41,7 @@ def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
             check_references,
         )
 
-        yield f"{check_references(suite):,} expected answers pass their own graders"
+        yield f"{pluralize(check_references(suite), 'expected answer', 'passes')} all graders"
     yield "ok"
 
 
@@ -90,14 +90,14 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
     if goes_on.actions:
         yield (
             "── then its tool calls are performed:"
-            f" {formatting.pluralize(goes_on.max_turns, 'request')} at most"
+            f" {pluralize(goes_on.max_turns, 'request')} at most"
         )
     for turn in goes_on.turns:
         yield f"── then, user\n{readable_text(Message('user', turn))}"
     if goes_on.user is not None:
         yield (
             f"── then {goes_on.user.target} plays the user:"
-            f" {formatting.pluralize(goes_on.user.max_turns, 'message')} at most"
+            f" {pluralize(goes_on.user.max_turns, 'message')} at most"
         )
 
 

@@ -27,6 +27,7 @@ from harness.runs.blobs import Blobs
 from harness.runs.folder import make_folder, write_file
 from harness.runs.reader import Run
 from harness.runs.thumbnails import Thumbnails
+from harness.wording import pluralize
 
 REPORTS = {
     "html": "report.html",
@@ -310,7 +311,7 @@ def _answer_lines(target: str, response: Response) -> Iterator[str]:
     facts: list[str] = [end] if end else []
     facts += [f"{usage.input_tokens:,} in / {usage.output_tokens:,} out tokens"] if usage else []
     facts += (
-        [formatting.pluralize(len(response.attempts), "attempt")]
+        [pluralize(len(response.attempts), "attempt")]
         if nothing or len(response.attempts) > 1
         else []
     )

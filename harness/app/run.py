@@ -48,6 +48,7 @@ from harness.transport.middleware.model_check import ModelCheck
 from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored
 from harness.transport.middleware.stop import Stop
 from harness.transport.stack import StackConfig, build_send_stack, cost_bound
+from harness.wording import pluralize
 
 if TYPE_CHECKING:
     from harness.app.report import RunOutcome
@@ -464,8 +465,8 @@ def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
     flight were done."""
     if ended.left:
         raise InterruptedRun(
-            f"left with {ended.progress.total.pending:,} trials owed; every answer acknowledged is"
-            f" kept. Go on with: harness resume {folder}"
+            f"interrupted with {pluralize(ended.progress.total.pending, 'trial')} left to run;"
+            f" every answer received so far is kept. Continue with: harness resume {folder}"
         )
     stopped = list(ended.progress.stopped)
     codes = [

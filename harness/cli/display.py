@@ -22,10 +22,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis.formatting import pluralize
 from harness.engine.progress import Progress, Tally
 from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
+from harness.wording import pluralize
 
 if TYPE_CHECKING:
     from harness.app.report import RunOutcome
@@ -73,7 +73,7 @@ def _opening_line(progress: Progress) -> str:
     besides = f"; asked besides: {', '.join(progress.roles)}" if progress.roles else ""
     return (
         f"{pluralize(total.planned, 'request')} to"
-        f" {names[0] if len(names) == 1 else f'{len(names)} targets'}{before}{besides}"
+        f" {names[0] if len(names) == 1 else pluralize(len(names), 'target')}{before}{besides}"
     )
 
 
@@ -219,11 +219,7 @@ class LiveDisplay:
         total = self._progress.total
         parts = [f"{_count_done(total)} done", _rate_text(total, self._elapsed_seconds())]
         parts += [f"{_pass_share(total)} passing"] if total.passed + total.failed else []
-        parts += (
-            [f"{total.errors:,} {'error' if total.errors == 1 else 'errors'}"]
-            if total.errors
-            else []
-        )
+        parts += [pluralize(total.errors, "error")] if total.errors else []
         parts += [f"{total.queued:,} queued"] if total.queued else []
         return " · ".join((*parts, *self._money_and_time()))
 
@@ -239,7 +235,9 @@ class LiveDisplay:
             *self._role_rows()[: max(0, room - len(rows))],
         ]
         foot = [f"{format_duration(self._elapsed_seconds())} elapsed", *self._money_and_time()]
-        foot += [f"{len(rows) - room:,} more targets not shown"] if len(rows) > room else []
+        foot += (
+            [f"{pluralize(len(rows) - room, 'more target')} not shown"] if len(rows) > room else []
+        )
         return Group(
             _build_table(shown, size.width), *reasons, _one_line_text(" · ".join(foot), "bold")
         )

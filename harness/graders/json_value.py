@@ -15,6 +15,7 @@ from pydantic import Field
 from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
 from harness.graders.base import Answer, Arguments, GraderType, Verdict, to_text
+from harness.wording import pluralize
 
 _FENCE = "```"
 
@@ -58,7 +59,7 @@ def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) 
 
 def _item_difference(expected: list[Any], found: list[Any], path: str) -> str | None:
     if len(expected) != len(found):
-        return f"{path}: expected {len(expected)} items, got {len(found)}"
+        return f"{path}: expected {pluralize(len(expected), 'item')}, got {len(found):,}"
     pairs = enumerate(zip(expected, found, strict=True))
     return next(
         filter(

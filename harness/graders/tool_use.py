@@ -17,6 +17,7 @@ from harness.config.diagnostics import quote_text
 from harness.config.units import Flag, Whole
 from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, GraderType, Verdict
 from harness.model import ToolCall
+from harness.wording import pluralize
 
 Match = Literal["subset", "in_order", "any_order", "exact"]
 
@@ -120,7 +121,7 @@ def _find_mismatch(made: Sequence[_Call], expected: Sequence[_Call], asked: Tool
     if not expected:
         return "no call was expected" if made else ""
     if asked.match in ("exact", "any_order") and len(made) != len(expected):
-        return f"{len(expected)} calls were expected, not {len(made)}"
+        return f"{pluralize(len(expected), 'call', 'was')} expected, not {len(made)}"
     if asked.match in ("exact", "in_order"):
         return _find_out_of_order(made, expected, asked.exact_arguments)
     missing = _find_unmet(made, expected, asked.exact_arguments)

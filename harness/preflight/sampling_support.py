@@ -13,6 +13,7 @@ from harness.model import Target
 from harness.providers import capabilities
 from harness.suite import Suite
 from harness.suite.model import RoleReference
+from harness.wording import pluralize
 
 
 def check_sampling(
@@ -51,7 +52,7 @@ def describe_default_limits(suite: Suite, targets: Sequence[Target]) -> Iterator
             "max_tokens" in each for each in suite.settings
         )
         if not said and "max_tokens" in target.sampling:
-            most = f"an answer has at most {target.sampling['max_tokens']:,} tokens"
+            most = f"an answer has at most {pluralize(target.sampling['max_tokens'], 'token')}"
             yield f"{target.name}: {most}, the service's own limit: the suite sets no max_tokens"
 
 

@@ -9,6 +9,7 @@ from harness.model import Target
 from harness.providers import capabilities
 from harness.suite import Eval, Suite
 from harness.vendors.facts import Capabilities
+from harness.wording import pluralize
 
 
 def check_images(
@@ -92,6 +93,7 @@ def _oversized_images(
     ):
         count, case, place = inventory.most
         yield Problem(
-            f"{who} takes {limits.max_count} images a request, and the case `{case}` shows {count}",
+            f"{who} takes {pluralize(limits.max_count, 'image')} a request, and the case `{case}`"
+            f" shows {count}",
             *place,
         )

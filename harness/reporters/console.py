@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
@@ -32,6 +31,7 @@ from harness.reporters.tables import (
     short_labels,
     total_facts,
 )
+from harness.wording import pluralize
 
 WIDTH = 100
 FAILING_CASES = 10
@@ -149,7 +149,7 @@ def _table_notes(report: Report, whole: ConfigurationTable, table: Configuration
     hidden = [figure.title for figure in whole.figures if figure not in table.figures]
     notes = [f"more in the report: {', '.join(hidden)}"] if hidden else []
     rest = len(report.configurations) - len(table.rows)
-    return [*notes, f"{formatting.pluralize(rest, 'configuration')} not shown"] if rest else notes
+    return [*notes, f"{pluralize(rest, 'configuration')} not shown"] if rest else notes
 
 
 def _role_grid(report: Report) -> Iterator[Any]:
@@ -247,9 +247,7 @@ def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
 def _repeat_outcomes(cell: Cell) -> str:
     """How a case's repeats ended: an error is no failure, and is said apart."""
     broken = (
-        f"{cell.errors:,} of {formatting.pluralize(cell.n, 'trial')} ended in an error"
-        if cell.errors
-        else ""
+        f"{cell.errors:,} of {pluralize(cell.n, 'trial')} ended in an error" if cell.errors else ""
     )
     return (
         broken
@@ -259,12 +257,7 @@ def _repeat_outcomes(cell: Cell) -> str:
 
 
 def _other_failures(count: int) -> str:
-    return (
-        f"; {formatting.pluralize(count, 'more configuration')} {'fails' if count == 1 else 'fail'}"
-        " it too"
-        if count
-        else ""
-    )
+    return f"; {pluralize(count, 'more configuration', 'fails')} it too" if count else ""
 
 
 def _answer_text(answer: CaseAnswer) -> str:

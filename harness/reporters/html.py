@@ -35,6 +35,7 @@ from harness.reporters.tables import (
     short_labels,
     total_facts,
 )
+from harness.wording import pluralize
 
 CONFIGURATION_LIMIT = 300
 TAG_LIMIT = 300
@@ -121,7 +122,7 @@ def _headline_tiles(report: Report) -> Iterator[tuple[str, str, str]]:
             formatting.format_percent(totals.passed / judged),
             f"{totals.passed:,} of {judged:,} judged",
         )
-    errors = f"of {formatting.pluralize(totals.trials, 'trial')}"
+    errors = f"of {pluralize(totals.trials, 'trial')}"
     yield "errors", formatting.format_count(totals.errors), errors
     medians = [
         median for c in report.configurations if (median := c["latency.p50"].value) is not None

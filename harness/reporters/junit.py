@@ -18,6 +18,7 @@ import numpy as np
 from harness.analysis.case_table import SEVERITY
 from harness.analysis.report_data import GateResult, Report
 from harness.reporters.escape import escape_for
+from harness.wording import pluralize
 
 MESSAGE_LIMIT = 1_000
 LISTED_CASES = 10_000
@@ -50,7 +51,7 @@ def render_junit(report: Report) -> bytes:
 
 def _left_out_note(listed: int, count: int) -> str:
     return (
-        f"{listed:,} of {count:,} test cases are listed, those that failed or broke first;"
+        f"{listed:,} of {pluralize(count, 'test case')} listed, those that failed or broke first;"
         " results.csv has every trial."
     )
 

@@ -17,6 +17,7 @@ from harness.reporters.tables import (
     short_labels,
     total_facts,
 )
+from harness.wording import pluralize
 
 ROW_LIMIT = 50
 CASE_LIMIT = 10
@@ -88,7 +89,7 @@ def _configuration_lines(report: Report) -> Iterator[str]:
     yield from _table_lines(titles, rows, "l" * len(table.axes) + "r" * len(figures))
     rest = len(report.configurations) - len(table.rows)
     if rest:
-        yield f"{formatting.pluralize(rest, 'configuration')} not shown."
+        yield f"{pluralize(rest, 'configuration')} not shown."
         yield ""
 
 

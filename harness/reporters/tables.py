@@ -15,6 +15,7 @@ from harness.analysis.report_data import Configuration, GateResult, Report
 from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
 from harness.metrics.table import METRICS, Count, Metric, Rate
+from harness.wording import pluralize
 
 RUN_CHARACTERS = 28
 
@@ -233,7 +234,7 @@ def run_facts(report: Report) -> list[str]:
     lines = []
     for run in report.runs:
         commit = f"commit {run.commit[:10]}{' (dirty)' if run.dirty else ''}" if run.commit else ""
-        done = f"{run.recorded:,} of {formatting.pluralize(run.planned, 'trial')}"
+        done = f"{run.recorded:,} of {pluralize(run.planned, 'trial')}"
         lag = (
             ""
             if run.lag_p99 is None

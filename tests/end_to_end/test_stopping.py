@@ -77,7 +77,7 @@ def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED
-    assert "left with 30 trials owed" in err
+    assert "interrupted with 30 trials left to run" in err
     assert "harness resume run" in err
     simulator.faults()
     assert cli("resume", "run").code == ExitCode.OK

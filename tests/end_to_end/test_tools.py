@@ -200,7 +200,7 @@ def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> 
     }
     assert len(record.exchanges) == 3
     validated = cli("validate", suite, "--references")
-    assert (validated.code, "1 expected answers pass their own graders" in validated.out) == (
+    assert (validated.code, "1 expected answer passes all graders" in validated.out) == (
         ExitCode.OK,
         True,
     ), validated.err

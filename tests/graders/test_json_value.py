@@ -66,7 +66,7 @@ def test_json_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> No
         ("a", "b" * 99, f'$: expected "a", got "{"b" * 79}…'),
         ({"a": 1}, {}, "$.a: missing"),
         ({}, {"a": 1}, "$.'a': not expected"),
-        ([1], [], "$: expected 1 items, got 0"),
+        ([1], [], "$: expected 1 item, got 0"),
         (0, False, "$: expected 0, got false"),
     ],
 )

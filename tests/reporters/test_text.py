@@ -249,7 +249,7 @@ def test_junit_lists_what_failed_and_counts_the_rest(
         ("broken", "error"),
     }
     assert suite.findtext("system-out") == (
-        "2 of 10 test cases are listed, those that failed or broke first; results.csv has every trial."
+        "2 of 10 test cases listed, those that failed or broke first; results.csv has every trial."
     )
 
 

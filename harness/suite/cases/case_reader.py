@@ -33,6 +33,7 @@ from harness.suite.prompts import LaterTurnReader, turn_roles, turn_variables
 from harness.suite.schema import CaseSpec
 from harness.suite.source import Source
 from harness.suite.tools import find_tool_errors
+from harness.wording import pluralize
 
 MAX_PROBLEMS = 20
 """After so many in one file its other rows are not read: the first ones say what is wrong."""
@@ -183,8 +184,8 @@ class CaseReader:
         if len(cells) != len(columns):
             self._problems.add(
                 place,
-                f"has {len(cells)} cells where the first line has {len(columns)}; quote cells that"
-                " hold commas",
+                f"has {pluralize(len(cells), 'cell')} where the first line has {len(columns)};"
+                " quote cells that hold commas",
             )
             return
         raw = _csv_row_to_json(dict(zip(columns, cells, strict=True)))
