@@ -15,7 +15,8 @@ What tables show of a value is neither: `harness.analysis.row_schema.column_json
 from __future__ import annotations
 
 from array import array
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
+from io import BufferedReader
 from itertools import pairwise
 from typing import Any
 
@@ -56,6 +57,11 @@ def hash64(data: bytes) -> int:
 def hash_bytes(data: bytes) -> str:
     """`hash64` as 16 hexadecimal digits: of a file's content."""
     return f"{hash64(data):016x}"
+
+
+def hash_file(file: BufferedReader) -> str:
+    """`hash_bytes` of an opened file's content, which may be larger than memory."""
+    return file_digest(file, lambda: blake2b(digest_size=8)).hexdigest()
 
 
 def hash_json(value: Any) -> str:

@@ -30,7 +30,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
     suite = ready.suite
     commit, dirty = _git_commit(suite.workspace)
     return Manifest(
-        id=folder.resolve().name,
+        id=Path(os.path.realpath(folder)).name,
         suite=suite.name,
         description=suite.description,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from harness import registry
 from harness.config.diagnostics import Problems
+from harness.config.regular_files import read_regular_file
 from harness.errors import UsageError
 from harness.flows.base import RoleTarget
 from harness.model import Limits, Price, Target
@@ -348,7 +349,7 @@ def read_env_file(path: Path) -> dict[str, str]:
     from dotenv.parser import parse_stream  # noqa: PLC0415 - only where such a file is named
 
     try:
-        text = path.read_text("utf-8")
+        text = read_regular_file(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as refused:
         raise UsageError(
             f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}"

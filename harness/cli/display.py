@@ -406,7 +406,7 @@ def _relative_path(path: Path) -> str:
     """`path` as a person would type it here."""
     try:
         return quote(str(path.resolve().relative_to(Path.cwd())))
-    except ValueError:
+    except (ValueError, RuntimeError):  # elsewhere, or a loop of links
         return quote(str(path))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.output import print_lines
+from harness.config.regular_files import read_regular_file
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _read_simulator_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        return Config.from_json(path.read_text("utf-8"))
+        return Config.from_json(read_regular_file(path).decode())
     except OSError as wrong:
         raise UsageError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
     except UnicodeDecodeError as wrong:

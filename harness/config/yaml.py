@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 import yaml
 
 from harness.config.diagnostics import KeyPath, Place, Problems, quote_value
+from harness.config.regular_files import DEFAULT_LIMIT
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = DEFAULT_LIMIT
 MAX_DEPTH = 64
 MAX_ALIASED_NODES = 10_000
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from harness.config.regular_files import open_regular_file
 from harness.model import Exchange, Image, Message, Record
 from harness.model.images import file_size, has_no_data
 from harness.runs.records import ExchangeLine, Line
@@ -104,7 +105,7 @@ class Blobs:
                 f"{self._folder}/{name!r:.80}: a line names an image so, and no image is called so"
             )
         try:
-            file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+            file = open_regular_file(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(file, "rb") as opened:
                 content = opened.read()
         except OSError as refused:

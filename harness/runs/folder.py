@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import orjson
 
+from harness.config.regular_files import open_regular_file, read_regular_file
 from harness.errors import StoreError, UsageError
 from harness.model import Manifest, Record
 from harness.runs import records
@@ -23,6 +24,7 @@ from harness.runs.redaction import Redactor
 
 MANIFEST = "manifest.json"
 RECORDS = "records.jsonl"
+MAX_MANIFEST_BYTES = 64 * 2**20
 
 
 def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None:
@@ -59,7 +61,7 @@ def read_manifest(folder: Path) -> Manifest:
     newer format."""
     path = folder / MANIFEST
     try:
-        fields = orjson.loads(path.read_bytes())
+        fields = orjson.loads(read_regular_file(path, MAX_MANIFEST_BYTES))
         if fields.get("schema", 0) > records.SCHEMA_VERSION:
             raise UsageError(
                 f"{path}: written by a newer version (format {fields['schema']}; this one reads up"
@@ -130,9 +132,11 @@ def read_lines(path: Path, damage: Damage | None = None) -> Iterator[Line]:
     """
     damage = Damage() if damage is None else damage
     try:
-        file = path.open("rb")
+        file = os.fdopen(open_regular_file(path), "rb")
     except FileNotFoundError:
         return
+    except OSError as refused:
+        raise StoreError(f"{path}: cannot be read: {refused.strerror}") from refused
     with file:
         for number, raw in enumerate(file, start=1):
             if not raw.endswith(b"\n"):

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.diagnostics import Place, Problems, display_path, nearest_match, quote_value
-from harness.config.yaml import MAX_BYTES, Document, parse_yaml
+from harness.config.regular_files import read_regular_file
+from harness.config.yaml import Document, parse_yaml
 from harness.errors import InfrastructureError, SuiteError
 from harness.hashing import TextHashes
 from harness.model import Image
@@ -112,24 +113,15 @@ class WorkspaceFiles:
         """The file as UTF-8 text without a byte-order mark; None, with a problem, where it
         cannot be read.
         """
+        named = "" if place.path == display_path(path) else f"{display_path(path)} "
         try:
-            if path.stat().st_size > MAX_BYTES:
-                self._problems.add(
-                    place,
-                    f"{display_path(path)} is larger than {MAX_BYTES // 2**20} MiB; use a .jsonl"
-                    " file for cases",
-                )
-                return None
-            return path.read_bytes().decode("utf-8-sig")
+            return read_regular_file(path).decode("utf-8-sig")
         except UnicodeDecodeError as invalid:
             self._problems.add(
-                place,
-                f"{display_path(path)} is not UTF-8 at byte {invalid.start}; save it as UTF-8",
+                place, f"{named}is not UTF-8 at byte {invalid.start}; save it as UTF-8"
             )
         except OSError as refused:
-            self._problems.add(
-                place, f"{display_path(path)} cannot be read: {refused.strerror or refused}"
-            )
+            self._problems.add(place, f"{named}cannot be read: {refused.strerror or refused}")
         return None
 
     def read_document(self, path: Path, place: Place) -> Document | None:
@@ -283,13 +275,7 @@ def _file_stamp(path: Path) -> str:
 
 def _read_content(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > MAX_IMAGE_BYTES:
-            raise ImageError(
-                f"{display_path(path)} has {size / 2**20:.1f} MiB; an image may have"
-                f" {MAX_IMAGE_BYTES // 2**20}"
-            )
-        return path.read_bytes()
+        return read_regular_file(path, MAX_IMAGE_BYTES)
     except OSError as refused:
         raise ImageError(
             f"{display_path(path)} cannot be read: {refused.strerror or refused}"

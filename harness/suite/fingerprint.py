@@ -19,6 +19,7 @@ import orjson
 from msgspec.structs import asdict
 
 from harness.config.fields import SuiteModel
+from harness.config.regular_files import read_regular_file
 from harness.graders.base import GraderSpec
 from harness.hashing import canonical_json, hash_bytes, hash_json
 from harness.suite.model import Prompt
@@ -290,7 +291,7 @@ def _relative_to_workspace(value: Any, workspace: Path, sources: dict[str, str])
     if isinstance(value, str) and value.startswith(f"{workspace}/") and ".py:" in value:
         file, _, function = value.rpartition(":")
         shown = Path(file).relative_to(workspace).as_posix()
-        sources[shown] = hash_bytes(Path(file).read_bytes())
+        sources[shown] = hash_bytes(read_regular_file(file))
         return f"{shown}:{function}"
     return value
 

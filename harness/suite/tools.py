@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from harness.config import templates
 from harness.config.diagnostics import KeyPath, Place, did_you_mean, display_path, quote_value
+from harness.config.regular_files import read_regular_file
 from harness.graders.base import GraderSpec
 from harness.hashing import hash_bytes
 from harness.model import Action, Conversation, Message, SimulatedUser, Tool
@@ -350,7 +351,9 @@ class ToolReader:
             return None
         relative = f"{path.relative_to(self._source.files.workspace).as_posix()}:{match['name']}"
         return _ToolFunction(
-            f"{path}:{match['name']}", f"{relative}@{hash_bytes(path.read_bytes())}", signature
+            f"{path}:{match['name']}",
+            f"{relative}@{hash_bytes(read_regular_file(path))}",
+            signature,
         )
 
     def _check_choice(self, choice: str | None, names: Sequence[str]) -> None:

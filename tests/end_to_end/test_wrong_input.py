@@ -444,3 +444,38 @@ def test_a_budget_needs_a_limit_on_the_answer(
         write_sums(tmp_path, simulator.openai, "run: {budget: $1}\n"), "max_tokens: 32, ", ""
     )
     assert_sentence(cli("run", suite), ExitCode.USAGE, "max_tokens")
+
+
+@pytest.mark.parametrize("special", ["pipe", "zero", "loop"])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["validate", "SPECIAL"], ExitCode.USAGE),
+        (["run", "SUITE", "--env-file", "SPECIAL"], ExitCode.USAGE),
+        (["simulate", "--config", "SPECIAL"], ExitCode.USAGE),
+        (["report", "RUN"], ExitCode.INFRASTRUCTURE),
+        (["resume", "RUN"], ExitCode.INFRASTRUCTURE),
+        (["run", "SUITE", "--replay-only", "RUN", "--out", "loop"], ExitCode.INFRASTRUCTURE),
+    ],
+)
+def test_what_is_no_regular_file_is_not_read(
+    cli: Command, tmp_path: Path, special: str, words: list[str], code: ExitCode
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "recorded").mkdir()
+    (tmp_path / "recorded" / "manifest.json").symlink_to(tmp_path / special)
+    named = {"SPECIAL": special, "SUITE": write_sums(tmp_path, FREE), "RUN": "recorded"}
+    assert_sentence(cli(*(named.get(word, word) for word in words)), code, "error: ")
+
+
+def test_a_loop_of_links_is_no_run_folder(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    suite = write_sums(tmp_path, simulator.openai)
+    for folder in ("loop", "loop/inside"):
+        ended = cli("run", suite, "--out", folder)
+        assert_sentence(ended, ExitCode.INFRASTRUCTURE, f"{folder}: cannot be made")
+    assert simulator.requests() == []

@@ -7,14 +7,15 @@ those files import or start is not tracked.
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from harness.config.diagnostics import Place
-from harness.hashing import hash_bytes, hash_json
+from harness.config.regular_files import open_regular_file
+from harness.hashing import hash_file, hash_json
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
 from harness.suite.source import Source
 from harness.suite.targets.target_reader import TargetSpec
@@ -95,17 +96,17 @@ def find_program(words: list[str], base: Path) -> str | None:
 
 def hash_code_files(spec: TargetSpec, base: Path) -> str:
     """A hash of the contents of the files that a code target names; the same on every machine."""
-    return hash_json({name: hash_bytes(content) for name, content in _iter_code_files(spec, base)})
+    return hash_json(dict(_iter_code_files(spec, base)))
 
 
-def _iter_code_files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, bytes]]:
+def _iter_code_files(spec: TargetSpec, base: Path) -> Iterator[tuple[str, str]]:
     """Yields the file of the function, or the relative words of the command that are files, with
-    their contents.
+    the hashes of their contents.
     """
     words = [spec.model.rpartition(":")[0]] if spec.provider == PYTHON else shlex.split(spec.model)
     for word in (each for each in words if each and not each.startswith("/")):
-        with suppress(
-            OSError, ValueError
-        ):  # no file, or none that can be read: then it is a word like any other
-            if (base / word).is_file():
-                yield word, (base / word).read_bytes()
+        try:
+            with os.fdopen(open_regular_file(base / word), "rb") as file:
+                yield word, hash_file(file)
+        except (OSError, ValueError):
+            pass  # no file, or none that can be read: then it is a word like any other
