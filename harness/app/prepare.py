@@ -47,6 +47,7 @@ from harness.suite import Suite, TargetSpec
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
 from harness.vendors import PROVIDERS, price_vendor, price_vendor_at
+from harness.vendors.addresses import Address, complete_address
 
 if TYPE_CHECKING:
     from harness.simulator import Config as SimulatorConfig
@@ -187,14 +188,24 @@ class _Resolver:
         key = spec.api_key or (provider.default_api_key_env if spec.base_url is None else None)
         if key is not None:
             self._read_secret(key, spec)
-        return self._build_target(
-            spec,
-            spec.provider,
-            spec.model,
-            address,
-            self._substitute_variables(address, spec).rstrip("/"),
-            key,
+        base_url, api_version = self._find_address(address, spec)
+        target = self._build_target(spec, spec.provider, spec.model, address, base_url, key)
+        return (
+            target
+            if spec.api_version or not api_version
+            else replace(target, api_version=api_version)
         )
+
+    def _find_address(self, declared: str, spec: TargetSpec) -> Address:
+        """Where the target is: completed, variables filled in."""
+        facts = PROVIDERS.get(spec.provider)
+        if facts is None:  # a plug-in's own matter
+            return Address(self._substitute_variables(declared, spec).rstrip("/"))
+        base, api_version = complete_address(facts, declared)
+        found = self._substitute_variables(base, spec)
+        if found != base and base.startswith("${"):
+            return complete_address(facts, found)
+        return Address(found, api_version)
 
     def _resolve_local_code(self, spec: TargetSpec) -> Target:
         """The user's own code: its address is a hash of its files, so that an edited one is another

@@ -12,12 +12,14 @@ from typing import Literal
 
 from harness import registry
 from harness.app.prepare import PreparedRun, prepare
-from harness.model import EncodedRequest, Message, Target, Trial
+from harness.model import EncodedRequest, Message, Request, Target, Trial
 from harness.model.images import readable_text
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
 from harness.suite import Overrides, load_suite, target_names
+from harness.suite.targets.code_targets import CALLABLES
 from harness.suite.targets.target_reader import SIMULATOR
+from harness.vendors.addresses import join_address
 from harness.wording import pluralize
 
 DRY_TRIALS = 2
@@ -33,6 +35,7 @@ def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
         yield from _describe_role_targets(ready)
+        yield from _describe_addresses(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         unset = sorted(name for name in ready.variables if not os.environ.get(name))
         yield from (f"needed to run it, and not set here: {name}" for name in unset)
@@ -111,6 +114,20 @@ def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:
         )
 
 
+def _describe_addresses(ready: PreparedRun) -> Iterator[str]:
+    """Where each target's requests go, as far as that is known before variables are filled in."""
+    clean = escape_for("terminal")
+    for target in ready.everyone:
+        if target.simulated or not target.base_url or target.provider in CALLABLES:
+            continue
+        provider: Provider = registry.load_plugin("providers", target.provider)
+        request = Request(
+            (Message("user", ""),), sampling=target.sampling, stream=ready.suite.run.stream
+        )
+        wire = provider.encode(target, request)
+        yield clean(f"{target.name}: {wire.method} {join_address(target.base_url, wire.path)}")
+
+
 def _shorten_base64(text: str) -> str:
     """The text with the bytes of images cut: a page of base64 tells nobody anything."""
     return _BASE64.sub(lambda match: f"{match[0][:40]}…[{len(match[0]):,} characters]", text)
@@ -140,5 +157,7 @@ def _encoded_request_text(target: Target, wire: EncodedRequest) -> str:
     headers = [f"{name}: {value}" for name, value in wire.headers]
     if wire.auth:
         headers.append(f"{wire.auth.header}: {wire.auth.prefix}${{{wire.auth.env}}}")
-    head = "\n".join((f"── request\n{wire.method} {target.base_url}{wire.path}", *headers))
+    head = "\n".join(
+        (f"── request\n{wire.method} {join_address(target.base_url, wire.path)}", *headers)
+    )
     return f"{head}\n\n{wire.body.decode('utf-8', 'replace')}"

@@ -63,6 +63,8 @@ PROVIDERS = (
         api_versions=("2023-06-01", "2026-10-21"),
         default_api_version="2023-06-01",
         hosts=("api.anthropic.com",),
+        endpoints=r"messages(/batches|/count_tokens)?|complete|models",
+        sdk_path="/v1",
         simulator_path="/v1",
         models=(
             # The newer version refuses sampling parameters, whatever the value.

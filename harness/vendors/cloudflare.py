@@ -23,6 +23,8 @@ _GATEWAY = "https://gateway.ai.cloudflare.com/v1/${CLOUDFLARE_ACCOUNT_ID}/${CLOU
 _API_KEY_ENV = "CLOUDFLARE_AUTH_TOKEN"
 _GATEWAY_PAGE = "developers.cloudflare.com/ai-gateway/usage/providers/workersai"
 
+_ACCOUNT_ENDPOINTS = r"ai(/run(/.+)?|/v1(/(chat/completions|responses|models))?)?"
+
 _SCOUT_NAMES = ("@cf/meta/llama-4-scout-17b-16e-instruct", "llama-4-scout")
 OPENAI_SHAPED_MODELS = (
     "@cf/openai/*",
@@ -111,6 +113,7 @@ PROVIDERS = (
         default_max_tokens=DEFAULT_MAX_TOKENS,
         simulator_path="/client/v4/accounts/simulated",
         takes_functions=True,
+        endpoints=_ACCOUNT_ENDPOINTS,
         models=(
             _SCOUT_ENTRY,
             Capabilities(
@@ -149,6 +152,7 @@ PROVIDERS = (
         price_vendor="cloudflare",
         simulator_path="/v1/simulated/gateway/workers-ai",
         takes_functions=True,
+        endpoints=r"@\w+/.+|v1(/chat/completions)?",
         models=(
             replace(_SCOUT_ENTRY, batch=False, source=_GATEWAY_PAGE),
             replace(_OPENAI_SHAPED_ENTRY, source=_GATEWAY_PAGE),
@@ -163,6 +167,7 @@ PROVIDERS = (
         default_max_tokens=DEFAULT_MAX_TOKENS,
         price_vendor="cloudflare",
         simulator_path="/client/v4/accounts/simulated",
+        endpoints=_ACCOUNT_ENDPOINTS,
         models=(
             Capabilities(
                 _SCOUT_NAMES,

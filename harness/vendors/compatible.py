@@ -9,6 +9,7 @@ DeepSeek's usage, OpenRouter's cost, Mistral's thinking) are decoded whoever sen
 from __future__ import annotations
 
 from harness.vendors.facts import (
+    CHAT_ENDPOINTS,
     INT64,
     Capabilities,
     ProviderFacts,
@@ -36,6 +37,7 @@ PROVIDERS = (
     ProviderFacts(
         name="llamacpp",
         address="http://127.0.0.1:8080/v1",
+        endpoints=rf"{CHAT_ENDPOINTS}|completion",
         notes=(
             "`cache_prompt: false`, so that repeats take as long as the first; a schema without"
             " OpenAI's envelope; `guided_json` is sent as `json_schema`"
@@ -66,6 +68,7 @@ PROVIDERS = (
     ProviderFacts(
         name="ollama",
         address="http://127.0.0.1:11434/v1",
+        endpoints=rf"{CHAT_ENDPOINTS}|(?P<other>api(/(chat|generate|tags))?)",
         models=(
             Capabilities(
                 ("*",),

@@ -13,6 +13,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+CHAT_ENDPOINTS = r"chat/completions|completions|responses|embeddings|models"
+
 ParameterType = Literal["number", "integer", "flag_or_count", "word", "strings"]
 
 
@@ -108,6 +110,14 @@ class ProviderFacts(Struct, frozen=True, kw_only=True):
 
     Empty: only the vendor speaks this format, so its prices hold at any address.
     """
+    endpoints: str = CHAT_ENDPOINTS
+    """A regular expression of the paths that an address pasted as `base_url` may end in, and that
+    are not part of it. Its group `version` is the API version; its group `other`, the path of
+    another API, which says nothing of where this one is."""
+    sdk_path: str = ""
+    """The path that the vendor's SDK adds to every base address without a version."""
+    unversioned_hosts: tuple[str, ...] = ()
+    """Other vendors' hosts that speak this format without a path of the version."""
     simulator_path: str | None = None
     """The path under which the simulator serves this format; None: it does not."""
     takes_functions: bool = False

@@ -63,6 +63,7 @@ PROVIDERS = (
         api_versions=("v1beta", "v1"),
         default_api_version="v1beta",
         hosts=("generativelanguage.googleapis.com",),
+        endpoints=r"(?P<version>v1beta|v1)(/openai(/chat/completions)?|/models(/[^/]+)?)?",
         simulator_path="",
         notes="`api_version` (`v1beta` by default, or `v1`) follows the address",
         models=(

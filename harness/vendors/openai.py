@@ -90,6 +90,7 @@ PROVIDERS = (
         address="https://api.openai.com/v1",
         api_key_env="OPENAI_API_KEY",
         hosts=("api.openai.com",),
+        unversioned_hosts=("api.perplexity.ai", "models.inference.ai.azure.com"),
         simulator_path="/v1",
         models=(
             # Open weights that others serve under OpenAI's name are not OpenAI's models.
@@ -150,6 +151,10 @@ PROVIDERS = (
         api_key_env="AZURE_OPENAI_API_KEY",
         api_versions=("v1", "20??-??-??", "20??-??-??-preview"),
         default_api_version="2024-10-21",
+        endpoints=(
+            r"openai(/(?P<version>v1)|/deployments(/[^/]+)?)?"
+            r"(/(chat/completions|completions|responses|models))?"
+        ),
         notes=(
             "the key goes in the header `api-key`; the model is the deployment's name;"
             " `api_version` is a query (2024-10-21 by default; `v1` for the API without one)"

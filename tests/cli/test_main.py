@@ -248,7 +248,10 @@ def test_validate_names_the_variables_that_a_run_will_need(tmp_path: Path) -> No
     ended = Command(tmp_path, {"CLOUDFLARE_ACCOUNT_ID": "abc"})("validate", "on.yaml")
     assert ended.code == ExitCode.OK
     assert "needed to run it, and not set here: CLOUDFLARE_AUTH_TOKEN\nok\n" in ended.out
-    assert "CLOUDFLARE_ACCOUNT_ID" not in ended.out
+    assert "not set here: CLOUDFLARE_ACCOUNT_ID" not in ended.out
+    model = "@cf/meta/llama-4-scout-17b-16e-instruct"
+    account = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
+    assert f"\nscout: POST {account}/ai/run/{model}\n" in ended.out
 
 
 def test_show_prints_a_cases_trials_in_the_suites_terms(cli: Command, ran: Path) -> None:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
@@ -44,6 +44,7 @@ _SECRET_HEADERS = {
     "x-goog-api-key",
     "cookie",
 }
+_SECRET_QUERY = re.compile(r"key|token|secret|password|^sig$|^code$", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -81,11 +82,22 @@ def _check_references(value: str) -> str:
 
 
 def _check_address(value: str) -> str:
-    plain = _REFERENCE.sub("x", _check_references(value))
-    if not value.startswith("${") and not re.match(r"https?://[^/\s]", plain):
-        raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
-    if "@" in urlsplit(plain).netloc:  # not shown either
+    plain = _REFERENCE.sub("", _check_references(value))
+    try:
+        place = urlsplit(_REFERENCE.sub("x", value))
+    except ValueError as wrong:
+        raise ValueError(f"is no address: {wrong}") from wrong
+    if "@" in place.netloc:  # not shown either
         raise ValueError("holds a user name or password; give the API key's variable as `api_key:`")
+    if secret := [
+        name for name, _ in parse_qsl(urlsplit(plain).query) if _SECRET_QUERY.search(name)
+    ]:
+        raise ValueError(
+            f"holds the secret `{secret[0]}`; give the name of its variable as `api_key:`, or write"
+            " ${NAME} for its value"
+        )
+    if not value.startswith("${") and not (place.scheme in ("http", "https") and place.hostname):
+        raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
     return value
 
 

@@ -37,6 +37,7 @@ from harness.transport.http.select import open_slot_connection, proxy_for
 from harness.transport.http.sse import EventTooLargeError
 from harness.transport.middleware.limit import Slot
 from harness.transport.send import build_refusal
+from harness.vendors.addresses import join_address
 
 _DEFAULT_HEADERS = (
     ("User-Agent", f"evalharness/{__version__}"),
@@ -143,7 +144,7 @@ class HttpClient:
         named = {name.lower(): (name, value) for name, value in (*_DEFAULT_HEADERS, *headers)}
         if auth is not None:
             named[auth.header.lower()] = (auth.header, auth.prefix + self._secrets[auth.env])
-        return RequestTemplate(method, httpx.URL(base_url.rstrip("/") + path), named.values())
+        return RequestTemplate(method, httpx.URL(join_address(base_url, path)), named.values())
 
     # ── Connections ───────────────────────────────────────────────────────────────────────────────
 
@@ -192,12 +193,14 @@ class HttpClient:
 
 
 def _explain_not_found(response: Response, error: Error, call: Call) -> Response:
-    """The response, its 404 with the address as the suite declares it: that, or the model's name,
-    is what is wrong."""
-    asked = f"{call.wire.method} {call.target.address.rstrip('/')}{call.wire.path}"
+    """The response, its 404 with the address, in which variables keep their names: that, or the
+    model's name, is what is wrong."""
+    target = call.target
+    base = target.address if "${" in target.address else target.base_url
+    asked = f"{call.wire.method} {join_address(base, call.wire.path)}"
     return replace(
         response,
-        error=replace(error, message=f"{error.message} (at {asked}, model {call.target.model!r})"),
+        error=replace(error, message=f"{error.message} (at {asked}, model {target.model!r})"),
     )
 
 

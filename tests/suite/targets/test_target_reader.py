@@ -99,6 +99,8 @@ BASE = "name: t, provider: openai, model: m"
         (f"{{{BASE}, tools: [t.py:f]}}", "there is no key `tools` here; give the eval `tools:`"),
         (f"{{{BASE}, base_url: 'ftp://host'}}", "should start with http:// or https://"),
         (f"{{{BASE}, base_url: 'http://me:pw@host/v1'}}", "holds a user name or password"),
+        (f"{{{BASE}, base_url: 'https://host/v1?key=abc'}}", "holds the secret `key`"),
+        (f"{{{BASE}, base_url: 'https://[::1'}}", "is no address: Invalid IPv6 URL"),
         (f"{{{BASE}, base_url: 'http://host/$ACCOUNT'}}", "holds a `$` that is no `${NAME}`"),
         (
             f"{{{BASE}, headers: {{Authorization: Bearer abc}}}}",
