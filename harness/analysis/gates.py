@@ -21,6 +21,7 @@ from harness.analysis.stats import Estimate, is_finite
 from harness.errors import ExitCode, worst_exit_code
 from harness.metrics.table import GATED, METRICS, Metric
 from harness.model import Manifest
+from harness.wording import pluralize
 
 if TYPE_CHECKING:
     from harness.suite.gate_syntax import GateSpec
@@ -31,6 +32,9 @@ _VERDICT_CODES: Mapping[Outcome, ExitCode] = {
     "unknown": ExitCode.USAGE,
     "inconclusive": ExitCode.OK,
 }
+
+_FROM_GRADES = frozenset({"pass_rate", "score"})
+"""Metrics whose figure leaves ungraded answers out."""
 
 
 def evaluate_gates(gates: Sequence[GateSpec], frames: Frames, run: str) -> tuple[GateResult, ...]:
@@ -46,8 +50,10 @@ def choose_exit_code(
     """What the command that measured `manifest`'s run ends with; `stopped` is what stopped it
     early, if anything did.
 
-    A run without a single record is USAGE: nothing was measured, which is never green. Where every
-    trial broke, a gate without a figure is the outage's doing and not the suite's: INFRASTRUCTURE.
+    A run that is not finished, or had too many errors or ungraded answers, is INFRASTRUCTURE,
+    whatever its gates say of the rest. One without a single record is USAGE: nothing was measured,
+    which is never green. Where every trial broke or is ungraded, a gate without a figure is not the
+    suite's doing.
     """
     header = next(run for run in report.runs if run.id == manifest.id)
     codes = [
@@ -58,11 +64,11 @@ def choose_exit_code(
             if gate.run == manifest.id
         ),
     ]
-    if header.errors and header.errors == header.recorded:
+    if header.recorded and header.errors + header.ungraded == header.recorded:
         codes = [ExitCode.INFRASTRUCTURE if code == ExitCode.USAGE else code for code in codes]
     if header.error_rate is None and not stopped:
         codes.append(ExitCode.USAGE)
-    if header.error_rate is not None and header.error_rate > manifest.max_error_rate:
+    if not header.finished or header.has_too_many_errors or header.has_too_many_ungraded:
         codes.append(ExitCode.INFRASTRUCTURE)
     return worst_exit_code(codes)
 
@@ -88,16 +94,14 @@ def _evaluate_gate(
         return _unknown_result(gate, run, problem)
     if gate.per_case:
         return _evaluate_every_case(gate, trials.iloc[chosen], rows.take(chosen), metric, run)
-    estimate = estimate_metric(metric, rows.take(chosen), gate.stat)
+    judged = rows.take(chosen)
+    estimate = estimate_metric(metric, judged, gate.stat)
     verdict = _compare_with_threshold(gate, estimate)
-    return _gate_result(
-        gate,
-        run,
-        estimate,
-        verdict,
-        _describe_estimate(gate, estimate, verdict),
-        _straddle_caution(gate, estimate),
-    )
+    detail = _describe_estimate(gate, estimate, verdict)
+    if metric.name in _FROM_GRADES and (ungraded := int(judged["ungraded"].sum())):
+        answers = pluralize(len(judged) - int(judged["error"].sum()), "answer")
+        detail += f" {ungraded:,} of {answers} could not be graded."
+    return _gate_result(gate, run, estimate, verdict, detail, _straddle_caution(gate, estimate))
 
 
 def _compare_with_threshold(gate: GateSpec, estimate: Estimate) -> Outcome:

@@ -18,7 +18,7 @@ from harness.model import Image
 from harness.wording import pluralize
 
 Outcome = Literal["pass", "fail", "inconclusive", "unknown"]
-Verdict = Literal[Outcome, "no gates", "unfinished", "errors"]
+Verdict = Literal[Outcome, "no gates", "unfinished", "errors", "ungraded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ class GateResult:
 class RunHeader:
     """Where one run's figures come from.
 
-    `simulated` names its simulated targets; `targets` are facts by name, and `helpers` those of the
-    targets it asked besides. `lag_p99` is by how many seconds the client's event loop ran late,
-    `in_flight` the most requests it had under way at once; the worst of its sessions.
+    `graded` answers have a grader, and `ungraded` of them no grade. `simulated` names its simulated
+    targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
+    `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests
+    it had under way at once; the worst of its sessions.
     """
 
     id: str
@@ -58,9 +59,12 @@ class RunHeader:
     planned: int
     recorded: int
     errors: int
+    graded: int
+    ungraded: int
     arithmetic: str
     seed: int
     max_error_rate: float
+    max_ungraded_rate: float
     strict: bool
     budget: float | None
     commit: str | None
@@ -88,6 +92,16 @@ class RunHeader:
     def has_too_many_errors(self) -> bool:
         """Whether more of its trials broke than the suite tolerates."""
         return self.error_rate is not None and self.error_rate > self.max_error_rate
+
+    @property
+    def ungraded_rate(self) -> float | None:
+        """Ungraded answers as a share of those that have a grader."""
+        return self.ungraded / self.graded if self.graded else None
+
+    @property
+    def has_too_many_ungraded(self) -> bool:
+        """Whether more of its answers could not be graded than the suite tolerates."""
+        return self.ungraded_rate is not None and self.ungraded_rate > self.max_ungraded_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,12 +307,14 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """That a run is not finished or broke, whatever its gates say of the rest; else the worst
-        of the gates' verdicts."""
+        """That a run is not finished, broke or could not be graded, whatever its gates say of the
+        rest; else the worst of the gates' verdicts."""
         if any(not run.finished for run in self.runs):
             return "unfinished"
         if any(run.has_too_many_errors for run in self.runs):
             return "errors"
+        if any(run.has_too_many_ungraded for run in self.runs):
+            return "ungraded"
         found = {gate.verdict for gate in self.gates}
         for verdict in ("unknown", "fail", "inconclusive", "pass"):
             if verdict in found:
@@ -317,6 +333,12 @@ class Report:
         if self.verdict == "errors":
             broke = sum(run.errors for run in self.runs)
             return f"{broke:,} of {pluralize(recorded, 'trial')} broke; {self._gates_said}"
+        if self.verdict == "ungraded":
+            answers = pluralize(sum(run.graded for run in self.runs), "answer")
+            return (
+                f"{sum(run.ungraded for run in self.runs):,} of {answers} could not be graded;"
+                f" {self._gates_said}"
+            )
         return self._gates_said
 
     @property

@@ -54,7 +54,7 @@ def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
     )
     table, places = build_cells(trials, numbers)
     shown, case_count = build_case_rows(frames, table, places)
-    headers = tuple(_build_header(manifest, trials) for manifest in manifests)
+    headers = tuple(_build_header(manifest, frames) for manifest in manifests)
     verdicts = tuple(
         verdict
         for manifest in manifests
@@ -157,8 +157,10 @@ def _sum_known(values: Any) -> float | None:
     return fsum(known) if len(known) else None
 
 
-def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
-    mine = trials[(trials["run"] == manifest.id).to_numpy()]
+def _build_header(manifest: Manifest, frames: Frames) -> RunHeader:
+    trials = frames.trials
+    of_run = (trials["run"] == manifest.id).to_numpy()
+    mine, has_grade = trials[of_run], _has_grade(frames)[of_run]
     return RunHeader(
         id=manifest.id,
         suite=manifest.suite,
@@ -167,9 +169,12 @@ def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
         planned=manifest.planned,
         recorded=len(mine),
         errors=int((mine["outcome"] == "error").sum()),
+        graded=int((has_grade & (mine["outcome"] != "error").to_numpy()).sum()),
+        ungraded=int((mine["outcome"] == "ungraded").sum()),
         arithmetic=manifest.arithmetic,
         seed=manifest.seed,
         max_error_rate=manifest.max_error_rate,
+        max_ungraded_rate=manifest.max_ungraded_rate,
         strict=manifest.strict,
         budget=manifest.budget,
         commit=manifest.commit,
@@ -192,6 +197,13 @@ def _build_header(manifest: Manifest, trials: Any) -> RunHeader:
             default=None,
         ),
     )
+
+
+def _has_grade(frames: Frames) -> Any:
+    """For each trial, whether any grader looked at it, with a grade or without."""
+    has = np.zeros(len(frames.trials), dtype=bool)
+    has[frames.grades["trial"].to_numpy(dtype=np.int64)] = True
+    return has
 
 
 def _tag_rates(frames: Frames, rows_of: Sequence[aggregate.TrialSelection]) -> tuple[TagRate, ...]:

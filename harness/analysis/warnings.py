@@ -63,6 +63,15 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
                 f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its"
                 " figures are of the rest."
             )
+        if run.ungraded_rate is not None and run.has_too_many_ungraded:
+            share, most = (
+                formatting.format_percent(run.ungraded_rate),
+                formatting.format_percent(run.max_ungraded_rate),
+            )
+            yield (
+                f"{name} is no verdict: {share} of its answers could not be graded, above the"
+                f" tolerated {most} (`max_ungraded_rate`); its figures are of the rest."
+            )
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)
     if simulated:
         yield (
@@ -161,10 +170,23 @@ def _grading_warnings(configurations: Sequence[Configuration], grades: Any) -> I
         yield f"No grader can fail in {formatting.join_names(silent)}: there is no pass rate."
     ungraded = sum(c.ungraded for c in configurations)
     if ungraded:
-        reasons = grades.loc[(grades["weight"] > 0).to_numpy(), "error"].dropna()
-        most = f" Most often: {reasons.mode().iloc[0]}" if len(reasons) else ""
         answers = pluralize(ungraded, "answer")
-        yield f"{answers} could not be graded: neither passed nor failed, and counted apart.{most}"
+        yield (
+            f"{answers} could not be graded: neither passed nor failed, and counted apart"
+            f"{_ungraded_by_grader(grades)}."
+        )
+
+
+def _ungraded_by_grader(grades: Any) -> str:
+    """Which graders gave no grade, how often, and the most frequent reason of each."""
+    missing = grades[((grades["kind"] == "ungraded") & (grades["weight"] > 0)).to_numpy()]
+    found = []
+    for name, reasons in missing.groupby("name", observed=True)["error"]:
+        known = reasons.dropna()
+        most = f", most often: {known.mode().iloc[0]}" if len(known) else ""
+        found.append((len(reasons), f"{name} {pluralize(len(reasons), 'time')}{most}"))
+    found.sort(key=lambda grader: -grader[0])
+    return f" ({'; '.join(text for _, text in found)})" if found else ""
 
 
 def _price_warnings(trials: Any) -> Iterator[str]:

@@ -43,6 +43,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
         helpers={name: _target_facts(each.target) for name, each in ready.role_targets.items()},
         gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),
         max_error_rate=suite.run.max_error_rate,
+        max_ungraded_rate=suite.run.max_ungraded_rate,
         strict=suite.strict,
         budget=None if suite.run.budget is None else float(suite.run.budget),
         options=overrides.to_json(),

@@ -49,6 +49,7 @@ class Manifest(Struct, frozen=True):
     helpers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     gates: tuple[Mapping[str, Any], ...] = ()
     max_error_rate: float = 0.05
+    max_ungraded_rate: float = 0.05
     strict: bool = False
     budget: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)

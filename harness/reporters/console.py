@@ -47,6 +47,7 @@ _STYLES = {
     "unknown": "bold red",
     "unfinished": "yellow",
     "errors": "bold red",
+    "ungraded": "bold red",
     "no gates": "bold",
 }
 _MARKS = {

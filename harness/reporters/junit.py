@@ -1,21 +1,22 @@
 """The report as JUnit XML: a test suite of gates, and one of cases for every run and eval.
 
 A test case is an eval's case in one configuration; it fails where any of its repeats failed, and
-is an error where one broke. A suite counts all of them and lists `LISTED_CASES`, the bad ones
-first: what reads such files takes neither a hundred megabytes nor a million tests. Valid XML
-whatever the bytes: characters XML does not have become U+FFFD.
+is an error where one broke or could not be graded. A suite counts all of them and lists
+`LISTED_CASES`, the bad ones first: what reads such files takes neither a hundred megabytes nor a
+million tests. Valid XML whatever the bytes: characters XML does not have become U+FFFD.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
 from harness.analysis.case_table import SEVERITY
+from harness.analysis.frame import Frames
 from harness.analysis.report_data import GateResult, Report
 from harness.reporters.escape import escape_for
 from harness.wording import pluralize
@@ -32,7 +33,7 @@ def render_junit(report: Report) -> bytes:
     root = Element("testsuites", name="harness")
     if report.gates:
         _add_gates(root, report.gates)
-    write = _case_writer(report.frames.trials)
+    write = _case_writer(report.frames)
     cells = report.cells.astype({"run": object, "eval": object})
     outcomes = report.frames.trials["outcome"].astype(object).to_numpy()[cells["worst"]]
     for (run, eval_name), places in cells.groupby(["run", "eval"], sort=False).indices.items():
@@ -59,11 +60,12 @@ def _left_out_note(listed: int, count: int) -> str:
 def _add_suite(root: Element, name: str, outcomes: Sequence[str]) -> Element:
     """An empty suite whose counts are those of its test cases' outcomes."""
     count = Counter(outcomes)
-    skipped = len(outcomes) - count["pass"] - count["fail"] - count["error"]
+    errors = count["error"] + count["ungraded"]
+    skipped = len(outcomes) - count["pass"] - count["fail"] - errors
     totals = {
         "tests": len(outcomes),
         "failures": count["fail"],
-        "errors": count["error"],
+        "errors": errors,
         "skipped": skipped,
     }
     return SubElement(
@@ -90,8 +92,9 @@ def _add_gates(root: Element, gates: Sequence[GateResult]) -> None:
             SubElement(test, "system-out").text = _escape(f"{gate.detail} {gate.caution}".strip())
 
 
-def _case_writer(trials: Any) -> Callable[[Element, Any, str], None]:
+def _case_writer(frames: Frames) -> Callable[[Element, Any, str], None]:
     """What writes a cell, whose worst trial had that outcome, into its suite."""
+    trials, no_grade = frames.trials, _why_ungraded(frames.grades)
     answers, errors = trials["answer"].array, trials["error_message"].array
     latency = trials["latency"].to_numpy()
 
@@ -105,6 +108,7 @@ def _case_writer(trials: Any) -> Callable[[Element, Any, str], None]:
         if latency[row.worst] == latency[row.worst]:
             test.set("time", f"{latency[row.worst]:.6f}")
         counts = f"{row.passed} of {row.n} passed, {row.failed} failed, {row.errors} broke"
+        counts += f", {row.ungraded} ungraded" if row.ungraded else ""
         if outcome == "fail":
             SubElement(test, "failure", message=counts).text = _escape(
                 answers[row.worst][:MESSAGE_LIMIT]
@@ -113,7 +117,19 @@ def _case_writer(trials: Any) -> Callable[[Element, Any, str], None]:
             SubElement(test, "error", message=counts).text = _escape(
                 errors[row.worst][:MESSAGE_LIMIT]
             )
+        elif outcome == "ungraded":
+            SubElement(test, "error", message=counts).text = _escape(
+                no_grade.get(row.worst, "")[:MESSAGE_LIMIT]
+            )
         elif outcome != "pass":
             SubElement(test, "skipped", message=outcome)
 
     return write
+
+
+def _why_ungraded(grades: Any) -> Mapping[int, str]:
+    """For each trial that has none, the first missing grade and why it is missing."""
+    missing = grades[(grades["kind"] == "ungraded") & (grades["weight"] > 0)]
+    first = missing.drop_duplicates("trial")
+    texts = first["name"].astype(str) + ": " + first["error"].fillna("no grade").astype(str)
+    return dict(zip(first["trial"].astype(int), texts, strict=True))

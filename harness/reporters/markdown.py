@@ -28,6 +28,7 @@ SIGNS = {
     "unknown": "❗",
     "unfinished": "⚠️",
     "errors": "❗",
+    "ungraded": "❗",
     "no gates": "◻️",
 }
 

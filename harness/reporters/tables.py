@@ -26,6 +26,7 @@ VERDICTS = {
     "unknown": "NO FIGURE",
     "unfinished": "UNFINISHED",
     "errors": "ERRORS",
+    "ungraded": "UNGRADED",
     "no gates": "DONE",
 }
 """A report's verdict -> the word reporters print."""

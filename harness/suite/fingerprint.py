@@ -81,11 +81,15 @@ NOT_COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
             "model_mismatch",
             "seed",
             "max_error_rate",
+            "max_ungraded_rate",
         }
     ),
 }
 """Keys that may change while a run is resumed: they say how it is driven, paid, judged or named,
 not what is asked."""
+
+_NEWER_THAN_STORED_RUNS = {"max_ungraded_rate"}
+"""Settings of a run that the manifests of version 0.1.0 do not have."""
 
 _OF_SUITE_ONLY = SuiteFile.model_fields.keys() - EvalFields.model_fields.keys()
 
@@ -110,13 +114,19 @@ def describe_suite(suite: Suite) -> dict[str, Any]:
             "settings": suite.settings,
             "excluded": suite.excluded,
             "repeats": suite.repeats,
-            "run": suite.run.model_dump(mode="json"),
+            "run": _describe_run(suite.run),
             "gates": [gate.text for gate in suite.gates],
             "strict": suite.strict,
             **({"capabilities": suite.capability_overrides} if suite.capability_overrides else {}),
             **_other_suite_keys(suite),
         }
     )
+
+
+def _describe_run(run: RunSpec) -> dict[str, Any]:
+    """Its settings, the newer ones only where they differ from their defaults."""
+    changed = run.model_dump(exclude_defaults=True)
+    return run.model_dump(mode="json", exclude=_NEWER_THAN_STORED_RUNS - changed.keys())
 
 
 def fingerprint_suite(suite: Suite) -> dict[str, Any]:

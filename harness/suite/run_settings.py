@@ -74,7 +74,8 @@ class LimitsSpec(SuiteModel):
 
 
 class RunSpec(SuiteModel):
-    """How a run is driven: limits of each target, budget, and the tolerated error rate."""
+    """How a run is driven: limits of each target, budget, and the tolerated rates of errors and
+    ungraded answers."""
 
     concurrency: Concurrency = Field(8, description="Attempts in flight at once, for each target.")
     rpm: Count | None = Field(None, description="Requests started in any minute, for each target.")
@@ -118,6 +119,12 @@ class RunSpec(SuiteModel):
     max_error_rate: Share = Field(
         0.05,
         description="The share of errors above which the run counts as an infrastructure failure.",
+    )
+    max_ungraded_rate: Share = Field(
+        0.05,
+        description=(
+            "The share of answers that could not be graded above which the run is no verdict."
+        ),
     )
 
     @property

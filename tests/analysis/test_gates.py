@@ -14,7 +14,7 @@ from harness.analysis.summarize import build_report
 from harness.errors import ExitCode
 from harness.metrics.definitions import Timing
 from harness.metrics.table import RESPONSE_METRICS, Metric
-from harness.model import Attempt, Manifest, Record, Usage
+from harness.model import Attempt, Error, Grade, Manifest, Record, Usage
 from harness.suite.gate_syntax import GateSpec, parse_gate
 
 
@@ -22,7 +22,7 @@ def judged(
     build: ModuleType, records: list[Record], *texts: str, **facts: object
 ) -> tuple[Report, Manifest]:
     manifest = build.manifest(
-        planned=len(records),
+        planned=facts.pop("planned", len(records)),
         gates=[parse_gate(text).model_dump(mode="json") for text in texts],
         **facts,
     )
@@ -39,6 +39,11 @@ def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> lis
         build.record(f"f{i}", passed=False, setting={"temperature": 1}) for i in range(failed)
     ]
     return records + [build.errored(f"e{i}") for i in range(broken)]
+
+
+def ungraded(build: ModuleType, count: int) -> list[Record]:
+    missing = Grade("judge", None, error=Error("grader", "unreadable", "no verdict in it"))
+    return [build.record(f"u{i}", passed=None, grades=(missing,)) for i in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +222,15 @@ def test_exit_codes(build: ModuleType) -> None:
     assert code(answers(build, 0, 0, 9), "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
     assert code([], "pass_rate >= 0.9") == ExitCode.USAGE
     assert code([]) == ExitCode.USAGE
+    assert code(good, "pass_rate >= 0.9", planned=101) == ExitCode.INFRASTRUCTURE
+    assert code(good, planned=101) == ExitCode.INFRASTRUCTURE
+    some, many = good + ungraded(build, 5), good + ungraded(build, 6)
+    assert code(some, "pass_rate >= 0.9") == ExitCode.OK
+    assert code(many, "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
+    assert code(many, "pass_rate >= 0.999") == ExitCode.INFRASTRUCTURE
+    assert code(many) == ExitCode.INFRASTRUCTURE
+    assert code(many, "pass_rate >= 0.9", max_ungraded_rate=0.1) == ExitCode.OK
+    assert code(ungraded(build, 3), "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
     assert code(good, "pass_rate >= 0.999", stopped=(ExitCode.BUDGET,)) == ExitCode.BUDGET
     assert code([], stopped=(ExitCode.INTERRUPTED,)) == ExitCode.INTERRUPTED
 
@@ -239,6 +253,22 @@ def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(
         "unfinished",
         "1 of 9 trials recorded; no gates: not a verdict",
     )
+
+
+def test_ungraded_answers_are_in_headline_gate_and_warnings(build: ModuleType) -> None:
+    found, _ = judged(build, answers(build, 7, 0) + ungraded(build, 17), "pass_rate >= 0.9")
+    assert (found.verdict, found.headline) == (
+        "ungraded",
+        "17 of 24 answers could not be graded; the gate holds",
+    )
+    assert "17 of 24 answers could not be graded." in found.gates[0].detail
+    assert any("(judge 17 times, most often: no verdict in it)" in text for text in found.warnings)
+
+
+def test_answers_without_a_grader_do_not_dilute_the_ungraded(build: ModuleType) -> None:
+    plain = [build.record(f"n{i}", passed=None, grades=()) for i in range(200)]
+    found, _ = judged(build, plain + answers(build, 1, 0) + ungraded(build, 1))
+    assert (found.runs[0].ungraded_rate, found.verdict) == (0.5, "ungraded")
 
 
 def test_each_run_is_judged_by_its_own_gates(build: ModuleType) -> None:

@@ -115,8 +115,24 @@ def test_a_half_finished_run_can_be_reported_on(
     process.kill()
     process.communicate()
     reported = cli("report", "run")
-    assert reported.code == ExitCode.OK, reported.err
+    assert reported.code == ExitCode.INFRASTRUCTURE, reported.err
+    assert "UNFINISHED" in reported.out
     assert "of 40 trials" in reported.out
+
+
+def test_a_report_of_damaged_records_is_no_pass(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "gates: [pass_rate >= 0]\n")
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    path = tmp_path / "run" / "records.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    spoilt = [lines[0].replace(b'"case"', b'"cAse"'), *lines[1:]]
+    for kept, said in ((lines[:3], "3 of 40 trials"), (spoilt, "39 of 40 trials")):
+        path.write_bytes(b"".join(kept))
+        reported = cli("report", "run")
+        assert reported.code == ExitCode.INFRASTRUCTURE, reported.err
+        assert f"UNFINISHED  {said} recorded; the gate holds" in reported.out
 
 
 @pytest.mark.parametrize(("concurrency", "budget", "cases"), [(4, 0.001, 10), (64, 0.027, 300)])

@@ -227,6 +227,16 @@ def test_junit_has_a_case_for_every_cell_and_gate(typical: Report) -> None:
     }
 
 
+def test_junit_has_an_ungraded_case_as_an_error_with_its_reason(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    missing = Grade("judge", None, error=Error("grader", "unreadable", "no verdict in it"))
+    records = [build.record("a"), build.record("b", passed=None, grades=(missing,))]
+    (suite,) = ElementTree.fromstring(junit.render_junit(compared(records)))
+    assert (suite.get("errors"), suite.get("skipped")) == ("1", "0")
+    assert suite.findtext("testcase/error") == "judge: no verdict in it"
+
+
 def test_junit_lists_what_failed_and_counts_the_rest(
     typical: Report,
     build: ModuleType,
