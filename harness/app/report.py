@@ -15,6 +15,7 @@ from harness.analysis.gates import choose_exit_code
 from harness.analysis.report_data import Report
 from harness.analysis.row_schema import configuration_label
 from harness.analysis.summarize import build_report
+from harness.app.find_run import find_run
 from harness.config.diagnostics import did_you_mean
 from harness.errors import ExitCode, StoreError, UsageError, worst_exit_code
 from harness.flows.base import TARGET
@@ -24,19 +25,10 @@ from harness.reporters.escape import escape_for, one_line
 from harness.reporters.html import load_template, render_page
 from harness.reporters.plot_data import PlotData, collect_plot_data
 from harness.runs.blobs import Blobs
-from harness.runs.folder import make_folder, write_file
+from harness.runs.folder import PARQUET, PLOTS, REPORTS, make_folder, write_file
 from harness.runs.reader import Run
 from harness.runs.thumbnails import Thumbnails
 from harness.wording import pluralize
-
-REPORTS = {
-    "html": "report.html",
-    "markdown": "report.md",
-    "csv": "results.csv",
-    "junit": "junit.xml",
-    "summary": "summary.json",
-}
-PARQUET = "records.parquet"
 
 Draw = Callable[[PlotData], Callable[[], Mapping[str, bytes]]]
 """Begins to draw the plots; what it returns waits for them: SVG by file name."""
@@ -60,7 +52,7 @@ def load_run(path: str | Path) -> Frames:
 
     Raises UsageError where `path` is no run folder.
     """
-    run = Run(Path(path))
+    run = Run(find_run(path))
     return build_frames([(run.manifest, run.lines())], answer_limit=None)
 
 
@@ -81,6 +73,7 @@ def compare_runs(
     folders: Sequence[Path], out: Path | None = None, stopped: Sequence[ExitCode] = ()
 ) -> RunOutcome:
     """As `report`, without writing anything: the folder is where the report files would go."""
+    folders = [find_run(folder) for folder in folders]
     runs = [Run(folder) for folder in folders]
     manifests = [run.manifest for run in runs]
     names = [manifest.id for manifest in manifests]
@@ -117,7 +110,7 @@ def write_reports(folder: Path, report: Report, draw: Draw = draw_here) -> None:
             )
     _write_parquet(folder / PARQUET, report.frames)
     load_template()  # while the plots may be being drawn elsewhere
-    pictures, drawn = folder / "plots", drawing()
+    pictures, drawn = folder / PLOTS, drawing()
     make_folder(pictures)
     for name, picture in drawn.items():
         write_file(pictures / name, picture)
@@ -129,7 +122,7 @@ def show_case(
 ) -> Iterator[str]:
     """The transcripts of one case's trials, each as last recorded, as text safe for a terminal.
     Raises UsageError for none."""
-    run = Run(folder)
+    run = Run(find_run(folder))
     cases: set[str] = set()
     found: dict[str, Record] = {}
     for record in run.records():

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
+from harness.app.find_run import find_run
 from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.app.prepare import PreparedRun, merge_environment, prepare
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
@@ -89,13 +90,15 @@ def run(
     env_file: Path | None = None,
     replay: Path | None = None,
     replay_only: bool = False,
+    overwrite: bool = False,
     display: Display | None = None,
 ) -> RunOutcome:
     """Run a suite and report on it.
 
-    `out` is the run folder, by default a new one under `<workspace>/reports/runs`. `replay` is an
-    earlier run whose answers are reused where they match; with `replay_only` nothing is sent at
-    all. Raises HarnessError for what stops the command.
+    `out` is the run folder, by default a new one under `<workspace>/reports/runs`; with `overwrite`
+    a run that is there is removed. `replay` is an earlier run whose answers are reused where they
+    match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the
+    command.
     """
     return _report_session(
         run_requests(
@@ -105,6 +108,7 @@ def run(
             env_file=env_file,
             replay=replay,
             replay_only=replay_only,
+            overwrite=overwrite,
             display=display,
         )
     )
@@ -118,12 +122,17 @@ def run_requests(
     env_file: Path | None = None,
     replay: Path | None = None,
     replay_only: bool = False,
+    overwrite: bool = False,
     display: Display | None = None,
 ) -> FinishedSession:
     """As `run`, without the report."""
     overrides = overrides or Overrides()
     loaded = load_suite(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
+    if replay is not None:
+        replay = find_run(replay, suite=loaded.name, workspace=loaded.workspace)
+    if overwrite:
+        _check_overwrite(folder, replay, is_named=out is not None)
     with prepare(loaded, merge_environment(env_file), live=not replay_only) as ready:
         job = _RunSession(
             ready,
@@ -133,9 +142,20 @@ def run_requests(
             display or Silent(),
             replay,
             replay_only,
+            overwrite,
         )
         ended = run_blocking(job.run)
     return _finish_session(folder, ended)
+
+
+def _check_overwrite(folder: Path, replay: Path | None, *, is_named: bool) -> None:
+    """Raise UsageError where overwriting would remove nothing, or what is to be replayed."""
+    if not is_named:
+        raise UsageError("--overwrite needs --out: without it a run gets a new folder")
+    if replay is not None and replay.resolve() == folder.resolve():
+        raise UsageError(
+            f"--overwrite would remove {folder}, the run to be replayed; name another --out"
+        )
 
 
 def resume(
@@ -167,7 +187,7 @@ def resume_requests(
     display: Display | None = None,
 ) -> FinishedSession:
     """As `resume`, without the report."""
-    folder = Path(folder)
+    folder = find_run(folder)
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
     loaded = load_suite(
@@ -217,6 +237,7 @@ class _RunSession:
     display: Display
     replay: Path | None = None
     replay_only: bool = False
+    overwrite: bool = False
 
     async def run(self) -> _SessionEnd:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when
@@ -230,7 +251,7 @@ class _RunSession:
             if not self.replay_only:
                 await self._probe_targets(http)
             if not self.manifest.sessions:
-                create_folder(self.folder)
+                create_folder(self.folder, overwrite=self.overwrite)
             session = Session(
                 secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns()
             )

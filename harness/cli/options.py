@@ -17,7 +17,10 @@ SuitePath = Annotated[
     Path, typer.Argument(help="The suite, a YAML file.", metavar="SUITE", show_default=False)
 ]
 RunFolder = Annotated[
-    Path, typer.Argument(help="A run's folder.", metavar="RUN", show_default=False)
+    Path,
+    typer.Argument(
+        help="A run's folder, `latest` or `latest:SUITE`.", metavar="RUN", show_default=False
+    ),
 ]
 Limit = Annotated[
     int | None, typer.Option(min=1, help="Only the first N cases of each eval.", metavar="N")

@@ -33,6 +33,9 @@ def run(
             help="The run's folder. Default: a new one under reports/runs.", metavar="FOLDER"
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that is in the --out folder.")
+    ] = False,
     limit: Limit = None,
     target: Targets = None,
     filter_: Filters = None,
@@ -43,7 +46,10 @@ def run(
     env_file: EnvFile = None,
     replay: Annotated[
         Path | None,
-        typer.Option(help="Reuse the answers of an earlier run where they match.", metavar="RUN"),
+        typer.Option(
+            help="Reuse the answers of an earlier run (a folder, or `latest`) where they match.",
+            metavar="RUN",
+        ),
     ] = None,
     replay_only: Annotated[
         Path | None,
@@ -84,6 +90,7 @@ def run(
                 env_file=env_file,
                 replay=replay or replay_only,
                 replay_only=replay_only is not None,
+                overwrite=overwrite,
                 display=display,
             )
         conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)
@@ -120,7 +127,11 @@ def resume(
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="One run's folder, or several.", metavar="RUN...", show_default=False),
+        typer.Argument(
+            help="The folders of one or more runs; also `latest` or `latest:SUITE`.",
+            metavar="RUN...",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -149,7 +160,7 @@ def show(
 
     \b
     Example:
-      harness show reports/runs/quickstart/2026-11-22T10-15-00Z-1f3a add-2digit-01
+      harness show latest add-2digit-01
     """
     from harness.app import report  # noqa: PLC0415
 

@@ -21,9 +21,9 @@ from msgspec.structs import replace
 from harness.config.regular_files import open_regular_file
 from harness.model import Exchange, Image, Message, Record
 from harness.model.images import file_size, has_no_data
+from harness.runs.folder import BLOBS
 from harness.runs.records import ExchangeLine, Line
 
-BLOBS = "blobs"
 MIN_BLOB_LENGTH = 4096
 """Characters of base64 from which an image is a file of its own: a smaller
 one stays in its line."""

@@ -6,8 +6,10 @@ returned as something else.
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,19 @@ from harness.runs.redaction import Redactor
 MANIFEST = "manifest.json"
 RECORDS = "records.jsonl"
 MAX_MANIFEST_BYTES = 64 * 2**20
+LOCK = "lock"
+BLOBS = "blobs"
+
+REPORTS = {
+    "html": "report.html",
+    "markdown": "report.md",
+    "csv": "results.csv",
+    "junit": "junit.xml",
+    "summary": "summary.json",
+}
+"""The report files, by reporter."""
+PARQUET = "records.parquet"
+PLOTS = "plots"
 
 
 def write_manifest(folder: Path, manifest: Manifest, redactor: Redactor) -> None:
@@ -76,20 +91,78 @@ def read_manifest(folder: Path) -> Manifest:
         raise UsageError(f"{path}: damaged, cannot be read as a manifest: {damaged}") from damaged
 
 
-def create_folder(folder: Path) -> None:
-    """Make the run folder. Raises StoreError where it cannot be, UsageError where it holds
-    anything."""
+def create_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Make the run folder; with `overwrite`, a finished run in it is removed.
+
+    Raises StoreError where it cannot be made, UsageError where it holds anything else.
+    """
     if (folder / MANIFEST).exists():
-        raise UsageError(
-            f"{folder}: already holds a run; `harness resume {folder}` goes on with it, or name"
-            " another folder"
-        )
+        if not overwrite:
+            raise UsageError(
+                f"{folder} already holds a run: continue it with `harness resume {folder}`, replace"
+                " it with --overwrite, or name another folder"
+            )
+        _remove_run(folder)
     make_folder(folder)
-    if any(not path.name.startswith(".") for path in folder.iterdir()):
+    if foreign := _foreign_files(folder, ()):
         raise UsageError(
-            f"{folder}: holds files that are no run's; name a new folder, so that they stay as"
-            " they are"
+            f"{folder} holds other files ({', '.join(foreign[:3])}); name a new folder, so that"
+            " they are not touched"
         )
+
+
+def _remove_run(folder: Path) -> None:
+    """Remove a run's files. Raises UsageError where the folder holds others too, or where a process
+    is writing the run."""
+    read_manifest(folder)  # another program's file of that name is left alone
+    ours = (RECORDS, LOCK, BLOBS, *REPORTS.values(), PARQUET, PLOTS, MANIFEST)
+    if foreign := _foreign_files(folder, ours):
+        raise UsageError(
+            f"{folder} holds other files than the run's ({', '.join(foreign[:3])}); move them away"
+            " to overwrite the run, or name another folder"
+        )
+    lock = acquire_lock(folder / LOCK)
+    try:
+        for name in ours:
+            path = folder / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as refused:
+        raise StoreError(f"{folder}: cannot be overwritten: {refused.strerror}") from refused
+    finally:
+        os.close(lock)
+
+
+def _foreign_files(folder: Path, ours: Collection[str]) -> list[str]:
+    """The names of the files that are none of `ours`, hidden ones apart."""
+    names = (path.name for path in folder.iterdir())
+    return sorted(name for name in names if name not in ours and not name.startswith("."))
+
+
+def acquire_lock(path: Path) -> int:
+    """The lock file, held. Raises UsageError where another process holds it, StoreError where it
+    cannot be had."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as refused:
+        raise StoreError(f"{path}: cannot be opened: {refused.strerror}") from refused
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(file, 0)
+        os.write(file, f"{os.getpid()}\n".encode())
+    except BlockingIOError as held:
+        owner = os.read(file, 64).decode(errors="replace").strip()
+        os.close(file)
+        raise UsageError(
+            f"{path.parent}: another process (pid {owner}) is writing this run; wait until it has"
+            " ended, or end it"
+        ) from held
+    except OSError as refused:
+        os.close(file)
+        raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused
+    return file
 
 
 def make_folder(folder: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -20,15 +19,14 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from harness.errors import StoreError, UsageError
+from harness.errors import StoreError
 from harness.model import Record
 from harness.runs import records
 from harness.runs.blobs import Blobs
-from harness.runs.folder import RECORDS
+from harness.runs.folder import LOCK, RECORDS, acquire_lock
 from harness.runs.records import ExchangeLine, Line
 from harness.runs.redaction import REDACTED, Redactor
 
-LOCK = "lock"
 DURABLE_EVERY = 1.0
 """Seconds within which an acknowledged line becomes durable."""
 
@@ -51,7 +49,7 @@ class RunWriter:
         self._under_way: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._lock = _acquire_lock(self.folder / LOCK)
+        self._lock = acquire_lock(self.folder / LOCK)
         try:
             self._file, self._end = _open_for_append(self.folder / RECORDS)
         except OSError as refused:
@@ -186,27 +184,3 @@ def _end_of_whole_lines(file: int) -> int:
             return start + newline + 1
         position = start
     return 0
-
-
-def _acquire_lock(path: Path) -> int:
-    """The lock file, held. Raises UsageError where another process holds it, StoreError where it
-    cannot be had."""
-    try:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    except OSError as refused:
-        raise StoreError(f"{path}: cannot be opened: {refused.strerror}") from refused
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
-    except BlockingIOError as held:
-        owner = os.read(file, 64).decode(errors="replace").strip()
-        os.close(file)
-        raise UsageError(
-            f"{path.parent}: another process (pid {owner}) is writing this run; wait for it, or"
-            " end it"
-        ) from held
-    except OSError as refused:
-        os.close(file)
-        raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused
-    return file

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.app.background import available_cores
-from harness.app.report import PARQUET, REPORTS
 from harness.errors import ExitCode
-from harness.runs.folder import read_manifest
+from harness.runs.folder import PARQUET, REPORTS, read_manifest
 from tests.app.test_background import wait_until_gone
 from tests.end_to_end.suites import write_sums
 from tests.end_to_end.test_stopping import wait_for_records

@@ -16,8 +16,7 @@ import pytest
 
 from harness.errors import ExitCode
 from harness.model.images import images_of
-from harness.runs.blobs import BLOBS
-from harness.runs.folder import RECORDS, read_records
+from harness.runs.folder import BLOBS, RECORDS, read_records
 from tests.pictures import noise, picture
 from tests.support import Command, Simulated
 

@@ -19,9 +19,8 @@ from harness.app.run import Silent, resume
 from harness.engine.loop_monitor import STALL, LoopMonitor
 from harness.errors import ExitCode, UsageError
 from harness.model import STALLED, Attempt, Exchange, Marks, Request, Response
-from harness.runs.folder import RECORDS, read_manifest, read_records, write_manifest
+from harness.runs.folder import LOCK, RECORDS, read_manifest, read_records, write_manifest
 from harness.runs.redaction import Redactor
-from harness.runs.writer import LOCK
 from tests.end_to_end.suites import write_sums
 from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated

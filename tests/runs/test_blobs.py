@@ -16,8 +16,8 @@ import pytest
 from msgspec.structs import replace
 
 from harness.model import Exchange, Grade, Image, Message, Record, Request, Response, Text
-from harness.runs.blobs import BLOBS, Blobs
-from harness.runs.folder import RECORDS, Damage, read_lines
+from harness.runs.blobs import Blobs
+from harness.runs.folder import BLOBS, RECORDS, Damage, read_lines
 from harness.runs.records import ExchangeLine, Line
 from harness.runs.redaction import Redactor
 from harness.runs.writer import RunWriter

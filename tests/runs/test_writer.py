@@ -19,8 +19,10 @@ from harness.errors import StoreError, UsageError
 from harness.model import Cost, Error, Exchange, Grade, Manifest, Message, Record, Request, Response
 from harness.runs import records
 from harness.runs.folder import (
+    LOCK,
     RECORDS,
     Damage,
+    acquire_lock,
     create_folder,
     read_lines,
     read_manifest,
@@ -185,6 +187,35 @@ def test_secrets_are_cleaned_from_every_line(tmp_path: Path) -> None:
     assert read(tmp_path)[0] == [
         replace(record(1), case="says [redacted MY_KEY]", flags=("redacted",))
     ]
+
+
+def test_overwriting_removes_a_run_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    create_folder(folder)
+    write_manifest(folder, MANIFEST, Redactor({}))
+    written(folder, record(1))
+    (folder / "plots").mkdir()
+    (folder / "report.html").write_text("old")
+    with pytest.raises(UsageError, match="--overwrite"):
+        create_folder(folder)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="notes"):
+        create_folder(folder, overwrite=True)
+    assert len(read(folder)[0]) == 1
+    (folder / "notes.txt").unlink()
+    lock = acquire_lock(folder / LOCK)
+    with pytest.raises(UsageError, match="is writing this run"):
+        create_folder(folder, overwrite=True)
+    os.close(lock)
+    create_folder(folder, overwrite=True)
+    assert not list(folder.iterdir())
+
+
+def test_another_programs_manifest_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "web app"}')
+    with pytest.raises(UsageError, match="manifest"):
+        create_folder(tmp_path, overwrite=True)
+    assert (tmp_path / "manifest.json").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
