@@ -28,6 +28,7 @@ from harness.model import (
     Record,
     Response,
 )
+from harness.runs.resume_state import is_final
 
 
 def column_json(value: Any) -> str:
@@ -253,6 +254,12 @@ TRIALS: Sequence[Column[TrialRow]] = [
     ),
     Column("error_kind", "category", "the error's short stable name", "error.kind"),
     Column("error_message", "text", "the error as a sentence", "error.message"),
+    Column(
+        "owed",
+        "flag",
+        "`harness resume` asks the trial again: an error of it may be gone by then",
+        lambda row: not is_final(row.record),
+    ),
     Column(
         "tokens_source",
         "category",

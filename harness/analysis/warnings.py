@@ -31,6 +31,7 @@ def collect_warnings(
     trials, flagged = frames.trials, _count_flags(frames)
     return (
         *_run_warnings(runs),
+        *_error_warnings(trials),
         *_served_model_warnings(runs, frames.exchanges),
         *_backend_warnings(frames.exchanges),
         *_ignored_parameter_warnings(flagged),
@@ -77,6 +78,24 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
         yield (
             f"Simulated: {formatting.join_names(list(simulated))}. Figures from a simulator say"
             " nothing about a real model."
+        )
+
+
+def _error_warnings(trials: Any) -> Iterator[str]:
+    """How the trials that ended in an error are asked again."""
+    owed = trials["owed"].to_numpy(dtype=bool)
+    temporary = int(owed.sum())
+    final = int(((trials["outcome"] == "error").to_numpy() & ~owed).sum())
+    if temporary:
+        yield (
+            f"{pluralize(temporary, 'trial')} met an error that may be gone by now:"
+            " `harness resume RUN` sends what is missing."
+        )
+    if final:
+        yield (
+            f"{pluralize(final, 'trial')} ended in an error that the same request would"
+            " meet again: once its cause is removed, `harness resume RUN --retry-errors` sends"
+            f" {'it' if final == 1 else 'them'} again."
         )
 
 

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from harness.flows.base import TARGET
-from harness.model import Exchange, Record
+from harness.model import Error, Exchange, Record, Response
+from harness.model.error_kinds import TARGET_KINDS, UNREACHABLE
+
+REFUSALS_IN_ROW = 5
+"""So many refusals in a row, and a target that has given answers is not asked any more."""
 
 
 @dataclass
@@ -32,6 +36,10 @@ class Tally:
     """Why this target's trials ended before they were done, as a sentence."""
     out_of_budget: bool = False
     """Whether that is because the next request did not fit into the budget."""
+    answers: int = 0
+    """Requests of this session that the target answered without an error."""
+    refused_in_row: int = 0
+    """The latest requests that all failed in a way that may say something of the target."""
 
     def count_record(self, record: Record) -> None:
         """Count one record."""
@@ -47,6 +55,25 @@ class Tally:
                     (exchange.cost.usd or 0.0) if exchange.response.replayed is None else 0.0
                 )
         self.unpriced += record.cost is None and record.error is None
+
+    def count_outcome(self, response: Response) -> Error | None:
+        """Count one request; its error where that is a reason to ask the target nothing more.
+
+        One trial may be refused for itself (by a guardrail, say), where others are answered.
+        """
+        error = response.error
+        if error is None:
+            if response.replayed is None:
+                self.answers, self.refused_in_row = self.answers + 1, 0
+            return None
+        if error.boundary == "budget" or error.kind == UNREACHABLE:
+            return error
+        if error.kind not in TARGET_KINDS:
+            self.refused_in_row = 0
+            return None
+        self.refused_in_row += 1
+        has_answered = self.answers or self.already
+        return error if not has_answered or self.refused_in_row >= REFUSALS_IN_ROW else None
 
     def count_exchange(self, exchange: Exchange) -> None:
         """Count one exchange of a judge or simulated user: it has no trials of its own, so here a

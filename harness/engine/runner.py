@@ -31,7 +31,7 @@ from harness.model import (
     ToolResult,
     Trial,
 )
-from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
+from harness.model.error_kinds import INTERRUPTED
 from harness.pricing.cost import exchange_cost
 from harness.registry import load_plugin
 from harness.runs.records import Line
@@ -101,10 +101,8 @@ async def run_trial(
     try:
         transcript = await ask_trial(trial, asker)
         grades = await grade_transcript(trial, transcript, graders, asker.drive)
-        if transcript.error is not None:
-            _note_reason_to_stop(tally, transcript.error)
-            if _was_never_sent(transcript.exchanges[-1].response):
-                return
+        if transcript.error is not None and _was_never_sent(transcript.exchanges[-1].response):
+            return
         if context.role_targets and any(
             _was_never_sent(each.response) for grade in grades for each in grade.exchanges
         ):
@@ -168,11 +166,15 @@ class TrialAsker:
         exchange = Exchange(position, role, asked.name, request, response, cost)
         if context.loop_monitor.stalls:
             exchange = context.loop_monitor.flag_stalled(exchange)
-        if target is not None:
-            context.progress.roles[target].count_exchange(exchange)
-            if response.error is not None:
-                tally = context.progress.targets[self._target.name]
-                _note_reason_to_stop(tally, response.error, f"the {role} {target!r}: ")
+        tally = context.progress.targets[self._target.name]
+        if target is None:
+            error, whose = tally.count_outcome(response), ""
+        else:
+            helper = context.progress.roles[target]
+            helper.count_exchange(exchange)
+            error, whose = helper.count_outcome(response), f"the {role} {target!r}: "
+        if error is not None:
+            _stop_target(tally, error, whose)
         return exchange
 
     async def drive(self, flow: Flow[T], prefix: str) -> tuple[T, tuple[Exchange, ...]]:
@@ -208,11 +210,12 @@ def _was_never_sent(response: Response) -> bool:
     )
 
 
-def _note_reason_to_stop(tally: Tally, error: Error, whose: str = "") -> None:
-    """After some errors, its judge's too, a target's remaining trials are not worth asking."""
+def _stop_target(tally: Tally, error: Error, whose: str) -> None:
+    """After this error, of the target or of who judges it, its remaining trials are not worth
+    asking."""
     if tally.stopped:
         return
     if error.boundary == "budget":
         tally.stopped, tally.out_of_budget = f"{whose}{error.message}", True
-    elif error.kind in TARGET_KINDS:
+    else:
         tally.stopped = f"{whose}asking it again would only repeat: {error.message}"

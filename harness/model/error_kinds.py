@@ -12,4 +12,9 @@ MODEL_MISMATCH = "model_mismatch"
 TARGET_KINDS = frozenset(
     {"unauthorized", "forbidden", "not_found", "quota_exhausted", MODEL_MISMATCH, UNREACHABLE}
 )
-"""Kinds that say something of the target and nothing of the trial: every trial would meet them."""
+"""Kinds that may say something of the target and nothing of the trial: once the target has given
+answers, only several in a row do."""
+
+SERVICE_KINDS = frozenset({"server_error", "overloaded", "timeout", "empty", "unreadable"})
+"""Kinds of a provider's answers that are the service's doing: the same request may well be answered
+at another time."""

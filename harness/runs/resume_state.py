@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.flows.base import FIRST
 from harness.model import Error, Exchange, Record, ToolResult
-from harness.model.error_kinds import INTERRUPTED, TARGET_KINDS
+from harness.model.error_kinds import INTERRUPTED, SERVICE_KINDS, TARGET_KINDS
 from harness.runs.folder import RECORDS, Damage, read_lines
 from harness.runs.records import BatchLine, ExchangeLine, Line, ToolLine
 
@@ -154,8 +154,9 @@ def is_final(record: Record, *, retry_errors: bool = False) -> bool:
     """Whether a trial needs nothing more: it was answered and graded, or its error would only
     happen again.
 
-    Retryable errors, a judge's too, and whatever a budget, an interrupt or a refused API key
-    stopped are not final; permanent ones are, unless `retry_errors`.
+    Errors of the server and others that are retryable, a judge's too, answers that were empty or
+    unreadable, and whatever a budget, an interrupt or a refused API key stopped are not final;
+    permanent ones are, unless `retry_errors`.
     """
     return not any(
         error is not None and (retry_errors or _may_succeed_later(error))
@@ -170,4 +171,6 @@ def _may_succeed_later(error: Error) -> bool:
         or error.boundary == "budget"
         or error.kind == INTERRUPTED
         or error.kind in TARGET_KINDS
+        or (error.boundary == "provider" and error.kind in SERVICE_KINDS)
+        or (error.status is not None and error.status >= 500)
     )

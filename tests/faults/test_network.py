@@ -277,15 +277,28 @@ def test_a_refused_api_key_stops_its_target_and_no_other(
     assert asked.count("large") == len(CASES)
 
 
+@row("N05-refused-for-itself")
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_after_answers_is_that_trials_error(
+    cli: Command, simulator: Simulated, tmp_path: Path, status: int
+) -> None:
+    """A guardrail or one missing resource refuses three requests; every other case is answered."""
+    suite = write_suite(tmp_path, CASES, "concurrency: 2", tiny=simulator.openai)
+    simulator.faults({"kind": "status", "status": status, "requests": ["20-22"]})
+    ended = cli("run", suite, "--out", "run")
+    assert len(simulator.requests()) == len(CASES)
+    assert sum(record.error is not None for record in read_records(tmp_path / "run")) == 3
+    assert "stopped:" not in ended.out
+
+
 @row("N06")
-def test_a_500_that_repeats_itself_is_permanent(simulator: Simulated) -> None:
+def test_a_500_that_repeats_itself_is_tried_as_often_as_promised(simulator: Simulated) -> None:
     simulator.faults(
         {"kind": "status", "status": 500, "message": "'temperature' must be float, not str"}
     )
-    response = asked_of(simulator, retries=8)
-    assert (kinds(response), len(simulator.requests())) == (["server_error"] * 2, 2)
-    assert response.error is not None and not response.error.retryable
-    assert "the same answer twice, so it is taken for permanent" in response.error.message
+    response = asked_of(simulator, retries=3)
+    assert (kinds(response), len(simulator.requests())) == (["server_error"] * 4, 4)
+    assert response.error is not None and response.error.retryable
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ Only a retryable error is tried again, and only while nothing of an answer was g
 attempt is billed, and an answer that broke off would be a different one the second time. A
 Retry-After is honoured up to a cap, above which the call is given up at once; else the wait is 0.5
 · 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a run repeats
-itself. The same HTTP 500 with the same words twice is permanent: some servers answer a bad
-parameter so.
+itself. A server error is tried as often as was promised, even if every answer has the same words: a
+server that fails now and then says the same each time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from harness.model import Attempt, Call, Error, Response
+from harness.model import Call, Error, Response
 from harness.transport.send import REAL_CLOCK, Clock, Send
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
@@ -40,7 +40,7 @@ class Retry:
         if response.error is None or not response.error.retryable:
             return response
         attempts, waited = list(response.attempts), 0.0
-        while (error := _retryable_error(call, attempts, response)) is not None:
+        while (error := _retryable_error(call, response)) is not None:
             wait = self._backoff_seconds(call, error, call.attempt)
             if (reason := _reason_to_give_up(error, wait, waited)) is not None:
                 return replace(
@@ -53,9 +53,7 @@ class Retry:
             call = replace(call, attempt=call.attempt + 1, due=attempts[0].marks.due)
             response = await self._inner(call)
             attempts += [replace(attempt, waited=wait) for attempt in response.attempts]
-        return replace(
-            response, attempts=tuple(attempts), error=_final_error(response.error, attempts)
-        )
+        return replace(response, attempts=tuple(attempts))
 
     def _backoff_seconds(self, call: Call, error: Error, attempt: int) -> float:
         """Seconds until the next attempt: never less than the server asked for."""
@@ -65,13 +63,12 @@ class Retry:
         return min(FIRST_BACKOFF * 2.0**attempt, MAX_BACKOFF) * (1 - jitter)
 
 
-def _retryable_error(call: Call, attempts: list[Attempt], response: Response) -> Error | None:
+def _retryable_error(call: Call, response: Response) -> Error | None:
     """The error that another attempt may cure, None where there is none."""
     error = response.error
     if error is None or not error.retryable or not response.attempts or _has_content(response):
         return None
-    left = call.attempt < call.target.limits.retries
-    return error if left and not _repeats_itself(attempts) else None
+    return error if call.attempt < call.target.limits.retries else None
 
 
 def _reason_to_give_up(error: Error, wait: float, waited: float) -> str | None:
@@ -92,19 +89,3 @@ def _has_content(response: Response) -> bool:
     message, usage = response.message, response.usage
     said = message is not None and bool(message.text or message.reasoning or message.tool_calls)
     return said or response.marks.first_token is not None or bool(usage and usage.output_tokens)
-
-
-def _repeats_itself(attempts: list[Attempt]) -> bool:
-    """Whether the last two attempts got the same HTTP 500 with the same words."""
-    last = [attempt.error for attempt in attempts[-2:]]
-    return (
-        len(last) == 2 and attempts[-1].status == 500 and last[0] is not None and last[0] == last[1]
-    )
-
-
-def _final_error(error: Error | None, attempts: list[Attempt]) -> Error | None:
-    """The final error: one that repeats itself will do so for ever."""
-    if error is not None and error.retryable and _repeats_itself(attempts):
-        message = f"{error.message} (given up: the same answer twice, so it is taken for permanent)"
-        return replace(error, retryable=False, message=message)
-    return error
