@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
 from math import isqrt
@@ -23,8 +24,8 @@ from msgspec.structs import replace
 
 from harness.config.templates import Verbatim
 from harness.errors import UsageError
-from harness.hashing import canonical_json, key_bytes
-from harness.model import Conversation, Identity, Message, Request, Target, Trial
+from harness.hashing import canonical_json, hash64, key_bytes
+from harness.model import Conversation, Identity, Message, Record, Request, Target, Trial
 from harness.model.images import without_image_data
 from harness.suite import Case, Eval, GraderSpec, Prompt, Suite
 from harness.suite.tools import Toolset, build_conversation, conversation_identity, later_turns
@@ -62,20 +63,28 @@ class Plan:
 
     `dropped` names, per target, the sampling parameters it cannot take and the suite agreed to
     leave out. `seed_ranges` holds, per target, the smallest and largest seed it accepts, where one
-    is known.
+    is known. `only` are the hashes of the identities that are asked; None is all.
     """
 
     suite: Suite
     targets: tuple[Target, ...]
     dropped: Mapping[str, Collection[str]] = field(default_factory=dict)
     seed_ranges: Mapping[str, SeedRange] = field(default_factory=dict)
+    only: Collection[int] | None = None
 
     def __len__(self) -> int:
-        return self.per_target * len(self.targets)
+        return sum(self.counts.values())
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """How many trials each target gets, by its name."""
+        if self.only is None:
+            return {target.name: self._per_target for target in self.targets}
+        return {target.name: sum(1 for _ in self.trials(target)) for target in self.targets}
 
     @property
-    def per_target(self) -> int:
-        """How many trials each target gets."""
+    def _per_target(self) -> int:
+        """How many trials each target gets where all are asked."""
         return sum(
             len(each.prompts) * len(each.cases) * len(self.suite.settings) * self.suite.repeats
             for each in self.suite.evals
@@ -102,10 +111,11 @@ class Plan:
         return product if len(self.suite.evals) == 1 else f"({each.name}: {product})"
 
     def _count_total(self) -> str:
-        left_out = len(self) // len(self.suite.settings) * self.suite.excluded
-        return f" = {pluralize(len(self), 'request')}" + (
-            f", {left_out:,} excluded" if left_out else ""
-        )
+        total = self._per_target * len(self.targets)
+        left_out = total // len(self.suite.settings) * self.suite.excluded
+        excluded = f", {left_out:,} excluded" if left_out else ""
+        selected = "" if self.only is None else f", {len(self):,} selected"
+        return f" = {pluralize(total, 'request')}{excluded}{selected}"
 
     def trials(self, target: Target) -> Iterator[Trial]:
         """Every trial of `target`, in the run's order. Raises SuiteError where a template cannot be
@@ -142,6 +152,9 @@ class Plan:
                 permute_index(position, count, seed), len(settings)
             )
             prompt, setting = evaluation.prompts[prompt_index], settings[setting_index]
+            who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
+            if self.only is not None and hash_identity(who) not in self.only:
+                continue
             ask = asked.get(prompt.id)
             if ask is None:
                 ask = asked[prompt.id] = _render_prompt(evaluation, prompt, case)
@@ -167,7 +180,6 @@ class Plan:
                     tool_choice=tools.choice,
                     parallel_tool_calls=tools.parallel,
                 )
-            who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             yield Trial(
                 identity=who,
                 key=_trial_key(shared.key_bytes, who, ask.content, request, ask.further),
@@ -222,6 +234,13 @@ def _mix_bits(value: int, seed: int, turn: int) -> int:
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
     mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
     return mixed ^ (mixed >> 31)
+
+
+def hash_identity(who: Identity | Record) -> int:
+    """A 64-bit hash of a trial's identity, whatever is sent."""
+    return hash64(
+        canonical_json([who.eval, who.case, who.prompt, who.target, who.setting, who.repeat])
+    )
 
 
 def check_identities(suite: Suite, targets: Sequence[Target]) -> None:

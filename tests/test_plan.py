@@ -60,7 +60,7 @@ def keys(plan: Plan, target: Target = TARGET) -> dict[str, str]:
 def test_every_combination_is_planned_once(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     trials = list(plan.trials(TARGET))
-    assert len(trials) == len(plan) == plan.per_target == 2 * 3 * 2 * 2
+    assert len(trials) == len(plan) == plan.counts[TARGET.name] == 2 * 3 * 2 * 2
     assert len({trial.key for trial in trials}) == len(trials)
     assert Counter(trial.identity.case for trial in trials) == {"one": 8, "two": 8, "three": 8}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
+from harness.app.failed_trials import selection_fingerprint
 from harness.app.prepare import PreparedRun
 from harness.errors import UsageError
 from harness.model import Manifest, Target
@@ -38,7 +39,7 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
         planned=len(ready.plan),
         arithmetic=ready.plan.arithmetic,
         seed=suite.run.seed,
-        plan=fingerprint_suite(suite),
+        plan={**fingerprint_suite(suite), **selection_fingerprint(ready.plan.only)},
         targets={target.name: _target_facts(target) for target in ready.targets},
         helpers={name: _target_facts(each.target) for name, each in ready.role_targets.items()},
         gates=tuple(gate.model_dump(mode="json") for gate in suite.gates),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness import registry
+from harness.app.failed_trials import find_failed, select_trials
+from harness.app.find_run import find_run
 from harness.app.prepare import PreparedRun, prepare
 from harness.model import EncodedRequest, Message, Request, Target, Trial
 from harness.model.images import readable_text
@@ -52,7 +54,14 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     """The arithmetic, then for each target the first prompts as rendered and their exact requests.
     Nothing is sent."""
     clean = escape_for("terminal")
-    with prepare(load_suite(path, overrides), {}, live=False) as ready:
+    suite = load_suite(path, overrides)
+    failed_of = (
+        None
+        if overrides.failed_of is None
+        else find_run(overrides.failed_of, suite=suite.name, workspace=suite.workspace)
+    )
+    with prepare(suite, {}, live=False) as everything:
+        ready = select_trials(everything, find_failed(failed_of), failed_of)
         yield ready.plan.arithmetic
         yield from _describe_role_targets(ready)
         yield from (f"warning: {note}" for note in ready.notes)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
+from harness.app.failed_trials import find_failed, select_trials, selection_fingerprint
 from harness.app.find_run import find_run
 from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
 from harness.app.prepare import PreparedRun, merge_environment, prepare
@@ -129,15 +131,19 @@ def run_requests(
     overrides = overrides or Overrides()
     loaded = load_suite(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
-    if replay is not None:
-        replay = find_run(replay, suite=loaded.name, workspace=loaded.workspace)
+    replay, failed_of = (
+        None if run is None else find_run(run, suite=loaded.name, workspace=loaded.workspace)
+        for run in (replay, overrides.failed_of)
+    )
     if overwrite:
-        _check_overwrite(folder, replay, is_named=out is not None)
-    with prepare(loaded, merge_environment(env_file), live=not replay_only) as ready:
+        _check_overwrite(folder, (replay, failed_of), is_named=out is not None)
+    only = find_failed(failed_of)
+    with prepare(loaded, merge_environment(env_file), live=not replay_only) as everything:
+        ready = select_trials(everything, only, failed_of)
         job = _RunSession(
             ready,
             folder,
-            new_manifest(ready, folder, overrides),
+            new_manifest(ready, folder, _kept_overrides(overrides, failed_of, folder)),
             ResumeState(),
             display or Silent(),
             replay,
@@ -148,14 +154,22 @@ def run_requests(
     return _finish_session(folder, ended)
 
 
-def _check_overwrite(folder: Path, replay: Path | None, *, is_named: bool) -> None:
-    """Raise UsageError where overwriting would remove nothing, or what is to be replayed."""
+def _check_overwrite(folder: Path, used: Iterable[Path | None], *, is_named: bool) -> None:
+    """Raise UsageError where there is nothing to overwrite, or where it is a run that is `used`."""
     if not is_named:
         raise UsageError("--overwrite needs --out: without it a run gets a new folder")
-    if replay is not None and replay.resolve() == folder.resolve():
+    if any(run is not None and run.resolve() == folder.resolve() for run in used):
         raise UsageError(
-            f"--overwrite would remove {folder}, the run to be replayed; name another --out"
+            f"--overwrite would remove {folder}, which this run starts from; name another --out"
         )
+
+
+def _kept_overrides(overrides: Overrides, failed_of: Path | None, folder: Path) -> Overrides:
+    """The overrides as the manifest keeps them: a path in them is relative to the run's folder."""
+    if failed_of is None:
+        return overrides
+    path = os.path.relpath(failed_of.resolve(), folder.resolve())
+    return dataclasses.replace(overrides, failed_of=path)
 
 
 def resume(
@@ -194,8 +208,13 @@ def resume_requests(
         suite_path(folder, manifest),
         overrides if budget is None else dataclasses.replace(overrides, budget=budget),
     )
-    check_same_plan(folder, manifest.plan, fingerprint_suite(loaded))
-    with prepare(loaded, merge_environment(env_file), live=True) as ready:
+    failed_of = None if overrides.failed_of is None else folder / overrides.failed_of
+    only = find_failed(failed_of)
+    check_same_plan(
+        folder, manifest.plan, {**fingerprint_suite(loaded), **selection_fingerprint(only)}
+    )
+    with prepare(loaded, merge_environment(env_file), live=True) as everything:
+        ready = select_trials(everything, only, failed_of)
         owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent_function(ready))
         ended = run_blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
     return _finish_session(folder, ended)
@@ -406,7 +425,8 @@ class _RunSession:
         return Progress(
             {
                 target.name: Tally(
-                    planned=self.ready.plan.per_target, already=self.owed.finished[target.name]
+                    planned=self.ready.plan.counts[target.name],
+                    already=self.owed.finished[target.name],
                 )
                 for target in self.ready.targets
             },

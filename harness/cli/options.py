@@ -70,6 +70,7 @@ def parse_overrides(
     concurrency: int | None,
     settings: list[str] | None,
     budget: str | None,
+    failed_of: str | None = None,
 ) -> Overrides:
     from harness.suite import Overrides  # noqa: PLC0415
 
@@ -81,6 +82,7 @@ def parse_overrides(
         concurrency=concurrency,
         sampling=_parse_sampling(settings or []),
         budget=parse_budget(budget),
+        failed_of=failed_of,
     )
 
 

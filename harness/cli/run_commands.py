@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,12 @@ def run(
         Path | None,
         typer.Option(help="As --replay, and send nothing: a miss is an error.", metavar="RUN"),
     ] = None,
+    failed_of: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask only what failed, broke or was not graded in an earlier run.", metavar="RUN"
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the prompts and the exact requests; send nothing."),
@@ -66,14 +73,13 @@ def run(
     Example:
       harness run suites/quickstart.yaml --limit 10 --set sampling.temperature=0
     """
+    read_overrides = partial(
+        parse_overrides, limit, target, filter_, repeats, concurrency, set_, budget, failed_of
+    )
     if dry_run:
         from harness.app import preview  # noqa: PLC0415
 
-        print_lines(
-            preview.dry_run(
-                suite, parse_overrides(limit, target, filter_, repeats, concurrency, set_, budget)
-            )
-        )
+        print_lines(preview.dry_run(suite, read_overrides()))
         return
     if replay and replay_only:
         raise UsageError("--replay and --replay-only name the same thing; give one of them")
@@ -84,9 +90,7 @@ def run(
             finished = runs.run_requests(
                 suite,
                 out=out,
-                overrides=parse_overrides(
-                    limit, target, filter_, repeats, concurrency, set_, budget
-                ),
+                overrides=read_overrides(),
                 env_file=env_file,
                 replay=replay or replay_only,
                 replay_only=replay_only is not None,

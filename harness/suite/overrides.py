@@ -21,7 +21,8 @@ class Overrides:
     `limit` keeps the first so many (filtered) cases of each eval, `targets` only these targets,
     `filters` (`tag=money`, `tag!=hard`, `id=…`, `prompt=…`, `eval=…`) what passes all of them.
     `concurrency` applies to every target. `sampling` replaces the suite's parameters and removes
-    them from the sweep. `budget` is in US dollars.
+    them from the sweep. `budget` is in US dollars. `failed_of` is the run whose failed trials alone
+    are asked.
     """
 
     limit: int | None = None
@@ -31,6 +32,7 @@ class Overrides:
     concurrency: int | None = None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     budget: Decimal | None = None
+    failed_of: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data, which `from_json` reads back."""

@@ -1,0 +1,59 @@
+"""Selects what failed in an earlier run, to ask only that: `harness run --failed-of`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.app.prepare import PreparedRun
+from harness.errors import UsageError
+from harness.hashing import hash_json
+from harness.plan import hash_identity
+from harness.runs.reader import Run
+from harness.wording import pluralize
+
+
+def find_failed(run: Path | None) -> Collection[int] | None:
+    """The hashed identities of the trials that failed, broke or could not be graded, as last
+    recorded; None without a run, which selects all.
+
+    Raises UsageError where there are none.
+    """
+    if run is None:
+        return None
+    failed: dict[str, int] = {}
+    for record in Run(run).records():
+        if record.passed is False or record.error is not None or record.ungraded:
+            failed[record.key] = hash_identity(record)
+        else:
+            failed.pop(record.key, None)
+    if not failed:
+        raise UsageError(f"{run}: no trial of this run failed, so --failed-of selects nothing")
+    return frozenset(failed.values())
+
+
+def select_trials(
+    ready: PreparedRun, only: Collection[int] | None, run: Path | None
+) -> PreparedRun:
+    """What is ready to run, with these trials of `run` alone. Raises UsageError where the suite
+    plans none of them."""
+    if only is None:
+        return ready
+    plan = dataclasses.replace(ready.plan, only=only)
+    if not len(plan):
+        raise UsageError(
+            f"{run}: the suite no longer has any of the {pluralize(len(only), 'trial')} that failed"
+            " in this run"
+        )
+    note = (
+        f"only the {pluralize(len(plan), 'trial')} that failed in {run}: rates and gates describe"
+        " those alone"
+    )
+    return dataclasses.replace(ready, plan=plan, notes=(*ready.notes, note))
+
+
+def selection_fingerprint(only: Collection[int] | None) -> Mapping[str, Any]:
+    """What of a selection is compared when the run is resumed; nothing where all is asked."""
+    return {} if only is None else {"failed_of": hash_json(sorted(only))}
