@@ -1,161 +1,186 @@
 """The sandboxed Jinja2 dialect of suites: a template can neither reach Python nor cost more than a
-budget of work.
+budget of work, and what it writes is text, numbers and JSON.
 
 Jinja2's own sandbox keeps templates away from Python's internals, but not from nested loops, `"x" *
 10**9`, or lists that contain themselves twice, twenty times over. So templates are restricted to
-what prompts need (output, if, for, set), loops and concatenations are metered, and every filter,
-method and operator is charged for its operands before it runs. One render may do `MAX_WORK` units
-of work; a unit is a character handled or a fraction of a loop's turn. Beyond it,
-`WorkLimitExceeded`.
+what prompts need (output, if, for, set), and every loop, comparison, concatenation, filter, method
+and operator is charged for its operands before it runs (`metering`).
+
+Variables are data: `order.items` is the key `items`, never Python's method, which only
+`order.items()` calls. What is written into a text is written as JSON has it: `true`, `null`,
+`{"a": 1}`.
 """
 
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
-from jinja2.exceptions import SecurityError
-from jinja2.filters import FILTERS
+from jinja2 import (
+    Environment,
+    StrictUndefined,
+    TemplateSyntaxError,
+    Undefined,
+    nodes,
+    pass_environment,
+)
+from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 from jinja2.visitor import NodeTransformer
 
-MAX_WORK = 20_000_000
-MAX_LOOP = 100_000
-MAX_SOURCE = 2**20
-MAX_BITS = 4_096
+from harness.config.diagnostics import quote_value
+from harness.config.metering import (
+    MAX_LOOP,
+    TURN,
+    WorkLimitExceeded,
+    charge_call,
+    charge_power,
+    charge_product,
+    charge_units,
+    charge_value,
+)
 
-_TURN = MAX_WORK // MAX_LOOP
-_VALUE = 20  # an item of a collection costs about as much as so many characters
 _COUNTED = "<counted>"  # names that no template can spell
 _CHARGED = "<charged>"
+_WRITTEN = "<written>"
 _STATEMENTS = (nodes.Output, nodes.For, nodes.If, nodes.Assign, nodes.With)
 _FILTERS = (
-    "abs capitalize count d default dictsort e escape first float groupby indent int items join"
+    "abs capitalize count d default dictsort e escape first float groupby indent int items"
     " last length list lower map max min reject rejectattr replace reverse round select selectattr"
     " sort string title trim truncate unique upper urlencode wordcount"
 )
+_TEXT_FILTERS = (
+    "capitalize e escape indent lower replace string title trim truncate upper wordcount"
+)
+"""Filters of texts; they see anything else as it would be written."""
+_COSTLY_TESTS = "== eq equalto != ne > gt greaterthan >= ge < lt lessthan <= le in lower upper"
 _METHODS = (
     "capitalize casefold count endswith find get index isdigit items join keys lower lstrip"
-    " removeprefix removesuffix replace rstrip split splitlines startswith strip title upper values"
+    " removeprefix removesuffix replace rstrip split splitlines startswith strip title upper"
+    " values"
 )
+"""Methods of texts, lists and mappings that a template may call."""
+_MAX_KEYS = 10
+_MAX_INDENT = 8
 
 
-class WorkLimitExceeded(SecurityError):
-    """A template would loop or grow beyond what one render may cost."""
+class MissingPart(UndefinedError):
+    """A value has no such key or item; the message says which there are."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            f"does more work than a template may ({MAX_LOOP:,} loop turns or {MAX_WORK:,}"
-            " characters handled)"
+
+class _Missing(StrictUndefined):
+    """What a template gets for a name, key or item that is not there: using it is an error."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        owner, name = self._undefined_obj, self._undefined_name
+        if self._undefined_exception is not MissingPart:
+            return super()._undefined_message
+        method = (
+            f"; for the method, write `{name}()`"
+            if name in _METHODS.split() and hasattr(owner, str(name))
+            else ""
         )
+        return f"{_describe_missing(owner, name)}{method}"
 
 
-class _Meter(threading.local):
-    """The work that the current render of this thread has done."""
-
-    spent = 0
-
-
-_meter = _Meter()
-
-
-def reset_meter() -> None:
-    """Start metering a render at zero."""
-    _meter.spent = 0
-
-
-def charge_units(units: int) -> None:
-    """Charge the current render. Raises WorkLimitExceeded above its limit."""
-    _meter.spent += units
-    if _meter.spent > MAX_WORK:
-        raise WorkLimitExceeded
+def _describe_missing(owner: Any, name: Any) -> str:
+    if isinstance(owner, Mapping):
+        keys = [f"`{key}`" for key in owner]
+        more = ", …" if len(keys) > _MAX_KEYS else ""
+        there = (
+            "the mapping is empty"
+            if not keys
+            else f"the only key is {keys[0]}"
+            if len(keys) == 1
+            else f"the keys are {', '.join(keys[:_MAX_KEYS])}{more}"
+        )
+        return f"there is no key `{name}`; {there}"
+    if isinstance(owner, list | tuple) and isinstance(name, int):
+        return f"there is no item {name}: the list has {len(owner)}, counted from 0"
+    return f"{quote_value(owner)} has no `{name}`"
 
 
-def charge_value(value: Any) -> Any:
-    """Charge for handling all of `value`, however often it contains itself, and return it."""
+def write_value(value: Any) -> str:
+    """The text that stands for `value` in a template's output: a text itself, a number as its
+    digits, anything else as JSON. Charged."""
     if isinstance(value, str):
         charge_units(len(value))
-    elif isinstance(value, Mapping | list | tuple | set | frozenset):
-        _charge_collection(value)
-    return value
+        return value
+    if type(value) is int or type(value) is float:
+        return str(value)
+    if isinstance(value, Undefined):
+        return str(value)  # raises, naming what is undefined
+    return to_json(as_data(value))
 
 
-def _charge_collection(value: Any) -> None:
-    pending = [value]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, str):
-            charge_units(len(one))
-        elif isinstance(one, Mapping | list | tuple | set | frozenset):
-            charge_units(_VALUE * (len(one) + 1))
-            pending.extend(one.values() if isinstance(one, Mapping) else one)
+def as_data(value: Any) -> Any:
+    """`value` as plain data: what a filter yields lazily as a list. Raises SecurityError for what
+    is no data, such as a function."""
+    if isinstance(value, range):
+        charge_value(value)
+        return list(value)
+    if isinstance(value, LoopContext) or callable(value):
+        raise SecurityError(f"a {type(value).__name__} is no value that can be written")
+    return list(value) if isinstance(value, Iterator) else value
 
 
-def _count_turns(items: Iterable[Any]) -> Iterator[Any]:
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON for a model to read: neither HTML-escaped nor ASCII-only."""
+    charge_value(value)
+    if indent is None:
+        return json.dumps(value, ensure_ascii=False, default=_json_data)
+    encoder = json.JSONEncoder(
+        ensure_ascii=False, indent=min(int(indent), _MAX_INDENT), default=_json_data
+    )
+    return "".join(map(charge_value, encoder.iterencode(value)))
+
+
+def _json_data(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        return str(value)  # raises, naming what is undefined
+    found = as_data(value)
+    if found is value:
+        raise TypeError(f"{type(value).__name__} has no JSON form")
+    return found
+
+
+@pass_environment
+def _join_texts(
+    environment: Environment, items: Iterable[Any], separator: Any = "", attribute: Any = None
+) -> str:
+    if attribute is not None:
+        items = map(make_attrgetter(environment, attribute), items)
+    return str(separator).join(map(write_value, items))
+
+
+def _count_turns(items: Any, units: int) -> Iterator[Any]:
     """The items of a `for` loop; each turn is charged."""
+    if not isinstance(items, Iterable):
+        raise TypeError(f"`for` needs a list, not {quote_value(items)}")
     for item in items:
-        charge_units(_TURN)
+        charge_units(units)
         yield item
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    """JSON for a model to read: neither HTML-escaped nor ASCII-only."""
-    return json.dumps(
-        charge_value(value),
-        ensure_ascii=False,
-        indent=None if indent is None else min(int(indent), 8),
-    )
-
-
-def _replace_growth(text: str, old: str, new: str, *_: Any) -> int:
-    return (len(text) + 1) * len(new) // max(len(old), 1)
-
-
-def _join_growth(*operands: Any) -> int:
-    """`items|join(separator)` or `separator.join(items)`: the product of the two, whichever comes
-    first."""
-    sizes = [len(operand) for operand in operands if isinstance(operand, Sized)]
-    return sizes[0] * sizes[1] if len(sizes) > 1 else 0
-
-
-def _indent_growth(text: Any, width: Any = 4, *_: Any) -> int:
-    return (str(text).count("\n") + 1) * (width if isinstance(width, int) else len(str(width)))
-
-
-def _round_growth(_: Any, precision: Any = 0, *__: Any) -> int:
-    return 0 if abs(precision) <= 100 else MAX_WORK + 1
-
-
-_GROWTH: Mapping[str, Callable[..., int]] = {
-    "replace": _replace_growth,
-    "join": _join_growth,
-    "indent": _indent_growth,
-    "round": _round_growth,
-}
-
-
-def _charge_call(name: str, operands: Sequence[Any], options: Mapping[str, Any]) -> None:
-    """Charge for handling the operands, and for a result that can be far larger than they are."""
-    for operand in (*operands, *options.values()):
-        charge_value(operand)
-    if name in _GROWTH:
-        charge_units(_GROWTH[name](*operands, *options.values()))
-
-
-def _guard_function(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _guard_function(name: str, function: Any) -> Callable[..., Any]:
     """Wraps `function` so that its operands are charged first; keeps Jinja2's attributes on it
     (`jinja_pass_arg`).
     """
     passed = 1 if hasattr(function, "jinja_pass_arg") else 0
+    of_text = name in _TEXT_FILTERS.split()
 
     def call(*args: Any, **options: Any) -> Any:
         operands = [list(arg) if isinstance(arg, Iterator) else arg for arg in args[passed:]]
-        _charge_call(name, operands, options)
+        if of_text and type(operands[0]) is not str:
+            operands[0] = write_value(operands[0])
+        charge_call(name, operands, options)
         return function(*args[:passed], *operands, **options)
 
     call.__dict__.update(getattr(function, "__dict__", {}))
@@ -169,17 +194,24 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self) -> None:
         super().__init__(
-            undefined=StrictUndefined,
+            undefined=_Missing,
             keep_trailing_newline=True,
             autoescape=False,
-            finalize=charge_value,
+            finalize=write_value,
             optimized=False,
             cache_size=0,
         )
         self.globals = {"range": self._bounded_range}
         self.filters = {name: _guard_function(name, FILTERS[name]) for name in _FILTERS.split()}
-        self.filters |= {"tojson": _to_json, _COUNTED: _count_turns, _CHARGED: charge_value}
-        self.tests = dict(TESTS)
+        self.filters |= {
+            "join": _guard_function("join", _join_texts),
+            "tojson": to_json,
+        }
+        self.filters |= {_COUNTED: _count_turns, _CHARGED: charge_value, _WRITTEN: write_value}
+        self.tests = {
+            name: _guard_function(name, test) if name in _COSTLY_TESTS.split() else test
+            for name, test in TESTS.items()
+        }
 
     @staticmethod
     def _bounded_range(*bounds: int) -> range:
@@ -187,6 +219,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if len(numbers) > MAX_LOOP:
             raise WorkLimitExceeded
         return numbers
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """A part of a value: a key or an item of data, or what a loop or a group knows of itself;
+        never a method."""
+        try:
+            return obj[argument]
+        except (AttributeError, TypeError, LookupError):
+            if isinstance(argument, str) and (
+                isinstance(obj, LoopContext) or argument in getattr(type(obj), "_fields", ())
+            ):
+                return super().getattr(obj, argument)
+            return self.undefined(obj=obj, name=argument, exc=MissingPart)
 
     def is_safe_callable(self, obj: Any) -> bool:
         """Only `range`, what a loop offers, and methods of plain data that return plain data."""
@@ -198,10 +242,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call a method of plain data, charging for its operands first."""
         owner = getattr(__obj, "__self__", None)
-        if isinstance(owner, str | dict | list | tuple):
-            args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
-            _charge_call(__obj.__name__, (owner, *args), kwargs)
-        return super().call(__context, __obj, *args, **kwargs)
+        if not isinstance(owner, str | dict | list | tuple):
+            return super().call(__context, __obj, *args, **kwargs)
+        args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
+        name = __obj.__name__
+        charge_call(name, (owner, *args), kwargs)
+        result = super().call(__context, __obj, *args, **kwargs)
+        return list(result) if name in ("items", "keys", "values") else result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Apply an operator whose result can be far larger than its operands."""
@@ -210,43 +257,53 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if operator == "+":
             charge_value(left), charge_value(right)
         if operator == "*":
-            _charge_product(left, right)
+            charge_product(left, right)
         if operator == "**":
-            _charge_power(left, right)
+            charge_power(left, right)
         return super().call_binop(context, operator, left, right)
 
 
-def _charge_product(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int):
-        _check_bits(left.bit_length() + right.bit_length())
-    for repeated, times in ((left, right), (right, left)):
-        if isinstance(repeated, str | list | tuple) and isinstance(times, int):
-            charge_units(len(repeated) * max(times, 0))
-
-
-def _charge_power(base: Any, exponent: Any) -> None:
-    if isinstance(base, int) and isinstance(exponent, int):
-        _check_bits(base.bit_length() * max(exponent, 0))
-
-
-def _check_bits(bits: int) -> None:
-    if bits > MAX_BITS:
-        raise WorkLimitExceeded
-
-
 class _Metering(NodeTransformer):
-    """Rewrites a parsed template so that loops are counted, and concatenations and literals are
-    charged for.
+    """Rewrites a parsed template so that what it does is charged for, and that `a.b` looks only
+    for a key, unless it is called.
     """
 
     def visit_For(self, node: nodes.For) -> nodes.For:
+        units = max(TURN, _body_units(node))
         self.generic_visit(node)
-        node.iter = _wrap_in_filter(node.iter, _COUNTED)
+        node.iter = _wrap_in_filter(node.iter, _COUNTED, nodes.Const(units))
+        return node
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Call:
+        called = node.node
+        if isinstance(called, nodes.Getattr):
+            called.node = self.visit(called.node)
+            node.node = nodes.Const(None)
+        self.generic_visit(node)
+        if isinstance(called, nodes.Getattr):
+            node.node = called
+        return node
+
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Getitem:
+        self.generic_visit(node)
+        return nodes.Getitem(node.node, nodes.Const(node.attr), node.ctx, lineno=node.lineno)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
+        self.generic_visit(node)
+        return _wrap_in_filter(node, _CHARGED) if isinstance(node.arg, nodes.Slice) else node
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Compare:
+        self.generic_visit(node)
+        holders: list[nodes.Compare | nodes.Operand] = [node, *node.ops]
+        for holder in holders:
+            if not isinstance(holder.expr, nodes.Const):
+                holder.expr = _wrap_in_filter(holder.expr, _CHARGED)
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
         self.generic_visit(node)
-        return _wrap_in_filter(node, _CHARGED)
+        node.nodes = [_wrap_in_filter(part, _WRITTEN) for part in node.nodes]
+        return node
 
     def visit_List(self, node: nodes.List) -> nodes.Expr:
         self.generic_visit(node)
@@ -261,8 +318,20 @@ class _Metering(NodeTransformer):
         return node if node.ctx == "store" else _wrap_in_filter(node, _CHARGED)
 
 
-def _wrap_in_filter(node: nodes.Node, name: str) -> nodes.Filter:
-    return nodes.Filter(cast("nodes.Expr", node), name, [], [], None, None, lineno=node.lineno)
+def _body_units(loop: nodes.For) -> int:
+    """What one turn of a loop costs apart from the values it handles."""
+    called = (nodes.Filter, nodes.Call, nodes.Test, nodes.BinExpr)
+    return sum(
+        20 if isinstance(node, called) else 5
+        for statement in loop.body
+        for node in statement.find_all(nodes.Expr)
+    )
+
+
+def _wrap_in_filter(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(
+        cast("nodes.Expr", node), name, list(arguments), [], None, None, lineno=node.lineno
+    )
 
 
 def meter_template(tree: nodes.Template) -> nodes.Template:

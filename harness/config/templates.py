@@ -7,34 +7,35 @@ argument is wanted, and to its text in a prompt.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from itertools import islice
+from typing import Any, cast
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from harness.config.diagnostics import Place
-from harness.config.sandbox import (
-    MAX_SOURCE,
-    MAX_WORK,
-    Sandbox,
-    WorkLimitExceeded,
-    charge_value,
-    meter_template,
-    reset_meter,
-)
+from harness.config.metering import MAX_WORK, WorkLimitExceeded, reset_meter
+from harness.config.sandbox import MissingPart, Sandbox, as_data, meter_template, write_value
 from harness.errors import Problem, SuiteError
 
 NOWHERE = Place("template")
 _MARKERS = ("{{", "{%", "{#")
 _RESULT = "result"
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-"""Types whose values cost no more to write out than their own length."""
+_MEANT_COMMENT = re.compile(r"\{#[-+]?(?:\s[^{}]*)?[-+]?#\}", re.DOTALL)
+_RAW = "to send braces as they are, put them between `{% raw %}` and `{% endraw %}`"
+_PRINTED = frozenset({str, int, float})
+"""Types whose values are written as Python prints them, at the cost of their own length."""
 _sandbox = Sandbox()
+
+MAX_SOURCE = 2**20
+MAX_TOKENS = 20_000
+"""The most parts of expressions that a template may have: compiling them takes about a second."""
 
 
 class TemplateError(SuiteError):
@@ -109,7 +110,7 @@ def compile_template(text: str, place: Place = NOWHERE) -> Template:
     except TemplateSyntaxError as error:
         message = str(error.message).rstrip(".")
         raise TemplateError(
-            f"in the template: {message}", _offset_place(place, error.lineno)
+            f"in the template: {message}; {_RAW}", _offset_place(place, error.lineno)
         ) from None
     return Template(text, place, variables, optional, render, evaluate)
 
@@ -124,6 +125,7 @@ def _compile_cached(
         )
     reset_meter()
     try:
+        _check_tokens(text)
         tree = _sandbox.parse(text)
         optional = _optional_variables(tree)
         names = frozenset(meta.find_undeclared_variables(tree)) - {"range"}
@@ -138,6 +140,33 @@ def _compile_cached(
         )
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
+
+
+def _check_tokens(text: str) -> None:
+    """Raise TemplateSyntaxError where compiling the text would take long."""
+    if len(text) > MAX_TOKENS and any(islice(_sandbox.lex(text), MAX_TOKENS, None)):
+        raise TemplateSyntaxError(
+            f"more than {MAX_TOKENS:,} names, operators and other parts; pass data as variables", 1
+        )
+
+
+def find_comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yields (line from 1, source) of each `{# comment #}` that hardly was meant as one: it does
+    not begin with a space, or has braces in it. Raises nothing for a text that does not compile.
+    """
+    if "{#" not in text:
+        return
+    line, source = 1, ""
+    try:
+        for number, kind, piece in _sandbox.lex(text):
+            if kind == "comment_begin":
+                line, source = number, piece
+            elif kind in ("comment", "comment_end"):
+                source += piece
+            if kind == "comment_end" and not _MEANT_COMMENT.fullmatch(source):
+                yield line, source
+    except TemplateSyntaxError:
+        return  # noted where it is compiled
 
 
 def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
@@ -159,9 +188,9 @@ def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] |
             values = [variables[name] if text is None else text for text, name in pieces]
         except KeyError:  # Jinja2 knows the globals, and the line of what is undefined
             return _jinja_renderer(_sandbox.from_string(tree))(variables)
-        if not _SCALARS.issuperset(map(type, values)):
+        if not _PRINTED.issuperset(map(type, values)):
             reset_meter()
-            values = [charge_value(value) for value in values]
+            values = [write_value(value) for value in values]
         text = "".join(map(str, values))
         if len(text) > MAX_WORK + MAX_SOURCE:
             raise WorkLimitExceeded
@@ -173,7 +202,9 @@ def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] |
 def _jinja_renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
     def render(variables: Mapping[str, Any]) -> str:
         reset_meter()
-        return "".join(compiled.root_render_func(compiled.new_context(dict(variables))))
+        return "".join(
+            compiled.root_render_func(compiled.new_context(cast("dict[str, Any]", variables)))
+        )
 
     return render
 
@@ -190,14 +221,14 @@ def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]
 
     def evaluate(variables: Mapping[str, Any]) -> Any:
         reset_meter()
-        context = compiled.new_context(dict(variables))
+        context = compiled.new_context(cast("dict[str, Any]", variables))
         deque(
             compiled.root_render_func(context), maxlen=0
         )  # an assignment prints nothing; running it is the point
         value = context.vars[_RESULT]
         if isinstance(value, Undefined):
             str(value)  # raises, naming what is undefined
-        return value
+        return as_data(value)
 
     return evaluate
 
@@ -248,6 +279,8 @@ def _line_of(error: BaseException) -> int | None:
 
 
 def _runtime_message(error: Exception, variables: Mapping[str, Any]) -> str:
+    if isinstance(error, MissingPart):
+        return f"in the template: {error.message}"
     if isinstance(error, UndefinedError):
         known = ", ".join(f"`{name}`" for name in variables) or "none"
         return f"in the template: {error.message}; the variables are {known}"
