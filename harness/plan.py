@@ -191,6 +191,7 @@ class Plan:
                 graders=graders,
                 conversation=ask.conversation,
                 turn_graders=ask.turn_graders,
+                row=case.row,
             )
 
 

@@ -11,7 +11,9 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from harness.analysis.transcript import conversation_steps
+import msgspec
+
+from harness.analysis.transcript import asked_text, conversation_steps
 from harness.analysis.typed_columns import Column, valid_text
 from harness.flows.base import TARGET, USER
 from harness.metrics import definitions
@@ -41,6 +43,17 @@ def column_json(value: Any) -> str:
 
 
 _JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+_FAST_JSON = msgspec.json.Encoder(order="sorted")
+
+
+def _variables_text(values: Mapping[str, Any]) -> str:
+    """The variables as JSON with sorted keys, in a fifth of the time; they are only shown."""
+    try:
+        return _FAST_JSON.encode(values).decode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return column_json(values)
 
 
 def plain_text(value: Any) -> str | None:
@@ -196,6 +209,24 @@ TRIALS: Sequence[Column[TrialRow]] = [
         "category",
         "the case's tags, as a JSON array",
         lambda row: row.run.tags[row.record.tags],
+    ),
+    Column(
+        "row",
+        "category",
+        "the file and line of a case without an id of its own, by which reports name it",
+        lambda row: row.record.row or None,
+    ),
+    Column(
+        "vars",
+        "long text",
+        "the case's variables, as JSON with sorted keys; null in runs before they were recorded",
+        lambda row: _variables_text(row.record.vars) if row.record.vars else None,
+    ),
+    Column(
+        "input",
+        "long text",
+        "the prompt as it was rendered: a lone message's text, else `role: text` for each message",
+        lambda row: asked_text(row.record),
     ),
     Column(
         "expected",

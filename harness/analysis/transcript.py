@@ -1,4 +1,4 @@
-"""What happened between a conversation's first question and its last answer, as lines for a person.
+"""What was asked first, and what happened from there to the last answer, as text for a person.
 
 `→ get_weather({"city": "Oslo"})` is a call, `  = {"temperature": 7}` what it returned, `« …` what
 the model said in between and `» …` what the user said next.
@@ -9,10 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from harness.flows.base import TARGET
-from harness.model import Exchange, Message, Record, Response
+from harness.model import Exchange, Message, Record, Response, Text
 
 LINE_LIMIT = 300
 """Characters of a line that are kept."""
+
+
+def asked_text(record: Record) -> str | None:
+    """The first request's prompt as it was rendered, None where nothing was asked.
+
+    A lone message is its text; of several, each begins with its role. Images are named, not shown.
+    """
+    first = next((each for each in record.exchanges if each.role == TARGET), None)
+    if first is None:
+        return None
+    request = first.request
+    if request.prompt is not None:
+        return request.prompt
+    texts = [_message_text(message) for message in request.messages]
+    if len(texts) == 1:
+        return texts[0]
+    roles = [message.role for message in request.messages]
+    return "\n".join(f"{role}: {text}" for role, text in zip(roles, texts, strict=True))
+
+
+def _message_text(message: Message) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    parts = [part.text if isinstance(part, Text) else "[image]" for part in message.content]
+    return "\n".join(parts)
 
 
 def conversation_steps(record: Record) -> str | None:

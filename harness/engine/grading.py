@@ -26,6 +26,7 @@ from harness.graders import Answer, Grader, build_graders
 from harness.metrics import definitions
 from harness.metrics.definitions import none_if_unknown
 from harness.model import Error, Exchange, Grade, Record, Trial
+from harness.model.long_texts import cut_long_texts
 
 
 class Transcript(NamedTuple):
@@ -133,6 +134,8 @@ def build_record(
         expected=trial.expected,
         flags=flags,
         parsed=parsed,
+        vars=cut_long_texts(trial.variables),
+        row=trial.row,
     )
 
 

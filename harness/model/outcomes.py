@@ -218,7 +218,8 @@ class Record(Struct, frozen=True, tag_field="kind", tag="record"):
     `cost` is the target's in US dollars, `grading_cost` the judges'. `session` names the stretch of
     the run whose clock the marks belong to. `error` is null, or why there is no answer; a grader's
     error is on its grade. `parsed` is the answer's JSON value where a response format was asked
-    for; null where it is no JSON, which `flags` then say.
+    for; null where it is no JSON, which `flags` then say. `vars` are the case's variables, long
+    texts cut (the request has them whole); `row` is the file and line of a case without an id.
     """
 
     key: str
@@ -240,6 +241,8 @@ class Record(Struct, frozen=True, tag_field="kind", tag="record"):
     expected: Any = None
     flags: tuple[str, ...] = ()
     parsed: Any = None
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    row: str = ""
 
     @property
     def response(self) -> Response | None:

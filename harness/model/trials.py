@@ -75,7 +75,7 @@ class Trial(Struct, frozen=True):
 
     `variables` are the case's variables and `graders` the specifications of its graders. Without a
     `conversation` the first answer is the last; `turn_graders` are the sets of its turns, the first
-    answer's first.
+    answer's first. `row` is the file and line of a case without an id of its own.
     """
 
     identity: Identity
@@ -88,3 +88,4 @@ class Trial(Struct, frozen=True):
     graders: tuple[Any, ...] = ()
     conversation: Conversation | None = None
     turn_graders: tuple[tuple[Any, ...], ...] = ()
+    row: str = ""

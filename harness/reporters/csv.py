@@ -68,11 +68,20 @@ def _category_writer(values: Any) -> CellWriter:
     return lambda rows: cells[codes[rows]].tolist()
 
 
+class _QuotedCells(dict[str | None, str]):
+    """Texts -> their cells; equal ones, as of a case in many configurations, are escaped once."""
+
+    def __missing__(self, text: str | None) -> str:
+        cell = self[text] = _UNKNOWN if text is None else _quote_cell(text)
+        return cell
+
+
 def _text_writer(values: Any) -> CellWriter:
-    return lambda rows: [
-        _UNKNOWN if text is None else _quote_cell(text)
-        for text in values.array[rows].to_numpy(dtype=object, na_value=None)
-    ]
+    def cells(rows: slice) -> list[str]:
+        texts = values.array[rows].to_numpy(dtype=object, na_value=None)
+        return list(map(_QuotedCells().__getitem__, texts))
+
+    return cells
 
 
 def _float_writer(values: Any) -> CellWriter:

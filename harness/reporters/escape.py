@@ -37,7 +37,7 @@ _CI_BRACKET = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 _FORMULA = re.compile(
     "^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]"
 )
-_HARMLESS = re.compile(r"\w[\w\n -~]*")
+_HARMLESS = re.compile(r"[\w{\[\"][\w\n -~]*")
 """Text that is harmless in a cell as it stands; most is, and a million rows are many cells."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$])")
 _AUTOLINK = re.compile(r"\b((?:https?|ftp|mailto|xmpp):|www\.)", re.IGNORECASE)

@@ -226,7 +226,8 @@ class Case(Struct, frozen=True):
     `expected` is for graders: no prompt sees it. `sampling` and `graders` are the case's own, else
     None; its graders replace the eval's. `threshold` is the score from which it passes. `folder` is
     the folder of the file it is written in. `later_turns` replace the prompt's unless None; `tools`
-    maps tools to their results in this case.
+    maps tools to their results in this case. `row` is the file and line of a case without an id of
+    its own (`cases.csv:17`), by which reports name it.
     """
 
     id: str
@@ -240,3 +241,4 @@ class Case(Struct, frozen=True):
     folder: Path | None = None
     later_turns: tuple[LaterTurn, ...] | None = None
     tools: Mapping[str, Any] | None = None
+    row: str = ""

@@ -19,7 +19,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, overload
 
-from harness.config.diagnostics import display_path
+from msgspec.structs import replace
+
+from harness.config.diagnostics import Place, display_path
 from harness.errors import InfrastructureError
 from harness.hashing import canonical_json
 from harness.suite.model import Case
@@ -64,31 +66,46 @@ class Cases(Sequence[Case]):
         return self._sources[source][position - (self._ends[source - 1] if source else 0)]
 
 
-class JsonlCases:
-    """The cases of one .jsonl file, kept as the byte offsets of their rows; `parse` turns a row
-    into a case.
+class RowIndex:
+    """Where some rows of a file are: the byte offset and the line number of each, four bytes each
+    for most files.
     """
 
-    def __init__(self, path: Path, offsets: array[int], parse: Callable[[bytes], Case]) -> None:
+    def __init__(self, path: Path) -> None:
+        self.offsets: array[int] = array("I" if path.stat().st_size < 1 << 32 else "Q")
+        self.lines: array[int] = array(self.offsets.typecode)
+
+    def append(self, offset: int, line: int | None) -> None:
+        """Add the next row."""
+        self.offsets.append(offset)
+        self.lines.append(line or 0)
+
+
+class JsonlCases:
+    """The cases of one .jsonl file, kept as the places of their rows; `parse` turns a row and its
+    line number into a case.
+    """
+
+    def __init__(self, path: Path, rows: RowIndex, parse: Callable[[bytes, int], Case]) -> None:
         self._path = path
-        self._offsets = offsets
+        self._rows = rows
         self._parse = parse
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._checked = self._file_stamp()
         weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self._rows.offsets)
 
     def __getitem__(self, index: int) -> Case:
-        row = self._read_row(self._offsets[index])
+        row = self._read_row(self._rows.offsets[index])
         if self._file_stamp() != self._checked:
             name = display_path(self._path)
             raise InfrastructureError(
                 f"{name} was changed while it was in use; leave the cases as they are until the run"
                 " has ended"
             )
-        return self._parse(row)
+        return self._parse(row, self._rows.lines[index])
 
     def _read_row(self, offset: int) -> bytes:
         """The row at byte `offset`. Uses pread, which needs no file position, so that threads
@@ -102,6 +119,13 @@ class JsonlCases:
     def _file_stamp(self) -> tuple[int, int]:
         status = os.fstat(self._file)
         return status.st_size, status.st_mtime_ns
+
+
+def name_by_row(case: Case, raw: Mapping[str, Any], place: Place) -> Case:
+    """The case, with its file and line as `row` where `raw`, what is written there, has no id."""
+    if "id" in raw:
+        return case
+    return replace(case, row=f"{Path(place.path).name}:{place.line}")
 
 
 def derive_case_id(variables: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,10 @@ from harness.suite.cases.case_index import (
     Cases,
     CaseSource,
     JsonlCases,
+    RowIndex,
     derive_case_id,
     iter_jsonl_rows,
+    name_by_row,
 )
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Row, Selection
@@ -95,26 +96,23 @@ class CaseReader:
 
     def _index_jsonl(self, path: Path, place: Place) -> JsonlCases:
         before = self._progress_mark()
-        offsets: array[int] = array(
-            "I" if path.stat().st_size < 1 << 32 else "Q"
-        )  # four bytes a row do for most files
-        offsets.extend(
-            row.offset
-            for row in self._scan_rows(lambda: self._read_jsonl(path))
-            if self._selection.take_row(row)
-        )
+        rows = RowIndex(path)
+        for row in self._scan_rows(lambda: self._read_jsonl(path)):
+            if self._selection.take_row(row):
+                rows.append(row.offset, row.place.line)
         self._check_not_empty(before, place)
-        return JsonlCases(path, offsets, self._trusted_row_parser(path))
+        return JsonlCases(path, rows, self._trusted_row_parser(path))
 
     def _scan_rows(self, scan: Callable[[], Iterator[Row]]) -> Iterator[Row]:
         self._scans.append(scan)
         start, inventory = len(self._problems), self._selection.image_inventory
         for row in scan():
             self._check_row(row)
+            named = row._replace(case=name_by_row(row.case, row.raw, row.place))
             yield (
-                self._with_image_hash(row, inventory)
+                self._with_image_hash(named, inventory)
                 if inventory.may_have_images(row.case)
-                else row
+                else named
             )
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
@@ -246,7 +244,7 @@ class CaseReader:
         self._selection.note_roles(reader.roles)
         return graders
 
-    def _trusted_row_parser(self, path: Path) -> Callable[[bytes], Case]:
+    def _trusted_row_parser(self, path: Path) -> Callable[[bytes, int], Case]:
         """A parser for rows of the file that were found valid before."""
         name = display_path(path)
         row_source = replace(
@@ -256,13 +254,14 @@ class CaseReader:
             problems=Problems(),
         )
 
-        def parse_again(row: bytes) -> Case:
-            case = self._read_case(_parse_json_row(row), row_source)
+        def parse_again(row: bytes, line: int) -> Case:
+            raw = _parse_json_row(row)
+            case = self._read_case(raw, row_source)
             if case is None:
                 raise InfrastructureError(
                     f"{name}: a row is not what it was when it was checked; run again"
                 )
-            return case
+            return name_by_row(case, raw, Place(name, line))
 
         return parse_again
 

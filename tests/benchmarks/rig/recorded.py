@@ -86,12 +86,20 @@ def _records(count: int) -> Iterator[Record]:
             else None,
             tags=(f"t{number // 8 % 5}",),
             expected=number // 8,
+            vars={"number": number // 8, "question": question(number)},
         )
 
 
+def question(number: int) -> str:
+    """What the record's case asks."""
+    return f"Which number is on entry #{number // 8}? {'Look it up in the register. ' * 12}"
+
+
 def _exchange(number: int, temperature: float, chance: random.Random) -> Exchange:
-    question = f"Which number is on entry #{number // 8}? {'Look it up in the register. ' * 12}"
-    messages = (Message("system", "You are a careful assistant."), Message("user", question))
+    messages = (
+        Message("system", "You are a careful assistant."),
+        Message("user", question(number)),
+    )
     request = Request(messages, {"temperature": temperature, "max_tokens": 64, "seed": 7})
     attempt = Attempt(
         _marks(number * 1_000_000, int(chance.lognormvariate(0, 0.4) * 5e8)),

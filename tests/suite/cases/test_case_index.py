@@ -212,7 +212,7 @@ def test_the_same_case_twice_without_ids_is_a_problem(
         ("c.jsonl", "\n\n", "4:5: holds no cases"),
         ("c.csv", "", "4:5: holds no cases"),
         ("c.csv", "id,q,q\n1,2,3\n", "c.csv:1: the column name 'q' is empty or there twice"),
-        ("c.csv", "id,q\n1\n", "c.csv:2: has 1 cells where the first line has 2"),
+        ("c.csv", "id,q\n1\n", "c.csv:2: has 1 cell where the first line has 2"),
         ("c.csv", b"id,q\n1,\xff\n", "c.csv: not CSV in UTF-8"),
         ("c.yaml", "id: a", "c.yaml:1:1: a file of cases is a list of them"),
         (
@@ -299,3 +299,24 @@ def test_loading_leaves_no_file_open(write: Callable) -> None:
             load_suite(path)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_case_without_an_id_knows_the_row_it_is_written_in(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
+    write("c.csv", 'id,q\n,one\nown,two\n,"three\nlines"\n')
+    write("c.jsonl", rows({"id": "j", "vars": {"q": 4}}) + "\n" + rows({"vars": {"q": 5}}))
+    write("c.yaml", "- vars: {q: 6}\n- {id: y, vars: {q: 7}}\n")
+    listed = "  - {vars: {q: 8}}\n  - ../c.csv\n  - ../c.jsonl\n  - ../c.yaml"
+    loaded = suite(SUITE.format(cases=listed))
+    found = [case.row or f"id {case.id}" for case in loaded.evals[0].cases]
+    assert found == [
+        "suite.yaml:4",
+        "c.csv:2",
+        "id own",
+        "c.csv:5",
+        "id j",
+        "c.jsonl:3",
+        "c.yaml:1",
+        "id y",
+    ]
