@@ -47,7 +47,7 @@ from harness.suite import Suite, TargetSpec
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
 from harness.vendors import PROVIDERS, price_vendor, price_vendor_at
-from harness.vendors.addresses import Address, complete_address
+from harness.vendors.addresses import Address, complete_address, is_http_address
 
 if TYPE_CHECKING:
     from harness.simulator import Config as SimulatorConfig
@@ -189,6 +189,9 @@ class _Resolver:
         if key is not None:
             self._read_secret(key, spec)
         base_url, api_version = self._find_address(address, spec)
+        if self._live and address != base_url and "${" in address and not is_http_address(base_url):
+            what = "is no http:// or https:// address with the values of its variables"
+            self._add_problem(spec, f": its address {address} {what}")
         target = self._build_target(spec, spec.provider, spec.model, address, base_url, key)
         return (
             target

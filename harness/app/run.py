@@ -45,6 +45,7 @@ from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
 from harness.suite import Overrides, fingerprint_suite, load_suite
 from harness.transport.http.client import HttpClient
+from harness.transport.http.errors import UNCONNECTED
 from harness.transport.http.select import describe_proxies
 from harness.transport.local.target import LOCAL_PROVIDERS, LocalTargets
 from harness.transport.middleware.model_check import ModelCheck
@@ -301,8 +302,8 @@ class _RunSession:
             *(http.probe_target(target) for target in self._remote_targets)
         )
         unreachable = [
-            f"target {target.name!r}: {error.message}; nothing was sent. Is it running, and is the"
-            " address right?"
+            f"target {target.name!r}: {error.message}; nothing was sent"
+            + (". Is it running, and is the address right?" if error.kind in UNCONNECTED else "")
             for target, error in zip(self._remote_targets, failures, strict=True)
             if error is not None
         ]

@@ -255,7 +255,9 @@ def _parse_body(body: bytes) -> ErrorBody:
     try:
         value, _ = loads(body)
     except UnreadableJSONError:
-        return ErrorBody(f"a body that is not JSON: {snippet(body)}")
+        value = _parse_event_stream(body)
+        if value is None:
+            return ErrorBody(f"a body that is not JSON: {snippet(body)}")
     if isinstance(value, list) and len(value) == 1:  # Gemini wraps some errors so
         value = value[0]
     return (
@@ -263,6 +265,19 @@ def _parse_body(body: bytes) -> ErrorBody:
         if isinstance(value, dict)
         else ErrorBody(f"an unexpected body: {snippet(body)}")
     )
+
+
+def _parse_event_stream(body: bytes) -> dict[str, Any] | None:
+    """The first object in a body of server-sent events; None where there is none."""
+    for event in re.split(rb"(?:\r\n|\r|\n){2}", body):
+        data = [line[5:] for line in event.splitlines() if line.startswith(b"data:")]
+        try:
+            value, _ = loads(b"\n".join(data))
+        except UnreadableJSONError:
+            continue
+        if isinstance(value, dict):
+            return value
+    return None
 
 
 def _parse_error(value: Mapping[str, Any]) -> ErrorBody:

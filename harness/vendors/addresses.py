@@ -47,6 +47,15 @@ def complete_address(facts: ProviderFacts, declared: str) -> Address:
     return Address(f"{origin}{path}{'?' * bool(query)}{query}", version)
 
 
+def is_http_address(address: str) -> bool:
+    """Whether `address` is one that can be asked: http or https, a host, a possible port."""
+    try:
+        place = urlsplit(address)
+        return place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0
+    except ValueError:
+        return False
+
+
 def join_address(base: str, path: str) -> str:
     """The address of a provider's `path` at a base address; a query of the base goes last."""
     main, _, query = base.partition("?")

@@ -15,6 +15,11 @@ from msgspec.structs import replace
 
 CHAT_ENDPOINTS = r"chat/completions|completions|responses|embeddings|models"
 
+CREDENTIAL_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
+)
+"""Headers, in lower case, that prove who asks."""
+
 ParameterType = Literal["number", "integer", "flag_or_count", "word", "strings"]
 
 

@@ -30,7 +30,7 @@ from harness.runs.folder import read_manifest, read_records
 from harness.simulator import start
 from harness.simulator.server.config import Config
 from harness.transport.http import errors as transport_errors
-from harness.transport.http.http1 import shared_ssl_context
+from harness.transport.http.dialing import shared_ssl_context
 from harness.transport.send import Send
 from tests.faults.rows import background, row, write_suite
 from tests.faults.stack import asking, faster, kinds, run, send_all, stack
@@ -516,7 +516,7 @@ def test_a_proxy_on_the_way_is_named_without_its_password(tmp_path: Path) -> Non
             "run",
         )
     assert ended.code == ExitCode.OK, ended.err
-    assert f"target 'tiny' is reached through the proxy http://{place}\n" in ended.err
+    assert f"target 'tiny' is reached through the proxy http://{place} (http_proxy)\n" in ended.err
     assert "canary-7" not in ended.out + ended.err
     assert proxy.received[0].line == "POST http://model.invalid/v1/chat/completions HTTP/1.1"
 

@@ -152,6 +152,9 @@ def error(**fields: object) -> bytes:
         # Groq
         (498, error(message="Flex tier capacity exceeded", type="capacity_exceeded", code="capacity_exceeded"), "overloaded", True),
         (400, error(message="Failed to generate JSON", type="invalid_request_error", code="json_validate_failed"), "json_mode", False),
+        # An answer that was to be a stream
+        (503, b'event: error\r\ndata: {"error":{"message":"Slow down","code":"rate_limit_exceeded"}}\r\n\r\n', "rate_limited", True),
+        (400, b': ping\n\ndata: {"error":\ndata: {"message":"prompt is too long"}}\n\ndata: [DONE]\n\n', "context_length", False),
         # Mistral
         (429, b'{"object":"error","message":"Service tier capacity exceeded","type":"service_tier_capacity_exceeded","code":"3505"}', "rate_limited", True),
     ],

@@ -15,7 +15,7 @@ from harness import registry
 from harness.model import Call, Limits, Message, Request, Response, Target, Timeouts
 from harness.transport.http.client import HttpClient
 from harness.transport.http.connection import Connection
-from harness.transport.http.http1 import shared_ssl_context
+from harness.transport.http.dialing import shared_ssl_context
 from harness.transport.http.httpx_adapter import HttpxConnection
 from harness.transport.middleware.limit import Slot
 from tests.transport.servers import Answer, Server, serving

@@ -50,6 +50,9 @@ FINISH_REASONS: Mapping[str, FinishReason] = {
     "content_filter": "content_filter",
 }
 
+MAX_TOOL_CALLS = 1000
+"""Most tool calls of one answer: far above any real one."""
+
 _NINE_ALPHANUMERICS = re.compile(r"[a-zA-Z0-9]{9}")
 
 _NOTHING, _ANSWER = (
@@ -207,14 +210,22 @@ class MessageAccumulator:
     """An answer under construction: pieces of text, reasoning, refusal and tool calls, in order of
     arrival."""
 
-    __slots__ = ("_calls", "_last_call", "_reasoning", "_refusal", "_text", "has_content")
+    __slots__ = (
+        "_calls",
+        "_highest_call",
+        "_last_call",
+        "_reasoning",
+        "_refusal",
+        "_text",
+        "has_content",
+    )
 
     def __init__(self) -> None:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._calls: dict[int, _PartialCall] = {}
-        self._last_call = -1
+        self._highest_call = self._last_call = -1
         self.has_content = False
         """Whether the server sent any content, even an empty one: that tells an empty answer from a
         missing one."""
@@ -261,7 +272,7 @@ class MessageAccumulator:
         return _ANSWER
 
     def add_tool_calls(self, fragments: Any) -> Signal:
-        """Take tool calls, whole or in fragments."""
+        """Take tool calls, whole or in fragments. Raises UnreadableJSONError for too many."""
         if not isinstance(fragments, list):
             return _NOTHING
         added = [
@@ -344,9 +355,17 @@ class MessageAccumulator:
         if call is not None and (
             call.is_other_call(identifier) or (name and not is_indexed and not identifier)
         ):
-            key = max(self._calls) + 1
+            key = self._highest_call + 1
+            call = None
         self._last_call = key
-        return self._calls.setdefault(key, _PartialCall())
+        return self._open_call(key) if call is None else call
+
+    def _open_call(self, key: int) -> _PartialCall:
+        if len(self._calls) == MAX_TOOL_CALLS:
+            raise UnreadableJSONError(f"a list of more than {MAX_TOOL_CALLS:,} tool calls")
+        self._highest_call = max(self._highest_call, key)
+        call = self._calls[key] = _PartialCall()
+        return call
 
 
 class _PartialCall:

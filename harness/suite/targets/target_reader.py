@@ -24,6 +24,8 @@ from harness.config.units import Count, Delay, Money, Number, Text, Whole
 from harness.config.yaml import Document, parse_yaml
 from harness.suite.run_settings import LimitsSpec, Unsupported
 from harness.vendors import PROVIDERS
+from harness.vendors.addresses import is_http_address
+from harness.vendors.facts import CREDENTIAL_HEADERS
 
 SIMULATOR = "simulator"
 
@@ -36,14 +38,6 @@ else:
 
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_SECRET_HEADERS = {
-    "authorization",
-    "proxy-authorization",
-    "x-api-key",
-    "api-key",
-    "x-goog-api-key",
-    "cookie",
-}
 _SECRET_QUERY = re.compile(r"key|token|secret|password|^sig$|^code$", re.IGNORECASE)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -96,7 +90,7 @@ def _check_address(value: str) -> str:
             f"holds the secret `{secret[0]}`; give the name of its variable as `api_key:`, or write"
             " ${NAME} for its value"
         )
-    if not value.startswith("${") and not (place.scheme in ("http", "https") and place.hostname):
+    if not value.startswith("${") and not is_http_address(place.geturl()):
         raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
     return value
 
@@ -107,7 +101,7 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
             raise ValueError(
                 f"holds `{name}`, which no HTTP header can be: one line of printable characters"
             )
-        if name.lower() in _SECRET_HEADERS and not _REFERENCE.search(value):
+        if name.lower() in CREDENTIAL_HEADERS and not _REFERENCE.search(value):
             raise ValueError(
                 f"gives a secret for `{name}` itself; name an environment variable, as in"
                 " ${MY_TOKEN}"

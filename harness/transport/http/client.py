@@ -22,23 +22,30 @@ from harness.errors import UsageError
 from harness.model import Auth, Call, Error, Response, Target
 from harness.providers.json_text import snippet
 from harness.transport.http.connection import Connection
+from harness.transport.http.dialing import open_connection, shared_ssl_context
 from harness.transport.http.errors import (
     BadEncodingError,
     BodyTooLargeError,
     FailureContext,
     Reachability,
+    proxy_authentication_error,
     timeout_error,
     transport_error,
 )
-from harness.transport.http.http1 import OutgoingRequest, RequestTemplate, open_connection
+from harness.transport.http.http1 import OutgoingRequest, RequestTemplate
 from harness.transport.http.loop_sharing import AttemptDeadline, DeadlineScheduler, FairQueue
+from harness.transport.http.proxies import proxy_for
 from harness.transport.http.response import ResponseReader
-from harness.transport.http.select import open_slot_connection, proxy_for
+from harness.transport.http.select import open_slot_connection
 from harness.transport.http.sse import EventTooLargeError
 from harness.transport.middleware.limit import Slot
 from harness.transport.send import build_refusal
+from harness.vendors import PROVIDERS
 from harness.vendors.addresses import join_address
+from harness.vendors.facts import CREDENTIAL_HEADERS
 
+_GATEWAY_STATUSES = (502, 503, 504)
+"""What a proxy answers with where it cannot reach the target."""
 _DEFAULT_HEADERS = (
     ("User-Agent", f"evalharness/{__version__}"),
     ("Accept-Encoding", "gzip"),
@@ -83,9 +90,7 @@ class HttpClient:
         reader = ResponseReader(call, api.make_decoder(target, call.request))
         failure = await self._make_attempt(call, slot, reader)
         response = reader.build_response(slot, failure)
-        if response.error is not None and response.error.status == 404:
-            return _explain_not_found(response, response.error, call)
-        return response
+        return response if response.error is None else _explain(response, response.error, call)
 
     async def _make_attempt(self, call: Call, slot: Slot, reader: ResponseReader) -> Error | None:
         """Send the call, and read what comes; the error that the transport or a deadline ended it
@@ -127,9 +132,18 @@ class HttpClient:
         return _redirect_error(template.url, reader) if reader.redirected else None
 
     def _failure_context(self, target: Target, reader: ResponseReader) -> FailureContext:
-        host = httpx.URL(target.base_url).netloc.decode("ascii")
-        reached = self._reachability.was_reached(target.base_url)
-        return FailureContext(host, target.limits.timeouts, reached, reader.status is not None)
+        url, proxy = httpx.URL(target.base_url), proxy_for(target.base_url)
+        known = self._reachability
+        return FailureContext(
+            url.netloc.decode("ascii"),
+            target.limits.timeouts,
+            reached=known.was_reached(target.base_url),
+            answering=reader.status is not None,
+            may_want_tls=url.scheme == "http"
+            and proxy is None
+            and target.base_url not in known.answering,
+            proxy=proxy,
+        )
 
     def _make_template(
         self,
@@ -154,25 +168,25 @@ class HttpClient:
         return slot.connection
 
     async def probe_target(self, target: Target) -> Error | None:
-        """Open and close a connection to `target`: None where that worked, else why not (for before
-        money is spent)."""
-        if proxy_for(target.base_url) is not None:
-            return None  # only the proxy could be probed
+        """Open and close a connection to `target`, or to the proxy on the way: None where that
+        worked, else why not (for before money is spent).
+
+        Raises UsageError for certificates or a proxy of the environment that cannot be used.
+        """
+        timeouts, proxy = target.limits.timeouts, proxy_for(target.base_url)
         url = httpx.URL(target.base_url)
+        if url.scheme == "https":
+            shared_ssl_context()
         try:
-            connection = await open_connection(url, None, target.limits.timeouts.connect)
+            peer = url if proxy is None else proxy.connect_url
+            connection = await open_connection(peer, None, timeouts.connect)
         except httpx.TransportError as broken:
-            return transport_error(
-                broken,
-                FailureContext(
-                    url.netloc.decode("ascii"),
-                    target.limits.timeouts,
-                    reached=False,
-                    answering=False,
-                ),
-            )
+            host = url.netloc.decode("ascii")
+            scene = FailureContext(host, timeouts, reached=False, answering=False, proxy=proxy)
+            return transport_error(broken, scene)
         connection.abort()
-        self._reachability.mark_answered(target.base_url)
+        if proxy is None:
+            self._reachability.mark_reached(target.base_url)
         return None
 
     async def aclose(self) -> None:
@@ -192,15 +206,37 @@ class HttpClient:
         await self.aclose()
 
 
-def _explain_not_found(response: Response, error: Error, call: Call) -> Response:
-    """The response, its 404 with the address, in which variables keep their names: that, or the
-    model's name, is what is wrong."""
-    target = call.target
-    base = target.address if "${" in target.address else target.base_url
-    asked = f"{call.wire.method} {join_address(base, call.wire.path)}"
-    return replace(
-        response,
-        error=replace(error, message=f"{error.message} (at {asked}, model {target.model!r})"),
+def _explain(response: Response, error: Error, call: Call) -> Response:
+    """The response, its error with what only the sender knows: the address, the variable of the API
+    key, the proxy."""
+    target, proxy = call.target, proxy_for(call.target.base_url)
+    if proxy is not None and error.status == 407:
+        return replace(response, error=proxy_authentication_error(proxy))
+    if proxy is not None and error.status in _GATEWAY_STATUSES:
+        known = f"through the proxy {proxy}"
+    elif error.status == 404:
+        base = target.address if "${" in target.address else target.base_url
+        asked = f"{call.wire.method} {join_address(base, call.wire.path)}"
+        known = f"at {asked}, model {target.model!r}"
+    elif error.kind == "unauthorized" or (error.status == 403 and call.wire.auth is None):
+        known = _describe_credentials(call)
+    else:
+        return response
+    return replace(response, error=replace(error, message=f"{error.message} ({known})"))
+
+
+def _describe_credentials(call: Call) -> str:
+    """What was sent to prove who asks: the names, never the values."""
+    if call.wire.auth is not None:
+        return f"the API key sent is the value of {call.wire.auth.env}"
+    named = [name for name in call.target.headers if name.lower() in CREDENTIAL_HEADERS]
+    if named:
+        return f"no `api_key:`, but the target's own header {', '.join(named)} was sent"
+    facts = PROVIDERS.get(call.target.provider)
+    example = (facts and facts.api_key_env) or "MY_API_KEY"
+    return (
+        "no API key was sent; name the variable that holds it in the target, such as"
+        f" `api_key: {example}`"
     )
 
 

@@ -1,9 +1,10 @@
 """From an exception of the transport to the Error a person reads: a kind, a sentence with host and
 cause, retryable or not.
 
-The kinds: `connect` `dns` `tls` `timeout_connect` `timeout_first` `timeout_idle` `timeout_total`
-`reset` (gone before an answer), `truncated` (gone during it), `protocol`, `too_large`, `redirect`,
-`no_api_key`, `unreachable`.
+The kinds: `connect` `dns` `tls` `proxy` `timeout_connect` `timeout_first` `timeout_idle`
+`timeout_total` `reset` (gone before an answer), `truncated` (gone during it), `protocol`,
+`too_large`, `redirect`, `no_api_key`, `unreachable`. Where a proxy is on the way, only it is
+connected to, and what goes wrong there is said of it and not of the target.
 
 What a failed connection means depends on whether the address ever answered (`Reachability`). One
 that never did is taken for wrong, and not tried again: a wrong address does not heal. One that did
@@ -25,7 +26,9 @@ from msgspec.structs import replace
 
 from harness.model import Error, Timeouts
 from harness.model.error_kinds import UNREACHABLE
-from harness.transport.http.http1 import HeadTooLargeError
+from harness.transport.http.dialing import HandshakeError, HandshakeTimeout
+from harness.transport.http.http1 import HeadTooLargeError, TlsAnswerError
+from harness.transport.http.proxies import Proxy
 from harness.transport.http.sse import EventTooLargeError
 
 Waiting = Literal["first", "idle", "total"]
@@ -33,7 +36,15 @@ Waiting = Literal["first", "idle", "total"]
 GIVEN_UP_AFTER = 60.0
 """Seconds."""
 
-_UNCONNECTED = frozenset({"connect", "dns", "timeout_connect"})
+UNCONNECTED = frozenset({"connect", "dns", "timeout_connect"})
+
+_UNTRUSTED = {18, 19, 20, 21}
+"""OpenSSL's codes for a certificate whose issuer is not known here."""
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+    | {"RECORD_LAYER_FAILURE", "UNEXPECTED_MESSAGE"}
+)
+"""OpenSSL's reasons for bytes that are no TLS."""
 
 _GONE = ("Server disconnected", "peer closed connection")  # h11's words, and ours
 _TOO_LONG = "Receive buffer too long"  # h11's
@@ -57,6 +68,17 @@ class FailureContext:
     """Whether this address ever answered in this process."""
     answering: bool
     """Whether the answer's headers had come."""
+    may_want_tls: bool = False
+    """Whether the address is an http:// one and never answered in HTTP."""
+    proxy: Proxy | None = None
+    """What is on the way, if anything."""
+
+    @property
+    def peer(self) -> str:
+        """What is connected to, in words."""
+        if self.proxy is None:
+            return self.host
+        return f"the proxy {self.proxy} ({self.proxy.variable}) on the way to {self.host}"
 
 
 def timeout_error(waiting: Waiting, scene: FailureContext) -> Error:
@@ -74,14 +96,25 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
     """The Error for what the transport, or reading its answer, raised."""
     host = scene.host
     match error:
+        case HandshakeTimeout():
+            return _build_error(
+                "tls",
+                f"{scene.peer} took the connection and did not begin TLS within"
+                f" {scene.timeouts.connect:g} s. If it does not speak TLS, write http://",
+                retryable=True,
+            )
         case httpx.ConnectTimeout():
             return _build_error(
                 "timeout_connect",
-                f"no connection to {host} within {scene.timeouts.connect:g} s",
+                f"no connection to {scene.peer} within {scene.timeouts.connect:g} s",
                 retryable=True,
             )
+        case TlsAnswerError():
+            return _build_error("tls", f"{host} answers in TLS: write https:// in its base_url")
         case httpx.TimeoutException():
             return timeout_error("first", scene)
+        case httpx.ProxyError() if scene.proxy is not None:
+            return _proxy_error(str(error), scene, scene.proxy)
         case httpx.ConnectError() | httpx.ProxyError():
             return _connect_error(error, scene)
         case HeadTooLargeError() | BodyTooLargeError() | EventTooLargeError():
@@ -112,27 +145,69 @@ def _disconnected_error(cause: str, scene: FailureContext) -> Error:
             f"{scene.host} broke off in the middle of its answer: {cause}",
             retryable=True,
         )
+    advice = ". If it expects TLS, write https:// in its base_url" if scene.may_want_tls else ""
     return _build_error(
-        "reset", f"{scene.host} broke off without an answer: {cause}", retryable=True
+        "reset", f"{scene.peer} broke off without an answer: {cause}{advice}", retryable=True
     )
 
 
 def _connect_error(error: Exception, scene: FailureContext) -> Error:
     for cause in _cause_chain(error):
         if isinstance(cause, ssl.SSLError):
-            return _build_error(
-                "tls", f"no secure connection to {scene.host}: {_deepest_reason(cause)}"
-            )
+            return _tls_error(cause, scene)
         if isinstance(cause, socket.gaierror):
             return _build_error(
                 "dns",
-                f"the name of {scene.host} could not be resolved: {_deepest_reason(cause)}",
+                f"the name of {scene.peer} could not be resolved: {_deepest_reason(cause)}",
                 retryable=scene.reached,
             )
+    reason = _deepest_reason(error)
+    if isinstance(error, HandshakeError):
+        return _build_error(
+            "tls",
+            f"{scene.peer} broke the TLS handshake off: {reason}. If it does not speak TLS, write"
+            " http://",
+            retryable=scene.reached,
+        )
     return _build_error(
         "connect",
-        f"could not connect to {scene.host}: {_deepest_reason(error)}",
+        f"could not connect to {scene.peer}: {reason}",
         retryable=scene.reached,
+    )
+
+
+def _tls_error(error: ssl.SSLError, scene: FailureContext) -> Error:
+    reason = _deepest_reason(error)
+    advice = ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _UNTRUSTED:
+            advice = (
+                ". If you trust it, name the file (PEM) of its certificate, or of who issued it, in"
+                " the environment variable SSL_CERT_FILE"
+            )
+    elif error.reason in _NOT_TLS:
+        reason = "what answers there does not speak TLS"
+        advice = ": write http:// in its base_url"
+    return _build_error("tls", f"no secure connection to {scene.host}: {reason}{advice}")
+
+
+def _proxy_error(refusal: str, scene: FailureContext, proxy: Proxy) -> Error:
+    """The error of a proxy that answered, and did not connect."""
+    if refusal.startswith("407"):
+        return proxy_authentication_error(proxy)
+    message = f"the proxy {proxy} ({proxy.variable}) did not connect to {scene.host}: {refusal}"
+    return _build_error("proxy", message, retryable=scene.reached)
+
+
+def proxy_authentication_error(proxy: Proxy) -> Error:
+    """The error of a proxy that wants a user's name and password, or others."""
+    what = "other credentials" if proxy.url.userinfo else "a user name and a password"
+    return Error(
+        "transport",
+        "proxy",
+        f"the proxy {proxy} wants {what} (HTTP 407): write"
+        f" {proxy.url.scheme}://USER:PASSWORD@HOST:PORT in {proxy.variable}",
+        status=407,
     )
 
 
@@ -147,8 +222,6 @@ def _deepest_reason(error: BaseException) -> str:
             return cause.strerror or str(cause)
         if isinstance(cause, OSError) and cause.errno:
             return os.strerror(cause.errno)
-        if isinstance(cause, httpx.ProxyError):
-            return f"the proxy refused: {cause}"
     return str(error) or "the connection was reset"
 
 
@@ -169,12 +242,16 @@ class Reachability:
 
     def __init__(self) -> None:
         self.answering: set[str] = set()
-        """The addresses that could be reached when last asked."""
+        """The addresses that answered when last asked."""
         self._reached: set[str] = set()
         self._gone_since: dict[str, float] = {}
 
+    def mark_reached(self, address: str) -> None:
+        """A connection to `address` was made."""
+        self._reached.add(address)
+
     def mark_answered(self, address: str) -> None:
-        """`address` is there; need not be called for one that is in `answering`."""
+        """`address` answered; need not be called for one that is in `answering`."""
         self._reached.add(address)
         self.answering.add(address)
         self._gone_since.pop(address, None)
@@ -185,7 +262,7 @@ class Reachability:
 
     def give_up_if_gone(self, error: Error, address: str, now: float) -> Error:
         """`error`, or that `address` is given up, where it could not be reached for too long."""
-        if error.kind not in _UNCONNECTED:
+        if error.kind not in UNCONNECTED:
             return error
         self.answering.discard(address)
         seconds = now - self._gone_since.setdefault(address, now)

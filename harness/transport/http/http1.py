@@ -1,31 +1,21 @@
-"""The HTTP/1.1 client: one keep-alive connection for each slot, written and parsed here, stamped as
-its bytes arrive.
+"""One HTTP/1.1 connection: requests are written and answers parsed here, stamped as their bytes
+arrive.
 
-A connection pool shared by many tasks costs milliseconds a request (it is rescanned on each) and
-can wedge after cancellations; a slot that owns its one connection has neither trouble. It carries
-one exchange at a time: `Http1Client.exchange` writes a request and waits for the headers, then the
-body is poured into a sink (`read_into`). The connection is an asyncio Protocol around httptools
-that stamps each read before any task is scheduled, and gives it to the sink when it is its turn
-(`FairQueue`). Errors are httpx's exceptions and surface only after everything that arrived before
-them has been taken. Reading from the socket is paused while more than `HIGH_WATER` bytes wait to be
-taken, so that a fast server cannot fill memory.
-
-A server may close an idle connection at the very moment a request is sent on it. Such a request is
-sent once more, on a fresh connection, but only where not one byte of an answer had come.
+An asyncio Protocol around httptools stamps each read before any task is scheduled, and gives it to
+the sink when it is its turn (`FairQueue`). Errors are httpx's exceptions and surface only after
+everything that arrived before them has been taken. Reading from the socket is paused while more
+than `HIGH_WATER` bytes wait to be taken, so that a fast server cannot fill memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from asyncio.staggered import staggered_race
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from time import perf_counter_ns
-from typing import Any, cast
+from typing import cast
 
 import httptools
 import httpx
@@ -33,14 +23,18 @@ import httpx
 from harness.transport.http.loop_sharing import FairQueue
 
 MAX_HEAD = 100 * 1024
-"""Bytes of status line and headers; httpx's own cap."""
+"""Bytes of status line and headers, or of trailers; httpx's own cap."""
 HIGH_WATER = 1024 * 1024
-HEAD_START = 0.25
-"""Seconds an address gets before the next one is tried in parallel (RFC 8305, as httpx does)."""
+_TLS_RECORD = (b"\x15\x03", b"\x16\x03")
+"""How an alert and a handshake of TLS begin."""
 
 
 class HeadTooLargeError(httpx.RemoteProtocolError):
-    """The server's headers are longer than `MAX_HEAD`."""
+    """The server's headers or trailers are longer than `MAX_HEAD`."""
+
+
+class TlsAnswerError(httpx.RemoteProtocolError):
+    """The server answered a plain request in TLS."""
 
 
 @dataclass(slots=True)
@@ -95,76 +89,6 @@ class OutgoingRequest:
     template: RequestTemplate
     identifier: str
     body: bytes
-
-
-class Http1Client:
-    """One slot's client, a `Connection`; `context` replaces httpx's default TLS verification.
-
-    `turns` are those of all slots: in which order what has arrived is gone through.
-    """
-
-    def __init__(
-        self, context: ssl.SSLContext | None = None, turns: FairQueue | None = None
-    ) -> None:
-        self._context = context
-        self._turns = turns
-        self._connection: Http1Connection | None = None
-        self._busy = False
-
-    async def exchange(
-        self, request: OutgoingRequest, arrivals: Arrivals, *, connect: float, first: float | None
-    ) -> Http1Connection:
-        """Send, and wait for the headers. Raises httpx.TransportError.
-
-        `arrivals.sent` is stamped at once, so that whoever minds the time has nothing to leave to
-        `first`.
-        """
-        if self._busy:
-            raise RuntimeError(
-                "this client carries one exchange at a time: release it before the next request"
-            )
-        self._busy = True
-        template, identifier, body = (
-            request.template,
-            request.identifier.encode("ascii"),
-            request.body,
-        )
-        message = b"%b\r\nContent-Length: %d\r\nX-Client-Request-Id: %b\r\n\r\n%b" % (
-            template.head,
-            len(body),
-            identifier,
-            body,
-        )
-        try:
-            kept = self._connection
-            if kept is not None and kept.is_usable:
-                try:
-                    return await kept.send_request(message, arrivals)
-                except (httpx.ReadError, httpx.RemoteProtocolError):
-                    if arrivals.first_byte is not None:
-                        raise
-                arrivals.sent = arrivals.connected = None
-            await self.aclose()
-            self._connection = await open_connection(
-                template.url, self._context, connect, self._turns
-            )
-            return await self._connection.send_request(message, arrivals)
-        except BaseException:
-            self._busy = False
-            await self.aclose()
-            raise
-
-    async def release(self) -> None:
-        """The exchange is over: keep the connection where another may follow, else close it."""
-        self._busy = False
-        if self._connection is not None and not self._connection.is_usable:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connection, if there is one."""
-        if self._connection is not None:
-            self._connection.abort()
-            self._connection = None
 
 
 class Http1Connection(asyncio.Protocol):
@@ -287,10 +211,9 @@ class Http1Connection(asyncio.Protocol):
         if self.complete:  # nobody asked
             self.abort()
             return
-        if not self.status:
-            self._head_size += len(data)
-            if self.arrivals.first_byte is None:
-                self.arrivals.first_byte = arrival
+        if self.arrivals.first_byte is None:
+            self.arrivals.first_byte = arrival
+        self._head_size += len(data)  # until a piece of the body: headers, or trailers
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -300,12 +223,15 @@ class Http1Connection(asyncio.Protocol):
         except httptools.HttpParserError as malformed:
             if self.complete:  # bytes after the answer: it stands, the connection does not
                 self.reusable = False
+            elif data.startswith(_TLS_RECORD):
+                self._abort_with(TlsAnswerError("the answer is TLS"))
             else:
                 self._abort_with(
                     httpx.RemoteProtocolError(f"the answer is not HTTP/1.1: {malformed}")
                 )
         pieces = self._pieces
         if pieces:
+            self._head_size = 0
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
             self._chunks.append((arrival, body))
@@ -319,8 +245,9 @@ class Http1Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         if self.complete:
             self.arrivals.done = arrival
-        elif not self.status and self._head_size > MAX_HEAD:
-            self._abort_with(HeadTooLargeError(f"the headers are longer than {MAX_HEAD} bytes"))
+        elif self._head_size > MAX_HEAD:
+            what = "trailers" if self.status else "headers"
+            self._abort_with(HeadTooLargeError(f"the {what} are longer than {MAX_HEAD} bytes"))
         if self.status or self.error is not None:
             self._notify_waiter()
 
@@ -381,6 +308,8 @@ class Http1Connection(asyncio.Protocol):
         if 100 <= status < 200:
             self._interim = True
             self.headers = []
+        elif status < 100:
+            self._abort_with(httpx.RemoteProtocolError(f"{status:03} is not an HTTP status"))
         else:
             self.status = status
 
@@ -394,83 +323,3 @@ class Http1Connection(asyncio.Protocol):
         elif not self.complete:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
-
-
-# ── Connecting ────────────────────────────────────────────────────────────────────────────────────
-
-
-@lru_cache(maxsize=1)
-def shared_ssl_context() -> ssl.SSLContext:
-    """httpx's default verification, loaded once: it costs 40 ms and 0.8 MB each."""
-    context = httpx.create_ssl_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-async def open_connection(
-    url: httpx.URL,
-    context: ssl.SSLContext | None,
-    seconds: float | None,
-    turns: FairQueue | None = None,
-) -> Http1Connection:
-    """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
-
-    Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol, the cause attached.
-    """
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise httpx.UnsupportedProtocol(f"{str(url)!r} is not an http:// or https:// address")
-    watch = asyncio.timeout(seconds)
-    try:
-        async with watch:
-            return await _connect(url, context, turns)
-    except TimeoutError as late:
-        if watch.expired():
-            raise httpx.ConnectTimeout(f"not connected within {seconds:g} s") from late
-        raise httpx.ConnectError(str(late)) from late
-    except OSError as refused:  # ssl.SSLError and socket.gaierror are OSErrors
-        raise httpx.ConnectError(str(refused)) from refused
-
-
-async def _connect(
-    url: httpx.URL, context: ssl.SSLContext | None, turns: FairQueue | None
-) -> Http1Connection:
-    """Look the name up, and connect to the first address that answers, each with a head start over
-    the next."""
-    loop = asyncio.get_running_loop()
-    host = url.raw_host.decode("ascii")
-    found = await loop.getaddrinfo(
-        host, url.port or (443 if url.scheme == "https" else 80), type=socket.SOCK_STREAM
-    )
-    if len(found) == 1:
-        connected = await _connect_address(loop, found[0])
-    else:
-        winner, _, failures = await staggered_race(
-            [partial(_connect_address, loop, each) for each in found], HEAD_START
-        )
-        if winner is None:
-            raise next(failure for failure in failures if failure is not None)
-        connected = winner
-    tls: dict[str, Any] = {}
-    if url.scheme == "https":
-        tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
-    try:
-        _, connection = await loop.create_connection(
-            lambda: Http1Connection(loop, turns or FairQueue()), sock=connected, **tls
-        )
-    except BaseException:
-        connected.close()
-        raise
-    return connection
-
-
-async def _connect_address(loop: asyncio.AbstractEventLoop, info: Any) -> socket.socket:
-    family, kind, protocol, _, address = info
-    connecting = socket.socket(family, kind, protocol)
-    try:
-        connecting.setblocking(False)
-        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await loop.sock_connect(connecting, address)
-    except BaseException:
-        connecting.close()
-        raise
-    return connecting

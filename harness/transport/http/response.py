@@ -36,6 +36,9 @@ MAX_BODY = 64 * 2**20
 MAX_ERROR_BODY = 256 * 1024
 """Bytes read of a refusal; what is beyond explains nothing."""
 
+_EITHER_HEADER = zlib.MAX_WBITS | 32
+_GZIP_MAGIC = b"\x1f"
+"""A gzip body may have several members, one after the other."""
 _PIECE = 2**20
 """Bytes that are decompressed in one go."""
 
@@ -264,7 +267,7 @@ class Decompressor:
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
         self._size = 0
-        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+        self._zlib = zlib.decompressobj(_EITHER_HEADER)
 
     def decode(self, data: bytes) -> bytes:
         """The decoded bytes of `data`. Raises BodyTooLargeError, BadEncodingError."""
@@ -273,11 +276,15 @@ class Decompressor:
             while data or (
                 pieces and len(pieces[-1]) == _PIECE
             ):  # a full piece may have more behind it
+                if self._zlib.eof:
+                    if not data.startswith(_GZIP_MAGIC):
+                        break  # padding, which explains nothing
+                    self._zlib = zlib.decompressobj(_EITHER_HEADER)
                 pieces.append(self._zlib.decompress(data, _PIECE))
                 self._size += len(pieces[-1])
                 if self._size > MAX_BODY:
                     raise BodyTooLargeError(f"the answer is longer than {MAX_BODY} bytes")
-                data = self._zlib.unconsumed_tail
+                data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
         except zlib.error as damaged:
             raise BadEncodingError(
                 f"the body is not the {self._encoding} its header names: {damaged}"

@@ -491,6 +491,21 @@ def test_parallel_calls_that_all_claim_index_0(gpt: Any) -> None:
     assert [each.id for each in decoded.message.tool_calls] == ["a", "b"]
 
 
+@pytest.mark.parametrize("field", ['"index":0,', '"index":%d,', ""])
+def test_calls_without_end_are_refused(gpt: Any, field: str) -> None:
+    """In time that grows with their number, however they are numbered."""
+    calls = [
+        '{%s"id":"call_%d","function":{"name":"f","arguments":"{}"}}'
+        % (field % number if "%" in field else field, number)
+        for number in range(100_000)
+    ]
+    body = '{"content":null,"tool_calls":[%s]}'
+    assert len(gpt.whole(choice(body % ",".join(calls[:1000]))).message.tool_calls) == 1000
+    decoded = gpt.whole(choice(body % ",".join(calls)))
+    assert decoded.error.kind == "unreadable"
+    assert "a list of more than 1,000 tool calls" in decoded.error.message
+
+
 @pytest.mark.parametrize(
     ("frame", "kind", "retryable"),
     [

@@ -114,6 +114,16 @@ def outcome(response: Response) -> tuple[Any, ...]:
             ),
             id="gzip",
         ),
+        pytest.param(
+            False,
+            sends(
+                head("200 OK", "application/json", "Content-Encoding: gzip", "Connection: close"),
+                gzip.compress(COMPLETION[:50]),
+                gzip.compress(COMPLETION[50:]) + bytes(8),
+                then="close",
+            ),
+            id="gzip of two members, padded",
+        ),
         pytest.param(False, sends(b"".join(GOOD_STREAM)), id="S12 JSON asked, stream answered"),
         pytest.param(
             False,
@@ -247,6 +257,23 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
             sends(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2_000_000, pause=0),
             ("", "too_large", False),
             id="B04 headers without end",
+        ),
+        pytest.param(
+            False,
+            sends(
+                head("200 OK", "application/json", "Transfer-Encoding: chunked"),
+                chunk(COMPLETION) + b"0\r\nX: " + b"y" * 2**16,
+                *[b"y" * 2**16] * 30,
+                pause=0,
+            ),
+            ("", "too_large", False),
+            id="B04 a trailer without end",
+        ),
+        pytest.param(
+            False,
+            sends(head("000 Nothing", "application/json", "Content-Length: 2"), b"{}"),
+            ("", "protocol", False),
+            id="status 000",
         ),
         pytest.param(
             False,
@@ -679,3 +706,30 @@ def test_a_404_says_where_it_was_asked(kind: Kind) -> None:
     assert response.error is not None
     assert response.error.kind == "not_found"
     assert response.error.message.endswith("(at POST ${TINY}/chat/completions, model 'tiny-1')")
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "headers", "said"),
+    [
+        (401, None, {}, "no API key was sent; name the variable that holds it in the target"),
+        (403, None, {}, "such as `api_key: OPENAI_API_KEY`)"),
+        (401, "TINY_KEY", {}, "(the API key sent is the value of TINY_KEY)"),
+        (401, None, {"Authorization": "Bearer canary-7"}, "own header Authorization was sent)"),
+    ],
+)
+def test_a_refused_key_is_told_from_one_that_was_not_sent(
+    status: int, key: str | None, headers: dict[str, str], said: str
+) -> None:
+    async def refuse(request: Received, peer: Peer) -> None:
+        body = b'{"error":{"message":"Invalid API Key"}}'
+        await peer.send(whole(body, f"{status} Refused"))
+
+    async def work() -> Response:
+        async with serving(refuse) as server, HttpClient({"TINY_KEY": "canary-7"}) as http:
+            asked = call(server.url, stream=False, api_key_env=key, headers=headers)
+            return await http(asked, Slot())
+
+    error = asyncio.run(work()).error
+    assert error is not None
+    assert error.message.startswith(f"HTTP {status}: Invalid API Key (") and said in error.message
+    assert "canary-7" not in error.message

@@ -8,8 +8,9 @@ import pytest
 
 from harness.model import Response, Target
 from harness.transport.http.client import HttpClient
-from harness.transport.http.http1 import Http1Client
-from harness.transport.http.select import open_slot_connection, proxy_for
+from harness.transport.http.http1_client import Http1Client
+from harness.transport.http.proxies import proxy_for
+from harness.transport.http.select import open_slot_connection
 from harness.transport.middleware.limit import Slot
 from tests.transport.calling import call
 from tests.transport.servers import COMPLETION, Peer, Received, serving, whole
@@ -34,15 +35,20 @@ PROXIES = {"http": "http://proxy:1", "https": "http://proxy:2", "no": "example.o
     ],
 )
 def test_the_proxy_for_an_address(url: str, proxy: str | None) -> None:
-    assert proxy_for(url, PROXIES) == proxy
+    assert proxied(url, PROXIES) == proxy
+
+
+def proxied(url: str, proxies: dict[str, str]) -> str | None:
+    found = proxy_for(url, proxies)
+    return None if found is None else str(found)
 
 
 def test_all_proxy_is_for_everything_that_has_none_of_its_own() -> None:
     assert (
-        proxy_for("https://a.example/v1", {"all": "http://proxy:3", "http": "http://proxy:1"})
+        proxied("https://a.example/v1", {"all": "http://proxy:3", "http": "http://proxy:1"})
         == "http://proxy:3"
     )
-    assert proxy_for("https://a.example/v1", {"all": "http://proxy:3", "no": "*"}) is None
+    assert proxied("https://a.example/v1", {"all": "http://proxy:3", "no": "*"}) is None
 
 
 def test_loopback_goes_direct_whatever_the_environment_says(

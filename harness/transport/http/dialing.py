@@ -1,0 +1,140 @@
+"""Opens connections: looks the name up, connects to the first address that answers, and begins TLS.
+
+What went wrong is told apart by how far it came: the name, the connection, or the TLS handshake.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from asyncio.staggered import staggered_race
+from functools import lru_cache, partial
+from typing import Any
+
+import httpx
+
+from harness.errors import UsageError
+from harness.transport.http.http1 import Http1Connection
+from harness.transport.http.loop_sharing import FairQueue
+
+HEAD_START = 0.25
+"""Seconds an address gets before the next one is tried in parallel (RFC 8305, as httpx does)."""
+
+_KEY_LOG = "SSLKEYLOGFILE"
+_SSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", _KEY_LOG)
+"""What decides about TLS, the first of the certificates' alone."""
+
+
+class HandshakeTimeout(httpx.ConnectTimeout):
+    """The server took the connection and did not begin TLS on it."""
+
+
+class HandshakeError(httpx.ConnectError):
+    """The server took the connection and ended the TLS handshake."""
+
+
+@lru_cache(maxsize=1)
+def shared_ssl_context() -> ssl.SSLContext:
+    """httpx's default verification, loaded once: it costs 40 ms and 0.8 MB each.
+
+    Raises UsageError for a file that the environment names and that cannot be used.
+    """
+    try:
+        context = httpx.create_ssl_context()
+    except OSError as refused:  # ssl.SSLError is one
+        raise UsageError(_explain_ssl_variables(refused)) from refused
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _explain_ssl_variables(refused: OSError) -> str:
+    given = [name for name in _SSL_VARIABLES if os.environ.get(name)]
+    named = [f"{name}={os.environ[name]}" for name in given if name != _KEY_LOG][:1]
+    if _KEY_LOG in given and (not named or refused.filename == os.environ[_KEY_LOG]):
+        named = [f"{_KEY_LOG}={os.environ[_KEY_LOG]}"]
+    reason = refused.strerror or str(refused)
+    if isinstance(refused, ssl.SSLError):
+        reason = "it should hold certificates in PEM format (-----BEGIN CERTIFICATE-----)"
+    return f"no secure connection can be made with {', '.join(named)}: {reason}"
+
+
+async def open_connection(
+    url: httpx.URL,
+    context: ssl.SSLContext | None,
+    seconds: float | None,
+    turns: FairQueue | None = None,
+) -> Http1Connection:
+    """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
+
+    Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol, the cause attached.
+    """
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise httpx.UnsupportedProtocol(f"{str(url)!r} is not an http:// or https:// address")
+    watch, connected = asyncio.timeout(seconds), None
+    try:
+        async with watch:
+            connected = await _connect_socket(url)
+            return await _start_protocol(connected, url, context, turns)
+    except TimeoutError as late:
+        if watch.expired():
+            kind = HandshakeTimeout if connected else httpx.ConnectTimeout
+            raise kind(f"not connected within {seconds:g} s") from late
+        raise httpx.ConnectError(str(late)) from late
+    except OSError as refused:  # ssl.SSLError and socket.gaierror are OSErrors
+        raise (HandshakeError if connected else httpx.ConnectError)(str(refused)) from refused
+
+
+async def _connect_socket(url: httpx.URL) -> socket.socket:
+    """Look the name up, and connect to the first address that answers, each with a head start over
+    the next."""
+    loop = asyncio.get_running_loop()
+    host = url.raw_host.decode("ascii")
+    found = await loop.getaddrinfo(
+        host, url.port or (443 if url.scheme == "https" else 80), type=socket.SOCK_STREAM
+    )
+    if len(found) == 1:
+        return await _connect_address(loop, found[0])
+    winner: socket.socket | None
+    winner, _, failures = await staggered_race(
+        [partial(_connect_address, loop, each) for each in found], HEAD_START
+    )
+    if winner is None:
+        raise next(failure for failure in failures if failure is not None)
+    return winner
+
+
+async def _start_protocol(
+    connected: socket.socket,
+    url: httpx.URL,
+    context: ssl.SSLContext | None,
+    turns: FairQueue | None,
+) -> Http1Connection:
+    """The connection over a connected socket, which it owns; its TLS handshake is done."""
+    loop = asyncio.get_running_loop()
+    tls: dict[str, Any] = {}
+    try:
+        if url.scheme == "https":
+            host = url.raw_host.decode("ascii")
+            tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
+        _, connection = await loop.create_connection(
+            lambda: Http1Connection(loop, turns or FairQueue()), sock=connected, **tls
+        )
+    except BaseException:
+        connected.close()
+        raise
+    return connection
+
+
+async def _connect_address(loop: asyncio.AbstractEventLoop, info: Any) -> socket.socket:
+    family, kind, protocol, _, address = info
+    connecting = socket.socket(family, kind, protocol)
+    try:
+        connecting.setblocking(False)
+        connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await loop.sock_connect(connecting, address)
+    except BaseException:
+        connecting.close()
+        raise
+    return connecting
