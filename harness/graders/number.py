@@ -6,6 +6,9 @@ as do apostrophes, `_` and narrow spaces for thousands; a group that is not thre
 it a list, of which the last item counts. A hyphen, U+2212 or an en dash is a minus sign unless a
 letter or digit stands before it (`3-5` is a range). `%` and a currency sign are units: `25 %` is
 25. Numbers are decimals, never floats: no digit is lost, and 0.30 equals 0.3.
+
+An answer is read from its end, a piece at a time, so that a long one takes no more time than it
+must: one expression over a text that is nothing but numbers takes time that grows with its square.
 """
 
 from __future__ import annotations
@@ -19,7 +22,6 @@ import re2
 from pydantic import Field, PlainValidator
 
 from harness.config.diagnostics import quote_text
-from harness.config.patterns import to_re2_text
 from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, to_text
 
 _TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
@@ -29,6 +31,14 @@ _NUMBER = re2.compile(
     rf"(?:{_TEN_TO_THE}|(?:(\d[\d,'’_\x{{a0}}\x{{2009}}\x{{202f}}]*)(\.\d+)?|(\.\d+))"
     rf"(?:[eE]([-−+]?\d+)|\s?(?:[x×*·⋅]|\\times|\\cdot)\s?{_TEN_TO_THE})?)"
 )
+MAX_LENGTH = 10_000
+"""Characters of a number, or a list of numbers, that is read in any case; one of twice as many is
+not."""
+
+_PIECE, _LONGEST_PIECE = 500, 4_000
+_BORDER = 32
+"""Characters at either end of a piece where a number may not be whole."""
+
 _BARE = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 # Besides letters and digits, what may precede a closing number's space without being part of it.
 _SEPARATING_PUNCTUATION = ":="
@@ -42,8 +52,36 @@ def read_number(text: str) -> Decimal | None:
     closing = _closing_number(text)
     if closing is not None:
         return closing
-    last = deque(_NUMBER.finditer(to_re2_text(text)), maxlen=1)
-    return _to_decimal(*map(_to_ascii, last[0].groups())) if last else None
+    last = _find_last_number(text)
+    return _to_decimal(*map(_to_ascii, last.groups())) if last else None
+
+
+def _find_last_number(text: str, piece: int = _PIECE) -> Any:
+    """The last match of `_NUMBER`, None where there is none or it is too long to be read."""
+    end, length = len(text), piece
+    while (digit := _find_last_digit(text, end)) >= 0:
+        start = max(0, digit - length)
+        matches = _NUMBER.finditer(text[start : digit + _BORDER].encode(errors="replace"))
+        last = next(iter(deque(matches, maxlen=1)), None)
+        if last is None:
+            end, length = start + _BORDER if start else 0, min(2 * length, _LONGEST_PIECE)
+        elif not start or last.start() > _BORDER:
+            return last
+        elif length < MAX_LENGTH:  # it may begin before this piece
+            length *= 2
+        else:
+            return None
+    return None
+
+
+def _find_last_digit(text: str, end: int) -> int:
+    while end > 0:
+        start = max(0, end - _LONGEST_PIECE)
+        found = max([text.rfind(digit, start, end) for digit in "0123456789"])
+        if found >= 0:
+            return found
+        end = start
+    return -1
 
 
 def _closing_number(text: str) -> Decimal | None:
@@ -56,7 +94,8 @@ def _closing_number(text: str) -> Decimal | None:
     before, _, word = text.strip().rpartition(" ")
     word = word.removesuffix(".")
     apart = not before or before[-1].isalnum() or before[-1] in _SEPARATING_PUNCTUATION
-    return Decimal(word) if apart and _BARE.fullmatch(word) else None
+    bare = apart and len(word) <= MAX_LENGTH and _BARE.fullmatch(word)
+    return Decimal(word) if bare else None
 
 
 def _to_decimal(
@@ -90,9 +129,8 @@ def _strip_grouping(whole: str) -> tuple[str, bool]:
     return items[-1], len(items) > 1
 
 
-def _to_ascii(group: str | bytes | None) -> str:
-    text = group.decode() if isinstance(group, bytes) else group or ""
-    return text.translate(_ASCII)
+def _to_ascii(group: bytes | None) -> str:
+    return group.decode().translate(_ASCII) if group else ""
 
 
 def _parse_expected(value: Any) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.graders import Answer, build_graders
-from harness.graders.number import _closing_number, read_number
+from harness.graders.number import (
+    _NUMBER,
+    MAX_LENGTH,
+    _closing_number,
+    _find_last_number,
+    read_number,
+)
 from tests.graders.grading import error_of, grade, spec
 
 READINGS = [
@@ -154,6 +161,52 @@ def test_what_is_no_number_cannot_be_expected(expected: Any) -> None:
     assert (
         error_of(grade("number", {}, Answer("41", expected=expected))).kind == "invalid_arguments"
     )
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["1", "23", "4,567", " ", ",", "x", "-", "$", "e5", "× 10^3", "a", ".", "²"]
+        )
+    )
+)
+def test_a_long_answer_is_read_from_its_end_as_from_its_beginning(words: list[str]) -> None:
+    text = f"{'no digits here; ' * 5}{''.join(words)}{'; nor here' * 20}"
+    matches = [match.groups() for match in _NUMBER.finditer(text.encode())]
+    last = _find_last_number(text, piece=64)
+    assert (last.groups() if last else None) == (matches[-1] if matches else None)
+
+
+@pytest.mark.parametrize(
+    ("piece", "reads"),
+    [
+        ("1 ", "1"),
+        ("1,", None),
+        ("1", None),
+        ("10^", "10"),
+        ("1 x 10^1", "10"),
+        ("5\n", "5"),
+        ("H2O ", None),
+        ("漢5字", None),
+        (",", None),
+        ("word ", None),
+        ("7 apples ", "7"),
+    ],
+)
+def test_a_megabyte_takes_milliseconds(piece: str, reads: str | None) -> None:
+    text = piece * (2**20 // len(piece)) + "z"
+    began = time.process_time()
+    found = read_number(text)
+    assert time.process_time() - began < 0.5  # an expression over the whole took up to 39 s
+    assert found == (None if reads is None else Decimal(reads))
+
+
+def test_a_number_too_long_to_read_is_none() -> None:
+    digits = "9" * MAX_LENGTH
+    assert read_number(f"= {digits}") == Decimal(digits)
+    assert read_number(f"= {digits * 2}") is None
+    assert read_number(f"{digits * 3}, or so") is None
+    assert read_number(f"{'1,' * 2_000}77, or so") == 77
 
 
 @given(st.text(alphabet="0123456789.,-+eExX:=$€%^*_a½² \n\u00a0\u202f", max_size=24))
