@@ -51,9 +51,8 @@ def choose_exit_code(
     early, if anything did.
 
     A run that is not finished, or had too many errors or ungraded answers, is INFRASTRUCTURE,
-    whatever its gates say of the rest. One without a single record is USAGE: nothing was measured,
-    which is never green. Where every trial broke or is ungraded, a gate without a figure is not the
-    suite's doing.
+    whatever its gates say of the rest: a gate without a figure is then not the suite's doing. One
+    without a single record is USAGE: nothing was measured, which is never green.
     """
     header = next(run for run in report.runs if run.id == manifest.id)
     codes = [
@@ -64,12 +63,13 @@ def choose_exit_code(
             if gate.run == manifest.id
         ),
     ]
-    if header.recorded and header.errors + header.ungraded == header.recorded:
+    incomplete = not header.finished or header.has_too_many_errors or header.has_too_many_ungraded
+    if incomplete or header.errors + header.ungraded == header.recorded:
         codes = [ExitCode.INFRASTRUCTURE if code == ExitCode.USAGE else code for code in codes]
+    if incomplete:
+        codes.append(ExitCode.INFRASTRUCTURE)
     if header.error_rate is None and not stopped:
         codes.append(ExitCode.USAGE)
-    if not header.finished or header.has_too_many_errors or header.has_too_many_ungraded:
-        codes.append(ExitCode.INFRASTRUCTURE)
     return worst_exit_code(codes)
 
 

@@ -1,5 +1,4 @@
-"""A run's manifest: where it came from, what it planned, and whether a suite still plans
-the same."""
+"""A run's manifest: where it came from, and what it planned."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ import os
 import platform
 import secrets
 import subprocess
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -104,26 +102,3 @@ def suite_path(folder: Path, manifest: Manifest) -> Path:
             f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run"
         )
     return path
-
-
-def check_same_plan(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise UsageError, naming each axis and entry that differs, where the suite no longer plans
-    the same trials."""
-    differences = []
-    for axis in sorted({*then, *now}):
-        before, after = then.get(axis), now.get(axis)
-        if before == after:
-            continue
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            names = sorted(
-                name for name in {*before, *after} if before.get(name) != after.get(name)
-            )
-            differences.append(f"{axis} ({', '.join(names)})")
-        else:
-            differences.append(axis)
-    if differences:
-        raise UsageError(
-            f"{folder}: the suite was changed since this run began: {', '.join(differences)}. Undo"
-            " the change to go on with the run, or start a new one that reuses what still fits:"
-            f" harness run SUITE --replay {folder}"
-        )

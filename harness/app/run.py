@@ -24,7 +24,8 @@ from msgspec.structs import replace
 
 from harness.app.failed_trials import find_failed, select_trials, selection_fingerprint
 from harness.app.find_run import find_run
-from harness.app.manifest import check_same_plan, new_folder, new_manifest, suite_path
+from harness.app.manifest import new_folder, new_manifest, suite_path
+from harness.app.plan_changes import check_same_plan, describe_new_requests
 from harness.app.prepare import PreparedRun, merge_environment, prepare
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
 from harness.engine.event_loop import interrupt_handling, run_blocking
@@ -382,10 +383,19 @@ class _RunSession:
                     )
             except asyncio.CancelledError:
                 left = True
-        self._write_manifest(_finished_session(session, loop_monitor, progress))
         if self.replay is not None:
-            self.display.say(f"{replay.reused:,} reused, {replay.sent:,} new")
+            self._report_replay(self.replay, replay)
+        self._write_manifest(_finished_session(session, loop_monitor, progress))
         return _SessionEnd(progress, stop.requested, left)
+
+    def _report_replay(self, recording: Path, replay: Replay) -> None:
+        """Say how much was replayed and, here and in the report, why the rest could not be."""
+        self.display.say(f"{replay.reused:,} reused, {replay.missed:,} new")
+        if replay.missed:
+            then, now = read_manifest(recording).plan, self.manifest.plan
+            reason = describe_new_requests(replay.missed, then, now, recording)
+            self.display.say(reason)
+            self.manifest = replace(self.manifest, notes=(*self.manifest.notes, reason))
 
     def _check_unchanged(self, store: RunWriter) -> None:
         """Raise UsageError where another process went on with the run after it was read here, and

@@ -50,8 +50,9 @@ def _report_lines(report: Report) -> Iterator[str]:
     yield from _role_table(report)
     yield from _failing_cases(report)
     yield from _error_table(report)
-    for warning in report.warnings:
-        yield f"> ⚠️ {_escape(warning)}"
+    notes = [f"ℹ️ {_escape(note)}" for run in report.runs for note in run.notes]
+    for line in (*notes, *(f"⚠️ {_escape(warning)}" for warning in report.warnings)):
+        yield f"> {line}"
         yield ">"
     yield ""
     yield " · ".join(f"{name} {_escape(value)}" for name, value in total_facts(report))

@@ -175,12 +175,13 @@ def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
     suite.write_text(suite.read_text().replace("number only.", "number alone."))
     refused = cli("resume", "run")
     assert refused.code == ExitCode.USAGE
-    assert "prompts (sums/strict)" in refused.err
+    assert "prompt strict changed" in refused.err
     simulator.forget()
     replayed = cli("run", suite, "--out", "again", "--replay", "run")
     assert replayed.code == ExitCode.OK, replayed.err
     assert len(simulator.requests()) == 20
     assert "20 reused, 20 new" in replayed.err
+    assert "prompt strict changed since the recording run: 20 requests are new" in replayed.err
 
 
 def test_what_answers_of_unknown_cost_may_have_cost_is_gone_from_a_resumed_budget(
@@ -212,14 +213,17 @@ def test_answers_of_another_format_at_the_same_address_are_not_reused(
 def test_offline_ci_answers_from_a_run_and_names_what_is_missing(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
-    suite = write_sums(tmp_path, simulator.openai)
+    gates = "gates: ['pass_rate{prompt=terse} >= 0', 'pass_rate{prompt=strict} >= 0']\n"
+    suite = write_sums(tmp_path, simulator.openai, gates)
     assert cli("run", suite, "--out", "run").code == ExitCode.OK
     simulator.forget()
     assert cli("run", suite, "--out", "offline", "--replay-only", "run").code == ExitCode.OK
     suite.write_text(suite.read_text().replace("number only.", "number alone."))
     missed = cli("run", suite, "--out", "missed", "--replay-only", "run")
     assert missed.code == ExitCode.INFRASTRUCTURE
-    assert "replay_miss" in missed.out
+    reason = "prompt strict changed since the recording run: 20 requests are new"
+    assert reason in missed.err
+    assert reason in (tmp_path / "missed" / "report.md").read_text()
     assert simulator.requests() == []
 
 

@@ -25,6 +25,7 @@ from harness.transport.send import Send, build_refusal
 
 Mode = Literal["reuse", "only"]
 
+_MISS = "this request is not in the recording: record it again, or run without --replay-only"
 _SECRET_HEADER = re.compile(r"auth|api-?key|token|secret|password|cookie|credential", re.IGNORECASE)
 
 
@@ -79,7 +80,7 @@ def encode_stored(
 
 class Replay:
     """The outermost layer, put there by `around`; `own` is the run being resumed. `reused` and
-    `sent` count calls."""
+    `missed` count calls."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Replay:
     ) -> None:
         self._mode = mode
         self.reused = 0
-        self.sent = 0
+        self.missed = 0
         self._own: dict[tuple[bytes, str], deque[Response]] = defaultdict(
             deque
         )  # by request and trial
@@ -111,16 +112,15 @@ class Replay:
         return self
 
     async def __call__(self, call: Call) -> Response:
-        """A stored Response, else the inner one; in mode `only`, a miss is an error that names the
-        call."""
+        """A stored Response, else the inner one; in mode `only`, a miss is an error."""
         if (self._own or self._others) and (
             found := self._take_stored(replay_key(call), call.key)
         ) is not None:
             self.reused += 1
             return found
+        self.missed += 1
         if self._mode == "only":
-            return build_refusal("transport", "replay_miss", _miss_message(call), retryable=True)
-        self.sent += 1
+            return build_refusal("transport", "replay_miss", _MISS, retryable=True)
         return await self._inner(call)
 
     def _store_exchange(self, exchange: StoredExchange, own: str | None) -> None:
@@ -150,11 +150,3 @@ def _is_complete(response: Response) -> bool:
     return (
         response.error is None and message is not None and bool(message.text or message.tool_calls)
     )
-
-
-def _miss_message(call: Call) -> str:
-    what = (
-        f"request {call.position} of trial {call.key} (repeat {call.repeat}) to the target"
-        f" {call.target.name!r}"
-    )
-    return f"no replayed run holds an answer to {what}: run it once without --replay-only"

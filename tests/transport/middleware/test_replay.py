@@ -146,7 +146,7 @@ def test_a_stored_answer_is_used_once_and_flagged() -> None:
     assert (first.text, first.replayed) == ("stored", "run-1")
     assert first.attempts == ok().attempts  # its own timings, whatever they are worth
     assert (second.text, second.replayed) == ("live", None)
-    assert (layer.reused, layer.sent) == (1, 1)
+    assert (layer.reused, layer.missed) == (1, 1)
 
 
 def test_three_votes_stay_three() -> None:
@@ -233,14 +233,14 @@ def test_a_resumed_runs_answer_belongs_to_its_own_trial() -> None:
 # ── Without a network ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_miss_is_an_error_that_names_the_call_and_sends_nothing() -> None:
+def test_a_miss_is_an_error_and_sends_nothing() -> None:
     live = Live()
-    response = asyncio.run(
-        _one(Replay(mode="only").around(live), replace(CALL, key="k7", repeat=2, position="g0.1"))
-    )
+    replay = Replay(mode="only")
+    response = asyncio.run(_one(replay.around(live), CALL))
+    assert (replay.reused, replay.missed) == (0, 1)
     assert response.error is not None
     assert (response.error.boundary, response.error.kind) == ("transport", "replay_miss")
-    assert "g0.1 of trial k7 (repeat 2) to the target 'tiny'" in response.error.message
+    assert "not in the recording" in response.error.message
     assert live.calls == []
 
 
