@@ -40,8 +40,8 @@ class TrialSelection:
     """Some trials, as numpy columns that are cut only when asked for: selecting a million times
     must be cheap.
 
-    Columns are the `NUMBERS` (NaN where unknown), a flag for each outcome, and `cluster`, an
-    integer for each case.
+    Columns are the `NUMBERS` (NaN where unknown), a flag for each outcome, `cluster`, an integer
+    for each case, and `started`, when the trial was (integers that order it in time).
     """
 
     columns: Mapping[str, Any]
@@ -55,7 +55,9 @@ class TrialSelection:
             outcome: (trials["outcome"] == outcome).to_numpy() for outcome in OUTCOMES.values()
         }
         cluster = trials.groupby(["eval", "case"], observed=True, sort=False).ngroup().to_numpy()
-        return cls({**numbers, **outcomes, "cluster": cluster}, np.arange(len(trials)))
+        started = trials["started"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+        others = {"cluster": cluster, "started": started}
+        return cls({**numbers, **outcomes, **others}, np.arange(len(trials)))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -137,10 +139,16 @@ def estimate_metric(metric: Metric, rows: TrialSelection, statistic: str | None 
     return Estimate(None, method=metric.absent) if found is stats.NOTHING else found
 
 
+def select_rated(rate: Rate, rows: TrialSelection) -> TrialSelection:
+    """The trials a rate is the share of."""
+    if not rate.among:
+        return rows
+    return rows.take(np.logical_or.reduce([rows[outcome] for outcome in rate.among]))
+
+
 def _estimate_rate(rate: Rate, rows: TrialSelection, _statistic: str | None) -> Estimate:
-    if rate.among:
-        rows = rows.take(np.logical_or.reduce([rows[outcome] for outcome in rate.among]))
-    return stats.estimate_rate(rows[rate.outcome], rows["cluster"])
+    rated = select_rated(rate, rows)
+    return stats.estimate_rate(rated[rate.outcome], rated["cluster"])
 
 
 def _count_trials(count: Count, rows: TrialSelection, _statistic: str | None) -> Estimate:
@@ -149,16 +157,17 @@ def _count_trials(count: Count, rows: TrialSelection, _statistic: str | None) ->
 
 
 def _estimate_mean(mean: Mean, rows: TrialSelection, _statistic: str | None) -> Estimate:
-    values, clusters = _known_values(mean, rows)
-    return stats.estimate_mean(values, clusters, bounded=mean.bounded)
+    known = _known_rows(mean, rows)
+    return stats.estimate_mean(known[mean.columns[0]], known["cluster"], bounded=mean.bounded)
 
 
 def _estimate_distribution(
     distribution: Distribution, rows: TrialSelection, statistic: str | None
 ) -> Estimate:
-    values, clusters = _known_values(distribution, rows)
+    known = _known_rows(distribution, rows)
+    values, clusters = known[distribution.columns[0]], known["cluster"]
     if (share := PERCENTILES.get(statistic or "")) is not None:
-        return stats.estimate_percentile(values, clusters, share)
+        return stats.estimate_percentile(values, clusters, share, started=known["started"])
     if statistic == "max":
         return (
             Estimate(float(np.max(values)), n=len(values), method="largest")
@@ -168,11 +177,10 @@ def _estimate_distribution(
     return stats.estimate_mean(values, clusters)
 
 
-def _known_values(aggregate: Mean | Distribution, rows: TrialSelection) -> tuple[Any, Any]:
-    """The values of the one column that are known, and their clusters."""
+def _known_rows(aggregate: Mean | Distribution, rows: TrialSelection) -> TrialSelection:
+    """The trials that have a value in the one column."""
     (column,) = aggregate.columns
-    known = rows.take(np.isfinite(rows[column]))
-    return known[column], known["cluster"]
+    return rows.take(np.isfinite(rows[column]))
 
 
 def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Estimate:

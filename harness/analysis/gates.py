@@ -9,17 +9,23 @@ unpriced target never passes by accident.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis import formatting
-from harness.analysis.aggregate import TrialSelection, estimate_metric, match_slice
+from harness.analysis import formatting, stats
+from harness.analysis.aggregate import (
+    TrialSelection,
+    estimate_metric,
+    match_slice,
+    select_rated,
+)
 from harness.analysis.frame import Frames
 from harness.analysis.report_data import GateResult, Outcome, Report
 from harness.analysis.stats import Estimate, is_finite
 from harness.errors import ExitCode, worst_exit_code
-from harness.metrics.table import GATED, METRICS, Metric
+from harness.metrics.table import GATED, METRICS, Metric, Rate
 from harness.model import Manifest
 from harness.wording import pluralize
 
@@ -96,8 +102,9 @@ def _evaluate_gate(
         return _evaluate_every_case(gate, trials.iloc[chosen], rows.take(chosen), metric, run)
     judged = rows.take(chosen)
     estimate = estimate_metric(metric, judged, gate.stat)
+    estimate, limited = _limit_by_cases(gate, metric, judged, estimate)
     verdict = _compare_with_threshold(gate, estimate)
-    detail = _describe_estimate(gate, estimate, verdict)
+    detail = _describe_estimate(gate, estimate, verdict) + limited
     if metric.name in _FROM_GRADES and (ungraded := int(judged["ungraded"].sum())):
         answers = pluralize(len(judged) - int(judged["error"].sum()), "answer")
         detail += f" {ungraded:,} of {answers} could not be graded."
@@ -119,6 +126,26 @@ def _compared_figure(gate: GateSpec, estimate: Estimate) -> float | None:
     if gate.bound is None:
         return estimate.value
     return estimate.low if gate.bound == "low" else estimate.high
+
+
+def _limit_by_cases(
+    gate: GateSpec, metric: Metric, rows: TrialSelection, estimate: Estimate
+) -> tuple[Estimate, str]:
+    """The estimate with the bound that the gate asks of a rate taken no further than its cases can
+    show, and the sentence that says so; repeats are no further cases."""
+    rate, low, high = metric.aggregate, estimate.low, estimate.high
+    if gate.bound is None or not isinstance(rate, Rate) or low is None or high is None:
+        return estimate, ""
+    cases = stats.count_distinct(select_rated(rate, rows)["cluster"])
+    most, least = stats.rate_limits(cases)
+    said = f" {pluralize(cases, 'case')} cannot show"
+    if gate.bound == "low" and low > most:
+        return replace(estimate, low=most), f"{said} more than {formatting.format_percent(most)}."
+    if gate.bound == "high" and high < least:
+        return replace(
+            estimate, high=least
+        ), f"{said} less than {formatting.format_percent(least)}."
+    return estimate, ""
 
 
 def _evaluate_every_case(
@@ -171,12 +198,17 @@ def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> 
 
 
 def _straddle_caution(gate: GateSpec, estimate: Estimate) -> str:
-    """Where a bare threshold lies inside the interval, another sample could have gone the other
-    way."""
-    low, high = estimate.low, estimate.high
-    if gate.bound is not None or low is None or high is None or gate.holds(low) == gate.holds(high):
+    """Where a bare threshold lies within one standard error of the estimate, inside the interval,
+    another sample may well go the other way."""
+    value = estimate.value
+    if gate.bound is not None or value is None:
         return ""
-    return "The interval straddles the threshold: another sample could turn this verdict."
+    for end in (estimate.low, estimate.high):
+        if end is None or gate.holds(end) == gate.holds(value):
+            continue
+        if abs(gate.value - value) * stats.Z <= abs(end - value):
+            return "Within one standard error of the threshold."
+    return ""
 
 
 def _unknown_result(gate: GateSpec, run: str, why: str) -> GateResult:

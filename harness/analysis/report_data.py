@@ -27,8 +27,8 @@ class GateResult:
 
     `pass` and `fail` compare what the gate names; `inconclusive` is a bound that n does not give;
     `unknown` is a figure that does not exist (a slice that matches nothing, an unpriced cost), and
-    is never a pass. `detail` is a sentence with the figures; `caution` says where the interval
-    straddles the threshold.
+    is never a pass. `detail` is a sentence with the figures; `caution` says where another
+    sample may well go the other way.
     """
 
     run: str

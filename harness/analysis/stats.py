@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, isfinite, log, sqrt
+from math import ceil, exp, isfinite, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,19 @@ from scipy.special import (
 )  # scipy.stats has the same, and takes a second to import
 
 CONFIDENCE = 0.95
+Z = float(ndtri(0.5 + CONFIDENCE / 2))
+"""Standard errors from an estimate to an end of its interval."""
+
+CASES_FOR_A_MEAN = 50
+"""Below so many cases the interval of a skewed mean is rough: a rare slow mode may not have been
+seen."""
+
+BLOCKS = 10
+"""Consecutive blocks that tell how alike neighbours in time are."""
+ANSWERS_FOR_BLOCKS = 2 * BLOCKS
+"""Below so many answers their blocks tell nothing."""
+
+_LARGEST_EXPONENT = 700.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +68,7 @@ def wilson_interval(
 
 def estimate_rate(hits: Any, clusters: Any, confidence: float = CONFIDENCE) -> Estimate:
     """The share of true `hits`: Wilson where every case was asked once, else Wilson at the
-    effective sample size.
-
-    The effective size is p(1 − p) / SE², with the cluster-robust SE, times (z / t)² for its G − 1
-    degrees of freedom, at most n (Korn and Graubard 1998; Dean and Pagano 2015). Where all cases
-    agree there is no SE, and n is the number of cases.
-    """
+    effective sample size (Korn and Graubard 1998; Dean and Pagano 2015)."""
     values = np.asarray(hits, dtype=np.float64)
     n = len(values)
     if n == 0:
@@ -82,11 +90,12 @@ def estimate_rate(hits: Any, clusters: Any, confidence: float = CONFIDENCE) -> E
 def estimate_mean(
     values: Any, clusters: Any, confidence: float = CONFIDENCE, *, bounded: bool = False
 ) -> Estimate:
-    """The mean, ± t × the cluster-robust standard error, with cases − 1 degrees of freedom.
+    """The mean, with an interval from the cluster-robust standard error and cases − 1 degrees of
+    freedom.
 
-    For equal repeats that is the t interval of the case means. `bounded` says the values are in
-    0..1: the interval is cut there, and where all cases agree (SE 0) it is Wilson's on the number
-    of cases, which no bounded variable exceeds.
+    `bounded` says the values are in 0..1: then it is Wilson's, since no such variable has more
+    variance than a Bernoulli variable of the same mean. Else they are taken to be positive and
+    skewed, as times and costs are; what is not positive gets the t interval.
     """
     values = np.asarray(values, dtype=np.float64)
     n = len(values)
@@ -96,38 +105,75 @@ def estimate_mean(
     if groups == 1:
         return Estimate(value, None, None, n, "no interval: one case only")
     error = clustered_error(values, clusters)
-    if error < 1e-12 and bounded:
-        return Estimate(
-            value,
-            *wilson_interval(value * groups, groups, confidence),
-            n,
-            "Wilson (all cases agree)",
-        )
-    half = float(stdtrit(groups - 1, 0.5 + confidence / 2)) * error
-    low, high = value - half, value + half
-    limits = (max(0.0, low), min(1.0, high)) if bounded else (low, high)
-    return Estimate(value, *limits, n, "t, clustered by case")
+    t = float(stdtrit(groups - 1, 0.5 + confidence / 2))
+    if bounded:
+        z = float(ndtri(0.5 + confidence / 2))
+        known = value * (1 - value) * (z / (t * error)) ** 2 if error > 1e-12 else groups
+        size = max(1.0, known)
+        limits = wilson_interval(value * size, size, confidence)
+        return Estimate(value, *limits, n, "Wilson, clustered by case")
+    if value <= 0 or float(values.min()) < 0:
+        return Estimate(value, value - t * error, value + t * error, n, "t, clustered by case")
+    rough = f", rough below {CASES_FOR_A_MEAN} cases" if groups < CASES_FOR_A_MEAN else ""
+    return Estimate(
+        value,
+        *_positive_interval(values, clusters, t, error),
+        n,
+        f"log t and Cox, clustered by case{rough}",
+    )
+
+
+def _positive_interval(
+    values: Any, clusters: Any, t: float, error: float
+) -> tuple[float | None, float | None]:
+    """The wider of two intervals of a positive mean, end by end: x̄ · exp(± t · SE / x̄), and Cox's
+    for a lognormal, exp(ȳ + s²/2 ± t √(s²/G + s⁴/2(G − 1))) with y the logarithms of the case means
+    (Zhou and Gao 1997).
+
+    An end that is too large for a number is None.
+    """
+    mean = float(values.mean())
+    middle, halves = log(mean), [(log(mean), t * error / mean)]
+    if float(values.min()) > 0:
+        _, codes = np.unique(clusters, return_inverse=True)
+        logs = np.log(np.bincount(codes, weights=values) / np.bincount(codes))
+        groups, spread = len(logs), float(logs.var(ddof=1))
+        half = t * sqrt(spread / groups + spread**2 / (2 * (groups - 1)))
+        halves.append((float(logs.mean()) + spread / 2, half))
+    low = min(middle, *(centre - half for centre, half in halves))
+    high = max(middle, *(centre + half for centre, half in halves))
+    return exp(low), exp(high) if high < _LARGEST_EXPONENT else None
 
 
 def estimate_percentile(
-    values: Any, clusters: Any, share: float, confidence: float = CONFIDENCE
+    values: Any,
+    clusters: Any,
+    share: float,
+    confidence: float = CONFIDENCE,
+    *,
+    started: Any = None,
 ) -> Estimate:
     """The exact percentile (the smallest value with at least `share` of all at or below it) and its
     order-statistic interval.
 
     Where the two-sided interval has no upper end, a one-sided upper bound is given if there is one,
-    with `low` None: so a p99 has neither below n = 299 and no interval below 368. Repeats reduce n
-    to the effective size of the indicator "at or below the percentile" (Woodruff 1952).
+    with `low` None: so a p99 has neither below n = 299 and no interval below 368. n is reduced to
+    the effective size of the indicator "at or below the percentile" (Woodruff 1952): for repeats,
+    and, where it is known when each was `started`, for what follows one another being alike; the
+    smaller counts.
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     n = len(ordered)
     if n == 0:
         return NOTHING
     value = float(ordered[ceil(round(share * n, 9)) - 1])
-    size = n
+    below, size = np.asarray(values) <= value, n
     if count_distinct(clusters) < n:
-        size = int(effective_size(np.asarray(values) <= value, clusters, confidence))
+        size = int(effective_size(below, clusters, confidence))
+    if started is not None and n >= ANSWERS_FOR_BLOCKS:
+        size = min(size, int(serial_size(below[np.argsort(started, kind="stable")], confidence)))
     limits, method = _order_statistic_interval(size, share, confidence)
+    method += f"; {n:,} answers count as {size:,} independent ones" if size < n else ""
     low, high = (
         None if rank is None else float(ordered[_scale_rank(rank, size, n)]) for rank in limits
     )
@@ -172,16 +218,63 @@ def samples_for_upper_bound(
 
 
 def effective_size(values: Any, clusters: Any, confidence: float = CONFIDENCE) -> float:
-    """How many independent observations a clustered share is worth: between 1 and n."""
+    """How many independent observations a clustered share is worth: between the number of clusters
+    and n.
+
+    p(1 − p) / SE² · (z / t)², with the cluster-robust SE and as many degrees of freedom as its
+    terms e are worth, (Σe²)² / Σe⁴ − 1, from 1 to G − 1 (Satterthwaite 1946): where one case alone
+    differs from the others, it says next to nothing of how cases differ. Where none differs, it is
+    G.
+    """
     values = np.asarray(values, dtype=np.float64)
-    n, groups = len(values), count_distinct(clusters)
-    share, error = float(values.mean()), clustered_error(values, clusters)
+    n, share = len(values), float(values.mean())
+    squares = _residual_sums(values, clusters) ** 2
+    groups, total = len(squares), float(squares.sum())
     if groups == 1:
         return 1.0
-    if error < 1e-12:
-        return float(groups) if share in {0.0, 1.0} else float(n)
-    shrink = float(ndtri(0.5 + confidence / 2) / stdtrit(groups - 1, 0.5 + confidence / 2)) ** 2
-    return min(float(n), max(1.0, share * (1 - share) / error**2 * shrink))
+    if total < 1e-12:
+        return float(groups)
+    variance = groups / (groups - 1) * total / n**2
+    freedom = min(max(total**2 / float(squares @ squares) - 1, 1.0), groups - 1)
+    shrink = _t_shrinkage(freedom, confidence)
+    return min(float(n), max(float(groups), share * (1 - share) / variance * shrink))
+
+
+def serial_size(hits: Any, confidence: float = CONFIDENCE) -> float:
+    """How many independent observations a share is worth whose neighbours in time may be alike:
+    between 1 and n.
+
+    Batch means (Law and Carson 1979): the variance of the mean, from the means of `BLOCKS`
+    consecutive blocks.
+    """
+    hits = np.asarray(hits, dtype=np.float64)
+    share = float(hits.mean())
+    means = np.array([block.mean() for block in np.array_split(hits, BLOCKS)])
+    variance = float(means.var(ddof=1)) / BLOCKS
+    if variance < 1e-12:
+        return float(len(hits))
+    size = share * (1 - share) / variance * _t_shrinkage(BLOCKS - 1, confidence)
+    return min(float(len(hits)), max(1.0, size))
+
+
+def rate_limits(cases: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The highest lower bound and the lowest upper bound of a rate that so many cases can show,
+    however often each was asked."""
+    return (
+        wilson_interval(cases, cases, confidence)[0],
+        wilson_interval(0, cases, confidence)[1],
+    )
+
+
+def _t_shrinkage(freedom: float, confidence: float) -> float:
+    """(z / t)², by which an effective size shrinks for so few degrees of freedom."""
+    return float(ndtri(0.5 + confidence / 2) / stdtrit(freedom, 0.5 + confidence / 2)) ** 2
+
+
+def _residual_sums(values: Any, clusters: Any) -> Any:
+    """Σ_i (x_gi − x̄) of each cluster g."""
+    _, codes = np.unique(clusters, return_inverse=True)
+    return np.bincount(codes, weights=values - values.mean())
 
 
 def clustered_error(values: Any, clusters: Any) -> float:
@@ -191,8 +284,7 @@ def clustered_error(values: Any, clusters: Any) -> float:
     G = 1 has none: NaN. With one observation a cluster it is s/√n.
     """
     values = np.asarray(values, dtype=np.float64)
-    _, codes = np.unique(clusters, return_inverse=True)
-    sums = np.bincount(codes, weights=values - values.mean())
+    sums = _residual_sums(values, clusters)
     groups = len(sums)
     return (
         sqrt(groups / (groups - 1) * float(sums @ sums)) / len(values)

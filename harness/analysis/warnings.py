@@ -11,7 +11,6 @@ import numpy as np
 from harness.analysis import formatting
 from harness.analysis.frame import Frames
 from harness.analysis.report_data import Configuration, RunHeader
-from harness.analysis.stats import samples_for_upper_bound
 from harness.analysis.typed_columns import SHORT_TEXT
 from harness.model import BATCHED, CACHED, STALLED
 from harness.providers.served_model import PROVIDERS_WITH_OWN_NAMES, is_same_model
@@ -227,9 +226,6 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
             f"n is small: as few as {least} a configuration; intervals are wide, small differences"
             " are noise."
         )
-    needed = samples_for_upper_bound(0.99, two_sided=True)
-    if any(c["latency.p99"].n and c["latency.p99"].low is None for c in configurations):
-        yield f"p99 has no interval where fewer than {needed} latencies were measured."
 
 
 def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import ModuleType
 
 import pytest
@@ -171,9 +172,45 @@ def test_an_estimate_already_beyond_fails_its_bound_whatever_n_is(build: ModuleT
     )
 
 
-def test_an_interval_that_straddles_the_threshold_is_a_caution(build: ModuleType) -> None:
-    assert "straddles" in verdict(build, answers(build, 9, 1), "pass_rate >= 0.8").caution
-    assert not verdict(build, answers(build, 90, 10), "pass_rate >= 0.5").caution
+@pytest.mark.parametrize(
+    ("text", "close"),
+    [
+        ("pass_rate >= 0.88", True),
+        ("pass_rate >= 0.92", True),
+        ("pass_rate >= 0.85", False),  # inside the interval, 1.6 standard errors away
+        ("pass_rate >= 0.5", False),
+        ("pass_rate.low >= 0.82", False),
+        ("latency.p50 <= 1s", False),
+    ],
+)
+def test_a_caution_stands_only_where_the_verdict_may_well_change(
+    build: ModuleType, text: str, close: bool
+) -> None:
+    caution = verdict(build, answers(build, 90, 10), text).caution
+    assert caution == ("Within one standard error of the threshold." if close else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "said"),
+    [
+        ("pass_rate.low >= 0.8", "pass", "20 cases cannot show more than 83.9 %."),
+        ("pass_rate.low >= 0.9", "fail", "20 cases cannot show more than 83.9 %."),
+        ("pass_rate >= 0.9", "pass", "(95 % interval 93.6 % to 98.6 %"),
+        ("error_rate.high <= 10%", "fail", "20 cases cannot show less than 16.1 %."),
+    ],
+)
+def test_a_bound_of_a_rate_is_no_further_than_its_cases_can_show(
+    build: ModuleType, text: str, expected: str, said: str
+) -> None:
+    """Six of 200 fail in six cases: the repeats look independent, but there are 20 cases only."""
+    bad = build.errored if text.startswith("error") else partial(build.record, passed=False)
+    records = [
+        (bad if case < 6 and repeat == 0 else build.record)(f"c{case}", repeat)
+        for case in range(20)
+        for repeat in range(10)
+    ]
+    found = verdict(build, records, text)
+    assert (found.verdict, said in found.detail) == (expected, True), found.detail
 
 
 def test_the_sentence_has_estimate_interval_n_and_method(build: ModuleType) -> None:

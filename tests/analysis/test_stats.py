@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -76,6 +78,28 @@ def test_all_passing_repeats_are_as_sure_as_the_number_of_cases() -> None:
     assert estimate.low == pytest.approx(stats.wilson_interval(20, 20)[0])
 
 
+def low_end(failures: list[int], repeats: int = 10) -> float:
+    """Of the pass rate of 20 cases asked so often, of which the first fail so often."""
+    hits = np.ones((20, repeats))
+    for case, count in enumerate(failures):
+        hits[case, :count] = 0
+    low = stats.estimate_rate(hits.ravel(), np.repeat(np.arange(20), repeats)).low
+    assert low is not None
+    return low
+
+
+def test_one_failing_repeat_never_makes_the_rate_surer() -> None:
+    assert low_end([0]) == pytest.approx(0.839, abs=5e-4)
+    assert low_end([1]) == pytest.approx(0.831, abs=5e-4)
+    assert low_end([1, 1]) == pytest.approx(0.828, abs=5e-4)
+
+
+@given(st.integers(2, 20))
+def test_further_failures_of_one_case_never_raise_the_low_end(repeats: int) -> None:
+    ends = [low_end([count], repeats) for count in range(repeats + 1)]
+    assert ends == sorted(ends, reverse=True)
+
+
 def test_one_case_has_no_interval_however_often_it_is_asked() -> None:
     estimate = stats.estimate_rate([True, False, True], [0, 0, 0])
     assert (estimate.value, estimate.low, estimate.high) == (pytest.approx(2 / 3), None, None)
@@ -90,7 +114,7 @@ def test_the_clustered_error_of_unclustered_values_is_the_textbook_one() -> None
 
 
 def test_equal_repeats_give_the_t_interval_of_the_case_means() -> None:
-    values = np.random.default_rng(1).normal(5, 2, size=(12, 4))
+    values = np.random.default_rng(1).normal(-5, 2, size=(12, 4))
     means = values.mean(axis=1)
     half = t.ppf(0.975, 11) * means.std(ddof=1) / np.sqrt(12)
     estimate = stats.estimate_mean(values.ravel(), np.repeat(np.arange(12), 4))
@@ -102,7 +126,21 @@ def test_equal_repeats_give_the_t_interval_of_the_case_means() -> None:
 def test_a_bounded_mean_stays_inside_its_bounds_and_is_never_falsely_sure() -> None:
     perfect = stats.estimate_mean([1.0] * 10, np.arange(10), bounded=True)
     assert perfect.low == pytest.approx(stats.wilson_interval(10, 10)[0])
-    assert stats.estimate_mean([0.0, 0.0, 0.0, 1.0], np.arange(4), bounded=True).low == 0.0
+    low = stats.estimate_mean([0.0, 0.0, 0.0, 1.0], np.arange(4), bounded=True).low
+    assert low is not None
+    assert 0 <= low < 0.05
+
+
+def test_a_positive_mean_never_has_a_negative_end() -> None:
+    """Times as they are: many short, one long; the t interval would begin below zero."""
+    found = stats.estimate_mean([0.2] * 9 + [30.0], np.arange(10))
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 < found.low < 0.3 < found.value < 20 < found.high
+    assert found.method.endswith("rough below 50 cases")
+    free = stats.estimate_mean([0.0] * 5, np.arange(5))
+    assert (free.low, free.high) == (0, 0)
+    assert stats.estimate_mean([1e-9, 1e9], np.arange(2)).high is None
 
 
 @pytest.mark.parametrize(
@@ -155,17 +193,58 @@ def test_a_percentile_is_an_observed_value_with_its_share_at_or_below(
     assert estimate.value == np.quantile(ordered, share, method="inverted_cdf")
 
 
-def test_intervals_cover_as_often_as_they_say() -> None:
-    """Clustered rates, 400 simulated data sets of 40 cases × 4 repeats: the truth lies inside in
-    about 95 of 100."""
+def test_answers_that_follow_one_another_alike_count_as_fewer() -> None:
+    """One slow half hour is one observation, however many answers fell into it."""
+    values = np.where(np.arange(400) // 20 % 2 == 0, 1.0, 5.0) + np.arange(400) / 1e4
+    mixed = np.random.default_rng(4).permutation(400)
+    apart = stats.estimate_percentile(values, np.arange(400), 0.9, started=mixed)
+    drift = stats.estimate_percentile(np.arange(400.0), np.arange(400), 0.5, started=np.arange(400))
+    assert (apart.low, apart.high) != (None, None)
+    assert drift.high is None or drift.low is None or drift.high - drift.low > 150
+    assert drift.method.startswith("no interval") or "independent ones" in drift.method
+
+
+RATE, MEAN, MEDIAN = 0.75, float(np.exp(1.2**2 / 2)), 1.0
+
+
+def simulate_rate(dice: np.random.Generator) -> stats.Estimate:
+    chance = dice.beta(3, 1, size=40)
+    hits = (dice.random((40, 4)) < chance[:, None]).ravel()
+    return stats.estimate_rate(hits, np.repeat(np.arange(40), 4))
+
+
+def simulate_mean(dice: np.random.Generator) -> stats.Estimate:
+    return stats.estimate_mean(dice.lognormal(0, 1.2, 50), np.arange(50))
+
+
+def simulate_score(dice: np.random.Generator) -> stats.Estimate:
+    return stats.estimate_mean(dice.beta(3, 1, 50), np.arange(50), bounded=True)
+
+
+def simulate_median(dice: np.random.Generator) -> stats.Estimate:
+    """Of latencies with a lag-1 correlation of 0.8."""
+    noise = dice.normal(size=200)
+    for place in range(1, 200):
+        noise[place] = 0.8 * noise[place - 1] + 0.6 * noise[place]
+    return stats.estimate_percentile(np.exp(noise), np.arange(200), 0.5, started=np.arange(200))
+
+
+@pytest.mark.parametrize(
+    ("simulate", "truth"),
+    [
+        (simulate_rate, RATE),
+        (simulate_mean, MEAN),
+        (simulate_score, RATE),
+        (simulate_median, MEDIAN),
+    ],
+)
+def test_intervals_cover_as_often_as_they_say(
+    simulate: Callable[[np.random.Generator], stats.Estimate], truth: float
+) -> None:
+    """400 simulated data sets; tests/benchmarks/interval_coverage.py has many more."""
     dice = np.random.default_rng(11)
-    inside = 0
-    for _ in range(400):
-        chance = dice.beta(3, 1, size=40)
-        estimate = stats.estimate_rate(
-            (dice.random((40, 4)) < chance[:, None]).ravel(), np.repeat(np.arange(40), 4)
-        )
-        inside += estimate.low <= 0.75 <= estimate.high
+    found = [simulate(dice) for _ in range(400)]
+    inside = sum(each.low <= truth <= each.high for each in found)
     assert 0.92 <= inside / 400 <= 0.985
 
 

@@ -305,7 +305,11 @@ def test_p99_is_given_without_an_interval_where_none_exists(build: ModuleType) -
     records = [
         build.record(
             f"c{i}",
-            exchanges=(build.exchange(build.response(attempts=(Attempt(build.marks(i, 1 + i)),))),),
+            exchanges=(
+                build.exchange(
+                    build.response(attempts=(Attempt(build.marks(i * 37 % 100, 1 + i)),))
+                ),
+            ),
         )
         for i in range(100)
     ]

@@ -35,6 +35,10 @@ def test_the_benchmark_of_the_engine_still_works() -> None:
         assert part in printed
 
 
+def test_the_simulation_of_the_intervals_still_works() -> None:
+    assert "| rate, repeats, n ≥ 20 cases (240 cells) |" in run("interval_coverage.py")
+
+
 def test_the_benchmark_of_the_everyday_run_still_works() -> None:
     printed = run("everyday.py")
     for part in ("| harness validate ", "| last answer to table ", "| with the report's process |"):
