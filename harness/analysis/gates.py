@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def _evaluate_gate(
     if metric.name in _FROM_GRADES and (ungraded := int(judged["ungraded"].sum())):
         answers = pluralize(len(judged) - int(judged["error"].sum()), "answer")
         detail += f" {ungraded:,} of {answers} could not be graded."
-    return _gate_result(gate, run, estimate, verdict, detail, _straddle_caution(gate, estimate))
+    return _gate_result(gate, run, estimate, verdict, detail, _close_call(gate, metric, estimate))
 
 
 def _compare_with_threshold(gate: GateSpec, estimate: Estimate) -> Outcome:
@@ -197,16 +198,23 @@ def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> 
     return sentence
 
 
-def _straddle_caution(gate: GateSpec, estimate: Estimate) -> str:
+def _close_call(gate: GateSpec, metric: Metric, estimate: Estimate) -> str:
     """Where a bare threshold lies within one standard error of the estimate, inside the interval,
-    another sample may well go the other way."""
-    value = estimate.value
+    another sample may well go the other way.
+
+    The interval's end tells the standard error; that of a share is the one at the threshold, by
+    which Wilson's interval is made, so that no errors at all are not close to 1 %.
+    """
+    value, threshold = estimate.value, gate.value
     if gate.bound is not None or value is None:
         return ""
     for end in (estimate.low, estimate.high):
         if end is None or gate.holds(end) == gate.holds(value):
             continue
-        if abs(gate.value - value) * stats.Z <= abs(end - value):
+        error = abs(end - value) / stats.Z
+        if metric.unit in {"share", "score"} and 0 < end < 1:
+            error *= sqrt(threshold * (1 - threshold) / (end * (1 - end)))
+        if abs(threshold - value) <= error:
             return "Within one standard error of the threshold."
     return ""
 

@@ -181,6 +181,8 @@ def test_an_estimate_already_beyond_fails_its_bound_whatever_n_is(build: ModuleT
         ("pass_rate >= 0.5", False),
         ("pass_rate.low >= 0.82", False),
         ("latency.p50 <= 1s", False),
+        ("error_rate <= 2%", False),  # none of 100: the interval reaches 3.7 %
+        ("error_rate <= 0.5%", True),
     ],
 )
 def test_a_caution_stands_only_where_the_verdict_may_well_change(
