@@ -17,13 +17,12 @@ from __future__ import annotations
 from array import array
 from hashlib import blake2b, file_digest
 from io import BufferedReader
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 import orjson
 
-_SORTED_AT_ONCE = 1 << 15
+_SMALLEST = 64
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -70,35 +69,44 @@ def hash_json(value: Any) -> str:
 
 
 class TextHashes:
-    """A set of texts that keeps 64-bit hashes of them: enough to ask whether one is in it, and
-    which were added twice.
-
-    Sorting the hashes makes Python integers of them, so only about `_SORTED_AT_ONCE` are sorted at
-    a time.
+    """A set of texts that keeps 64-bit hashes of them, in 12 to 24 bytes each: enough to ask
+    whether one is in it.
     """
 
     def __init__(self) -> None:
-        self._hashes: array[int] = array("Q")
+        self._table = array("Q", bytes(8 * _SMALLEST))
+        self._free = 2 * _SMALLEST // 3
 
-    def add(self, text: str) -> None:
-        """Add one more text."""
-        self._hashes.append(hash_text(text))
-
-    def find_repeated(self) -> set[int]:
-        """The hashes of texts that were added more than once."""
-        parts = 1 + len(self._hashes) // _SORTED_AT_ONCE
-        return {
-            one
-            for part in range(parts)
-            for one, other in pairwise(self._sorted_part(part, parts))
-            if one == other
-        }
-
-    def _sorted_part(self, part: int, parts: int) -> list[int]:
-        return sorted([hashed for hashed in self._hashes if hashed % parts == part])
+    def add(self, text: str) -> bool:
+        """Add a text; whether it is new."""
+        hashed = hash_text(text) or 1
+        slot = _find_slot(self._table, hashed)
+        if self._table[slot]:
+            return False
+        self._table[slot] = hashed
+        self._free -= 1
+        if not self._free:
+            self._double_table()
+        return True
 
     def __contains__(self, text: str) -> bool:
-        return hash_text(text) in self._hashes
+        return bool(self._table[_find_slot(self._table, hash_text(text) or 1)])
+
+    def _double_table(self) -> None:
+        """Give the table, which is two thirds full, twice the room."""
+        old, self._table = self._table, array("Q", bytes(16 * len(self._table)))
+        for hashed in filter(None, old):
+            self._table[_find_slot(self._table, hashed)] = hashed
+        self._free = 2 * len(old) // 3
+
+
+def _find_slot(table: array[int], hashed: int) -> int:
+    """The index of `hashed` in the table, or of the zero where it belongs."""
+    last = len(table) - 1
+    slot = hashed & last
+    while (found := table[slot]) and found != hashed:
+        slot = (slot + 1) & last
+    return slot
 
 
 def hash_text(text: str) -> int:

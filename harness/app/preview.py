@@ -36,6 +36,7 @@ def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
     suite = load_suite(path)
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
+        yield from map(escape_for("terminal"), suite.findings)
         yield from _describe_role_targets(ready)
         yield from _describe_addresses(ready)
         yield from (f"warning: {note}" for note in ready.notes)

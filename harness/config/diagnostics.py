@@ -50,12 +50,12 @@ class Problems:
             )
 
 
-def nearest_match(word: str, choices: Iterable[str]) -> str | None:
-    """The choice most similar to `word`, None where none is close."""
+def nearest_match(word: str, choices: Iterable[str], cutoff: int = 60) -> str | None:
+    """The choice most similar to `word`, None where none is close: `cutoff` of 100."""
     from rapidfuzz import fuzz, process, utils  # noqa: PLC0415 - only a mistake needs it
 
     found = process.extractOne(
-        word, list(choices), scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=60
+        word, list(choices), scorer=fuzz.ratio, processor=utils.default_process, score_cutoff=cutoff
     )
     return found[0] if found else None
 

@@ -13,7 +13,7 @@ from harness.model import ResponseFormat
 from harness.suite.cases.case_reader import CaseReader
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
-from harness.suite.grader_specs import GraderReader, grader_variables
+from harness.suite.grader_specs import GraderReader, argument_templates, grader_variables
 from harness.suite.model import Prompt, RoleReference
 from harness.suite.overrides import Filter, Overrides, matches_filters
 from harness.suite.persona import Persona, read_persona
@@ -215,8 +215,17 @@ class EvalReader:
                 ).items()
             },
             toolset=toolset,
+            reads_all=any(spec.type == "python" for spec in graders),
+            optional=_optional_variables(prompts, graders),
             plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),
         )
+
+
+def _optional_variables(prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> frozenset[str]:
+    """The variables that prompts and graders test for, so that a case may lack them."""
+    templates = [one for prompt in prompts for one in prompt.templates]
+    templates += [one for spec in graders for one in argument_templates(spec)]
+    return frozenset[str]().union(*(each.optional for each in templates))
 
 
 def _read_format(spec: FormatSpec | None, source: Source) -> ResponseFormat | None:

@@ -9,7 +9,8 @@ here, because graders open no files.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
@@ -282,13 +283,18 @@ def grader_variables(graders: Sequence[GraderSpec]) -> dict[str, str]:
     """
     needs: dict[str, str] = {}
     for spec in graders:
-        for _, text in templates.templates_in(spec.arguments):
-            try:
-                names = templates.compile_template(text).variables
-            except templates.TemplateError:
-                continue  # noted where it is written
-            needs.update(dict.fromkeys(names, f"the grader `{spec.id}`"))
+        for template in argument_templates(spec):
+            needs.update(dict.fromkeys(template.variables, f"the grader `{spec.id}`"))
     return needs
+
+
+def argument_templates(spec: GraderSpec) -> Iterator[templates.Template]:
+    """The templates among a grader's arguments, without those that are noted as wrong where they
+    are written.
+    """
+    for _, text in templates.templates_in(spec.arguments):
+        with suppress(templates.TemplateError):
+            yield templates.compile_template(text)
 
 
 def _parse_weight(value: Any) -> float:

@@ -155,9 +155,11 @@ class _Loader:
             strict=written.strict,
             mode_place=self._document.place_of(("run", "mode")),
             capability_overrides=read_capability_overrides(self._source),
-            warnings=tuple(
-                consistency.suite_warnings(evals, targets, sampling, settings.points, repeats)
+            warnings=(
+                *consistency.suite_warnings(evals, targets, sampling, settings.points, repeats),
+                *(said for each in reader.selections.values() for said in each.warnings),
             ),
+            findings=tuple(said for each in reader.selections.values() for said in each.findings),
         )
 
     @cached_property

@@ -194,11 +194,17 @@ class Prompt:
     @property
     def variables(self) -> frozenset[str]:
         """The variables that every case must have, those of later turns apart."""
-        templates = (
-            *(template for _, template in self.turns),
-            *((self.text,) if self.text else ()),
-        )
-        return frozenset[str]().union(*(template.variables for template in templates))
+        return frozenset[str]().union(*(template.variables for template in self.templates))
+
+    @property
+    def templates(self) -> Sequence[Template]:
+        """Every template of the prompt, those of later turns apart."""
+        turns = [turn for _, turn in self.turns]
+        return [
+            each
+            for turn in (*turns, *((self.text,) if self.text else ()))
+            for each in ([turn] if isinstance(turn, Template) else turn.templates)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from harness.config.fields import MAPPING, SCALAR, Name, OneOrMore, SuiteModel, shape_tag
 from harness.config.sampling import Parameters, Sweep
 from harness.config.units import Duration, Flag, Share, Text, Whole
+from harness.suite.cases.case_file_spec import PLACES, CaseFileSpec
 from harness.suite.run_settings import RunSpec
 from harness.suite.targets.target_reader import TargetSpec
 
@@ -295,8 +296,22 @@ class SimulatedUserSpec(SuiteModel):
 PromptItem = Annotated[
     Annotated[Text, Tag(SCALAR)] | Annotated[PromptSpec, Tag(MAPPING)], Discriminator(shape_tag)
 ]
+ROWS = "<rows>"
+"""The tag of a file of cases, beside those of shapes."""
+
+
+def _case_tag(value: Any) -> str:
+    """The tag of a case, or of a file of them, which says where its rows are."""
+    if isinstance(value, CaseFileSpec) or (isinstance(value, Mapping) and value.keys() & {*PLACES}):
+        return ROWS
+    return shape_tag(value)
+
+
 CaseItem = Annotated[
-    Annotated[Text, Tag(SCALAR)] | Annotated[CaseSpec, Tag(MAPPING)], Discriminator(shape_tag)
+    Annotated[Text, Tag(SCALAR)]
+    | Annotated[CaseSpec, Tag(MAPPING)]
+    | Annotated[CaseFileSpec, Tag(ROWS)],
+    Discriminator(_case_tag),
 ]
 TargetItem = Annotated[
     Annotated[Text, Tag(SCALAR)] | Annotated[TargetSpec, Tag(MAPPING)], Discriminator(shape_tag)
@@ -322,9 +337,7 @@ class EvalFields(SuiteModel):
 
     description: Text = Field("", description="What the eval measures, for people.")
     prompts: Prompts | None = Field(None, description="The prompts, each asked with every case.")
-    cases: CaseItems | None = Field(
-        None, description="The cases: inline, or .jsonl, .csv and .yaml files."
-    )
+    cases: CaseItems | None = Field(None, description="The cases: inline, or files of any table.")
     graders: Graders = Field(default_factory=list, description="What judges each answer.")
     response_format: Format | None = Field(
         None, description="The form the answer must have: JSON, or JSON that fits a schema."
@@ -357,7 +370,7 @@ class EvalFile(EvalFields):
     """An `eval.yaml`."""
 
     prompts: Prompts = Field(description="The prompts, each asked with every case.")
-    cases: CaseItems = Field(description="The cases: inline, or .jsonl, .csv and .yaml files.")
+    cases: CaseItems = Field(description="The cases: inline, or files of any table.")
 
 
 class SuiteFile(EvalFields):

@@ -57,7 +57,8 @@ class Suite(BaseModel):
     `excluded` counts those left out. `sampling` applies to every request, below the sweep's;
     `sampled` are the parameters of single cases, and `places` says where parameters (and `budget`,
     and targets, as `target NAME`) are written. `capability_overrides` are the entries of the user's
-    own capability table. `workspace` is the folder that no reference may lead out of.
+    own capability table. `workspace` is the folder that no reference may lead out of. `findings`
+    say how files of cases were read.
     """
 
     model_config = ConfigDict(
@@ -85,6 +86,7 @@ class Suite(BaseModel):
     mode_place: InstanceOf[Place] | None = None
     capability_overrides: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
 
     def merge_sampling(
         self, target: Mapping[str, Any], case: Mapping[str, Any] | None, setting: Mapping[str, Any]

@@ -1,10 +1,9 @@
-"""Datasets of cases: inline, or in .jsonl, .csv and .yaml files; a million cases take sixteen bytes
-each.
+"""Datasets of cases: inline, or in files; a million cases take some bytes each.
 
-Loading reads every row once, to check it, to check that ids are unique, and to remember where the
-selected rows are. Rows of a .jsonl file are then read from disk as they are needed; those of other
-formats stay in memory. A case without an id gets one derived from its variables, so that it stays
-the same whatever is added around it.
+Loading reads every row once, to check it, to give it an id of its own, and to remember where the
+selected rows are. Rows of a .jsonl file are then read from it as they are needed; those of other
+formats are kept in a `CaseStore`. A case without an id gets one derived from its variables, so
+that it stays the same whatever is added around it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import os
 import weakref
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
@@ -24,6 +23,7 @@ from msgspec.structs import replace
 from harness.config.diagnostics import Place, display_path
 from harness.errors import InfrastructureError
 from harness.hashing import canonical_json
+from harness.suite.cases.case_rows import Row
 from harness.suite.model import Case
 
 _MASK = 2**64 - 1
@@ -68,17 +68,20 @@ class Cases(Sequence[Case]):
 
 class RowIndex:
     """Where some rows of a file are: the byte offset and the line number of each, four bytes each
-    for most files.
+    for most files; and the ids of those that stand twice.
     """
 
     def __init__(self, path: Path) -> None:
         self.offsets: array[int] = array("I" if path.stat().st_size < 1 << 32 else "Q")
         self.lines: array[int] = array(self.offsets.typecode)
+        self.numbered: dict[int, str] = {}
 
-    def append(self, offset: int, line: int | None) -> None:
+    def append_row(self, row: Row) -> None:
         """Add the next row."""
-        self.offsets.append(offset)
-        self.lines.append(line or 0)
+        if row.numbered:
+            self.numbered[len(self.offsets)] = row.case.id
+        self.offsets.append(row.offset)
+        self.lines.append(row.place.line or 0)
 
 
 class JsonlCases:
@@ -105,7 +108,9 @@ class JsonlCases:
                 f"{name} was changed while it was in use; leave the cases as they are until the run"
                 " has ended"
             )
-        return self._parse(row, self._rows.lines[index])
+        case = self._parse(row, self._rows.lines[index])
+        numbered = self._rows.numbered.get(index)
+        return case if numbered is None else replace(case, id=numbered)
 
     def _read_row(self, offset: int) -> bytes:
         """The row at byte `offset`. Uses pread, which needs no file position, so that threads
@@ -133,17 +138,3 @@ def derive_case_id(variables: Mapping[str, Any]) -> str:
     keeps it.
     """
     return blake2b(canonical_json(variables), digest_size=6).hexdigest()
-
-
-def iter_jsonl_rows(path: Path) -> Iterator[tuple[int, int, bytes]]:
-    """Yields (line number from 1, byte offset, row without its newline) of each non-blank row of
-    a .jsonl file.
-    """
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            mark = 3 if number == 1 and line.startswith(b"\xef\xbb\xbf") else 0
-            row = line[mark:].strip()
-            if row:
-                yield number, offset + mark, row
-            offset += len(line)

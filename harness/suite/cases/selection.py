@@ -4,26 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from harness.config.diagnostics import Place
-from harness.hashing import TextHashes, canonical_json, hash64
+from harness.hashing import canonical_json, hash64
+from harness.suite.cases.case_ids import CaseIds, Duplicates
+from harness.suite.cases.case_rows import Row
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.model import Case, CaseSampling, RoleReference
 from harness.suite.tools import Toolset
-
-
-class Row(NamedTuple):
-    """A checked case with its place, its value as written, and, in a .jsonl file, its byte offset.
-
-    `images` is a hash of the contents of its images.
-    """
-
-    place: Place
-    raw: Mapping[str, Any]
-    case: Case
-    offset: int = 0
-    images: int = 0
 
 
 @dataclass
@@ -50,8 +38,10 @@ class Selection:
 
     `needs` and `grader_needs` map each variable to who uses it; the latter apply where a case has
     no graders of its own, and `later_needs`, those of the prompts' later turns, where it has no
-    turns of its own. `roles` are the targets that graders ask, `sampled` the sampling parameters of
-    single cases, `plain` the id of a completion prompt.
+    turns of its own; a case may lack those in `optional`, and with
+    `reads_all` code sees all variables there are. `roles` are the targets that graders ask,
+    `sampled` the sampling parameters of single cases, `plain` the id of a completion prompt.
+    `findings` say how files were read, and `warnings` what in them is probably a mistake.
     """
 
     keep: Callable[[Case], bool]
@@ -60,30 +50,39 @@ class Selection:
     grader_needs: Mapping[str, str]
     image_inventory: ImageInventory = field(default_factory=lambda: ImageInventory(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    reads_all: bool = False
     toolset: Toolset | None = None
     plain: str | None = None
     tags: set[str] = field(default_factory=set)
-    ids: TextHashes = field(default_factory=TextHashes)
+    ids: CaseIds = field(default_factory=CaseIds)
     total: int = 0
     kept: int = 0
     digest: int = 0
     roles: dict[tuple[str, bytes], RoleReference] = field(default_factory=dict)
     sampled: dict[bytes, CaseSampling] = field(default_factory=dict)
     longest_case: LongestCase = field(default_factory=LongestCase)
+    findings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The variables that any prompt or grader knows of."""
+        return self.optional.union(self.needs, self.grader_needs, self.later_needs)
 
     def note_roles(self, roles: Iterable[RoleReference]) -> None:
         """Note the targets that graders and simulated users ask; equal references are kept once."""
         for each in roles:
             self.roles.setdefault((each.target, canonical_json(each.sampling)), each)
 
-    def take_row(self, row: Row) -> bool:
-        """Collect the facts of a row; whether it is selected."""
+    def take_row(self, row: Row, duplicates: Duplicates = "keep") -> Row | None:
+        """Collect the facts of a row; the row, with an id of its own, where it is selected."""
         self.total += 1
-        self.ids.add(row.case.id)
+        row = self.ids.assign_id(row, duplicates)
         if row.case.tags:
             self.tags.update(row.case.tags)
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
-            return False
+            return None
         self.kept += 1
         self.longest_case.note(row.case, row.place)
         if row.case.sampling:
@@ -91,4 +90,4 @@ class Selection:
                 canonical_json(row.case.sampling), CaseSampling(row.case.sampling, row.place)
             )
         self.digest += hash64(canonical_json(row.raw)) + row.images
-        return True
+        return row

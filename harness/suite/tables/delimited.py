@@ -20,6 +20,7 @@ from harness.suite.tables.table_rows import (
     check_columns,
 )
 from harness.suite.tables.text_input import SAMPLE_SIZE, TextInput, open_text
+from harness.wording import pluralize
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {"\t": "tab"}
@@ -91,7 +92,7 @@ def _read_rows(text: TextInput, dialect: Dialect, columns: tuple[str, ...]) -> I
 
 
 def _ragged_message(cells: int, width: int, dialect: Dialect) -> str:
-    found = f"has {cells} cells where the first line has {width}"
+    found = f"has {pluralize(cells, 'cell')} where the first line has {width}"
     name = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(dialect.delimiter)
     return f"{found}; quote cells that hold {name or repr(dialect.delimiter)}"
 

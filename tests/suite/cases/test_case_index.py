@@ -178,14 +178,6 @@ def test_an_id_is_unique_across_sources(
     assert problem.startswith("5:5: the case id `a` is already at")
 
 
-def test_the_same_case_twice_without_ids_is_a_problem(
-    problems: Callable[..., list[str]], write: Callable
-) -> None:
-    write("c.jsonl", rows({"vars": {"q": 1}}, {"vars": {"q": 1}}))
-    (problem,) = problems(SUITE.format(cases="  - ../c.jsonl"))
-    assert "c.jsonl:2: the case has the same variables as the one at" in problem
-
-
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -213,14 +205,18 @@ def test_the_same_case_twice_without_ids_is_a_problem(
         ("c.csv", "", "4:5: holds no cases"),
         ("c.csv", "id,q,q\n1,2,3\n", "c.csv:1: the column name 'q' is empty or there twice"),
         ("c.csv", "id,q\n1\n", "c.csv:2: has 1 cell where the first line has 2"),
-        ("c.csv", b"id,q\n1,\xff\n", "c.csv: not CSV in UTF-8"),
+        ("c.csv", b"id,q\n1,\xff\n", "c.csv:2: is not UTF-8; it is likely"),
         ("c.yaml", "id: a", "c.yaml:1:1: a file of cases is a list of them"),
         (
             "c.yaml",
             "- {id: a, vars: {q: 1}}\n- {id: b, vars: {q: 1}, expectd: 2}",
             "c.yaml:2:25: unknown key `expectd`",
         ),
-        ("c.txt", "hello", "4:5: cases are in .jsonl, .csv or .yaml files, not in .txt"),
+        (
+            "c.txt",
+            "hello",
+            "4:5: cases are in .csv, .tsv, .jsonl, .json, .yaml, .parquet or .xlsx files, not in .txt",
+        ),
     ],
 )
 def test_a_bad_row_is_told_with_its_line(
