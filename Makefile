@@ -53,4 +53,4 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@for each in engine transport report everyday; do $(BIN)/python tests/benchmarks/$$each.py || exit 1; done
+	@for each in engine transport throttling report everyday; do $(BIN)/python tests/benchmarks/$$each.py || exit 1; done

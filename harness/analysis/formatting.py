@@ -86,3 +86,17 @@ def join_names(values: list[str], limit: int = 8) -> str:
     """A list in a sentence, cut after `limit`."""
     rest = f" and {len(values) - limit} more" if len(values) > limit else ""
     return ", ".join(values[:limit]) + rest
+
+
+def slow_down_text(attempts: int, refusals: Mapping[str, int], slowed: float) -> str:
+    """What slowed a target down, and for how long: `slowed by 429s for 12 s: 19 of 519 attempts`;
+    empty where nothing did."""
+    if not slowed and not refusals:
+        return ""
+    causes = sorted(refusals, key=lambda cause: -refusals[cause])
+    names = [f"{cause}s" if cause.isdecimal() else f"errors ({cause})" for cause in causes]
+    share = f"{sum(refusals.values()):,} of {attempts:,} attempts"
+    if not slowed:
+        return f"{share} refused ({join_names(causes)})"
+    by = join_names(names) if names else "its rate-limit headers"
+    return f"slowed by {by} for {format_seconds(slowed)}" + (f": {share}" if causes else "")

@@ -258,6 +258,29 @@ class RoleUse:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetPace:
+    """How fast one run's requests to one target went, whatever their role; seconds.
+
+    `requests` are the attempts that the target did not refuse, `wall_time` is from the first start
+    to the last end. Queue and response time are those of new answers. `refusals` are the attempts
+    it refused, by HTTP status or kind of error; `slowed` is for how long that slowed it down.
+    """
+
+    run: str
+    target: str
+    requests: int
+    wall_time: float
+    requests_per_s: float | None
+    queue_p50: float | None
+    queue_p95: float | None
+    response_time_p50: float | None
+    response_time_p95: float | None
+    attempts: int
+    refusals: Mapping[str, int]
+    slowed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay;
     `unpriced` requests.
@@ -295,6 +318,7 @@ class Report:
     tags: tuple[TagRate, ...]
     errors: tuple[ErrorGroup, ...]
     helpers: tuple[RoleUse, ...]
+    paces: tuple[TargetPace, ...]
     totals: Totals
     warnings: tuple[str, ...]
     frames: Frames

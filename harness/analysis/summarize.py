@@ -26,6 +26,7 @@ from harness.analysis.report_data import (
 from harness.analysis.role_costs import role_uses
 from harness.analysis.row_schema import configuration_label
 from harness.analysis.stats import count_distinct
+from harness.analysis.target_pace import target_paces
 from harness.analysis.warnings import collect_warnings
 from harness.flows.base import TARGET
 from harness.metrics.table import METRICS
@@ -69,6 +70,7 @@ def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
         tags=_tag_rates(frames, rows_of),
         errors=_group_errors(trials),
         helpers=role_uses(frames.exchanges, headers),
+        paces=target_paces(frames.exchanges, manifests),
         totals=_sum_totals(frames),
         warnings=collect_warnings(headers, configurations, frames),
         frames=frames,

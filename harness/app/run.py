@@ -357,7 +357,7 @@ class _RunSession:
                 stop,
                 replay=replay if replay.is_needed or self.replay is not None else None,
                 batches=batch_layer(books, stop, progress) if run.mode == "batch" else None,
-                tallies=progress.in_flight_tallies,
+                traffic=progress.traffic,
                 model_check=model_check,
                 local_targets=local,
             )
@@ -454,9 +454,10 @@ def _finished_session(session: Session, loop_monitor: LoopMonitor, progress: Pro
         ended=datetime.now(UTC).isoformat(),
         lag_p99=loop_monitor.percentile(0.99),
         lag_max=loop_monitor.percentile(1.0),
-        in_flight=sum(
-            tally.most_in_flight for tally in (*progress.targets.values(), *progress.roles.values())
-        ),
+        in_flight=sum(each.most_in_flight for each in progress.traffic.values()),
+        traffic={
+            name: each.to_record() for name, each in progress.traffic.items() if each.attempts
+        },
     )
 
 

@@ -22,6 +22,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis.formatting import slow_down_text
+from harness.cli.pace import RecentPace
 from harness.engine.progress import Progress, Tally
 from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
@@ -43,12 +45,12 @@ _safe = escape_for("terminal")
 
 
 class _Row(NamedTuple):
-    """One line of the panel: a target, or all of them; `seconds` since the start, and `left` where
-    that can be told."""
+    """One line of the panel: a target, or all of them; `rate` is what is done per second, `left`
+    the seconds until all is, where they can be told."""
 
     name: str
     tally: Tally
-    seconds: float
+    rate: float | None
     left: float | None
     helps: bool = False
     """Whether it is asked by graders or simulated users: then it has no trials of its own, and a
@@ -85,8 +87,8 @@ def _done_text(row: _Row) -> str:
     return f"{row.tally.done:,}" if row.helps else _count_done(row.tally)
 
 
-def _rate_text(tally: Tally, seconds: float) -> str:
-    return f"{tally.done / seconds:,.1f}/s" if seconds > 0 else "–"
+def _rate_text(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate:,.1f}/s"
 
 
 def _pass_share(tally: Tally) -> str:
@@ -94,11 +96,11 @@ def _pass_share(tally: Tally) -> str:
     return f"{tally.passed / judged:.1%}" if judged else "–"
 
 
-def _seconds_left(tally: Tally, seconds: float) -> float | None:
-    """Seconds until this target is done, at its pace so far; None where it has none yet."""
+def _seconds_left(tally: Tally, rate: float | None) -> float | None:
+    """Seconds until this target is done, at its present pace; None where it has none."""
     if tally.stopped or not tally.pending:
         return 0.0
-    return tally.pending * seconds / tally.done if tally.done else None
+    return tally.pending / rate if rate else None
 
 
 def _time_left_text(seconds: float | None) -> str:
@@ -127,7 +129,7 @@ def format_duration(seconds: float) -> str:
 
 COLUMNS = (
     _Column("done", 0, _done_text, lambda row: f"{row.tally.planned:,}/{row.tally.planned:,}"),
-    _Column("rate", 4, lambda row: _rate_text(row.tally, row.seconds), lambda _: "999.9/s"),
+    _Column("rate", 4, lambda row: _rate_text(row.rate), lambda _: "999.9/s"),
     _Column("passing", 1, lambda row: _pass_share(row.tally), lambda _: "100.0%"),
     _Column(
         "errors",
@@ -141,7 +143,7 @@ COLUMNS = (
         lambda row: f"{row.tally.retries:,}",
         style=lambda row: "yellow" if row.tally.retries else "",
     ),
-    _Column("in flight", 6, lambda row: f"{row.tally.in_flight + row.tally.queued:,}"),
+    _Column("in flight", 6, lambda row: f"{row.tally.traffic.in_flight + row.tally.queued:,}"),
     _Column("spent", 3, lambda row: _format_dollars(row.tally.cost), lambda _: "$9.9999"),
     _Column("ETA", 0, lambda row: _time_left_text(row.left), lambda _: "59m 59s"),
 )
@@ -167,7 +169,8 @@ class LiveDisplay:
         self._progress = Progress()
         self._budget: float | None = None
         self._live: Live | None = None
-        self._started = self._said = self._ticked = now()
+        self._started = self._said = self._ticked = self._sampled = now()
+        self._paces: dict[str, RecentPace] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +193,8 @@ class LiveDisplay:
         None without one."""
         self._on_begin()
         self._progress, self._budget = progress, budget
-        self._started = self._said = self._ticked = self._now()
+        self._started = self._said = self._ticked = self._sampled = self._now()
+        self._paces = {name: RecentPace(self._started) for name in self._tallies}
         if self._panelled:
             self._live = Live(
                 get_renderable=self._build_panel,
@@ -206,6 +210,7 @@ class LiveDisplay:
         """Called after each record: prints a plain line now and then where there is no panel, and
         one at the end."""
         self._ticked = self._now()
+        self._sample_paces(self._ticked)
         if self._panelled:
             return
         if self._ticked - self._said >= LINE_EVERY or not any(
@@ -217,17 +222,19 @@ class LiveDisplay:
     def line(self) -> str:
         """The whole run in one line."""
         total = self._progress.total
-        parts = [f"{_count_done(total)} done", _rate_text(total, self._elapsed_seconds())]
+        parts = [f"{_count_done(total)} done", _rate_text(self._total_row().rate)]
         parts += [f"{_pass_share(total)} passing"] if total.passed + total.failed else []
         parts += [pluralize(total.errors, "error")] if total.errors else []
         parts += [f"{total.queued:,} queued"] if total.queued else []
-        return " · ".join((*parts, *self._money_and_time()))
+        return " · ".join((*parts, *self._money_and_time(), *self._slow_downs()))
 
     # ── The panel ─────────────────────────────────────────────────────────────────────────────────
 
     def _build_panel(self) -> Group:
+        self._sample_paces(self._now())
         size, rows = self._console.size, self._target_rows()
-        reasons = [_one_line_text(_safe(reason), "yellow") for reason in self._progress.stopped]
+        said = [*self._progress.stopped, *self._slow_downs()]
+        reasons = [_one_line_text(_safe(reason), "yellow") for reason in said]
         room = max(1, size.height - 6 - len(reasons))
         shown = [
             *rows[:room],
@@ -243,26 +250,53 @@ class LiveDisplay:
         )
 
     def _target_rows(self) -> list[_Row]:
-        seconds = self._elapsed_seconds()
-        return [
-            _Row(_safe(name), tally, seconds, _seconds_left(tally, seconds))
-            for name, tally in self._progress.targets.items()
-        ]
+        rows = []
+        for name, tally in self._progress.targets.items():
+            rate = self._rate(name, tally)
+            rows.append(_Row(_safe(name), tally, rate, _seconds_left(tally, rate)))
+        return rows
 
     def _role_rows(self) -> list[_Row]:
         """Judges and simulated users, under those whose trials are counted."""
-        seconds, roles = self._elapsed_seconds(), self._progress.roles
         return [
-            _Row(f"{_safe(name)} (helps)", tally, seconds, None, helps=True)
-            for name, tally in roles.items()
+            _Row(f"{_safe(name)} (helps)", tally, self._rate(name, tally), None, helps=True)
+            for name, tally in self._progress.roles.items()
+        ]
+
+    @property
+    def _tallies(self) -> dict[str, Tally]:
+        """Those of the targets under test, and of the others."""
+        return {**self._progress.roles, **self._progress.targets}
+
+    def _sample_paces(self, now: float) -> None:
+        """Once a second at most: it is called with every record."""
+        if now - self._sampled >= 1:
+            self._sampled = now
+            for name, tally in self._tallies.items():
+                self._paces[name].note(now, tally.done)
+
+    def _rate(self, name: str, tally: Tally) -> float | None:
+        """What is done per second: lately, or over all where nothing more is to come."""
+        if not self._is_settled():
+            return self._paces[name].per_second(self._now(), tally.done)
+        seconds = self._elapsed_seconds()
+        return tally.done / seconds if seconds > 0 else None
+
+    def _slow_downs(self) -> list[str]:
+        """Who is slowed down at the moment, and by what."""
+        return [
+            f"{name} {slow_down_text(sent.attempts, sent.refusals, sent.slowed_seconds())}"
+            for name, sent in self._progress.traffic.items()
+            if sent.slow_since is not None and not self._is_settled()
         ]
 
     def _total_row(self) -> _Row:
         """All targets together, done when the slowest is."""
-        each = [row.left for row in self._target_rows()]
-        known = [left for left in each if left is not None]
-        left = max(known, default=None) if len(known) == len(each) else None
-        return _Row("all targets", self._progress.total, self._elapsed_seconds(), left)
+        rows = self._target_rows()
+        rates = [row.rate for row in rows if row.rate is not None]
+        known = [row.left for row in rows if row.left is not None]
+        left = max(known, default=None) if len(known) == len(rows) else None
+        return _Row("all targets", self._progress.total, sum(rates) if rates else None, left)
 
     def _money_and_time(self) -> list[str]:
         """What was spent of the budget, and how long the rest will take."""
@@ -289,9 +323,9 @@ class LiveDisplay:
         if self._is_settled():
             return "writing the report"
         idle = self._now() - self._ticked
-        if row.tally.in_flight == 0 and row.tally.queued:
+        if row.tally.traffic.in_flight == 0 and row.tally.queued:
             return f"waiting for {row.tally.queued:,} in batches"
-        if row.tally.in_flight == 0 and row.tally.done and idle > STILL:
+        if row.tally.traffic.in_flight == 0 and row.tally.done and idle > STILL:
             return f"nothing in flight for {format_duration(idle)}"
         return f"ETA {_time_left_text(row.left)}"
 
@@ -299,7 +333,8 @@ class LiveDisplay:
         """Whether nothing more will be sent, as far as the tallies tell."""
         tallies = self._progress.targets.values()
         return all(
-            (tally.stopped or not tally.pending) and not tally.in_flight for tally in tallies
+            (tally.stopped or not tally.pending) and not tally.traffic.in_flight
+            for tally in tallies
         )
 
     def _elapsed_seconds(self) -> float:

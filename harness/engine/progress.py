@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from harness.flows.base import TARGET
 from harness.model import Error, Exchange, Record, Response
 from harness.model.error_kinds import TARGET_KINDS, UNREACHABLE
+from harness.transport.middleware.traffic import Traffic
 
 REFUSALS_IN_ROW = 5
 """So many refusals in a row, and a target that has given answers is not asked any more."""
@@ -25,10 +26,8 @@ class Tally:
     failed: int = 0
     ungraded: int = 0
     errors: int = 0
-    in_flight: int = 0
     queued: int = 0
     """Requests in batches that were submitted and are not answered."""
-    most_in_flight: int = 0
     retries: int = 0
     cost: float = 0.0
     unpriced: int = 0
@@ -36,6 +35,8 @@ class Tally:
     """Why this target's trials ended before they were done, as a sentence."""
     out_of_budget: bool = False
     """Whether that is because the next request did not fit into the budget."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """What is sent to it."""
     answers: int = 0
     """Requests of this session that the target answered without an error."""
     refused_in_row: int = 0
@@ -107,10 +108,10 @@ class Progress:
     clean: Callable[[str], str] = str
 
     @property
-    def in_flight_tallies(self) -> dict[str, Tally]:
-        """Where requests in flight are counted, by target: one that is under test and judges too is
-        counted there."""
-        return {**self.roles, **self.targets}
+    def traffic(self) -> dict[str, Traffic]:
+        """What is sent to each target; of one that is under test and judges too it is counted
+        there."""
+        return {name: tally.traffic for name, tally in {**self.roles, **self.targets}.items()}
 
     @property
     def total(self) -> Tally:
@@ -125,17 +126,17 @@ class Progress:
                 "failed",
                 "ungraded",
                 "errors",
-                "in_flight",
                 "queued",
                 "retries",
             ):
                 setattr(total, name, getattr(total, name) + getattr(tally, name))
             total.cost += tally.cost
             total.unpriced += tally.unpriced
+            total.traffic.in_flight += tally.traffic.in_flight
         for tally in self.roles.values():
             total.cost += tally.cost
             total.unpriced += tally.unpriced
-            total.in_flight += tally.in_flight
+            total.traffic.in_flight += tally.traffic.in_flight
         return total
 
     @property

@@ -34,7 +34,7 @@ from harness.model.requests import (
     Tool,
     ToolCall,
 )
-from harness.model.sessions import Manifest, Session
+from harness.model.sessions import Manifest, Session, TargetTraffic
 from harness.model.targets import Auth, Batch, Call, EncodedRequest, Limits, Price, Target, Timeouts
 from harness.model.trials import Action, Conversation, Identity, SimulatedUser, Trial
 
@@ -71,6 +71,7 @@ __all__ = [
     "Session",
     "SimulatedUser",
     "Target",
+    "TargetTraffic",
     "Text",
     "Timeouts",
     "TokenLogprob",

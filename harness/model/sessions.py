@@ -8,12 +8,28 @@ from typing import Any
 from msgspec import Struct, field
 
 
+class TargetTraffic(Struct, frozen=True):
+    """What one session sent to one target: `seconds` from the first start to the last end.
+
+    `refusals` are the attempts that the target did not take, by HTTP status (`429`) or kind of
+    error; `slowed` is for how many seconds backpressure held its starts back, `in_flight` the most
+    attempts under way at once.
+    """
+
+    seconds: float
+    attempts: int
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    slowed: float = 0.0
+    in_flight: int = 0
+
+
 class Session(Struct, frozen=True):
     """One process's stretch of a run: `started` (ISO 8601, UTC) and `clock` (`perf_counter_ns`) are
     the same moment.
 
     `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how
-    many seconds the event loop ran late, `in_flight` the most requests that were under way at once.
+    many seconds the event loop ran late, `in_flight` the most requests that were under way at once,
+    `traffic` what was sent to each target that was asked, by name.
     """
 
     id: str
@@ -23,6 +39,7 @@ class Session(Struct, frozen=True):
     lag_p99: float | None = None
     lag_max: float | None = None
     in_flight: int | None = None
+    traffic: Mapping[str, TargetTraffic] = field(default_factory=dict)
 
 
 class Manifest(Struct, frozen=True):

@@ -20,12 +20,14 @@ from rich.text import Text
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.tables import (
+    PACE_TITLES,
     ROLE_FIGURES,
     ROLE_TITLES,
     VERDICTS,
     ConfigurationTable,
     configuration_table,
     gate_name,
+    pace_rows,
     role_rows,
     run_facts,
     short_labels,
@@ -90,6 +92,7 @@ def _report_parts(report: Report, width: int) -> Iterator[Any]:
     yield from _header_lines(report)
     yield from _configuration_grid(report, width)
     yield from _role_grid(report)
+    yield from _pace_grid(report)
     yield from _failing_cases(report, width)
     yield from _error_lines(report)
     yield from _gate_grid(report)
@@ -200,6 +203,24 @@ def _table_width(table: ConfigurationTable) -> int:
     titles = (*table.axes, *(figure.title for figure in table.figures))
     columns = zip(titles, *table.rows, strict=True)
     return sum(max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns)
+
+
+def _pace_grid(report: Report) -> Iterator[Any]:
+    """Wall time, rate and waiting of each target, and what slowed it down."""
+    rows = pace_rows(report)
+    if not rows:
+        return
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for title in PACE_TITLES[:-1]:
+        grid.add_column(title, justify="left" if title == "target" else "right", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(_escape(one_line(cell, 60))) for cell in row[:-1]))
+    yield grid
+    for row in rows:
+        if row[-1]:
+            yield _hanging_indent(
+                "  ", Text(_escape(one_line(f"{row[0]} {row[-1]}", 200)), "yellow")
+            )
 
 
 def _failing_cases(report: Report, width: int) -> Iterator[Any]:

@@ -25,11 +25,13 @@ from harness.reporters.escape import make_visible, one_line
 from harness.reporters.plot_data import collect_plot_data
 from harness.reporters.tables import (
     FIGURES,
+    PACE_TITLES,
     ROLE_FIGURES,
     ROLE_TITLES,
     VERDICTS,
     configuration_table,
     gate_name,
+    pace_rows,
     role_rows,
     run_facts,
     short_labels,
@@ -105,6 +107,7 @@ def _template_context(report: Report, drawn: Mapping[str, bytes]) -> dict[str, A
         "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in drawn.items()],
         "cases": [_case_context(case, labels) for case in report.cases],
         "helpers": {"titles": ROLE_TITLES, "figures": ROLE_FIGURES, "rows": role_rows(report)},
+        "paces": {"titles": PACE_TITLES, "rows": pace_rows(report)},
         "totals": total_facts(report),
         "run_facts": run_facts(report),
         "methods": _interval_methods(report),

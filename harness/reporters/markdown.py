@@ -8,10 +8,12 @@ from harness.analysis import formatting
 from harness.analysis.report_data import CaseRow, Report
 from harness.reporters.escape import escape_for, fence_code, one_line
 from harness.reporters.tables import (
+    PACE_TITLES,
     ROLE_FIGURES,
     ROLE_TITLES,
     configuration_table,
     gate_name,
+    pace_rows,
     role_rows,
     run_facts,
     short_labels,
@@ -48,6 +50,7 @@ def _report_lines(report: Report) -> Iterator[str]:
     yield from _gate_table(report)
     yield from _configuration_lines(report)
     yield from _role_table(report)
+    yield from _pace_table(report)
     yield from _failing_cases(report)
     yield from _error_table(report)
     notes = [f"ℹ️ {_escape(note)}" for run in report.runs for note in run.notes]
@@ -101,6 +104,12 @@ def _role_table(report: Report) -> Iterator[str]:
         yield from _table_lines(
             ROLE_TITLES, rows, "l" * ROLE_FIGURES + "r" * (len(ROLE_TITLES) - ROLE_FIGURES)
         )
+
+
+def _pace_table(report: Report) -> Iterator[str]:
+    if report.paces:
+        rows = [[_escape(one_line(cell, 100)) for cell in row] for row in pace_rows(report)]
+        yield from _table_lines(PACE_TITLES, rows, f"l{'r' * (len(PACE_TITLES) - 2)}l")
 
 
 def _failing_cases(report: Report) -> Iterator[str]:

@@ -198,6 +198,38 @@ def role_rows(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
+PACE_TITLES = (
+    "target",
+    "requests",
+    "wall time",
+    "req/s",
+    "queue p50",
+    "queue p95",
+    "response p50",
+    "response p95",
+    "slowed down",
+)
+"""The columns of `pace_rows`; all but the first and the last are figures."""
+
+
+def pace_rows(report: Report) -> list[tuple[str, ...]]:
+    """How fast each target was asked and answered, with the run where there are several."""
+    return [
+        (
+            f"{short_run(pace.run)}: {pace.target}" if len(report.runs) > 1 else pace.target,
+            formatting.format_count(pace.requests),
+            formatting.format_seconds(pace.wall_time),
+            formatting.format_number(pace.requests_per_s),
+            formatting.format_seconds(pace.queue_p50),
+            formatting.format_seconds(pace.queue_p95),
+            formatting.format_seconds(pace.response_time_p50),
+            formatting.format_seconds(pace.response_time_p95),
+            formatting.slow_down_text(pace.attempts, pace.refusals, pace.slowed),
+        )
+        for pace in report.paces
+    ]
+
+
 def total_facts(report: Report) -> list[tuple[str, str]]:
     """The totals as label and text, unknown ones left out."""
     totals = report.totals

@@ -20,11 +20,12 @@ from harness.pricing.cost import exchange_cost, output_bound, request_bound
 from harness.pricing.tokens import estimate_request
 from harness.transport.local.target import LocalTargets
 from harness.transport.middleware.budget import Budget
-from harness.transport.middleware.limit import InFlight, Limit, SendOnSlot, count_in_flight
+from harness.transport.middleware.limit import Limit, SendOnSlot
 from harness.transport.middleware.model_check import ModelCheck
 from harness.transport.middleware.replay import Replay
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
+from harness.transport.middleware.traffic import Traffic
 from harness.transport.send import Clock, Send
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ def build_send_stack(
     *,
     replay: Replay | None = None,
     batches: Callable[[Send, Budget], Send] | None = None,
-    tallies: Mapping[str, InFlight] | None = None,
+    traffic: Mapping[str, Traffic] | None = None,
     model_check: ModelCheck | None = None,
     local_targets: LocalTargets | None = None,
 ) -> Send:
@@ -78,7 +79,6 @@ def build_send_stack(
     ]
     on_the_slot: list[Callable[[SendOnSlot], SendOnSlot] | None] = [
         stop.abandon_unsent,  # the last moment to abandon a call
-        partial(count_in_flight, tallies) if tallies else None,  # counts the requests in flight
         (
             model_check.around if model_check else None
         ),  # finds that another model answered than the one asked for
@@ -89,6 +89,7 @@ def build_send_stack(
         tokens=_reserved_tokens,
         seed=config.seed,
         clock=Clock(sleep=stop.sleep),
+        traffic=traffic,
     )
     return compose_layers(before_the_slot, limit)
 

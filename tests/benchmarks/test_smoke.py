@@ -39,6 +39,12 @@ def test_the_simulation_of_the_intervals_still_works() -> None:
     assert "| rate, repeats, n ≥ 20 cases (240 cells) |" in run("interval_coverage.py")
 
 
+def test_the_benchmark_of_throttling_still_works() -> None:
+    printed = run("throttling.py")
+    for part in ("| none ", "| 3 % at random ", "| 3 %, retry-after: 1 ", "| 80 % for "):
+        assert part in printed
+
+
 def test_the_benchmark_of_the_everyday_run_still_works() -> None:
     printed = run("everyday.py")
     for part in ("| harness validate ", "| last answer to table ", "| with the report's process |"):

@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections import Counter
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -14,6 +16,7 @@ from rich.console import Console
 
 from harness.cli.display import LiveDisplay, format_duration, open_terminal
 from harness.engine.progress import Progress, Tally
+from harness.transport.middleware.traffic import Traffic
 
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
@@ -30,7 +33,7 @@ class Clock:
         return self.time
 
 
-def half_done(**different: int | float | str) -> Tally:
+def half_done(**different: Any) -> Tally:
     """450 trials, of which 100 were answered: 80 right, 16 wrong, 4 with an error."""
     facts = {
         "planned": 450,
@@ -39,7 +42,7 @@ def half_done(**different: int | float | str) -> Tally:
         "failed": 16,
         "errors": 4,
         "retries": 7,
-        "in_flight": 8,
+        "traffic": Traffic(in_flight=8),
         "cost": 0.0125,
     }
     return Tally(**{**facts, **different})  # type: ignore[arg-type]
@@ -155,13 +158,15 @@ def test_nothing_moves_as_figures_grow() -> None:
 
 
 def test_when_all_is_recorded_the_report_is_being_written_and_the_pace_stands() -> None:
-    finished = {"scout": half_done(planned=100, in_flight=0)}
+    finished = {"scout": half_done(planned=100, traffic=Traffic())}
     assert panel(finished, since=5).endswith("5s elapsed · $0.0125 · writing the report")
     assert "20.0/s" in panel(finished, since=5)
 
 
 def test_a_pause_is_said_instead_of_a_wrong_forecast() -> None:
-    assert panel({"scout": half_done(in_flight=0)}, since=4).endswith("nothing in flight for 4s")
+    assert panel({"scout": half_done(traffic=Traffic())}, since=4).endswith(
+        "nothing in flight for 4s"
+    )
 
 
 def test_why_a_target_stopped_is_shown() -> None:
@@ -172,15 +177,38 @@ def test_why_a_target_stopped_is_shown() -> None:
 
 
 def test_without_a_record_there_is_no_forecast() -> None:
-    shown = panel({"scout": Tally(planned=10, in_flight=8)})
+    shown = panel({"scout": Tally(planned=10, traffic=Traffic(in_flight=8))})
     assert shown.endswith("10s elapsed · $0.0000 · ETA –")
+
+
+def test_rate_and_forecast_are_those_of_the_last_seconds() -> None:
+    """A target that took long to start and is quick now."""
+    clock, out, tally = Clock(), StringIO(), Tally(planned=1000)
+    with LiveDisplay(Console(file=out, width=100), now=clock) as display:
+        display.begin(Progress({"scout": tally}), None)
+        for second in range(1, 91):
+            clock.time, tally.done = second, second if second <= 60 else 60 + 20 * (second - 60)
+            display.tick()
+    assert "660/1,000 done · 20.0/s" in out.getvalue()
+    assert out.getvalue().rstrip().endswith("ETA 17s")
+
+
+def test_a_target_that_is_slowed_down_says_by_what() -> None:
+    traffic = Traffic(in_flight=8, attempts=519, refusals=Counter({"429": 19}), began=0)
+    traffic.note_slow(1_000_000_000)
+    traffic.ended = 13_000_000_000
+    said = "scout slowed by 429s for 12.0 s: 19 of 519 attempts"
+    assert said in panel({"scout": half_done(traffic=traffic)})
+    assert said in lines({"scout": half_done(traffic=traffic)}, 5)[-1]
+    traffic.note_full_speed(13_000_000_000)
+    assert said not in panel({"scout": half_done(traffic=traffic)})
 
 
 # ── Plain lines ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_plain_lines_come_at_the_start_every_five_seconds_and_at_the_end() -> None:
-    tally = half_done(planned=100, done=99, in_flight=0, errors=1, ungraded=2)
+    tally = half_done(planned=100, done=99, traffic=Traffic(), errors=1, ungraded=2)
     assert lines({"scout": tally}, 1, 5, 6, 7) == [
         "100 requests to scout",
         "99/100 done · 19.8/s · 83.3% passing · 1 error · 2 ungraded · $0.0125 · ETA 0s",
@@ -249,7 +277,8 @@ def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> Non
 def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() -> None:
     clock, out = Clock(), StringIO()
     progress = Progress(
-        {"scout": half_done()}, {"referee": Tally(done=90, errors=2, in_flight=3, cost=0.5)}
+        {"scout": half_done()},
+        {"referee": Tally(done=90, errors=2, traffic=Traffic(in_flight=3), cost=0.5)},
     )
     with LiveDisplay(Console(file=out, force_terminal=True, width=110), now=clock) as display:
         display.begin(progress, None)
@@ -270,10 +299,10 @@ def test_the_first_line_names_who_is_asked_besides() -> None:
 
 
 def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> None:
-    shown = panel({"scout": half_done(in_flight=0, queued=350)}, since=30)
+    shown = panel({"scout": half_done(traffic=Traffic(), queued=350)}, since=30)
     assert shown.splitlines()[-1].endswith("waiting for 350 in batches")
     assert re.sub("[━╸╺]+", "", shown.splitlines()[1]).split()[6] == "350"
-    assert lines({"scout": half_done(in_flight=0, queued=350)}, 10)[-1].count("queued") == 1
+    assert lines({"scout": half_done(traffic=Traffic(), queued=350)}, 10)[-1].count("queued") == 1
 
 
 def test_a_resumed_run_shows_what_all_of_it_spent_of_its_budget() -> None:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from harness.analysis.report_data import Report
-from harness.model import Error, Grade
+from harness.model import Error, Grade, TargetTraffic
 from harness.registry import load_plugin
 from harness.reporters import console, csv, html, junit, markdown, summary
 
@@ -304,6 +304,31 @@ def test_helpers_have_a_table_of_their_own(
     text = re.sub(r"<[^>]+>", " ", page.decode() if isinstance(page, bytes) else page)
     assert re.search(r"referee\W+judge\W.*?\b1\b.*?\b100\b.*?\b11\b.*?\$0\.25", text, re.DOTALL)
     assert re.search(r"judges\W+\$0\.25", text)
+
+
+@pytest.mark.parametrize("name", ["console", "markdown", "html", "summary"])
+def test_the_pace_of_each_target_is_told_and_what_slowed_it(
+    build: ModuleType, compared: Callable[..., Report], name: str
+) -> None:
+    slowed = TargetTraffic(25.0, 519, {"429": 19}, slowed=12.0, in_flight=32)
+    before = TargetTraffic(25.0, 500)
+    found = compared(
+        [build.record()],
+        sessions=tuple(
+            replace(build.SESSION, traffic={"scout": each}) for each in (slowed, before)
+        ),
+    )
+    page = load_plugin("reporters", name)(found)
+    text = page.decode() if isinstance(page, bytes) else page
+    if name == "summary":
+        (pace,) = json.loads(text)["paces"]
+        assert (pace["requests"], pace["wall_time"], pace["requests_per_s"]) == (1000, 50.0, 20.0)
+        assert (pace["slowed"], pace["refusals"]) == (12.0, {"429": 19})
+        assert pace["response_time_p50"] is not None and pace["queue_p95"] is not None
+    else:
+        plain = re.sub(r"<[^>]+>", " ", text)
+        assert re.search(r"scout\W+1,000\W+50\.0 s\W+20\.0\b", plain)
+        assert "slowed by 429s for 12.0 s: 19 of 1,019 attempts" in plain
 
 
 def test_without_helpers_nothing_is_said_of_them(typical: Report) -> None:

@@ -1,45 +1,55 @@
-"""Backpressure: a target's slots slow down together when the server asks for it (429, 503, 529) or
-cannot be reached.
+"""Backpressure: a target's starts slow down together, in proportion to the share of them that it
+refuses (429, 503, 529, or it cannot be reached).
 
-A Retry-After stops all starts until it has passed; the newest one counts. A refusal also spaces the
-starts out, to a little more than what the server has lately accepted (the client-side throttling of
-Google's SRE book, chapter 21, as a rate): a server that refuses one request in twenty at random
-slows nothing, one that refuses most is asked ever more rarely. One that says in its rate-limit
-headers that too little is left for the next request is given the time to fill up, before it
-refuses. After the pause the space halves with every `RECOVERY` seconds without a refusal, so
-throughput comes back by itself. Starts are jittered, so that nothing that waited together starts
-together.
+The share is that of the attempts started within a second, up to the newest whose outcome is known.
+A few refusals at random say nothing of our speed, and slow nothing. Where clearly more than
+`TOLERATED` were refused, the rate of starts is set to that of the attempts that were not, at most
+once a second unless the share has grown much; then it rises again by itself, ever faster (the
+multiplicative decrease of TCP and of adaptive-concurrency limiters, on the rate of starts). So a
+server with a limit is driven close to it, and one that refuses everything is asked once a second.
+
+A Retry-After holds back its own request, which is `retry`'s affair; it stops all starts only where
+most attempts were refused: the newest one counts. A server that says in its rate-limit headers that
+too little is left for the next request is given the time to fill up, before it refuses. Starts are
+jittered, so that nothing that waited together starts together.
 """
 
 from __future__ import annotations
 
-import math
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from math import sqrt
 from random import Random
 from typing import NamedTuple
 
 from harness.model import Response
+from harness.transport.middleware.traffic import Traffic
 
-RECOVERY = 2.0
-"""Seconds in which the space between two starts halves."""
-MEMORY = 5.0
-"""Half-life, in seconds, of what is remembered of accepted requests."""
-HEADROOM = 1.25
-"""Starts per accepted request that are tried under refusals: enough to notice that the server takes
-more again."""
+TOLERATED = 0.1
+"""The share of refusals that slows nothing."""
+MOST = 0.5
+"""The share of refusals from which on a Retry-After stops all starts."""
+WORSE = 0.2
+"""By so much the share has to have grown for the rate to be reduced again within a second."""
+WINDOW = 1.0
+"""Seconds of starts that the share is of, and between two reductions."""
+SAMPLE = 4
+"""Starts that the share is of at least, older ones where there are fewer in the window."""
+SLOWEST, FASTEST = 1.0, 1000.0
+"""Starts per second: the rate is not reduced below the one; above the other nothing is spaced
+out."""
+LONGEST_RECOVERY = 20.0
+"""Seconds after which any reduced rate has risen above `FASTEST`."""
 LONGEST_PAUSE = 120.0
 """Seconds a Retry-After may stop a target; a longer one stops it this long, and `retry` gives its
 own call up."""
-LONGEST_GAP = 1.0
 THROTTLED_STATUSES = frozenset({429, 503, 529})
 THROTTLED_KINDS = frozenset({"rate_limited", "overloaded", "connect", "dns", "timeout_connect"})
 """A server that cannot be reached is asked as rarely as one that refuses all: a try a second tells
 when it is back."""
-
-_NEGLIGIBLE = 0.001
 
 _ANTHROPIC = "anthropic-ratelimit-requests-limit"
 _OPENAI = "x-ratelimit-limit-requests"
@@ -49,17 +59,20 @@ _FACTS = ("limit", "remaining", "reset")
 
 
 class Backpressure:
-    """When the next start of one target may be; times are ns, `seed` draws the jitter."""
+    """When the next start of one target may be; times are ns, `seed` draws the jitter.
 
-    def __init__(self, seed: int) -> None:
+    `traffic` is told of refusals, and of when starts are slowed down.
+    """
+
+    def __init__(self, seed: int, traffic: Traffic) -> None:
         self._random = Random(seed)
+        self._traffic = traffic
+        self._starts = _StartLog()
         self._paused_until = 0
         self._next = 0
-        self._gap = 0.0
-        self._refused_at = 0
-        self._first_start: int | None = None
-        self._accepted = 0.0  # fading by half every MEMORY seconds
-        self._counted_at = 0
+        self._rate: float | None = None
+        self._reduced_at = 0
+        self._reduced_for = 0.0
 
     def earliest_start(self, now: int) -> int:
         """The earliest time, `now` or later, at which the next attempt may start."""
@@ -67,62 +80,125 @@ class Backpressure:
 
     def note_start(self, now: int) -> None:
         """An attempt starts at `now`."""
-        if self._first_start is None:
-            self._first_start = self._counted_at = now
-        gap = self.start_spacing(now)
-        self._next = now + round(gap * self._random.uniform(0.5, 1.5) * 1e9) if gap else 0
+        self._starts.note_start(now)
+        if self._rate is not None and (rate := self._rate_at(now)) is not None:
+            self._next = now + round(self._random.uniform(0.5, 1.5) / rate * 1e9)
 
-    def start_spacing(self, now: int) -> float:
-        """Seconds between two starts at `now`, before jitter; 0 where nothing slows them."""
-        if not self._gap:
-            return 0.0
-        recovering = max(0, now - max(self._refused_at, self._paused_until)) / 1e9
-        gap: float = self._gap * 0.5 ** (recovering / RECOVERY)
-        if gap < _NEGLIGIBLE:
-            self._gap = 0.0
-            return 0.0
-        return gap
-
-    def observe(self, response: Response, now: int) -> None:
-        """Learn from the outcome of an attempt that ended at `now`."""
+    def observe(self, response: Response, started: int, now: int) -> None:
+        """Learn from the outcome of an attempt that started and ended at these times."""
         error = response.error
         if error is not None and (
             error.status in THROTTLED_STATUSES or error.kind in THROTTLED_KINDS
         ):
-            self._slow_down(error.retry_after, now)
-        elif response.attempts and response.attempts[-1].status is not None:
-            self._accepted = self._recently_accepted(now) + 1
-            self._counted_at = now
-            if _ANTHROPIC in response.headers or _OPENAI in response.headers:
-                used = response.usage
-                tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
-                if short := wait_for_tokens(response.headers, tokens):
-                    self._pause_until_refilled(short, now)
+            refused = error.status if error.status in THROTTLED_STATUSES else error.kind
+            self._traffic.refusals[str(refused)] += 1
+            self._slow_down(error.retry_after, started, now)
+        elif response.headers and (_ANTHROPIC in response.headers or _OPENAI in response.headers):
+            used = response.usage
+            tokens = (used.input_tokens or 0) + (used.output_tokens or 0) if used else 0
+            if short := wait_for_tokens(response.headers, tokens):
+                self._pause_until_refilled(min(short, LONGEST_PAUSE), now)
 
-    def _slow_down(self, retry_after: float | None, now: int) -> None:
-        if retry_after is not None and retry_after >= 0:
+    def _slow_down(self, retry_after: float | None, started: int, now: int) -> None:
+        self._starts.note_refusal(started)
+        recent = self._starts.count_until(started)
+        if retry_after is not None and retry_after >= 0 and recent.share > MOST:
             self._paused_until = now + round(min(retry_after, LONGEST_PAUSE) * 1e9)
-        self._gap, self._refused_at = self._sustainable_spacing(now), now
-        self._next = max(self._next, now + round(self._gap * self._random.random() * 1e9))
+        if not recent.shows_more_than(TOLERATED):
+            return
+        is_worse = recent.share >= self._reduced_for + WORSE
+        if self._rate is None or is_worse or now - self._reduced_at >= WINDOW * 1e9:
+            self._reduce_rate(recent.accepted / max(recent.seconds, WINDOW), now)
+            self._reduced_for = recent.share
 
     def _pause_until_refilled(self, seconds: float, now: int) -> None:
         """The server says that the next request will not fit for so long: nor will the one after
         it, for as long again."""
-        self._paused_until = max(self._paused_until, now + round(min(seconds, LONGEST_PAUSE) * 1e9))
-        self._gap, self._refused_at = max(self.start_spacing(now), min(seconds, LONGEST_GAP)), now
+        self._paused_until = max(self._paused_until, now + round(seconds * 1e9))
+        self._reduce_rate(1 / seconds, now)
 
-    def _sustainable_spacing(self, now: int) -> float:
-        """The seconds between two starts that the server's recent acceptance supports."""
-        known_for = (now - (self._first_start or 0)) / 1e9
-        window = (
-            MEMORY / math.log(2) * (1 - 0.5 ** (known_for / MEMORY))
-        )  # seconds that the fading count stands for
-        starts = HEADROOM * self._recently_accepted(now)
-        return min(window / starts, LONGEST_GAP) if starts else LONGEST_GAP
+    def _reduce_rate(self, rate: float, now: int) -> None:
+        """Let starts come at `rate` (per second) or as slowly as they do."""
+        self._rate = max(SLOWEST, min(rate, self._rate_at(now) or rate))
+        self._reduced_at = now
+        self._next = max(self._next, now + round(self._random.random() / self._rate * 1e9))
+        self._traffic.note_slow(now)
 
-    def _recently_accepted(self, now: int) -> float:
-        faded: float = self._accepted * 0.5 ** ((now - self._counted_at) / 1e9 / MEMORY)
-        return faded
+    def _rate_at(self, now: int) -> float | None:
+        """The starts per second at `now`; None where nothing spaces them out.
+
+        It has grown by a quarter one second after it was reduced, twofold after two, tenfold after
+        four, a hundredfold after six.
+        """
+        if self._rate is None:
+            return None
+        seconds = max(0, now - max(self._reduced_at, self._paused_until)) / 1e9
+        if seconds < LONGEST_RECOVERY:
+            rate: float = self._rate * 2 ** (seconds * (seconds + 1) / 6)
+            if rate < FASTEST:
+                return rate
+        self._rate, self._reduced_for = None, 0.0
+        self._traffic.note_full_speed(now)
+        return None
+
+
+class RecentStarts(NamedTuple):
+    """The attempts started within some `seconds`, and how many of them were refused so far."""
+
+    starts: int
+    refused: int
+    seconds: float
+
+    @property
+    def accepted(self) -> int:
+        """Those not refused so far."""
+        return self.starts - self.refused
+
+    @property
+    def share(self) -> float:
+        """The share that was refused."""
+        return self.refused / self.starts if self.starts else 0.0
+
+    def shows_more_than(self, share: float) -> bool:
+        """Whether so many were refused that it is hardly chance: two standard errors above."""
+        margin = 2 * sqrt(self.starts * share * (1 - share))
+        return self.refused > self.starts * share + margin
+
+
+class _StartLog:
+    """How many attempts started, and how many of those were refused, by tenths of a second."""
+
+    STEP = 100_000_000
+    KEPT = 600
+
+    def __init__(self) -> None:
+        self._steps: deque[list[int]] = deque(maxlen=self.KEPT)  # [when, starts, refused]
+        self._newest = [-self.STEP, 0, 0]
+
+    def note_start(self, now: int) -> None:
+        step = self._newest
+        if now - step[0] >= self.STEP:
+            step = self._newest = [now, 0, 0]
+            self._steps.append(step)
+        step[1] += 1
+
+    def note_refusal(self, started: int) -> None:
+        for step in reversed(self._steps):
+            if step[0] <= started:
+                step[2] += 1
+                return
+
+    def count_until(self, moment: int) -> RecentStarts:
+        """The starts of the second before `moment`, and earlier ones as far as it takes for a
+        sample."""
+        starts, refused, since, first = 0, 0, moment, moment - round(WINDOW * 1e9)
+        for when, started, failed in reversed(self._steps):
+            if when > moment:
+                continue  # what became of those is not known yet
+            if when <= first and starts >= SAMPLE:
+                break
+            starts, refused, since = starts + started, refused + failed, when
+        return RecentStarts(starts, refused, (moment - since) / 1e9)
 
 
 # ── Rate-limit headers ────────────────────────────────────────────────────────────────────────────

@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from harness.model import Call, Limits, Response, Target
 from harness.transport.http.connection import Connection
 from harness.transport.middleware.backpressure import Backpressure
+from harness.transport.middleware.traffic import Traffic
 from harness.transport.send import REAL_CLOCK, Clock
 
 WINDOW = 60_000_000_000
@@ -32,7 +33,7 @@ SendOnSlot: TypeAlias = Callable[[Call, "Slot"], Awaitable[Response]]
 
 class Limit:
     """The layer above `http`; `tokens(call)` is what a call reserves of tpm, `seed` draws the
-    jitter of slow-downs."""
+    jitter of slow-downs. `traffic` has, by target, where its requests are counted."""
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class Limit:
         tokens: Callable[[Call], int],
         seed: int = 0,
         clock: Clock = REAL_CLOCK,
+        traffic: Mapping[str, Traffic] | None = None,
     ) -> None:
         self._inner = inner
         self._tokens = tokens
         self._seed = seed
         self._clock = clock
+        self._traffic = traffic or {}
         self._lanes: dict[str, _Lane] = {}
         self._quotas: dict[tuple[str, str], _Quota] = {}
 
@@ -61,8 +64,13 @@ class Limit:
                 now = self._clock.now_ns()
             slot.started = now
             lane.slowdown.note_start(now)
-            response = await self._inner(call, slot)
-            lane.slowdown.observe(response, self._clock.now_ns())
+            lane.traffic.note_start(now)
+            try:
+                response = await self._inner(call, slot)
+            finally:
+                ended = self._clock.now_ns()
+                lane.traffic.note_end(ended)
+            lane.slowdown.observe(response, now, ended)
             return response
         finally:
             lane.slots.release(slot)
@@ -75,7 +83,8 @@ class Limit:
         lane = _Lane(
             target.limits.concurrency,
             quota,
-            Backpressure(self._seed + len(self._lanes)),
+            self._traffic.get(target.name) or Traffic(),
+            self._seed + len(self._lanes),
             self._clock,
         )
         self._lanes[target.name] = lane
@@ -122,11 +131,12 @@ class _Lane:
     they came."""
 
     def __init__(
-        self, concurrency: int, quota: _Quota, slowdown: Backpressure, clock: Clock
+        self, concurrency: int, quota: _Quota, traffic: Traffic, seed: int, clock: Clock
     ) -> None:
         self.slots = Slots(concurrency)
         self.quota = quota
-        self.slowdown = slowdown
+        self.traffic = traffic
+        self.slowdown = Backpressure(seed, traffic)
         self._clock = clock
         self._turn = asyncio.Lock()
 
@@ -160,29 +170,6 @@ def _tighter_rate(rate: RateLimiter | None, limit: int | None) -> RateLimiter | 
     if limit is None or (rate is not None and rate.limit <= limit):
         return rate
     return RateLimiter(limit) if rate is None else rate.with_limit(limit)
-
-
-class InFlight(Protocol):
-    """Counts the requests in flight to one target, and the most there were at once."""
-
-    in_flight: int
-    most_in_flight: int
-
-
-def count_in_flight(tallies: Mapping[str, InFlight], inner: SendOnSlot) -> SendOnSlot:
-    """The layer that keeps count of the requests in flight; `tallies` has one for each target's
-    name."""
-
-    async def send(call: Call, slot: Slot) -> Response:
-        tally = tallies[call.target.name]
-        tally.in_flight += 1
-        tally.most_in_flight = max(tally.most_in_flight, tally.in_flight)
-        try:
-            return await inner(call, slot)
-        finally:
-            tally.in_flight -= 1
-
-    return send
 
 
 class Slot:

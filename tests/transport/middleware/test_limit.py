@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from random import Random
 
 import pytest
 from msgspec.structs import replace
 
 from harness.model import Call, Response
 from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.traffic import Traffic
 from tests.transport.calling import sending
 from tests.transport.simulated import CLOCK, SECOND, Server, broken, calling, now_ns, ok, simulate
 
@@ -104,12 +106,12 @@ def test_cancelling_those_who_wait_loses_no_slot() -> None:
     assert simulate(work()) == 2
 
 
-def test_a_retry_after_stops_the_whole_target_then_starts_it_gently() -> None:
-    """N01, N04: 16 slots, one 429 that asks for 30 s; nobody starts before, then one by one, then
-    at full speed again."""
+def test_a_retry_after_of_most_stops_the_whole_target_then_starts_it_gently() -> None:
+    """N01, N04: 16 slots, all told to wait 30 s; nobody starts before, then one by one, then at
+    full speed again."""
 
     def answer(call: Call, number: int) -> Response:
-        return broken(429, "rate_limited", retry_after=30) if number == 16 else ok()
+        return broken(429, "rate_limited", retry_after=30) if now_ns() < 10 * SECOND else ok()
 
     server = Server(answer, seconds=0.05)
     limited(server, *[calling(concurrency=16)] * 16, *[calling(concurrency=16)] * 4000)
@@ -163,13 +165,66 @@ def test_one_targets_slow_down_is_not_anothers() -> None:
 
 
 def test_a_few_refusals_at_random_slow_nothing() -> None:
-    """One in twenty, whatever the rate: capacity errors of a shared
+    """One in twenty, whatever the rate and what it asks to wait: capacity errors of a shared
     service, not a limit of ours."""
+    draw = Random(1)
+    for retry_after in (None, 1.0, 60.0):
+        server = Server(
+            lambda call, number, wait=retry_after: (  # type: ignore[misc]
+                broken(429, "rate_limited", retry_after=wait) if draw.random() < 0.05 else ok()
+            ),
+            seconds=0.1,
+        )
+        limited(server, *[calling(concurrency=32)] * 3200)
+        assert server.starts[-1] / SECOND < 1.2 * 3200 / 32 * 0.1
+
+
+def test_a_target_with_a_limit_is_driven_close_to_it() -> None:
+    """A server that takes 20 a second: most of that is used, and few requests are refused."""
+    taken: list[int] = []
+
+    def answer(call: Call, number: int) -> Response:
+        if len([start for start in taken[-20:] if start > now_ns() - SECOND]) >= 20:
+            return broken(429, "rate_limited")
+        taken.append(now_ns())
+        return ok()
+
+    server = Server(answer, seconds=0.5)
+    limited(server, *[calling(concurrency=64)] * 2000)
+    late = [start for start in server.starts if start > 5 * SECOND]
+    accepted = [start for start in taken if start > 5 * SECOND]
+    seconds = (late[-1] - late[0]) / SECOND
+    assert len(accepted) / seconds > 16
+    assert len(accepted) / len(late) > 0.75
+
+
+def test_after_a_storm_full_speed_is_back_within_seconds() -> None:
     server = Server(
-        lambda call, number: broken(429, "rate_limited") if number % 20 == 7 else ok(), seconds=0.1
+        lambda call, number: broken(503) if SECOND < now_ns() < 6 * SECOND else ok(), seconds=0.1
     )
-    limited(server, *[calling(concurrency=32)] * 3200)
-    assert server.starts[-1] / SECOND < 1.5 * 3200 / 32 * 0.1
+    limited(server, *[calling(concurrency=32)] * 4000)
+    during = [start for start in server.starts if 3 * SECOND < start < 6 * SECOND]
+    after = [start for start in server.starts if 13 * SECOND < start < 14 * SECOND]
+    assert len(during) <= 6, "a server that refuses everything is asked once a second"
+    assert len(after) == pytest.approx(320, rel=0.1)
+
+
+def test_what_was_sent_and_refused_is_counted() -> None:
+    """Of 80 attempts, a second's worth is refused; the slow-down ends with the recovery."""
+    traffic = Traffic()
+    server = Server(
+        lambda call, number: broken(429, "rate_limited") if now_ns() < SECOND else ok(), seconds=0.1
+    )
+    limit = Limit(server, tokens=lambda call: 0, clock=CLOCK, traffic={"tiny": traffic})
+    simulate(sending_all(limit, *[calling(concurrency=8)] * 80))
+    recorded = traffic.to_record()
+    assert (recorded.attempts, recorded.in_flight) == (80, 8)
+    assert recorded.refusals == {"429": sum(start < 0.9 * SECOND for start in server.starts)}
+    assert 2 < recorded.slowed < recorded.seconds < 12
+
+
+async def sending_all(limit: Limit, *calls: Call) -> list[Response]:
+    return await sending(limit, *calls)
 
 
 def test_a_server_that_says_nothing_is_left_is_given_time_before_it_refuses() -> None:
