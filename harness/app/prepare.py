@@ -349,6 +349,21 @@ def _catalogue_entry(provider: str, model: str, address: str) -> catalogue.Price
     return price_catalogue().find(vendor, model, datetime.now(UTC).date()) if vendor else None
 
 
+def find_price(spec: TargetSpec) -> Price | None:
+    """What a target costs today: its own price, else the catalogue's; None where none is known."""
+    if spec.price is not None:
+        return _declared_price(spec)
+    if spec.provider == SIMULATOR:
+        api = (spec.simulator or SimulatorSpec()).api
+        model = SIMULATED_MODELS.get(spec.model, spec.model)
+        entry = _catalogue_entry(api, model, f"{SIMULATOR}:{api}")
+    else:
+        facts = PROVIDERS.get(spec.provider)
+        address = spec.base_url or (facts.address if facts else None) or ""
+        entry = _catalogue_entry(spec.provider, spec.model, address)
+    return entry.price if entry else None
+
+
 def _declared_price(spec: TargetSpec) -> Price | None:
     return (
         None

@@ -1,14 +1,13 @@
-"""What can be said before anything is sent: a suite's problems, its arithmetic, the exact requests,
-the names there are."""
+"""What can be said before anything is sent: a suite's problems, its arithmetic, the exact
+requests."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from harness import registry
 from harness.app.failed_trials import find_failed, select_trials
@@ -18,9 +17,8 @@ from harness.model import EncodedRequest, Message, Request, Target, Trial
 from harness.model.images import readable_text
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
-from harness.suite import Overrides, load_suite, target_names
+from harness.suite import Overrides, load_suite
 from harness.suite.targets.code_targets import CALLABLES
-from harness.suite.targets.target_reader import SIMULATOR
 from harness.vendors.addresses import join_address
 from harness.wording import pluralize
 
@@ -78,21 +76,6 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
                     yield clean(f"── prompt\n{trial.request.prompt}")
                 yield clean(_shorten_base64(_request_text(target, provider, trial)))
                 yield from map(clean, _describe_later_turns(trial))
-
-
-def list_names(
-    what: Literal["all", "providers", "graders", "targets"], suites: Path
-) -> Iterator[str]:
-    """The names a suite can use, under headings where there are several kinds."""
-    kinds: dict[str, Callable[[], list[str]]] = {
-        "providers": lambda: [*registry.registered_names("providers"), SIMULATOR],
-        "graders": lambda: registry.registered_names("graders"),
-        "targets": lambda: target_names(suites),
-    }
-    for kind, names in kinds.items():
-        if what in ("all", kind):
-            yield f"{kind}:"
-            yield from (f"  {name}" for name in names())
 
 
 def _describe_later_turns(trial: Trial) -> Iterator[str]:

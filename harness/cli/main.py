@@ -31,9 +31,32 @@ Exit codes:
   130  interrupted"""
 
 
+_SYNONYMS = {
+    word: command
+    for command, words in {
+        "run": "eval evaluate test exec execute start bench benchmark",
+        "resume": "continue restart retry",
+        "report": "compare diff results summary view",
+        "show": "inspect print case cat",
+        "validate": "check lint verify plan estimate",
+        "simulate": "serve simulator mock",
+        "init": "new create setup quickstart",
+        "list": "ls providers graders targets models",
+    }.items()
+    for word in words.split()
+}
+"""What other tools call our commands."""
+
+
 class Commands(TyperGroup):
     """The commands; an interrupt is left to `main`, where typer would end with a code of its own
     and no word."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command of that name. Raises UsageError, with the one that is probably meant."""
+        if args and self.get_command(ctx, args[0]) is None and (meant := _SYNONYMS.get(args[0])):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{meant}'?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Carry out the command. Raises `Interrupted` where Ctrl-C ended it."""

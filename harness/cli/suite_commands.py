@@ -75,14 +75,14 @@ def list_(
         ),
     ] = None,
 ) -> None:
-    """Show the providers, graders and targets a suite can name.
+    """List the providers, graders and targets that a suite can name.
 
     \b
     Example:
       harness list graders
     """
-    from harness.app import preview  # noqa: PLC0415
+    from harness.app.listing import list_names  # noqa: PLC0415
 
     if suites is not None and not suites.is_dir():
         raise UsageError(f"--suites {suites}: there is no such folder")
-    print_lines(preview.list_names(what, suites or Path("suites")))
+    print_lines(list_names(what, suites or Path("suites")))

@@ -100,7 +100,8 @@ class GraderType(Generic[ArgumentsT]):
     itself (`not: {contains: x}`, `json_schema: {type: …}`). `file` names the argument that may be a
     path instead: `schema.json` stands for what it holds, `grader.py:function` for the same with an
     absolute path. Whoever reads the suite resolves it, since graders open no files. `asks` names
-    the argument that names a target the grader asks.
+    the argument that names a target the grader asks. `summary` completes "passes if the answer
+    …".
     """
 
     name: str
@@ -110,6 +111,7 @@ class GraderType(Generic[ArgumentsT]):
     short_takes_mapping: bool = False
     file: str | None = None
     asks: str | None = None
+    summary: str = ""
 
     def expand_arguments(self, bare: Any) -> dict[str, Any]:
         """The arguments that what stands behind the grader's name means: nothing, a mapping of

@@ -159,6 +159,17 @@ def _failure_reason(grade: Grade) -> str:
     return f"{grade.name}: {grade.reason or 'did not pass'}"
 
 
-not_grader = Combinator("not", NegatedGrader, _grade_not, short="grader", short_takes_mapping=True)
-all_grader = Combinator("all", GraderList, _grade_all, short="graders")
-any_grader = Combinator("any", GraderList, _grade_any, short="graders")
+not_grader = Combinator(
+    "not",
+    NegatedGrader,
+    _grade_not,
+    short="grader",
+    short_takes_mapping=True,
+    summary="does not pass this grader",
+)
+all_grader = Combinator(
+    "all", GraderList, _grade_all, short="graders", summary="passes each of these graders"
+)
+any_grader = Combinator(
+    "any", GraderList, _grade_any, short="graders", summary="passes one of these graders"
+)

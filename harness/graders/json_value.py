@@ -139,4 +139,10 @@ def _expected_value(value: Any) -> Any:
     return json.loads(to_text(value)) if not isinstance(value, str) else value
 
 
-json_grader = GraderType("json", JSONArguments, _grade_json, short="expected")
+json_grader = GraderType(
+    "json",
+    JSONArguments,
+    _grade_json,
+    short="expected",
+    summary="is JSON, and equal to this if given",
+)

@@ -203,4 +203,11 @@ def _verdict_schema(bounds: tuple[int, int] | None) -> dict[str, Any]:
     }
 
 
-judge_grader = GraderType("judge", Judge, _grade_by_judge, file="rubric", asks="target")
+judge_grader = GraderType(
+    "judge",
+    Judge,
+    _grade_by_judge,
+    file="rubric",
+    asks="target",
+    summary="satisfies a rubric, according to another model",
+)

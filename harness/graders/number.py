@@ -183,4 +183,6 @@ def _is_near(found: Decimal, arguments: Number) -> bool:
         return False
 
 
-number_grader = GraderType("number", Number, _grade_number, short="expected")
+number_grader = GraderType(
+    "number", Number, _grade_number, short="expected", summary="has this number as its last one"
+)

@@ -95,4 +95,11 @@ def _list_keys(returned: dict[str, Any]) -> str:
     return ", ".join(map(repr, returned)) or "no keys"
 
 
-python_grader = GraderType("python", Python, _grade_by_function, short="function", file="function")
+python_grader = GraderType(
+    "python",
+    Python,
+    _grade_by_function,
+    short="function",
+    file="function",
+    summary="satisfies your own function",
+)

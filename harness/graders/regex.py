@@ -85,4 +85,6 @@ def _match_verdict(found: bool, arguments: Pattern, answer: Answer) -> Verdict:
     )
 
 
-regex_grader = GraderType("regex", Pattern, _grade_regex, short="pattern")
+regex_grader = GraderType(
+    "regex", Pattern, _grade_regex, short="pattern", summary="matches this regular expression"
+)

@@ -125,9 +125,19 @@ def _require_known(measure: Any, name: str) -> Any:
     return measure
 
 
-length_grader = GraderType("length", LengthLimit, _grade_length, short="max")
-latency_grader = GraderType("latency", LatencyLimit, _grade_latency, short="max")
-cost_grader = GraderType("cost", CostLimit, _grade_cost, short="max")
+length_grader = GraderType(
+    "length", LengthLimit, _grade_length, short="max", summary="is within these bounds"
+)
+latency_grader = GraderType(
+    "latency", LatencyLimit, _grade_latency, short="max", summary="took at most this long"
+)
+cost_grader = GraderType(
+    "cost", CostLimit, _grade_cost, short="max", summary="cost at most this much"
+)
 finish_reason_grader = GraderType(
-    "finish_reason", FinishReasons, _grade_finish_reason, short="value"
+    "finish_reason",
+    FinishReasons,
+    _grade_finish_reason,
+    short="value",
+    summary="has this finish reason",
 )

@@ -45,4 +45,5 @@ json_schema_grader = GraderType(
     short="schema",
     short_takes_mapping=True,
     file="schema",
+    summary="is JSON that matches this schema",
 )

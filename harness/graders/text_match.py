@@ -139,9 +139,33 @@ def _grade_one_of(arguments: OneOf, answer: Answer) -> Verdict:
     )
 
 
-equals_grader = GraderType("equals", TextComparison, _grade_equals, short="value")
-starts_with_grader = GraderType("starts_with", TextComparison, _grade_starts_with, short="value")
-ends_with_grader = GraderType("ends_with", TextComparison, _grade_ends_with, short="value")
-contains_grader = GraderType("contains", Containment, _grade_contains, short="value")
-icontains_grader = GraderType("icontains", Containment, _grade_icontains, short="value")
-one_of_grader = GraderType("one_of", OneOf, _grade_one_of, short="values")
+equals_grader = GraderType(
+    "equals", TextComparison, _grade_equals, short="value", summary="equals this text"
+)
+starts_with_grader = GraderType(
+    "starts_with",
+    TextComparison,
+    _grade_starts_with,
+    short="value",
+    summary="starts with this text",
+)
+ends_with_grader = GraderType(
+    "ends_with", TextComparison, _grade_ends_with, short="value", summary="ends with this text"
+)
+contains_grader = GraderType(
+    "contains",
+    Containment,
+    _grade_contains,
+    short="value",
+    summary="contains this text, or these texts",
+)
+icontains_grader = GraderType(
+    "icontains",
+    Containment,
+    _grade_icontains,
+    short="value",
+    summary="contains this text, ignoring case",
+)
+one_of_grader = GraderType(
+    "one_of", OneOf, _grade_one_of, short="values", summary="equals one of these texts"
+)

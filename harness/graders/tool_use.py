@@ -199,6 +199,13 @@ def _grade_turns(arguments: TurnLimit, answer: Answer) -> Verdict:
 
 
 tool_calls_grader = GraderType(
-    "tool_calls", ToolCalls, _grade_tool_calls, short="calls", short_takes_mapping=True
+    "tool_calls",
+    ToolCalls,
+    _grade_tool_calls,
+    short="calls",
+    short_takes_mapping=True,
+    summary="was reached with these tool calls",
 )
-turns_grader = GraderType("turns", TurnLimit, _grade_turns, short="max")
+turns_grader = GraderType(
+    "turns", TurnLimit, _grade_turns, short="max", summary="took this many requests to the model"
+)

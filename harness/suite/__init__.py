@@ -10,7 +10,7 @@ from harness.suite.cases.case_index import Cases
 from harness.suite.fingerprint import describe_suite, fingerprint_suite
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.json_schema import schema_json
-from harness.suite.load import load_suite, target_names
+from harness.suite.load import load_suite, named_targets
 from harness.suite.model import Case, Prompt
 from harness.suite.overrides import Overrides
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
@@ -37,7 +37,7 @@ __all__ = [
     "describe_suite",
     "fingerprint_suite",
     "load_suite",
+    "named_targets",
     "render_arguments",
     "schema_json",
-    "target_names",
 ]

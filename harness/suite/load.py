@@ -46,17 +46,18 @@ def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
     return suite
 
 
-def target_names(folder: Path) -> list[str]:
-    """The names of the targets that a suite in `folder` can use. Raises SuiteError where
-    targets.yaml is invalid.
+def named_targets(folder: Path) -> list[TargetSpec]:
+    """The targets that a suite in `folder` can name. Raises SuiteError where targets.yaml is
+    invalid.
     """
     problems = Problems()
     folder = folder.resolve()
     files = WorkspaceFiles(workspace_of(folder / TARGETS_FILE), problems)
     source = Source(Document.at_place(None, Place(display_path(folder))), folder, files, problems)
-    names = _open_target_table(source).names()
+    table = _open_target_table(source)
+    found = [table.find(name, source.document.place_of()) for name in table.names()]
     problems.raise_any()
-    return names
+    return [spec for spec in found if spec is not None]
 
 
 def _open_suite(path: Path, problems: Problems) -> Source | None:

@@ -16,8 +16,16 @@ from harness.vendors import anthropic, cloudflare, compatible, gemini, openai
 from harness.vendors.facts import ProviderFacts
 
 _OWN_CODE = (
-    ProviderFacts(name="python", implementation="harness.providers.callable:FunctionProvider"),
-    ProviderFacts(name="command", implementation="harness.providers.callable:ProgramProvider"),
+    ProviderFacts(
+        name="python",
+        summary="your own function",
+        implementation="harness.providers.callable:FunctionProvider",
+    ),
+    ProviderFacts(
+        name="command",
+        summary="your own program",
+        implementation="harness.providers.callable:ProgramProvider",
+    ),
 )
 
 PROVIDERS: Mapping[str, ProviderFacts] = {

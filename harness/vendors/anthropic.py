@@ -56,6 +56,7 @@ _CLAUDE_3 = Capabilities(
 PROVIDERS = (
     ProviderFacts(
         name="anthropic",
+        summary="Anthropic Messages",
         implementation="harness.providers.anthropic:Anthropic",
         address="https://api.anthropic.com/v1",
         api_key_env="ANTHROPIC_API_KEY",

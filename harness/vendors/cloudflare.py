@@ -107,6 +107,7 @@ _OTHER_ENTRY = Capabilities(
 PROVIDERS = (
     ProviderFacts(
         name="cloudflare",
+        summary="Workers AI, native API",
         implementation="harness.providers.cloudflare.endpoints:Cloudflare",
         address=_ACCOUNT,
         api_key_env=_API_KEY_ENV,
@@ -145,6 +146,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="cloudflare-gateway",
+        summary="Workers AI through an AI Gateway",
         implementation="harness.providers.cloudflare.endpoints:CloudflareGateway",
         address=_GATEWAY,
         api_key_env=_API_KEY_ENV,
@@ -161,6 +163,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="cloudflare-chat",
+        summary="Workers AI, OpenAI-compatible",
         implementation="harness.providers.cloudflare.endpoints:CloudflareChat",
         address=_ACCOUNT,
         api_key_env=_API_KEY_ENV,

@@ -25,6 +25,7 @@ from harness.vendors.openai import COMPATIBLE, VLLM_SOURCE
 PROVIDERS = (
     ProviderFacts(
         name="vllm",
+        summary="vLLM",
         address="http://127.0.0.1:8000/v1",
         simulator_path="/vllm/v1",
         notes="`guided_json` is sent as `structured_outputs: {json}`",
@@ -36,6 +37,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="llamacpp",
+        summary="llama.cpp's llama-server",
         address="http://127.0.0.1:8080/v1",
         endpoints=rf"{CHAT_ENDPOINTS}|completion",
         notes=(
@@ -67,6 +69,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="ollama",
+        summary="Ollama",
         address="http://127.0.0.1:11434/v1",
         endpoints=rf"{CHAT_ENDPOINTS}|(?P<other>api(/(chat|generate|tags))?)",
         models=(
@@ -91,6 +94,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="groq",
+        summary="Groq",
         address="https://api.groq.com/openai/v1",
         api_key_env="GROQ_API_KEY",
         hosts=("api.groq.com",),
@@ -116,6 +120,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="mistral",
+        summary="Mistral",
         address="https://api.mistral.ai/v1",
         api_key_env="MISTRAL_API_KEY",
         hosts=("api.mistral.ai",),
@@ -152,6 +157,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="deepseek",
+        summary="DeepSeek",
         address="https://api.deepseek.com",
         api_key_env="DEEPSEEK_API_KEY",
         hosts=("api.deepseek.com",),
@@ -182,6 +188,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="openrouter",
+        summary="OpenRouter",
         address="https://openrouter.ai/api/v1",
         api_key_env="OPENROUTER_API_KEY",
         hosts=("openrouter.ai",),
@@ -219,6 +226,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="together",
+        summary="Together",
         address="https://api.together.xyz/v1",
         api_key_env="TOGETHER_API_KEY",
         hosts=("api.together.xyz",),
@@ -248,6 +256,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="fireworks",
+        summary="Fireworks",
         address="https://api.fireworks.ai/inference/v1",
         api_key_env="FIREWORKS_API_KEY",
         default_max_tokens=2000,

@@ -92,6 +92,8 @@ class ProviderFacts(Struct, frozen=True, kw_only=True):
     `implementation`."""
 
     name: str
+    summary: str
+    """What it is, in a few words."""
     implementation: str = "harness.providers.openai.dialects:ChatVendor"
     """`module:class`, made with these facts when the provider is first used; by default, plain chat
     completions."""

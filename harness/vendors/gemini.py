@@ -57,6 +57,7 @@ _GEMINI = Capabilities(
 PROVIDERS = (
     ProviderFacts(
         name="gemini",
+        summary="Gemini generateContent",
         implementation="harness.providers.gemini.generate_content:Gemini",
         address="https://generativelanguage.googleapis.com",
         api_key_env="GEMINI_API_KEY",

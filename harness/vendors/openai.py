@@ -86,6 +86,7 @@ _AZURE_SOURCE = "learn.microsoft.com/azure/ai-services/openai/reference"
 PROVIDERS = (
     ProviderFacts(
         name="openai",
+        summary="OpenAI chat completions, and every compatible server",
         implementation="harness.providers.openai.chat_completions:OpenAI",
         address="https://api.openai.com/v1",
         api_key_env="OPENAI_API_KEY",
@@ -103,6 +104,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="openai-responses",
+        summary="OpenAI Responses",
         implementation="harness.providers.openai.responses_api:OpenAIResponses",
         address="https://api.openai.com/v1",
         api_key_env="OPENAI_API_KEY",
@@ -146,6 +148,7 @@ PROVIDERS = (
     ),
     ProviderFacts(
         name="azure",
+        summary="Azure OpenAI chat completions",
         implementation="harness.providers.openai.dialects:AzureVendor",
         address="${AZURE_OPENAI_ENDPOINT}",
         api_key_env="AZURE_OPENAI_API_KEY",

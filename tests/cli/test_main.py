@@ -17,6 +17,7 @@ import pytest
 
 import harness.cli.main
 from harness.errors import ExitCode
+from harness.registry import registered_names
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
 
@@ -123,6 +124,42 @@ def test_wrong_usage_is_2_and_says_so_on_standard_error(
     assert ended.err
     assert "Traceback" not in ended.err
     assert "Errno" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("eval", "run"), ("rn", "run"), ("test", "run"), ("lint", "validate"), ("diff", "report")],
+)
+def test_an_unknown_command_suggests_the_one_that_is_meant(
+    cli: Command, typed: str, meant: str
+) -> None:
+    ended = cli(typed)
+    assert ended.code == ExitCode.USAGE
+    assert f"No such command '{typed}'. Did you mean '{meant}'?" in ended.err
+
+
+def test_list_says_what_each_name_is_what_it_takes_and_what_it_costs(
+    cli: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "targets.yaml").write_text(
+        "mine: {provider: openai, model: m, base_url: 'http://127.0.0.1:9/v1'}\n"
+        "own: {provider: openai, model: gpt-4o, price: {input: 1.5, output: 6}}\n",
+        "utf-8",
+    )
+    lines = [line.split(maxsplit=1) for line in cli("list").out.splitlines()]
+    shown = {line[0]: line[1] for line in lines if len(line) == 2}
+    everything = {*registered_names("providers"), *registered_names("graders")}
+    assert everything <= shown.keys()
+    assert shown["number"] == "has this number as its last one: [expected], [tolerance], [relative]"
+    assert shown["regex"].endswith("pattern, [ignore_case], [full]")
+    assert shown["groq"] == "Groq; https://api.groq.com/openai/v1; GROQ_API_KEY"
+    assert shown["mine"] == "openai, m; price unknown"
+    assert shown["own"] == "openai, gpt-4o; $1.5 in, $6 out per MTok"
+    assert shown["scout"].endswith("$0.27 in, $0.85 out per MTok")
+    (tmp_path / "suites" / "targets.yaml").write_text("mine: {provider: gone, model: m}\n")
+    wrong = cli("list", "targets")
+    assert (wrong.code, "suites/targets.yaml:1" in wrong.err) == (ExitCode.USAGE, True)
 
 
 def test_a_budget_that_a_shell_took_apart_is_explained(cli: Command, suite: Path) -> None:

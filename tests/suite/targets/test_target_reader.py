@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from harness.model import Timeouts
-from harness.suite import Suite, load_suite, target_names
+from harness.suite import Suite, load_suite, named_targets
 
 SUITE = """\
 suite: s
@@ -69,7 +69,7 @@ def test_a_name_is_looked_up_beside_the_suite_then_among_the_built_in_ones(
 
 def test_the_names_there_are(write: Callable) -> None:
     path = write("suites/targets.yaml", "mine: {provider: openai, model: mine}\n")
-    assert target_names(path.parent) == ["mine", "scout", "scout-sim"]
+    assert [spec.name for spec in named_targets(path.parent)] == ["mine", "scout", "scout-sim"]
 
 
 def test_a_mistake_in_targets_yaml_is_told_in_that_file(
