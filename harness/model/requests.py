@@ -65,12 +65,17 @@ class Message(Struct, frozen=True):
         return "".join(part.text for part in self.content if isinstance(part, Text))
 
 
-class Tool(Struct, frozen=True):
-    """A function the model may ask for; `parameters` is a JSON Schema of type object."""
+class Tool(Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
+    """A function the model may ask for; `parameters` is a JSON Schema of type object.
+
+    `strict` holds the model to them, or not; None leaves that to the provider. A default is in no
+    hash.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    strict: bool | None = None
 
 
 class ResponseFormat(Struct, frozen=True):

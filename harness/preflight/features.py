@@ -13,6 +13,7 @@ from harness.model import Message, Request, Target
 from harness.plan import Plan
 from harness.providers import capabilities
 from harness.suite import Eval, Prompt, Suite
+from harness.suite.tools import Toolset
 from harness.vendors.facts import Capabilities
 
 
@@ -105,27 +106,36 @@ def check_mode(
 
 
 def check_parallel_calls(plan: Plan) -> None:
-    """Raise SuiteError where a suite says whether calls may come several at a time, and a target's
-    API has no word for it.
-
-    It has none where saying so changes nothing of what is sent.
-    """
-    problems = []
-    for target in plan.targets:
-        encode = registry.load_plugin("providers", target.provider).encode
-        for each in plan.suite.evals:
-            tools = each.toolset
-            if tools is None or tools.parallel is None:
-                continue
-            request = Request(
-                (Message("user", ""),), target.sampling, tools=tools.tools, tool_choice=tools.choice
-            )
-            said = replace(request, parallel_tool_calls=tools.parallel)
-            if encode(target, said) == encode(target, request):
-                message = (
-                    f"target {target.name!r}: {target.provider} has no `parallel_tool_calls`;"
-                    " remove it"
-                )
-                problems.append(Problem(message, *(tools.place or ())))
+    """Raise SuiteError where a suite says whether calls may come several at a time, or are held to
+    a tool's parameters, and a target's API has no word for it."""
+    problems = [
+        Problem(
+            f"target {target.name!r}: {target.provider} has no `{key}`; remove it",
+            *(each.toolset.place or ()),
+        )
+        for target in plan.targets
+        for each in plan.suite.evals
+        if each.toolset is not None
+        for key in _unsaid_keys(target, each.toolset)
+    ]
     if problems:
         raise SuiteError(problems)
+
+
+def _unsaid_keys(target: Target, tools: Toolset) -> Iterator[str]:
+    """The keys of the tools that a target has no word for: they change nothing of what is sent."""
+    encode = registry.load_plugin("providers", target.provider).encode
+    request = Request(
+        (Message("user", ""),), target.sampling, tools=tools.tools, tool_choice=tools.choice
+    )
+    if tools.parallel is not None:
+        said = replace(request, parallel_tool_calls=tools.parallel)
+        if encode(target, said) == encode(target, request):
+            yield "parallel_tool_calls"
+    stricter, looser = (
+        tuple(replace(tool, strict=strict) for tool in tools.tools) for strict in (True, False)
+    )
+    if any(tool.strict is not None for tool in tools.tools) and encode(
+        target, replace(request, tools=stricter)
+    ) == encode(target, replace(request, tools=looser)):
+        yield "strict"

@@ -209,10 +209,12 @@ def _encode_part(part: Text | Image) -> dict[str, Any]:
 
 
 def _encode_tool(function: Tool) -> dict[str, Any]:
+    strict = {} if function.strict is None else {"strict": function.strict}
     return {
         "name": function.name,
         "description": function.description,
         "input_schema": function.parameters,
+        **strict,
     }
 
 

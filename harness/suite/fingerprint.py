@@ -22,6 +22,7 @@ from harness.config.fields import SuiteModel
 from harness.config.regular_files import read_regular_file
 from harness.graders.base import GraderSpec
 from harness.hashing import canonical_json, hash_bytes, hash_json
+from harness.model import Tool
 from harness.suite.model import Prompt
 from harness.suite.run_settings import RunSpec
 from harness.suite.schema import EvalFields, SuiteFile
@@ -267,9 +268,14 @@ def _describe_conversation(each: Eval, prompt: Prompt) -> list[Any]:
     return [*tools, *_later_texts(prompt).values(), *user]
 
 
+def _describe_tool(tool: Tool) -> dict[str, Any]:
+    """What a tool is; `strict` only where it is given, since stored runs do not have it."""
+    return {key: value for key, value in asdict(tool).items() if value is not None}
+
+
 def _describe_tools(toolset: Toolset) -> dict[str, Any]:
     return {
-        "tools": [asdict(tool) for tool in toolset.tools],
+        "tools": [_describe_tool(tool) for tool in toolset.tools],
         "choice": toolset.choice,
         "parallel": toolset.parallel,
         "max_turns": toolset.conversation.max_turns,

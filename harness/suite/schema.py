@@ -63,6 +63,13 @@ class ToolSpec(SuiteModel):
         ),
     )
     raises: Text | None = Field(None, description="The message it always fails with.")
+    strict: Flag | None = Field(
+        None,
+        description=(
+            "Whether the service holds calls to the parameters (`strict`); default: the"
+            " provider's rule."
+        ),
+    )
     timeout: Duration = Field(
         10.0, description="The longest a call of the function may take, such as 2s."
     )

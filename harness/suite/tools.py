@@ -248,7 +248,8 @@ class ToolReader:
             else self._read_parameters(spec.parameters, (*at, "parameters"))
         )
         description = signature.description if spec.description is None else spec.description
-        return Tool(name, description, parameters), self._build_action(spec, found, at)
+        tool = Tool(name, description, parameters, spec.strict)
+        return tool, self._build_action(spec, found, at)
 
     def _is_new(self, name: str, at: KeyPath) -> bool:
         if name in self._taken:

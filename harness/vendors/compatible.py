@@ -28,7 +28,10 @@ PROVIDERS = (
         summary="vLLM",
         address="http://127.0.0.1:8000/v1",
         simulator_path="/vllm/v1",
-        notes="`guided_json` is sent as `structured_outputs: {json}`",
+        notes=(
+            "`guided_json` is sent as `structured_outputs: {json}`; `strict: true` in functions"
+            " whose schema is closed, without which forced calls are not held to it"
+        ),
         models=(
             Capabilities(
                 ("*",), COMPATIBLE, VLLM_SOURCE, streaming=True, json_schema=True, guided_json=True
@@ -39,10 +42,11 @@ PROVIDERS = (
         name="llamacpp",
         summary="llama.cpp's llama-server",
         address="http://127.0.0.1:8080/v1",
+        simulator_path="/llamacpp/v1",
         endpoints=rf"{CHAT_ENDPOINTS}|completion",
         notes=(
-            "`cache_prompt: false`, so that repeats take as long as the first; a schema without"
-            " OpenAI's envelope; `guided_json` is sent as `json_schema`"
+            "`cache_prompt: false`, so that repeats take as long as the first; a schema is sent as"
+            " `{type: json_object, schema}`, `guided_json` as `json_schema`"
         ),
         models=(
             Capabilities(

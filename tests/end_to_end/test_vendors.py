@@ -115,6 +115,25 @@ def test_a_schema_for_who_follows_none_is_found_before_the_run(cli: Command) -> 
     assert "m on deepseek follows no JSON Schema; ask for `type: json_object`" in said
 
 
+SCHEMA = """
+suite: schema
+prompts: [user: "The total was $12.50."]
+cases: [{id: one}]
+graders: [{json_schema: {type: object, required: [total], properties: {total: {const: 12.5}}}}]
+response_format: {type: json_schema, schema: {type: object, properties: {total: {type: number}}, required: [total]}}
+targets: [{name: t, provider: simulator, model: 70b, simulator: {api: llamacpp, ttft: 0, inter_token: 0}}]
+sampling: {temperature: 0}
+"""
+
+
+def test_llama_server_is_sent_a_schema_where_it_reads_one(cli: Command) -> None:
+    path = cli.folder / "suite.yaml"
+    path.write_text(SCHEMA)
+    ended = cli("run", path, "--out", "run")
+    assert ended.code == 0, ended.err
+    assert json.loads((cli.folder / "run" / "records.jsonl").read_text())["passed"] is True
+
+
 TOOLS = """
 suite: tools
 prompts: [user: "What is the current weather in the city Oslo? Use the tool."]

@@ -14,7 +14,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.model import EncodedRequest, Request, ResponseFormat, Target, Usage
+from msgspec.structs import replace
+
+from harness.model import EncodedRequest, Request, ResponseFormat, Target, Tool, Usage
 from harness.providers import usage
 from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt
 from harness.providers.decoder import ChatDecoder
@@ -42,6 +44,8 @@ class ChatDialect:
     encode_guided_json: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
     stream_options: bool = True
+    says_strict: bool = False
+    """Whether a function says that calls are held to its parameters: vLLM does so only if told."""
     echo_reasoning: bool = False
     """Whether a turn that called tools is sent back with its reasoning."""
 
@@ -104,7 +108,7 @@ def _build_body(
         if dialect.stream_options:
             body["stream_options"] = {"include_usage": True}
     if request.tools:
-        body["tools"] = [chat_format.encode_tool(tool) for tool in request.tools]
+        body["tools"] = [_encode_tool(tool, dialect) for tool in request.tools]
     if request.tool_choice == "required":
         body["tool_choice"] = dialect.required_tool_choice
     elif request.tool_choice is not None:
@@ -117,6 +121,12 @@ def _build_body(
         body.update(dialect.extra_fields)
     body.update(target.extra_body)
     return body
+
+
+def _encode_tool(tool: Tool, dialect: ChatDialect) -> dict[str, Any]:
+    if dialect.says_strict:
+        tool = replace(tool, strict=chat_format.is_strict_tool(tool) or None)
+    return chat_format.encode_tool(tool)
 
 
 @lru_cache

@@ -122,8 +122,19 @@ def _encode_part(part: Text | Image) -> dict[str, Any]:
 
 def encode_tool(tool: Tool) -> dict[str, Any]:
     """`tool` in OpenAI's chat format."""
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+    }
+    if tool.strict is not None:
+        function["strict"] = tool.strict
     return {"type": "function", "function": function}
+
+
+def is_strict_tool(tool: Tool) -> bool:
+    """Whether calls are held to the tool's parameters: as it says, else if OpenAI accepts that."""
+    return is_strict_schema(tool.parameters) if tool.strict is None else tool.strict
 
 
 def encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,12 +67,13 @@ class AzureVendor(ChatVendor):
 
 
 def _llamacpp_response_format(wanted: ResponseFormat) -> dict[str, Any]:
-    """The schema next to the type, without OpenAI's envelope."""
-    return (
-        {"type": wanted.type}
-        if wanted.schema is None
-        else {"type": wanted.type, "schema": wanted.schema}
-    )
+    """The schema beside the type `json_object`.
+
+    llama-server's README shows it beside `json_schema` too, which its code does not read; this form
+    is also llama-cpp-python's.
+    """
+    schema = {} if wanted.schema is None else {"schema": wanted.schema}
+    return {"type": "json_object", **schema}
 
 
 def _vllm_guided_json(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +100,6 @@ _DIALECTS: Mapping[str, ChatDialect] = {
         stream_options=False,  # refused as unknown; the usage is reported anyway
     ),
     "openrouter": ChatDialect(extra_fields={"usage": {"include": True}}),  # the cost
-    "vllm": ChatDialect(encode_guided_json=_vllm_guided_json),
+    "vllm": ChatDialect(encode_guided_json=_vllm_guided_json, says_strict=True),
 }
 """By provider; the others have none."""

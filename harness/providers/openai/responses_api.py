@@ -144,7 +144,7 @@ def _encode_tool(function: Tool) -> dict[str, Any]:
         "name": function.name,
         "description": function.description,
         "parameters": function.parameters,
-        "strict": chat_format.is_strict_schema(function.parameters),
+        "strict": chat_format.is_strict_tool(function),
     }
 
 

@@ -100,6 +100,18 @@ class VllmChat(OpenAiChat):
         return ApiResponse(api_error.status, (), orjson.dumps({"error": error}))
 
 
+class LlamaCppChat(OpenAiChat):
+    """llama-server's chat completions."""
+
+    def parse_request(self, request: ApiRequest) -> ParsedRequest:
+        return self._with_renderer(openai.parse_llamacpp_request(request.body))
+
+    def render_error(self, api_error: ApiError, request_id: str) -> ApiResponse:
+        kind = "invalid_request_error" if api_error.status < 500 else "server_error"
+        error = {"code": api_error.status, "message": api_error.message, "type": kind}
+        return ApiResponse(api_error.status, (), orjson.dumps({"error": error}))
+
+
 class CloudflareChat(OpenAiChat):
     """Workers AI with OpenAI's bodies; errors of routing and authentication come in Cloudflare's
     envelope."""
@@ -302,6 +314,7 @@ ROUTES: tuple[Route, ...] = tuple(
         ("/v1/messages", AnthropicMessages, False),
         (_GEMINI, Gemini, False),
         ("/vllm/v1/chat/completions", VllmChat, False),
+        ("/llamacpp/v1/chat/completions", LlamaCppChat, False),
         ("/mistral/v1/chat/completions", MistralChat, False),
         ("/api/chat", OllamaChat, False),
         (f"{_WORKERS_AI}/v1/chat/completions", CloudflareChat, False),

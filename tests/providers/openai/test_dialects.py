@@ -192,7 +192,7 @@ def test_parameters_under_other_names() -> None:
     [
         ("vllm", "json_schema", {"response_format": ENVELOPE}),
         ("vllm", "guided_json", {"structured_outputs": {"json": SCHEMA}}),
-        ("llamacpp", "json_schema", {"response_format": {"type": "json_schema", "schema": SCHEMA}}),
+        ("llamacpp", "json_schema", {"response_format": {"type": "json_object", "schema": SCHEMA}}),
         ("llamacpp", "guided_json", {"json_schema": SCHEMA}),
         ("ollama", "json_schema", {"response_format": ENVELOPE}),
         ("mistral", "json_schema", {"response_format": ENVELOPE}),
@@ -204,6 +204,36 @@ def test_schemas(vendor: str, kind: Any, expected: dict[str, Any]) -> None:
     assert sent(vendor, response_format=ResponseFormat("json_object"))["response_format"] == {
         "type": "json_object"
     }
+
+
+CLOSED = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "schema", "asked", "said"),
+    [
+        ("vllm", CLOSED, None, True),
+        ("vllm", {"type": "object"}, None, None),
+        ("vllm", {"type": "object"}, True, True),
+        ("vllm", CLOSED, False, None),
+        ("openai-responses", {"type": "object"}, True, True),
+        ("openai-responses", CLOSED, None, True),
+        ("openai", CLOSED, None, None),
+        ("openai", CLOSED, True, True),
+        ("groq", CLOSED, False, False),
+        ("anthropic", CLOSED, True, True),
+    ],
+)
+def test_whether_calls_are_held_to_a_functions_parameters(
+    vendor: str, schema: dict[str, Any], asked: bool | None, said: bool | None
+) -> None:
+    (tool,) = sent(vendor, tools=(Tool("f", "", schema, asked),))["tools"]
+    assert tool.get("function", tool).get("strict") is said
 
 
 def test_a_guided_schema_where_there_is_no_such_thing() -> None:

@@ -121,6 +121,7 @@ ADAPTERS: dict[str, tuple[adapters.ApiAdapter, Any]] = {
         adapters.VllmChat(),
         {**CHAT, "structured_outputs": {"json": SCHEMA}, "min_p": 0.1, "top_k": 2},
     ),
+    "llamacpp": (adapters.LlamaCppChat(), {**CHAT, "repeat_penalty": 1.1}),
     "mistral": (adapters.MistralChat(), MISTRAL),
     "ollama": (adapters.OllamaChat(), OLLAMA),
     "responses": (adapters.OpenAiResponses(), RESPONSES),

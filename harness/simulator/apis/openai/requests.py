@@ -140,6 +140,24 @@ def parse_vllm_request(content: bytes) -> Request:
     )
 
 
+def parse_llamacpp_request(content: bytes) -> Request:
+    """Validate a body as llama-server does: unknown keys pass.
+
+    A schema is read at three places and nowhere else: `json_schema`, `response_format.schema` of
+    the type `json_object`, and `response_format.json_schema.schema` of the type `json_schema`.
+    """
+    body = parse_json_object(content)
+    wanted = optional_object(body, "response_format")
+    schema = body.get("json_schema")
+    if wanted.get("type") == "json_object":
+        schema = optional_object(wanted, "schema")
+    elif wanted.get("type") == "json_schema":
+        schema = optional_object(optional_object(wanted, "json_schema"), "schema")
+    read = {**body, "response_format": None, "repetition_penalty": body.get("repeat_penalty")}
+    request = parse_request(orjson.dumps(read), strict=False)
+    return request._replace(prompt=replace(request.prompt, schema=schema))
+
+
 def render_error(api_error: ApiError, request_id: str) -> ApiResponse:
     """OpenAI's error object."""
     error = {
