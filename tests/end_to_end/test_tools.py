@@ -297,10 +297,13 @@ def test_a_provider_without_a_word_for_it_is_told_before_the_run(
     cli: Command, tmp_path: Path
 ) -> None:
     tool = WEATHER.replace("OUTCOME", "returns: 7")
-    text = (
-        SUITE.replace("TOOLS", tool).replace("api: openai", "api: gemini")
-        + "parallel_tool_calls: false\n"
-    )
-    refused = cli("run", write(tmp_path, text, {"id": "c", "vars": {"q": "hi"}, "expected": ""}))
-    assert refused.code == ExitCode.USAGE
-    assert "suite.yaml:5:1: target 'sim': gemini has no `parallel_tool_calls`" in refused.err
+    strict = WEATHER.replace("OUTCOME", "returns: 7, strict: true")
+    for key, text in {
+        "parallel_tool_calls": SUITE.replace("TOOLS", tool) + "parallel_tool_calls: false\n",
+        "strict": SUITE.replace("TOOLS", strict),
+    }.items():
+        case = {"id": "c", "vars": {"q": "hi"}, "expected": ""}
+        suite = write(tmp_path, text.replace("api: openai", "api: gemini"), case)
+        refused = cli("run", suite)
+        assert refused.code == ExitCode.USAGE
+        assert f"suite.yaml:5:1: target 'sim': gemini has no `{key}`" in refused.err
