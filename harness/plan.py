@@ -86,8 +86,7 @@ class Plan:
     def _per_target(self) -> int:
         """How many trials each target gets where all are asked."""
         return sum(
-            len(each.prompts) * len(each.cases) * len(self.suite.settings) * self.suite.repeats
-            for each in self.suite.evals
+            each.asked * len(self.suite.settings) * self.suite.repeats for each in self.suite.evals
         )
 
     @property
@@ -99,14 +98,17 @@ class Plan:
         )
 
     def _count_product(self, each: Eval) -> str:
+        prompts, cases = pluralize(len(each.prompts), "prompt"), pluralize(len(each.cases), "case")
         factors = [
-            pluralize(len(each.prompts), "prompt"),
+            prompts,
             pluralize(len(self.targets), "target"),
-            pluralize(len(each.cases), "case"),
+            cases,
             pluralize(len(self.suite.settings), "setting"),
         ]
         if self.suite.repeats > 1:
             factors.append(pluralize(self.suite.repeats, "repeat"))
+        if each.limited:  # some cases are asked in some prompts only
+            factors = [f"{each.asked:,} of ({prompts} × {cases})", factors[1], *factors[3:]]
         product = " × ".join(factors)
         return product if len(self.suite.evals) == 1 else f"({each.name}: {product})"
 
@@ -146,12 +148,15 @@ class Plan:
         graders = evaluation.graders if case.graders is None else case.graders
         target, tools = shared.target, evaluation.toolset
         settings, seed = self.suite.settings, self.suite.run.seed + block
-        count = len(evaluation.prompts) * len(settings)
+        prompts = evaluation.prompts
+        if case.prompts is not None:
+            prompts = tuple(each for each in prompts if case.is_asked_in(each.id))
+        count = len(prompts) * len(settings)
         for position in range(count):
             prompt_index, setting_index = divmod(
                 permute_index(position, count, seed), len(settings)
             )
-            prompt, setting = evaluation.prompts[prompt_index], settings[setting_index]
+            prompt, setting = prompts[prompt_index], settings[setting_index]
             who = Identity(evaluation.name, case.id, prompt.id, target.name, setting, repeat)
             if self.only is not None and hash_identity(who) not in self.only:
                 continue

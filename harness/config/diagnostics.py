@@ -34,10 +34,20 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
+        self._warnings: dict[str, None] = {}
 
     def add(self, place: Place, message: str) -> None:
         """Add the problem `message` at `place`."""
         self._found[Problem(message, place.path, place.line, place.column)] = None
+
+    def add_warning(self, place: Place, message: str) -> None:
+        """Add what is allowed, but probably a mistake."""
+        self._warnings[f"{place}: {message}"] = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The warnings so far, each with its place, in order."""
+        return tuple(self._warnings)
 
     def __len__(self) -> int:
         return len(self._found)

@@ -65,6 +65,8 @@ class Template:
     optional: frozenset[str] = frozenset()
     _render: Callable[[Mapping[str, Any]], str] | None = None
     _evaluate: Callable[[Mapping[str, Any]], Any] | None = None
+    is_plain: bool = True
+    """Whether it only inserts variables: it fails only where one is missing."""
 
     @property
     def is_expression(self) -> bool:
@@ -92,7 +94,7 @@ class Template:
             return function(variables)
         except Exception as error:  # noqa: BLE001 - an expression can raise whatever its operands do
             raise TemplateError(
-                _runtime_message(error, variables), _offset_place(self.place, _line_of(error))
+                _runtime_message(error, variables), offset_place(self.place, _line_of(error))
             ) from None
 
 
@@ -106,19 +108,19 @@ def compile_template(text: str, place: Place = NOWHERE) -> Template:
     if not is_template(text):
         return Template(text, place)
     try:
-        variables, optional, render, evaluate = _compile_cached(text)
+        compiled = _compile_cached(text)
     except TemplateSyntaxError as error:
         message = str(error.message).rstrip(".")
         raise TemplateError(
-            f"in the template: {message}; {_RAW}", _offset_place(place, error.lineno)
+            f"in the template: {message}; {_RAW}", offset_place(place, error.lineno)
         ) from None
-    return Template(text, place, variables, optional, render, evaluate)
+    return Template(text, place, *compiled)
 
 
 @lru_cache(maxsize=4096)
 def _compile_cached(
     text: str,
-) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None]:
+) -> tuple[frozenset[str], frozenset[str], Callable[..., str], Callable[..., Any] | None, bool]:
     if len(text) > MAX_SOURCE:
         raise TemplateSyntaxError(
             f"longer than {MAX_SOURCE:,} characters; pass the text as a variable", 1
@@ -131,12 +133,14 @@ def _compile_cached(
         names = frozenset(meta.find_undeclared_variables(tree)) - {"range"}
         tree = meter_template(tree)
         expression = _sole_expression(tree)
-        render = _fast_renderer(tree) or _jinja_renderer(_sandbox.from_string(tree))
+        fast = _fast_renderer(tree)
+        render = fast or _jinja_renderer(_sandbox.from_string(tree))
         return (
             names - optional,
             optional & names,
             render,
             _expression_evaluator(expression) if expression else None,
+            fast is not None,
         )
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
@@ -258,7 +262,13 @@ def _optional_variables(tree: nodes.Template) -> frozenset[str]:
     return frozenset(node.name for node in (*tests, *defaults) if isinstance(node, nodes.Name))
 
 
-def _offset_place(place: Place, line: int | None) -> Place:
+def line_of_name(name: str, text: str) -> int | None:
+    """The first line of a template that uses the variable `name`."""
+    used = (node.lineno for node in _sandbox.parse(text).find_all(nodes.Name) if node.name == name)
+    return min(used, default=None)
+
+
+def offset_place(place: Place, line: int | None) -> Place:
     """The place of line `line` (from 1) of a template whose first line is at `place`."""
     if place.line is None or line is None or line <= 1:
         return place

@@ -25,6 +25,7 @@ from harness.model.outcomes import (
     Usage,
 )
 from harness.model.requests import (
+    SYSTEM_ROLES,
     Image,
     Message,
     Request,
@@ -43,6 +44,7 @@ __all__ = [
     "CACHED",
     "NO_MARKS",
     "STALLED",
+    "SYSTEM_ROLES",
     "Action",
     "Attempt",
     "Auth",

@@ -8,7 +8,10 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-Role = Literal["system", "user", "assistant", "tool"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+"""`developer` is OpenAI's name for `system`: formats that lack it get that."""
+
+SYSTEM_ROLES: tuple[Role, ...] = ("system", "developer")
 
 
 class Text(Struct, frozen=True, tag_field="type", tag="text"):

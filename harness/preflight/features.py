@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from harness import registry
 from harness.config.diagnostics import Place
 from harness.errors import Problem, SuiteError
-from harness.model import Message, Request, Target
+from harness.model import SYSTEM_ROLES, Message, Request, Target
 from harness.plan import Plan
 from harness.providers import capabilities
 from harness.suite import Eval, Prompt, Suite
@@ -79,8 +79,8 @@ def _missing_features(each: Eval, entry: Capabilities) -> Iterator[tuple[Place, 
 
 
 def _has_late_system_message(prompt: Prompt) -> bool:
-    roles = [role for role, _ in prompt.turns]
-    return "system" in roles[roles.count("system") :]
+    system = [role in SYSTEM_ROLES for role, _ in prompt.turns]
+    return any(system[system.count(True) :])
 
 
 def check_mode(

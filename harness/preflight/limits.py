@@ -57,7 +57,7 @@ def _context_problems(
     )
     tools = each.toolset.tools if each.toolset is not None else ()
     answer = max(setting.get("max_tokens") or 0 for setting in settings)
-    for prompt in each.prompts:
+    for prompt in (one for one in each.prompts if case.is_asked_in(one.id)):
         try:
             text, turns = prompt.render_text(case.vars), prompt.render(case.vars, case.folder)
         except TemplateError:

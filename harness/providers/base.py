@@ -16,12 +16,14 @@ from typing import Protocol, runtime_checkable
 from msgspec import Struct
 
 from harness.model import (
+    SYSTEM_ROLES,
     EncodedRequest,
     Error,
     FinishReason,
     Image,
     Message,
     Request,
+    Role,
     Target,
     TokenLogprob,
     Usage,
@@ -186,12 +188,15 @@ def reject_raw_prompt(target: Target, request: Request, service: str) -> None:
 
 
 def split_system_messages(
-    target: Target, messages: Sequence[Message], service: str
+    target: Target,
+    messages: Sequence[Message],
+    service: str,
+    roles: Sequence[Role] = SYSTEM_ROLES,
 ) -> tuple[Sequence[Message], Sequence[Message]]:
-    """The leading system messages, and the turns after them. Raises ValueError for an image in a
-    system message."""
+    """The leading messages of these `roles`, and the turns after them. Raises ValueError for an
+    image in one of them."""
     first = next(
-        (index for index, turn in enumerate(messages) if turn.role != "system"), len(messages)
+        (index for index, turn in enumerate(messages) if turn.role not in roles), len(messages)
     )
     if any(contains_image(turn) for turn in messages[:first]):
         raise ValueError(
@@ -203,7 +208,7 @@ def split_system_messages(
 
 def reject_late_system(target: Target, turns: Sequence[Message], service: str) -> None:
     """Raises ValueError for a system message after the first turn."""
-    if any(turn.role == "system" for turn in turns):
+    if any(turn.role in SYSTEM_ROLES for turn in turns):
         raise ValueError(
             f"target {target.name}: {service} takes system text only before the first turn; move it"
             " there"

@@ -17,6 +17,7 @@ from harness.suite.suite import Eval
 from harness.suite.sweep import Setting
 from harness.suite.targets.target_reader import TargetSpec
 from harness.suite.tools import find_unknown_calls
+from harness.wording import pluralize
 
 Selections = Mapping[str, Selection]
 
@@ -214,7 +215,7 @@ def suite_warnings(
         if each.functions is not None
     ]
     found += [
-        f"the eval `{each.name}` has no graders: its answers get no verdict"
+        f"the eval `{each.name}` has no graders: {_ungraded_answers(each)} no verdict"
         for each in evals
         if not _has_graders(each)
     ]
@@ -233,6 +234,15 @@ def suite_warnings(
 
 
 def _has_graders(each: Eval) -> bool:
-    return bool(each.graders) or any(
-        turn.graders for prompt in each.prompts for turn in prompt.later_turns
+    """Whether every answer is graded: by the eval, by a prompt's turns, or by its own case."""
+    return (
+        bool(each.graders)
+        or each.self_graded == len(each.cases)
+        or any(turn.graders for prompt in each.prompts for turn in prompt.later_turns)
     )
+
+
+def _ungraded_answers(each: Eval) -> str:
+    if not each.self_graded:
+        return "its answers get"
+    return f"the answers to {pluralize(len(each.cases) - each.self_graded, 'case')} get"

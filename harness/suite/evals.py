@@ -10,6 +10,7 @@ from harness.config.diagnostics import Place
 from harness.config.fields import check_name, read_partial_model
 from harness.graders.base import GraderSpec
 from harness.model import ResponseFormat
+from harness.suite.cases.asked_prompts import AskedPrompts
 from harness.suite.cases.case_reader import CaseReader
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
@@ -132,6 +133,8 @@ class EvalReader:
             toolset=toolset,
             persona=persona,
             longest_case=selection.longest_case,
+            limited=selection.limited,
+            self_graded=selection.self_graded,
         )
 
     def _read_prompts(self, written: EvalFields, source: Source) -> tuple[Prompt, ...]:
@@ -206,6 +209,7 @@ class EvalReader:
             | dict(toolset.needs if toolset is not None else {})
             | dict(persona.needs if persona is not None else {}),
             grader_needs=grader_variables(graders),
+            asked_prompts=AskedPrompts(prompts, None if persona is None else persona.template),
             image_inventory=ImageInventory(prompts),
             later_needs={
                 variable: who

@@ -157,6 +157,7 @@ class _Loader:
             mode_place=self._document.place_of(("run", "mode")),
             capability_overrides=read_capability_overrides(self._source),
             warnings=(
+                *problems.warnings,
                 *consistency.suite_warnings(evals, targets, sampling, settings.points, repeats),
                 *(said for each in reader.selections.values() for said in each.warnings),
             ),

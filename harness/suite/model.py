@@ -17,7 +17,7 @@ from harness.graders.base import GraderSpec
 from harness.model import Image, Message, Text
 from harness.suite.files import ImageError, ImageFiles
 
-TurnRole = Literal["system", "user", "assistant"]
+TurnRole = Literal["system", "developer", "user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +233,8 @@ class Case(Struct, frozen=True):
     None; its graders replace the eval's. `threshold` is the score from which it passes. `folder` is
     the folder of the file it is written in. `later_turns` replace the prompt's unless None; `tools`
     maps tools to their results in this case. `row` is the file and line of a case without an id of
-    its own (`cases.csv:17`), by which reports name it.
+    its own (`cases.csv:17`), by which reports name it. `prompts` are the ids of those it is asked
+    in, None for all.
     """
 
     id: str
@@ -248,3 +249,8 @@ class Case(Struct, frozen=True):
     later_turns: tuple[LaterTurn, ...] | None = None
     tools: Mapping[str, Any] | None = None
     row: str = ""
+    prompts: tuple[str, ...] | None = None
+
+    def is_asked_in(self, prompt: str) -> bool:
+        """Whether the prompt with this id is asked with the case."""
+        return self.prompts is None or prompt in self.prompts

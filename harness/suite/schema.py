@@ -126,8 +126,11 @@ Turns = Annotated[list[TurnItem], Field(min_length=1), OneOrMore]
 class TurnSpec(SuiteModel):
     """One message of a prompt."""
 
-    role: Literal["system", "user", "assistant"] = Field(
-        description="Who says it: system, user or assistant."
+    role: Literal["system", "developer", "user", "assistant"] = Field(
+        description=(
+            "Who says it: system, user or assistant; or developer, which OpenAI has instead of"
+            " system, and all others get as system."
+        )
     )
     content: Text = Field(
         description="What is said; a template filled in from the case's variables."
@@ -137,11 +140,19 @@ class TurnSpec(SuiteModel):
     )
 
 
-class PromptSpec(SuiteModel):
-    """A prompt: inline turns, a list of messages, a Markdown file of turns, or plain text to be
-    completed."""
+class MessageFile(SuiteModel):
+    """A prompt in a JSON file."""
 
-    misplaced_keys: ClassVar[Mapping[str, str]] = {"tools": "give the eval `tools:`"}
+    messages: Annotated[list[TurnSpec], Field(min_length=1)] = Field(description="The messages.")
+
+
+class PromptSpec(SuiteModel):
+    """A prompt: inline turns, a list of messages, a file, or plain text to be completed."""
+
+    misplaced_keys: ClassVar[Mapping[str, str]] = {
+        "tools": "give the eval `tools:`",
+        "developer": "write `messages: [{role: developer, content: …}, …]`",
+    }
 
     id: Name | None = Field(
         None,
@@ -160,7 +171,11 @@ class PromptSpec(SuiteModel):
         None, description="Any conversation, instead of system, user and assistant."
     )
     file: Text | None = Field(
-        None, description="A Markdown file with `# system`, `# user` and `# assistant` headings."
+        None,
+        description=(
+            "A text file, whose lines `# system`, `# user` and `# assistant` open the turns, or a"
+            " .json file of messages."
+        ),
     )
     turns: Turns | None = Field(
         None, description="What the user says after each answer; every item is one more turn."
@@ -222,6 +237,9 @@ class CaseSpec(SuiteModel):
         None, description="The case passes where its score is at least this."
     )
     sampling: Parameters | None = Field(None, description="Sampling parameters of this case alone.")
+    prompts: Annotated[list[Name], Field(min_length=1), OneOrMore] | None = Field(
+        None, description="The only prompts, by id, that this case is asked in; default: all."
+    )
     graders: list[Any] | None = Field(
         None, description="Graders of this case alone, instead of its eval's."
     )

@@ -8,8 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.config.diagnostics import KeyPath, Place, Problems, display_path
-from harness.config.templates import Template, TemplateError, compile_template
+from harness.config.diagnostics import KeyPath, Place, Problems, display_path, quote_value
+from harness.config.templates import (
+    Template,
+    TemplateError,
+    compile_template,
+    find_comments,
+    line_of_name,
+    offset_place,
+)
 from harness.config.yaml import Document
 from harness.suite.files import WorkspaceFiles
 
@@ -84,7 +91,14 @@ class Source:
         template = compile_template(text, place)
         if "expected" in template.variables | template.optional:
             self.problems.add(
-                place, f"{user} cannot use `expected`: the model would see the answer; remove it"
+                offset_place(place, line_of_name("expected", text)),
+                f"{user} cannot use `expected`: the model would see the answer; remove it",
+            )
+        for line, comment in find_comments(text):
+            self.problems.add_warning(
+                offset_place(place, line),
+                f"{quote_value(comment)} is a comment, which is not sent; to send it, put it"
+                " between `{% raw %}` and `{% endraw %}`",
             )
         return template
 

@@ -27,7 +27,8 @@ class Eval(BaseModel):
     """Prompts × cases × graders: what is asked, and how answers are judged.
 
     `written` are the eval's keys as declared (its cases apart): keys that need no resolving are
-    read from there.
+    read from there. `limited` counts the cases that are asked in some prompts only, by these, and
+    `self_graded` those with graders of their own.
     """
 
     model_config = ConfigDict(
@@ -45,6 +46,17 @@ class Eval(BaseModel):
     toolset: InstanceOf[Toolset] | None = None
     persona: InstanceOf[Persona] | None = None
     longest_case: InstanceOf[LongestCase] = Field(default_factory=LongestCase)
+    limited: dict[tuple[str, ...], int] = {}
+    self_graded: int = 0
+
+    @property
+    def asked(self) -> int:
+        """How many pairs of a case and a prompt are asked."""
+        left_out = (
+            count * sum(prompt.id not in limit for prompt in self.prompts)
+            for limit, count in self.limited.items()
+        )
+        return len(self.prompts) * len(self.cases) - sum(left_out)
 
 
 class Suite(BaseModel):

@@ -233,8 +233,8 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
             "3:9: `prompts:` is missing; give prompts and cases",
         ),
         (
-            "suite: s\ntargets: scout-sim\nprompts: Say hello.\ncases: [{id: c}]",
-            '3:10: "Say hello." is no file\'s name; write',
+            "suite: s\ntargets: scout-sim\nprompts: v2/hello\ncases: [{id: c}]",
+            '3:10: there is no file "v2/hello"',
         ),
         (
             "suite: s\ntargets: scout-sim\nprompts: say hello.md\ncases: [{id: c}]",

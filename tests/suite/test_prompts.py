@@ -1,13 +1,16 @@
 """Prompts: inline and in Markdown files, and what each renders to."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from harness.app.prepare import prepare
 from harness.config.diagnostics import Problems
 from harness.model import Message
 from harness.suite import Suite
-from harness.suite.prompts import parse_markdown_turns
+from harness.suite.prompts.markdown_turns import parse_markdown_turns
 
 SUITE = """\
 suite: s
@@ -108,6 +111,173 @@ def test_a_file_prompt_is_named_for_its_file_and_inline_ones_are_numbered(
     assert [prompt.id for prompt in loaded.evals[0].prompts] == ["prompt", "v2", "prompt-3", "own"]
 
 
+def test_a_bare_text_is_the_users_turn_and_every_kind_of_file_a_prompt(
+    suite: Callable[..., Suite], write: Callable
+) -> None:
+    write("prompts/b.md", "# developer\nBe brief.\n# user\n{{ x }}\n")
+    write("prompts/a.jinja", "{% if x %}Say {{ x }}{% endif %}")
+    write("prompts/plain.txt", "Plain {{ x }}\n")
+    few_shot = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "one: {{ x }}"}]
+    write("prompts/list.json", json.dumps(few_shot))
+    write("prompts/object.json", json.dumps({"messages": few_shot}))
+    loaded = suite(
+        SUITE.format(
+            prompts="""
+  - "Summarise: {{ x }}"
+  - Say hello.
+  - hello
+  - |
+    Read a.md
+    and b.txt
+  - ../prompts/[ab].*
+  - ../prompts/plain.txt
+  - ../prompts/list.json
+  - {id: own, file: ../prompts/object.json}
+"""
+        )
+    )
+    rendered = {
+        prompt.id: [(each.role, each.content) for each in prompt.render({"x": "X"})]
+        for prompt in loaded.evals[0].prompts
+    }
+    shots = [("user", "1"), ("assistant", "one: X")]
+    assert rendered == {
+        "prompt": [("user", "Summarise: X")],
+        "prompt-2": [("user", "Say hello.")],
+        "prompt-3": [("user", "hello")],
+        "prompt-4": [("user", "Read a.md\nand b.txt\n")],
+        "a": [("user", "Say X")],
+        "b": [("developer", "Be brief."), ("user", "X")],
+        "plain": [("user", "Plain X")],
+        "list": shots,
+        "own": shots,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("p.json", "[{]", "p.json:1:3: not JSON"),
+        ("p.json", '{"role": "user"}', "p.json: unknown key `role`"),
+        ("p.json", "[]", "p.json: `messages` is empty"),
+        ("p.json", '[{"role": "robot", "content": "x"}]', "p.json: `role` should be 'system'"),
+        ("p.json", '[{"role": "user", "content": 1}]', "p.json: `content` should be text"),
+        ("p.json", '"text"', "p.json: the value should be a mapping"),
+        (
+            "p.json",
+            '[{"role": "user", "content": "{{ x }"}]',
+            "p.json: message 1: in the template: ",
+        ),
+        ("p.md", b"\xff", "p.md is not UTF-8"),
+        ("q.md", "x", 'no file fits the pattern "p*.md"'),
+    ],
+)
+def test_a_file_that_is_no_prompt_says_why(
+    problems: Callable[..., list[str]], write: Callable, name: str, content: str, said: str
+) -> None:
+    write(f"suites/{name}", content)
+    item = name if name[0] == "p" else "p*.md"
+    assert said in "\n".join(problems(SUITE.format(prompts=f"  - {item}")))
+
+
+def test_a_comment_that_looks_like_text_is_a_warning_with_its_line(
+    suite: Callable[..., Suite], tmp_path: Path
+) -> None:
+    loaded = suite(
+        SUITE.format(prompts="  - user: |\n      {# meant #}\n      {#a} red and {#b#} {{ x }}")
+    )
+    (warning,) = [each for each in loaded.warnings if "comment" in each]
+    assert warning == (
+        f'{tmp_path / "suites" / "suite.yaml"}:5: "{{#a}} red and {{#b#}}" is a comment, which is'
+        " not sent; to send it, put it between `{% raw %}` and `{% endraw %}`"
+    )
+
+
+NESTED = """\
+suite: s
+prompts:
+{prompt}
+cases:
+  - {{id: good, vars: {{user: {{name: Ada, age: 3}}, xs: [1]}}}}
+  - {{id: bad, vars: {{user: {{nick: Bo, age: x}}, xs: null}}}}
+targets: scout-sim
+"""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        (
+            "  - user: 'Greet {{ user.name }}'",
+            "does not fit the prompt `prompt` ({path}:3:11): there is no key `name`; the keys are"
+            " `nick`, `age`",
+        ),
+        (
+            "  - {user: hi, system: 'You are {{ user.name }}'}",
+            "does not fit the prompt `prompt` ({path}:3:24): there is no key `name`",
+        ),
+        (
+            "  - {user: hi, turns: ['ok', 'And {{ user.name }}?']}",
+            "does not fit a turn of the prompt `prompt` ({path}:3:30): there is no key `name`",
+        ),
+        ("  - user: '{{ xs[0] }}'", "null has no `0`"),
+        ("  - user: '{{ user.age + 1 }}'", "the template failed: TypeError"),
+        ("  - user: '{{ 1 / (user.age | length - 1) }}'", "the template failed: "),
+        ("  - user: '{% for x in xs %}{{ x }}{% endfor %}'", "`for` needs a list, not null"),
+        ("  - prompt: '{{ user.name }}'", "there is no key `name`"),
+        ("  - |\n    hello\n    {{ user.name }}", "(SUITE:5): there is no key `name`"),
+    ],
+)
+def test_a_case_that_a_template_cannot_take_is_told_before_the_run(
+    problems: Callable[..., list[str]], tmp_path: Path, prompt: str, said: str
+) -> None:
+    found = problems(NESTED.format(prompt=prompt))
+    path = str(tmp_path / "suites" / "suite.yaml")
+    line = 6 + prompt.count("\n")
+    told = [each for each in found if each.startswith(f"{line}:5: the case `bad` ")]
+    assert any(said.replace("{path}", path).replace("SUITE", path) in each for each in told), found
+
+
+def test_a_case_can_be_asked_in_some_prompts_only(
+    suite: Callable[..., Suite], problems: Callable[..., list[str]]
+) -> None:
+    text = """\
+suite: s
+prompts: [{id: v1, user: '{{ q }}'}, {id: v2, user: '{{ q }} {{ note.text }}'}]
+cases:
+  - {id: both, vars: {q: a, note: {text: b}}}
+  - {id: old, vars: {q: a}, prompts: v1}
+  - {id: new, vars: {q: a, note: {text: c}}, prompts: [v2]}
+targets: scout-sim
+repeats: 2
+"""
+    with prepare(suite(text), {}, live=False) as ready:
+        trials = [each.identity for each in ready.plan.trials(ready.targets[0])]
+        assert sorted({(each.case, each.prompt) for each in trials}) == [
+            ("both", "v1"), ("both", "v2"), ("new", "v2"), ("old", "v1"),
+        ]  # fmt: skip
+        assert len(trials) == len(ready.plan) == 8
+        assert ready.plan.arithmetic == (
+            "4 of (2 prompts × 3 cases) × 1 target × 1 setting × 2 repeats = 8 requests"
+        )
+    with prepare(suite(text, filters=("prompt=v2",)), {}, live=False) as ready:
+        assert len(list(ready.plan.trials(ready.targets[0]))) == len(ready.plan) == 4
+    (found,) = problems(text.replace("prompts: v1", "prompts: [v1, v3]"))
+    assert found == "5:5: the case `old`: no prompt is called `v3`; choose from `v1`, `v2`"
+
+
+def test_graders_of_every_case_are_graders(suite: Callable[..., Suite]) -> None:
+    text = """\
+suite: s
+prompts: hi
+cases: [{id: a, graders: [json]}, {id: b, turns: [{user: x, graders: [json]}]}, {id: c}]
+targets: scout-sim
+"""
+    said = "the eval `s` has no graders: the answers to 1 case get no verdict"
+    assert said in suite(text).warnings
+    assert not suite(text.replace(", {id: c}", "")).warnings
+
+
 def test_what_a_prompt_cannot_be_is_told_where_it_stands(
     problems: Callable[..., list[str]], write: Callable
 ) -> None:
@@ -120,7 +290,6 @@ def test_what_a_prompt_cannot_be_is_told_where_it_stands(
             "  - {id: p, user: a, file: b.md}\n"
             "  - {system: 'x'}\n"
             "  - {id: p, user: '{{ x }}'}\n"
-            "  - Say hello to {{ x }}\n"
             "  - nowhere.md\n"
         )
     )
@@ -128,9 +297,8 @@ def test_what_a_prompt_cannot_be_is_told_where_it_stands(
         "3:12: a prompt cannot use `expected`",
         "6:5: the item: has exactly one form",
         "8:5: two prompts have the id `p`",
-        "9:5: a bare text names a file; write the prompt as {user: …}",
-        '10:5: there is no file "nowhere.md"',
-        "12:9: the case `c` gives no value for `y`, which the prompt `p` uses",
+        '9:5: there is no file "nowhere.md"',
+        "11:9: the case `c` gives no value for `y`, which the prompt `p` uses",
     ]
     assert "broken.md:7: in the template: " in "\n".join(found)
     for said in expected:

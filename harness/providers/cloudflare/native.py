@@ -146,7 +146,7 @@ def _build_body(target: Target, request: Request) -> dict[str, Any]:
     body: dict[str, Any] = (
         {
             "messages": [
-                chat_format.encode_message(turn, chat_format.nine_character_id)
+                chat_format.encode_message(turn, chat_format.nine_character_id, "system")
                 for turn in request.messages
             ]
         }

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from harness.model import EncodedRequest, Request, ResponseFormat, Target, Tool, Usage
+from harness.model import EncodedRequest, Request, ResponseFormat, Role, Target, Tool, Usage
 from harness.providers import usage
 from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt
 from harness.providers.decoder import ChatDecoder
@@ -48,10 +48,14 @@ class ChatDialect:
     """Whether a function says that calls are held to its parameters: vLLM does so only if told."""
     echo_reasoning: bool = False
     """Whether a turn that called tools is sent back with its reasoning."""
+    developer_role: Role = "system"
+    """What the role `developer` is called."""
 
 
 DEFAULT_DIALECT = ChatDialect()
-OPENAI_DIALECT = ChatDialect(parameter_names={"max_tokens": "max_completion_tokens"})
+OPENAI_DIALECT = ChatDialect(
+    parameter_names={"max_tokens": "max_completion_tokens"}, developer_role="developer"
+)
 
 
 class OpenAI(BuiltInProvider):
@@ -93,7 +97,10 @@ def _build_body(
     target: Target, request: Request, sampling: Mapping[str, Any], dialect: ChatDialect
 ) -> dict[str, Any]:
     encode_id = dialect.encode_tool_call_id
-    messages = [chat_format.encode_message(turn, encode_id) for turn in request.messages]
+    messages = [
+        chat_format.encode_message(turn, encode_id, dialect.developer_role)
+        for turn in request.messages
+    ]
     if dialect.echo_reasoning:
         for turn, message in zip(request.messages, messages, strict=True):
             if turn.tool_calls:

@@ -20,6 +20,7 @@ from harness.model import (
     Message,
     Request,
     ResponseFormat,
+    Role,
     Target,
     Text,
     Tool,
@@ -88,12 +89,16 @@ def parse_arguments(text: str) -> dict[str, Any]:
 
 
 def encode_message(
-    turn: Message, encode_id: Callable[[str], str] = keep_identifier
+    turn: Message,
+    encode_id: Callable[[str], str] = keep_identifier,
+    developer: Role = "developer",
 ) -> dict[str, Any]:
-    """`turn` in OpenAI's chat format; `encode_id` maps tool call ids to what the server accepts."""
+    """`turn` in OpenAI's chat format; `encode_id` maps tool call ids, and `developer` that role, to
+    what the server accepts.
+    """
     content = turn.content
     encoded: dict[str, Any] = {
-        "role": turn.role,
+        "role": turn.role if turn.role != "developer" else developer,
         "content": content
         if isinstance(content, str)
         else [_encode_part(part) for part in content],

@@ -85,6 +85,7 @@ def _llamacpp_guided_json(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _DIALECTS: Mapping[str, ChatDialect] = {
+    "azure": ChatDialect(developer_role="developer"),
     # A turn that called tools is refused without its reasoning, even if that is empty.
     "deepseek": ChatDialect(echo_reasoning=True),
     "llamacpp": ChatDialect(

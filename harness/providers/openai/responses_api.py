@@ -62,7 +62,7 @@ class OpenAIResponses(BuiltInProvider):
 
 
 def _build_body(target: Target, request: Request) -> dict[str, Any]:
-    system, turns = split_system_messages(target, request.messages, SERVICE)
+    system, turns = split_system_messages(target, request.messages, SERVICE, ("system",))
     items = [item for turn in turns for item in _encode_turn(turn)]
     body: dict[str, Any] = {"model": target.model, "input": items, "store": False}
     if system:

@@ -77,6 +77,7 @@ class CaseBuilder:
             folder=source.folder,
             later_turns=later,
             tools=spec.tools,
+            prompts=None if spec.prompts is None else tuple(spec.prompts),
         )
 
     def _read_graders(

@@ -25,15 +25,18 @@ class CaseChecks:
     def check_row(self, row: Row) -> Row:
         """Check the case; the row with the hash of its images."""
         case, selection = row.case, self._selection
-        self._check_variables(row, selection.needs)
+        self._check_variables(row, selection.asked_prompts.list_needs(case, selection.needs))
         self._check_variables(
             row, selection.grader_needs if case.graders is None else grader_variables(case.graders)
         )
         if case.later_turns is None:
-            self._check_variables(row, selection.later_needs)
+            self._check_variables(
+                row, selection.asked_prompts.list_needs(case, selection.later_needs)
+            )
         else:
             self._check_variables(row, turn_variables(case.later_turns, "the case"))
             self._check_conversation(row)
+        selection.asked_prompts.check(case, row.place, self._problems)
         if selection.toolset is not None or case.tools is not None:
             for wrong in find_tool_errors(selection.toolset, case):
                 self._problems.add(row.place, wrong)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness.config.diagnostics import Place
 from harness.hashing import canonical_json, hash64
+from harness.suite.cases.asked_prompts import AskedPrompts
 from harness.suite.cases.case_ids import CaseIds, Duplicates
 from harness.suite.cases.case_rows import Row
 from harness.suite.cases.image_inventory import ImageInventory
@@ -42,12 +44,15 @@ class Selection:
     `reads_all` code sees all variables there are. `roles` are the targets that graders ask,
     `sampled` the sampling parameters of single cases, `plain` the id of a completion prompt.
     `findings` say how files were read, and `warnings` what in them is probably a mistake.
+    `limited` counts the selected cases that are asked in some prompts only, by these;
+    `self_graded` those with graders of their own.
     """
 
     keep: Callable[[Case], bool]
     limit: int | None
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
+    asked_prompts: AskedPrompts = field(default_factory=lambda: AskedPrompts(()))
     image_inventory: ImageInventory = field(default_factory=lambda: ImageInventory(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
@@ -58,6 +63,8 @@ class Selection:
     ids: CaseIds = field(default_factory=CaseIds)
     total: int = 0
     kept: int = 0
+    limited: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    self_graded: int = 0
     digest: int = 0
     roles: dict[tuple[str, bytes], RoleReference] = field(default_factory=dict)
     sampled: dict[bytes, CaseSampling] = field(default_factory=dict)
@@ -84,6 +91,10 @@ class Selection:
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
             return None
         self.kept += 1
+        if row.case.prompts is not None:
+            self.limited[row.case.prompts] += 1
+        if row.case.graders or any(turn.graders for turn in row.case.later_turns or ()):
+            self.self_graded += 1
         self.longest_case.note(row.case, row.place)
         if row.case.sampling:
             self.sampled.setdefault(
