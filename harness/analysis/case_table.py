@@ -7,6 +7,7 @@ a few answers, each cut. Everything else is in the frames and in the run folder.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,8 @@ import pandas as pd
 
 from harness.analysis import formatting
 from harness.analysis.frame import Frames
-from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine
+from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, RenderedPrompt
+from harness.analysis.row_schema import plain_text
 
 CASE_LIMIT = 200
 """Cases shown at most."""
@@ -24,6 +26,8 @@ ANSWER_LIMIT = 2_000
 """Answers shown at most, over all cases: with `PREVIEW_LIMIT` it bounds the size of a report."""
 ANSWERS_PER_CELL = 2
 PREVIEW_LIMIT = 1_200
+PROMPTS_PER_CASE = 4
+"""Rendered prompts shown of a case at most."""
 REASON_LIMIT = 300
 
 OUTCOMES = {
@@ -40,6 +44,10 @@ _TRIAL_COLUMNS = [
         "eval",
         "case",
         "tags",
+        "row",
+        "prompt",
+        "vars",
+        "input",
         "expected",
         "repeat",
         "outcome",
@@ -86,13 +94,16 @@ def build_case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[Case
     answers: dict[int, list[CaseAnswer]] = defaultdict(list)
     for trial in chosen.itertuples():
         answers[trial.place].append(_build_answer(trial, grades[trial.Index]))
-    heads = {trial.rank: trial for trial in chosen.drop_duplicates("rank").itertuples()}
+    asked = {
+        rank: list(group.itertuples())
+        for rank, group in chosen.drop_duplicates(["rank", "prompt"]).groupby("rank")
+    }
     found: dict[int, list[Cell]] = defaultdict(list)
-    for row in table[table["rank"].isin(heads)].itertuples():
+    for row in table[table["rank"].isin(asked)].itertuples():
         found[row.rank].append(_build_cell(row, answers[row.Index]))
     rows = [
-        _build_case_row(heads[rank], frames.tags, found[rank][:ANSWER_LIMIT])
-        for rank in sorted(heads)
+        _build_case_row(asked[rank], frames.tags, found[rank][:ANSWER_LIMIT])
+        for rank in sorted(asked)
     ]
     return tuple(rows), int(table["rank"].max()) + 1 if len(table) else 0
 
@@ -152,10 +163,45 @@ def _build_cell(row: Any, answers: list[CaseAnswer]) -> Cell:
     )
 
 
-def _build_case_row(head: Any, tags: Mapping[str, Sequence[str]], found: list[Cell]) -> CaseRow:
-    """A case from its worst trial and its cells."""
-    expected = None if pd.isna(head.expected) else _truncate_text(head.expected, REASON_LIMIT)
-    return CaseRow(head.eval, head.case, tuple(tags[head.tags]), expected, tuple(found))
+def _build_case_row(
+    asked: list[Any], tags: Mapping[str, Sequence[str]], found: list[Cell]
+) -> CaseRow:
+    """A case from the worst trial of each prompt, worst first, and its cells."""
+    head = asked[0]
+    return CaseRow(
+        eval=head.eval,
+        case=head.case,
+        tags=tuple(tags[head.tags]),
+        expected=None if pd.isna(head.expected) else _truncate_text(head.expected, REASON_LIMIT),
+        cells=tuple(found),
+        row="" if pd.isna(head.row) else head.row,
+        input=_cut_text(describe_input(head.vars, head.input), PREVIEW_LIMIT),
+        prompts=tuple(
+            RenderedPrompt(each.prompt, _cut_text(each.input, PREVIEW_LIMIT))
+            for each in asked[:PROMPTS_PER_CASE]
+            if not pd.isna(each.input)
+        ),
+    )
+
+
+def describe_input(variables: Any, asked: Any) -> str:
+    """What a case put into its prompt, from the columns `vars` and `input`: a lone variable's
+    value, else `name: value` lines, without variables that the prompt does not show."""
+    prompt = "" if pd.isna(asked) else asked
+    if pd.isna(variables):
+        return prompt
+    try:
+        values = {name: plain_text(value) or "" for name, value in json.loads(variables).items()}
+    except (ValueError, RecursionError):  # cut, because it is long
+        return str(variables)
+    shown = {name: text for name, text in values.items() if text and text in prompt} or values
+    if len(shown) == 1:
+        return next(iter(shown.values()))
+    return "\n".join(f"{name}: {text}" for name, text in shown.items())
+
+
+def _cut_text(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _build_answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:

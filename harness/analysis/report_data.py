@@ -199,11 +199,20 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """What a case asked in one prompt; `text` may be cut."""
+
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class CaseRow:
     """One case across all configurations; `harness show RUN CASE` prints its transcripts.
 
-    `images` are small enough for a page; one without bytes is only described. `question` is what
-    was asked about them.
+    `input` is what differs from case to case: its variables that a prompt shows, a lone one without
+    its name. `row` is the file and line of a case without an id. `images` are small enough for a
+    page; one without bytes is only described.
     """
 
     eval: str
@@ -211,8 +220,15 @@ class CaseRow:
     tags: tuple[str, ...]
     expected: str | None
     cells: tuple[Cell, ...]
+    row: str = ""
+    input: str = ""
+    prompts: tuple[RenderedPrompt, ...] = ()
     images: tuple[Image, ...] = ()
-    question: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call the case: its id, or its row where it has none."""
+        return self.row or self.case
 
     @property
     def bad(self) -> int:

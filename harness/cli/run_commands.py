@@ -156,16 +156,27 @@ def report(
 
 def show(
     run: RunFolder,
-    case: Annotated[str, typer.Argument(help="The case's id.", metavar="CASE", show_default=False)],
+    case: Annotated[
+        str | None,
+        typer.Argument(
+            help="The case, as reports print it: `eval/id`, its id, or its row (`cases.csv:17`).",
+            metavar="CASE",
+            show_default=False,
+        ),
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="Only this prompt.", metavar="NAME")] = None,
     target: Annotated[str | None, typer.Option(help="Only this target.", metavar="NAME")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only what failed, broke or was not graded.")
+    ] = False,
 ) -> None:
-    """Print one case: what was asked and answered, its grades.
+    """Print a case, or all that failed: what was asked and answered, and its grades.
 
     \b
     Example:
       harness show latest add-2digit-01
+      harness show latest --failed
     """
-    from harness.app import report  # noqa: PLC0415
+    from harness.app.show import show_trials  # noqa: PLC0415
 
-    print_lines(report.show_case(run, case, prompt=prompt, target=target))
+    print_lines(show_trials(run, case, prompt=prompt, target=target, failed=failed))

@@ -233,19 +233,19 @@ def _failing_cases(report: Report, width: int) -> Iterator[Any]:
     )
     labels = short_labels(report)
     shown = bad[:FAILING_CASES]
-    yield Text(
-        f"Failing cases ({len(shown):,} of {total:,}; `harness show RUN CASE` prints one)", "bold"
-    )
+    how = "`harness show RUN CASE` prints one, `--failed` all"
+    yield Text(f"Failing cases ({len(shown):,} of {total:,}; {how})", "bold")
     for case in shown:
         yield from _case_lines(case, labels, width)
     yield Text()
 
 
 def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
-    heading = Text(f"{_axis_text(case.eval)}/{_axis_text(case.case)}")
+    yield _hanging_indent("  ", Text(f"{_axis_text(case.eval)}/{_axis_text(case.name)}", "bold"))
+    if case.input:
+        yield _labelled_line("input", case.input)
     if case.expected is not None:
-        heading.append(f"  expected {_escape(one_line(case.expected, 80))}", "dim")
-    yield _hanging_indent("  ", heading)
+        yield _labelled_line("expected", case.expected)
     bad = sorted((cell for cell in case.cells if cell.bad), key=lambda cell: cell.passed / cell.n)
     line = Text(_escape(one_line(labels[bad[0].configuration], max(12, min(60, width - 30)))))
     line.append(f"  {_repeat_outcomes(bad[0])}")
@@ -264,6 +264,12 @@ def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
             for grade in answer.grades
             if grade.passed is False or grade.value == "ungraded"
         )
+
+
+def _labelled_line(label: str, text: str) -> Table:
+    """A line of what a case asks or expects, cut."""
+    cut = Text(_escape(one_line(text, ANSWER_CHARACTERS)))
+    return _hanging_indent(f"    {label:<8} ", cut, "dim")
 
 
 def _repeat_outcomes(cell: Cell) -> str:

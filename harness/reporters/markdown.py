@@ -126,10 +126,12 @@ def _failing_cases(report: Report) -> Iterator[str]:
 
 
 def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
-    expected = (
-        f", expected {_escape(one_line(case.expected, 120))}" if case.expected is not None else ""
-    )
-    yield f"**{_escape(case.eval)} / {_escape(case.case)}**{expected}"
+    yield f"**{_escape(case.eval)}/{_escape(case.name)}**"
+    yield ""
+    if case.input:
+        yield f"- input: {_escape(one_line(case.input, 300))}"
+    if case.expected is not None:
+        yield f"- expected: {_escape(one_line(case.expected, 120))}"
     yield ""
     for cell in [cell for cell in case.cells if cell.bad and cell.answers][:2]:
         answer = cell.answers[0]

@@ -11,7 +11,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 from msgspec.structs import replace
@@ -25,13 +24,6 @@ from harness.runs.records import CorruptLineError
 
 CaseName = tuple[str, str]
 """An eval and a case of it."""
-
-
-class CaseThumbnails(NamedTuple):
-    """What a case shows, and what was asked about it."""
-
-    images: tuple[Image, ...]
-    question: str
 
 
 IMAGES_PER_CASE = 4
@@ -53,7 +45,7 @@ class Thumbnails:
     missing."""
 
     def __init__(self, wanted: Collection[CaseName]) -> None:
-        self.found: dict[CaseName, CaseThumbnails] = {}
+        self.found: dict[CaseName, tuple[Image, ...]] = {}
         self.lost: list[str] = []
         self._missing = set(wanted)
         self._left = MAX_TOTAL
@@ -62,10 +54,9 @@ class Thumbnails:
         """Take what this run shows of the cases that no run before it showed."""
         blobs = Blobs(folder)
         for name, messages in _find_messages(folder / RECORDS, self._missing):
-            images = tuple(
+            self.found[name] = tuple(
                 self._shrink_image(image, blobs) for image in images_of(messages)[:IMAGES_PER_CASE]
             )
-            self.found[name] = CaseThumbnails(images, messages[-1].text)
             self._missing.discard(name)
             if not self._missing:
                 break

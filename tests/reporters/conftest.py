@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from harness.analysis.frame import build_frames
 from harness.analysis.report_data import Report
 from harness.analysis.summarize import build_report
-from harness.model import Error, Grade, Record
+from harness.model import Error, Grade, Message, Record, Request
 from harness.suite.gate_syntax import parse_gate
 
 
@@ -64,12 +64,14 @@ def hostile(build: ModuleType, compared: Callable[..., Report]) -> Callable[[str
     def hostile(text: str) -> Report:
         name = text or "x"
         identity = {"eval": name, "prompt": name, "target": name, "tags": (name,)}
+        identity |= {"row": text, "vars": {name: text, name + "2": text}}
         judge = replace(
             build.exchange(build.response(text), position="g2.0", role=name), target=name
         )
         unsure = Grade(name, None, exchanges=(judge,), error=Error("grader", name, text))
         grades = (Grade(name, False, text), Grade(name, text), unsure)
-        answer = build.exchange(build.response(text, model=text))
+        question = Request((Message("system", text), Message("user", text)))
+        answer = replace(build.exchange(build.response(text, model=text)), request=question)
         records = [
             build.record(
                 name,
@@ -121,6 +123,16 @@ def hostile(build: ModuleType, compared: Callable[..., Report]) -> Callable[[str
         )
 
     return hostile
+
+
+@pytest.fixture(scope="session")
+def asked(build: ModuleType, compared: Callable[..., Report]) -> Report:
+    """A run of one case, which has no id and failed; its prompt shows one of its two variables."""
+    mail = "Where is parcel #42? <b>I paid</b> for it twice."
+    messages = (Message("system", "Sort mails."), Message("user", f"Mail: {mail}"))
+    sent = replace(build.exchange(build.response("shipping")), request=Request(messages))
+    facts = {"row": "cases.csv:17", "vars": {"mail": mail, "unused": 1}}
+    return compared([build.record("0e34", passed=False, exchanges=(sent,), **facts)])
 
 
 @pytest.fixture(scope="session")

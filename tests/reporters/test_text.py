@@ -7,6 +7,7 @@ import csv as csv_reader
 import json
 import re
 from collections.abc import Callable, Iterable
+from html import unescape
 from io import StringIO
 from types import ModuleType
 from xml.etree import ElementTree
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
+from harness.analysis.frame import build_frames
 from harness.analysis.report_data import Report
+from harness.analysis.summarize import build_report
 from harness.model import Error, Grade, TargetTraffic
 from harness.registry import load_plugin
 from harness.reporters import console, csv, html, junit, markdown, summary
@@ -217,14 +220,58 @@ def test_csv_keeps_what_looks_like_something_else(
 def test_junit_has_a_case_for_every_cell_and_gate(typical: Report) -> None:
     root = ElementTree.fromstring(junit.render_junit(typical))
     suites = {suite.get("name"): suite for suite in root}
-    assert list(suites) == ["gates", "run-1 triage"]
+    assert list(suites) == ["gates", "support-triage triage"]
     assert (suites["gates"].get("tests"), suites["gates"].get("failures")) == ("4", "1")
-    cases = suites["run-1 triage"]
+    cases = suites["support-triage triage"]
     assert cases.get("tests") == str(len(typical.cells)) == "160"
     assert int(cases.get("failures", 0)) == len(cases.findall("testcase/failure")) > 0
     assert {case.get("classname") for case in cases} == {
-        f"triage.{c.label}" for c in typical.configurations
+        f"support-triage.triage.{c.label}" for c in typical.configurations
     }
+
+
+def test_junit_failures_say_what_was_asked_expected_and_why(asked: Report) -> None:
+    (suite,) = ElementTree.fromstring(junit.render_junit(asked))
+    failure = suite.find("testcase/failure")
+    assert suite.find("testcase").get("name") == "cases.csv:17"
+    assert failure.get("message") == (
+        "expected billing · equals: expected 'billing' · 0 of 1 passed, 1 failed, 0 broke"
+    )
+    assert failure.text.splitlines() == [
+        "input: system: Sort mails.",
+        f"user: Mail: {asked.cases[0].input}",
+        "expected: billing",
+        "answer: shipping",
+        "equals: expected 'billing'",
+    ]
+
+
+def test_junit_tells_two_runs_of_a_suite_apart(build: ModuleType) -> None:
+    runs = [(build.manifest(run), [build.record()]) for run in ("a", "b")]
+    report = build_report(build_frames(runs), [manifest for manifest, _ in runs])
+    root = ElementTree.fromstring(junit.render_junit(report))
+    assert [suite.get("name") for suite in root] == [
+        "support-triage a triage",
+        "support-triage b triage",
+    ]
+
+
+@pytest.mark.parametrize("render", [console.render_console, markdown.render_markdown])
+def test_a_failing_case_is_shown_with_its_question(
+    asked: Report, render: Callable[[Report], str]
+) -> None:
+    text = unescape(render(asked).replace("\\", "").replace("\u200b", ""))
+    name, question, expected, answer = (
+        text.index(part) for part in ("cases.csv:17", asked.cases[0].input, "billing", "shipping")
+    )
+    assert name < question < expected < answer
+
+
+def test_the_csv_has_variables_and_prompt(asked: Report) -> None:
+    (row,) = csv_reader.DictReader(StringIO(written(csv.render_csv(asked))))
+    assert json.loads(row["vars"]) == {"mail": asked.cases[0].input, "unused": 1}
+    assert row["input"] == f"system: Sort mails.\nuser: Mail: {asked.cases[0].input}"
+    assert row["row"] == "cases.csv:17"
 
 
 def test_junit_has_an_ungraded_case_as_an_error_with_its_reason(
@@ -234,7 +281,7 @@ def test_junit_has_an_ungraded_case_as_an_error_with_its_reason(
     records = [build.record("a"), build.record("b", passed=None, grades=(missing,))]
     (suite,) = ElementTree.fromstring(junit.render_junit(compared(records)))
     assert (suite.get("errors"), suite.get("skipped")) == ("1", "0")
-    assert suite.findtext("testcase/error") == "judge: no verdict in it"
+    assert "judge: no verdict in it" in suite.find("testcase/error").get("message")
 
 
 def test_junit_lists_what_failed_and_counts_the_rest(

@@ -1,0 +1,59 @@
+"""`harness show`: a case by any of its names, and all that failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ExitCode
+from tests.support import Command
+
+SUITE = """
+suite: mails
+prompts: [{user: "{{ question }}"}]
+cases: [cases.csv]
+graders: [number]
+targets: {name: fast, provider: simulator, model: llama-4-scout, simulator: {ttft: 0s, inter_token: 0s}}
+"""
+
+
+@pytest.fixture
+def shown(cli: Command, tmp_path: Path) -> Command:
+    """The command line beside a run of three cases, of which the last fails."""
+    rows = "id,question,expected\n,1 + 1,2\nquot,2 + 2,4\n,3 + 3,7\n"
+    (tmp_path / "cases.csv").write_text(rows, "utf-8")
+    (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
+    assert cli("run", "suite.yaml", "--out", "run").code == ExitCode.OK
+    return cli
+
+
+@pytest.mark.parametrize(
+    ("case", "question"),
+    [
+        ("quot", "2 + 2"),
+        ("mails/quot", "2 + 2"),
+        ("cases.csv:2", "1 + 1"),
+        ("mails/cases.csv:4", "3 + 3"),
+    ],
+)
+def test_a_case_has_the_names_that_reports_print(
+    shown: Command, tmp_path: Path, case: str, question: str
+) -> None:
+    found = shown("show", "run", case)
+    assert found.out.count("── user") == 1, found.err
+    assert question in found.out
+    assert "mails/cases.csv:4" in (tmp_path / "run" / "report.md").read_text("utf-8")
+
+
+def test_what_failed_is_shown_at_once(shown: Command) -> None:
+    assert shown("show", "run", "--failed").out.count("━━") == 1
+    assert "3 + 3" in shown("show", "run", "--failed", "--target", "fast").out
+    for words, said in [
+        (["quot", "--failed"], "case 'quot' has no record that failed"),
+        (["mails/qout"], "did you mean `mails/quot`?"),
+        ([], "name a case"),
+    ]:
+        ended = shown("show", "run", *words)
+        assert ended.code == ExitCode.USAGE
+        assert said in ended.err
