@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.analysis import stats
+from harness.analysis import formatting, stats
 from harness.analysis.case_table import OUTCOMES
 from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
@@ -180,7 +180,9 @@ def _estimate_distribution(
 def _known_rows(aggregate: Mean | Distribution, rows: TrialSelection) -> TrialSelection:
     """The trials that have a value in the one column."""
     (column,) = aggregate.columns
-    return rows.take(np.isfinite(rows[column]))
+    known = rows.take(np.isfinite(rows[column]))
+    answered_only = isinstance(aggregate, Mean) and aggregate.answered
+    return known.take(~known["error"]) if answered_only else known
 
 
 def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Estimate:
@@ -189,7 +191,7 @@ def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Est
     answered = int((missing & ~rows["error"]).sum())
     if total.complete and statistic != "known" and answered:
         unknown = f"{pluralize(answered, 'answered trial', 'has')} no known {total.columns[0]}"
-        return Estimate(None, method=f"{unknown}: give their targets a price")
+        return Estimate(None, method=f"{unknown}: {_why_unknown(rows, missing & ~rows['error'])}")
     if missing.all():
         return stats.NOTHING
     broken = (
@@ -199,7 +201,18 @@ def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Est
     return Estimate(fsum(values[~missing]), n=int((~missing).sum()), method=f"sum{note}")
 
 
+def _why_unknown(rows: TrialSelection, missing: Any) -> str:
+    """Why the cost of these trials is not known, and about what it is: one with a price has an
+    estimate."""
+    estimates = rows["estimated_cost"][missing]
+    if np.isnan(estimates).any():
+        return "give their targets a price"
+    about = formatting.format_dollars(fsum(estimates))
+    return f"their servers did not report the tokens (≈ {about} by estimated ones)"
+
+
 def _ratio_of_sums(ratio: Ratio, rows: TrialSelection, _statistic: str | None) -> Estimate:
+    rows = rows.take(~rows["error"]) if ratio.answered else rows
     above, *others = (rows[column] for column in ratio.columns)
     below = sum(others) if others else np.ones(len(rows))
     known = np.isfinite(above) & np.isfinite(below)

@@ -30,6 +30,7 @@ from harness.model import (
     Record,
     Response,
 )
+from harness.pricing.cost import estimate_cost, price_from_facts
 from harness.runs.resume_state import is_final
 
 
@@ -118,6 +119,10 @@ class RunReader:
         self.id, self.suite = manifest.id, manifest.suite
         self.simulated = {
             name for name, facts in manifest.targets.items() if facts.get("simulated")
+        }
+        self.prices = {
+            name: price_from_facts(facts.get("price"))
+            for name, facts in {**manifest.helpers, **manifest.targets}.items()
         }
         self.settings, self.tags, self.flags = settings, tags, flags
         self.row_of_exchange: dict[int, int] = {}
@@ -357,6 +362,13 @@ class ExchangeRow:
         )
         self.timing = UNTIMED if untimed else Timing(response)
 
+    @property
+    def estimated_cost(self) -> float | None:
+        """About what it cost, where that is not known."""
+        if definitions.exchange_dollars(self.exchange) is not None:
+            return None
+        return estimate_cost(self.response, self.run.prices.get(self.exchange.target))
+
 
 def _started(row: ExchangeRow) -> int | None:
     return (
@@ -427,6 +439,12 @@ EXCHANGES: Sequence[Column[ExchangeRow]] = [
         "float",
         "US dollars; null where unknown",
         lambda row: definitions.exchange_dollars(row.exchange),
+    ),
+    Column(
+        "estimated_cost",
+        "float",
+        "US dollars at the target's price for estimated tokens, where `cost` is unknown",
+        lambda row: row.estimated_cost,
     ),
     Column(
         "replayed", "flag", "taken from another run", lambda row: row.response.replayed is not None

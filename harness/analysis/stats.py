@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, exp, isfinite, log, sqrt
+from math import ceil, exp, fsum, isfinite, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,8 @@ def estimate_mean(
     n = len(values)
     if n == 0:
         return NOTHING
-    value, groups = float(values.mean()), count_distinct(clusters)
+    # Exactly rounded, so that a hundred times $0.001 are no more than $0.001 each.
+    value, groups = fsum(values) / n, count_distinct(clusters)
     if groups == 1:
         return Estimate(value, None, None, n, "no interval: one case only")
     error = clustered_error(values, clusters)
@@ -132,7 +133,7 @@ def _positive_interval(
 
     An end that is too large for a number is None.
     """
-    mean = float(values.mean())
+    mean = fsum(values) / len(values)
     middle, halves = log(mean), [(log(mean), t * error / mean)]
     if float(values.min()) > 0:
         _, codes = np.unique(clusters, return_inverse=True)

@@ -49,6 +49,15 @@ class TrialExchanges:
         counts = np.bincount(self.owners[known], minlength=self.trials)
         return np.where(counts > 0, self.total(column, known), np.nan)
 
+    def estimate_cost(self) -> Any:
+        """About what the exchanges of a trial cost together whose cost is unknown, by estimated
+        tokens."""
+        cost = self.exchanges["cost"].to_numpy(dtype=np.float64)
+        estimated = self.exchanges["estimated_cost"].to_numpy(dtype=np.float64)
+        values = np.where(np.isnan(cost), estimated, cost)[self.own]
+        sums = np.bincount(self.owners[self.own], weights=values, minlength=self.trials)
+        return np.where(np.isnan(self.total("cost", self.own)), sums, np.nan)
+
     def earliest(self, column: str) -> Any:
         """The first moment among a trial's own exchanges."""
         moments = self.exchanges[column]
@@ -106,6 +115,13 @@ SPEND: Sequence[Column[TrialExchanges]] = [
         "US dollars for the answer, a replayed one at its original cost; null where any part is"
         " unknown",
         lambda sums: sums.total("cost", sums.own),
+    ),
+    Column(
+        "estimated_cost",
+        "float",
+        "US dollars at the target's price for estimated tokens, where `cost` is unknown because"
+        " tokens were not reported",
+        lambda sums: sums.estimate_cost(),
     ),
     Column(
         "spent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def collect_warnings(
         *_response_format_warnings(flagged),
         *_conversation_warnings(flagged),
         *_grading_warnings(configurations, frames.grades),
-        *_price_warnings(trials),
+        *_price_warnings(runs, trials),
         *_sample_size_warnings(configurations),
         *_left_out_warnings(trials, flagged),
         *_truncation_warnings(frames.shortened),
@@ -207,15 +208,32 @@ def _ungraded_by_grader(grades: Any) -> str:
     return f" ({'; '.join(text for _, text in found)})" if found else ""
 
 
-def _price_warnings(trials: Any) -> Iterator[str]:
+def _price_warnings(runs: Sequence[RunHeader], trials: Any) -> Iterator[str]:
+    """Answers whose cost is unknown: because their target has no price, or because the server did
+    not report the tokens."""
     missing = trials[(trials["cost"].isna() & (trials["outcome"] != "error")).to_numpy()]
-    targets = sorted(missing["target"].astype(object).unique())
-    if targets:
-        answers = pluralize(len(missing), "answer")
+    has_price = np.zeros(len(missing), dtype=bool)
+    for run in runs:
+        priced = [name for name, facts in run.targets.items() if facts.get("price")]
+        has_price |= (missing["run"] == run.id) & missing["target"].isin(priced)
+    if len(unpriced := missing[~has_price]):
+        answers = pluralize(len(unpriced), "answer")
         yield (
-            f"Unpriced target: {formatting.join_names(targets)}; the cost of {answers} is unknown,"
-            " not zero."
+            f"Unpriced target: {_target_names(unpriced)}; the cost of {answers} is unknown, not"
+            " zero."
         )
+    if len(uncounted := missing[has_price]):
+        estimates = uncounted["estimated_cost"].to_numpy()
+        about = formatting.format_dollars(fsum(estimates[np.isfinite(estimates)]))
+        yield (
+            f"{_target_names(uncounted)} did not report the tokens of"
+            f" {pluralize(len(uncounted), 'answer')}: their cost is unknown, ≈ {about} by estimated"
+            " tokens."
+        )
+
+
+def _target_names(trials: Any) -> str:
+    return formatting.join_names(sorted(trials["target"].astype(object).unique()))
 
 
 def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[str]:

@@ -68,7 +68,12 @@ def _target_facts(target: Target) -> dict[str, Any]:
         "price": (
             None
             if price is None
-            else {"input": str(price.input), "output": str(price.output), "source": price.source}
+            else {
+                "input": str(price.input),
+                "output": str(price.output),
+                **({"per_request": str(price.per_request)} if price.per_request else {}),
+                "source": price.source,
+            }
         ),
     }
 

@@ -64,9 +64,13 @@ class Count(Aggregate):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mean(Aggregate):
-    """The mean of a column, over the trials that have a value; `bounded` values are in 0..1."""
+    """The mean of a column, over the trials that have a value; `bounded` values are in 0..1.
+
+    `answered` leaves out trials that broke: what a server refused is free, and no request's price.
+    """
 
     bounded: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +93,10 @@ class Sum(Aggregate):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio(Aggregate):
     """`scale` × the sum of the first column / that of the others (of none: / the number of trials),
-    where all are known."""
+    where all are known; `answered` is as in `Mean`."""
 
     scale: float = 1.0
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,9 @@ class Metric:
 
 _UNTIMED = "no trial has one: errored and replayed trials are left out"
 _UNSTREAMED = f"{_UNTIMED}, and so are those that were not streamed"
-_UNPRICED = "no trial has a known cost: give the targets a price"
+_UNPRICED = (
+    "no answered trial has a known cost: give the targets a price, or let the servers report usage"
+)
 _UNCOUNTED = "no trial has a token count"
 
 
@@ -367,19 +374,32 @@ _ROWS = (
         shown=(Shown("cost", 9, "known"),),
     ),
     Metric(
+        name="estimated_cost",
+        title="estimated cost",
+        unit="dollars",
+        about=(
+            "US dollars for answers of unknown cost, by estimated tokens: the server reported none;"
+            " not in `cost`"
+        ),
+        aggregate=Sum(columns=("estimated_cost",)),
+        absent="no answer of unknown cost has a target with a price",
+        shown=(Shown("≈ cost", 9),),
+        gates=False,
+    ),
+    Metric(
         name="cost_per_request",
         title="cost per request",
         unit="dollars",
-        about="mean cost of a trial, of those whose cost is known",
-        aggregate=Mean(columns=("cost",)),
+        about="mean cost of an answered trial, of those whose cost is known",
+        aggregate=Mean(columns=("cost",), answered=True),
         absent=_UNPRICED,
     ),
     Metric(
         name="cost_per_1000",
         title="cost per 1,000 requests",
         unit="dollars",
-        about="US dollars per 1,000 requests",
-        aggregate=Ratio(columns=("cost",), scale=1_000),
+        about="US dollars per 1,000 answered trials, from those whose cost is known",
+        aggregate=Ratio(columns=("cost",), scale=1_000, answered=True),
         absent=_UNPRICED,
         shown=(Shown("per 1,000", 3),),
         gates=False,

@@ -20,7 +20,17 @@ from math import lcm
 from typing import Any
 
 from harness.metrics.definitions import is_free
-from harness.model import Attempt, Cost, Exchange, Message, Price, Request, Target, Usage
+from harness.model import (
+    Attempt,
+    Cost,
+    Exchange,
+    Message,
+    Price,
+    Request,
+    Response,
+    Target,
+    Usage,
+)
 from harness.model.images import images_of
 from harness.pricing.tiles import IMAGE_BOUND, image_bound
 from harness.pricing.tokens import json_text
@@ -46,29 +56,33 @@ _OUTPUT_LIMITS = frozenset(
 _SAMPLES = frozenset({"candidateCount", "n"})
 
 
+_UNKNOWN_USAGE = Usage()
+
+
 @lru_cache(maxsize=4096)  # the budget and the record ask for the same attempt
 def usage_cost(usage: Usage, price: Price) -> float | None:
-    """US dollars for `usage` at `price`; None where a count is unknown. An unset cache price is the
-    input price.
+    """US dollars for `usage` at `price`; None where a count is unknown that costs something. An
+    unset cache price is the input price.
 
     Above a tier's threshold of input tokens, that tier prices the whole request.
     """
-    if usage.input is None or usage.output is None:
-        return None
     rates = _integer_rates(price)
+    if (usage.input is None and not rates.has_free_input) or (
+        usage.output is None and not rates.has_free_output
+    ):
+        return None
+    fresh, output = usage.input or 0, usage.output or 0
     level = (
         rates
         if not rates.tiers
-        else rates.rates_above(
-            usage.input + usage.cache_read + usage.cache_write + usage.cache_write_1h
-        )
+        else rates.rates_above(fresh + usage.cache_read + usage.cache_write + usage.cache_write_1h)
     )
     tokens = (
-        level.input * usage.input
+        level.input * fresh
         + level.cache_read * usage.cache_read
         + level.cache_write * usage.cache_write
         + level.cache_write_1h * usage.cache_write_1h
-        + level.output * (usage.output + usage.reasoning)
+        + level.output * (output + usage.reasoning)
     )
     return rates.to_dollars(tokens)
 
@@ -85,7 +99,7 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
     """The total cost of all attempts of an exchange: retries are billed.
 
     An attempt is free if nothing was sent or the server refused it. One whose tokens are unknown (a
-    stream that was cut off) makes the sum unknown.
+    stream that was cut off) makes the sum unknown, unless they are free.
     """
     if len(attempts) == 1 and (usage := attempts[0].usage) is not None:  # the common case
         return Cost(reported_cost(usage), None if price is None else usage_cost(usage, price))
@@ -96,7 +110,35 @@ def exchange_cost(attempts: Sequence[Attempt], price: Price | None) -> Cost:
         else None,
         priced=None
         if price is None
-        else _exact_sum([None if usage is None else usage_cost(usage, price) for usage in billed]),
+        else _exact_sum([usage_cost(usage or _UNKNOWN_USAGE, price) for usage in billed]),
+    )
+
+
+def estimate_cost(response: Response, price: Price | None) -> float | None:
+    """About what a response cost whose cost is not known: at the usage of its answer, reported or
+    estimated, for every attempt that has none.
+
+    None without an answer or a price.
+    """
+    if price is None or response.usage is None:
+        return None
+    return _exact_sum(
+        [
+            usage_cost(attempt.usage or response.usage, price)
+            for attempt in response.attempts
+            if not is_free(attempt)
+        ]
+    )
+
+
+def price_from_facts(facts: Mapping[str, str] | None) -> Price | None:
+    """A target's price as a manifest has it: without what the cache costs, and without tiers."""
+    if facts is None:
+        return None
+    return Price(
+        input=Decimal(facts["input"]),
+        output=Decimal(facts["output"]),
+        per_request=Decimal(facts.get("per_request", 0)),
     )
 
 
@@ -211,6 +253,16 @@ class _Rates:
         """The rates for a request of so many input tokens: the highest tier's below them, else
         these."""
         return next((tier for above, tier in reversed(self.tiers) if input_tokens > above), self)
+
+    @property
+    def has_free_input(self) -> bool:
+        """Whether input costs nothing, however much there is."""
+        return not self.dearest_input and not self.tiers
+
+    @property
+    def has_free_output(self) -> bool:
+        """Whether output costs nothing, in every tier."""
+        return not self.output and not any(tier.output for _, tier in self.tiers)
 
     def to_dollars(self, tokens: int) -> float:
         """US dollars for the sum of tokens × rates; dividing two integers rounds once, and

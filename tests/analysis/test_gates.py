@@ -142,7 +142,16 @@ def test_the_cost_of_an_unpriced_target_is_unknown_and_not_cheap(build: ModuleTy
         "cost <= $100",
     )
     assert found.verdict == "unknown"
-    assert "give their targets a price" in found.detail
+    assert "1 answered trial has no known cost" in found.detail
+
+
+def test_cost_per_request_is_of_answers_alone(build: ModuleType) -> None:
+    unpriced = [build.record(f"u{i}", exchanges=(build.exchange(cost=None),)) for i in range(3)]
+    refused = [build.errored(f"e{i}", cost=0.0) for i in range(20)]
+    found = verdict(build, unpriced + refused, "cost_per_request <= $0.001")
+    assert (found.verdict, found.estimate) == ("unknown", None)
+    found = verdict(build, [*unpriced, *refused, build.record("a")], "cost_per_request <= $0.001")
+    assert (found.verdict, found.n) == ("pass", 1)
 
 
 def test_replayed_answers_have_a_pass_rate_but_no_latency(build: ModuleType) -> None:

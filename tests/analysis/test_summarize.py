@@ -56,8 +56,52 @@ def test_money_and_tokens_of_a_configuration(build: ModuleType) -> None:
     assert row["output_tokens_per_s"].value == pytest.approx(11)
 
 
+def uncounted(build: ModuleType) -> Exchange:
+    """An answer to which the server reported no tokens, so that they are estimated."""
+    usage = Usage(input=1_000_000, output=1_000_000, source="estimated")
+    answer = build.response(usage=usage, attempts=(Attempt(build.marks(), 200),))
+    return build.exchange(answer, cost=None)
+
+
+def test_missing_usage_is_said_to_be_missing_and_its_cost_estimated_apart(
+    build: ModuleType,
+) -> None:
+    records = [build.record("a"), build.record("b", exchanges=(uncounted(build),))]
+    found = comparison(build.manifest(planned=2), records)
+    (row,) = found.configurations
+    assert (row["cost"].value, row["estimated_cost"].value) == (0.001, pytest.approx(1.12))
+    said = (
+        "scout did not report the tokens of 1 answer: their cost is unknown, ≈ $1.12 by estimated"
+    )
+    assert any(warning.startswith(said) for warning in found.warnings)
+    assert not any("Unpriced" in warning for warning in found.warnings)
+
+
+def test_a_refused_request_is_no_requests_price(build: ModuleType) -> None:
+    """Free refusals beside answers of unknown cost are no figure; beside known ones, they are
+    not in the mean."""
+    refusal = Error("provider", "bad_request", "no", status=400)
+    refused = build.response(
+        message=None,
+        usage=None,
+        attempts=(Attempt(build.marks(), 400, error=refusal),),
+        error=refusal,
+    )
+    records = [
+        build.record("r", exchanges=(build.exchange(refused, None),), error=refusal, cost=0.0),
+        build.record("u", exchanges=(build.exchange(cost=None),)),
+    ]
+    row = comparison(build.manifest(planned=2), records).configurations[0]
+    assert row["cost_per_1000"].value is None
+    row = comparison(build.manifest(planned=2), [records[0], build.record()]).configurations[0]
+    assert (row["cost_per_1000"].value, row["cost_per_1000"].n) == (1.0, 1)
+
+
 def test_an_unpriced_target_has_no_cost_and_a_warning(build: ModuleType) -> None:
-    found = comparison(build.manifest(), [build.record(exchanges=(build.exchange(cost=None),))])
+    targets = {"scout": {"provider": "openai", "model": "own", "price": None}}
+    found = comparison(
+        build.manifest(targets=targets), [build.record(exchanges=(build.exchange(cost=None),))]
+    )
     assert (
         found.configurations[0]["cost"].value
         is found.configurations[0]["cost_per_1000"].value

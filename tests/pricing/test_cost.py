@@ -27,6 +27,7 @@ from harness.model import (
     Usage,
 )
 from harness.pricing.cost import (
+    estimate_cost,
     exchange_cost,
     input_bound,
     most_spent,
@@ -81,6 +82,40 @@ def test_the_providers_own_figure_comes_first() -> None:
 
 def test_unknown_tokens_cost_an_unknown_amount() -> None:
     assert usage_cost(Usage(input=None, output=3), SCOUT) is None
+
+
+FREE, FLAT = (
+    Price(input=Decimal(0), output=Decimal(0), per_request=Decimal(dollars))
+    for dollars in ("0", "0.01")
+)
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "dollars"),
+    [
+        (FREE, None, 0.0),
+        (FREE, Usage(input=None, output=3), 0.0),
+        (FLAT, None, 0.01),
+        (FLAT, Usage(input=7, output=3), 0.01),
+        (Price(input=Decimal(0), output=Decimal(2)), Usage(input=None, output=3), 0.000006),
+        (Price(input=Decimal(0), output=Decimal(2)), None, None),
+        (SCOUT, None, None),
+    ],
+)
+def test_an_unknown_count_matters_only_where_it_costs_something(
+    price: Price, usage: Usage | None, dollars: float | None
+) -> None:
+    assert exchange_cost((attempt(usage),), price).usd == dollars
+
+
+def test_an_estimate_prices_every_attempt_that_may_have_been_billed() -> None:
+    answer = Response(
+        usage=Usage(input=1_000_000, output=0, source="estimated"),
+        attempts=(attempt(status=429), attempt(), attempt(Usage(input=0, output=1_000_000))),
+    )
+    assert exchange_cost(answer.attempts, SCOUT).usd is None
+    assert estimate_cost(answer, SCOUT) == pytest.approx(0.27 + 0.85)
+    assert estimate_cost(answer, None) is None
 
 
 def test_buckets_have_their_own_prices_and_reasoning_is_output() -> None:

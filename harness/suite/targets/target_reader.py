@@ -14,7 +14,14 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 
 from harness import registry
 from harness.config.diagnostics import Place, Problems, did_you_mean
@@ -118,10 +125,16 @@ def _check_provider(value: str) -> str:
 
 
 class PriceSpec(SuiteModel):
-    """What tokens cost, in US dollars per million."""
+    """What tokens cost, in US dollars per million: `input` and `output`, or `per_request` alone."""
 
-    input: Money = Field(description="Per million input tokens.")
-    output: Money = Field(description="Per million output tokens.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["input", "output"]}, {"required": ["per_request"]}]
+        }
+    )
+
+    input: Money = Field(Decimal(0), description="Per million input tokens.")
+    output: Money = Field(Decimal(0), description="Per million output tokens.")
     cache_read: Money | None = Field(
         None, description="Per million input tokens read from the provider's cache."
     )
@@ -134,6 +147,19 @@ class PriceSpec(SuiteModel):
     per_request: Money = Field(
         Decimal(0), description="US dollars for each request, whatever its tokens."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_whole(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        missing = [name for name in ("input", "output") if name not in value]
+        if missing and not (len(missing) == 2 and "per_request" in value):
+            raise ValueError(
+                f"a price needs `input` and `output` (it has no `{missing[0]}`), in US dollars per"
+                " million tokens, or `per_request` alone; write 0 for what is free"
+            )
+        return value
 
 
 class SimulatorSpec(SuiteModel):
@@ -223,7 +249,11 @@ class TargetSpec(SuiteModel):
         default_factory=LimitsSpec, description="How hard this target may be driven."
     )
     price: PriceSpec | None = Field(
-        None, description="What it costs, instead of the price catalogue's figure."
+        None,
+        description=(
+            "What it costs, instead of the price catalogue's figure: `{input, output}` in US"
+            " dollars per million tokens, or `{per_request}`."
+        ),
     )
     context: Count | None = Field(
         None, description="The most tokens a request and its answer may have together."
