@@ -114,7 +114,10 @@ BASE = "name: t, provider: openai, model: m"
             "`concurrency` should be a whole number, not 1.5",
         ),
         (f"{{{BASE}, price: {{input: -1, output: 0}}}}", "`input`: should be US dollars"),
-        (f"{{{BASE}, price: {{input: 1}}}}", "a price needs `input` and `output` (it has no `output`)"),
+        (
+            f"{{{BASE}, price: {{input: 1}}}}",
+            "a price needs `input` and `output` (it has no `output`)",
+        ),
         (f"{{{BASE}, simulator: {{seed: 1}}}}", "has `simulator:` but its provider is openai"),
         (
             "{name: t, provider: simulator, model: m, api_key: KEY}",
