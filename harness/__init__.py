@@ -12,12 +12,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "HarnessError": "harness.errors",
+    "Overrides": "harness.suite",
     "load_run": "harness.app.report",
-    "resume": "harness.app.run",
-    "run": "harness.app.run",
+    "resume": "harness.app.python_api",
+    "run": "harness.app.python_api",
 }
 
-__all__ = ["HarnessError", "__version__", "load_run", "resume", "run"]
+__all__ = ["HarnessError", "Overrides", "__version__", "load_run", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:

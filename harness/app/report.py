@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness import registry
 from harness.analysis.frame import Frames, build_frames
@@ -20,21 +21,47 @@ from harness.reporters.plot_data import PlotData, collect_plot_data
 from harness.runs.folder import PARQUET, PLOTS, REPORTS, make_folder, write_file
 from harness.runs.reader import Run
 from harness.runs.thumbnails import Thumbnails
+from harness.wording import pluralize
 
 Draw = Callable[[PlotData], Callable[[], Mapping[str, bytes]]]
 """Begins to draw the plots; what it returns waits for them: SVG by file name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunOutcome:
     """What came of a run, or of looking at several: where the report is, what was found, and the
-    exit code that says so."""
+    exit code that says so.
+
+    `trials`, `exchanges` and `grades` are the data frames that the report was made from.
+    """
 
     folder: Path
     report: Report
     exit_code: ExitCode
     stopped: tuple[str, ...] = ()
     """Why a run ended early, one sentence each; empty where it did not."""
+
+    @property
+    def trials(self) -> Any:
+        """A row for each trial (docs/measures.md)."""
+        return self.report.frames.trials
+
+    @property
+    def exchanges(self) -> Any:
+        """A row for each request and its response."""
+        return self.report.frames.exchanges
+
+    @property
+    def grades(self) -> Any:
+        """A row for each grade."""
+        return self.report.frames.grades
+
+    def __repr__(self) -> str:
+        trials = pluralize(len(self.trials), "trial")
+        return (
+            f"<{self.folder}: {self.report.verdict}, {trials}, exit code {int(self.exit_code)}"
+            f" ({self.exit_code.name})>"
+        )
 
 
 def load_run(path: str | Path) -> Frames:

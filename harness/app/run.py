@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -55,9 +55,6 @@ from harness.transport.middleware.stop import Stop
 from harness.transport.stack import StackConfig, build_send_stack, cost_bound
 from harness.wording import pluralize
 
-if TYPE_CHECKING:
-    from harness.app.report import RunOutcome
-
 
 class Display(Protocol):
     """What a run tells whoever watches it."""
@@ -86,50 +83,24 @@ class Silent:
 # ── Running ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def run(
-    suite: str | Path,
-    *,
-    out: str | Path | None = None,
-    overrides: Overrides | None = None,
-    env_file: Path | None = None,
-    replay: Path | None = None,
-    replay_only: bool = False,
-    overwrite: bool = False,
-    display: Display | None = None,
-) -> RunOutcome:
-    """Run a suite and report on it.
-
-    `out` is the run folder, by default a new one under `<workspace>/reports/runs`; with `overwrite`
-    a run that is there is removed. `replay` is an earlier run whose answers are reused where they
-    match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the
-    command.
-    """
-    return _report_session(
-        run_requests(
-            suite,
-            out=out,
-            overrides=overrides,
-            env_file=env_file,
-            replay=replay,
-            replay_only=replay_only,
-            overwrite=overwrite,
-            display=display,
-        )
-    )
-
-
 def run_requests(
     suite: str | Path,
     *,
     out: str | Path | None = None,
     overrides: Overrides | None = None,
     env_file: Path | None = None,
-    replay: Path | None = None,
+    replay: str | Path | None = None,
     replay_only: bool = False,
     overwrite: bool = False,
     display: Display | None = None,
 ) -> FinishedSession:
-    """As `run`, without the report."""
+    """Run a suite and record it, without a report.
+
+    `out` is the run folder, by default a new one under `<workspace>/reports/runs`; with `overwrite`
+    a run that is there is removed. `replay` is an earlier run whose answers are reused where they
+    match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the
+    command.
+    """
     overrides = overrides or Overrides()
     loaded = load_suite(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
@@ -174,26 +145,6 @@ def _kept_overrides(overrides: Overrides, failed_of: Path | None, folder: Path) 
     return dataclasses.replace(overrides, failed_of=path)
 
 
-def resume(
-    folder: str | Path,
-    *,
-    retry_errors: bool = False,
-    budget: Decimal | None = None,
-    env_file: Path | None = None,
-    display: Display | None = None,
-) -> RunOutcome:
-    """Go on with a run: send what it still owes, then report on all of it.
-
-    `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the
-    suite no longer plans the same trials, naming what differs.
-    """
-    return _report_session(
-        resume_requests(
-            folder, retry_errors=retry_errors, budget=budget, env_file=env_file, display=display
-        )
-    )
-
-
 def resume_requests(
     folder: str | Path,
     *,
@@ -202,7 +153,11 @@ def resume_requests(
     env_file: Path | None = None,
     display: Display | None = None,
 ) -> FinishedSession:
-    """As `resume`, without the report."""
+    """Continue a run: send what it still owes.
+
+    `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the
+    suite no longer plans the same trials, naming what differs.
+    """
     folder = find_run(folder)
     manifest = read_manifest(folder)
     overrides = Overrides.from_json(manifest.options)
@@ -531,15 +486,3 @@ def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
     return FinishedSession(folder, tuple(stopped), tuple(codes))
-
-
-def _report_session(finished: FinishedSession) -> RunOutcome:
-    """The report on what is recorded, and an exit code that also says what ended the run before its
-    time."""
-    from harness.app.report import (  # noqa: PLC0415
-        report_runs,
-    )
-
-    return dataclasses.replace(
-        report_runs([finished.folder], stopped=finished.codes), stopped=finished.stopped
-    )

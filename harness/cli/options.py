@@ -91,20 +91,21 @@ def _parse_sampling(settings: list[str]) -> dict[str, Any]:
     JSON."""
     import json  # noqa: PLC0415
 
-    sampling = {}
+    from harness.suite import sampling_overrides  # noqa: PLC0415
+
+    given: dict[str, Any] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
-        parameter = name.removeprefix("sampling.")
-        if not equals or parameter == name:
+        if not equals:
             raise UsageError(
                 f"--set {setting}: write it as sampling.PARAMETER=VALUE, such as"
                 " sampling.temperature=0"
             )
         try:
-            sampling[parameter] = json.loads(value)
+            given[name] = json.loads(value)
         except json.JSONDecodeError:
-            sampling[parameter] = value
-    return sampling
+            given[name] = value
+    return sampling_overrides(given)
 
 
 def parse_budget(text: str | None) -> Decimal | None:

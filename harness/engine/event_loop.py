@@ -23,14 +23,28 @@ def run_blocking(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `work` to its end in an event loop of its own: in a thread where a loop already runs
     here, as in a notebook.
 
-    Raises the first HarnessError of the tasks that ended it.
+    An interrupt that comes to this thread cancels the work. Raises the first HarnessError of the
+    tasks that ended it.
     """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return _in_new_loop(work)
+    tasks: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def noted_work() -> T:
+        if task := asyncio.current_task():
+            tasks.append((asyncio.get_running_loop(), task))
+        return await work()
+
     with ThreadPoolExecutor(1, "harness") as thread:
-        return thread.submit(_in_new_loop, work).result()
+        running = thread.submit(_in_new_loop, noted_work)
+        try:
+            return running.result()
+        except KeyboardInterrupt:  # a notebook's, which only this thread gets
+            for loop, task in tasks:
+                loop.call_soon_threadsafe(task.cancel)
+            return running.result()
 
 
 def _in_new_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

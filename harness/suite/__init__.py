@@ -12,7 +12,7 @@ from harness.suite.gate_syntax import GateSpec
 from harness.suite.json_schema import schema_json
 from harness.suite.load import load_suite, named_targets
 from harness.suite.model import Case, Prompt
-from harness.suite.overrides import Overrides
+from harness.suite.overrides import Overrides, sampling_overrides
 from harness.suite.run_settings import LimitsSpec, RunSpec, TimeoutSpec
 from harness.suite.suite import Eval, Suite
 from harness.suite.targets.target_reader import PriceSpec, SimulatorSpec, TargetSpec
@@ -39,5 +39,6 @@ __all__ = [
     "load_suite",
     "named_targets",
     "render_arguments",
+    "sampling_overrides",
     "schema_json",
 ]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from harness.errors import UsageError
 from harness.suite.model import Case
 
 FILTER_KEYS = ("tag", "id", "prompt", "eval")
@@ -49,6 +50,16 @@ class Overrides:
         budget = plain.get("budget")
         lists = {name: tuple(plain.get(name, ())) for name in ("targets", "filters")}
         return cls(**{**plain, **lists, "budget": None if budget is None else Decimal(str(budget))})
+
+
+def sampling_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"sampling.temperature": 0}` -> `{"temperature": 0}`. Raises UsageError for other keys."""
+    for name in settings:
+        if not name.startswith("sampling."):
+            raise UsageError(
+                f"cannot set {name!r}: name a sampling parameter, such as sampling.temperature"
+            )
+    return {name.removeprefix("sampling."): value for name, value in settings.items()}
 
 
 class Filter(NamedTuple):

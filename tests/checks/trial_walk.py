@@ -23,7 +23,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import harness
-from harness.app.run import Silent, run
+from harness.app.python_api import run
+from harness.app.run import Silent
 from harness.engine.progress import Progress
 from harness.engine.scheduler import PREPARED_AT_ONCE
 

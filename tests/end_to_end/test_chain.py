@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -167,6 +170,56 @@ def test_a_notebook_gets_frames(simulator: Simulated, tmp_path: Path) -> None:
     )
 
 
+def test_python_takes_the_options_of_the_command_line(simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "gates: [pass_rate >= 0]\n")
+    run = harness.run(
+        suite,
+        limit=2,
+        targets="local",
+        set={"sampling.temperature": 0.5},
+        overrides=harness.Overrides(filters=("prompt=terse",)),
+        out=tmp_path / "run",
+    )
+    assert repr(run) == f"<{tmp_path}/run: pass, 2 trials, exit code 0 (OK)>"
+    assert run.exit_code == 0
+    assert list(run.trials["case"].unique()) == ["c0", "c1"]
+    assert set(run.grades["name"]) == {"number", "length"}
+    assert len(run.exchanges) == 2
+    assert {body["temperature"] for body in simulator.bodies()[-2:]} == {0.5}
+    for wrong in ({"targets": ["gone"]}, {"set": {"temperature": 0}}):
+        with pytest.raises(harness.HarnessError):
+            harness.run(suite, **wrong)
+
+
+class _InterruptAfter:
+    """A display that interrupts the process after some records, as a notebook's stop button does."""
+
+    def __init__(self, records: int) -> None:
+        self._left = records
+
+    def say(self, text: str) -> None: ...
+
+    def begin(self, progress: object, budget: float | None) -> None: ...
+
+    def tick(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+async def _run_and_interrupt(suite: Path, out: Path) -> None:
+    with pytest.raises(harness.HarnessError, match="harness resume"):
+        harness.run(suite, out=out, display=_InterruptAfter(5))
+
+
+def test_a_notebook_can_stop_a_run(simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 1}\n", cases=200)
+    loop = asyncio.new_event_loop()  # not asyncio.run, whose handler of interrupts notebooks lack
+    loop.run_until_complete(_run_and_interrupt(suite, tmp_path / "run"))
+    loop.close()
+    assert 5 <= len(harness.load_run(tmp_path / "run").trials) < 800
+
+
 async def _run_inside_a_loop(suite: Path, out: Path) -> int:
     return len(harness.load_run(harness.run(suite, out=out).folder).trials)
 
@@ -174,8 +227,6 @@ async def _run_inside_a_loop(suite: Path, out: Path) -> int:
 def test_a_notebook_with_a_running_loop_can_run_a_suite(
     simulator: Simulated, tmp_path: Path
 ) -> None:
-    import asyncio
-
     assert (
         asyncio.run(_run_inside_a_loop(write_sums(tmp_path, simulator.openai), tmp_path / "run"))
         == 40

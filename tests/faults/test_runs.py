@@ -14,8 +14,9 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import replace
 
+from harness.app.python_api import resume
 from harness.app.report import load_run
-from harness.app.run import Silent, resume
+from harness.app.run import Silent
 from harness.engine.loop_monitor import STALL, LoopMonitor
 from harness.errors import ExitCode, UsageError
 from harness.model import STALLED, Attempt, Exchange, Marks, Request, Response
