@@ -3,6 +3,7 @@ exit code."""
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from contextlib import suppress
@@ -14,6 +15,7 @@ from harness.errors import ExitCode, HarnessError
 def main() -> None:
     """Entry point of the `harness` command; always ends in SystemExit."""
     collect_less_often()
+    atexit.register(gc.freeze)  # what is still there at the end needs no last collection
     try:
         # Here, so that an interrupt during import is caught.
         from harness.cli.main import app  # noqa: PLC0415

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import orjson
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness.config.templates import Verbatim
@@ -57,8 +57,7 @@ class _TargetPlan(NamedTuple):
     stream: bool
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Struct, frozen=True, dict=True):  # `dict`: for cached properties
     """All trials of a run.
 
     `dropped` names, per target, the sampling parameters it cannot take and the suite agreed to

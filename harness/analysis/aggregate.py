@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import fsum
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from harness.analysis import formatting, stats
 from harness.analysis.case_table import OUTCOMES
@@ -35,8 +35,7 @@ NUMBERS = tuple(
 SliceValue = str | float | int | bool
 
 
-@dataclass(frozen=True, slots=True)
-class TrialSelection:
+class TrialSelection(Struct, frozen=True):
     """Some trials, as numpy columns that are cut only when asked for: selecting a million times
     must be cheap.
 

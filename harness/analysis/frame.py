@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from msgspec import Struct
 
 from harness.analysis.row_schema import (
     EXCHANGES,
@@ -44,8 +44,7 @@ IDENTITY = ("run", "eval", "case", "configuration", "repeat")
 """Columns that `exchanges` and `grades` repeat from `trials`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frames:
+class Frames(Struct, frozen=True):
     """The three frames; `trial` in `exchanges` and `grades` is the row number in `trials`.
 
     `settings`, `tags` and `flags` are the values that stand as JSON text in these columns of

@@ -9,11 +9,11 @@ unpriced target never passes by accident.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from harness.analysis import formatting, stats
 from harness.analysis.aggregate import (

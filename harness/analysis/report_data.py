@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from harness.analysis.frame import Frames
 from harness.analysis.stats import NOTHING, Estimate
@@ -21,8 +22,7 @@ Outcome = Literal["pass", "fail", "inconclusive", "unknown"]
 Verdict = Literal[Outcome, "no gates", "unfinished", "errors", "ungraded"]
 
 
-@dataclass(frozen=True, slots=True)
-class GateResult:
+class GateResult(Struct, frozen=True):
     """What became of one gate of one run.
 
     `pass` and `fail` compare what the gate names; `inconclusive` is a bound that n does not give;
@@ -42,8 +42,7 @@ class GateResult:
     caution: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RunHeader:
+class RunHeader(Struct, frozen=True):
     """Where one run's figures come from.
 
     `graded` answers have a grader, and `ungraded` of them no grade. `simulated` names its simulated
@@ -104,8 +103,7 @@ class RunHeader:
         return self.ungraded_rate is not None and self.ungraded_rate > self.max_ungraded_rate
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """One row of the main table: run × eval × prompt × target × setting.
 
     The counts `passed`, `failed`, `no_verdict`, `ungraded` and `errors` add up to `n`; `unpriced`
@@ -135,8 +133,7 @@ class Configuration:
         return self.figures.get(name, NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class TagRate:
+class TagRate(Struct, frozen=True):
     """The pass rate of one tag's cases in one configuration (an index into
     `Report.configurations`)."""
 
@@ -145,8 +142,7 @@ class TagRate:
     pass_rate: Estimate
 
 
-@dataclass(frozen=True, slots=True)
-class GradeLine:
+class GradeLine(Struct, frozen=True):
     """One grade as shown: `passed` is None where it cannot fail, `value` is text, `reason` and
     `error` may be cut."""
 
@@ -157,8 +153,7 @@ class GradeLine:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class CaseAnswer:
+class CaseAnswer(Struct, frozen=True):
     """One trial as shown; `characters` is the answer's full length, which `preview` may cut;
     `steps` led to it."""
 
@@ -180,8 +175,7 @@ class CaseAnswer:
         return self.characters > len(self.preview)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """One case in one configuration: its repeats' outcomes, and some of their answers, failing ones
     first."""
 
@@ -198,16 +192,14 @@ class Cell:
         return self.failed + self.errors
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
+class RenderedPrompt(Struct, frozen=True):
     """What a case asked in one prompt; `text` may be cut."""
 
     prompt: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CaseRow:
+class CaseRow(Struct, frozen=True):
     """One case across all configurations; `harness show RUN CASE` prints its transcripts.
 
     `input` is what differs from case to case: its variables that a prompt shows, a lone one without
@@ -236,8 +228,7 @@ class CaseRow:
         return sum(cell.bad for cell in self.cells)
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorGroup:
+class ErrorGroup(Struct, frozen=True):
     """Errors of one run that broke at the same boundary in the same way; `example` is one of their
     messages."""
 
@@ -248,8 +239,7 @@ class ErrorGroup:
     example: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoleUse:
+class RoleUse(Struct, frozen=True):
     """What one run asked of a target in another role than that of the target under test: a judge, a
     simulated user.
 
@@ -273,8 +263,7 @@ class RoleUse:
     unpriced: int
 
 
-@dataclass(frozen=True, slots=True)
-class TargetPace:
+class TargetPace(Struct, frozen=True):
     """How fast one run's requests to one target went, whatever their role; seconds.
 
     `requests` are the attempts that the target did not refuse, `wall_time` is from the first start
@@ -296,8 +285,7 @@ class TargetPace:
     slowed: float
 
 
-@dataclass(frozen=True, slots=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """Over all runs. Dollars: `spent` newly on answers, `graded` on judges, `saved` by replay;
     `unpriced` requests.
 
@@ -321,8 +309,7 @@ class Totals:
     unpriced: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """Runs side by side. `cases` are the worst `len(cases)` of `case_count`; `cells` has
     them all."""
 

@@ -10,12 +10,12 @@ made up.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, exp, fsum, isfinite, log, sqrt
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from scipy.special import (
     bdtr,
     ndtri,
@@ -38,8 +38,7 @@ ANSWERS_FOR_BLOCKS = 2 * BLOCKS
 _LARGEST_EXPONENT = 700.0
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """A figure, its interval, the number of observations `n` it rests on, and how the interval was
     made."""
 

@@ -10,20 +10,19 @@ anything else.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
+from msgspec import Struct
 
 Dtype = Literal["category", "text", "long text", "float", "integer", "boolean", "flag", "time"]
 
 RowT = TypeVar("RowT")
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[RowT]):
+class Column(Struct, Generic[RowT], frozen=True):
     """A column as documented: its name, its dtype, what it holds, and how its value is read from a
     row.
 
@@ -150,8 +149,7 @@ SHORT_TEXT = 200
 """Characters that are left of a text when there is no room for more."""
 
 
-@dataclass
-class TextBudget:
+class TextBudget(Struct):
     """How many characters of text may still be kept; once there are none left, texts are cut at
     `SHORT_TEXT`, and counted."""
 

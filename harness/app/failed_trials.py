@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from harness.app.prepare import PreparedRun
 from harness.errors import UsageError
@@ -41,7 +42,7 @@ def select_trials(
     plans none of them."""
     if only is None:
         return ready
-    plan = dataclasses.replace(ready.plan, only=only)
+    plan = replace(ready.plan, only=only)
     if not len(plan):
         raise UsageError(
             f"{run}: the suite no longer has any of the {pluralize(len(only), 'trial')} that failed"
@@ -51,7 +52,7 @@ def select_trials(
         f"only the {pluralize(len(plan), 'trial')} that failed in {run}: rates and gates describe"
         " those alone"
     )
-    return dataclasses.replace(ready, plan=plan, notes=(*ready.notes, note))
+    return replace(ready, plan=plan, notes=(*ready.notes, note))
 
 
 def selection_fingerprint(only: Collection[int] | None) -> Mapping[str, Any]:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -19,6 +18,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness import registry
@@ -56,8 +56,7 @@ SIMULATED_MODELS = {"llama-4-scout": "@cf/meta/llama-4-scout-17b-16e-instruct"}
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
-@dataclass(frozen=True)
-class PreparedRun:
+class PreparedRun(Struct, frozen=True):
     """A suite ready to run.
 
     `secrets` are the values of variables named as API keys or in headers; `notes` are for people;

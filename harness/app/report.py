@@ -4,9 +4,11 @@ notebooks."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from harness import registry
 from harness.analysis.frame import Frames, build_frames
@@ -27,8 +29,7 @@ Draw = Callable[[PlotData], Callable[[], Mapping[str, bytes]]]
 """Begins to draw the plots; what it returns waits for them: SVG by file name."""
 
 
-@dataclass(frozen=True, repr=False)
-class RunOutcome:
+class RunOutcome(Struct, frozen=True, repr=False):
     """What came of a run, or of looking at several: where the report is, what was found, and the
     exit code that says so.
 

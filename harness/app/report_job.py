@@ -11,9 +11,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from harness.app import background
 from harness.errors import ExitCode
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from harness.reporters.plot_data import PlotData
 
 
-@dataclass(frozen=True)
-class ReportJob:
+class ReportJob(Struct, frozen=True):
     """Of which runs a report is to be made, where it goes, and how the table is to look.
 
     `out` and `stopped` are as in `harness.app.report`; `width` is in columns, None for the
@@ -38,8 +38,7 @@ class ReportJob:
     color: bool
 
 
-@dataclass(frozen=True)
-class FinishedTable:
+class FinishedTable(Struct, frozen=True):
     """What a person is shown of a report; it is whole once the generator that yielded this has
     ended."""
 

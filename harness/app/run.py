@@ -13,13 +13,13 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from harness.app.failed_trials import find_failed, select_trials, selection_fingerprint
@@ -177,8 +177,7 @@ def resume_requests(
     return _finish_session(folder, ended)
 
 
-@dataclass(frozen=True)
-class FinishedSession:
+class FinishedSession(Struct, frozen=True):
     """A session that has sent and recorded all it will: what can be reported on, and what ended it
     before its time.
 
@@ -191,8 +190,7 @@ class FinishedSession:
     codes: tuple[ExitCode, ...]
 
 
-@dataclass(frozen=True)
-class _SessionEnd:
+class _SessionEnd(Struct, frozen=True):
     """How a session's sending ended."""
 
     progress: Progress
@@ -201,8 +199,7 @@ class _SessionEnd:
     """Whether requests in flight were abandoned."""
 
 
-@dataclass
-class _RunSession:
+class _RunSession(Struct):
     """One session of a run: everything is checked, then sent and recorded until nothing is owed or
     something stops it."""
 

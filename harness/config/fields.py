@@ -7,7 +7,7 @@ knows the keys there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -74,6 +74,26 @@ class SuiteModel(BaseModel):
         if isinstance(value, dict) and isinstance(info.context, dict):
             info.context[id(value)] = cls
         return value
+
+    def given_values(self, among: Collection[str] | None = None) -> dict[str, Any]:
+        """The keys that were written (of those `among`, where it is given), as plain data.
+
+        As `model_dump(exclude_unset=True)`, which would first have to build a serializer.
+        """
+        names = (
+            self.model_fields_set if among is None else self.model_fields_set.intersection(among)
+        )
+        return {
+            name: _to_plain(getattr(self, name))
+            for name in type(self).model_fields
+            if name in names
+        }
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, SuiteModel):
+        return value.given_values()
+    return [_to_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def shape_tag(value: Any) -> str:

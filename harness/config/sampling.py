@@ -81,7 +81,7 @@ class Sampling(SuiteModel):
 
     def parameters(self) -> dict[str, Any]:
         """What was set, by canonical name, as plain data."""
-        return self.model_dump(exclude_unset=True)
+        return self.given_values()
 
 
 class _AsParameters:
@@ -120,7 +120,7 @@ class Axes(SuiteModel):
 
     def axis_values(self) -> dict[str, list[Any]]:
         """The values of each parameter that is given, in the order written."""
-        given = self.model_dump(exclude_unset=True, include=set(Sampling.model_fields))
+        given = self.given_values(Sampling.model_fields)
         return {name: values for name, values in given.items() if values is not None}
 
 

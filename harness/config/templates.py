@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, cast
@@ -18,6 +17,7 @@ from typing import Any, cast
 from jinja2 import Template as Compiled
 from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
+from msgspec import Struct
 
 from harness.config.diagnostics import Place
 from harness.config.metering import MAX_WORK, WorkLimitExceeded, reset_meter
@@ -53,8 +53,7 @@ class Verbatim(dict[str, Any]):
     """A mapping from a file, in which nothing is a template whatever it looks like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(Struct, frozen=True):
     """A compiled template. It needs `variables`, and checks `optional` ones first (`is defined`,
     `default`).
     """

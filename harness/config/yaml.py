@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import yaml
+from msgspec import Struct, field
 
 from harness.config.diagnostics import KeyPath, Place, Problems, quote_value
 from harness.config.regular_files import DEFAULT_LIMIT
@@ -34,8 +34,7 @@ _WORDS = {
 }
 
 
-@dataclass(slots=True)
-class Node:
+class Node(Struct):
     """A value with its place; `text_line` is the line of a text's first character (below a block's
     `|`).
 
@@ -51,8 +50,7 @@ class Node:
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A parsed file: `value` is plain data, and `place_of` locates each part of it."""
 
     path: str

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Protocol
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness import registry
@@ -69,8 +69,7 @@ _UNASKED = Request()
 """What an answer is decoded against whose trial needs none any more; only its size matters."""
 
 
-@dataclass(frozen=True)
-class BatchAccounting:
+class BatchAccounting(Struct, frozen=True):
     """The journal and the prices of a run's batches. Amounts are US dollars, None where unknown.
 
     `append` writes a line, `bound` is the most that a call can cost, `cost` what a Response did
@@ -452,8 +451,7 @@ def _match_entries(line: BatchLine, entries: Sequence[BatchEntry]) -> dict[str, 
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Used:
+class _Used(Struct, frozen=True):
     """The tokens of one answer: `billed` as far as the service's own figures say, `told` as far as
     anything does."""
 

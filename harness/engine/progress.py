@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from harness.flows.base import TARGET
 from harness.model import Error, Exchange, Record, Response
@@ -14,8 +15,7 @@ REFUSALS_IN_ROW = 5
 """So many refusals in a row, and a target that has given answers is not asked any more."""
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """Counts of one target's trials in this session. `cost` is US dollars; `unpriced` counts trials
     whose cost is unknown."""
 
@@ -93,8 +93,7 @@ class Tally:
         return self.planned - self.already - self.done
 
 
-@dataclass
-class Progress:
+class Progress(Struct):
     """The tallies of all targets by name; and those of the targets that play another role (judge,
     simulated user).
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from harness.engine.drive import CallTool, Journal, drive
 from harness.engine.grading import GraderSets, Transcript, build_record, grade_transcript
@@ -41,8 +42,7 @@ from harness.transport.send import Send
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class TrialContext:
+class TrialContext(Struct, frozen=True):
     """What trials are run with.
 
     `send` is the Send stack, `call_tool` runs a function of the user's, `append` writes a line,

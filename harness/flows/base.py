@@ -13,9 +13,9 @@ random: the same answers lead it the same way.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from harness.model import Request, Response, Target, ToolCall
@@ -30,8 +30,7 @@ TARGET, USER, JUDGE = "target", "user", "judge"
 answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Ask the model that plays `role` (`target`, `judge`, `user`): the trial's own, or the one the
     suite calls `target`."""
 
@@ -40,8 +39,7 @@ class Ask:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RoleTarget:
+class RoleTarget(Struct, frozen=True):
     """A target that graders and simulated users ask (`Ask.target`), whether or not it is under test
     itself.
 
@@ -64,8 +62,7 @@ class RoleTarget:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionCall:
+class FunctionCall(Struct, frozen=True):
     """Call `function` (`<absolute path>:<name>`) with the keyword arguments that `arguments` (JSON
     text) holds.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, field
@@ -91,8 +90,7 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 Grading: TypeAlias = Verdict | Flow[Verdict]
 
 
-@dataclass(frozen=True, slots=True)
-class GraderType(Generic[ArgumentsT]):
+class GraderType(Struct, Generic[ArgumentsT], frozen=True):
     """One entry of the registry.
 
     `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from harness.config.diagnostics import quote_text
@@ -42,8 +42,7 @@ _NO_ANSWER = Error("grader", "no_answer", "no answer")
 _SCALARS = frozenset((str, int, bool, type(None)))
 
 
-@dataclass(frozen=True, slots=True)
-class Grader:
+class Grader(Struct, frozen=True):
     """A grader ready to grade: its arguments are checked, or will be once they are filled in."""
 
     name: str

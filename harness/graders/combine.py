@@ -9,7 +9,6 @@ a score needs a `threshold`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -24,8 +23,7 @@ from harness.registry import is_registered, load_plugin
 _OPTIONS = ("id", "threshold")
 
 
-@dataclass(frozen=True, slots=True)
-class Combinator(GraderType[Any]):
+class Combinator(GraderType[Any], frozen=True):
     """A grader type whose arguments `grader` or `graders` are graders themselves."""
 
     def with_template_defaults(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

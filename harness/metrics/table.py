@@ -10,8 +10,9 @@ gates. A new measure is a function in `definitions` and a row here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from harness.metrics import definitions
 from harness.metrics.definitions import Timing
@@ -39,15 +40,13 @@ _STATISTIC_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aggregate:
+class Aggregate(Struct, frozen=True, kw_only=True):
     """How one figure is made of many trials; `columns` are those of `trials` that go into it."""
 
     columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate(Aggregate):
+class Rate(Aggregate, frozen=True, kw_only=True):
     """The share of trials with one outcome, among those with one of several; without `among` of
     all."""
 
@@ -55,15 +54,13 @@ class Rate(Aggregate):
     among: tuple[Outcome, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count(Aggregate):
+class Count(Aggregate, frozen=True, kw_only=True):
     """The number of trials with an outcome; without one of all."""
 
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mean(Aggregate):
+class Mean(Aggregate, frozen=True, kw_only=True):
     """The mean of a column, over the trials that have a value; `bounded` values are in 0..1.
 
     `answered` leaves out trials that broke: what a server refused is free, and no request's price.
@@ -73,14 +70,12 @@ class Mean(Aggregate):
     answered: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution(Aggregate):
+class Distribution(Aggregate, frozen=True, kw_only=True):
     """A percentile, the mean or the largest value of a column, over the
     trials that have a value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sum(Aggregate):
+class Sum(Aggregate, frozen=True, kw_only=True):
     """The sum of columns, over the trials that have a value.
 
     Where it must be `complete` there is none as soon as one trial that was answered has no value;
@@ -90,8 +85,7 @@ class Sum(Aggregate):
     complete: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ratio(Aggregate):
+class Ratio(Aggregate, frozen=True, kw_only=True):
     """`scale` × the sum of the first column / that of the others (of none: / the number of trials),
     where all are known; `answered` is as in `Mean`."""
 
@@ -99,8 +93,7 @@ class Ratio(Aggregate):
     answered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """A column of the reports' table: which statistic of the metric, under which title.
 
     `rank` says which columns go first where room is short (the highest; 0 never goes).
@@ -111,8 +104,7 @@ class Shown:
     statistic: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(Struct, frozen=True, kw_only=True):
     """One measure.
 
     `name` is its name in gates, frames and summary.json, `title` the one in sentences, `about` its

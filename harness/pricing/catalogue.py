@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -32,8 +31,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CACHE_PRICES = ("cache_read", "cache_write", "cache_write_1h")
 
 
-@dataclass(frozen=True, slots=True)
-class NeuronRates:
+class NeuronRates(Struct, frozen=True):
     """Workers AI's own unit: neurons per million input and output tokens, the exact figures behind
     its rounded dollars."""
 
@@ -41,8 +39,7 @@ class NeuronRates:
     output: int
 
 
-@dataclass(frozen=True, slots=True)
-class PriceEntry:
+class PriceEntry(Struct, frozen=True):
     """What is known of one model at one vendor on some day.
 
     `context` is the most input tokens, `image_tokens` the most tokens that one image can take; None
@@ -57,8 +54,7 @@ class PriceEntry:
     neurons: NeuronRates | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PriceOverride:
+class PriceOverride(Struct, frozen=True):
     """An entry that takes precedence over the price list, over a span of days; both ends are
     included, an open end is None.
 

@@ -12,12 +12,13 @@ priced afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from math import lcm
 from typing import Any
+
+from msgspec import Struct
 
 from harness.metrics.definitions import is_free
 from harness.model import (
@@ -234,8 +235,7 @@ def _generation_config(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Rates:
+class _Rates(Struct, frozen=True):
     """A price in integers: what a token costs in a currency unit of 1 / (1,000,000 × `unit`)
     dollars."""
 

@@ -9,7 +9,6 @@ formats share.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
@@ -112,8 +111,7 @@ class BuiltInProvider:
         self.default_api_version = facts.default_api_version
 
 
-@dataclass(frozen=True, slots=True)
-class BatchEntry:
+class BatchEntry(Struct, frozen=True):
     """One answer of a batch: its request's reference, where the service kept it, the request's
     position, and the body."""
 
@@ -122,8 +120,7 @@ class BatchEntry:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStatus:
+class BatchStatus(Struct, frozen=True):
     """The state of a batch: its `id`, if reported; its answers, None while there are none; the
     tokens of the whole batch."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from harness.vendors import PROVIDERS
@@ -24,8 +24,7 @@ _TYPE_NAMES: Mapping[ParameterType, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class CapabilityTable:
+class CapabilityTable(Struct, frozen=True):
     """Capabilities by provider; of several entries that match a model, the first counts.
 
     `overrides` are the user's entries, as plain data: what the first that matches says takes
@@ -63,8 +62,7 @@ def built_in_table() -> CapabilityTable:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Struct, frozen=True):
     """A parameter a target cannot take as asked; one that is `unsupported` altogether may be
     dropped instead."""
 

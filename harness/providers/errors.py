@@ -14,10 +14,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from msgspec import Struct
 
 from harness.model import Error
 from harness.providers.json_text import UnreadableJSONError, compact_json, loads, snippet
@@ -137,8 +138,7 @@ _MESSAGES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
+class ErrorBody(Struct, frozen=True):
     """A parsed error body: `codes` from the most to the least specific, as text; `wait`, the
     seconds it asks to wait."""
 

@@ -8,10 +8,10 @@ have to import pandas, so this module does without it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from harness.reporters.escape import escape_for, one_line
 
@@ -29,8 +29,7 @@ POINT_LIMIT = 1_000
 _escape_label = escape_for("plot")
 
 
-@dataclass(frozen=True, slots=True)
-class PlotData:
+class PlotData(Struct, frozen=True):
     """Rows, each beginning with a label; no rows where there is nothing to show.
 
     A pass rate is `(label, value, low, high)`, without an interval where low or high is None. A

@@ -4,9 +4,11 @@ as in docs/measures.md."""
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from harness.analysis.report_data import Configuration, Report
 from harness.analysis.typed_columns import valid_text
@@ -39,10 +41,10 @@ def render_summary(report: Report) -> bytes:
 
 
 def _to_plain_json(value: Any) -> Any:
-    """The value as JSON can hold it: dataclasses as objects, NaN as null, text as valid Unicode."""
+    """The value as JSON can hold it: structs as objects, NaN as null, text as valid Unicode."""
     if isinstance(value, Configuration):
         return _to_plain_json(_configuration_object(value))
-    if hasattr(value, "__dataclass_fields__"):
+    if isinstance(value, Struct):
         return _to_plain_json(asdict(value))
     if isinstance(value, dict):
         return {valid_text(str(key)): _to_plain_json(item) for key, item in value.items()}

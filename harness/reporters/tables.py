@@ -8,7 +8,8 @@ differs becomes a column.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from harness.analysis import formatting
 from harness.analysis.report_data import Configuration, GateResult, Report
@@ -32,8 +33,7 @@ VERDICTS = {
 """A report's verdict -> the word reporters print."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """A column of figures; `rank` says which go first where room is short (0 never goes)."""
 
     title: str
@@ -87,8 +87,7 @@ FIGURES = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationTable:
+class ConfigurationTable(Struct, frozen=True):
     """Titles and rows as text: `axes` columns that tell rows apart, then figures; `shared` is what
     all rows have alike."""
 

@@ -11,11 +11,11 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 import orjson
+from msgspec import Struct, field
 
 from harness.config.regular_files import open_regular_file, read_regular_file
 from harness.errors import StoreError, UsageError
@@ -178,8 +178,7 @@ def make_folder(folder: Path) -> None:
 # ── Reading ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass
-class Damage:
+class Damage(Struct):
     """What reading a file of lines found wrong: lines that do not hold, and the bytes of a torn
     tail."""
 

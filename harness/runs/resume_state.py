@@ -8,8 +8,9 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from harness.flows.base import FIRST
 from harness.model import Error, Exchange, Record, ToolResult
@@ -41,8 +42,7 @@ def key_prefix(key: str) -> int:
     return int(key[:16], 16)
 
 
-@dataclass
-class ResumeState:
+class ResumeState(Struct):
     """What a run folder already holds, so that only pending trials are asked.
 
     `finished` counts final trials by target. `exchanges` and `tools` (by trial key, then position)

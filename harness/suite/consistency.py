@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, quote_value
 from harness.metrics.table import METRICS
 from harness.suite import gate_syntax
@@ -90,7 +92,7 @@ def select_evals(
             if all(one.allows(prompt.id) for one in filters if one.key == "prompt")
         )
         if prompts and len(each.cases):
-            kept.append(each.model_copy(update={"prompts": prompts}))
+            kept.append(replace(each, prompts=prompts))
     if evals and not kept and not problems:
         problems.add(
             Place("--filter"),

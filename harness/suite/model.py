@@ -5,7 +5,6 @@ immutable.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +19,7 @@ from harness.suite.files import ImageError, ImageFiles
 TurnRole = Literal["system", "developer", "user", "assistant"]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageTemplate:
+class ImageTemplate(Struct, frozen=True):
     """A template that renders to references to images; `folder` is the folder of the file it is
     written in.
 
@@ -50,8 +48,7 @@ class ImageTemplate:
             yield each, (folder or self.folder) if of_case else self.folder
 
 
-@dataclass(frozen=True, slots=True)
-class MultimodalTemplate:
+class MultimodalTemplate(Struct, frozen=True):
     """A turn of text and images, in order; takes the place of a Template in turns that show
     images.
     """
@@ -106,8 +103,7 @@ class MultimodalTemplate:
                 raise TemplateError(str(wrong), picture.template.place) from None
 
 
-@dataclass(frozen=True, slots=True)
-class LaterTurn:
+class LaterTurn(Struct, frozen=True):
     """One more user turn of a multi-turn conversation, and the graders of the answer to it.
 
     A turn without `text` sends nothing: its graders judge the first answer. Only the first one can
@@ -138,8 +134,7 @@ class LaterTurn:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Struct, frozen=True):
     """A prompt: the turns of a chat, or a plain text to complete; `place` is where it is written.
 
     `raw` marks a text that holds the chat template's special tokens itself. `later_turns` make it
@@ -207,8 +202,7 @@ class Prompt:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class RoleReference:
+class RoleReference(Struct, frozen=True):
     """A grader or simulated user that asks another target, with these sampling parameters;
     `place` is where it names it.
     """
@@ -218,8 +212,7 @@ class RoleReference:
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
-class CaseSampling:
+class CaseSampling(Struct, frozen=True):
     """Sampling parameters that single cases set, and where the first of these cases is written."""
 
     sampling: Mapping[str, Any]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from harness.errors import UsageError
 from harness.suite.model import Case
@@ -15,8 +17,7 @@ FILTER_KEYS = ("tag", "id", "prompt", "eval")
 _FILTER = re.compile(r"\s*(\w+)\s*(!=|=)\s*(.+?)\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(Struct, frozen=True):
     """The command line's settings, which win over the suite's; None and empty leave the suite's.
 
     `limit` keeps the first so many (filtered) cases of each eval, `targets` only these targets,

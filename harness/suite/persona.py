@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from harness.config.sampling import role_sampling
 from harness.config.templates import Template, TemplateError
@@ -17,8 +18,7 @@ KEY = "simulated_user"
 DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 256}
 
 
-@dataclass(frozen=True, slots=True)
-class Persona:
+class Persona(Struct, frozen=True):
     """A simulated user as declared, to be rendered for each case; `role` is the target that
     plays it.
     """

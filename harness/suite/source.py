@@ -4,9 +4,11 @@ found so far.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from harness.config.diagnostics import KeyPath, Place, Problems, display_path, quote_value
 from harness.config.templates import (
@@ -21,8 +23,7 @@ from harness.config.yaml import Document
 from harness.suite.files import WorkspaceFiles
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A suite, an eval, or a row of cases, as readers take it.
 
     References to files are relative to `folder`. A reader adds what is wrong to `problems` and goes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+from msgspec import Struct, field
 
 from harness.config.diagnostics import Place, display_path
 from harness.graders.base import GraderSpec
@@ -23,7 +23,7 @@ from harness.suite.targets.target_reader import TargetSpec
 from harness.suite.tools import Toolset
 
 
-class Eval(BaseModel):
+class Eval(Struct, frozen=True, kw_only=True):
     """Prompts × cases × graders: what is asked, and how answers are judged.
 
     `written` are the eval's keys as declared (its cases apart): keys that need no resolving are
@@ -31,21 +31,17 @@ class Eval(BaseModel):
     `self_graded` those with graders of their own.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
-    )
-
     name: str
-    written: InstanceOf[EvalFields]
-    prompts: tuple[InstanceOf[Prompt], ...]
-    cases: InstanceOf[Cases]
+    written: EvalFields
+    prompts: tuple[Prompt, ...]
+    cases: Cases
     graders: tuple[GraderSpec, ...] = ()
-    response_format: InstanceOf[ResponseFormat] | None = None
-    image_inventory: InstanceOf[ImageInventory] | None = None
-    format_place: InstanceOf[Place] | None = None
-    toolset: InstanceOf[Toolset] | None = None
-    persona: InstanceOf[Persona] | None = None
-    longest_case: InstanceOf[LongestCase] = Field(default_factory=LongestCase)
+    response_format: ResponseFormat | None = None
+    image_inventory: ImageInventory | None = None
+    format_place: Place | None = None
+    toolset: Toolset | None = None
+    persona: Persona | None = None
+    longest_case: LongestCase = field(default_factory=LongestCase)
     limited: dict[tuple[str, ...], int] = {}
     self_graded: int = 0
 
@@ -59,7 +55,7 @@ class Eval(BaseModel):
         return len(self.prompts) * len(self.cases) - sum(left_out)
 
 
-class Suite(BaseModel):
+class Suite(Struct, frozen=True, kw_only=True):
     """What to run: evals × targets × settings × repeats, how, and the gates that must hold
     afterwards.
 
@@ -73,29 +69,25 @@ class Suite(BaseModel):
     say how files of cases were read.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True
-    )
-
     name: str
-    written: InstanceOf[SuiteFile]
+    written: SuiteFile
     description: str = ""
     path: Path
     workspace: Path
     evals: tuple[Eval, ...]
     targets: tuple[TargetSpec, ...]
-    roles: tuple[InstanceOf[RoleReference], ...] = ()
+    roles: tuple[RoleReference, ...] = ()
     role_targets: tuple[TargetSpec, ...] = ()
     sampling: dict[str, Any] = {}
-    sampled: tuple[InstanceOf[CaseSampling], ...] = ()
-    places: dict[str, InstanceOf[Place]] = {}
+    sampled: tuple[CaseSampling, ...] = ()
+    places: dict[str, Place] = {}
     settings: tuple[dict[str, Any], ...] = ({},)
     excluded: int = 0
     repeats: int = 1
-    run: RunSpec = RunSpec()
+    run: RunSpec
     gates: tuple[GateSpec, ...] = ()
     strict: bool = False
-    mode_place: InstanceOf[Place] | None = None
+    mode_place: Place | None = None
     capability_overrides: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()

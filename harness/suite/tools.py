@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness.config import templates
@@ -34,8 +34,7 @@ from harness.suite.source import Source
 NO_CONVERSATION = Conversation()
 
 
-@dataclass(frozen=True, slots=True)
-class Toolset:
+class Toolset(Struct, frozen=True):
     """The tools of an eval. `conversation` holds what each of them does, except those `by_case`,
     whose results every case sets.
 

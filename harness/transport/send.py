@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from harness.model import Boundary, Call, Error, Response
 
 Send: TypeAlias = Callable[[Call], Awaitable[Response]]
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True):
     """Time as a layer sees it: `now_ns` (monotonic, the clock of all marks)
     and `sleep` (seconds)."""
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from harness.app.prepare import prepare
 from harness.config.fields import SuiteModel
@@ -81,29 +82,21 @@ def of_later_version(suite: Suite, **keys: Any) -> Suite:
     """The suite as a version would load it that has one more key in each mapping."""
     (evaluation, *others) = suite.evals
     fields = {name: getattr(evaluation.written, name) for name in EvalFields.model_fields}
-    return suite.model_copy(
-        update={
-            "evals": (
-                evaluation.model_copy(
-                    update={
-                        "written": NewEvalFields.model_construct(
-                            **fields, shuffle=keys.get("shuffle", False)
-                        )
-                    }
-                ),
-                *others,
-            ),
-            "written": NewSuiteFile.model_construct(
-                **dict(suite.written), phases=keys.get("phases", "one")
-            ),
-            "run": NewRunSpec.model_construct(
-                **dict(suite.run), warm_up=keys.get("warm_up", False)
-            ),
-            "targets": tuple(
-                NewTargetSpec.model_construct(**dict(target), region=keys.get("region"))
-                for target in suite.targets
-            ),
-        }
+    changed = replace(
+        evaluation,
+        written=NewEvalFields.model_construct(**fields, shuffle=keys.get("shuffle", False)),
+    )
+    return replace(
+        suite,
+        evals=(changed, *others),
+        written=NewSuiteFile.model_construct(
+            **dict(suite.written), phases=keys.get("phases", "one")
+        ),
+        run=NewRunSpec.model_construct(**dict(suite.run), warm_up=keys.get("warm_up", False)),
+        targets=tuple(
+            NewTargetSpec.model_construct(**dict(target), region=keys.get("region"))
+            for target in suite.targets
+        ),
     )
 
 

@@ -9,11 +9,11 @@ which of the two is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness.model import EncodedRequest, Request, ResponseFormat, Role, Target, Tool, Usage
@@ -27,8 +27,7 @@ OPENAI_HOST = "api.openai.com"
 GATEWAY_HOST = "gateway.ai.cloudflare.com"
 
 
-@dataclass(frozen=True, slots=True)
-class ChatDialect:
+class ChatDialect(Struct, frozen=True):
     """How a server's requests deviate from OpenAI's.
 
     `parameter_names` are its names for sampling parameters (dotted: nested), `encode_guided_json`

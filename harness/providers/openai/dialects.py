@@ -9,7 +9,6 @@ derived from these. Here is only what needs code. Vendors' own fields in answers
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +33,9 @@ class ChatVendor(BuiltInProvider):
         super().__init__(facts)
         parameters = [each for entry in facts.models for each in entry.parameters.values()]
         names = {each.name: each.field for each in parameters if each.field != each.name}
-        self._dialect = replace(_DIALECTS.get(facts.name, DEFAULT_DIALECT), parameter_names=names)
+        self._dialect = structs.replace(
+            _DIALECTS.get(facts.name, DEFAULT_DIALECT), parameter_names=names
+        )
 
     def encode(self, target: Target, request: Request) -> EncodedRequest:
         """`POST /chat/completions`. Raises ValueError for what this

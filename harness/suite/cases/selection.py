@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from harness.config.diagnostics import Place
 from harness.hashing import canonical_json, hash64
@@ -16,8 +17,7 @@ from harness.suite.model import Case, CaseSampling, RoleReference
 from harness.suite.tools import Toolset
 
 
-@dataclass
-class LongestCase:
+class LongestCase(Struct):
     """The case whose variables are longest as JSON, with its place. If its request fits a
     model's context, so do all others.
     """
@@ -33,8 +33,7 @@ class LongestCase:
             self._size, self.case, self.place = size, case, place
 
 
-@dataclass
-class Selection:
+class Selection(Struct):
     """Which cases of an eval are selected, the variables each must have, and facts collected while
     they are read.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from harness.suite.tables.delimited import open_delimited
 from harness.suite.tables.json_rows import open_json, open_jsonl

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from harness.config.diagnostics import KeyPath
 from harness.config.yaml import Document
@@ -45,8 +46,7 @@ class TableRow(NamedTuple):
     at: KeyPath = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TableOptions:
+class TableOptions(Struct, frozen=True):
     """What cannot be told from the file: its encoding, its delimiter, which sheet, under which key
     the rows are.
     """
@@ -57,8 +57,7 @@ class TableOptions:
     records: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A file of rows, opened and looked into; `read_rows` starts from the first row each time.
 
     `columns` are None where each row has keys of its own. `findings` are facts that were not said
@@ -70,11 +69,11 @@ class Table:
     path: Path
     format: str
     columns: tuple[str, ...] | None
-    read_rows: Callable[[], Iterator[TableRow]] = field(repr=False)
+    read_rows: Callable[[], Iterator[TableRow]]
     findings: tuple[str, ...] = ()
     seekable: bool = False
     document: Document | None = None
-    unpacked: object = field(default=None, repr=False)
+    unpacked: object = None
 
 
 def check_columns(columns: Sequence[str], line: int = 1) -> None:

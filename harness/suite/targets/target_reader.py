@@ -246,7 +246,8 @@ class TargetSpec(SuiteModel):
         default_factory=dict, description="Sampling parameters of this target; the suite's win."
     )
     limits: LimitsSpec = Field(
-        default_factory=LimitsSpec, description="How hard this target may be driven."
+        default_factory=LimitsSpec.model_construct,
+        description="How hard this target may be driven.",
     )
     price: PriceSpec | None = Field(
         None,
@@ -269,7 +270,9 @@ class TargetSpec(SuiteModel):
     def format(self) -> str:
         """The provider whose wire format is used: for a simulated target, the one it simulates."""
         return (
-            (self.simulator or SimulatorSpec()).api if self.provider == SIMULATOR else self.provider
+            (self.simulator or SimulatorSpec.model_construct()).api
+            if self.provider == SIMULATOR
+            else self.provider
         )
 
     def functions_sent(self) -> list[dict[str, str]]:

@@ -18,10 +18,10 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from dataclasses import dataclass
 from typing import Literal
 
 import httpx
+from msgspec import Struct
 from msgspec.structs import replace
 
 from harness.model import Error, Timeouts
@@ -58,8 +58,7 @@ class BadEncodingError(ValueError):
     """The body is not in the encoding its header names, or in one nobody asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class FailureContext:
+class FailureContext(Struct, frozen=True):
     """Where an attempt stood when it failed."""
 
     host: str

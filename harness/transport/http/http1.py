@@ -13,12 +13,12 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import cast
 
 import httptools
 import httpx
+from msgspec import Struct
 
 from harness.transport.http.loop_sharing import FairQueue
 
@@ -37,8 +37,7 @@ class TlsAnswerError(httpx.RemoteProtocolError):
     """The server answered a plain request in TLS."""
 
 
-@dataclass(slots=True)
-class Arrivals:
+class Arrivals(Struct):
     """When things happened to one exchange, in `perf_counter_ns`; filled while it goes on.
 
     `protocol` says that the stamps were taken as the bytes arrived, not when a task came round to
@@ -81,8 +80,7 @@ class RequestTemplate:
             raise httpx.LocalProtocolError("a header of the request holds a line break or a NUL")
 
 
-@dataclass(slots=True)
-class OutgoingRequest:
+class OutgoingRequest(Struct):
     """One request; `identifier` becomes its X-Client-Request-Id and must be ASCII without line
     breaks."""
 

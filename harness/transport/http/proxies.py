@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import ip_address
 from urllib.request import getproxies_environment
 
 import httpx
+from msgspec import Struct
 
 from harness.errors import UsageError
 
@@ -25,8 +25,7 @@ _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(Struct, frozen=True):
     """A proxy, and the environment variable that names it."""
 
     url: httpx.URL

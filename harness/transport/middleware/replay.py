@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, Self
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from harness import registry
@@ -51,8 +51,7 @@ def replay_key(call: Call) -> bytes:
     return digest.digest()
 
 
-@dataclass(frozen=True, slots=True)
-class StoredExchange:
+class StoredExchange(Struct, frozen=True):
     """An exchange of the run `run`, with the call that it answered."""
 
     run: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from harness.model import TargetTraffic
 
 
-@dataclass(slots=True)
-class Traffic:
+class Traffic(Struct):
     """What went to one target in this session; times are ns.
 
     `refusals` counts the attempts that the target would not take, by HTTP status (`429`) or, where
