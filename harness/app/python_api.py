@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from harness.app.run import Display, FinishedSession, resume_requests, run_requests
 from harness.suite import Overrides, sampling_overrides
@@ -40,7 +41,7 @@ def run(
     trials raise nothing: they are in the outcome's `exit_code`.
     """
     options = overrides or Overrides()
-    options = dataclasses.replace(
+    options = replace(
         options,
         limit=limit or options.limit,
         targets=((targets,) if isinstance(targets, str) else tuple(targets)) or options.targets,
@@ -83,4 +84,4 @@ def _report_session(finished: FinishedSession) -> RunOutcome:
     from harness.app.report import report_runs  # noqa: PLC0415 — pandas, once all is measured
 
     outcome = report_runs([finished.folder], stopped=finished.codes)
-    return dataclasses.replace(outcome, stopped=finished.stopped)
+    return replace(outcome, stopped=finished.stopped)

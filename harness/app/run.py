@@ -8,7 +8,6 @@ composed in `transport.stack`.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 import secrets
 import time
@@ -142,7 +141,7 @@ def _kept_overrides(overrides: Overrides, failed_of: Path | None, folder: Path) 
     if failed_of is None:
         return overrides
     path = os.path.relpath(failed_of.resolve(), folder.resolve())
-    return dataclasses.replace(overrides, failed_of=path)
+    return replace(overrides, failed_of=path)
 
 
 def resume_requests(
@@ -163,7 +162,7 @@ def resume_requests(
     overrides = Overrides.from_json(manifest.options)
     loaded = load_suite(
         suite_path(folder, manifest),
-        overrides if budget is None else dataclasses.replace(overrides, budget=budget),
+        overrides if budget is None else replace(overrides, budget=budget),
     )
     failed_of = None if overrides.failed_of is None else folder / overrides.failed_of
     only = find_failed(failed_of)
