@@ -86,9 +86,16 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 
 def quote_value(value: Any) -> str:
-    """`value` as JSON for a message: on one line, cut at 60 characters."""
+    """`value` as JSON for a message: on one line, cut at 60 characters, what is invisible in it
+    escaped.
+    """
     text = json.dumps(value, ensure_ascii=False, default=str)
+    text = text if text.isprintable() else "".join(map(_show_character, text))
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _show_character(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def display_path(path: Path) -> str:

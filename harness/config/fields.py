@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, TypeVar
+from unicodedata import category
 
 from pydantic import (
     BaseModel,
@@ -38,6 +39,10 @@ SCALAR, MAPPING, LIST, FLAG = "<scalar>", "<mapping>", "<list>", "<flag>"
 that was meant."""
 
 _SHAPES = {SCALAR: "a plain value", MAPPING: "a mapping", LIST: "a list", FLAG: "true or false"}
+
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: controls, surrogates, separators of lines and paragraphs."""
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _EXPECTED = {
     "int": "a whole number",
@@ -278,11 +283,23 @@ def check_name(value: Any) -> str:
         value = str(value)
     if not isinstance(value, str):
         raise ValueError(f"should be text, not {quote_value(value)}")  # noqa: TRY004 - pydantic reports only ValueErrors
-    if not value.strip() or value != value.strip() or len(value) > 200 or not value.isprintable():
+    if not value.strip() or value != value.strip() or len(value) > 200 or not _is_one_line(value):
         raise ValueError(
             f"should be one line of 1 to 200 printable characters, not {quote_value(value)}"
         )
     return value
+
+
+def _is_one_line(value: str) -> bool:
+    """Whether a name can be printed. Characters that only join or space others belong to many
+    scripts; those that reorder text do not belong in a name.
+    """
+    if value.isprintable():
+        return True
+    hidden = [character for character in value if not character.isprintable()]
+    return len(hidden) < len(value) and not any(
+        category(character) in _UNPRINTABLE or character in _REORDERING for character in hidden
+    )
 
 
 Name = Annotated[str, BeforeValidator(check_name)]

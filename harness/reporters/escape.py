@@ -34,10 +34,14 @@ _CI_LINE = re.compile(
 )
 _CI_BRACKET = re.compile(r"##(?=\[|vso\[)", re.IGNORECASE)
 
-_FORMULA = re.compile(
-    "^[\\s\u200b-\u200f\u2060\ufeff\\x00-\\x20]*[=+\\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]"
+_FILLERS = "\u115f\u1160\u3164\uffa0"
+"""Letters without a shape."""
+_INVISIBLE = (
+    rf"\s\x00-\x20{_FILLERS}\u00ad\u0300-\u036f\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u2800\ufe00-\ufe0f\ufeff\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_HARMLESS = re.compile(r"[\w{\[\"][\w\n -~]*")
+_FORMULA = re.compile(rf"^[{_INVISIBLE}]*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n|%]")
+_HARMLESS = re.compile(rf"(?![{_FILLERS}])[\w{{\[\"][\w\n -~]*")
 """Text that is harmless in a cell as it stands; most is, and a million rows are many cells."""
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$])")
 _AUTOLINK = re.compile(r"\b((?:https?|ftp|mailto|xmpp):|www\.)", re.IGNORECASE)

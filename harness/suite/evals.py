@@ -133,6 +133,7 @@ class EvalReader:
             toolset=toolset,
             persona=persona,
             longest_case=selection.longest_case,
+            case_sources=tuple(selection.sources),
             limited=selection.limited,
             self_graded=selection.self_graded,
         )

@@ -206,6 +206,7 @@ def _describe_eval(each: Eval, workspace: Path) -> dict[str, Any]:
         "description": each.written.description,
         "prompts": [_describe_prompt(prompt, workspace) for prompt in each.prompts],
         "cases": {"count": len(each.cases), "digest": each.cases.digest},
+        **({"case_sources": each.case_sources} if each.case_sources else {}),
         "graders": [_describe_grader(spec, workspace) for spec in each.graders],
         "response_format": _describe_format(each),
         **({"tools": _describe_tools(each.toolset)} if each.toolset is not None else {}),

@@ -42,6 +42,7 @@ class Eval(Struct, frozen=True, kw_only=True):
     toolset: Toolset | None = None
     persona: Persona | None = None
     longest_case: LongestCase = field(default_factory=LongestCase)
+    case_sources: tuple[Mapping[str, Any], ...] = ()
     limited: dict[tuple[str, ...], int] = {}
     self_graded: int = 0
 

@@ -80,6 +80,10 @@ def test_two_colons_in_ordinary_code_stay() -> None:
     "text",
     [
         "=1+1",
+        *(
+            f"{invisible}=1+1"
+            for invisible in "\u00ad\u034f\u115f\u3164\u180e\u200c\u202a\u2064\u2800\u3000\ufe0f\uffa0\ufeff\U000e0020"
+        ),
         "+1",
         "-1",
         "@SUM(A1)",
@@ -97,7 +101,8 @@ def test_two_colons_in_ordinary_code_stay() -> None:
 )
 def test_formulas_are_text_in_a_spreadsheet(text: str) -> None:
     """X02."""
-    assert escape_for("csv")(text).startswith("'")
+    escaped = escape_for("csv")(text)
+    assert escaped.startswith("'")
 
 
 def test_a_cell_longer_than_a_spreadsheet_takes_is_cut_and_says_so() -> None:

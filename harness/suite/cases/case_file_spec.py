@@ -34,7 +34,7 @@ class CaseFileSpec(SuiteModel):
         None, description="A .csv, .tsv, .jsonl, .json, .yaml, .parquet or .xlsx file."
     )
     dataset: Text | None = Field(
-        None, description="A data set: hf:owner/name, or hf: and a folder that holds one."
+        None, description="A data set: hf:owner/name on the Hub, or hf:./folder on disk."
     )
     python: Text | None = Field(None, description="A function that yields rows: cases.py:generate.")
     config: Text | None = Field(None, description="The data set's configuration.")
@@ -66,6 +66,11 @@ class CaseFileSpec(SuiteModel):
     duplicates: Literal["keep", "refuse", "drop"] = Field(
         "keep", description="What becomes of rows that stand twice: numbered, refused, left out."
     )
+
+    @property
+    def kind(self) -> str:
+        """The key that says where the rows are."""
+        return next(key for key in PLACES if getattr(self, key) is not None)
 
     @model_validator(mode="after")
     def _one_place(self) -> CaseFileSpec:

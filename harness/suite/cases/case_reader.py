@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from harness.config.diagnostics import KeyPath, Place, display_path, nearest_match
+from harness.config.diagnostics import KeyPath, Place, nearest_match
 from harness.config.templates import TemplateError
-from harness.errors import SuiteError
 from harness.suite.cases.case_builder import CaseBuilder, own_row
 from harness.suite.cases.case_checks import CaseChecks
 from harness.suite.cases.case_file_spec import CaseFileSpec
@@ -21,13 +20,13 @@ from harness.suite.cases.case_store import CaseStore, parse_stored_row
 from harness.suite.cases.row_mapping import MappedRow, RowMapping, suggest_mapping
 from harness.suite.cases.row_selection import RowSelection
 from harness.suite.cases.selection import Selection
+from harness.suite.cases.table_opener import TableOpener
 from harness.suite.cases.table_report import TableReport
 from harness.suite.model import Case
 from harness.suite.schema import CaseSpec
 from harness.suite.source import Source
-from harness.suite.tables import Table, TableError, TableOptions, TableRow, open_table
+from harness.suite.tables import Table, TableError, TableRow
 from harness.suite.tables.json_rows import parse_json_row
-from harness.suite.tables.table_files import table_suffix
 
 MAX_PROBLEMS = 20
 """After so many in one file its other rows are not read: the first ones say what is wrong."""
@@ -94,32 +93,15 @@ class CaseReader:
     # Tables
 
     def _open_rows(self, spec: CaseFileSpec, at: KeyPath, bare: bool) -> _OpenedTable | None:
-        place = self._source.place_of(at if bare else (*at, "file"))
-        path = self._source.find_file(spec.file or "", place)
-        table = None if path is None else self._open_file(path, spec, place)
+        place = self._source.place_of(at if bare else (*at, spec.kind))
+        table = TableOpener(self._source, place).open(spec)
         if table is None:
             return None
+        if table.source:
+            self._selection.sources.append(table.source)
         mapping = RowMapping(spec, self._source, at, bare=bare)
         chosen = RowSelection(spec, mapping, self._source, at)
         return _OpenedTable(table, spec, mapping, chosen, place)
-
-    def _open_file(self, path: Path, spec: CaseFileSpec, place: Place) -> Table | None:
-        if table_suffix(path) is None:
-            self._problems.add(
-                place,
-                "cases are in .csv, .tsv, .jsonl, .json, .yaml, .parquet or .xlsx files, not in"
-                f" {path.suffix or 'a file without a suffix'}",
-            )
-            return None
-        options = TableOptions(spec.encoding, spec.delimiter, spec.sheet, spec.records)
-        try:
-            return open_table(path, options)
-        except TableError as refused:
-            self._problems.add(Place(display_path(path), refused.line), str(refused))
-        except SuiteError as wrong:
-            for each in wrong.problems:
-                self._problems.add(Place(each.path, each.line, each.column), each.message)
-        return None
 
     def _read_table(self, opened: _OpenedTable) -> CaseSource:
         """The selected cases: as byte offsets where the file has them, else as rows kept apart."""
@@ -129,7 +111,7 @@ class CaseReader:
         table, build = opened.table, self._builder.trusted_builder(opened.table.path)
         cases: CaseSource
         if table.seekable and opened.mapping.is_plain:
-            name = display_path(table.path)
+            name = table.shown_name
             parse = partial(_parse_flat, opened.mapping, name, build)
             cases = _index_rows(table.path, rows, parse)
         else:
@@ -151,7 +133,7 @@ class CaseReader:
     def _iterate_rows(self, opened: _OpenedTable) -> Iterator[Row]:
         """Yields the rows of a table as cases; what is wrong is noted, up to a limit."""
         table, start = opened.table, len(self._problems)
-        name, folder = display_path(table.path), table.path.parent
+        name, folder = table.shown_name, table.path.parent
         try:
             for row in opened.chosen.iterate_rows(table):
                 place = Place(name, row.line)

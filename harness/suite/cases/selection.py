@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -42,9 +43,9 @@ class Selection(Struct):
     turns of its own; a case may lack those in `optional`, and with
     `reads_all` code sees all variables there are. `roles` are the targets that graders ask,
     `sampled` the sampling parameters of single cases, `plain` the id of a completion prompt.
-    `findings` say how files were read, and `warnings` what in them is probably a mistake.
-    `limited` counts the selected cases that are asked in some prompts only, by these;
-    `self_graded` those with graders of their own.
+    `findings` say how files were read, `warnings` what in them is probably a mistake, and `sources`
+    which revisions of data sets they are. `limited` counts the selected cases that are asked in
+    some prompts only, by these; `self_graded` those with graders of their own.
     """
 
     keep: Callable[[Case], bool]
@@ -70,6 +71,7 @@ class Selection(Struct):
     longest_case: LongestCase = field(default_factory=LongestCase)
     findings: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sources: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def used(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness.config.diagnostics import display_path, nearest_match
+from harness.config.diagnostics import nearest_match
 from harness.suite.cases.case_rows import Row
 from harness.suite.cases.row_mapping import SPECIAL_COLUMNS, RowMapping
 from harness.suite.cases.row_selection import RowSelection
@@ -35,7 +35,7 @@ class TableReport:
 
     def __init__(self, table: Table, mapping: RowMapping, chosen: RowSelection) -> None:
         self._table, self._mapping, self._chosen = table, mapping, chosen
-        self._name = display_path(table.path)
+        self._name = table.shown_name
         self._numbered = 0
         self._example: Row | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from msgspec.structs import replace
 from harness.suite.tables.delimited import open_delimited
 from harness.suite.tables.json_rows import open_json, open_jsonl
 from harness.suite.tables.parquet_rows import open_parquet
+from harness.suite.tables.scratch_file import ScratchFile
 from harness.suite.tables.spreadsheet import open_spreadsheet
 from harness.suite.tables.table_rows import Table, TableError, TableOptions, check_size
 from harness.suite.tables.text_input import (
@@ -72,13 +72,15 @@ def _open_unpacked(path: Path, suffix: str, options: TableOptions) -> Table:
     """Opens a compressed file of a format that needs random access: its unpacked copy lives as long
     as the table.
     """
-    copy = tempfile.NamedTemporaryFile(prefix="harness-", suffix=suffix)  # noqa: SIM115 - the table owns it
+    copy = ScratchFile(suffix)
     try:
         with open_binary(path) as packed:
             while chunk := packed.read(_CHUNK):
-                check_size(copy.tell() + len(chunk), _UNPACKED, "an unpacked file", "unpack it")
-                copy.write(chunk)
+                check_size(
+                    copy.content.tell() + len(chunk), _UNPACKED, "an unpacked file", "unpack it"
+                )
+                copy.content.write(chunk)
     except UNREADABLE as refused:
         raise unreadable_error(refused) from None
-    copy.flush()
-    return replace(_OPENERS[suffix](Path(copy.name), options), path=path, unpacked=copy)
+    copy.content.flush()
+    return replace(_OPENERS[suffix](copy.path, options), path=path, unpacked=copy)

@@ -5,13 +5,13 @@ memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from harness.config.diagnostics import KeyPath
+from harness.config.diagnostics import KeyPath, display_path
 from harness.config.yaml import Document
 
 MAX_ROW = 16 * 2**20
@@ -63,7 +63,9 @@ class Table(Struct, frozen=True):
     `columns` are None where each row has keys of its own. `findings` are facts that were not said
     but found, such as the delimiter. A `seekable` table is UTF-8 lines of JSON that can be read
     again by their offsets; `document` has the places in a YAML file, whose rows are its items;
-    `unpacked` is the temporary file that is read in its stead. Reading raises TableError.
+    `unpacked` is the temporary file that is read in its stead. `name` is what rows that are in no
+    file are called after, and `source` what exactly they are of, for the record. Reading raises
+    TableError.
     """
 
     path: Path
@@ -74,6 +76,13 @@ class Table(Struct, frozen=True):
     seekable: bool = False
     document: Document | None = None
     unpacked: object = None
+    name: str = ""
+    source: Mapping[str, Any] = {}
+
+    @property
+    def shown_name(self) -> str:
+        """What places of its rows begin with."""
+        return self.name or display_path(self.path)
 
 
 def check_columns(columns: Sequence[str], line: int = 1) -> None:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import IO, BinaryIO, NamedTuple, cast
 
 from harness.suite.tables.table_rows import MAX_ROW, TableError
 
@@ -104,7 +104,7 @@ def iterate_up_to(lines: Iterator[str], characters: int) -> Iterator[str]:
             return
 
 
-def iterate_lines(file: BinaryIO) -> Iterator[bytes]:
+def iterate_lines(file: IO[bytes]) -> Iterator[bytes]:
     """Yields each line of a binary file with its ending. Raises TableError for one that is too
     long.
     """

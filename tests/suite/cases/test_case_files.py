@@ -61,13 +61,13 @@ SHAPES: list[tuple[str, Any, str]] = [
     ("excel.csv", delimited(";").encode("utf-8-sig"), "excel.csv"),
     ("unicode.csv", delimited("\t").encode("utf-16"), "unicode.csv"),
     ("ansi.csv", delimited().encode("cp1252"), "{file: ansi.csv, encoding: cp1252}"),
-    ("packed.csv.gz", gzip.compress(delimited().encode()), "packed.csv.gz"),
+    ("packed.csv.gz", gzip.compress(delimited().encode(), mtime=0), "packed.csv.gz"),
     ("titles.csv", delimited(header=("Question", "Expected")), "titles.csv"),
     ("words.csv", delimited(header=("Question Text", "EXPECTED")), "words.csv"),
     ("answers.csv", delimited(header=("question", "answer")), '{file: answers.csv, expected: "{{ answer }}"}'),
     ("own.jsonl", lines([{"vars": {"question": row["question"]}, "expected": row["answer"]} for row in ROWS]), "own.jsonl"),
     ("flat.jsonl", lines(ROWS), '{file: flat.jsonl, expected: "{{ answer }}"}'),
-    ("flat.jsonl.gz", gzip.compress(lines(ROWS)), '{file: flat.jsonl.gz, expected: "{{ answer }}"}'),
+    ("flat.jsonl.gz", gzip.compress(lines(ROWS), mtime=0), '{file: flat.jsonl.gz, expected: "{{ answer }}"}'),
     ("gsm8k.jsonl", lines(GSM8K), """{file: gsm8k.jsonl, id: "{{ idx }}", expected: "{{ answer.split('####')[1] | trim }}"}"""),
     ("array.json", json.dumps(ROWS), '{file: array.json, expected: "{{ answer }}"}'),
     ("wrapped.json", json.dumps({"version": 2, "data": ROWS}), '{file: wrapped.json, expected: "{{ answer }}"}'),
@@ -257,3 +257,26 @@ def test_a_flat_file_without_a_mapping_is_told_once(
 ) -> None:
     write("suites/r.jsonl", lines(ROWS * 100))
     assert len(problems(SUITE.format(cases="r.jsonl", variable="question"))) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧", "a\u00a0b", "全\u3000角", "soft\u00adhyphen", "ﷺ", "\u200fعربي"],
+)  # fmt: skip
+def test_names_are_in_any_script(suite: Callable[..., Suite], write: Callable, name: str) -> None:
+    write("suites/c.csv", f"id,q,tags,expected\n{name},1,{name};x,1\n")
+    loaded = suite(SUITE.format(cases="c.csv", variable="q"))
+    (case,) = loaded.evals[0].cases
+    assert (case.id, case.tags) == (name, (name, "x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("a\u202eb", "a\\u202eb"), ("a\x07b", "a\\u0007b"), ("a\u2028b", "a\\u2028b"), ("\u200d\u200d", "\\u200d\\u200d")],
+)  # fmt: skip
+def test_what_no_name_may_hold_is_shown_escaped(
+    problems: Callable[..., list[str]], write: Callable, name: str, shown: str
+) -> None:
+    write("suites/c.jsonl", lines([{"id": name, "vars": {"q": 1}, "expected": 1}]))
+    (problem,) = problems(SUITE.format(cases="c.jsonl", variable="q"))
+    assert f'`id`: should be one line of 1 to 200 printable characters, not "{shown}"' in problem
