@@ -27,6 +27,9 @@ _DATA = ("const", "default", "enum", "examples")
 """Keywords whose values are data, not schemas."""
 _REFERENCES = ("$ref", "$dynamicRef")
 
+FORMATTED_CHARACTERS = 1_000
+"""A longer text has no format: no address is as long, and checking it takes time."""
+
 
 def _pattern_matches(pattern: str, text: str) -> bool:
     return compile_re2(pattern).search(to_re2_text(text)) is not None
@@ -97,6 +100,17 @@ def _is_multiple(number: float, divisor: float) -> bool:
         return False
 
 
+def _validate_format(
+    validator: Any, name: str, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    checker = validator.format_checker
+    if checker is None or name not in checker.checkers or not isinstance(instance, str):
+        return
+    if len(instance) > FORMATTED_CHARACTERS or not checker.conforms(instance, name):
+        article = "an" if name[0] in "aei" else "a"
+        yield ValidationError(f"{quote_text(instance)} is not {article} {name}")
+
+
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
@@ -105,6 +119,7 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
         "additionalProperties": _validate_additional_properties,
         "uniqueItems": _validate_unique_items,
         "multipleOf": _validate_multiple_of,
+        "format": _validate_format,
     },
 )
 
@@ -125,21 +140,28 @@ def check_schema(schema: dict[str, Any] | bool) -> None:
     _check_references(schema)
 
 
-def find_violation(schema: Mapping[str, Any] | bool, value: Any) -> str | None:
+def find_violation(
+    schema: Mapping[str, Any] | bool, value: Any, *, formats: bool = False
+) -> str | None:
     """The first violation of a schema that `check_schema` accepts, as `$.path: reason`; None
     where `value` fits.
+
+    `format` says nothing by itself (Draft 2020-12, §7.2.1); with `formats` it is checked where
+    jsonschema can.
     """
     try:
-        error = next(_build_validator(json.dumps(schema, default=str)).iter_errors(value), None)
+        validator = _build_validator(json.dumps(schema, default=str), formats)
+        error = next(validator.iter_errors(value), None)
     except RecursionError:
         return "$: nested too deeply"
     return None if error is None else f"{error.json_path}: {error.message}"
 
 
 @lru_cache(maxsize=256)
-def _build_validator(schema: str) -> Any:
+def _build_validator(schema: str, formats: bool) -> Any:
     """The compiled schema. Its registry is empty, so that no `$ref` can be fetched."""
-    return _Validator(json.loads(schema), registry=Registry())
+    checker = Draft202012Validator.FORMAT_CHECKER if formats else None
+    return _Validator(json.loads(schema), registry=Registry(), format_checker=checker)
 
 
 def _walk_keywords(schema: Any) -> Iterator[tuple[str, Any]]:

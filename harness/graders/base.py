@@ -137,8 +137,14 @@ class GraderType(Struct, Generic[ArgumentsT], frozen=True):
         } | dict(arguments)
 
     def _is_short(self, bare: Mapping[str, Any]) -> bool:
-        names = {field.alias or name for name, field in self.arguments.model_fields.items()}
-        return bool(bare) and not names & bare.keys()
+        """Whether a mapping is the short form's value, and not the arguments: it names none of
+        them, or others too while it lacks the one that must be there (a schema may have a
+        `format`)."""
+        fields = {field.alias or name: field for name, field in self.arguments.model_fields.items()}
+        if not bare or self.short in bare:
+            return False
+        needed = self.short is not None and fields[self.short].is_required()
+        return not fields.keys() & bare.keys() or (needed and not bare.keys() <= fields.keys())
 
 
 class GraderSpec(BaseModel):

@@ -22,6 +22,10 @@ class Schema(Arguments):
         False, description="Whether the whole answer must be JSON, without a Markdown fence."
     )
 
+    format: Flag = Field(
+        True, description="Whether `format` is checked (dates, addresses, …), or only a remark."
+    )
+
     @field_validator("document")
     @classmethod
     def _check_usable(cls, schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
@@ -34,7 +38,7 @@ def _grade_json_schema(arguments: Schema, answer: Answer) -> Verdict:
         value = parse_json_answer(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
-    misfit = find_violation(arguments.document, value)
+    misfit = find_violation(arguments.document, value, formats=arguments.format)
     return Verdict(misfit is None, misfit or "")
 
 

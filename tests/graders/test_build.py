@@ -205,6 +205,16 @@ def test_every_built_in_grader_says_what_its_arguments_mean(name: str) -> None:
             {"schema": {"type": "object"}, "strict": True},
         ),
         ("json_schema", "schema.json", {"schema": "schema.json"}),
+        (
+            "json_schema",
+            {"type": "string", "format": "email"},
+            {"schema": {"type": "string", "format": "email"}},
+        ),
+        (
+            "json_schema",
+            {"schema": {"type": "string"}, "format": False},
+            {"schema": {"type": "string"}, "format": False},
+        ),
         ("not", {"contains": "x"}, {"grader": {"contains": {"value": "x"}}}),
         (
             "any",

@@ -239,3 +239,33 @@ def test_no_answer_makes_a_schema_slow(schema: Any, value: Any) -> None:
 def test_json_compares_with_an_object_the_case_expects() -> None:
     answer = Answer('{"name": "{{ 7 * 7 }}"}', expected={"name": "{{ 7 * 7 }}"})
     assert grade("json", {"expected": "{{ expected }}"}, answer).value is True
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("date", "2026-02-28", "2026-02-30"),
+        ("date-time", "2026-02-28T10:00:00Z", "2026-02-28 10:00"),
+        ("time", "10:00:00+01:00", "25:00:00Z"),
+        ("email", "a@b.example", "a at b"),
+        ("ipv4", "10.0.0.1", "10.0.0.256"),
+        ("ipv6", "::1", ":::1"),
+        ("regex", "a(b)?", "a(b"),
+        ("uri", "https://b.example/x?y=1", "b.example x"),
+        ("uuid", "12345678-1234-5678-1234-567812345678", "12345678"),
+    ],
+)
+def test_a_format_is_checked_unless_it_is_turned_off(name: str, good: str, bad: str) -> None:
+    schema = {"type": "string", "format": name}
+    assert grade("json_schema", {"schema": schema}, json.dumps(good)).value is True
+    failed = grade("json_schema", {"schema": schema}, json.dumps(bad))
+    assert (failed.value, failed.reason[:2]) == (False, "$:")
+    assert f"is not a{'n' if name[0] in 'aei' else ''} {name}" in failed.reason
+    assert grade("json_schema", {"schema": schema, "format": False}, json.dumps(bad)).value is True
+
+
+@pytest.mark.parametrize("text", ["(" * 900, "(" * 100_000, "a:" * 400])
+def test_no_text_makes_a_format_slow_or_breaks_it(text: str) -> None:
+    for name in ("regex", "uri", "idn-hostname", "date-time"):
+        graded = grade("json_schema", {"schema": {"format": name}}, json.dumps(text))
+        assert graded.error is None
