@@ -29,7 +29,7 @@ Draw = Callable[[PlotData], Callable[[], Mapping[str, bytes]]]
 """Begins to draw the plots; what it returns waits for them: SVG by file name."""
 
 
-class RunOutcome(Struct, frozen=True, repr=False):
+class RunOutcome(Struct, frozen=True):
     """What came of a run, or of looking at several: where the report is, what was found, and the
     exit code that says so.
 
