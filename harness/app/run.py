@@ -198,7 +198,7 @@ class _SessionEnd(Struct, frozen=True):
     """Whether requests in flight were abandoned."""
 
 
-class _RunSession(Struct):
+class _RunSession(Struct, dict=True):
     """One session of a run: everything is checked, then sent and recorded until nothing is owed or
     something stops it."""
 
