@@ -14,6 +14,7 @@ from harness.config.diagnostics import Place, quote_value
 from harness.config.templates import Template, TemplateError
 from harness.graders.base import GraderSpec
 from harness.model import Image, Message, Text
+from harness.suite.cases.conversations import read_conversation
 from harness.suite.files import ImageError, ImageFiles
 
 TurnRole = Literal["system", "developer", "user", "assistant"]
@@ -138,7 +139,8 @@ class Prompt(Struct, frozen=True):
     """A prompt: the turns of a chat, or a plain text to complete; `place` is where it is written.
 
     `raw` marks a text that holds the chat template's special tokens itself. `later_turns` make it
-    multi-turn.
+    multi-turn. `conversation` is the expression for a list of turns that each case holds, in the
+    place of `turns`.
     """
 
     id: str
@@ -147,6 +149,7 @@ class Prompt(Struct, frozen=True):
     text: Template | None = None
     raw: bool = False
     later_turns: tuple[LaterTurn, ...] = ()
+    conversation: Template | None = None
 
     def render(
         self, variables: Mapping[str, Any], folder: Path | None = None
@@ -155,6 +158,8 @@ class Prompt(Struct, frozen=True):
         the prompt.
         """
         try:
+            if self.conversation is not None:
+                return _render_conversation(self.conversation, variables)
             return tuple(
                 [
                     Message(
@@ -195,11 +200,20 @@ class Prompt(Struct, frozen=True):
     def templates(self) -> Sequence[Template]:
         """Every template of the prompt, those of later turns apart."""
         turns = [turn for _, turn in self.turns]
+        single = [each for each in (self.text, self.conversation) if each is not None]
         return [
             each
-            for turn in (*turns, *((self.text,) if self.text else ()))
+            for turn in (*turns, *single)
             for each in ([turn] if isinstance(turn, Template) else turn.templates)
         ]
+
+
+def _render_conversation(template: Template, variables: Mapping[str, Any]) -> tuple[Message, ...]:
+    value = template.value(variables)
+    try:
+        return read_conversation(value)
+    except ValueError as wrong:
+        raise TemplateError(str(wrong), template.place) from None
 
 
 class RoleReference(Struct, frozen=True):

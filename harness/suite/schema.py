@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from harness.config.fields import MAPPING, SCALAR, Name, OneOrMore, SuiteModel, shape_tag
+from harness.config.fields import LIST, MAPPING, SCALAR, Name, OneOrMore, SuiteModel, shape_tag
 from harness.config.sampling import Parameters, Sweep
 from harness.config.units import Duration, Flag, Share, Text, Whole
 from harness.suite.cases.case_file_spec import PLACES, CaseFileSpec
@@ -146,6 +146,12 @@ class MessageFile(SuiteModel):
     messages: Annotated[list[TurnSpec], Field(min_length=1)] = Field(description="The messages.")
 
 
+Messages = Annotated[
+    Annotated[Text, Tag(SCALAR)] | Annotated[list[TurnSpec], Field(min_length=1), Tag(LIST)],
+    Discriminator(shape_tag),
+]
+
+
 class PromptSpec(SuiteModel):
     """A prompt: inline turns, a list of messages, a file, or plain text to be completed."""
 
@@ -167,8 +173,12 @@ class PromptSpec(SuiteModel):
         default_factory=list,
         description="Images shown before the user's message: paths or data URIs; templates.",
     )
-    messages: Annotated[list[TurnSpec], Field(min_length=1)] | None = Field(
-        None, description="Any conversation, instead of system, user and assistant."
+    messages: Messages | None = Field(
+        None,
+        description=(
+            "Any conversation, instead of system, user and assistant; or {{ column }}, one that"
+            " each case holds."
+        ),
     )
     file: Text | None = Field(
         None,

@@ -23,6 +23,7 @@ class AskedPrompts:
     def __init__(self, prompts: Sequence[Prompt], persona: Template | None = None) -> None:
         self._needs = {prompt.id: frozenset(_list_needs(prompt)) for prompt in prompts}
         self._first = {prompt.id: tuple(_first_templates(prompt)) for prompt in prompts}
+        self._conversations = [prompt for prompt in prompts if prompt.conversation is not None]
         self._later = {
             prompt.id: tuple(
                 _turn_templates(prompt.later_turns, f"a turn of the prompt `{prompt.id}`")
@@ -65,6 +66,13 @@ class AskedPrompts:
                 problems.add(
                     place, f"the case `{case.id}` does not fit {user} ({wrong.place}): {why}"
                 )
+
+        for prompt in self._conversations:
+            if case.is_asked_in(prompt.id) and prompt.variables <= case.vars.keys():
+                try:
+                    prompt.render(case.vars)
+                except TemplateError as wrong:
+                    problems.add(place, f"the case `{case.id}`: {wrong.message}")
 
     def _templates_of(self, case: Case) -> Iterator[tuple[str, Template]]:
         yield from self._persona

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import structs
 from msgspec.structs import replace
 
 from harness.config.diagnostics import KeyPath, Place, Problems, display_path
@@ -45,7 +44,7 @@ class CaseBuilder:
         case = self.read_case(row.raw, source, at)
         if case is None or row.variables is None:
             return case
-        return structs.replace(case, vars=row.variables)
+        return replace(case, vars=row.variables)
 
     def read_case(self, raw: Any, source: Source, at: KeyPath = ()) -> Case | None:
         """Parses `raw`, the value at `at`, into a case. None, with problems noted in `source`,

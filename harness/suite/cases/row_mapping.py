@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from harness.config.diagnostics import KeyPath
 from harness.config.templates import Template, TemplateError, compile_template, is_template
 from harness.suite.cases.case_file_spec import CaseFileSpec
+from harness.suite.cases.conversations import CHAT_COLUMNS, is_conversation
 from harness.suite.source import Source
 
 SPECIAL_COLUMNS = ("id", "expected", "tags", "threshold")
 MAPPED_KEYS = ("id", "vars", "expected", "tags", "metadata", "threshold")
-_CHAT_COLUMNS = ("input", "messages")
 _NOT_WORD = re.compile(r"\W+")
 _RESERVED = frozenset(
     ("and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False", "None")
@@ -225,15 +225,7 @@ def suggest_mapping(file: str, values: Mapping[str, Any]) -> str:
 
 def is_chat_row(values: Mapping[str, Any]) -> bool:
     """Whether a row holds a conversation, as those of chat data sets do."""
-    return any(_is_conversation(values.get(name)) for name in _CHAT_COLUMNS)
-
-
-def _is_conversation(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(turn, dict) and "role" in turn for turn in value)
-    )
+    return any(is_conversation(values.get(name)) for name in CHAT_COLUMNS)
 
 
 def _read_special(values: Mapping[str, Any], special: Mapping[str, str]) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class PromptReader:
             if index == 0
             else f"prompt-{index + 1}"
         )
+        conversation = (
+            self._read_conversation(item.messages, (*at, "messages"))
+            if isinstance(item.messages, str)
+            else None
+        )
         turns = tuple(
             turn
             for each in self._read_turns(item, at)
@@ -78,7 +83,26 @@ class PromptReader:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
         later = LaterTurnReader(self._source).read(item.turns, (*at, "turns"))
-        return Prompt(item.id or default, turns, place, later_turns=later or ())
+        return Prompt(
+            item.id or default, turns, place, later_turns=later or (), conversation=conversation
+        )
+
+    def _read_conversation(self, text: str, at: KeyPath) -> Template | None:
+        """The expression for the conversation of a case; None, with a problem, where it is none."""
+        place = self._source.text_place_of(at)
+        try:
+            template = self._source.compile_for_model(text, place, "a prompt")
+        except templates.TemplateError as error:
+            self._problems.add(error.place, error.message)
+            return None
+        if not template.is_expression:
+            self._problems.add(
+                place,
+                "`messages` is a list of them, or one {{ expression }} for a list that each case"
+                " holds; write a text as {user: …}",
+            )
+            return None
+        return template
 
     def _name_from_file(self, file: str, place: Place) -> str:
         try:
@@ -92,9 +116,9 @@ class PromptReader:
             yield from self._read_file(spec.file, self._source.place_of((*at, "file")))
         elif spec.prompt is not None:
             yield WrittenTurn("user", spec.prompt, self._source.text_place_of((*at, "prompt")))
-        elif spec.messages is not None:
+        elif isinstance(spec.messages, list):
             yield from self._read_messages(spec.messages, (*at, "messages"))
-        else:
+        elif spec.messages is None:
             for role in INLINE_ROLES:
                 text: str | None = getattr(spec, role)
                 if text is not None:
