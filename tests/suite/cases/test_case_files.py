@@ -25,6 +25,7 @@ cases: {cases}
 graders: [{{equals: "{{{{ expected }}}}"}}]
 targets: scout-sim
 """
+DOCS = Path(__file__).parents[3] / "docs" / "cases.md"
 ROWS = [{"question": "1 + 1", "answer": "2"}, {"question": "2 + 3", "answer": "5"}]
 CHAT = [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "1 + 1"}]
 GSM8K = [{"idx": 7, "question": "1 + 1", "answer": "One more.\n#### 2"}, {"idx": 9, "question": "2 + 3", "answer": "#### 5"}]  # fmt: skip
@@ -78,6 +79,11 @@ SHAPES: list[tuple[str, Any, str]] = [
     ("sft.jsonl", lines([{"messages": [{"role": "user", "content": row["question"]}, {"role": "assistant", "content": row["answer"]}]} for row in ROWS]),
      '{file: sft.jsonl, vars: {question: "{{ messages[0].content }}"}, expected: "{{ messages[-1].content }}"}'),
 ]  # fmt: skip
+
+
+def test_the_docs_show_what_each_shape_needs() -> None:
+    page = DOCS.read_text("utf-8").replace("\\|", "|")
+    assert [name for name, _, cases in SHAPES if f"`cases: {cases}` |" not in page] == []
 
 
 def put(folder: Path, name: str, content: Any) -> None:
