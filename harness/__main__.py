@@ -43,7 +43,7 @@ def collect_less_often() -> None:
 
 def _exit_interrupted() -> NoReturn:
     _print_error(
-        "interrupted; what is recorded stays: `harness resume` goes on with a run, `harness report`"
+        "interrupted; recorded answers are kept: `harness resume` continues a run, `harness report`"
         " reports on it"
     )
     sys.exit(ExitCode.INTERRUPTED)

@@ -168,7 +168,7 @@ def _evaluate_every_case(
     failed = [place for verdict, _, place in found if verdict == "fail"]
     unsure = sum(verdict in {"inconclusive", "unknown"} for verdict, _, _ in found)
     verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
-    detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations hold"
+    detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations pass"
     detail += f", {unsure:,} could not be judged" if unsure else ""
     detail += f"; failing: {formatting.join_names(failed)}" if failed else ""
     return _gate_result(gate, run, worst_one[1], verdict, f"{detail}.", "")
@@ -186,7 +186,7 @@ def _failure_order(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tupl
 
 def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> str:
     if verdict == "unknown":
-        return f"No figure: {estimate.method}."
+        return f"No data: {estimate.method}."
     write = formatting.FORMATTERS[METRICS[gate.metric].unit]
     spread = formatting.format_interval(estimate, write)
     facts = [f"95 % interval {spread}"] if spread else []
@@ -194,7 +194,9 @@ def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> 
     name = ".".join(part for part in (gate.metric, gate.stat) if part)
     sentence = f"{name} is {write(estimate.value)} ({', '.join(fact for fact in facts if fact)})."
     if verdict == "inconclusive":
-        sentence += f" The gate asks for the {gate.bound} bound, which these data do not give."
+        sentence += (
+            f" There is too little data for the {gate.bound} bound, which the gate compares."
+        )
     return sentence
 
 
@@ -220,7 +222,7 @@ def _close_call(gate: GateSpec, metric: Metric, estimate: Estimate) -> str:
 
 
 def _unknown_result(gate: GateSpec, run: str, why: str) -> GateResult:
-    return _gate_result(gate, run, Estimate(None), "unknown", f"No figure: {why}.", "")
+    return _gate_result(gate, run, Estimate(None), "unknown", f"No data: {why}.", "")
 
 
 def _gate_result(

@@ -359,7 +359,9 @@ class Report(Struct, frozen=True):
             return f"{recorded:,} of {pluralize(planned, 'trial')} recorded; {self._gates_said}"
         if self.verdict == "errors":
             broke = sum(run.errors for run in self.runs)
-            return f"{broke:,} of {pluralize(recorded, 'trial')} broke; {self._gates_said}"
+            return (
+                f"{broke:,} of {pluralize(recorded, 'trial')} ended in an error; {self._gates_said}"
+            )
         if self.verdict == "ungraded":
             answers = pluralize(sum(run.graded for run in self.runs), "answer")
             return (
@@ -378,7 +380,7 @@ class Report(Struct, frozen=True):
             return "the gate holds" if total == 1 else f"all {total} gates hold"
         phrases: dict[Outcome, str] = {
             "fail": "failed",
-            "unknown": "without a figure to judge",
+            "unknown": "without data",
             "inconclusive": "inconclusive",
             "pass": "held",
         }

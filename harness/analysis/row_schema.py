@@ -293,7 +293,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "owed",
         "flag",
-        "`harness resume` asks the trial again: an error of it may be gone by then",
+        "`harness resume` asks the trial again: its error may be temporary",
         lambda row: not is_final(row.record),
     ),
     Column(

@@ -61,8 +61,8 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
                 formatting.format_percent(run.max_error_rate),
             )
             yield (
-                f"{name} is unsound: {share} of its trials broke, above the tolerated {most}; its"
-                " figures are of the rest."
+                f"{name} has too many errors: {share} of its trials ended in one, more than the"
+                f" {most} tolerated (`max_error_rate`). Its figures describe the rest."
             )
         if run.ungraded_rate is not None and run.has_too_many_ungraded:
             share, most = (
@@ -70,8 +70,8 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
                 formatting.format_percent(run.max_ungraded_rate),
             )
             yield (
-                f"{name} is no verdict: {share} of its answers could not be graded, above the"
-                f" tolerated {most} (`max_ungraded_rate`); its figures are of the rest."
+                f"{name} gives no verdict: {share} of its answers could not be graded, more than"
+                f" the {most} tolerated (`max_ungraded_rate`). Its figures describe the rest."
             )
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)
     if simulated:
@@ -88,14 +88,13 @@ def _error_warnings(trials: Any) -> Iterator[str]:
     final = int(((trials["outcome"] == "error").to_numpy() & ~owed).sum())
     if temporary:
         yield (
-            f"{pluralize(temporary, 'trial')} met an error that may be gone by now:"
-            " `harness resume RUN` sends what is missing."
+            f"{pluralize(temporary, 'trial')} ended in an error that may be temporary:"
+            f" `harness resume RUN` retries {'it' if temporary == 1 else 'them'}."
         )
     if final:
         yield (
-            f"{pluralize(final, 'trial')} ended in an error that the same request would"
-            " meet again: once its cause is removed, `harness resume RUN --retry-errors` sends"
-            f" {'it' if final == 1 else 'them'} again."
+            f"{pluralize(final, 'trial')} ended in a permanent error: remove its cause, then"
+            f" `harness resume RUN --retry-errors` retries {'it' if final == 1 else 'them'}."
         )
 
 
@@ -121,8 +120,8 @@ def _served_model_warnings(runs: Sequence[RunHeader], exchanges: Any) -> Iterato
     for (target, wanted), served_as in others.items():
         names = formatting.join_names(list(dict.fromkeys(served_as)))
         yield (
-            f"{target} was asked for the model {wanted} and says it is {names}: what was measured"
-            " may be another model."
+            f"{target} was asked for the model {wanted} but reports {names}: another model may have"
+            " been measured."
         )
 
 
@@ -148,14 +147,14 @@ def _ignored_parameter_warnings(flagged: FlagCounts) -> Iterator[str]:
                 flag.removeprefix("ignored_"),
                 pluralize(count, "answer", "shows"),
             )
-            yield f"{target} ignored {parameter} without saying so: {answers} no trace of it."
+            yield f"{target} silently ignored {parameter}: {answers} no sign of it."
 
 
 def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Answers that are not what their response format asked for."""
     wrong = {
-        "invalid_json": "no JSON, though that was asked for",
-        "schema_mismatch": "JSON that does not fit the schema",
+        "invalid_json": "not JSON, although JSON was requested",
+        "schema_mismatch": "JSON that does not match the schema",
     }
     for (target, flag), count in sorted(flagged.items()):
         if flag in wrong:
@@ -165,8 +164,8 @@ def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
 def _conversation_warnings(flagged: FlagCounts) -> Iterator[str]:
     """Conversations that did not come to their end, and calls that did not work."""
     said = {
-        "max_turns": "still calling tools when it was asked for the last time",
-        "failed_tool_calls": "with a call that failed",
+        "max_turns": "reached `max_turns` while the model was still calling tools",
+        "failed_tool_calls": "had a tool call that failed",
     }
     for (target, flag), count in sorted(flagged.items()):
         if flag in said:
@@ -186,12 +185,12 @@ def _count_flags(frames: Frames) -> FlagCounts:
 def _grading_warnings(configurations: Sequence[Configuration], grades: Any) -> Iterator[str]:
     silent = [c.label for c in configurations if c.n and c.no_verdict == c.n]
     if silent:
-        yield f"No grader can fail in {formatting.join_names(silent)}: there is no pass rate."
+        yield f"No grader can fail an answer in {formatting.join_names(silent)}: no pass rate."
     ungraded = sum(c.ungraded for c in configurations)
     if ungraded:
         answers = pluralize(ungraded, "answer")
         yield (
-            f"{answers} could not be graded: neither passed nor failed, and counted apart"
+            f"{answers} could not be graded, and count neither as passed nor as failed"
             f"{_ungraded_by_grader(grades)}."
         )
 
@@ -227,8 +226,8 @@ def _price_warnings(runs: Sequence[RunHeader], trials: Any) -> Iterator[str]:
         about = formatting.format_dollars(fsum(estimates[np.isfinite(estimates)]))
         yield (
             f"{_target_names(uncounted)} did not report the tokens of"
-            f" {pluralize(len(uncounted), 'answer')}: their cost is unknown, ≈ {about} by estimated"
-            " tokens."
+            f" {pluralize(len(uncounted), 'answer')}: their cost is unknown (≈ {about}, from"
+            " estimated token counts)."
         )
 
 
@@ -241,8 +240,8 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
     if few:
         least = pluralize(min(c.cases for c in few), "case")
         yield (
-            f"n is small: as few as {least} a configuration; intervals are wide, small differences"
-            " are noise."
+            f"Few cases: some configurations have only {least}. Intervals are wide, and small"
+            " differences are noise."
         )
 
 
@@ -254,27 +253,27 @@ def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:
             " did not report them."
         )
     if stalled := sum(count for (_, flag), count in flagged.items() if flag == STALLED):
-        slept = "this machine slept or starved while they were under way"
+        slept = "this machine was asleep or overloaded during the request"
         yield f"The latency of {pluralize(stalled, 'answer')} is left out: {slept}."
     if batched := sum(count for (_, flag), count in flagged.items() if flag == BATCHED):
-        yield f"{pluralize(batched, 'answer')} came in batches: without latency."
+        yield f"{pluralize(batched, 'answer')} came in batches and have no latency."
     if cached := sum(count for (_, flag), count in flagged.items() if flag == CACHED):
         told = "send `cf-aig-skip-cache: true`, or vary the seed"
         yield (
-            f"{pluralize(cached, 'answer')} came from a gateway's cache: in no latency"
-            f" figure; {told}."
+            f"{pluralize(cached, 'answer', 'was')} served from a gateway's cache and left out of"
+            f" latency; {told}."
         )
     replayed = int(np.count_nonzero(trials["replayed"]))
     if replayed:
-        answers = pluralize(replayed, "answer")
-        yield f"{answers} replayed from earlier runs: in no latency figure and in no new spending."
+        answers = pluralize(replayed, "answer", "was")
+        yield f"{answers} replayed from earlier runs, and left out of latency and new spending."
 
 
 def _truncation_warnings(texts: int) -> Iterator[str]:
     if texts:
         where = (
             "here, in results.csv and in records.parquet, to save memory; records.jsonl has them"
-            " whole"
+            " in full"
         )
         cut = pluralize(texts, "long text", "is") + " cut"
         yield f"{cut} at {SHORT_TEXT} characters {where}."

@@ -124,8 +124,8 @@ class BackgroundProcess:
             else f"was ended by the signal {signal.Signals(-code).name}"
         )
         return InfrastructureError(
-            f"the process that made the report {how}; every record is kept: `harness report`"
-            " makes it"
+            f"the process that made the report {how}; every record is kept, and `harness"
+            " report` makes the report"
         )
 
     def __enter__(self) -> Self:

@@ -21,8 +21,8 @@ def write_workspace(folder: Path) -> Iterator[Path]:
     taken = [name for name in FOLDERS if (folder / name).exists()]
     if taken:
         raise UsageError(
-            f"{folder / taken[0]} exists already; `harness init` overwrites nothing: name an empty"
-            " folder"
+            f"{folder / taken[0]} already exists, and `harness init` overwrites nothing; name an"
+            " empty folder"
         )
     try:
         for name in FOLDERS:

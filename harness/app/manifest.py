@@ -104,6 +104,6 @@ def suite_path(folder: Path, manifest: Manifest) -> Path:
     path = Path(os.path.normpath(folder.resolve() / manifest.suite_path))
     if not path.is_file():
         raise UsageError(
-            f"{folder}: its suite is gone: there is no {path}; put it back to go on with the run"
+            f"{folder}: its suite file {path} no longer exists; restore it to continue the run"
         )
     return path

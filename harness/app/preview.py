@@ -39,7 +39,9 @@ def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
         yield from _describe_addresses(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         unset = sorted(name for name in ready.variables if not os.environ.get(name))
-        yield from (f"needed to run it, and not set here: {name}" for name in unset)
+        yield from (
+            f"a run needs the environment variable {name}, which is not set" for name in unset
+        )
     if references:
         from harness.app.check_references import (  # noqa: PLC0415
             check_references,
@@ -102,9 +104,7 @@ def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:
     trials."""
     clean = escape_for("terminal")
     for name, role_target in ready.role_targets.items():
-        yield clean(
-            f"asked besides: {name} ({role_target.target.provider}, {role_target.target.model})"
-        )
+        yield clean(f"also asks {name} ({role_target.target.provider}, {role_target.target.model})")
 
 
 def _describe_addresses(ready: PreparedRun) -> Iterator[str]:

@@ -231,13 +231,13 @@ class _RunSession(Struct, dict=True):
 
     def _print_warnings(self) -> None:
         too_short = [
-            f"the value of {name} has under {MIN_SECRET_LENGTH} characters: it cannot be told from"
-            " ordinary text and is not redacted"
+            f"the value of {name} has fewer than {MIN_SECRET_LENGTH} characters, too few to tell it"
+            " from ordinary text: it is not redacted"
             for name in self._redactor.unredactable
         ]
         if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
             self.display.say(
-                "the previous session of this run died; every answer it acknowledged is kept"
+                "the previous session of this run crashed or was killed; every answer it recorded is kept"
             )
         for sentence in (
             *self.owed.damage.warnings(self.folder / RECORDS),
@@ -353,7 +353,7 @@ class _RunSession(Struct, dict=True):
         before it was locked."""
         if store.size != self.owed.size:
             raise UsageError(
-                f"{self.folder}: another process wrote to this run meanwhile; see `harness report"
+                f"{self.folder}: another process has written to this run; see `harness report"
                 f" {self.folder}`"
             )
 
@@ -380,7 +380,7 @@ class _RunSession(Struct, dict=True):
 
     def _report_lost_images(self, blobs: Blobs) -> None:
         for sentence in blobs.lost:
-            self.display.say(f"warning: {sentence}; what was asked about it is asked again")
+            self.display.say(f"warning: {sentence}; requests that show it are sent again")
 
     def _initial_progress(self) -> Progress:
         """A tally for each target, with what earlier sessions finished."""

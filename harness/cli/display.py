@@ -72,7 +72,7 @@ class _Column(NamedTuple):
 def _opening_line(progress: Progress) -> str:
     total, names = progress.total, list(progress.targets)
     before = f", {total.already:,} done before" if total.already else ""
-    besides = f"; asked besides: {', '.join(progress.roles)}" if progress.roles else ""
+    besides = f"; also asks {', '.join(progress.roles)}" if progress.roles else ""
     return (
         f"{pluralize(total.planned, 'request')} to"
         f" {names[0] if len(names) == 1 else pluralize(len(names), 'target')}{before}{besides}"
@@ -259,7 +259,7 @@ class LiveDisplay:
     def _role_rows(self) -> list[_Row]:
         """Judges and simulated users, under those whose trials are counted."""
         return [
-            _Row(f"{_safe(name)} (helps)", tally, self._rate(name, tally), None, helps=True)
+            _Row(f"{_safe(name)} (helper)", tally, self._rate(name, tally), None, helps=True)
             for name, tally in self._progress.roles.items()
         ]
 
@@ -316,7 +316,7 @@ class LiveDisplay:
             return ""
         before = self._progress.spent_before
         whole = before + total.cost + total.cost / total.done * total.pending if total.done else 0.0
-        forecast = f", heading for {_format_dollars(whole)}" if whole > self._budget else ""
+        forecast = f", on course for {_format_dollars(whole)}" if whole > self._budget else ""
         return f" of {_format_exact_dollars(self._budget)}{forecast}"
 
     def _remaining_text(self, row: _Row) -> str:
@@ -324,7 +324,7 @@ class LiveDisplay:
             return "writing the report"
         idle = self._now() - self._ticked
         if row.tally.traffic.in_flight == 0 and row.tally.queued:
-            return f"waiting for {row.tally.queued:,} in batches"
+            return f"waiting for {pluralize(row.tally.queued, 'batched request')}"
         if row.tally.traffic.in_flight == 0 and row.tally.done and idle > STILL:
             return f"nothing in flight for {format_duration(idle)}"
         return f"ETA {_time_left_text(row.left)}"
@@ -433,7 +433,7 @@ def closing_lines(folder: Path, stopped: Sequence[str], exit_code: ExitCode) -> 
     lines = [f"stopped: {_safe(reason)}" for reason in stopped]
     if stopped:
         more = " --budget DOLLARS" if exit_code == ExitCode.BUDGET else ""
-        lines.append(f"go on with: harness resume {_relative_path(folder)}{more}")
+        lines.append(f"continue with: harness resume {_relative_path(folder)}{more}")
     return [*lines, f"report: {_relative_path(folder / 'report.html')}"]
 
 

@@ -21,12 +21,12 @@ First steps: harness init my-evals && harness run my-evals/suites/quickstart.yam
 
 \b
 Exit codes:
-  0    every gate holds, or there is none
+  0    every gate holds, or there are none
   1    a gate failed
-  2    wrong usage or suite, or a gate has no figure to judge
-  3    a gate is inconclusive, and the suite is strict
-  4    too many errors: the target, the network or the disk did not hold
-  5    the budget stopped the run
+  2    invalid usage or suite, or a gate has no data
+  3    a gate is inconclusive, with `strict: true` in the suite
+  4    infrastructure: too many errors, or a target, the network or the disk failed
+  5    the budget was exhausted
   70   a bug
   130  interrupted"""
 
@@ -84,7 +84,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Evaluate and benchmark language models from a YAML suite."""
     if version:

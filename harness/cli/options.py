@@ -55,7 +55,8 @@ Concurrency = Annotated[
     int | None, typer.Option(min=1, help="Requests in flight to each target.", metavar="N")
 ]
 BudgetOption = Annotated[
-    str | None, typer.Option(help="Spend at most this many US dollars: 0.50.", metavar="DOLLARS")
+    str | None,
+    typer.Option(help="Spend at most this many US dollars, such as 0.50.", metavar="DOLLARS"),
 ]
 EnvFile = Annotated[
     Path | None, typer.Option(help="Variables for this run, as NAME=value lines.", metavar="FILE")

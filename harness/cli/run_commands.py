@@ -54,7 +54,10 @@ def run(
     ] = None,
     replay_only: Annotated[
         Path | None,
-        typer.Option(help="As --replay, and send nothing: a miss is an error.", metavar="RUN"),
+        typer.Option(
+            help="Like --replay, but send nothing: a request without a recorded answer is an error.",
+            metavar="RUN",
+        ),
     ] = None,
     failed_of: Annotated[
         str | None,
@@ -64,7 +67,9 @@ def run(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the prompts and the exact requests; send nothing."),
+        typer.Option(
+            "--dry-run", help="Print the first prompts and the exact requests, and send nothing."
+        ),
     ] = False,
 ) -> None:
     """Run a suite, then report on it.
@@ -103,12 +108,12 @@ def run(
 def resume(
     folder: RunFolder,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Ask again what ended in a permanent error.")
+        bool, typer.Option("--retry-errors", help="Also retry what ended in a permanent error.")
     ] = False,
     budget: BudgetOption = None,
     env_file: EnvFile = None,
 ) -> None:
-    """Go on with a run that was stopped: send what it still owes.
+    """Continue a run that was stopped: send the requests that are still missing.
 
     \b
     Example:

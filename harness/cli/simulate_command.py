@@ -28,7 +28,7 @@ def simulate(
         Path | None, typer.Option(help="Latency, faults and seed, as a JSON file.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Serve the simulated Llama 4 Scout here, for any client.
+    """Serve the simulator's APIs on this machine, for any client.
 
     \b
     Example:
@@ -55,6 +55,6 @@ def _read_simulator_config(path: Path | None) -> Config:
 def _announce_address(url: str) -> None:
     """The address alone on standard output, so that a script can read it; the rest for a person."""
     print_lines([url])
-    hint = f"OpenAI: {url}/v1 · Workers AI: {url}/client/v4/accounts/any · Ctrl-C ends it"
+    hint = f"OpenAI: {url}/v1 · Workers AI: {url}/client/v4/accounts/any · Ctrl-C to stop"
     with suppress(BrokenPipeError):
         print(hint, file=sys.stderr, flush=True)

@@ -48,10 +48,10 @@ def schema() -> None:
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="Where the workspace goes.", metavar="FOLDER")
+        Path, typer.Argument(help="The folder to create it in.", metavar="FOLDER")
     ] = Path(),
 ) -> None:
-    """Write a workspace that can be run at once: suites and evals.
+    """Create a workspace with example suites and evals that run as they are.
 
     \b
     Example:
@@ -60,7 +60,7 @@ def init(
     from harness.app.init import write_workspace  # noqa: PLC0415
 
     print_lines(f"wrote {path}" for path in write_workspace(folder))
-    print_lines(["", f"now: harness run {quote(str(folder / 'suites' / 'quickstart.yaml'))}"])
+    print_lines(["", f"next: harness run {quote(str(folder / 'suites' / 'quickstart.yaml'))}"])
 
 
 def list_(

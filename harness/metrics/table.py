@@ -155,8 +155,8 @@ class Metric(Struct, frozen=True, kw_only=True):
         return f"{statistic} {self.title}" if statistic else self.about
 
 
-_UNTIMED = "no trial has one: errored and replayed trials are left out"
-_UNSTREAMED = f"{_UNTIMED}, and so are those that were not streamed"
+_UNTIMED = "no trial has this measure; errored and replayed trials are left out"
+_UNSTREAMED = f"{_UNTIMED}, as are those that were not streamed"
 _UNPRICED = (
     "no answered trial has a known cost: give the targets a price, or let the servers report usage"
 )
@@ -204,7 +204,7 @@ _ROWS = (
         unit="share",
         about="passed / (passed + failed)",
         aggregate=Rate(outcome="pass", among=("pass", "fail")),
-        absent="no trial has a verdict: all broke, are ungraded, or nothing in them can fail",
+        absent="no trial has a verdict: all ended in errors, are ungraded, or have no grader that can fail",
         shown=(Shown("pass rate (95 %)", 0),),
     ),
     Metric(
@@ -218,7 +218,7 @@ _ROWS = (
         name="errors",
         title="number of errors",
         unit="count",
-        about="trials that broke: neither passed nor failed",
+        about="trials that ended in an error, neither passed nor failed",
         aggregate=Count(outcome="error"),
         shown=(Shown("errors", 1),),
     ),
@@ -234,7 +234,7 @@ _ROWS = (
         name="no_verdict",
         title="number of trials without a verdict",
         unit="count",
-        about="answers in which nothing can fail",
+        about="answers without a grader that can fail",
         aggregate=Count(outcome="no verdict"),
         shown=(Shown("no verdict", 7),),
         gates=False,

@@ -285,7 +285,7 @@ def _repeat_outcomes(cell: Cell) -> str:
 
 
 def _other_failures(count: int) -> str:
-    return f"; {pluralize(count, 'more configuration', 'fails')} it too" if count else ""
+    return f"; also fails in {pluralize(count, 'more configuration')}" if count else ""
 
 
 def _answer_text(answer: CaseAnswer) -> str:

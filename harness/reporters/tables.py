@@ -270,9 +270,9 @@ def run_facts(report: Report) -> list[str]:
         lag = (
             ""
             if run.lag_p99 is None
-            else f"client late by {formatting.format_seconds(run.lag_p99)} (p99)"
+            else f"client event loop late by {formatting.format_seconds(run.lag_p99)} (p99)"
         )
-        in_flight = "" if run.in_flight is None else f"{run.in_flight:,} in flight at most"
+        in_flight = "" if run.in_flight is None else f"at most {run.in_flight:,} in flight"
         facts = (
             run.id,
             done,

@@ -138,7 +138,7 @@ class RunWriter:
     def _set_failure(self, refused: OSError) -> StoreError:
         self._failure = StoreError(
             f"{self.folder / RECORDS}: cannot be written: {refused.strerror}; every answer"
-            " acknowledged before is kept. Make room, then go on with: harness resume"
+            " acknowledged before is kept. Make room, then continue with: harness resume"
             f" {self.folder}"
         )
         return self._failure

@@ -237,7 +237,7 @@ def test_a_per_case_gate_names_the_cases_that_fail_it(build: ModuleType) -> None
     ]
     found = verdict(build, records, "case.pass_rate >= 0.6")
     assert (found.verdict, found.estimate) == ("fail", pytest.approx(1 / 3))
-    assert "1 of 2 cases × configurations hold; failing: bad" in found.detail
+    assert "1 of 2 cases × configurations pass; failing: bad" in found.detail
     assert verdict(build, records, "case.pass_rate >= 0.3").verdict == "pass"
 
 
@@ -292,7 +292,10 @@ def test_a_run_that_broke_or_is_not_finished_is_no_pass_whatever_its_gates_say(
     build: ModuleType,
 ) -> None:
     broke, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9")
-    assert (broke.verdict, broke.headline) == ("errors", "50 of 100 trials broke; the gate holds")
+    assert (broke.verdict, broke.headline) == (
+        "errors",
+        "50 of 100 trials ended in an error; the gate holds",
+    )
     tolerated, _ = judged(build, answers(build, 50, 0, 50), "pass_rate >= 0.9", max_error_rate=0.5)
     assert tolerated.verdict == "pass"
     manifest = build.manifest(planned=9)

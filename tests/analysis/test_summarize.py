@@ -275,7 +275,7 @@ def test_why_most_answers_could_not_be_graded_is_said(build: ModuleType) -> None
         if warning.startswith("3 answers")
     ]
     assert (
-        said == "3 answers could not be graded: neither passed nor failed, and counted apart"
+        said == "3 answers could not be graded, and count neither as passed nor as failed"
         " (judge 3 times, most often: junk)."
     )
 
@@ -342,7 +342,7 @@ def test_an_ignored_parameter_is_said_with_its_count(build: ModuleType) -> None:
     deaf = build.exchange(build.response(flags=("ignored_logprobs",)))
     records = [build.record("a"), *(build.record(f"r{i}", exchanges=(deaf,)) for i in range(3))]
     warnings = comparison(build.manifest(planned=4), records).warnings
-    assert "scout ignored logprobs without saying so: 3 answers show no trace of it." in warnings
+    assert "scout silently ignored logprobs: 3 answers show no sign of it." in warnings
 
 
 def test_p99_is_given_without_an_interval_where_none_exists(build: ModuleType) -> None:

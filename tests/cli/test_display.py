@@ -240,7 +240,7 @@ def test_a_budget_is_written_as_it_was_given(budget: float, written: str) -> Non
 
 
 def test_a_budget_that_will_not_do_is_foretold() -> None:
-    assert "$0.0125 of $0.02, heading for $0.0563 · ETA" in panel(
+    assert "$0.0125 of $0.02, on course for $0.0563 · ETA" in panel(
         {"scout": half_done()}, budget=0.02
     )
 
@@ -286,7 +286,7 @@ def test_helpers_stand_under_the_targets_and_their_spending_is_in_the_total() ->
         display.tick()
     text = CONTROL.sub("", out.getvalue())
     frame = text[list(HEADER.finditer(text))[-1].start() :].splitlines()
-    (row,) = [line for line in frame if line.startswith("referee (helps)")]
+    (row,) = [line for line in frame if line.startswith("referee (helper)")]
     assert row.split()[2:] == ["90", "9.0/s", "–", "2", "0", "3", "$0.5000", "–"]
     assert "$0.5125" in frame[-1]
 
@@ -295,7 +295,7 @@ def test_the_first_line_names_who_is_asked_besides() -> None:
     out = StringIO()
     with LiveDisplay(Console(file=out, width=80), live=False) as display:
         display.begin(Progress({"scout": half_done()}, {"referee": Tally()}), None)
-    assert out.getvalue() == "450 requests to scout; asked besides: referee\n"
+    assert out.getvalue() == "450 requests to scout; also asks referee\n"
 
 
 def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> None:
@@ -310,7 +310,7 @@ def test_a_resumed_run_shows_what_all_of_it_spent_of_its_budget() -> None:
         display.begin(
             Progress({"scout": half_done(already=50, cost=0.01)}, spent_before=0.0204691456), 0.05
         )
-        assert "$0.0305 of $0.05, heading for $0.0605 ·" in display.line()
+        assert "$0.0305 of $0.05, on course for $0.0605 ·" in display.line()
 
 
 def test_one_request_is_not_several() -> None:

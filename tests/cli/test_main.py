@@ -179,7 +179,7 @@ def test_a_run_without_gates_is_no_verdict_and_no_failure(cli: Command, suite: P
 def test_a_spent_budget_is_5_and_tells_how_to_go_on(cli: Command, suite: Path) -> None:
     ended = cli("run", suite, "--budget", "0.00009", "--out", "a run")
     assert ended.code == ExitCode.BUDGET
-    assert "go on with: harness resume 'a run' --budget DOLLARS\n" in ended.out
+    assert "continue with: harness resume 'a run' --budget DOLLARS\n" in ended.out
     assert cli("resume", "a run", "--budget", "1").code == ExitCode.OK
 
 
@@ -284,8 +284,11 @@ def test_validate_names_the_variables_that_a_run_will_need(tmp_path: Path) -> No
     (tmp_path / "on.yaml").write_text(GOES_ON)
     ended = Command(tmp_path, {"CLOUDFLARE_ACCOUNT_ID": "abc"})("validate", "on.yaml")
     assert ended.code == ExitCode.OK
-    assert "needed to run it, and not set here: CLOUDFLARE_AUTH_TOKEN\nok\n" in ended.out
-    assert "not set here: CLOUDFLARE_ACCOUNT_ID" not in ended.out
+    assert (
+        "a run needs the environment variable CLOUDFLARE_AUTH_TOKEN, which is not set\nok\n"
+        in ended.out
+    )
+    assert "CLOUDFLARE_ACCOUNT_ID, which" not in ended.out
     model = "@cf/meta/llama-4-scout-17b-16e-instruct"
     account = "https://api.cloudflare.com/client/v4/accounts/${CLOUDFLARE_ACCOUNT_ID}"
     assert f"\nscout: POST {account}/ai/run/{model}\n" in ended.out

@@ -95,7 +95,7 @@ def test_a_run_is_one_submission_some_polls_and_graded_records_without_latency(
     trials = load_run(cli.folder / "run").trials
     for measure in (metric.name for metric in RESPONSE_METRICS):
         assert trials[measure].isna().all(), measure
-    assert "4 answers came in batches: without latency." in ended.out
+    assert "4 answers came in batches and have no latency." in ended.out
 
 
 def test_tokens_and_cost_add_up_to_what_the_service_told(

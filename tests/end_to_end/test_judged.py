@@ -216,7 +216,7 @@ def test_a_judge_decides_and_is_kept_apart(cli: Command, judges: Judges, tmp_pat
         1,
         100,
     )
-    assert "asked besides: referee" in ended.err
+    assert "also asks referee" in ended.err
     assert "referee" in ended.out
 
 
@@ -424,7 +424,7 @@ def test_what_is_asked_besides_is_said_before_the_run_and_what_was_said_after_it
     for words in (("validate", suite, "--references"), ("run", suite, "--dry-run")):
         ended = cli(*words)
         assert ended.code == ExitCode.OK, ended.err
-        assert "asked besides: referee (openai, honest)\n" in ended.out
+        assert "also asks referee (openai, honest)\n" in ended.out
     assert judges.requests == []
     cli("run", suite, "--out", tmp_path / "run")
     shown = cli("show", tmp_path / "run", "c0").out

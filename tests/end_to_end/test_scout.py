@@ -236,7 +236,7 @@ def test_a_gateways_cache_is_passed_by_unless_asked_for_and_is_no_latency(
     assert ended.code == ExitCode.OK
     assert sorted(trials["flags"]) == ['["cached"]', '["cached"]', "[]"]
     assert trials["latency"].isna().sum() == 2
-    assert "2 answers came from a gateway's cache: in no latency figure" in ended.out
+    assert "2 answers were served from a gateway's cache and left out of latency" in ended.out
 
 
 def test_an_account_that_is_not_named_is_found_before_anything_is_sent(cli: Command) -> None:

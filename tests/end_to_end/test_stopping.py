@@ -54,7 +54,7 @@ def test_one_interrupt_drains_and_resume_goes_on(
     process.send_signal(sign)
     out, err = process.communicate(timeout=60)
     assert process.returncode == ExitCode.INTERRUPTED, err
-    assert "go on with: harness resume run" in out
+    assert "continue with: harness resume run" in out
     assert set(asked(simulator).values()) == {1}
     assert sum(asked(simulator).values()) == sum(1 for _ in read_records(tmp_path / "run")) < 40
     simulator.faults()
@@ -72,7 +72,7 @@ def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
     wait_for_records(tmp_path / "run", 10, process)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    while "once more leaves now" not in process.stderr.readline():
+    while "interrupt again to leave now" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

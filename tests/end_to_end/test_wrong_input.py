@@ -396,7 +396,7 @@ def test_a_word_that_is_also_a_short_secret_is_left_in_answers(
     edited(suite, '"{{ question }}"', '"{{ question }} none of this is a test"')
     ended = Command(tmp_path, {"MY_KEY": "test"})("run", suite, "--out", "run", "--limit", "1")
     assert ended.code == ExitCode.OK
-    assert "the value of MY_KEY has under 8 characters" in ended.err
+    assert "the value of MY_KEY has fewer than 8 characters" in ended.err
     assert b"none of this is a test" in (tmp_path / "run" / "records.jsonl").read_bytes()
 
 
