@@ -237,7 +237,8 @@ class _RunSession(Struct, dict=True):
         ]
         if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
             self.display.say(
-                "the previous session of this run crashed or was killed; every answer it recorded is kept"
+                "the previous session of this run crashed or was killed; every answer it recorded"
+                " is kept"
             )
         for sentence in (
             *self.owed.damage.warnings(self.folder / RECORDS),

@@ -55,7 +55,7 @@ def run(
     replay_only: Annotated[
         Path | None,
         typer.Option(
-            help="Like --replay, but send nothing: a request without a recorded answer is an error.",
+            help="Like --replay, but send nothing; a request that is not recorded is an error.",
             metavar="RUN",
         ),
     ] = None,

@@ -204,7 +204,10 @@ _ROWS = (
         unit="share",
         about="passed / (passed + failed)",
         aggregate=Rate(outcome="pass", among=("pass", "fail")),
-        absent="no trial has a verdict: all ended in errors, are ungraded, or have no grader that can fail",
+        absent=(
+            "no trial has a verdict: all ended in errors, are ungraded, or have no grader that can"
+            " fail"
+        ),
         shown=(Shown("pass rate (95 %)", 0),),
     ),
     Metric(

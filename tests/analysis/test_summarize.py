@@ -70,9 +70,7 @@ def test_missing_usage_is_said_to_be_missing_and_its_cost_estimated_apart(
     found = comparison(build.manifest(planned=2), records)
     (row,) = found.configurations
     assert (row["cost"].value, row["estimated_cost"].value) == (0.001, pytest.approx(1.12))
-    said = (
-        "scout did not report the tokens of 1 answer: their cost is unknown, ≈ $1.12 by estimated"
-    )
+    said = "scout did not report the tokens of 1 answer: their cost is unknown (≈ $1.12, from estimated"
     assert any(warning.startswith(said) for warning in found.warnings)
     assert not any("Unpriced" in warning for warning in found.warnings)
 
@@ -304,7 +302,7 @@ def test_another_model_than_was_asked_for_is_said_once(build: ModuleType) -> Non
     ]
     assert len(said) == 1
     assert said[0].startswith(
-        "scout was asked for the model llama-4-scout and says it is llama-3-8b@main:"
+        "scout was asked for the model llama-4-scout but reports llama-3-8b@main:"
     )
 
 

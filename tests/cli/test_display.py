@@ -300,7 +300,7 @@ def test_the_first_line_names_who_is_asked_besides() -> None:
 
 def test_requests_in_batches_are_told_as_such_while_they_are_waited_for() -> None:
     shown = panel({"scout": half_done(traffic=Traffic(), queued=350)}, since=30)
-    assert shown.splitlines()[-1].endswith("waiting for 350 in batches")
+    assert shown.splitlines()[-1].endswith("waiting for 350 batched requests")
     assert re.sub("[━╸╺]+", "", shown.splitlines()[1]).split()[6] == "350"
     assert lines({"scout": half_done(traffic=Traffic(), queued=350)}, 10)[-1].count("queued") == 1
 

@@ -352,7 +352,7 @@ def test_init_writes_a_workspace_that_runs_and_overwrites_nothing(
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / ".gitignore").write_bytes(b"node_modules\n.env")
     ended = cli("init", "new")
-    assert "now: harness run new/suites/quickstart.yaml\n" in ended.out
+    assert "next: harness run new/suites/quickstart.yaml\n" in ended.out
     assert (tmp_path / "new" / ".gitignore").read_bytes() == b"node_modules\n.env\nreports/runs/\n"
     assert cli("run", "new/suites/quickstart.yaml", "--limit", "1", "--dry-run").code == ExitCode.OK
     again = cli("init", "new")

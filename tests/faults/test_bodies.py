@@ -246,7 +246,7 @@ def test_memory_is_bounded(how: str, poured: Answer, most: int) -> None:
 
 @row("B07-said")
 def test_another_models_name_is_said_once(proof: Proof) -> None:
-    said = "tiny was asked for the model tiny and says it is other-model@main"
+    said = "tiny was asked for the model tiny but reports other-model@main"
     assert " ".join(proof.out.split()).count(said) == 1
 
 

@@ -54,14 +54,13 @@ class ModelCheck:
         ):
             return response
         message = (
-            f"target {target.name!r} was asked for the model {target.model} and answered as"
-            f" {served}"
+            f"target {target.name!r} was asked for the model {target.model} but reports {served}"
         )
         if self._refuse:
             return _refuse_response(response, message)
         if target.name not in self._warned:
             self._warned.add(target.name)
-            self._say(f"warning: {message}: what is measured may be another model")
+            self._say(f"warning: {message}: another model may be being measured")
         return response
 
 

@@ -45,7 +45,7 @@ def test_it_is_said_once_for_each_target() -> None:
         ("Hello", "huge-9", None)
     ] * 3
     assert said == [
-        "warning: target 'tiny' was asked for the model tiny-1 and answered as huge-9: what is measured may be another model"
+        "warning: target 'tiny' was asked for the model tiny-1 but reports huge-9: another model may be being measured"
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_run_warns_or_ends_the_target(
     else:
         assert ended.err.count(message) == 1
         assert (
-            "other was asked for the model other and says it is tiny-1"
+            "other was asked for the model other but reports tiny-1"
             in (tmp_path / "run" / "report.md").read_text()
         )
 
