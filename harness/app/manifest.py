@@ -15,6 +15,7 @@ from harness.app.failed_trials import selection_fingerprint
 from harness.app.prepare import PreparedRun
 from harness.errors import UsageError
 from harness.model import Manifest, Target
+from harness.pricing.changes import price_facts
 from harness.suite import Overrides, Suite, describe_suite, fingerprint_suite
 
 
@@ -57,7 +58,6 @@ def new_manifest(ready: PreparedRun, folder: Path, overrides: Overrides) -> Mani
 
 def _target_facts(target: Target) -> dict[str, Any]:
     """What a report says of a target; no API key, no resolved port."""
-    price = target.price
     return {
         "provider": target.provider,
         "model": target.model,
@@ -65,16 +65,7 @@ def _target_facts(target: Target) -> dict[str, Any]:
         "api_version": target.api_version,
         "simulated": target.simulated,
         "sampling": dict(target.sampling),
-        "price": (
-            None
-            if price is None
-            else {
-                "input": str(price.input),
-                "output": str(price.output),
-                **({"per_request": str(price.per_request)} if price.per_request else {}),
-                "source": price.source,
-            }
-        ),
+        "price": price_facts(target.price),
     }
 
 

@@ -38,6 +38,7 @@ from harness.preflight import (
     check_role_targets,
     check_sampling,
     describe_default_limits,
+    describe_token_rates,
     fit_open_files,
 )
 from harness.pricing import catalogue
@@ -136,6 +137,7 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         role_targets = check_role_targets(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
         check_budget(plan, role_targets.values())
+        notes += describe_token_rates(plan)
         yield PreparedRun(
             suite,
             plan,

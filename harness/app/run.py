@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from harness.app.failed_trials import find_failed, select_trials, selection_fingerprint
@@ -34,7 +34,8 @@ from harness.engine.runner import TrialContext, run_trials
 from harness.engine.workers.function_calls import build_tool_caller
 from harness.engine.workers.pool import WorkerPool
 from harness.errors import ExitCode, InfrastructureError, InterruptedRun, UsageError
-from harness.model import Cost, Exchange, Manifest, Response, Session, Target
+from harness.model import Cost, Exchange, Manifest, Price, Response, Session, Target
+from harness.pricing.changes import dearer_prices, describe_changes
 from harness.pricing.cost import exchange_cost, most_spent
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, create_folder, read_manifest, write_manifest
@@ -51,7 +52,7 @@ from harness.transport.local.target import LOCAL_PROVIDERS, LocalTargets
 from harness.transport.middleware.model_check import ModelCheck
 from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored
 from harness.transport.middleware.stop import Stop
-from harness.transport.stack import StackConfig, build_send_stack, cost_bound
+from harness.transport.stack import StackConfig, build_send_stack
 from harness.wording import pluralize
 
 
@@ -171,8 +172,14 @@ def resume_requests(
     )
     with prepare(loaded, merge_environment(env_file), live=True) as everything:
         ready = select_trials(everything, only, failed_of)
-        owed = ResumeState.read(folder, retry_errors=retry_errors, spent=_spent_function(ready))
-        ended = run_blocking(_RunSession(ready, folder, manifest, owed, display or Silent()).run)
+        then = {**manifest.helpers, **manifest.targets}
+        prices = dearer_prices(then, ready.everyone)
+        spent = _spent_function(ready, prices)
+        owed = ResumeState.read(folder, retry_errors=retry_errors, spent=spent)
+        job = _RunSession(ready, folder, manifest, owed, display or Silent(), prices=prices)
+        if prices:
+            job.display.say(f"warning: {describe_changes(then, ready.everyone, prices)}")
+        ended = run_blocking(job.run)
     return _finish_session(folder, ended)
 
 
@@ -210,6 +217,8 @@ class _RunSession(Struct, dict=True):
     replay: Path | None = None
     replay_only: bool = False
     overwrite: bool = False
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """What the budget counts a target at, where that is not its own price."""
 
     async def run(self) -> _SessionEnd:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when
@@ -280,7 +289,7 @@ class _RunSession(Struct, dict=True):
         self, http: HttpClient, local: LocalTargets | None, session: Session
     ) -> _SessionEnd:
         stop, progress, left = Stop(), self._initial_progress(), False
-        run = self.ready.suite.run
+        run, config = self.ready.suite.run, self._stack_config
         async with (
             RunWriter(self.folder, self._redactor) as store,
             WorkerPool() as pool,
@@ -297,7 +306,7 @@ class _RunSession(Struct, dict=True):
             books = BatchAccounting(
                 session.id,
                 store.append,
-                cost_bound,
+                config.cost_bound,
                 _response_cost,
                 self.owed.batches,
                 self.display.tick,
@@ -305,7 +314,7 @@ class _RunSession(Struct, dict=True):
             )
             send = build_send_stack(
                 http,
-                self._stack_config,
+                config,
                 stop,
                 replay=replay if replay.is_needed or self.replay is not None else None,
                 batches=batch_layer(books, stop, progress) if run.mode == "batch" else None,
@@ -362,9 +371,8 @@ class _RunSession(Struct, dict=True):
     def _stack_config(self) -> StackConfig:
         run = self.ready.suite.run
         held = {line.key: line.most or 0.0 for line in self.owed.batches.values()}
-        return StackConfig(
-            run.seed, None if run.budget is None else float(run.budget), self.owed.spent, held
-        )
+        budget = None if run.budget is None else float(run.budget)
+        return StackConfig(run.seed, budget, self.owed.spent, held, self.prices)
 
     def _stored_exchanges(self) -> Iterator[StoredExchange]:
         """Exchanges to answer from: the unfinished trials' of this run, then those of the run to be
@@ -413,10 +421,13 @@ def _finished_session(session: Session, loop_monitor: LoopMonitor, progress: Pro
     )
 
 
-def _spent_function(ready: PreparedRun) -> Callable[[Exchange], float]:
+def _spent_function(ready: PreparedRun, prices: Mapping[str, Price]) -> Callable[[Exchange], float]:
     """The US dollars an earlier session's exchange counts for; of a judge that is not asked any
     more, what is known."""
-    targets = {target.name: target for target in ready.everyone}
+    targets = {
+        target.name: replace(target, price=prices.get(target.name, target.price))
+        for target in ready.everyone
+    }
 
     def spent(exchange: Exchange) -> float:
         target = targets.get(exchange.target)

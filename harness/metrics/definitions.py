@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from math import isnan, nan
 
 from harness.model import NO_MARKS, Attempt, Exchange, Response
+from harness.model.error_kinds import IDLE_CLOSED
 
 _SECOND = 1e9
 
@@ -159,10 +160,15 @@ def _sum_known(counts: list[int | None]) -> int | None:
 
 
 def is_free(attempt: Attempt) -> bool:
-    """Whether an attempt cost nothing: it was never sent, or the server refused it before
-    generating anything."""
+    """Whether an attempt is taken to have cost nothing: it was never sent or read, or the server
+    refused it before generating anything.
+
+    A budget is more careful: `harness.pricing.cost.may_be_billed`.
+    """
     if attempt.usage is not None:
         return False
+    if attempt.error is not None and attempt.error.kind == IDLE_CLOSED:
+        return True
     refused = attempt.status is not None and not 200 <= attempt.status < 300
     return refused or (attempt.status is None and attempt.marks.sent is None)
 

@@ -6,6 +6,10 @@ INTERRUPTED = "interrupted"
 UNREACHABLE = "unreachable"
 """The address cannot be reached any more, however often it is tried."""
 
+IDLE_CLOSED = "idle_closed"
+"""The server closed a kept connection without a byte of an answer, most likely before it read the
+request."""
+
 MODEL_MISMATCH = "model_mismatch"
 """Another model than the one asked for gave the answer, and the run refuses that."""
 

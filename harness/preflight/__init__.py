@@ -2,7 +2,12 @@
 what the machine has."""
 
 from harness.preflight.features import check_features, check_mode, check_parallel_calls
-from harness.preflight.limits import check_budget, check_context, fit_open_files
+from harness.preflight.limits import (
+    check_budget,
+    check_context,
+    describe_token_rates,
+    fit_open_files,
+)
 from harness.preflight.sampling_support import (
     check_role_targets,
     check_sampling,
@@ -20,5 +25,6 @@ __all__ = [
     "check_role_targets",
     "check_sampling",
     "describe_default_limits",
+    "describe_token_rates",
     "fit_open_files",
 ]

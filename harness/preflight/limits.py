@@ -13,7 +13,7 @@ from harness.errors import Problem, SuiteError, UsageError
 from harness.flows.base import RoleTarget
 from harness.model import Request, Target
 from harness.plan import Plan
-from harness.pricing.cost import request_bound
+from harness.pricing.cost import output_bound, request_bound
 from harness.pricing.tokens import estimate_request
 from harness.providers import capabilities
 from harness.suite import Eval, Suite
@@ -95,12 +95,23 @@ def check_budget(plan: Plan, role_targets: Collection[RoleTarget] = ()) -> None:
         if most is None:
             raise UsageError(
                 f"{place}: a budget needs a limit on each answer of {target.name!r}; set `sampling:"
-                " {max_tokens: …}`"
+                " {max_tokens: …}` (and, where `extra_body:` asks for several samples, as a number)"
             )
         if most > budget:
             raise UsageError(
                 f"{place}: the budget of ${budget:f} is below what a single request to"
                 f" {target.name!r} may cost (${most:.6f}); raise it, or lower max_tokens"
+            )
+
+
+def describe_token_rates(plan: Plan) -> Iterator[str]:
+    """A sentence on each target whose tokens per minute are limited and whose answers are not."""
+    for target in plan.targets:
+        first = next(plan.trials(target), None) if target.limits.tpm is not None else None
+        if first is not None and output_bound(first.request, None, target.extra_body) is None:
+            yield (
+                f"{target.name}: nothing limits the length of an answer, so `tpm` counts each at"
+                " the mean of those before it; set max_tokens to have the limit hold for sure"
             )
 
 

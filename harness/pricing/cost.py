@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm
+from math import ceil, inf, lcm
 from typing import Any
 
 from msgspec import Struct
@@ -35,6 +35,7 @@ from harness.model import (
 from harness.model.images import images_of
 from harness.pricing.tiles import IMAGE_BOUND, image_bound
 from harness.pricing.tokens import json_text
+from harness.vendors import bills_failures
 
 MTOK = 1_000_000
 
@@ -54,7 +55,8 @@ TOOLS_BOUND = 1024
 _OUTPUT_LIMITS = frozenset(
     {"max_tokens", "max_completion_tokens", "max_output_tokens", "n_predict", "maxOutputTokens"}
 )
-_SAMPLES = frozenset({"candidateCount", "n"})
+_SAMPLES = frozenset({"best_of", "candidateCount", "candidate_count", "n"})
+"""Parameters by which the service generates several answers for one request."""
 
 
 _UNKNOWN_USAGE = Usage()
@@ -153,15 +155,26 @@ def request_bound(request: Request, target: Target) -> float | None:
     )
 
 
+def may_be_billed(attempt: Attempt, target: Target) -> bool:
+    """Whether a failed attempt may have cost something all the same: it was sent, and ended without
+    an answer, or in a server error of a service that is not known not to bill those."""
+    if attempt.usage is not None or attempt.marks.sent is None:
+        return False
+    return attempt.status is None or (
+        attempt.status >= 500 and bills_failures(target.provider, target.base_url)
+    )
+
+
 def most_spent(exchange: Exchange, target: Target) -> float:
-    """The most US dollars an exchange can have cost: an attempt of unknown cost counts with its
-    upper bound."""
-    if exchange.cost.usd is not None:
-        return exchange.cost.usd
-    costs = [exchange_cost((attempt,), target.price).usd for attempt in exchange.response.attempts]
-    unknown = costs.count(None)
+    """The most US dollars an exchange can have cost, then or at the target's price: an attempt that
+    may have been billed counts with its upper bound."""
+    costs = [
+        None if may_be_billed(each, target) else exchange_cost((each,), target.price).usd
+        for each in exchange.response.attempts
+    ]
+    known, unknown = sum(cost for cost in costs if cost is not None), costs.count(None)
     bound = request_bound(exchange.request, target) if unknown else None
-    return sum(cost for cost in costs if cost is not None) + unknown * (bound or 0.0)
+    return max(known, exchange.cost.usd or 0.0) + unknown * (bound or 0.0)
 
 
 def upper_bound(
@@ -218,15 +231,29 @@ def output_bound(
         if extra_body
         else request.sampling
     )
-    limits = [
-        limit for name, limit in sent.items() if name in _OUTPUT_LIMITS and isinstance(limit, int)
-    ]
-    most = max(limits) if limits else context
-    if most is None or _SAMPLES.isdisjoint(sent):
+    limits = [sent[name] for name in _OUTPUT_LIMITS if sent.get(name) is not None]
+    most = max(map(_as_count, limits), default=context, key=_unlimited_last)
+    if most is None:
+        most = context
+    samples = [sent[name] for name in _SAMPLES if sent.get(name) is not None]
+    if most is None or not samples:
         return most
-    return most * max(
-        [count for name in _SAMPLES if isinstance(count := sent.get(name), int)], default=1
-    )
+    times = max(map(_as_count, samples), key=_unlimited_last)
+    return None if times is None else most * max(times, 1)
+
+
+def _as_count(value: Any) -> int | None:
+    """A number as servers may read it, rounded up (`8`, `8.0`, `"8"`); None where it is none, or
+    negative, which stands for no limit."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return ceil(number) if 0 <= number < inf else None
+
+
+def _unlimited_last(count: int | None) -> float:
+    return inf if count is None else count
 
 
 def _generation_config(extra_body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,13 +15,14 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from harness.model import Call, Limits, Response, Target
+from harness.model import Call, Limits, Price, Response, Target
 from harness.pricing.cost import exchange_cost, output_bound, request_bound
 from harness.pricing.tokens import estimate_request
 from harness.transport.local.target import LocalTargets
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit, SendOnSlot
 from harness.transport.middleware.model_check import ModelCheck
+from harness.transport.middleware.quota import TokenNeed
 from harness.transport.middleware.replay import Replay
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
@@ -35,7 +36,8 @@ class StackConfig(Struct, frozen=True):
     """What a stack is held to, in addition to its targets' own limits.
 
     `budget` is the most US dollars the run may cost, None for no limit, `spent` what it has cost so
-    far, and `held` what each batch that is still to be answered may cost, by its key; `seed` draws
+    far, and `held` what each batch that is still to be answered may cost, by its key. `prices` are
+    those of targets, by name, that the budget counts at another price than their own. `seed` draws
     the jitter of waits.
     """
 
@@ -43,6 +45,26 @@ class StackConfig(Struct, frozen=True):
     budget: float | None = None
     spent: float = 0.0
     held: Mapping[str, float] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
+
+    def budget_target(self, target: Target) -> Target:
+        """The target, with the price that the budget counts it at."""
+        price = self.prices.get(target.name)
+        return target if price is None else replace(target, price=price)
+
+    def cost_bound(self, call: Call) -> float | None:
+        """The most US dollars a call can cost, with a batch all of its requests together; None
+        where nothing says."""
+        target = self.budget_target(call.target)
+        if call.batch is None:
+            return request_bound(call.request, target)
+        bounds = [request_bound(request, target) for request in call.batch.requests]
+        known = [bound for bound in bounds if bound is not None]
+        return sum(known) if len(known) == len(bounds) else None
+
+    def last_attempt_cost(self, call: Call, response: Response) -> float | None:
+        """What the latest attempt at a call did cost, None where that is unknown."""
+        return exchange_cost(response.attempts[-1:], self.budget_target(call.target).price).usd
 
 
 def build_send_stack(
@@ -62,7 +84,11 @@ def build_send_stack(
     """
     cap = math.inf if config.budget is None else config.budget
     budget = Budget(
-        cap, upper_bound=cost_bound, price=_last_attempt_cost, spent=config.spent, held=config.held
+        cap,
+        upper_bound=config.cost_bound,
+        price=config.last_attempt_cost,
+        spent=config.spent,
+        held=config.held,
     )
     before_the_slot: list[Callable[[Send], Send] | None] = [
         replay.around if replay else None,  # answers from stored exchanges
@@ -86,7 +112,7 @@ def build_send_stack(
     ]
     limit: Send = Limit(  # waits for a slot, for the rate and for backpressure
         compose_layers(on_the_slot, http),
-        tokens=_reserved_tokens,
+        tokens=_needed_tokens,
         seed=config.seed,
         clock=Clock(sleep=stop.sleep),
         traffic=traffic,
@@ -137,28 +163,13 @@ def _divide_target_limits(target: Target, share: int, shares: int) -> Limits:
     return replace(limits, **parts)
 
 
-def _reserved_tokens(call: Call) -> int:
-    """What a call reserves of its tokens per minute: its input, estimated, and all the output it
-    may have.
+def _needed_tokens(call: Call) -> TokenNeed:
+    """What a call needs of its target's tokens per minute.
 
-    A batch reserves nothing: when its requests run is the service's affair.
+    A batch needs nothing: when its requests run is the service's affair.
     """
     if call.batch is not None:
-        return 0
-    return estimate_request(call.request) + (
-        output_bound(call.request, call.target.context, call.target.extra_body) or 0
+        return TokenNeed(0, 0)
+    return TokenNeed(
+        estimate_request(call.request), output_bound(call.request, None, call.target.extra_body)
     )
-
-
-def cost_bound(call: Call) -> float | None:
-    """The most US dollars a call can cost, with a batch all of its requests together; None where
-    nothing says."""
-    if call.batch is None:
-        return request_bound(call.request, call.target)
-    bounds = [request_bound(request, call.target) for request in call.batch.requests]
-    known = [bound for bound in bounds if bound is not None]
-    return sum(known) if len(known) == len(bounds) else None
-
-
-def _last_attempt_cost(call: Call, response: Response) -> float | None:
-    return exchange_cost(response.attempts[-1:], call.target.price).usd

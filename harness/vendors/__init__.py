@@ -64,3 +64,13 @@ def price_vendor_at(provider: str, address: str) -> str | None:
     if facts is None or not facts.hosts:
         return price_vendor(provider)
     return _VENDORS_BY_HOST.get(urlsplit(address).hostname or "")
+
+
+def bills_failures(provider: str, address: str) -> bool:
+    """Whether a request to `address` may be billed that ended in a server error (5xx): so it is,
+    unless the vendor states otherwise of its own service."""
+    facts = PROVIDERS.get(provider)
+    if facts is None or not facts.failures_are_free:
+        return True
+    own = urlsplit(facts.address or "").hostname
+    return urlsplit(address).hostname not in {own, *facts.hosts}

@@ -127,6 +127,8 @@ class ProviderFacts(Struct, frozen=True, kw_only=True):
     """Other vendors' hosts that speak this format without a path of the version."""
     simulator_path: str | None = None
     """The path under which the simulator serves this format; None: it does not."""
+    failures_are_free: bool = False
+    """Whether the vendor states that a request which ended in a server error is not billed."""
     takes_functions: bool = False
     """Whether the format has Workers AI's deprecated `functions`."""
     notes: str = ""

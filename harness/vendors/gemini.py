@@ -58,6 +58,7 @@ PROVIDERS = (
     ProviderFacts(
         name="gemini",
         summary="Gemini generateContent",
+        failures_are_free=True,  # ai.google.dev/gemini-api/docs/billing, on failed requests
         implementation="harness.providers.gemini.generate_content:Gemini",
         address="https://generativelanguage.googleapis.com",
         api_key_env="GEMINI_API_KEY",

@@ -29,6 +29,7 @@ from harness.model import Call, Limits, Message, Request, Response, Target
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit, Slot
+from harness.transport.middleware.quota import TokenNeed
 from harness.transport.middleware.replay import Replay
 from harness.transport.middleware.retry import Retry
 
@@ -117,7 +118,7 @@ def transport(http: HttpClient, call: Call) -> Client:
 def stack(http: HttpClient, call: Call) -> Client:
     """The layers of a run that has a budget, a price and no rate limit."""
     budget = Budget(1e6, upper_bound=lambda _: 1e-6, price=lambda *_: 1e-6).around(
-        Limit(http, tokens=lambda _: 0)
+        Limit(http, tokens=lambda _: TokenNeed(0, 0))
     )
     send = Replay().around(Retry(budget))
 

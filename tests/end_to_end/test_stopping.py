@@ -167,6 +167,19 @@ def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
     assert_complete(tmp_path / "run", trials)
 
 
+def test_a_budget_counts_at_the_dearer_price_where_prices_changed(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 2, budget: $0.001}\n")
+    assert cli("run", suite, "--out", "run").code == ExitCode.BUDGET
+    sent = len(simulator.requests())
+    suite.write_text(suite.read_text().replace("{input: 1, output: 2}", "{input: 0, output: 3}"))
+    resumed = cli("resume", "run")
+    assert resumed.code == ExitCode.BUDGET
+    assert "prices changed" in resumed.err and "input $1 → $0, output $2 → $3" in resumed.err
+    assert len(simulator.requests()) <= sent + 2, "the budget was all but spent"
+
+
 def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:

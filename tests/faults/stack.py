@@ -16,6 +16,7 @@ from harness.transport.http.client import HttpClient
 from harness.transport.http.connection import Connection
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.quota import TokenNeed
 from harness.transport.middleware.replay import Replay
 from harness.transport.middleware.retry import Retry
 from harness.transport.send import REAL_CLOCK, Clock, Send
@@ -33,7 +34,7 @@ async def stack(
 ) -> AsyncIterator[Send]:
     """`replay(retry(budget(limit(http))))` over real sockets."""
     async with HttpClient(secrets or {}, open) as http:
-        limit = Limit(http, tokens=lambda call: 0, clock=clock)
+        limit = Limit(http, tokens=lambda call: TokenNeed(0, 0), clock=clock)
         budget = Budget(upper_bound=lambda call: 0.0, price=lambda call, response: 0.0).around(
             limit
         )

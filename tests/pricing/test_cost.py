@@ -26,6 +26,7 @@ from harness.model import (
     ToolCall,
     Usage,
 )
+from harness.model.error_kinds import IDLE_CLOSED
 from harness.pricing.cost import (
     estimate_cost,
     exchange_cost,
@@ -225,6 +226,46 @@ def test_samples_multiply_the_output_and_extra_body_overrides_it() -> None:
     assert overridden is not None
     assert three >= 3 * 0.85
     assert overridden >= 9 * 0.85
+
+
+@pytest.mark.parametrize("count", [8, 8.0, "8", " 8.0 ", 7.5])
+@pytest.mark.parametrize("name", ["n", "best_of", "candidateCount"])
+def test_samples_are_read_in_every_form(name: str, count: object) -> None:
+    request = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 1_000_000})
+    eight = upper_bound(request, SCOUT, None, extra_body={name: count})
+    assert eight is not None and eight >= 8 * 0.85
+
+
+@pytest.mark.parametrize(
+    "extra", [{"n": "many"}, {"n": [8]}, {"best_of": -1}, {"max_tokens": -1}, {"max_tokens": "all"}]
+)
+def test_what_cannot_be_read_as_a_limit_is_none(extra: dict[str, object]) -> None:
+    request = Request(messages=(Message("user", "Hi"),), sampling={"max_tokens": 8})
+    assert upper_bound(request, SCOUT, None, extra_body=extra) is None
+    if "max_tokens" in extra:
+        bound = upper_bound(request, SCOUT, 1_000_000, extra_body=extra)
+        assert bound is not None and bound >= 0.85, "the context is the limit"
+
+
+def test_an_attempt_that_may_have_been_billed_counts_as_it_was_reserved() -> None:
+    target = Target("t", "openai", "tiny", "http://t", "http://t", price=SCOUT)
+    request = Request((Message("user", "Hi"),), {"max_tokens": 8})
+    whole = Attempt(Marks(sent=1), 200, Usage(input=18, output=3))
+    closed = Attempt(Marks(sent=1), None, error=Error("transport", IDLE_CLOSED, "closed"))
+    failed, refused = (Attempt(Marks(sent=1), status) for status in (500, 429))
+    attempts = (failed, closed, refused, Attempt(), whole)
+    exchange = Exchange(
+        "t0", "target", "t", request, Response(attempts=attempts), exchange_cost(attempts, SCOUT)
+    )
+    bound = request_bound(request, target)
+    assert bound is not None and exchange.cost.usd == 0.00000741
+    assert most_spent(exchange, target) == pytest.approx(0.00000741 + 2 * bound)
+    google = replace(
+        target, provider="gemini", base_url="https://generativelanguage.googleapis.com"
+    )
+    assert most_spent(exchange, google) == pytest.approx(0.00000741 + bound)
+    dearer = replace(target, price=replace(SCOUT, output=SCOUT.output * 10))
+    assert most_spent(replace(exchange, response=Response(attempts=(whole,))), dearer) > 0.00002
 
 
 def test_images_are_bounded_by_what_the_model_takes() -> None:

@@ -10,6 +10,7 @@ from harness.model import Call, Response
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.budget import Budget
 from harness.transport.middleware.limit import Limit, Slot
+from harness.transport.middleware.quota import TokenNeed
 from harness.transport.middleware.replay import Replay, StoredExchange
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
@@ -56,7 +57,7 @@ def test_a_server_that_is_overloaded_at_first(kind: Kind) -> None:
             calls = [replace(one, key=f"k{place}", repeat=place) for place in range(24)]
 
             budget = Budget(0.5, upper_bound=lambda call: 0.1, price=lambda *_: 0.01).around(
-                Limit(http, tokens=lambda call: 9)
+                Limit(http, tokens=lambda call: TokenNeed(9, 0))
             )
             responses = await sending(Replay().around(Retry(budget)), *calls)
             sent = len(server.received)
@@ -99,7 +100,7 @@ def test_a_server_that_says_it_has_no_request_left_is_not_asked_before_it_has(ki
             one = replace(
                 one, target=replace(one.target, limits=replace(one.target.limits, concurrency=1))
             )
-            return await sending(Limit(http, tokens=lambda call: 9), one, one)
+            return await sending(Limit(http, tokens=lambda call: TokenNeed(9, 0)), one, one)
 
     responses = kind.run(work())
     assert [response.error for response in responses] == [None, None]

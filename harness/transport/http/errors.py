@@ -2,9 +2,10 @@
 cause, retryable or not.
 
 The kinds: `connect` `dns` `tls` `proxy` `timeout_connect` `timeout_first` `timeout_idle`
-`timeout_total` `reset` (gone before an answer), `truncated` (gone during it), `protocol`,
-`too_large`, `redirect`, `no_api_key`, `unreachable`. Where a proxy is on the way, only it is
-connected to, and what goes wrong there is said of it and not of the target.
+`timeout_total` `reset` (gone before an answer), `idle_closed` (the same on a kept connection),
+`truncated` (gone during it), `protocol`, `too_large`, `redirect`, `no_api_key`, `unreachable`.
+Where a proxy is on the way, only it is connected to, and what goes wrong there is said of it and
+not of the target.
 
 What a failed connection means depends on whether the address ever answered (`Reachability`). One
 that never did is taken for wrong, and not tried again: a wrong address does not heal. One that did
@@ -25,9 +26,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from harness.model import Error, Timeouts
-from harness.model.error_kinds import UNREACHABLE
+from harness.model.error_kinds import IDLE_CLOSED, UNREACHABLE
 from harness.transport.http.dialing import HandshakeError, HandshakeTimeout
-from harness.transport.http.http1 import HeadTooLargeError, TlsAnswerError
+from harness.transport.http.http1 import HeadTooLargeError, IdleClosedError, TlsAnswerError
 from harness.transport.http.proxies import Proxy
 from harness.transport.http.sse import EventTooLargeError
 
@@ -118,6 +119,12 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
             return _connect_error(error, scene)
         case HeadTooLargeError() | BodyTooLargeError() | EventTooLargeError():
             return _build_error("too_large", f"{host} sent more than is accepted: {error}")
+        case IdleClosedError():
+            return _build_error(
+                IDLE_CLOSED,
+                f"{host} closed an idle connection as a request was sent on it",
+                retryable=True,
+            )
         case httpx.RemoteProtocolError() if str(error).startswith(_TOO_LONG):
             return _build_error(
                 "too_large", f"{host} sent more than is accepted: headers without end"

@@ -80,6 +80,10 @@ class RequestTemplate:
             raise httpx.LocalProtocolError("a header of the request holds a line break or a NUL")
 
 
+class IdleClosedError(httpx.RemoteProtocolError):
+    """The server closed a kept connection, and not one byte of an answer had come."""
+
+
 class OutgoingRequest(Struct):
     """One request; `identifier` becomes its X-Client-Request-Id and must be ASCII without line
     breaks."""

@@ -5,8 +5,9 @@ can wedge after cancellations; a slot that owns its one connection has neither t
 `Http1Client.exchange` writes a request and waits for the headers, then the body is poured into a
 sink (`Http1Connection.read_into`).
 
-A server may close an idle connection at the very moment a request is sent on it. Such a request is
-sent once more, on a fresh connection, but only where not one byte of an answer had come.
+A server may close an idle connection at the very moment a request is sent on it. Whether it read
+that request nobody knows, so it ends the attempt with an error of its own (`IdleClosedError`), and
+`retry` sends the request again at once, on a fresh connection.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import ssl
 import httpx
 
 from harness.transport.http.dialing import open_connection
-from harness.transport.http.http1 import Arrivals, Http1Connection, OutgoingRequest
+from harness.transport.http.http1 import (
+    Arrivals,
+    Http1Connection,
+    IdleClosedError,
+    OutgoingRequest,
+)
 from harness.transport.http.loop_sharing import FairQueue
 
 
@@ -63,10 +69,10 @@ class Http1Client:
             if kept is not None and kept.is_usable:
                 try:
                     return await kept.send_request(message, arrivals)
-                except (httpx.ReadError, httpx.RemoteProtocolError):
+                except (httpx.ReadError, httpx.RemoteProtocolError) as closed:
                     if arrivals.first_byte is not None:
                         raise
-                arrivals.sent = arrivals.connected = None
+                    raise IdleClosedError(str(closed)) from closed
             await self.aclose()
             self._connection = await open_connection(
                 template.url, self._context, connect, self._turns

@@ -4,7 +4,7 @@ reading.
 Used for proxies, HTTP/2 and test doubles; the record then says `clock: reader`. The transport is
 opened anew after anything but a clean end, because a pool whose request was cancelled may never
 recover (httpcore issue 1093). As in `Http1Client`, a request that fails on a kept connection before
-any answer is sent once more.
+any answer ends with an error of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from harness.transport.http.connection import Sink
-from harness.transport.http.http1 import Arrivals, OutgoingRequest
+from harness.transport.http.http1 import Arrivals, IdleClosedError, OutgoingRequest
 
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")
@@ -52,10 +52,10 @@ class HttpxConnection:
         )
         try:
             response = await self._send_once(sent, arrivals, trace)
-        except (httpx.ReadError, httpx.RemoteProtocolError):
+        except (httpx.ReadError, httpx.RemoteProtocolError) as closed:
             if trace.dialled or not trace.traced:
                 raise
-            response = await self._send_once(sent, arrivals, trace)
+            raise IdleClosedError(str(closed)) from closed
         waits["read"] = None  # from here on, content is waited for and not bytes
         self._answer = HttpxResponse(response, arrivals)
         return self._answer

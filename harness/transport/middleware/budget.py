@@ -2,9 +2,10 @@
 settles on what it did cost.
 
 Because the reservation comes first, concurrency cannot overshoot. What was never sent, or refused
-before anything was generated (a status of 3xx or 4xx), costs nothing; where the usage is unknown,
-the reservation stands. An attempt that does not fit waits while other reservations are open, since
-their settling may make room, and is refused when none is.
+before anything was generated (a status of 3xx or 4xx), costs nothing. Where the usage is unknown,
+the reservation stands: of a server error too, unless the service is known not to bill it. An
+attempt that does not fit waits while other reservations are open, since their settling may make
+room, and is refused when none is.
 
 A batch that was submitted keeps its reservation until its answers are in (`settle_batch`), across
 sessions; polling it costs nothing. Where this session cannot have its answers (`leave_batch`),
@@ -19,7 +20,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Self
 
-from harness.model import Call, Response
+from harness.model import Call, Response, Target
+from harness.pricing.cost import may_be_billed
 from harness.transport.send import Send, build_refusal
 
 _ROUNDING = 1e-9
@@ -69,12 +71,7 @@ class Budget:
             return await self._inner(call)
         bound = self._upper_bound(call)
         if bound is None and self.limit < math.inf:
-            name = call.target.name
-            return build_refusal(
-                "budget",
-                "unpriced",
-                f"the target {name!r} has no price, so no budget can hold for it: give it one",
-            )
+            return build_refusal("budget", "unpriced", _unbounded_message(call.target))
         amount = bound or 0.0
         if not self._waiting and self._has_room(amount):  # the usual case, without a lock
             self._reserve(amount)
@@ -154,6 +151,8 @@ class Budget:
         if not response.attempts:
             return 0.0
         attempt = response.attempts[-1]
+        if may_be_billed(attempt, call.target):
+            return reserved
         refused = attempt.status is not None and 300 <= attempt.status < 500
         if attempt.marks.sent is None or refused:
             return 0.0
@@ -166,6 +165,15 @@ class Budget:
         return (
             f"the budget of {budget} is exhausted: {rest} is left, and this request may cost {cost}"
         )
+
+
+def _unbounded_message(target: Target) -> str:
+    if target.price is None:
+        return f"the target {target.name!r} has no price, so no budget can hold for it: give it one"
+    return (
+        f"nothing limits what an answer of the target {target.name!r} can cost, so no budget can"
+        " hold for it: set max_tokens, and a number of samples (`n`) that is a number"
+    )
 
 
 def _format_dollars(amount: float) -> str:

@@ -7,6 +7,9 @@ Retry-After is honoured up to a cap, above which the call is given up at once; e
 · 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a run repeats
 itself. A server error is tried as often as was promised, even if every answer has the same words: a
 server that fails now and then says the same each time.
+
+A request that met a kept connection just as the server closed it is sent again at once and counts
+for no retry, at most once for each slot; it is an attempt on the record like any other.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from random import Random
 from msgspec.structs import replace
 
 from harness.model import Call, Error, Response
+from harness.model.error_kinds import IDLE_CLOSED
 from harness.transport.send import REAL_CLOCK, Clock, Send
 
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
@@ -39,9 +43,12 @@ class Retry:
         response = await self._inner(call)
         if response.error is None or not response.error.retryable:
             return response
-        attempts, waited = list(response.attempts), 0.0
-        while (error := _retryable_error(call, response)) is not None:
-            wait = self._backoff_seconds(call, error, call.attempt)
+        attempts, waited, resent = list(response.attempts), 0.0, 0
+        while (error := _retryable_error(call, response, resent)) is not None:
+            if error.kind == IDLE_CLOSED and resent < call.target.limits.concurrency:
+                resent, wait = resent + 1, 0.0
+            else:
+                wait = self._backoff_seconds(call, error, call.attempt - resent)
             if (reason := _reason_to_give_up(error, wait, waited)) is not None:
                 return replace(
                     response,
@@ -63,12 +70,16 @@ class Retry:
         return min(FIRST_BACKOFF * 2.0**attempt, MAX_BACKOFF) * (1 - jitter)
 
 
-def _retryable_error(call: Call, response: Response) -> Error | None:
-    """The error that another attempt may cure, None where there is none."""
+def _retryable_error(call: Call, response: Response, resent: int) -> Error | None:
+    """The error that another attempt may cure, None where there is none; `resent` attempts do not
+    count."""
     error = response.error
     if error is None or not error.retryable or not response.attempts or _has_content(response):
         return None
-    return error if call.attempt < call.target.limits.retries else None
+    limits = call.target.limits
+    if error.kind == IDLE_CLOSED and resent < limits.concurrency:
+        return error
+    return error if call.attempt - resent < limits.retries else None
 
 
 def _reason_to_give_up(error: Error, wait: float, waited: float) -> str | None:

@@ -12,7 +12,9 @@ import pytest
 from harness.errors import UsageError
 from harness.model import Response, Target, Timeouts
 from harness.transport.http.client import HttpClient
-from harness.transport.middleware.limit import Slot
+from harness.transport.middleware.limit import Limit, Slot
+from harness.transport.middleware.quota import TokenNeed
+from harness.transport.middleware.retry import Retry
 from tests.transport.calling import PATIENT, Kind, ask, call
 from tests.transport.servers import (
     COMPLETION,
@@ -590,8 +592,8 @@ def test_an_idle_connection_the_server_closed_is_replaced(kind: Kind) -> None:
             peer.close()
 
         async with serving(answer) as server, HttpClient({}, kind.open) as http:
-            slot = Slot()
-            return [await http(call(server.url, stream=False), slot) for _ in range(20)], len(
+            send = Retry(Limit(http, tokens=lambda call: TokenNeed(0, 0)))
+            return [await send(call(server.url, stream=False)) for _ in range(20)], len(
                 server.received
             )
 

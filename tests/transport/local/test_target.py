@@ -23,6 +23,7 @@ from harness.model import Call, Error, Limits, Message, Request, Response, Targe
 from harness.transport.local.program import Program
 from harness.transport.local.target import LocalResponse, LocalTargets
 from harness.transport.middleware.limit import Limit, Slot
+from harness.transport.middleware.quota import TokenNeed
 from tests.transport.calling import sending
 
 APP = """
@@ -252,7 +253,7 @@ def test_as_many_at_once_as_there_are_slots(tmp_path: Path) -> None:
     """Three calls of a function that only goes on when three are in it."""
     (tmp_path / "app.py").write_text(APP)
     one = calling(tmp_path, "python", "app.py:meet", concurrency=3)
-    limit = Limit(LocalTargets([one.target], {}).around(_http), tokens=lambda call: 1)
+    limit = Limit(LocalTargets([one.target], {}).around(_http), tokens=lambda call: TokenNeed(1, 0))
 
     async def work() -> list[Response]:
         return await sending(limit, *[one] * 6)

@@ -41,6 +41,25 @@ def test_spending_settles_on_what_it_cost() -> None:
     assert (layer.spent, layer.reserved, layer.exhausted) == (1.0, 0.0, False)
 
 
+@pytest.mark.parametrize(
+    ("response", "spent"),
+    [
+        (broken(500, "server_error"), 4.0),
+        (broken(529, "overloaded"), 4.0),
+        (broken(None, "reset"), 4.0),
+        (broken(None, "idle_closed"), 4.0),
+        (broken(429, "rate_limited"), 0.0),
+        (broken(404, "not_found"), 0.0),
+    ],
+)
+def test_a_failure_that_may_be_billed_settles_at_its_reservation(
+    response: Response, spent: float
+) -> None:
+    layer = budget(Server(lambda call, number: response), 10)
+    simulate(send(layer, 4))
+    assert (layer.spent, layer.reserved) == (spent, 0.0)
+
+
 def test_what_does_not_fit_waits_for_what_is_open() -> None:
     """$2 hold two reservations of $1; each costs a quarter, so all five can go, two at a time."""
     server = Server(seconds=1)

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from harness.model import Call, Response
 from harness.transport.middleware.limit import Limit
+from harness.transport.middleware.quota import TokenNeed
 from harness.transport.middleware.traffic import Traffic
 from tests.transport.calling import sending
 from tests.transport.simulated import CLOCK, SECOND, Server, broken, calling, now_ns, ok, simulate
 
 
 def limited(server: Server, *calls: Call, tokens: int = 1) -> list[Response]:
-    limit = Limit(server, tokens=lambda call: tokens, clock=CLOCK)
+    limit = Limit(server, tokens=lambda call: TokenNeed(tokens, 0), clock=CLOCK)
 
     async def work() -> list[Response]:
         return await sending(limit, *calls)
@@ -88,7 +89,7 @@ def test_due_is_the_moment_of_the_slot_unless_the_schedule_said_otherwise() -> N
 
 def test_cancelling_those_who_wait_loses_no_slot() -> None:
     server = Server(seconds=1)
-    limit = Limit(server, tokens=lambda call: 1, clock=CLOCK)
+    limit = Limit(server, tokens=lambda call: TokenNeed(1, 0), clock=CLOCK)
 
     async def work() -> int:
         for _ in range(20):
@@ -215,7 +216,9 @@ def test_what_was_sent_and_refused_is_counted() -> None:
     server = Server(
         lambda call, number: broken(429, "rate_limited") if now_ns() < SECOND else ok(), seconds=0.1
     )
-    limit = Limit(server, tokens=lambda call: 0, clock=CLOCK, traffic={"tiny": traffic})
+    limit = Limit(
+        server, tokens=lambda call: TokenNeed(0, 0), clock=CLOCK, traffic={"tiny": traffic}
+    )
     simulate(sending_all(limit, *[calling(concurrency=8)] * 80))
     recorded = traffic.to_record()
     assert (recorded.attempts, recorded.in_flight) == (80, 8)

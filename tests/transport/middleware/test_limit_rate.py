@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.transport.middleware.limit import WINDOW, RateLimiter
+from harness.transport.middleware.quota import WINDOW, RateLimiter
 
 
 def run(rate: RateLimiter, load: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from harness.runs.folder import read_records
 from harness.transport.http.client import HttpClient
 from harness.transport.middleware.limit import Limit, Slot
 from harness.transport.middleware.model_check import ModelCheck
+from harness.transport.middleware.quota import TokenNeed
 from tests.faults.rows import background, write_suite
 from tests.support import Command
 from tests.transport.calling import call, sending
@@ -32,7 +33,8 @@ def served_by(model: bytes, *, refuse: bool, times: int = 3) -> tuple[list[Respo
     async def work() -> list[Response]:
         async with serving(answer) as server, HttpClient({}) as http:
             limit = Limit(
-                ModelCheck(said.append, refuse=refuse).around(http), tokens=lambda call: 1
+                ModelCheck(said.append, refuse=refuse).around(http),
+                tokens=lambda call: TokenNeed(1, 0),
             )
             return await sending(limit, *[call(server.url, stream=False)] * times)
 

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.model import Attempt, Marks, Message, Response
+from harness.model.error_kinds import IDLE_CLOSED
 from harness.transport.middleware.retry import Retry
 from tests.transport.simulated import CLOCK, SECOND, Server, broken, calling, ok, simulate
 
@@ -122,6 +123,17 @@ def test_the_same_500_every_time_is_tried_as_often_as_promised() -> None:
     assert len(server.starts) == 4
     assert response.error is not None and response.error.retryable, "resuming asks it again"
     assert retried(*[broken(500, "server_error")] * 4, ok())[0].error is None
+
+
+def test_a_request_that_met_a_closed_connection_is_sent_again_at_once_and_on_the_record() -> None:
+    """N14: for each of the slots once; it counts for no retry."""
+    closed = broken(None, IDLE_CLOSED)
+    response, server = retried(closed, closed, ok(), retries=0)
+    assert seconds(server) == [0, 0] and len(response.attempts) == 3
+    assert response.error is None
+    endless, server = retried(closed, retries=1)
+    assert len(server.starts) == 10, "eight slots, and the promised retry"
+    assert endless.error is not None
 
 
 def test_a_refusal_of_the_budget_ends_it_and_keeps_the_attempts() -> None:
