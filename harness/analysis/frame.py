@@ -92,6 +92,7 @@ class _FrameBuilder:
         self.row_of_key = array("q")
         self.key_of_exchange = array("q")
         self.row_of_grade = array("q")
+        self.grade_of_exchange = array("q")
         self.last_exchange = array("q")
 
     def add_run(self, manifest: Manifest, lines: Iterable[Line]) -> None:
@@ -112,9 +113,10 @@ class _FrameBuilder:
         self.last_exchange.append(last)
         for grade in record.grades:
             self.row_of_grade.append(row)
-            self.grades.append_row(grade)
+            grade_row = self.grades.append_row(grade)
             for exchange in grade.exchanges:
-                self._add_exchange(run, number, record, exchange)
+                place = self._add_exchange(run, number, record, exchange)
+                self.grade_of_exchange[place] = grade_row
 
     def _add_exchange(
         self, run: RunReader, number: int, line: Record | ExchangeLine, exchange: Exchange
@@ -125,6 +127,7 @@ class _FrameBuilder:
         place = run.row_of_exchange.get(identity)
         if place is None:
             self.key_of_exchange.append(number)
+            self.grade_of_exchange.append(-1)
             row = ExchangeRow(run, line.session, exchange)
             place = run.row_of_exchange[identity] = self.exchanges.append_row(row)
             self.measures.append_row(row.timing)
@@ -150,6 +153,9 @@ class _FrameBuilder:
         )
         grade_owners = renumbered[np.array(self.row_of_grade, dtype=np.int64)]
         grades = _with_identity(self.grades.build_frame(), grade_owners, trials)
+        exchanges["grader"] = grades["name"].array.take(
+            np.array(self.grade_of_exchange, dtype=np.int64), allow_fill=True
+        )
         grades = (
             grades
             if (grade_owners >= 0).all()

@@ -229,14 +229,39 @@ class CaseRow(Struct, frozen=True):
 
 
 class ErrorGroup(Struct, frozen=True):
-    """Errors of one run that broke at the same boundary in the same way; `example` is one of their
-    messages."""
+    """Errors of one run and target that broke at the same boundary in the same way.
+
+    `shape` is their message without numbers and ids, `example` one of them.
+    """
 
     run: str
+    target: str
     boundary: str
     kind: str
+    shape: str
     count: int
     example: str
+
+
+class GraderUse(Struct, frozen=True):
+    """What one grader of an eval said in one run; of `cost` in US dollars, what is known.
+
+    `reported` are grades that cannot fail (a label, a score without threshold), and `mean` is that
+    of its scores. `lenient` counts answers it passed and another grader failed, `strict` those it
+    failed and all others passed.
+    """
+
+    run: str
+    eval: str
+    name: str
+    passed: int
+    failed: int
+    ungraded: int
+    reported: int
+    lenient: int
+    strict: int
+    mean: float | None = None
+    cost: float | None = None
 
 
 class RoleUse(Struct, frozen=True):
@@ -320,6 +345,7 @@ class Report(Struct, frozen=True):
     gates: tuple[GateResult, ...]
     tags: tuple[TagRate, ...]
     errors: tuple[ErrorGroup, ...]
+    graders: tuple[GraderUse, ...]
     helpers: tuple[RoleUse, ...]
     paces: tuple[TargetPace, ...]
     totals: Totals

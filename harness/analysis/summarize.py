@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import fsum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.analysis import aggregate, gates
 from harness.analysis.case_table import OUTCOMES, build_case_rows, build_cells
+from harness.analysis.error_groups import group_errors
 from harness.analysis.frame import Frames
+from harness.analysis.grader_uses import grader_uses
 from harness.analysis.report_data import (
     Configuration,
-    ErrorGroup,
     Report,
     RunHeader,
     TagRate,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _KEYS = ["run", "eval", "prompt", "target", "setting"]
 TAG_LIMIT = 40
-ERROR_LIMIT = 50
 
 
 def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
@@ -68,7 +68,8 @@ def build_report(frames: Frames, manifests: Sequence[Manifest]) -> Report:
         case_count=case_count,
         gates=verdicts,
         tags=_tag_rates(frames, rows_of),
-        errors=_group_errors(trials),
+        errors=group_errors(trials),
+        graders=grader_uses(frames.grades, frames.exchanges),
         helpers=role_uses(frames.exchanges, headers),
         paces=target_paces(frames.exchanges, manifests),
         totals=_sum_totals(frames),
@@ -222,18 +223,6 @@ def _tag_rates(frames: Frames, rows_of: Sequence[aggregate.TrialSelection]) -> t
                     TagRate(tag, number, aggregate.estimate_metric(METRICS["pass_rate"], tagged))
                 )
     return tuple(found)
-
-
-def _group_errors(trials: Any) -> tuple[ErrorGroup, ...]:
-    broken = trials[(trials["outcome"] == "error").to_numpy()]
-    groups = broken.groupby(["run", "error_boundary", "error_kind"], observed=True, sort=False)[
-        "error_message"
-    ]
-    found = [
-        ErrorGroup(*cast("tuple[str, str, str]", key), len(texts), texts.iloc[0])
-        for key, texts in groups
-    ]
-    return tuple(sorted(found, key=lambda group: -group.count)[:ERROR_LIMIT])
 
 
 def _sum_totals(frames: Frames) -> Totals:

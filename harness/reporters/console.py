@@ -17,18 +17,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
+from harness.reporters.listings import SLOWED, list_tables
 from harness.reporters.tables import (
-    PACE_TITLES,
-    ROLE_FIGURES,
-    ROLE_TITLES,
     VERDICTS,
     ConfigurationTable,
     configuration_table,
     gate_name,
-    pace_rows,
-    role_rows,
     run_facts,
     short_labels,
     total_facts,
@@ -91,8 +88,7 @@ def render_for_terminal(report: Report, width: int | None, color: bool) -> str:
 def _report_parts(report: Report, width: int) -> Iterator[Any]:
     yield from _header_lines(report)
     yield from _configuration_grid(report, width)
-    yield from _role_grid(report)
-    yield from _pace_grid(report)
+    yield from _listing_grids(report)
     yield from _failing_cases(report, width)
     yield from _error_lines(report)
     yield from _gate_grid(report)
@@ -156,26 +152,23 @@ def _table_notes(report: Report, whole: ConfigurationTable, table: Configuration
     return [*notes, f"{pluralize(rest, 'configuration')} not shown"] if rest else notes
 
 
-def _role_grid(report: Report) -> Iterator[Any]:
-    """Judges and simulated users, apart from what is under test; their models, whose names are
-    long, are in the report."""
-    if not report.helpers:
-        return
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for place, title in enumerate(ROLE_TITLES):
-        if title != "model":
-            grid.add_column(
-                title, justify="left" if place < ROLE_FIGURES else "right", no_wrap=True
+def _listing_grids(report: Report) -> Iterator[Any]:
+    """The small tables; models, whose names are long, are in the report, and what slowed a target
+    down stands below."""
+    for listing in list_tables(report):
+        shown = listing.narrow(("model", SLOWED))
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+        for title, side in zip(shown.titles, shown.sides, strict=True):
+            grid.add_column(title, justify="left" if side == "l" else "right", overflow="fold")
+        for row in shown.rows:
+            grid.add_row(*(Text(_axis_text(cell)) for cell in row))
+        yield grid
+        if SLOWED in listing.titles:
+            yield from (
+                _hanging_indent("  ", Text(_escape(f"{row[0]} {row[-1]}"), "yellow"))
+                for row in listing.rows
+                if row[-1] != formatting.UNKNOWN
             )
-    for row in role_rows(report):
-        grid.add_row(
-            *(
-                Text(_axis_text(cell))
-                for title, cell in zip(ROLE_TITLES, row, strict=True)
-                if title != "model"
-            )
-        )
-    yield grid
 
 
 def _axis_text(text: str) -> str:
@@ -203,24 +196,6 @@ def _table_width(table: ConfigurationTable) -> int:
     titles = (*table.axes, *(figure.title for figure in table.figures))
     columns = zip(titles, *table.rows, strict=True)
     return sum(max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns)
-
-
-def _pace_grid(report: Report) -> Iterator[Any]:
-    """Wall time, rate and waiting of each target, and what slowed it down."""
-    rows = pace_rows(report)
-    if not rows:
-        return
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for title in PACE_TITLES[:-1]:
-        grid.add_column(title, justify="left" if title == "target" else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(_escape(one_line(cell, 60))) for cell in row[:-1]))
-    yield grid
-    for row in rows:
-        if row[-1]:
-            yield _hanging_indent(
-                "  ", Text(_escape(one_line(f"{row[0]} {row[-1]}", 200)), "yellow")
-            )
 
 
 def _failing_cases(report: Report, width: int) -> Iterator[Any]:
@@ -301,13 +276,13 @@ def _error_lines(report: Report) -> Iterator[Any]:
     if report.errors:
         yield Text("Errors", "bold")
     for group in report.errors[:FAILING_CASES]:
-        kind = one_line(f"{group.boundary}/{group.kind}", 40)
-        yield _hanging_indent(
-            "  ",
-            Text(
-                _escape(f"{group.count:,} × {kind}: {one_line(group.example, ANSWER_CHARACTERS)}")
-            ),
-        )
+        kind = one_line(f"{group.target} {group.boundary}/{group.kind}", 60)
+        said = one_line(group.example, ANSWER_CHARACTERS)
+        yield _hanging_indent("  ", Text(_escape(f"{group.count:,} × {kind}: {said}")))
+    rest = report.errors[FAILING_CASES:]
+    if rest:
+        count = sum(group.count for group in rest)
+        yield Text(f"  {pluralize(count, 'more error')} of {pluralize(len(rest), 'kind')}", "dim")
     if report.errors:
         yield Text()
 

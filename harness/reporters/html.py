@@ -22,17 +22,13 @@ from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Rep
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES, describe_image
 from harness.reporters.escape import make_visible, one_line
+from harness.reporters.listings import list_tables
 from harness.reporters.plot_data import collect_plot_data
 from harness.reporters.tables import (
     FIGURES,
-    PACE_TITLES,
-    ROLE_FIGURES,
-    ROLE_TITLES,
     VERDICTS,
     configuration_table,
     gate_name,
-    pace_rows,
-    role_rows,
     run_facts,
     short_labels,
     total_facts,
@@ -42,6 +38,7 @@ from harness.wording import pluralize
 CONFIGURATION_LIMIT = 300
 TAG_LIMIT = 300
 GATE_LIMIT = 200
+ERROR_LIMIT = 50
 CELL_LIMIT = 60
 """Configurations shown side by side for one case."""
 
@@ -106,8 +103,8 @@ def _template_context(report: Report, drawn: Mapping[str, bytes]) -> dict[str, A
         "tags": _tag_context(report, labels),
         "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in drawn.items()],
         "cases": [_case_context(case, labels) for case in report.cases],
-        "helpers": {"titles": ROLE_TITLES, "figures": ROLE_FIGURES, "rows": role_rows(report)},
-        "paces": {"titles": PACE_TITLES, "rows": pace_rows(report)},
+        "listings": list(list_tables(report)),
+        "errors": report.errors[:ERROR_LIMIT],
         "totals": total_facts(report),
         "run_facts": run_facts(report),
         "methods": _interval_methods(report),

@@ -7,14 +7,10 @@ from collections.abc import Iterator, Sequence
 from harness.analysis import formatting
 from harness.analysis.report_data import CaseRow, Report
 from harness.reporters.escape import escape_for, fence_code, one_line
+from harness.reporters.listings import list_tables
 from harness.reporters.tables import (
-    PACE_TITLES,
-    ROLE_FIGURES,
-    ROLE_TITLES,
     configuration_table,
     gate_name,
-    pace_rows,
-    role_rows,
     run_facts,
     short_labels,
     total_facts,
@@ -49,8 +45,7 @@ def _report_lines(report: Report) -> Iterator[str]:
     yield ""
     yield from _gate_table(report)
     yield from _configuration_lines(report)
-    yield from _role_table(report)
-    yield from _pace_table(report)
+    yield from _listing_tables(report)
     yield from _failing_cases(report)
     yield from _error_table(report)
     notes = [f"ℹ️ {_escape(note)}" for run in report.runs for note in run.notes]
@@ -98,18 +93,12 @@ def _configuration_lines(report: Report) -> Iterator[str]:
         yield ""
 
 
-def _role_table(report: Report) -> Iterator[str]:
-    if report.helpers:
-        rows = [[_escape(one_line(cell, 60)) for cell in row] for row in role_rows(report)]
-        yield from _table_lines(
-            ROLE_TITLES, rows, "l" * ROLE_FIGURES + "r" * (len(ROLE_TITLES) - ROLE_FIGURES)
-        )
-
-
-def _pace_table(report: Report) -> Iterator[str]:
-    if report.paces:
-        rows = [[_escape(one_line(cell, 100)) for cell in row] for row in pace_rows(report)]
-        yield from _table_lines(PACE_TITLES, rows, f"l{'r' * (len(PACE_TITLES) - 2)}l")
+def _listing_tables(report: Report) -> Iterator[str]:
+    for listing in list_tables(report):
+        rows = [[_escape(one_line(cell, 100)) for cell in row] for row in listing.rows]
+        yield f"**{listing.heading}**: {listing.about}"
+        yield ""
+        yield from _table_lines(listing.titles, rows, listing.sides)
 
 
 def _failing_cases(report: Report) -> Iterator[str]:
@@ -153,13 +142,19 @@ def _error_table(report: Report) -> Iterator[str]:
     rows = [
         (
             formatting.format_count(group.count),
+            _escape(one_line(group.target, 60)),
             _escape(group.boundary),
             _escape(group.kind),
             _escape(one_line(group.example, 200)),
         )
         for group in report.errors[:CASE_LIMIT]
     ]
-    yield from _table_lines(("errors", "boundary", "kind", "for example"), rows, "rlll")
+    yield from _table_lines(("errors", "target", "boundary", "kind", "for example"), rows, "rllll")
+    rest = report.errors[CASE_LIMIT:]
+    if rest:
+        count = sum(group.count for group in rest)
+        yield f"{pluralize(count, 'more error')} of {pluralize(len(rest), 'kind')} not shown."
+        yield ""
 
 
 def _table_lines(

@@ -76,7 +76,8 @@ def _format_with_interval(estimate: Estimate, write: formatting.Formatter) -> st
     return f"{write(estimate.value)} ({spread})" if spread else write(estimate.value)
 
 
-def _count_or_unknown(number: int) -> str:
+def count_or_unknown(number: int) -> str:
+    """The number, an en dash for zero: a count of what seldom happens."""
     return formatting.format_count(number) if number else formatting.UNKNOWN
 
 
@@ -160,72 +161,6 @@ def short_labels(report: Report) -> list[str]:
     return [
         name or configuration.label
         for name, configuration in zip(named, report.configurations, strict=True)
-    ]
-
-
-ROLE_TITLES = (
-    "helper",
-    "role",
-    "model",
-    "requests",
-    "errors",
-    "p50",
-    "tokens in",
-    "tokens out",
-    "cost",
-)
-"""The columns of `role_rows`."""
-ROLE_FIGURES = 3
-"""Where the figures begin among them."""
-
-
-def role_rows(report: Report) -> list[tuple[str, ...]]:
-    """Judges and simulated users, a row each, with the run where there are several."""
-    return [
-        (
-            f"{short_run(use.run)}: {use.name}" if len(report.runs) > 1 else use.name,
-            use.role,
-            f"{use.model} (simulated)" if use.simulated else use.model,
-            formatting.format_count(use.requests),
-            _count_or_unknown(use.errors),
-            formatting.format_seconds(use.latency),
-            formatting.format_count(use.input_tokens),
-            formatting.format_count(use.output_tokens),
-            formatting.format_dollars(use.cost),
-        )
-        for use in report.helpers
-    ]
-
-
-PACE_TITLES = (
-    "target",
-    "requests",
-    "wall time",
-    "req/s",
-    "queue p50",
-    "queue p95",
-    "response p50",
-    "response p95",
-    "slowed down",
-)
-"""The columns of `pace_rows`; all but the first and the last are figures."""
-
-
-def pace_rows(report: Report) -> list[tuple[str, ...]]:
-    """How fast each target was asked and answered, with the run where there are several."""
-    return [
-        (
-            f"{short_run(pace.run)}: {pace.target}" if len(report.runs) > 1 else pace.target,
-            formatting.format_count(pace.requests),
-            formatting.format_seconds(pace.wall_time),
-            formatting.format_number(pace.requests_per_s),
-            formatting.format_seconds(pace.queue_p50),
-            formatting.format_seconds(pace.queue_p95),
-            formatting.format_seconds(pace.response_time_p50),
-            formatting.format_seconds(pace.response_time_p95),
-            formatting.slow_down_text(pace.attempts, pace.refusals, pace.slowed),
-        )
-        for pace in report.paces
     ]
 
 

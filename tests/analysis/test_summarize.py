@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from harness.analysis import stats
 from harness.analysis.case_table import CASE_LIMIT, PREVIEW_LIMIT
+from harness.analysis.error_groups import message_shape
 from harness.analysis.frame import build_frames
 from harness.analysis.summarize import build_report
-from harness.model import Attempt, Error, Exchange, Grade, Manifest, Usage
+from harness.model import Attempt, Error, Exchange, Grade, Manifest, Record, Usage
 
 
 def comparison(manifest: Manifest, records: object) -> object:
@@ -194,13 +195,63 @@ def test_tags_have_rates_of_their_own(build: ModuleType) -> None:
     ]
 
 
-def test_errors_are_grouped_by_where_and_how_they_broke(build: ModuleType) -> None:
-    records = [build.errored("a"), build.errored("b"), build.errored("c", kind="rate_limited")]
-    groups = comparison(build.manifest(), records).errors
-    assert [(group.boundary, group.kind, group.count) for group in groups] == [
-        ("transport", "timeout", 2),
-        ("transport", "rate_limited", 1),
+def test_errors_are_grouped_by_target_kind_and_the_shape_of_their_message(
+    build: ModuleType,
+) -> None:
+    def broken(
+        case: str, message: str, target: str = "scout", kind: str = "server_error"
+    ) -> Record:
+        error = Error("provider", kind, message)
+        return build.errored(case, target=target, error=error)
+
+    records = [
+        broken("a", "500: no memory for request req_81f3a2 after 1.5 s"),
+        broken("b", "500: no memory for request req_9c77b0 after 12 s"),
+        broken("c", "500: model `tiny` is not loaded"),
+        broken("d", "500: no memory for request req_9c77b0 after 12 s", target="tiny"),
+        broken("e", "500: no memory for request req_00aa11 after 3 s", kind="timeout"),
     ]
+    groups = comparison(build.manifest(), records).errors
+    assert [(group.target, group.kind, group.shape, group.count) for group in groups] == [
+        ("scout", "server_error", "#: no memory for request … after # s", 2),
+        ("scout", "server_error", "#: model `tiny` is not loaded", 1),
+        ("tiny", "server_error", "#: no memory for request … after # s", 1),
+        ("scout", "timeout", "#: no memory for request … after # s", 1),
+    ]
+    assert groups[0].example == "500: no memory for request req_81f3a2 after 1.5 s"
+
+
+@pytest.mark.parametrize(
+    ("message", "shape"),
+    [
+        ("request 5d0c2f8e-6c1b-4f0e-9a53-2f8f2b8c7a11 failed", "request … failed"),
+        ("chatcmpl-9xYz12 broke at 10:33:07", "… broke at #"),
+        ("limit 30,000 TPM, used 29,871", "limit # TPM, used #"),
+        ("llama-4-scout is not a chat model", "llama-#-scout is not a chat model"),
+    ],
+)
+def test_numbers_and_ids_do_not_tell_messages_apart(message: str, shape: str) -> None:
+    assert message_shape(message) == shape
+
+
+def test_each_grader_is_counted_with_its_cost_and_contradictions(build: ModuleType) -> None:
+    def judged(passed: bool | None, **facts: Any) -> Grade:
+        asked = build.exchange(cost=0.25, position="g1.0", role="judge")
+        return Grade("judge", passed, exchanges=(asked,), **facts)
+
+    length = Grade("length", 0.5)
+    missing = judged(None, error=Error("grader", "unparseable", "no verdict"))
+    records = [
+        build.record("right", grades=(Grade("equals", True), judged(True), length)),
+        build.record("lenient", grades=(Grade("equals", False), judged(True)), passed=False),
+        build.record("strict", grades=(Grade("equals", True), judged(False)), passed=False),
+        build.record("missing", grades=(Grade("equals", True), missing), passed=None),
+    ]
+    equals, judge, measure = comparison(build.manifest(), records).graders
+    assert (equals.passed, equals.failed, equals.lenient, equals.strict) == (3, 1, 1, 1)
+    assert (judge.passed, judge.failed, judge.ungraded) == (2, 1, 1)
+    assert (judge.lenient, judge.strict, judge.cost) == (1, 1, 1.0)
+    assert (measure.name, measure.reported, measure.mean, measure.cost) == ("length", 1, 0.5, None)
 
 
 def test_totals_tell_new_spending_from_saved_and_judges_from_answers(build: ModuleType) -> None:
