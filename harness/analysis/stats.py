@@ -94,7 +94,7 @@ def estimate_mean(
 
     `bounded` says the values are in 0..1: then it is Wilson's, since no such variable has more
     variance than a Bernoulli variable of the same mean. Else they are taken to be positive and
-    skewed, as times and costs are; what is not positive gets the t interval.
+    skewed, as times and costs are; what is neither gets the t interval.
     """
     values = np.asarray(values, dtype=np.float64)
     n = len(values)
@@ -106,13 +106,13 @@ def estimate_mean(
         return Estimate(value, None, None, n, "no interval: one case only")
     error = clustered_error(values, clusters)
     t = float(stdtrit(groups - 1, 0.5 + confidence / 2))
-    if bounded:
+    if bounded and values.min() >= 0 and values.max() <= 1:
         z = float(ndtri(0.5 + confidence / 2))
         known = value * (1 - value) * (z / (t * error)) ** 2 if error > 1e-12 else groups
         size = max(1.0, known)
         limits = wilson_interval(value * size, size, confidence)
         return Estimate(value, *limits, n, "Wilson, clustered by case")
-    if value <= 0 or float(values.min()) < 0:
+    if bounded or value <= 0 or values.min() < 0:
         return Estimate(value, value - t * error, value + t * error, n, "t, clustered by case")
     rough = f", rough below {CASES_FOR_A_MEAN} cases" if groups < CASES_FOR_A_MEAN else ""
     return Estimate(

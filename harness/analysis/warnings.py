@@ -8,6 +8,7 @@ from math import fsum
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from harness.analysis import formatting
 from harness.analysis.frame import Frames
@@ -19,6 +20,9 @@ from harness.wording import pluralize
 
 FlagCounts = Counter[tuple[str, str]]
 """How many answers of a target have a flag, by both."""
+
+CASES_TO_COMPARE = 5
+"""In fewer cases than these, prompts that answer alike are no surprise."""
 
 FEW_CASES = 30
 """Below this many cases an interval of a rate spans tens of points."""
@@ -40,6 +44,7 @@ def collect_warnings(
         *_grading_warnings(configurations, frames.grades),
         *_price_warnings(runs, trials),
         *_sample_size_warnings(configurations),
+        *_same_answers_warnings(trials),
         *_left_out_warnings(trials, flagged),
         *_truncation_warnings(frames.shortened),
     )
@@ -243,6 +248,37 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
             f"Few cases: some configurations have only {least}. Intervals are wide, and small"
             " differences are noise."
         )
+
+
+def _same_answers_warnings(trials: Any) -> Iterator[str]:
+    """Prompts that got the same answers throughout: whatever was to be compared, these cases do not
+    show it."""
+    answered = trials[(trials["outcome"] != "error").to_numpy()]
+    keys = ["run", "eval", "prompt"]
+    sizes = answered.groupby(keys, observed=True)["answer_characters"].agg(["size", "sum"])
+    sizes = sizes.reset_index()
+    alike = sizes[sizes.duplicated(["run", "eval", "size", "sum"], keep=False)]
+    for (run, eval_name), rows in alike.groupby(["run", "eval"], observed=True):
+        mine = answered[((answered["run"] == run) & (answered["eval"] == eval_name)).to_numpy()]
+        found: dict[bytes, list[str]] = {}
+        for prompt in rows["prompt"]:
+            own = mine[(mine["prompt"] == prompt).to_numpy()]
+            found.setdefault(_answers_digest(own), []).append(prompt)
+        cases = mine["case"].nunique()
+        for prompts in found.values() if cases >= CASES_TO_COMPARE else ():
+            if len(prompts) > 1:
+                yield (
+                    f"The prompts {formatting.join_names(prompts)} got the same answers in all"
+                    f" {cases:,} cases of {eval_name}: these cases do not tell them apart."
+                )
+
+
+def _answers_digest(trials: Any) -> bytes:
+    """Equal for the same answers to the same cases in the same settings."""
+    columns = ["target", "setting", "case", "repeat", "answer"]
+    hashes: Any = pd.util.hash_pandas_object(trials[columns], index=False)
+    digest: bytes = np.sort(hashes.to_numpy()).tobytes()
+    return digest
 
 
 def _left_out_warnings(trials: Any, flagged: FlagCounts) -> Iterator[str]:

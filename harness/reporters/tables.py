@@ -52,13 +52,22 @@ class Figure(Struct, frozen=True):
         is one."""
         estimate, format_value = configuration[self.name], formatting.FORMATTERS[self.metric.unit]
         if self.has_bar:
-            return _format_with_interval(estimate, format_value)
+            return _format_with_interval(estimate, format_value) + self._own_n(configuration)
         is_count = (
             isinstance(self.metric.aggregate, Count) and self.metric.aggregate.outcome is not None
         )
         return (
             formatting.UNKNOWN if is_count and not estimate.value else format_value(estimate.value)
         )
+
+    def _own_n(self, configuration: Configuration) -> str:
+        """How many trials the figure rests on, where that is fewer than were answered; said once
+        for all statistics of a measure."""
+        estimate, answered = configuration[self.name], configuration.n - configuration.errors
+        shown = self.metric.shown[0]
+        if estimate.value is None or not estimate.n or estimate.n >= answered:
+            return ""
+        return f" (n = {estimate.n:,})" if self.metric.figure_name(shown) == self.name else ""
 
     def tooltip(self, configuration: Configuration) -> str:
         """n, interval and method of the figure, where it has them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -202,6 +203,43 @@ class GateReader:
         )
 
 
+_IDLE_WHEN_GREEDY = frozenset({"top_p", "top_k", "min_p", "seed"})
+"""Parameters without effect where always the likeliest token is taken."""
+
+
+def find_skipped_gates(
+    found: Sequence[GateSpec],
+    overrides: Overrides,
+    evals: Sequence[Eval],
+    targets: Sequence[TargetSpec],
+) -> tuple[GateSpec, ...]:
+    """The gates whose slice has no trial among those that the command line selects; none where it
+    selects nothing."""
+    if not (overrides.filters or overrides.targets or overrides.limit):
+        return ()
+    return tuple(
+        gate
+        for gate in found
+        if not any(gate.slice.get("target", target.name) == target.name for target in targets)
+        or not any(_has_trials(gate.slice, each) for each in evals)
+    )
+
+
+def _has_trials(wanted: Mapping[str, Any], each: Eval) -> bool:
+    """Whether any case and prompt of the eval falls into a slice."""
+    if wanted.get("eval", each.name) != each.name or (
+        "prompt" in wanted and wanted["prompt"] not in {prompt.id for prompt in each.prompts}
+    ):
+        return False
+    if not wanted.keys() & {"tag", "case"}:
+        return True
+    return any(
+        wanted.get("case", case.id) == case.id
+        and ("tag" not in wanted or wanted["tag"] in case.tags)
+        for case in each.cases
+    )
+
+
 def suite_warnings(
     evals: Sequence[Eval],
     targets: Sequence[TargetSpec],
@@ -232,7 +270,36 @@ def suite_warnings(
             f"the seed is fixed, so the {repeats} repeats of a question are the same draw; write"
             " `seed: s` to vary it"
         )
-    return found
+    repeated = (_describe_idle_sweep(each, sampling, settings, repeats) for each in targets)
+    return [*found, *dict.fromkeys(sentence for sentence in repeated if sentence)]
+
+
+def _describe_idle_sweep(
+    target: TargetSpec, sampling: Mapping[str, Any], settings: Sequence[Setting], repeats: int
+) -> str:
+    """What a sweep varies for nothing at temperature 0; empty where it does not."""
+    greedy = [
+        setting
+        for setting in settings
+        if {**target.sampling, **sampling, **setting}.get("temperature") == 0
+    ]
+    idle = sorted(
+        name
+        for name in _IDLE_WHEN_GREEDY
+        if len({str(setting.get(name)) for setting in greedy}) > 1
+    )
+    if not idle:
+        return ""
+    asked = Counter(
+        str(sorted((name, str(value)) for name, value in setting.items() if name not in idle))
+        for setting in greedy
+    )
+    times = max(asked.values()) * repeats
+    verb = "changes" if len(idle) == 1 else "change"
+    return (
+        f"at temperature 0, {' and '.join(idle)} {verb} nothing:"
+        f" this sweep asks each question {times} times; sweep it at a higher temperature"
+    )
 
 
 def _has_graders(each: Eval) -> bool:

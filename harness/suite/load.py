@@ -130,6 +130,8 @@ class _Loader:
             consistency.check_filters(filters, evals, reader.selections, problems)
         roles, role_targets = self._read_role_targets(reader, targets)
         evals = consistency.select_evals(filters, evals, problems)
+        selected = self._selected_targets(targets)
+        skipped = consistency.find_skipped_gates(gates, overrides, evals, selected)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
         sampled = tuple(
@@ -142,7 +144,7 @@ class _Loader:
             path=self._path,
             workspace=self._source.files.workspace,
             evals=evals,
-            targets=self._selected_targets(targets),
+            targets=selected,
             roles=roles,
             role_targets=role_targets,
             sampling=sampling,
@@ -152,12 +154,16 @@ class _Loader:
             excluded=settings.excluded,
             repeats=repeats,
             run=self._override_run(written.run),
-            gates=gates,
+            gates=tuple(gate for gate in gates if gate not in skipped),
             strict=written.strict,
             mode_place=self._document.place_of(("run", "mode")),
             capability_overrides=read_capability_overrides(self._source),
             warnings=(
                 *problems.warnings,
+                *(
+                    f"the gate `{gate.text}` is skipped: none of its trials are selected"
+                    for gate in skipped
+                ),
                 *consistency.suite_warnings(evals, targets, sampling, settings.points, repeats),
                 *(said for each in reader.selections.values() for said in each.warnings),
             ),

@@ -329,6 +329,27 @@ def test_why_most_answers_could_not_be_graded_is_said(build: ModuleType) -> None
     )
 
 
+def test_prompts_that_answer_alike_are_said_to_be(build: ModuleType) -> None:
+    def records(other: str) -> list[Record]:
+        texts = {"terse": "billing", "v2": "billing", "v3": other}
+        return [
+            build.record(f"c{i}", prompt=prompt, exchanges=(build.exchange(build.response(text)),))
+            for prompt, text in texts.items()
+            for i in range(6)
+        ]
+
+    def said(records: list[Record]) -> list[str]:
+        warnings = comparison(build.manifest(planned=len(records)), records).warnings
+        return [each for each in warnings if "the same answers" in each]
+
+    end = "got the same answers in all 6 cases of triage: these cases do not tell them apart."
+    assert said(records("returns")) == [f"The prompts terse, v2 {end}"]
+    assert said(records("billing")) == [f"The prompts terse, v2, v3 {end}"]
+    assert said([each for each in records("returns") if each.case < "c4"]) == []
+    broken = [build.errored(f"c{i}", prompt=prompt) for prompt in ("a", "b") for i in range(6)]
+    assert said(broken) == []
+
+
 def test_a_simulated_target_is_said_to_be_one(build: ModuleType) -> None:
     found = comparison(build.manifest(), [build.record()])
     assert found.simulated

@@ -54,7 +54,7 @@ def test_the_console_leads_with_the_verdict_and_fits_its_width(typical: Report) 
     assert max(cell_len(line) for line in text.splitlines()) <= 100
     for part in (
         "eval triage · target scout",
-        "78.3 % (68.7–85.6 %)",
+        "78.3 % (67.2–86.5 %)",
         "Failing cases (10 of 37",
         "✗ fail",
         "spent",

@@ -102,6 +102,58 @@ def test_an_eval_of_which_nothing_is_left_drops_out(
     assert [each.name for each in suite(text, filters=("eval=a",)).evals] == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "kept"),
+    [
+        ({}, ["all", "tag=x", "case=c, prompt=p", "eval=s, target=t"]),
+        ({"filters": ("tag=x",)}, ["all", "tag=x", "eval=s, target=t"]),
+        ({"filters": ("prompt=q",)}, ["all", "tag=x", "eval=s, target=t"]),
+        ({"targets": ("scout-sim",)}, ["all", "tag=x", "case=c, prompt=p"]),
+        ({"limit": 1}, ["all", "tag=x", "eval=s, target=t"]),
+    ],
+)
+def test_a_gate_that_the_command_line_leaves_without_trials_is_skipped(
+    suite: Callable[..., Suite], overrides: dict[str, Any], kept: list[str]
+) -> None:
+    slices = {
+        "all": "",
+        **{name: f"{{{name}}}" for name in ("tag=x", "case=c, prompt=p", "eval=s, target=t")},
+    }
+    text = (
+        "suite: s\nprompts: [{id: p, user: hi}, {id: q, user: ho}]\n"
+        "cases: [{id: b, tags: [x]}, {id: c, tags: [y]}]\n"
+        "targets: [scout-sim, {name: t, provider: openai, model: m}]\n"
+        f"gates: {[f'error_rate{each} <= 5%' for each in slices.values()]}\n"
+    )
+    found = suite(text, **overrides)
+    assert [gate.text for gate in found.gates] == [
+        f"error_rate{slices[name]} <= 5%" for name in kept
+    ]
+    said = [each for each in found.warnings if "is skipped" in each]
+    assert len(said) == len(slices) - len(kept)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "sweep", "said"),
+    [
+        ("{temperature: 0, seed: {fixed: 1}}", "{top_p: [0.1, 0.3, 0.5, 0.7, 1]}", "25 times"),
+        ("{}", "{temperature: [0, 1], top_p: [0.5, 1]}", "10 times"),
+        ("{temperature: 0.1}", "{top_p: [0.5, 1]}", ""),
+        ("{temperature: 0}", "{max_tokens: [1, 2]}", ""),
+    ],
+)
+def test_a_sweep_that_changes_nothing_at_temperature_0_is_said_to(
+    suite: Callable[..., Suite], sampling: str, sweep: str, said: str
+) -> None:
+    text = (
+        "suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: scout-sim\nrepeats: 5\n"
+        f"sampling: {sampling}\nsweep: {sweep}\n"
+    )
+    found = [each for each in suite(text).warnings if "changes nothing" in each]
+    expected = f"at temperature 0, top_p changes nothing: this sweep asks each question {said}"
+    assert [each.split(";")[0] for each in found] == ([expected] if said else [])
+
+
 def test_the_command_line_wins(suite: Callable[..., Suite]) -> None:
     text = (
         "suite: s\nprompts: {user: hi}\ncases: {id: c}\nrepeats: 3\nsampling: {temperature: 1, top_k: 5}\n"
