@@ -123,7 +123,8 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         check_context(suite, targets, table)
         dropped = check_sampling(suite, targets, table)
         notes += [
-            f"{name}: not sent, because it cannot take them: {', '.join(sorted(each))}"
+            f"{name}: parameters left out because it does not support them:"
+            f" {', '.join(sorted(each))}"
             for name, each in dropped.items()
         ]
         notes += describe_default_limits(suite, targets)

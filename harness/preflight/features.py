@@ -56,11 +56,11 @@ def _missing_features(each: Eval, entry: Capabilities) -> Iterator[tuple[Place, 
     """What of an eval cannot be asked of a model: where it stands, and what to write instead."""
     for prompt in each.prompts:
         if prompt.text is not None and not entry.prompt:
-            yield prompt.place, "takes messages, no plain `prompt:`; write it as {user: …}"
+            yield prompt.place, "takes messages, not a plain `prompt:`; write it as {user: …}"
         if not entry.late_system and _has_late_system_message(prompt):
             yield prompt.place, "takes system text only before the first turn; move it there"
     if each.toolset is not None and each.toolset.place is not None and entry.tools is False:
-        yield each.toolset.place, "calls no tools; leave out `tools:`, or the target"
+        yield each.toolset.place, "does not support tools; remove `tools:`, or the target"
     form = each.response_format
     if form is None or each.format_place is None:
         return
@@ -68,14 +68,14 @@ def _missing_features(each: Eval, entry: Capabilities) -> Iterator[tuple[Place, 
         yield (
             each.format_place,
             (
-                "follows no JSON Schema; ask for `type: json_object`, and say in the prompt what it"
-                " holds"
+                "does not support JSON Schema; use `type: json_object`, and say in the prompt"
+                " which keys it has"
             ),
         )
     elif form.type == "guided_json" and not entry.guided_json:
-        yield each.format_place, "has no guided_json; ask for `type: json_schema`"
+        yield each.format_place, "does not support guided_json; use `type: json_schema`"
     elif form.type == "json_object" and not entry.json_object:
-        yield each.format_place, "has no JSON mode without a schema; ask for `type: json_schema`"
+        yield each.format_place, "has no JSON mode without a schema; use `type: json_schema`"
 
 
 def _has_late_system_message(prompt: Prompt) -> bool:
@@ -91,8 +91,8 @@ def check_mode(
     place = suite.mode_place or Place(str(suite.path))
     problems = [
         Problem(
-            f"target {target.name!r}: {target.model} on {target.provider} takes no batches; remove"
-            " `mode: batch`",
+            f"target {target.name!r}: {target.model} on {target.provider} does not support"
+            " batches; remove `mode: batch`",
             place.path,
             place.line,
             place.column,

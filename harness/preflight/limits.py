@@ -132,6 +132,6 @@ def fit_open_files(targets: tuple[Target, ...]) -> tuple[tuple[Target, ...], lis
         for each in targets
     )
     return clipped, [
-        f"concurrency is clipped to {most} for each target: this process may have only {soft} open"
+        f"concurrency is limited to {most} for each target: this process may open only {soft}"
         " files; raise that with `ulimit -n`"
     ]

@@ -52,8 +52,11 @@ def describe_default_limits(suite: Suite, targets: Sequence[Target]) -> Iterator
             "max_tokens" in each for each in suite.settings
         )
         if not said and "max_tokens" in target.sampling:
-            most = f"an answer has at most {pluralize(target.sampling['max_tokens'], 'token')}"
-            yield f"{target.name}: {most}, the service's own limit: the suite sets no max_tokens"
+            most = pluralize(target.sampling["max_tokens"], "token")
+            yield (
+                f"{target.name}: answers are limited to {most}, the service's default, because the"
+                " suite sets no max_tokens"
+            )
 
 
 def _sampling_combinations(

@@ -28,8 +28,8 @@ def check_images(
             able = table.find(target.provider, target.model, target.api_version)
             if able is not None and able.vision is None:
                 notes.append(
-                    f"{target.name}: whether {target.model} can see images is not known; it is sent"
-                    " them"
+                    f"{target.name}: it is not known whether {target.model} accepts images; they"
+                    " are sent"
                 )
             problems += (
                 _unsupported_images(each, target)

@@ -58,7 +58,7 @@ def sampling_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name in settings:
         if not name.startswith("sampling."):
             raise UsageError(
-                f"cannot set {name!r}: name a sampling parameter, such as sampling.temperature"
+                f"cannot set {name!r}: write sampling.PARAMETER, such as sampling.temperature"
             )
     return {name.removeprefix("sampling."): value for name, value in settings.items()}
 

@@ -267,7 +267,7 @@ def test_a_provider_without_batches_is_refused_with_its_place(
     ended = cli("run", written(cli, simulator, provider=provider))
     assert ended.code == ExitCode.USAGE
     assert (
-        f"suite.yaml:8:13: target 't': {SCOUT} on {provider} takes no batches; remove `mode: batch`"
+        f"suite.yaml:8:13: target 't': {SCOUT} on {provider} does not support batches; remove `mode: batch`"
         in ended.err
     )
     assert simulator.requests() == []

@@ -171,9 +171,9 @@ def test_forms_a_provider_has_not_are_refused_with_their_place(
     ended = cli("run", written(cli, simulator, target, form, prompt='prompt: "{{ x }}"'))
     assert (ended.code, simulator.requests()) == (ExitCode.USAGE, [])
     assert "suite.yaml:2:11: target 't': " in ended.err
-    assert "takes messages, no plain `prompt:`; write it as {user: …}" in ended.err
+    assert "takes messages, not a plain `prompt:`; write it as {user: …}" in ended.err
     assert "suite.yaml:6:1: target 't': " in ended.err
-    assert "has no guided_json; ask for `type: json_schema`" in ended.err
+    assert "does not support guided_json; use `type: json_schema`" in ended.err
 
 
 def test_the_deprecated_functions_are_sent_with_a_warning_that_names_tools(

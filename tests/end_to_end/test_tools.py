@@ -167,7 +167,9 @@ def test_a_failing_tool_is_told_to_the_model_and_flagged(cli: Command, tmp_path:
     down, up = ran(cli, suite)
     assert (down.passed, down.error, down.flags) == (True, None, ("failed_tool_calls",))
     assert (up.passed, up.flags) == (True, ())
-    assert "1 conversation with a call that failed" in (tmp_path / "run" / "report.md").read_text()
+    assert (
+        "1 conversation had a tool call that failed" in (tmp_path / "run" / "report.md").read_text()
+    )
 
 
 def test_later_turns_are_asked_and_graded_each(cli: Command, tmp_path: Path) -> None:

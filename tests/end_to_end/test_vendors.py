@@ -112,7 +112,7 @@ def test_a_schema_for_who_follows_none_is_found_before_the_run(cli: Command) -> 
     assert ended.code == ExitCode.USAGE
     said = " ".join(ended.err.split())
     assert "suite.yaml:10" in said
-    assert "m on deepseek follows no JSON Schema; ask for `type: json_object`" in said
+    assert "m on deepseek does not support JSON Schema; use `type: json_object`" in said
 
 
 SCHEMA = """

@@ -130,6 +130,6 @@ def test_an_answer_that_is_no_json_is_data(
     assert (record.parsed, record.flags, record.error) == (None, ("invalid_json",), None)
     assert record.response.text
     assert (
-        "1 answer is no JSON, though that was asked for"
+        "1 answer is not JSON, although JSON was requested"
         in (tmp_path / "run" / "report.md").read_text()
     )

@@ -532,7 +532,7 @@ def test_concurrency_is_clipped_to_the_open_file_limit(
     ended = cli.under(["prlimit", "--nofile=64:64"], "run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
     said = re.search(
-        r"concurrency is clipped to (\d+) for each target: this process may have only 64 open files",
+        r"concurrency is limited to (\d+) for each target: this process may open only 64 files",
         ended.err,
     )
     assert said is not None, ended.err

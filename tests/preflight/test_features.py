@@ -52,7 +52,7 @@ def test_a_target_that_can_see_is_sent_images_and_one_of_which_nothing_is_known_
     assert check_images(suite, [TARGET], table("vision: true")) == []
     assert check_images(suite, [TARGET], CapabilityTable({})) == []
     (note,) = check_images(suite, [TARGET, TARGET], table("vision: null"))
-    assert note == "t: whether m can see images is not known; it is sent them"
+    assert note == "t: it is not known whether m accepts images; they are sent"
 
 
 def test_a_target_that_cannot_see_is_refused_at_the_prompt(suite: Suite) -> None:
@@ -77,7 +77,7 @@ def test_a_target_that_cannot_see_is_refused_at_the_prompt(suite: Suite) -> None
         ("max_bytes: 100", "images of at most 100 bytes, and the case `one` shows one of"),
         (
             "max_count: 1",
-            "6: target 't': m on p takes 1 images a request, and the case `two` shows 2",
+            "6: target 't': m on p takes 1 image a request, and the case `two` shows 2",
         ),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_model_that_calls_no_tools_is_told_where_the_tools_stand(
         (problem,) = error.problems
         assert told
         assert str(problem).endswith(
-            "t.yaml:4:1: target 't': m on p calls no tools; leave out `tools:`, or the target"
+            "t.yaml:4:1: target 't': m on p does not support tools; remove `tools:`, or the target"
         )
     else:
         assert not told

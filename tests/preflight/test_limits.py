@@ -83,7 +83,7 @@ def test_a_missing_account_is_named_where_the_target_is(tmp_path: Path) -> None:
 
 
 def test_a_limit_the_service_sets_by_itself_is_said(tmp_path: Path) -> None:
-    said = "scout-sim: an answer has at most 256 tokens, the service's own limit: the suite sets no max_tokens"
+    said = "scout-sim: answers are limited to 256 tokens, the service's default, because the suite sets no max_tokens"
     for more, expected in (
         ("", True),
         ("sampling: {max_tokens: 9}\n", False),

@@ -109,7 +109,7 @@ def test_what_is_wrong_is_said_with_its_place(
         (
             "json_schema: false",
             "response_format: {type: json_schema, schema: {type: object}}\n",
-            "follows no JSON Schema",
+            "does not support JSON Schema",
         ),
         (
             "json_object: false",

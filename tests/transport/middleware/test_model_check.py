@@ -83,7 +83,7 @@ def test_it_may_be_refused() -> None:
         "model_mismatch",
         False,
     )
-    assert "asked for the model tiny-1 and answered as huge-9" in response.error.message
+    assert "asked for the model tiny-1 but reports huge-9" in response.error.message
     assert (response.text, response.model, response.attempts[0].error) == (
         "Hello",
         "huge-9",
@@ -109,7 +109,7 @@ def test_a_run_warns_or_ends_the_target(
         ended = cli("run", suite, "--out", "run")
     assert ended.code == code, ended.err
     records = list(read_records(tmp_path / "run"))
-    message = "target 'other' was asked for the model other and answered as tiny-1"
+    message = "target 'other' was asked for the model other but reports tiny-1"
     if run:
         assert {record.error.kind for record in records if record.error} == {"model_mismatch"}
         assert len(records) < 12 and message in " ".join(ended.out.split())
@@ -162,5 +162,5 @@ def test_answers_that_came_in_a_batch_are_compared_too(
     assert [(each.model, each.text, each.error and each.error.kind) for each in found] == [
         ("huge-9", "Hello", "model_mismatch" if run else None)
     ] * 2
-    said = "target 't' was asked for the model @cf/meta/llama-4-scout-17b-16e-instruct and answered as huge-9"
+    said = "target 't' was asked for the model @cf/meta/llama-4-scout-17b-16e-instruct but reports huge-9"
     assert ended.err.count(said) == (0 if run else 1)
