@@ -216,7 +216,7 @@ def explain_error(
     joint = (
         ": " if error["type"] == "value_error" else " "
     )  # a validator's own words are a sentence already
-    return document.place_of(location), f"{name}{joint}{_value_error_text(error)}"
+    return document.place_of(location), f"{name}{joint}{describe_value_error(error)}"
 
 
 def _unknown_key_message(key: str, reader: type[BaseModel] | None) -> str:
@@ -248,7 +248,7 @@ def _field_description(
     )
 
 
-def _value_error_text(error: ErrorDetails) -> str:
+def describe_value_error(error: ErrorDetails) -> str:
     """What is wrong with a value: the rest of a sentence that begins with its name."""
     kind, given = error["type"], error["input"]
     if kind == "value_error":

@@ -105,12 +105,21 @@ def parse_yaml(text: str, path: str, problems: Problems) -> Document | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(path, mark.line + 1, mark.column + 1) if mark else Place(path)
-        problems.add(place, f"not YAML: {error.problem or error.context}")
+        problems.add(place, f"not YAML: {_describe_syntax(error, text)}")
     except yaml.YAMLError as error:
         problems.add(Place(path), f"not YAML: {' '.join(str(error).split())}")
     except _Unreadable:
         return None  # noted where it was found
     return None
+
+
+def _describe_syntax(error: yaml.MarkedYAMLError, text: str) -> str:
+    said, mark = error.problem or error.context or "it cannot be read", error.problem_mark
+    lines = text.splitlines()
+    line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+    if mark is not None and "\t" in line[: mark.column + 1]:
+        return "a tab; indent with spaces"
+    return said
 
 
 class _DocumentBuilder:

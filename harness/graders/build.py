@@ -16,8 +16,10 @@ from typing import Any
 
 from msgspec import Struct
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from harness.config.diagnostics import quote_text
+from harness.config.fields import describe_value_error
 from harness.config.templates import TemplateError, render_arguments, templates_in
 from harness.flows.base import AskFailed, Flow
 from harness.graders.base import (
@@ -226,12 +228,14 @@ def _check_value(verdict: Verdict) -> bool | float | str:
 
 
 def _describe_errors(invalid: ValidationError) -> str:
-    return "; ".join(
-        _describe_error(error["loc"], error["msg"], error["input"]) for error in invalid.errors()
-    )
+    return "; ".join(map(_describe_error, invalid.errors(include_url=False)))
 
 
-def _describe_error(place: tuple[int | str, ...], message: str, value: Any) -> str:
-    path = ".".join(map(str, place))
-    text = message.removeprefix("Value error, ")
-    return f"{path}: {text} (got {quote_text(str(value), 60)})" if path else text
+def _describe_error(error: ErrorDetails) -> str:
+    path = ".".join(map(str, error["loc"]))
+    text = describe_value_error(error)
+    if not path:
+        return text
+    if error["type"] != "value_error":
+        return f"{path}: {text}"
+    return f"{path}: {text} (got {quote_text(str(error['input']), 60)})"

@@ -101,6 +101,15 @@ class GraderReader:
             return None
         names = [key for key in item if key not in OPTIONS]
         if len(names) != 1:
+            known = [name for name in names if registry.is_registered("graders", name)]
+            strange = next((name for name in names if name not in known), None)
+            if len(known) == 1 and strange is not None:
+                self._source.add_problem(
+                    (*at, strange),
+                    f"unknown key `{strange}`; {did_you_mean(strange, OPTIONS)}",
+                    key=True,
+                )
+                return None
             listed = ", ".join(f"`{name}`" for name in names) or "none"
             self._source.add_problem(
                 at,

@@ -231,6 +231,9 @@ class CaseSpec(SuiteModel):
     """One question's variables and what is expected of the answer."""
 
     unknown_key_hint: ClassVar[str] = "a variable of the prompts goes under `vars:`"
+    misplaced_keys: ClassVar[Mapping[str, str]] = {
+        "assert": "what judges this case alone stands under `graders:`",
+    }
 
     id: Name | None = Field(
         None, description="Names the case in results; default: derived from its variables."
@@ -421,6 +424,11 @@ class SuiteFile(EvalFields):
             "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`"
         ),
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
+        "providers": "what is tested stands under `targets:`",
+        "tests": "the data set stands under `cases:`, what judges every answer under `graders:`",
+        "defaultTest": "what judges every answer stands under `graders:`",
+        "scenarios": "write every combination as one of `cases:`",
+        "evaluateOptions": "say `run: {concurrency: …}` and `repeats: …`",
     }
 
     suite: Annotated[Text, BeforeValidator(_check_suite_name)] = Field(

@@ -124,7 +124,7 @@ def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
             {"grader": {"equals": "x", "threshold": 2}},
             "threshold must be a number from 0 to 1",
         ),
-        ("all", {"graders": []}, "at least 1"),
+        ("all", {"graders": []}, "at least one"),
         ("any", {"graders": [{"regex": "("}]}, "not a regular expression"),
     ],
 )

@@ -77,7 +77,7 @@ def test_what_the_case_expects_is_the_default(kind: str) -> None:
     [
         ("contains", {"value": ""}, "an empty one is in every answer"),
         ("contains", {"value": []}, "there must be a text"),
-        ("one_of", {"values": []}, "at least 1"),
+        ("one_of", {"values": []}, "at least one"),
         ("one_of", {}, "values"),
         ("equals", {"value": "a", "ignorecase": True}, "ignorecase"),
         ("equals", {"value": "a", "strip": "yes"}, "strip"),

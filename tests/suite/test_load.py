@@ -285,6 +285,27 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
             "3:9: `prompts:` is missing; give prompts and cases",
         ),
         (
+            "suite: s\nprompts:\n\t- hi\ncases: {id: c}\ntargets: scout-sim",
+            "3:1: not YAML: a tab; indent with spaces",
+        ),
+        (
+            "suite: s\nprompts: hi\nproviders: [a]\ncases: {id: c}\ntargets: scout-sim",
+            "3:1: there is no key `providers` here; what is tested stands under `targets:`",
+        ),
+        (
+            "suite: s\nprompts: hi\ncases: {id: c}\ntests: [a]\ntargets: scout-sim",
+            "4:1: there is no key `tests` here; the data set stands under `cases:`",
+        ),
+        (
+            "suite: s\nprompts: hi\ncases: {id: c}\ntargets: scout-sim\n"
+            "graders: {contains: x, treshold: 1}",
+            "5:24: unknown key `treshold`; did you mean `threshold`?",
+        ),
+        (
+            "suite: s\nprompts: hi\ncases: {id: c}\ntargets: scout-sim\ngraders: {one_of: Paris}",
+            '5:19: `values` should be a list, not "Paris"',
+        ),
+        (
             "suite: s\ntargets: scout-sim\nprompts: v2/hello\ncases: [{id: c}]",
             '3:10: there is no file "v2/hello"',
         ),
