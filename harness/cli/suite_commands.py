@@ -48,19 +48,52 @@ def schema() -> None:
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(help="The folder to create it in.", metavar="FOLDER")
-    ] = Path(),
+        Path | None,
+        typer.Argument(help="The folder to create it in. Default: this one.", metavar="FOLDER"),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Write a suite over the rows of this file instead.", metavar="FILE"
+        ),
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Write this one suite instead.", metavar="NAME")
+    ] = None,
+    templates: Annotated[bool, typer.Option("--list", help="Show the templates.")] = False,
 ) -> None:
     """Create a workspace with example suites and evals that run as they are.
 
     \b
     Example:
       harness init my-evals && harness run my-evals/suites/quickstart.yaml
+      harness init --from questions.csv
+      harness init --template rag my-evals
     """
-    from harness.app.init import write_workspace  # noqa: PLC0415
+    from harness.app.init import list_templates, write_template, write_workspace  # noqa: PLC0415
 
-    print_lines(f"wrote {path}" for path in write_workspace(folder))
-    print_lines(["", f"next: harness run {quote(str(folder / 'suites' / 'quickstart.yaml'))}"])
+    if sum((table is not None, template is not None, templates)) > 1:
+        raise UsageError("`--from`, `--template` and `--list` do not go together; give one")
+    place = folder or Path()
+    if templates:
+        print_lines([*list_templates(), "", "write one with: harness init --template NAME FOLDER"])
+        return
+    if table is not None:
+        from harness.app.suite_from_table import write_suite_for  # noqa: PLC0415
+
+        written = [write_suite_for(table, folder)]
+        suite = written[0]
+    elif template is not None:
+        written = list(write_template(template, place))
+        suite = written[0]
+    else:
+        written, suite = list(write_workspace(place)), place / "suites" / "quickstart.yaml"
+    print_lines(f"wrote {path}" for path in written)
+    if table is not None:
+        from harness.suite import load_suite  # noqa: PLC0415
+
+        load_suite(suite)  # says which rows have to be mended first
+    print_lines(["", f"next: harness run {quote(str(suite))}"])
 
 
 def list_(
