@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from harness.config.fields import OneOrMore, SuiteModel
 from harness.config.units import Text, Whole
@@ -24,6 +24,9 @@ class SampleSpec(SuiteModel):
 class CaseFileSpec(SuiteModel):
     """Rows of a file, of a data set or from a function, and what of each row makes a case."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [place]} for place in PLACES]}
+    )  # else editors take a case for a file of cases, too
     unknown_key_hint: ClassVar[str] = "what a prompt uses goes under `vars:`"
     misplaced_keys: ClassVar[Mapping[str, str]] = {
         "graders": "graders are the eval's; a row of our own form may have graders of its own",
