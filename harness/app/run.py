@@ -291,7 +291,7 @@ class _RunSession(Struct, dict=True):
         stop, progress, left = Stop(), self._initial_progress(), False
         run, config = self.ready.suite.run, self._stack_config
         async with (
-            RunWriter(self.folder, self._redactor) as store,
+            RunWriter(self.folder, self._redactor, stop.request) as store,
             WorkerPool() as pool,
             LoopMonitor() as loop_monitor,
         ):

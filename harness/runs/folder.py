@@ -149,20 +149,30 @@ def acquire_lock(path: Path) -> int:
     except OSError as refused:
         raise StoreError(f"{path}: cannot be opened: {refused.strerror}") from refused
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file, path.parent)
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode())
-    except BlockingIOError as held:
-        owner = os.read(file, 64).decode(errors="replace").strip()
+    except UsageError:
         os.close(file)
-        raise UsageError(
-            f"{path.parent}: another process (pid {owner}) is writing this run; wait until it has"
-            " ended, or end it"
-        ) from held
+        raise
     except OSError as refused:
         os.close(file)
         raise StoreError(f"{path}: cannot be written: {refused.strerror}") from refused
     return file
+
+
+def lock_file(file: int, folder: Path) -> None:
+    """Hold an open file of the run, until it is closed. Raises UsageError where another process
+    holds it, OSError."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as held:
+        said = os.pread(file, 64, 0).decode(errors="replace").strip()
+        owner = f" (pid {said})" if said.isdecimal() else ""
+        raise UsageError(
+            f"{folder}: another process{owner} is writing this run; wait until it has ended, or end"
+            " it"
+        ) from held
 
 
 def make_folder(folder: Path) -> None:
@@ -184,6 +194,8 @@ class Damage(Struct):
 
     corrupt: list[str] = field(default_factory=list)
     torn: int = 0
+    carriage_returns: int = 0
+    """Lines that end in CR LF, as no run writes them; they are read all the same."""
 
     def warnings(self, path: Path) -> list[str]:
         """One sentence for each finding."""
@@ -215,6 +227,7 @@ def read_lines(path: Path, damage: Damage | None = None) -> Iterator[Line]:
                 damage.torn = len(raw)
                 return
             try:
+                damage.carriage_returns += raw.endswith(b"\r\n")
                 yield records.decode_line(raw)
             except CorruptLineError as corrupt:
                 damage.corrupt.append(f"{number}: {corrupt}")

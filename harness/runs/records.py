@@ -95,7 +95,7 @@ def decode_line(raw: bytes) -> Line:
 
 def verify_checksum(raw: bytes) -> bytes:
     """`raw` without its newline, once its checksum holds. Raises CorruptLineError."""
-    line = raw.rstrip(b"\n")
+    line = raw.rstrip(b"\r\n")
     body, tail = line[:-_TAIL], line[-_TAIL:]
     if not tail.startswith(_CRC) or not tail.endswith(b'"}'):
         raise CorruptLineError("the line does not end in a checksum")

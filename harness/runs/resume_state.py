@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from harness.errors import UsageError
 from harness.flows.base import FIRST
 from harness.model import Error, Exchange, Record, ToolResult
 from harness.model.error_kinds import INTERRUPTED, SERVICE_KINDS, TARGET_KINDS
@@ -79,6 +80,13 @@ class ResumeState(Struct):
         )  # before the lines: what another process adds while they are read must not pass
         for line in read_lines(folder / RECORDS, damage):
             scan.add_line(line)
+        if damage.carriage_returns:
+            raise UsageError(
+                f"{folder / RECORDS}: its lines end in CR LF, so it was converted since the run"
+                " wrote it, most likely by git: add the line `*.jsonl -text` to .gitattributes and"
+                " check the file out again, or remove the carriage returns (`sed -i 's/\\r$//'`);"
+                " then resume"
+            )
         ended = {key: target for key, target in scan.ended.items() if target is not None}
         exchanges = [line for lines in scan.journal.values() for line in lines]
         final, finished = FinalKeys(ended), Counter(ended.values())

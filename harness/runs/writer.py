@@ -4,7 +4,9 @@ A line is *acknowledged* once it is written and *durable* once it is fsynced, wh
 every second. A torn last line (the process died inside a write) is overwritten when the folder is
 opened again: its trial is pending. Large images go to files of their own (`harness.runs.blobs`)
 before the line that names them. Only one process may write; the lock is the kernel's (`flock`), so
-it goes with its owner and is never stale.
+it goes with its owner and is never stale. It is held on the records themselves too: removing the
+lock file lets nobody in. A file that was removed, replaced or shortened under the run fails the
+next write, or the next fsync.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,11 +22,11 @@ from typing import Self
 
 from msgspec.structs import replace
 
-from harness.errors import StoreError
+from harness.errors import StoreError, UsageError
 from harness.model import Record
 from harness.runs import records
 from harness.runs.blobs import Blobs
-from harness.runs.folder import LOCK, RECORDS, acquire_lock
+from harness.runs.folder import LOCK, RECORDS, acquire_lock, lock_file
 from harness.runs.records import ExchangeLine, Line
 from harness.runs.redaction import REDACTED, Redactor
 
@@ -31,17 +34,25 @@ DURABLE_EVERY = 1.0
 """Seconds within which an acknowledged line becomes durable."""
 
 _BLOCK = 65536
+_TAMPERED = "was removed, replaced or shortened while the run was writing to it"
 
 
 class RunWriter:
     """Appends lines to a run folder; use as an async context manager.
 
     Raises StoreError from the first write or fsync that fails, and from every `append` after it:
-    nothing is acknowledged that is not on file.
+    nothing is acknowledged that is not on file. `on_failure` is told the reason at once, in the
+    event loop.
     """
 
-    def __init__(self, folder: Path, redactor: Redactor) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        redactor: Redactor,
+        on_failure: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self.folder = folder
+        self._on_failure = on_failure
         self._redactor = redactor
         self._blobs = Blobs(folder)
         self._failure: StoreError | None = None
@@ -57,6 +68,9 @@ class RunWriter:
             raise StoreError(
                 f"{self.folder / RECORDS}: cannot be opened: {refused.strerror}"
             ) from refused
+        except UsageError:
+            os.close(self._lock)
+            raise
         self._syncing = asyncio.create_task(self._sync_regularly())
         return self
 
@@ -110,6 +124,9 @@ class RunWriter:
         self._dirty = True
 
     def _write_line(self, content: bytes) -> None:
+        state = os.fstat(self._file)
+        if state.st_size != self._end or not state.st_nlink:
+            raise OSError(errno.ESTALE, _TAMPERED)
         try:
             if os.write(self._file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -124,23 +141,42 @@ class RunWriter:
             await asyncio.sleep(DURABLE_EVERY)
             self._under_way = asyncio.ensure_future(asyncio.to_thread(self._fsync_files))
             await asyncio.shield(self._under_way)
+            if self._failure:
+                self._on_failure(str(self._failure))
+                return
 
     def _fsync_files(self) -> None:
-        if not self._dirty or self._failure:
+        if self._failure:
             return
-        self._dirty = False
         try:
-            self._blobs.sync()
-            os.fsync(self._file)
+            self._check_place()
+            if self._dirty:
+                self._dirty = False
+                self._blobs.sync()
+                os.fsync(self._file)
         except OSError as refused:
             self._set_failure(refused)
 
+    def _check_place(self) -> None:
+        """Raise OSError where the records are no longer the file of that name, or too short."""
+        end, held = self._end, os.fstat(self._file)
+        try:
+            found = (self.folder / RECORDS).lstat()
+        except OSError as gone:
+            raise OSError(errno.ESTALE, _TAMPERED) from gone
+        if (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino) or held.st_size < end:
+            raise OSError(errno.ESTALE, _TAMPERED)
+
     def _set_failure(self, refused: OSError) -> StoreError:
-        self._failure = StoreError(
-            f"{self.folder / RECORDS}: cannot be written: {refused.strerror}; every answer"
-            " acknowledged before is kept. Make room, then continue with: harness resume"
-            f" {self.folder}"
-        )
+        path = self.folder / RECORDS
+        if refused.errno == errno.ESTALE and refused.strerror == _TAMPERED:
+            text = f"{path}: {_TAMPERED}; nothing more is sent, and what it still holds is kept"
+        else:
+            text = (
+                f"{path}: cannot be written: {refused.strerror}; every answer acknowledged before"
+                f" is kept. Make room, then continue with: harness resume {self.folder}"
+            )
+        self._failure = StoreError(text)
         return self._failure
 
 
@@ -164,11 +200,12 @@ def _open_for_append(path: Path) -> tuple[int, int]:
     """The file, ready to append to, and where it ends: behind its last whole line."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     try:
+        lock_file(file, path.parent)
         end = _end_of_whole_lines(file)
         os.ftruncate(file, end)
         os.lseek(file, end, os.SEEK_SET)
         os.fsync(file)
-    except OSError:
+    except (OSError, UsageError):
         os.close(file)
         raise
     return file, end

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from msgspec.structs import replace
 
 from harness.errors import StoreError, UsageError
 from harness.model import Cost, Error, Exchange, Grade, Manifest, Message, Record, Request, Response
-from harness.runs import records
+from harness.runs import records, writer
 from harness.runs.folder import (
     LOCK,
     RECORDS,
@@ -102,6 +104,64 @@ def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) 
                 await RunWriter(tmp_path, Redactor({})).__aenter__()
 
     asyncio.run(both())
+
+
+def test_removing_the_lock_file_lets_no_second_process_in(tmp_path: Path) -> None:
+    async def both() -> None:
+        async with RunWriter(tmp_path, Redactor({})) as first:
+            first.append(record(1))
+            (tmp_path / LOCK).unlink()
+            with pytest.raises(UsageError, match="another process is writing this run"):
+                await RunWriter(tmp_path, Redactor({})).__aenter__()
+            first.append(record(2))
+
+    asyncio.run(both())
+    assert read(tmp_path) == ([record(1), record(2)], Damage())
+    written(tmp_path, record(3))
+
+
+TAMPERING: dict[str, Callable[[Path], object]] = {
+    "the folder is removed": shutil.rmtree,
+    "the file is removed": lambda folder: (folder / RECORDS).unlink(),
+    "the file is replaced": lambda folder: (
+        (folder / RECORDS).rename(folder / "old") and (folder / RECORDS).write_bytes(b"")
+    ),
+    "the file is emptied": lambda folder: (folder / RECORDS).write_bytes(b""),
+    "a line is cut off": lambda folder: os.truncate(folder / RECORDS, 9),
+    "a line is added": lambda folder: os.truncate(folder / RECORDS, 99_999),
+}
+
+
+@pytest.mark.parametrize("tamper", TAMPERING.values(), ids=TAMPERING)
+def test_records_that_change_under_a_run_stop_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tamper: Callable[[Path], object]
+) -> None:
+    """At the next write, or where nothing is written, at the next sync."""
+    monkeypatch.setattr(writer, "DURABLE_EVERY", 0.01)
+    folder, told = tmp_path / "run", asyncio.Event()
+    folder.mkdir()
+
+    async def work() -> None:
+        async with RunWriter(folder, Redactor({}), lambda reason: told.set()) as store:
+            store.append(record(1))
+            tamper(folder)
+            if folder.exists() and (folder / RECORDS).exists() and not (folder / "old").exists():
+                store.append(record(2))
+            await asyncio.wait_for(told.wait(), 5)
+            store.append(record(3))
+
+    with pytest.raises(StoreError, match="was removed, replaced or shortened"):
+        asyncio.run(work())
+
+
+def test_converted_line_ends_are_read_and_not_gone_on_with(tmp_path: Path) -> None:
+    written(tmp_path, record(1), record(2))
+    path = tmp_path / RECORDS
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    found, damage = read(tmp_path)
+    assert (found, damage.corrupt) == ([record(1), record(2)], [])
+    with pytest.raises(UsageError, match=r"end in CR LF.*\.gitattributes"):
+        ResumeState.read(tmp_path)
 
 
 def test_the_lock_of_a_killed_process_holds_nobody_up(tmp_path: Path) -> None:
