@@ -21,6 +21,7 @@ from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
 from harness.reporters.listings import SLOWED, list_tables
+from harness.reporters.ranking import rank_configurations
 from harness.reporters.tables import (
     VERDICTS,
     ConfigurationTable,
@@ -127,7 +128,7 @@ def _hanging_indent(prefix: str, text: Text, style: str = "") -> Table:
 def _configuration_grid(report: Report, width: int) -> Iterator[Any]:
     if not report.configurations:
         return
-    shown = report.configurations[:ROW_LIMIT]
+    shown = [report.configurations[number] for number in rank_configurations(report)[:ROW_LIMIT]]
     whole = configuration_table(shown)
     table = _fit_table(whole, width)
     if table.shared:

@@ -23,7 +23,8 @@ from harness.model import Image
 from harness.model.images import MEDIA_TYPES, describe_image
 from harness.reporters.escape import make_visible, one_line
 from harness.reporters.listings import list_tables
-from harness.reporters.plot_data import collect_plot_data
+from harness.reporters.plot_data import collect_plot_data, describe_choice
+from harness.reporters.ranking import rank_configurations
 from harness.reporters.tables import (
     FIGURES,
     VERDICTS,
@@ -102,6 +103,7 @@ def _template_context(report: Report, drawn: Mapping[str, bytes]) -> dict[str, A
         "table": _table_context(report),
         "tags": _tag_context(report, labels),
         "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in drawn.items()],
+        "plot_note": describe_choice(report),
         "cases": [_case_context(case, labels) for case in report.cases],
         "listings": list(list_tables(report)),
         "errors": report.errors[:ERROR_LIMIT],
@@ -149,7 +151,8 @@ def _format_range(values: Sequence[float], write: formatting.Formatter) -> str:
 
 def _table_context(report: Report) -> dict[str, Any]:
     """The configuration table; the pass rate has a bar, so its cell is the estimate itself."""
-    shown = report.configurations[:CONFIGURATION_LIMIT]
+    ranked = rank_configurations(report)[:CONFIGURATION_LIMIT]
+    shown = [report.configurations[number] for number in ranked]
     table = configuration_table(shown)
     mixed = len({configuration.simulated for configuration in shown}) > 1
     cells = [

@@ -8,6 +8,7 @@ from harness.analysis import formatting
 from harness.analysis.report_data import CaseRow, Report
 from harness.reporters.escape import escape_for, fence_code, one_line
 from harness.reporters.listings import list_tables
+from harness.reporters.ranking import rank_configurations
 from harness.reporters.tables import (
     configuration_table,
     gate_name,
@@ -73,7 +74,8 @@ def _gate_table(report: Report) -> Iterator[str]:
 
 
 def _configuration_lines(report: Report) -> Iterator[str]:
-    table = configuration_table(report.configurations[:ROW_LIMIT])
+    ranked = rank_configurations(report)[:ROW_LIMIT]
+    table = configuration_table([report.configurations[number] for number in ranked])
     if table.shared:
         yield " · ".join(
             f"{_escape(name)} **{_escape(one_line(value, 60))}**" for name, value in table.shared

@@ -7,7 +7,7 @@ have to import pandas, so this module does without it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from msgspec import Struct
 from harness.reporters.escape import escape_for, one_line
 
 if TYPE_CHECKING:
-    from harness.analysis.report_data import Report
+    from harness.analysis.report_data import Configuration, Report
     from harness.analysis.stats import Estimate
 
 CONFIGURATION_LIMIT = 24
@@ -35,34 +35,82 @@ class PlotData(Struct, frozen=True):
     A pass rate is `(label, value, low, high)`, without an interval where low or high is None. A
     curve is `(label, seconds, share of answers within)` with arrays, a range `(label, median, 95th
     percentile)` in seconds; there are curves where few configurations are compared, else ranges.
-    `costs` are US dollars per 1,000 requests.
+    `costs` are US dollars per 1,000 requests. Where targets are compared, a row without values is
+    the heading of the target whose rows follow.
     """
 
     pass_rates: tuple[tuple[str, float | None, float | None, float | None], ...]
     curves: tuple[tuple[str, Any, Any], ...]
     ranges: tuple[tuple[str, float | None, float | None], ...]
-    costs: tuple[tuple[str, float], ...]
+    costs: tuple[tuple[str, float | None], ...]
 
 
 def collect_plot_data(report: Report) -> PlotData:
     """Collect what the plots of a report show."""
-    from harness.reporters.tables import short_labels  # noqa: PLC0415 — see above
+    from harness.reporters.ranking import choose_configurations  # noqa: PLC0415 — see above
 
-    labels = [_escape_label(one_line(text, 56)) for text in short_labels(report)]
-    rows = list(zip(labels, report.configurations, strict=True))
-    measured = [number for number, (_, c) in enumerate(rows) if c["latency.p50"].n]
+    chosen = choose_configurations(report, CONFIGURATION_LIMIT)
+    configurations = report.configurations
+    measured = [number for number in chosen if configurations[number]["latency.p50"].n]
     few = len(measured) <= CURVE_LIMIT
-    ranges = [(labels[number], rows[number][1]) for number in measured[:CONFIGURATION_LIMIT]]
-    pass_rates = [_pass_rate_row(label, c["pass_rate"]) for label, c in rows if c["pass_rate"].n]
-    costs = [(label, cost) for label, c in rows if (cost := c["cost_per_1000"].value) is not None]
+    rated = [number for number in chosen if configurations[number]["pass_rate"].n]
+    priced = [n for n in chosen if configurations[n]["cost_per_1000"].value is not None]
     return PlotData(
-        pass_rates=tuple(pass_rates[:CONFIGURATION_LIMIT]),
-        curves=_latency_curves(report, labels, measured) if few else (),
+        pass_rates=tuple(
+            (label, None, None, None) if c is None else _pass_rate_row(label, c["pass_rate"])
+            for label, c in _rows_by_target(report, rated)
+        ),
+        curves=_latency_curves(report, _plot_labels(report), measured) if few else (),
         ranges=()
         if few
-        else tuple((label, c["latency.p50"].value, c["latency.p95"].value) for label, c in ranges),
-        costs=tuple(costs[:CONFIGURATION_LIMIT]),
+        else tuple(
+            (label, _read_figure(c, "latency.p50"), _read_figure(c, "latency.p95"))
+            for label, c in _rows_by_target(report, measured)
+        ),
+        costs=tuple(
+            (label, _read_figure(c, "cost_per_1000"))
+            for label, c in _rows_by_target(report, priced)
+        ),
     )
+
+
+def _read_figure(configuration: Configuration | None, name: str) -> float | None:
+    return None if configuration is None else configuration[name].value
+
+
+def describe_choice(report: Report) -> str:
+    """Which configurations the plots show, empty where they show all."""
+    count = len(report.configurations)
+    if count <= CONFIGURATION_LIMIT:
+        return ""
+    return (
+        f"{CONFIGURATION_LIMIT} of {count:,} configurations: the best, the worst, and those that no"
+        " other one beats in pass rate, cost and latency at once. The table has all."
+    )
+
+
+def _plot_labels(report: Report, without: str = "") -> list[str]:
+    from harness.reporters.tables import short_labels  # noqa: PLC0415 — see above
+
+    return [_escape_label(one_line(text, 56)) for text in short_labels(report, without)]
+
+
+def _rows_by_target(
+    report: Report, numbers: Sequence[int]
+) -> Iterator[tuple[str, Configuration | None]]:
+    """The configurations with their labels, in the order given; where a target has several of them
+    and another has some, target by target, each behind its heading."""
+    targets: dict[str, list[int]] = {}
+    for number in numbers:
+        targets.setdefault(report.configurations[number].target, []).append(number)
+    if len(targets) < 2 or len(targets) == len(numbers):
+        labels = _plot_labels(report)
+        yield from ((labels[number], report.configurations[number]) for number in numbers)
+        return
+    labels = _plot_labels(report, without="target")
+    for target, mine in targets.items():
+        yield _escape_label(one_line(target, 56)), None
+        yield from ((labels[number], report.configurations[number]) for number in mine)
 
 
 def _pass_rate_row(

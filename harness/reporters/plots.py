@@ -76,8 +76,10 @@ def _pass_rates(data: PlotData) -> Figure | None:
     rows = data.pass_rates
     if not rows:
         return None
-    figure, axes = _rows_figure([label for label, *_ in rows])
+    figure, axes = _rows_figure(rows)
     for position, (_, value, low, high) in enumerate(rows):
+        if value is None:
+            continue
         if low is not None and high is not None:
             axes.plot([low, high], [position, position], color=_SERIES[0], linewidth=5, alpha=0.3)
         axes.plot([value], [position], "o", color=_SERIES[0], markersize=6)
@@ -90,11 +92,16 @@ def _costs(data: PlotData) -> Figure | None:
     rows = data.costs
     if not any(cost for _, cost in rows):
         return None
-    figure, axes = _rows_figure([label for label, _ in rows])
+    figure, axes = _rows_figure(rows)
+    known = [(position, cost) for position, (_, cost) in enumerate(rows) if cost is not None]
     axes.barh(
-        range(len(rows)), [cost for _, cost in rows], height=0.55, color=_SERIES[2], alpha=0.85
+        [position for position, _ in known],
+        [cost for _, cost in known],
+        height=0.55,
+        color=_SERIES[2],
+        alpha=0.85,
     )
-    for position, (_, cost) in enumerate(rows):
+    for position, cost in known:
         axes.annotate(
             formatting.format_dollars(cost),
             (cost, position),
@@ -103,7 +110,7 @@ def _costs(data: PlotData) -> Figure | None:
             va="center",
             color=_MUTED,
         )
-    axes.set_xlim(0, max(cost for _, cost in rows) * 1.16)
+    axes.set_xlim(0, max(cost for _, cost in known) * 1.16)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"${value:g}"))
     return figure
 
@@ -133,8 +140,10 @@ def _curves(data: Sequence[tuple[str, Any, Any]]) -> Figure:
 
 
 def _ranges(rows: Sequence[tuple[str, float | None, float | None]]) -> Figure:
-    figure, axes = _rows_figure([label for label, _, _ in rows])
+    figure, axes = _rows_figure(rows)
     for position, (_, median, tail) in enumerate(rows):
+        if median is None:
+            continue
         axes.plot([median, tail], [position, position], color=_SERIES[0], linewidth=4, alpha=0.3)
         axes.plot([median], [position], "o", color=_SERIES[0], markersize=6)
         axes.plot([tail], [position], "|", color=_SERIES[0], markersize=9, markeredgewidth=1.6)
@@ -162,11 +171,13 @@ def _figure(height: float) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _rows_figure(labels: Sequence[str]) -> tuple[Figure, Any]:
-    """One horizontal row a label, the first on top."""
-    figure, axes = _figure(0.8 + 0.34 * len(labels))
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+def _rows_figure(rows: Sequence[tuple[Any, ...]]) -> tuple[Figure, Any]:
+    """One horizontal row each, the first on top; one without a value is a heading."""
+    figure, axes = _figure(0.8 + 0.34 * len(rows))
+    axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
+    for text, (_, value, *_) in zip(axes.get_yticklabels(), rows, strict=True):
+        text.set_fontweight("bold" if value is None else "normal")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=True, axis="x", linewidth=0.7)
     axes.set_axisbelow(True)
     return figure, axes

@@ -157,13 +157,15 @@ def gate_name(report: Report, gate: GateResult) -> str:
     return f"{short_run(gate.run)}: {gate.text}" if len(report.runs) > 1 else gate.text
 
 
-def short_labels(report: Report) -> list[str]:
-    """For each configuration the shortest label that tells it from the others."""
+def short_labels(report: Report, without: str = "") -> list[str]:
+    """For each configuration the shortest label that tells it from the others; `without` an axis
+    that is told elsewhere."""
     table = configuration_table(report.configurations, ())
     named = [
         " · ".join(
             value if name in {"eval", "prompt", "target", "run"} else f"{name}={value}"
             for name, value in cells
+            if name != without
         )
         for cells in (zip(table.axes, row, strict=True) for row in table.rows)
     ]
