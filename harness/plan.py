@@ -129,7 +129,7 @@ class Plan(Struct, frozen=True, dict=True):  # `dict`: for cached properties
             target,
             _target_bytes(target),
             suite.merge_sampling(target.sampling, None, {}),
-            suite.run.streams,
+            suite.run.streams and target.streams,
         )
         for index in range(ends[-1]):
             block = permute_index(index, ends[-1], suite.run.seed)
@@ -363,6 +363,5 @@ def _trial_key(
 
 
 def _target_bytes(target: Target) -> bytes:
-    return key_bytes(
-        (target.provider, target.model, target.address, target.api_version, target.extra_body)
-    )
+    asked = (target.provider, target.model, target.address, target.api_version, target.extra_body)
+    return key_bytes(asked if target.service is None else (*asked, target.service))

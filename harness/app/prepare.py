@@ -37,6 +37,7 @@ from harness.preflight import (
     check_parallel_calls,
     check_role_targets,
     check_sampling,
+    check_services,
     describe_default_limits,
     describe_token_rates,
     fit_open_files,
@@ -137,6 +138,7 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         )
         role_targets = check_role_targets(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
+        check_services(plan)
         check_budget(plan, role_targets.values())
         notes += describe_token_rates(plan)
         yield PreparedRun(
@@ -267,6 +269,7 @@ class _Resolver:
             limits=self._merge_limits(spec),
             price=_declared_price(spec) or (entry.price if entry else None),
             context=spec.context or (entry.context if entry else None),
+            service=None if spec.http is None else spec.http.to_plain(),
             api_version=spec.api_version
             or (format_.default_api_version if isinstance(format_, SupportsVersions) else None),
         )

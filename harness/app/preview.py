@@ -117,8 +117,12 @@ def _describe_addresses(ready: PreparedRun) -> Iterator[str]:
         request = Request(
             (Message("user", ""),), sampling=target.sampling, stream=ready.suite.run.stream
         )
-        wire = provider.encode(target, request)
-        yield clean(f"{target.name}: {wire.method} {join_address(target.base_url, wire.path)}")
+        try:
+            wire = provider.encode(target, request)
+        except ValueError:  # its templates need a real request
+            yield clean(f"{target.name}: {target.base_url}")
+        else:
+            yield clean(f"{target.name}: {wire.method} {join_address(target.base_url, wire.path)}")
 
 
 def _shorten_base64(text: str) -> str:

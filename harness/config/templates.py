@@ -305,18 +305,19 @@ def render_arguments(
     TemplateError.
     """
     scope = {**variables, "expected": expected}
-    return {name: _render_value(value, scope) for name, value in arguments.items()}
+    return {name: render_value(value, scope) for name, value in arguments.items()}
 
 
-def _render_value(value: Any, scope: Mapping[str, Any]) -> Any:
+def render_value(value: Any, scope: Mapping[str, Any]) -> Any:
+    """`value` with every text in it rendered. Raises TemplateError."""
     if isinstance(value, str):
         return compile_template(value).value(scope) if is_template(value) else value
     if isinstance(value, Verbatim):
         return value
     if isinstance(value, Mapping):
-        return {key: _render_value(item, scope) for key, item in value.items()}
+        return {key: render_value(item, scope) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_render_value(item, scope) for item in value]
+        return [render_value(item, scope) for item in value]
     return value
 
 

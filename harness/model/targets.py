@@ -76,6 +76,14 @@ class Target(Struct, frozen=True):
     simulated: bool = False
     api_version: str | None = None
     env: tuple[str, ...] = ()
+    service: Mapping[str, Any] | None = None
+    """How a service of the provider http is asked, and where its answers hold what (`http:` of the
+    suite); part of a trial's key."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether its answers can be streamed."""
+        return self.service is None or self.service.get("stream") is not None
 
 
 class Auth(Struct, frozen=True, cache_hash=True):

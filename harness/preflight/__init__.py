@@ -1,7 +1,12 @@
 """What is decided before a run, not found out in it: what targets can take, what the budget allows,
 what the machine has."""
 
-from harness.preflight.features import check_features, check_mode, check_parallel_calls
+from harness.preflight.features import (
+    check_features,
+    check_mode,
+    check_parallel_calls,
+    check_services,
+)
 from harness.preflight.limits import (
     check_budget,
     check_context,
@@ -24,6 +29,7 @@ __all__ = [
     "check_parallel_calls",
     "check_role_targets",
     "check_sampling",
+    "check_services",
     "describe_default_limits",
     "describe_token_rates",
     "fit_open_files",

@@ -122,6 +122,21 @@ def check_parallel_calls(plan: Plan) -> None:
         raise SuiteError(problems)
 
 
+def check_services(plan: Plan) -> None:
+    """Raise SuiteError where the templates of a target's `http:` fail for its first trial."""
+    problems = []
+    for target in plan.targets:
+        trial = None if target.service is None else next(plan.trials(target), None)
+        if trial is None:
+            continue
+        try:
+            registry.load_plugin("providers", target.provider).encode(target, trial.request)
+        except ValueError as failed:
+            problems.append(Problem(str(failed), *plan.suite.place_of(target.name)))
+    if problems:
+        raise SuiteError(problems)
+
+
 def _unsaid_keys(target: Target, tools: Toolset) -> Iterator[str]:
     """The keys of the tools that a target has no word for: they change nothing of what is sent."""
     encode = registry.load_plugin("providers", target.provider).encode

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-PROVIDERS_WITH_OWN_NAMES = frozenset({"azure", "command", "python"})
-"""Providers whose models have arbitrary names (deployments, files, programs), so that a comparison
-is meaningless."""
+PROVIDERS_WITH_OWN_NAMES = frozenset({"azure", "command", "http", "python"})
+"""Providers whose models have arbitrary names (deployments, files, programs, services), so that a
+comparison is meaningless."""
 
 _REVISION = re.compile(r"(?<=.)@[\w./-]+$|:latest$|\.gguf$")
 _VERSION = re.compile(

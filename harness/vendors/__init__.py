@@ -17,6 +17,12 @@ from harness.vendors.facts import ProviderFacts
 
 _OWN_CODE = (
     ProviderFacts(
+        name="http",
+        summary="your own service over HTTP, as the suite describes it",
+        implementation="harness.providers.http.service:Service",
+        endpoints="",
+    ),
+    ProviderFacts(
         name="python",
         summary="your own function",
         implementation="harness.providers.callable:FunctionProvider",

@@ -33,6 +33,8 @@ class Address(NamedTuple):
 def complete_address(facts: ProviderFacts, declared: str) -> Address:
     """The base address that `declared` stands for. One that begins with a variable stays as it is:
     what it holds is not known yet."""
+    if not facts.endpoints:
+        return Address(declared)
     if declared.startswith("${"):
         return Address(declared.rstrip("/"))
     main, _, query = declared.partition("#")[0].partition("?")
@@ -59,7 +61,7 @@ def is_http_address(address: str) -> bool:
 def join_address(base: str, path: str) -> str:
     """The address of a provider's `path` at a base address; a query of the base goes last."""
     main, _, query = base.partition("?")
-    joined = main.rstrip("/") + path
+    joined = (main.rstrip("/") if path.startswith("/") else main) + path
     return f"{joined}{'&' if '?' in joined else '?'}{query}" if query else joined
 
 

@@ -6,6 +6,7 @@ concisely: `parameters(temperature=number(0, 2), seed=integer(field="random_seed
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -19,6 +20,14 @@ CREDENTIAL_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"}
 )
 """Headers, in lower case, that prove who asks."""
+
+_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+
+
+def is_credential_header(name: str) -> bool:
+    """Whether a header of that name probably proves who asks."""
+    return _CREDENTIAL.search(name) is not None
+
 
 ParameterType = Literal["number", "integer", "flag_or_count", "word", "strings"]
 
@@ -120,7 +129,7 @@ class ProviderFacts(Struct, frozen=True, kw_only=True):
     endpoints: str = CHAT_ENDPOINTS
     """A regular expression of the paths that an address pasted as `base_url` may end in, and that
     are not part of it. Its group `version` is the API version; its group `other`, the path of
-    another API, which says nothing of where this one is."""
+    another API, which says nothing of where this one is. Empty: an address is used as it is."""
     sdk_path: str = ""
     """The path that the vendor's SDK adds to every base address without a version."""
     unversioned_hosts: tuple[str, ...] = ()

@@ -30,6 +30,7 @@ from harness.config.sampling import Parameters
 from harness.config.units import Count, Delay, Money, Number, Text, Whole
 from harness.config.yaml import Document, parse_yaml
 from harness.suite.run_settings import LimitsSpec, Unsupported
+from harness.suite.targets.http_service import HTTP, HttpSpec
 from harness.vendors import PROVIDERS
 from harness.vendors.addresses import is_http_address
 from harness.vendors.facts import CREDENTIAL_HEADERS
@@ -242,6 +243,10 @@ class TargetSpec(SuiteModel):
         None,
         description="Deprecated by Workers AI (provider cloudflare only): give `tools:` instead.",
     )
+    http: HttpSpec | None = Field(
+        None,
+        description="How the service is asked, and how it answers (provider http only).",
+    )
     sampling: Parameters = Field(
         default_factory=dict, description="Sampling parameters of this target; the suite's win."
     )
@@ -348,6 +353,13 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
             place,
             f"the target `{spec.name}` is simulated: it has no `base_url` and no `api_key`; remove"
             " them",
+        )
+    if (spec.http is None) == (spec.provider == HTTP):
+        verb, what = ("needs", "") if spec.http is None else ("has", "; remove it")
+        problems.add(
+            place,
+            f"the target `{spec.name}` {verb} `http:`, which describes a service of the provider"
+            f" http{what}",
         )
     facts = PROVIDERS.get(spec.format)
     if spec.functions is not None and not (facts and facts.takes_functions):

@@ -42,7 +42,7 @@ from harness.transport.middleware.limit import Slot
 from harness.transport.send import build_refusal
 from harness.vendors import PROVIDERS
 from harness.vendors.addresses import join_address
-from harness.vendors.facts import CREDENTIAL_HEADERS
+from harness.vendors.facts import is_credential_header
 
 _GATEWAY_STATUSES = (502, 503, 504)
 """What a proxy answers with where it cannot reach the target."""
@@ -229,7 +229,7 @@ def _describe_credentials(call: Call) -> str:
     """What was sent to prove who asks: the names, never the values."""
     if call.wire.auth is not None:
         return f"the API key sent is the value of {call.wire.auth.env}"
-    named = [name for name in call.target.headers if name.lower() in CREDENTIAL_HEADERS]
+    named = [name for name in call.target.headers if is_credential_header(name)]
     if named:
         return f"no `api_key:`, but the target's own header {', '.join(named)} was sent"
     facts = PROVIDERS.get(call.target.provider)

@@ -1,0 +1,108 @@
+"""`http:` of a target: how the user's own service is asked, and where its answers hold what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from harness.config.diagnostics import did_you_mean
+from harness.config.fields import SuiteModel
+from harness.config.json_path import parse_path
+from harness.config.templates import TemplateError, compile_template, templates_in
+from harness.config.units import Text
+
+HTTP = "http"
+REQUEST_VARIABLES = frozenset(
+    {"messages", "model", "prompt", "response_format", "sampling", "stream", "system", "tools"}
+    | {"tool_choice", "user"}
+)
+"""What the templates of a request see."""
+
+
+def _check_path(value: str) -> str:
+    parse_path(value)
+    return value
+
+
+def _check_templates(value: Any) -> Any:
+    for _, text in templates_in(value):
+        try:
+            template = compile_template(text)
+        except TemplateError as wrong:
+            raise ValueError(wrong.message) from wrong
+        for name in sorted(template.variables - REQUEST_VARIABLES):
+            known = did_you_mean(name, REQUEST_VARIABLES)
+            raise ValueError(f"names `{name}`, which is no part of a request; {known}")
+    return value
+
+
+JsonPath = Annotated[Text, Field(min_length=1), AfterValidator(_check_path)]
+
+
+class UsagePaths(SuiteModel):
+    """Where the tokens are, each in a place of its own."""
+
+    input: JsonPath | None = Field(None, description="Input tokens, those of the cache excluded.")
+    output: JsonPath | None = Field(None, description="Output tokens, reasoning excluded.")
+    reasoning: JsonPath | None = Field(None, description="Reasoning tokens.")
+    cache_read: JsonPath | None = Field(None, description="Tokens read from a cache.")
+    cache_write: JsonPath | None = Field(None, description="Tokens written to a cache.")
+
+
+class AnswerPaths(SuiteModel):
+    """Where an answer, or an event of a stream, holds what: JSON paths."""
+
+    text: JsonPath | None = Field(
+        None, description="The answer's text; default: the whole answer is the text."
+    )
+    reasoning: JsonPath | None = Field(None, description="What the model thought.")
+    tool_calls: JsonPath | None = Field(None, description="Tool calls in OpenAI's format.")
+    usage: JsonPath | UsagePaths | None = Field(
+        None, description="The tokens: a usage object in OpenAI's format, or each in its place."
+    )
+    cost: JsonPath | None = Field(None, description="What it cost, in US dollars.")
+    model: JsonPath | None = Field(None, description="The model that answered.")
+    finish_reason: JsonPath | None = Field(None, description="Why it ended, in OpenAI's words.")
+    error: JsonPath | None = Field(
+        None, description="An error: where there is one, there is no answer."
+    )
+
+
+class StreamPaths(AnswerPaths):
+    """Where an event of a stream holds what. What is left out is where `answer:` says."""
+
+    done: JsonPath | None = Field(
+        None,
+        description="What ends the stream, if it is there and not false; `[DONE]` always does.",
+    )
+
+
+class HttpSpec(SuiteModel):
+    """How a service is asked over HTTP, and where its answers hold what."""
+
+    method: Literal["POST", "GET", "PUT", "PATCH"] = Field("POST", description="The method.")
+    path: Annotated[Text, AfterValidator(_check_templates)] = Field(
+        "",
+        description="What follows `base_url`: a template, such as /ask?q={{ user | urlencode }}.",
+    )
+    body: Annotated[Any, AfterValidator(_check_templates)] = Field(
+        None,
+        description=(
+            "The body, with templates in it: an object or a list becomes JSON, a text is sent as it"
+            " is. They see `user`, `system`, `messages`, `model`, `sampling`, `stream`, …"
+        ),
+    )
+    answer: AnswerPaths = Field(
+        default_factory=AnswerPaths, description="Where an answer holds what; JSON paths."
+    )
+    stream: StreamPaths | None = Field(
+        None,
+        description=(
+            "Where each event of a stream holds what; left out: answers are asked for whole."
+        ),
+    )
+
+    def to_plain(self) -> dict[str, Any]:
+        """The description as plain data, without what is left out."""
+        return self.model_dump(exclude_none=True)
