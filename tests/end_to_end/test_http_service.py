@@ -82,6 +82,7 @@ def ask(folder: Path, target: str, *pieces: bytes) -> tuple[Ended, Record, Serve
         url = server.url.removesuffix("/v1") + "/api/"
         (folder / "suite.yaml").write_text(SUITE.format(url=url, target=target))
         ended = cli("run", "suite.yaml", "--out", "run")
+    assert (folder / "run").is_dir(), ended.err
     (record,) = read_records(folder / "run")
     return ended, record, server
 
