@@ -36,7 +36,6 @@ class Timing:
             "first_answer",
             "first_token",
             "last_token",
-            "output",
             "reasoning",
         ),
         *("reported", "sent", "started"),
@@ -58,9 +57,8 @@ class Timing:
         self.done = nan if marks.done is None else marks.done
         self.end = self.done if marks.last_token is None else marks.last_token
         tokens = usage.output_tokens if usage else None
-        self.output = nan if tokens is None else tokens
         counted = usage is not None and usage.source == "reported"
-        self.reported = self.output if counted else nan
+        self.reported = tokens if counted and tokens is not None else nan
         self.reasoning = usage.reasoning if usage is not None and counted else nan
 
 
@@ -120,9 +118,9 @@ def trailer_time(timing: Timing) -> float:
 
 
 def output_tokens_per_second(timing: Timing) -> float:
-    """Output tokens / latency, end to end, as one caller saw it."""
+    """Reported output tokens / latency, end to end, as one caller saw it."""
     seconds = latency(timing)
-    return timing.output / seconds if seconds else nan
+    return timing.reported / seconds if seconds else nan
 
 
 def time_per_reasoning_token(timing: Timing) -> float:

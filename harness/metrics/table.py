@@ -312,7 +312,7 @@ _ROWS = (
     _response_metric(
         "output_tokens_per_s",
         "output token throughput",
-        "output tokens of the final attempt / latency: end to end, for one caller",
+        "reported output tokens of the final attempt / latency: end to end, for one caller",
         definitions.output_tokens_per_second,
         unit="per second",
         needs="timing",

@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from harness.model import Message, Request, Usage
+from harness.model import FinishReason, Message, Request, TokenLogprob, Usage
 from harness.model.images import images_of
 from harness.pricing.tiles import image_tokens
 
@@ -80,20 +80,38 @@ def estimate_request(request: Request) -> int:
     return tokens
 
 
-def estimate_usage(request: Request, answer: Message) -> Usage:
+def estimate_usage(
+    request: Request,
+    answer: Message,
+    reason: FinishReason | None = None,
+    logprobs: Sequence[TokenLogprob] = (),
+) -> Usage:
     """The estimated usage of `answer` to `request`, for a server that reports none."""
-    reasoning = estimate_text(answer.reasoning or "")
+    output, reasoning = _estimate_output(request, answer, reason, logprobs)
     return Usage(
-        input=estimate_request(request),
-        output=_estimate_message(answer),
-        reasoning=reasoning,
-        source="estimated",
+        input=estimate_request(request), output=output, reasoning=reasoning, source="estimated"
     )
 
 
 def estimate_answer(answer: Message) -> int:
     """About how many output tokens `answer` has, reasoning included."""
     return _estimate_message(answer) + estimate_text(answer.reasoning or "")
+
+
+def _estimate_output(
+    request: Request,
+    answer: Message,
+    reason: FinishReason | None,
+    logprobs: Sequence[TokenLogprob],
+) -> tuple[int, int]:
+    """Visible and reasoning tokens: together the limit where that ended the only answer, else one
+    for each log probability, else by the text."""
+    output, reasoning = _estimate_message(answer), estimate_text(answer.reasoning or "")
+    limit = request.sampling.get("max_tokens")
+    if reason == "length" and type(limit) is int and request.sampling.get("n") in (None, 1):
+        share = reasoning * limit // max(output + reasoning, 1)
+        return limit - share, share
+    return len(logprobs) if logprobs and not answer.tool_calls else output, reasoning
 
 
 def apportion_usage(

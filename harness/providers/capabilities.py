@@ -24,6 +24,11 @@ _TYPE_NAMES: Mapping[ParameterType, str] = {
 }
 
 
+_OTHERWISE = (
+    "set `unsupported: drop`, or say in a capabilities.yaml beside the suite that it is taken"
+)
+
+
 class CapabilityTable(Struct, frozen=True):
     """Capabilities by provider; of several entries that match a model, the first counts.
 
@@ -85,7 +90,9 @@ def check_sampling(
         return []
     given = {name: value for name, value in sampling.items() if value is not None}
     violations = (
-        _find_violation(entry, provider, model, name, value) for name, value in given.items()
+        _find_violation(entry, provider, model, name, value)
+        or _find_conflict(entry, provider, model, name, given)
+        for name, value in given.items()
     )
     return [
         *(each for each in violations if each is not None),
@@ -121,12 +128,16 @@ def _find_violation(
         version = (
             f" in its API version {entry.api_versions[0]}" if len(entry.api_versions) == 1 else ""
         )
-        message = (
-            f"{model} on {provider}{version} does not take {name}; remove it, or set `unsupported:"
-            " drop`"
-        )
+        message = f"{model} on {provider}{version} does not take {name}; remove it, {_OTHERWISE}"
         return Violation(name, message, unsupported=True)
     if not _is_valid_value(parameter, value):
+        if parameter.min is not None and parameter.min == parameter.max:
+            return Violation(
+                name,
+                f"{model} on {provider} takes no {name} but {parameter.min:g}, not {value!r:.60};"
+                f" remove it, {_OTHERWISE}",
+                unsupported=True,
+            )
         expected = describe_values(parameter)
         return Violation(
             name, f"{name} must be {expected} for {model} on {provider}, not {value!r:.60}"
@@ -137,6 +148,22 @@ def _find_violation(
             name, f"max_tokens may be at most {most:,} for {model} on {provider}, not {value:,}"
         )
     return None
+
+
+def _find_conflict(
+    entry: Capabilities, provider: str, model: str, name: str, given: Mapping[str, Any]
+) -> Violation | None:
+    """A parameter that the model takes only while it does not reason as asked."""
+    parameter, effort, value = entry.parameters[name], given.get("reasoning_effort"), given[name]
+    efforts = parameter.efforts
+    is_neutral = value is False or (parameter.type == "number" and value == 1)
+    if not efforts or effort is None or effort in efforts or is_neutral:
+        return None
+    message = (
+        f"{model} on {provider} takes {name} only with reasoning_effort {' or '.join(efforts)},"
+        f" not {effort}; remove one of them, {_OTHERWISE}"
+    )
+    return Violation(name, message, unsupported=True)
 
 
 def _is_valid_value(parameter: Parameter, value: Any) -> bool:

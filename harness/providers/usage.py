@@ -41,8 +41,9 @@ def read_usage(raw: Any) -> Usage | None:
             or token_count(within.get("created_cache_tokens"))
             or 0
         )
-    if not cached and "prompt_cache_hit_tokens" in raw:
-        cached = token_count(raw["prompt_cache_hit_tokens"]) or 0
+    if not cached:  # DeepSeek's name; Moonshot's
+        hits = raw.get("prompt_cache_hit_tokens", raw.get("cached_tokens"))
+        cached = token_count(hits) or 0
     if within := _nested_object(raw, "completion_tokens_details"):
         reasoning = token_count(within.get("reasoning_tokens")) or 0
         if reasoning and completion is not None:

@@ -51,6 +51,9 @@ class Parameter(Struct, frozen=True):
     max_items: int | None = None
     not_with: tuple[str, ...] = ()
     blank: bool = True
+    efforts: tuple[str, ...] = ()
+    """The reasoning efforts with which the model takes it, beside none given; empty: all. Its
+    neutral value, 1, it always takes."""
 
 
 class ImageLimits(Struct, frozen=True):
@@ -168,9 +171,12 @@ def number(
     below: float | None = None,
     field: str = "",
     not_with: tuple[str, ...] = (),
+    efforts: tuple[str, ...] = (),
 ) -> Parameter:
     """A number within bounds."""
-    return Parameter("", "number", field, minimum, maximum, above, below, not_with=not_with)
+    return Parameter(
+        "", "number", field, minimum, maximum, above, below, not_with=not_with, efforts=efforts
+    )
 
 
 def integer(
@@ -184,9 +190,15 @@ def integer(
     return Parameter("", "integer", field, minimum, maximum, not_with=not_with)
 
 
-def flag_or_count(minimum: int = 0, maximum: int | None = None, *, field: str = "") -> Parameter:
+def flag_or_count(
+    minimum: int = 0,
+    maximum: int | None = None,
+    *,
+    field: str = "",
+    efforts: tuple[str, ...] = (),
+) -> Parameter:
     """True, false, or a whole number from `minimum` to `maximum`."""
-    return Parameter("", "flag_or_count", field, minimum, maximum)
+    return Parameter("", "flag_or_count", field, minimum, maximum, efforts=efforts)
 
 
 def words(*values: str, field: str = "") -> Parameter:

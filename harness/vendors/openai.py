@@ -35,7 +35,15 @@ COMPATIBLE = parameters(
 VLLM_SOURCE = "vLLM 0.33 chat completion protocol"
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_REASONING_NAMES = ("gpt-5*", "gpt-6*", "o1*", "o3*", "o4*")
+_OFF = ("none",)
+_CHAT_NAMES = ("gpt-5*-chat*",)
+"""Models of ChatGPT, which do not reason."""
+_ALWAYS_REASONING_NAMES = ("gpt-5*-codex*", "gpt-5*-pro*")
+_SWITCHABLE_NAMES = tuple(f"{tuned}gpt-5.{minor}*" for tuned in ("", "ft:") for minor in "1234")
+"""Models whose reasoning is off unless asked for; while it is, they take sampling parameters."""
+_REASONING_NAMES = tuple(
+    f"{tuned}{name}*" for tuned in ("", "ft:") for name in ("gpt-5", "gpt-6", "o1", "o3", "o4")
+)
 
 _REASONING = Capabilities(
     _REASONING_NAMES,
@@ -53,8 +61,22 @@ _REASONING = Capabilities(
     tools=True,
     json_schema=True,
 )
+_ALWAYS_REASONING = replace(_REASONING, models=_ALWAYS_REASONING_NAMES)
+_SWITCHABLE = replace(
+    _REASONING,
+    models=_SWITCHABLE_NAMES,
+    parameters={
+        **_REASONING.parameters,
+        **parameters(
+            temperature=number(0, 2, efforts=_OFF),
+            top_p=number(0, 1, efforts=_OFF),
+            logprobs=flag_or_count(0, 20, efforts=_OFF),
+        ),
+    },
+    source="platform.openai.com/docs/guides/latest-model (parameters with reasoning effort none)",
+)
 _PLAIN = Capabilities(
-    ("gpt-*", "chatgpt-*"),
+    ("gpt-*", "chatgpt-*", "ft:gpt-*"),
     parameters(
         temperature=number(0, 2),
         top_p=number(0, 1),
@@ -73,12 +95,37 @@ _PLAIN = Capabilities(
     json_schema=True,
 )
 
+_CHAT = replace(_PLAIN, models=_CHAT_NAMES)
+
 _RESPONSES_SOURCE = "platform.openai.com/docs/api-reference/responses"
 _RESPONSES_PARAMETERS = parameters(
     temperature=number(0, 2),
     top_p=number(0, 1),
     max_tokens=integer(16, field="max_output_tokens"),
     logprobs=flag_or_count(0, 20, field="top_logprobs"),
+)
+
+_RESPONSES_REASONING = Capabilities(
+    _REASONING_NAMES,
+    parameters(
+        temperature=number(1, 1),
+        max_tokens=integer(16, field="max_output_tokens"),
+        reasoning_effort=words(*_EFFORTS, field="reasoning.effort"),
+    ),
+    f"{_RESPONSES_SOURCE} (reasoning models refuse sampling parameters)",
+    streaming=True,
+    vision=True,
+    tools=True,
+    json_schema=True,
+)
+_RESPONSES_PLAIN = Capabilities(
+    ("gpt-4*", "chatgpt-*", "ft:gpt-*"),
+    _RESPONSES_PARAMETERS,
+    _RESPONSES_SOURCE,
+    streaming=True,
+    vision=True,
+    tools=True,
+    json_schema=True,
 )
 
 _AZURE_SOURCE = "learn.microsoft.com/azure/ai-services/openai/reference"
@@ -96,6 +143,9 @@ PROVIDERS = (
         models=(
             # Open weights that others serve under OpenAI's name are not OpenAI's models.
             Capabilities(("gpt-oss*", "*/*"), COMPATIBLE, VLLM_SOURCE, streaming=True),
+            _CHAT,
+            _ALWAYS_REASONING,
+            _SWITCHABLE,
             _REASONING,
             _PLAIN,
             # Any other server of the format.
@@ -112,28 +162,22 @@ PROVIDERS = (
         hosts=("api.openai.com",),
         simulator_path="/v1",
         models=(
-            Capabilities(
-                _REASONING_NAMES,
-                parameters(
-                    temperature=number(1, 1),
-                    max_tokens=integer(16, field="max_output_tokens"),
-                    reasoning_effort=words(*_EFFORTS, field="reasoning.effort"),
-                ),
-                f"{_RESPONSES_SOURCE} (reasoning models refuse sampling parameters)",
-                streaming=True,
-                vision=True,
-                tools=True,
-                json_schema=True,
+            replace(_RESPONSES_PLAIN, models=_CHAT_NAMES),
+            replace(_RESPONSES_REASONING, models=_ALWAYS_REASONING_NAMES),
+            replace(
+                _RESPONSES_REASONING,
+                models=_SWITCHABLE_NAMES,
+                parameters={
+                    **_RESPONSES_REASONING.parameters,
+                    **parameters(
+                        temperature=number(0, 2, efforts=_OFF),
+                        top_p=number(0, 1, efforts=_OFF),
+                        logprobs=flag_or_count(0, 20, field="top_logprobs", efforts=_OFF),
+                    ),
+                },
             ),
-            Capabilities(
-                ("gpt-4*", "chatgpt-*"),
-                _RESPONSES_PARAMETERS,
-                _RESPONSES_SOURCE,
-                streaming=True,
-                vision=True,
-                tools=True,
-                json_schema=True,
-            ),
+            _RESPONSES_REASONING,
+            _RESPONSES_PLAIN,
             # Another server of the format, or an unknown model.
             Capabilities(
                 ("*",),
@@ -165,7 +209,10 @@ PROVIDERS = (
         models=(
             # A model is a deployment, and only its owner knows of what: a name that says so is
             # believed.
-            replace(_REASONING, source=_AZURE_SOURCE),
+            *(
+                replace(entry, source=_AZURE_SOURCE)
+                for entry in (_CHAT, _ALWAYS_REASONING, _SWITCHABLE, _REASONING)
+            ),
             replace(
                 _PLAIN,
                 models=("*",),

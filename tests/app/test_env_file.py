@@ -17,6 +17,10 @@ QUOTED = "two words"
 SINGLE='$HOME is not filled in'
 EMPTY=
   INDENTED=${PLAIN}   # what it is for
+COMMENTED='abc12345' # my key
+ADDRESS=http://127.0.0.1:8000/v1 # where it is
+FRAGMENT=http://host/v1#part
+TABBED="a # b"\t# a tab before it
 PLAIN=last
 """
 
@@ -34,7 +38,15 @@ def test_what_a_file_holds(tmp_path: Path) -> None:
         "SINGLE": "$HOME is not filled in",
         "EMPTY": "",
         "INDENTED": "${PLAIN}",
+        "COMMENTED": "abc12345",
+        "ADDRESS": "http://127.0.0.1:8000/v1",
+        "FRAGMENT": "http://host/v1#part",
+        "TABBED": "a # b",
     }
+
+
+def test_a_byte_order_mark_is_part_of_no_name(tmp_path: Path) -> None:
+    assert read_env_file(written(tmp_path, b"\xef\xbb\xbfA=1\n")) == {"A": "1"}
 
 
 def test_it_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,8 @@ def test_time_per_output_token_leaves_the_first_token_out() -> None:
 def test_output_tokens_per_second_is_end_to_end() -> None:
     assert definitions.output_tokens_per_second(timed(Usage(output=50))) == 5
     assert isnan(definitions.output_tokens_per_second(timed(Usage())))
+    estimated = Usage(output=50, source="estimated")
+    assert isnan(definitions.output_tokens_per_second(timed(estimated)))
     assert isnan(
         definitions.output_tokens_per_second(timed(Usage(output=5), sent=MARKS.last_token))
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.model import Image, Message, Request, Text, Tool, Usage
+from harness.model import Image, Message, Request, Text, TokenLogprob, Tool, ToolCall, Usage
 from harness.pricing.tiles import UNKNOWN_SIZE
-from harness.pricing.tokens import apportion_usage, estimate_request, estimate_text
+from harness.pricing.tokens import apportion_usage, estimate_request, estimate_text, estimate_usage
 
 PROSE = (
     "The party of the first part shall indemnify and hold harmless the party of the second part against all claims, losses "
@@ -25,6 +27,27 @@ def mean(values: list[float]) -> float:
 CSV = "\n".join(
     f"{number * 37 % 1000 / 10:.2f},{number * 91 % 1000 / 10:.2f},{number}" for number in range(40)
 )
+
+
+def test_what_an_answer_tells_of_its_tokens_outranks_the_estimate() -> None:
+    limited = Request(sampling={"max_tokens": 24})
+    several = Request(sampling={"max_tokens": 24, "n": 2})
+    answer = Message("assistant", "A short answer")
+    thought = Message("assistant", "A short answer", reasoning="A short thought")
+    called = Message("assistant", "A", tool_calls=(ToolCall("1", "f", "{}"),))
+    four = tuple(TokenLogprob(each, -0.1) for each in "abcd")
+
+    def output(request: Request, message: Message, *told: Any) -> int | None:
+        usage = estimate_usage(request, message, *told)
+        assert usage.source == "estimated"
+        return usage.output_tokens
+
+    assert output(limited, answer, "length", four) == 24
+    assert output(limited, thought, "length") == 24
+    assert estimate_usage(limited, thought, "length").reasoning == 12
+    assert output(limited, answer, "stop", four) == output(Request(), answer, "length", four) == 4
+    assert output(limited, answer, "stop") == output(several, answer, "length") == 3
+    assert output(limited, called, "stop", four) == output(limited, called, "stop")
 
 
 # Prose and code: the Llama 4 tokenizer's characters per token, measured over 18 corpora. Rows of

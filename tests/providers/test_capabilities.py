@@ -98,6 +98,20 @@ def test_what_is_not_supported_at_all_may_be_dropped() -> None:
             ["temperature", "top_p", "reasoning_effort"],
         ),
         ("gpt-4.1", {"logprobs": 20}, []),
+        ("gpt-5.1", {"temperature": 0, "reasoning_effort": "none"}, []),
+        ("gpt-5.2", {"temperature": 0, "top_p": 0.5, "logprobs": 5}, []),
+        ("gpt-5.1", {"temperature": 0, "reasoning_effort": "low"}, ["temperature"]),
+        (
+            "gpt-5.2",
+            {"top_p": 0.5, "logprobs": 5, "reasoning_effort": "high"},
+            ["top_p", "logprobs"],
+        ),
+        ("gpt-5.1", {"temperature": 1, "reasoning_effort": "low"}, []),
+        ("gpt-5.1-codex", {"temperature": 0}, ["temperature"]),
+        ("gpt-5", {"temperature": 0, "reasoning_effort": "minimal"}, ["temperature"]),
+        ("gpt-5.2-chat-latest", {"temperature": 0, "stop": "x"}, []),
+        ("ft:o4-mini-2025-04-16:acme::1", {"temperature": 0}, ["temperature"]),
+        ("ft:gpt-4.1-mini:acme::1", {"temperature": 0, "top_k": 3}, ["top_k"]),
         ("tiny", {"top_k": 0, "min_p": 0.05, "repetition_penalty": 1.2, "top_p": 1}, []),
         (
             "tiny",
@@ -109,6 +123,23 @@ def test_what_is_not_supported_at_all_may_be_dropped() -> None:
 )
 def test_openai_and_its_kin(model: str, sampling: dict[str, Any], wrong: list[str]) -> None:
     assert [each.parameter for each in check_sampling(TABLE, "openai", model, sampling)] == wrong
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai-responses", "azure"])
+def test_sampling_of_a_model_whose_reasoning_is_off(provider: str) -> None:
+    given = {"temperature": 0, "top_p": 0.5, "logprobs": 2}
+    assert check_sampling(TABLE, provider, "gpt-5.1", given | {"reasoning_effort": "none"}) == []
+    refused = check_sampling(TABLE, provider, "gpt-5.1", given | {"reasoning_effort": "low"})
+    assert [(each.parameter, each.unsupported) for each in refused] == [
+        (name, True) for name in given
+    ]
+    assert refused[0].message == (
+        f"gpt-5.1 on {provider} takes temperature only with reasoning_effort none, not low; remove"
+        " one of them, set `unsupported: drop`, or say in a capabilities.yaml beside the suite that"
+        " it is taken"
+    )
+    (fixed,) = check_sampling(TABLE, provider, "gpt-5", {"temperature": 0})
+    assert fixed.unsupported and "takes no temperature but 1, not 0" in fixed.message
 
 
 def test_a_provider_the_table_does_not_know_is_not_checked() -> None:

@@ -213,7 +213,9 @@ class ResponseReader:
         usage = decoded.usage
         if usage is None and error is None and decoded.message is not None:
             # The attempt's own stays unknown, as what was billed is.
-            usage = estimate_usage(self._call.request, decoded.message)
+            usage = estimate_usage(
+                self._call.request, decoded.message, decoded.finish_reason, decoded.logprobs
+            )
         return Response(
             message=decoded.message,
             usage=usage,

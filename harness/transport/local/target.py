@@ -146,4 +146,5 @@ def _complete_usage(call: Call, decoded: DecodedResponse) -> Usage | None:
         told is not None and told.input is not None and told.output is not None
     ):
         return told
-    return replace(estimate_usage(call.request, decoded.message), cost=told.cost if told else None)
+    estimated = estimate_usage(call.request, decoded.message, decoded.finish_reason)
+    return replace(estimated, cost=told.cost if told else None)

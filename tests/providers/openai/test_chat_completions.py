@@ -315,10 +315,11 @@ def test_a_200_that_is_no_answer(gpt: Any, body: str, kind: str) -> None:
          '"completion_tokens_details":{"reasoning_tokens":15}}', (10, 5, 60, 30, 15)),
         ('{"prompt_tokens":100,"completion_tokens":20,"prompt_cache_hit_tokens":64,"prompt_cache_miss_tokens":36}',
          (36, 20, 64, 0, 0)),
+        ('{"prompt_tokens":100,"completion_tokens":20,"cached_tokens":40}', (60, 20, 40, 0, 0)),
         ('{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"created_cache_tokens":4}}', (96, 20, 0, 4, 0)),
         ('{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":null}', (100, 20, 0, 0, 0)),
     ],
-    ids=["openai", "deepseek", "vllm", "no details"],
+    ids=["openai", "deepseek", "moonshot", "vllm", "no details"],
 )  # fmt: skip
 def test_buckets_are_disjoint(gpt: Any, usage: str, buckets: tuple[int, ...]) -> None:
     used = gpt.whole('{"choices":[{"message":{"content":"a"}}],"usage":' + usage + "}").usage

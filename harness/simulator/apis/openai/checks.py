@@ -2,7 +2,7 @@
 
 Reasoning models do not ignore sampling parameters but refuse them. A temperature and a top_p of 1
 pass, because they change nothing; penalties and log probabilities are refused unless reasoning is
-off.
+off. Models that do not reason unless asked to (`SWITCHABLE_MODEL`) take all of them until then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from harness.simulator.apis.http import ApiError
 CONTEXT = 131_000
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 INT64 = 2**63
-REASONING_MODEL = re.compile(r"(?:gpt-[5-9]|o[1-9](?:-|$))")
+REASONING_MODEL = re.compile(r"(?:ft:)?(?:gpt-[5-9](?!.*-chat)|o[1-9](?:-|$))")
+SWITCHABLE_MODEL = re.compile(r"(?:ft:)?gpt-5\.[1-4](?!.*-(?:chat|codex|pro))")
 WHILE_REASONING = ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")
 
 
@@ -209,20 +210,28 @@ def check_chat_request(model: str, body: Mapping[str, Any]) -> None:
         return
     if body.get("max_tokens") is not None:
         raise unsupported_parameter("max_tokens", " Use 'max_completion_tokens' instead.")
-    _check_temperature(body)
-    if body.get("top_p") not in (None, 1):
-        raise unsupported_parameter("top_p")
-    _check_absent(
-        body, ("stop",) if body.get("reasoning_effort") == "none" else ("stop", *WHILE_REASONING)
-    )
+    effort = body.get("reasoning_effort")
+    if not _is_switched_off(model, effort):
+        _check_temperature(body)
+        if body.get("top_p") not in (None, 1):
+            raise unsupported_parameter("top_p")
+        if effort != "none":
+            _check_absent(body, WHILE_REASONING)
+    _check_absent(body, ("stop",))
     check_ranges(body, {"n": Range("integer", 1, 8)})
 
 
 def check_responses_request(model: str, body: Mapping[str, Any]) -> None:
     """Refuse what a reasoning model does not accept in a Responses request; raises `ApiError`."""
-    if REASONING_MODEL.match(model):
+    reasoning = body.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, dict) else None
+    if REASONING_MODEL.match(model) and not _is_switched_off(model, effort):
         _check_temperature(body)
         _check_absent(body, ("top_p", "top_logprobs"))
+
+
+def _is_switched_off(model: str, effort: Any) -> bool:
+    return effort in (None, "none") and SWITCHABLE_MODEL.match(model) is not None
 
 
 def _check_temperature(body: Mapping[str, Any]) -> None:
