@@ -12,6 +12,7 @@ import pandas as pd
 
 from harness.analysis import formatting
 from harness.analysis.frame import Frames
+from harness.analysis.limit_warnings import limit_warnings
 from harness.analysis.report_data import Configuration, RunHeader
 from harness.analysis.typed_columns import SHORT_TEXT
 from harness.model import BATCHED, CACHED, STALLED
@@ -41,6 +42,7 @@ def collect_warnings(
         *_ignored_parameter_warnings(flagged),
         *_response_format_warnings(flagged),
         *_conversation_warnings(flagged),
+        *limit_warnings(frames),
         *_grading_warnings(configurations, frames.grades),
         *_price_warnings(runs, trials),
         *_sample_size_warnings(configurations),

@@ -111,6 +111,32 @@ def test_an_unpriced_target_has_no_cost_and_a_warning(build: ModuleType) -> None
     assert any("Unpriced target: scout" in warning for warning in found.warnings)
 
 
+def test_answers_that_the_output_limit_ended_are_told_by_configuration(build: ModuleType) -> None:
+    def ended(case: str, text: str, reason: str = "length", **fields: Any) -> Any:
+        answer = build.response(text, finish_reason=reason)
+        return build.record(case, exchanges=(build.exchange(answer),), **fields)
+
+    long = [ended(f"c{number}", "I think th") for number in range(24)]
+    whole = [ended(f"w{number}", "billing", "stop") for number in range(6)]
+    thinking = [ended(f"t{number}", "", prompt="v2") for number in range(2)]
+    rare = [ended("once", "cut", prompt="v3")]
+    rare += [ended(f"s{number}", "billing", "stop", prompt="v3") for number in range(19)]
+    found = comparison(build.manifest(planned=52), long + whole + thinking + rare).warnings
+    assert [text for text in found if "max_tokens" in text] == [
+        "Cut off by max_tokens: terse · scout · temperature=0 (24 of 30 answers). What is graded is"
+        " the beginning of an answer; raise `max_tokens`.",
+        "Empty, because thinking used up max_tokens: v2 · scout · temperature=0 (2 of 2 answers)."
+        " Raise `max_tokens`, or lower `reasoning_effort`.",
+    ]
+    several = [ended(f"p{number}", "cut", prompt=f"p{number}") for number in range(5)]
+    (said,) = [
+        text
+        for text in comparison(build.manifest(planned=5), several).warnings
+        if "max_tokens" in text
+    ]
+    assert said.count("(1 of 1 answer)") == 3 and ", and 2 more." in said
+
+
 def test_a_half_finished_run_is_compared_and_said_to_be_one(build: ModuleType) -> None:
     found = comparison(build.manifest(planned=10), [build.record()])
     assert not found.runs[0].finished
