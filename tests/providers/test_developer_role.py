@@ -19,6 +19,7 @@ KEEPING = {
     "openai-responses": "https://api.openai.com/v1",
     "python": "python:app",
     "command": "command:app",
+    "http": "http://127.0.0.1:1/ask",
 }
 REQUEST = Request(
     messages=(Message("developer", "Be brief."), Message("user", "Hi")), sampling={"max_tokens": 9}
@@ -26,7 +27,8 @@ REQUEST = Request(
 
 
 def body_of(name: str, address: str) -> Any:
-    target = Target("t", name, "m", address, address)
+    described = {"body": {"messages": "{{ messages }}"}}
+    target = Target("t", name, "m", address, address, service=described)
     return json.loads(registry.load_plugin("providers", name).encode(target, REQUEST).body)
 
 

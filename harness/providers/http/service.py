@@ -17,6 +17,7 @@ from harness.config.json_path import find_value, find_values
 from harness.config.sampling import Sampling
 from harness.config.templates import TemplateError, compile_template, render_value
 from harness.model import EncodedRequest, Error, Request, Target
+from harness.model.requests import SYSTEM_ROLES
 from harness.providers import errors
 from harness.providers.base import BuiltInProvider, DecodedResponse, Signal
 from harness.providers.callable import FunctionDecoder, request_object
@@ -76,16 +77,14 @@ def request_context(target: Target, request: Request) -> dict[str, Any]:
     """The variables of a request's templates; those of `request_object`, with every sampling
     parameter, and four more."""
     asked = request_object(request)
-    texts = {
-        role: [turn.text for turn in request.messages if turn.role == role]
-        for role in ("system", "user")
-    }
+    system = [turn.text for turn in request.messages if turn.role in SYSTEM_ROLES]
+    user = [turn.text for turn in request.messages if turn.role == "user"]
     return {
         **asked,
         "sampling": {**_NO_SAMPLING, **asked["sampling"]},
         "model": target.model,
-        "system": "\n\n".join(texts["system"]) or None,
-        "user": texts["user"][-1] if texts["user"] else request.prompt,
+        "system": "\n\n".join(system) or None,
+        "user": user[-1] if user else request.prompt,
     }
 
 
