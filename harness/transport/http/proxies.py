@@ -69,8 +69,8 @@ def read_proxy(named: str, variable: str) -> Proxy:
     try:
         url = httpx.URL(named if _SCHEME.match(named) else f"http://{named}")
         url.port  # noqa: B018 - raises
-    except (httpx.InvalidURL, ValueError) as wrong:
-        raise UsageError(f"{variable} is no address of a proxy ({wrong}); {_FORMS}") from wrong
+    except (httpx.InvalidURL, ValueError):  # what is wrong may be a part of the password
+        raise UsageError(f"{variable} is no address of a proxy; {_FORMS}") from None
     if url.scheme not in _SCHEMES or not url.host or not (url.port is None or url.port < 65536):
         raise UsageError(f"{variable} is no address of a proxy that can be used; {_FORMS}")
     if url.scheme in SOCKS and find_spec("socksio") is None:

@@ -221,7 +221,15 @@ def test_a_socks_proxy_without_its_package_is_one_sentence(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    "named", ["socks4://host:1", "http://host:port", "http://[::1", "ftp://host", "http://h:99999"]
+    "named",
+    [
+        "http://me:canary-7/8@host:1",
+        "socks4://host:1",
+        "http://host:port",
+        "http://[::1",
+        "ftp://host",
+        "http://h:99999",
+    ],
 )
 def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_sent(
     tmp_path: Path, named: str
@@ -229,6 +237,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_sent(
     ended = run_suite(tmp_path, FAR, {"ALL_PROXY": named})
     assert ended.code == ExitCode.USAGE
     assert "ALL_PROXY is no address of a proxy" in one_line(ended)
+    assert "canary" not in ended.err
 
 
 @given(st.text() | st.from_regex(r"(http|socks5)s?://[\w@:.\[\]/-]{0,20}", fullmatch=True))
