@@ -87,7 +87,7 @@ class Photographer(LiveDisplay):
         """Keep the frame of the moment."""
         super().tick()
         if self._progress.total.done == self._moment:
-            self.frame = self._panel()
+            self.frame = self._build_panel()
 
 
 def example(readme: str) -> str:
