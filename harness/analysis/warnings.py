@@ -162,6 +162,7 @@ def _response_format_warnings(flagged: FlagCounts) -> Iterator[str]:
     wrong = {
         "invalid_json": "not JSON, although JSON was requested",
         "schema_mismatch": "JSON that does not match the schema",
+        "schema_unchecked": "JSON that took too long to check against the schema",
     }
     for (target, flag), count in sorted(flagged.items()):
         if flag in wrong:

@@ -5,34 +5,224 @@ The schema is trusted as far as the suite is, the value not at all: patterns go 
 no value can make them slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is
 ever fetched from anywhere. `multipleOf` goes by the decimal digits, as JSON does: 19.99 is a
 multiple of 0.01, which it is not in binary.
+
+The work of a check is counted in steps, one for each part of the value that meets a part of the
+schema, and may be limited. What a `$ref` makes of a part of the value is worked out once: in a
+schema that refers to itself twice, every level would else double the work.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
+import orjson
+from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
-from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from harness.config.diagnostics import quote_text
 from harness.config.patterns import compile_re2, to_re2_text
 
-_DATA = ("const", "default", "enum", "examples")
-"""Keywords whose values are data, not schemas."""
-_REFERENCES = ("$ref", "$dynamicRef")
+MAX_INLINE_STEPS = 2_000
+"""Steps of a check that may hold up everything else in its process: a few milliseconds."""
 
+_INLINE_DEPTH = 100  # calls of `_descend` within each other, each a few of the interpreter's
 FORMATTED_CHARACTERS = 1_000
 """A longer text has no format: no address is as long, and checking it takes time."""
 
+_MESSAGE_LIMIT = 2_000
+_CHARACTERS_A_STEP = 200
+_FORMAT_STEPS = 5
+_CHEAP = 0.1  # steps that an entry of a list or mapping takes where it is only looked up
+
+_DYNAMIC = re.compile(rb'"\$dynamicRef": ?"')
+
+
+class TooManySteps(Exception):
+    """A check takes more steps than it was given, or leads deeper than such a check may."""
+
+
+class _Compiled(NamedTuple):
+    """A schema ready to check with. `parts` has the validator of each part that was met, by its
+    identity, and its keywords, unless these depend on the way there (`dynamic`); `targets` has
+    what each `$ref` leads to, and `patterns` the compiled ones.
+    """
+
+    validator: Any
+    dynamic: bool
+    parts: dict[int, tuple[Any, list[tuple[Callable[..., Any], Any]]]]
+    targets: dict[int, Any]
+    patterns: dict[str, Any]
+
+
+class _Check(threading.local):
+    """The check that this thread is in: its schema, the steps it has left, and the first error of
+    each `$ref` at each part of the value.
+    """
+
+    compiled: _Compiled
+    steps_left = inf
+    depth_left = 0
+    too_deep: type[Exception] = RecursionError
+    resolved: dict[tuple[int, int], tuple[str, tuple[str | int, ...]] | None]
+
+    def charge(self, steps: float) -> None:
+        """Take `steps` off what is left. Raises TooManySteps."""
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise TooManySteps
+
+
+_check = _Check()
+
+
+def find_violation(
+    schema: Mapping[str, Any] | bool, value: Any, max_steps: float = inf, *, formats: bool = False
+) -> str | None:
+    """The first violation of a schema that `check_schema` accepts, as `$.path: reason`; None
+    where `value` fits. Raises TooManySteps.
+
+    `format` says nothing by itself (Draft 2020-12, §7.2.1); with `formats` it is checked where
+    jsonschema can.
+    """
+    try:
+        key = orjson.dumps(schema)
+    except TypeError:  # an integer beyond 64 bits, a lone surrogate
+        key = json.dumps(schema, default=str).encode()
+    _check.compiled = _compile_schema(key, formats)
+    _check.steps_left, _check.resolved = max_steps, {}
+    _check.depth_left = sys.getrecursionlimit() // 6 if max_steps == inf else _INLINE_DEPTH
+    _check.too_deep = RecursionError if max_steps == inf else TooManySteps
+    try:
+        if max_steps < inf and _count_parts(value) > max_steps:
+            raise TooManySteps
+        error = next(_check.compiled.validator.iter_errors(value), None)
+    except RecursionError:
+        return "$: nested too deeply"
+    finally:
+        _check.resolved = {}
+    return None if error is None else f"{error.json_path}: {error.message[:_MESSAGE_LIMIT]}"
+
+
+@lru_cache(maxsize=256)
+def _compile_schema(schema: bytes, formats: bool) -> _Compiled:
+    """The compiled schema. Its registry holds nothing else, so that no `$ref` can be fetched."""
+    content = json.loads(schema)
+    resource = DRAFT202012.create_resource(content)
+    registry = Registry().with_resource(resource.id() or "", resource).crawl()
+    dynamic = _DYNAMIC.search(schema) is not None
+    checker = Draft202012Validator.FORMAT_CHECKER if formats else None
+    validator = _Validator(content, registry=registry, format_checker=checker)
+    return _Compiled(validator, dynamic, {}, {}, {})
+
+
+# ── Going through a schema ────────────────────────────────────────────────────────────────────────
+
+
+def _iterate_errors(validator: Any, instance: Any) -> Iterator[ValidationError]:
+    return _descend(validator, instance, validator.schema, resolver=validator._resolver)
+
+
+def _descend(
+    validator: Any,
+    instance: Any,
+    schema: Any,
+    path: str | int | None = None,
+    schema_path: str | int | None = None,
+    resolver: Any = None,
+) -> Iterator[ValidationError]:
+    """The errors of `instance` in a part of the schema: as jsonschema's, but counted, and without
+    building the validator of that part anew each time.
+    """
+    _check.charge(1)
+    if isinstance(schema, bool):
+        if not schema:
+            yield ValidationError(f"False schema does not allow {instance!r}")
+        return
+    known = _check.compiled.parts.get(id(schema))
+    part, keywords = known or _read_part(validator, schema, resolver)
+    _check.depth_left -= 1
+    try:
+        if _check.depth_left < 0:
+            raise _check.too_deep
+        for check, value in keywords:
+            for error in check(part, value, instance, schema) or ():
+                _check.charge(len(error.message) / _CHARACTERS_A_STEP)
+                error.message = error.message[:_MESSAGE_LIMIT]
+                if path is not None:
+                    error.path.appendleft(path)
+                yield error
+    finally:
+        _check.depth_left += 1
+
+
+def _read_part(
+    validator: Any, schema: Mapping[str, Any], resolver: Any
+) -> tuple[Any, list[tuple[Callable[..., Any], Any]]]:
+    """The validator of a part of the schema, and its keywords."""
+    if resolver is None:
+        resolver = validator._resolver.in_subresource(DRAFT202012.create_resource(schema))
+    part = validator.evolve(schema=schema, _resolver=resolver)
+    known = _Validator.VALIDATORS
+    read = part, [(known[keyword], value) for keyword, value in schema.items() if keyword in known]
+    if not _check.compiled.dynamic:
+        _check.compiled.parts[id(schema)] = read
+    return read
+
+
+def _validate_reference(
+    validator: Any, reference: str, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    """The first error where the reference leads."""
+    targets = _check.compiled.targets
+    target = targets.get(id(schema))
+    if target is None or _check.compiled.dynamic:
+        target = targets[id(schema)] = validator._resolver.lookup(reference)
+    errors = _descend(validator, instance, target.contents, resolver=target.resolver)
+    if _check.compiled.dynamic:
+        yield from errors
+        return
+    here = id(schema), id(instance)
+    if here not in _check.resolved:
+        error = next(errors, None)
+        _check.resolved[here] = (error.message, tuple(error.path)) if error else None
+    if (found := _check.resolved[here]) is not None:
+        yield ValidationError(found[0], path=found[1])
+
+
+def _count_parts(value: Any) -> float:
+    """The steps that going through all of `value` is worth; counting ends where none are left."""
+    pending, counted = [value], 0.0
+    while pending and counted <= _check.steps_left:
+        part = pending.pop()
+        counted += 1
+        if isinstance(part, str):
+            counted += len(part) / _CHARACTERS_A_STEP
+        elif isinstance(part, dict):
+            pending += part.values()
+            counted += len(part)
+        elif isinstance(part, list):
+            pending += part
+    return counted
+
+
+# ── Keywords ──────────────────────────────────────────────────────────────────────────────────────
+
 
 def _pattern_matches(pattern: str, text: str) -> bool:
-    return compile_re2(pattern).search(to_re2_text(text)) is not None
+    known = _check.compiled.patterns
+    compiled = known.get(pattern) or known.setdefault(pattern, compile_re2(pattern))
+    _check.charge(0.5 + len(text) * compiled.programsize / 500)
+    return compiled.search(to_re2_text(text)) is not None
 
 
 def _validate_pattern(
@@ -106,104 +296,62 @@ def _validate_format(
     checker = validator.format_checker
     if checker is None or name not in checker.checkers or not isinstance(instance, str):
         return
-    if len(instance) > FORMATTED_CHARACTERS or not checker.conforms(instance, name):
+    _check.charge(_FORMAT_STEPS)
+    if len(instance) > FORMATTED_CHARACTERS or not _conforms(checker, instance, name):
         article = "an" if name[0] in "aei" else "a"
         yield ValidationError(f"{quote_text(instance)} is not {article} {name}")
 
 
+def _conforms(checker: Any, text: str, name: str) -> bool:
+    try:
+        return bool(checker.conforms(text, name))
+    except (OverflowError, RecursionError):  # of a regular expression
+        return False
+
+
+_WORK: Mapping[str, Callable[[Any, Any], float]] = {
+    "additionalProperties": lambda _, value: _CHEAP * _length(value),
+    "const": lambda _, value: _count_parts(value),
+    "dependentRequired": lambda given, _: _CHEAP * sum(map(len, given.values())),
+    "dependentSchemas": lambda given, _: _CHEAP * len(given),
+    "enum": lambda given, value: _CHEAP * len(given) * _count_parts(value),
+    "properties": lambda given, _: _CHEAP * len(given),
+    "required": lambda given, _: _CHEAP * len(given),
+    "unevaluatedItems": lambda _, value: _count_parts(value),
+    "uniqueItems": lambda _, value: _count_parts(value),
+}
+"""The steps that a keyword takes by itself, from its own value and the one it checks."""
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, list | dict) else 0
+
+
+def _metered(check: Callable[..., Any], work: Callable[[Any, Any], float]) -> Callable[..., Any]:
+    """`check`, charged before it begins."""
+
+    def charge_and_check(validator: Any, given: Any, instance: Any, schema: Any) -> Any:
+        _check.charge(work(given, instance))
+        return check(validator, given, instance, schema)
+
+    return charge_and_check
+
+
+_OWN: Mapping[str, Callable[..., Any]] = {
+    "$ref": _validate_reference,
+    "pattern": _validate_pattern,
+    "patternProperties": _validate_pattern_properties,
+    "additionalProperties": _validate_additional_properties,
+    "uniqueItems": _validate_unique_items,
+    "multipleOf": _validate_multiple_of,
+    "format": _validate_format,
+}
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
-        "pattern": _validate_pattern,
-        "patternProperties": _validate_pattern_properties,
-        "additionalProperties": _validate_additional_properties,
-        "uniqueItems": _validate_unique_items,
-        "multipleOf": _validate_multiple_of,
-        "format": _validate_format,
+        keyword: _metered(check, _WORK[keyword]) if keyword in _WORK else check
+        for keyword, check in {**Draft202012Validator.VALIDATORS, **_OWN}.items()
     },
 )
-
-
-def check_schema(schema: dict[str, Any] | bool) -> None:
-    """Raise ValueError for what is not a JSON Schema, or cannot be checked safely."""
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as invalid:
-        raise ValueError(f"not a JSON Schema: {invalid.json_path}: {invalid.message}") from None
-    if isinstance(schema, dict) and schema and not schema.keys() & _Validator.VALIDATORS.keys():
-        raise ValueError(
-            f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything"
-            " would fit"
-        )
-    for keyword, value in _walk_keywords(schema):
-        _check_keyword(keyword, value)
-    _check_references(schema)
-
-
-def find_violation(
-    schema: Mapping[str, Any] | bool, value: Any, *, formats: bool = False
-) -> str | None:
-    """The first violation of a schema that `check_schema` accepts, as `$.path: reason`; None
-    where `value` fits.
-
-    `format` says nothing by itself (Draft 2020-12, §7.2.1); with `formats` it is checked where
-    jsonschema can.
-    """
-    try:
-        validator = _build_validator(json.dumps(schema, default=str), formats)
-        error = next(validator.iter_errors(value), None)
-    except RecursionError:
-        return "$: nested too deeply"
-    return None if error is None else f"{error.json_path}: {error.message}"
-
-
-@lru_cache(maxsize=256)
-def _build_validator(schema: str, formats: bool) -> Any:
-    """The compiled schema. Its registry is empty, so that no `$ref` can be fetched."""
-    checker = Draft202012Validator.FORMAT_CHECKER if formats else None
-    return _Validator(json.loads(schema), registry=Registry(), format_checker=checker)
-
-
-def _walk_keywords(schema: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(schema, dict):
-        for keyword, value in schema.items():
-            yield keyword, value
-            if keyword not in _DATA:
-                yield from _walk_keywords(value)
-    elif isinstance(schema, list):
-        for item in schema:
-            yield from _walk_keywords(item)
-
-
-def _check_keyword(keyword: str, value: Any) -> None:
-    """Raise ValueError for a keyword that cannot be checked safely."""
-    if keyword in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
-        raise ValueError(
-            f"{keyword} {value!r} is outside the schema; only references inside it (`#/$defs/…`)"
-            " are followed"
-        )
-    if keyword == "unevaluatedProperties":
-        raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
-    for pattern in _patterns_of(keyword, value):
-        if compile_re2(pattern) is None:
-            raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
-
-
-def _check_references(schema: dict[str, Any] | bool) -> None:
-    """Raise ValueError for a reference that resolves to nothing, or only to itself."""
-    validator = _Validator(schema, registry=Registry())
-    for keyword, target in _walk_keywords(schema):
-        if keyword not in _REFERENCES or not isinstance(target, str):
-            continue
-        try:
-            validator.evolve(schema={keyword: target}).is_valid(None)
-        except Unresolvable:
-            raise ValueError(f"{keyword} {target!r} points at nothing in the schema") from None
-        except RecursionError:
-            raise ValueError(f"{keyword} {target!r} leads back to itself without end") from None
-
-
-def _patterns_of(keyword: str, value: Any) -> Iterable[str]:
-    if keyword == "patternProperties" and isinstance(value, dict):
-        return value
-    return (value,) if keyword == "pattern" and isinstance(value, str) else ()
+_Validator.descend, _Validator.iter_errors = _descend, _iterate_errors
+KEYWORDS = frozenset(_Validator.VALIDATORS)

@@ -22,6 +22,12 @@ def compile_re2(pattern: str, ignore_case: bool = False) -> Any:
         return None
 
 
+def matches_re2(pattern: str, text: str, ignore_case: bool, full: bool) -> bool:
+    """Whether RE2 finds the pattern in `text`, or with `full` whether all of `text` matches."""
+    compiled = compile_re2(pattern, ignore_case)
+    return (compiled.fullmatch if full else compiled.search)(to_re2_text(text)) is not None
+
+
 def to_re2_text(text: str) -> str | bytes:
     """`text` as RE2 takes it: without a final newline, lone surrogates replaced."""
     text = text.removesuffix("\n")

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from harness.engine.structured_output import NO_STRUCTURED_OUTPUT, parse_structured_output
+from harness.engine.structured_output import NO_STRUCTURED_OUTPUT
 from harness.flows.base import TARGET, Flow
 from harness.graders import Answer, Grader, build_graders
 from harness.metrics import definitions
@@ -97,16 +97,16 @@ class GraderSets:
 
 
 def build_record(
-    trial: Trial, session: str, transcript: Transcript, grades: tuple[Grade, ...]
+    trial: Trial,
+    session: str,
+    transcript: Transcript,
+    grades: tuple[Grade, ...],
+    structured_output: tuple[Any, tuple[str, ...]] = NO_STRUCTURED_OUTPUT,
 ) -> Record:
     """What happened to `trial`, as it is written down."""
     exchanges = transcript.exchanges
     score, passed = score_grades(grades, trial.threshold)
-    parsed, flags = (
-        NO_STRUCTURED_OUTPUT
-        if trial.request.response_format is None
-        else parse_structured_output(exchanges)
-    )
+    parsed, flags = structured_output
     if trial.conversation is not None:
         from harness.flows.conversation import conversation_flags  # noqa: PLC0415 - tens of milliseconds that few trials need
 

@@ -19,6 +19,7 @@ from harness.engine.grading import GraderSets, Transcript, build_record, grade_t
 from harness.engine.loop_monitor import LoopMonitor
 from harness.engine.progress import Progress, Tally
 from harness.engine.scheduler import run_closed_loop
+from harness.engine.structured_output import NO_STRUCTURED_OUTPUT, parse_structured_output
 from harness.errors import StoreError
 from harness.flows.base import FIRST, TARGET, AskFailed, Flow, RoleTarget
 from harness.model import (
@@ -107,7 +108,11 @@ async def run_trial(
             _was_never_sent(each.response) for grade in grades for each in grade.exchanges
         ):
             return
-        record = build_record(trial, context.session, transcript, grades)
+        structured = NO_STRUCTURED_OUTPUT
+        if trial.request.response_format is not None:
+            flow = parse_structured_output(transcript.exchanges)
+            structured, _ = await asker.drive(flow, "s")
+        record = build_record(trial, context.session, transcript, grades, structured)
         context.append(record)
     except StoreError as failed:
         context.stop.request(str(failed))

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.flows.base import TARGET
+from harness.flows.base import TARGET, Flow
 from harness.model import Exchange, ResponseFormat
 
 INVALID_JSON, SCHEMA_MISMATCH = "invalid_json", "schema_mismatch"
+SCHEMA_UNCHECKED = "schema_unchecked"
+"""Checking the value against the schema took too long."""
 MAX_DEPTH = 100
 """Levels of lists and objects; what nests deeper is nobody's answer, and could not be written down
 again."""
@@ -22,7 +24,7 @@ again."""
 NO_STRUCTURED_OUTPUT: tuple[Any, tuple[str, ...]] = (None, ())
 
 
-def parse_structured_output(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[str, ...]]:
+def parse_structured_output(exchanges: Sequence[Exchange]) -> Flow[tuple[Any, tuple[str, ...]]]:
     """The value of the last answer, None where it is no JSON, and the flags that say what is wrong
     with it.
 
@@ -32,14 +34,12 @@ def parse_structured_output(exchanges: Sequence[Exchange]) -> tuple[Any, tuple[s
     if last is None or last.request.response_format is None or last.response.error is not None:
         return NO_STRUCTURED_OUTPUT
     message = last.response.message
-    return (
-        NO_STRUCTURED_OUTPUT
-        if message is None or message.tool_calls
-        else _parse_text(message.text, last.request.response_format)
-    )
+    if message is None or message.tool_calls:
+        return NO_STRUCTURED_OUTPUT
+    return (yield from _parse_text(message.text, last.request.response_format))
 
 
-def _parse_text(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]]:
+def _parse_text(text: str, wanted: ResponseFormat) -> Flow[tuple[Any, tuple[str, ...]]]:
     from harness.graders.json_value import NotJSONError, parse_json_answer  # noqa: PLC0415 - only a form needs it
 
     try:
@@ -48,9 +48,7 @@ def _parse_text(text: str, wanted: ResponseFormat) -> tuple[Any, tuple[str, ...]
         return None, (INVALID_JSON,)
     if _is_deeper(value, MAX_DEPTH):
         return None, (INVALID_JSON,)
-    return value, () if wanted.schema is None or _fits_schema(value, wanted.schema) else (
-        SCHEMA_MISMATCH,
-    )
+    return value, () if wanted.schema is None else (yield from _check_fit(value, wanted.schema))
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
@@ -62,7 +60,12 @@ def _is_deeper(value: Any, levels: int) -> bool:
     )
 
 
-def _fits_schema(value: Any, schema: Mapping[str, Any]) -> bool:
-    from harness.config.json_validation import find_violation  # noqa: PLC0415 - tens of milliseconds that only a schema needs
+def _check_fit(value: Any, schema: Mapping[str, Any]) -> Flow[tuple[str, ...]]:
+    """The flags for how the value fits the schema."""
+    from harness.flows.child_checks import CheckFailed, find_violation_anywhere  # noqa: PLC0415 - tens of milliseconds that only a schema needs
 
-    return find_violation(schema, value) is None
+    try:
+        violation = yield from find_violation_anywhere(schema, value)
+    except CheckFailed:
+        return (SCHEMA_UNCHECKED,)
+    return () if violation is None else (SCHEMA_MISMATCH,)

@@ -21,9 +21,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from harness.config.json_validation import find_violation
 from harness.config.templates import TemplateError, render_arguments
 from harness.flows.base import TARGET, USER, Ask, Flow, FunctionCall
+from harness.flows.child_checks import CheckFailed, find_violation_anywhere
 from harness.flows.simulated_user import next_message
 from harness.model import (
     Action,
@@ -174,7 +174,7 @@ def _perform_calls(
     for call in calls:
         same = call.name, call.arguments
         if same not in results and same not in running:
-            outcome = _begin_call(call, by_name, conversation.actions, variables)
+            outcome = yield from _begin_call(call, by_name, conversation.actions, variables)
             if isinstance(outcome, FunctionCall):
                 running[same] = outcome
             else:
@@ -190,7 +190,7 @@ def _begin_call(
     tools: Mapping[str, Tool],
     actions: Mapping[str, Action],
     variables: Mapping[str, Any],
-) -> ToolResult | FunctionCall:
+) -> Flow[ToolResult | FunctionCall]:
     """What has to run for the call, or its result where nothing has."""
     tool, action = tools.get(call.name), actions.get(call.name)
     if tool is None or action is None:
@@ -200,7 +200,7 @@ def _begin_call(
             f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}",
         )
     try:
-        arguments = _parse_arguments(call, tool)
+        arguments = yield from _parse_arguments(call, tool)
     except ValueError as wrong:
         return _failed_result(call, "invalid_arguments", str(wrong))
     if action.function is not None:
@@ -212,7 +212,7 @@ def _begin_call(
     return _canned_result(call, action, {**variables, ARGUMENTS: arguments})
 
 
-def _parse_arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
+def _parse_arguments(call: ToolCall, tool: Tool) -> Flow[dict[str, Any]]:
     """The call's arguments, as they fit the tool's schema. Raises ValueError saying what
     does not."""
     try:
@@ -221,7 +221,10 @@ def _parse_arguments(call: ToolCall, tool: Tool) -> dict[str, Any]:
         raise ValueError(f"the arguments are not JSON: {invalid}") from None
     if not isinstance(arguments, dict):
         raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
-    wrong = find_violation(tool.parameters, arguments)
+    try:
+        wrong = yield from find_violation_anywhere(tool.parameters, arguments)
+    except CheckFailed as failed:
+        raise ValueError(f"the arguments could not be checked: {failed}") from None
     if wrong is not None:
         raise ValueError(f"the arguments do not fit: {wrong[:MAX_MISFIT_LENGTH]}")
     return arguments

@@ -1,5 +1,5 @@
-"""The regex grader: through RE2, in time linear in the answer; a pattern RE2 cannot express runs in
-a child process.
+"""The regex grader: through RE2, in time linear in the answer; a pattern RE2 cannot express, or a
+large one on a long answer, runs in a child process.
 
 Which engine a pattern gets is known when the suite is loaded. Lookaround, backreferences and
 repetitions above 1,000 need Python's `re`, whose running time has no bound: a child can be killed,
@@ -16,11 +16,24 @@ import warnings
 from pydantic import Field, model_validator
 
 from harness.config.diagnostics import quote_text
-from harness.config.patterns import compile_re2, to_re2_text
+from harness.config.patterns import compile_re2, matches_re2
 from harness.config.units import Flag
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderType, Grading, Verdict, read_tool_value
+from harness.flows.child_checks import CheckFailed, call_in_child
+from harness.graders.base import (
+    Answer,
+    Arguments,
+    GraderError,
+    GraderType,
+    Grading,
+    Verdict,
+    read_tool_value,
+)
 from harness.model import ToolCall
+
+MAX_INLINE_WORK = 1_000_000
+"""Instructions of a compiled pattern times characters of an answer, of which RE2 does a hundred in
+a microsecond where the pattern is hard on it."""
 
 REGEX_TOOL = "regex"
 """The name of the ToolCall that runs Python's `re` in a child process."""
@@ -60,12 +73,18 @@ def _grade_regex(arguments: Pattern, answer: Answer) -> Grading:
     compiled = compile_re2(arguments.pattern, arguments.ignore_case)
     if compiled is None:
         return _match_in_worker(arguments, answer)
-    text = to_re2_text(answer.text)
-    return _match_verdict(
-        (compiled.fullmatch if arguments.full else compiled.search)(text) is not None,
-        arguments,
-        answer,
-    )
+    if compiled.programsize * len(answer.text) > MAX_INLINE_WORK:
+        return _match_in_child(arguments, answer)
+    found = matches_re2(text=answer.text, **arguments.model_dump())
+    return _match_verdict(found, arguments, answer)
+
+
+def _match_in_child(arguments: Pattern, answer: Answer) -> Flow[Verdict]:
+    try:
+        found = yield from call_in_child(matches_re2, text=answer.text, **arguments.model_dump())
+    except CheckFailed as failed:
+        raise GraderError(failed.error.kind, f"the search failed: {failed}") from None
+    return _match_verdict(found, arguments, answer)
 
 
 def _match_in_worker(arguments: Pattern, answer: Answer) -> Flow[Verdict]:

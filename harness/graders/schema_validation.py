@@ -6,9 +6,12 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from harness.config.json_validation import check_schema, find_violation
+from harness.config.json_validation import MAX_INLINE_STEPS, TooManySteps, find_violation
+from harness.config.schema_check import check_schema
 from harness.config.units import Flag
-from harness.graders.base import Answer, Arguments, GraderType, Verdict
+from harness.flows.base import Flow
+from harness.flows.child_checks import CheckFailed, find_violation_in_child
+from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
 from harness.graders.json_value import NotJSONError, parse_json_answer
 
 
@@ -33,12 +36,28 @@ class Schema(Arguments):
         return schema
 
 
-def _grade_json_schema(arguments: Schema, answer: Answer) -> Verdict:
+def _grade_json_schema(arguments: Schema, answer: Answer) -> Grading:
     try:
         value = parse_json_answer(answer.text, strict=arguments.strict)
     except NotJSONError as invalid:
         return Verdict(False, str(invalid))
-    misfit = find_violation(arguments.document, value, formats=arguments.format)
+    try:
+        return _fit_verdict(
+            find_violation(arguments.document, value, MAX_INLINE_STEPS, formats=arguments.format)
+        )
+    except TooManySteps:
+        return _grade_in_child(arguments, value)
+
+
+def _grade_in_child(arguments: Schema, value: Any) -> Flow[Verdict]:
+    schema, formats = arguments.document, arguments.format
+    try:
+        return _fit_verdict((yield from find_violation_in_child(schema, value, formats=formats)))
+    except CheckFailed as failed:
+        raise GraderError(failed.error.kind, f"the schema check failed: {failed}") from None
+
+
+def _fit_verdict(misfit: str | None) -> Verdict:
     return Verdict(misfit is None, misfit or "")
 
 

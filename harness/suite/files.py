@@ -153,9 +153,7 @@ class WorkspaceFiles:
         """Note where the value of `key` is not a JSON Schema, or not one that answers can be
         checked against safely.
         """
-        from harness.config.json_validation import (  # noqa: PLC0415
-            check_schema,
-        )
+        from harness.config.schema_check import check_schema  # noqa: PLC0415
 
         if not isinstance(schema, Mapping):
             self._problems.add(place, f"a JSON Schema is an object, not {quote_value(schema)}")

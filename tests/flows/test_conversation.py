@@ -33,6 +33,7 @@ from harness.model import (
     ToolResult,
     Trial,
 )
+from tests.graders.grading import call_own
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = (Tool("get_weather", "", CITY), Tool("roll", "", {"type": "object"}))
@@ -94,6 +95,8 @@ class Played:
             if isinstance(need, Ask):
                 self.asked.append(need.request)
                 answer = next(answers)
+            elif isinstance(need, ToolCall):
+                answer = call_own(need)
             else:
                 assert isinstance(need, tuple)
                 needs = tuple(each for each in need if isinstance(each, FunctionCall))
@@ -219,7 +222,7 @@ def test_a_number_beyond_reason_goes_back_too() -> None:
 
 
 def test_what_does_not_fit_is_quoted_in_part_only() -> None:
-    long = call(arguments=json.dumps({"city": list(range(9999))}))
+    long = call(arguments=json.dumps({"city": list(range(999))}))
     played = Played(trial(Conversation(actions={"get_weather": WEATHER})), said("", long), said(""))
     assert len(played.last[-1].text) < 600
 

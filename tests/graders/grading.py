@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.flows.base import Flow
+from harness.flows.child_checks import OWN_FUNCTION
 from harness.graders import Answer, build_graders, grade_answer
 from harness.graders.base import GraderSpec
 from harness.model import Error, Grade, ToolCall, ToolResult
@@ -21,6 +24,13 @@ def spec(kind: str, arguments: Mapping[str, Any] | None = None, **options: Any) 
 
 def refuse(call: ToolCall) -> ToolResult:
     raise AssertionError(f"no call was expected: {call}")
+
+
+def call_own(call: ToolCall) -> ToolResult:
+    """What a child process would make of a call of one of our own functions."""
+    module, _, name = call.name.removeprefix(OWN_FUNCTION).partition(":")
+    function = getattr(importlib.import_module(module), name)
+    return ToolResult(call.id, json.dumps(function(**json.loads(call.arguments))))
 
 
 def finish(flow: Flow[Any], perform: Perform = refuse) -> Any:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.config.json_validation import MAX_INLINE_STEPS, TooManySteps, find_violation
+from harness.config.schema_check import check_schema
 from harness.graders import Answer, build_graders
 from harness.graders.json_value import find_difference
-from tests.graders.grading import grade, spec
+from tests.graders.grading import call_own, grade, spec
 
 FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
 
@@ -233,7 +236,107 @@ def test_a_schema_may_refer_to_itself_where_the_value_ends() -> None:
 def test_no_answer_makes_a_schema_slow(schema: Any, value: Any) -> None:
     """With `re`, or item by item, these take hours or minutes; the test's time limit is the only
     clock here."""
-    assert grade("json_schema", {"schema": schema}, json.dumps(value)).error is None
+    assert grade("json_schema", {"schema": schema}, json.dumps(value), call_own).error is None
+
+
+EXPRESSION = {
+    "$ref": "#/$defs/e",
+    "$defs": {
+        "e": {
+            "oneOf": [
+                {"type": "integer"},
+                {
+                    "type": "object",
+                    "properties": {"add": {"$ref": "#/$defs/e"}, "to": {"$ref": "#/$defs/e"}},
+                    "required": ["add", "to"],
+                },
+                {
+                    "type": "object",
+                    "properties": {"add": {"$ref": "#/$defs/e"}},
+                    "required": ["add", "minus"],
+                },
+            ]
+        }
+    },
+}
+"""A tree whose branches have a part in common: each level is looked at twice as often as the one
+above."""
+
+
+def nested_sum(levels: int, innermost: Any = 1) -> Any:
+    for _ in range(levels):
+        innermost = {"add": innermost, "to": 1}
+    return innermost
+
+
+def test_a_schema_that_refers_to_itself_twice_takes_no_longer_for_each_level() -> None:
+    assert grade("json_schema", {"schema": EXPRESSION}, json.dumps(nested_sum(30))).value is True
+    wrong = grade("json_schema", {"schema": EXPRESSION}, json.dumps(nested_sum(30, "x")))
+    assert (wrong.value, wrong.error) == (False, None)
+
+
+def doubling(keyword: str, levels: int = 45) -> dict[str, Any]:
+    """Each level refers to the next twice."""
+
+    def schema(level: int) -> dict[str, Any]:
+        following = {"$ref": f"#/$defs/d{level + 1}"}
+        if keyword == "if":
+            return {"if": {"not": following}, "then": following, "else": following}
+        return {keyword: [following, following]}
+
+    steps = 30 if keyword == "if" else levels
+    levels_of = {f"d{level}": schema(level) for level in range(steps)}
+    return {"$ref": "#/$defs/d0", "$defs": {**levels_of, f"d{steps}": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "if"])
+def test_a_schema_that_doubles_is_checked_and_checked_against(keyword: str) -> None:
+    assert grade("json_schema", {"schema": doubling(keyword)}, '"text"').value is True
+    assert grade("json_schema", {"schema": doubling(keyword)}, "3").value is False
+
+
+def chained(levels: int) -> dict[str, Any]:
+    chain = {f"d{level}": {"$ref": f"#/$defs/d{level + 1}"} for level in range(levels)}
+    return {"$ref": "#/$defs/d0", "$defs": {**chain, f"d{levels}": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (chained(5_000), "more than 100 schemas lead to each other"),
+        ({"enum": list(range(30_000))}, "may have 20,000 values"),
+        ({"properties": [1]}, "not a JSON Schema: $.properties"),
+        ({"type": "string", "allOf": [{"$ref": "#/type"}]}, "not a JSON Schema"),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "'#' leads back to itself without end"),
+    ],
+)
+def test_a_schema_that_is_too_much_is_refused(schema: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (
+            {"patternProperties": {f"^k{number}_": {} for number in range(3_000)}},
+            {f"k{number}_": 1 for number in range(3_000)},
+        ),
+        ({"contains": {"contains": {"const": 1}}}, [[0] * 700] * 700),
+        ({"items": {"enum": [[0] * 100] * 100}}, [[0] * 100] * 15),
+        ({"anyOf": [{"type": "null"}] * 500}, ["x" * 300] * 1_000),
+        ({"items": {"uniqueItems": True}}, [list(range(1_500))] * 100),
+        ({"pattern": "(ab|a){100}c"}, "ab" * 10_000),
+        ({"items": {"properties": {f"k{n}": {} for n in range(1_000)}}}, [{}] * 1_000),
+        ({"propertyNames": {"pattern": "^(a|b)*$"}}, {"ab" * n: 1 for n in range(900)}),
+    ],
+)
+def test_a_check_ends_after_so_many_steps(schema: Any, value: Any) -> None:
+    check_schema(schema)
+    began = time.process_time()
+    with pytest.raises(TooManySteps):
+        find_violation(schema, value, MAX_INLINE_STEPS)
+    assert time.process_time() - began < 0.5  # milliseconds where nothing else runs
 
 
 def test_json_compares_with_an_object_the_case_expects() -> None:

@@ -4,9 +4,10 @@ killed.
 For a user's Python graders and tools, and for patterns that need Python's `re`. A child has a
 stripped environment (no API keys), an empty temporary folder as its home, limits on memory, CPU
 time and file size, and a session of its own, so that one signal ends it with all it started. It is
-started at the first call that needs it and kept; one that overruns its time, dies, or speaks out of
-turn is killed, and the next call gets a fresh one. docs/graders.md says what this does not protect
-from.
+started at the first call that needs it and kept for the same file, so that what one file changes in
+its process (a decimal context, the working directory, a module) is never another's; one that
+overruns its time, dies, or speaks out of turn is killed, and the next call gets a fresh one.
+docs/graders.md says what this does not protect from.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ from harness.model import Boundary, Error, ToolCall, ToolResult
 
 _PROGRAM: Final = Path(__file__).with_name("worker.py")
 _START_SECONDS = 30.0
-_REGEX_SECONDS = 2.0
+_OWN_SECONDS = {"regex": 2.0, "harness": 5.0}
+"""The most that functions of ours may take, by the first word of their names."""
+_MAX_IDLE = 16
 _FRAME_LIMIT = 2 * MAX_RESULT + 32_768
 _OUT_OF_TURN = "something other than its result came from its process"
 _GONE = (
@@ -99,28 +102,31 @@ class WorkerPool:
     async def _ask_worker(self, call: ToolCall | FunctionCall) -> dict[str, Any]:
         """The child's reply. A child that failed, or was interrupted in the middle, is killed: what
         it does next is unknown."""
-        child = await self._idle_or_new_worker()
+        child = await self._idle_or_new_worker(_file_of(call))
         try:
             reply = await child.ask(call, self._timeout_of(call))
         except BaseException:
             await self._end_worker(child)
             raise
         self._idle.append(child)
+        if len(self._idle) > _MAX_IDLE:
+            await self._end_worker(self._idle.pop(0))
         return reply
 
     def _timeout_of(self, call: ToolCall | FunctionCall) -> float:
         if isinstance(call, FunctionCall):
             return call.timeout
-        return min(self._timeout, _REGEX_SECONDS) if call.name == "regex" else self._timeout
+        own = _OWN_SECONDS.get(call.name.partition(":")[0], self._timeout)
+        return min(self._timeout, own)
 
-    async def _idle_or_new_worker(self) -> _Worker:
-        """An idle child, or a new one."""
-        while self._idle:
-            child = self._idle.pop()
+    async def _idle_or_new_worker(self, file: str) -> _Worker:
+        """An idle child that has run nothing but `file`, or a new one."""
+        for child in [each for each in reversed(self._idle) if each.file == file]:
+            self._idle.remove(child)
             if child.usable:
                 return child
             await self._end_worker(child)
-        child = await _Worker.start_process(self._memory)
+        child = await _Worker.start_process(self._memory, file)
         self._alive.add(child)
         try:
             await child.wait_until_ready()
@@ -137,16 +143,16 @@ class WorkerPool:
 
 
 class _Worker:
-    """One child process and the folder it lives in."""
+    """One child process, the folder it lives in, and the file whose functions it runs."""
 
-    def __init__(self, process: Process, home: str) -> None:
+    def __init__(self, process: Process, home: str, file: str) -> None:
         if process.stdin is None or process.stdout is None:
             raise ValueError("a child is spoken to through pipes")
-        self._process, self._home = process, home
+        self._process, self._home, self.file = process, home, file
         self._requests, self._replies = process.stdin, BufferedByteReceiveStream(process.stdout)
 
     @classmethod
-    async def start_process(cls, memory: int) -> _Worker:
+    async def start_process(cls, memory: int, file: str) -> _Worker:
         """A new child, its interpreter still starting. Raises _ChildFailed."""
         home = tempfile.mkdtemp(prefix="harness-")
         try:
@@ -164,7 +170,7 @@ class _Worker:
             if not isinstance(error, OSError):
                 raise
             raise _WorkerFailed("crashed", f"no child process could be started: {error}") from None
-        return cls(process, home)
+        return cls(process, home, file)
 
     async def wait_until_ready(self) -> None:
         """Wait until its interpreter has started: that is not the function's time. Raises
@@ -188,7 +194,7 @@ class _Worker:
             }
         )
         reply = await self._request_reply("token", seconds, frame)
-        if reply["token"] != token or not reply.keys() & {"content", "error"}:
+        if reply["token"] != token or not _is_outcome(reply):
             raise _WorkerFailed("crashed", _OUT_OF_TURN)
         return reply
 
@@ -239,11 +245,29 @@ class _Worker:
             code = await self._process.wait()
         if code is None:
             return "it closed the pipe its result should have come through"
-        return (
-            f"its process ended with status {code}"
-            if code >= 0
-            else f"its process was ended by {signal.Signals(-code).name}"
-        )
+        if code >= 0:
+            return f"its process ended with status {code}"
+        names = {each.value: each.name for each in signal.Signals}  # some have none
+        return f"its process was ended by {names.get(-code, f'signal {-code}')}"
+
+
+def _file_of(call: ToolCall | FunctionCall) -> str:
+    """The user's file that a call runs, empty where it is a function of ours."""
+    kind, _, rest = call.name.partition(":")
+    return rest.rpartition(":")[0] if kind in ("python", "tool") else ""
+
+
+def _is_outcome(reply: dict[str, Any]) -> bool:
+    """Whether a reply says what a call came to: JSON, or an error."""
+    if "error" in reply:
+        return True
+    try:
+        json.loads(reply["content"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    except RecursionError:  # the caller's to say
+        return True
+    return True
 
 
 def _worker_environment(home: str) -> dict[str, str]:

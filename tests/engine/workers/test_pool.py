@@ -96,6 +96,52 @@ def test_a_child_is_kept_and_imports_a_file_once_for_each_version_of_it(tmp_path
     assert (first[1], second[1]) == (1, 2)
 
 
+STATE = """
+import decimal, json.encoder, locale, os, random, signal, sys, warnings
+def meddle(answer):
+    decimal.getcontext().prec = 3
+    os.environ["MEDDLED"] = "yes"
+    os.chdir("/")
+    os.umask(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    locale.setlocale(locale.LC_ALL, "C")
+    sys.setrecursionlimit(5_000)
+    sys.path.insert(0, "/nowhere")
+    sys.modules["json5"] = sys
+    random.seed(3)
+    warnings.simplefilter("error")
+    json.encoder.INFINITY = 0
+def grade(answer):
+    return str([
+        decimal.getcontext().prec, os.environ.get("MEDDLED"), os.getcwd() == os.environ["HOME"],
+        os.umask(0o22), signal.getsignal(signal.SIGINT) is signal.SIG_IGN, sys.getrecursionlimit(),
+        sys.path[0], "json5" in sys.modules, json.encoder.INFINITY,
+    ])
+"""
+
+
+def test_what_one_file_changes_in_its_process_is_not_changed_for_another(tmp_path: Path) -> None:
+    meddles = grader(tmp_path, STATE, "meddles.py").replace(":grade", ":meddle")
+    honest = grader(tmp_path, STATE, "honest.py")
+    alone = outcomes(honest)[0]
+    after = outcomes(meddles, honest, meddles, honest)
+    assert [each.error for each in after] == [None] * 4
+    assert after[1].content == after[3].content == alone.content
+
+
+def test_many_files_have_a_few_children_at_a_time(tmp_path: Path) -> None:
+    source = "import os\ndef grade(answer): return os.getpid()"
+    names = [grader(tmp_path, source, f"file{number}.py") for number in range(20)]
+
+    async def all_of_them() -> tuple[int, int]:
+        async with WorkerPool() as pool:
+            found = [await pool.call(ToolCall("c", name, "{}")) for name in names]
+            pids = [int(result.content) for result in found]
+            return len(set(pids)), sum(map(alive, pids))
+
+    assert run(all_of_them) == (20, 16)
+
+
 def test_an_edited_file_is_imported_again(tmp_path: Path) -> None:
     async def edit_between() -> list[str]:
         async with WorkerPool(size=1) as pool:
@@ -210,6 +256,30 @@ def test_a_frame_without_the_calls_token_is_no_verdict(tmp_path: Path) -> None:
     assert result.error.kind == "crashed"
 
 
+PIPE = """
+import json, sys
+main = sys._getframe()
+while "results" not in main.f_locals:
+    main = main.f_back
+results = main.f_locals["results"]
+def token(): return main.f_locals["request"]["token"]
+def send(frame):
+    frame = json.dumps(frame).encode()
+    results.write(len(frame).to_bytes(4, "big") + frame)
+    results.flush()
+"""
+"""Finds what its result is written to: a function can reach all that its process has."""
+
+JUNK = [
+    b"junk",
+    b"\0\0\0\5[1,2]",
+    b"\0\0\0\2\xff\xfe",
+    b'\0\0\0\x0d{"token": {}}',
+    b"\0\1\0\0" + b"[" * 65_536,
+    b"\0\0\x13\x88" + b"9" * 5_000,
+    b"\xff" * 5_000_000,
+]
+
 HOSTILE = {
     "raises": (
         "def grade(answer):\n    raise ValueError('no such queue')",
@@ -251,6 +321,27 @@ HOSTILE = {
         "raised",
         "File too large",
     ),
+    "is killed by a signal without a name": (
+        "import os\ndef grade(answer): os.kill(os.getpid(), 40)",
+        "crashed",
+        "40",
+    ),
+    **{
+        f"writes {junk!r:.20} to its pipe": (
+            f"{PIPE}def grade(answer):\n    results.write({junk!r}); results.flush(); return True",
+            "crashed",
+            "something other than its result",
+        )
+        for junk in JUNK
+    },
+    **{
+        f"says that it returned {content!r:.20}": (
+            f"{PIPE}def grade(answer): send({{'token': token(), 'content': {content!r}}})",
+            "crashed",
+            "something other than its result",
+        )
+        for content in ("", "{", 3, None, {"a": 1}, "[" * 100)
+    },
     "closes every file": ("import os\ndef grade(answer): os.closerange(0, 64)", "crashed", ""),
 }
 
@@ -455,6 +546,32 @@ def test_a_python_grader_from_suite_to_grade(tmp_path: Path) -> None:
 
 def test_a_regex_grader_beyond_re2_from_suite_to_grade() -> None:
     assert graded("regex", {"pattern": r"(?<=is )\d+$"}, Answer("It is 42\n")).value is True
+
+
+def test_what_would_hold_up_the_run_is_graded_in_a_child() -> None:
+    many = [{"n": number} for number in range(2_000)]
+    schema = {"items": {"type": "object", "properties": {"n": {"maximum": 1_998}}}}
+    verdict = graded("json_schema", {"schema": schema}, Answer(json.dumps(many)))
+    assert (verdict.value, verdict.error) == (False, None)
+    assert verdict.reason == "$[1999].n: 1999 is greater than the maximum of 1998"
+    answer = Answer("ab" * 100_000 + "c")
+    assert graded("regex", {"pattern": "(ab){500}c$"}, answer).value is True
+
+
+def test_a_deep_value_is_checked_in_a_child() -> None:
+    schema = {"items": {"allOf": [{"anyOf": [{"oneOf": [{"$ref": "#"}]}]}]}}
+    answer = Answer("[" * 200 + "]" * 200)
+    verdict = graded("json_schema", {"schema": schema}, answer)
+    assert (verdict.value, verdict.error) == (True, None)
+
+
+def test_a_check_that_never_ends_leaves_its_answer_ungraded() -> None:
+    schema = {"patternProperties": {f"^k{number}_": {} for number in range(3_000)}}
+    answer = Answer(json.dumps({f"k{number}_": 1 for number in range(30_000)}))
+    verdict = graded("json_schema", {"schema": schema}, answer)
+    assert verdict.error is not None
+    assert verdict.error.kind == "timeout"
+    assert "the schema check failed: it took longer than" in verdict.error.message
 
 
 def test_the_boundary_of_an_error_is_the_callers(tmp_path: Path) -> None:
