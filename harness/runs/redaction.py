@@ -1,21 +1,22 @@
-"""Redacts API keys from whatever is written, by value: as they are, in base64, URL-encoded, and
-escaped in JSON.
+"""Redacts API keys from whatever is written, by value, in every form that a server or a grader may
+give them back in: as they are, in upper or lower case, escaped (JSON, Python, `%41`, `&#65;`), in
+hexadecimal, in base64, and escaped twice.
 
-Where a text was cut ("…"), the beginning of a secret in front of that goes, too.
+Where a text was cut ("…", "...", or its end), the beginning of a secret in front of that goes, too.
 
 A value shorter than 8 characters cannot be told from ordinary text and is not redacted;
 `unredactable` names those, so that somebody can be told. Looking and finding nothing is the usual
-case and costs a substring search for each way in which the forms of a secret begin.
+case: one expression, compiled once, looks for the ways in which the forms of all secrets begin.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
-from typing import Any, AnyStr, TypeVar
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, cached_property
+from html.entities import codepoint2name
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,12 +28,42 @@ REDACTED = "redacted"
 
 MIN_SECRET_LENGTH = 8
 """Characters a secret must have to be redacted."""
+CERTAIN_LENGTH = 16
+"""Characters of its beginning that are redacted at the end of a text, where nothing says that it
+was cut."""
 
-_CUTS = ("…", "\\u2026")
-"""What stands where a text was cut, and the same in ASCII JSON."""
-_CUTS_IN_BYTES = tuple(cut.encode() for cut in _CUTS)
+_SEARCHED, _OVERLAP = 4_096, 1_024
+"""Characters that are searched at a time, and those of them that are searched with the next, since
+a secret may begin there."""
 
-_ESCAPE = re.compile("%[0-9A-F]{2}")
+_CUT = re.compile(r"""\\*["']?(?:…|\.\.\.|\\+u2026|&hellip;|&#8230;)""", re.IGNORECASE)
+_ENTITIES = {**codepoint2name, ord("'"): "apos", ord("/"): "sol"}
+_END = re.compile(r"""\Z|\\*["']""")
+
+
+class _Form:
+    """A way to write a secret down, as an expression for each part, and what takes its place."""
+
+    def __init__(self, expressions: tuple[str, ...], mark: str) -> None:
+        self._expressions, self.mark = expressions, mark
+        self.head = "".join(expressions[:MIN_SECRET_LENGTH])
+        """An expression for its beginning."""
+
+    @cached_property
+    def _parts(self) -> list[re.Pattern[str]]:
+        return [re.compile(each) for each in self._expressions]
+
+    def find_end(self, text: str, start: int) -> int:
+        """Where the secret that begins at `start` ends, whole or cut; `start` where none does."""
+        end = start
+        for number, part in enumerate(self._parts):
+            found = part.match(text, end)
+            if found is None:
+                is_cut = number >= MIN_SECRET_LENGTH and _CUT.match(text, end)
+                is_at_end = number >= CERTAIN_LENGTH and _END.match(text, end)
+                return end if is_cut or is_at_end else start
+            end = found.end()
+        return end
 
 
 class Redactor:
@@ -45,20 +76,14 @@ class Redactor:
             sorted(name for name, value in secrets.items() if value and name not in long)
         )
         """Names of the secrets that are too short."""
-        forms = {
-            form: f"[redacted {name}]"
-            for name, value in long.items()
-            for form in _secret_forms(value)
-        }
-        ordered = sorted(forms, key=len, reverse=True)  # a secret that contains another goes first
-        self._forms = [(form, forms[form]) for form in ordered]
-        self._bytes = [
-            (form.encode("utf-8", "surrogateescape"), mark.encode()) for form, mark in self._forms
-        ]
-        self.has_secrets = bool(forms)
+        self.has_secrets = bool(long)
         """Whether there is anything to redact."""
-        self._heads = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._forms})
-        self._heads_in_bytes = sorted({form[:MIN_SECRET_LENGTH] for form, _ in self._bytes})
+        self._forms = [
+            _Form(expressions, f"[redacted {name}]")
+            for name, value in long.items()
+            for expressions in _forms_of(value)
+        ]
+        self._finder = _compile_finder([form.head for form in self._forms])
 
     def finds_secret(self, data: bytes) -> bool:
         """Whether a secret is in `data`."""
@@ -66,21 +91,32 @@ class Redactor:
 
     def redact_bytes(self, data: bytes) -> bytes:
         """`data` without secrets: the same object where there are none."""
-        for head in self._heads_in_bytes:
-            if head in data:
-                for form, mark in self._bytes:
-                    data = _replace_secret(data, form, mark, _CUTS_IN_BYTES)
-                break
-        return data
+        if not self._finder.search(data):
+            return data
+        text = data.decode("utf-8", "surrogateescape")
+        redacted = self._replace_secrets(text)
+        return data if redacted is text else redacted.encode("utf-8", "surrogateescape")
 
     def redact_text(self, text: str) -> str:
         """`text` without secrets: the same object where there are none."""
-        for head in self._heads:
-            if head in text:
-                for form, mark in self._forms:
-                    text = _replace_secret(text, form, mark, _CUTS)
-                break
-        return text
+        return self._replace_secrets(text) if self._finder.search(_to_bytes(text)) else text
+
+    def _replace_secrets(self, text: str) -> str:
+        pieces = list[str]()
+        done = at = 0
+        while at < len(text):
+            data = _to_bytes(text[at : at + _SEARCHED])
+            found = self._finder.search(data)
+            if found is None:
+                at += _SEARCHED - _OVERLAP
+                continue
+            start = at + len(data[: found.start()].decode("utf-8", "surrogatepass"))
+            end, mark = max((form.find_end(text, start), form.mark) for form in self._forms)
+            if end > start:
+                pieces += (text[done:start], mark)
+                done = end
+            at = max(end, start + 1)
+        return "".join((*pieces, text[done:])) if pieces else text
 
     def redact_value(self, value: T) -> T:
         """`value` with every string in it redacted, however deep: the same object where that
@@ -116,23 +152,6 @@ class Redactor:
         return replace(value, **changes) if changes else value
 
 
-def _replace_secret(text: AnyStr, form: AnyStr, mark: AnyStr, cuts: tuple[AnyStr, ...]) -> AnyStr:
-    """`text` with `mark` in place of every `form`, and of every beginning of it that one of `cuts`
-    follows."""
-    if form in text:
-        text = text.replace(form, mark)
-    head = form[:MIN_SECRET_LENGTH]
-    at = text.find(head)
-    while at >= 0:
-        end = at + next(
-            length for length in range(len(form), 0, -1) if text.startswith(form[:length], at)
-        )
-        if text.startswith(cuts, end):
-            text = text[:at] + mark + text[end:]
-        at = text.find(head, at + 1)
-    return text
-
-
 def _is_same(one: object, other: object) -> bool:
     return one is other
 
@@ -141,16 +160,65 @@ def _are_same_items(items: Any, others: Any) -> bool:
     return all(map(lambda one, other: one[0] is other[0] and one[1] is other[1], items, others))
 
 
-def _secret_forms(secret: str) -> Iterator[str]:
-    """The ways a secret is written down."""
+# ── Forms ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _to_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _compile_finder(heads: Iterable[str]) -> Any:
+    """Finds whether one of `heads` is in bytes, in time that does not grow with their number."""
+    import re2  # noqa: PLC0415 - only a run needs it
+
+    options = re2.Options()
+    options.max_mem = 64 * 2**20
+    return re2.compile("|".join(dict.fromkeys(heads)) or r"[^\s\S]", options)
+
+
+def _forms_of(secret: str) -> Iterator[tuple[str, ...]]:
+    """The ways a secret is written down, each as an expression for each part."""
     raw = secret.encode("utf-8", "surrogateescape")
-    yield secret
-    for quoted in (quote(raw, safe=""), quote(raw), quote_plus(raw)):
-        yield from (quoted, _ESCAPE.sub(lambda escape: escape[0].lower(), quoted))
-    yield json.dumps(secret)[1:-1]
-    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    characters = re.findall(r"\\+|[^\\]", secret)  # an escaped backslash is two of them, or four
+    if len(characters) < MIN_SECRET_LENGTH:
+        characters = list(secret)
+    yield tuple(f"(?i:{_escapes_of(each)}|{_literal(each)})" for each in characters)
+    yield tuple(f"(?i:{byte:02x})" for byte in raw)
     for encode in (b64encode, urlsafe_b64encode):
-        yield from _base64_forms(raw, encode)
+        for form in _base64_forms(raw, encode):
+            if len(form) >= MIN_SECRET_LENGTH:
+                yield tuple(f"(?:(?i:{_escapes_of(each)})|{_literal(each)})" for each in form)
+
+
+def _literal(character: str) -> str:
+    """An expression for a character that is not escaped, or with a backslash; any number of
+    backslashes stands for one."""
+    if character[0] == "\\":
+        return r"\\+"
+    if "\ud800" <= character <= "\udfff":  # a byte that is not UTF-8
+        return "[^ -~]"
+    return rf"\\*{re.escape(character)}" + (r"|\+" if character == " " else "")
+
+
+@cache
+def _escapes_of(character: str) -> str:
+    """An expression for the ways to write a character without it."""
+    code, raw = ord(character[0]), character[0].encode("utf-8", "surrogateescape")
+    utf16 = character[0].encode("utf-16-be", "surrogatepass")
+    units = [utf16[at : at + 2].hex() for at in range(0, len(utf16), 2)]
+    escapes = [
+        "".join(rf"\\+u{unit}" for unit in units),
+        rf"\\+U{code:08x}",
+        "".join(rf"\\+x{byte:02x}" for byte in raw),
+        "".join(rf"%(?:25)*{byte:02x}" for byte in raw),
+        rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});",
+    ]
+    if 0x80 <= code <= 0xFF:
+        escapes.append(rf"\\+x{code:02x}")
+    if name := _ENTITIES.get(code):
+        escapes.append(rf"&(?:amp;)*{name};")
+    expression = "|".join(escapes)
+    return f"(?:{expression}){{{len(character)}}}" if len(character) > 1 else expression
 
 
 def _base64_forms(secret: bytes, encode: Any) -> Iterator[str]:

@@ -114,7 +114,7 @@ class RunWriter:
                 clean = self._redactor.redact_value(line)
                 flagged = (
                     replace(clean, flags=(*clean.flags, REDACTED))
-                    if isinstance(clean, Record)
+                    if isinstance(clean, Record) and clean is not line
                     else clean
                 )
                 encoded = records.encode_line(flagged)

@@ -4,9 +4,12 @@ changes."""
 from __future__ import annotations
 
 import base64
+import html
 import json
+from typing import Any
 from urllib.parse import quote, quote_plus
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +40,56 @@ def test_every_form_is_found(form: str) -> None:
     assert "[redacted TINY_KEY]" in REDACTOR.redact_text(text)
     assert REDACTOR.redact_bytes(text.encode()) == REDACTOR.redact_text(text).encode()
     assert REDACTOR.finds_secret(text.encode())
+
+
+QUOTED = r"""sk-"a'b\c\\d/e&f<g>h"""
+
+
+@pytest.mark.parametrize("key", [KEY, QUOTED, "plain_0123456789", "naïve-key-ünder-20"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        str.upper,
+        str.lower,
+        repr,
+        lambda key: repr(key.encode()),
+        lambda key: repr(repr(key)),
+        lambda key: json.dumps(json.dumps(json.dumps(key))),
+        lambda key: json.dumps(key).replace("/", "\\/"),
+        lambda key: "".join(f"\\u{ord(each):04x}" for each in key),
+        lambda key: json.dumps("".join(f"\\u{ord(each):04X}" for each in key)),
+        lambda key: "".join(f"\\x{byte:02x}" for byte in key.encode()),
+        lambda key: "".join(f"%{byte:02X}" for byte in key.encode()),
+        lambda key: quote(quote(key, safe="")),
+        html.escape,
+        lambda key: html.escape(html.escape(key)),
+        lambda key: "".join(f"&#{ord(each)};" for each in key),
+        lambda key: "".join(f"&#x{ord(each):04X};" for each in key),
+        lambda key: key.encode().hex(),
+        lambda key: key.encode().hex().upper(),
+        lambda key: json.dumps(base64.b64encode(key.encode()).decode()).replace("/", "\\/"),
+        lambda key: f"{key[:9]}... and so on",
+        lambda key: f"{key[:9]!r}…",
+        lambda key: f"{json.dumps(key[:9])}…",
+        lambda key: key[:18],
+    ],
+)
+def test_every_form_that_a_server_or_a_grader_gives_back_is_found(key: str, form: Any) -> None:
+    redactor = Redactor({"TINY_KEY": key, "OTHER": "another-secret"})
+    text = f"the server says: <{form(key)}"
+    assert redactor.redact_text(text).startswith("the server says: <")
+    assert "[redacted TINY_KEY]" in redactor.redact_text(text)
+    assert redactor.finds_secret(msgspec.json.encode({"reason": text}))
+
+
+def test_many_secrets_in_a_long_text_are_found() -> None:
+    text = f"{KEY}é{'x' * 5_000}{json.dumps(KEY)} " * 50
+    assert REDACTOR.redact_text(text).count("[redacted TINY_KEY]") == 100
+
+
+def test_ordinary_text_is_no_secret() -> None:
+    words = "sk-ab is how keys begin; SK-AB/C+D; a%2Fb &quot; \\u0073 73 6b " * 20
+    assert REDACTOR.redact_text(words) is words
 
 
 @given(st.binary(max_size=9), st.binary(max_size=9))
