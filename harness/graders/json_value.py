@@ -8,6 +8,7 @@ order of keys means nothing, that of lists does.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from pydantic import Field
@@ -94,8 +95,32 @@ def _last_fenced_block(text: str) -> str | None:
 def _brief_json(value: Any) -> str:
     """`value` as JSON, so that a text and a number look different, and not longer than 80
     characters."""
-    text = _dump_json(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    text = ""
+    for piece in _iter_json(value):
+        text += piece
+        if len(text) > 80:
+            return f"{text[:80]}…"
+    return text
+
+
+def _iter_json(value: Any) -> Iterator[str]:
+    """The JSON text of `value` in pieces, of which only as many need be made as are read."""
+    if isinstance(value, dict):
+        before = "{"
+        for key, item in value.items():
+            yield f"{before}{_dump_json(key)}: "
+            yield from _iter_json(item)
+            before = ", "
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        before = "["
+        for item in value:
+            yield before
+            yield from _iter_json(item)
+            before = ", "
+        yield "]" if value else "[]"
+    else:
+        yield _dump_json(value[:81] if isinstance(value, str) else value)
 
 
 def _dump_json(value: Any) -> str:

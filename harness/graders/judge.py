@@ -33,6 +33,11 @@ MAX_POINTS = 100
 SEARCHED_CHARACTERS = 20_000
 """As many of a reply's last characters are searched for a verdict."""
 
+MAX_READ_CHARACTERS = 20 * SEARCHED_CHARACTERS
+"""Characters read in search of a verdict: each opening brace may begin a text that is nearly JSON
+and is read to its end."""
+_ATTEMPT = 200  # characters that could be read while an attempt fails
+
 _SCALE = re.compile(r"(\d{1,4})-(\d{1,4})")
 _DECODER = json.JSONDecoder()
 _INSTRUCTIONS = """\
@@ -162,11 +167,12 @@ def find_last_object(text: str) -> dict[str, Any]:
     object which is not JSON, such as one that quotes the answer and forgot to escape it.
     """
     found: dict[str, Any] = {}
-    start, end = text.find("{"), 0
-    while start >= 0:
+    start, end, read = text.find("{"), 0, 0
+    while start >= 0 and read < MAX_READ_CHARACTERS:
         try:
             found, end = _DECODER.raw_decode(text, start)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as wrong:
+            read += getattr(wrong, "pos", len(text)) - start + _ATTEMPT
             start = text.find("{", start + 1)
         else:
             start = text.find("{", end)

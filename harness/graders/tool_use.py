@@ -19,6 +19,8 @@ from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, Grader
 from harness.model import ToolCall
 from harness.wording import pluralize
 
+_QUOTED = 100
+"""Calls of which a reason may quote the first."""
 Match = Literal["subset", "in_order", "any_order", "exact"]
 
 
@@ -104,8 +106,10 @@ def _grade_tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
     made = [_Call(call.name, _parse_arguments(call)) for call in answer.tool_calls]
     expected = [_Call(name, given) for call in arguments.calls for name, given in call.items()]
     wrong = _find_mismatch(made, expected, arguments)
-    called = ", ".join(map(str, made)) or "nothing"
-    return Verdict(not wrong, "" if not wrong else f"{wrong}; called: {quote_text(called, 400)}")
+    if not wrong:
+        return Verdict(True)
+    called = ", ".join(map(str, made[:_QUOTED])) or "nothing"
+    return Verdict(False, f"{wrong}; called: {quote_text(called, 400)}")
 
 
 def _parse_arguments(call: ToolCall) -> Mapping[str, Any] | None:
@@ -141,12 +145,20 @@ def _find_unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -
     """An expected call that no call is left for, where calls are given out as well as they can be
     (augmenting paths)."""
     owner: dict[int, int] = {}
+    meeting = [
+        [place for place, call in enumerate(made) if _is_met_by(call, wanted, exact)]
+        for wanted in expected
+    ]
 
     def placed(wanted: int, tried: set[int]) -> bool:
-        for place, call in enumerate(made):
-            if place not in tried and _is_met_by(call, expected[wanted], exact):
+        free = next((place for place in meeting[wanted] if place not in owner), None)
+        if free is not None:
+            owner[free] = wanted
+            return True
+        for place in meeting[wanted]:
+            if place not in tried:
                 tried.add(place)
-                if place not in owner or placed(owner[place], tried):
+                if placed(owner[place], tried):
                     owner[place] = wanted
                     return True
         return False

@@ -372,3 +372,14 @@ def test_no_text_makes_a_format_slow_or_breaks_it(text: str) -> None:
     for name in ("regex", "uri", "idn-hostname", "date-time"):
         graded = grade("json_schema", {"schema": {"format": name}}, json.dumps(text))
         assert graded.error is None
+
+
+def test_of_a_large_value_only_what_is_shown_is_written_out() -> None:
+    found = grade("json", {"expected": {"a": 1}}, json.dumps([{"b": [1, None, "x"]}] * 100_000))
+    assert found.reason == (
+        '$: expected {"a": 1}, got [{"b": [1, null, "x"]}, {"b": [1, null, "x"]}, {"b": [1, null,'
+        ' "x"]}, {"b": [1, …'
+    )
+    assert grade("json", {"expected": 1}, '{"a": [], "b": {}}').reason.endswith(
+        'got {"a": [], "b": {}}'
+    )

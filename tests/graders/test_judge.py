@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.flows.base import Ask
 from harness.graders import Answer, build_graders, grade_answer
-from harness.graders.judge import find_last_object
+from harness.graders.judge import SEARCHED_CHARACTERS, find_last_object
 from harness.model import (
     Error,
     FinishReason,
@@ -264,3 +265,12 @@ def test_an_answer_is_never_a_template(attack: str) -> None:
     )
     assert f"\n{attack}\n</answer-" in text
     assert text.count("Paris") == 1
+
+
+@pytest.mark.parametrize("piece", ["{", '{"a":', '{"a":[', "{}}", '{"a":1,'])
+def test_a_reply_of_nothing_but_braces_takes_milliseconds(piece: str) -> None:
+    reply = piece * (SEARCHED_CHARACTERS // len(piece))
+    began = time.process_time()
+    assert find_last_object(reply) == {}
+    assert time.process_time() - began < 0.5
+    assert find_last_object(piece * 50 + ' then: {"pass": true}') == {"pass": True}
