@@ -220,7 +220,8 @@ class EvalReader:
                 ).items()
             },
             toolset=toolset,
-            reads_all=any(spec.type == "python" for spec in graders),
+            reads_all=any(spec.type == "python" for spec in graders)
+            or any(prompt.function is not None for prompt in prompts),
             optional=_optional_variables(prompts, graders),
             plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),
         )

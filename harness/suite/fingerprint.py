@@ -232,6 +232,8 @@ def _describe_prompt(prompt: Prompt, workspace: Path) -> dict[str, Any]:
 def _describe_turns(prompt: Prompt) -> list[dict[str, Any]]:
     if prompt.text is not None:
         return [{"prompt": prompt.text.source, "raw": prompt.raw}]
+    if prompt.function is not None:
+        return [{"python": prompt.function.reference}]
     if prompt.conversation is not None:
         return [{"messages": prompt.conversation.source}]
     return [{"role": role, "content": turn.source} for role, turn in prompt.turns]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -135,6 +135,15 @@ class LaterTurn(Struct, frozen=True):
         )
 
 
+class PromptBuilder(Protocol):
+    """Builds the messages of a prompt from a case's variables, by code of the user's."""
+
+    reference: str
+
+    def messages(self, variables: Mapping[str, Any]) -> tuple[Message, ...]:
+        """The messages for one case. Raises TemplateError."""
+
+
 class Prompt(Struct, frozen=True):
     """A prompt: the turns of a chat, or a plain text to complete; `place` is where it is written.
 
@@ -150,6 +159,7 @@ class Prompt(Struct, frozen=True):
     raw: bool = False
     later_turns: tuple[LaterTurn, ...] = ()
     conversation: Template | None = None
+    function: PromptBuilder | None = None
 
     def render(
         self, variables: Mapping[str, Any], folder: Path | None = None
@@ -158,6 +168,8 @@ class Prompt(Struct, frozen=True):
         the prompt.
         """
         try:
+            if self.function is not None:
+                return self.function.messages(variables)
             if self.conversation is not None:
                 return _render_conversation(self.conversation, variables)
             return tuple(

@@ -187,6 +187,13 @@ class PromptSpec(SuiteModel):
             " .json file of messages."
         ),
     )
+    python: Text | None = Field(
+        None,
+        description=(
+            "A function that builds it from a case's variables, as a text or a list of messages:"
+            " prompts.py:build."
+        ),
+    )
     turns: Turns | None = Field(
         None, description="What the user says after each answer; every item is one more turn."
     )
@@ -208,9 +215,11 @@ class PromptSpec(SuiteModel):
             self.messages is not None,
             self.file is not None,
             self.prompt is not None,
+            self.python is not None,
         ].count(True) != 1:
             raise ValueError(
-                "has exactly one form: system / user / assistant, or messages, or file, or prompt"
+                "has exactly one form: system / user / assistant, or messages, or file, or prompt,"
+                " or python"
             )
         if self.prompt is not None and self.turns is not None:
             raise ValueError(

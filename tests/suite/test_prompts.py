@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from harness.app.prepare import prepare
-from harness.config.diagnostics import Problems
+from harness.config.diagnostics import Place, Problems
+from harness.config.templates import TemplateError
 from harness.model import Message
 from harness.suite import Suite
 from harness.suite.prompts.markdown_turns import parse_markdown_turns
+from harness.suite.prompts.prompt_function import PromptFunction
 
 SUITE = """\
 suite: s
@@ -264,6 +266,85 @@ repeats: 2
         assert len(list(ready.plan.trials(ready.targets[0]))) == len(ready.plan) == 4
     (found,) = problems(text.replace("prompts: v1", "prompts: [v1, v3]"))
     assert found == "5:5: the case `old`: no prompt is called `v3`; choose from `v1`, `v2`"
+
+
+BUILD = """\
+import os, time
+calls = 0
+
+def build(variables):
+    global calls
+    calls += 1
+    print("noise")
+    if variables["x"] == "messages":
+        return [{"role": "system", "content": "s"}, {"role": "user", "content": str(calls)}]
+    if variables["x"] == "none":
+        return None
+    if variables["x"] == "dies":
+        os._exit(3)
+    if variables["x"] == "raises":
+        raise KeyError("no such thing")
+    if variables["x"] == "keys":
+        return str([name for name in os.environ if "KEY" in name])
+    return "Say " + variables["x"]
+"""
+CODE = "suite: s\nprompts: {{python: 'prompts.py:build'}}\ncases:\n{cases}\ntargets: scout-sim\n"
+
+
+def test_a_function_builds_prompts_in_a_process_without_keys(
+    suite: Callable[..., Suite], write: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "12345678")
+    write("suites/prompts.py", BUILD)
+    cases = "\n".join(f"  - {{id: {x}, vars: {{x: {x}}}}}" for x in ("hi", "messages", "keys"))
+    with prepare(suite(CODE.format(cases=cases)), {}, live=False) as ready:
+        trials = {each.identity.case: each for each in ready.plan.trials(ready.targets[0])}
+        again = {each.identity.case: each.key for each in ready.plan.trials(ready.targets[0])}
+    asked = {
+        name: [(each.role, each.content) for each in trial.request.messages]
+        for name, trial in trials.items()
+    }
+    assert asked == {
+        "hi": [("user", "Say hi")],
+        "messages": [("system", "s"), ("user", "2")],
+        "keys": [("user", "[]")],
+    }
+    assert again == {name: trial.key for name, trial in trials.items()}
+    assert trials["hi"].identity.prompt == "build"
+
+
+def test_a_function_that_builds_no_prompt_is_told_with_the_case(
+    problems: Callable[..., list[str]], write: Callable
+) -> None:
+    write("suites/prompts.py", BUILD)
+    names = ("none", "raises", "dies", "hi")
+    cases = "\n".join(f"  - {{id: {x}, vars: {{x: {x}}}}}" for x in names)
+    found = problems(CODE.format(cases=cases))
+    for line, said in enumerate(
+        (
+            "the function returned no prompt: a conversation is a list of turns",
+            "the function failed: KeyError: 'no such thing' (prompts.py:15)",
+            "the function gave no prompt: its process ended",
+        ),
+        start=4,
+    ):
+        assert any(each.startswith(f"{line}:5: ") and said in each for each in found), found
+    assert len(found) == 3
+    for reference, said in (
+        ("prompts.py:nope", "the file has no function `nope`"),
+        ("none.py:build", "there is no file"),
+        ("prompts", "a prompt is built by a file and a function in it"),
+    ):
+        text = CODE.format(cases="  - {id: a}").replace("prompts.py:build", reference)
+        assert said in problems(text)[0]
+
+
+def test_a_function_that_takes_too_long_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "slow.py"
+    file.write_text("import time\ndef build(variables):\n    time.sleep(60)\n")
+    slow = PromptFunction(file, "build", "slow.py:build", Place("s.yaml", 2), seconds=0.5)
+    with pytest.raises(TemplateError, match=r"it took longer than 0\.5 s"):
+        slow.messages({})
 
 
 def test_graders_of_every_case_are_graders(suite: Callable[..., Suite]) -> None:

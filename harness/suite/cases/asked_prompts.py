@@ -23,7 +23,11 @@ class AskedPrompts:
     def __init__(self, prompts: Sequence[Prompt], persona: Template | None = None) -> None:
         self._needs = {prompt.id: frozenset(_list_needs(prompt)) for prompt in prompts}
         self._first = {prompt.id: tuple(_first_templates(prompt)) for prompt in prompts}
-        self._conversations = [prompt for prompt in prompts if prompt.conversation is not None]
+        self._conversations = [
+            prompt
+            for prompt in prompts
+            if prompt.conversation is not None or prompt.function is not None
+        ]
         self._later = {
             prompt.id: tuple(
                 _turn_templates(prompt.later_turns, f"a turn of the prompt `{prompt.id}`")

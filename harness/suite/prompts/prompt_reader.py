@@ -13,10 +13,13 @@ from harness.config import templates
 from harness.config.diagnostics import KeyPath, Place, display_path, quote_value
 from harness.config.fields import check_name
 from harness.config.templates import Template
+from harness.hashing import hash_bytes
+from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
 from harness.suite.model import ImageTemplate, MultimodalTemplate, Prompt, TurnRole
 from harness.suite.prompts.later_turns import LaterTurnReader
 from harness.suite.prompts.markdown_turns import WrittenTurn, parse_markdown_turns, split_images
 from harness.suite.prompts.prompt_files import find_prompt_files, names_file, read_message_file
+from harness.suite.prompts.prompt_function import PromptFunction
 from harness.suite.schema import PromptSpec, TurnSpec
 from harness.suite.source import Source
 
@@ -65,6 +68,8 @@ class PromptReader:
         default = (
             self._name_from_file(item.file, place)
             if item.file
+            else item.python.rpartition(":")[2]
+            if item.python
             else "prompt"
             if index == 0
             else f"prompt-{index + 1}"
@@ -83,9 +88,31 @@ class PromptReader:
             text = next((each for _, each in turns if isinstance(each, Template)), None)
             return Prompt(item.id or default, (), place, text, item.raw)
         later = LaterTurnReader(self._source).read(item.turns, (*at, "turns"))
+        function = None if item.python is None else self._find_function(item.python, at)
         return Prompt(
-            item.id or default, turns, place, later_turns=later or (), conversation=conversation
+            item.id or default,
+            turns,
+            place,
+            later_turns=later or (),
+            conversation=conversation,
+            function=function,
         )
+
+    def _find_function(self, reference: str, at: KeyPath) -> PromptFunction | None:
+        """The function that builds a prompt; None, with a problem, where there is none."""
+        place = self._source.place_of((*at, "python"))
+        match = FUNCTION_REFERENCE.fullmatch(reference)
+        if match is None:
+            self._problems.add(
+                place, "a prompt is built by a file and a function in it: prompts.py:build"
+            )
+            return None
+        before = len(self._problems)
+        path = find_function_file(match["file"], match["name"], self._source, place)
+        if path is None or len(self._problems) > before:
+            return None
+        hashed = f"{reference}@{hash_bytes(path.read_bytes())}"
+        return PromptFunction(path, match["name"], hashed, place)
 
     def _read_conversation(self, text: str, at: KeyPath) -> Template | None:
         """The expression for the conversation of a case; None, with a problem, where it is none."""
@@ -118,7 +145,7 @@ class PromptReader:
             yield WrittenTurn("user", spec.prompt, self._source.text_place_of((*at, "prompt")))
         elif isinstance(spec.messages, list):
             yield from self._read_messages(spec.messages, (*at, "messages"))
-        elif spec.messages is None:
+        elif spec.messages is None and spec.python is None:
             for role in INLINE_ROLES:
                 text: str | None = getattr(spec, role)
                 if text is not None:
