@@ -22,6 +22,7 @@ from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt
 from harness.providers.decoder import ChatDecoder
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
+from harness.providers.openai.strict_schema import is_strict_tool
 
 OPENAI_HOST = "api.openai.com"
 GATEWAY_HOST = "gateway.ai.cloudflare.com"
@@ -131,7 +132,7 @@ def _build_body(
 
 def _encode_tool(tool: Tool, dialect: ChatDialect) -> dict[str, Any]:
     if dialect.says_strict:
-        tool = replace(tool, strict=chat_format.is_strict_tool(tool) or None)
+        tool = replace(tool, strict=is_strict_tool(tool) or None)
     return chat_format.encode_tool(tool)
 
 

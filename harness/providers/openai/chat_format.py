@@ -33,6 +33,7 @@ from harness.providers.json_text import (
     join_surrogates,
     loads_text,
 )
+from harness.providers.openai.strict_schema import is_strict_schema
 
 _HEADERS = {
     stream: (("content-type", "application/json"), ("accept", accept))
@@ -137,11 +138,6 @@ def encode_tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-def is_strict_tool(tool: Tool) -> bool:
-    """Whether calls are held to the tool's parameters: as it says, else if OpenAI accepts that."""
-    return is_strict_schema(tool.parameters) if tool.strict is None else tool.strict
-
-
 def encode_sampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Sampling parameters as the format has them. A null one is not sent.
 
@@ -173,34 +169,6 @@ def encode_response_format(wanted: ResponseFormat) -> dict[str, Any]:
         "type": "json_schema",
         "json_schema": {"name": wanted.name, "schema": schema, "strict": strict},
     }
-
-
-def is_strict_schema(schema: Any) -> bool:
-    """Whether OpenAI accepts `schema` as strict; a request with a strict schema that is not is
-    refused.
-
-    It must be an object's, and every object in it must require all of its properties and allow no
-    others.
-    """
-    return isinstance(schema, Mapping) and schema.get("type") == "object" and _is_closed(schema)
-
-
-def _is_closed(schema: Any) -> bool:
-    if not isinstance(schema, Mapping):
-        return True
-    properties = schema.get("properties") or {}
-    closed = schema.get("additionalProperties") is False and set(properties) == set(
-        schema.get("required") or ()
-    )
-    if (properties or schema.get("type") == "object") and not closed:
-        return False
-    definitions, branches = schema.get("$defs") or {}, schema.get("anyOf") or ()
-    return all(
-        map(
-            _is_closed,
-            [*properties.values(), *definitions.values(), *branches, schema.get("items")],
-        )
-    )
 
 
 def json_headers(target: Target, request: Request) -> tuple[tuple[str, str], ...]:

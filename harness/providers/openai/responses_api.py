@@ -4,7 +4,7 @@ events.
 Nothing is stored at the provider (`store: false`), so the model's reasoning is returned encrypted.
 An answer with reasoning keeps all its items in `Message.echo`, and they are sent back unchanged, so
 that a tool loop continues the reasoning. A schema is strict only where it may be
-(`chat_format.is_strict_schema`): a strict one with an optional property is refused.
+(`is_strict_schema`): a strict one with an optional property is refused.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from harness.providers.base import BuiltInProvider, Signal, reject_raw_prompt, s
 from harness.providers.decoder import AnswerDecoder, contains_error, read_logprobs
 from harness.providers.json_text import dumps
 from harness.providers.openai import chat_format
+from harness.providers.openai.strict_schema import is_strict_schema, is_strict_tool
 
 SERVICE = "the Responses API"
 
@@ -144,7 +145,7 @@ def _encode_tool(function: Tool) -> dict[str, Any]:
         "name": function.name,
         "description": function.description,
         "parameters": function.parameters,
-        "strict": chat_format.is_strict_tool(function),
+        "strict": is_strict_tool(function),
     }
 
 
@@ -162,7 +163,7 @@ def _text_format(wanted: ResponseFormat) -> dict[str, Any]:
         "type": "json_schema",
         "name": wanted.name,
         "schema": schema,
-        "strict": chat_format.is_strict_schema(schema),
+        "strict": is_strict_schema(schema),
     }
 
 

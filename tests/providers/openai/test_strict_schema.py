@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.providers.openai.chat_format import is_strict_schema
+from harness.providers.openai.strict_schema import is_strict_schema
 
 CITY = {
     "type": "object",
