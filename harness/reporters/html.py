@@ -153,7 +153,7 @@ def _table_context(report: Report) -> dict[str, Any]:
     """The configuration table; the pass rate has a bar, so its cell is the estimate itself."""
     ranked = rank_configurations(report)[:CONFIGURATION_LIMIT]
     shown = [report.configurations[number] for number in ranked]
-    table = configuration_table(shown)
+    table = configuration_table(shown, sorted(FIGURES, key=lambda figure: figure.is_extra))
     mixed = len({configuration.simulated for configuration in shown}) > 1
     cells = [
         _row_context(table.axes, table.figures, row, c)
@@ -163,6 +163,7 @@ def _table_context(report: Report) -> dict[str, Any]:
         "table": table,
         "rows": cells,
         "hidden": len(report.configurations) - len(shown),
+        "extra": ", ".join(figure.title for figure in table.figures if figure.is_extra),
         "mixed": mixed,
     }
 

@@ -81,7 +81,7 @@ def _configuration_lines(report: Report) -> Iterator[str]:
             f"{_escape(name)} **{_escape(one_line(value, 60))}**" for name, value in table.shared
         )
         yield ""
-    figures = [index for index, figure in enumerate(table.figures) if figure.rank < 10]
+    figures = [index for index, figure in enumerate(table.figures) if not figure.is_extra]
     chosen = [*range(len(table.axes)), *(len(table.axes) + index for index in figures)]
     titles = [
         *(_escape(name) for name in table.axes),

@@ -19,6 +19,8 @@ from harness.metrics.table import METRICS, Count, Metric, Rate
 from harness.wording import pluralize
 
 RUN_CHARACTERS = 28
+EXTRA_RANK = 10
+"""Figures of this rank or a higher one come last, and not on paper or in Markdown."""
 
 VERDICTS = {
     "pass": "PASS",
@@ -41,6 +43,11 @@ class Figure(Struct, frozen=True):
     name: str
     metric: Metric
     about: str
+
+    @property
+    def is_extra(self) -> bool:
+        """Whether the figure is left out where there is room for the main ones only."""
+        return self.rank >= EXTRA_RANK
 
     @property
     def has_bar(self) -> bool:

@@ -228,3 +228,20 @@ def test_what_is_no_picture_is_described_and_never_shown(typical: Report, image:
     assert "<figcaption>[image" in page
     assert page.count("<img") == html.render_html(typical).decode().count("<img")
     assert "<script" not in page
+
+
+def test_costs_come_before_what_is_left_out_on_paper(typical: Report) -> None:
+    page = html.render_html(typical).decode()
+    titles = re.findall(r'<th class="([^"]*)" title="[^"]*">([^<]+)</th>', page)
+    extra = [" extra" in classes for classes, _ in titles]
+    assert extra == sorted(extra)
+    assert {"cost", "per 1,000"} <= {title for classes, title in titles if "extra" not in classes}
+    assert f"Not on paper: {', '.join(t for c, t in titles if 'extra' in c)}." in page
+
+
+def test_a_case_shows_its_input_and_the_prompt_that_was_sent(asked: Report) -> None:
+    page = html.render_html(asked).decode()
+    case = page[page.index("<details open>") :]
+    places = [case.index(text) for text in ("cases.csv:17", "Where is parcel #42?", "Sort mails.")]
+    assert places == sorted(places)
+    assert "&lt;b&gt;I paid&lt;/b&gt;" in case
