@@ -20,6 +20,8 @@ from harness.config.diagnostics import KeyPath, Place, Problems, quote_value
 from harness.config.regular_files import DEFAULT_LIMIT
 
 MAX_BYTES = DEFAULT_LIMIT
+MAX_VALUES = 250_000
+"""Values in a file: each is kept with its place, which takes 600 bytes and some microseconds."""
 MAX_DEPTH = 64
 MAX_ALIASED_NODES = 10_000
 
@@ -126,6 +128,7 @@ class _DocumentBuilder:
     def __init__(self, text: str, path: str, problems: Problems) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
         self._path = path
+        self._values = 0
         self._problems = problems
         self._anchors: dict[str, Node | None] = {}
         self._aliased = 0
@@ -149,6 +152,11 @@ class _DocumentBuilder:
             return self._resolve_alias(event)
         if depth > MAX_DEPTH:
             self._abort_at(event, f"nested more than {MAX_DEPTH} deep; flatten it")
+        self._values += 1
+        if self._values > MAX_VALUES:
+            self._abort_at(
+                event, f"more than {MAX_VALUES:,} values; put the cases in a .jsonl file"
+            )
         if event.tag is not None:
             self._add_problem(
                 event,

@@ -174,6 +174,12 @@ def test_a_file_past_the_size_limit_is_not_even_parsed() -> None:
     assert "larger than 16 MiB" in problem
 
 
+def test_a_file_of_very_many_values_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.config.yaml.MAX_VALUES", 1_000)
+    (problem,) = refused(f"- [{'1, ' * 1_000}1]")
+    assert "more than 1,000 values; put the cases in a .jsonl file" in problem
+
+
 def test_a_five_thousand_digit_number_is_a_problem() -> None:
     (problem,) = refused("a: " + "9" * 5000)
     assert "too large" in problem
