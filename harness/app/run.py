@@ -89,6 +89,7 @@ def run_requests(
     out: str | Path | None = None,
     overrides: Overrides | None = None,
     env_file: Path | None = None,
+    skip_unreachable: bool = False,
     replay: str | Path | None = None,
     replay_only: bool = False,
     overwrite: bool = False,
@@ -122,6 +123,7 @@ def run_requests(
             replay,
             replay_only,
             overwrite,
+            skip_unreachable=skip_unreachable,
         )
         ended = run_blocking(job.run)
     return _finish_session(folder, ended)
@@ -151,6 +153,7 @@ def resume_requests(
     retry_errors: bool = False,
     budget: Decimal | None = None,
     env_file: Path | None = None,
+    skip_unreachable: bool = False,
     display: Display | None = None,
 ) -> FinishedSession:
     """Continue a run: send what it still owes.
@@ -176,7 +179,15 @@ def resume_requests(
         prices = dearer_prices(then, ready.everyone)
         spent = _spent_function(ready, prices)
         owed = ResumeState.read(folder, retry_errors=retry_errors, spent=spent)
-        job = _RunSession(ready, folder, manifest, owed, display or Silent(), prices=prices)
+        job = _RunSession(
+            ready,
+            folder,
+            manifest,
+            owed,
+            display or Silent(),
+            prices=prices,
+            skip_unreachable=skip_unreachable,
+        )
         if prices:
             job.display.say(f"warning: {describe_changes(then, ready.everyone, prices)}")
         ended = run_blocking(job.run)
@@ -219,6 +230,9 @@ class _RunSession(Struct, dict=True):
     overwrite: bool = False
     prices: Mapping[str, Price] = field(default_factory=dict)
     """What the budget counts a target at, where that is not its own price."""
+    skip_unreachable: bool = False
+    unreachable: Mapping[str, str] = {}
+    """Why targets are left out, by name."""
 
     async def run(self) -> _SessionEnd:
         """Send and record. Raises InfrastructureError before anything is sent, StoreError when
@@ -259,18 +273,32 @@ class _RunSession(Struct, dict=True):
             self.display.say(sentence)
 
     async def _probe_targets(self, http: HttpClient) -> None:
-        """Try every target's address before anything is spent."""
+        """Try every target's address before anything is spent; those out of reach are left out
+        where that is wanted, and the run can do without them."""
         failures = await asyncio.gather(
             *(http.probe_target(target) for target in self._remote_targets)
         )
-        unreachable = [
-            f"target {target.name!r}: {error.message}; nothing was sent"
-            + (". Is it running, and is the address right?" if error.kind in UNCONNECTED else "")
+        found = {
+            target.name: error
             for target, error in zip(self._remote_targets, failures, strict=True)
             if error is not None
+        }
+        if not found:
+            return
+        tested = {target.name for target in self.ready.targets}
+        if self.skip_unreachable and found.keys() < tested - self.ready.role_targets.keys():
+            self.unreachable = {
+                name: f"left out, not reachable: {error.message}" for name, error in found.items()
+            }
+            return
+        sentences = [
+            f"target {name!r}: {error.message}; nothing was sent"
+            + (". Is it running, and is the address right?" if error.kind in UNCONNECTED else "")
+            for name, error in found.items()
         ]
-        if unreachable:
-            raise InfrastructureError("\n".join(unreachable))
+        if not self.skip_unreachable and found.keys() < tested:
+            sentences.append("--skip-unreachable runs the others")
+        raise InfrastructureError("\n".join(sentences))
 
     @cached_property
     def _remote_targets(self) -> list[Target]:
@@ -398,6 +426,7 @@ class _RunSession(Struct, dict=True):
                 target.name: Tally(
                     planned=self.ready.plan.counts[target.name],
                     already=self.owed.finished[target.name],
+                    stopped=self.unreachable.get(target.name),
                 )
                 for target in self.ready.targets
             },

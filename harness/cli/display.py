@@ -24,6 +24,7 @@ from rich.text import Text
 
 from harness.analysis.formatting import slow_down_text
 from harness.cli.pace import RecentPace
+from harness.cli.streams import TolerantStream
 from harness.engine.progress import Progress, Tally
 from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
@@ -445,15 +446,7 @@ def _relative_path(path: Path) -> str:
         return quote(str(path))
 
 
-class _TolerantConsole(Console):
-    """A console whose reader may leave: what it is told then goes nowhere, and the run goes on."""
-
-    def on_broken_pipe(self) -> None:
-        """Instead of ending the process, as `rich` does."""
-        self.quiet = True
-
-
 def open_terminal() -> Console:
-    """The console of progress and messages: standard error, so that
-    standard output can be piped."""
-    return _TolerantConsole(file=sys.stderr, highlight=False)
+    """The console of progress and messages: standard error, so that standard output can be piped.
+    Where it cannot be written, the run goes on."""
+    return Console(file=TolerantStream(sys.stderr), highlight=False)  # type: ignore[arg-type]

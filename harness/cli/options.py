@@ -58,6 +58,12 @@ BudgetOption = Annotated[
     str | None,
     typer.Option(help="Spend at most this many US dollars, such as 0.50.", metavar="DOLLARS"),
 ]
+SkipUnreachable = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unreachable", help="Leave out targets that cannot be reached; resume asks them."
+    ),
+]
 EnvFile = Annotated[
     Path | None, typer.Option(help="Variables for this run, as NAME=value lines.", metavar="FILE")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,15 +18,13 @@ if TYPE_CHECKING:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come. Where the reader has left (`… | head`), the rest is not wanted, and
-    nobody is told."""
-    try:
-        for line in lines:
-            print(line)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes standard output once more as it ends, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Print lines as they come. Where they cannot be written (the reader of `… | head` has left),
+    the rest is not wanted."""
+    for line in lines:
+        print(line)
+        if getattr(sys.stdout, "lost", None):
+            return
+    sys.stdout.flush()
 
 
 def open_display(maker: BackgroundProcess | None) -> LiveDisplay:

@@ -17,6 +17,7 @@ from harness.cli.options import (
     Repeats,
     RunFolder,
     Settings,
+    SkipUnreachable,
     SuitePath,
     Targets,
     parse_budget,
@@ -45,6 +46,7 @@ def run(
     set_: Settings = None,
     budget: BudgetOption = None,
     env_file: EnvFile = None,
+    skip_unreachable: SkipUnreachable = False,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -97,6 +99,7 @@ def run(
                 out=out,
                 overrides=read_overrides(),
                 env_file=env_file,
+                skip_unreachable=skip_unreachable,
                 replay=replay or replay_only,
                 replay_only=replay_only is not None,
                 overwrite=overwrite,
@@ -112,6 +115,7 @@ def resume(
     ] = False,
     budget: BudgetOption = None,
     env_file: EnvFile = None,
+    skip_unreachable: SkipUnreachable = False,
 ) -> None:
     """Continue a run that was stopped: send the requests that are still missing.
 
@@ -128,6 +132,7 @@ def resume(
                 retry_errors=retry_errors,
                 budget=parse_budget(budget),
                 env_file=env_file,
+                skip_unreachable=skip_unreachable,
                 display=display,
             )
         conclude_run(maker, [finished.folder], stopped=finished.stopped, codes=finished.codes)

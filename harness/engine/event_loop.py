@@ -1,4 +1,4 @@
-"""Runs a coroutine in an event loop of its own, and handles Ctrl-C and SIGTERM in it."""
+"""Runs a coroutine in an event loop of its own, and handles Ctrl-C, SIGTERM and SIGHUP in it."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def _first_error(group: BaseExceptionGroup[HarnessError]) -> BaseException:
 
 @contextmanager
 def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """A first Ctrl-C or SIGTERM stops sending and lets what is in flight finish, for `GRACE`
-    seconds; a second leaves now.
+    """A first Ctrl-C, SIGTERM or SIGHUP (the terminal is gone) stops sending and lets what is in
+    flight finish, for `GRACE` seconds; a second leaves now.
 
     Leaving cancels the task that is inside; `say` is told what is waited for.
     """
@@ -90,7 +90,9 @@ def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]
         if task:
             loop.call_later(GRACE, task.cancel)
 
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+        signals.append(signal.SIGHUP)
     for each in signals:
         loop.add_signal_handler(each, on_signal)
     try:

@@ -77,7 +77,10 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         fields = orjson.loads(read_regular_file(path, MAX_MANIFEST_BYTES))
-        if fields.get("schema", 0) > records.SCHEMA_VERSION:
+        version = fields.get("schema", 0)
+        if not isinstance(version, int):
+            raise UsageError(f"{path}: damaged: its format version is {version!r}, not a number")
+        if version > records.SCHEMA_VERSION:
             raise UsageError(
                 f"{path}: written by a newer version (format {fields['schema']}; this one reads up"
                 f" to {records.SCHEMA_VERSION}); upgrade evalharness to read it"

@@ -41,7 +41,7 @@ def assert_complete(run: Path, trials: int) -> None:
     assert set(keys.values()) == {1}
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_interrupt_drains_and_resume_goes_on(
     cli: Command, simulator: Simulated, tmp_path: Path, sign: signal.Signals
 ) -> None:

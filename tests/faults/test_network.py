@@ -291,6 +291,27 @@ def test_a_refusal_after_answers_is_that_trials_error(
     assert "stopped:" not in ended.out
 
 
+@row("N09-skipped")
+def test_targets_out_of_reach_are_left_out_where_that_is_asked_for(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    with closed_port() as place:
+        suite = write_suite(
+            tmp_path, CASES, "concurrency: 8", tiny=simulator.openai, gone=f"http://{place}/v1"
+        )
+        refused = cli("run", suite, "--out", "refused")
+        assert refused.code == ExitCode.INFRASTRUCTURE
+        assert "--skip-unreachable runs the others" in refused.err
+        assert simulator.requests() == [] and not (tmp_path / "refused").exists()
+        ended = cli("run", suite, "--out", "run", "--skip-unreachable")
+        alone = cli("run", suite, "--out", "alone", "--target", "gone", "--skip-unreachable")
+    assert ended.code == ExitCode.INFRASTRUCTURE
+    assert "gone: left out, not reachable: could not connect to" in ended.out
+    assert {record.target for record in read_records(tmp_path / "run")} == {"tiny"}
+    assert len(simulator.requests()) == len(CASES)
+    assert alone.code == ExitCode.INFRASTRUCTURE and "nothing was sent" in alone.err
+
+
 @row("N06")
 def test_a_500_that_repeats_itself_is_tried_as_often_as_promised(simulator: Simulated) -> None:
     simulator.faults(
