@@ -22,7 +22,7 @@ from harness.errors import UsageError
 from harness.model import Auth, Call, Error, Response, Target
 from harness.providers.json_text import snippet
 from harness.transport.http.connection import Connection
-from harness.transport.http.dialing import open_connection, shared_ssl_context
+from harness.transport.http.dialing import shared_ssl_context
 from harness.transport.http.errors import (
     BadEncodingError,
     BodyTooLargeError,
@@ -32,8 +32,9 @@ from harness.transport.http.errors import (
     timeout_error,
     transport_error,
 )
-from harness.transport.http.http1 import OutgoingRequest, RequestTemplate
+from harness.transport.http.http1 import open_connection
 from harness.transport.http.loop_sharing import AttemptDeadline, DeadlineScheduler, FairQueue
+from harness.transport.http.messages import OutgoingRequest, RequestTemplate
 from harness.transport.http.proxies import proxy_for
 from harness.transport.http.response import ResponseReader
 from harness.transport.http.select import open_slot_connection

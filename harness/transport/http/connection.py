@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from harness.transport.http.http1 import Arrivals, OutgoingRequest
+from harness.transport.http.messages import Arrivals, OutgoingRequest
 
 Sink: TypeAlias = Callable[[int, bytes], bool]
 """Takes one read: its arrival (`perf_counter_ns`) and its body bytes, still encoded. True: nothing

@@ -1,7 +1,4 @@
-"""Opens connections: looks the name up, connects to the first address that answers, and begins TLS.
-
-What went wrong is told apart by how far it came: the name, the connection, or the TLS handshake.
-"""
+"""Connects: looks the name up, takes the first address that answers, and says whom TLS trusts."""
 
 from __future__ import annotations
 
@@ -16,8 +13,6 @@ from typing import Any
 import httpx
 
 from harness.errors import UsageError
-from harness.transport.http.http1 import Http1Connection
-from harness.transport.http.loop_sharing import FairQueue
 
 HEAD_START = 0.25
 """Seconds an address gets before the next one is tried in parallel (RFC 8305, as httpx does)."""
@@ -60,33 +55,7 @@ def _explain_ssl_variables(refused: OSError) -> str:
     return f"no secure connection can be made with {', '.join(named)}: {reason}"
 
 
-async def open_connection(
-    url: httpx.URL,
-    context: ssl.SSLContext | None,
-    seconds: float | None,
-    turns: FairQueue | None = None,
-) -> Http1Connection:
-    """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
-
-    Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol, the cause attached.
-    """
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise httpx.UnsupportedProtocol(f"{str(url)!r} is not an http:// or https:// address")
-    watch, connected = asyncio.timeout(seconds), None
-    try:
-        async with watch:
-            connected = await _connect_socket(url)
-            return await _start_protocol(connected, url, context, turns)
-    except TimeoutError as late:
-        if watch.expired():
-            kind = HandshakeTimeout if connected else httpx.ConnectTimeout
-            raise kind(f"not connected within {seconds:g} s") from late
-        raise httpx.ConnectError(str(late)) from late
-    except OSError as refused:  # ssl.SSLError and socket.gaierror are OSErrors
-        raise (HandshakeError if connected else httpx.ConnectError)(str(refused)) from refused
-
-
-async def _connect_socket(url: httpx.URL) -> socket.socket:
+async def connect_socket(url: httpx.URL) -> socket.socket:
     """Look the name up, and connect to the first address that answers, each with a head start over
     the next."""
     loop = asyncio.get_running_loop()
@@ -103,28 +72,6 @@ async def _connect_socket(url: httpx.URL) -> socket.socket:
     if winner is None:
         raise next(failure for failure in failures if failure is not None)
     return winner
-
-
-async def _start_protocol(
-    connected: socket.socket,
-    url: httpx.URL,
-    context: ssl.SSLContext | None,
-    turns: FairQueue | None,
-) -> Http1Connection:
-    """The connection over a connected socket, which it owns; its TLS handshake is done."""
-    loop = asyncio.get_running_loop()
-    tls: dict[str, Any] = {}
-    try:
-        if url.scheme == "https":
-            host = url.raw_host.decode("ascii")
-            tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
-        _, connection = await loop.create_connection(
-            lambda: Http1Connection(loop, turns or FairQueue()), sock=connected, **tls
-        )
-    except BaseException:
-        connected.close()
-        raise
-    return connection
 
 
 async def _connect_address(loop: asyncio.AbstractEventLoop, info: Any) -> socket.socket:

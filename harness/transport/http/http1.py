@@ -1,26 +1,41 @@
-"""One HTTP/1.1 connection: requests are written and answers parsed here, stamped as their bytes
-arrive.
+"""The HTTP/1.1 client: one keep-alive connection for each slot, written and parsed here, stamped as
+its bytes arrive.
 
-An asyncio Protocol around httptools stamps each read before any task is scheduled, and gives it to
-the sink when it is its turn (`FairQueue`). Errors are httpx's exceptions and surface only after
+A connection pool shared by many tasks costs milliseconds a request (it is rescanned on each) and
+can wedge after cancellations; a slot that owns its one connection has neither trouble. It carries
+one exchange at a time: `Http1Client.exchange` writes a request and waits for the headers, then the
+body is poured into a sink (`read_into`). The connection is an asyncio Protocol around httptools
+that stamps each read before any task is scheduled, and gives it to the sink when it is its turn
+(`FairQueue`). Errors are httpx's exceptions and surface only after
 everything that arrived before them has been taken. Reading from the socket is paused while more
 than `HIGH_WATER` bytes wait to be taken, so that a fast server cannot fill memory.
+
+A server may close an idle connection at the very moment a request is sent on it. Whether it read
+that request nobody knows, so it ends the attempt with an error of its own (`IdleClosedError`), and
+`retry` sends the request again at once, on a fresh connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import cast
+from typing import Any, cast
 
 import httptools
 import httpx
-from msgspec import Struct
 
+from harness.transport.http.dialing import (
+    HandshakeError,
+    HandshakeTimeout,
+    connect_socket,
+    shared_ssl_context,
+)
 from harness.transport.http.loop_sharing import FairQueue
+from harness.transport.http.messages import Arrivals, OutgoingRequest
 
 MAX_HEAD = 100 * 1024
 """Bytes of status line and headers, or of trailers; httpx's own cap."""
@@ -37,60 +52,78 @@ class TlsAnswerError(httpx.RemoteProtocolError):
     """The server answered a plain request in TLS."""
 
 
-class Arrivals(Struct):
-    """When things happened to one exchange, in `perf_counter_ns`; filled while it goes on.
-
-    `protocol` says that the stamps were taken as the bytes arrived, not when a task came round to
-    read them.
-    """
-
-    connected: int | None = None
-    sent: int | None = None
-    first_byte: int | None = None
-    done: int | None = None
-    protocol: bool = True
-
-
-class RequestTemplate:
-    """The method, URL and headers that all requests of a target share, encoded once.
-
-    Raises httpx.LocalProtocolError for a line break smuggled into a header.
-    """
-
-    __slots__ = ("head", "headers", "method", "url")
-
-    def __init__(self, method: str, url: httpx.URL, headers: Iterable[tuple[str, str]]) -> None:
-        self.method = method
-        self.url = url
-        self.headers = [
-            (b"Host", url.netloc),
-            *((name.encode("ascii"), value.encode("latin-1")) for name, value in headers),
-        ]
-        lines = [
-            b"%b %b HTTP/1.1" % (method.encode("ascii"), url.raw_path),
-            *(b"%b: %b" % each for each in self.headers),
-        ]
-        self.head = b"\r\n".join(lines)
-        breaks = len(lines) - 1
-        if (
-            self.head.count(b"\n") != breaks
-            or self.head.count(b"\r") != breaks
-            or b"\0" in self.head
-        ):
-            raise httpx.LocalProtocolError("a header of the request holds a line break or a NUL")
-
-
 class IdleClosedError(httpx.RemoteProtocolError):
     """The server closed a kept connection, and not one byte of an answer had come."""
 
 
-class OutgoingRequest(Struct):
-    """One request; `identifier` becomes its X-Client-Request-Id and must be ASCII without line
-    breaks."""
+class Http1Client:
+    """One slot's client, a `Connection`; `context` replaces httpx's default TLS verification.
 
-    template: RequestTemplate
-    identifier: str
-    body: bytes
+    `turns` are those of all slots: in which order what has arrived is gone through.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext | None = None, turns: FairQueue | None = None
+    ) -> None:
+        self._context = context
+        self._turns = turns
+        self._connection: Http1Connection | None = None
+        self._busy = False
+
+    async def exchange(
+        self, request: OutgoingRequest, arrivals: Arrivals, *, connect: float, first: float | None
+    ) -> Http1Connection:
+        """Send, and wait for the headers. Raises httpx.TransportError.
+
+        `arrivals.sent` is stamped at once, so that whoever minds the time has nothing to leave to
+        `first`.
+        """
+        if self._busy:
+            raise RuntimeError(
+                "this client carries one exchange at a time: release it before the next request"
+            )
+        self._busy = True
+        template, identifier, body = (
+            request.template,
+            request.identifier.encode("ascii"),
+            request.body,
+        )
+        message = b"%b\r\nContent-Length: %d\r\nX-Client-Request-Id: %b\r\n\r\n%b" % (
+            template.head,
+            len(body),
+            identifier,
+            body,
+        )
+        try:
+            kept = self._connection
+            if kept is not None and kept.is_usable:
+                try:
+                    return await kept.send_request(message, arrivals)
+                except (httpx.ReadError, httpx.RemoteProtocolError) as closed:
+                    if arrivals.first_byte is not None:
+                        raise
+                    raise IdleClosedError(str(closed)) from closed
+            await self.aclose()
+            self._connection = await open_connection(
+                template.url, self._context, connect, self._turns
+            )
+            return await self._connection.send_request(message, arrivals)
+        except BaseException:
+            self._busy = False
+            await self.aclose()
+            raise
+
+    async def release(self) -> None:
+        """The exchange is over: keep the connection where another may follow, else close it."""
+        self._busy = False
+        if self._connection is not None and not self._connection.is_usable:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.abort()
+            self._connection = None
 
 
 class Http1Connection(asyncio.Protocol):
@@ -325,3 +358,54 @@ class Http1Connection(asyncio.Protocol):
         elif not self.complete:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
+
+
+# ── Connecting ────────────────────────────────────────────────────────────────────────────────────
+
+
+async def open_connection(
+    url: httpx.URL,
+    context: ssl.SSLContext | None,
+    seconds: float | None,
+    turns: FairQueue | None = None,
+) -> Http1Connection:
+    """A fresh connection to `url`'s origin; who waits on it goes on in `turns`, by default at once.
+
+    Raises httpx.ConnectTimeout, ConnectError, UnsupportedProtocol, the cause attached.
+    """
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise httpx.UnsupportedProtocol(f"{str(url)!r} is not an http:// or https:// address")
+    watch, connected = asyncio.timeout(seconds), None
+    try:
+        async with watch:
+            connected = await connect_socket(url)
+            return await _start_protocol(connected, url, context, turns)
+    except TimeoutError as late:
+        if watch.expired():
+            kind = HandshakeTimeout if connected else httpx.ConnectTimeout
+            raise kind(f"not connected within {seconds:g} s") from late
+        raise httpx.ConnectError(str(late)) from late
+    except OSError as refused:  # ssl.SSLError and socket.gaierror are OSErrors
+        raise (HandshakeError if connected else httpx.ConnectError)(str(refused)) from refused
+
+
+async def _start_protocol(
+    connected: socket.socket,
+    url: httpx.URL,
+    context: ssl.SSLContext | None,
+    turns: FairQueue | None,
+) -> Http1Connection:
+    """The connection over a connected socket, which it owns; its TLS handshake is done."""
+    loop = asyncio.get_running_loop()
+    tls: dict[str, Any] = {}
+    try:
+        if url.scheme == "https":
+            host = url.raw_host.decode("ascii")
+            tls = {"ssl": context or shared_ssl_context(), "server_hostname": host}
+        _, connection = await loop.create_connection(
+            lambda: Http1Connection(loop, turns or FairQueue()), sock=connected, **tls
+        )
+    except BaseException:
+        connected.close()
+        raise
+    return connection

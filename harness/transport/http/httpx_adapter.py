@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 
 from harness.transport.http.connection import Sink
-from harness.transport.http.http1 import Arrivals, IdleClosedError, OutgoingRequest
+from harness.transport.http.http1 import IdleClosedError
+from harness.transport.http.messages import Arrivals, OutgoingRequest
 
 _SENDING = ("http11.send_request_headers.started", "http2.send_request_headers.started")
 _HEADED = ("http11.receive_response_headers.complete", "http2.receive_response_headers.complete")

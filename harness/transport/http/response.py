@@ -21,8 +21,8 @@ from harness.pricing.tokens import estimate_usage
 from harness.providers.base import DecodedResponse, Decoder, Signal
 from harness.transport.http.connection import IncomingResponse
 from harness.transport.http.errors import BadEncodingError, BodyTooLargeError, Waiting
-from harness.transport.http.http1 import Arrivals
 from harness.transport.http.loop_sharing import AttemptDeadline
+from harness.transport.http.messages import Arrivals
 from harness.transport.http.sse import Event, EventReader
 from harness.transport.middleware.limit import Slot
 

@@ -10,7 +10,7 @@ import httpx
 from harness.model import Target
 from harness.transport.http.connection import Connection
 from harness.transport.http.dialing import shared_ssl_context
-from harness.transport.http.http1_client import Http1Client
+from harness.transport.http.http1 import Http1Client
 from harness.transport.http.httpx_adapter import HttpxConnection
 from harness.transport.http.loop_sharing import FairQueue
 from harness.transport.http.proxies import SOCKS, Proxy, proxy_for

@@ -13,15 +13,9 @@ import pytest
 from harness.model import Response, Target
 from harness.transport.http.client import HttpClient
 from harness.transport.http.connection import Connection
-from harness.transport.http.dialing import open_connection
-from harness.transport.http.http1 import (
-    HIGH_WATER,
-    Arrivals,
-    OutgoingRequest,
-    RequestTemplate,
-)
-from harness.transport.http.http1_client import Http1Client
+from harness.transport.http.http1 import HIGH_WATER, Http1Client, open_connection
 from harness.transport.http.httpx_adapter import HttpxConnection
+from harness.transport.http.messages import Arrivals, OutgoingRequest, RequestTemplate
 from harness.transport.middleware.limit import Slot
 from tests.transport.calling import Kind, call
 from tests.transport.certificates import certificate

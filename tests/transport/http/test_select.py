@@ -8,7 +8,7 @@ import pytest
 
 from harness.model import Response, Target
 from harness.transport.http.client import HttpClient
-from harness.transport.http.http1_client import Http1Client
+from harness.transport.http.http1 import Http1Client
 from harness.transport.http.proxies import proxy_for
 from harness.transport.http.select import open_slot_connection
 from harness.transport.middleware.limit import Slot
