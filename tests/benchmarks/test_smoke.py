@@ -45,6 +45,12 @@ def test_the_benchmark_of_throttling_still_works() -> None:
         assert part in printed
 
 
+def test_the_benchmark_of_a_million_cases_still_works() -> None:
+    printed = run("million_cases.py")
+    for part in ("| 1,000 cases ", "| own.jsonl ", "| flat.jsonl ", "| c.csv ", "| c.parquet "):
+        assert part in printed
+
+
 def test_the_benchmark_of_the_everyday_run_still_works() -> None:
     printed = run("everyday.py")
     for part in ("| harness validate ", "| last answer to table ", "| with the report's process |"):

@@ -39,6 +39,13 @@ class CaseBuilder:
         document = document or Document.at_place(raw, place)
         return replace(self._source, document=document, folder=folder)
 
+    def build_plain(self, row: MappedRow, folder: Path) -> Case | None:
+        """The case of a row of the usual kind; None where the schema must decide."""
+        case = _parse_plain_row(row.raw, folder)
+        if case is None or row.variables is None:
+            return case
+        return replace(case, vars=row.variables)
+
     def build_row(self, row: MappedRow, source: Source, at: KeyPath = ()) -> Case | None:
         """The case of a row; None, with problems noted in `source`, where it is none."""
         case = self.read_case(row.raw, source, at)

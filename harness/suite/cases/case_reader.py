@@ -155,7 +155,6 @@ class CaseReader:
         if row.problem:
             self._problems.add(place, row.problem)
             return None
-        self._check_form(row, opened)
         try:
             mapped = opened.mapping.map_row(row.values, keyed=opened.table.columns is None)
         except TemplateError as wrong:
@@ -164,6 +163,10 @@ class CaseReader:
         document, at = opened.table.document, _NOWHERE
         if document is not None and mapped.raw is row.values:
             place, at = document.place_of(row.at), row.at
+        case = self._builder.build_plain(mapped, folder)
+        if case is not None:
+            return Row(place, mapped.raw, case, row.offset)
+        self._check_form(row, opened)
         source = self._builder.row_source(mapped.raw, place, folder, document if at else None)
         case = self._builder.build_row(mapped, source, at)
         return None if case is None else Row(place, mapped.raw, case, row.offset)
@@ -188,7 +191,9 @@ class CaseReader:
         start = len(self._problems)
         for row in scan():
             checked = self._checks.check_row(row)
-            yield checked._replace(case=name_by_row(row.case, row.raw, row.place))
+            if "id" not in row.raw:
+                checked = checked._replace(case=name_by_row(row.case, row.raw, row.place))
+            yield checked
             if len(self._problems) - start >= MAX_PROBLEMS:
                 return
 

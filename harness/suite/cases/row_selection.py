@@ -43,6 +43,11 @@ class RowSelection:
         return rows if self._spec.limit is None else islice(rows, self._spec.limit)
 
     def _filter_rows(self, table: Table) -> Iterator[TableRow]:
+        if self._where is None and self._spec.duplicates != "drop":
+            return table.read_rows()
+        return self._choose_rows(table)
+
+    def _choose_rows(self, table: Table) -> Iterator[TableRow]:
         seen = TextHashes() if self._spec.duplicates == "drop" else None
         self.dropped = 0
         for row in table.read_rows():

@@ -67,7 +67,7 @@ def _read_text(text: TextInput) -> Iterator[TableRow]:
 
 def _parse_row(number: int, row: bytes, offset: int) -> TableRow:
     try:
-        return TableRow(number, parse_json_row(row), offset=offset)
+        return TableRow(number, parse_json_row(row), "", offset)
     except (ValueError, RecursionError) as invalid:
         try:
             row.decode()

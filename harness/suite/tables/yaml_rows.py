@@ -7,17 +7,19 @@ from functools import partial
 from pathlib import Path
 
 from harness.config.diagnostics import KeyPath, Problems, display_path
-from harness.config.yaml import MAX_BYTES, Document, parse_yaml
+from harness.config.yaml import Document, parse_yaml
 from harness.suite.tables.table_rows import Table, TableError, TableOptions, TableRow
 from harness.suite.tables.text_input import open_text, read_whole, suggest_encoding
 
+MAX_YAML = 4 * 2**20
+"""Bytes of a file: with the place of every value, each takes a hundred bytes of memory."""
 _NO_LIST = "a file of cases is a list of them; begin each with `- `"
 
 
 def open_yaml(path: Path, options: TableOptions) -> Table:
     """Opens a YAML file of rows. Raises TableError, or SuiteError with everything wrong in it."""
     form = open_text(path, options.encoding)
-    content = read_whole(path, MAX_BYTES, "a YAML file", "use a .jsonl file for so many cases")
+    content = read_whole(path, MAX_YAML, "a YAML file of cases", "write them as .jsonl")
     try:
         text = content.decode(form.encoding).removeprefix("\ufeff")
     except UnicodeError:

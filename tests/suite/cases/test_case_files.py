@@ -14,9 +14,12 @@ from typing import Any
 import duckdb
 import pytest
 import xlsxwriter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.app.preview import validate_suite
-from harness.suite import Case, Suite
+from harness.errors import SuiteError
+from harness.suite import Case, Suite, load_suite
 
 SUITE = """\
 suite: s
@@ -256,6 +259,36 @@ def test_a_file_that_is_not_taken_says_why(
     (folder / "folder.jsonl").mkdir()
     found = problems(SUITE.format(cases=cases, variable="question"))
     assert any(said in problem for problem in found), found
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+KEYS = st.sampled_from(["id", "ID", "vars", "expected", "tags", "threshold", "input", "messages", "ideal", "q", "Q 1", "graders", "turns", "if", "row"])  # fmt: skip
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rows=st.lists(st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=5) | VALUES, max_size=4),
+    form=st.sampled_from(["{}", "{{file: {}}}", '{{file: {}, vars: {{q: "{{{{ row }}}}"}}, id: "{{{{ id }}}}", tags: "{{{{ tags }}}}", where: "{{{{ q }}}}"}}']),
+    suffix=st.sampled_from(["json", "jsonl"]),
+)  # fmt: skip
+def test_any_rows_are_cases_or_an_error_in_a_sentence(
+    tmp_path: Path, rows: list[Any], form: str, suffix: str
+) -> None:
+    text = json.dumps(rows) if suffix == "json" else lines(rows).decode()
+    (tmp_path / f"r.{suffix}").write_text(text)
+    (tmp_path / "s.yaml").write_text(SUITE.format(cases=form.format(f"r.{suffix}"), variable="q"))
+    try:
+        evaluation = load_suite(tmp_path / "s.yaml").evals[0]
+        ids = [case.id for case in evaluation.cases]
+        assert len(set(ids)) == len(ids) > 0
+    except SuiteError as refused:
+        assert all(problem.message for problem in refused.problems)
 
 
 def test_a_flat_file_without_a_mapping_is_told_once(

@@ -120,6 +120,7 @@ def test_a_spreadsheet_s_first_row_names_its_columns(tmp_path: Path) -> None:
         ("t.json", '{"a": [1], "b": [2]}', {}, "choose one with `records:` from `a`, `b`"),
         ("t.json", '{"a": [1], "b": [2]}', {"records": "c"}, "has no array under `c`; choose one"),
         ("t.json", "3", {}, "there is no such array"),
+        ("t.yaml", "- {a: 1}\n" * 500_000, {}, "has more than 4 MiB, the most for a YAML file of cases: write them as .jsonl"),
         ("t.yaml", "a: 1", {}, "a file of cases is a list of them"),
         ("t.yaml", "a: [", {}, "not YAML"),
         ("t.parquet", b"PAR1", {}, "not Parquet"),
