@@ -94,10 +94,9 @@ def build_case_rows(frames: Frames, table: Any, places: Any) -> tuple[tuple[Case
     answers: dict[int, list[CaseAnswer]] = defaultdict(list)
     for trial in chosen.itertuples():
         answers[trial.place].append(_build_answer(trial, grades[trial.Index]))
-    asked = {
-        rank: list(group.itertuples())
-        for rank, group in chosen.drop_duplicates(["rank", "prompt"]).groupby("rank")
-    }
+    asked: dict[int, list[Any]] = defaultdict(list)
+    for trial in chosen.drop_duplicates(["rank", "prompt"]).itertuples():
+        asked[trial.rank].append(trial)
     found: dict[int, list[Cell]] = defaultdict(list)
     for row in table[table["rank"].isin(asked)].itertuples():
         found[row.rank].append(_build_cell(row, answers[row.Index]))

@@ -9,13 +9,23 @@ and say so.
 from __future__ import annotations
 
 import re
+import sys
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    PackageLoader,
+    StrictUndefined,
+    Template,
+)
+from jinja2.bccache import Bucket
 
 from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Report
@@ -67,6 +77,16 @@ def render_page(report: Report, drawn: Mapping[str, bytes]) -> bytes:
     return load_template().render(**_template_context(report, drawn)).encode("utf-8", "replace")
 
 
+class _CompiledTemplates(FileSystemBytecodeCache):
+    """Keeps compiled templates where Python keeps compiled modules, if it may write there:
+    compiling takes as long as all else of a small report."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+
 @lru_cache
 def load_template() -> Template:
     """The page's template, compiled once."""
@@ -74,6 +94,7 @@ def load_template() -> Template:
         loader=PackageLoader("harness.reporters", ""),
         autoescape=True,
         undefined=StrictUndefined,
+        bytecode_cache=_CompiledTemplates(str(Path(__file__).with_name("__pycache__"))),
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: make_visible(value) if type(value) is str else value,
