@@ -1,5 +1,4 @@
-"""What a person sees while a run is under way: a live panel on a terminal, plain lines elsewhere;
-and the words at its end.
+"""What a person sees while a run is under way: a live panel on a terminal, plain lines elsewhere.
 
 Everything shown that came from outside (names, servers' messages) is shown as text: `rich` is given
 `Text`, never markup, and controls are escaped.
@@ -7,11 +6,8 @@ Everything shown that came from outside (names, servers' messages) is shown as t
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from shlex import quote
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -24,14 +20,12 @@ from rich.text import Text
 
 from harness.analysis.formatting import slow_down_text
 from harness.cli.pace import RecentPace
-from harness.cli.streams import TolerantStream
 from harness.engine.progress import Progress, Tally
-from harness.errors import ExitCode
 from harness.reporters.escape import escape_for
 from harness.wording import pluralize
 
 if TYPE_CHECKING:
-    from harness.app.report import RunOutcome
+    pass
 
 LINE_EVERY = 5.0
 """Seconds between two plain lines."""
@@ -406,47 +400,3 @@ def _progress_bar(row: _Row, width: int) -> ProgressBar | Text:
             total=max(1, tally.planned), completed=tally.done + tally.already, width=width
         )
     )
-
-
-# ── The end ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def conclusion_text(outcome: RunOutcome) -> str:
-    """What a person reads at the end: the result table, what stopped the run, where the report is,
-    how to go on."""
-    from harness.reporters.console import (  # noqa: PLC0415
-        render_for_terminal,
-    )
-
-    table = render_for_terminal(outcome.report, *terminal_style())
-    return "\n".join([table, *closing_lines(outcome.folder, outcome.stopped, outcome.exit_code)])
-
-
-def terminal_style() -> tuple[int | None, bool]:
-    """How the result table is to look on standard output: its width in columns (None: the usual
-    one), and if in colour."""
-    out = Console()
-    return min(160, out.width) if out.is_terminal else None, out.is_terminal and not out.no_color
-
-
-def closing_lines(folder: Path, stopped: Sequence[str], exit_code: ExitCode) -> list[str]:
-    """The last lines: what stopped the run and how to go on, where the report is."""
-    lines = [f"stopped: {_safe(reason)}" for reason in stopped]
-    if stopped:
-        more = " --budget DOLLARS" if exit_code == ExitCode.BUDGET else ""
-        lines.append(f"continue with: harness resume {_relative_path(folder)}{more}")
-    return [*lines, f"report: {_relative_path(folder / 'report.html')}"]
-
-
-def _relative_path(path: Path) -> str:
-    """`path` as a person would type it here."""
-    try:
-        return quote(str(path.resolve().relative_to(Path.cwd())))
-    except (ValueError, RuntimeError):  # elsewhere, or a loop of links
-        return quote(str(path))
-
-
-def open_terminal() -> Console:
-    """The console of progress and messages: standard error, so that standard output can be piped.
-    Where it cannot be written, the run goes on."""
-    return Console(file=TolerantStream(sys.stderr), highlight=False)  # type: ignore[arg-type]

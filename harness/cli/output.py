@@ -30,7 +30,8 @@ def print_lines(lines: Iterable[str]) -> None:
 def open_display(maker: BackgroundProcess | None) -> LiveDisplay:
     """A display on the terminal; when requests are sent, `maker` uses no time any more that their
     clocks may want."""
-    from harness.cli.display import LiveDisplay, open_terminal  # noqa: PLC0415
+    from harness.cli.display import LiveDisplay  # noqa: PLC0415
+    from harness.cli.terminal import open_terminal  # noqa: PLC0415
 
     console, on_begin = open_terminal(), maker.pause if maker else lambda: None
     return LiveDisplay(
@@ -59,7 +60,7 @@ def conclude_run(
     """Print the result table, write the report, say what stopped the run and how to go on, and end
     with the exit code."""
     from harness.app.report_job import ReportJob, make_report  # noqa: PLC0415
-    from harness.cli.display import closing_lines, terminal_style  # noqa: PLC0415
+    from harness.cli.terminal import closing_lines, terminal_style  # noqa: PLC0415
 
     steps = make_report(maker, ReportJob(tuple(runs), out, tuple(codes), *terminal_style()))
     shown = next(steps)

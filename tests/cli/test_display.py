@@ -14,7 +14,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness.cli.display import LiveDisplay, format_duration, open_terminal
+from harness.cli.display import LiveDisplay, format_duration
+from harness.cli.terminal import open_terminal
 from harness.engine.progress import Progress, Tally
 from harness.transport.middleware.traffic import Traffic
 
