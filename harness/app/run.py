@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from harness.app.find_run import find_run
 from harness.app.manifest import new_folder, new_manifest, suite_path
 from harness.app.plan_changes import check_same_plan, describe_new_requests
 from harness.app.prepare import PreparedRun, merge_environment, prepare
+from harness.app.replay_source import exchanges_of_run, replayable_exchange
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
 from harness.engine.event_loop import interrupt_handling, run_blocking
 from harness.engine.loop_monitor import LoopMonitor, reduced_garbage_collection
@@ -40,7 +41,6 @@ from harness.pricing.cost import exchange_cost, most_spent
 from harness.runs.blobs import Blobs
 from harness.runs.folder import RECORDS, create_folder, read_manifest, write_manifest
 from harness.runs.reader import Run
-from harness.runs.records import ExchangeLine
 from harness.runs.redaction import MIN_SECRET_LENGTH, Redactor
 from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
@@ -50,7 +50,7 @@ from harness.transport.http.errors import UNCONNECTED
 from harness.transport.http.select import describe_proxies
 from harness.transport.local.target import LOCAL_PROVIDERS, LocalTargets
 from harness.transport.middleware.model_check import ModelCheck
-from harness.transport.middleware.replay import Replay, StoredExchange, encode_stored
+from harness.transport.middleware.replay import Replay, StoredExchange
 from harness.transport.middleware.stop import Stop
 from harness.transport.stack import StackConfig, build_send_stack
 from harness.wording import pluralize
@@ -407,12 +407,12 @@ class _RunSession(Struct, dict=True):
         replayed."""
         targets, blobs = {target.name: target for target in self.ready.everyone}, Blobs(self.folder)
         for line in self.owed.exchanges:
-            if found := _replayable_exchange(self.manifest.id, line, targets, blobs):
+            if found := replayable_exchange(self.manifest.id, line, targets, blobs):
                 yield found
         self._report_lost_images(blobs)
         if self.replay is not None:
             replayed = Run(self.replay)
-            yield from _exchanges_of_run(replayed, targets)
+            yield from exchanges_of_run(replayed, targets)
             self._report_lost_images(replayed.blobs)
 
     def _report_lost_images(self, blobs: Blobs) -> None:
@@ -467,42 +467,6 @@ def _spent_function(ready: PreparedRun, prices: Mapping[str, Price]) -> Callable
 
 def _response_cost(target: Target, response: Response) -> Cost:
     return exchange_cost(response.attempts, target.price)
-
-
-def _exchanges_of_run(run: Run, targets: Mapping[str, Target]) -> Iterator[StoredExchange]:
-    """The answers of an earlier run, its judges' too, of the targets that are still the
-    same thing."""
-    manifest = run.manifest
-    then = {**manifest.helpers, **manifest.targets}
-    same = {
-        name: target
-        for name, target in targets.items()
-        if _is_same_target(then.get(name, {}), target)
-    }
-    for line in run.exchanges():
-        if found := _replayable_exchange(manifest.id, line, same, run.blobs):
-            yield found
-
-
-def _is_same_target(then: Mapping[str, Any], target: Target) -> bool:
-    """Whether what was asked then spoke the same format at the same address."""
-    return (then.get("provider"), then.get("address")) == (target.provider, target.address)
-
-
-def _replayable_exchange(
-    run: str, line: ExchangeLine, targets: Mapping[str, Target], blobs: Blobs
-) -> StoredExchange | None:
-    """The exchange, to be answered from; None where it is no answer of these targets, or where an
-    image of it is lost."""
-    exchange = line.exchange
-    if exchange.target not in targets or exchange.response.error is not None:
-        return None
-    whole = blobs.restore_images(exchange)
-    return (
-        None
-        if whole is None
-        else encode_stored(run, line.key, line.repeat, targets[exchange.target], whole)
-    )
 
 
 def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
