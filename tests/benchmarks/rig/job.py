@@ -1,8 +1,8 @@
 """One measured job, in a process of its own: `python -m rig.job JSON` prints what it cost as JSON.
 
 The cost is this process's CPU time and peak memory from its very start; whoever compares two sizes
-of the same job is rid of the start-up. Our own job is `harness.app.run.run`, measured until its
-last record is written: the report is another matter.
+of the same job is rid of the start-up. Our own job is `harness.app.run.run_requests`, measured
+until its last record is written: the report is another matter.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _ours(job: Job) -> None:
     with tempfile.TemporaryDirectory() as folder:
         suite = write_suite(Path(folder), job.url, job.count, job.concurrency, stream=job.stream)
         gc.collect()
-        run.run(suite, out=Path(folder) / "run", display=_Meter(job, Path(folder) / "run"))
+        run.run_requests(suite, out=Path(folder) / "run", display=_Meter(job, Path(folder) / "run"))
 
 
 class _Meter:
