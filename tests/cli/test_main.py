@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+import yaml
 
 import harness.cli.main
 from harness.errors import ExitCode
@@ -205,21 +206,24 @@ def test_a_closed_standard_error_does_not_stop_a_run(cli: Command, suite: Path) 
 
 
 def test_an_interrupt_while_a_run_starts_is_130(cli: Command, suite: Path, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "variables")
-    process = cli.begin("run", suite, "--env-file", "variables")
-    with open(_writer_once_it_waits(tmp_path / "variables", process), "w"):
-        process.send_signal(
-            signal.SIGINT
-        )  # pending from now on, whether it reads already or is about to
-    out, err = process.communicate(timeout=60)
+    os.mkfifo(tmp_path / "held")
+    (suite.parent / "cases.py").write_text(
+        f"def generate():\n    yield {{'text': open({str(tmp_path / 'held')!r}).read()}}\n"
+    )
+    written = yaml.safe_load(suite.read_text()) | {"cases": {"python": "cases.py:generate"}}
+    suite.write_text(yaml.safe_dump(written))
+    process = cli.begin("run", suite)
+    with open(_writer_once_it_is_read(tmp_path / "held", process), "w"):
+        process.send_signal(signal.SIGINT)  # while the run waits for its cases
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (ExitCode.INTERRUPTED, "")
     assert err.startswith("interrupted")
     assert not (tmp_path / "reports").exists()
 
 
-def _writer_once_it_waits(fifo: Path, process: subprocess.Popen[str]) -> int:
-    """The writing end of the pipe that the process has begun to read: a write-only open is refused
-    until then."""
+def _writer_once_it_is_read(fifo: Path, process: subprocess.Popen[str]) -> int:
+    """The writing end of the pipe that the process's child has begun to read: a write-only open is
+    refused until then."""
     while True:
         assert process.poll() is None, process.communicate()
         try:
