@@ -30,22 +30,16 @@ from harness.model import Limits, Price, Target
 from harness.plan import Plan, check_identities
 from harness.preflight import (
     check_budget,
-    check_context,
-    check_features,
-    check_images,
-    check_mode,
     check_parallel_calls,
-    check_role_targets,
-    check_sampling,
     check_services,
-    describe_default_limits,
+    check_targets,
     describe_token_rates,
     fit_open_files,
 )
 from harness.pricing import catalogue
 from harness.providers import capabilities
 from harness.providers.base import Provider, SupportsVersions
-from harness.suite import Suite, TargetSpec
+from harness.suite import Overrides, Suite, TargetSpec, load_suite
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
 from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
 from harness.vendors import PROVIDERS, price_vendor, price_vendor_at
@@ -101,6 +95,23 @@ def price_catalogue() -> catalogue.PriceCatalogue:
     return catalogue.PriceCatalogue(overrides, read_price_list)
 
 
+def load_checked_suite(path: Path, overrides: Overrides | None = None) -> Suite:
+    """The suite at `path`. Where it has problems, those of its targets are told with them. Raises
+    SuiteError.
+    """
+    return load_suite(path, overrides, _check_targets)
+
+
+def _check_targets(suite: Suite) -> None:
+    with ExitStack() as stack:
+        resolver = _Resolver(suite, {}, stack, live=False)
+        targets = [resolver.resolve_target(spec) for spec in suite.targets]
+        beside = map(resolver.resolve_target, _role_only_targets(suite))
+        table = capabilities.built_in_table().with_overrides(suite.capability_overrides)
+        resolver.raise_any()
+        check_targets(suite, targets, (*targets, *beside), table)
+
+
 @contextmanager
 def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iterator[PreparedRun]:
     """The suite, resolved; simulators run inside the context.
@@ -118,35 +129,27 @@ def prepare(suite: Suite, environment: Mapping[str, str], *, live: bool) -> Iter
         everyone, notes = fit_open_files((*targets, *beside))
         targets = everyone[: len(targets)]
         table = capabilities.built_in_table().with_overrides(suite.capability_overrides)
-        check_features(suite, targets, table)
-        check_mode(suite, targets, table)
-        notes += check_images(suite, targets, table)
-        check_context(suite, targets, table)
-        dropped = check_sampling(suite, targets, table)
-        notes += [
-            f"{name}: parameters left out because it does not support them:"
-            f" {', '.join(sorted(each))}"
-            for name, each in dropped.items()
-        ]
-        notes += describe_default_limits(suite, targets)
+        checked = check_targets(suite, targets, everyone, table)
         ranges = {
             each.name: capabilities.seed_range(table, each.provider, each.model, each.api_version)
             for each in targets
         }
         plan = Plan(
-            suite, targets, dropped, {name: limits for name, limits in ranges.items() if limits}
+            suite,
+            targets,
+            checked.dropped,
+            {name: limits for name, limits in ranges.items() if limits},
         )
-        role_targets = check_role_targets(suite, {each.name: each for each in everyone}, table)
         check_parallel_calls(plan)
         check_services(plan)
-        check_budget(plan, role_targets.values())
-        notes += describe_token_rates(plan)
+        check_budget(plan, checked.role_targets.values())
+        notes += (*checked.notes, *describe_token_rates(plan))
         yield PreparedRun(
             suite,
             plan,
             resolver.secrets,
             (*suite.warnings, *notes),
-            role_targets,
+            checked.role_targets,
             frozenset(resolver.variables),
         )
 

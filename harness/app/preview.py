@@ -12,12 +12,12 @@ from pathlib import Path
 from harness import registry
 from harness.app.failed_trials import find_failed, select_trials
 from harness.app.find_run import find_run
-from harness.app.prepare import PreparedRun, prepare
+from harness.app.prepare import PreparedRun, load_checked_suite, prepare
 from harness.model import EncodedRequest, Message, Request, Target, Trial
 from harness.model.images import readable_text
 from harness.providers.base import Provider
 from harness.reporters.escape import escape_for
-from harness.suite import Overrides, load_suite
+from harness.suite import Overrides
 from harness.suite.targets.code_targets import CALLABLES
 from harness.vendors.addresses import join_address
 from harness.wording import pluralize
@@ -31,7 +31,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
     """Check a suite and everything it names; lines for a person. Raises SuiteError with every
     problem at once."""
-    suite = load_suite(path)
+    suite = load_checked_suite(path)
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
         yield from map(escape_for("terminal"), suite.findings)
@@ -55,7 +55,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     """The arithmetic, then for each target the first prompts as rendered and their exact requests.
     Nothing is sent."""
     clean = escape_for("terminal")
-    suite = load_suite(path, overrides)
+    suite = load_checked_suite(path, overrides)
     failed_of = (
         None
         if overrides.failed_of is None

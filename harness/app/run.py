@@ -25,7 +25,7 @@ from harness.app.failed_trials import find_failed, select_trials, selection_fing
 from harness.app.find_run import find_run
 from harness.app.manifest import new_folder, new_manifest, suite_path
 from harness.app.plan_changes import check_same_plan, describe_new_requests
-from harness.app.prepare import PreparedRun, merge_environment, prepare
+from harness.app.prepare import PreparedRun, load_checked_suite, merge_environment, prepare
 from harness.app.replay_source import exchanges_of_run, replayable_exchange
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
 from harness.engine.event_loop import interrupt_handling, run_blocking
@@ -103,7 +103,7 @@ def run_requests(
     command.
     """
     overrides = overrides or Overrides()
-    loaded = load_suite(Path(suite), overrides)
+    loaded = load_checked_suite(Path(suite), overrides)
     folder = Path(out) if out is not None else new_folder(loaded)
     replay, failed_of = (
         None if run is None else find_run(run, suite=loaded.name, workspace=loaded.workspace)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,6 +52,14 @@ class Problems:
 
     def __len__(self) -> int:
         return len(self._found)
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Add the problems of a SuiteError that is raised inside, and go on after it."""
+        try:
+            yield
+        except SuiteError as found:
+            self._found |= dict.fromkeys(found.problems)
 
     def raise_any(self) -> None:
         """Raise SuiteError where there are problems, sorted by file and line."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from harness.config.diagnostics import KeyPath, Place, Problems, did_you_mean, quote_value
 from harness.metrics.table import METRICS
 from harness.suite import gate_syntax
+from harness.suite.cases.case_ids import CaseIds
 from harness.suite.cases.selection import Selection
 from harness.suite.gate_syntax import GateSpec
 from harness.suite.overrides import Filter, Overrides, parse_filter
@@ -49,27 +50,53 @@ def check_override_numbers(overrides: Overrides, problems: Problems) -> None:
         problems.add(Place("--budget"), f"should be US dollars from 0 on, not {overrides.budget}")
 
 
-def check_filters(
-    filters: Sequence[Filter], evals: Sequence[Eval], selections: Selections, problems: Problems
-) -> None:
-    """Note filters that match no tag, case, prompt or eval."""
-    known: Mapping[str, Collection[str]] = {
+class Names(NamedTuple):
+    """What gates and filters may name: by axis its names, the ids of the cases, the swept
+    parameters. An axis that could not be read to its end is left out, and None.
+    """
+
+    axes: Mapping[str, Collection[str]]
+    cases: tuple[CaseIds, ...] | None
+    settings: Sequence[Setting] | None
+
+
+def list_names(
+    evals: Sequence[Eval],
+    selections: Selections,
+    targets: Sequence[TargetSpec],
+    settings: Sequence[Setting],
+    unknown: Collection[str],
+) -> Names:
+    """What the whole suite has to name; `unknown` are the axes of which something is missing."""
+    axes: dict[str, Collection[str]] = {
         "tag": {tag for each in selections.values() for tag in each.tags},
         "prompt": {prompt.id for each in evals for prompt in each.prompts},
         "eval": {each.name for each in evals},
+        "target": {target.name for target in targets},
     }
+    return Names(
+        {axis: names for axis, names in axes.items() if axis not in unknown},
+        None if "case" in unknown else tuple(each.ids for each in selections.values()),
+        None if "setting" in unknown else settings,
+    )
+
+
+def check_filters(
+    filters: Sequence[Filter], names: Names, evals: Sequence[Eval], problems: Problems
+) -> None:
+    """Note filters that match no tag, case, prompt or eval."""
     for each in filters:
         if each.key == "id":
-            if not any(each.value in selection.ids for selection in selections.values()):
+            if names.cases is not None and not any(each.value in ids for ids in names.cases):
                 problems.add(
                     Place("--filter"),
                     f"no case has the id `{each.value}`; {_nearest_id(each.value, evals)}",
                 )
-        elif each.value not in known[each.key]:
+        elif each.key in names.axes and each.value not in names.axes[each.key]:
             problems.add(
                 Place("--filter"),
                 f"no {each.key} is called `{each.value}`;"
-                f" {did_you_mean(each.value, known[each.key])}",
+                f" {did_you_mean(each.value, names.axes[each.key])}",
             )
 
 
@@ -136,37 +163,29 @@ class GateReader:
             self._problems.add(place, str(wrong))
             return None
 
-    def check_slices(
-        self, found: Sequence[GateSpec], evals: Sequence[Eval], selections: Selections,
-        targets: Sequence[TargetSpec], settings: Sequence[Setting],
-    ) -> None:  # fmt: skip
+    def check_slices(self, found: Sequence[GateSpec], names: Names) -> None:
         """Note slices that no trial of the whole suite falls into, whichever part of it is
         selected.
         """
-        known: dict[str, Collection[Any]] = {
-            "tag": {tag for each in selections.values() for tag in each.tags},
-            "prompt": {prompt.id for each in evals for prompt in each.prompts},
-            "eval": {each.name for each in evals},
-            "target": {target.name for target in targets},
-        }
         for gate in found:
             for name, value in gate.slice.items():
                 if name == "case":
-                    if not any(str(value) in selection.ids for selection in selections.values()):
+                    if names.cases is not None and not any(
+                        str(value) in ids for ids in names.cases
+                    ):
                         self._note_problem(
                             gate, f"no case has the id `{value}`; correct or remove the slice"
                         )
-                elif name in known:
-                    if value not in known[name]:
+                elif name in gate_syntax.AXES:
+                    known = names.axes.get(name)
+                    if known is not None and value not in known:
                         self._note_problem(
                             gate,
-                            f"no {name} is called `{value}`;"
-                            f" {did_you_mean(str(value), known[name])}",
+                            f"no {name} is called `{value}`; {did_you_mean(str(value), known)}",
                         )
-                else:
-                    self._check_parameter(
-                        gate, name, value, [setting.get(name) for setting in settings]
-                    )
+                elif names.settings is not None:
+                    swept = [setting.get(name) for setting in names.settings]
+                    self._check_parameter(gate, name, value, swept)
 
     def check_measured(self, found: Sequence[GateSpec], run: RunSpec) -> None:
         """Note gates on measures that a run of this kind does not have: they would be judged

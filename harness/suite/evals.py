@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ _PLACEHOLDERS = {
 
 class EvalReader:
     """Reads the evals of one suite. `selections` holds, by eval, facts about its cases, selected
-    or not.
+    or not; `unknown` what could not be read to its end: evals, prompts, cases, tags.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class EvalReader:
         self._overrides = overrides
         self._filters = tuple(filters)
         self.selections: dict[str, Selection] = {}
+        self.unknown: set[str] = set()
 
     def read(self) -> tuple[Eval, ...]:
         """Every eval of the suite, with its cases filtered and limited; evals without cases are
@@ -58,12 +60,13 @@ class EvalReader:
                 self._source.add_problem(
                     (key,), f"`{key}:` cannot stand beside `evals:`; put it in the eval", key=True
                 )
-        return tuple(
-            each
-            for index, item in enumerate(self._suite.evals)
-            if item
-            for each in self._read_folder(index, item)
-        )
+        found: list[Eval] = []
+        for index, item in enumerate(self._suite.evals):
+            before = len(found)
+            found += self._read_folder(index, item) if item else ()
+            if len(found) == before:
+                self.unknown |= {"eval", "prompt", "case", "tag"}
+        return tuple(found)
 
     def _read_inline(self) -> Eval:
         for key in ("prompts", "cases"):
@@ -107,7 +110,8 @@ class EvalReader:
         return name
 
     def _build_eval(self, name: str, written: EvalFields, source: Source) -> Eval:
-        prompts = self._read_prompts(written, source)
+        with self._watched(self._suite.prompts or written.prompts, "prompt"):
+            prompts = self._read_prompts(written, source)
         graders, roles = self._read_graders(written, source)
         toolset = self._read_toolset(written, source, prompts)
         persona = self._read_persona(written, source, prompts)
@@ -117,13 +121,15 @@ class EvalReader:
         )
         selection.note_roles(() if persona is None else (persona.role,))
         self.selections[name] = selection
+        with self._watched(written.cases, "case", "tag"):
+            cases = CaseReader(source, selection).read(written.cases or (), ("cases",))
         return Eval(
             name=name,
             written=written.model_copy(
                 update={"cases": None}
             ),  # they are read, and there may be many
             prompts=prompts,
-            cases=CaseReader(source, selection).read(written.cases or (), ("cases",)),
+            cases=cases,
             graders=graders,
             response_format=_read_format(written.response_format, source),
             image_inventory=selection.image_inventory,
@@ -137,6 +143,14 @@ class EvalReader:
             limited=selection.limited,
             self_graded=selection.self_graded,
         )
+
+    @contextmanager
+    def _watched(self, items: Sequence[Any] | None, *axes: str) -> Iterator[None]:
+        """Notes `axes` as unknown where `items`, read inside, lack one or have a problem."""
+        before = len(self._problems)
+        yield
+        if not items or None in items or len(self._problems) > before:
+            self.unknown.update(axes)
 
     def _read_prompts(self, written: EvalFields, source: Source) -> tuple[Prompt, ...]:
         """The suite's prompts where it has any, else the eval's own."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from harness.config.diagnostics import Place, Problems, did_you_mean, display_pa
 from harness.config.fields import read_model, read_partial_model
 from harness.config.sampling import Sampling
 from harness.config.yaml import Document, parse_yaml
+from harness.errors import HarnessError
 from harness.suite import consistency, sweep
 from harness.suite.evals import EvalReader
 from harness.suite.files import WorkspaceFiles, workspace_of
@@ -33,13 +35,20 @@ _PLACEHOLDERS = {
 }  # so that a suite with a wrong key is checked to its end
 
 
-def load_suite(path: Path, overrides: Overrides | None = None) -> Suite:
+def load_suite(
+    path: Path,
+    overrides: Overrides | None = None,
+    check_further: Callable[[Suite], None] | None = None,
+) -> Suite:
     """Load the suite at `path`, with the command line's `overrides`. Raises SuiteError with all
-    problems.
+    problems: where there are any, with those that `check_further` raises for what could be read.
     """
     problems = Problems()
     source = _open_suite(Path(path), problems)
     suite = None if source is None else _Loader(Path(path), source, overrides or Overrides()).load()
+    if len(problems) and suite is not None and check_further is not None:
+        with suppress(HarnessError), problems.gather():  # else what failed is noted already
+            check_further(suite)
     problems.raise_any()
     if suite is None:
         raise AssertionError("a suite that cannot be read has a problem")
@@ -114,20 +123,24 @@ class _Loader:
         filters = consistency.read_filters(overrides, problems)
         targets = self._read_targets(written)
         fixed = self._fixed_sampling()
+        before = len(problems)
         settings = sweep.expand_sweep(
             written.sweep, fixed, lambda at, why: self._source.add_problem(("sweep", *at), why)
         )
+        unknown = {"setting"} if len(problems) > before else set[str]()
+        if len(targets) < len(written.targets):
+            unknown.add("target")
         reader = EvalReader(written, self._source, overrides, filters)
-        before = len(problems)
         evals = reader.read()
-        complete = len(problems) == before and not _has_wrong_items(written)
+        unknown |= reader.unknown
         gate_reader = consistency.GateReader(self._source)
         gates = gate_reader.read_gates(written.gates)
         gate_reader.check_measured(gates, written.run)
-        if complete:  # else what a gate or filter names may be what could not be read
-            full = sweep.expand_sweep(written.sweep, {}, lambda *_: None)
-            gate_reader.check_slices(gates, evals, reader.selections, targets, full.points)
-            consistency.check_filters(filters, evals, reader.selections, problems)
+        # What could not be read may be what a gate or a filter names.
+        full = sweep.expand_sweep(written.sweep, {}, lambda *_: None)
+        names = consistency.list_names(evals, reader.selections, targets, full.points, unknown)
+        gate_reader.check_slices(gates, names)
+        consistency.check_filters(filters, names, evals, problems)
         roles, role_targets = self._read_role_targets(reader, targets)
         evals = consistency.select_evals(filters, evals, problems)
         selected = self._selected_targets(targets)
@@ -265,12 +278,6 @@ class _Loader:
         return run.model_copy(
             update={name: value for name, value in changes.items() if value is not None}
         )
-
-
-def _has_wrong_items(written: SuiteFile) -> bool:
-    """Whether a prompt, case, eval or target is missing because it was wrong."""
-    lists = (written.prompts, written.cases, written.evals, written.targets)
-    return any(item is None for items in lists for item in items or ())
 
 
 def _without_concurrency(target: TargetSpec) -> TargetSpec:

@@ -14,9 +14,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from harness.app.prepare import prepare
+from harness.app.prepare import load_checked_suite, prepare
 from harness.errors import UsageError
-from harness.suite import load_suite
 
 WHOLE = yaml.safe_load("""
 suite: whole
@@ -101,7 +100,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_whole_suite_is_right(path: Path) -> None:
     path.write_text(json.dumps(WHOLE))
-    with prepare(load_suite(path), {}, live=False) as ready:
+    with prepare(load_checked_suite(path), {}, live=False) as ready:
         assert len(ready.targets) == 3
 
 
@@ -121,7 +120,7 @@ def test_any_value_in_any_place_is_taken_or_refused_in_a_sentence(
 ) -> None:
     path.write_text(json.dumps(with_odd(at, odd)))
     try:
-        with prepare(load_suite(path), {}, live=False) as ready:
+        with prepare(load_checked_suite(path), {}, live=False) as ready:
             assert next(ready.plan.trials(ready.targets[0])).key
     except UsageError as refused:
         assert all(line.startswith(str(path)) for line in str(refused).splitlines()), refused
