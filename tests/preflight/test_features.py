@@ -9,7 +9,8 @@ import yaml
 
 from harness.errors import SuiteError
 from harness.model import Target
-from harness.preflight import check_features, check_images
+from harness.preflight.features import check_features
+from harness.preflight.vision import check_images
 from harness.providers.capabilities import CapabilityTable
 from harness.suite import Suite, load_suite
 from tests.pictures import picture
