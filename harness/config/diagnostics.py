@@ -85,7 +85,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     if close := nearest_match(word, names):
         return f"did you mean `{close}`?"
     if not names:
-        return "there is none to choose from"
+        return "none is defined"
     listed = ", ".join(f"`{name}`" for name in names[:20])
     return (
         f"there is only {listed}"

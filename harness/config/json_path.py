@@ -34,7 +34,7 @@ def parse_path(path: str) -> tuple[Step, ...]:
         found = _STEP.match(rest)
         if found is None:
             raise ValueError(
-                f"{path!r} is no JSON path; write one such as $.choices[0].message.content"
+                f"{path!r} is not a JSON path; write one such as $.choices[0].message.content"
             )
         steps.append(_read_step(found))
         rest = rest[found.end() :]

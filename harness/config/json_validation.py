@@ -265,7 +265,7 @@ def _validate_unique_items(
         and isinstance(instance, list)
         and len({_to_hashable(item) for item in instance}) < len(instance)
     ):
-        yield ValidationError("the list has an item twice")
+        yield ValidationError("the list contains an item twice")
 
 
 def _to_hashable(value: Any) -> Any:

@@ -44,13 +44,17 @@ class Sampling(SuiteModel):
         None, description="Flattens (above 1) or sharpens the distribution; 0 is greedy."
     )
     top_p: Number | None = Field(
-        None, description="Draw from the likeliest tokens that together have this probability."
+        None, description="Sample from the most likely tokens that together have this probability."
     )
-    top_k: Whole | None = Field(None, description="Draw from this many of the likeliest tokens.")
+    top_k: Whole | None = Field(
+        None, description="Sample from this many of the most likely tokens."
+    )
     min_p: Number | None = Field(
-        None, description="Drop tokens less likely than this share of the likeliest."
+        None, description="Drop tokens less likely than this share of the most likely one."
     )
-    max_tokens: Positive | None = Field(None, description="The most tokens an answer may have.")
+    max_tokens: Positive | None = Field(
+        None, description="The maximum number of tokens in an answer."
+    )
     stop: Stops | None = Field(None, description="Text, or a list of texts, that ends the answer.")
     seed: Seed | None = Field(None, description=_SEED)
     frequency_penalty: Number | None = Field(
@@ -60,11 +64,11 @@ class Sampling(SuiteModel):
         None, description="Penalises tokens that were used at all."
     )
     repetition_penalty: Number | None = Field(
-        None, description="Divides the score of tokens that were used; 1 is none."
+        None, description="Divides the score of tokens that were used; 1 has no effect."
     )
-    n: Positive | None = Field(None, description="How many answers one request returns.")
+    n: Positive | None = Field(None, description="The number of answers per request.")
     logprobs: Logprobs | None = Field(
-        None, description="Return log probabilities: true, or of how many likeliest tokens."
+        None, description="Return log probabilities: true, or the number of most likely tokens."
     )
     reasoning_effort: Text | None = Field(
         None, description="How hard the model thinks before it answers, such as low or high."
@@ -114,9 +118,9 @@ class Axes(SuiteModel):
     repetition_penalty: list[Number] | None = Field(
         None, description="Repetition penalties to try."
     )
-    n: list[Positive] | None = Field(None, description="Numbers of answers to try.")
+    n: list[Positive] | None = Field(None, description="Numbers of answers per request to try.")
     logprobs: list[Logprobs] | None = Field(None, description="Values of logprobs to try.")
-    reasoning_effort: list[Text] | None = Field(None, description="Efforts of reasoning to try.")
+    reasoning_effort: list[Text] | None = Field(None, description="Reasoning efforts to try.")
 
     def axis_values(self) -> dict[str, list[Any]]:
         """The values of each parameter that is given, in the order written."""
@@ -129,13 +133,13 @@ class Sweep(Axes):
     and `include` adds."""
 
     zip: Axes | None = Field(
-        None, description="Parameters that change together: their lists are of one length."
+        None, description="Parameters that change together: their lists must have equal length."
     )
     include: list[Parameters] = Field(
-        default_factory=list, description="Settings to add to the product."
+        default_factory=list, description="Settings to add to the combinations."
     )
     exclude: list[Parameters] = Field(
-        default_factory=list, description="Settings to remove: all that match each value given."
+        default_factory=list, description="Settings to remove: those that match every value given."
     )
 
 

@@ -127,7 +127,7 @@ def as_data(value: Any) -> Any:
         charge_value(value)
         return list(value)
     if isinstance(value, LoopContext) or callable(value):
-        raise SecurityError(f"a {type(value).__name__} is no value that can be written")
+        raise SecurityError(f"a {type(value).__name__} cannot be written as text")
     return list(value) if isinstance(value, Iterator) else value
 
 

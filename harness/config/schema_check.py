@@ -51,8 +51,8 @@ def check_schema(schema: dict[str, Any] | bool) -> None:
     _check_size(schema)
     if isinstance(schema, dict) and schema and not schema.keys() & KEYWORDS:
         raise ValueError(
-            f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so anything"
-            " would fit"
+            f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so it would"
+            " accept anything"
         )
     pending = [_Part(schema)]
     while pending:  # before any reference is looked up, which fails in what is no schema
@@ -152,7 +152,7 @@ def _iter_referred(part: _Part) -> Iterator[tuple[str, _Part]]:
         try:
             found = part.resolver.lookup(target)
         except Unresolvable:
-            raise ValueError(f"{keyword} {target!r} points at nothing in the schema") from None
+            raise ValueError(f"{keyword} {target!r} does not exist in the schema") from None
         yield f"{keyword} {target!r}", _Part(found.contents, part.path, found.resolver)
 
 
@@ -192,11 +192,12 @@ def _check_chains(leads: dict[int, list[tuple[int, str]]]) -> None:
                 way.pop(), names.pop()
             elif following in (places := [each for each, _ in way]):
                 around = [*names[places.index(following) + 1 :], name]
-                raise ValueError(f"{next(filter(None, around))} leads back to itself without end")
+                raise ValueError(f"{next(filter(None, around))} refers to itself endlessly")
             elif following not in done:
                 way.append((following, iter(leads.get(following, ()))))
                 names.append(name)
                 if len(way) > MAX_CHAIN:
                     raise ValueError(
-                        f"more than {MAX_CHAIN} schemas lead to each other for one value; nest less"
+                        f"more than {MAX_CHAIN} schemas refer to each other for one value;"
+                        " reduce the nesting"
                     )

@@ -88,7 +88,7 @@ def _split_unit(value: Any, expected: str) -> tuple[Decimal, str]:
 def _unit_factor(unit: str, units: Mapping[str, float]) -> float:
     if unit not in units:
         known = ", ".join(name for name in units if name)
-        raise ValueError(f"the unit `{unit}` is not known; there is {known}")
+        raise ValueError(f"unknown unit `{unit}`; use {known}")
     return units[unit]
 
 

@@ -181,8 +181,7 @@ class _DocumentBuilder:
         if node is None:
             self._abort_at(
                 event,
-                f"the alias `*{event.anchor}` stands for nothing that is complete above it; define"
-                " it first",
+                f"the alias `*{event.anchor}` has no complete anchor above it; define it first",
             )
         self._aliased += node.size
         if self._aliased > MAX_ALIASED_NODES:

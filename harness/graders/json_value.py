@@ -80,7 +80,7 @@ def _load_json(text: str) -> Any:
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def _last_fenced_block(text: str) -> str | None:

@@ -165,7 +165,7 @@ class FunctionDecoder:
         cost = usage.finite_amount(self._last["cost"])
         if cost is None:
             self._set_error(
-                "`cost` should be US dollars from 0 on, not"
+                "`cost` should be 0 US dollars or more, not"
                 f" {snippet(repr(self._last['cost']), 80)}"
             )
         return replace(found or Usage(), cost=cost)

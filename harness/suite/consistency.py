@@ -47,7 +47,7 @@ def check_override_numbers(overrides: Overrides, problems: Problems) -> None:
         if value is not None and value < 1:
             problems.add(Place(f"--{option}"), f"should be 1 or more, not {value}")
     if overrides.budget is not None and overrides.budget < 0:
-        problems.add(Place("--budget"), f"should be US dollars from 0 on, not {overrides.budget}")
+        problems.add(Place("--budget"), f"should be 0 US dollars or more, not {overrides.budget}")
 
 
 class Names(NamedTuple):
@@ -103,7 +103,7 @@ def check_filters(
 def _nearest_id(case_id: str, evals: Sequence[Eval]) -> str:
     """A suggestion from the first selected cases; enough for a typing mistake."""
     ids = [case.id for each in evals for case in each.cases[:1000]]
-    return did_you_mean(case_id, ids) if ids else "leave the filter out to see which there are"
+    return did_you_mean(case_id, ids) if ids else "run without the filter to see all ids"
 
 
 def select_evals(
@@ -196,19 +196,19 @@ class GateReader:
             if metric.needs and run.mode == "batch":
                 self._note_problem(
                     gate,
-                    "answers in batches have no latency; leave the gate, or `mode: batch`, out",
+                    "batch answers have no latency; remove the gate or `mode: batch`",
                 )
             elif metric.needs == "streaming" and not run.stream:
                 self._note_problem(
                     gate,
-                    f"answers that are not streamed have no {metric.title}; leave it, or `stream:"
-                    " false`, out",
+                    f"answers that are not streamed have no {metric.title}; remove the gate or"
+                    " `stream: false`",
                 )
 
     def _check_parameter(self, gate: GateSpec, name: str, value: Any, swept: Sequence[Any]) -> None:
         values = [each for each in swept if each is not None]
         if not values:
-            self._note_problem(gate, f"`{name}` is not swept, so it cannot slice; remove it")
+            self._note_problem(gate, f"`{name}` is not swept, so a slice cannot use it; remove it")
         elif value not in values:
             self._note_problem(
                 gate,
@@ -268,8 +268,7 @@ def suite_warnings(
 ) -> list[str]:
     """Warnings about what is allowed, but probably a mistake."""
     found = [
-        f"the target `{each.name}` has `functions:`, which Workers AI has deprecated: what replaces"
-        " them is `tools:`"
+        f"the target `{each.name}` has `functions:`, which Workers AI has deprecated; use `tools:`"
         for each in targets
         if each.functions is not None
     ]
@@ -314,10 +313,10 @@ def _describe_idle_sweep(
         for setting in greedy
     )
     times = max(asked.values()) * repeats
-    verb = "changes" if len(idle) == 1 else "change"
+    verb = "has" if len(idle) == 1 else "have"
     return (
-        f"at temperature 0, {' and '.join(idle)} {verb} nothing:"
-        f" this sweep asks each question {times} times; sweep it at a higher temperature"
+        f"at temperature 0, {' and '.join(idle)} {verb} no effect, so this sweep asks each question"
+        f" {times} times; sweep it at a higher temperature"
     )
 
 

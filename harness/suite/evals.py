@@ -58,7 +58,9 @@ class EvalReader:
         for key in INLINE_ONLY:
             if key in self._source.document.value:
                 self._source.add_problem(
-                    (key,), f"`{key}:` cannot stand beside `evals:`; put it in the eval", key=True
+                    (key,),
+                    f"`{key}:` cannot be combined with `evals:`; move it into the eval",
+                    key=True,
                 )
         found: list[Eval] = []
         for index, item in enumerate(self._suite.evals):
@@ -178,7 +180,7 @@ class EvalReader:
             if written.simulated_user is not None and prompt.text is not None:
                 self._problems.add(
                     prompt.place,
-                    "plain text is no conversation that a simulated user could go on with",
+                    "a plain text prompt is no conversation for a simulated user; write {user: …}",
                 )
         return read_persona(written.simulated_user, source)
 
@@ -190,13 +192,13 @@ class EvalReader:
         ):
             if key in source.document.value:
                 source.add_problem(
-                    (key,), f"`{key}:` says how `tools:` are called; there are none", key=True
+                    (key,), f"`{key}:` has no effect without `tools:`; remove it", key=True
                 )
         for prompt in prompts:
             if written.tools is not None and prompt.text is not None:
                 self._problems.add(
                     prompt.place,
-                    "plain text calls no tools; write it as {user: …}, or leave `tools:` out",
+                    "a plain text prompt cannot call tools; write {user: …}, or remove `tools:`",
                 )
         return ToolReader(source).read(
             written.tools, written.tool_choice, written.max_turns, written.parallel_tool_calls

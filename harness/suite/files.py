@@ -83,13 +83,13 @@ class WorkspaceFiles:
             ValueError,
             RuntimeError,
         ) as refused:  # a NUL, a name too long, a loop of links
-            self._problems.add(place, f"{quote_value(reference)} names no file: {refused}")
+            self._problems.add(place, f"{quote_value(reference)} is not a file name: {refused}")
             return None
         if Path(reference).is_absolute() or not path.is_relative_to(self.workspace):
             self._problems.add(
                 place,
-                f"{quote_value(reference)} leaves the workspace ({self.workspace}); put the file"
-                " inside it and name it relative to this file",
+                f"{quote_value(reference)} is outside the workspace ({self.workspace}); put the"
+                " file inside it and name it relative to this file",
             )
             return None
         if not exists:
@@ -104,7 +104,7 @@ class WorkspaceFiles:
         path = self.resolve(reference, base, place)
         if path is not None and not path.is_file():
             self._problems.add(
-                place, f"{quote_value(reference)} is no plain file; name a file in it"
+                place, f"{quote_value(reference)} is not a regular file; name a file in it"
             )
             return None
         return path
@@ -156,7 +156,7 @@ class WorkspaceFiles:
         from harness.config.schema_check import check_schema  # noqa: PLC0415
 
         if not isinstance(schema, Mapping):
-            self._problems.add(place, f"a JSON Schema is an object, not {quote_value(schema)}")
+            self._problems.add(place, f"a JSON Schema must be an object, not {quote_value(schema)}")
             return
         try:
             check_schema(dict(schema))
@@ -205,20 +205,20 @@ class ImageFiles:
             unchanged = _file_stamp(path) in self._checked
         except ImageError as gone:
             raise InfrastructureError(
-                f"an image could be read when the suite was checked and cannot be now: {gone}"
+                f"an image that was readable when the suite was checked no longer is: {gone}"
             ) from gone
         if not unchanged:
             raise InfrastructureError(
-                f"{display_path(path)} was changed while it was in use; leave the images as they"
-                " are until the run has ended"
+                f"{display_path(path)} was changed while it was in use; do not edit the images"
+                " until the run has finished"
             )
         return self._load_file(path)
 
     def _resolve_path(self, reference: str, folder: Path) -> Path:
         if _ADDRESS.match(reference):
             raise ImageError(
-                f"{quote_value(reference)} is an address; nothing is fetched: "
-                "save the image as a file beside the case and name that"
+                f"{quote_value(reference)} is a URL, and images are not downloaded: save the image"
+                " next to the case and give its path"
             )
         problems = Problems()
         path = WorkspaceFiles(self._workspace, problems).find_file(
@@ -284,8 +284,8 @@ def _parse_data_uri(uri: str) -> Image:
     match = _DATA_URI.fullmatch(uri)
     if match is None:
         raise ImageError(
-            f"{quote_value(uri)} is no data URI of an image; write data:image/png;base64,… with its"
-            " bytes in base64"
+            f"{quote_value(uri)} is not a data URI of an image; write data:image/png;base64,… with"
+            " its bytes in base64"
         )
     try:
         content = b64decode(match[2], validate=True)
@@ -293,14 +293,14 @@ def _parse_data_uri(uri: str) -> Image:
         raise ImageError(f"{quote_value(uri)} is not valid base64: {invalid}") from invalid
     if len(content) > MAX_IMAGE_BYTES:
         raise ImageError(
-            f"{quote_value(uri)} has {len(content) / 2**20:.1f} MiB; an image may have"
-            f" {MAX_IMAGE_BYTES // 2**20}"
+            f"{quote_value(uri)} has {len(content) / 2**20:.1f} MiB; the maximum is"
+            f" {MAX_IMAGE_BYTES // 2**20} MiB"
         )
     image = _inspect_image(content, quote_value(uri))
     if image.media_type != match[1].lower():
         raise ImageError(
-            f"{quote_value(uri)} says {match[1]}, but its bytes are {image.media_type}; correct the"
-            " one or the other"
+            f"{quote_value(uri)} says {match[1]}, but its bytes are {image.media_type}; correct"
+            " one of them"
         )
     return image
 
@@ -310,12 +310,13 @@ def _inspect_image(content: bytes, name: str) -> Image:
     kind = _image_kind(content)
     if kind is None:
         raise ImageError(
-            f"{name} is no png, jpeg, webp or gif, whatever it is called; convert it to one of them"
+            f"{name} is not a png, jpeg, webp or gif image, whatever its suffix; convert it to one"
+            " of them"
         )
     width, height = _image_size(content, kind, name)
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{name} has {width:,} × {height:,} pixels; an image may have {MAX_PIXELS:,}: make it"
+            f"{name} has {width:,} × {height:,} pixels; the maximum is {MAX_PIXELS:,}: make it"
             " smaller"
         )
     media_type = f"image/{kind.lower()}"
@@ -347,15 +348,18 @@ def _image_size(content: bytes, kind: str, name: str) -> tuple[int, int]:
             picture.verify()
     except Pillow.DecompressionBombError:
         raise ImageError(
-            f"{name} has far too many pixels; an image may have {MAX_PIXELS:,}: make it smaller"
+            f"{name} has far too many pixels; the maximum is {MAX_PIXELS:,}: make it smaller"
         ) from None
     except Exception as broken:  # a file can break a reader in any way
-        raise ImageError(f"{name} is no whole {kind} file ({broken}); save it again") from broken
+        raise ImageError(
+            f"{name} is not a complete {kind} file ({broken}); save it again"
+        ) from broken
     if _is_truncated(content, kind):
-        raise ImageError(f"{name} is no whole {kind} file: its end is missing; save it again")
+        raise ImageError(f"{name} is not a complete {kind} file: its end is missing; save it again")
     if moves:
         raise ImageError(
-            f"{name} is animated; models see one frame of it or none: save that frame by itself"
+            f"{name} is animated, and models see at most one frame: save that frame as an image of"
+            " its own"
         )
     return size
 

@@ -95,7 +95,7 @@ def parse_gate(text: str, line: int | None = None, column: int | None = None) ->
     match = _GATE.fullmatch(text)
     if not match:
         raise ValueError(
-            f"{text!r} is no gate; write it like `pass_rate >= 0.9` or `ttft.p95{{tag=money}} <="
+            f"{text!r} is not a gate; write it like `pass_rate >= 0.9` or `ttft.p95{{tag=money}} <="
             " 1.5s`"
         )
     name = match["metric"]
@@ -106,7 +106,7 @@ def parse_gate(text: str, line: int | None = None, column: int | None = None) ->
     metric = GATED[name]
     stat, bound = _parse_suffixes(metric, match["suffixes"])
     if match["case"] and not metric.gates_cases:
-        raise ValueError(f"`{name}` cannot be asked of each case; remove `case.`")
+        raise ValueError(f"`{name}` is not available per case; remove `case.`")
     return GateSpec(
         text=text.strip(), metric=name, stat=stat, bound=bound, slice=_parse_slice(match["slice"]),
         per_case=bool(match["case"]), op=match["op"], value=_parse_value(metric, match["value"]),
@@ -139,7 +139,7 @@ def _parse_slice(text: str | None) -> dict[str, Any]:
         match = _PAIR.fullmatch(part)
         if not match:
             raise ValueError(
-                f"`{part.strip()}` is no part of a slice; write {{tag=money}} or {{target=scout,"
+                f"`{part.strip()}` is not part of a slice; write {{tag=money}} or {{target=scout,"
                 " temperature=0}"
             )
         name, quoted, plain = match.groups()

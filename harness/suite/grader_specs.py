@@ -113,7 +113,7 @@ class GraderReader:
             listed = ", ".join(f"`{name}`" for name in names) or "none"
             self._source.add_problem(
                 at,
-                "an item has exactly one grader beside `id`, `weight` and `threshold`; here:"
+                "each item must name one grader besides `id`, `weight` and `threshold`; found:"
                 f" {listed}",
             )
             return None
@@ -172,8 +172,8 @@ class GraderReader:
         if not isinstance(target, str) or templates.is_template(target):
             self._problems.add(
                 place,
-                "a target cannot be a template: a case's data must not choose who is asked;"
-                " name it",
+                "a target cannot be a template, because a case's data must not choose the model;"
+                " write the target's name",
             )
         else:
             self.roles.append(RoleReference(target, sampling, place))
@@ -198,7 +198,9 @@ class GraderReader:
     def _read_part(self, item: Any, at: KeyPath) -> Any:
         if isinstance(item, dict) and "weight" in item:
             self._source.add_problem(
-                (*at, "weight"), "a part of a grader has no weight; weigh the whole", key=True
+                (*at, "weight"),
+                "a nested grader has no weight; set it on the outer grader",
+                key=True,
             )
         written = self._read_written(item, at)
         if written is None:
@@ -269,8 +271,8 @@ class GraderReader:
         if templates.is_template(value):
             self._problems.add(
                 place,
-                "a grader's file cannot hold a template: a case's data must not choose what runs;"
-                " name it",
+                "a grader's file cannot be a template, because a case's data must not choose"
+                " which code runs; write the file's name",
             )
         match = FUNCTION_REFERENCE.fullmatch(value)
         if templates.is_template(value) or not match:
@@ -312,7 +314,9 @@ def _parse_weight(value: Any) -> float:
         or not isinstance(value, int | float)
         or not 0 <= value < float("inf")
     ):
-        raise ValueError(f"should be a number from 0 on (0 only reports), not {quote_value(value)}")
+        raise ValueError(
+            f"should be 0 (reported only) or a positive number, not {quote_value(value)}"
+        )
     return float(value)
 
 

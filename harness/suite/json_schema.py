@@ -24,7 +24,7 @@ _OPTION_SCHEMAS: dict[str, dict[str, Any]] = {
     "weight": {
         "type": "number",
         "minimum": 0,
-        "description": "How much its verdict counts in the score; 0 only reports.",
+        "description": "Its weight in the score; 0: reported only.",
     },
     "threshold": {
         "type": ["number", "string"],

@@ -43,7 +43,7 @@ class ImageTemplate(Struct, frozen=True):
         for each in value if isinstance(value, list | tuple) else [value]:
             if not isinstance(each, str) or not each.strip():
                 raise TemplateError(
-                    f"an image is named by a path or a data URI, not by {quote_value(each)}",
+                    f"an image must be given as a path or a data URI, not as {quote_value(each)}",
                     self.template.place,
                 )
             yield each, (folder or self.folder) if of_case else self.folder

@@ -80,7 +80,9 @@ def parse_filter(text: str) -> Filter:
     match = _FILTER.fullmatch(text)
     if not match or match[1] not in FILTER_KEYS:
         keys = ", ".join(f"{key}=…" for key in FILTER_KEYS)
-        raise ValueError(f"is no filter: {text!r}; write one of {keys}, with `!=` for all others")
+        raise ValueError(
+            f"is not a filter: {text!r}; write one of {keys}, with `!=` for all others"
+        )
     return Filter(match[1], match[3], match[2] == "!=")  # type: ignore[arg-type] # one of FILTER_KEYS
 
 

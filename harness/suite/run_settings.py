@@ -21,12 +21,14 @@ Retries = Annotated[Whole, Field(ge=0, le=100)]
 class TimeoutSpec(SuiteModel):
     """How long to wait; a bare duration is the total."""
 
-    connect: Duration | None = Field(None, description="To connect (default 10s).")
+    connect: Duration | None = Field(None, description="Time to connect (default 10s).")
     first: Duration | None = Field(
-        None, description="From sending to the first content (default 60s)."
+        None, description="Time from sending to the first content (default 60s)."
     )
-    idle: Duration | None = Field(None, description="Between two pieces of content (default 30s).")
-    total: Duration | None = Field(None, description="For a whole attempt (default 300s).")
+    idle: Duration | None = Field(
+        None, description="Time between two pieces of content (default 30s)."
+    )
+    total: Duration | None = Field(None, description="Time for a whole attempt (default 300s).")
 
     @model_validator(mode="before")
     @classmethod
@@ -64,12 +66,12 @@ class LimitsSpec(SuiteModel):
 
     concurrency: Concurrency | None = Field(None, description="Attempts in flight at once.")
     rpm: Count | None = Field(None, description="Requests started in any minute.")
-    tpm: Count | None = Field(None, description="Tokens asked for in any minute.")
+    tpm: Count | None = Field(None, description="Tokens requested in any minute.")
     timeout: TimeoutSpec | None = Field(
         None, description="How long to wait for this target; a bare duration is the total."
     )
     retries: Retries | None = Field(
-        None, description="Tries after the first, of what can be retried."
+        None, description="Retries after the first attempt, for errors that can be retried."
     )
 
 
@@ -79,40 +81,42 @@ class RunSpec(SuiteModel):
 
     concurrency: Concurrency = Field(8, description="Attempts in flight at once, for each target.")
     rpm: Count | None = Field(None, description="Requests started in any minute, for each target.")
-    tpm: Count | None = Field(None, description="Tokens asked for in any minute, for each target.")
+    tpm: Count | None = Field(None, description="Tokens requested in any minute, for each target.")
     timeout: Annotated[Timeouts, _Complete()] = Field(
         default_factory=Timeouts,
         description=(
             "How long to wait: {connect, first, idle, total}; a bare duration is the total."
         ),
     )
-    retries: Retries = Field(4, description="Tries after the first, of what can be retried.")
+    retries: Retries = Field(
+        4, description="Retries after the first attempt, for errors that can be retried."
+    )
     budget: Money | None = Field(
         None, description="US dollars the run may spend; it stops before it would spend more."
     )
     mode: Literal["live", "batch"] = Field(
         "live",
         description=(
-            "Ask each question by itself, or many at once in batches that are answered later,"
-            " without latency."
+            "Send each request on its own (live), or many together in batches, which are answered"
+            " later and have no latency."
         ),
     )
     stream: Flag = Field(
         True,
-        description="Ask for streamed answers, which is what makes time to first token measurable.",
+        description="Request streamed answers, which makes time to first token measurable.",
     )
     unsupported: Unsupported = Field(
         "refuse",
         description=(
-            "What to do with a parameter that a target cannot take: refuse to run, or drop it and"
-            " say so."
+            "What to do with a parameter that a target does not support: refuse to run, or drop"
+            " it and warn."
         ),
     )
     model_mismatch: Literal["warn", "error"] = Field(
         "warn",
         description=(
-            "What to do where a server says it served another model: warn, or make its answers"
-            " errors."
+            "What to do when a server reports a different model than requested: warn, or count"
+            " its answers as errors."
         ),
     )
     seed: Whole = Field(0, description="Fixes the order in which questions are asked.")
@@ -123,7 +127,7 @@ class RunSpec(SuiteModel):
     max_ungraded_rate: Share = Field(
         0.05,
         description=(
-            "The share of answers that could not be graded above which the run is no verdict."
+            "The share of answers that could not be graded above which the run gives no verdict."
         ),
     )
 

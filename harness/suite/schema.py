@@ -41,10 +41,10 @@ class ToolSpec(SuiteModel):
     """A tool the model may call, and what calling it does."""
 
     name: ToolName | None = Field(
-        None, description="What the model calls it; default: the function's name."
+        None, description="The tool's name; default: the function's name."
     )
     description: Text | None = Field(
-        None, description="What it is for, for the model; default: the function's docstring."
+        None, description="The tool's description for the model; default: the function's docstring."
     )
     parameters: Text | dict[str, Any] | None = Field(
         None,
@@ -59,19 +59,20 @@ class ToolSpec(SuiteModel):
     returns: Any = Field(
         None,
         description=(
-            "The value it always has; a template sees the case's variables and the `arguments`."
+            "The value it always returns; a template can use the case's variables and the"
+            " `arguments`."
         ),
     )
-    raises: Text | None = Field(None, description="The message it always fails with.")
+    raises: Text | None = Field(None, description="The error message it always fails with.")
     strict: Flag | None = Field(
         None,
         description=(
-            "Whether the service holds calls to the parameters (`strict`); default: the"
-            " provider's rule."
+            "Whether the service must keep calls to the parameters' schema (`strict`); default:"
+            " the provider's rule."
         ),
     )
     timeout: Duration = Field(
-        10.0, description="The longest a call of the function may take, such as 2s."
+        10.0, description="The maximum duration of a call of the function, such as 2s."
     )
     trusted: Flag = Field(
         False, description="Run the function in this process, not in a child that can be killed."
@@ -82,7 +83,8 @@ class ToolSpec(SuiteModel):
         given = [key for key in OUTCOMES if key in self.model_fields_set]
         if len(given) > 1:
             raise ValueError(
-                f"a tool has one outcome, not {' and '.join(f'`{key}`' for key in given)}; keep one"
+                f"a tool can have only one outcome, not {' and '.join(f'`{key}`' for key in given)}"
+                "; keep one"
             )
         if self.function is None and self.name is None:
             raise ValueError("a tool without a `function` needs a `name`")
@@ -91,7 +93,7 @@ class ToolSpec(SuiteModel):
                 "a tool without a `function` needs `parameters`, a JSON Schema (of type object)"
             )
         if self.function is None and self.model_fields_set & {"timeout", "trusted"}:
-            raise ValueError("`timeout` and `trusted` are for a `function`; remove them")
+            raise ValueError("`timeout` and `trusted` apply only to a `function`; remove them")
         return self
 
 
@@ -106,10 +108,11 @@ class LaterTurnSpec(SuiteModel):
         ),
     )
     images: Annotated[list[Text], OneOrMore] = Field(
-        default_factory=list, description="Images shown before it: paths or data URIs; templates."
+        default_factory=list,
+        description="Images placed before the text: paths or data URIs; templates.",
     )
     graders: Annotated[list[Any], OneOrMore] = Field(
-        default_factory=list, description="What judges the answer to this turn."
+        default_factory=list, description="The graders of the answer to this turn."
     )
 
 
@@ -128,15 +131,16 @@ class TurnSpec(SuiteModel):
 
     role: Literal["system", "developer", "user", "assistant"] = Field(
         description=(
-            "Who says it: system, user or assistant; or developer, which OpenAI has instead of"
-            " system, and all others get as system."
+            "The role: system, user or assistant; or developer, which OpenAI uses in place of"
+            " system and all others receive as system."
         )
     )
     content: Text = Field(
-        description="What is said; a template filled in from the case's variables."
+        description="The message's text; a template filled in from the case's variables."
     )
     images: Images = Field(
-        default_factory=list, description="Images shown before it: paths or data URIs; templates."
+        default_factory=list,
+        description="Images placed before the text: paths or data URIs; templates.",
     )
 
 
@@ -156,13 +160,13 @@ class PromptSpec(SuiteModel):
     """A prompt: inline turns, a list of messages, a file, or plain text to be completed."""
 
     misplaced_keys: ClassVar[Mapping[str, str]] = {
-        "tools": "give the eval `tools:`",
+        "tools": "set `tools:` in the eval",
         "developer": "write `messages: [{role: developer, content: …}, …]`",
     }
 
     id: Name | None = Field(
         None,
-        description="Names the prompt in results; default: the file's name, or prompt, prompt-2, …",
+        description="The prompt's id in results; default: the file's name, or prompt, prompt-2, …",
     )
     system: Text | None = Field(None, description="The system message; a template.")
     user: Text | None = Field(None, description="The user's message; a template.")
@@ -176,15 +180,15 @@ class PromptSpec(SuiteModel):
     messages: Messages | None = Field(
         None,
         description=(
-            "Any conversation, instead of system, user and assistant; or {{ column }}, one that"
-            " each case holds."
+            "Any conversation, in place of system, user and assistant; or {{ column }}, which"
+            " holds each case's own."
         ),
     )
     file: Text | None = Field(
         None,
         description=(
-            "A text file, whose lines `# system`, `# user` and `# assistant` open the turns, or a"
-            " .json file of messages."
+            "A text file in which the lines `# system`, `# user` and `# assistant` begin the"
+            " turns, or a .json file of messages."
         ),
     )
     python: Text | None = Field(
@@ -200,11 +204,11 @@ class PromptSpec(SuiteModel):
     prompt: Annotated[Text, Field(min_length=1)] | None = Field(
         None,
         description=(
-            "Plain text to be completed, without any turns; a template. Few providers take it."
+            "Plain text to complete, without turns; a template. Few providers support it."
         ),
     )
     raw: Flag = Field(
-        False, description="Whether `prompt` holds the chat template's special tokens itself."
+        False, description="Whether `prompt` already contains the chat template's special tokens."
     )
 
     @model_validator(mode="after")
@@ -218,55 +222,53 @@ class PromptSpec(SuiteModel):
             self.python is not None,
         ].count(True) != 1:
             raise ValueError(
-                "has exactly one form: system / user / assistant, or messages, or file, or prompt,"
-                " or python"
+                "must have exactly one form: system / user / assistant, or messages, or file, or"
+                " prompt, or python"
             )
         if self.prompt is not None and self.turns is not None:
             raise ValueError(
-                "is text to be completed, which has no `turns`; write it as {user: …}, or leave"
-                " them out"
+                "is plain text to complete, which cannot have `turns`; write it as {user: …}, or"
+                " remove them"
             )
         if self.images and self.user is None:
             raise ValueError(
-                "shows `images` with the user's message; beside messages, give each message its"
-                " own, in a file `![](…)`"
+                "has `images`, which belong to a user's message; with `messages`, set them on"
+                " each message, in a file write `![](…)`"
             )
         if self.raw and self.prompt is None:
-            raise ValueError("has `raw`, which only a `prompt` can be")
+            raise ValueError("has `raw`, which applies only to `prompt`")
         return self
 
 
 class CaseSpec(SuiteModel):
     """One question's variables and what is expected of the answer."""
 
-    unknown_key_hint: ClassVar[str] = "a variable of the prompts goes under `vars:`"
+    unknown_key_hint: ClassVar[str] = "put prompt variables under `vars:`"
     misplaced_keys: ClassVar[Mapping[str, str]] = {
-        "assert": "what judges this case alone stands under `graders:`",
+        "assert": "put graders of this case alone under `graders:`",
     }
 
     id: Name | None = Field(
-        None, description="Names the case in results; default: derived from its variables."
+        None, description="The case's id in results; default: derived from its variables."
     )
     vars: dict[str, Any] = Field(
         default_factory=dict, description="The variables its prompts are filled in from."
     )
-    expected: Any = Field(None, description="What the answer should be; only graders see it.")
+    expected: Any = Field(None, description="The expected answer; only graders see it.")
     tags: list[Name] = Field(default_factory=list, description="Labels to filter and slice by.")
     metadata: dict[str, Any] = Field(
-        default_factory=dict, description="Anything worth keeping with the case; nothing reads it."
+        default_factory=dict, description="Notes kept with the case; not used by the run."
     )
-    threshold: Share | None = Field(
-        None, description="The case passes where its score is at least this."
-    )
-    sampling: Parameters | None = Field(None, description="Sampling parameters of this case alone.")
+    threshold: Share | None = Field(None, description="The minimum score for the case to pass.")
+    sampling: Parameters | None = Field(None, description="Sampling parameters for this case only.")
     prompts: Annotated[list[Name], Field(min_length=1), OneOrMore] | None = Field(
-        None, description="The only prompts, by id, that this case is asked in; default: all."
+        None, description="The ids of the prompts this case is used with; default: all."
     )
     graders: list[Any] | None = Field(
-        None, description="Graders of this case alone, instead of its eval's."
+        None, description="Graders for this case, in place of its eval's."
     )
     turns: Turns | None = Field(
-        None, description="What the user says after each answer, instead of the prompt's turns."
+        None, description="What the user says after each answer, in place of the prompt's turns."
     )
     tools: dict[str, Any] | None = Field(
         None,
@@ -280,8 +282,8 @@ class CaseSpec(SuiteModel):
     def _expected_is_no_variable(self) -> CaseSpec:
         if "expected" in self.vars:
             raise ValueError(
-                "gives `expected` in `vars`; write it beside them, because prompts must not see the"
-                " answer"
+                "has `expected` inside `vars`; move it next to `vars`, because prompts must not"
+                " see the answer"
             )
         return self
 
@@ -299,14 +301,14 @@ class FormatSpec(SuiteModel):
         None, alias="schema", description="A JSON Schema, or the file that holds it."
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
-        "answer", description="What providers call the schema."
+        "answer", description="The schema's name, as sent to providers."
     )
 
     @model_validator(mode="after")
     def _schema_where_needed(self) -> FormatSpec:
         if (self.type != "json_object") != (self.schema_ is not None):
             raise ValueError(
-                "needs `schema` with the types json_schema and guided_json, and only there"
+                "needs `schema` for the types json_schema and guided_json, and only for those"
             )
         return self
 
@@ -319,7 +321,7 @@ class SimulatedUserSpec(SuiteModel):
     """A model that plays the user: after each answer it says the next message, until it is done."""
 
     target: Annotated[Text, Field(min_length=1)] = Field(
-        description="The target that plays the user, by its name."
+        description="The name of the target that plays the user."
     )
     prompt: Annotated[Text, Field(min_length=1)] = Field(
         description=(
@@ -327,16 +329,14 @@ class SimulatedUserSpec(SuiteModel):
         )
     )
     max_turns: Annotated[Whole, Field(ge=1, le=100)] = Field(
-        4, description="The most messages it says after the prompt's own."
+        4, description="The maximum number of messages it says after the prompt's own."
     )
     stop: Annotated[Text, Field(pattern=r"^\S{1,40}$")] = Field(
-        "DONE", description="The word it says when it is done."
+        "DONE", description="The word it says when it has finished."
     )
     sampling: Parameters = Field(
         default_factory=dict,
-        description=(
-            "How its words are drawn; temperature 0 and max_tokens 256 where these are not given."
-        ),
+        description=("Its sampling parameters; default: temperature 0 and max_tokens 256."),
     )
 
 
@@ -382,24 +382,26 @@ class EvalFields(SuiteModel):
     manifest (`fingerprint`).
     """
 
-    description: Text = Field("", description="What the eval measures, for people.")
+    description: Text = Field("", description="A description of what the eval measures.")
     prompts: Prompts | None = Field(None, description="The prompts, each asked with every case.")
-    cases: CaseItems | None = Field(None, description="The cases: inline, or files of any table.")
-    graders: Graders = Field(default_factory=list, description="What judges each answer.")
+    cases: CaseItems | None = Field(None, description="The cases: inline, or table files.")
+    graders: Graders = Field(default_factory=list, description="The graders of each answer.")
     response_format: Format | None = Field(
         None, description="The form the answer must have: JSON, or JSON that fits a schema."
     )
     tools: Tools | None = Field(
-        None, description="What the model may call: Python functions, or tools with canned results."
+        None,
+        description="The tools the model may call: Python functions, or tools with canned results.",
     )
     tool_choice: Text | None = Field(
         None,
         description=(
-            "Whether it must: auto, none, required, or a tool's name; holds for the first request."
+            "Whether it must call one: auto, none, required, or a tool's name; applies to the"
+            " first request."
         ),
     )
     max_turns: MaxTurns = Field(
-        10, description="How often the model is asked in one turn of the user, at most."
+        10, description="The maximum number of requests to the model in one turn of the user."
     )
     parallel_tool_calls: Flag | None = Field(
         None, description="Whether one answer may call several tools."
@@ -417,7 +419,7 @@ class EvalFile(EvalFields):
     """An `eval.yaml`."""
 
     prompts: Prompts = Field(description="The prompts, each asked with every case.")
-    cases: CaseItems = Field(description="The cases: inline, or files of any table.")
+    cases: CaseItems = Field(description="The cases: inline, or table files.")
 
 
 class SuiteFile(EvalFields):
@@ -430,26 +432,26 @@ class SuiteFile(EvalFields):
     }
     misplaced_keys: ClassVar[Mapping[str, str]] = {
         "judge": (
-            "name the target where it is asked: `graders: [{judge: {rubric: …, target: NAME}}]`"
+            "name the target where it is used: `graders: [{judge: {rubric: …, target: NAME}}]`"
         ),
         "matrix": "use `sweep:` for sampling parameters, and several prompts and targets",
-        "providers": "what is tested stands under `targets:`",
-        "tests": "the data set stands under `cases:`, what judges every answer under `graders:`",
-        "defaultTest": "what judges every answer stands under `graders:`",
-        "scenarios": "write every combination as one of `cases:`",
-        "evaluateOptions": "say `run: {concurrency: …}` and `repeats: …`",
+        "providers": "name what is tested under `targets:`",
+        "tests": "put the data set under `cases:` and what grades every answer under `graders:`",
+        "defaultTest": "put what grades every answer under `graders:`",
+        "scenarios": "write each combination as a case under `cases:`",
+        "evaluateOptions": "set `run: {concurrency: …}` and `repeats: …`",
     }
 
     suite: Annotated[Text, BeforeValidator(_check_suite_name)] = Field(
-        description="The suite's name; its runs are kept under it."
+        description="The suite's name; also the name of the folder of its runs."
     )
-    description: Text = Field("", description="What the suite is for, for people.")
+    description: Text = Field("", description="A description of the suite.")
     prompts: Prompts | None = Field(
-        None, description="The prompts of an inline eval; beside `evals:`, they replace theirs."
+        None, description="The prompts of an inline eval; with `evals:`, these replace theirs."
     )
     graders: Graders = Field(
         default_factory=list,
-        description="What judges each answer; beside `evals:`, added to theirs.",
+        description="The graders of each answer; with `evals:`, added to theirs.",
     )
     evals: Annotated[list[Text], Field(min_length=1), OneOrMore] | None = Field(
         None,
@@ -459,27 +461,28 @@ class SuiteFile(EvalFields):
     )
     targets: Annotated[list[TargetItem], Field(min_length=1), OneOrMore] = Field(
         description=(
-            "What is tested: names from targets.yaml beside the suite, built-in names, or targets"
-            " written out."
+            "The targets to test: names from targets.yaml beside the suite, built-in names, or"
+            " targets written out."
         )
     )
     sampling: Parameters = Field(
-        default_factory=dict, description="Sampling parameters of every request."
+        default_factory=dict, description="Sampling parameters for every request."
     )
     sweep: Sweep = Field(
         default_factory=Sweep, description="Sampling parameters to vary: every combination is run."
     )
     repeats: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(
-        1, description="How often each question is asked."
+        1, description="How many times to ask each question."
     )
     run: RunSpec = Field(
-        default_factory=RunSpec, description="How the run is driven, and what it may cost."
+        default_factory=RunSpec,
+        description="Limits, retries, budget and other settings of the run.",
     )
     gates: Annotated[list[Any], OneOrMore] = Field(
-        default_factory=list, description="What must hold for the run to pass."
+        default_factory=list, description="The conditions the run must meet to pass."
     )
     strict: Flag = Field(
-        False, description="Exit with 3, not 0, where the data do not suffice for a verdict."
+        False, description="Exit with 3 instead of 0 when the data do not suffice for a verdict."
     )
 
 

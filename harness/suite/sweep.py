@@ -38,7 +38,7 @@ def expand_sweep(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Sett
     if size > MAX_SETTINGS:
         report(
             (),
-            f"has {size:,} settings; {MAX_SETTINGS:,} are the most there can be, so sweep in parts",
+            f"has {size:,} settings; the maximum is {MAX_SETTINGS:,}: split the sweep",
         )
         return Settings(({},), 0)
     points = [_merge_settings(choice) for choice in product(*axes)] if axes else []
@@ -46,7 +46,7 @@ def expand_sweep(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Sett
     _check_excludes(sweep, fixed, points, report)
     settings = (*kept, *_included_settings(sweep, fixed, kept, report))
     if not settings and (points or sweep.include):
-        report((), "is excluded whole; leave at least one setting")
+        report((), "excludes every setting; keep at least one")
     return Settings(settings or ({},), len(points) - len(kept))
 
 
@@ -62,23 +62,25 @@ def _zipped_axes(sweep: Sweep, fixed: Mapping[str, Any], report: Report) -> Iter
     lengths = {name: len(values) for name, values in axes.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        report(("zip",), f"`zip` needs lists of one length: {listed}")
+        report(("zip",), f"`zip` needs lists of equal length: {listed}")
         return
     for name in axes:
         if name in sweep.axis_values():
-            report(("zip", name), f"`{name}` is swept twice; keep it in `zip` or beside it")
+            report(
+                ("zip", name), f"`{name}` is swept twice; keep it either inside or outside `zip`"
+            )
     free = {name: values for name, values in axes.items() if name not in fixed}
     points = [dict(zip(free, choice, strict=True)) for choice in zip(*free.values(), strict=True)]
     distinct = _drop_duplicates(points)
     if len(free) == len(axes) and len(distinct) < len(points):
-        report(("zip",), "`zip` gives one setting twice; keep one of them")
+        report(("zip",), "`zip` contains the same setting twice; keep one of them")
     if distinct:
         yield distinct
 
 
 def _check_values(name: str, values: list[Any], location: KeyPath, report: Report) -> None:
     if not values:
-        report(location, f"`{name}` has no values; give at least one, or leave it out")
+        report(location, f"`{name}` has no values; give at least one, or remove it")
     for index, value in enumerate(values):
         if value in values[:index]:
             report((*location, index), f"`{name}` has {quote_value(value)} twice; keep one")

@@ -109,8 +109,8 @@ def find_tool_errors(toolset: Toolset | None, case: Case) -> Iterator[str]:
         yield f"the case `{case.id}`: no tool is called `{name}`; {did_you_mean(name, known)}"
     for name in sorted((toolset.by_case if toolset is not None else frozenset()) - results.keys()):
         yield (
-            f"the case `{case.id}` does not say what the tool `{name}` returns; give it `tools:"
-            f" {{{name}: …}}`, or give the tool a `function` or `returns`"
+            f"the case `{case.id}` does not say what the tool `{name}` returns; add `tools:"
+            f" {{{name}: …}}` to the case, or give the tool a `function` or `returns`"
         )
 
 
@@ -122,7 +122,7 @@ def find_unknown_calls(toolset: Toolset | None, graders: Iterable[GraderSpec]) -
     for spec in graders if known else ():
         for name in sorted(set(_called_tools({spec.type: spec.arguments})) - known):
             yield (
-                f"the grader `{spec.id}` names `{name}`, and no tool is called so;"
+                f"the grader `{spec.id}` names `{name}`, but there is no such tool;"
                 f" {did_you_mean(name, known)}"
             )
 
@@ -234,8 +234,8 @@ class ToolReader:
         if not _NAME.fullmatch(name):
             self._source.add_problem(
                 at,
-                f"{quote_value(name)} cannot name a tool; give it a `name:` of letters, digits, `_`"
-                " and `-`",
+                f"{quote_value(name)} cannot be a tool's name; give it a `name:` of letters,"
+                " digits, `_` and `-`",
             )
             return None
         if not self._is_new(name, at):

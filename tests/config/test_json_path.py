@@ -41,7 +41,7 @@ def test_what_a_path_finds(path: str, value: Any) -> None:
 
 @pytest.mark.parametrize("path", ["$..a", "$.", "a..b", "[a]", "$[?(@.a)]", "$[1:2]", "a b"])
 def test_what_is_no_path(path: str) -> None:
-    with pytest.raises(ValueError, match="is no JSON path"):
+    with pytest.raises(ValueError, match="is not a JSON path"):
         parse_path(path)
 
 

@@ -175,8 +175,8 @@ def test_an_answer_without_paths_is_the_whole_text(
     ("target", "says"),
     [
         ("", "the target `shop` needs `http:`"),
-        ("    http: {answer: {text: '$..x'}}", "'$..x' is no JSON path; write one such as"),
-        ("    http: {body: {q: '{{ usr }}'}}", "names `usr`, which is no part of a request; did you mean `user`"),
+        ("    http: {answer: {text: '$..x'}}", "'$..x' is not a JSON path; write one such as"),
+        ("    http: {body: {q: '{{ usr }}'}}", "names `usr`, which is not part of a request; did you mean `user`"),
         ("    http: {body: {q: '{{ user'}}", "in the template"),
         ("    http: {answer: {txt: $.a}}", "did you mean `text`"),
         ("    http: {body: '{{ sampling.nothing }}'}", "suite.yaml:6:5: target shop: in the template"),

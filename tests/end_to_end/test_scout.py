@@ -183,7 +183,7 @@ def test_the_deprecated_functions_are_sent_with_a_warning_that_names_tools(
     ended, _ = run(cli, written(cli, simulator, target))
     assert arrived(simulator)[0]["functions"] == [{"name": "f", "code": "return 1"}]
     assert (
-        "warning: the target `t` has `functions:`, which Workers AI has deprecated: what replaces them is `tools:`"
+        "warning: the target `t` has `functions:`, which Workers AI has deprecated; use `tools:`"
         in ended.err
     )
 
@@ -192,7 +192,7 @@ def test_functions_are_no_other_providers(cli: Command, simulator: Simulated) ->
     ended = cli("run", written(cli, simulator, CHAT + ", functions: [{{name: f, code: return 1}}]"))
     assert ended.code == ExitCode.USAGE
     assert (
-        "suite.yaml:5:5: the target `t` has `functions:`, which cloudflare-chat has not; give `tools:` instead"
+        "suite.yaml:5:5: the target `t` has `functions:`, which cloudflare-chat does not have; use `tools:`"
         in ended.err
     )
 

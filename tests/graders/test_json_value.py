@@ -131,7 +131,7 @@ ORDER = {
         (
             ORDER,
             '{"id": "A-1", "items": [{"a": 1}, {"a": 1.0}]}',
-            "$.items: the list has an item twice",
+            "$.items: the list contains an item twice",
         ),
         (ORDER, "not JSON", "not JSON"),
         (True, "1", ""),
@@ -176,15 +176,15 @@ def test_schema_verdicts(schema: Any, text: str, reason: str) -> None:
         ({"properties": {"a": {"pattern": "(?=x)"}}}, "not in RE2 syntax"),
         ({"patternProperties": {r"(a)\1": {}}}, "not in RE2 syntax"),
         ({"unevaluatedProperties": False}, "use additionalProperties"),
-        ({"$ref": "#/nowhere"}, "'#/nowhere' points at nothing in the schema"),
+        ({"$ref": "#/nowhere"}, "'#/nowhere' does not exist in the schema"),
         (
             {"properties": {"a": {"items": {"$ref": "#/$defs/b"}}}},
-            "'#/$defs/b' points at nothing in the schema",
+            "'#/$defs/b' does not exist in the schema",
         ),
-        ({"$ref": "#"}, "'#' leads back to itself without end"),
+        ({"$ref": "#"}, "'#' refers to itself endlessly"),
         (
             {"type": "object", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}},
-            "'#/$defs/a' leads back to itself without end",
+            "'#/$defs/a' refers to itself endlessly",
         ),
     ],
 )
@@ -303,11 +303,11 @@ def chained(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
-        (chained(5_000), "more than 100 schemas lead to each other"),
+        (chained(5_000), "more than 100 schemas refer to each other"),
         ({"enum": list(range(30_000))}, "may have 20,000 values"),
         ({"properties": [1]}, "not a JSON Schema: $.properties"),
         ({"type": "string", "allOf": [{"$ref": "#/type"}]}, "not a JSON Schema"),
-        ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "'#' leads back to itself without end"),
+        ({"anyOf": [{"type": "null"}, {"$ref": "#"}]}, "'#' refers to itself endlessly"),
     ],
 )
 def test_a_schema_that_is_too_much_is_refused(schema: Any, words: str) -> None:

@@ -101,7 +101,7 @@ def test_what_is_no_verdict_is_a_grader_error(returned: Any, kind: str) -> None:
 
 
 def test_a_child_that_failed_is_a_grader_error() -> None:
-    failed = Error("tool", "timeout", "it took longer than 10 s and was ended")
+    failed = Error("tool", "timeout", "it took longer than 10 s and was stopped")
     error = error_of(grade("python", ADDRESS, "42", lambda call: ToolResult(call.id, "", failed)))
     assert (error.kind, error.message) == (failed.kind, failed.message)
 

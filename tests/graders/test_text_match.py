@@ -142,7 +142,7 @@ def test_a_pattern_beyond_re2_is_matched_in_a_child_process(pattern: str) -> Non
 
 
 def test_a_pattern_that_had_to_be_ended_is_a_grader_error() -> None:
-    ended = Error("tool", "timeout", "it took longer than 2 s and was ended")
+    ended = Error("tool", "timeout", "it took longer than 2 s and was stopped")
     graded = grade(
         "regex", {"pattern": r"(?=a)(a|aa)+$"}, "aaaa", lambda call: ToolResult(call.id, "", ended)
     )

@@ -74,8 +74,8 @@ def test_a_gate_means(text: str, meaning: dict[str, Any]) -> None:
     ("text", "said"),
     [
         ("pass_rat >= 1", "did you mean `pass_rate`?"),
-        ("pass_rate", "is no gate"),
-        ("pass_rate => 1", "is no gate"),
+        ("pass_rate", "is not a gate"),
+        ("pass_rate => 1", "is not a gate"),
         ("pass_rate >= ninety", "should be a share"),
         ("pass_rate >= 90", "did you mean 90%"),
         ("pass_rate >= nan", "should be a share"),
@@ -89,11 +89,11 @@ def test_a_gate_means(text: str, meaning: dict[str, Any]) -> None:
         ("pass_rate.lwo >= 0.9", "did you mean `low`?"),
         ("pass_rate.p95 >= 0.9", "`pass_rate` has no `.p95`"),
         ("pass_rate{tagg=money} >= 0.9", "did you mean `tag`?"),
-        ("pass_rate{tag} >= 0.9", "is no part of a slice"),
-        ("pass_rate{} >= 0.9", "is no part of a slice"),
+        ("pass_rate{tag} >= 0.9", "is not part of a slice"),
+        ("pass_rate{} >= 0.9", "is not part of a slice"),
         ("pass_rate{tag=a, tag=b} >= 0.9", "names `tag` twice"),
         ("no_drop >= 1", "not supported by this version"),
-        ("case.tokens <= 5", "cannot be asked of each case"),
+        ("case.tokens <= 5", "is not available per case"),
     ],
 )
 def test_a_wrong_gate_is_corrected(text: str, said: str) -> None:

@@ -88,23 +88,26 @@ def test_a_python_grader_is_found_from_the_file_that_names_it(
     [
         ("contians: x", "6:5: there is no grader `contians`; did you mean `contains`?"),
         ("equals: {valeu: x}", "6:14: unknown key `valeu`; did you mean `value`?"),
-        ("{contains: x, regex: y}", "6:5: an item has exactly one grader"),
-        ("{weight: 1}", "6:5: an item has exactly one grader"),
+        ("{contains: x, regex: y}", "6:5: each item must name one grader"),
+        ("{weight: 1}", "6:5: each item must name one grader"),
         ("3", "6:5: a grader is its name"),
         ("regex: '(('", "6:12: `regex`: not a regular expression"),
         ("{not: {contans: x}}", "6:12: there is no grader `contans`"),
         ("{any: [{regex: '(('}]}", "6:20: `regex`: not a regular expression"),
-        ("{all: [{contains: x, weight: 2}]}", "6:26: a part of a grader has no weight"),
-        ("{contains: x, weight: -1}", "6:27: `weight` should be a number from 0 on"),
+        ("{all: [{contains: x, weight: 2}]}", "6:26: a nested grader has no weight"),
+        (
+            "{contains: x, weight: -1}",
+            "6:27: `weight` should be 0 (reported only) or a positive number",
+        ),
         ("{contains: x, threshold: 2}", "6:30: `threshold` should be a share"),
         ("json_schema: nope.json", '6:18: there is no file "nope.json"'),
-        ("json_schema: ../../schema.json", '6:18: "../../schema.json" leaves the workspace'),
+        ("json_schema: ../../schema.json", '6:18: "../../schema.json" is outside the workspace'),
         ("python: 'nope.py:f'", '6:13: there is no file "nope.py"'),
-        ("python: '/etc/passwd.py:f'", "leaves the workspace"),
+        ("python: '/etc/passwd.py:f'", "is outside the workspace"),
         ("contains: '{{ q '", "6:15: in the template"),
         (
             "contains: '{{ other }}'",
-            "the case `c` gives no value for `other`, which the grader `contains` uses",
+            "the case `c` has no value for `other`, which the grader `contains` uses",
         ),
         ("{json: null, id: a}\n  - {contains: x, id: a}", "two graders have the id `a`"),
     ],
@@ -131,7 +134,7 @@ def test_what_a_cases_own_graders_use_must_be_there(problems: Callable[..., list
         "{id: c", "{id: c, graders: [contains: '{{ gone }}']"
     )
     (problem,) = problems(text)
-    assert "the case `c` gives no value for `gone`, which the grader `contains` uses" in problem
+    assert "the case `c` has no value for `gone`, which the grader `contains` uses" in problem
 
 
 @pytest.mark.parametrize(
@@ -152,4 +155,4 @@ def test_a_python_grader_is_looked_into_not_run(
 
 def test_a_python_grader_cannot_come_from_a_cases_data(problems: Callable[..., list[str]]) -> None:
     (problem,) = problems(SUITE.format(graders="  - python: '{{ expected }}'"))
-    assert "cannot hold a template" in problem
+    assert "cannot be a template" in problem

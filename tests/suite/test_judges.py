@@ -64,13 +64,13 @@ def test_a_suite_without_judges_has_the_fingerprint_it_always_had(
         (
             "{judge: {rubric: r, target: '{{ q }}'}}",
             6,
-            "a case's data must not choose who is asked",
+            "a case's data must not choose the model",
         ),
         ("{judge: {rubric: gone.md, target: scout}}", 6, "there is no file"),
-        ("{judge: {rubric: ../../gone.md, target: scout}}", 6, "leaves the workspace"),
+        ("{judge: {rubric: ../../gone.md, target: scout}}", 6, "is outside the workspace"),
         ("{judge: {rubric: gone.txt, target: scout}}", 6, "there is no file"),
         ("{judge: {rubric: '{{ q', target: scout}}", 6, "in the template"),
-        ("{judge: {rubric: '{{ z }}', target: scout}}", 3, "gives no value for `z`"),
+        ("{judge: {rubric: '{{ z }}', target: scout}}", 3, "has no value for `z`"),
         ("{judge: {rubric: r, target: scout, scale: five}}", 6, "two whole numbers such as 1-5"),
         (
             "{judge: {rubric: r, target: scout, sampling: {temprature: 1}}}",

@@ -149,8 +149,8 @@ def test_a_sweep_that_changes_nothing_at_temperature_0_is_said_to(
         "suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: scout-sim\nrepeats: 5\n"
         f"sampling: {sampling}\nsweep: {sweep}\n"
     )
-    found = [each for each in suite(text).warnings if "changes nothing" in each]
-    expected = f"at temperature 0, top_p changes nothing: this sweep asks each question {said}"
+    found = [each for each in suite(text).warnings if "has no effect" in each]
+    expected = f"at temperature 0, top_p has no effect, so this sweep asks each question {said}"
     assert [each.split(";")[0] for each in found] == ([expected] if said else [])
 
 
@@ -192,7 +192,7 @@ def test_overrides_survive_json() -> None:
         ({"filters": ("tag=esy",)}, "--filter: no tag is called `esy`; did you mean `easy`?"),
         ({"filters": ("id=four",)}, "--filter: no case has the id `four`"),
         ({"filters": ("prompt=v2",)}, "--filter: no prompt is called `v2`"),
-        ({"filters": ("tags=easy",)}, "--filter: is no filter: 'tags=easy'"),
+        ({"filters": ("tags=easy",)}, "--filter: is not a filter: 'tags=easy'"),
         ({"filters": ("tag=easy", "tag=hard")}, "--filter: nothing is left to run"),
         ({"filters": ("prompt!=prompt",)}, "--filter: nothing is left to run"),
         (
@@ -255,7 +255,7 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
         "9:15: unknown key `var`; did you mean `vars`?",
         "11:5: there is no grader `contians`",
         "13:5: there is no target `scuot`",
-        "14:52: `api_key`: is the name",
+        "14:52: `api_key`: should be the name",
         "15:12: unknown key `temprature`",
         "15:41: `max_tokens` should be a whole number",
         "16:26: `temperature` has 0.0 twice",
@@ -290,11 +290,11 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
         ),
         (
             "suite: s\nprompts: hi\nproviders: [a]\ncases: {id: c}\ntargets: scout-sim",
-            "3:1: there is no key `providers` here; what is tested stands under `targets:`",
+            "3:1: there is no key `providers` here; name what is tested under `targets:`",
         ),
         (
             "suite: s\nprompts: hi\ncases: {id: c}\ntests: [a]\ntargets: scout-sim",
-            "4:1: there is no key `tests` here; the data set stands under `cases:`",
+            "4:1: there is no key `tests` here; put the data set under `cases:`",
         ),
         (
             "suite: s\nprompts: hi\ncases: {id: c}\ntargets: scout-sim\n"
@@ -320,15 +320,15 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
         ("suite: s\nprompts: {user: hi}\ncases: {id: c}\ntargets: []", "4:10: `targets` is empty"),
         (
             "suite: s\nprompts: {user: hi}\ncases: {id: c}",
-            "1:1: `targets` is missing; it is what is tested",
+            "1:1: `targets` is missing; it is the targets to test",
         ),
         (
             "suite: s\nevals: ../evals/nope\ntargets: scout-sim",
             '2:8: there is no file "../evals/nope"',
         ),
         ("suite: s\nevals: .\ntargets: scout-sim", '2:8: there is no file "eval.yaml"'),
-        ("suite: s\nevals: ../..\ntargets: scout-sim", '2:8: "../.." leaves the workspace'),
-        ("suite: s\nevals: /etc\ntargets: scout-sim", '2:8: "/etc" leaves the workspace'),
+        ("suite: s\nevals: ../..\ntargets: scout-sim", '2:8: "../.." is outside the workspace'),
+        ("suite: s\nevals: /etc\ntargets: scout-sim", '2:8: "/etc" is outside the workspace'),
         ('suite: s\nevals: "a\\0b"\ntargets: scout-sim', "2:8: "),
         (
             "suite: s\njudge: x\nevals: e\ntargets: scout-sim",
@@ -359,7 +359,7 @@ def test_what_cannot_stand_beside_evals_is_refused(
     write("evals/e.yaml", "prompts: [{user: hi}]\ncases: [{id: c}]\n")
     (problem,) = problems(f"suite: s\nevals: ../evals/e.yaml\n{key}\ntargets: scout-sim\n")
     assert problem.startswith(
-        f"3:1: `{key.split(':', maxsplit=1)[0]}:` cannot stand beside `evals:`"
+        f"3:1: `{key.split(':', maxsplit=1)[0]}:` cannot be combined with `evals:`"
     )
 
 
@@ -372,7 +372,7 @@ def test_a_symbolic_link_cannot_lead_out_of_the_workspace(
     (problem,) = problems(
         "suite: s\nprompts: {user: hi}\ncases: ../linked/c.csv\ntargets: scout-sim\n"
     )
-    assert "leaves the workspace" in problem
+    assert "is outside the workspace" in problem
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "suites", "x" * 5000, "a\0b"])
@@ -401,15 +401,15 @@ def test_gates_name_only_what_there_is(problems: Callable[..., list[str]], small
         "no prompt is called `v2`",
         "no eval is called `smal`",
         "no case has the id `four`",
-        "`temperature` is not swept, so it cannot slice",
+        "`temperature` is not swept, so a slice cannot use it",
     ]
 
 
 @pytest.mark.parametrize(
     ("run", "gate", "said"),
     [
-        ("mode: batch", "latency.p95 <= 2s", "answers in batches have no latency"),
-        ("mode: batch", "ttft.p50 <= 2s", "answers in batches have no latency"),
+        ("mode: batch", "latency.p95 <= 2s", "batch answers have no latency"),
+        ("mode: batch", "ttft.p50 <= 2s", "batch answers have no latency"),
         (
             "stream: false",
             "ttft.p50 <= 2s",

@@ -130,16 +130,16 @@ targets: scout-sim
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"hello", "is no png, jpeg, webp or gif"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no png, jpeg, webp or gif"),
-        (picture()[:60], "is no whole PNG file"),
-        (picture("JPEG", (300, 300))[:-8], "is no whole JPEG file: its end is missing"),
-        (picture("WEBP", (200, 200))[:-40], "is no whole WEBP file"),
+        (b"hello", "is not a png, jpeg, webp or gif"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a png, jpeg, webp or gif"),
+        (picture()[:60], "is not a complete PNG file"),
+        (picture("JPEG", (300, 300))[:-8], "is not a complete JPEG file: its end is missing"),
+        (picture("WEBP", (200, 200))[:-40], "is not a complete WEBP file"),
         (animated(), "is animated"),
         (animated("PNG"), "is animated"),
         (animated("WEBP"), "is animated"),
         (bomb(), "has far too many pixels"),
-        (picture(size=(10_000, 5_001)), "has 10,000 × 5,001 pixels; an image may have 50,000,000"),
+        (picture(size=(10_000, 5_001)), "has 10,000 × 5,001 pixels; the maximum is 50,000,000"),
         (b"\x89PNG\r\n\x1a\n" + bytes(MAX_IMAGE_BYTES), "it is larger than 20 MiB, the limit here"),
     ],
     ids=[
@@ -169,18 +169,18 @@ def test_what_is_no_image_that_can_be_sent_is_refused_where_the_case_stands(
     ("reference", "said"),
     [
         ("b.png", "there is no file"),
-        ("../../secret.png", "leaves the workspace"),
-        ("/etc/passwd", "leaves the workspace"),
-        (".", "is no plain file"),
-        ("https://example.org/a.png", "is an address; nothing is fetched"),
-        ("data:image/png,abc", "is no data URI of an image"),
+        ("../../secret.png", "is outside the workspace"),
+        ("/etc/passwd", "is outside the workspace"),
+        (".", "is not a regular file"),
+        ("https://example.org/a.png", "is a URL, and images are not downloaded"),
+        ("data:image/png,abc", "is not a data URI of an image"),
         ("data:image/png;base64,%%%", "is not valid base64"),
-        ("data:image/png;base64,aGVsbG8=", "is no png, jpeg, webp or gif"),
+        ("data:image/png;base64,aGVsbG8=", "is not a png, jpeg, webp or gif"),
         (
             "data:image/jpeg;base64," + b64encode(picture()).decode(),
             "says image/jpeg, but its bytes are image/png",
         ),
-        (" ", "an image is named by a path or a data URI"),
+        (" ", "an image must be given as a path or a data URI"),
     ],
 )
 def test_what_names_no_image_is_refused_where_the_case_stands(
@@ -193,7 +193,7 @@ def test_what_names_no_image_is_refused_where_the_case_stands(
 
 def test_a_link_that_leads_out_of_the_workspace_is_refused(write: Write, tmp_path: Path) -> None:
     (tmp_path / "suites/a.png").symlink_to("/etc/passwd")
-    assert "leaves the workspace" in sentences(SUITE.replace("PICTURE", "a.png"), write)[0]
+    assert "is outside the workspace" in sentences(SUITE.replace("PICTURE", "a.png"), write)[0]
 
 
 def test_a_wrong_image_of_the_prompt_itself_is_said_at_the_prompt(write: Write) -> None:
@@ -213,13 +213,13 @@ def test_a_wrong_image_of_the_prompt_itself_is_said_at_the_prompt(write: Write) 
 @pytest.mark.parametrize(
     ("prompt", "said"),
     [
-        ('{system: "x", images: [a.png]}', "shows `images` with the user's message"),
+        ('{system: "x", images: [a.png]}', "has `images`, which belong to a user's message"),
         (
             "{messages: [{role: user, content: x}], images: [a.png]}",
-            "shows `images` with the user's message",
+            "has `images`, which belong to a user's message",
         ),
         ('{user: "x", images: ["{{ expected }}"]}', "a prompt cannot use `expected`"),
-        ('{user: "x", images: ["{{ missing }}"]}', "the case `one` gives no value for `missing`"),
+        ('{user: "x", images: ["{{ missing }}"]}', "the case `one` has no value for `missing`"),
         ('{user: "x", images: [3]}', "should be text"),
     ],
 )
@@ -236,7 +236,8 @@ def test_a_missing_variable_hides_no_wrong_image_beside_it(write: Write) -> None
     said = sentences(text, write)
     assert said == [
         '3: there is no file "gone.png"',
-        "5: the case `one` gives no value for `missing`, which the prompt `prompt` uses",
+        "5: the case `one` has no value for `missing`, which the prompt `prompt` uses;"
+        " it has `picture`",
         '5: the case `one`: there is no file "absent.png"',
     ]
 
@@ -271,7 +272,7 @@ def test_a_file_that_changes_or_goes_while_it_is_in_use_ends_the_run(write: Writ
     with pytest.raises(InfrastructureError, match=r"a\.png was changed while it was in use"):
         rendered(suite)
     path.unlink()
-    with pytest.raises(InfrastructureError, match="cannot be now: there is no file"):
+    with pytest.raises(InfrastructureError, match="no longer is: there is no file"):
         rendered(suite)
 
 

@@ -62,7 +62,7 @@ def test_whatever_changes_what_it_says_changes_the_plan(
         ("  target: scout\n  prompt: '{{ who'\n", "8:11: in the template"),
         (
             "  target: scout\n  prompt: '{{ age }}'\n",
-            "3:9: the case `a` gives no value for `age`, which the simulated user uses",
+            "3:9: the case `a` has no value for `age`, which the simulated user uses",
         ),
         ("  target: scout\n  prompt: p\n  max_turns: 0\n", "9:14: `max_turns`"),
         ("  target: scout\n  prompt: p\n  stop: two words\n", "9:9: `stop`"),
@@ -83,9 +83,11 @@ def test_beside_evals_it_belongs_into_the_eval(
     found = problems(
         "suite: s\nevals: ../evals/e\ntargets: scout-sim\nsimulated_user: {target: scout, prompt: p}\n"
     )
-    assert found == ["4:1: `simulated_user:` cannot stand beside `evals:`; put it in the eval"]
+    assert found == [
+        "4:1: `simulated_user:` cannot be combined with `evals:`; move it into the eval"
+    ]
 
 
 def test_plain_text_is_no_conversation(problems: Callable[..., list[str]]) -> None:
     found = problems(TALK.replace('{user: "{{ q }}"}', '{prompt: "{{ q }}"}') + WHOLE)
-    assert [problem for problem in found if "plain text is no conversation" in problem]
+    assert [problem for problem in found if "a plain text prompt is no conversation" in problem]

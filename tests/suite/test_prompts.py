@@ -64,7 +64,7 @@ def test_other_headings_are_text() -> None:
     [
         (
             "# User\nhi",
-            "p.md:1: `# User` opens no turn; write `# system`, `# user` or `# assistant`",
+            "p.md:1: `# User` is not a turn; write `# system`, `# user` or `# assistant`",
         ),
         ("hello\n# user\nhi", "p.md:1: text before the first heading"),
         ("# system\n\n# user\nhi", "p.md:1: the system turn is empty"),
@@ -171,7 +171,7 @@ def test_a_bare_text_is_the_users_turn_and_every_kind_of_file_a_prompt(
             "p.json: message 1: in the template: ",
         ),
         ("p.md", b"\xff", "p.md is not UTF-8"),
-        ("q.md", "x", 'no file fits the pattern "p*.md"'),
+        ("q.md", "x", 'no file matches the pattern "p*.md"'),
     ],
 )
 def test_a_file_that_is_no_prompt_says_why(
@@ -322,9 +322,9 @@ def test_a_function_that_builds_no_prompt_is_told_with_the_case(
     found = problems(CODE.format(cases=cases))
     for line, said in enumerate(
         (
-            "the function returned no prompt: a conversation is a list of turns",
+            "the function did not return a prompt: a conversation is a list of turns",
             "the function failed: KeyError: 'no such thing' (prompts.py:15)",
-            "the function gave no prompt: its process ended",
+            "the function did not return a prompt: its process ended",
         ),
         start=4,
     ):
@@ -333,7 +333,7 @@ def test_a_function_that_builds_no_prompt_is_told_with_the_case(
     for reference, said in (
         ("prompts.py:nope", "the file has no function `nope`"),
         ("none.py:build", "there is no file"),
-        ("prompts", "a prompt is built by a file and a function in it"),
+        ("prompts", "name a Python file and a function in it"),
     ):
         text = CODE.format(cases="  - {id: a}").replace("prompts.py:build", reference)
         assert said in problems(text)[0]
@@ -376,10 +376,10 @@ def test_what_a_prompt_cannot_be_is_told_where_it_stands(
     )
     expected = [
         "3:12: a prompt cannot use `expected`",
-        "6:5: the item: has exactly one form",
+        "6:5: the item: must have exactly one form",
         "8:5: two prompts have the id `p`",
         '9:5: there is no file "nowhere.md"',
-        "11:9: the case `c` gives no value for `y`, which the prompt `p` uses",
+        "11:9: the case `c` has no value for `y`, which the prompt `p` uses",
     ]
     assert "broken.md:7: in the template: " in "\n".join(found)
     for said in expected:
@@ -391,8 +391,8 @@ def test_a_plain_prompt_is_no_conversation_that_a_cases_turns_could_go_on_with(
 ) -> None:
     text = "suite: s\nprompts: [{prompt: '{{ x }}'}]\ncases: [{id: c, vars: {x: 1}, turns: [{user: more}]}]\ntargets: scout-sim\n"
     assert problems(text) == [
-        "3:9: the case `c` has `turns`, but the prompt `prompt` is text to be completed; "
-        "write that as {user: …}, or leave the turns out"
+        "3:9: the case `c` has `turns`, but the prompt `prompt` is plain text to complete; "
+        "write the prompt as {user: …}, or remove the turns"
     ]
 
 

@@ -112,16 +112,19 @@ def test_a_parameter_fixed_on_the_command_line_leaves_the_sweep() -> None:
         ({"temperature": [0, 0.0]}, "temperature.1: `temperature` has 0.0 twice"),
         (
             {"zip": {"temperature": [0, 1], "top_p": [1]}},
-            "zip: `zip` needs lists of one length: temperature has 2, top_p has 1",
+            "zip: `zip` needs lists of equal length: temperature has 2, top_p has 1",
         ),
         (
             {"temperature": [0], "zip": {"temperature": [1]}},
             "zip.temperature: `temperature` is swept twice",
         ),
-        ({"zip": {"temperature": [1, 1], "top_p": [1, 1]}}, "zip: `zip` gives one setting twice"),
+        (
+            {"zip": {"temperature": [1, 1], "top_p": [1, 1]}},
+            "zip: `zip` contains the same setting twice",
+        ),
         ({"temperature": [0], "exclude": [{"temperature": 1}]}, "exclude.0: excludes nothing"),
         ({"temperature": [0], "exclude": [{}]}, "exclude.0: excludes everything"),
-        ({"temperature": [0], "exclude": [{"temperature": 0}]}, ": is excluded whole"),
+        ({"temperature": [0], "exclude": [{"temperature": 0}]}, ": excludes every setting"),
         (
             {"temperature": [0], "include": [{"temperature": 0}]},
             'include.0: includes {"temperature": 0.0}, which is a setting',

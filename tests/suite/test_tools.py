@@ -189,7 +189,7 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(
         ),
         (
             "tools: [{name: f, parameters: {}, returns: 1, raises: x}]",
-            "5:9: the item: a tool has one outcome",
+            "5:9: the item: a tool can have only one outcome",
         ),
         ("tools: [{name: f g, parameters: {}, returns: 1}]", "5:16: `name`"),
         (
@@ -202,7 +202,7 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(
         ),
         (
             "tools: [{name: f, parameters: {}, returns: 1, timeout: 2s}]",
-            "5:9: the item: `timeout` and `trusted` are for",
+            "5:9: the item: `timeout` and `trusted` apply only to",
         ),
         (
             "tools:\n  - {name: f, parameters: {}, returns: 1}\n  - {name: f, parameters: {}, returns: 2}",
@@ -211,14 +211,14 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(
         ("tools: gone.py:f", '5:8: there is no file "gone.py"'),
         ("tools: tools.py:lokup", "5:8: tools.py has no function `lokup`; did you mean `lookup`?"),
         ("tools: tools.py", "5:8: a tool's function is a file and a name"),
-        ("tools: ../../x.py:f", '5:8: "../../x.py" leaves the workspace'),
+        ("tools: ../../x.py:f", '5:8: "../../x.py" is outside the workspace'),
         (
             "tools: [{name: f, parameters: {}, returns: '{{ expected }}'}]",
             "5:44: a tool cannot use `expected`",
         ),
         (
             "tools: [{name: f, parameters: {}, returns: '{{ gone }}'}]",
-            "3:9: the case `c` gives no value for `gone`",
+            "3:9: the case `c` has no value for `gone`",
         ),
         ("tools: [{name: f, parameters: {}, returns: '{{'}]", "5:44: in the template"),
         (
@@ -229,8 +229,8 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(
             "tools: [{name: f, parameters: {}, returns: 1}]\ntool_choice: g",
             '6:14: `tool_choice`: "g" is no tool',
         ),
-        ("tool_choice: auto", "5:1: `tool_choice:` says how `tools:` are called; there are none"),
-        ("max_turns: 3", "5:1: `max_turns:` says how `tools:` are called; there are none"),
+        ("tool_choice: auto", "5:1: `tool_choice:` has no effect without `tools:`; remove it"),
+        ("max_turns: 3", "5:1: `max_turns:` has no effect without `tools:`; remove it"),
         ("tools: [{name: f, parameters: {}, returns: 1}]\nmax_turns: 0", "6:12: `max_turns`"),
         ("tools: []", "5:8: `tools` is empty"),
     ],
@@ -252,7 +252,7 @@ def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], g
     (warning,) = suite(f"{HEAD}{tools}graders: [{{{grader}, id: g}}]\n").warnings
     assert (
         warning
-        == "the eval `s`: the grader `g` names `loookup`, and no tool is called so; did you mean `lookup`?"
+        == "the eval `s`: the grader `g` names `loookup`, but there is no such tool; did you mean `lookup`?"
     )
     right = grader.replace("loookup", "lookup")
     assert not suite(f"{HEAD}{tools}graders: [{{{right}}}, tool_calls: none]\n").warnings
@@ -264,11 +264,11 @@ def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], g
         ("{id: c, vars: {q: hi}, tools: {g: 1}}", "3:9: the case `c`: no tool is called `g`"),
         (
             "{id: c, vars: {q: hi}, turns: ['{{ gone }}']}",
-            "3:9: the case `c` gives no value for `gone`, which a turn of the case uses",
+            "3:9: the case `c` has no value for `gone`, which a turn of the case uses",
         ),
         (
             "{id: c, vars: {q: hi}, turns: [{user: hi, graders: [{contains: '{{ gone }}'}]}]}",
-            "3:9: the case `c` gives no value for `gone`, which the grader `turn-2: contains` uses",
+            "3:9: the case `c` has no value for `gone`, which the grader `turn-2: contains` uses",
         ),
         ("{id: c, vars: {q: hi}, turns: ['{{ expected }}']}", "3:40: a turn cannot use `expected`"),
         (
@@ -278,23 +278,23 @@ def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], g
         ("{id: c, vars: {q: hi}, turns: []}", "3:39: `turns` is empty"),
         (
             "{id: c, vars: {q: hi}, turns: [hi, {graders: json}]}",
-            "3:44: the item has no `user`: only the first of `turns`",
+            "3:44: the item has no `user`; only the first item of `turns`",
         ),
         (
             "{id: c, vars: {q: hi}, turns: [{graders: json}, {graders: json}]}",
-            "3:57: the item has no `user`: only the first",
+            "3:57: the item has no `user`; only the first",
         ),
         (
             "{id: c, vars: {q: hi}, turns: [{graders: []}]}",
-            "3:40: the item has no `user` and no `graders`; give it `user:`",
+            "3:40: the item has neither `user` nor `graders`; add `user:`",
         ),
         (
             "{id: c, vars: {q: hi}, turns: [{images: a.png, graders: json}]}",
-            "3:40: the item shows `images` and says nothing",
+            "3:40: the item has `images` but no text",
         ),
         (
             "{id: c, vars: {q: hi}, turns: [{graders: [{contains: '{{ gone }}'}]}]}",
-            "3:9: the case `c` gives no value for `gone`, which the grader `turn-1: contains` uses",
+            "3:9: the case `c` has no value for `gone`, which the grader `turn-1: contains` uses",
         ),
     ],
 )

@@ -108,7 +108,7 @@ class CaseBuilder:
             case = self.build_row(row, source)
             if case is None:
                 raise InfrastructureError(
-                    f"{name}: a row is not what it was when it was checked; run again"
+                    f"{name}: a row has changed since it was checked; run again"
                 )
             return case
 

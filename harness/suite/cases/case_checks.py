@@ -52,7 +52,7 @@ class CaseChecks:
             if name != "expected":
                 self._problems.add(
                     row.place,
-                    f"the case `{row.case.id}` gives no value for `{name}`, which {needs[name]}"
+                    f"the case `{row.case.id}` has no value for `{name}`, which {needs[name]}"
                     f" uses; {_describe_variables(name, row.case.vars)}",
                 )
             elif name not in row.raw:
@@ -69,10 +69,10 @@ class CaseChecks:
         if self._selection.plain is not None:
             problem = (
                 f"the case `{row.case.id}` has `turns`, but the prompt `{self._selection.plain}` is"
-                " text to be completed"
+                " plain text to complete"
             )
             self._problems.add(
-                row.place, f"{problem}; write that as {{user: …}}, or leave the turns out"
+                row.place, f"{problem}; write the prompt as {{user: …}}, or remove the turns"
             )
 
 

@@ -18,7 +18,7 @@ class SampleSpec(SuiteModel):
     """Some rows at random, the same ones for the same seed."""
 
     n: Annotated[Whole, Field(ge=1)] = Field(description="How many rows.")
-    seed: Whole = Field(0, description="Another seed draws other rows.")
+    seed: Whole = Field(0, description="A different seed selects different rows.")
 
 
 class CaseFileSpec(SuiteModel):
@@ -27,7 +27,7 @@ class CaseFileSpec(SuiteModel):
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": [place]} for place in PLACES]}
     )  # else editors take a case for a file of cases, too
-    unknown_key_hint: ClassVar[str] = "what a prompt uses goes under `vars:`"
+    unknown_key_hint: ClassVar[str] = "put what a prompt uses under `vars:`"
     misplaced_keys: ClassVar[Mapping[str, str]] = {
         "graders": "graders are the eval's; a row of our own form may have graders of its own",
         "assert": "graders are the eval's, under `graders:`",
@@ -43,31 +43,31 @@ class CaseFileSpec(SuiteModel):
     config: Text | None = Field(None, description="The data set's configuration.")
     split: Text | None = Field(None, description="The data set's split; default: test.")
     revision: Text | None = Field(None, description="The data set's commit, branch or tag.")
-    encoding: Text | None = Field(None, description="The file's encoding, where not UTF-8.")
+    encoding: Text | None = Field(None, description="The file's text encoding; default: UTF-8.")
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
-        None, description="What separates cells, where it is not found."
+        None, description="The character that separates cells; default: detected."
     )
     sheet: Text | None = Field(None, description="The spreadsheet's sheet; default: the first.")
-    records: Text | None = Field(None, description="The key under which the rows are.")
+    records: Text | None = Field(None, description="The key that holds the rows.")
     id: Any = Field(None, description="The case's id; a template over the row's columns.")
     vars: dict[str, Any] | None = Field(
         None, description="Its variables, each a template; default: every column is one."
     )
-    expected: Any = Field(None, description="What the answer should be; a template.")
+    expected: Any = Field(None, description="The expected answer; a template.")
     tags: Annotated[list[Any], OneOrMore] | None = Field(
-        None, description="Its tags; templates, of which a list makes several."
+        None, description="Its tags; templates, where a list gives several tags."
     )
     metadata: dict[str, Any] | None = Field(None, description="Its metadata; templates.")
-    threshold: Any = Field(None, description="The score from which it passes; a template.")
+    threshold: Any = Field(None, description="The minimum score to pass; a template.")
     where: Text | None = Field(
         None, description='Which rows are taken: {{ level == "hard" }}, true or false.'
     )
     limit: Annotated[Whole, Field(ge=1)] | None = Field(
-        None, description="How many rows are taken at most."
+        None, description="The maximum number of rows to take."
     )
-    sample: SampleSpec | None = Field(None, description="Some rows at random, instead of all.")
+    sample: SampleSpec | None = Field(None, description="Take a random sample of the rows.")
     duplicates: Literal["keep", "refuse", "drop"] = Field(
-        "keep", description="What becomes of rows that stand twice: numbered, refused, left out."
+        "keep", description="What to do with duplicate rows: keep (numbered), refuse or drop them."
     )
 
     @property
@@ -79,12 +79,12 @@ class CaseFileSpec(SuiteModel):
     def _one_place(self) -> CaseFileSpec:
         given = [key for key in PLACES if getattr(self, key) is not None]
         if len(given) != 1:
-            raise ValueError("has its rows in one place: `file`, `dataset` or `python`")
+            raise ValueError("must name one source of rows: `file`, `dataset` or `python`")
         only = {"dataset": ("config", "split", "revision"), "file": _OF_FILES}
         for place, keys in only.items():
             wrong = [key for key in keys if place != given[0] and getattr(self, key) is not None]
             if wrong:
-                raise ValueError(f"has `{wrong[0]}`, which is for a `{place}`; remove it")
+                raise ValueError(f"has `{wrong[0]}`, which applies only to a `{place}`; remove it")
         return self
 
 

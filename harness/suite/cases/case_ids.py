@@ -67,8 +67,10 @@ class CaseIds:
 
 def _clash_message(row: Row, earlier: Row) -> str:
     if "id" in row.raw or "id" in earlier.raw:
-        return f"the case id `{row.case.id}` is already at {earlier.place}; give each case its own"
+        return (
+            f"the case id `{row.case.id}` is already at {earlier.place}; give each case a unique id"
+        )
     return (
         f"the case has the same variables as the one at {earlier.place}, and neither has an id;"
-        " remove one, or give both ids"
+        " remove one, or give both an id"
     )

@@ -105,8 +105,8 @@ class JsonlCases:
         if self._file_stamp() != self._checked:
             name = display_path(self._path)
             raise InfrastructureError(
-                f"{name} was changed while it was in use; leave the cases as they are until the run"
-                " has ended"
+                f"{name} was changed while it was in use; do not edit the cases until the run has"
+                " finished"
             )
         case = self._parse(row, self._rows.lines[index])
         numbered = self._rows.numbered.get(index)

@@ -143,7 +143,7 @@ class CaseReader:
                 elif len(self._problems) - start >= MAX_PROBLEMS:
                     self._problems.add(
                         Place(name),
-                        f"has {MAX_PROBLEMS} problems or more; the rows after them were not read",
+                        f"has {MAX_PROBLEMS} or more problems; the remaining rows were not read",
                     )
                     return
         except TableError as broken:
@@ -181,8 +181,8 @@ class CaseReader:
         unlike = [key for key in foreign if nearest_match(key, CaseSpec.model_fields) is None]
         if unlike:
             raise TableError(
-                f"unknown key `{min(unlike)}`; {CaseSpec.unknown_key_hint}; where every key is one,"
-                f" write {suggest_mapping(opened.reference, row.values)}",
+                f"unknown key `{min(unlike)}`; {CaseSpec.unknown_key_hint}; if every key is a"
+                f" variable, write {suggest_mapping(opened.reference, row.values)}",
                 row.line,
             )
 

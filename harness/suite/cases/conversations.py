@@ -53,7 +53,7 @@ def _read_turn(turn: Any, name: str) -> Message:
             " assistant"
         )
     if turn.get("tool_calls") or turn.get("function_call"):
-        raise ValueError(f"{name} calls tools, which a conversation from a case cannot hold")
+        raise ValueError(f"{name} contains tool calls, which a case's conversation cannot have")
     return Message(known, _read_content(turn.get("content", turn.get("value")), name))
 
 

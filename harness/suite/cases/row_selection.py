@@ -30,7 +30,7 @@ class RowSelection:
         )
         if self._where is not None and not self._where.is_expression:
             source.add_problem(
-                (*at, "where"), 'is one {{ expression }}, such as {{ level == "hard" }}'
+                (*at, "where"), 'should be one {{ expression }}, such as {{ level == "hard" }}'
             )
             self._where = None
         self.dropped = 0
@@ -74,7 +74,7 @@ class RowSelection:
         if isinstance(value, str):
             return (
                 f"`where` is the text {quote_value(value)}, which is neither true nor false;"
-                ' compare it, such as {{ column == "yes" }}'
+                ' write a comparison, such as {{ column == "yes" }}'
             )
         return "" if value else None
 

@@ -52,7 +52,7 @@ class TableOpener:
     def _open_dataset(self, spec: CaseFileSpec, name: str) -> Table | None:
         if not name.startswith(PREFIX) or name == PREFIX:
             self._problems.add(
-                self._place, "a data set is named as hf:owner/name, or hf:./folder for one on disk"
+                self._place, "write a data set as hf:owner/name, or hf:./folder for one on disk"
             )
             return None
         reference = name.removeprefix(PREFIX)
@@ -61,7 +61,7 @@ class TableOpener:
             folder = self._source.files.resolve(reference, self._source.folder, self._place)
             if folder is None or not folder.is_dir():
                 if folder is not None:
-                    self._problems.add(self._place, f"`{reference}` is no folder of a data set")
+                    self._problems.add(self._place, f"`{reference}` is not a data set folder")
                 return None
         found = DatasetReference(reference, folder, spec.config, spec.split, spec.revision)
         try:
@@ -75,7 +75,7 @@ class TableOpener:
         if match is None:
             self._problems.add(
                 self._place,
-                "rows come from a file and a function in it: cases.py:generate",
+                "name a Python file and a function in it, such as cases.py:generate",
             )
             return None
         before = len(self._problems)

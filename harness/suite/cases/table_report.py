@@ -17,15 +17,15 @@ from harness.wording import pluralize
 _LISTED = 8
 _ROW_KEYS = ("graders", "turns", "sampling", "tools", "metadata", "vars")
 _ELSEWHERE: Mapping[str, str] = {
-    "__expected": "an assertion is a grader here, under `graders:`; a reference answer stands in a"
+    "__expected": "write assertions as graders, under `graders:`, and put a reference answer in a"
     " column `expected`",
-    "__threshold": "the column is called `threshold` here",
-    "__description": "a case is named by a column `id` here",
-    "__metadata": '`metadata:` beside `file:` takes a column, as {key: "{{ column }}"}',
-    "__prefix": 'the prompt says it here: `user: "{{ prefix }} …"`',
-    "__suffix": 'the prompt says it here: `user: "… {{ suffix }}"`',
-    "__metric": "a grader's `id:` names it here",
-    "__config": "graders have arguments of their own here",
+    "__threshold": "name the column `threshold`",
+    "__description": "put the case's name in a column `id`",
+    "__metadata": 'next to `file:`, set `metadata:` from a column, such as {key: "{{ column }}"}',
+    "__prefix": 'write it in the prompt: `user: "{{ prefix }} …"`',
+    "__suffix": 'write it in the prompt: `user: "… {{ suffix }}"`',
+    "__metric": "name the grader with `id:`",
+    "__config": "set the grader's own arguments",
 }
 """Columns with which promptfoo's files say more than variables, and what they would be here."""
 
@@ -49,8 +49,7 @@ class TableReport:
         """Add what is to be said to the selection's findings and warnings."""
         found = [*self._table.findings, *self._renamings()]
         if self._chosen.dropped:
-            verb = "stands" if self._chosen.dropped == 1 else "stand"
-            found.append(f"{pluralize(self._chosen.dropped, 'row')} left out that {verb} twice")
+            found.append(f"{pluralize(self._chosen.dropped, 'duplicate row')} left out")
         unused = self._unused_columns(selection.used)
         plain = [column for column in unused if column not in dict(self._mistakes(unused))]
         if plain and not selection.reads_all:
@@ -62,10 +61,10 @@ class TableReport:
         selection.warnings += [f"{self._name}: {said}" for _, said in self._mistakes(unused)]
         if self._example is not None:
             selection.warnings.append(
-                f"{self._name}: {pluralize(self._numbered, 'row')} with the id or the variables of"
-                f" an earlier one, numbered, such as `{self._example.case.id}` at"
-                f" {self._example.place}; {{file: …, duplicates: drop}} leaves out those that are"
-                " the same, `refuse` makes them an error"
+                f"{self._name}: {pluralize(self._numbered, 'row')} repeat an earlier row's id or"
+                f" variables and were numbered, such as `{self._example.case.id}` at"
+                f" {self._example.place}; {{file: …, duplicates: drop}} drops identical rows,"
+                " `refuse` makes them an error"
             )
 
     def _renamings(self) -> Iterator[str]:
@@ -98,6 +97,6 @@ def _explain_column(column: str) -> str | None:
     if foreign in _ELSEWHERE:
         return _ELSEWHERE[foreign]
     if name in _ROW_KEYS:
-        return f"the `{name}` of single cases are written in rows of our own form, in a .jsonl file"
+        return f"`{name}` per case needs rows in the harness's own format, in a .jsonl file"
     close = nearest_match(name, SPECIAL_COLUMNS, 81)
     return None if close is None else f"did you mean `{close}`?"

@@ -113,18 +113,15 @@ def _missing_message_error(item: Written, number: int) -> str | None:
     first answer.
     """
     if item.images:
-        return (
-            "the item shows `images` and says nothing; give it `user:`, what the user says with"
-            " them"
-        )
+        return "the item has `images` but no text; add `user:` with the user's message"
     if number > 1:
         return (
-            "the item has no `user`: only the first of `turns` may be without, and judges the first"
-            " answer; give it `user:`, what the user says before the answer it judges"
+            "the item has no `user`; only the first item of `turns` may omit it, to grade the"
+            " first answer: add `user:` with the user's message"
         )
     if not item.graders:
         return (
-            "the item has no `user` and no `graders`; give it `user:`, what the user says, or"
+            "the item has neither `user` nor `graders`; add `user:` with the user's message, or"
             " `graders` of the first answer"
         )
     return None

@@ -123,7 +123,7 @@ def _find_headings(
         elif match and match[1].lower() in (*ROLES, "tool"):
             problems.add(
                 Place(path, index + 1),
-                f"`# {match[1]}` opens no turn; write `# system`, `# user` or `# assistant`",
+                f"`# {match[1]}` is not a turn; write `# system`, `# user` or `# assistant`",
             )
 
 
@@ -135,7 +135,7 @@ def _parse_turn(
     if not filled:
         problems.add(
             Place(path, max(before, 1)),
-            f"the {role} turn is empty; say something or remove its heading",
+            f"the {role} turn is empty; write its text or remove its heading",
         )
         return
     text = "".join(lines[filled[0] : filled[-1] + 1]).removesuffix("\n").removesuffix("\r")

@@ -46,10 +46,10 @@ def find_prompt_files(reference: str, source: Source, place: Place) -> list[str]
     names = glob(reference, root_dir=source.folder)  # noqa: PTH207 - as they are written
     found = sorted(name for name in names if (source.folder / name).is_file())
     if not found:
-        source.problems.add(place, f"no file fits the pattern {quote_value(reference)}")
+        source.problems.add(place, f"no file matches the pattern {quote_value(reference)}")
     if len(found) > MAX_FILES:
         source.problems.add(
-            place, f"{len(found):,} files fit {quote_value(reference)}; narrow the pattern"
+            place, f"{len(found):,} files match {quote_value(reference)}; narrow the pattern"
         )
     return found[:MAX_FILES]
 

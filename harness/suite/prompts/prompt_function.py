@@ -60,7 +60,9 @@ class PromptFunction:
         try:
             return (Message("user", value),) if isinstance(value, str) else read_conversation(value)
         except ValueError as wrong:
-            raise TemplateError(f"the function returned no prompt: {wrong}", self._place) from None
+            raise TemplateError(
+                f"the function did not return a prompt: {wrong}", self._place
+            ) from None
 
     def _keep(self, built: bytes) -> tuple[int, int]:
         file = self._scratch.content
@@ -81,7 +83,7 @@ class PromptFunction:
         self._child.kill()
         self._child = None
         why = answer.decode() or "its process ended"
-        raise TemplateError(f"the function gave no prompt: {why}", self._place)
+        raise TemplateError(f"the function did not return a prompt: {why}", self._place)
 
 
 class _Child:

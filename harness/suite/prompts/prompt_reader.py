@@ -104,7 +104,7 @@ class PromptReader:
         match = FUNCTION_REFERENCE.fullmatch(reference)
         if match is None:
             self._problems.add(
-                place, "a prompt is built by a file and a function in it: prompts.py:build"
+                place, "name a Python file and a function in it, such as prompts.py:build"
             )
             return None
         before = len(self._problems)
@@ -125,8 +125,8 @@ class PromptReader:
         if not template.is_expression:
             self._problems.add(
                 place,
-                "`messages` is a list of them, or one {{ expression }} for a list that each case"
-                " holds; write a text as {user: …}",
+                "`messages` must be a list of messages, or one {{ expression }} for each case's"
+                " list; write plain text as {user: …}",
             )
             return None
         return template

@@ -43,7 +43,9 @@ def open_dataset(reference: DatasetReference, folder: Path) -> Table:
         raise TableError(f"the data set cannot be read: {reason}") from None
     labels = _label_columns(rows)
     check_columns(rows.column_names)
-    findings = tuple(f"`{column}` holds its labels' names" for column in labels)
+    findings = tuple(
+        f"label numbers in `{column}` are replaced by their names" for column in labels
+    )
     source = {
         "dataset": PREFIX + reference.name,
         "config": reference.config,

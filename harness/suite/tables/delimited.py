@@ -48,12 +48,12 @@ def open_delimited(path: Path, options: TableOptions) -> Table:
     if dialect.delimiter != prefer and options.delimiter is None:
         findings.append(f"delimiter {_NAMES.get(dialect.delimiter, dialect.delimiter)!r}")
     findings += [
-        f"the column without a name is {name!r}"
+        f"the column without a name is called {name!r}"
         for name, written in zip(columns, header, strict=False)
         if not written.strip()
     ]
     if dialect.skip_space:
-        findings.append("spaces beside delimiters are not part of the cells")
+        findings.append("spaces next to delimiters are ignored")
     rows: Callable[[], Iterator[TableRow]] = partial(_read_rows, text, dialect, tuple(columns))
     return Table(path, "csv", tuple(columns), rows, tuple(findings))
 
@@ -92,9 +92,9 @@ def _read_rows(text: TextInput, dialect: Dialect, columns: tuple[str, ...]) -> I
 
 
 def _ragged_message(cells: int, width: int, dialect: Dialect) -> str:
-    found = f"has {pluralize(cells, 'cell')} where the first line has {width}"
+    found = f"has {pluralize(cells, 'cell')}, but the first line has {width}"
     name = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(dialect.delimiter)
-    return f"{found}; quote cells that hold {name or repr(dialect.delimiter)}"
+    return f"{found}; quote cells that contain {name or repr(dialect.delimiter)}"
 
 
 def _trim_empty_end(header: Sequence[str]) -> list[str]:

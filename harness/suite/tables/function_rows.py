@@ -38,7 +38,7 @@ def run_row_function(path: Path, function: str, name: str, seconds: int = SECOND
     scratch = ScratchFile(".jsonl")
     with _start_process(path, function, seconds) as (process, overrun):
         if process.stdout is None:
-            raise AssertionError("the rows come through a pipe")
+            raise AssertionError("the rows are read through a pipe")
         ended = _copy_rows(process.stdout, scratch.content)
         if not ended:
             raise TableError(_explain_end(process.wait(), seconds, timed_out=bool(overrun)))
@@ -116,5 +116,5 @@ def _child_environment(home: str) -> dict[str, str]:
 
 def _explain_end(code: int, seconds: int, *, timed_out: bool) -> str:
     if timed_out or code == -signal.SIGXCPU:
-        return f"the function took longer than {seconds} s and was ended; yield fewer rows"
-    return f"the process of the function ended with status {code} before it was done"
+        return f"the function took longer than {seconds} s and was stopped; yield fewer rows"
+    return f"the process of the function exited with status {code} before it was done"

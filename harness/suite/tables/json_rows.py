@@ -36,7 +36,7 @@ def parse_json_row(line: bytes) -> Any:
 
 
 def _refuse_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def open_jsonl(path: Path, options: TableOptions) -> Table:
@@ -81,7 +81,9 @@ def open_json(path: Path, options: TableOptions) -> Table:
     TableError.
     """
     form = open_text(path, options.encoding)
-    content = read_whole(path, MAX_WHOLE, "a .json file", "write one row a line, as .jsonl")
+    content = read_whole(
+        path, MAX_WHOLE, "a .json file", "save it as .jsonl, with one row per line"
+    )
     try:
         text = content.decode(form.encoding).removeprefix("\ufeff")
     except UnicodeError:
@@ -110,14 +112,14 @@ def _find_array(text: str, wanted: str | None) -> tuple[int, str | None]:
     if wanted is not None:
         raise TableError(f"has no array under `{wanted}`; {_list_keys(arrays)}")
     raise TableError(
-        "a .json file of rows is an array of objects, or an object in which one key holds it;"
-        f" {_list_keys(arrays)}"
+        "a .json file of rows must be an array of objects, or an object with such an array under"
+        f" one key; {_list_keys(arrays)}"
     )
 
 
 def _list_keys(arrays: dict[str, int]) -> str:
     if not arrays:
-        return "there is no such array"
+        return "it contains no array of objects"
     listed = ", ".join(f"`{key}`" for key in list(arrays)[:10])
     return f"choose one with `records:` from {listed}"
 
@@ -129,7 +131,7 @@ def _iterate_arrays(text: str, start: int) -> Iterator[tuple[str, int]]:
         key, at = _decode_value(text, at)
         at = _skip_space(text, at)
         if not isinstance(key, str) or not text.startswith(":", at):
-            raise _not_json(text, at, "a key and a colon should stand here")
+            raise _not_json(text, at, "expected a key and a colon")
         begin = _skip_space(text, at + 1)
         value, at = _decode_value(text, begin)
         if isinstance(value, list):
@@ -138,7 +140,7 @@ def _iterate_arrays(text: str, start: int) -> Iterator[tuple[str, int]]:
         if text.startswith(",", at):
             at = _skip_space(text, at + 1)
         elif not text.startswith("}", at):
-            raise _not_json(text, at, "a comma should stand here")
+            raise _not_json(text, at, "expected a comma")
 
 
 def _read_array(text: str, start: int) -> Iterator[TableRow]:
@@ -153,7 +155,7 @@ def _read_array(text: str, start: int) -> Iterator[TableRow]:
         if text.startswith(",", at):
             at = _skip_space(text, at + 1)
         elif not text.startswith("]", at):
-            raise _not_json(text, at, "a comma should stand here")
+            raise _not_json(text, at, "expected a comma")
 
 
 def _decode_value(text: str, at: int) -> tuple[Any, int]:

@@ -57,7 +57,7 @@ def _load_sheet(path: Path, wanted: str | None) -> tuple[int, list[list[Any]], t
                 if rows:
                     first = 1 if sheet.start is None else sheet.start[0] + 1
                     several = len(names) > 1 and wanted is None
-                    said = (f"sheet `{name}` of {len(names)}; name another with `sheet:`",)
+                    said = (f"sheet `{name}` of {len(names)}; select another with `sheet:`",)
                     return first, rows, said if several else ()
     except (KeyboardInterrupt, SystemExit, TableError):
         raise

@@ -62,7 +62,7 @@ def open_table(path: Path, options: TableOptions = TableOptions()) -> Table:  # 
             f"rows are in .csv, .tsv, .jsonl, .json, .yaml, .parquet or .xlsx files, {given}"
         )
     if not path.is_file():
-        raise TableError("is no regular file; name a file of rows")
+        raise TableError("is not a regular file; name a file that contains rows")
     if suffix in _BINARY and is_compressed(path):
         return _open_unpacked(path, suffix, options)
     return _OPENERS[suffix](path, options)

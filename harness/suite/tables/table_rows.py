@@ -89,15 +89,16 @@ def check_columns(columns: Sequence[str], line: int = 1) -> None:
     """Raises TableError where a column has no name, or two have the same."""
     if len(columns) > MAX_COLUMNS:
         raise TableError(
-            f"has {len(columns):,} columns; a table may have {MAX_COLUMNS:,}: keep those that are"
-            " used",
+            f"has {len(columns):,} columns; the maximum is {MAX_COLUMNS:,}: keep only those that"
+            " are used",
             line,
         )
     counted = Counter(columns)
     wrong = sorted(name for name in counted if counted[name] > 1 or not name.strip())
     if wrong:
         raise TableError(
-            f"the column name {wrong[0]!r} is empty or there twice; give each column its own", line
+            f"the column name {wrong[0]!r} is empty or not unique; give each column its own name",
+            line,
         )
 
 

@@ -83,7 +83,7 @@ class TextInput(NamedTuple):
         """
         shown = self.encoding.removesuffix("-sig").upper()
         if not self.encoding.startswith("utf-8"):
-            return TableError(f"is not {shown} after line {seen}; name its `encoding:`")
+            return TableError(f"is not {shown} after line {seen}; set its `encoding:`")
         with open_binary(self.path) as file:
             for number, line in enumerate(iterate_lines(file), start=1):
                 try:
@@ -91,7 +91,7 @@ class TextInput(NamedTuple):
                 except UnicodeDecodeError:
                     sample = line[:SAMPLE_SIZE] + file.read(SAMPLE_SIZE)
                     return TableError(f"is not UTF-8; {suggest_encoding(sample)}", number)
-        return TableError("is not UTF-8; name its `encoding:`")
+        return TableError("is not UTF-8; set its `encoding:`")
 
 
 def iterate_up_to(lines: Iterator[str], characters: int) -> Iterator[str]:
@@ -121,7 +121,7 @@ def iterate_lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def _too_long(line: int) -> TableError:
     return TableError(
-        f"the line is longer than {MAX_ROW // 2**20} MiB; a file of rows has a line for each", line
+        f"the line is longer than {MAX_ROW // 2**20} MiB; write one row per line", line
     )
 
 
@@ -148,7 +148,7 @@ def _choose_encoding(head: bytes, given: str | None) -> str:
             "".encode(name)
         except (LookupError, ValueError):
             raise TableError(
-                f"there is no text encoding {given!r}; the usual are utf-8, utf-16, latin-1, cp1252"
+                f"unknown text encoding {given!r}; common ones are utf-8, utf-16, latin-1, cp1252"
             ) from None
         return "utf-8-sig" if name == "utf-8" else name
     for mark, name in _MARKS:
@@ -173,7 +173,7 @@ def suggest_encoding(sample: bytes) -> str:
     found = "latin_1" if best is None else best.encoding
     few = sum(byte > 127 for byte in sample) < _FEW
     likely = (_WESTERN if few and found in _LATIN else found).replace("_", "-")
-    return f"it is likely {likely}: add `encoding: {likely}` to its `file:`, or save it as UTF-8"
+    return f"it looks like {likely}: add `encoding: {likely}` to its `file:`, or save it as UTF-8"
 
 
 def is_compressed(path: Path) -> bool:

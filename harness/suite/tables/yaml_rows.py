@@ -13,7 +13,7 @@ from harness.suite.tables.text_input import open_text, read_whole, suggest_encod
 
 MAX_YAML = 4 * 2**20
 """Bytes of a file: with the place of every value, each takes a hundred bytes of memory."""
-_NO_LIST = "a file of cases is a list of them; begin each with `- `"
+_NO_LIST = "a YAML file of cases must be a list; begin each case with `- `"
 
 
 def open_yaml(path: Path, options: TableOptions) -> Table:

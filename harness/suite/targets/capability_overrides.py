@@ -29,56 +29,57 @@ class ParameterSpec(SuiteModel):
     type: Literal["number", "integer", "flag_or_count", "word", "strings"] = Field(
         description="What kind of value it is."
     )
-    min: Number | None = Field(None, description="The least it may be.")
-    max: Number | None = Field(None, description="The most it may be.")
-    above: Number | None = Field(None, description="What it must be above.")
-    below: Number | None = Field(None, description="What it must be below.")
-    values: list[Text] = Field(default_factory=list, description="The words it may be.")
-    max_items: Whole | None = Field(None, description="How many strings there may be.")
+    min: Number | None = Field(None, description="The smallest allowed value.")
+    max: Number | None = Field(None, description="The largest allowed value.")
+    above: Number | None = Field(None, description="It must be greater than this.")
+    below: Number | None = Field(None, description="It must be less than this.")
+    values: list[Text] = Field(default_factory=list, description="The allowed words.")
+    max_items: Whole | None = Field(None, description="The maximum number of strings.")
     not_with: list[Text] = Field(
-        default_factory=list, description="Parameters that are refused beside it."
+        default_factory=list, description="Parameters that cannot be combined with it."
     )
-    blank: Flag = Field(True, description="Whether strings may be white space only.")
+    blank: Flag = Field(True, description="Whether strings may consist of white space only.")
 
 
 class ImagesSpec(SuiteModel):
-    """What images may be."""
+    """Limits on images."""
 
     types: list[Text] = Field(
-        default_factory=list, description="Media types, such as image/png; left out: all four."
+        default_factory=list, description="Media types, such as image/png; default: all four."
     )
-    max_bytes: Count | None = Field(None, description="Bytes of a file.")
+    max_bytes: Count | None = Field(None, description="The maximum size of a file in bytes.")
     max_side: Count | None = Field(None, description="Pixels a side.")
-    max_count: Count | None = Field(None, description="How many there may be in a request.")
+    max_count: Count | None = Field(None, description="The maximum number per request.")
 
 
 class CapabilitySpec(SuiteModel):
     """What the models of one provider that match a pattern can do."""
 
-    provider: Text = Field(description="The provider the models are reached by.")
+    provider: Text = Field(description="The provider that serves the models.")
     models: _Texts = Field(description="Patterns of the models' ids, such as `my-*`.")
     api_versions: _Texts | None = Field(
-        None, description="Patterns of the API versions this is about; left out: all."
+        None, description="Patterns of the API versions this applies to; default: all."
     )
-    source: Text = Field(CAPABILITIES_FILE, description="Where this is known from.")
+    source: Text = Field(CAPABILITIES_FILE, description="Where this is documented.")
     streaming: Flag | None = Field(None, description="Whether answers can be streamed.")
-    vision: Flag | None = Field(None, description="Whether it sees images.")
-    tools: Flag | None = Field(None, description="Whether it calls tools.")
+    vision: Flag | None = Field(None, description="Whether it accepts images.")
+    tools: Flag | None = Field(None, description="Whether it supports tools.")
     json_schema: Flag | None = Field(None, description="Whether answers follow a JSON Schema.")
     json_object: Flag = Field(True, description="Whether there is a JSON mode without a schema.")
-    guided_json: Flag = Field(False, description="Whether it takes Workers AI's guided_json.")
-    prompt: Flag = Field(False, description="Whether it completes a plain prompt.")
+    guided_json: Flag = Field(False, description="Whether it supports Workers AI's guided_json.")
+    prompt: Flag = Field(False, description="Whether it completes plain text prompts.")
     batch: Flag = Field(False, description="Whether requests can be sent as a batch.")
     late_system: Flag = Field(
-        True, description="Whether system text may come after the first turn."
+        True, description="Whether system messages may come after the first turn."
     )
     context: Count | None = Field(
-        None, description="The most tokens a request and its answer may have together."
+        None, description="The maximum tokens of a request and its answer together."
     )
-    max_output: Count | None = Field(None, description="The most tokens an answer may have.")
-    images: ImagesSpec | None = Field(None, description="What images may be.")
+    max_output: Count | None = Field(None, description="The maximum number of tokens in an answer.")
+    images: ImagesSpec | None = Field(None, description="Limits on images.")
     parameters: dict[str, ParameterSpec | None] = Field(
-        default_factory=dict, description="Sampling parameters by canonical name; null: not taken."
+        default_factory=dict,
+        description="Sampling parameters by canonical name; null: not supported.",
     )
 
     @field_validator("provider")

@@ -33,23 +33,23 @@ def check_code_target(spec: TargetSpec, source: Source, place: Place) -> None:
         if spec.env:
             source.problems.add(
                 place,
-                f"the target `{spec.name}` has `env:`, which is for the providers python and"
-                " command; remove it",
+                f"the target `{spec.name}` has `env:`, which applies only to the providers python"
+                " and command; remove it",
             )
         return
     for key in _REMOTE_KEYS:
         if getattr(spec, key):
             source.problems.add(
                 place,
-                f"the target `{spec.name}` runs here: it has no `{key}`; name variables it needs in"
-                " `env:`",
+                f"the target `{spec.name}` runs on this machine and cannot have `{key}`; name the"
+                " environment variables it needs in `env:`",
             )
     timeout = spec.limits.timeout
     if timeout is not None and (timeout.model_fields_set - {"total"}):
         source.problems.add(
             place,
-            f"the target `{spec.name}` runs here: of its timeouts there is only `total`; remove the"
-            " others",
+            f"the target `{spec.name}` runs on this machine, where only the timeout `total`"
+            " applies; remove the others",
         )
     if spec.provider == PYTHON:
         _check_function(spec, source, place)
@@ -62,8 +62,8 @@ def _check_function(spec: TargetSpec, source: Source, place: Place) -> None:
     if match is None:
         source.problems.add(
             place,
-            f"`model` of the python target `{spec.name}` names a file and a function, such as"
-            " app.py:answer",
+            f"`model` of the python target `{spec.name}` should name a file and a function, such"
+            " as app.py:answer",
         )
         return
     find_function_file(match["file"], match["name"], source, place)
@@ -75,8 +75,8 @@ def _check_program(spec: TargetSpec, source: Source, place: Place) -> None:
     except ValueError as wrong:
         source.problems.add(
             place,
-            f"`model` of the command target `{spec.name}` is no command: {wrong}; write it as a"
-            " list of words",
+            f"`model` of the command target `{spec.name}` is not a valid command: {wrong}; write"
+            " it as a list of words",
         )
         return
     if find_program(words, source.folder) is None:

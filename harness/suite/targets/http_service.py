@@ -33,7 +33,7 @@ def _check_templates(value: Any) -> Any:
             raise ValueError(wrong.message) from wrong
         for name in sorted(template.variables - REQUEST_VARIABLES):
             known = did_you_mean(name, REQUEST_VARIABLES)
-            raise ValueError(f"names `{name}`, which is no part of a request; {known}")
+            raise ValueError(f"names `{name}`, which is not part of a request; {known}")
     return value
 
 
@@ -56,16 +56,19 @@ class AnswerPaths(SuiteModel):
     text: JsonPath | None = Field(
         None, description="The answer's text; default: the whole answer is the text."
     )
-    reasoning: JsonPath | None = Field(None, description="What the model thought.")
+    reasoning: JsonPath | None = Field(None, description="The model's reasoning.")
     tool_calls: JsonPath | None = Field(None, description="Tool calls in OpenAI's format.")
     usage: JsonPath | UsagePaths | None = Field(
-        None, description="The tokens: a usage object in OpenAI's format, or each in its place."
+        None,
+        description="The token counts: a usage object in OpenAI's format, or a path each.",
     )
-    cost: JsonPath | None = Field(None, description="What it cost, in US dollars.")
+    cost: JsonPath | None = Field(None, description="The cost, in US dollars.")
     model: JsonPath | None = Field(None, description="The model that answered.")
-    finish_reason: JsonPath | None = Field(None, description="Why it ended, in OpenAI's words.")
+    finish_reason: JsonPath | None = Field(
+        None, description="The finish reason, in OpenAI's terms."
+    )
     error: JsonPath | None = Field(
-        None, description="An error: where there is one, there is no answer."
+        None, description="An error; an answer that contains one counts as failed."
     )
 
 
@@ -74,7 +77,7 @@ class StreamPaths(AnswerPaths):
 
     done: JsonPath | None = Field(
         None,
-        description="What ends the stream, if it is there and not false; `[DONE]` always does.",
+        description="What ends the stream when present and not false; `[DONE]` always does.",
     )
 
 
@@ -84,22 +87,24 @@ class HttpSpec(SuiteModel):
     method: Literal["POST", "GET", "PUT", "PATCH"] = Field("POST", description="The method.")
     path: Annotated[Text, AfterValidator(_check_templates)] = Field(
         "",
-        description="What follows `base_url`: a template, such as /ask?q={{ user | urlencode }}.",
+        description="The path after `base_url`: a template, such as /ask?q={{ user | urlencode }}.",
     )
     body: Annotated[Any, AfterValidator(_check_templates)] = Field(
         None,
         description=(
-            "The body, with templates in it: an object or a list becomes JSON, a text is sent as it"
-            " is. They see `user`, `system`, `messages`, `model`, `sampling`, `stream`, …"
+            "The body, which may contain templates: an object or a list is sent as JSON, a text"
+            " unchanged. Templates can use `user`, `system`, `messages`, `model`, `sampling`,"
+            " `stream`, …"
         ),
     )
     answer: AnswerPaths = Field(
-        default_factory=AnswerPaths, description="Where an answer holds what; JSON paths."
+        default_factory=AnswerPaths,
+        description="Where to find each part of an answer, as JSON paths.",
     )
     stream: StreamPaths | None = Field(
         None,
         description=(
-            "Where each event of a stream holds what; left out: answers are asked for whole."
+            "Where to find each part of a stream's events; default: answers are not streamed."
         ),
     )
 

@@ -53,7 +53,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 def _check_variable_name(value: str) -> str:
     if not _VARIABLE_NAME.fullmatch(value):  # the value may be a secret: it is not shown
         raise ValueError(
-            "is the name of an environment variable, such as OPENAI_API_KEY, never the key itself"
+            "should be the name of an environment variable, such as OPENAI_API_KEY, not the key"
         )
     return value
 
@@ -63,7 +63,7 @@ def _check_model(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, list):
         if info.data.get("provider") != "command":
             raise ValueError(
-                "is a list only where the provider is command: the program and its arguments"
+                "can be a list only with the provider command: the program and its arguments"
             )
         if not value or not all(isinstance(word, str) and word for word in value):
             raise ValueError(
@@ -79,7 +79,7 @@ def _check_model(value: Any, info: ValidationInfo) -> Any:
 
 def _check_references(value: str) -> str:
     if "$" in _REFERENCE.sub("", value):
-        raise ValueError("holds a `$` that is no `${NAME}` of an environment variable")
+        raise ValueError("contains a `$` that is not part of a `${NAME}`")
     return value
 
 
@@ -88,15 +88,17 @@ def _check_address(value: str) -> str:
     try:
         place = urlsplit(_REFERENCE.sub("x", value))
     except ValueError as wrong:
-        raise ValueError(f"is no address: {wrong}") from wrong
+        raise ValueError(f"is not a valid address: {wrong}") from wrong
     if "@" in place.netloc:  # not shown either
-        raise ValueError("holds a user name or password; give the API key's variable as `api_key:`")
+        raise ValueError(
+            "contains a user name or password; name the API key's variable in `api_key:`"
+        )
     if secret := [
         name for name, _ in parse_qsl(urlsplit(plain).query) if _SECRET_QUERY.search(name)
     ]:
         raise ValueError(
-            f"holds the secret `{secret[0]}`; give the name of its variable as `api_key:`, or write"
-            " ${NAME} for its value"
+            f"contains the secret `{secret[0]}`; name its variable in `api_key:`, or write"
+            f" ${{NAME}} in place of the value"
         )
     if not value.startswith("${") and not is_http_address(place.geturl()):
         raise ValueError(f"should start with http:// or https:// and name a host, not {value!r}")
@@ -107,12 +109,13 @@ def _check_headers(headers: dict[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
             raise ValueError(
-                f"holds `{name}`, which no HTTP header can be: one line of printable characters"
+                f"holds `{name}`, which is not a valid HTTP header: use one line of printable"
+                " characters"
             )
         if name.lower() in CREDENTIAL_HEADERS and not _REFERENCE.search(value):
             raise ValueError(
-                f"gives a secret for `{name}` itself; name an environment variable, as in"
-                " ${MY_TOKEN}"
+                f"contains the secret of `{name}` itself; name an environment variable instead, as"
+                f" in ${{MY_TOKEN}}"
             )
         _check_references(value)
     return headers
@@ -146,7 +149,7 @@ class PriceSpec(SuiteModel):
         None, description="Per million input tokens written to the cache for an hour."
     )
     per_request: Money = Field(
-        Decimal(0), description="US dollars for each request, whatever its tokens."
+        Decimal(0), description="US dollars per request, regardless of its tokens."
     )
 
     @model_validator(mode="before")
@@ -166,9 +169,9 @@ class PriceSpec(SuiteModel):
 class SimulatorSpec(SuiteModel):
     """How the simulator behaves for this target."""
 
-    api: SimulatedApi = Field("cloudflare", description="Which provider's wire format it speaks.")
+    api: SimulatedApi = Field("cloudflare", description="The provider whose wire format it uses.")
     seed: Whole = Field(
-        0, description="Fixes what it answers to requests without a seed, and its latency."
+        0, description="The seed for its latency, and for answers to requests without a seed."
     )
     ttft: Delay | None = Field(None, description="Mean time to the first token.")
     inter_token: Delay | None = Field(None, description="Mean time between tokens.")
@@ -191,8 +194,8 @@ class TargetSpec(SuiteModel):
     """The thing under test: a model, and how it is reached."""
 
     misplaced_keys: ClassVar[Mapping[str, str]] = {
-        "key": "give the variable's name as `api_key:`",
-        "tools": "give the eval `tools:`",
+        "key": "name the variable in `api_key:`",
+        "tools": "set `tools:` in the eval",
     }
 
     name: Name = Field(description="Its name in results.")
@@ -208,12 +211,12 @@ class TargetSpec(SuiteModel):
         BeforeValidator(_check_model, json_schema_input_type=str | list[str]),
     ] = Field(
         description=(
-            "The model's id, as its provider spells it; app.py:function (python), or a program and"
-            " its words (command)."
+            "The model's id, as its provider spells it; app.py:function (python), or a program"
+            " and its arguments (command)."
         )
     )
     base_url: Annotated[Text, AfterValidator(_check_address)] | None = Field(
-        None, description="Where it is; default: the provider's own address. May hold ${VARIABLE}."
+        None, description="Its address; default: the provider's own. May contain ${VARIABLE}."
     )
     api_key: Annotated[Text, AfterValidator(_check_variable_name)] | None = Field(
         None,
@@ -230,42 +233,43 @@ class TargetSpec(SuiteModel):
     )
     env: list[Annotated[Text, AfterValidator(_check_variable_name)]] = Field(
         default_factory=list,
-        description="Names of the variables its code needs (providers python and command only).",
+        description="Environment variables its code needs (providers python and command only).",
     )
     headers: Annotated[dict[str, Text], AfterValidator(_check_headers)] = Field(
         default_factory=dict,
-        description="Headers to send with each request; values may hold ${VARIABLE}.",
+        description="Headers to send with each request; values may contain ${VARIABLE}.",
     )
     extra_body: dict[str, Any] = Field(
-        default_factory=dict, description="Fields to add to each request's body, as they are."
+        default_factory=dict, description="Fields to add to each request's body unchanged."
     )
     functions: Annotated[list[FunctionSpec], Field(min_length=1)] | None = Field(
         None,
-        description="Deprecated by Workers AI (provider cloudflare only): give `tools:` instead.",
+        description="Deprecated by Workers AI (provider cloudflare only): use `tools:`.",
     )
     http: HttpSpec | None = Field(
         None,
-        description="How the service is asked, and how it answers (provider http only).",
+        description="How to call the service and read its answers (provider http only).",
     )
     sampling: Parameters = Field(
-        default_factory=dict, description="Sampling parameters of this target; the suite's win."
+        default_factory=dict,
+        description="Sampling parameters for this target; the suite's take precedence.",
     )
     limits: LimitsSpec = Field(
         default_factory=LimitsSpec.model_construct,
-        description="How hard this target may be driven.",
+        description="Concurrency, rate, timeout and retry limits for this target.",
     )
     price: PriceSpec | None = Field(
         None,
         description=(
-            "What it costs, instead of the price catalogue's figure: `{input, output}` in US"
-            " dollars per million tokens, or `{per_request}`."
+            "Its price, in place of the catalogue's: `{input, output}` in US dollars per million"
+            " tokens, or `{per_request}`."
         ),
     )
     context: Count | None = Field(
-        None, description="The most tokens a request and its answer may have together."
+        None, description="The maximum tokens of a request and its answer together."
     )
     unsupported: Unsupported | None = Field(
-        None, description="For this target, instead of the run's `unsupported:`."
+        None, description="Overrides the run's `unsupported:` for this target."
     )
     simulator: SimulatorSpec | None = Field(
         None, description="How the simulator behaves (provider simulator only)."
@@ -298,7 +302,7 @@ class TargetTable:
         ]
         self._problems = problems
         if own is not None and not isinstance(own.value, dict):
-            problems.add(own.place_of(), "should map each target's name to what it is")
+            problems.add(own.place_of(), "should map each target's name to its settings")
 
     def names(self) -> list[str]:
         """All names, sorted."""
@@ -365,8 +369,8 @@ def check_target(spec: TargetSpec, place: Place, problems: Problems) -> None:
     if spec.functions is not None and not (facts and facts.takes_functions):
         problems.add(
             place,
-            f"the target `{spec.name}` has `functions:`, which {spec.format} has not; give `tools:`"
-            " instead",
+            f"the target `{spec.name}` has `functions:`, which {spec.format} does not have; use"
+            " `tools:`",
         )
     if spec.api_version is not None:
         _check_api_version(spec, spec.api_version, place, problems)

@@ -163,7 +163,7 @@ def test_rows_that_stand_twice_are_numbered_and_said_once(
     assert [ids[3], ids[4]] == [f"{ids[0]}#3", f"{ids[0]}#4"]
     assert ids[5] == f"{ids[2]}#2"
     (said,) = [each for each in loaded.warnings if "earlier" in each]
-    assert f"4 rows with the id or the variables of an earlier one, numbered, such as `{ids[0]}#2` at" in said  # fmt: skip
+    assert f"4 rows repeat an earlier row's id or variables and were numbered, such as `{ids[0]}#2` at" in said  # fmt: skip
     only = suite(SUITE.format(cases=f"c.{form}", variable="q").replace("graders", "#"), filters=(f"id={ids[4]}",))  # fmt: skip
     assert [case.id for case in only.evals[0].cases] == [ids[4]]
 
@@ -174,7 +174,7 @@ def test_rows_that_stand_twice_can_be_dropped_or_refused(
     write("suites/c.csv", "id,q,expected\na,1,1\na,1,1\nb,2,1\n")
     dropped = suite(SUITE.format(cases="{file: c.csv, duplicates: drop}", variable="q"))
     assert [case.id for case in dropped.evals[0].cases] == ["a", "b"]
-    assert dropped.findings[0].endswith("c.csv: 1 row left out that stands twice")
+    assert dropped.findings[0].endswith("c.csv: 1 duplicate row left out")
     (problem,) = problems(SUITE.format(cases="{file: c.csv, duplicates: refuse}", variable="q"))
     assert "c.csv:3: the case id `a` is already at" in problem
     write("suites/c.csv", "id,q,expected\na,1,1\na,2,1\n")
@@ -188,13 +188,13 @@ def test_rows_that_stand_twice_can_be_dropped_or_refused(
         ("ID,q,Tags,Threshold\n1,hello,a;b,1\n", ""),
         ("id,q,treshold\n1,x,1\n", "no prompt and no grader uses the column `treshold`; did you mean `threshold`?"),
         ("id,q,tag\n1,x,1\n", "no prompt and no grader uses the column `tag`; did you mean `tags`?"),
-        ("id,q,graders\n1,x,json\n", "the `graders` of single cases are written in rows of our own form"),
-        ("id,q,turns\n1,x,y\n", "the `turns` of single cases"),
-        ("id,q,sampling\n1,x,y\n", "the `sampling` of single cases"),
-        ("id,q,__expected\n1,x,contains:y\n", "an assertion is a grader here"),
-        ("id,q,__expected2\n1,x,contains:y\n", "the column `__expected2`; an assertion is a grader here"),
-        ("id,q,__metadata:level\n1,x,y\n", "`metadata:` beside `file:` takes a column"),
-        ("id,q,__threshold\n1,x,1\n", "the column is called `threshold` here"),
+        ("id,q,graders\n1,x,json\n", "`graders` per case needs rows in the harness's own format"),
+        ("id,q,turns\n1,x,y\n", "`turns` per case needs"),
+        ("id,q,sampling\n1,x,y\n", "`sampling` per case needs"),
+        ("id,q,__expected\n1,x,contains:y\n", "write assertions as graders"),
+        ("id,q,__expected2\n1,x,contains:y\n", "the column `__expected2`; write assertions as graders"),
+        ("id,q,__metadata:level\n1,x,y\n", "next to `file:`, set `metadata:` from a column"),
+        ("id,q,__threshold\n1,x,1\n", "name the column `threshold`"),
     ],
 )  # fmt: skip
 def test_columns_that_are_nearly_right_are_told(
@@ -226,25 +226,25 @@ def test_validate_says_how_a_file_was_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cases", "rows", "said"),
     [
-        ("r.jsonl", ROWS, 'r.jsonl:1: unknown key `answer`; a variable of the prompts goes under `vars:`; where every key is one, write {file: r.jsonl}, or which are: {file: r.jsonl, vars: {question: "{{ question }}"}, expected: "{{ answer }}"}'),
+        ("r.jsonl", ROWS, 'r.jsonl:1: unknown key `answer`; put prompt variables under `vars:`; if every key is a variable, write {file: r.jsonl}, or which are: {file: r.jsonl, vars: {question: "{{ question }}"}, expected: "{{ answer }}"}'),
         ("{file: r.jsonl}", ROWS, 'has no `expected`, which the grader `equals` uses; take it from a column with {file: …, expected: "{{ answer }}"}'),
-        ("{file: r.jsonl, expected: x}", [{"Question": 1}], "gives no value for `question`, which the prompt `prompt` uses; it has `Question`"),
+        ("{file: r.jsonl, expected: x}", [{"Question": 1}], "has no value for `question`, which the prompt `prompt` uses; it has `Question`"),
         ('{file: r.jsonl, expected: "{{ anwser }}"}', ROWS, "'anwser' is undefined; the variables are"),
         ('{file: r.jsonl, expected: "{{ answer"}', ROWS, "in the template"),
-        ('{file: r.jsonl, where: "{{ answer }}"}', ROWS, "`where` is the text \"2\", which is neither true nor false; compare it"),
-        ('{file: r.jsonl, where: "yes"}', ROWS, "is one {{ expression }}"),
+        ('{file: r.jsonl, where: "{{ answer }}"}', ROWS, "`where` is the text \"2\", which is neither true nor false; write a comparison"),
+        ('{file: r.jsonl, where: "yes"}', ROWS, "should be one {{ expression }}"),
         ('{file: r.jsonl, where: "{{ false }}"}', ROWS, "no row passes `where`; give at least one"),
         ('{file: r.jsonl, id: "{{ answer * 300 }}"}', ROWS, "should be one line of 1 to 200 printable characters"),
-        ("{file: r.jsonl, sheet: a, revision: b}", ROWS, "has `revision`, which is for a `dataset`; remove it"),
-        ("{file: r.jsonl, python: 'c.py:f'}", ROWS, "has its rows in one place"),
+        ("{file: r.jsonl, sheet: a, revision: b}", ROWS, "has `revision`, which applies only to a `dataset`; remove it"),
+        ("{file: r.jsonl, python: 'c.py:f'}", ROWS, "must name one source of rows"),
         ("{file: r.jsonl, wher: a}", ROWS, "unknown key `wher`; did you mean `where`?"),
-        ("{file: r.jsonl, encoding: klingon}", ROWS, "there is no text encoding 'klingon'"),
+        ("{file: r.jsonl, encoding: klingon}", ROWS, "unknown text encoding 'klingon'"),
         ("{file: r.jsonl, sample: {n: 0}}", ROWS, "should be greater than or equal to 1"),
-        ("{file: ../../r.jsonl}", ROWS, "leaves the workspace"),
-        ("{file: link.jsonl}", ROWS, "leaves the workspace"),
-        ("{file: fifo.jsonl}", ROWS, "is no plain file"),
-        ("{file: zero.jsonl}", ROWS, "leaves the workspace"),
-        ("{file: folder.jsonl}", ROWS, "is no plain file"),
+        ("{file: ../../r.jsonl}", ROWS, "is outside the workspace"),
+        ("{file: link.jsonl}", ROWS, "is outside the workspace"),
+        ("{file: fifo.jsonl}", ROWS, "is not a regular file"),
+        ("{file: zero.jsonl}", ROWS, "is outside the workspace"),
+        ("{file: folder.jsonl}", ROWS, "is not a regular file"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_not_taken_says_why(

@@ -167,7 +167,7 @@ def test_two_rows_with_one_id_are_named_both(
     )
     (problem,) = problems(SUITE.format(cases="  - ../c.jsonl"))
     assert "c.jsonl:3: the case id `a` is already at " in problem
-    assert problem.endswith("c.jsonl:1; give each case its own")
+    assert problem.endswith("c.jsonl:1; give each case a unique id")
 
 
 def test_an_id_is_unique_across_sources(
@@ -191,11 +191,11 @@ def test_an_id_is_unique_across_sources(
         (
             "c.jsonl",
             '{"id": "a", "colour": 1}',
-            "unknown key `colour`; a variable of the prompts goes under `vars:`",
+            "unknown key `colour`; put prompt variables under `vars:`",
         ),
         ("c.jsonl", '{"id": "a", "vars": {"q": NaN}}', "c.jsonl:1: not JSON"),
         ("c.jsonl", '["a"]', "c.jsonl:1: the value should be a mapping"),
-        ("c.jsonl", '{"id": "a", "vars": {}}', "c.jsonl:1: the case `a` gives no value for `q`"),
+        ("c.jsonl", '{"id": "a", "vars": {}}', "c.jsonl:1: the case `a` has no value for `q`"),
         (
             "c.jsonl",
             '{"vars": {"q": 1}, "threshold": 7}',
@@ -203,10 +203,10 @@ def test_an_id_is_unique_across_sources(
         ),
         ("c.jsonl", "\n\n", "4:5: holds no cases"),
         ("c.csv", "", "4:5: holds no cases"),
-        ("c.csv", "id,q,q\n1,2,3\n", "c.csv:1: the column name 'q' is empty or there twice"),
-        ("c.csv", "id,q\n1\n", "c.csv:2: has 1 cell where the first line has 2"),
-        ("c.csv", b"id,q\n1,\xff\n", "c.csv:2: is not UTF-8; it is likely"),
-        ("c.yaml", "id: a", "c.yaml:1:1: a file of cases is a list of them"),
+        ("c.csv", "id,q,q\n1,2,3\n", "c.csv:1: the column name 'q' is empty or not unique"),
+        ("c.csv", "id,q\n1\n", "c.csv:2: has 1 cell, but the first line has 2"),
+        ("c.csv", b"id,q\n1,\xff\n", "c.csv:2: is not UTF-8; it looks like"),
+        ("c.yaml", "id: a", "c.yaml:1:1: a YAML file of cases must be a list"),
         (
             "c.yaml",
             "- {id: a, vars: {q: 1}}\n- {id: b, vars: {q: 1}, expectd: 2}",

@@ -79,7 +79,7 @@ def test_the_expression_is_in_the_fingerprint(
         ([{"role": "tool", "content": "x"}], 'turn 1 has the role "tool"'),
         ([{"role": "user", "content": None}], "turn 1 should have text as its content, not null"),
         ([*SHORT, {"role": "user", "content": [{"type": "image_url"}]}], "turn 2 should have text"),
-        ([{"role": "assistant", "content": "", "tool_calls": [{}]}], "turn 1 calls tools"),
+        ([{"role": "assistant", "content": "", "tool_calls": [{}]}], "turn 1 contains tool calls"),
     ],
 )
 def test_what_is_no_conversation_is_told_with_its_row(
@@ -93,5 +93,5 @@ def test_what_is_no_conversation_is_told_with_its_row(
 
 def test_messages_are_a_list_or_an_expression(problems: Callable[..., list[str]]) -> None:
     text = SUITE.replace("samples.jsonl", "{vars: {input: []}, expected: [x]}")
-    assert "`messages` is a list of them, or one {{ expression }}" in problems(text.replace("{{ input }}", "say {{ input }}"))[0]  # fmt: skip
+    assert "`messages` must be a list of messages, or one {{ expression }}" in problems(text.replace("{{ input }}", "say {{ input }}"))[0]  # fmt: skip
     assert "`messages` should be a plain value or a list" in problems(text.replace('"{{ input }}"', "{a: 1}"))[0]  # fmt: skip

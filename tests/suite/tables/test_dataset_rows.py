@@ -69,8 +69,8 @@ def test_a_folder_of_files_is_a_data_set_too(
     [
         ('{dataset: "hf:./data", split: tset}', "has no split `tset`; did you mean `test`?"),
         ('{dataset: "hf:./gone"}', "there is no file"),
-        ('{dataset: "hf:./../../x"}', "leaves the workspace"),
-        ('{dataset: "openai/gsm8k"}', "a data set is named as hf:owner/name"),
+        ('{dataset: "hf:./../../x"}', "is outside the workspace"),
+        ('{dataset: "openai/gsm8k"}', "write a data set as hf:owner/name"),
         ('{dataset: "hf:./empty"}', "the data set cannot be read"),
     ],
 )

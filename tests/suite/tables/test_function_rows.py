@@ -69,7 +69,7 @@ def test_a_function_yields_flat_rows_or_rows_of_our_own_form(
     [
         ("fails", r"the function failed: LookupError: no more \(cases.py:13\)"),
         ("exits", "the function failed: SystemExit: 3"),
-        ("dies", "ended with status 4 before it was done"),
+        ("dies", "exited with status 4 before it was done"),
         ("number", "the function failed: TypeError: 'int' object is not iterable"),
         ("odd", "the function failed: TypeError: Object of type object is not JSON serializable"),
         ("infinite", "the function failed: ValueError: Out of range float values"),
@@ -84,7 +84,7 @@ def test_a_function_that_fails_says_how(code: Path, function: str, said: str) ->
 
 def test_a_function_that_hangs_is_ended(code: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(TableError, match="took longer than 1 s and was ended"):
+    with pytest.raises(TableError, match="took longer than 1 s and was stopped"):
         run_row_function(code, "hangs", "cases.py:hangs", seconds=1)
     assert time.monotonic() - started < 30
 
@@ -92,7 +92,7 @@ def test_a_function_that_hangs_is_ended(code: Path) -> None:
 @pytest.mark.parametrize(
     ("reference", "said"),
     [
-        ("cases.py", "rows come from a file and a function in it: cases.py:generate"),
+        ("cases.py", "name a Python file and a function in it, such as cases.py:generate"),
         ("cases.py:generat", "the file has no function `generat`; did you mean `generate`?"),
         ("gone.py:f", "there is no file"),
     ],

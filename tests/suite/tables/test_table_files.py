@@ -43,14 +43,14 @@ def read(path: Path, **options: Any) -> tuple[list[Any], tuple[str, ...]]:
         ("t.csv", PLAIN.replace(",", "\t"), TEXT, ["delimiter 'tab'"]),
         ("t.csv", PLAIN.replace(",", "|"), TEXT, ["delimiter '|'"]),
         ("t.tsv", PLAIN.replace(",", "\t"), TEXT, []),
-        ("t.csv", PLAIN.replace(",", ", "), TEXT, ["spaces beside delimiters are not part of the cells"]),
-        ("t.csv", PLAIN.replace(",", " | "), TEXT, ["delimiter '|'", "spaces beside delimiters are not part of the cells"]),
+        ("t.csv", PLAIN.replace(",", ", "), TEXT, ["spaces next to delimiters are ignored"]),
+        ("t.csv", PLAIN.replace(",", " | "), TEXT, ["delimiter '|'", "spaces next to delimiters are ignored"]),
         ("t.csv", PLAIN.replace("\n", ",\n"), TEXT, []),
         ("t.csv", "id,q\n1,Grüße,\n2,b,,\n", TEXT, []),
         ("t.csv", "id;q\n1;a, b\n2;c\n", [{"id": "1", "q": "a, b"}, {"id": "2", "q": "c"}], ["delimiter ';'"]),
         ("t.csv", "id,q\n1,a; b\n2,c;d;e\n", [{"id": "1", "q": "a; b"}, {"id": "2", "q": "c;d;e"}], []),
         ("t.csv", "q\na; b\nc\n", [{"q": "a; b"}, {"q": "c"}], []),
-        ("t.csv", ",q\n0,a\n", [{"column_1": "0", "q": "a"}], ["the column without a name is 'column_1'"]),
+        ("t.csv", ",q\n0,a\n", [{"column_1": "0", "q": "a"}], ["the column without a name is called 'column_1'"]),
         ("t.csv", 'q\n"a ""b""\n=1+1"\n', [{"q": 'a "b"\n=1+1'}], []),
         ("t.csv", "", [], []),
         ("t.jsonl", '{"a": 1}\n\n{"b": [2]}', [{"a": 1}, {"b": [2]}], []),
@@ -97,7 +97,7 @@ def test_a_spreadsheet_s_first_row_names_its_columns(tmp_path: Path) -> None:
                 )
     rows, findings = read(path)
     assert rows == [{"id": 1, "q": "a", "x": 1.5}, {"id": 2, "q": 2, "x": True}]
-    assert findings == ("sheet `data` of 2; name another with `sheet:`",)
+    assert findings == ("sheet `data` of 2; select another with `sheet:`",)
     with pytest.raises(TableError, match="has no sheet `dat`; did you mean `data`"):
         read(path, sheet="dat")
 
@@ -105,23 +105,23 @@ def test_a_spreadsheet_s_first_row_names_its_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "options", "said"),
     [
-        ("t.csv", "id;Frage\n1;Müller heißt Jürgen\n".encode("cp1252"), {}, "is not UTF-8; it is likely cp1252: add `encoding: cp1252`"),
-        ("t.jsonl", '{"a": "naïve café"}'.encode("latin-1"), {}, "not UTF-8; it is likely cp1252"),
-        ("t.csv", PLAIN, {"encoding": "klingon"}, "there is no text encoding 'klingon'"),
-        ("t.csv", PLAIN, {"encoding": "base64"}, "there is no text encoding 'base64'"),
+        ("t.csv", "id;Frage\n1;Müller heißt Jürgen\n".encode("cp1252"), {}, "is not UTF-8; it looks like cp1252: add `encoding: cp1252`"),
+        ("t.jsonl", '{"a": "naïve café"}'.encode("latin-1"), {}, "not UTF-8; it looks like cp1252"),
+        ("t.csv", PLAIN, {"encoding": "klingon"}, "unknown text encoding 'klingon'"),
+        ("t.csv", PLAIN, {"encoding": "base64"}, "unknown text encoding 'base64'"),
         ("t.csv", PLAIN, {"encoding": "ascii"}, "is not ASCII after line"),
-        ("t.csv", "a,a\n1,2\n", {}, "the column name 'a' is empty or there twice"),
-        ("t.csv", ",".join(map(str, range(100_000))) + "\n", {}, "has 100,000 columns; a table may have 16,384"),
+        ("t.csv", "a,a\n1,2\n", {}, "the column name 'a' is empty or not unique"),
+        ("t.csv", ",".join(map(str, range(100_000))) + "\n", {}, "has 100,000 columns; the maximum is 16,384"),
         ("t.csv", 'a,b\n1,"x\n', {}, "not CSV"),
-        ("t.csv", "a;b\n1;2;3\n", {}, "has 3 cells where the first line has 2; quote cells that hold semicolons"),
+        ("t.csv", "a;b\n1;2;3\n", {}, "has 3 cells, but the first line has 2; quote cells that contain semicolons"),
         ("t.jsonl", "nope\n", {}, "not JSON"),
         ("t.json", '[{"a": 1},', {}, "not JSON"),
         ("t.json", "[" * 100_000, {}, "not JSON"),
         ("t.json", '{"a": [1], "b": [2]}', {}, "choose one with `records:` from `a`, `b`"),
         ("t.json", '{"a": [1], "b": [2]}', {"records": "c"}, "has no array under `c`; choose one"),
-        ("t.json", "3", {}, "there is no such array"),
+        ("t.json", "3", {}, "it contains no array of objects"),
         ("t.yaml", "- {a: 1}\n" * 500_000, {}, "has more than 4 MiB, the most for a YAML file of cases: write them as .jsonl"),
-        ("t.yaml", "a: 1", {}, "a file of cases is a list of them"),
+        ("t.yaml", "a: 1", {}, "a YAML file of cases must be a list"),
         ("t.yaml", "a: [", {}, "not YAML"),
         ("t.parquet", b"PAR1", {}, "not Parquet"),
         ("t.xlsx", b"PK\x03\x04", {}, "not a spreadsheet"),
@@ -148,7 +148,7 @@ def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "zero.csv").symlink_to("/dev/zero")
     (tmp_path / "folder.csv").mkdir()
     for name in ("fifo.csv", "zero.csv", "folder.csv", "gone.csv"):
-        with pytest.raises(TableError, match="no regular file"):
+        with pytest.raises(TableError, match="not a regular file"):
             open_table(tmp_path / name)
 
 

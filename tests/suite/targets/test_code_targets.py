@@ -23,7 +23,7 @@ def with_target(small: str, target: str) -> str:
     [
         (
             "provider: python, model: answer",
-            "`model` of the python target `mine` names a file and a function",
+            "`model` of the python target `mine` should name a file and a function",
         ),
         ("provider: python, model: 'no.py:answer'", 'there is no file "no.py"'),
         (
@@ -31,7 +31,10 @@ def with_target(small: str, target: str) -> str:
             "the file has no function `anser`; did you mean `answer`?",
         ),
         ("provider: python, model: 'bad.py:answer'", "not Python (line 1)"),
-        ("provider: python, model: '../../app.py:answer'", '"../../app.py" leaves the workspace'),
+        (
+            "provider: python, model: '../../app.py:answer'",
+            '"../../app.py" is outside the workspace',
+        ),
         (
             "provider: command, model: no-such-program",
             "the target `mine` cannot run `no-such-program`: it is not on the PATH",
@@ -42,27 +45,27 @@ def with_target(small: str, target: str) -> str:
         ),
         (
             "provider: command, model: 'sh -c \"'",
-            "`model` of the command target `mine` is no command: No closing quotation",
+            "`model` of the command target `mine` is not a valid command: No closing quotation",
         ),
         (
             "provider: command, model: [sh], base_url: 'http://x'",
-            "the target `mine` runs here: it has no `base_url`",
+            "the target `mine` runs on this machine and cannot have `base_url`",
         ),
         (
             "provider: command, model: [sh], api_key: MY_KEY",
-            "the target `mine` runs here: it has no `api_key`",
+            "the target `mine` runs on this machine and cannot have `api_key`",
         ),
         (
             "provider: command, model: [sh], headers: {x: y}",
-            "the target `mine` runs here: it has no `headers`",
+            "the target `mine` runs on this machine and cannot have `headers`",
         ),
         (
             "provider: command, model: [sh], limits: {timeout: {idle: 5s}}",
-            "of its timeouts there is only `total`",
+            "only the timeout `total` applies",
         ),
         (
             "provider: openai, model: m, env: [MY_KEY]",
-            "the target `mine` has `env:`, which is for the providers python and",
+            "the target `mine` has `env:`, which applies only to the providers python",
         ),
     ],
 )
@@ -80,7 +83,7 @@ def test_what_is_wrong_with_a_target(
     [
         (
             "provider: openai, model: [a, b]",
-            "`model`: is a list only where the provider is command",
+            "`model`: can be a list only with the provider command",
         ),
         (
             "provider: command, model: [sleep, 3]",
@@ -90,7 +93,10 @@ def test_what_is_wrong_with_a_target(
             "provider: command, model: []",
             "`model`: should be the program and its arguments, each as text",
         ),
-        ("provider: command, model: sh, env: [sk-12345]", "is the name of an environment variable"),
+        (
+            "provider: command, model: sh, env: [sk-12345]",
+            "should be the name of an environment variable",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_key(problems: Problems, small: str, target: str, why: str) -> None:
