@@ -174,7 +174,7 @@ def _write_parquet(path: Path, tables: Frames) -> None:
         # 500.
         with duckdb.connect(config={"threads": 1}) as database:
             database.execute(
-                "COPY trials TO ? (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)",
+                "COPY trials TO ? (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 8192)",
                 [str(beside)],
             )
         beside.replace(path)

@@ -2,7 +2,7 @@
 formula in it.
 
 The raw values are in `records.jsonl` and `records.parquet`. Numbers are as Python writes them,
-unknown values are `""`. A million rows are half a gigabyte: they are written some thousands at a
+unknown values are `""`. A million rows are half a gigabyte: they are written two thousand at a
 time, column by column.
 """
 
@@ -18,7 +18,7 @@ import pandas as pd
 from harness.analysis.report_data import Report
 from harness.reporters.escape import escape_for
 
-_CHUNK_ROWS = 8_192
+_CHUNK_ROWS = 2_048
 _UNKNOWN = '""'
 
 _escape = escape_for("csv")
