@@ -89,7 +89,7 @@ def render_for_terminal(report: Report, width: int | None, color: bool) -> str:
 def _report_parts(report: Report, width: int) -> Iterator[Any]:
     yield from _header_lines(report)
     yield from _configuration_grid(report, width)
-    yield from _listing_grids(report)
+    yield from list(_listing_grids(report)) or [Text()]
     yield from _failing_cases(report, width)
     yield from _error_lines(report)
     yield from _gate_grid(report)
@@ -143,7 +143,7 @@ def _configuration_grid(report: Report, width: int) -> Iterator[Any]:
     yield grid
     notes = _table_notes(report, whole, table)
     if notes:
-        yield Text(f"{'; '.join(notes)}.\n", "dim")
+        yield Text(f"{'; '.join(notes)}.", "dim")
 
 
 def _table_notes(report: Report, whole: ConfigurationTable, table: ConfigurationTable) -> list[str]:
@@ -156,7 +156,7 @@ def _table_notes(report: Report, whole: ConfigurationTable, table: Configuration
 def _listing_grids(report: Report) -> Iterator[Any]:
     """The small tables; models, whose names are long, are in the report, and what slowed a target
     down stands below."""
-    for listing in list_tables(report):
+    for listing in list_tables(report, brief=True):
         shown = listing.narrow(("model", SLOWED))
         grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         for title, side in zip(shown.titles, shown.sides, strict=True):

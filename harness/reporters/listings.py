@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Report
+from harness.analysis.report_data import GraderUse, Report
 from harness.reporters.tables import count_or_unknown, short_run
 
 
@@ -41,11 +41,21 @@ class Listing(Struct, frozen=True):
         )
 
 
-def list_tables(report: Report) -> Iterator[Listing]:
-    """The tables that have any rows."""
-    for listing in (_list_graders(report), _list_helpers(report), _list_paces(report)):
+def list_tables(report: Report, *, brief: bool = False) -> Iterator[Listing]:
+    """The tables that have any rows; where `brief`, without graders that say what the pass rate
+    says.
+    """
+    repeated = brief and all(_is_lone_grader(report, use) for use in report.graders)
+    graders = () if repeated else (_list_graders(report),)
+    for listing in (*graders, _list_helpers(report), _list_paces(report)):
         if listing.rows:
             yield listing.narrow(())
+
+
+def _is_lone_grader(report: Report, use: GraderUse) -> bool:
+    """Whether it alone decides if an answer passes, and did so for each."""
+    beside = [each for each in report.graders if (each.run, each.eval) == (use.run, use.eval)]
+    return len(beside) == 1 and not (use.ungraded or use.reported or use.cost)
 
 
 def _list_graders(report: Report) -> Listing:
