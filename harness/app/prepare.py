@@ -387,10 +387,12 @@ def read_env_file(path: Path) -> dict[str, str]:
 
     try:
         text = read_regular_file(path).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as refused:
+    except UnicodeDecodeError as invalid:
         raise UsageError(
-            f"{path}: cannot be read: {getattr(refused, 'strerror', None) or refused}"
-        ) from refused
+            f"{path}: is not UTF-8 at byte {invalid.start}; save it as UTF-8"
+        ) from None
+    except OSError as refused:
+        raise UsageError(f"{path}: cannot be read: {refused.strerror or refused}") from refused
     variables: dict[str, str] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.key is None and not binding.error:  # a comment, or blank lines

@@ -49,7 +49,7 @@ def _read_simulator_config(path: Path | None) -> Config:
     except OSError as wrong:
         raise UsageError(f"{path}: cannot be read: {wrong.strerror or wrong}") from wrong
     except UnicodeDecodeError as wrong:
-        raise UsageError(f"{path}: is not UTF-8 at byte {wrong.start}") from wrong
+        raise UsageError(f"{path}: is not UTF-8 at byte {wrong.start}; save it as UTF-8") from wrong
 
 
 def _announce_address(url: str) -> None:

@@ -29,8 +29,9 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from harness.config.diagnostics import quote_text
+from harness.config.diagnostics import quote_text, quote_value
 from harness.config.patterns import compile_re2, to_re2_text
+from harness.config.violation_messages import MESSAGES
 
 MAX_INLINE_STEPS = 2_000
 """Steps of a check that may hold up everything else in its process: a few milliseconds."""
@@ -51,6 +52,10 @@ class TooManySteps(Exception):
     """A check takes more steps than it was given, or leads deeper than such a check may."""
 
 
+_Keyword = tuple[str, Callable[..., Any], Any]
+"""A keyword, its check, and its value in the schema."""
+
+
 class _Compiled(NamedTuple):
     """A schema ready to check with. `parts` has the validator of each part that was met, by its
     identity, and its keywords, unless these depend on the way there (`dynamic`); `targets` has
@@ -59,7 +64,7 @@ class _Compiled(NamedTuple):
 
     validator: Any
     dynamic: bool
-    parts: dict[int, tuple[Any, list[tuple[Callable[..., Any], Any]]]]
+    parts: dict[int, tuple[Any, list[_Keyword]]]
     targets: dict[int, Any]
     patterns: dict[str, Any]
 
@@ -146,7 +151,7 @@ def _descend(
     _check.charge(1)
     if isinstance(schema, bool):
         if not schema:
-            yield ValidationError(f"False schema does not allow {instance!r}")
+            yield ValidationError(f"no value is allowed here; it is {quote_value(instance)}")
         return
     known = _check.compiled.parts.get(id(schema))
     part, keywords = known or _read_part(validator, schema, resolver)
@@ -154,9 +159,11 @@ def _descend(
     try:
         if _check.depth_left < 0:
             raise _check.too_deep
-        for check, value in keywords:
+        for keyword, check, value in keywords:
             for error in check(part, value, instance, schema) or ():
                 _check.charge(len(error.message) / _CHARACTERS_A_STEP)
+                if keyword in MESSAGES:
+                    error.message = MESSAGES[keyword](value, instance, error)
                 error.message = error.message[:_MESSAGE_LIMIT]
                 if path is not None:
                     error.path.appendleft(path)
@@ -167,13 +174,16 @@ def _descend(
 
 def _read_part(
     validator: Any, schema: Mapping[str, Any], resolver: Any
-) -> tuple[Any, list[tuple[Callable[..., Any], Any]]]:
+) -> tuple[Any, list[_Keyword]]:
     """The validator of a part of the schema, and its keywords."""
     if resolver is None:
         resolver = validator._resolver.in_subresource(DRAFT202012.create_resource(schema))
     part = validator.evolve(schema=schema, _resolver=resolver)
     known = _Validator.VALIDATORS
-    read = part, [(known[keyword], value) for keyword, value in schema.items() if keyword in known]
+    read = (
+        part,
+        [(each, known[each], value) for each, value in schema.items() if each in known],
+    )
     if not _check.compiled.dynamic:
         _check.compiled.parts[id(schema)] = read
     return read
@@ -309,6 +319,26 @@ def _conforms(checker: Any, text: str, name: str) -> bool:
         return False
 
 
+def _validate_required(
+    validator: Any, required: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name in required:
+            if name not in instance:
+                yield ValidationError(f"{quote_value(name)} is a required property")
+
+
+def _validate_dependent_required(
+    validator: Any, dependent: Mapping[str, Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    for name, needed in dependent.items() if isinstance(instance, dict) else ():
+        for other in needed if name in instance else ():
+            if other not in instance:
+                yield ValidationError(
+                    f"{quote_value(other)} is required where there is {quote_value(name)}"
+                )
+
+
 _WORK: Mapping[str, Callable[[Any, Any], float]] = {
     "additionalProperties": lambda _, value: _CHEAP * _length(value),
     "const": lambda _, value: _count_parts(value),
@@ -345,6 +375,8 @@ _OWN: Mapping[str, Callable[..., Any]] = {
     "uniqueItems": _validate_unique_items,
     "multipleOf": _validate_multiple_of,
     "format": _validate_format,
+    "required": _validate_required,
+    "dependentRequired": _validate_dependent_required,
 }
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,

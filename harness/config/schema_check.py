@@ -17,6 +17,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from harness.config.diagnostics import quote_value
 from harness.config.json_validation import KEYWORDS, find_violation
 from harness.config.patterns import compile_re2
 
@@ -24,6 +25,9 @@ MAX_PARTS = 20_000
 """Values in a schema, those of its keywords among them."""
 MAX_CHAIN = 100
 """Schemas that apply to one and the same value because each leads to the next."""
+
+TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+"""The types of values that a schema can name."""
 
 _VOCABULARIES = ("core", "applicator", "unevaluated", "validation", "meta-data", "content")
 _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
@@ -75,8 +79,14 @@ def _check_size(schema: Any) -> None:
 
 def _check_part(part: _Part) -> None:
     """Raise ValueError where one schema, apart from those in it, is none or is not supported."""
+    where = ValidationError("", path=part.path).json_path
+    for name in _list_types(part.schema):
+        if name not in TYPES:
+            raise ValueError(
+                f"not a JSON Schema: {where}.type: there is no type {quote_value(name)};"
+                f" the types are {', '.join(TYPES)}"
+            )
     if (wrong := find_violation(_flat_meta_schema(), part.schema)) is not None:
-        where = ValidationError("", path=part.path).json_path
         raise ValueError(f"not a JSON Schema: {where}{wrong.removeprefix('$')}")
     if isinstance(part.schema, dict):
         if "unevaluatedProperties" in part.schema:
@@ -84,6 +94,12 @@ def _check_part(part: _Part) -> None:
         for pattern in _patterns_of(part.schema):
             if compile_re2(pattern) is None:
                 raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
+
+
+def _list_types(schema: Any) -> list[Any]:
+    """The types that a schema names, in whatever form."""
+    types = schema.get("type", []) if isinstance(schema, dict) else []
+    return types if isinstance(types, list) else [types]
 
 
 def _patterns_of(schema: dict[str, Any]) -> Iterable[str]:

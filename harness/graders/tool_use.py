@@ -8,7 +8,9 @@ equal, whatever else was given. Each call meets one expected call at most.
 from __future__ import annotations
 
 import json
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,6 +21,8 @@ from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, Grader
 from harness.model import ToolCall
 from harness.wording import pluralize
 
+_COMPARED = 50_000
+"""Pairs of different calls, expected and made, that are compared: some hundred milliseconds."""
 _QUOTED = 100
 """Calls of which a reason may quote the first."""
 Match = Literal["subset", "in_order", "any_order", "exact"]
@@ -143,29 +147,68 @@ def _find_out_of_order(made: Sequence[_Call], expected: Sequence[_Call], exact: 
 
 def _find_unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Call | None:
     """An expected call that no call is left for, where calls are given out as well as they can be
-    (augmenting paths)."""
-    owner: dict[int, int] = {}
-    meeting = [
-        [place for place, call in enumerate(made) if _is_met_by(call, wanted, exact)]
-        for wanted in expected
-    ]
+    (augmenting paths). Equal calls are compared once. Raises GraderError.
+    """
+    owed, left = Counter(map(_to_key, expected)), Counter(map(_to_key, made))
+    wanted_calls = {_to_key(call): call for call in expected}
+    made_calls = {_to_key(call): call for call in made}
+    if len(owed) * len(left) > _COMPARED:
+        raise GraderError(
+            UNKNOWN, f"{len(owed):,} different calls are too many to compare with {len(left):,}"
+        )
+    meeting = {
+        key: [other for other, call in made_calls.items() if _is_met_by(call, wanted, exact)]
+        for key, wanted in wanted_calls.items()
+    }
+    holders: dict[str, Counter[str]] = {other: Counter() for other in left}
+    for key in owed:
+        while owed[key]:
+            path = _find_path(key, meeting, holders, left)
+            if path is None:
+                return wanted_calls[key]
+            count = min(owed[key], left[path[-1][1]]) if len(path) == 1 else 1
+            for taker, other in path:
+                holders[other][taker] += count
+            for (_, other), (loser, _) in pairwise(path):
+                holders[other][loser] -= count
+            owed[key] -= count
+            left[path[-1][1]] -= count
+    return None
 
-    def placed(wanted: int, tried: set[int]) -> bool:
-        free = next((place for place in meeting[wanted] if place not in owner), None)
-        if free is not None:
-            owner[free] = wanted
-            return True
-        for place in meeting[wanted]:
-            if place not in tried:
-                tried.add(place)
-                if placed(owner[place], tried):
-                    owner[place] = wanted
-                    return True
-        return False
 
-    return next(
-        (expected[index] for index in range(len(expected)) if not placed(index, set())), None
-    )
+def _find_path(
+    start: str,
+    meeting: Mapping[str, Sequence[str]],
+    holders: Mapping[str, Counter[str]],
+    left: Mapping[str, int],
+) -> list[tuple[str, str]] | None:
+    """Who takes which call so that `start` gets one: itself from the next expected call, and so on
+    to a call that is left; None where there is no such way.
+    """
+    came: dict[str, str] = {}  # a call made, from the expected call that asks for it
+    asked: dict[str, str] = {start: ""}  # an expected call, from the call made that it holds
+    pending = deque([start])
+    while pending:
+        taker = pending.popleft()
+        for other in meeting[taker]:
+            if other in came:
+                continue
+            came[other] = taker
+            if left[other]:
+                path = [(taker, other)]
+                while path[0][0] != start:
+                    held = asked[path[0][0]]
+                    path.insert(0, (came[held], held))
+                return path
+            for loser, count in holders[other].items():
+                if count and loser not in asked:
+                    asked[loser] = other
+                    pending.append(loser)
+    return None
+
+
+def _to_key(call: _Call) -> str:
+    return json.dumps(call, sort_keys=True)
 
 
 def _is_met_by(call: _Call, wanted: _Call, exact: bool) -> bool:

@@ -72,5 +72,5 @@ def test_a_wrong_line_is_named_without_what_it_holds(
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         read_env_file(tmp_path / "absent.env")
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match="is not UTF-8 at byte 2; save it as UTF-8"):
         read_env_file(written(tmp_path, b"A=\xff"))

@@ -125,7 +125,7 @@ ORDER = {
     [
         (ORDER, '{"id": "A-1"}', ""),
         (ORDER, '```json\n{"id": "A-1", "items": [1, true, "1", [1], {"a": 1}]}\n```', ""),
-        (ORDER, "{}", "$: 'id' is a required property"),
+        (ORDER, "{}", '$: "id" is a required property'),
         (ORDER, '{"id": "A-x"}', "$.id: 'A-x' does not match"),
         (ORDER, '{"id": "A-1", "b": 1}', "$: the key 'b' is not allowed"),
         (
@@ -135,7 +135,19 @@ ORDER = {
         ),
         (ORDER, "not JSON", "not JSON"),
         (True, "1", ""),
-        (False, "1", "does not allow"),
+        (False, "1", "no value is allowed here; it is 1"),
+        ({"type": ["string", "boolean"]}, "null", "$: null is not of type 'string', 'boolean'"),
+        (
+            {"enum": [True, None, "a"]},
+            '{"a": false}',
+            '$: {"a": false} is not one of [true, null, "a"]',
+        ),
+        ({"const": None}, "true", "$: null was expected, not true"),
+        ({"minItems": 3}, '[null, "a"]', '$: [null, "a"] is too short: at least 3 items'),
+        ({"not": {"type": "null"}}, "null", '$: null must not fit {"type": "null"}'),
+        ({"oneOf": [True, True]}, '"a"', '$: "a" fits more than one of the schemas of `oneOf`'),
+        ({"anyOf": [False, {"type": "null"}]}, "[]", "$: [] fits none of the schemas of `anyOf`"),
+        ({"dependentRequired": {"a": ["b"]}}, '{"a": 1}', '"b" is required where there is "a"'),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, "1", ""),
         ({"$ref": "#/$defs/n", "$defs": {"n": {"type": "integer"}}}, '"1"', "is not of type"),
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -130,3 +131,23 @@ def test_wrong_arguments_are_refused(bare: Any) -> None:
         checked_arguments(tool_calls_grader, tool_calls_grader.expand_arguments(bare))
     with pytest.raises(ValueError, match="turns"):
         checked_arguments(turns_grader, turns_grader.expand_arguments({}))
+
+
+@pytest.mark.parametrize("match", ["subset", "any_order"])
+@pytest.mark.parametrize(("spare", "passed"), [("b", True), ("c", False)])
+def test_thousands_of_equal_calls_are_given_out_at_once(
+    match: str, spare: str, passed: bool
+) -> None:
+    expected = [{"t": {"a": 1}}] * 2_000 + [{"t": {spare: 1}}]
+    made = [("t", {"a": 1, "b": 1})] + [("t", {"a": 1})] * 2_000
+    started = time.process_time()
+    verdict = graded({"tool_calls": {"calls": expected, "match": match}}, answer(*made))
+    assert verdict.value is passed
+    assert time.process_time() - started < 2
+
+
+def test_too_many_different_calls_are_not_compared() -> None:
+    expected = [{"t": {"a": number}} for number in range(1_000)]
+    made = [("t", {"a": number}) for number in range(1_000)]
+    found = graded({"tool_calls": {"calls": expected}}, answer(*made))
+    assert "too many to compare" in error_of(found).message

@@ -522,10 +522,14 @@ def test_loading_a_suite_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("schema", "why"),
     [
-        ("{type: objekt}", "`schema`: not a JSON Schema: $.type: 'objekt' is not valid"),
+        (
+            "{type: objekt}",
+            '`schema`: not a JSON Schema: $.type: there is no type "objekt"; the types are array,'
+            " boolean, integer, null, number, object, string",
+        ),
         (
             "{properties: [a]}",
-            "`schema`: not a JSON Schema: $.properties: ['a'] is not of type 'object'",
+            "`schema`: not a JSON Schema: $.properties: [\"a\"] is not of type 'object'",
         ),
         ("{type: string, pattern: '(?=x)'}", "`schema`: the pattern '(?=x)' is not in RE2 syntax"),
         (

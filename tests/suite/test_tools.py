@@ -180,7 +180,7 @@ def test_an_identity_is_the_same_wherever_the_workspace_lies(
         ),
         (
             "tools: [{name: f, parameters: {properties: {a: {type: strin}}}, returns: 1}]",
-            "5:31: `parameters`: not a JSON Schema: $.properties.a.type: 'strin'",
+            "5:31: `parameters`: not a JSON Schema: $.properties.a.type: there is no type",
         ),
         ("tools: [{name: f, parameters: [1], returns: 1}]", "5:31: "),
         (
