@@ -14,7 +14,7 @@ what could not be graded is never a zero.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from math import fsum
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +26,11 @@ from harness.graders import Answer, Grader, build_graders
 from harness.metrics import definitions
 from harness.metrics.definitions import none_if_unknown
 from harness.model import Error, Exchange, Grade, Record, Trial
-from harness.model.long_texts import cut_long_texts
+
+TEXT_LIMIT = 4_000
+"""Characters of one text that a record keeps of its variables: the request has it whole."""
+DEPTH_LIMIT = 40
+"""Levels of lists and objects that it keeps of them."""
 
 
 class Transcript(NamedTuple):
@@ -134,9 +138,35 @@ def build_record(
         expected=trial.expected,
         flags=flags,
         parsed=parsed,
-        vars=cut_long_texts(trial.variables),
+        vars=_cut_long_texts(trial.variables),
         row=trial.row,
     )
+
+
+def _cut_long_texts(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values with each text in them cut at `TEXT_LIMIT` characters; the same object where all
+    are short and plain."""
+    for value in values.values():
+        if isinstance(value, str):
+            if len(value) > TEXT_LIMIT:
+                break
+        elif isinstance(value, dict | list | tuple):
+            break
+    else:
+        return values
+    return {name: _cut(value, DEPTH_LIMIT) for name, value in values.items()}
+
+
+def _cut(value: Any, levels: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= TEXT_LIMIT else f"{value[:TEXT_LIMIT]}…"
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if not levels:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _cut(item, levels - 1) for name, item in value.items()}
+    return [_cut(item, levels - 1) for item in value]
 
 
 # ── Answers ───────────────────────────────────────────────────────────────────────────────────────

@@ -5,8 +5,8 @@ every second. A torn last line (the process died inside a write) is overwritten 
 opened again: its trial is pending. Large images go to files of their own (`harness.runs.blobs`)
 before the line that names them. Only one process may write; the lock is the kernel's (`flock`), so
 it goes with its owner and is never stale. It is held on the records themselves too: removing the
-lock file lets nobody in. A file that was removed, replaced or shortened under the run fails the
-next write, or the next fsync.
+lock file lets nobody in. A file that was shortened under the run fails the next write; one that
+was removed or replaced, the next fsync.
 """
 
 from __future__ import annotations
@@ -124,8 +124,7 @@ class RunWriter:
         self._dirty = True
 
     def _write_line(self, content: bytes) -> None:
-        state = os.fstat(self._file)
-        if state.st_size != self._end or not state.st_nlink:
+        if os.lseek(self._file, 0, os.SEEK_END) != self._end:
             raise OSError(errno.ESTALE, _TAMPERED)
         try:
             if os.write(self._file, content) != len(content):

@@ -62,13 +62,12 @@ class Limit:
                 charge = await lane.admit(self._tokens(call) if lane.quota.counts_tokens else None)
                 now = self._clock.now_ns()
             slot.started = now
-            lane.slowdown.note_start(now)
-            lane.traffic.note_start(now)
+            lane.note_start(now)
             try:
                 response = await self._inner(call, slot)
             finally:
                 ended = self._clock.now_ns()
-                lane.traffic.note_end(ended)
+                lane.note_end(ended)
             lane.slowdown.observe(response, now, ended)
             if charge is not None:
                 lane.quota.settle(charge, response)
@@ -113,6 +112,21 @@ class _Lane:
             and not self._turn.locked()
             and self.slowdown.earliest_start(now) <= now
         )
+
+    def note_start(self, now: int) -> None:
+        """An attempt starts."""
+        self.slowdown.note_start(now)
+        traffic = self.traffic
+        if traffic.began is None:
+            traffic.began = now
+        traffic.attempts += 1
+        traffic.in_flight += 1
+        traffic.most_in_flight = max(traffic.most_in_flight, traffic.in_flight)
+
+    def note_end(self, now: int) -> None:
+        """An attempt has ended, in whatever way."""
+        self.traffic.in_flight -= 1
+        self.traffic.ended = now
 
     async def admit(self, need: TokenNeed | None) -> Charge | None:
         """Wait until a request with this need of tokens may start, and take it from the quota."""

@@ -10,7 +10,8 @@ from harness.model import TargetTraffic
 
 
 class Traffic(Struct):
-    """What went to one target in this session; times are ns.
+    """What went to one target in this session; times are ns. `limit` counts the attempts,
+    `backpressure` what slowed them down.
 
     `refusals` counts the attempts that the target would not take, by HTTP status (`429`) or, where
     it could not be reached, by the kind of error.
@@ -25,19 +26,6 @@ class Traffic(Struct):
     slow_since: int | None = None
     """Since when it is slowed down, None where it is not."""
     _slowed: int = 0
-
-    def note_start(self, now: int) -> None:
-        """An attempt starts."""
-        if self.began is None:
-            self.began = now
-        self.attempts += 1
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-
-    def note_end(self, now: int) -> None:
-        """An attempt has ended, in whatever way."""
-        self.in_flight -= 1
-        self.ended = now
 
     def note_slow(self, now: int) -> None:
         """From now on its starts are spaced out or held back."""
