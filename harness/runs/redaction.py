@@ -1,8 +1,9 @@
 """Redacts API keys from whatever is written, by value, in every form that a server or a grader may
-give them back in: as they are, in upper or lower case, escaped (JSON, Python, `%41`, `&#65;`), in
-hexadecimal, in base64, and escaped twice.
+give them back in: as they are, in upper or lower case, escaped (JSON, Python, `%41`, `&#65;`),
+in hexadecimal with or without separators, in base64, and escaped twice.
 
-Where a text was cut ("…", "...", or its end), the beginning of a secret in front of that goes, too.
+Where a text was cut ("…", "...", or its end), the beginning of a secret in front of that goes, too,
+and so does its end behind it.
 
 A value shorter than 8 characters cannot be told from ordinary text and is not redacted;
 `unredactable` names those, so that somebody can be told. Looking and finding nothing is the usual
@@ -16,6 +17,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from html.entities import codepoint2name
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -32,11 +34,16 @@ CERTAIN_LENGTH = 16
 """Characters of its beginning that are redacted at the end of a text, where nothing says that it
 was cut."""
 
+TAIL_LENGTH = 6
+"""Characters of its end that are redacted behind a cut."""
+
 _SEARCHED, _OVERLAP = 4_096, 1_024
 """Characters that are searched at a time, and those of them that are searched with the next, since
 a secret may begin there."""
 
 _CUT = re.compile(r"""\\*["']?(?:…|\.\.\.|\\+u2026|&hellip;|&#8230;)""", re.IGNORECASE)
+_CUTS = ("…", "...", r"\u2026", "&hellip;", "&#8230;")
+_CUT_LENGTH = max(map(len, _CUTS))
 _ENTITIES = {**codepoint2name, ord("'"): "apos", ord("/"): "sol"}
 _END = re.compile(r"""\Z|\\*["']""")
 
@@ -50,20 +57,51 @@ class _Form:
         """An expression for its beginning."""
 
     @cached_property
-    def _parts(self) -> list[re.Pattern[str]]:
-        return [re.compile(each) for each in self._expressions]
+    def _beginning(self) -> re.Pattern[str]:
+        return re.compile(self.head)
 
-    def find_end(self, text: str, start: int) -> int:
-        """Where the secret that begins at `start` ends, whole or cut; `start` where none does."""
-        end = start
-        for number, part in enumerate(self._parts):
+    @cached_property
+    def _rest(self) -> list[re.Pattern[str]]:
+        return [re.compile(each) for each in self._expressions[MIN_SECRET_LENGTH:]]
+
+    def find(self, text: str, at: int) -> tuple[int, int]:
+        """Where the secret that begins at `at` begins and ends, whole or cut; twice `at` where none
+        does."""
+        found = self._beginning.match(text, at)
+        if found is None:
+            return at, at
+        end = found.end()
+        for number, part in enumerate(self._rest, start=MIN_SECRET_LENGTH):
             found = part.match(text, end)
             if found is None:
-                is_cut = number >= MIN_SECRET_LENGTH and _CUT.match(text, end)
+                is_cut = _CUT.match(text, end)
                 is_at_end = number >= CERTAIN_LENGTH and _END.match(text, end)
-                return end if is_cut or is_at_end else start
+                return (at, end) if is_cut or is_at_end else (at, at)
             end = found.end()
-        return end
+        return at, end
+
+
+class _Tail:
+    """The end of a secret, as it stands behind a cut."""
+
+    def __init__(self, secret: str, mark: str) -> None:
+        self._secret, self.mark = secret.lower(), mark
+        self.head = f"(?i:{re.escape(secret[-TAIL_LENGTH:])})"
+        """An expression for its last characters."""
+
+    def find(self, text: str, at: int) -> tuple[int, int]:
+        """Where the part of the secret whose last characters begin at `at` begins and ends; twice
+        `at` where it is not cut."""
+        end, secret = at + TAIL_LENGTH, self._secret
+        before = text[max(0, end - len(secret) - _CUT_LENGTH) : end].lower()
+        for length in range(TAIL_LENGTH, min(len(secret), len(before))):
+            if before[-length] != secret[-length]:
+                break
+            if before.endswith(_CUTS, 0, len(before) - length) and before.endswith(
+                secret[-TAIL_LENGTH:]
+            ):
+                return end - length, end
+        return at, at
 
 
 class Redactor:
@@ -78,11 +116,12 @@ class Redactor:
         """Names of the secrets that are too short."""
         self.has_secrets = bool(long)
         """Whether there is anything to redact."""
-        self._forms = [
+        self._forms: list[_Form | _Tail] = [
             _Form(expressions, f"[redacted {name}]")
             for name, value in long.items()
             for expressions in _forms_of(value)
         ]
+        self._forms += [_Tail(value, f"[redacted {name}]") for name, value in long.items()]
         self._finder = _compile_finder([form.head for form in self._forms])
 
     def finds_secret(self, data: bytes) -> bool:
@@ -110,13 +149,27 @@ class Redactor:
             if found is None:
                 at += _SEARCHED - _OVERLAP
                 continue
-            start = at + len(data[: found.start()].decode("utf-8", "surrogatepass"))
-            end, mark = max((form.find_end(text, start), form.mark) for form in self._forms)
-            if end > start:
+            hit = at + len(data[: found.start()].decode("utf-8", "surrogatepass"))
+            start, end, mark = max(
+                self._find_at(text, hit), key=itemgetter(1), default=(hit, hit, "")
+            )
+            if end > start >= done:
                 pieces += (text[done:start], mark)
                 done = end
-            at = max(end, start + 1)
+            at = max(end, hit + 1)
         return "".join((*pieces, text[done:])) if pieces else text
+
+    def _find_at(self, text: str, hit: int) -> Iterator[tuple[int, int, str]]:
+        """Yields where each form whose head is at `hit` begins and ends, and its mark."""
+        heads = self._heads.match(text, hit)
+        for form, head in zip(self._forms, heads.groups() if heads else (), strict=False):
+            if head is not None:
+                yield (*form.find(text, hit), form.mark)
+
+    @cached_property
+    def _heads(self) -> re.Pattern[str]:
+        """Tells in one go which heads are at a place."""
+        return re.compile("".join(f"(?:(?=({form.head})))?" for form in self._forms))
 
     def redact_value(self, value: T) -> T:
         """`value` with every string in it redacted, however deep: the same object where that
@@ -183,7 +236,10 @@ def _forms_of(secret: str) -> Iterator[tuple[str, ...]]:
     if len(characters) < MIN_SECRET_LENGTH:
         characters = list(secret)
     yield tuple(f"(?i:{_escapes_of(each)}|{_literal(each)})" for each in characters)
-    yield tuple(f"(?i:{byte:02x})" for byte in raw)
+    yield (
+        f"(?i:{raw[0]:02x})",
+        *(rf"(?:[-:,\s]{{0,2}}(?i:(?:0x)?{byte:02x}))" for byte in raw[1:]),
+    )
     for encode in (b64encode, urlsafe_b64encode):
         for form in _base64_forms(raw, encode):
             if len(form) >= MIN_SECRET_LENGTH:
@@ -209,6 +265,7 @@ def _escapes_of(character: str) -> str:
     escapes = [
         "".join(rf"\\+u{unit}" for unit in units),
         rf"\\+U{code:08x}",
+        "".join(rf"\\+{byte:03o}" for byte in raw),
         "".join(rf"\\+x{byte:02x}" for byte in raw),
         "".join(rf"%(?:25)*{byte:02x}" for byte in raw),
         rf"&(?:amp;)*#(?:0*{code}|x0*{code:x});",

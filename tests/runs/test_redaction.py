@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import time
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -72,6 +73,11 @@ QUOTED = r"""sk-"a'b\c\\d/e&f<g>h"""
         lambda key: f"{key[:9]!r}…",
         lambda key: f"{json.dumps(key[:9])}…",
         lambda key: key[:18],
+        lambda key: key.encode().hex(":"),
+        lambda key: key.encode().hex(" ").upper(),
+        lambda key: ", ".join(f"0x{byte:02x}" for byte in key.encode()),
+        lambda key: "".join(f"\\{byte:03o}" for byte in key.encode()),
+        lambda key: json.dumps("".join(f"\\{byte:03o}" for byte in key.encode())),
     ],
 )
 def test_every_form_that_a_server_or_a_grader_gives_back_is_found(key: str, form: Any) -> None:
@@ -103,6 +109,31 @@ def test_the_beginning_of_a_key_goes_where_a_text_was_cut(kept: int) -> None:
     assert REDACTOR.redact_text(text) == f"refused: {KEY[:4]}… and [redacted TINY_KEY]… (given up)"
     assert REDACTOR.redact_bytes(text.encode()).decode() == REDACTOR.redact_text(text)
     assert REDACTOR.finds_secret(json.dumps(text).encode())
+
+
+@pytest.mark.parametrize("cut", ["…", "...", "\\u2026", "&hellip;"])
+@pytest.mark.parametrize("kept", [6, 7, 12, len(KEY) - 1])
+def test_the_end_of_a_key_goes_behind_a_cut(cut: str, kept: int) -> None:
+    text = f"the key {cut}{KEY[-kept:]} is wrong, as is {cut}{KEY[-kept:].upper()}"
+    said = f"{cut}[redacted TINY_KEY]"
+    assert REDACTOR.redact_text(text) == f"the key {said} is wrong, as is {said}"
+    assert REDACTOR.finds_secret(text.encode())
+
+
+def test_the_end_of_a_key_stays_where_nothing_was_cut() -> None:
+    text = f"order {KEY[-6:]} and …x{KEY[-6:]} and …{KEY[-4:]}"
+    assert REDACTOR.redact_text(text) is text
+
+
+def test_a_text_of_many_beginnings_takes_time_in_proportion_to_its_length() -> None:
+    def seconds(times: int) -> float:
+        text = KEY[:8] * times
+        started = time.process_time()
+        assert REDACTOR.redact_text(text) is text
+        return time.process_time() - started
+
+    seconds(10)
+    assert seconds(8_000) < 40 * max(seconds(1_000), 0.005)
 
 
 def test_what_only_begins_like_a_key_stays() -> None:
