@@ -79,11 +79,13 @@ class TextHashes:
 
     def add(self, text: str) -> bool:
         """Add a text; whether it is new."""
-        hashed = hash_text(text) or 1
-        slot = _find_slot(self._table, hashed)
-        if self._table[slot]:
-            return False
-        self._table[slot] = hashed
+        hashed, table = hash_text(text) or 1, self._table
+        slot = hashed & (len(table) - 1)
+        if table[slot]:  # elsewhere, if at all
+            slot = _find_slot(table, hashed)
+            if table[slot]:
+                return False
+        table[slot] = hashed
         self._free -= 1
         if not self._free:
             self._double_table()
@@ -111,7 +113,8 @@ def _find_slot(table: array[int], hashed: int) -> int:
 
 def hash_text(text: str) -> int:
     """`hash64` of a text, which may hold lone surrogates."""
-    return hash64(text.encode("utf-8", "surrogatepass"))
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
 
 
 def _repr_bytes(value: Any) -> bytes:

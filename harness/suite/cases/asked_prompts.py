@@ -35,6 +35,12 @@ class AskedPrompts:
             for prompt in prompts
         }
         self._persona = tuple(_fallible([persona] if persona else [], "the simulated user"))
+        self._may_fail = bool(
+            self._conversations
+            or self._persona
+            or any(self._first.values())
+            or any(self._later.values())
+        )
 
     def list_needs(self, case: Case, needs: Mapping[str, str]) -> Mapping[str, str]:
         """Those of the `needs` of all prompts that the case has: a prompt it is not asked in needs
@@ -53,6 +59,8 @@ class AskedPrompts:
 
     def check(self, case: Case, place: Place, problems: Problems) -> None:
         """Note prompts that there are not, and templates that cannot be filled in from the case."""
+        if not self._may_fail and case.prompts is None and case.later_turns is None:
+            return
         for name in case.prompts or ():
             if name not in self._first:
                 problems.add(

@@ -21,9 +21,35 @@ class CaseChecks:
     def __init__(self, selection: Selection, problems: Problems) -> None:
         self._selection = selection
         self._problems = problems
+        names = {*selection.needs, *selection.grader_needs, *selection.later_needs}
+        self._usual_needs = frozenset(names - {"expected"})
+        self._expects = "expected" in names
 
     def check_row(self, row: Row) -> Row:
         """Check the case; the row with the hash of its images."""
+        case, selection = row.case, self._selection
+        if not self._has_usual_needs(row):
+            self._check_needs(row)
+        selection.asked_prompts.check(case, row.place, self._problems)
+        if selection.toolset is not None or case.tools is not None:
+            for wrong in find_tool_errors(selection.toolset, case):
+                self._problems.add(row.place, wrong)
+        inventory = selection.image_inventory
+        if not inventory.may_have_images(case):
+            return row
+        return row._replace(images=inventory.check(case, row.place, self._problems))
+
+    def _has_usual_needs(self, row: Row) -> bool:
+        """Whether the row is of the usual kind, and has all that any prompt or grader needs."""
+        case = row.case
+        return (
+            case.graders is None
+            and case.later_turns is None
+            and self._usual_needs <= case.vars.keys()
+            and (not self._expects or "expected" in row.raw)
+        )
+
+    def _check_needs(self, row: Row) -> None:
         case, selection = row.case, self._selection
         self._check_variables(row, selection.asked_prompts.list_needs(case, selection.needs))
         self._check_variables(
@@ -36,14 +62,6 @@ class CaseChecks:
         else:
             self._check_variables(row, turn_variables(case.later_turns, "the case"))
             self._check_conversation(row)
-        selection.asked_prompts.check(case, row.place, self._problems)
-        if selection.toolset is not None or case.tools is not None:
-            for wrong in find_tool_errors(selection.toolset, case):
-                self._problems.add(row.place, wrong)
-        inventory = selection.image_inventory
-        if not inventory.may_have_images(case):
-            return row
-        return row._replace(images=inventory.check(case, row.place, self._problems))
 
     def _check_variables(self, row: Row, needs: Mapping[str, str]) -> None:
         if needs.keys() <= row.case.vars.keys():

@@ -35,15 +35,12 @@ Scope = Mapping[str, Any]
 
 
 class Layout(NamedTuple):
-    """How the columns of some rows are read: (column, variable) pairs, and the special columns."""
+    """How the columns of some rows are read: (column, variable) pairs, the special columns, and
+    those of the columns whose variables are called otherwise."""
 
     variables: tuple[tuple[str, str], ...]
     special: Mapping[str, str]
-
-    @property
-    def renamed(self) -> dict[str, str]:
-        """The columns whose variables are called otherwise."""
-        return {column: name for column, name in self.variables if column != name}
+    renamed: Mapping[str, str]
 
 
 def read_layout(columns: Sequence[str], *, chat: bool = False) -> Layout:
@@ -67,7 +64,8 @@ def read_layout(columns: Sequence[str], *, chat: bool = False) -> Layout:
             name = column if _is_variable(column) else _variable_name(column, taken)
             taken.add(name)
             variables.append((column, name))
-    return Layout(tuple(variables), special)
+    renamed = {column: name for column, name in variables if column != name}
+    return Layout(tuple(variables), special, renamed)
 
 
 def _is_variable(name: str) -> bool:
@@ -111,11 +109,8 @@ class RowMapping:
             for key in MAPPED_KEYS
             if key in spec.model_fields_set
         }
-
-    @property
-    def is_plain(self) -> bool:
+        self.is_plain = not self._values
         """Whether it renders no templates, so that mapping a row again is cheap."""
-        return not self._values
 
     @property
     def used(self) -> frozenset[str]:
@@ -138,12 +133,14 @@ class RowMapping:
                 return MappedRow(values)
             return MappedRow({**values, **self._render_values({ROW: values, **values})})
         layout = self._layout_of(values)
-        raw = {"vars": {column: values[column] for column, _ in layout.variables}}
-        variables = {name: values[column] for column, name in layout.variables}
-        raw |= _read_special(values, layout.special)
+        columns = {column: values[column] for column, _ in layout.variables}
+        raw = {"vars": columns, **_read_special(values, layout.special)}
+        variables = columns
+        if layout.renamed:
+            variables = {name: values[column] for column, name in layout.variables}
         if self._values:
             raw |= self._render_values(self._scope(values, variables, layout))
-        own = "vars" in self._values or variables.keys() == raw["vars"].keys()
+        own = "vars" in self._values or not layout.renamed
         return MappedRow(raw, None if own else variables)
 
     def scope_of(self, values: Any) -> Scope:

@@ -87,19 +87,20 @@ class Selection(Struct):
         """Collect the facts of a row; the row, with an id of its own, where it is selected."""
         self.total += 1
         row = self.ids.assign_id(row, duplicates)
-        if row.case.tags:
-            self.tags.update(row.case.tags)
-        if (self.limit is not None and self.kept >= self.limit) or not self.keep(row.case):
+        case = row.case
+        if case.tags:
+            self.tags.update(case.tags)
+        if (self.limit is not None and self.kept >= self.limit) or not self.keep(case):
             return None
         self.kept += 1
-        if row.case.prompts is not None:
-            self.limited[row.case.prompts] += 1
-        if row.case.graders or any(turn.graders for turn in row.case.later_turns or ()):
+        if case.prompts is not None:
+            self.limited[case.prompts] += 1
+        if case.graders or (case.later_turns and any(turn.graders for turn in case.later_turns)):
             self.self_graded += 1
-        self.longest_case.note(row.case, row.place)
-        if row.case.sampling:
+        self.longest_case.note(case, row.place)
+        if case.sampling:
             self.sampled.setdefault(
-                canonical_json(row.case.sampling), CaseSampling(row.case.sampling, row.place)
+                canonical_json(case.sampling), CaseSampling(case.sampling, row.place)
             )
         self.digest += hash64(canonical_json(row.raw)) + row.images
         return row
