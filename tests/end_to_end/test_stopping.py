@@ -263,7 +263,7 @@ def test_errors_are_counted_apart_and_never_as_zero(
     simulator.faults({"kind": "status", "status": 400, "requests": ["1-10"]})
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.OK, ended.err
-    assert "10 trials ended in an error" in ended.out and "--retry-errors" in ended.out
+    assert "10 trials ended in a permanent error" in ended.out and "--retry-errors" in ended.out
     records = list(read_records(tmp_path / "run"))
     broken = [record for record in records if record.error]
     assert len(broken) == 10

@@ -219,7 +219,7 @@ def test_a_turn_that_is_not_reached_has_failed(cli: Command, tmp_path: Path) -> 
             {
                 "id": "c",
                 "vars": {"q": "What is the weather in Oslo?"},
-                "expected": "",
+                "expected": "7",
                 "turns": later,
             },
         ),
@@ -266,13 +266,13 @@ def test_a_tool_that_was_changed_makes_other_trials(cli: Command, tmp_path: Path
     suite = write(
         tmp_path,
         SUITE.replace("TOOLS", "tools.py:get_price"),
-        {"id": "price", "vars": {"q": "What is the price of the desk lamp?"}, "expected": ""},
+        {"id": "price", "vars": {"q": "What is the price of the desk lamp?"}, "expected": "7"},
     )
     (before,) = ran(cli, suite)
     (tmp_path / "tools.py").write_text(SHOP + "\n# changed\n")
     refused = cli("resume", tmp_path / "run")
     assert refused.code == ExitCode.USAGE
-    assert "prompts" in refused.err
+    assert "prompt prompt changed" in refused.err
     ended = cli("run", suite, "--out", tmp_path / "again")
     assert ended.code == ExitCode.OK, ended.err
     (after,) = read_records(tmp_path / "again")
