@@ -117,9 +117,8 @@ def _rank_cases(frame: Any) -> Any:
     """For each cell its case's place by share of bad trials, then by name."""
     names = frame.astype({"eval": object, "case": object})
     groups = names.groupby(["eval", "case"], sort=True).ngroup().to_numpy()
-    bad = np.bincount(groups, weights=names["failed"] + names["errors"]) / np.bincount(
-        groups, weights=names["n"]
-    )
+    wrong = names["failed"] + names["errors"] + names["ungraded"]
+    bad = np.bincount(groups, weights=wrong) / np.bincount(groups, weights=names["n"])
     ranks = np.empty(len(bad), dtype=np.int64)
     ranks[np.argsort(-bad, kind="stable")] = np.arange(len(bad))
     return ranks[groups]
@@ -159,6 +158,7 @@ def _build_cell(row: Any, answers: list[CaseAnswer]) -> Cell:
         int(row.failed),
         int(row.errors),
         tuple(answers),
+        int(row.ungraded),
     )
 
 

@@ -185,11 +185,12 @@ class Cell(Struct, frozen=True):
     failed: int
     errors: int
     answers: tuple[CaseAnswer, ...] = ()
+    ungraded: int = 0
 
     @property
     def bad(self) -> int:
-        """Repeats that failed or broke."""
-        return self.failed + self.errors
+        """Repeats that failed, broke or could not be graded."""
+        return self.failed + self.errors + self.ungraded
 
 
 class RenderedPrompt(Struct, frozen=True):
@@ -224,7 +225,7 @@ class CaseRow(Struct, frozen=True):
 
     @property
     def bad(self) -> int:
-        """Trials of this case that failed or broke."""
+        """Trials of this case that failed, broke or could not be graded."""
         return sum(cell.bad for cell in self.cells)
 
 

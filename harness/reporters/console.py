@@ -204,9 +204,8 @@ def _failing_cases(report: Report, width: int) -> Iterator[Any]:
     if not bad:
         return
     cells = report.cells
-    total = len(
-        cells.loc[(cells["failed"] + cells["errors"]) > 0, ["eval", "case"]].drop_duplicates()
-    )
+    wrong = cells["failed"] + cells["errors"] + cells["ungraded"]
+    total = len(cells.loc[wrong > 0, ["eval", "case"]].drop_duplicates())
     labels = short_labels(report)
     shown = bad[:FAILING_CASES]
     how = "`harness show RUN CASE` prints one, `--failed` all"
@@ -249,15 +248,14 @@ def _labelled_line(label: str, text: str) -> Table:
 
 
 def _repeat_outcomes(cell: Cell) -> str:
-    """How a case's repeats ended: an error is no failure, and is said apart."""
-    broken = (
-        f"{cell.errors:,} of {pluralize(cell.n, 'trial')} ended in an error" if cell.errors else ""
-    )
-    return (
-        broken
-        if cell.errors == cell.n
-        else f"{cell.passed}/{cell.n} passed{f', {broken}' if broken else ''}"
-    )
+    """How a case's repeats ended: errors and ungraded answers are no failures, and said apart."""
+    apart = [
+        f"{count:,} of {pluralize(cell.n, 'trial')} {ended}"
+        for count, ended in ((cell.errors, "ended in an error"), (cell.ungraded, "ungraded"))
+        if count
+    ]
+    judged = cell.n - cell.errors - cell.ungraded
+    return ", ".join(([f"{cell.passed}/{cell.n} passed"] if judged else []) + apart)
 
 
 def _other_failures(count: int) -> str:

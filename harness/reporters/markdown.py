@@ -126,7 +126,8 @@ def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
     yield ""
     for cell in [cell for cell in case.cells if cell.bad and cell.answers][:2]:
         answer = cell.answers[0]
-        yield f"{_escape(labels[cell.configuration])}: {cell.passed} of {cell.n} passed"
+        ungraded = f", {cell.ungraded} ungraded" if cell.ungraded else ""
+        yield f"{_escape(labels[cell.configuration])}: {cell.passed} of {cell.n} passed{ungraded}"
         yield ""
         yield fence_code(answer.error or answer.preview[:500] or "(empty answer)")
         yield ""

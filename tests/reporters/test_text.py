@@ -284,6 +284,21 @@ def test_junit_has_an_ungraded_case_as_an_error_with_its_reason(
     assert "judge: no verdict in it" in suite.find("testcase/error").get("message")
 
 
+@pytest.mark.parametrize(
+    "render", [console.render_console, markdown.render_markdown, html.render_html]
+)
+def test_an_ungraded_case_is_among_the_failing_ones_with_its_reason(
+    build: ModuleType, compared: Callable[..., Report], render: Callable[[Report], str | bytes]
+) -> None:
+    missing = Grade("judge", None, error=Error("grader", "unreadable", "no verdict in it"))
+    records = [build.record("a"), build.record("b", passed=None, grades=(missing,))]
+    report = compared(records)
+    assert [(case.case, case.bad) for case in report.cases] == [("b", 1), ("a", 0)]
+    text = str(render(report))
+    assert "ungraded" in text
+    assert "no verdict in it" in text
+
+
 def test_junit_lists_what_failed_and_counts_the_rest(
     typical: Report,
     build: ModuleType,
