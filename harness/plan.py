@@ -296,7 +296,7 @@ def _encode_unknown(value: Any) -> Any:
         return {_VERBATIM: dict(value)}
     if isinstance(value, GraderSpec):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _decode_verbatim(value: Any) -> Any:

@@ -121,7 +121,7 @@ class BackgroundProcess:
         how = (
             f"ended with status {code}"
             if code >= 0
-            else f"was ended by the signal {signal.Signals(-code).name}"
+            else f"was killed by signal {signal.Signals(-code).name}"
         )
         return InfrastructureError(
             f"the process that made the report {how}; every record is kept, and `harness"

@@ -147,7 +147,7 @@ def _json_data(value: Any) -> Any:
         return str(value)  # raises, naming what is undefined
     found = as_data(value)
     if found is value:
-        raise TypeError(f"{type(value).__name__} has no JSON form")
+        raise TypeError(f"{type(value).__name__} cannot be written as JSON")
     return found
 
 

@@ -239,7 +239,11 @@ class Batches:
             error = (
                 report
                 if isinstance(report, Error)
-                else Error("provider", "unreadable", "a batch was taken without an id")
+                else Error(
+                    "provider",
+                    "unreadable",
+                    "the provider accepted a batch without returning an id",
+                )
             )
             for call in calls:
                 group.resolve(call.key, Response(error=error, attempts=response.attempts[-1:]))
@@ -430,7 +434,10 @@ def batch_responses(
 def lost_response(line: BatchLine, error: Error, fetched: Response) -> Response:
     """The answer to each request of a batch that the service does not know, or not any more; it may
     have been billed."""
-    told = f"the batch {line.id} cannot be fetched: {error.message}; a resumed run asks again"
+    told = (
+        f"the batch {line.id} cannot be fetched: {error.message}; `harness resume` sends its"
+        " requests again"
+    )
     said = replace(error, boundary="provider", kind="batch_lost", message=told, retryable=True)
     return Response(
         error=said,
@@ -503,7 +510,7 @@ def _missing_response(line: BatchLine, marks: Marks) -> Response:
     error = Error(
         "provider",
         "missing",
-        f"the batch {line.id} was answered without this request's answer",
+        f"the batch {line.id} came back without an answer to this request",
         retryable=True,
     )
     return Response(error=error, attempts=(Attempt(marks, error=error),), flags=(BATCHED,))

@@ -83,8 +83,8 @@ def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]
             task.cancel()
             return
         say(
-            f"stopping: waiting up to {GRACE:.0f} s for requests in flight; interrupt again"
-            " to leave now"
+            f"stopping: waiting up to {GRACE:.0f} s for requests in flight; interrupt again to"
+            " exit now"
         )
         stop.request("the run was interrupted")
         if task:

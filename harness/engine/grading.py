@@ -176,7 +176,7 @@ def build_answer(trial: Trial, exchanges: Sequence[Exchange]) -> Answer:
     """The Answer to `trial`. Raises ValueError where the target was never asked."""
     asked = [exchange for exchange in exchanges if exchange.role == TARGET]
     if not asked:
-        raise ValueError("there is no answer to grade: the target was not asked")
+        raise ValueError("there is no answer to grade: no request was sent to the target")
     last = asked[-1]
     response, messages = last.response, [each.response.message for each in asked]
     timing = definitions.Timing(response)

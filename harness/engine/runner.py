@@ -223,4 +223,6 @@ def _stop_target(tally: Tally, error: Error, whose: str) -> None:
     if error.boundary == "budget":
         tally.stopped, tally.out_of_budget = f"{whose}{error.message}", True
     else:
-        tally.stopped = f"{whose}asking it again would only repeat: {error.message}"
+        tally.stopped = (
+            f"{whose}it is not called again, because it would fail the same way: {error.message}"
+        )

@@ -223,7 +223,7 @@ def _check_value(verdict: Verdict) -> bool | float | str:
     if value is None:
         raise GraderError("no_verdict", verdict.reason or "the grader gave no verdict")
     if not 0 <= value <= 1:
-        raise GraderError("out_of_range", f"the score is {value}; a score lies between 0 and 1")
+        raise GraderError("out_of_range", f"the score is {value}; a score must be between 0 and 1")
     return float(value)
 
 

@@ -59,7 +59,7 @@ def _read_part(entry: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """An entry's grader, its arguments in the long form, and its options. Raises ValueError."""
     written = {entry: None} if isinstance(entry, str) else entry
     if not isinstance(written, Mapping):
-        raise ValueError("a grader is its name and its arguments, such as {contains: sorry}")  # noqa: TRY004 - pydantic's contract
+        raise ValueError("write a grader as its name and its arguments, such as {contains: sorry}")  # noqa: TRY004 - pydantic's contract
     name = _only_name([key for key in written if key not in _OPTIONS])
     kind: GraderType[Any] = load_plugin("graders", name)
     return (
@@ -147,8 +147,8 @@ def _require_decision(grade: Grade) -> bool:
     if grade.passed is None:
         raise GraderError(
             "no_verdict",
-            f"{grade.name} gave {grade.value!r}, which neither passes nor fails; a score needs a"
-            " threshold",
+            f"{grade.name} gave {grade.value!r}, which neither passes nor fails; set a `threshold`"
+            " for the score",
         )
     return grade.passed
 

@@ -133,8 +133,8 @@ class JSONArguments(Arguments):
     expected: Any = Field(
         None,
         description=(
-            "What the value must equal; left out, any JSON will do. Text that is a JSON object or"
-            " list is one."
+            "The value to equal; default: any JSON passes. Text that is a JSON object or list is"
+            " parsed."
         ),
     )
     strict: Flag = Field(

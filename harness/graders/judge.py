@@ -65,10 +65,11 @@ class Judge(Arguments):
     """Arguments of `judge`."""
 
     rubric: PlainText = Field(
-        min_length=1, description="What a good answer is: a text, or the path of a Markdown file."
+        min_length=1,
+        description="A description of a good answer: text, or the path of a Markdown file.",
     )
     target: Annotated[str, Field(min_length=1)] = Field(
-        description="The target that judges, by its name."
+        description="The name of the target that acts as judge."
     )
     scale: str = Field(
         PASS_OR_FAIL,
@@ -80,8 +81,7 @@ class Judge(Arguments):
         default_factory=dict,
         validate_default=True,
         description=(
-            "How the judge's reply is drawn; temperature 0 and max_tokens 1024 where these are not"
-            " given."
+            "The judge's sampling parameters; default: temperature 0 and max_tokens 1024."
         ),
     )
 
@@ -93,8 +93,8 @@ class Judge(Arguments):
         match = _SCALE.fullmatch(value)
         if not match or not 0 < int(match[2]) - int(match[1]) < MAX_POINTS:
             raise ValueError(
-                "is `pass/fail`, or two whole numbers such as 1-5, the worst first and at most"
-                f" {MAX_POINTS} in all"
+                "should be `pass/fail`, or two whole numbers such as 1-5, the worst first and at"
+                f" most {MAX_POINTS} in all"
             )
         return value
 
@@ -153,7 +153,7 @@ def read_verdict(response: Response, bounds: tuple[int, int] | None) -> Verdict:
     if not _is_on_scale(found.get(name), bounds):
         raise GraderError(
             "unparseable",
-            f"no JSON object with a valid {name!r} ends the judge's reply:"
+            f"the judge's reply does not end with a JSON object that has a valid {name!r}:"
             f" {_quote_tail(response.text)}",
         )
     reason = found.get("reason")

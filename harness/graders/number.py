@@ -136,7 +136,7 @@ def _to_ascii(group: bytes | None) -> str:
 def _parse_expected(value: Any) -> Decimal:
     """What a suite or a case gives as a number: a number, or a text that holds one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-        raise ValueError("must be a number, or a text with a number in it")  # noqa: TRY004 - pydantic's contract
+        raise ValueError("must be a number, or text that contains one")  # noqa: TRY004 - pydantic's contract
     number = read_number(value) if isinstance(value, str) else Decimal(str(value))
     if number is None or not number.is_finite():
         raise ValueError(f"there is no number in {quote_text(to_text(value), 40)}")
@@ -148,12 +148,12 @@ class Number(Arguments):
 
     expected: Annotated[
         Decimal, PlainValidator(_parse_expected, json_schema_input_type=float | str)
-    ] = Field(EXPECTED, description="The right number; a text is read as the answer is.")
-    tolerance: Decimal = Field(Decimal(0), ge=0, description="How far off the number may be.")
+    ] = Field(EXPECTED, description="The expected number; text is parsed like the answer.")
+    tolerance: Decimal = Field(Decimal(0), ge=0, description="The absolute tolerance.")
     relative: Decimal = Field(
         Decimal(0),
         ge=0,
-        description="How far off it may be as a share of the expected number: 0.01 is 1 %.",
+        description="The relative tolerance, as a share of the expected number: 0.01 is 1 %.",
     )
 
 

@@ -79,14 +79,14 @@ def _read_verdict(returned: Any) -> Verdict:
         if not returned.keys() <= {"value", "reason"} or "value" not in returned:
             raise GraderError(
                 "invalid_value",
-                f"the function returned a mapping with {_list_keys(returned)}, not value and"
+                f"the function returned a mapping with {_list_keys(returned)} instead of value and"
                 " reason",
             )
         value, reason = returned["value"], returned.get("reason") or ""
     if not isinstance(value, bool | int | float | str | None) or not isinstance(reason, str):
         raise GraderError(
             "invalid_value",
-            f"the function returned {quote_text(json.dumps(returned), 60)}, which is no verdict",
+            f"the function returned {quote_text(json.dumps(returned), 60)}, which is not a verdict",
         )
     return Verdict(value, reason)
 

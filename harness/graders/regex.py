@@ -44,11 +44,11 @@ class Pattern(Arguments):
 
     pattern: str = Field(
         description=(
-            "The regular expression; RE2 syntax runs at once, the rest of Python's in a child"
+            "The regular expression: RE2 syntax; what only Python's `re` supports runs in a child"
             " process."
         )
     )
-    ignore_case: Flag = Field(False, description="Whether letters match in either case.")
+    ignore_case: Flag = Field(False, description="Whether to ignore case.")
     full: Flag = Field(
         False, description="Whether the whole answer must match, not just a part of it."
     )

@@ -19,8 +19,8 @@ from harness.model import FinishReason
 class LengthLimit(Arguments):
     """Arguments of `length`."""
 
-    max: Whole | None = Field(None, ge=0, description="The most the answer may have.")
-    min: Whole | None = Field(None, ge=0, description="The least the answer must have.")
+    max: Whole | None = Field(None, ge=0, description="The maximum length of the answer.")
+    min: Whole | None = Field(None, ge=0, description="The minimum length of the answer.")
     unit: Literal["chars", "words", "tokens"] = Field(
         "chars",
         description=(
@@ -35,7 +35,7 @@ class LengthLimit(Arguments):
             raise ValueError("needs `max` or `min`")
         if self.max is not None and self.min is not None and self.min > self.max:
             raise ValueError(
-                f"no answer has at least {self.min} and at most {self.max} {self.unit}"
+                f"no answer can have at least {self.min} and at most {self.max} {self.unit}"
             )
         return self
 
@@ -68,8 +68,7 @@ class LatencyLimit(Arguments):
 
     max: Duration = Field(
         description=(
-            "The longest the answer may take, such as 2s: from sent to its last token, without"
-            " retries."
+            "The maximum latency, such as 2s: from sent to the last token, without retries."
         )
     )
 
@@ -85,7 +84,7 @@ def _grade_latency(arguments: LatencyLimit, answer: Answer) -> Verdict:
 class CostLimit(Arguments):
     """Arguments of `cost`."""
 
-    max: Money = Field(description="The most the trial may cost in US dollars, retries included.")
+    max: Money = Field(description="The maximum cost of the trial in US dollars, retries included.")
 
 
 def _grade_cost(arguments: CostLimit, answer: Answer) -> Verdict:
@@ -106,7 +105,7 @@ class FinishReasons(Arguments):
     value: Annotated[
         tuple[FinishReason, ...],
         BeforeValidator(_to_list, json_schema_input_type=FinishReason | list[FinishReason]),
-        Field(min_length=1, description="The reason the answer should end for, or a list of them."),
+        Field(min_length=1, description="The expected finish reason, or a list of them."),
     ] = ("stop",)
 
 
@@ -115,7 +114,9 @@ def _grade_finish_reason(arguments: FinishReasons, answer: Answer) -> Verdict:
     passed = reason in arguments.value
     return Verdict(
         passed,
-        "" if passed else f"it ended for {reason!r}, not {' or '.join(map(repr, arguments.value))}",
+        ""
+        if passed
+        else f"finish reason {reason!r}, not {' or '.join(map(repr, arguments.value))}",
     )
 
 

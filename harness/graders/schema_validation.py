@@ -26,7 +26,8 @@ class Schema(Arguments):
     )
 
     format: Flag = Field(
-        True, description="Whether `format` is checked (dates, addresses, …), or only a remark."
+        True,
+        description="Whether `format` (dates, addresses, …) is checked, or only an annotation.",
     )
 
     @field_validator("document")

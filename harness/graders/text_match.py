@@ -27,8 +27,8 @@ from harness.graders.base import (
 class TextFolding(Arguments):
     """What two texts are compared without."""
 
-    ignore_case: Flag = Field(False, description="Whether `Yes` and `yes` are the same.")
-    strip: Flag = Field(True, description="Whether white space at both ends is left out.")
+    ignore_case: Flag = Field(False, description="Whether to ignore case.")
+    strip: Flag = Field(True, description="Whether to ignore white space at both ends.")
 
     def normalize(self, text: str) -> str:
         """`text` as these arguments compare it."""
@@ -81,7 +81,7 @@ class Containment(Arguments):
         EXPECTED, description="The text to find, or a list of them."
     )
     mode: Literal["all", "any"] = Field(
-        "all", description="Whether all texts of a list must be there, or any one."
+        "all", description="Whether all texts of a list must be found, or any one."
     )
 
     @field_validator("value", mode="before")
@@ -93,7 +93,9 @@ class Containment(Arguments):
             else [to_text(value)]
         )
         if not texts or not all(texts):
-            raise ValueError("there must be a text to look for; an empty one is in every answer")
+            raise ValueError(
+                "the text to look for must not be empty; every answer contains the empty text"
+            )
         return texts
 
 
@@ -126,7 +128,9 @@ def _containment_verdict(
 class OneOf(TextFolding):
     """Arguments of `one_of`."""
 
-    values: tuple[PlainText, ...] = Field(min_length=1, description="The texts the answer may be.")
+    values: tuple[PlainText, ...] = Field(
+        min_length=1, description="The texts that the answer may equal."
+    )
 
 
 def _grade_one_of(arguments: OneOf, answer: Answer) -> Verdict:

@@ -58,7 +58,7 @@ def _to_long_form(call: Any) -> Any:
     ):
         return call
     raise ValueError(
-        "a call is a tool's name, or its name and arguments: {get_weather: {city: Oslo}}"
+        "write a call as a tool's name, or as its name and arguments: {get_weather: {city: Oslo}}"
     )
 
 
@@ -76,7 +76,7 @@ class ToolCalls(Arguments):
         BeforeValidator(_to_call_list, json_schema_input_type=str | dict[str, Any] | list[Any]),
         Field(
             description=(
-                "The calls expected, in the order of time: names, or {name: {argument: value}};"
+                "The expected calls, in order of time: names, or {name: {argument: value}};"
                 " `none` for none."
             )
         ),
@@ -89,9 +89,11 @@ class ToolCalls(Arguments):
         ),
     )
     exact_arguments: Flag = Field(
-        False, description="Whether a call may have no other arguments than those it is given here."
+        False, description="Whether a call may have only the arguments given here."
     )
-    failed: Whole | None = Field(None, ge=0, description="The most calls that may have failed.")
+    failed: Whole | None = Field(
+        None, ge=0, description="The maximum number of calls that may have failed."
+    )
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> ToolCalls:
@@ -104,7 +106,9 @@ def _grade_tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
     if answer.turns is None:
         raise GraderError(UNKNOWN, "the answer's tool calls are not known")
     if arguments.failed is not None and answer.failed_calls > arguments.failed:
-        return Verdict(False, f"{answer.failed_calls} calls failed, at most {arguments.failed} may")
+        return Verdict(
+            False, f"{answer.failed_calls} calls failed, at most {arguments.failed} are allowed"
+        )
     if arguments.calls is None:
         return Verdict(True)
     made = [_Call(call.name, _parse_arguments(call)) for call in answer.tool_calls]
@@ -234,8 +238,12 @@ def _are_json_equal(given: Any, wanted: Any) -> bool:
 class TurnLimit(Arguments):
     """Arguments of `turns`."""
 
-    max: Whole | None = Field(None, ge=1, description="How often the model may be asked, at most.")
-    min: Whole | None = Field(None, ge=1, description="How often it must be asked, at least.")
+    max: Whole | None = Field(
+        None, ge=1, description="The maximum number of requests to the model."
+    )
+    min: Whole | None = Field(
+        None, ge=1, description="The minimum number of requests to the model."
+    )
 
     @model_validator(mode="after")
     def _check_bounds(self) -> TurnLimit:
@@ -246,11 +254,11 @@ class TurnLimit(Arguments):
 
 def _grade_turns(arguments: TurnLimit, answer: Answer) -> Verdict:
     if answer.turns is None:
-        raise GraderError(UNKNOWN, "how often the model was asked is not known")
+        raise GraderError(UNKNOWN, "the number of requests to the model is not known")
     passed = (arguments.min or 1) <= answer.turns and (
         arguments.max is None or answer.turns <= arguments.max
     )
-    return Verdict(passed, "" if passed else f"the model was asked {answer.turns} times")
+    return Verdict(passed, "" if passed else f"the model received {answer.turns} requests")
 
 
 tool_calls_grader = GraderType(

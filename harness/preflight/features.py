@@ -58,7 +58,10 @@ def _missing_features(each: Eval, entry: Capabilities) -> Iterator[tuple[Place, 
         if prompt.text is not None and not entry.prompt:
             yield prompt.place, "takes messages, not a plain `prompt:`; write it as {user: …}"
         if not entry.late_system and _has_late_system_message(prompt):
-            yield prompt.place, "takes system text only before the first turn; move it there"
+            yield (
+                prompt.place,
+                "accepts system messages only before the first turn; move this one there",
+            )
     if each.toolset is not None and each.toolset.place is not None and entry.tools is False:
         yield each.toolset.place, "does not support tools; remove `tools:`, or the target"
     form = each.response_format

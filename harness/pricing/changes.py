@@ -55,7 +55,7 @@ def describe_changes(
         parts.append(f"{name}: {', '.join(figures)}")
     return (
         f"prices changed since this run began ({'; '.join(parts)}): a budget counts every request"
-        " at the dearer of both"
+        " at the higher of the two"
     )
 
 

@@ -171,4 +171,4 @@ def _to_plain(value: Any) -> Any:
         return to_builtins(value)
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -180,7 +180,8 @@ def reject_raw_prompt(target: Target, request: Request, service: str) -> None:
     message."""
     if request.prompt is not None or request.raw:
         raise ValueError(
-            f"target {target.name}: {service} takes messages; a raw prompt needs another provider"
+            f"target {target.name}: {service} accepts only messages; use another provider for a"
+            " raw prompt"
         )
 
 
@@ -197,8 +198,8 @@ def split_system_messages(
     )
     if any(contains_image(turn) for turn in messages[:first]):
         raise ValueError(
-            f"target {target.name}: {service} takes no images in a system message; show them in a"
-            " user's turn"
+            f"target {target.name}: {service} accepts no images in a system message; move them to"
+            " a user message"
         )
     return messages[:first], messages[first:]
 
@@ -207,8 +208,8 @@ def reject_late_system(target: Target, turns: Sequence[Message], service: str) -
     """Raises ValueError for a system message after the first turn."""
     if any(turn.role in SYSTEM_ROLES for turn in turns):
         raise ValueError(
-            f"target {target.name}: {service} takes system text only before the first turn; move it"
-            " there"
+            f"target {target.name}: {service} accepts system messages only before the first turn;"
+            " move this one there"
         )
 
 

@@ -84,12 +84,12 @@ class FunctionDecoder:
             return self._answer.add_text(value)
         if not isinstance(value, Mapping):
             return self._set_error(
-                f"{_type_name(value)} is no answer; answer with text, or with an object of"
-                f" {_quote_names(KEYS)}"
+                f"{_type_name(value)} is not a valid answer; return text, or an object with the"
+                f" keys {_quote_names(KEYS)}"
             )
         if strange := [key for key in value if key not in KEYS]:
             return self._set_error(
-                f"the key {snippet(repr(strange[0]))} means nothing in an answer; there are"
+                f"the key {snippet(repr(strange[0]))} is not allowed in an answer; use"
                 f" {_quote_names(KEYS)}"
             )
         return self._read_object(value)
@@ -111,7 +111,7 @@ class FunctionDecoder:
         reported = self._token_usage()  # may set the error
         error = self._error
         if error is None and not self._answer.has_content and self._answer.is_blank:
-            error = Error("target", "empty", "it answered with neither text nor a tool call")
+            error = Error("target", "empty", "it returned neither text nor a tool call")
         return DecodedResponse(
             message=self._answer.to_message() if error is None or self._answer.is_started else None,
             usage=reported,
@@ -253,7 +253,7 @@ class ProgramDecoder(FunctionDecoder):
             self.feed_piece(found)
             if found
             else self._set_error(
-                f"a line of its output is no piece of an answer: {snippet(line)!r}"
+                f"a line of its output is not part of an answer: {snippet(line)!r}"
             )
         )
 

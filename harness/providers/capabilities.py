@@ -25,7 +25,7 @@ _TYPE_NAMES: Mapping[ParameterType, str] = {
 
 
 _OTHERWISE = (
-    "set `unsupported: drop`, or say in a capabilities.yaml beside the suite that it is taken"
+    "set `unsupported: drop`, or declare it as supported in a capabilities.yaml next to the suite"
 )
 
 
@@ -99,8 +99,8 @@ def check_sampling(
         *(
             Violation(
                 name,
-                f"{model} on {provider} does not take {name} together with {other}; remove one of"
-                " them",
+                f"{model} on {provider} does not support {name} together with {other}; remove one"
+                " of them",
             )
             for name in given
             for other in (entry.parameters[name].not_with if name in entry.parameters else ())
@@ -128,14 +128,14 @@ def _find_violation(
         version = (
             f" in its API version {entry.api_versions[0]}" if len(entry.api_versions) == 1 else ""
         )
-        message = f"{model} on {provider}{version} does not take {name}; remove it, {_OTHERWISE}"
+        message = f"{model} on {provider}{version} does not support {name}; remove it, {_OTHERWISE}"
         return Violation(name, message, unsupported=True)
     if not _is_valid_value(parameter, value):
         if parameter.min is not None and parameter.min == parameter.max:
             return Violation(
                 name,
-                f"{model} on {provider} takes no {name} but {parameter.min:g}, not {value!r:.60};"
-                f" remove it, {_OTHERWISE}",
+                f"{model} on {provider} supports {name} only at {parameter.min:g}, not"
+                f" {value!r:.60}; remove it, {_OTHERWISE}",
                 unsupported=True,
             )
         expected = describe_values(parameter)
@@ -203,7 +203,7 @@ def describe_values(parameter: Parameter) -> str:
     if parameter.type == "strings":
         most = f"at most {parameter.max_items} strings" if parameter.max_items else "strings"
         return f"a string or a list of {most}" + (
-            "" if parameter.blank else ", none of white space only"
+            "" if parameter.blank else ", none consisting only of white space"
         )
     bounds = " and ".join(_describe_bounds(parameter))
     kind = _TYPE_NAMES[parameter.type]

@@ -118,13 +118,13 @@ class AnswerDecoder:
         """Why a response without an error has no answer: no event, no terminal signal, or no
         content."""
         if not self._is_whole and not self._chunks:
-            return errors.empty_error("with a stream of no events")
+            return errors.empty_error("with a stream that contains no events")
         if self._stop_reason is not None:
             return None
         if not self._is_whole and not self._has_terminal_signal:
             return errors.truncated_error()
         if self._is_missing():
-            return errors.empty_error("neither with content nor with a tool call")
+            return errors.empty_error("without content and without a tool call")
         return None
 
     def _set_flags(self, message: Message | None, reason: FinishReason | None) -> None:

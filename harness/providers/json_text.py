@@ -57,7 +57,7 @@ def compact_json(value: Any, *, ascii_only: bool = False) -> str:
     try:
         return json.dumps(value, separators=(",", ":"), ensure_ascii=ascii_only, default=_to_plain)
     except RecursionError as deep:
-        raise UnreadableJSONError("JSON that nests too deep") from deep
+        raise UnreadableJSONError("JSON that is nested too deeply") from deep
 
 
 def snippet(data: bytes | str, limit: int = SNIPPET) -> str:
@@ -104,7 +104,7 @@ def _loads_leniently(data: bytes) -> tuple[Any, bool]:
             parse_float=_parse_float,
         ), damaged
     except RecursionError as deep:
-        raise UnreadableJSONError("JSON that nests too deep") from deep
+        raise UnreadableJSONError("JSON that is nested too deeply") from deep
     except ValueError as wrong:
         raise UnreadableJSONError(f"not JSON ({wrong}): {snippet(text)!r}") from wrong
 
@@ -125,18 +125,18 @@ def _parse_integer(digits: str) -> int:
 def _parse_float(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ValueError(f"a number too large to be one, {snippet(digits, 20)}")
+        raise ValueError(f"a number that is too large, {snippet(digits, 20)}")
     return number
 
 
 def _reject_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _to_plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _escape_character(char: str) -> str:

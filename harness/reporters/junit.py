@@ -65,7 +65,7 @@ def _suite_names(report: Report) -> Mapping[str, str]:
 
 def _left_out_note(listed: int, count: int) -> str:
     return (
-        f"{listed:,} of {pluralize(count, 'test case')} listed, those that failed or broke first;"
+        f"{listed:,} of {pluralize(count, 'test case')} listed, failures and errors first;"
         " results.csv has every trial."
     )
 
@@ -159,7 +159,7 @@ def _failure_message(texts: Mapping[str, str], reasons: Sequence[str], counts: s
 
 
 def _count_outcomes(cell: Any) -> str:
-    counts = f"{cell.passed} of {cell.n} passed, {cell.failed} failed, {cell.errors} broke"
+    counts = f"{cell.passed} of {cell.n} passed, {cell.failed} failed, {cell.errors} errored"
     return counts + (f", {cell.ungraded} ungraded" if cell.ungraded else "")
 
 

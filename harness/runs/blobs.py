@@ -102,7 +102,8 @@ class Blobs:
     def _read_bytes(self, name: str) -> bytes:
         if not (len(name) == 64 and name.isalnum()):
             raise BlobError(
-                f"{self._folder}/{name!r:.80}: a line names an image so, and no image is called so"
+                f"{self._folder}/{name!r:.80}: a record refers to this image, but the file does"
+                " not exist"
             )
         try:
             file = open_regular_file(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
@@ -114,7 +115,7 @@ class Blobs:
             ) from refused
         if sha256(content).hexdigest() != name:
             raise BlobError(
-                f"{self._folder}/{name}: the image was altered: its bytes have another hash than"
+                f"{self._folder}/{name}: the image was altered: its bytes do not have the hash in"
                 " its name"
             )
         return content

@@ -91,7 +91,7 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as refused:
         raise StoreError(f"{path}: cannot be read: {refused.strerror}") from refused
     except (orjson.JSONDecodeError, AttributeError, msgspec.ValidationError) as damaged:
-        raise UsageError(f"{path}: damaged, cannot be read as a manifest: {damaged}") from damaged
+        raise UsageError(f"{path}: damaged, not a readable manifest: {damaged}") from damaged
 
 
 def create_folder(folder: Path, *, overwrite: bool = False) -> None:
@@ -102,15 +102,15 @@ def create_folder(folder: Path, *, overwrite: bool = False) -> None:
     if (folder / MANIFEST).exists():
         if not overwrite:
             raise UsageError(
-                f"{folder} already holds a run: continue it with `harness resume {folder}`, replace"
-                " it with --overwrite, or name another folder"
+                f"{folder} already contains a run: continue it with `harness resume {folder}`,"
+                " replace it with --overwrite, or name another folder"
             )
         _remove_run(folder)
     make_folder(folder)
     if foreign := _foreign_files(folder, ()):
         raise UsageError(
-            f"{folder} holds other files ({', '.join(foreign[:3])}); name a new folder, so that"
-            " they are not touched"
+            f"{folder} contains other files ({', '.join(foreign[:3])}); name a new folder, so that"
+            " they stay untouched"
         )
 
 
@@ -121,8 +121,8 @@ def _remove_run(folder: Path) -> None:
     ours = (RECORDS, LOCK, BLOBS, *REPORTS.values(), PARQUET, PLOTS, MANIFEST)
     if foreign := _foreign_files(folder, ours):
         raise UsageError(
-            f"{folder} holds other files than the run's ({', '.join(foreign[:3])}); move them away"
-            " to overwrite the run, or name another folder"
+            f"{folder} contains files that are not the run's ({', '.join(foreign[:3])}); move them"
+            " away to overwrite the run, or name another folder"
         )
     lock = acquire_lock(folder / LOCK)
     try:
@@ -173,8 +173,8 @@ def lock_file(file: int, folder: Path) -> None:
         said = os.pread(file, 64, 0).decode(errors="replace").strip()
         owner = f" (pid {said})" if said.isdecimal() else ""
         raise UsageError(
-            f"{folder}: another process{owner} is writing this run; wait until it has ended, or end"
-            " it"
+            f"{folder}: another process{owner} is writing this run; wait until it has finished, or"
+            " stop it"
         ) from held
 
 
@@ -184,7 +184,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as refused:
         raise StoreError(
-            f"{folder}: cannot be made: {refused.strerror}; name another with --out"
+            f"{folder}: cannot be created: {refused.strerror}; name another with --out"
         ) from refused
 
 
@@ -202,11 +202,11 @@ class Damage(Struct):
 
     def warnings(self, path: Path) -> list[str]:
         """One sentence for each finding."""
-        sentences = [f"{path}:{found}; the line is left out" for found in self.corrupt]
+        sentences = [f"{path}:{found}; this line is skipped" for found in self.corrupt]
         if self.torn:
             sentences.append(
-                f"{path}: the last line is torn ({self.torn} bytes): the run was killed inside a"
-                " write; it is owed"
+                f"{path}: the last line is torn ({self.torn} bytes): the run was killed during a"
+                " write; `harness resume` runs its trial again"
             )
         return sentences
 

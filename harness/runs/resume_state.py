@@ -82,10 +82,10 @@ class ResumeState(Struct):
             scan.add_line(line)
         if damage.carriage_returns:
             raise UsageError(
-                f"{folder / RECORDS}: its lines end in CR LF, so it was converted since the run"
-                " wrote it, most likely by git: add the line `*.jsonl -text` to .gitattributes and"
-                " check the file out again, or remove the carriage returns (`sed -i 's/\\r$//'`);"
-                " then resume"
+                f"{folder / RECORDS}: its lines end in CR LF, so the file was converted after the"
+                " run wrote it, most likely by git: add the line `*.jsonl -text` to"
+                " .gitattributes and check the file out again, or remove the carriage returns"
+                " (`sed -i 's/\\r$//'`); then resume"
             )
         ended = {key: target for key, target in scan.ended.items() if target is not None}
         exchanges = [line for lines in scan.journal.values() for line in lines]

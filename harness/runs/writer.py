@@ -169,11 +169,11 @@ class RunWriter:
     def _set_failure(self, refused: OSError) -> StoreError:
         path = self.folder / RECORDS
         if refused.errno == errno.ESTALE and refused.strerror == _TAMPERED:
-            text = f"{path}: {_TAMPERED}; nothing more is sent, and what it still holds is kept"
+            text = f"{path}: {_TAMPERED}; the run stops here, and the records still in it are kept"
         else:
             text = (
-                f"{path}: cannot be written: {refused.strerror}; every answer acknowledged before"
-                f" is kept. Make room, then continue with: harness resume {self.folder}"
+                f"{path}: cannot be written: {refused.strerror}; every answer recorded before is"
+                f" kept. Free some space, then continue with: harness resume {self.folder}"
             )
         self._failure = StoreError(text)
         return self._failure

@@ -163,7 +163,7 @@ def test_a_second_ctrl_c_leaves_a_function_that_hangs(
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    while "interrupt again to leave now" not in process.stderr.readline():
+    while "interrupt again to exit now" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)

@@ -123,7 +123,7 @@ def test_a_quota_of_the_day_is_not_tried_again(cli: Command, simulator: Simulate
     ("change", "said"),
     [
         ({"sampling": "top_p: 1.5"}, "top_p must be a number from 0 to 1 for gemini-3.5-flash on gemini, not 1.5"),
-        ({"sampling": "min_p: 0.1"}, "gemini-3.5-flash on gemini does not take min_p"),
+        ({"sampling": "min_p: 0.1"}, "gemini-3.5-flash on gemini does not support min_p"),
         ({"sampling": "frequency_penalty: 2"}, "frequency_penalty must be a number of at least -2 and below 2"),
         ({"sampling": "seed: 3000000000"}, "seed must be a whole number from -2147483648 to 2147483647"),
         ({"sampling": "reasoning_effort: none"}, "reasoning_effort must be one of minimal, low, medium, high, xhigh"),

@@ -86,7 +86,7 @@ def test_every_sampling_parameter_arrives_and_is_recorded_as_sent(
         ("repetition_penalty", 2.1, "repetition_penalty must be a number from 0 to 2"),
         ("frequency_penalty", -0.1, "frequency_penalty must be a number from 0 to 2"),
         ("presence_penalty", -0.1, "presence_penalty must be a number from 0 to 2"),
-        ("stop", "x", "does not take stop"),
+        ("stop", "x", "does not support stop"),
     ],
 )
 @pytest.mark.parametrize("target", [NATIVE, GATEWAY])

@@ -76,7 +76,7 @@ def test_a_vendor_at_its_own_address_is_sent_its_own_words(
 @pytest.mark.parametrize(
     ("target", "sampling", "words"),
     [
-        ("{name: t, provider: groq, model: m}", "{top_k: 5}", "m on groq does not take top_k"),
+        ("{name: t, provider: groq, model: m}", "{top_k: 5}", "m on groq does not support top_k"),
         ("{name: t, provider: mistral, model: m}", "{temperature: 1.8}", "temperature must be a number from 0 to 1.5"),
         ("{name: t, provider: openai-responses, model: gpt-4.1}", "{max_tokens: 5}", "a whole number of at least 16"),
         ("{name: t, provider: azure, model: m, api_version: soon}", "{}", "soon"),

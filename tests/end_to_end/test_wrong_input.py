@@ -96,7 +96,7 @@ def test_what_a_model_cannot_take_is_refused_or_left_out(cli: Command, tmp_path:
     assert cli("validate", scout).code == ExitCode.OK
     edited(scout, "temperature: [0, 1]", "min_p: [0, 0.1]")
     assert_sentence(
-        cli("validate", scout), ExitCode.USAGE, "does not take min_p", "unsupported: drop"
+        cli("validate", scout), ExitCode.USAGE, "does not support min_p", "unsupported: drop"
     )
     scout.write_text(scout.read_text() + "run: {unsupported: drop}\n")
     dropped = cli("validate", scout)
@@ -186,7 +186,7 @@ def test_an_out_folder_that_holds_something_else(
     assert_sentence(
         cli("run", suite, "--out", "suites"),
         ExitCode.USAGE,
-        "suites holds other files (cases.csv, sums.yaml)",
+        "suites contains other files (cases.csv, sums.yaml)",
     )
     assert {path.name for path in suite.parent.iterdir()} == {"cases.csv", "sums.yaml"}
     assert simulator.requests() == []

@@ -80,7 +80,7 @@ def test_a_request_without_an_answer_may_have_one_when_it_is_asked_again() -> No
     error = answered(entry("a"))["k2"].error
     assert error is not None
     assert (error.kind, error.retryable) == ("missing", True)
-    assert error.message == "the batch uuid-1 was answered without this request's answer"
+    assert error.message == "the batch uuid-1 came back without an answer to this request"
 
 
 def test_tokens_of_the_whole_are_divided_and_add_up() -> None:
@@ -134,7 +134,7 @@ def test_a_lost_batch_may_have_been_billed_and_is_owed() -> None:
     assert (response.error.kind, response.error.retryable) == ("batch_lost", True)
     assert (
         response.error.message
-        == "the batch uuid-1 cannot be fetched: HTTP 404: gone; a resumed run asks again"
+        == "the batch uuid-1 cannot be fetched: HTTP 404: gone; `harness resume` sends its requests again"
     )
     assert exchange_cost(response.attempts, None).usd is None
 

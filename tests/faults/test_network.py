@@ -178,7 +178,7 @@ def test_a_retry_after_beyond_the_cap_gives_the_item_up(value: str) -> None:
     response, requests = asked_once(in_turn(refusal(f"Retry-After: {value}")), speed=200)
     assert (kinds(response), requests) == (["rate_limited"], 1)
     assert response.error is not None and response.error.retryable, "a resumed run owes it"
-    assert "more than the 120 s that are waited at most" in response.error.message
+    assert "more than the maximum of 120 s" in response.error.message
 
 
 @row("N03")
@@ -271,7 +271,7 @@ def test_a_refused_api_key_stops_its_target_and_no_other(
     simulator.faults({"kind": "status", "status": 401, "model": "tiny"})
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.INFRASTRUCTURE
-    assert ended.out.count("asking it again would only repeat") == 1
+    assert ended.out.count("because it would fail the same way") == 1
     asked = [each["model"] for each in simulator.requests()]
     assert asked.count("tiny") <= 4
     assert asked.count("large") == len(CASES)
@@ -373,7 +373,7 @@ def test_a_redirect_takes_no_key_along(status: int) -> None:
     assert connections == 0
     assert kinds(response) == ["redirect"]
     assert response.error is not None
-    assert f"redirects to {place!r}, which is not followed" in response.error.message
+    assert f"redirects to {place!r}, and redirects are not followed" in response.error.message
 
 
 # ── Not being reached ─────────────────────────────────────────────────────────────────────────────
@@ -709,7 +709,10 @@ def test_a_server_that_stays_away_is_given_up_and_its_trials_are_owed(
         ended = cli("run", suite, "--out", "run")
         happened.result()
     assert ended.code == ExitCode.INFRASTRUCTURE
-    assert "asking it again would only repeat: could not connect to 127.0.0.1:" in ended.out
+    assert (
+        "it is not called again, because it would fail the same way: could not connect to 127.0.0.1:"
+        in ended.out
+    )
     errors = [record.error for record in read_records(tmp_path / "run") if record.error]
     cut = [error for error in errors if error.kind == "truncated"]
     assert len(cut) <= 4, "the answers the server was giving when it died: one a slot"

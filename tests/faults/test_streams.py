@@ -193,18 +193,18 @@ ROWS = [
     Row("S05-nothing-said", "a cut before any content, once", (keeps(EVENTS, ROLE, END), GOOD), tries=("truncated", None)),
     Row(
         "S06-reset", "RST inside an event", (sends(EVENTS, delta("Hel"), CUT_EVENT, pause=0.05, then="reset"),), "Hel",
-        ("truncated",), "broke off in the middle of its answer: Connection reset by peer",
+        ("truncated",), "closed the connection in the middle of its answer: Connection reset by peer",
     ),
     Row(
         "S06-fin", "FIN inside an event", (sends(EVENTS, delta("Hel"), CUT_EVENT, then="close"),), "Hel", ("truncated",),
-        "broke off in the middle of its answer: it closed the connection",
+        "closed the connection in the middle of its answer: it closed the connection",
     ),
     Row("S07", "a finish_reason and no [DONE]", (keeps(EVENTS, delta("Hello"), STOP, USAGE, END),)),
     Row("S08", "[DONE] and no finish_reason", (keeps(EVENTS, delta("Hello"), DONE, END),), flags=("unknown_stop",)),
-    Row("S08-nothing", "[DONE] alone", (keeps(EVENTS, ROLE, DONE, END),), "", ("empty",), "neither with content nor with a tool call"),
+    Row("S08-nothing", "[DONE] alone", (keeps(EVENTS, ROLE, DONE, END),), "", ("empty",), "without content and without a tool call"),
     Row("S09-open", "the connection stays open after [DONE]", (sends(*GOOD_STREAM[:-1]),), also=prompt_end),
     Row("S09-junk", "more content after [DONE]", (sends(*GOOD_STREAM[:-1], delta("junk"), delta("junk")),), also=prompt_end),
-    Row("S10", "a stream of no events", (keeps(EVENTS, END),), "", ("empty",), "with a stream of no events"),
+    Row("S10", "a stream that contains no events", (keeps(EVENTS, END),), "", ("empty",), "with a stream that contains no events"),
     Row("S11-retryable", "an error event with the code 502, once", (keeps(EVENTS, BROKEN_EVENT, END), GOOD), tries=("server_error", None)),
     Row("S11-permanent", "an error event whose code is permanent", (keeps(EVENTS, TOO_LONG, END),), "", ("context_length",), "too long"),
     Row("S11-named", "`event: error`", (keeps(EVENTS, ANTHROPIC, END),), "", ("server_error",), "invalid_request_error): no"),
@@ -269,9 +269,9 @@ ROWS = [
         also=lambda record, response: _assert(len(response.marks.events) == 1 and response.usage.output_tokens == 40),  # type: ignore[union-attr]
     ),
     Row("S20", "the role at once, the text 0.3 s later", (paused(0.3, delta("Hello"), STOP, DONE, END, first=(EVENTS, ROLE)),), also=timed),
-    Row("B05-deep-event", "an event of 100,000 brackets", (stream(delta("Hel"), event(b"[" * 100_000)),), "Hel", ("unreadable",), "nests too deep"),
+    Row("B05-deep-event", "an event of 100,000 brackets", (stream(delta("Hel"), event(b"[" * 100_000)),), "Hel", ("unreadable",), "is nested too deeply"),
     Row("B05-digits-event", "an event with an integer of 5,000 digits", (stream(event(b'{"n":' + b"9" * 5_000 + b"}")),), "", ("unreadable",), "5,000 digits"),
-    Row("B05-nan-event", "an event with NaN", (stream(event('{"n":NaN}')),), "", ("unreadable",), "NaN is no JSON number"),
+    Row("B05-nan-event", "an event with NaN", (stream(event('{"n":NaN}')),), "", ("unreadable",), "NaN is not a JSON number"),
 ]  # fmt: skip
 
 

@@ -229,7 +229,7 @@ def test_what_does_not_fit_is_quoted_in_part_only() -> None:
 
 def test_a_function_that_fails_is_told_of_in_its_own_words() -> None:
     failed = ToolResult(
-        "call_1", "", Error("tool", "timeout", "it took longer than 2.5 s and was ended")
+        "call_1", "", Error("tool", "timeout", "it took longer than 2.5 s and was stopped")
     )
     played = Played(
         trial(Conversation(actions={"roll": ROLL})),
@@ -239,7 +239,7 @@ def test_a_function_that_fails_is_told_of_in_its_own_words() -> None:
     )
     assert played.last[-1] == Message(
         "tool",
-        "Error: it took longer than 2.5 s and was ended",
+        "Error: it took longer than 2.5 s and was stopped",
         tool_call_id="call_1",
         name="roll",
         failed=True,

@@ -95,7 +95,8 @@ def test_a_score_needs_a_threshold_to_take_part() -> None:
     assert grade("not", {"grader": {**part, "threshold": 0.6}}, "a", half).value is True
     assert grade("not", {"grader": {**part, "threshold": 0.5}}, "a", half).value is False
     assert (
-        "a score needs a threshold" in error_of(grade("not", {"grader": part}, "a", half)).message
+        "set a `threshold` for the score"
+        in error_of(grade("not", {"grader": part}, "a", half)).message
     )
 
 
@@ -116,7 +117,7 @@ def test_parts_compare_with_what_the_case_expects(part: Any) -> None:
         ("not", {"grader": {"contain": "x"}}, "no grader named 'contain'"),
         ("not", {"grader": {"contains": "x", "equals": "y"}}, "exactly one grader"),
         ("not", {"grader": {}}, "exactly one grader"),
-        ("not", {"grader": 3}, "a grader is its name and its arguments"),
+        ("not", {"grader": 3}, "write a grader as its name and its arguments"),
         ("not", {"grader": {"equals": {"value": "y", "valu": "x"}}}, "valu"),
         ("not", {"grader": {"equals": "x", "weight": 2}}, "exactly one grader"),
         (

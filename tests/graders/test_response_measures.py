@@ -66,7 +66,7 @@ def test_a_measure_nobody_knows_is_ungraded_not_passed(
     ("kind", "arguments", "words"),
     [
         ("length", {}, "needs `max` or `min`"),
-        ("length", {"min": 3, "max": 2}, "no answer has at least 3 and at most 2 chars"),
+        ("length", {"min": 3, "max": 2}, "no answer can have at least 3 and at most 2 chars"),
         ("length", {"max": -1}, "max"),
         ("length", {"max": 1, "unit": "lines"}, "unit"),
         ("latency", {"max": 2}, "needs a unit"),

@@ -75,8 +75,8 @@ def test_what_the_case_expects_is_the_default(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "arguments", "words"),
     [
-        ("contains", {"value": ""}, "an empty one is in every answer"),
-        ("contains", {"value": []}, "there must be a text"),
+        ("contains", {"value": ""}, "every answer contains the empty text"),
+        ("contains", {"value": []}, "the text to look for must not be empty"),
         ("one_of", {"values": []}, "at least one"),
         ("one_of", {}, "values"),
         ("equals", {"value": "a", "ignorecase": True}, "ignorecase"),

@@ -205,19 +205,19 @@ def test_extra_body_comes_last() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (Request(prompt="Hi"), "takes messages; a raw prompt"),
-        (Request(HI, raw=True), "takes messages; a raw prompt"),
+        (Request(prompt="Hi"), "accepts only messages; use another provider for a raw prompt"),
+        (Request(HI, raw=True), "accepts only messages; use another provider for a raw prompt"),
         (
             Request(HI, response_format=ResponseFormat("json_object")),
             "has no JSON mode without a schema",
         ),
         (
             Request((*HI, Message("system", "Be brief."))),
-            "takes system text only before the first turn",
+            "accepts system messages only before the first turn",
         ),
         (
             Request((Message("system", (Text("Look."), Image("image/png", "AAAA"))), *HI)),
-            "takes no images in a system message",
+            "accepts no images in a system message",
         ),
     ],
 )

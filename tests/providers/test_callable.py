@@ -183,16 +183,16 @@ def test_what_counts_as_a_token() -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (None, "None is no answer"),
-        (3, "a value of type int is no answer"),
-        (["a"], "a value of type list is no answer"),
-        ({"txt": "a"}, "the key 'txt' means nothing in an answer"),
+        (None, "None is not a valid answer"),
+        (3, "a value of type int is not a valid answer"),
+        (["a"], "a value of type list is not a valid answer"),
+        ({"txt": "a"}, "the key 'txt' is not allowed in an answer"),
         ({"text": 3}, "`text` should be text, not a value of type int"),
         ({"tool_calls": "add"}, "`tool_calls` should be a list"),
         ({"text": "a", "model": 3}, "`model` should be text"),
         ({"text": "a", "usage": {"input": -1}}, "`usage` should be an object of"),
         ({"text": "a", "usage": {"tokens": 1}}, "`usage` should be an object of"),
-        ({"text": "a", "cost": "free"}, "`cost` should be US dollars"),
+        ({"text": "a", "cost": "free"}, "`cost` should be 0 US dollars"),
     ],
 )
 def test_what_is_no_answer_is_an_error_that_says_so(value: Any, why: str) -> None:
@@ -202,7 +202,7 @@ def test_what_is_no_answer_is_an_error_that_says_so(value: Any, why: str) -> Non
 
 
 def test_nothing_at_all_is_an_error_and_an_empty_text_is_an_answer() -> None:
-    assert message(said()) == "it answered with neither text nor a tool call"
+    assert message(said()) == "it returned neither text nor a tool call"
     assert (said("").flags, said("").error) == (("empty",), None)
 
 
@@ -248,7 +248,7 @@ def test_output_of_any_bytes_in_any_pieces_is_read_alike(output: bytes, cut: int
 
 def test_output_of_pieces_must_stay_so() -> None:
     found = printed(b'{"text": "Par"}\nis\n')
-    assert message(found) == "a line of its output is no piece of an answer: 'is'"
+    assert message(found) == "a line of its output is not part of an answer: 'is'"
     assert found.message == Message("assistant", "Par")
 
 

@@ -135,11 +135,11 @@ def test_sampling_of_a_model_whose_reasoning_is_off(provider: str) -> None:
     ]
     assert refused[0].message == (
         f"gpt-5.1 on {provider} takes temperature only with reasoning_effort none, not low; remove"
-        " one of them, set `unsupported: drop`, or say in a capabilities.yaml beside the suite that"
+        " one of them, set `unsupported: drop`, or declare it as supported in a capabilities.yaml next to the suite that"
         " it is taken"
     )
     (fixed,) = check_sampling(TABLE, provider, "gpt-5", {"temperature": 0})
-    assert fixed.unsupported and "takes no temperature but 1, not 0" in fixed.message
+    assert fixed.unsupported and "supports temperature only at 1, not 0" in fixed.message
 
 
 def test_a_provider_the_table_does_not_know_is_not_checked() -> None:
@@ -203,7 +203,7 @@ def test_what_does_not_go_together_is_named() -> None:
     (violation,) = check_sampling(
         TABLE, "anthropic", "claude-sonnet-4-6", {"temperature": 0, "top_p": 1}, "2023-06-01"
     )
-    said = "claude-sonnet-4-6 on anthropic does not take temperature together with top_p; remove one of them"
+    said = "claude-sonnet-4-6 on anthropic does not support temperature together with top_p; remove one of them"
     assert (violation.message, violation.unsupported) == (said, False)
 
 

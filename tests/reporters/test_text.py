@@ -235,7 +235,7 @@ def test_junit_failures_say_what_was_asked_expected_and_why(asked: Report) -> No
     failure = suite.find("testcase/failure")
     assert suite.find("testcase").get("name") == "cases.csv:17"
     assert failure.get("message") == (
-        "expected billing · equals: expected 'billing' · 0 of 1 passed, 1 failed, 0 broke"
+        "expected billing · equals: expected 'billing' · 0 of 1 passed, 1 failed, 0 errored"
     )
     assert failure.text.splitlines() == [
         "input: system: Sort mails.",
@@ -321,7 +321,7 @@ def test_junit_lists_what_failed_and_counts_the_rest(
         ("broken", "error"),
     }
     assert suite.findtext("system-out") == (
-        "2 of 10 test cases listed, those that failed or broke first; results.csv has every trial."
+        "2 of 10 test cases listed, failures and errors first; results.csv has every trial."
     )
 
 

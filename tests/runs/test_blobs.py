@@ -182,7 +182,7 @@ def test_a_name_that_is_no_hash_opens_nothing(tmp_path: Path) -> None:
     (tmp_path / BLOBS).mkdir()
     blobs = Blobs(tmp_path)
     assert blobs.restore_images(exchange(replace(LARGE, data="", sha256="../secret"))) is None
-    assert "no image is called so" in next(iter(blobs.lost))
+    assert "but the file does not exist" in next(iter(blobs.lost))
 
 
 def test_an_image_under_a_wrong_hash_stays_in_its_line(tmp_path: Path) -> None:

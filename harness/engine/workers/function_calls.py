@@ -50,7 +50,7 @@ async def _call_inline(call: FunctionCall) -> ToolResult:
     except (Exception, SystemExit) as raised:  # noqa: BLE001 - the tool's error is the model's to know, not the end of the run
         if isinstance(raised, TimeoutError) and clock.expired():
             return _failed_result(
-                call, "timeout", f"it took longer than {call.timeout:g} s and was given up"
+                call, "timeout", f"it took longer than {call.timeout:g} s and was abandoned"
             )
         return _failed_result(call, "raised", describe_error(raised))
 

@@ -41,7 +41,7 @@ _OWN_SECONDS = {"regex": 2.0, "harness": 5.0}
 """The most that functions of ours may take, by the first word of their names."""
 _MAX_IDLE = 16
 _FRAME_LIMIT = 2 * MAX_RESULT + 32_768
-_OUT_OF_TURN = "something other than its result came from its process"
+_OUT_OF_TURN = "its process sent something other than a result"
 _GONE = (
     anyio.EndOfStream,
     anyio.IncompleteRead,
@@ -147,7 +147,7 @@ class _Worker:
 
     def __init__(self, process: Process, home: str, file: str) -> None:
         if process.stdin is None or process.stdout is None:
-            raise ValueError("a child is spoken to through pipes")
+            raise ValueError("a child process is controlled through pipes")
         self._process, self._home, self.file = process, home, file
         self._requests, self._replies = process.stdin, BufferedByteReceiveStream(process.stdout)
 
@@ -221,7 +221,7 @@ class _Worker:
                 reply = await self._receive_frame()
         except TimeoutError:
             raise _WorkerFailed(
-                "timeout", f"it took longer than {seconds:g} s and was ended"
+                "timeout", f"it took longer than {seconds:g} s and was stopped"
             ) from None
         except _GONE:
             raise _WorkerFailed("crashed", await self._cause_of_death()) from None
@@ -244,11 +244,11 @@ class _Worker:
         with anyio.move_on_after(1):
             code = await self._process.wait()
         if code is None:
-            return "it closed the pipe its result should have come through"
+            return "it closed the pipe for its result"
         if code >= 0:
-            return f"its process ended with status {code}"
+            return f"its process exited with status {code}"
         names = {each.value: each.name for each in signal.Signals}  # some have none
-        return f"its process was ended by {names.get(-code, f'signal {-code}')}"
+        return f"its process was killed by {names.get(-code, f'signal {-code}')}"
 
 
 def _file_of(call: ToolCall | FunctionCall) -> str:

@@ -71,7 +71,7 @@ class CloudflareBatches:
         if result.get("status") not in PENDING and not (
             isinstance(batch, str) and "status" not in result
         ):
-            raise ValueError(f"an answer that is no batch's: {snippet(text)}")
+            raise ValueError(f"a response that is not a batch response: {snippet(text)}")
         return BatchStatus(id=batch if isinstance(batch, str) else None)
 
     def decode_entry(self, target: Target, request: Request, entry: BatchEntry) -> DecodedResponse:

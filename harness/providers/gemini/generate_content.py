@@ -174,12 +174,12 @@ def _function_response(turn: Message, names: Mapping[str, str]) -> dict[str, Any
     name = turn.name or names.get(identifier)
     if name is None:
         raise ValueError(
-            f"a tool's message answers the unknown call {identifier!r}: Gemini needs the function's"
-            " name"
+            f"a tool result refers to the unknown call {identifier!r}: Gemini needs the name of the"
+            " function"
         )
     if contains_image(turn):
         raise ValueError(
-            f"the result of {name} holds an image, which Gemini takes only from the user"
+            f"the result of {name} contains an image, which Gemini accepts only from the user"
         )
     value = turn.text if turn.failed else _result_value(turn.text)
     response = value if isinstance(value, dict) else {"error" if turn.failed else "output": value}

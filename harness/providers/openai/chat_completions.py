@@ -163,7 +163,7 @@ def _response_format_fields(
         return {"response_format": dialect.encode_response_format(wanted)}
     if dialect.encode_guided_json is None:
         raise ValueError(
-            f"target {target.name}: chat completions have no guided_json; ask for the type"
+            f"target {target.name}: chat completions do not support guided_json; use the type"
             " json_schema"
         )
     return dialect.encode_guided_json(wanted.schema or {})

@@ -67,8 +67,8 @@ class HttpClient:
         for name, value in secrets.items():
             if not value.isprintable() or not value.isascii():
                 raise UsageError(
-                    f"the value of {name} holds a line break or a character that no HTTP header can"
-                    " carry"
+                    f"the value of {name} contains a line break or a character that is not allowed"
+                    " in an HTTP header"
                 )
         self._secrets = dict(secrets)
         self._open = open or partial(open_slot_connection, turns=FairQueue())
@@ -232,12 +232,12 @@ def _describe_credentials(call: Call) -> str:
         return f"the API key sent is the value of {call.wire.auth.env}"
     named = [name for name in call.target.headers if is_credential_header(name)]
     if named:
-        return f"no `api_key:`, but the target's own header {', '.join(named)} was sent"
+        return f"no `api_key:` is set, but the target's own header {', '.join(named)} was sent"
     facts = PROVIDERS.get(call.target.provider)
     example = (facts and facts.api_key_env) or "MY_API_KEY"
     return (
-        "no API key was sent; name the variable that holds it in the target, such as"
-        f" `api_key: {example}`"
+        "no API key was sent; name its environment variable in the target, such as `api_key:"
+        f" {example}`"
     )
 
 
@@ -245,7 +245,7 @@ def _redirect_error(url: httpx.URL, reader: ResponseReader) -> Error:
     place = snippet(reader.headers.get("location", ""))
     host = url.netloc.decode("ascii")
     message = (
-        f"{host} redirects to {place!r}, which is not followed: give the final address as the"
-        " target's base_url"
+        f"{host} redirects to {place!r}, and redirects are not followed: set the target's base_url"
+        " to the final address"
     )
     return Error("transport", "redirect", message, status=reader.status)

@@ -51,8 +51,8 @@ def _explain_ssl_variables(refused: OSError) -> str:
         named = [f"{_KEY_LOG}={os.environ[_KEY_LOG]}"]
     reason = refused.strerror or str(refused)
     if isinstance(refused, ssl.SSLError):
-        reason = "it should hold certificates in PEM format (-----BEGIN CERTIFICATE-----)"
-    return f"no secure connection can be made with {', '.join(named)}: {reason}"
+        reason = "it should contain certificates in PEM format (-----BEGIN CERTIFICATE-----)"
+    return f"cannot make a secure connection with {', '.join(named)}: {reason}"
 
 
 async def connect_socket(url: httpx.URL) -> socket.socket:

@@ -99,7 +99,7 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
         case HandshakeTimeout():
             return _build_error(
                 "tls",
-                f"{scene.peer} took the connection and did not begin TLS within"
+                f"{scene.peer} accepted the connection but did not begin TLS within"
                 f" {scene.timeouts.connect:g} s. If it does not speak TLS, write http://",
                 retryable=True,
             )
@@ -110,7 +110,7 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
                 retryable=True,
             )
         case TlsAnswerError():
-            return _build_error("tls", f"{host} answers in TLS: write https:// in its base_url")
+            return _build_error("tls", f"{host} uses TLS: write https:// in its base_url")
         case httpx.TimeoutException():
             return timeout_error("first", scene)
         case httpx.ProxyError() if scene.proxy is not None:
@@ -118,7 +118,7 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
         case httpx.ConnectError() | httpx.ProxyError():
             return _connect_error(error, scene)
         case HeadTooLargeError() | BodyTooLargeError() | EventTooLargeError():
-            return _build_error("too_large", f"{host} sent more than is accepted: {error}")
+            return _build_error("too_large", f"{host} sent too much data: {error}")
         case IdleClosedError():
             return _build_error(
                 IDLE_CLOSED,
@@ -126,9 +126,7 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
                 retryable=True,
             )
         case httpx.RemoteProtocolError() if str(error).startswith(_TOO_LONG):
-            return _build_error(
-                "too_large", f"{host} sent more than is accepted: headers without end"
-            )
+            return _build_error("too_large", f"{host} sent too much data: endless headers")
         case httpx.RemoteProtocolError() if str(error).startswith(_GONE):
             return _disconnected_error("it closed the connection", scene)
         case httpx.NetworkError():
@@ -148,12 +146,14 @@ def _disconnected_error(cause: str, scene: FailureContext) -> Error:
     if scene.answering:
         return _build_error(
             "truncated",
-            f"{scene.host} broke off in the middle of its answer: {cause}",
+            f"{scene.host} closed the connection in the middle of its answer: {cause}",
             retryable=True,
         )
     advice = ". If it expects TLS, write https:// in its base_url" if scene.may_want_tls else ""
     return _build_error(
-        "reset", f"{scene.peer} broke off without an answer: {cause}{advice}", retryable=True
+        "reset",
+        f"{scene.peer} closed the connection without an answer: {cause}{advice}",
+        retryable=True,
     )
 
 
@@ -171,7 +171,7 @@ def _connect_error(error: Exception, scene: FailureContext) -> Error:
     if isinstance(error, HandshakeError):
         return _build_error(
             "tls",
-            f"{scene.peer} broke the TLS handshake off: {reason}. If it does not speak TLS, write"
+            f"{scene.peer} aborted the TLS handshake: {reason}. If it does not speak TLS, write"
             " http://",
             retryable=scene.reached,
         )
@@ -188,11 +188,11 @@ def _tls_error(error: ssl.SSLError, scene: FailureContext) -> Error:
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in _UNTRUSTED:
             advice = (
-                ". If you trust it, name the file (PEM) of its certificate, or of who issued it, in"
-                " the environment variable SSL_CERT_FILE"
+                ". If you trust it, set the environment variable SSL_CERT_FILE to a PEM file with"
+                " its certificate or its issuer's"
             )
     elif error.reason in _NOT_TLS:
-        reason = "what answers there does not speak TLS"
+        reason = "the server there does not use TLS"
         advice = ": write http:// in its base_url"
     return _build_error("tls", f"no secure connection to {scene.host}: {reason}{advice}")
 
@@ -211,7 +211,7 @@ def proxy_authentication_error(proxy: Proxy) -> Error:
     return Error(
         "transport",
         "proxy",
-        f"the proxy {proxy} wants {what} (HTTP 407): write"
+        f"the proxy {proxy} requires {what} (HTTP 407): write"
         f" {proxy.url.scheme}://USER:PASSWORD@HOST:PORT in {proxy.variable}",
         status=407,
     )
@@ -274,5 +274,5 @@ class Reachability:
         seconds = now - self._gone_since.setdefault(address, now)
         if seconds < GIVEN_UP_AFTER or not self.was_reached(address):
             return error
-        message = f"{error.message}, and so it has been for {seconds:.0f} s"
+        message = f"{error.message} (unreachable for {seconds:.0f} s)"
         return replace(error, kind=UNREACHABLE, message=message, retryable=False)

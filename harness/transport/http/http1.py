@@ -80,7 +80,7 @@ class Http1Client:
         """
         if self._busy:
             raise RuntimeError(
-                "this client carries one exchange at a time: release it before the next request"
+                "this client handles one exchange at a time: release it before the next request"
             )
         self._busy = True
         template, identifier, body = (
@@ -253,7 +253,7 @@ class Http1Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._abort_with(
-                httpx.RemoteProtocolError("the server switched protocols, which nobody asked for")
+                httpx.RemoteProtocolError("the server switched protocols without being asked to")
             )
         except httptools.HttpParserError as malformed:
             if self.complete:  # bytes after the answer: it stands, the connection does not

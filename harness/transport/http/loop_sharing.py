@@ -87,7 +87,7 @@ class AttemptDeadline:
     def __enter__(self) -> Self:
         task = asyncio.current_task()
         if task is None:
-            raise RuntimeError("only a task can have a deadline: there is nothing else to end")
+            raise RuntimeError("a deadline needs a running task, and there is none")
         self._task, self._loop = task, task.get_loop()
         self._cancelling = task.cancelling()
         scheduler = self._scheduler

@@ -48,7 +48,7 @@ class RequestTemplate:
             or self.head.count(b"\r") != breaks
             or b"\0" in self.head
         ):
-            raise httpx.LocalProtocolError("a header of the request holds a line break or a NUL")
+            raise httpx.LocalProtocolError("a request header contains a line break or a NUL")
 
 
 class OutgoingRequest(Struct):

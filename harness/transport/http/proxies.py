@@ -70,13 +70,13 @@ def read_proxy(named: str, variable: str) -> Proxy:
         url = httpx.URL(named if _SCHEME.match(named) else f"http://{named}")
         url.port  # noqa: B018 - raises
     except (httpx.InvalidURL, ValueError):  # what is wrong may be a part of the password
-        raise UsageError(f"{variable} is no address of a proxy; {_FORMS}") from None
+        raise UsageError(f"{variable} is not a proxy address; {_FORMS}") from None
     if url.scheme not in _SCHEMES or not url.host or not (url.port is None or url.port < 65536):
-        raise UsageError(f"{variable} is no address of a proxy that can be used; {_FORMS}")
+        raise UsageError(f"{variable} is not a usable proxy address; {_FORMS}")
     if url.scheme in SOCKS and find_spec("socksio") is None:
         raise UsageError(
-            f"{variable} names a SOCKS proxy, which needs another package: pip install"
-            " 'evalharness[socks]'; or name an HTTP proxy, or the target's host in NO_PROXY"
+            f"{variable} names a SOCKS proxy, which needs an extra package: run pip install"
+            " 'evalharness[socks]', use an HTTP proxy, or add the target's host to NO_PROXY"
         )
     return Proxy(url, variable)
 

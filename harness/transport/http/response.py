@@ -289,7 +289,7 @@ class Decompressor:
                 data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
         except zlib.error as damaged:
             raise BadEncodingError(
-                f"the body is not the {self._encoding} its header names: {damaged}"
+                f"the body is not valid {self._encoding}, although its header says so: {damaged}"
             ) from damaged
         return b"".join(pieces)
 
@@ -301,5 +301,5 @@ def _open_decompressor(encoding: str) -> Decompressor | None:
     if encoding in {"gzip", "x-gzip", "deflate"}:
         return Decompressor(encoding)
     raise BadEncodingError(
-        f"the answer is in the encoding {encoding[:40]!r}, which was not asked for"
+        f"the answer has the encoding {encoding[:40]!r}, which was not requested"
     )

@@ -57,7 +57,7 @@ class Function:
             if not clock.expired():
                 raise
             return Error(
-                "target", "timeout_total", f"{self._name} had not answered after {seconds:g} s"
+                "target", "timeout_total", f"{self._name} did not answer within {seconds:g} s"
             )
 
     async def _call_function(self, request: Any, listener: ResultListener) -> Error | None:

@@ -68,7 +68,7 @@ class Program:
                 await talk.over
         except TimeoutError:
             return self._error(
-                "timeout_total", f"had not ended after {seconds:g} s, and was killed", talk
+                "timeout_total", f"did not finish within {seconds:g} s, and was killed", talk
             )
         except OSError as refused:
             return self._error(
@@ -190,6 +190,6 @@ def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     try:
-        return f"was ended by {signal.Signals(-code).name}"
+        return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
-        return f"was ended by signal {-code}"
+        return f"was killed by signal {-code}"

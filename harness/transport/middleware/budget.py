@@ -163,16 +163,17 @@ class Budget:
         left = max(self.limit - self.spent, 0.0)
         budget, rest, cost = map(_format_dollars, (self.limit, left, amount))
         return (
-            f"the budget of {budget} is exhausted: {rest} is left, and this request may cost {cost}"
+            f"the budget of {budget} is exhausted: {rest} is left, and this request could cost up"
+            f" to {cost}"
         )
 
 
 def _unbounded_message(target: Target) -> str:
     if target.price is None:
-        return f"the target {target.name!r} has no price, so no budget can hold for it: give it one"
+        return f"the target {target.name!r} has no price, so no budget can cover it: set `price:`"
     return (
-        f"nothing limits what an answer of the target {target.name!r} can cost, so no budget can"
-        " hold for it: set max_tokens, and a number of samples (`n`) that is a number"
+        f"an answer of the target {target.name!r} has no maximum cost, so no budget can cover it:"
+        " set max_tokens, and make the number of samples (`n`) a number"
     )
 
 

@@ -60,7 +60,7 @@ class ModelCheck:
             return _refuse_response(response, message)
         if target.name not in self._warned:
             self._warned.add(target.name)
-            self._say(f"warning: {message}: another model may be being measured")
+            self._say(f"warning: {message}: these results may be from another model")
         return response
 
 

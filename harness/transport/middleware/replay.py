@@ -25,7 +25,7 @@ from harness.transport.send import Send, build_refusal
 
 Mode = Literal["reuse", "only"]
 
-_MISS = "this request is not in the recording: record it again, or run without --replay-only"
+_MISS = "the recording has no answer to this request: record it again, or run without --replay-only"
 _SECRET_HEADER = re.compile(r"auth|api-?key|token|secret|password|cookie|credential", re.IGNORECASE)
 
 

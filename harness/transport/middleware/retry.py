@@ -85,11 +85,11 @@ def _retryable_error(call: Call, response: Response, resent: int) -> Error | Non
 def _reason_to_give_up(error: Error, wait: float, waited: float) -> str | None:
     """Why the call is not worth waiting for, None where it is."""
     if error.retry_after is not None and error.retry_after > MAX_RETRY_AFTER:
-        asked = f"the server asks to wait {error.retry_after:.6g} s"
-        return f"given up: {asked}, more than the {MAX_RETRY_AFTER:g} s that are waited at most"
+        asked = f"the server asked for a wait of {error.retry_after:.6g} s"
+        return f"gave up: {asked}, more than the maximum of {MAX_RETRY_AFTER:g} s"
     if waited + wait > MAX_TOTAL_WAIT:
         return (
-            f"given up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit"
+            f"gave up: after {waited:.0f} s of waiting, another {wait:.0f} s would pass the limit"
             f" of {MAX_TOTAL_WAIT:g} s"
         )
     return None

@@ -330,7 +330,7 @@ HOSTILE = {
         f"writes {junk!r:.20} to its pipe": (
             f"{PIPE}def grade(answer):\n    results.write({junk!r}); results.flush(); return True",
             "crashed",
-            "something other than its result",
+            "something other than a result",
         )
         for junk in JUNK
     },
@@ -338,7 +338,7 @@ HOSTILE = {
         f"says that it returned {content!r:.20}": (
             f"{PIPE}def grade(answer): send({{'token': token(), 'content': {content!r}}})",
             "crashed",
-            "something other than its result",
+            "something other than a result",
         )
         for content in ("", "{", 3, None, {"a": 1}, "[" * 100)
     },

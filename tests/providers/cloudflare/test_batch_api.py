@@ -127,7 +127,7 @@ def test_an_entry_without_reference_or_number_has_its_place() -> None:
 
 
 def test_what_is_no_batch_is_told_in_a_sentence() -> None:
-    with pytest.raises(ValueError, match="an answer that is no batch's"):
+    with pytest.raises(ValueError, match="a response that is not a batch response"):
         report(b'{"result":{"response":"Hello"},"success":true}')
 
 

@@ -73,10 +73,10 @@ def test_a_schema_goes_in_openais_envelope() -> None:
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (Request(prompt="Once upon"), "the format of chat completions takes messages"),
+        (Request(prompt="Once upon"), "the format of chat completions accepts only messages"),
         (
             replace(HI, response_format=ResponseFormat("guided_json", {})),
-            "chat completions have no guided_json",
+            "chat completions do not support guided_json",
         ),
     ],
 )

@@ -200,23 +200,23 @@ def test_extra_body_joins_the_generation_config_and_wins_elsewhere() -> None:
     [
         (
             Request(prompt="Hi"),
-            "target flash: Gemini takes messages; a raw prompt needs another provider",
+            "target flash: Gemini accepts only messages; use another provider for a raw prompt",
         ),
         (
             Request(messages=(*HI, Message("system", "Be brief"))),
-            "system text only before the first turn",
+            "system messages only before the first turn",
         ),
         (
             Request(messages=(Message("system", (Image("image/png", "AAAA"),)), *HI)),
-            "takes no images in a system message",
+            "accepts no images in a system message",
         ),
         (
             Request(messages=(Message("tool", "3", tool_call_id="x"),)),
-            "answers the unknown call 'x'",
+            "refers to the unknown call 'x'",
         ),
         (
             Request(messages=(Message("tool", (Image("image/png", "AAAA"),), name="f"),)),
-            "the result of f holds an image",
+            "the result of f contains an image",
         ),
     ],
 )

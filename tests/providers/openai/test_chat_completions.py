@@ -165,7 +165,7 @@ def test_extra_body_comes_last() -> None:
 )
 def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
     with pytest.raises(
-        ValueError, match="target gpt: the format of chat completions takes messages"
+        ValueError, match="target gpt: the format of chat completions accepts only messages"
     ):
         provider.encode(HOSTED, request_)
 

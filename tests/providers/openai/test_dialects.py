@@ -237,7 +237,7 @@ def test_whether_calls_are_held_to_a_functions_parameters(
 
 
 def test_a_guided_schema_where_there_is_no_such_thing() -> None:
-    with pytest.raises(ValueError, match="have no guided_json"):
+    with pytest.raises(ValueError, match="do not support guided_json"):
         sent("groq", response_format=ResponseFormat("guided_json", SCHEMA))
 
 

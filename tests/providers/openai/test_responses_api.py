@@ -151,14 +151,14 @@ def test_tools_schemas_images_and_turns_become_items() -> None:
     "request_", [Request(prompt="Hi"), Request(messages=HI, raw=True)], ids=["prompt", "raw"]
 )
 def test_a_raw_prompt_has_no_form_here(request_: Request) -> None:
-    with pytest.raises(ValueError, match="target gpt: the Responses API takes messages"):
+    with pytest.raises(ValueError, match="target gpt: the Responses API accepts only messages"):
         provider.encode(HOSTED, request_)
 
 
 def test_an_image_in_the_instructions_is_refused_and_one_in_a_tools_result_is_sent() -> None:
     seen = (Text("Look."), Image("image/png", "AAAA"))
     with pytest.raises(
-        ValueError, match="target gpt: the Responses API takes no images in a system message"
+        ValueError, match="target gpt: the Responses API accepts no images in a system message"
     ):
         provider.encode(HOSTED, Request((Message("system", seen), *HI)))
     called = Message("assistant", tool_calls=(ToolCall("call_1", "f", "{}"),))

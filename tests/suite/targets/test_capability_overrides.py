@@ -125,7 +125,7 @@ def test_what_is_wrong_is_said_with_its_place(
         (
             "parameters: {top_k: null}",
             "sampling: {top_k: 3}\n",
-            "my-model on openai does not take top_k",
+            "my-model on openai does not support top_k",
         ),
         ("context: 20", "sampling: {max_tokens: 16}\n", "more than the 20 that fit"),
     ],

@@ -258,7 +258,7 @@ BOMB = gzip.compress(b"\0" * (80 * 2**20))
             False,
             sends(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2_000_000, pause=0),
             ("", "too_large", False),
-            id="B04 headers without end",
+            id="B04 endless headers",
         ),
         pytest.param(
             False,
@@ -376,18 +376,22 @@ def test_an_answer_that_is_none(
         (
             True,
             sends(EVENTS, delta("Hel"), pause=0.1, then="reset"),
-            "broke off in the middle of its answer: Connection reset by peer",
+            "closed the connection in the middle of its answer: Connection reset by peer",
         ),
-        (False, sends(then="close"), "broke off without an answer: it closed the connection"),
+        (
+            False,
+            sends(then="close"),
+            "closed the connection without an answer: it closed the connection",
+        ),
         (
             False,
             sends(whole(b"", "308 Permanent Redirect", "text/plain", "Location: /v2")),
-            "redirects to '/v2', which is not followed",
+            "redirects to '/v2', and redirects are not followed",
         ),
         (
             False,
             sends(whole(COMPLETION, "200 OK", "application/json", "Content-Encoding: br")),
-            "encoding 'br', which was not asked for",
+            "encoding 'br', which was not requested",
         ),
     ],
 )
@@ -467,7 +471,7 @@ def test_a_missing_key_is_an_error_that_names_its_variable(kind: Kind) -> None:
 
 @pytest.mark.parametrize("value", ["sk-1\nX-Evil: 1", "sk-\u2603"])
 def test_a_key_no_header_can_carry_is_refused(value: str) -> None:
-    with pytest.raises(UsageError, match="the value of TINY_KEY holds a line break"):
+    with pytest.raises(UsageError, match="the value of TINY_KEY contains a line break"):
         HttpClient({"TINY_KEY": value})
 
 
@@ -713,7 +717,7 @@ def test_a_404_says_where_it_was_asked(kind: Kind) -> None:
 @pytest.mark.parametrize(
     ("status", "key", "headers", "said"),
     [
-        (401, None, {}, "no API key was sent; name the variable that holds it in the target"),
+        (401, None, {}, "no API key was sent; name its environment variable in the target"),
         (403, None, {}, "such as `api_key: OPENAI_API_KEY`)"),
         (401, "TINY_KEY", {}, "(the API key sent is the value of TINY_KEY)"),
         (401, None, {"Authorization": "Bearer canary-7"}, "own header Authorization was sent)"),

@@ -95,10 +95,10 @@ ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
 @pytest.mark.parametrize(
     ("scheme", "sent", "message"),
     [
-        ("https", REFUSES, "what answers there does not speak TLS: write http:// in its base_url"),
+        ("https", REFUSES, "the server there does not use TLS: write http:// in its base_url"),
         ("https", None, "did not begin TLS within 0.1 s. If it does not speak TLS, write http://"),
-        ("https", b"", "broke the TLS handshake off: the connection was reset. If it does not"),
-        ("http", ALERT, "answers in TLS: write https:// in its base_url"),
+        ("https", b"", "aborted the TLS handshake: the connection was reset. If it does not"),
+        ("http", ALERT, "uses TLS: write https:// in its base_url"),
         ("http", b"", "it closed the connection. If it expects TLS, write https://"),
     ],
 )
@@ -117,7 +117,10 @@ def test_a_scheme_that_is_not_the_servers(scheme: str, sent: bytes | None, messa
 def test_a_certificate_nobody_here_knows_says_how_to_trust_it(tmp_path: Path) -> None:
     with background(hello, certificate(tmp_path, "own")) as server:
         error = attempt(server.url)
-    assert "self-signed certificate. If you trust it, name the file (PEM)" in error.message
+    assert (
+        "self-signed certificate. If you trust it, set the environment variable SSL_CERT_FILE"
+        in error.message
+    )
     assert "SSL_CERT_FILE" in error.message
 
 
@@ -125,7 +128,7 @@ def test_a_certificate_nobody_here_knows_says_how_to_trust_it(tmp_path: Path) ->
     ("variable", "content", "reason"),
     [
         ("SSL_CERT_FILE", None, "No such file or directory"),
-        ("SSL_CERT_FILE", "no certificate", "it should hold certificates in PEM format"),
+        ("SSL_CERT_FILE", "no certificate", "it should contain certificates in PEM format"),
         ("SSLKEYLOGFILE", None, "No such file or directory"),
     ],
 )
@@ -138,7 +141,7 @@ def test_a_file_of_the_environment_that_cannot_be_used_is_named(
         path.write_text(content)
     ended = run_suite(tmp_path, FAR_TLS, {variable: str(path)})
     assert ended.code == ExitCode.USAGE
-    assert f"no secure connection can be made with {variable}={path}: {reason}" in one_line(ended)
+    assert f"cannot make a secure connection with {variable}={path}: {reason}" in one_line(ended)
 
 
 # ── Proxies ───────────────────────────────────────────────────────────────────────────────────────
@@ -148,9 +151,9 @@ def test_a_file_of_the_environment_that_cannot_be_used_is_named(
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        ("407 Proxy Authentication Required", "wants other credentials (HTTP 407): write http"),
+        ("407 Proxy Authentication Required", "requires other credentials (HTTP 407): write http"),
         ("502 Bad Gateway", "502"),
-        (None, "on the way to model.invalid broke off without an answer"),
+        (None, "on the way to model.invalid closed the connection without an answer"),
     ],
 )
 def test_what_a_proxy_does_wrong_is_said_of_the_proxy(
@@ -236,7 +239,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_before_anything_is_sent(
 ) -> None:
     ended = run_suite(tmp_path, FAR, {"ALL_PROXY": named})
     assert ended.code == ExitCode.USAGE
-    assert "ALL_PROXY is no address of a proxy" in one_line(ended)
+    assert "ALL_PROXY is not a" in one_line(ended)
     assert "canary" not in ended.err
 
 

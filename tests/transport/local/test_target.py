@@ -223,7 +223,7 @@ def test_anything_that_can_be_called(ask: Callable[..., Response], model: str, t
         ("app.py:leave", "raised", r"app.py:leave raised SystemExit: 3 \(app.py:\d+\)"),
         ("app.py:cancelled", "raised", r"app.py:cancelled raised CancelledError: "),
         ("app.py:late", "raised", r"app.py:late raised TimeoutError: the database \(app.py:\d+\)"),
-        ("app.py:nothing", "bad_answer", "None is no answer"),
+        ("app.py:nothing", "bad_answer", "None is not a valid answer"),
     ],
 )
 def test_what_it_raises_is_data(
@@ -242,7 +242,7 @@ def test_what_was_said_before_it_raised_is_kept(ask: Callable[..., Response]) ->
 def test_time_runs_out(ask: Callable[..., Response], model: str) -> None:
     response = ask("python", model, total=0.2)
     assert error(response).kind == "timeout_total"
-    assert error(response).message == f"{model} had not answered after 0.2 s"
+    assert error(response).message == f"{model} did not answer within 0.2 s"
     if model == "app.py:endless":
         assert response.text.startswith("on on ")
         ours = [each for name, each in sys.modules.items() if name.startswith("_harness_own_")]
@@ -409,14 +409,14 @@ def test_its_environment_holds_no_key_that_was_not_named(
             "exited",
             "sh -c 'echo oops >&2; exit 3' ended with exit code 3: oops",
         ),
-        ("sh -c 'kill -9 $$'", "exited", "sh -c 'kill -9 $$' was ended by SIGKILL"),
+        ("sh -c 'kill -9 $$'", "exited", "sh -c 'kill -9 $$' was killed by SIGKILL"),
         (
             "./no-such-program",
             "not_started",
             "./no-such-program could not be started: No such file or directory",
         ),
         ("./app.py", "not_started", "./app.py could not be started: Permission denied"),
-        ("true", "empty", "it answered with neither text nor a tool call"),
+        ("true", "empty", "it returned neither text nor a tool call"),
     ],
 )
 def test_a_program_that_fails_is_data(
@@ -443,7 +443,7 @@ def test_a_program_that_hangs_is_killed_with_all_it_started(
     source = "sleep 60 & echo $! > child; echo $$ > parent; printf partly; sleep 60"
     response = ask("command", f"sh -c '{source}'", total=0.5)
     assert error(response).kind == "timeout_total"
-    assert error(response).message.endswith("had not ended after 0.5 s, and was killed")
+    assert error(response).message.endswith("did not finish within 0.5 s, and was killed")
     assert response.text == "partly"
     for name in ("parent", "child"):
         assert gone(int((tmp_path / name).read_text()))

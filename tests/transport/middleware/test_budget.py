@@ -79,7 +79,7 @@ def test_what_cannot_fit_is_refused_and_never_sent() -> None:
     assert (error.boundary, error.kind, error.retryable) == ("budget", "exhausted", True)
     assert (
         error.message
-        == "the budget of $1.6 is exhausted: $0.85 is left, and this request may cost $1"
+        == "the budget of $1.6 is exhausted: $0.85 is left, and this request could cost up to $1"
     )
     assert responses[-1].attempts == ()
     assert layer.exhausted

@@ -47,7 +47,7 @@ def test_it_is_said_once_for_each_target() -> None:
         ("Hello", "huge-9", None)
     ] * 3
     assert said == [
-        "warning: target 'tiny' was asked for the model tiny-1 but reports huge-9: another model may be being measured"
+        "warning: target 'tiny' was asked for the model tiny-1 but reports huge-9: these results may be from another model"
     ]
 
 

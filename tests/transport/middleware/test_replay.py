@@ -240,7 +240,7 @@ def test_a_miss_is_an_error_and_sends_nothing() -> None:
     assert (replay.reused, replay.missed) == (0, 1)
     assert response.error is not None
     assert (response.error.boundary, response.error.kind) == ("transport", "replay_miss")
-    assert "not in the recording" in response.error.message
+    assert "the recording has no answer" in response.error.message
     assert live.calls == []
 
 

@@ -107,7 +107,7 @@ def test_a_retry_after_beyond_the_cap_gives_up_and_says_so(retry_after: float) -
     response, server = retried(broken(429, "rate_limited", retry_after=retry_after), ok())
     assert len(server.starts) == 1
     assert response.error is not None and response.error.retryable  # a resumed run owes it
-    assert "more than the 120 s that are waited at most" in response.error.message
+    assert "more than the maximum of 120 s" in response.error.message
 
 
 def test_the_waiting_of_one_call_is_capped() -> None:
