@@ -135,8 +135,8 @@ def test_sampling_of_a_model_whose_reasoning_is_off(provider: str) -> None:
     ]
     assert refused[0].message == (
         f"gpt-5.1 on {provider} takes temperature only with reasoning_effort none, not low; remove"
-        " one of them, set `unsupported: drop`, or declare it as supported in a capabilities.yaml next to the suite that"
-        " it is taken"
+        " one of them, set `unsupported: drop`, or declare it as supported in a capabilities.yaml"
+        " next to the suite"
     )
     (fixed,) = check_sampling(TABLE, provider, "gpt-5", {"temperature": 0})
     assert fixed.unsupported and "supports temperature only at 1, not 0" in fixed.message
