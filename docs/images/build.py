@@ -24,9 +24,10 @@ from rich.text import Text
 
 import harness
 from harness.app.init import write_workspace
-from harness.cli.display import LiveDisplay, conclusion_text
+from harness.cli.display import LiveDisplay
+from harness.cli.terminal import closing_lines
 from harness.engine.progress import Progress
-from harness.reporters.console import WIDTH, render_for_terminal
+from harness.reporters.console import WIDTH, render_console, render_for_terminal
 
 HERE = Path(__file__).parent
 README = HERE.parent.parent / "README.md"
@@ -96,7 +97,9 @@ def example(readme: str) -> str:
     if suite is None:
         raise SystemExit(f"{README}: no suite named support in a yaml fence")
     Path(EXAMPLE).write_text(suite[0], "utf-8")
-    return conclusion_text(harness.run(EXAMPLE, out=EXAMPLE_RUN)) + "\n"
+    outcome = harness.run(EXAMPLE, out=EXAMPLE_RUN)
+    closing = closing_lines(outcome.folder, outcome.stopped, outcome.exit_code)
+    return "\n".join([render_console(outcome.report), *closing]) + "\n"
 
 
 def shortened(report: str) -> str:

@@ -139,7 +139,7 @@ def test_the_report_shows_the_pictures(cli: Command, suite: Path, tmp_path: Path
     page = (run / "report.html").read_text("utf-8")
     assert f"data:image/jpeg;base64,{b64encode(picture('JPEG')).decode()}" in page
     assert f"data:image/png;base64,{b64encode(noise()).decode()}" in page
-    assert '<p class="text">What is it?</p>' in page
+    assert "What is it?</pre></details>" in page
     (run / BLOBS / sha256(noise()).hexdigest()).unlink()
     assert "the report cannot show it" in " ".join(cli("report", run).out.split())
     assert "[image png 60×60, its bytes are missing]" in (run / "report.html").read_text("utf-8")
