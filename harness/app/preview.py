@@ -12,6 +12,7 @@ from pathlib import Path
 from harness import registry
 from harness.app.failed_trials import find_failed, select_trials
 from harness.app.find_run import find_run
+from harness.app.further_requests import describe_further_requests
 from harness.app.prepare import PreparedRun, load_checked_suite, prepare
 from harness.model import EncodedRequest, Message, Request, Target, Trial
 from harness.model.images import readable_text
@@ -34,6 +35,7 @@ def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
     suite = load_checked_suite(path)
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"
+        yield from map(escape_for("terminal"), describe_further_requests(ready.plan))
         yield from map(escape_for("terminal"), suite.findings)
         yield from _describe_role_targets(ready)
         yield from _describe_addresses(ready)
@@ -64,6 +66,7 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     with prepare(suite, {}, live=False) as everything:
         ready = select_trials(everything, find_failed(failed_of), failed_of)
         yield ready.plan.arithmetic
+        yield from map(clean, describe_further_requests(ready.plan))
         yield from _describe_role_targets(ready)
         yield from (f"warning: {note}" for note in ready.notes)
         for target in ready.targets:
@@ -100,8 +103,7 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
 
 
 def _describe_role_targets(ready: PreparedRun) -> Iterator[str]:
-    """The targets that graders and simulated users ask, if any: their requests are in no count of
-    trials."""
+    """The targets that graders and simulated users ask, if any."""
     clean = escape_for("terminal")
     for name, role_target in ready.role_targets.items():
         yield clean(f"also asks {name} ({role_target.target.provider}, {role_target.target.model})")

@@ -142,7 +142,8 @@ class EvalReader:
             persona=persona,
             longest_case=selection.longest_case,
             case_sources=tuple(selection.sources),
-            limited=selection.limited,
+            forms=selection.forms,
+            roles=roles,
             self_graded=selection.self_graded,
         )
 

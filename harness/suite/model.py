@@ -4,9 +4,9 @@ immutable.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
@@ -245,6 +245,34 @@ class CaseSampling(Struct, frozen=True):
     place: Place
 
 
+class TurnCounts(NamedTuple):
+    """How many messages some later turns say, and the target of each judge among their graders."""
+
+    messages: int = 0
+    judges: tuple[str, ...] = ()
+
+
+def count_turns(later: Iterable[LaterTurn]) -> TurnCounts:
+    """The counts of some later turns."""
+    turns = tuple(later)
+    judges = tuple(role.target for turn in turns for role in turn.roles)
+    return TurnCounts(sum(turn.text is not None for turn in turns), judges)
+
+
+class CaseForm(NamedTuple):
+    """What a case sets itself of whom its trials ask: its prompts, the target of each judge among
+    its graders, and its later turns; None where it sets nothing.
+    """
+
+    prompts: tuple[str, ...] | None = None
+    judges: tuple[str, ...] | None = None
+    turns: TurnCounts | None = None
+
+
+USUAL = CaseForm()
+"""The form of a case that sets nothing of this itself."""
+
+
 class Case(Struct, frozen=True):
     """A row of the dataset: one question's variables, and what is expected of the answer.
 
@@ -253,7 +281,7 @@ class Case(Struct, frozen=True):
     the folder of the file it is written in. `later_turns` replace the prompt's unless None; `tools`
     maps tools to their results in this case. `row` is the file and line of a case without an id of
     its own (`cases.csv:17`), by which reports name it. `prompts` are the ids of those it is asked
-    in, None for all.
+    in, None for all. `roles` are the targets that its graders ask.
     """
 
     id: str
@@ -269,6 +297,18 @@ class Case(Struct, frozen=True):
     tools: Mapping[str, Any] | None = None
     row: str = ""
     prompts: tuple[str, ...] | None = None
+    roles: tuple[RoleReference, ...] = ()
+
+    @property
+    def form(self) -> CaseForm:
+        """What it sets itself of whom its trials ask."""
+        if self.prompts is None and self.graders is None and self.later_turns is None:
+            return USUAL
+        return CaseForm(
+            self.prompts,
+            None if self.graders is None else tuple(role.target for role in self.roles),
+            None if self.later_turns is None else count_turns(self.later_turns),
+        )
 
     def is_asked_in(self, prompt: str) -> bool:
         """Whether the prompt with this id is asked with the case."""

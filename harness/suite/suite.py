@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from harness.suite.cases.case_index import Cases
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import LongestCase
 from harness.suite.gate_syntax import GateSpec
-from harness.suite.model import CaseSampling, Prompt, RoleReference
+from harness.suite.model import USUAL, CaseForm, CaseSampling, Prompt, RoleReference
 from harness.suite.persona import Persona
 from harness.suite.run_settings import RunSpec
 from harness.suite.schema import EvalFields, SuiteFile
@@ -27,8 +27,8 @@ class Eval(Struct, frozen=True, kw_only=True):
     """Prompts × cases × graders: what is asked, and how answers are judged.
 
     `written` are the eval's keys as declared (its cases apart): keys that need no resolving are
-    read from there. `limited` counts the cases that are asked in some prompts only, by these, and
-    `self_graded` those with graders of their own.
+    read from there. `roles` are the targets that its graders ask. `forms` counts the cases that are
+    not of the usual form, by their form, and `self_graded` those with graders of their own.
     """
 
     name: str
@@ -43,17 +43,27 @@ class Eval(Struct, frozen=True, kw_only=True):
     persona: Persona | None = None
     longest_case: LongestCase = field(default_factory=LongestCase)
     case_sources: tuple[Mapping[str, Any], ...] = ()
-    limited: dict[tuple[str, ...], int] = {}
+    roles: tuple[RoleReference, ...] = ()
+    forms: dict[CaseForm, int] = {}
     self_graded: int = 0
 
     @property
     def asked(self) -> int:
         """How many pairs of a case and a prompt are asked."""
-        left_out = (
-            count * sum(prompt.id not in limit for prompt in self.prompts)
-            for limit, count in self.limited.items()
-        )
-        return len(self.prompts) * len(self.cases) - sum(left_out)
+        return sum(count for _, _, count in self.asked_forms())
+
+    @property
+    def limited(self) -> bool:
+        """Whether some cases are asked in some prompts only."""
+        return any(form.prompts is not None for form in self.forms)
+
+    def asked_forms(self) -> Iterator[tuple[Prompt, CaseForm, int]]:
+        """Yields each prompt and form of cases, with the number of cases asked so."""
+        usual = len(self.cases) - sum(self.forms.values())
+        for form, count in ((USUAL, usual), *self.forms.items()):
+            for prompt in self.prompts:
+                if form.prompts is None or prompt.id in form.prompts:
+                    yield prompt, form, count
 
 
 class Suite(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from harness.suite.cases.case_index import derive_case_id
 from harness.suite.cases.row_mapping import MappedRow
 from harness.suite.cases.selection import Selection
 from harness.suite.grader_specs import GraderReader
-from harness.suite.model import Case
+from harness.suite.model import Case, RoleReference
 from harness.suite.prompts import LaterTurnReader, turn_roles
 from harness.suite.schema import CaseSpec
 from harness.suite.source import Source
@@ -67,6 +67,7 @@ class CaseBuilder:
         """The case of a valid row."""
         later = LaterTurnReader(source).read(spec.turns, (*at, "turns"))
         self._selection.note_roles(turn_roles(later or ()))
+        graders, roles = self._read_graders(spec.graders, source, (*at, "graders"))
         return Case(
             id=spec.id if spec.id is not None else derive_case_id(spec.vars),
             vars=spec.vars,
@@ -75,24 +76,24 @@ class CaseBuilder:
             metadata=spec.metadata,
             threshold=spec.threshold,
             sampling=spec.sampling,
-            graders=(
-                None
-                if spec.graders is None
-                else self._read_graders(spec.graders, source, (*at, "graders"))
-            ),
+            graders=graders,
             folder=source.folder,
             later_turns=later,
             tools=spec.tools,
             prompts=None if spec.prompts is None else tuple(spec.prompts),
+            roles=roles,
         )
 
     def _read_graders(
-        self, items: Sequence[Any], source: Source, at: KeyPath
-    ) -> tuple[GraderSpec, ...]:
+        self, items: Sequence[Any] | None, source: Source, at: KeyPath
+    ) -> tuple[tuple[GraderSpec, ...] | None, tuple[RoleReference, ...]]:
+        """A case's own graders, None where it has none, and the targets that they ask."""
+        if items is None:
+            return None, ()
         reader = GraderReader(source)
         graders = reader.assign_ids(reader.read(items, at), at)
         self._selection.note_roles(reader.roles)
-        return graders
+        return graders, tuple(reader.roles)
 
     def trusted_builder(self, path: Path) -> Callable[[MappedRow], Case]:
         """Makes the cases of rows of the file that were found valid before."""

@@ -14,7 +14,7 @@ from harness.suite.cases.asked_prompts import AskedPrompts
 from harness.suite.cases.case_ids import CaseIds, Duplicates
 from harness.suite.cases.case_rows import Row
 from harness.suite.cases.image_inventory import ImageInventory
-from harness.suite.model import Case, CaseSampling, RoleReference
+from harness.suite.model import USUAL, Case, CaseForm, CaseSampling, RoleReference
 from harness.suite.tools import Toolset
 
 
@@ -44,8 +44,8 @@ class Selection(Struct):
     `reads_all` code sees all variables there are. `roles` are the targets that graders ask,
     `sampled` the sampling parameters of single cases, `plain` the id of a completion prompt.
     `findings` say how files were read, `warnings` what in them is probably a mistake, and `sources`
-    which revisions of data sets they are. `limited` counts the selected cases that are asked in
-    some prompts only, by these; `self_graded` those with graders of their own.
+    which revisions of data sets they are. `forms` counts the selected cases that are not of
+    the usual form, by their form; `self_graded` those with graders of their own.
     """
 
     keep: Callable[[Case], bool]
@@ -63,7 +63,7 @@ class Selection(Struct):
     ids: CaseIds = field(default_factory=CaseIds)
     total: int = 0
     kept: int = 0
-    limited: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    forms: Counter[CaseForm] = field(default_factory=Counter)
     self_graded: int = 0
     digest: int = 0
     roles: dict[tuple[str, bytes], RoleReference] = field(default_factory=dict)
@@ -93,8 +93,9 @@ class Selection(Struct):
         if (self.limit is not None and self.kept >= self.limit) or not self.keep(case):
             return None
         self.kept += 1
-        if case.prompts is not None:
-            self.limited[case.prompts] += 1
+        form = case.form
+        if form is not USUAL:
+            self.forms[form] += 1
         if case.graders or (case.later_turns and any(turn.graders for turn in case.later_turns)):
             self.self_graded += 1
         self.longest_case.note(case, row.place)
