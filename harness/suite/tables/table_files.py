@@ -12,7 +12,7 @@ from harness.suite.tables.json_rows import open_json, open_jsonl
 from harness.suite.tables.parquet_rows import open_parquet
 from harness.suite.tables.scratch_file import ScratchFile
 from harness.suite.tables.spreadsheet import open_spreadsheet
-from harness.suite.tables.table_rows import Table, TableError, TableOptions, check_size
+from harness.suite.tables.table_rows import Table, TableError, TableOptions
 from harness.suite.tables.text_input import (
     UNREADABLE,
     is_compressed,
@@ -38,7 +38,6 @@ SUFFIXES = tuple(_OPENERS)
 """The formats there are; each may be followed by `.gz`."""
 
 _BINARY = (".parquet", ".xlsx", ".xls", ".ods")
-_UNPACKED = 4 * 2**30
 _CHUNK = 2**20
 
 
@@ -76,9 +75,6 @@ def _open_unpacked(path: Path, suffix: str, options: TableOptions) -> Table:
     try:
         with open_binary(path) as packed:
             while chunk := packed.read(_CHUNK):
-                check_size(
-                    copy.content.tell() + len(chunk), _UNPACKED, "an unpacked file", "unpack it"
-                )
                 copy.content.write(chunk)
     except UNREADABLE as refused:
         raise unreadable_error(refused) from None

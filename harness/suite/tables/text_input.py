@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, BinaryIO, NamedTuple, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from harness.suite.tables.table_rows import MAX_ROW, TableError
 
@@ -37,6 +37,9 @@ _OTHER = [
 ]
 _FEW = 32
 """Accented letters that are too few to tell one Latin alphabet from another."""
+MAX_UNPACKED = 4 * 2**30
+"""Bytes that a compressed file may hold."""
+_BUFFER = 128 * 2**10
 UNREADABLE = (OSError, EOFError, zlib.error)
 """What reading a damaged or forbidden file raises."""
 
@@ -183,8 +186,37 @@ def is_compressed(path: Path) -> bool:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """The file's bytes, decompressed where it is gzip."""
-    return cast("BinaryIO", gzip.open(path, "rb")) if is_compressed(path) else path.open("rb")
+    """The file's bytes, decompressed where it is gzip: reading more than `MAX_UNPACKED` of those
+    raises TableError.
+    """
+    if not is_compressed(path):
+        return path.open("rb")
+    return cast("BinaryIO", io.BufferedReader(_Unpacked(path), _BUFFER))
+
+
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file, up to `MAX_UNPACKED` bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._packed = gzip.open(path, "rb")  # noqa: SIM115 - as long as self
+        self._left = MAX_UNPACKED
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._packed.readinto(buffer)
+        self._left -= size
+        if self._left < 0:
+            raise TableError(
+                f"holds more than {MAX_UNPACKED // 2**20:,} MiB, the most that is unpacked: unpack"
+                " it, or keep only the rows that are used"
+            )
+        return size
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
 
 
 def read_whole(path: Path, limit: int, what: str, instead: str) -> bytes:

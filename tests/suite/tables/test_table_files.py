@@ -189,6 +189,20 @@ def test_any_bytes_are_a_table_or_an_error(tmp_path: Path, content: bytes, suffi
         assert str(refused)
 
 
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.jsonl.gz", "t.parquet.gz"])
+def test_a_packed_file_of_many_short_lines_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("harness.suite.tables.text_input.MAX_UNPACKED", 2**20)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(b"1\n" * 2**19))
+    if name != "t.parquet.gz":
+        assert sum(1 for _ in open_table(path).read_rows()) >= 2**19 - 1
+    path.write_bytes(gzip.compress(b"1\n" * 2**20))
+    with pytest.raises(TableError, match="holds more than 1 MiB"):
+        sum(1 for _ in open_table(path).read_rows())
+
+
 def test_a_packed_bomb_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.json.gz"
     path.write_bytes(gzip.compress(b"[" + b" " * (80 * 2**20), 1) + struct.pack("<I", 0))
