@@ -70,7 +70,7 @@ def test_who_ends_the_process_that_makes_the_report_is_told_and_nothing_is_lost(
     _, err = process.communicate(timeout=90)
     assert process.returncode == ExitCode.INFRASTRUCTURE
     assert err.endswith(
-        "was killed by signal SIGKILL; every record is kept: `harness report` makes it\n"
+        "was killed by signal SIGKILL; every record is kept, and `harness report` makes the report\n"
     )
     assert cli("report", "run").code == ExitCode.OK
     assert files(tmp_path / "run") >= FILES

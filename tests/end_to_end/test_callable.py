@@ -82,7 +82,7 @@ def test_an_edited_application_cannot_go_on_with_an_old_run(cli: Command, own: P
     own.with_name("app.py").write_text(APP + "# edited\n")
     ended = cli("resume", "run")
     assert ended.code == ExitCode.USAGE
-    assert "targets (mine)" in ended.err
+    assert "target mine changed" in ended.err
 
 
 def test_validate_runs_no_line_of_it(cli: Command, own: Path) -> None:

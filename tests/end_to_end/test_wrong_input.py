@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_written(
     suite = write_sums(tmp_path, simulator.openai)
     (tmp_path / "file").write_text("")
     assert_sentence(
-        cli("run", suite, "--out", "file/run"), ExitCode.INFRASTRUCTURE, "cannot be made"
+        cli("run", suite, "--out", "file/run"), ExitCode.INFRASTRUCTURE, "cannot be created"
     )
     assert simulator.requests() == []
 
@@ -477,5 +477,5 @@ def test_a_loop_of_links_is_no_run_folder(
     suite = write_sums(tmp_path, simulator.openai)
     for folder in ("loop", "loop/inside"):
         ended = cli("run", suite, "--out", folder)
-        assert_sentence(ended, ExitCode.INFRASTRUCTURE, f"{folder}: cannot be made")
+        assert_sentence(ended, ExitCode.INFRASTRUCTURE, f"{folder}: cannot be created")
     assert simulator.requests() == []
